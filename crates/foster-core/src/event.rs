@@ -1,0 +1,101 @@
+//! Everything that can happen to us, in the past tense.
+//!
+//! An event carries facts, never wishes of the shell. Each is handed to [`crate::Supervisor::step`]
+//! with the instant at which it was seen; answers come back as [`crate::action::Action`].
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::ids::{Exit, InstanceId, Run, Signal};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Bring-up is over: the plan may begin.
+    Booted,
+    /// The instant given by [`crate::Supervisor::deadline`] has come.
+    Ticked,
+    /// The process of this run exists: its `exec` succeeded.
+    Spawned(Run),
+    /// The process of this run could not be made.
+    SpawnFailed(Run, StartFailure),
+    /// The main process of this run has ended and was reaped.
+    Exited {
+        /// Whose.
+        run: Run,
+        /// How.
+        exit: Exit,
+        /// Whether others of its session live on.
+        session: Session,
+    },
+    /// The last process of this run's session is gone.
+    SessionEmptied(Run),
+    /// A readiness probe of this run gave an answer.
+    Probed(Run, ProbeResult),
+    /// The `pre_stop` command of this run has ended, or could not be run.
+    PreStopEnded(Run),
+    /// A signal came for foster.
+    Signalled(Signal),
+    /// An operator gave an order.
+    Ordered {
+        /// Which.
+        order: Order,
+        /// To whom.
+        targets: Vec<InstanceId>,
+    },
+    /// An operator told foster to end, or foster itself cannot go on.
+    ShutdownOrdered(ShutdownCause),
+    /// Nothing is left that has to be ended before foster may.
+    RestGone,
+}
+
+/// Whether a session outlived its main process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Session {
+    /// Nobody is left in it.
+    Empty,
+    /// Others of it live on.
+    Lives,
+}
+
+/// What a probe answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProbeResult {
+    /// The program is ready.
+    Passed,
+    /// Not yet, with what was seen instead.
+    Failed(String),
+}
+
+/// An operator's order to instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Be up.
+    Start,
+    /// Be down.
+    Stop,
+    /// Be down, then up.
+    Restart,
+    /// Read your configuration again: `reload_signal`.
+    Reload,
+    /// Get this signal.
+    Signal(Signal),
+}
+
+/// Why foster was told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShutdownCause {
+    /// `foster shutdown`.
+    Operator,
+    /// A fault in foster: the exit status is not 0.
+    Fault,
+}
+
+/// Why a process could not be made: what was being done, and the system's word for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartFailure {
+    /// The step, as a word for machines: `user`, `directory`, `exec` …
+    pub stage: &'static str,
+    /// The whole sentence for people, with path and errno.
+    pub message: String,
+}

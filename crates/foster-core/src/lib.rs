@@ -1,0 +1,36 @@
+//! The decisions of foster, and nothing else.
+//!
+//! [`Supervisor`] is a deterministic state machine: [`Supervisor::step`] takes an instant and an
+//! [`event::Event`] and answers with [`action::Action`]s. It cannot fail, wait, log or look at a clock: this
+//! crate has no dependencies and no standard library, so the compiler refuses files, processes and time.
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | [`time`], [`ids`] | instants without a clock; programs, runs, signals, exits |
+//! | [`spec`] | what is to be supervised, valid by construction |
+//! | [`event`], [`action`] | what can happen; what can be asked for |
+//! | [`program`] | one instance: its states and the one transition function; the essay |
+//! | [`restart`] | what follows an end: restart, wait, give up |
+//! | [`graph`] | who waits for whom |
+//! | [`shutdown`] | the end of the container and its exit status |
+//! | [`supervisor`] | all instances together: the only entry |
+//!
+//! Read [`program`] first.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod action;
+pub mod event;
+pub mod graph;
+pub mod ids;
+pub mod program;
+pub mod restart;
+pub mod shutdown;
+pub mod spec;
+pub mod supervisor;
+pub mod time;
+
+pub use supervisor::Supervisor;

@@ -1,0 +1,3 @@
+//! (being built)
+/// x
+pub struct Supervisor;

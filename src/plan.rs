@@ -1,0 +1,232 @@
+//! The plan: the validated configuration as plain, immutable data.
+//!
+//! Made by `config/`, read by every leaf, changed by nobody. What is here is known to be well-formed;
+//! whether it also works (a user that exists, a directory that is there) shows at each start. Decisions
+//! are made from its core part, [`foster_core::spec::CorePlan`]; the rest says how to do what was decided.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use foster_core::ids::ProgramId;
+use foster_core::spec::CorePlan;
+
+/// A configuration that has been checked.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The file it was read from.
+    pub source: PathBuf,
+    /// The table `[foster]`.
+    pub settings: Settings,
+    /// What the core decides from; its programs are in the order of `programs`.
+    pub core: CorePlan,
+    /// The programs, by [`ProgramId`].
+    pub programs: Vec<Program>,
+    /// What is allowed and probably not meant, each a whole sentence with its place.
+    pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// The program with this id.
+    pub fn program(&self, id: ProgramId) -> Option<&Program> {
+        self.programs.get(id.0 as usize)
+    }
+}
+
+/// The table `[foster]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the control socket is; `None`: there is none.
+    pub socket: Option<PathBuf>,
+    /// How lines are written.
+    pub log_format: LogFormat,
+    /// Which of foster's own lines are written.
+    pub log_level: log::LevelFilter,
+    /// Whether text lines begin with the time.
+    pub log_timestamps: bool,
+    /// Written at the end, if it exists.
+    pub termination_log: PathBuf,
+}
+
+/// How lines are written to foster's stdout and stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// The line, behind its program's name.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What the shell must know of a program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Program {
+    /// Its name.
+    pub name: String,
+    /// How its process is made.
+    pub launch: Launch,
+    /// Where its standard output goes.
+    pub stdout: Sink,
+    /// Where its standard error goes.
+    pub stderr: Sink,
+    /// Whether its text lines are preceded by its name.
+    pub log_prefix: bool,
+    /// How its readiness is asked for; `None`: up for `min_uptime`.
+    pub ready: Option<Probe>,
+    /// Run before the stop signal: arguments of a command with the program's own environment and user.
+    pub pre_stop: Option<Vec<String>>,
+}
+
+/// How a process is made: everything between fork and exec.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Launch {
+    /// The command and its arguments; never empty.
+    pub command: Vec<String>,
+    /// Working directory; `None`: foster's.
+    pub directory: Option<PathBuf>,
+    /// Wins over everything else.
+    pub environment: Vec<(String, String)>,
+    /// Read at each start, later ones win.
+    pub env_files: Vec<EnvFile>,
+    /// Variables whose value is a file's content, read at each start.
+    pub secrets: Vec<(String, PathBuf)>,
+    /// What of foster's environment is passed on.
+    pub inherit_environment: Inherit,
+    /// As whom; `None`: foster's.
+    pub user: Option<User>,
+    /// File mode creation mask; `None`: foster's.
+    pub umask: Option<u32>,
+    /// The capabilities kept, as bits by number (capabilities(7)); `None`: left as they are.
+    pub capabilities: Option<u64>,
+    /// `PR_SET_NO_NEW_PRIVS`.
+    pub no_new_privileges: bool,
+    /// Resource limits (setrlimit(2)).
+    pub limits: Vec<Limit>,
+    /// Scheduling priority, -20 to 19; `None`: inherited.
+    pub nice: Option<i8>,
+    /// -1000 to 1000; `None`: inherited.
+    pub oom_score_adj: Option<i16>,
+}
+
+/// A file of environment variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it may be missing.
+    pub presence: Presence,
+}
+
+/// Whether a file may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// It must be there: a missing one is a failed start.
+    Required,
+    /// A missing one is like an empty one.
+    Optional,
+}
+
+/// What of foster's own environment a program gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Inherit {
+    /// All but foster's own `NOTIFY_SOCKET` and `LISTEN_*`.
+    #[default]
+    All,
+    /// `PATH`, `HOME`, `USER`, `LOGNAME`, `SHELL`, `TZ` and `LANG`.
+    Basics,
+}
+
+/// As whom a program runs: looked up at each start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The user.
+    pub user: Account,
+    /// The group; `None`: the user's own and its supplementary ones.
+    pub group: Option<Account>,
+}
+
+/// A user or group, as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Account {
+    /// By name: must be in `/etc/passwd` or `/etc/group`.
+    Name(String),
+    /// By number: need not be anywhere.
+    Id(u32),
+}
+
+/// One resource limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Which.
+    pub resource: rlimit::Resource,
+    /// Soft limit; `rlimit::INFINITY` for unlimited.
+    pub soft: u64,
+    /// Hard limit.
+    pub hard: u64,
+}
+
+/// Where a stream of a program goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// Line by line to foster's own stream of the same name.
+    Log,
+    /// foster's own descriptor, nothing between.
+    Inherit,
+    /// Nowhere.
+    Null,
+    /// To a file.
+    File(FileSink),
+}
+
+/// A log file of a program's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSink {
+    /// Where it is; its directory must exist.
+    pub path: PathBuf,
+    /// Rotated before it would grow beyond this many bytes; `None`: never.
+    pub max_size: Option<u64>,
+    /// How many rotated files are kept beside it, `path.1` being the newest.
+    pub keep: u32,
+}
+
+/// How readiness is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Probe {
+    /// A GET of this.
+    Http(HttpProbe),
+    /// A connection is accepted.
+    Tcp(SocketAddr),
+    /// A connection is accepted.
+    Unix(PathBuf),
+    /// A command, as the program's user and with its environment, exits with 0.
+    Exec(Vec<String>),
+    /// A file exists.
+    File(PathBuf),
+    /// A line of the program's output matches.
+    Log(LinePattern),
+}
+
+/// A readiness request over HTTP/1.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpProbe {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// The `Host` header: the authority as it was written.
+    pub host: String,
+    /// Path and query.
+    pub target: String,
+    /// Accepted statuses; empty: 200 to 399.
+    pub status: Vec<u16>,
+}
+
+/// A regular expression over a line, without its line end.
+#[derive(Debug, Clone)]
+pub struct LinePattern(pub regex_lite::Regex);
+
+impl PartialEq for LinePattern {
+    fn eq(&self, other: &LinePattern) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+/// How long a single answer to a readiness probe may take before it is asked again.
+pub const PROBE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
