@@ -187,8 +187,6 @@ pub enum Cause {
         /// How long that took.
         took: Duration,
     },
-    /// The end of its wait for the next start.
-    BackoffOver,
 }
 
 /// What follows an end.

@@ -16,6 +16,7 @@ pub struct Graph {
     order: Vec<ProgramId>,
     waves: Vec<Vec<ProgramId>>,
     dependants: Vec<Vec<ProgramId>>,
+    requiring: Vec<ProgramId>,
 }
 
 /// What is wrong with an order.
@@ -78,7 +79,9 @@ impl Graph {
             return Err(errors);
         }
         let waves = waves(programs, &walk.order);
-        Ok(Graph { order: walk.order, waves, dependants })
+        let requires = |id: &ProgramId| get(programs, *id).is_some_and(|spec| !spec.requires.is_empty());
+        let requiring = walk.order.iter().copied().filter(requires).collect();
+        Ok(Graph { order: walk.order, waves, dependants, requiring })
     }
 
     /// Every program, each behind all that it waits for.
@@ -89,6 +92,11 @@ impl Graph {
     /// The programs in the order in which they can start: those of one wave at the same time.
     pub fn waves(&self) -> &[Vec<ProgramId>] {
         &self.waves
+    }
+
+    /// The programs that require others, each behind those that it requires.
+    pub fn requiring(&self) -> &[ProgramId] {
+        &self.requiring
     }
 
     /// Who waits for this program, by `after` or `requires`.

@@ -1,1 +1,191 @@
-//! (being built)
+//! The end of the container: one deadline for all of it, and the exit status.
+//!
+//! The order in which programs stop is the supervisor's (it is the order of starting, reversed). This
+//! file keeps the clock over the whole: when it runs out, everything left is killed at once; then what
+//! is left of the PID namespace is swept; then foster leaves, whatever happens.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::action::{Action, Ending, Reason};
+use crate::event::ShutdownCause;
+use crate::ids::{Exit, InstanceId, Signal};
+use crate::time::Instant;
+
+/// What is left after the programs (orphans, daemons) gets so long between TERM and KILL.
+pub const MOMENT: Duration = Duration::from_millis(500);
+
+/// What has got KILL and is still there after so long hangs in the kernel (state D, ps(1)): foster does not wait
+/// for it.
+pub const GIVE_UP: Duration = Duration::from_millis(500);
+
+/// How far the end has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// It has not begun.
+    Up,
+    /// The programs are being stopped, in order.
+    Stopping {
+        /// When all that is left is killed.
+        deadline: Instant,
+        /// Why.
+        ending: Ending,
+    },
+    /// That time is over: they have got KILL.
+    Killing {
+        /// When foster stops waiting for the kernel.
+        until: Instant,
+        /// Why.
+        ending: Ending,
+    },
+    /// The programs are gone; what else is left was told to go.
+    Sweeping {
+        /// When it is killed.
+        kill: Instant,
+        /// Why.
+        ending: Ending,
+    },
+    /// What else was left has got KILL.
+    Swept {
+        /// When foster stops waiting for the kernel.
+        until: Instant,
+        /// Why.
+        ending: Ending,
+    },
+    /// foster leaves.
+    Over,
+}
+
+/// What a step of the shutdown asks of the supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// Nothing.
+    Nothing,
+    /// Kill every program that is left.
+    KillAll,
+}
+
+impl Phase {
+    /// When it wants to be told that time has passed.
+    pub fn deadline(&self) -> Option<Instant> {
+        match self {
+            Phase::Stopping { deadline: at, ending: _ }
+            | Phase::Killing { until: at, ending: _ }
+            | Phase::Sweeping { kill: at, ending: _ }
+            | Phase::Swept { until: at, ending: _ } => Some(*at),
+            Phase::Up | Phase::Over => None,
+        }
+    }
+
+    /// Whether the end has begun.
+    pub fn has_begun(&self) -> bool {
+        match self {
+            Phase::Up => false,
+            Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Sweeping { .. }
+            | Phase::Swept { .. }
+            | Phase::Over => true,
+        }
+    }
+
+    /// Told to end while ending: what is left is killed at once.
+    pub fn hurry(&mut self, now: Instant) {
+        match self {
+            Phase::Stopping { deadline: at, ending: _ } | Phase::Sweeping { kill: at, ending: _ } => {
+                *at = now
+            }
+            Phase::Up | Phase::Killing { .. } | Phase::Swept { .. } | Phase::Over => {}
+        }
+    }
+
+    /// Moves on as far as time and the programs allow; `live` is how many of them are left.
+    pub fn advance(&mut self, now: Instant, live: usize, out: &mut Vec<Action>) -> Demand {
+        match self {
+            Phase::Stopping { deadline, ending } if live == 0 => {
+                let kill = now.plus(MOMENT).min(*deadline).max(now);
+                *self = Phase::Sweeping { kill, ending: ending.clone() };
+                out.push(Action::SignalRest(Signal::TERM));
+                Demand::Nothing
+            }
+            // The time for asking is over for the rest, too.
+            Phase::Killing { until, ending } if live == 0 => {
+                *self = Phase::Swept { until: *until, ending: ending.clone() };
+                out.push(Action::SignalRest(Signal::KILL));
+                Demand::Nothing
+            }
+            Phase::Stopping { deadline, ending } if *deadline <= now => {
+                *self = Phase::Killing { until: now.plus(GIVE_UP), ending: ending.clone() };
+                Demand::KillAll
+            }
+            Phase::Killing { until, ending } if *until <= now => {
+                let ending = ending.clone();
+                self.leave(ending, out)
+            }
+            Phase::Sweeping { kill, ending } if *kill <= now => {
+                *self = Phase::Swept { until: now.plus(GIVE_UP), ending: ending.clone() };
+                out.push(Action::SignalRest(Signal::KILL));
+                Demand::Nothing
+            }
+            Phase::Swept { until, ending } if *until <= now => {
+                let ending = ending.clone();
+                self.leave(ending, out)
+            }
+            Phase::Up
+            | Phase::Stopping { .. }
+            | Phase::Killing { .. }
+            | Phase::Sweeping { .. }
+            | Phase::Swept { .. }
+            | Phase::Over => Demand::Nothing,
+        }
+    }
+
+    /// Nothing is left that could be waited for.
+    pub fn rest_gone(&mut self, out: &mut Vec<Action>) {
+        match self {
+            Phase::Sweeping { kill: _, ending } | Phase::Swept { until: _, ending } => {
+                let ending = ending.clone();
+                self.leave(ending, out);
+            }
+            Phase::Up | Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Over => {}
+        }
+    }
+
+    fn leave(&mut self, ending: Ending, out: &mut Vec<Action>) -> Demand {
+        *self = Phase::Over;
+        out.push(Action::Exit(ending));
+        Demand::Nothing
+    }
+}
+
+impl Ending {
+    /// Told to stop: that is success.
+    pub fn by_signal(signal: Signal) -> Ending {
+        Ending { reason: Reason::Signal(signal), status: 0 }
+    }
+
+    /// Told to stop over the socket, or by a fault.
+    pub fn by_order(cause: ShutdownCause) -> Ending {
+        match cause {
+            ShutdownCause::Operator => Ending { reason: Reason::Operator, status: 0 },
+            ShutdownCause::Fault => Ending { reason: Reason::Fault, status: 1 },
+        }
+    }
+
+    /// Everything ended by itself.
+    pub fn all_ended() -> Ending {
+        Ending { reason: Reason::AllEnded, status: 0 }
+    }
+
+    /// A program ended with success, and that ends the container.
+    pub fn exited(instance: InstanceId, exit: Exit) -> Ending {
+        Ending { reason: Reason::Exited { instance, exit }, status: exit.status() }
+    }
+
+    /// A program failed for good, and that ends the container. Never 0: a failure with an exit code that
+    /// would read as success (`restart = "always"`, a program that leaves with 0 too early) is a 1.
+    pub fn failed(instance: InstanceId, exit: Option<Exit>, failures: u32) -> Ending {
+        let status = exit.map_or(1, |exit| exit.status().max(1));
+        Ending { reason: Reason::Failed { instance, exit, failures }, status }
+    }
+}

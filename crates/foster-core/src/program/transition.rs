@@ -1,0 +1,459 @@
+//! The transition function: every pair of a state and an input.
+//!
+//! One [`Turn`] is one call: it takes the state by value, gives the next one back, and pushes what is to be
+//! done. It looks at nothing but the instance itself and its spec; whose turn it is, the supervisor says.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{ANSWER_TIMEOUT, Aim, Ask, Desired, Gate, Input, Instance, Phase, State};
+use crate::action::{Action, Cause, Change, Next, Scope, StateName};
+use crate::event::{ProbeResult, Session};
+use crate::ids::{Exit, Run, Signal};
+use crate::restart::{End, Start, after_end};
+use crate::spec::{Asking, PreStop, ProgramSpec, Readiness, StopScope};
+use crate::time::Instant;
+
+/// One transition under way: all that it may look at and change, besides the state itself.
+pub(super) struct Turn<'a> {
+    pub(super) now: Instant,
+    pub(super) spec: &'a ProgramSpec,
+    pub(super) out: &'a mut Vec<Action>,
+    pub(super) instance: &'a mut Instance,
+}
+
+impl Turn<'_> {
+    pub(super) fn next(mut self, state: State, input: Input) -> State {
+        match state {
+            State::Stopped | State::Waiting | State::Backoff { .. } => match input {
+                Input::Begin => self.begin(state.name()),
+                Input::Hold(_) if state == State::Waiting => state,
+                Input::Hold(holder) => {
+                    self.report(None, state.name(), StateName::Waiting, Cause::WaitsFor(holder));
+                    State::Waiting
+                }
+                Input::Halt(_) if state == State::Stopped => state,
+                Input::Halt(cause) => {
+                    self.report(None, state.name(), StateName::Stopped, cause);
+                    State::Stopped
+                }
+                Input::Renew => {
+                    self.instance.failures = 0;
+                    if state == State::Waiting { State::Waiting } else { State::Stopped }
+                }
+                Input::Kill
+                | Input::Ticked
+                | Input::Spawned
+                | Input::SpawnFailed(_)
+                | Input::Exited(..)
+                | Input::SessionEmptied
+                | Input::Probed(_)
+                | Input::PreStopEnded => state,
+            },
+            State::Exited { .. } | State::Fatal { .. } => match input {
+                Input::Renew => {
+                    self.instance.failures = 0;
+                    State::Stopped
+                }
+                Input::Begin
+                | Input::Hold(_)
+                | Input::Halt(_)
+                | Input::Kill
+                | Input::Ticked
+                | Input::Spawned
+                | Input::SpawnFailed(_)
+                | Input::Exited(..)
+                | Input::SessionEmptied
+                | Input::Probed(_)
+                | Input::PreStopEnded => state,
+            },
+            State::Starting { run, spawned, gate } => self.starting(run, spawned, gate, input),
+            State::Running { run, spawned } => match input {
+                Input::Exited(exit, session) => {
+                    self.ended_by_itself(run, spawned, StateName::Running, exit, session)
+                }
+                Input::Halt(cause) => self.halt(run, spawned, StateName::Running, Aim::Asked, cause),
+                Input::Kill => self.kill(run, spawned, StateName::Running),
+                Input::Begin
+                | Input::Hold(_)
+                | Input::Renew
+                | Input::Ticked
+                | Input::Spawned
+                | Input::SpawnFailed(_)
+                | Input::SessionEmptied
+                | Input::Probed(_)
+                | Input::PreStopEnded => state,
+            },
+            State::Stopping { run, spawned, began, phase, aim } => {
+                self.stopping(Stop { run, spawned, began, phase, aim }, input)
+            }
+        }
+    }
+
+    fn begin(&mut self, from: StateName) -> State {
+        self.instance.runs = self.instance.runs.saturating_add(1);
+        let run = Run { instance: self.instance.id, number: self.instance.runs };
+        self.out.push(Action::Spawn(run));
+        State::Starting { run, spawned: self.now, gate: Gate::Spawning { from } }
+    }
+
+    fn starting(&mut self, run: Run, spawned: Instant, gate: Gate, input: Input) -> State {
+        let same = |gate| State::Starting { run, spawned, gate };
+        match input {
+            Input::Spawned => match gate {
+                Gate::Spawning { from } => self.open_gate(run, spawned, from),
+                Gate::Uptime { .. } | Gate::Told { .. } | Gate::Asked { .. } => same(gate),
+            },
+            Input::SpawnFailed(failure) => {
+                let from = match gate {
+                    Gate::Spawning { from } => from,
+                    Gate::Uptime { .. } | Gate::Told { .. } | Gate::Asked { .. } => StateName::Starting,
+                };
+                self.conclude(End::NeverUp, Some(run), from, |next| Cause::CannotStart { failure, next })
+            }
+            Input::Exited(exit, session) => {
+                self.forget_question(run, &gate);
+                self.ended_by_itself(run, spawned, StateName::Starting, exit, session)
+            }
+            Input::Halt(cause) => {
+                self.forget_question(run, &gate);
+                self.halt(run, spawned, StateName::Starting, Aim::Asked, cause)
+            }
+            Input::Kill => {
+                self.forget_question(run, &gate);
+                self.kill(run, spawned, StateName::Starting)
+            }
+            Input::Ticked => self.tick_gate(run, spawned, gate),
+            Input::Probed(ProbeResult::Passed) => match gate {
+                Gate::Told { .. } | Gate::Asked { .. } => self.ready(run, spawned),
+                Gate::Spawning { .. } | Gate::Uptime { .. } => same(gate),
+            },
+            Input::Probed(ProbeResult::Failed(seen)) => match gate {
+                Gate::Asked { give_up, ask: _, last: _ } => {
+                    let ask = Ask::At(self.now.plus(self.interval()));
+                    same(Gate::Asked { give_up, ask, last: Some(seen) })
+                }
+                Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Told { .. } => same(gate),
+            },
+            Input::Begin | Input::Hold(_) | Input::Renew | Input::SessionEmptied | Input::PreStopEnded => {
+                same(gate)
+            }
+        }
+    }
+
+    /// The process exists: what has to happen before it is ready?
+    fn open_gate(&mut self, run: Run, spawned: Instant, from: StateName) -> State {
+        self.report(Some(run), from, StateName::Starting, Cause::Turn);
+        let gate = match self.spec.readiness {
+            Readiness::Uptime => Gate::Uptime { until: spawned.plus(self.spec.restart.min_uptime) },
+            Readiness::Probe { asking: Asking::Told, interval: _, timeout } => {
+                Gate::Told { give_up: spawned.plus(timeout) }
+            }
+            Readiness::Probe { asking: Asking::Asked, interval: _, timeout } => {
+                Gate::Asked { give_up: spawned.plus(timeout), ask: Ask::At(self.now), last: None }
+            }
+        };
+        self.tick_gate(run, spawned, gate)
+    }
+
+    fn tick_gate(&mut self, run: Run, spawned: Instant, gate: Gate) -> State {
+        match gate {
+            Gate::Uptime { until } if until <= self.now => self.ready(run, spawned),
+            Gate::Told { give_up } if give_up <= self.now => self.unready(run, spawned, None),
+            Gate::Asked { give_up, ask, last } if give_up <= self.now => {
+                self.forget_question(run, &Gate::Asked { give_up, ask, last: None });
+                self.unready(run, spawned, last)
+            }
+            Gate::Asked { give_up, ask: Ask::At(at), last } if at <= self.now => {
+                self.out.push(Action::Probe(run));
+                let ask = Ask::UnderWay(self.now.plus(ANSWER_TIMEOUT));
+                State::Starting { run, spawned, gate: Gate::Asked { give_up, ask, last } }
+            }
+            Gate::Asked { give_up, ask: Ask::UnderWay(until), last: _ } if until <= self.now => {
+                self.out.push(Action::CancelProbe(run));
+                let last = Some(String::from("no answer in time"));
+                let ask = Ask::At(self.now.plus(self.interval()));
+                State::Starting { run, spawned, gate: Gate::Asked { give_up, ask, last } }
+            }
+            Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Told { .. } | Gate::Asked { .. } => {
+                State::Starting { run, spawned, gate }
+            }
+        }
+    }
+
+    fn interval(&self) -> Duration {
+        match self.spec.readiness {
+            Readiness::Probe { asking: _, interval, timeout: _ } => interval,
+            Readiness::Uptime => Duration::ZERO,
+        }
+    }
+
+    fn forget_question(&mut self, run: Run, gate: &Gate) {
+        if let Gate::Asked { give_up: _, ask: Ask::UnderWay(_), last: _ } = gate {
+            self.out.push(Action::CancelProbe(run));
+        }
+    }
+
+    fn ready(&mut self, run: Run, spawned: Instant) -> State {
+        let after = self.now.since(spawned);
+        self.report(Some(run), StateName::Starting, StateName::Running, Cause::BecameReady { after });
+        if self.instance.desired == Desired::Rising {
+            self.instance.desired = Desired::Up;
+        }
+        State::Running { run, spawned }
+    }
+
+    fn unready(&mut self, run: Run, spawned: Instant, last: Option<String>) -> State {
+        let timeout = self.now.since(spawned);
+        self.halt(run, spawned, StateName::Starting, Aim::Unready, Cause::NotReady { timeout, last })
+    }
+
+    fn halt(&mut self, run: Run, spawned: Instant, from: StateName, aim: Aim, cause: Cause) -> State {
+        self.report(Some(run), from, StateName::Stopping, cause);
+        let until = self.now.plus(self.spec.stop.timeout);
+        let phase = match self.spec.stop.pre_stop {
+            PreStop::Command => {
+                self.out.push(Action::RunPreStop(run));
+                Phase::PreStop { until }
+            }
+            PreStop::None => self.send(run, 0, until),
+        };
+        State::Stopping { run, spawned, began: self.now, phase, aim }
+    }
+
+    fn kill(&mut self, run: Run, spawned: Instant, from: StateName) -> State {
+        self.report(Some(run), from, StateName::Stopping, Cause::Shutdown);
+        let phase = self.send_kill(run);
+        State::Stopping { run, spawned, began: self.now, phase, aim: Aim::Asked }
+    }
+
+    fn stopping(&mut self, stop: Stop, input: Input) -> State {
+        let Stop { run, spawned: _, began: _, phase, aim: _ } = stop;
+        match input {
+            Input::Exited(exit, session) => {
+                self.forget_pre_stop(run, phase);
+                self.instance.last = Some(exit);
+                match (session, phase) {
+                    (_, Phase::Others { .. }) => stop.state(),
+                    (Session::Empty, _) => self.stopped(stop, exit),
+                    (Session::Lives, Phase::Killed) => {
+                        self.send_kill(run);
+                        stop.with(Phase::Others { exit, kill: None })
+                    }
+                    (Session::Lives, Phase::PreStop { .. } | Phase::Signalled { .. }) => {
+                        stop.with(self.term_others(run, exit))
+                    }
+                }
+            }
+            Input::SessionEmptied => match phase {
+                Phase::Others { exit, kill: _ } => self.stopped(stop, exit),
+                Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Killed => stop.state(),
+            },
+            Input::Ticked => stop.with(self.escalate(run, phase)),
+            Input::PreStopEnded => match phase {
+                Phase::PreStop { until } => stop.with(self.send(run, 0, until)),
+                Phase::Signalled { .. } | Phase::Killed | Phase::Others { .. } => stop.state(),
+            },
+            Input::Kill => {
+                self.forget_pre_stop(run, phase);
+                self.send_kill(run);
+                match phase {
+                    Phase::Others { exit, kill: _ } => stop.with(Phase::Others { exit, kill: None }),
+                    Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Killed => {
+                        stop.with(Phase::Killed)
+                    }
+                }
+            }
+            // The order to stop overtook the news that there is a process: the signal was for nobody.
+            Input::Spawned => match phase {
+                Phase::Signalled { step, until } => stop.with(self.send(run, step, until)),
+                Phase::Killed => stop.with(self.send_kill(run)),
+                Phase::PreStop { .. } | Phase::Others { .. } => stop.state(),
+            },
+            Input::SpawnFailed(failure) => {
+                self.forget_pre_stop(run, phase);
+                self.conclude(End::NeverUp, Some(run), StateName::Stopping, |next| Cause::CannotStart {
+                    failure,
+                    next,
+                })
+            }
+            // It ends for another reason already: now nothing is to follow, or another start.
+            Input::Halt(_) => Stop { aim: Aim::Asked, ..stop }.state(),
+            Input::Begin | Input::Hold(_) | Input::Renew | Input::Probed(_) => stop.state(),
+        }
+    }
+
+    /// The main process ended although nobody asked it to.
+    fn ended_by_itself(
+        &mut self,
+        run: Run,
+        spawned: Instant,
+        from: StateName,
+        exit: Exit,
+        session: Session,
+    ) -> State {
+        let uptime = self.now.since(spawned);
+        let long_enough = uptime >= self.spec.restart.min_uptime;
+        let was_ready = from == StateName::Running || self.spec.readiness == Readiness::Uptime;
+        let start = if long_enough && was_ready { Start::Good } else { Start::Failed };
+        self.instance.last = Some(exit);
+        match session {
+            Session::Empty => {
+                let end = End::ByItself { exit, start };
+                self.conclude(end, Some(run), from, |next| Cause::Ended { exit, uptime, next })
+            }
+            Session::Lives => {
+                self.report(Some(run), from, StateName::Stopping, Cause::LeftOthers { exit, uptime });
+                let phase = self.term_others(run, exit);
+                State::Stopping { run, spawned, began: self.now, phase, aim: Aim::Own { start } }
+            }
+        }
+    }
+
+    /// Nothing of a run that was stopping is left.
+    fn stopped(&mut self, stop: Stop, exit: Exit) -> State {
+        let Stop { run, spawned, began, phase: _, aim } = stop;
+        match aim {
+            Aim::Asked => {
+                let state = self.at_rest();
+                let took = self.now.since(began);
+                self.report(Some(run), StateName::Stopping, state.name(), Cause::Stopped { exit, took });
+                state
+            }
+            Aim::Unready => self.conclude(End::NeverUp, Some(run), StateName::Stopping, |next| {
+                Cause::StoppedUnready { exit, next }
+            }),
+            Aim::Own { start } => {
+                let uptime = began.since(spawned);
+                let end = End::ByItself { exit, start };
+                self.conclude(end, Some(run), StateName::Stopping, |next| Cause::Ended { exit, uptime, next })
+            }
+        }
+    }
+
+    /// A run is over that nobody asked to end: the restart policy says what follows, unless something
+    /// else is wanted by now.
+    fn conclude(
+        &mut self,
+        end: End,
+        run: Option<Run>,
+        from: StateName,
+        cause: impl FnOnce(Next) -> Cause,
+    ) -> State {
+        let exit = match end {
+            End::ByItself { exit, start: _ } => Some(exit),
+            End::NeverUp => None,
+        };
+        match self.instance.desired {
+            Desired::Rising | Desired::Up => {}
+            Desired::Down(_) | Desired::Cycle(_) => {
+                let state = self.at_rest();
+                let next = if state == State::Waiting { Next::RestartNow } else { Next::StaysDown };
+                self.report(run, from, state.name(), cause(next));
+                return state;
+            }
+        }
+        let (next, failures) = after_end(&self.spec.restart, end, self.instance.failures);
+        self.instance.failures = failures;
+        let state = match next {
+            Next::RestartNow => State::Waiting,
+            Next::RestartIn { wait, failures: _, limit: _ } => State::Backoff { until: self.now.plus(wait) },
+            Next::StaysDown => exit.map_or(State::Stopped, |exit| State::Exited { exit }),
+            Next::Failed | Next::GaveUp { failures: _ } => State::Fatal { exit },
+        };
+        if matches!(state, State::Waiting | State::Backoff { .. }) {
+            self.instance.restarts = self.instance.restarts.saturating_add(1);
+        }
+        self.report(run, from, state.name(), cause(next));
+        state
+    }
+
+    /// Where an instance rests when its run ended as asked.
+    fn at_rest(&mut self) -> State {
+        match self.instance.desired {
+            Desired::Down(_) => State::Stopped,
+            Desired::Cycle(_) => {
+                self.instance.desired = Desired::Rising;
+                State::Waiting
+            }
+            Desired::Rising | Desired::Up => State::Waiting,
+        }
+    }
+
+    /// What comes when a phase has had its time.
+    fn escalate(&mut self, run: Run, phase: Phase) -> Phase {
+        match phase {
+            Phase::PreStop { until } if until <= self.now => {
+                self.out.push(Action::CancelPreStop(run));
+                self.after_signal(run, 0)
+            }
+            Phase::Signalled { step, until } if until <= self.now => self.after_signal(run, step),
+            Phase::Others { exit, kill: Some(at) } if at <= self.now => {
+                self.send_kill(run);
+                Phase::Others { exit, kill: None }
+            }
+            Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Killed | Phase::Others { .. } => phase,
+        }
+    }
+
+    /// The signal after this one, or KILL when it was the last.
+    fn after_signal(&mut self, run: Run, step: usize) -> Phase {
+        if step + 1 < self.spec.stop.signals.len() {
+            self.send(run, step + 1, self.now.plus(self.spec.stop.timeout))
+        } else {
+            self.send_kill(run)
+        }
+    }
+
+    fn send(&mut self, run: Run, step: usize, until: Instant) -> Phase {
+        let signal = self.spec.stop.signals.get(step).copied().unwrap_or(Signal::TERM);
+        let scope = match self.spec.stop.scope {
+            StopScope::Main => Scope::Main,
+            StopScope::Group => Scope::Group,
+        };
+        self.out.push(Action::Signal { run, signal, scope });
+        Phase::Signalled { step, until }
+    }
+
+    fn send_kill(&mut self, run: Run) -> Phase {
+        self.out.push(Action::Signal { run, signal: Signal::KILL, scope: Scope::Session });
+        Phase::Killed
+    }
+
+    fn term_others(&mut self, run: Run, exit: Exit) -> Phase {
+        self.out.push(Action::Signal { run, signal: Signal::TERM, scope: Scope::Session });
+        Phase::Others { exit, kill: Some(self.now.plus(self.spec.stop.timeout)) }
+    }
+
+    fn forget_pre_stop(&mut self, run: Run, phase: Phase) {
+        if let Phase::PreStop { until: _ } = phase {
+            self.out.push(Action::CancelPreStop(run));
+        }
+    }
+
+    fn report(&mut self, run: Option<Run>, from: StateName, to: StateName, cause: Cause) {
+        self.out.push(Action::Report(Change { instance: self.instance.id, run, from, to, cause }));
+    }
+}
+
+/// The data of [`State::Stopping`], to be handed around whole.
+#[derive(Clone, Copy)]
+struct Stop {
+    run: Run,
+    spawned: Instant,
+    began: Instant,
+    phase: Phase,
+    aim: Aim,
+}
+
+impl Stop {
+    fn with(self, phase: Phase) -> State {
+        Stop { phase, ..self }.state()
+    }
+
+    fn state(self) -> State {
+        let Stop { run, spawned, began, phase, aim } = self;
+        State::Stopping { run, spawned, began, phase, aim }
+    }
+}

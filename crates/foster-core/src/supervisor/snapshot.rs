@@ -1,0 +1,141 @@
+//! Where everything stands, for those who only look: status, health, the verbs that wait.
+//!
+//! A [`Snapshot`] borrows and copies nothing. [`progress`] says how far an order has come, so that
+//! "done" means the same to every verb.
+
+use super::Supervisor;
+use crate::action::StateName;
+use crate::event::Order;
+use crate::ids::{Exit, InstanceId, ProgramId, Run};
+use crate::program::{Desired, Instance, State};
+use crate::spec::Autostart;
+use crate::time::Instant;
+
+/// Everything, as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Snapshot<'a>(&'a Supervisor);
+
+/// One instance, as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstanceView {
+    /// Which.
+    pub id: InstanceId,
+    /// What it is doing.
+    pub state: StateName,
+    /// Whether it starts with the container.
+    pub autostart: Autostart,
+    /// What is wanted of it.
+    pub desired: Desired,
+    /// The run that is live, and since when.
+    pub live: Option<(Run, Instant)>,
+    /// How many runs it has had.
+    pub runs: u32,
+    /// How often it was restarted after an end by itself.
+    pub restarts: u32,
+    /// How many starts in a row have failed.
+    pub failures: u32,
+    /// How its last run ended.
+    pub last: Option<Exit>,
+    /// When its next start is due, in backoff.
+    pub next_start: Option<Instant>,
+    /// What it waits for, where it waits.
+    pub waits_for: Option<InstanceId>,
+}
+
+/// How far an order has come with an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Under way.
+    UnderWay,
+    /// Fulfilled.
+    Done,
+    /// It will not be, or not now.
+    Failed,
+}
+
+impl Supervisor {
+    /// Where everything stands.
+    pub fn snapshot(&self) -> Snapshot<'_> {
+        Snapshot(self)
+    }
+}
+
+impl<'a> Snapshot<'a> {
+    /// Every instance, program by program.
+    pub fn instances(self) -> impl Iterator<Item = InstanceView> + 'a {
+        self.0.instances.iter().map(move |instance| self.view(instance))
+    }
+
+    /// One instance.
+    pub fn instance(self, id: InstanceId) -> Option<InstanceView> {
+        self.0.position(id).and_then(|at| self.0.instances.get(at)).map(|instance| self.view(instance))
+    }
+
+    /// The instances of one program.
+    pub fn of(self, program: ProgramId) -> impl Iterator<Item = InstanceView> + 'a {
+        self.0.instances_of(program).iter().map(move |instance| self.view(instance))
+    }
+
+    fn view(self, instance: &Instance) -> InstanceView {
+        let spec = self.0.spec(instance.id().program);
+        let state = instance.state();
+        let waits = matches!(state, State::Waiting);
+        InstanceView {
+            id: instance.id(),
+            state: state.name(),
+            autostart: spec.map_or(Autostart::No, |spec| spec.autostart),
+            desired: instance.desired(),
+            live: instance.live(),
+            runs: instance.runs(),
+            restarts: instance.restarts(),
+            failures: instance.failures(),
+            last: instance.last(),
+            next_start: match state {
+                State::Backoff { until } => Some(*until),
+                State::Stopped
+                | State::Waiting
+                | State::Starting { .. }
+                | State::Running { .. }
+                | State::Stopping { .. }
+                | State::Exited { .. }
+                | State::Fatal { .. } => None,
+            },
+            waits_for: spec.filter(|_| waits).and_then(|spec| self.0.first_unready(spec)),
+        }
+    }
+}
+
+/// How far `order` has come with this instance; `runs` is how many runs it had when the order was given.
+///
+/// A first failed start is told at once, not after the last of ten attempts: foster goes on trying, and the
+/// operator knows.
+pub fn progress(order: Order, view: &InstanceView, runs: u32) -> Progress {
+    match order {
+        Order::Signal(_) | Order::Reload => Progress::Done,
+        Order::Stop => match view.state {
+            StateName::Stopped | StateName::Exited | StateName::Fatal => Progress::Done,
+            StateName::Waiting | StateName::Backoff => Progress::Failed,
+            StateName::Starting | StateName::Running | StateName::Stopping => match view.desired {
+                Desired::Down(_) => Progress::UnderWay,
+                Desired::Cycle(_) | Desired::Rising | Desired::Up => Progress::Failed,
+            },
+        },
+        Order::Restart if view.runs == runs => match view.state {
+            StateName::Stopped | StateName::Exited | StateName::Fatal => Progress::Failed,
+            StateName::Waiting
+            | StateName::Starting
+            | StateName::Running
+            | StateName::Stopping
+            | StateName::Backoff => Progress::UnderWay,
+        },
+        Order::Start | Order::Restart => match view.state {
+            StateName::Running | StateName::Exited => Progress::Done,
+            StateName::Waiting | StateName::Starting => Progress::UnderWay,
+            StateName::Stopping => match view.desired {
+                Desired::Rising | Desired::Up | Desired::Cycle(_) => Progress::UnderWay,
+                Desired::Down(_) => Progress::Failed,
+            },
+            StateName::Stopped | StateName::Backoff | StateName::Fatal => Progress::Failed,
+        },
+    }
+}

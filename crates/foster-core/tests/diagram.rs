@@ -1,0 +1,186 @@
+//! The state diagram in `docs/states.md` is drawn from the machine itself: every state that can be reached is
+//! told everything that can be said to it, and each change it reports becomes an arrow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use foster_core::action::{Action, Cause, StateName};
+use foster_core::event::{ProbeResult, Session, StartFailure};
+use foster_core::ids::{Exit, InstanceId, ProgramId};
+use foster_core::program::{CycleCause, Desired, Input, Instance, Rest};
+use foster_core::spec::{
+    Asking, Autostart, Backoff, Fate, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan,
+    StopScope,
+};
+use foster_core::time::Instant;
+
+const ID: InstanceId = InstanceId { program: ProgramId(0), index: 0 };
+
+fn specs() -> Vec<ProgramSpec> {
+    let probe = |asking| Readiness::Probe {
+        asking,
+        interval: Duration::from_millis(100),
+        timeout: Duration::from_millis(300),
+    };
+    let mut specs = Vec::new();
+    for restart in [Restart::Always, Restart::OnFailure, Restart::Never] {
+        for readiness in [Readiness::Uptime, probe(Asking::Asked), probe(Asking::Told)] {
+            for pre_stop in [PreStop::None, PreStop::Command] {
+                specs.push(ProgramSpec {
+                    instances: 1,
+                    autostart: Autostart::Yes,
+                    priority: 0,
+                    after: Vec::new(),
+                    requires: Vec::new(),
+                    restart: RestartPolicy {
+                        restart,
+                        success_exit_codes: vec![0],
+                        min_uptime: Duration::from_millis(200),
+                        backoff: Backoff {
+                            initial: Duration::ZERO,
+                            factor: 1.0,
+                            max: Duration::from_secs(1),
+                        },
+                        start_limit: Some(2),
+                    },
+                    on_exit: Fate::Ignore,
+                    on_failure: Fate::Ignore,
+                    readiness,
+                    stop: StopPlan {
+                        signals: vec![foster_core::ids::Signal::TERM],
+                        timeout: Duration::from_secs(1),
+                        scope: StopScope::Main,
+                        pre_stop,
+                    },
+                    reload_signal: None,
+                });
+            }
+        }
+    }
+    specs
+}
+
+fn inputs() -> Vec<Input> {
+    let failure = StartFailure { stage: "exec", message: String::new() };
+    let mut inputs = vec![
+        Input::Begin,
+        Input::Hold(ID),
+        Input::Halt(Cause::Ordered),
+        Input::Renew,
+        Input::Kill,
+        Input::Ticked,
+        Input::Spawned,
+        Input::SpawnFailed(failure),
+        Input::SessionEmptied,
+        Input::Probed(ProbeResult::Passed),
+        Input::Probed(ProbeResult::Failed(String::new())),
+        Input::PreStopEnded,
+    ];
+    for code in [0, 1] {
+        for session in [Session::Empty, Session::Lives] {
+            inputs.push(Input::Exited(Exit::Code(code), session));
+        }
+    }
+    inputs
+}
+
+/// What the supervisor would send for this desire: it never begins what is to be down.
+fn makes_sense(instance: &Instance, input: &Input) -> bool {
+    match input {
+        Input::Begin | Input::Hold(_) | Input::Renew => {
+            matches!(instance.desired(), Desired::Rising | Desired::Up)
+        }
+        Input::Halt(_) => matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_)),
+        Input::Kill => instance.desired() == Desired::Down(Rest::Shutdown),
+        _ => true,
+    }
+}
+
+fn word(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::Turn => "its turn",
+        Cause::WaitsFor(_) => "waits for another",
+        Cause::BecameReady { .. } => "ready",
+        Cause::NotReady { .. } => "not ready in time",
+        Cause::CannotStart { .. } => "cannot start",
+        Cause::Ended { .. } => "ended",
+        Cause::LeftOthers { .. } => "ended, left others",
+        Cause::StoppedUnready { .. } => "stopped for not being ready",
+        Cause::Ordered => "ordered",
+        Cause::RequirementDown(_) => "requirement down",
+        Cause::Shutdown => "shutdown",
+        Cause::Stopped { .. } => "gone",
+    }
+}
+
+fn arrows() -> BTreeMap<(StateName, StateName), BTreeSet<&'static str>> {
+    let mut arrows: BTreeMap<(StateName, StateName), BTreeSet<&'static str>> = BTreeMap::new();
+    let desires = [Desired::Rising, Desired::Down(Rest::Shutdown), Desired::Cycle(CycleCause::Ordered)];
+    for spec in specs() {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![(Instant::START, Instance::new(ID, Desired::Rising), 0)];
+        while let Some((now, instance, depth)) = open.pop() {
+            let kind: String = format!("{instance:?}").chars().filter(|c| !c.is_ascii_digit()).collect();
+            if depth > 9 || !seen.insert((kind, instance.failures())) {
+                continue;
+            }
+            let later = instance.deadline().unwrap_or(now).max(now);
+            for desired in desires.into_iter().chain([instance.desired()]) {
+                for input in inputs() {
+                    let mut next = instance.clone();
+                    next.want(desired);
+                    if !makes_sense(&next, &input) {
+                        continue;
+                    }
+                    let mut actions = Vec::new();
+                    next.step(later, input, &spec, &mut actions);
+                    for action in actions {
+                        if let Action::Report(change) = action {
+                            arrows.entry((change.from, change.to)).or_default().insert(word(&change.cause));
+                        }
+                    }
+                    open.push((later, next, depth + 1));
+                }
+            }
+        }
+    }
+    arrows
+}
+
+fn document() -> String {
+    let mut text = String::from(
+        "# States of a program\n\n\
+         <!-- Generated by crates/foster-core/tests/diagram.rs: UPDATE_EXPECT=1 cargo test -p foster-core --test diagram -->\n\n\
+         Every arrow is one line of foster's log. The words on it are its cause.\n\n\
+         ```mermaid\nstateDiagram-v2\n    [*] --> stopped\n",
+    );
+    let arrows = arrows();
+    for ((from, to), causes) in &arrows {
+        let causes: Vec<&str> = causes.iter().copied().collect();
+        text += &format!("    {} --> {}: {}\n", from.name(), to.name(), causes.join(", "));
+    }
+    text += "```\n\n| from | to | because |\n| --- | --- | --- |\n";
+    for ((from, to), causes) in &arrows {
+        let causes: Vec<&str> = causes.iter().copied().collect();
+        text += &format!("| {} | {} | {} |\n", from.name(), to.name(), causes.join(", "));
+    }
+    text
+}
+
+#[test]
+fn the_diagram_in_the_docs_is_the_machine() {
+    expect_test::expect_file!["../../../docs/states.md"].assert_eq(&document());
+}
+
+#[test]
+fn every_state_can_be_reached_and_left() {
+    let arrows = arrows();
+    for state in StateName::ALL {
+        assert!(
+            arrows.keys().any(|(from, _)| *from == state)
+                || matches!(state, StateName::Exited | StateName::Fatal),
+            "{state:?} cannot be left"
+        );
+        assert!(arrows.keys().any(|(_, to)| *to == state), "{state:?} cannot be reached");
+    }
+}

@@ -1,0 +1,250 @@
+//! Properties: whatever the plan, whatever happens and in whatever order, these hold.
+//!
+//! The fake kernel itself asserts two of them at every step: at most one live run per instance, and stepping
+//! at `deadline()` moves it (no spin). Seeds of past failures are in `properties.proptest-regressions`.
+
+#[allow(dead_code, reason = "each of the two test files uses its part of the fake kernel")]
+mod sim;
+
+use std::time::Duration;
+
+use foster_core::action::{Action, StateName};
+use foster_core::event::{Event, Order, ProbeResult, Session, ShutdownCause};
+use foster_core::ids::{Exit, InstanceId, ProgramId, Run, Signal};
+use foster_core::spec::Fate;
+use foster_core::time::Instant;
+use proptest::prelude::*;
+use sim::{Happening, Stubbornness, World};
+
+/// A plan of one to six programs, in the words of the simulation. Programs wait only for earlier ones of the same or a
+/// lower tier, so every plan is valid.
+fn plans() -> impl Strategy<Value = String> {
+    prop::collection::vec((behaviours(), 0..3u8, any::<[bool; 6]>(), any::<[bool; 6]>()), 1..6).prop_map(
+        |programs| {
+            let mut text = String::from("shutdown_timeout=4s\n");
+            let mut tiers: Vec<u8> = Vec::new();
+            for (at, (behaviour, step, after, requires)) in programs.into_iter().enumerate() {
+                let tier = tiers.last().copied().unwrap_or(0) + step % 2;
+                tiers.push(tier);
+                let chosen = |wanted: [bool; 6]| {
+                    let names: Vec<String> =
+                        (0..at).filter(|at| wanted[*at]).map(|at| format!("p{at}")).collect();
+                    names.join(",")
+                };
+                text += &format!("p{at}: priority={tier} {behaviour}");
+                if !chosen(after).is_empty() {
+                    text += &format!(" after={}", chosen(after));
+                }
+                if step == 2 && !chosen(requires).is_empty() {
+                    text += &format!(" requires={}", chosen(requires));
+                }
+                text.push('\n');
+            }
+            text
+        },
+    )
+}
+
+fn behaviours() -> impl Strategy<Value = String> {
+    let life = prop_oneof![Just(""), Just("life=2s/0"), Just("life=20ms/1"), Just("life=1500ms/7")];
+    let ready = prop_oneof![
+        Just(""),
+        Just("answers=300ms"),
+        Just("answers=never ready_timeout=1s"),
+        Just("tells=50ms")
+    ];
+    let stops = prop_oneof![
+        Just(""),
+        Just("stops=never stop_timeout=1s"),
+        Just("stops=700ms/0"),
+        Just("others=30ms"),
+        Just("others=never")
+    ];
+    let policy = prop_oneof![
+        Just(""),
+        Just("restart=never on_failure=ignore"),
+        Just("restart=on-failure start_limit=2"),
+        Just("on_failure=ignore start_limit=3"),
+        Just("on_exit=shutdown restart=never"),
+        Just("cannot_start start_limit=2"),
+    ];
+    let more = prop_oneof![
+        Just(""),
+        Just("autostart=false"),
+        Just("pre_stop=100ms"),
+        Just("pre_stop=never"),
+        Just("instances=2")
+    ];
+    (life, ready, stops, policy, more).prop_map(|(a, b, c, d, e)| format!("{a} {b} {c} {d} {e}"))
+}
+
+/// Something from outside within the first twelve seconds; also nonsense about runs that never were.
+fn happenings() -> impl Strategy<Value = Vec<(u64, Happening)>> {
+    let instance =
+        (0..6u32, 0..3u16).prop_map(|(program, index)| InstanceId { program: ProgramId(program), index });
+    // Runs that never were: about those that are, the kernel does not lie.
+    let number = prop_oneof![Just(0u32), Just(9_999u32)];
+    let run = (instance.clone(), number).prop_map(|(instance, number)| Run { instance, number });
+    let exit = prop_oneof![Just(Exit::Code(0)), Just(Exit::Code(9))];
+    let order = prop_oneof![Just(Order::Start), Just(Order::Stop), Just(Order::Restart), Just(Order::Reload)];
+    let event = prop_oneof![
+        4 => (order, prop::collection::vec(instance.clone(), 1..4))
+            .prop_map(|(order, targets)| Event::Ordered { order, targets }),
+        1 => run.clone().prop_map(Event::Spawned),
+        1 => run.clone().prop_map(Event::SessionEmptied),
+        1 => run.clone().prop_map(Event::PreStopEnded),
+        1 => run.clone().prop_map(|run| Event::Probed(run, ProbeResult::Passed)),
+        1 => Just(Event::Ticked),
+        1 => Just(Event::RestGone),
+        1 => Just(Event::Signalled(Signal::USR2)),
+    ];
+    let what = prop_oneof![
+        3 => event.prop_map(Happening::Event),
+        3 => (instance, exit).prop_map(|(instance, exit)| Happening::ExitOf(instance, exit)),
+    ];
+    prop::collection::vec((0..12_000u64, what), 0..20)
+}
+
+fn world(plan: &str, happenings: &[(u64, Happening)], end: Option<u64>) -> World {
+    let mut world = World::new(plan);
+    world.script("0s boot");
+    world.orphans = Some(Stubbornness::Ignores);
+    for (at, what) in happenings {
+        world.push(Instant::after_start(Duration::from_millis(*at)), what.clone());
+    }
+    if let Some(at) = end {
+        let event = Event::ShutdownOrdered(ShutdownCause::Operator);
+        world.push(Instant::after_start(Duration::from_millis(at)), Happening::Event(event));
+    }
+    world
+}
+
+/// The dependencies of a program that are not satisfied, as an outsider would judge it.
+fn unsatisfied(world: &World, program: ProgramId) -> Vec<ProgramId> {
+    let spec = &world.supervisor.plan().programs()[program.0 as usize];
+    let ready = |id: &ProgramId| {
+        world
+            .supervisor
+            .snapshot()
+            .of(*id)
+            .all(|view| matches!(view.state, StateName::Running | StateName::Exited))
+    };
+    foster_core::graph::dependencies(spec).filter(|id| !ready(id)).collect()
+}
+
+proptest! {
+    #[test]
+    fn a_shutdown_ends_within_its_deadline_and_leaves_nothing(
+        plan in plans(), happenings in happenings(), at in 0..9_000u64,
+    ) {
+        let mut world = world(&plan, &happenings, Some(at));
+        world.run(Duration::from_secs(60));
+        let (ended, _) = world.ended.clone().expect("the shutdown ended");
+        let limit = Duration::from_millis(at) + Duration::from_secs(4);
+        prop_assert!(ended.elapsed() <= limit, "ended at {ended:?}\n{}", world.trace.join("\n"));
+        prop_assert!(world.live.is_empty(), "{:?} lives on\n{}", world.live, world.trace.join("\n"));
+    }
+
+    #[test]
+    fn nothing_starts_after_the_shutdown_began(plan in plans(), happenings in happenings(), at in 0..9_000u64) {
+        let mut world = world(&plan, &happenings, Some(at));
+        world.run(Duration::from_secs(60));
+        let began = world.trace.iter().position(|line| line.contains(" shutdown: ")).expect("it began");
+        let late = world.trace.iter().skip(began).find(|line| line.contains(" spawn "));
+        prop_assert_eq!(late, None);
+    }
+
+    #[test]
+    fn what_a_program_is_after_is_ready_at_every_start(plan in plans(), happenings in happenings()) {
+        let mut world = world(&plan, &happenings, Some(20_000));
+        let mut at = Duration::ZERO;
+        while world.ended.is_none() && at < Duration::from_secs(30) {
+            let before = world.trace.len();
+            world.run(at);
+            // Only starts that nothing else followed within the same step can be judged from outside.
+            if let [line] = &world.trace[before..] && line.contains(" spawn ") {
+                let name = line.split_whitespace().nth(2).expect("a name");
+                let name = name.split('.').next().expect("a name");
+                let program = world.names.iter().position(|known| known == name).expect("a program");
+                let missing = unsatisfied(&world, ProgramId(u32::try_from(program).expect("few")));
+                prop_assert!(missing.is_empty(), "{line}: {missing:?}");
+            }
+            at += Duration::from_millis(1);
+        }
+    }
+
+    #[test]
+    fn a_program_stops_only_after_its_dependants_have(plan in plans(), happenings in happenings(), at in 0..9_000u64) {
+        let mut world = world(&plan, &happenings, Some(at));
+        world.run(Duration::from_millis(at));
+        while world.ended.is_none() {
+            let Some(next) = world.supervisor.deadline() else { break };
+            for view in world.supervisor.snapshot().instances() {
+                let spec = &world.supervisor.plan().programs()[view.id.program.0 as usize];
+                if !world.supervisor.is_shutting_down() || view.state != StateName::Stopping {
+                    continue;
+                }
+                // A program on its way down by the shutdown has nobody live above it, unless the deadline killed all
+                // or it was on its way down for a reason of its own.
+                let killed = world.trace.iter().any(|line| line.contains("SIGKILL") || line.contains("left others") || line.contains("not ready") || line.contains("(ordered)") || line.contains("is down"));
+                let above = world.supervisor.snapshot().instances().filter(|other| other.live.is_some()).find(|other| {
+                    let theirs = &world.supervisor.plan().programs()[other.id.program.0 as usize];
+                    theirs.priority > spec.priority || foster_core::graph::dependencies(theirs).any(|id| id == view.id.program)
+                });
+                prop_assert!(killed || above.is_none(), "{above:?} above {view:?}\n{}", world.trace.join("\n"));
+            }
+            world.run(next.elapsed());
+        }
+    }
+
+    #[test]
+    fn unknown_and_late_events_change_nothing(plan in plans(), at in 0..9_000u64, number in 0..9u32, program in 0..9u32) {
+        let mut world = world(&plan, &[], None);
+        world.run(Duration::from_millis(at));
+        let instance = InstanceId { program: ProgramId(program), index: 0 };
+        let run = Run { instance, number };
+        let live = world.supervisor.snapshot().instance(instance).and_then(|view| view.live).map(|(run, _)| run);
+        if live == Some(run) || world.supervisor.is_shutting_down() {
+            return Ok(());
+        }
+        let before = format!("{:?}", world.supervisor);
+        let exit = Exit::Code(1);
+        for event in [
+            Event::Spawned(run),
+            Event::Exited { run, exit, session: Session::Empty },
+            Event::Exited { run, exit, session: Session::Lives },
+            Event::SessionEmptied(run),
+            Event::Probed(run, ProbeResult::Passed),
+            Event::PreStopEnded(run),
+            Event::RestGone,
+            Event::Booted,
+        ] {
+            let mut actions: Vec<Action> = Vec::new();
+            world.supervisor.step(world.now, event, &mut actions);
+            prop_assert_eq!(&actions, &Vec::new());
+        }
+        prop_assert_eq!(before, format!("{:?}", world.supervisor));
+    }
+
+    #[test]
+    fn the_same_events_give_the_same_trace(plan in plans(), happenings in happenings()) {
+        let run = || {
+            let mut world = world(&plan, &happenings, Some(15_000));
+            world.run(Duration::from_secs(60));
+            world.trace
+        };
+        prop_assert_eq!(run(), run());
+    }
+
+    #[test]
+    fn a_program_whose_failure_counts_never_leaves_the_container_looking_alive(plan in plans(), happenings in happenings()) {
+        let mut world = world(&plan, &happenings, None);
+        world.run(Duration::from_secs(600));
+        let dead = world.supervisor.snapshot().instances().find(|view| {
+            let spec = &world.supervisor.plan().programs()[view.id.program.0 as usize];
+            let alone = spec.instances == 1;
+            view.state == StateName::Fatal && alone && spec.on_failure == Fate::Shutdown
+        });
+        prop_assert!(dead.is_none() || world.supervisor.is_shutting_down(), "{dead:?}");
+    }
+}

@@ -1,0 +1,322 @@
+//! A kernel that is not there: processes with a behaviour, in virtual time.
+//!
+//! A [`World`] holds a supervisor and plays shell and kernel for it: it performs every action, keeps the
+//! processes that would exist, and sends back the events they would cause. Each thing that happens is a
+//! line of the trace. Scenario tests compare the whole trace; property tests look at the lines that matter.
+//! `plan.rs` beside this file reads the plans.
+
+mod plan;
+mod print;
+
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+use foster_core::Supervisor;
+use foster_core::action::{Action, Ending, Scope};
+use foster_core::event::{Event, Order, ProbeResult, Session, ShutdownCause, StartFailure};
+use foster_core::ids::{Exit, InstanceId, Killer, ProgramId, Run, Signal};
+use foster_core::time::Instant;
+
+pub use plan::{Behaviour, End, parse};
+
+/// A supervisor in a world of its own.
+pub struct World {
+    pub supervisor: Supervisor,
+    pub names: Vec<String>,
+    pub behaviours: Vec<Behaviour>,
+    pub now: Instant,
+    /// Lines of what happened.
+    pub trace: Vec<String>,
+    /// Processes that exist, by run.
+    pub live: BTreeMap<Run, Process>,
+    /// The end, once it has come.
+    pub ended: Option<(Instant, Ending)>,
+    /// Things that will happen, soonest first.
+    agenda: BinaryHeap<Due>,
+    counter: u64,
+    /// Orphans that are left for the final sweep, and whether they leave at TERM.
+    pub orphans: Option<Stubbornness>,
+    /// How often the supervisor was ticked; a spin shows as a number without bound.
+    pub ticks: u32,
+}
+
+/// A process that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Process {
+    /// With its main process.
+    Main,
+    /// Only others of its session.
+    Others,
+}
+
+/// Whether something leaves when it is told to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stubbornness {
+    Obeys,
+    Ignores,
+}
+
+/// Something that will happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Happening {
+    /// A main process ends, unless it has by then.
+    Exit(Run, Exit),
+    /// Whatever main process the instance has then ends.
+    ExitOf(InstanceId, Exit),
+    /// The others of a session are gone.
+    OthersGone(Run),
+    /// The program becomes ready, by telling.
+    Tells(Run),
+    /// An answer to a question.
+    Answer(Run, ProbeResult),
+    PreStopEnds(Run),
+    /// From outside.
+    Event(Event),
+    RestGone,
+}
+
+#[derive(PartialEq, Eq)]
+struct Due {
+    at: Instant,
+    order: u64,
+    what: Happening,
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Due) -> std::cmp::Ordering {
+        (other.at, other.order).cmp(&(self.at, self.order))
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Due) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl World {
+    /// A world with this plan, in the words of `plan.rs`.
+    pub fn new(text: &str) -> World {
+        let (plan, names, behaviours) = parse(text);
+        World {
+            supervisor: Supervisor::new(plan),
+            names,
+            behaviours,
+            now: Instant::START,
+            trace: Vec::new(),
+            live: BTreeMap::new(),
+            ended: None,
+            agenda: BinaryHeap::new(),
+            counter: 0,
+            orphans: None,
+            ticks: 0,
+        }
+    }
+
+    /// Something from outside, in words: `term`, `stop backend`, `kill backend 9`, `exit backend 3`.
+    pub fn script(&mut self, line: &str) {
+        let (at, what) = line.trim().split_once(' ').expect("a time and what happens");
+        let at = Instant::after_start(plan::duration(at));
+        let words: Vec<&str> = what.split_whitespace().collect();
+        let happening = match words.as_slice() {
+            ["boot"] => Happening::Event(Event::Booted),
+            ["shutdown"] => Happening::Event(Event::ShutdownOrdered(ShutdownCause::Operator)),
+            ["signal", name] => Happening::Event(Event::Signalled(Signal::parse(name).expect("a signal"))),
+            ["exit", name, code] => {
+                let exit = Exit::Code(code.parse().expect("a code"));
+                return self.push_exit(at, name, exit);
+            }
+            ["kill", name, signal] => {
+                let signal = Signal::parse(signal).expect("a signal");
+                return self.push_exit(at, name, Exit::Killed { signal, by: Killer::Unknown });
+            }
+            [verb, names @ ..] => {
+                let order = match *verb {
+                    "start" => Order::Start,
+                    "stop" => Order::Stop,
+                    "restart" => Order::Restart,
+                    "reload" => Order::Reload,
+                    other => panic!("unknown verb {other}"),
+                };
+                let targets = self.targets(names);
+                Happening::Event(Event::Ordered { order, targets })
+            }
+            [] => panic!("nothing happens"),
+        };
+        self.push(at, happening);
+    }
+
+    /// Lets time pass until nothing is left to happen, the end has come, or `until` is reached.
+    pub fn run(&mut self, until: Duration) {
+        let until = Instant::after_start(until);
+        while self.ended.is_none() {
+            let due = self.agenda.peek().map(|due| due.at);
+            let deadline = self.supervisor.deadline();
+            let Some(next) = due.into_iter().chain(deadline).min() else { break };
+            if next > until {
+                break;
+            }
+            assert!(next >= self.now || deadline.is_some(), "time runs backwards");
+            self.now = self.now.max(next);
+            if due.is_some_and(|due| due <= self.now) {
+                let due = self.agenda.pop().expect("just seen");
+                self.happen(due.what);
+            } else {
+                self.ticks += 1;
+                self.step(Event::Ticked);
+                let moved = self.supervisor.deadline().is_none_or(|deadline| deadline > self.now);
+                assert!(moved || self.ended.is_some(), "stepping at the deadline did not move it: a spin");
+            }
+        }
+    }
+
+    pub fn step(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        self.supervisor.step(self.now, event, &mut actions);
+        for action in actions {
+            self.perform(action);
+        }
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::Exit(run, exit) => self.exit(run, exit),
+            Happening::ExitOf(instance, exit) => {
+                let run = self.live.keys().find(|run| run.instance == instance).copied();
+                if let Some(run) = run {
+                    self.exit(run, exit);
+                }
+            }
+            Happening::OthersGone(run) => {
+                if self.live.get(&run) == Some(&Process::Others) {
+                    self.live.remove(&run);
+                    self.step(Event::SessionEmptied(run));
+                }
+            }
+            Happening::Tells(run) => self.step(Event::Probed(run, ProbeResult::Passed)),
+            Happening::Answer(run, result) => self.step(Event::Probed(run, result)),
+            Happening::PreStopEnds(run) => self.step(Event::PreStopEnded(run)),
+            Happening::Event(event) => self.step(event),
+            Happening::RestGone => self.step(Event::RestGone),
+        }
+    }
+
+    fn exit(&mut self, run: Run, exit: Exit) {
+        if self.live.get(&run) != Some(&Process::Main) {
+            return;
+        }
+        let others = self.behaviour(run.instance.program).others;
+        let session = if others.is_some() {
+            self.live.insert(run, Process::Others);
+            Session::Lives
+        } else {
+            self.live.remove(&run);
+            Session::Empty
+        };
+        self.step(Event::Exited { run, exit, session });
+    }
+
+    fn perform(&mut self, action: Action) {
+        if let Some(line) = print::line(self, &action) {
+            self.trace.push(format!("{:>8} {line}", print::time(self.now)));
+        }
+        match action {
+            Action::Spawn(run) => self.spawn(run),
+            Action::Signal { run, signal, scope } => self.signal(run, signal, scope),
+            Action::RunPreStop(run) => {
+                if let Some(takes) = self.behaviour(run.instance.program).pre_stop {
+                    self.push(self.now.plus(takes), Happening::PreStopEnds(run));
+                }
+            }
+            Action::Probe(run) => self.answer(run),
+            Action::SignalRest(signal) => match self.orphans {
+                Some(Stubbornness::Ignores) if signal != Signal::KILL => {}
+                Some(_) | None => {
+                    self.orphans = None;
+                    self.push(self.now, Happening::RestGone);
+                }
+            },
+            Action::Exit(ending) => self.ended = Some((self.now, ending)),
+            Action::CancelPreStop(_)
+            | Action::CancelProbe(_)
+            | Action::ReopenLogs
+            | Action::WriteStatus
+            | Action::Update
+            | Action::Report(_)
+            | Action::ReportShutdown(_)
+            | Action::ReportReady => {}
+        }
+    }
+
+    fn spawn(&mut self, run: Run) {
+        let behaviour = self.behaviour(run.instance.program);
+        if behaviour.cannot_start {
+            let failure = StartFailure { stage: "exec", message: "running \"x\": not found".into() };
+            return self.push(self.now, Happening::Event(Event::SpawnFailed(run, failure)));
+        }
+        let twice = self.live.keys().any(|other| other.instance == run.instance);
+        assert!(!twice, "two live runs of {}", print::name(self, run.instance));
+        self.live.insert(run, Process::Main);
+        self.step(Event::Spawned(run));
+        if let Some(End { after, exit }) = behaviour.end {
+            self.push(self.now.plus(after), Happening::Exit(run, exit));
+        }
+        if let Some(after) = behaviour.tells {
+            self.push(self.now.plus(after), Happening::Tells(run));
+        }
+    }
+
+    fn answer(&mut self, run: Run) {
+        let behaviour = self.behaviour(run.instance.program);
+        let Some(after) = behaviour.answers else { return };
+        let up = self.supervisor.snapshot().instance(run.instance).and_then(|view| view.live);
+        let up = up.map_or(Duration::ZERO, |(_, spawned)| self.now.since(spawned));
+        let result = match up >= after {
+            true => ProbeResult::Passed,
+            false => ProbeResult::Failed("Connection refused".into()),
+        };
+        self.push(self.now.plus(Duration::from_millis(1)), Happening::Answer(run, result));
+    }
+
+    fn signal(&mut self, run: Run, signal: Signal, scope: Scope) {
+        let behaviour = self.behaviour(run.instance.program);
+        let killed = Exit::Killed { signal, by: Killer::Unknown };
+        match (self.live.get(&run), signal) {
+            (Some(Process::Main), Signal::KILL) => self.push(self.now, Happening::Exit(run, killed)),
+            (Some(Process::Main), signal) => {
+                if behaviour.stop_signals.contains(&signal)
+                    && let Some(End { after, exit }) = behaviour.stops
+                {
+                    self.push(self.now.plus(after), Happening::Exit(run, exit));
+                }
+            }
+            (Some(Process::Others), Signal::KILL) => self.push(self.now, Happening::OthersGone(run)),
+            (Some(Process::Others), _) if scope == Scope::Session => {
+                if let Some(Some(after)) = behaviour.others {
+                    self.push(self.now.plus(after), Happening::OthersGone(run));
+                }
+            }
+            (Some(Process::Others), _) | (None, _) => {}
+        }
+    }
+
+    fn push_exit(&mut self, at: Instant, name: &str, exit: Exit) {
+        let instance = self.targets(&[name]).into_iter().next().expect("an instance");
+        self.push(at, Happening::ExitOf(instance, exit));
+    }
+
+    pub fn push(&mut self, at: Instant, what: Happening) {
+        self.counter += 1;
+        self.agenda.push(Due { at, order: self.counter, what });
+    }
+
+    pub fn behaviour(&self, program: ProgramId) -> Behaviour {
+        self.behaviours[program.0 as usize].clone()
+    }
+
+    fn targets(&self, names: &[&str]) -> Vec<InstanceId> {
+        let all = self.supervisor.snapshot().instances().map(|view| view.id);
+        all.filter(|id| names.contains(&"all") || names.contains(&self.names[id.program.0 as usize].as_str()))
+            .collect()
+    }
+}

@@ -1,0 +1,191 @@
+//! Plans and behaviours in words: a line a program, `NAME: key=value …`.
+//!
+//! `shutdown_timeout=9s` alone on a line sets that. Keys are those of foster.toml where there is one; the rest say
+//! how the fake process behaves: `life=2s/3` (ends after 2 s with 3), `stops=50ms/0` (after a stop signal) or
+//! `stops=never`, `answers=200ms` (passes a probe from then on), `tells=200ms`, `others=50ms` (leaves a session
+//! that goes 50 ms after TERM) or `others=never`, `pre_stop=100ms`, `cannot_start`.
+
+use std::time::Duration;
+
+use foster_core::ids::{Exit, Killer, ProgramId, Signal};
+use foster_core::spec::{
+    Asking, Autostart, Backoff, CorePlan, Fate, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy,
+    SignalAction, StopPlan, StopScope,
+};
+
+/// How the process of a program behaves.
+#[derive(Debug, Clone)]
+pub struct Behaviour {
+    /// Ends by itself.
+    pub end: Option<End>,
+    /// Ends after one of its stop signals; `None`: it ignores them.
+    pub stops: Option<End>,
+    pub stop_signals: Vec<Signal>,
+    /// Passes a probe when it has been up for so long.
+    pub answers: Option<Duration>,
+    pub tells: Option<Duration>,
+    /// Leaves others of its session, which go so long after TERM (`None` inside: never).
+    pub others: Option<Option<Duration>>,
+    /// How long its `pre_stop` takes.
+    pub pre_stop: Option<Duration>,
+    pub cannot_start: bool,
+}
+
+/// An end, some time after what causes it.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    pub after: Duration,
+    pub exit: Exit,
+}
+
+pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let names: Vec<String> =
+        lines.iter().filter_map(|line| line.split_once(':')).map(|(name, _)| name.to_string()).collect();
+    let id = |name: &str| {
+        let at = names.iter().position(|known| known == name).unwrap_or_else(|| panic!("no program {name}"));
+        ProgramId(u32::try_from(at).expect("few programs"))
+    };
+    let mut specs = Vec::new();
+    let mut behaviours = Vec::new();
+    let mut timeout = Duration::from_secs(9);
+    let mut signals = Vec::new();
+    for line in lines {
+        match line.split_once(':') {
+            Some((_, keys)) => {
+                let (spec, behaviour) = program(keys, &id);
+                specs.push(spec);
+                behaviours.push(behaviour);
+            }
+            None => match line.split_once('=') {
+                Some(("shutdown_timeout", value)) => timeout = duration(value),
+                Some((signal, target)) => {
+                    let signal = Signal::parse(signal).expect("a signal");
+                    let action = match target.split_once(' ') {
+                        Some((program, other)) => SignalAction::Forward {
+                            program: id(program),
+                            signal: Signal::parse(other).expect("a signal"),
+                        },
+                        None => SignalAction::Shutdown,
+                    };
+                    signals.push((signal, action));
+                }
+                None => panic!("what is {line}?"),
+            },
+        }
+    }
+    (CorePlan::new(specs, timeout, signals).expect("a plan"), names, behaviours)
+}
+
+fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviour) {
+    let mut spec = ProgramSpec {
+        instances: 1,
+        autostart: Autostart::Yes,
+        priority: 999,
+        after: Vec::new(),
+        requires: Vec::new(),
+        restart: RestartPolicy {
+            restart: Restart::Always,
+            success_exit_codes: vec![0],
+            min_uptime: Duration::from_secs(1),
+            backoff: Backoff { initial: Duration::ZERO, factor: 2.0, max: Duration::from_secs(30) },
+            start_limit: Some(10),
+        },
+        on_exit: Fate::Ignore,
+        on_failure: Fate::Shutdown,
+        readiness: Readiness::Uptime,
+        stop: StopPlan {
+            signals: vec![Signal::TERM],
+            timeout: Duration::from_secs(5),
+            scope: StopScope::Main,
+            pre_stop: PreStop::None,
+        },
+        reload_signal: None,
+    };
+    let killed = Exit::Killed { signal: Signal::TERM, by: Killer::Unknown };
+    let mut behaviour = Behaviour {
+        end: None,
+        stops: Some(End { after: Duration::from_millis(10), exit: killed }),
+        stop_signals: Vec::new(),
+        answers: None,
+        tells: None,
+        others: None,
+        pre_stop: None,
+        cannot_start: false,
+    };
+    let asked = |asking, timeout| Readiness::Probe { asking, interval: Duration::from_millis(100), timeout };
+    let mut ready_timeout = Duration::from_secs(60);
+    let mut asking = None;
+    for word in keys.split_whitespace() {
+        let (key, value) = word.split_once('=').unwrap_or((word, ""));
+        let ids = || value.split(',').map(id).collect::<Vec<_>>();
+        match key {
+            "instances" => spec.instances = value.parse().expect("a number"),
+            "autostart" => spec.autostart = if value == "false" { Autostart::No } else { Autostart::Yes },
+            "priority" => spec.priority = value.parse().expect("a number"),
+            "after" => spec.after = ids(),
+            "requires" => spec.requires = ids(),
+            "restart" => {
+                spec.restart.restart = match value {
+                    "always" => Restart::Always,
+                    "on-failure" => Restart::OnFailure,
+                    "never" => Restart::Never,
+                    other => panic!("{other}"),
+                }
+            }
+            "min_uptime" => spec.restart.min_uptime = duration(value),
+            "start_limit" => spec.restart.start_limit = value.parse().ok(),
+            "on_exit" => spec.on_exit = fate(value),
+            "on_failure" => spec.on_failure = fate(value),
+            "stop_signal" => {
+                spec.stop.signals =
+                    value.split(',').map(|name| Signal::parse(name).expect("a signal")).collect();
+            }
+            "stop_timeout" => spec.stop.timeout = duration(value),
+            "reload_signal" => spec.reload_signal = Signal::parse(value),
+            "ready_timeout" => ready_timeout = duration(value),
+            "answers" => {
+                asking = Some(Asking::Asked);
+                behaviour.answers = (value != "never").then(|| duration(value));
+            }
+            "tells" => {
+                asking = Some(Asking::Told);
+                behaviour.tells = (value != "never").then(|| duration(value));
+            }
+            "life" => behaviour.end = Some(end(value)),
+            "stops" => behaviour.stops = (value != "never").then(|| end(value)),
+            "others" => behaviour.others = Some((value != "never").then(|| duration(value))),
+            "pre_stop" => {
+                spec.stop.pre_stop = PreStop::Command;
+                behaviour.pre_stop = (value != "never").then(|| duration(value));
+            }
+            "cannot_start" => behaviour.cannot_start = true,
+            other => panic!("unknown key {other}"),
+        }
+    }
+    if let Some(asking) = asking {
+        spec.readiness = asked(asking, ready_timeout);
+    }
+    behaviour.stop_signals = spec.stop.signals.iter().rev().take(1).copied().collect();
+    (spec, behaviour)
+}
+
+fn fate(value: &str) -> Fate {
+    if value == "shutdown" { Fate::Shutdown } else { Fate::Ignore }
+}
+
+/// `2s/3`: after 2 s, exit code 3; `2s` alone: 0.
+fn end(value: &str) -> End {
+    let (after, code) = value.split_once('/').unwrap_or((value, "0"));
+    End { after: duration(after), exit: Exit::Code(code.parse().expect("a code")) }
+}
+
+pub fn duration(text: &str) -> Duration {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).expect("a unit"));
+    let number: u64 = number.parse().expect("a number");
+    match unit {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        other => panic!("unknown unit {other}"),
+    }
+}

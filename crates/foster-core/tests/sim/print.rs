@@ -1,0 +1,102 @@
+//! The trace: one line for each action, as short as it can be and still say everything.
+
+use std::time::Duration;
+
+use foster_core::action::{Action, Cause, Change, Next, Reason, Scope};
+use foster_core::ids::InstanceId;
+use foster_core::time::Instant;
+
+use super::World;
+
+/// Seconds with milliseconds.
+pub fn time(now: Instant) -> String {
+    format!("{:.3}", now.elapsed().as_secs_f64())
+}
+
+pub fn name(world: &World, id: InstanceId) -> String {
+    let name = &world.names[id.program.0 as usize];
+    match world.supervisor.snapshot().of(id.program).count() {
+        1 => name.clone(),
+        _ => format!("{name}.{}", id.index),
+    }
+}
+
+/// The line for an action; probes are left out, they come every 100 ms.
+pub fn line(world: &World, action: &Action) -> Option<String> {
+    let name = |id| name(world, id);
+    Some(match action {
+        Action::Spawn(run) => format!("spawn {} #{}", name(run.instance), run.number),
+        Action::Signal { run, signal, scope } => {
+            let scope = match scope {
+                Scope::Main => "main",
+                Scope::Group => "group",
+                Scope::Session => "session",
+            };
+            format!("{signal} to the {scope} of {}", name(run.instance))
+        }
+        Action::RunPreStop(run) => format!("pre_stop of {}", name(run.instance)),
+        Action::CancelPreStop(run) => format!("cancel pre_stop of {}", name(run.instance)),
+        Action::Probe(_) | Action::CancelProbe(_) => return None,
+        Action::SignalRest(signal) => format!("{signal} to the rest"),
+        Action::ReopenLogs => "reopen logs".into(),
+        Action::WriteStatus => "write status".into(),
+        Action::Update => "update".into(),
+        Action::Report(change) => change_line(world, change),
+        Action::ReportShutdown(ending) => format!("shutdown: {}", reason(world, &ending.reason)),
+        Action::ReportReady => "everything is ready".into(),
+        Action::Exit(ending) => format!("exit {}: {}", ending.status, reason(world, &ending.reason)),
+    })
+}
+
+fn change_line(world: &World, change: &Change) -> String {
+    let Change { instance, run: _, from, to, cause } = change;
+    format!("{}: {} -> {} ({})", name(world, *instance), from.name(), to.name(), cause_words(world, cause))
+}
+
+fn cause_words(world: &World, cause: &Cause) -> String {
+    match cause {
+        Cause::Turn => "its turn".into(),
+        Cause::WaitsFor(other) => format!("waits for {}", name(world, *other)),
+        Cause::BecameReady { after } => format!("ready after {after:?}"),
+        Cause::NotReady { timeout, last } => format!("not ready within {timeout:?}: {last:?}"),
+        Cause::CannotStart { failure, next } => format!("{}; {}", failure.message, next_words(next)),
+        Cause::Ended { exit, uptime, next } => format!("{exit} after {uptime:?}; {}", next_words(next)),
+        Cause::LeftOthers { exit, uptime } => format!("{exit} after {uptime:?}, left others"),
+        Cause::StoppedUnready { exit, next } => format!("{exit}; {}", next_words(next)),
+        Cause::Ordered => "ordered".into(),
+        Cause::RequirementDown(other) => format!("{} is down", name(world, *other)),
+        Cause::Shutdown => "shutdown".into(),
+        Cause::Stopped { exit, took } => format!("{exit} within {took:?}"),
+    }
+}
+
+fn next_words(next: &Next) -> String {
+    match next {
+        Next::RestartNow => "restart now".into(),
+        Next::RestartIn { wait, failures, limit } => {
+            let limit = limit.map_or("any".into(), |limit| limit.to_string());
+            format!("restart in {}, {failures} of {limit} failed", short(*wait))
+        }
+        Next::StaysDown => "stays down".into(),
+        Next::Failed => "failed".into(),
+        Next::GaveUp { failures } => format!("gave up after {failures}"),
+    }
+}
+
+fn short(wait: Duration) -> String {
+    format!("{wait:?}")
+}
+
+fn reason(world: &World, reason: &Reason) -> String {
+    match reason {
+        Reason::Signal(signal) => format!("{signal}"),
+        Reason::Operator => "operator".into(),
+        Reason::AllEnded => "all ended".into(),
+        Reason::Exited { instance, exit } => format!("{} {exit}", name(world, *instance)),
+        Reason::Failed { instance, exit, failures } => {
+            let how = exit.map_or("never came up".into(), |exit| exit.to_string());
+            format!("{} failed {failures} times, {how}", name(world, *instance))
+        }
+        Reason::Fault => "fault".into(),
+    }
+}
