@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use crate::event::StartFailure;
 use crate::ids::{Exit, InstanceId, Run, Signal};
+use crate::shutdown::Closing;
 
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +47,8 @@ pub enum Action {
     ReportShutdown(Ending),
     /// Everything that was autostarted is ready for the first time.
     ReportReady,
-    /// Write what is unwritten and leave.
-    Exit(Ending),
+    /// Write what is unwritten, until the deadline, and leave.
+    Exit(Closing),
 }
 
 /// Which processes of a run a signal is for.

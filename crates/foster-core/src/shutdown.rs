@@ -5,6 +5,7 @@
 //! is left of the PID namespace is swept; then foster leaves, whatever happens.
 
 use alloc::vec::Vec;
+use core::mem;
 use core::time::Duration;
 
 use crate::action::{Action, Ending, Reason};
@@ -24,36 +25,40 @@ pub const GIVE_UP: Duration = Duration::from_millis(500);
 pub enum Phase {
     /// It has not begun.
     Up,
-    /// The programs are being stopped, in order.
-    Stopping {
-        /// When all that is left is killed.
-        deadline: Instant,
-        /// Why.
-        ending: Ending,
-    },
+    /// The programs are being stopped, in order, until the deadline.
+    Stopping(Closing),
     /// That time is over: they have got KILL.
     Killing {
         /// When foster stops waiting for the kernel.
         until: Instant,
-        /// Why.
-        ending: Ending,
+        /// What this is about.
+        closing: Closing,
     },
     /// The programs are gone; what else is left was told to go.
     Sweeping {
         /// When it is killed.
         kill: Instant,
-        /// Why.
-        ending: Ending,
+        /// What this is about.
+        closing: Closing,
     },
     /// What else was left has got KILL.
     Swept {
         /// When foster stops waiting for the kernel.
         until: Instant,
-        /// Why.
-        ending: Ending,
+        /// What this is about.
+        closing: Closing,
     },
     /// foster leaves.
     Over,
+}
+
+/// An end that has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    /// When all that is left is killed.
+    pub deadline: Instant,
+    /// Why it ends.
+    pub ending: Ending,
 }
 
 /// What a step of the shutdown asks of the supervisor.
@@ -69,10 +74,10 @@ impl Phase {
     /// When it wants to be told that time has passed.
     pub fn deadline(&self) -> Option<Instant> {
         match self {
-            Phase::Stopping { deadline: at, ending: _ }
-            | Phase::Killing { until: at, ending: _ }
-            | Phase::Sweeping { kill: at, ending: _ }
-            | Phase::Swept { until: at, ending: _ } => Some(*at),
+            Phase::Stopping(closing) => Some(closing.deadline),
+            Phase::Killing { until: at, closing: _ }
+            | Phase::Sweeping { kill: at, closing: _ }
+            | Phase::Swept { until: at, closing: _ } => Some(*at),
             Phase::Up | Phase::Over => None,
         }
     }
@@ -81,7 +86,7 @@ impl Phase {
     pub fn has_begun(&self) -> bool {
         match self {
             Phase::Up => false,
-            Phase::Stopping { .. }
+            Phase::Stopping(_)
             | Phase::Killing { .. }
             | Phase::Sweeping { .. }
             | Phase::Swept { .. }
@@ -92,8 +97,10 @@ impl Phase {
     /// Told to end while ending: what is left is killed at once.
     pub fn hurry(&mut self, now: Instant) {
         match self {
-            Phase::Stopping { deadline: at, ending: _ } | Phase::Sweeping { kill: at, ending: _ } => {
-                *at = now
+            Phase::Stopping(closing) => closing.deadline = now,
+            Phase::Sweeping { kill, closing } => {
+                *kill = now;
+                closing.deadline = now;
             }
             Phase::Up | Phase::Killing { .. } | Phase::Swept { .. } | Phase::Over => {}
         }
@@ -101,60 +108,51 @@ impl Phase {
 
     /// Moves on as far as time and the programs allow; `live` is how many of them are left.
     pub fn advance(&mut self, now: Instant, live: usize, out: &mut Vec<Action>) -> Demand {
-        match self {
-            Phase::Stopping { deadline, ending } if live == 0 => {
-                let kill = now.plus(MOMENT).min(*deadline).max(now);
-                *self = Phase::Sweeping { kill, ending: ending.clone() };
+        let phase = mem::replace(self, Phase::Over);
+        let mut demand = Demand::Nothing;
+        *self = match phase {
+            Phase::Stopping(closing) if live == 0 => {
                 out.push(Action::SignalRest(Signal::TERM));
-                Demand::Nothing
+                let kill = now.plus(MOMENT).min(closing.deadline).max(now);
+                Phase::Sweeping { kill, closing }
+            }
+            Phase::Stopping(closing) if closing.deadline <= now => {
+                demand = Demand::KillAll;
+                Phase::Killing { until: now.plus(GIVE_UP), closing }
             }
             // The time for asking is over for the rest, too.
-            Phase::Killing { until, ending } if live == 0 => {
-                *self = Phase::Swept { until: *until, ending: ending.clone() };
+            Phase::Killing { until, closing } if live == 0 => {
                 out.push(Action::SignalRest(Signal::KILL));
-                Demand::Nothing
+                Phase::Swept { until, closing }
             }
-            Phase::Stopping { deadline, ending } if *deadline <= now => {
-                *self = Phase::Killing { until: now.plus(GIVE_UP), ending: ending.clone() };
-                Demand::KillAll
-            }
-            Phase::Killing { until, ending } if *until <= now => {
-                let ending = ending.clone();
-                self.leave(ending, out)
-            }
-            Phase::Sweeping { kill, ending } if *kill <= now => {
-                *self = Phase::Swept { until: now.plus(GIVE_UP), ending: ending.clone() };
+            Phase::Sweeping { kill, closing } if kill <= now => {
                 out.push(Action::SignalRest(Signal::KILL));
-                Demand::Nothing
+                Phase::Swept { until: now.plus(GIVE_UP), closing }
             }
-            Phase::Swept { until, ending } if *until <= now => {
-                let ending = ending.clone();
-                self.leave(ending, out)
+            Phase::Killing { until, closing } | Phase::Swept { until, closing } if until <= now => {
+                out.push(Action::Exit(closing));
+                Phase::Over
             }
             Phase::Up
-            | Phase::Stopping { .. }
+            | Phase::Stopping(_)
             | Phase::Killing { .. }
             | Phase::Sweeping { .. }
             | Phase::Swept { .. }
-            | Phase::Over => Demand::Nothing,
-        }
+            | Phase::Over => phase,
+        };
+        demand
     }
 
     /// Nothing is left that could be waited for.
     pub fn rest_gone(&mut self, out: &mut Vec<Action>) {
-        match self {
-            Phase::Sweeping { kill: _, ending } | Phase::Swept { until: _, ending } => {
-                let ending = ending.clone();
-                self.leave(ending, out);
+        let phase = mem::replace(self, Phase::Over);
+        *self = match phase {
+            Phase::Sweeping { kill: _, closing } | Phase::Swept { until: _, closing } => {
+                out.push(Action::Exit(closing));
+                Phase::Over
             }
-            Phase::Up | Phase::Stopping { .. } | Phase::Killing { .. } | Phase::Over => {}
-        }
-    }
-
-    fn leave(&mut self, ending: Ending, out: &mut Vec<Action>) -> Demand {
-        *self = Phase::Over;
-        out.push(Action::Exit(ending));
-        Demand::Nothing
+            Phase::Up | Phase::Stopping(_) | Phase::Killing { .. } | Phase::Over => phase,
+        };
     }
 }
 

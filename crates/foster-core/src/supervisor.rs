@@ -14,7 +14,7 @@ use crate::action::{Action, Cause, Ending, Scope, StateName};
 use crate::event::{Event, Order};
 use crate::ids::{InstanceId, ProgramId, Run, Signal};
 use crate::program::{CycleCause, Desired, Input, Instance, Rest, State};
-use crate::shutdown::{Demand, Phase};
+use crate::shutdown::{Closing, Demand, Phase};
 use crate::spec::{Autostart, CorePlan, Fate, ProgramSpec, SignalAction};
 use crate::time::Instant;
 
@@ -251,7 +251,8 @@ impl Supervisor {
             return self.phase.hurry(now);
         }
         out.push(Action::ReportShutdown(ending.clone()));
-        self.phase = Phase::Stopping { deadline: now.plus(self.plan.shutdown_timeout()), ending };
+        let deadline = now.plus(self.plan.shutdown_timeout());
+        self.phase = Phase::Stopping(Closing { deadline, ending });
         for at in 0..self.instances.len() {
             self.want(at, Desired::Down(Rest::Shutdown));
             if self.instances.get(at).is_some_and(|instance| instance.live().is_none()) {

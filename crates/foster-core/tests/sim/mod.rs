@@ -218,7 +218,7 @@ impl World {
 
     fn perform(&mut self, action: Action) {
         if let Some(line) = print::line(self, &action) {
-            self.trace.push(format!("{:>8} {line}", print::time(self.now)));
+            self.trace.push(format!("{:<7} {line}", print::time(self.now)));
         }
         match action {
             Action::Spawn(run) => self.spawn(run),
@@ -236,7 +236,7 @@ impl World {
                     self.push(self.now, Happening::RestGone);
                 }
             },
-            Action::Exit(ending) => self.ended = Some((self.now, ending)),
+            Action::Exit(closing) => self.ended = Some((self.now, closing.ending)),
             Action::CancelPreStop(_)
             | Action::CancelProbe(_)
             | Action::ReopenLogs

@@ -44,7 +44,9 @@ pub fn line(world: &World, action: &Action) -> Option<String> {
         Action::Report(change) => change_line(world, change),
         Action::ReportShutdown(ending) => format!("shutdown: {}", reason(world, &ending.reason)),
         Action::ReportReady => "everything is ready".into(),
-        Action::Exit(ending) => format!("exit {}: {}", ending.status, reason(world, &ending.reason)),
+        Action::Exit(closing) => {
+            format!("exit {}: {}", closing.ending.status, reason(world, &closing.ending.reason))
+        }
     })
 }
 
