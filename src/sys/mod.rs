@@ -3,5 +3,11 @@
 //! Every descriptor is an `OwnedFd` with CLOEXEC; raw ones do not leave this folder. Each function says
 //! which man page it follows. Nothing here decides anything, and nothing here blocks but [`epoll::Epoll::wait`].
 
+pub mod child_stack;
 pub mod epoll;
+pub mod in_child;
+pub mod pidfd;
+pub mod process;
+pub mod procfs;
 pub mod signal;
+pub mod vfork;

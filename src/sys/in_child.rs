@@ -1,0 +1,302 @@
+//! What a child may do between clone and exec: one system call each, or a few.
+//!
+//! Raw system calls wherever glibc's wrapper does more: those for user and group signal foster's other threads,
+//! `sigaction` hides two signals. None allocates, locks or panics; all may be called in a child that shares
+//! foster's memory ([`crate::sys::vfork`]). In which order is decided by `spawn/child.rs`.
+#![allow(unsafe_code, reason = "system calls that nix has no wrapper for, or one that does too much")]
+
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::ptr;
+
+use nix::errno::Errno;
+
+use crate::sys::vfork::InChild;
+
+#[cfg(not(any(target_arch = "arm", target_arch = "x86")))]
+use libc::{SYS_setgroups as SETGROUPS, SYS_setresgid as SETRESGID, SYS_setresuid as SETRESUID};
+// The plain numbers are of calls with 16-bit ids there.
+#[cfg(any(target_arch = "arm", target_arch = "x86"))]
+use libc::{SYS_setgroups32 as SETGROUPS, SYS_setresgid32 as SETRESGID, SYS_setresuid32 as SETRESUID};
+
+/// A list of strings as execve(2) wants it, made before there is a child.
+#[derive(Debug)]
+pub struct StringList {
+    strings: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+/// No kernel has a capability with this number or a higher one (capget(2): two words of bits).
+const CAPABILITY_BITS: u8 = 64;
+/// The last signal's number (signal(7)).
+const LAST_SIGNAL: c_int = 64;
+/// The kernel's mask of 64 signals, in bytes.
+const MASK_SIZE: usize = 8;
+/// The descriptors that a program has of right: standard input, output and error.
+const STDIO: [RawFd; 3] = [0, 1, 2];
+/// How far descriptors are looked for where the kernel has no close_range(2).
+const DESCRIPTORS_LOOKED_AT: c_int = 65_536;
+
+impl StringList {
+    /// Takes the strings.
+    pub fn new(strings: Vec<CString>) -> StringList {
+        let pointers = strings.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
+        StringList { strings, pointers }
+    }
+
+    /// How many bytes they are, with their terminators: what counts against E2BIG.
+    pub fn size(&self) -> usize {
+        self.strings.iter().map(|text| text.as_bytes_with_nul().len()).sum()
+    }
+}
+
+impl InChild {
+    /// Begins a session of its own, without a terminal: setsid(2).
+    ///
+    /// # Errors
+    /// None for a new process.
+    pub fn new_session(&self) -> nix::Result<()> {
+        // SAFETY: setsid takes no arguments.
+        returned(unsafe { libc::syscall(libc::SYS_setsid) })
+    }
+
+    /// Makes these 0, 1 and 2, whatever their numbers are: dup2(2). They stay open over exec.
+    ///
+    /// # Errors
+    /// EMFILE, where one of them must be moved out of the way.
+    pub fn set_stdio(&self, sources: [BorrowedFd<'_>; 3]) -> nix::Result<()> {
+        // Two rounds: a source may be one of the three targets, and must not be overwritten before its turn.
+        let mut moved = sources.map(|source| source.as_raw_fd());
+        for source in &mut moved {
+            if STDIO.contains(source) {
+                // SAFETY: F_DUPFD_CLOEXEC takes a number and touches no memory.
+                *source = Errno::result(unsafe { libc::fcntl(*source, libc::F_DUPFD_CLOEXEC, 3) })?;
+            }
+        }
+        for (source, target) in moved.into_iter().zip(STDIO) {
+            // SAFETY: dup2 takes two numbers; the target is the child's own, in its own table.
+            Errno::result(unsafe { libc::dup2(source, target) })?;
+        }
+        Ok(())
+    }
+
+    /// Marks every descriptor above 2 to be closed by exec: close_range(2). foster's own are so anyway; those
+    /// it was started with may not be.
+    pub fn close_others_on_exec(&self) {
+        let flag = c_long::from(libc::CLOSE_RANGE_CLOEXEC);
+        // SAFETY: close_range takes numbers only, and with this flag closes nothing.
+        if unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, flag) } == 0 {
+            return;
+        }
+        // Linux before 5.11, or a sandbox that does not know it.
+        let limit = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
+        let end = c_int::try_from(limit).map_or(DESCRIPTORS_LOOKED_AT, |end| end.min(DESCRIPTORS_LOOKED_AT));
+        for number in 3..end {
+            // SAFETY: F_SETFD takes a number; EBADF for what is not open is what is wanted.
+            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+        }
+    }
+
+    /// Writes `text` to a file of proc(5), at once.
+    ///
+    /// # Errors
+    /// open(2), write(2): ENOENT without /proc, EACCES and EPERM for values that are not permitted.
+    pub fn write_file(&self, path: &CStr, text: &CStr) -> nix::Result<()> {
+        // SAFETY: `path` ends with NUL; open takes no mode without O_CREAT.
+        let file = Errno::result(unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) })?;
+        let bytes = text.to_bytes();
+        // SAFETY: `bytes` is valid for reads of its length.
+        let written = Errno::result(unsafe { libc::write(file, bytes.as_ptr().cast(), bytes.len()) });
+        // SAFETY: `file` was opened here and is not used again.
+        unsafe { libc::close(file) };
+        written.map(drop)
+    }
+
+    /// setrlimit(2).
+    ///
+    /// # Errors
+    /// EPERM above the hard limit, EINVAL for a soft limit above the hard one.
+    pub fn set_limit(&self, resource: rlimit::Resource, soft: u64, hard: u64) -> nix::Result<()> {
+        rlimit::setrlimit(resource, soft, hard)
+            .map_err(|error| error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw))
+    }
+
+    /// Sets the nice value: setpriority(2).
+    ///
+    /// # Errors
+    /// EACCES for a lower value than is permitted.
+    pub fn set_nice(&self, nice: i8) -> nix::Result<()> {
+        // SAFETY: setpriority takes numbers only; 0 is the calling process.
+        returned(unsafe {
+            libc::syscall(libc::SYS_setpriority, c_long::from(libc::PRIO_PROCESS), 0, c_long::from(nice))
+        })
+    }
+
+    /// umask(2).
+    pub fn set_umask(&self, mask: u32) {
+        // SAFETY: umask takes a number and cannot fail; the child has its own (no CLONE_FS).
+        unsafe { libc::umask(mask) };
+    }
+
+    /// Sets the supplementary groups: setgroups(2).
+    ///
+    /// # Errors
+    /// EPERM without CAP_SETGID, EINVAL for more than 65536.
+    pub fn set_groups(&self, groups: &[libc::gid_t]) -> nix::Result<()> {
+        // SAFETY: `groups` is valid for reads of its length.
+        returned(unsafe { libc::syscall(SETGROUPS, groups.len(), groups.as_ptr()) })
+    }
+
+    /// Sets real, effective and saved group: setresgid(2).
+    ///
+    /// # Errors
+    /// EPERM without CAP_SETGID, EINVAL for one that the user namespace does not map.
+    pub fn set_group(&self, group: libc::gid_t) -> nix::Result<()> {
+        // SAFETY: setresgid takes numbers only.
+        returned(unsafe { libc::syscall(SETRESGID, group, group, group) })
+    }
+
+    /// Sets real, effective and saved user: setresuid(2).
+    ///
+    /// # Errors
+    /// EPERM without CAP_SETUID, EINVAL for one that the user namespace does not map, EAGAIN.
+    pub fn set_user(&self, user: libc::uid_t) -> nix::Result<()> {
+        // SAFETY: setresuid takes numbers only.
+        returned(unsafe { libc::syscall(SETRESUID, user, user, user) })
+    }
+
+    /// Keeps the permitted capabilities over a change of the user: PR_SET_KEEPCAPS(2const).
+    ///
+    /// # Errors
+    /// EPERM where that is locked.
+    pub fn keep_capabilities(&self) -> nix::Result<()> {
+        prctl(libc::PR_SET_KEEPCAPS, 1, 0).map(drop)
+    }
+
+    /// Takes every capability that is not in `kept` out of the bounding set: PR_CAPBSET_DROP(2const).
+    ///
+    /// # Errors
+    /// EPERM without CAP_SETPCAP, if there is one to take out.
+    pub fn bound_capabilities(&self, kept: u64) -> nix::Result<()> {
+        for capability in (0..CAPABILITY_BITS).filter(|number| kept >> number & 1 == 0) {
+            match prctl(libc::PR_CAPBSET_READ, c_ulong::from(capability), 0) {
+                Ok(0) => {}
+                Ok(_) => drop(prctl(libc::PR_CAPBSET_DROP, c_ulong::from(capability), 0)?),
+                // The kernel has no capability of this number, nor any after it.
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the permitted, effective and inheritable capabilities to exactly `kept`: capset(2).
+    ///
+    /// # Errors
+    /// EPERM for one that is not permitted now.
+    pub fn set_capabilities(&self, kept: u64) -> nix::Result<()> {
+        #[repr(C)]
+        struct Header {
+            version: u32,
+            pid: c_int,
+        }
+        #[repr(C)]
+        #[derive(Clone, Copy)]
+        struct Sets {
+            effective: u32,
+            permitted: u32,
+            inheritable: u32,
+        }
+        /// `_LINUX_CAPABILITY_VERSION_3`: two words of 32 bits, the lower first.
+        const VERSION: u32 = 0x2008_0522;
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves of it")]
+        let words = [kept as u32, (kept >> 32) as u32];
+        let header = Header { version: VERSION, pid: 0 };
+        let sets = words.map(|word| Sets { effective: word, permitted: word, inheritable: word });
+        // SAFETY: both point to what capset reads with this version: a header and two sets.
+        returned(unsafe { libc::syscall(libc::SYS_capset, ptr::from_ref(&header), sets.as_ptr()) })
+    }
+
+    /// Makes these survive the exec of an ordinary file: PR_CAP_AMBIENT(2const). They are permitted and
+    /// inheritable already.
+    ///
+    /// # Errors
+    /// EPERM where that is forbidden, EINVAL for what the kernel does not know.
+    pub fn raise_ambient(&self, kept: u64) -> nix::Result<()> {
+        for capability in (0..CAPABILITY_BITS).filter(|number| kept >> number & 1 == 1) {
+            prctl(libc::PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, c_ulong::from(capability))?;
+        }
+        Ok(())
+    }
+
+    /// No exec grants anything from now on: PR_SET_NO_NEW_PRIVS(2const).
+    ///
+    /// # Errors
+    /// None on any Linux there is.
+    pub fn forbid_new_privileges(&self) -> nix::Result<()> {
+        prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)
+    }
+
+    /// chdir(2).
+    ///
+    /// # Errors
+    /// ENOENT, ENOTDIR, EACCES and others of path_resolution(7).
+    pub fn change_directory(&self, path: &CStr) -> nix::Result<()> {
+        // SAFETY: `path` ends with NUL.
+        returned(unsafe { libc::syscall(libc::SYS_chdir, path.as_ptr()) })
+    }
+
+    /// Gives every signal its default disposition: sigaction(2). exec alone would keep those that are ignored,
+    /// and foster's handlers must be gone before signals are let in.
+    pub fn reset_signal_dispositions(&self) {
+        /// The kernel's `struct sigaction`, of four words at most on every architecture: SIG_DFL, no flags.
+        const DEFAULT: [u64; 4] = [0; 4];
+        for signal in 1..=LAST_SIGNAL {
+            let nothing_old = ptr::null_mut::<u64>();
+            // SAFETY: `DEFAULT` is at least as large as what the kernel reads; it is told the mask's size.
+            // EINVAL for KILL and STOP is as it should be. The child has its own table (no CLONE_SIGHAND).
+            unsafe {
+                libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), nothing_old, MASK_SIZE)
+            };
+        }
+    }
+
+    /// Lets every signal in: sigprocmask(2). Only after [`InChild::reset_signal_dispositions`].
+    pub fn unblock_signals(&self) {
+        let empty = 0_u64;
+        let nothing_old = ptr::null_mut::<u64>();
+        // SAFETY: the new mask is valid for reads of the size that the kernel is told of.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigprocmask,
+                libc::SIG_SETMASK,
+                ptr::from_ref(&empty),
+                nothing_old,
+                MASK_SIZE,
+            )
+        };
+    }
+
+    /// Becomes the program at `path`: execve(2). Returns only if that failed.
+    pub fn execute(&self, path: &CStr, arguments: &StringList, environment: &StringList) -> Errno {
+        let (arguments, environment) = (arguments.pointers.as_ptr(), environment.pointers.as_ptr());
+        // SAFETY: `path` ends with NUL; both lists end with a null pointer and point to strings that end with
+        // NUL, which `StringList` owns.
+        unsafe { libc::execve(path.as_ptr(), arguments, environment) };
+        Errno::last()
+    }
+}
+
+/// `libc` has it as an int; the call wants a long.
+const PR_CAP_AMBIENT_RAISE: c_ulong = libc::PR_CAP_AMBIENT_RAISE as c_ulong;
+
+fn prctl(operation: c_int, second: c_ulong, third: c_ulong) -> nix::Result<c_long> {
+    let unused: c_ulong = 0;
+    // SAFETY: the operations used here take numbers only; those not used are 0, as prctl(2) wants it.
+    Errno::result(unsafe {
+        libc::syscall(libc::SYS_prctl, c_long::from(operation), second, third, unused, unused)
+    })
+}
+
+fn returned(result: c_long) -> nix::Result<()> {
+    Errno::result(result).map(drop)
+}

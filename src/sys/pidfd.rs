@@ -1,0 +1,62 @@
+//! Processes by descriptor: a pidfd names one process for ever, a number only until it is used again.
+//!
+//! Everything foster signals alone is signalled through here. Next: [`crate::sys::procfs`], which finds them.
+#![allow(unsafe_code, reason = "nix has neither pidfd_open(2) nor pidfd_send_signal(2)")]
+
+use std::ffi::c_int;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+use foster_core::ids::Signal;
+use nix::errno::Errno;
+use nix::unistd::Pid;
+
+/// A descriptor of the process that has this number now: pidfd_open(2). It is readable when the process
+/// has ended.
+///
+/// # Errors
+/// ESRCH where there is none, EINVAL for a thread that is no process, EMFILE, ENFILE, ENOMEM; ENOSYS before
+/// Linux 5.3.
+pub fn open(pid: Pid) -> nix::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes numbers only.
+    let result = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+    let number = c_int::try_from(result).map_err(|_| Errno::EOVERFLOW)?;
+    // SAFETY: the kernel has just made this descriptor, with CLOEXEC, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Sends a signal to that process: pidfd_send_signal(2).
+///
+/// # Errors
+/// ESRCH when it was reaped, EPERM where it is another user's.
+pub fn send(pidfd: impl AsFd, signal: Signal) -> nix::Result<()> {
+    let pidfd = pidfd.as_fd().as_raw_fd();
+    let no_info = ptr::null::<libc::siginfo_t>();
+    // SAFETY: with a null `info` the kernel makes it as kill(2) does; the rest are numbers.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal.number(), no_info, 0) };
+    Errno::result(result).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    #[test]
+    fn a_signal_reaches_the_process_and_nobody_after_it_was_reaped() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pidfd = open(Pid::from_raw(child.id().cast_signed())).unwrap();
+        let real_time = Signal::parse("RTMIN+3").unwrap();
+        send(&pidfd, real_time).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(real_time.number()));
+        assert_eq!(send(&pidfd, Signal::KILL), Err(Errno::ESRCH));
+    }
+
+    #[test]
+    fn what_is_no_process_cannot_be_opened() {
+        assert_eq!(open(Pid::from_raw(-1)).unwrap_err(), Errno::EINVAL);
+        assert_eq!(open(Pid::from_raw(0)).unwrap_err(), Errno::EINVAL);
+        assert_eq!(open(Pid::from_raw(i32::MAX)).unwrap_err(), Errno::ESRCH);
+    }
+}

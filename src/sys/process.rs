@@ -1,0 +1,296 @@
+//! foster as a process among processes: its children's ends, who it is, signals to many at once.
+//!
+//! Reaping is for everything that was born to foster or re-parented to it; what an end means is decided by who
+//! keeps the map from numbers to runs. Single processes are signalled through [`crate::sys::pidfd`].
+#![allow(unsafe_code, reason = "nix's waitpid(2) and kill(2) lose real-time signals")]
+
+use std::ffi::{c_int, c_long};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::ptr;
+
+use foster_core::ids::{Exit, Killer, Signal};
+use nix::errno::Errno;
+use nix::sys::prctl;
+use nix::unistd::{self, Gid, Pid, Uid};
+
+/// A process that has ended and is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reaped {
+    /// Its number, which may be another's from now on.
+    pub pid: Pid,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+/// As whom foster runs: its effective ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// User.
+    pub user: Uid,
+    /// Group.
+    pub group: Gid,
+    /// Supplementary groups, in no order.
+    pub groups: Vec<Gid>,
+}
+
+/// The signals that were blocked before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mask(u64);
+
+/// Who may look at foster's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dumpable {
+    /// foster's own user: how a process begins.
+    ByUser,
+    /// What is left of that after a change of user, as fs.suid_dumpable says (proc_sys_fs(5)).
+    ByRootOrNobody,
+}
+
+/// Reaps one child that has ended, whoever bore it: waitpid(2). `None`: there is none at the moment. Called
+/// until then, since one SIGCHLD may stand for many.
+pub fn reap() -> Option<Reaped> {
+    loop {
+        let (pid, status) = wait(-1, libc::WNOHANG | libc::__WALL).ok()?;
+        if pid == 0 {
+            return None;
+        }
+        // A stop of a traced child is no end: what foster traces not is never reported so.
+        if let Some(exit) = exit(status) {
+            return Some(Reaped { pid: Pid::from_raw(pid), exit });
+        }
+    }
+}
+
+/// Whether foster has a child, living or not reaped: waitid(2) with WNOWAIT.
+pub fn has_children() -> bool {
+    // SAFETY: a siginfo_t of zeros is valid.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    // SAFETY: `info` is valid for a write.
+    let result = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
+    Errno::result(result) != Err(Errno::ECHILD)
+}
+
+/// Makes foster adopt the orphans among its descendants: PR_SET_CHILD_SUBREAPER(2const).
+///
+/// # Errors
+/// None on any Linux there is.
+pub fn become_subreaper() -> nix::Result<()> {
+    prctl::set_child_subreaper(true)
+}
+
+/// Whether foster is the init of its PID namespace, so that every orphan there becomes its child.
+pub fn is_init() -> bool {
+    unistd::getpid() == Pid::from_raw(1)
+}
+
+/// As whom foster runs.
+///
+/// # Errors
+/// getgroups(2): none that a correct call can give.
+pub fn credentials() -> nix::Result<Credentials> {
+    Ok(Credentials { user: unistd::geteuid(), group: unistd::getegid(), groups: unistd::getgroups()? })
+}
+
+/// How many threads foster has: the directory /proc/self/task has one more link for each (proc(5)). `None`
+/// without /proc. For the assertion that nothing is lost by a vfork: only the calling thread waits for it.
+pub fn threads() -> Option<u64> {
+    fs::metadata("/proc/self/task").ok()?.nlink().checked_sub(2)
+}
+
+/// Sends a signal to a process group: kill(2). Only while its leader is not reaped: until then the kernel gives
+/// its number to nobody else.
+///
+/// # Errors
+/// ESRCH where it is empty, EPERM, EINVAL for what is no group of a program's (1 and below).
+pub fn signal_group(leader: Pid, signal: Signal) -> nix::Result<()> {
+    match leader.as_raw() {
+        group @ 2.. => kill(-group, signal.number()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// Sends a signal to everything in foster's PID namespace but foster: kill(2) with -1.
+///
+/// # Errors
+/// EPERM where foster is not its init: the rest is not its own then. ESRCH where there is nothing.
+pub fn kill_all(signal: Signal) -> nix::Result<()> {
+    match is_init() {
+        true => kill(-1, signal.number()),
+        false => Err(Errno::EPERM),
+    }
+}
+
+/// Blocks every signal, also the two that glibc hides, and returns what was blocked before.
+pub(super) fn block_signals() -> Mask {
+    let mut old = 0;
+    set_mask(u64::MAX, &mut old);
+    Mask(old)
+}
+
+/// Undoes [`block_signals`].
+pub(super) fn restore_signals(mask: Mask) {
+    set_mask(mask.0, &mut 0);
+}
+
+/// Whether foster's memory may be looked at by its user: PR_GET_DUMPABLE(2const).
+pub(super) fn dumpable() -> Dumpable {
+    // SAFETY: this operation takes no arguments.
+    match unsafe { libc::prctl(libc::PR_GET_DUMPABLE) } {
+        1 => Dumpable::ByUser,
+        _ => Dumpable::ByRootOrNobody,
+    }
+}
+
+/// Makes it as it was.
+pub(super) fn restore_dumpable(was: Dumpable) {
+    if was == Dumpable::ByUser && dumpable() != was {
+        // It cannot fail for this value.
+        let _ = prctl::set_dumpable(true);
+    }
+}
+
+/// Reaps this child, which is about to end: waits for microseconds.
+pub(super) fn reap_this(pid: Pid) {
+    // ECHILD where foster's parent made it ignore SIGCHLD: then the kernel reaps.
+    let _ = wait(pid.as_raw(), libc::__WALL);
+}
+
+/// Kills this child, which has not been reaped.
+pub(super) fn kill_unreaped(pid: Pid) {
+    // It may have ended.
+    let _ = kill(pid.as_raw(), libc::SIGKILL);
+}
+
+fn wait(pid: c_int, options: c_int) -> nix::Result<(c_int, c_int)> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is valid for a write.
+        match Errno::result(unsafe { libc::waitpid(pid, &raw mut status, options) }) {
+            Ok(pid) => return Ok((pid, status)),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+fn exit(status: c_int) -> Option<Exit> {
+    if libc::WIFEXITED(status) {
+        return u8::try_from(libc::WEXITSTATUS(status)).ok().map(Exit::Code);
+    }
+    if !libc::WIFSIGNALED(status) {
+        return None;
+    }
+    Signal::new(libc::WTERMSIG(status)).map(|signal| Exit::Killed { signal, by: Killer::Unknown })
+}
+
+fn kill(target: c_int, signal: c_int) -> nix::Result<()> {
+    // SAFETY: kill takes numbers only.
+    Errno::result(unsafe { libc::kill(target, signal) }).map(drop)
+}
+
+fn set_mask(new: u64, old: &mut u64) {
+    let how = c_long::from(libc::SIG_SETMASK);
+    // SAFETY: both masks are of the 8 bytes that the kernel is told of; it cannot fail with them.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, ptr::from_ref(&new), ptr::from_mut(old), 8_usize) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::env;
+    use std::process::Command;
+
+    /// Reaping takes every child of the process, also those of other tests: it is done in a process of its own.
+    fn alone(test: &str) -> bool {
+        const ALONE: &str = "FOSTER_TEST_ALONE";
+        if env::var_os(ALONE).is_some() {
+            return true;
+        }
+        let name = format!("sys::process::tests::{test}");
+        let own = env::current_exe().unwrap();
+        let output = Command::new(own).args(["--exact", &name]).env(ALONE, "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        false
+    }
+
+    /// A child that has ended when this returns, and is not reaped: WNOWAIT.
+    #[expect(clippy::zombie_processes, reason = "the test reaps it")]
+    fn ended(script: &str) -> Pid {
+        let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        // SAFETY: a siginfo_t of zeros is valid.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let flags = libc::WEXITED | libc::WNOWAIT;
+        // SAFETY: `info` is valid for a write.
+        let result = unsafe { libc::waitid(libc::P_PID, child.id(), &raw mut info, flags) };
+        assert_eq!(result, 0);
+        Pid::from_raw(child.id().cast_signed())
+    }
+
+    #[test]
+    fn a_code_a_signal_and_a_real_time_signal_are_told_apart() {
+        if !alone("a_code_a_signal_and_a_real_time_signal_are_told_apart") {
+            return;
+        }
+        assert_eq!(reap(), None, "nothing was born yet");
+        let real_time = Signal::new(40).unwrap();
+        let killed = |signal| Exit::Killed { signal, by: Killer::Unknown };
+        for (script, exit) in [
+            ("exit 0", Exit::Code(0)),
+            ("exit 255", Exit::Code(255)),
+            ("kill -9 $$", killed(Signal::KILL)),
+            ("kill -40 $$", killed(real_time)),
+        ] {
+            let pid = ended(script);
+            assert_eq!(reap(), Some(Reaped { pid, exit }), "{script}");
+            assert_eq!(reap(), None, "{script}");
+        }
+    }
+
+    #[test]
+    fn an_adopted_orphan_is_reaped_like_a_child() {
+        if !alone("an_adopted_orphan_is_reaped_like_a_child") {
+            return;
+        }
+        become_subreaper().unwrap();
+        // The orphan ends only when its parent has, so that it is adopted first.
+        let orphan = "(while [ -d /proc/$$ ]; do :; done; exit 7) & exit 0";
+        let parent = ended(orphan);
+        assert_eq!(reap(), Some(Reaped { pid: parent, exit: Exit::Code(0) }));
+        let (pid, status) = wait(-1, libc::__WALL).unwrap();
+        assert_ne!(pid, parent.as_raw());
+        assert_eq!(exit(status), Some(Exit::Code(7)));
+        assert_eq!(reap(), None);
+    }
+
+    #[test]
+    fn only_an_init_signals_everybody() {
+        assert!(!is_init());
+        assert_eq!(kill_all(Signal::TERM), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn no_group_is_signalled_that_could_be_foster_s_own_or_everybody() {
+        for number in [i32::MIN, -1, 0, 1] {
+            assert_eq!(signal_group(Pid::from_raw(number), Signal::TERM), Err(Errno::EINVAL), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_signal_reaches_the_whole_group() {
+        use std::os::unix::process::{CommandExt, ExitStatusExt};
+        let mut leader = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
+        let group = leader.id().cast_signed();
+        let mut other = Command::new("sleep").arg("1000").process_group(group).spawn().unwrap();
+        signal_group(Pid::from_raw(group), Signal::TERM).unwrap();
+        assert_eq!(leader.wait().unwrap().signal(), Some(15));
+        assert_eq!(other.wait().unwrap().signal(), Some(15));
+    }
+
+    #[test]
+    fn the_threads_are_counted() {
+        assert!(threads().unwrap() >= 1);
+    }
+}
