@@ -1,1 +1,267 @@
-//! (being built)
+//! The supervisor at work: bring-up, the loop, teardown.
+//!
+//! One thread, one loop, one blocking call (`wait.rs`). A turn of the loop: wait; turn what is ready into events;
+//! hand each event to the core and perform the actions it answers with (`perform.rs`); answer the
+//! clients whose orders are done (`requests.rs`); write what can be written. After bring-up no error ends
+//! the process: it becomes an event or a line of the log. Nothing here decides.
+
+mod children;
+mod ending;
+mod perform;
+mod pid1;
+mod reap;
+mod report;
+mod requests;
+mod rest;
+mod sessions;
+mod signals;
+mod status;
+mod wait;
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+use std::rc::Rc;
+
+use foster_core::Supervisor;
+use foster_core::action::Action;
+use foster_core::event::{Event, ProbeResult, ShutdownCause};
+use foster_core::ids::Signal;
+use foster_core::shutdown::Closing;
+use foster_core::time::Instant;
+
+use crate::control::server::{BindError, Server};
+use crate::exit::ExitStatus;
+use crate::notify::Upward;
+use crate::oom::OomCounter;
+use crate::output::{Output, own};
+use crate::plan::Plan;
+use crate::probes::Probes;
+use crate::spawn::Spawner;
+use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
+use children::Children;
+use perform::Notes;
+use requests::Requests;
+use rest::Rest;
+use sessions::Sessions;
+use signals::Signals;
+use wait::Waiter;
+
+/// Which leaf a readiness report is for.
+mod space {
+    use crate::sys::epoll::Space;
+
+    pub(super) const SIGNALS: Space = Space(0);
+    pub(super) const SESSIONS: Space = Space(1);
+    pub(super) const REST: Space = Space(2);
+    pub(super) const OUTPUT: Space = Space(3);
+    pub(super) const PROBES: Space = Space(4);
+    pub(super) const CONTROL: Space = Space(5);
+}
+
+/// What the supervisor takes from its own environment, besides the plan.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// `FOSTER_LOG`: which of foster's own lines are written.
+    pub log: Option<String>,
+    /// `NOTIFY_SOCKET`: whom to tell when everything is ready.
+    pub notify_socket: Option<OsString>,
+    /// `NO_COLOR`: no colours even on a terminal.
+    pub no_color: bool,
+}
+
+/// Everything the loop works on.
+struct Init {
+    plan: Rc<Plan>,
+    supervisor: Supervisor,
+    waiter: Waiter,
+    now: Instant,
+    events: VecDeque<Event>,
+    actions: Vec<Action>,
+    signals: Signals,
+    spawner: Spawner,
+    children: Children,
+    sessions: Sessions,
+    rest: Rest,
+    output: Output,
+    probes: Probes,
+    server: Option<Server>,
+    requests: Requests,
+    notes: Notes,
+    upward: Upward,
+    oom: OomCounter,
+    closing: Option<Closing>,
+}
+
+/// What keeps foster from coming up.
+#[derive(Debug)]
+enum CannotComeUp {
+    System { what: &'static str, error: String },
+    Control(BindError),
+}
+
+impl fmt::Display for CannotComeUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CannotComeUp::System { what, error } => write!(f, "cannot {what}: {error}"),
+            CannotComeUp::Control(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Runs a plan until the container ends, and says with what status.
+pub fn run(plan: Plan, surroundings: &Surroundings) -> ExitStatus {
+    own::install(&plan.settings, surroundings.log.as_deref());
+    ending::report_faults(plan.settings.termination_log.clone());
+    match Init::bring_up(plan, surroundings) {
+        Ok(mut init) => init.run(),
+        Err((plan, error)) => ending::cannot_come_up(&plan, &error.to_string()),
+    }
+}
+
+impl Init {
+    fn bring_up(plan: Plan, surroundings: &Surroundings) -> Result<Init, (Rc<Plan>, CannotComeUp)> {
+        let plan = Rc::new(pid1::prepare(plan));
+        let keep = Rc::clone(&plan);
+        Init::assemble(plan, surroundings).map_err(|error| (keep, error))
+    }
+
+    fn assemble(plan: Rc<Plan>, surroundings: &Surroundings) -> Result<Init, CannotComeUp> {
+        let system = |what: &'static str, error: String| CannotComeUp::System { what, error };
+        let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno.desc().into()))?);
+        let configured = plan.core.signals().iter().map(|(signal, _)| *signal);
+        let signals = Signals::catch(configured).map_err(|error| system("catch signals", error.to_string()))?;
+        let token = Token { space: space::SIGNALS, key: 0 };
+        epoll.add(signals.fd(), token, Interest::Read).map_err(|errno| system("watch signals", errno.desc().into()))?;
+        let spawner = Spawner::new().map_err(|failure| system("prepare to spawn", failure.message))?;
+        let standing = pid1::take_place();
+        let server = bind(&plan, &epoll)?;
+        let color = if surroundings.no_color { Color::Never } else { Color::OnTerminal };
+        let output = Output::new(Rc::clone(&epoll), space::OUTPUT, &plan.settings, &plan.programs, color);
+        let (upward, trouble) = Upward::from_environment(surroundings.notify_socket.as_deref());
+        for warning in plan.warnings.iter().cloned().chain(trouble) {
+            log::warn!("{warning}");
+        }
+        Ok(Init {
+            supervisor: Supervisor::new(plan.core.clone()),
+            now: Instant::START,
+            events: VecDeque::from([Event::Booted]),
+            actions: Vec::new(),
+            signals,
+            spawner,
+            children: Children::default(),
+            sessions: Sessions::new(Rc::clone(&epoll), space::SESSIONS),
+            rest: Rest::new(Rc::clone(&epoll), space::REST, standing),
+            output,
+            probes: Probes::new(Rc::clone(&epoll), space::PROBES),
+            server,
+            requests: Requests::default(),
+            notes: Notes::default(),
+            upward,
+            oom: OomCounter::open(),
+            closing: None,
+            waiter: Waiter::new(epoll),
+            plan,
+        })
+    }
+
+    /// The loop, to the end. A fault in foster ends the programs in order, and then foster, with a word.
+    fn run(&mut self) -> ExitStatus {
+        if panic::catch_unwind(AssertUnwindSafe(|| self.turn_until_closing())).is_err() {
+            self.events.clear();
+            self.events.push_back(Event::ShutdownOrdered(ShutdownCause::Fault));
+            // A second fault on the way down: nothing can be relied on any more but KILL.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| self.turn_until_closing()));
+            self.children.kill_all();
+        }
+        self.close()
+    }
+
+    fn turn_until_closing(&mut self) {
+        loop {
+            self.handle_events();
+            self.answer_requests();
+            self.output.write();
+            if self.closing.is_some() {
+                return;
+            }
+            self.wait();
+        }
+    }
+
+    fn handle_events(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            let mut actions = std::mem::take(&mut self.actions);
+            self.supervisor.step(self.now, event, &mut actions);
+            for action in actions.drain(..) {
+                self.perform(action);
+            }
+            self.actions = actions;
+        }
+    }
+
+    /// Waits, and turns what has happened into events.
+    fn wait(&mut self) {
+        let deadline = self.supervisor.deadline().into_iter().chain(self.requests.deadline()).min();
+        if let Err(errno) = self.waiter.wait(deadline) {
+            // It cannot be, and must not become a loop without a wait either.
+            log::error!("cannot wait: {}", errno.desc());
+            self.events.push_back(Event::ShutdownOrdered(ShutdownCause::Fault));
+        }
+        self.now = self.waiter.now();
+        let ready = self.waiter.take_ready();
+        for report in &ready {
+            self.dispatch(*report);
+        }
+        self.waiter.give_back(ready);
+        self.events.extend(self.probes.take_results().into_iter().map(|(run, result)| Event::Probed(run, result)));
+        self.take_matches();
+        if self.supervisor.deadline().is_some_and(|deadline| deadline <= self.now) {
+            self.events.push_back(Event::Ticked);
+        }
+    }
+
+    fn dispatch(&mut self, ready: Ready) {
+        match ready.token.space {
+            space::SIGNALS => self.take_signals(),
+            space::SESSIONS => {
+                if let Some(run) = self.sessions.ended(ready.token.key) {
+                    self.events.push_back(Event::SessionEmptied(run));
+                }
+            }
+            space::REST => self.see_whether_rest_is_gone(),
+            space::OUTPUT => self.output.on_ready(ready),
+            space::PROBES => self.probes.on_ready(ready),
+            space::CONTROL => self.serve(ready),
+            Space(_) => {}
+        }
+    }
+
+    fn take_matches(&mut self) {
+        for run in self.output.take_matches() {
+            self.events.push_back(Event::Probed(run, ProbeResult::Passed));
+        }
+    }
+
+    fn take_signals(&mut self) {
+        for signal in self.signals.take() {
+            match signal {
+                Signal::CHLD => self.reap(),
+                signal => self.events.push_back(Event::Signalled(signal)),
+            }
+        }
+    }
+}
+
+fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, CannotComeUp> {
+    let Some(path) = &plan.settings.socket else { return Ok(None) };
+    match Server::bind(path, Rc::clone(epoll), space::CONTROL) {
+        Ok(server) => Ok(Some(server)),
+        Err(error @ BindError::Unavailable { .. }) => {
+            log::warn!("{error}; going on without the control socket");
+            Ok(None)
+        }
+        Err(error) => Err(CannotComeUp::Control(error)),
+    }
+}

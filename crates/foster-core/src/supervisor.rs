@@ -267,7 +267,7 @@ impl Supervisor {
         let Some(instance) = self.instances.get(at) else { return };
         let id = instance.id();
         let others = self.instances_of(id.program).iter().filter(|other| other.id() != id);
-        if others.clone().any(|other| runs_or_will(other)) {
+        if others.clone().any(runs_or_will) {
             return;
         }
         let Some(spec) = self.spec_at(at) else { return };

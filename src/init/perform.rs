@@ -1,0 +1,215 @@
+//! Actions become system calls.
+//!
+//! One function per kind of action; each says what came of it as an event, or as a line of the log where
+//! nothing follows from it. Decisions are not made here: what the core asked for is done, in its order.
+
+use std::collections::HashMap;
+
+use foster_core::action::{Action, Cause, Change, Scope, StateName};
+use foster_core::event::{Event, ProbeResult, StartFailure};
+use foster_core::ids::{Run, Signal};
+use log::{debug, warn};
+use nix::unistd::{Gid, Uid, fchown};
+
+use super::children::Role;
+use super::{Init, report};
+use crate::plan::Probe;
+use crate::probes::Question;
+use crate::spawn::{self, Request};
+
+impl Init {
+    pub(super) fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn(run) => match self.spawn_main(run) {
+                Ok(()) => self.events.push_back(Event::Spawned(run)),
+                Err(failure) => {
+                    self.output.abandon(run);
+                    self.events.push_back(Event::SpawnFailed(run, failure));
+                }
+            },
+            Action::Signal { run, signal, scope } => self.signal(run, signal, scope),
+            Action::RunPreStop(run) => {
+                if let Err(failure) = self.spawn_pre_stop(run) {
+                    let name = report::label(&self.plan, run.instance);
+                    warn!("cannot run pre_stop of {name}: {}", failure.message);
+                    self.events.push_back(Event::PreStopEnded(run));
+                }
+            }
+            Action::CancelPreStop(run) => self.children.forget(Role::PreStop(run)),
+            Action::Probe(run) => self.ask(run),
+            Action::CancelProbe(run) => {
+                self.probes.cancel(run);
+                self.children.forget(Role::Question(run));
+            }
+            Action::SignalRest(signal) => {
+                self.rest.signal(signal, &self.children);
+                self.see_whether_rest_is_gone();
+            }
+            Action::ReopenLogs => self.output.reopen(),
+            Action::WriteStatus => self.write_status(),
+            Action::Update => warn!("SIGHUP: reading the configuration again is not supported yet"),
+            Action::Report(change) => self.report(&change),
+            Action::ReportShutdown(ending) => {
+                self.upward.stopping();
+                report::shutdown(&self.plan, &ending).write();
+            }
+            Action::ReportReady => {
+                self.upward.ready();
+                debug!("everything that was autostarted is ready");
+            }
+            Action::Exit(closing) => self.closing = Some(closing),
+        }
+    }
+
+    fn spawn_main(&mut self, run: Run) -> Result<(), StartFailure> {
+        let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
+        let owner = spawn::owner(&program.launch)?;
+        let streams = self.output.attach(run).map_err(|errno| pipe_failure(&errno.to_string()))?;
+        let extra = [
+            ("FOSTER_PROGRAM".to_string(), program.name.clone()),
+            ("FOSTER_INSTANCE".to_string(), run.instance.index.to_string()),
+        ];
+        if let Some((user, group)) = owner {
+            streams.owned().for_each(|fd| give(fd, user, group));
+        }
+        let request = Request {
+            command: &program.launch.command,
+            stdout: streams.stdout(),
+            stderr: streams.stderr(),
+            extra: &extra,
+        };
+        let child = self.spawner.spawn(&program.launch, &request)?;
+        self.output.started(run, child.pid.as_raw());
+        self.children.insert(Role::Main(run), child);
+        Ok(())
+    }
+
+    /// The command gets the program's environment, user and directory, and its output.
+    fn spawn_pre_stop(&mut self, run: Run) -> Result<(), StartFailure> {
+        let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
+        let Some(command) = &program.pre_stop else { return Err(unknown()) };
+        let main = self.children.pid(Role::Main(run)).map_or(String::new(), |pid| pid.to_string());
+        let extra = [("FOSTER_PROGRAM".to_string(), program.name.clone()), ("FOSTER_MAIN_PID".to_string(), main)];
+        let request = Request { command, stdout: None, stderr: None, extra: &extra };
+        let child = self.spawner.spawn(&program.launch, &request)?;
+        self.children.insert(Role::PreStop(run), child);
+        Ok(())
+    }
+
+    fn ask(&mut self, run: Run) {
+        let Some(probe) = self.plan.program(run.instance.program).and_then(|program| program.ready.as_ref()) else {
+            return;
+        };
+        if let Some(question) = Question::of(probe) {
+            return self.probes.start(run, question);
+        }
+        match probe {
+            Probe::Exec(command) => {
+                if let Err(failure) = self.spawn_question(run, &command.clone()) {
+                    self.events.push_back(Event::Probed(run, ProbeResult::Failed(failure.message)));
+                }
+            }
+            // Output tells.
+            Probe::Log(_) => {}
+            Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::File(_) => {}
+        }
+    }
+
+    fn spawn_question(&mut self, run: Run, command: &[String]) -> Result<(), StartFailure> {
+        let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
+        let request = Request { command, stdout: None, stderr: None, extra: &[] };
+        let child = self.spawner.spawn(&program.launch, &request)?;
+        self.children.insert(Role::Question(run), child);
+        Ok(())
+    }
+
+    fn signal(&mut self, run: Run, signal: Signal, scope: Scope) {
+        let role = Role::Main(run);
+        let result = match scope {
+            Scope::Main => self.children.signal(role, signal),
+            Scope::Group => self.children.signal_group(role, signal),
+            Scope::Session => match self.children.pid(role) {
+                // The main process first, so that it is known who killed it; then all it leads.
+                Some(session) => {
+                    let result = self.children.signal(role, signal);
+                    self.sessions.signal(session, signal);
+                    result
+                }
+                None => {
+                    if let Some(session) = self.sessions.session(run) {
+                        self.sessions.signal(session, signal);
+                    }
+                    Ok(())
+                }
+            },
+        };
+        if let Err(errno) = result {
+            let name = report::label(&self.plan, run.instance);
+            warn!("cannot send {signal} to {name}: {}", errno.desc());
+        }
+    }
+
+    fn report(&mut self, change: &Change) {
+        let pid = change.run.and_then(|run| self.children.last_pid(run));
+        report::change(&self.plan, change, pid).write();
+        self.notes.note(change);
+    }
+}
+
+/// Why instances are not as they should be, for `status`: the last failure that nothing has made good since.
+#[derive(Debug, Default)]
+pub(super) struct Notes(HashMap<foster_core::ids::InstanceId, String>);
+
+impl Notes {
+    fn note(&mut self, change: &Change) {
+        let text = match &change.cause {
+            Cause::CannotStart { failure, next: _ } => Some(failure.message.clone()),
+            Cause::NotReady { timeout, last } => {
+                let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
+                Some(format!("not ready within {}{seen}", report::short(*timeout)))
+            }
+            Cause::Ended { exit, uptime, next: _ } | Cause::LeftOthers { exit, uptime } => {
+                Some(format!("{exit} after {}", report::short(*uptime)))
+            }
+            Cause::BecameReady { after: _ } | Cause::Ordered | Cause::Stopped { .. } => {
+                self.0.remove(&change.instance);
+                None
+            }
+            Cause::Turn
+            | Cause::WaitsFor(_)
+            | Cause::StoppedUnready { .. }
+            | Cause::RequirementDown(_)
+            | Cause::Shutdown => None,
+        };
+        if let Some(text) = text {
+            self.0.insert(change.instance, text);
+        }
+    }
+
+    /// The note about an instance.
+    pub(super) fn of(&self, instance: foster_core::ids::InstanceId, state: StateName) -> Option<&str> {
+        match state {
+            StateName::Running | StateName::Stopped => None,
+            StateName::Waiting
+            | StateName::Starting
+            | StateName::Stopping
+            | StateName::Backoff
+            | StateName::Exited
+            | StateName::Fatal => self.0.get(&instance).map(String::as_str),
+        }
+    }
+}
+
+/// Hands a pipe to a program's user: nginx opens /dev/stderr again as whom its workers run. Not permitted
+/// (no CAP_CHOWN): then the program may not either, and it says so itself.
+fn give(fd: std::os::fd::BorrowedFd<'_>, user: Uid, group: Gid) {
+    let _ = fchown(fd, Some(user), Some(group));
+}
+
+fn unknown() -> StartFailure {
+    StartFailure { stage: "plan", message: "it is not in the plan".into() }
+}
+
+fn pipe_failure(error: &str) -> StartFailure {
+    StartFailure { stage: "output", message: format!("making its pipes: {error}") }
+}
