@@ -83,6 +83,11 @@ pub fn credentials() -> nix::Result<Credentials> {
     Ok(Credentials { user: unistd::geteuid(), group: unistd::getegid(), groups: unistd::getgroups()? })
 }
 
+/// Whether foster may set groups: CAP_SETGID is in effect.
+pub fn may_set_groups() -> bool {
+    caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SETGID).unwrap_or(false)
+}
+
 /// How many threads foster has: the directory /proc/self/task has one more link for each (proc(5)). `None`
 /// without /proc. For the assertion that nothing is lost by a vfork: only the calling thread waits for it.
 pub fn threads() -> Option<u64> {
@@ -189,22 +194,8 @@ fn set_mask(new: u64, old: &mut u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::env;
+    use crate::sys::alone::alone;
     use std::process::Command;
-
-    /// Reaping takes every child of the process, also those of other tests: it is done in a process of its own.
-    fn alone(test: &str) -> bool {
-        const ALONE: &str = "FOSTER_TEST_ALONE";
-        if env::var_os(ALONE).is_some() {
-            return true;
-        }
-        let name = format!("sys::process::tests::{test}");
-        let own = env::current_exe().unwrap();
-        let output = Command::new(own).args(["--exact", &name]).env(ALONE, "1").output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success() && text.contains("1 passed"), "{text}");
-        false
-    }
 
     /// A child that has ended when this returns, and is not reaped: WNOWAIT.
     #[expect(clippy::zombie_processes, reason = "the test reaps it")]
@@ -221,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_code_a_signal_and_a_real_time_signal_are_told_apart() {
-        if !alone("a_code_a_signal_and_a_real_time_signal_are_told_apart") {
+        if alone("sys::process::tests::a_code_a_signal_and_a_real_time_signal_are_told_apart").is_some() {
             return;
         }
         assert_eq!(reap(), None, "nothing was born yet");
@@ -241,7 +232,7 @@ mod tests {
 
     #[test]
     fn an_adopted_orphan_is_reaped_like_a_child() {
-        if !alone("an_adopted_orphan_is_reaped_like_a_child") {
+        if alone("sys::process::tests::an_adopted_orphan_is_reaped_like_a_child").is_some() {
             return;
         }
         become_subreaper().unwrap();
