@@ -23,6 +23,7 @@ use std::fs::OpenOptions;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
 use foster_core::event::StartFailure;
 use nix::errno::Errno;
@@ -68,7 +69,7 @@ impl Spawner {
     /// Stage `process`: no memory, no descriptors.
     pub fn new() -> Result<Spawner, StartFailure> {
         let stack = ChildStack::new().map_err(Failure::Prepare)?;
-        let null = null().map_err(Failure::Prepare)?;
+        let null = null(Path::new("/dev/null")).map_err(Failure::Prepare)?;
         Ok(Spawner { stack, null })
     }
 
@@ -162,8 +163,8 @@ fn explain(failed: Failed, prepared: &Prepared<'_>, identity: Option<&Identity>)
 
 /// /dev/null. An image without it gets the end of a pipe that nobody writes to: reading it ends at once, and
 /// writing to it is an error that kills nobody.
-fn null() -> nix::Result<OwnedFd> {
-    let file = OpenOptions::new().read(true).write(true).open("/dev/null");
+fn null(path: &Path) -> nix::Result<OwnedFd> {
+    let file = OpenOptions::new().read(true).write(true).open(path);
     let is_device = |file: &std::fs::File| file.metadata().is_ok_and(|it| it.file_type().is_char_device());
     match file.ok().filter(is_device) {
         Some(file) => Ok(file.into()),

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process;
 
 use foster_core::event::StartFailure;
@@ -22,7 +22,7 @@ use rlimit::Resource;
 
 use super::*;
 use crate::plan::{Account, Inherit, Limit};
-use crate::sys::alone::alone;
+use crate::sys::alone::{alone, is_root};
 use crate::sys::{pidfd, procfs};
 
 /// The number of CAP_NET_BIND_SERVICE, as a bit.
@@ -127,16 +127,6 @@ fn script(directory: &Path, text: &str) -> String {
     let make = r#"printf "$1" > "$0" && chmod 755 "$0""#;
     assert!(process::Command::new("sh").args(["-c", make, &path, text]).status().unwrap().success());
     path
-}
-
-/// Whether this test can be made here; what needs root is said to be left out elsewhere, and fails in CI.
-fn is_root() -> bool {
-    let root = Uid::effective().is_root();
-    assert!(root || env::var_os("CI").is_none(), "CI runs these tests as root");
-    if !root {
-        eprintln!("left out: needs root");
-    }
-    root
 }
 
 /// Gives up root, for all of this process.
@@ -499,4 +489,17 @@ fn a_stack_is_used_again_while_the_process_before_still_runs() {
 fn a_path_with_a_nul_is_a_directory_that_cannot_be_entered() {
     let directory = Some(PathBuf::from(OsString::from("/a\0b")));
     assert_eq!(failed(&Launch { directory, ..launch(&["true"]) }).0, "directory");
+}
+
+#[test]
+fn without_dev_null_reading_ends_at_once_and_writing_kills_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let no_device = directory.path().join("null");
+    fs::write(&no_device, "made by a mistake").unwrap();
+    for path in [&no_device, &directory.path().join("missing")] {
+        let mut null = File::from(null(path).unwrap());
+        assert_eq!(null.read(&mut [0]).unwrap(), 0);
+        assert_eq!(null.write(b"x").unwrap_err().raw_os_error(), Some(Errno::EBADF as i32));
+    }
+    assert_eq!(fs::read(no_device).unwrap(), b"made by a mistake");
 }

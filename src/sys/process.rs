@@ -194,7 +194,7 @@ fn set_mask(new: u64, old: &mut u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::alone::alone;
+    use crate::sys::alone::{alone, alone_as_init, is_root};
     use std::process::Command;
 
     /// A child that has ended when this returns, and is not reaped: WNOWAIT.
@@ -250,6 +250,20 @@ mod tests {
     fn only_an_init_signals_everybody() {
         assert!(!is_init());
         assert_eq!(kill_all(Signal::TERM), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn an_init_signals_everybody_but_itself() {
+        use std::os::unix::process::ExitStatusExt;
+        let name = "sys::process::tests::an_init_signals_everybody_but_itself";
+        if !is_root() || alone_as_init(name).is_some() {
+            return;
+        }
+        assert!(is_init());
+        assert_eq!(kill_all(Signal::TERM), Err(Errno::ESRCH));
+        let mut sleeps = [(); 2].map(|()| Command::new("sleep").arg("1000").spawn().unwrap());
+        kill_all(Signal::TERM).unwrap();
+        assert!(sleeps.iter_mut().all(|sleep| sleep.wait().unwrap().signal() == Some(15)));
     }
 
     #[test]
