@@ -1,1 +1,173 @@
-//! (being built)
+//! Making processes: from a [`Launch`] of the plan to a running program, or a sentence that says why not.
+//!
+//! Everything is prepared here, in foster: the environment, the user's numbers, every file the command might be.
+//! Then a child goes through the steps of `child.rs` in foster's memory, and either executes or leaves behind at
+//! what it failed. So a failed start is known at once, and costs the same however large foster is.
+//!
+//! Nothing here reaps, signals or decides. Next: `child.rs`; below it, `sys/vfork.rs`.
+
+mod child;
+mod command;
+mod dotenv;
+mod environment;
+mod failure;
+mod identity;
+mod passwd;
+mod small_file;
+#[cfg(test)]
+mod tests;
+
+use std::env;
+use std::ffi::CString;
+use std::fs::OpenOptions;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use foster_core::event::StartFailure;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::{self, Gid, Uid};
+
+pub use crate::sys::vfork::Child;
+
+use crate::plan::{Launch, User};
+use crate::spawn::child::{Failed, Prepared, Step};
+use crate::spawn::command::Command;
+use crate::spawn::environment::Environment;
+use crate::spawn::failure::Failure;
+use crate::spawn::identity::{Change, Databases, Groups, Identity, Problem};
+use crate::sys::child_stack::ChildStack;
+use crate::sys::process::{self, Credentials};
+use crate::sys::vfork::{self, vfork};
+
+/// Makes processes. Holds what each of them needs.
+#[derive(Debug)]
+pub struct Spawner {
+    stack: ChildStack,
+    null: OwnedFd,
+}
+
+/// What to run of a program, and what of foster's goes with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The program's own command, or another to be run as it would be: a probe, a `pre_stop`.
+    pub command: &'a [String],
+    /// Its standard output; `None`: /dev/null.
+    pub stdout: Option<BorrowedFd<'a>>,
+    /// Its standard error; `None`: /dev/null.
+    pub stderr: Option<BorrowedFd<'a>>,
+    /// Variables that foster adds; they win.
+    pub extra: &'a [(String, String)],
+}
+
+impl Spawner {
+    /// Gets what it needs, once.
+    ///
+    /// # Errors
+    /// Stage `process`: no memory, no descriptors.
+    pub fn new() -> Result<Spawner, StartFailure> {
+        let stack = ChildStack::new().map_err(Failure::Prepare)?;
+        let null = null(Path::new("/dev/null")).map_err(Failure::Prepare)?;
+        Ok(Spawner { stack, null })
+    }
+
+    /// Makes a process that executes the command. When this returns one, its `exec` has succeeded; foster is
+    /// its parent and has to reap it. The caller has one thread ([`process::threads`]).
+    ///
+    /// # Errors
+    /// What was attempted, on what, and the system's word for it. Nothing is left behind then.
+    pub fn spawn(&mut self, launch: &Launch, request: &Request<'_>) -> Result<Child, StartFailure> {
+        self.start(launch, request).map_err(StartFailure::from)
+    }
+
+    fn start(&mut self, launch: &Launch, request: &Request<'_>) -> Result<Child, Failure> {
+        // The one that the child could not refuse without allocating.
+        if let Some(limit) = launch.limits.iter().find(|limit| !limit.resource.is_supported()) {
+            return Err(Failure::Limit(*limit, Errno::EINVAL));
+        }
+        let own = process::credentials().map_err(Failure::Prepare)?;
+        let identity = launch.user.as_ref().map(|user| find(user, &own)).transpose()?;
+        let environment = Environment::build(launch, env::vars_os(), identity.as_ref(), request.extra)
+            .map_err(Failure::Environment)?;
+        let null = self.null.as_fd();
+        let prepared = Prepared {
+            launch,
+            stdio: [null, request.stdout.unwrap_or(null), request.stderr.unwrap_or(null)],
+            oom_score_adj: launch.oom_score_adj.and_then(|value| CString::new(value.to_string()).ok()),
+            change: identity.as_ref().map_or(Change::default(), |identity| identity.change(&own, groups())),
+            directory: directory(launch)?,
+            command: Command::new(request.command, environment)?,
+        };
+        vfork(&mut self.stack, &|in_child| child::run(in_child, &prepared)).map_err(|failure| match failure {
+            vfork::Failure::Clone(errno) => Failure::Process(errno),
+            vfork::Failure::Child(failed) => explain(failed, &prepared, identity.as_ref()),
+        })
+    }
+}
+
+/// Whom a program's pipes must belong to, so that it can open /dev/stderr again after it has given up its
+/// rights; `None`: they are foster's, and so is the program.
+///
+/// # Errors
+/// Stage `user`: it is not known who that is.
+pub fn owner(launch: &Launch) -> Result<Option<(Uid, Gid)>, StartFailure> {
+    let Some(user) = &launch.user else { return Ok(None) };
+    let own = process::credentials().map_err(Failure::Prepare)?;
+    let identity = find(user, &own)?;
+    Ok(Some((Uid::from_raw(identity.user), Gid::from_raw(identity.group))))
+}
+
+fn find(user: &User, own: &Credentials) -> Result<Identity, Failure> {
+    let find = || -> Result<Identity, Problem> { Identity::find(user, &Databases::read()?, own) };
+    find().map_err(Failure::User)
+}
+
+fn groups() -> Groups {
+    match process::may_set_groups() {
+        true => Groups::Settable,
+        false => Groups::Fixed,
+    }
+}
+
+fn directory(launch: &Launch) -> Result<Option<CString>, Failure> {
+    let Some(path) = &launch.directory else { return Ok(None) };
+    let text = CString::new(path.as_os_str().as_bytes());
+    text.map(Some).map_err(|_| Failure::Directory(path.clone(), Errno::EINVAL))
+}
+
+/// What the child's few bytes mean. What a step was about is looked up where the child had it from.
+fn explain(failed: Failed, prepared: &Prepared<'_>, identity: Option<&Identity>) -> Failure {
+    let Failed { step, errno } = failed;
+    let launch = prepared.launch;
+    match step {
+        Step::Session => Failure::Session(errno),
+        Step::Stdio => Failure::Stdio(errno),
+        Step::OomScoreAdj => Failure::OomScoreAdj(launch.oom_score_adj.unwrap_or_default(), errno),
+        Step::Limit(index) => match launch.limits.get(index) {
+            Some(limit) => Failure::Limit(*limit, errno),
+            None => Failure::Process(errno),
+        },
+        Step::Nice => Failure::Nice(launch.nice.unwrap_or_default(), errno),
+        Step::User => {
+            let written = identity.map(|identity| identity.written.clone());
+            Failure::ChangeUser(written.unwrap_or_default(), errno)
+        }
+        Step::Capabilities => Failure::Capabilities(errno),
+        Step::NoNewPrivileges => Failure::NoNewPrivileges(errno),
+        Step::Directory => Failure::Directory(launch.directory.clone().unwrap_or_default(), errno),
+        Step::Exec(refused) => prepared.command.explain(refused, errno, launch.directory.as_deref()),
+    }
+}
+
+/// /dev/null. An image without it gets the end of a pipe that nobody writes to: reading it ends at once, and
+/// writing to it is an error that kills nobody.
+fn null(path: &Path) -> nix::Result<OwnedFd> {
+    let file = OpenOptions::new().read(true).write(true).open(path);
+    let is_device = |file: &std::fs::File| file.metadata().is_ok_and(|it| it.file_type().is_char_device());
+    match file.ok().filter(is_device) {
+        Some(file) => Ok(file.into()),
+        None => unistd::pipe2(OFlag::O_CLOEXEC).map(|(end, _closed)| end),
+    }
+}

@@ -3,6 +3,8 @@
 //! Every descriptor is an `OwnedFd` with CLOEXEC; raw ones do not leave this folder. Each function says
 //! which man page it follows. Nothing here decides anything, and nothing here blocks but [`epoll::Epoll::wait`].
 
+#[cfg(test)]
+pub(crate) mod alone;
 pub mod child_stack;
 pub mod epoll;
 pub mod in_child;

@@ -93,6 +93,11 @@ pub fn credentials() -> nix::Result<Credentials> {
     Ok(Credentials { user: unistd::geteuid(), group: unistd::getegid(), groups: unistd::getgroups()? })
 }
 
+/// Whether foster may set groups: CAP_SETGID is in effect.
+pub fn may_set_groups() -> bool {
+    caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SETGID).unwrap_or(false)
+}
+
 /// How many threads foster has: the directory /proc/self/task has one more link for each (proc(5)). `None`
 /// without /proc. For the assertion that nothing is lost by a vfork: only the calling thread waits for it.
 pub fn threads() -> Option<u64> {
@@ -199,22 +204,8 @@ fn set_mask(new: u64, old: &mut u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::env;
+    use crate::sys::alone::{alone, alone_as_init, is_root};
     use std::process::Command;
-
-    /// Reaping takes every child of the process, also those of other tests: it is done in a process of its own.
-    fn alone(test: &str) -> bool {
-        const ALONE: &str = "FOSTER_TEST_ALONE";
-        if env::var_os(ALONE).is_some() {
-            return true;
-        }
-        let name = format!("sys::process::tests::{test}");
-        let own = env::current_exe().unwrap();
-        let output = Command::new(own).args(["--exact", &name]).env(ALONE, "1").output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success() && text.contains("1 passed"), "{text}");
-        false
-    }
 
     /// A child that has ended when this returns, and is not reaped: WNOWAIT.
     #[expect(clippy::zombie_processes, reason = "the test reaps it")]
@@ -231,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_code_a_signal_and_a_real_time_signal_are_told_apart() {
-        if !alone("a_code_a_signal_and_a_real_time_signal_are_told_apart") {
+        if alone("sys::process::tests::a_code_a_signal_and_a_real_time_signal_are_told_apart").is_some() {
             return;
         }
         assert_eq!(reap(), None, "nothing was born yet");
@@ -251,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_adopted_orphan_is_reaped_like_a_child() {
-        if !alone("an_adopted_orphan_is_reaped_like_a_child") {
+        if alone("sys::process::tests::an_adopted_orphan_is_reaped_like_a_child").is_some() {
             return;
         }
         become_subreaper().unwrap();
@@ -269,6 +260,20 @@ mod tests {
     fn only_an_init_signals_everybody() {
         assert!(!is_init());
         assert_eq!(kill_all(Signal::TERM), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn an_init_signals_everybody_but_itself() {
+        use std::os::unix::process::ExitStatusExt;
+        let name = "sys::process::tests::an_init_signals_everybody_but_itself";
+        if !is_root() || alone_as_init(name).is_some() {
+            return;
+        }
+        assert!(is_init());
+        assert_eq!(kill_all(Signal::TERM), Err(Errno::ESRCH));
+        let mut sleeps = [(); 2].map(|()| Command::new("sleep").arg("1000").spawn().unwrap());
+        kill_all(Signal::TERM).unwrap();
+        assert!(sleeps.iter_mut().all(|sleep| sleep.wait().unwrap().signal() == Some(15)));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::sys::{pidfd, process};
 #[derive(Debug)]
 pub struct InChild(());
 
-/// A process that executes its program.
+/// A process that executes its program: the kernel has gone past the point from which exec can come back.
 #[derive(Debug)]
 pub struct Child {
     /// Its number; not to be signalled with, since it is used again after it was reaped.

@@ -1,0 +1,141 @@
+//! A command as the child needs it: arguments, environment, and every file that it might be.
+//!
+//! The search along PATH is laid out here, before there is a child, which may not allocate; the child only tries
+//! one after the other. Why none of them ran is found out here again, afterwards. Next: `child.rs`.
+
+use std::ffi::{CStr, CString, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use crate::spawn::environment::Environment;
+use crate::spawn::failure::{ExecProblem, Failure};
+use crate::sys::in_child::StringList;
+
+/// What execve(2) is called with.
+#[derive(Debug)]
+pub(super) struct Command {
+    /// The files it might be, in the order in which they are tried.
+    pub(super) candidates: Vec<CString>,
+    /// Its arguments, the name first.
+    pub(super) arguments: StringList,
+    /// Its variables.
+    pub(super) environment: StringList,
+    name: String,
+    search: Search,
+}
+
+/// How the file is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Search {
+    /// The name has a slash: it is the file.
+    None,
+    /// In these directories: PATH.
+    Path(OsString),
+}
+
+/// For programs without one: what images are built with.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+impl Command {
+    /// Lays out a command with its environment.
+    pub(super) fn new(command: &[String], environment: Environment) -> Result<Command, Failure> {
+        let name = command.first().cloned().unwrap_or_default();
+        let nul = |_| Failure::Exec(name.clone(), ExecProblem::Nul);
+        let arguments: Result<Vec<CString>, _> =
+            command.iter().map(|argument| CString::new(argument.as_str())).collect();
+        let arguments = arguments.map_err(nul)?;
+        let search = match name.contains('/') || name.is_empty() {
+            true => Search::None,
+            false => Search::Path(environment.get("PATH").unwrap_or(DEFAULT_PATH.as_ref()).to_owned()),
+        };
+        let candidates = search.candidates(&name).map_err(nul)?;
+        Ok(Command {
+            candidates,
+            arguments: StringList::new(arguments),
+            environment: StringList::new(environment.into_strings()),
+            name,
+            search,
+        })
+    }
+
+    /// What it means that the child ended with this errno, about this candidate where it is about one.
+    /// `directory` is where the child was.
+    pub(super) fn explain(&self, refused: Option<usize>, errno: Errno, directory: Option<&Path>) -> Failure {
+        let problem = if errno == Errno::E2BIG {
+            ExecProblem::TooLong(self.arguments.size() + self.environment.size())
+        } else if errno == Errno::ENOEXEC {
+            ExecProblem::NoFormat
+        } else if let Some(index) = refused {
+            let found = matches!(self.search, Search::Path(_));
+            let file = self.candidates.get(index).filter(|_| found);
+            ExecProblem::Refused(file.map(|file| path(file)), errno)
+        } else {
+            self.explain_absence(errno, directory)
+        };
+        Failure::Exec(self.name.clone(), problem)
+    }
+
+    /// No candidate could be refused: none is there, or one whose interpreter is not.
+    fn explain_absence(&self, errno: Errno, directory: Option<&Path>) -> ExecProblem {
+        match (self.existing(directory), &self.search) {
+            (Some(file), Search::Path(_)) => ExecProblem::NoInterpreter(file),
+            (Some(file), Search::None) if errno == Errno::ENOENT => ExecProblem::NoInterpreter(file),
+            (None, Search::Path(path)) => ExecProblem::NotFound { path: path.clone() },
+            (_, Search::None) => ExecProblem::Refused(None, errno),
+        }
+    }
+
+    /// The first candidate that is a file after all.
+    fn existing(&self, directory: Option<&Path>) -> Option<PathBuf> {
+        let seen = |file: &Path| directory.unwrap_or(Path::new("")).join(file).is_file();
+        self.candidates.iter().map(|file| path(file)).find(|file| seen(file))
+    }
+}
+
+impl Search {
+    fn candidates(&self, name: &str) -> Result<Vec<CString>, std::ffi::NulError> {
+        let Search::Path(directories) = self else { return Ok(vec![CString::new(name)?]) };
+        let within = |directory: &[u8]| {
+            // An empty part is the working directory (execvp(3)).
+            let directory = if directory.is_empty() { b".".as_slice() } else { directory };
+            CString::new([directory, b"/", name.as_bytes()].concat())
+        };
+        directories.as_bytes().split(|byte| *byte == b':').map(within).collect()
+    }
+}
+
+fn path(file: &CStr) -> PathBuf {
+    PathBuf::from(OsString::from_vec(file.to_bytes().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Launch;
+
+    fn candidates(name: &str, path: Option<&str>) -> Vec<String> {
+        let inherited = path.map(|path| (OsString::from("PATH"), OsString::from(path)));
+        let environment = Environment::build(&Launch::default(), inherited.into_iter(), None, &[]).unwrap();
+        let command = Command::new(&[name.to_owned()], environment).unwrap();
+        command.candidates.into_iter().map(|file| file.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_name_is_looked_for_along_path_and_a_path_is_not() {
+        assert_eq!(candidates("x", Some("/a:/b/")), ["/a/x", "/b//x"]);
+        assert_eq!(candidates("x", Some(":/a:")), ["./x", "/a/x", "./x"]);
+        assert_eq!(candidates("x", Some("")), ["./x"]);
+        assert_eq!(candidates("x", None).last().unwrap(), "/bin/x");
+        assert_eq!(candidates("./x", Some("/a")), ["./x"]);
+        assert_eq!(candidates("", Some("/a")), [""]);
+    }
+
+    #[test]
+    fn an_argument_with_a_nul_is_refused() {
+        let command = ["x".to_owned(), "a\0b".to_owned()];
+        let failure = Command::new(&command, Environment::default()).unwrap_err();
+        assert_eq!(failure.to_string(), r#"running "x": an argument contains a NUL byte"#);
+    }
+}

@@ -1,0 +1,182 @@
+//! The environment of a program: from whom each variable comes, and who wins.
+//!
+//! Later wins: what foster inherited, who the `user` is, the env files in order, the secrets, `environment`, and
+//! what foster itself adds. Files are read here, at each start. No message and no `Debug` output has a value in
+//! it: any of them may be a secret. Next: `dotenv.rs` for the form of env files.
+
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::plan::{Inherit, Launch, Presence};
+use crate::spawn::dotenv::{self, BadLine};
+use crate::spawn::identity::Identity;
+use crate::spawn::small_file::{self, Unread};
+
+/// Variables by name. Each name and value can be passed on: neither has a NUL, no name has a `=`.
+#[derive(Default, PartialEq, Eq)]
+pub(super) struct Environment(BTreeMap<OsString, OsString>);
+
+/// Why there is no environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// An env file was not read.
+    EnvFile(PathBuf, Unread),
+    /// A line of one is no assignment.
+    EnvLine(PathBuf, BadLine),
+    /// A secret's file was not read.
+    Secret(String, PathBuf, Unread),
+    /// A secret has a NUL in it.
+    SecretNul(String, PathBuf),
+    /// A name that no variable can have.
+    Name(String),
+    /// The value of this variable has a NUL in it.
+    Nul(String),
+}
+
+/// What an env file or a secret may have.
+const LARGEST: usize = 1 << 20;
+
+/// What `inherit_environment = false` leaves.
+const BASICS: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "LANG"];
+
+/// What is meant for foster alone: a program that believed it would answer in foster's place (sd_notify(3),
+/// sd_listen_fds(3), sd_watchdog_enabled(3)). By their whole names: `LISTEN_PORT` is many a program's own.
+const FOSTERS_OWN: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+];
+
+impl Environment {
+    /// Puts it together.
+    pub(super) fn build(
+        launch: &Launch,
+        inherited: impl Iterator<Item = (OsString, OsString)>,
+        identity: Option<&Identity>,
+        extra: &[(String, String)],
+    ) -> Result<Environment, Problem> {
+        let mut all = Environment::inherit(launch.inherit_environment, inherited);
+        for (name, value) in identity.iter().flat_map(|identity| identity.variables()) {
+            all.0.insert(name.into(), value.to_owned());
+        }
+        for file in &launch.env_files {
+            all.add_file(&file.path, file.presence)?;
+        }
+        for (name, path) in &launch.secrets {
+            all.add_secret(name, path)?;
+        }
+        for (name, value) in launch.environment.iter().chain(extra) {
+            all.add(name, OsString::from(value), || Problem::Nul(name.clone()))?;
+        }
+        Ok(all)
+    }
+
+    /// The value of a variable.
+    pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// In the form that execve(2) wants, `NAME=value` each.
+    pub(super) fn into_strings(self) -> Vec<CString> {
+        let join = |(name, value): (OsString, OsString)| {
+            let mut bytes = name.into_vec();
+            bytes.push(b'=');
+            bytes.extend_from_slice(value.as_bytes());
+            CString::new(bytes).ok()
+        };
+        self.0.into_iter().filter_map(join).collect()
+    }
+
+    fn inherit(what: Inherit, inherited: impl Iterator<Item = (OsString, OsString)>) -> Environment {
+        let listed = |list: &[&str], name: &OsStr| list.iter().any(|known| name == *known);
+        let mut all = BTreeMap::new();
+        for (name, value) in inherited {
+            let wanted = match what {
+                Inherit::All => !listed(&FOSTERS_OWN, &name),
+                Inherit::Basics => listed(&BASICS, &name),
+            };
+            if wanted {
+                // Of two with one name the first counts, as it does for getenv(3).
+                all.entry(name).or_insert(value);
+            }
+        }
+        Environment(all)
+    }
+
+    fn add_file(&mut self, path: &Path, presence: Presence) -> Result<(), Problem> {
+        let content = match presence {
+            Presence::Required => small_file::read(path, LARGEST),
+            Presence::Optional => small_file::read_if_present(path, LARGEST),
+        };
+        let content = content.map_err(|why| Problem::EnvFile(path.to_owned(), why))?;
+        let variables = dotenv::parse(&content).map_err(|bad| Problem::EnvLine(path.to_owned(), bad))?;
+        let variables = variables.into_iter();
+        self.0.extend(variables.map(|(name, value)| (OsString::from_vec(name), OsString::from_vec(value))));
+        Ok(())
+    }
+
+    fn add_secret(&mut self, name: &str, path: &Path) -> Result<(), Problem> {
+        let content = small_file::read(path, LARGEST);
+        let mut content = content.map_err(|why| Problem::Secret(name.to_owned(), path.to_owned(), why))?;
+        if content.pop_if(|last| *last == b'\n').is_some() {
+            content.pop_if(|last| *last == b'\r');
+        }
+        self.add(name, OsString::from_vec(content), || Problem::SecretNul(name.to_owned(), path.to_owned()))
+    }
+
+    fn add(&mut self, name: &str, value: OsString, nul: impl Fn() -> Problem) -> Result<(), Problem> {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(Problem::Name(name.to_owned()));
+        }
+        if value.as_bytes().contains(&0) {
+            return Err(nul());
+        }
+        self.0.insert(name.into(), value);
+        Ok(())
+    }
+}
+
+/// Names only.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Problem {
+    /// The step, as a word for machines.
+    pub(super) fn stage(&self) -> &'static str {
+        match self {
+            Problem::Secret(..) | Problem::SecretNul(..) => "secrets",
+            Problem::EnvFile(..) | Problem::EnvLine(..) => "env_file",
+            Problem::Name(_) | Problem::Nul(_) => "environment",
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::EnvFile(path, why) => write!(f, "reading env file {path:?}: {why}"),
+            Problem::EnvLine(path, BadLine { line, why }) => {
+                write!(f, "reading env file {path:?}: line {line}: {why}")
+            }
+            Problem::Secret(name, path, why) => write!(f, "reading secret {name:?} from {path:?}: {why}"),
+            Problem::SecretNul(name, path) => {
+                write!(f, "reading secret {name:?} from {path:?}: it contains a NUL byte")
+            }
+            Problem::Name(name) => write!(f, "setting variable {name:?}: no variable can have this name"),
+            Problem::Nul(name) => write!(f, "setting variable {name:?}: its value contains a NUL byte"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

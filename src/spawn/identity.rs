@@ -1,0 +1,190 @@
+//! As whom a program runs: a `user` of the plan to numbers, and what of them has to be changed.
+//!
+//! Looked up at each start, so that a user made by a task is found. What the numbers are follows
+//! `docker run --user`: one that is in no /etc/passwd is fine, and has group 0, no others, and `/` as its home;
+//! an explicit group is the only one. Where foster is that user already, nothing is changed that need not be: a
+//! foster without privileges may name its own user. Next: `passwd.rs` for the files, `child.rs` for the change.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use crate::plan::{Account, User};
+use crate::spawn::passwd;
+use crate::spawn::small_file::{self, Unread};
+use crate::sys::process::Credentials;
+
+/// A user, as the kernel and programs want it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// As it was written, for messages.
+    pub(super) written: String,
+    /// User number.
+    pub(super) user: u32,
+    /// Group number.
+    pub(super) group: u32,
+    /// Every group, `group` among them, as login does it.
+    pub(super) groups: BTreeSet<u32>,
+    /// `USER` and `LOGNAME`: the name, or the number where there is none.
+    pub(super) name: OsString,
+    /// `HOME`.
+    pub(super) home: OsString,
+    /// `SHELL`.
+    pub(super) shell: OsString,
+}
+
+/// What is not as it should be already; `None` each: leave it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Supplementary groups to set.
+    pub(super) groups: Option<Vec<u32>>,
+    /// Group to become.
+    pub(super) group: Option<u32>,
+    /// User to become.
+    pub(super) user: Option<u32>,
+}
+
+/// Why it is not known who that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// No such name in /etc/passwd.
+    UnknownUser(String),
+    /// No such name in /etc/group.
+    UnknownGroup(String),
+    /// The number that means "none" to the kernel.
+    NoNumber(u32),
+    /// This file is there and was not read.
+    Unread(&'static str, Unread),
+}
+
+/// Whether foster may set groups: CAP_SETGID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Groups {
+    /// It may.
+    Settable,
+    /// It may not.
+    Fixed,
+}
+
+/// The text of the two files; what is missing is empty.
+#[derive(Debug, Default)]
+pub(super) struct Databases {
+    /// /etc/passwd.
+    pub(super) passwd: Vec<u8>,
+    /// /etc/group.
+    pub(super) group: Vec<u8>,
+}
+
+const PASSWD: &str = "/etc/passwd";
+const GROUP: &str = "/etc/group";
+/// Enough for a hundred thousand users.
+const LARGEST_DATABASE: usize = 16 << 20;
+
+impl Databases {
+    /// Reads them.
+    pub(super) fn read() -> Result<Databases, Problem> {
+        let read = |path: &'static str| {
+            small_file::read_if_present(Path::new(path), LARGEST_DATABASE)
+                .map_err(|why| Problem::Unread(path, why))
+        };
+        Ok(Databases { passwd: read(PASSWD)?, group: read(GROUP)? })
+    }
+}
+
+impl Identity {
+    /// Who `user` is. `own` matters for a number that is in no file: foster's own has foster's own group.
+    pub(super) fn find(user: &User, files: &Databases, own: &Credentials) -> Result<Identity, Problem> {
+        let mut users = passwd::users(&files.passwd);
+        let (id, entry) = match &user.user {
+            Account::Id(u32::MAX) => return Err(Problem::NoNumber(u32::MAX)),
+            Account::Id(id) => (*id, users.find(|entry| entry.id == *id)),
+            Account::Name(name) => {
+                let entry = users.find(|entry| entry.name == name.as_bytes());
+                let entry = entry.ok_or_else(|| Problem::UnknownUser(name.clone()))?;
+                (entry.id, Some(entry))
+            }
+        };
+        let first = match (&user.group, entry) {
+            (Some(group), _) => group_number(group, &files.group)?,
+            (None, Some(entry)) => entry.group,
+            (None, None) if id == own.user.as_raw() => own.group.as_raw(),
+            (None, None) => 0,
+        };
+        let mut groups = BTreeSet::from([first]);
+        if let (None, Some(entry)) = (&user.group, entry) {
+            let others = passwd::groups(&files.group).filter(|group| group.has_member(entry.name));
+            groups.extend(others.map(|group| group.id));
+        }
+        let text = |field: &[u8], default: &str| match field {
+            [] => OsString::from(default),
+            bytes => OsString::from_vec(bytes.to_vec()),
+        };
+        let number = id.to_string();
+        Ok(Identity {
+            written: written(user),
+            user: id,
+            group: first,
+            groups,
+            name: entry.map_or_else(|| OsString::from(&number), |entry| text(entry.name, &number)),
+            home: text(entry.map(|entry| entry.home).unwrap_or_default(), "/"),
+            shell: text(entry.map(|entry| entry.shell).unwrap_or_default(), "/bin/sh"),
+        })
+    }
+
+    /// What has to be done to become it.
+    pub(super) fn change(&self, own: &Credentials, right: Groups) -> Change {
+        let user = (own.user.as_raw() != self.user).then_some(self.user);
+        let group = (own.group.as_raw() != self.group).then_some(self.group);
+        let listed: BTreeSet<u32> = own.groups.iter().map(|group| group.as_raw()).collect();
+        let belongs_to = || listed.iter().copied().chain([self.group]).collect::<BTreeSet<u32>>();
+        let already = match right {
+            Groups::Settable => listed == self.groups,
+            // A foster that was started as that user, by a runtime that gave it other groups: it may not
+            // change them, and the program is no worse off than foster.
+            Groups::Fixed => belongs_to() == self.groups || user.is_none() && group.is_none(),
+        };
+        let groups = (!already).then(|| self.groups.iter().copied().collect());
+        Change { groups, group, user }
+    }
+
+    /// The variables that say who it is.
+    pub(super) fn variables(&self) -> [(&'static str, &OsStr); 4] {
+        [("HOME", &self.home), ("USER", &self.name), ("LOGNAME", &self.name), ("SHELL", &self.shell)]
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::UnknownUser(name) => write!(f, "looking up user {name:?}: not in {PASSWD}"),
+            Problem::UnknownGroup(name) => write!(f, "looking up group {name:?}: not in {GROUP}"),
+            Problem::NoNumber(number) => write!(f, "looking up {number}: the number of no user or group"),
+            Problem::Unread(path, why) => write!(f, "reading {path}: {why}"),
+        }
+    }
+}
+
+fn group_number(group: &Account, text: &[u8]) -> Result<u32, Problem> {
+    match group {
+        Account::Id(u32::MAX) => Err(Problem::NoNumber(u32::MAX)),
+        Account::Id(id) => Ok(*id),
+        Account::Name(name) => passwd::groups(text)
+            .find(|group| group.name == name.as_bytes())
+            .map(|group| group.id)
+            .ok_or_else(|| Problem::UnknownGroup(name.clone())),
+    }
+}
+
+fn written(user: &User) -> String {
+    let account = |account: &Account| match account {
+        Account::Name(name) => name.clone(),
+        Account::Id(id) => id.to_string(),
+    };
+    let name = account(&user.user);
+    user.group.as_ref().map_or(name.clone(), |group| format!("{name}:{}", account(group)))
+}
+
+#[cfg(test)]
+mod tests;

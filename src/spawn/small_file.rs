@@ -1,0 +1,92 @@
+//! Small files read at each start: account databases, env files, secrets.
+//!
+//! They are named by users, so they may be anything: a pipe nobody writes to, /dev/zero, a directory. Reading
+//! never waits and never takes more than a limit. Next: `environment.rs` and `identity.rs`, who read.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use crate::spawn::failure::text;
+
+/// Why a file was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// The system says so.
+    System(Errno),
+    /// It has more than this many bytes.
+    TooLarge(usize),
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unread::System(errno) => f.write_str(&text(*errno)),
+            Unread::TooLarge(limit) => write!(f, "larger than {limit} bytes"),
+        }
+    }
+}
+
+/// The whole content of a file of at most `limit` bytes.
+pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Unread> {
+    let system =
+        |error: io::Error| Unread::System(error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw));
+    // O_NONBLOCK: opening a pipe would otherwise wait for its writer, and foster waits for nobody.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .map_err(system)?;
+    let mut content = Vec::new();
+    let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(one_more).read_to_end(&mut content).map_err(system)?;
+    if content.len() > limit {
+        return Err(Unread::TooLarge(limit));
+    }
+    Ok(content)
+}
+
+/// The same, and nothing where there is no such file.
+pub(super) fn read_if_present(path: &Path, limit: usize) -> Result<Vec<u8>, Unread> {
+    match read(path, limit) {
+        Err(Unread::System(Errno::ENOENT | Errno::ENOTDIR)) => Ok(Vec::new()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    #[test]
+    fn a_file_of_exactly_the_limit_is_read_and_one_byte_more_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, "12345").unwrap();
+        assert_eq!(read(&path, 5).unwrap(), b"12345");
+        assert_eq!(read(&path, 4), Err(Unread::TooLarge(4)));
+    }
+
+    #[test]
+    fn what_is_no_ordinary_file_neither_waits_nor_fills_the_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+        assert_eq!(read(&pipe, 10).unwrap(), b"");
+        assert_eq!(read(Path::new("/dev/zero"), 10), Err(Unread::TooLarge(10)));
+        assert_eq!(read(directory.path(), 10), Err(Unread::System(Errno::EISDIR)));
+    }
+
+    #[test]
+    fn only_what_is_missing_may_be_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(read_if_present(&directory.path().join("no/such"), 10).unwrap(), b"");
+        assert_eq!(read_if_present(directory.path(), 10), Err(Unread::System(Errno::EISDIR)));
+    }
+}

@@ -1,0 +1,45 @@
+//! For tests of what belongs to a whole process: its children, its user, its limits, its descriptors.
+//!
+//! Tests share one process and run side by side in it; one that would reap another's child, or give up root for
+//! all, runs once more in a process of its own, with nothing beside it.
+
+use std::env;
+use std::process::{Command, Output};
+
+use nix::unistd::Uid;
+
+/// Set in the process of its own.
+const ALONE: &str = "FOSTER_TEST_ALONE";
+
+/// `None`: this is the process of its own, go on. Otherwise the test, by its whole name, has passed there; with
+/// what was written meanwhile.
+pub(crate) fn alone(test: &str) -> Option<Output> {
+    run(test, Command::new(env::current_exe().unwrap()))
+}
+
+/// The same, as the init of a PID namespace of its own: unshare(1). Needs root.
+pub(crate) fn alone_as_init(test: &str) -> Option<Output> {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork", "--kill-child"]).arg(env::current_exe().unwrap());
+    run(test, unshare)
+}
+
+/// Whether this test can be made here; what needs root is said to be left out elsewhere, and fails in CI.
+pub(crate) fn is_root() -> bool {
+    let root = Uid::effective().is_root();
+    assert!(root || env::var_os("CI").is_none(), "CI runs these tests as root");
+    if !root {
+        eprintln!("left out: needs root");
+    }
+    root
+}
+
+fn run(test: &str, mut command: Command) -> Option<Output> {
+    if env::var_os(ALONE).is_some() {
+        return None;
+    }
+    let output = command.args(["--exact", test]).env(ALONE, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    Some(output)
+}
