@@ -3,4 +3,6 @@
 //! Every descriptor is an `OwnedFd` with CLOEXEC; raw ones do not leave this folder. Each function says
 //! which man page it follows. Nothing here decides anything, and nothing here blocks but [`epoll::Epoll::wait`].
 
+pub mod connect;
 pub mod epoll;
+pub mod errno;
