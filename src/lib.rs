@@ -12,9 +12,11 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod notify;
+pub mod oom;
 pub mod output;
 pub mod probes;
 pub mod spawn;
+pub mod termination;
 
 pub mod init;
 

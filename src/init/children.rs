@@ -118,6 +118,14 @@ impl Children {
         }
     }
 
+    /// Kills every process there is, when nothing can be relied on any more.
+    pub(super) fn kill_all(&mut self) {
+        for child in self.by_pid.values() {
+            // It may have ended.
+            let _ = pidfd::send(&child.pidfd, Signal::KILL);
+        }
+    }
+
     /// Kills a process that nobody waits for any more, with its group.
     pub(super) fn forget(&mut self, role: Role) {
         let Some(pid) = self.pid(role) else { return };

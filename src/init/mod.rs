@@ -139,10 +139,13 @@ impl Init {
         let server = bind(&plan, &epoll)?;
         let color = if surroundings.no_color { Color::Never } else { Color::OnTerminal };
         let output = Output::new(Rc::clone(&epoll), space::OUTPUT, &plan.settings, &plan.programs, color);
-        let (upward, trouble) = Upward::from_environment(surroundings.notify_socket.as_deref());
-        for warning in plan.warnings.iter().cloned().chain(trouble) {
+        for warning in &plan.warnings {
             log::warn!("{warning}");
         }
+        let upward = Upward::from_environment(surroundings.notify_socket.as_deref()).unwrap_or_else(|unusable| {
+            log::warn!("{unusable}");
+            Upward::default()
+        });
         Ok(Init {
             supervisor: Supervisor::new(plan.core.clone()),
             now: Instant::START,
@@ -258,10 +261,10 @@ fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, CannotComeUp> 
     let Some(path) = &plan.settings.socket else { return Ok(None) };
     match Server::bind(path, Rc::clone(epoll), space::CONTROL) {
         Ok(server) => Ok(Some(server)),
-        Err(error @ BindError::Unavailable { .. }) => {
+        Err(error @ BindError::AnotherAnswers(_)) => Err(CannotComeUp::Control(error)),
+        Err(error @ (BindError::NotASocket(_) | BindError::TooLong(_) | BindError::Unavailable(..))) => {
             log::warn!("{error}; going on without the control socket");
             Ok(None)
         }
-        Err(error) => Err(CannotComeUp::Control(error)),
     }
 }

@@ -13,6 +13,7 @@ use nix::unistd::{Gid, Uid, fchown};
 
 use super::children::Role;
 use super::{Init, report};
+use crate::notify::Upward;
 use crate::plan::Probe;
 use crate::probes::Question;
 use crate::spawn::{self, Request};
@@ -50,14 +51,21 @@ impl Init {
             Action::Update => warn!("SIGHUP: reading the configuration again is not supported yet"),
             Action::Report(change) => self.report(&change),
             Action::ReportShutdown(ending) => {
-                self.upward.stopping();
+                self.tell_upward(Upward::stopping);
                 report::shutdown(&self.plan, &ending).write();
             }
             Action::ReportReady => {
-                self.upward.ready();
+                self.tell_upward(Upward::ready);
                 debug!("everything that was autostarted is ready");
             }
             Action::Exit(closing) => self.closing = Some(closing),
+        }
+    }
+
+    /// Tells whoever started foster, if they want to know.
+    pub(super) fn tell_upward(&mut self, what: impl FnOnce(&mut Upward) -> Option<String>) {
+        if let Some(trouble) = what(&mut self.upward) {
+            debug!("{trouble}");
         }
     }
 

@@ -14,11 +14,17 @@ use crate::sys::process;
 impl Init {
     pub(super) fn reap(&mut self) {
         let mut mains: Vec<(Run, Pid, Exit)> = Vec::new();
+        // The kernel's counter is looked at once for the whole batch, also where only an orphan was killed: else an
+        // old kill of a worker would be blamed for a later signal 9.
+        let mut memory = Lookup::NotYet;
         while let Some(reaped) = process::reap() {
-            match self.children.remove(reaped.pid) {
-                Some((Role::Main(run), killed_by)) => {
-                    mains.push((run, reaped.pid, self.killer(reaped.exit, killed_by)));
-                }
+            let child = self.children.remove(reaped.pid);
+            let exit = match child {
+                Some((_, KilledBy::Foster)) => reaped.exit,
+                Some((_, KilledBy::Others)) | None => self.killer(reaped.exit, &mut memory),
+            };
+            match child {
+                Some((Role::Main(run), _)) => mains.push((run, reaped.pid, exit)),
                 Some((Role::PreStop(run), _)) => self.events.push_back(Event::PreStopEnded(run)),
                 Some((Role::Question(run), _)) => self.events.push_back(Event::Probed(run, verdict(reaped.exit))),
                 Some((Role::Forgotten, _)) => {}
@@ -43,12 +49,14 @@ impl Init {
     }
 
     /// Whether a KILL that foster did not send was the kernel's, for want of memory.
-    fn killer(&mut self, exit: Exit, killed_by: KilledBy) -> Exit {
-        match (exit, killed_by) {
-            (Exit::Killed { signal: Signal::KILL, by: _ }, KilledBy::Others) if self.oom.moved() => {
-                Exit::Killed { signal: Signal::KILL, by: Killer::OutOfMemory }
-            }
-            (Exit::Code(_) | Exit::Killed { .. }, KilledBy::Others | KilledBy::Foster) => exit,
+    fn killer(&mut self, exit: Exit, memory: &mut Lookup) -> Exit {
+        let Exit::Killed { signal: Signal::KILL, by: _ } = exit else { return exit };
+        if *memory == Lookup::NotYet {
+            *memory = if self.oom.moved() { Lookup::Kernel } else { Lookup::Somebody };
+        }
+        match memory {
+            Lookup::Kernel => Exit::Killed { signal: Signal::KILL, by: Killer::OutOfMemory },
+            Lookup::Somebody | Lookup::NotYet => exit,
         }
     }
 
@@ -57,6 +65,14 @@ impl Init {
             self.events.push_back(Event::RestGone);
         }
     }
+}
+
+/// Who killed, according to the kernel's counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lookup {
+    NotYet,
+    Kernel,
+    Somebody,
 }
 
 fn verdict(exit: Exit) -> ProbeResult {

@@ -66,7 +66,7 @@ impl Init {
             }
             Some(Incident::Drained(client)) => {
                 if let Some(Pending::Output { pace, .. }) = self.requests.0.get_mut(&client) {
-                    *pace = Pace::GoOn;
+                    *pace = Pace::Go;
                 }
             }
             Some(Incident::Abandoned(client)) => {
@@ -178,7 +178,7 @@ impl Init {
     }
 
     fn say_lines(&mut self, client: ConnectionId, lines: Vec<crate::output::Line>) -> Pace {
-        let mut pace = Pace::GoOn;
+        let mut pace = Pace::Go;
         for line in lines {
             let name = report::label(&self.plan, line.instance);
             for piece in LogLine::pieces(&name, line.stream.into(), &line.text) {
@@ -257,7 +257,7 @@ impl Init {
 
     fn answer_output(&mut self, client: ConnectionId, programs: Vec<ProgramId>, seen: u64, pace: Pace) -> Option<Pending> {
         match pace {
-            Pace::GoOn => {}
+            Pace::Go => {}
             Pace::Wait => return Some(Pending::Output { programs, seen, pace }),
             Pace::Gone => return None,
         }

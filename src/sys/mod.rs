@@ -6,7 +6,9 @@
 #[cfg(test)]
 pub(crate) mod alone;
 pub mod child_stack;
+pub mod connect;
 pub mod epoll;
+pub mod errno;
 pub mod in_child;
 pub mod pidfd;
 pub mod process;

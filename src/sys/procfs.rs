@@ -82,6 +82,31 @@ pub fn others() -> io::Result<Vec<Member>> {
     Ok(members)
 }
 
+/// The memory that a process and its descendants hold, in bytes: the sum of their resident sets (proc_pid_statm(5)), in
+/// which pages that several share count several times. `None` where it is gone, or without /proc.
+pub fn resident_of_tree(root: Pid) -> Option<u64> {
+    let mut total = resident(root)?;
+    let mut open = vec![root.as_raw()];
+    // A tree that grows while it is walked ends the walk, not foster.
+    for _ in 0..10_000 {
+        let Some(parent) = open.pop() else { break };
+        // Children of other threads than the first are left out: to look at every thread costs more than it tells.
+        let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+        for child in list.split_ascii_whitespace().filter_map(pid) {
+            total = total.saturating_add(resident(child).unwrap_or(0));
+            open.push(child.as_raw());
+        }
+    }
+    Some(total)
+}
+
+fn resident(pid: Pid) -> Option<u64> {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages = u64::from_str(statm.split_ascii_whitespace().nth(1)?).ok()?;
+    let size = unistd::sysconf(unistd::SysconfVar::PAGE_SIZE).ok()??;
+    pages.checked_mul(u64::try_from(size).ok()?)
+}
+
 fn living(belongs: impl Fn(Stat) -> bool) -> io::Result<Vec<Member>> {
     let belongs = |stat: Stat| stat.life == Life::Alive && belongs(stat);
     let mut members = Vec::new();

@@ -1,0 +1,126 @@
+//! The end of foster: last words, unwritten output, the exit status.
+//!
+//! Whatever ends foster says why, on stderr and in the termination log: an ordinary end, a bring-up that
+//! failed, and a fault in foster itself.
+
+use std::panic;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use foster_core::action::{Ending, Reason};
+use foster_core::ids::InstanceId;
+use foster_core::time::Instant;
+use log::Level;
+
+use super::{Init, report};
+use crate::exit::ExitStatus;
+use crate::notify::Upward;
+use crate::output::own;
+use crate::plan::Plan;
+use crate::termination::{self, Summary};
+
+/// How many of a program's last lines are part of the last words.
+const LAST_LINES: usize = 10;
+
+/// What is unwritten when the programs took all the time there was still gets so long, if somebody reads.
+const PARTING: Duration = Duration::from_millis(100);
+
+impl Init {
+    /// Says why, writes what is unwritten until the deadline, and gives the exit status.
+    pub(super) fn close(&mut self) -> ExitStatus {
+        let (ending, deadline) = match self.closing.take() {
+            Some(closing) => (closing.ending, closing.deadline),
+            None => (Ending { reason: Reason::Fault, status: 1 }, self.now),
+        };
+        self.server = None;
+        self.output.end_all();
+        let summary = self.last_words(&ending);
+        leave_behind(&self.plan, &summary);
+        self.tell_upward(|upward| upward.exit_status(ending.status));
+        self.write_the_rest(deadline.max(self.now.plus(PARTING)));
+        ExitStatus(ending.status)
+    }
+
+    /// The summary, as the last thing in the log; and its text.
+    fn last_words(&self, ending: &Ending) -> String {
+        let why = report::reason(&self.plan, &ending.reason);
+        let text = match &ending.reason {
+            Reason::Exited { instance, .. } | Reason::Failed { instance, .. } => self.about(*instance, &ending.reason),
+            Reason::Signal(_) | Reason::Operator | Reason::AllEnded | Reason::Fault => why.clone(),
+        };
+        let level = if ending.status == 0 { Level::Info } else { Level::Error };
+        let text = format!("exit status {}: {}", ending.status, text.trim_end());
+        report::Line::new(level, "exit", text.clone())
+            .with("exit_status", u64::from(ending.status))
+            .with("reason", why)
+            .write();
+        text + "\n"
+    }
+
+    fn about(&self, instance: InstanceId, reason: &Reason) -> String {
+        let name = report::label(&self.plan, instance);
+        let sentence = report::reason(&self.plan, reason);
+        let ending = sentence.strip_prefix(&name).unwrap_or(&sentence).trim_start().to_owned();
+        let restarts = self.view(instance).map_or(0, |view| view.restarts);
+        let lines = self.output.tail(&[instance.program], LAST_LINES);
+        let output: Vec<String> =
+            lines.into_iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
+        Summary { name: &name, ending: &ending, restarts, output: &output }.text()
+    }
+
+    fn write_the_rest(&mut self, deadline: Instant) {
+        self.output.write();
+        while self.output.is_pending() && self.waiter.now() < deadline {
+            if self.waiter.wait(Some(deadline)).is_err() {
+                return;
+            }
+            let ready = self.waiter.take_ready();
+            for report in ready.iter().filter(|report| report.token.space == super::space::OUTPUT) {
+                self.output.on_ready(*report);
+            }
+            let others = ready.iter().filter(|report| report.token.space == super::space::SIGNALS).count();
+            self.waiter.give_back(ready);
+            if others > 0 && !self.signals.take().is_empty() {
+                // Whoever is being adopted still is reaped by the kernel with foster; a second TERM means: now.
+                return;
+            }
+            self.output.write();
+        }
+    }
+}
+
+/// foster could not come up: that is all there is to say.
+pub(super) fn cannot_come_up(plan: &Plan, error: &str) -> ExitStatus {
+    own::emergency(&format!("foster: {error}\n"));
+    leave_behind(plan, &format!("foster: {error}\n"));
+    ExitStatus::FAILED
+}
+
+fn leave_behind(plan: &Plan, summary: &str) {
+    write_termination_log(&plan.settings.termination_log, summary);
+}
+
+fn write_termination_log(path: &Path, text: &str) {
+    if let Err(error) = termination::write(path, text) {
+        log::warn!("cannot write the termination log `{}`: {}", path.display(), crate::sys::errno::words(&error));
+    }
+}
+
+/// A fault in foster is said at once, where the container's owner looks, whatever becomes of the rest.
+pub(super) fn report_faults(termination_log: PathBuf) {
+    panic::set_hook(Box::new(move |fault| {
+        let text = format!("foster: a fault in foster itself, stopping everything: {fault}\n");
+        own::emergency(&text);
+        // Nothing more can be done about an error here.
+        let _ = termination::write(&termination_log, &text);
+    }));
+}
+
+/// For the test of that: a fault when the status is asked for, in debug builds alone.
+#[cfg(debug_assertions)]
+#[expect(clippy::panic, reason = "this is a fault on purpose")]
+pub(super) fn fault_on_demand() {
+    if std::env::var_os("FOSTER_TEST_FAULT").is_some() {
+        panic!("asked for by FOSTER_TEST_FAULT");
+    }
+}

@@ -1,0 +1,116 @@
+//! foster's own notifications, against a real datagram socket.
+
+use std::path::PathBuf;
+
+use super::*;
+
+/// Somebody to be told, and the one who tells.
+struct Pair {
+    directory: tempfile::TempDir,
+    receiver: UnixDatagram,
+    upward: Upward,
+}
+
+fn pair() -> Pair {
+    let directory = tempfile::tempdir().unwrap();
+    let receiver = UnixDatagram::bind(path(&directory)).unwrap();
+    receiver.set_nonblocking(true).unwrap();
+    let upward = Upward::from_environment(Some(path(&directory).as_os_str())).unwrap();
+    Pair { directory, receiver, upward }
+}
+
+fn path(directory: &tempfile::TempDir) -> PathBuf {
+    directory.path().join("notify.sock")
+}
+
+fn received(receiver: &UnixDatagram) -> String {
+    let mut buffer = [0; 2 * MESSAGE_LIMIT];
+    let count = receiver.recv(&mut buffer).unwrap();
+    String::from_utf8(buffer[..count].to_vec()).unwrap()
+}
+
+fn warning(value: &str) -> String {
+    Upward::from_environment(Some(OsStr::new(value))).unwrap_err().to_string()
+}
+
+#[test]
+fn each_message_is_one_datagram() {
+    let Pair { directory: _directory, receiver, mut upward } = pair();
+    assert_eq!(upward.ready(), None);
+    assert_eq!(upward.status("2 of 3 ready"), None);
+    assert_eq!(upward.stopping(), None);
+    assert_eq!(upward.exit_status(143), None);
+    for expected in ["READY=1", "STATUS=2 of 3 ready", "STOPPING=1", "EXIT_STATUS=143"] {
+        assert_eq!(received(&receiver), expected);
+    }
+}
+
+#[test]
+fn an_abstract_name_is_an_address_too() {
+    let name = format!("foster-notify-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).unwrap();
+    let receiver = UnixDatagram::bind_addr(&address).unwrap();
+    let value = format!("@{name}");
+    let mut upward = Upward::from_environment(Some(OsStr::new(&value))).unwrap();
+    assert_eq!(upward.ready(), None);
+    assert_eq!(received(&receiver), "READY=1");
+}
+
+#[test]
+fn a_status_cannot_smuggle_in_another_message() {
+    let Pair { directory: _directory, receiver, mut upward } = pair();
+    assert_eq!(upward.status("fine\nREADY=1\r\n\0."), None);
+    assert_eq!(received(&receiver), "STATUS=fine READY=1   .");
+}
+
+#[test]
+fn a_long_status_is_cut_between_characters() {
+    let Pair { directory: _directory, receiver, mut upward } = pair();
+    assert_eq!(upward.status(&"é".repeat(MESSAGE_LIMIT)), None);
+    let message = received(&receiver);
+    assert_eq!(message.len(), MESSAGE_LIMIT - 1);
+    assert!(message.ends_with('é'));
+}
+
+#[test]
+fn unset_or_empty_there_is_nobody_to_tell() {
+    for value in [None, Some(OsStr::new(""))] {
+        let mut nobody = Upward::from_environment(value).unwrap();
+        assert!(nobody.receiver.is_none());
+        assert_eq!(nobody.ready(), None);
+    }
+}
+
+#[test]
+fn what_is_no_address_is_a_warning() {
+    for value in ["notify.sock", "@", "/", "vsock:2:1234"] {
+        let form = "it is neither an absolute path nor `@` and a name";
+        assert_eq!(warning(value), format!("cannot notify `{value}` (NOTIFY_SOCKET): {form}"));
+    }
+    assert!(warning(&format!("/{}", "x".repeat(200))).contains("cannot notify `/xxx"));
+    assert!(warning(&format!("@{}", "x".repeat(200))).contains("cannot notify `@xxx"));
+    let bytes = OsStr::from_bytes(b"\xff\xfe");
+    assert!(Upward::from_environment(Some(bytes)).unwrap_err().to_string().contains('\u{fffd}'));
+}
+
+#[test]
+fn a_receiver_that_is_gone_is_mentioned_once_and_found_again() {
+    let Pair { directory, receiver, mut upward } = pair();
+    std::fs::remove_file(path(&directory)).unwrap();
+    drop(receiver);
+    let gone = "cannot notify $NOTIFY_SOCKET: No such file or directory";
+    assert_eq!(upward.ready().as_deref(), Some(gone));
+    assert_eq!(upward.stopping(), None);
+    let receiver = UnixDatagram::bind(path(&directory)).unwrap();
+    assert_eq!(upward.exit_status(0), None);
+    assert_eq!(received(&receiver), "EXIT_STATUS=0");
+}
+
+#[test]
+fn a_receiver_that_does_not_read_is_not_waited_for() {
+    let Pair { directory: _directory, receiver: _receiver, mut upward } = pair();
+    let long = "x".repeat(MESSAGE_LIMIT);
+    let complaint = (0..100_000).find_map(|_| upward.status(&long));
+    // EAGAIN: its queue is full (unix(7)).
+    assert_eq!(complaint.as_deref(), Some("cannot notify $NOTIFY_SOCKET: Try again"));
+}

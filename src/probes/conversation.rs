@@ -1,0 +1,124 @@
+//! One connection over TCP, from connect to verdict, moved on by each readiness report.
+//!
+//! It never waits, and a step does a bounded amount of work: one write or one read. A server may
+//! refuse, hang, drip, flood or leave; each ends in a verdict, or in silence that whoever asked ends
+//! by dropping the conversation. What an HTTP answer means is known in `http.rs`.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use foster_core::event::ProbeResult;
+
+use super::http::{self, Answer};
+use crate::plan::HttpProbe;
+use crate::sys::connect;
+use crate::sys::epoll::Interest;
+use crate::sys::errno::words;
+
+/// How much is read at once.
+const READ_SIZE: usize = 4096;
+
+/// A connection under way.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    stream: TcpStream,
+    address: SocketAddr,
+    purpose: Purpose,
+}
+
+/// What a connection is made for.
+#[derive(Debug)]
+enum Purpose {
+    /// For itself: that it can be made is the answer.
+    Connection,
+    /// For a request and its answer.
+    Exchange {
+        /// What of the request has not been sent yet.
+        unsent: Vec<u8>,
+        /// What reads the answer.
+        answer: Answer,
+    },
+}
+
+impl Conversation {
+    /// Begins to connect, to learn whether that works.
+    ///
+    /// # Errors
+    /// The verdict, where it is known at once.
+    pub(super) fn connection(address: SocketAddr) -> Result<Conversation, ProbeResult> {
+        Conversation::begin(address, Purpose::Connection)
+    }
+
+    /// Begins to connect, to send a request.
+    ///
+    /// # Errors
+    /// The verdict, where it is known at once.
+    pub(super) fn request(probe: &HttpProbe) -> Result<Conversation, ProbeResult> {
+        let unsent = http::request(probe).into_bytes();
+        Conversation::begin(probe.address, Purpose::Exchange { unsent, answer: Answer::new(probe) })
+    }
+
+    /// Its stream, for the loop to watch.
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// What its stream has to be ready for before the next step.
+    pub(super) fn interest(&self) -> Interest {
+        match &self.purpose {
+            Purpose::Exchange { unsent, answer: _ } if unsent.is_empty() => Interest::Read,
+            Purpose::Exchange { .. } | Purpose::Connection => Interest::Write,
+        }
+    }
+
+    /// Goes one step further, now that the stream is ready. The verdict is the last step.
+    pub(super) fn advance(&mut self) -> Option<ProbeResult> {
+        match &mut self.purpose {
+            Purpose::Exchange { unsent, answer } if unsent.is_empty() => listen(&self.stream, answer),
+            Purpose::Exchange { unsent, answer } => match connect::finish(&self.stream) {
+                Ok(()) => ask(&self.stream, unsent, answer),
+                Err(error) => Some(unreachable(self.address, error)),
+            },
+            Purpose::Connection => match connect::finish(&self.stream) {
+                Ok(()) => Some(ProbeResult::Passed),
+                Err(error) => Some(unreachable(self.address, error)),
+            },
+        }
+    }
+
+    fn begin(address: SocketAddr, purpose: Purpose) -> Result<Conversation, ProbeResult> {
+        let stream = connect::begin(address).map_err(|error| unreachable(address, error))?;
+        Ok(Conversation { stream, address, purpose })
+    }
+}
+
+fn ask(mut stream: &TcpStream, unsent: &mut Vec<u8>, answer: &Answer) -> Option<ProbeResult> {
+    // The standard library sends with MSG_NOSIGNAL: a server that is gone is an error, not a SIGPIPE.
+    match stream.write(unsent) {
+        Ok(count) => {
+            unsent.drain(..count.min(unsent.len()));
+            None
+        }
+        Err(error) if again(error.kind()) => None,
+        Err(error) => Some(answer.failed(format_args!("sending the request: {}", words(&error)))),
+    }
+}
+
+fn listen(mut stream: &TcpStream, answer: &mut Answer) -> Option<ProbeResult> {
+    let mut buffer = [0; READ_SIZE];
+    match stream.read(&mut buffer) {
+        Ok(0) => Some(answer.end()),
+        Ok(count) => answer.take(buffer.get(..count).unwrap_or(&buffer)),
+        Err(error) if again(error.kind()) => None,
+        Err(error) => Some(answer.failed(format_args!("reading the answer: {}", words(&error)))),
+    }
+}
+
+/// Whether the next report is simply to be waited for.
+fn again(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+fn unreachable(address: SocketAddr, error: nix::Error) -> ProbeResult {
+    ProbeResult::Failed(format!("connecting to {address}: {}", error.desc()))
+}

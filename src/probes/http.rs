@@ -1,0 +1,126 @@
+//! One request over HTTP/1.1 and the beginning of its answer, as bytes; no sockets here.
+//!
+//! [`Answer`] is fed whatever arrives, in pieces of any size, and gives its verdict as soon as the
+//! head of the final answer is complete: the body is nobody's business. What it keeps is bounded,
+//! and how the bytes were cut into pieces makes no difference. RFC 9112 is the protocol.
+
+use std::fmt::Write as _;
+
+use foster_core::event::ProbeResult;
+
+use crate::plan::HttpProbe;
+
+/// How many bytes of heads are read before it is too many, interim answers (1xx) included.
+pub(super) const HEAD_LIMIT: usize = 16 * 1024;
+
+/// How many header lines one head may have.
+const HEADER_LIMIT: usize = 128;
+
+/// The request for this probe.
+pub(super) fn request(probe: &HttpProbe) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: foster/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+        probe.target,
+        probe.host,
+        env!("CARGO_PKG_VERSION"),
+    );
+    text
+}
+
+/// What has come of an answer so far.
+#[derive(Debug)]
+pub(super) struct Answer {
+    target: String,
+    accepted: Vec<u16>,
+    /// The head that is not complete yet.
+    head: Vec<u8>,
+    /// How much more may be read.
+    room: usize,
+}
+
+/// What an answer's head says, as far as it has come.
+enum Head {
+    /// More is to come.
+    Incomplete,
+    /// Interim (1xx, but not 101): so many bytes, and the real answer follows.
+    Interim(usize),
+    /// This status is the answer.
+    Final(u16),
+    /// It cannot become an answer any more, for this reason.
+    Broken(&'static str),
+}
+
+impl Answer {
+    /// Nothing has come yet.
+    pub(super) fn new(probe: &HttpProbe) -> Answer {
+        Answer {
+            target: probe.target.clone(),
+            accepted: probe.status.clone(),
+            head: Vec::new(),
+            room: HEAD_LIMIT,
+        }
+    }
+
+    /// Takes what has arrived. The verdict is final; nothing is to be fed after it.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Option<ProbeResult> {
+        let bytes = bytes.get(..self.room).unwrap_or(bytes);
+        self.room = self.room.saturating_sub(bytes.len());
+        self.head.extend_from_slice(bytes);
+        loop {
+            match read_head(&self.head) {
+                Head::Interim(length) => drop(self.head.drain(..length)),
+                Head::Incomplete if self.room == 0 => {
+                    return Some(self.failed("the answer's headers are longer than 16 KiB"));
+                }
+                Head::Incomplete => return None,
+                Head::Final(status) => return Some(self.judge(status)),
+                Head::Broken(why) => return Some(self.failed(why)),
+            }
+        }
+    }
+
+    /// The verdict when the server has closed the connection and nothing more will come.
+    pub(super) fn end(&self) -> ProbeResult {
+        if self.room == HEAD_LIMIT {
+            self.failed("the connection was closed without an answer")
+        } else {
+            self.failed("the connection was closed in the middle of the answer")
+        }
+    }
+
+    /// The verdict for this reason.
+    pub(super) fn failed(&self, why: impl std::fmt::Display) -> ProbeResult {
+        ProbeResult::Failed(format!("GET {}: {why}", self.target))
+    }
+
+    fn judge(&self, status: u16) -> ProbeResult {
+        let passed = match self.accepted.as_slice() {
+            [] => (200..=399).contains(&status),
+            accepted => accepted.contains(&status),
+        };
+        if passed {
+            return ProbeResult::Passed;
+        }
+        ProbeResult::Failed(format!("GET {} answered {status}", self.target))
+    }
+}
+
+fn read_head(bytes: &[u8]) -> Head {
+    let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
+    let mut response = httparse::Response::new(&mut headers);
+    let parsed = response.parse(bytes);
+    match (parsed, response.code) {
+        // After 101 the connection speaks something else: nothing follows that could be waited for.
+        (Ok(httparse::Status::Complete(length)), Some(100 | 102..=199)) => Head::Interim(length),
+        (Ok(httparse::Status::Complete(_)), Some(status)) => Head::Final(status),
+        (Ok(httparse::Status::Partial), _) => Head::Incomplete,
+        (Err(httparse::Error::TooManyHeaders), _) => Head::Broken("the answer has more than 128 headers"),
+        (Ok(httparse::Status::Complete(_)), None) | (Err(_), _) => Head::Broken("the answer is not HTTP"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! Answers of all kinds, good and hostile, whole and in pieces.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn probe(status: &[u16]) -> HttpProbe {
+    HttpProbe {
+        address: ([127, 0, 0, 1], 8000).into(),
+        host: "127.0.0.1:8000".to_owned(),
+        target: "/api/health?full".to_owned(),
+        status: status.to_vec(),
+    }
+}
+
+/// The verdict on these pieces, the last of which is followed by the end.
+fn verdict<'a>(status: &[u16], pieces: impl IntoIterator<Item = &'a [u8]>) -> ProbeResult {
+    let mut answer = Answer::new(&probe(status));
+    let verdict = pieces.into_iter().find_map(|piece| answer.take(piece));
+    assert!(answer.head.len() <= HEAD_LIMIT);
+    verdict.unwrap_or_else(|| answer.end())
+}
+
+fn of(text: &str) -> ProbeResult {
+    verdict(&[], [text.as_bytes()])
+}
+
+fn failed(why: &str) -> ProbeResult {
+    ProbeResult::Failed(why.to_owned())
+}
+
+#[test]
+fn the_request_is_complete_and_asks_for_the_connection_to_be_closed() {
+    let expected = format!(
+        "GET /api/health?full HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nUser-Agent: foster/{}\r\n\
+         Accept: */*\r\nConnection: close\r\n\r\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(request(&probe(&[])), expected);
+}
+
+#[test]
+fn every_status_from_200_to_399_passes_unless_a_list_says_otherwise() {
+    for status in ["200 OK", "204 No Content", "302 Found", "399", "200"] {
+        assert_eq!(of(&format!("HTTP/1.1 {status}\r\n\r\n")), ProbeResult::Passed, "{status}");
+    }
+    assert_eq!(of("HTTP/1.0 200 OK\nServer: old\n\n"), ProbeResult::Passed);
+    for status in [199, 400, 404, 503, 999] {
+        let expected = if status == 199 {
+            "GET /api/health?full: the connection was closed in the middle of the answer".to_owned()
+        } else {
+            format!("GET /api/health?full answered {status}")
+        };
+        assert_eq!(of(&format!("HTTP/1.1 {status} X\r\n\r\n")), failed(&expected));
+    }
+    let list = [401, 204];
+    assert_eq!(verdict(&list, [&b"HTTP/1.1 401 No\r\n\r\n"[..]]), ProbeResult::Passed);
+    assert_eq!(
+        verdict(&list, [&b"HTTP/1.1 200 OK\r\n\r\n"[..]]),
+        failed("GET /api/health?full answered 200")
+    );
+}
+
+#[test]
+fn interim_answers_are_skipped_and_101_is_final() {
+    let early = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
+    let text = format!("HTTP/1.1 100 Continue\r\n\r\n{early}{early}HTTP/1.1 200 OK\r\n\r\nbody");
+    assert_eq!(of(&text), ProbeResult::Passed);
+    assert_eq!(of("HTTP/1.1 101 Switching Protocols\r\n\r\n"), failed("GET /api/health?full answered 101"));
+    assert_eq!(
+        of(&early.repeat(1000)),
+        failed("GET /api/health?full: the answer's headers are longer than 16 KiB")
+    );
+}
+
+#[test]
+fn the_head_is_waited_for_and_the_body_is_not() {
+    let mut answer = Answer::new(&probe(&[]));
+    assert_eq!(answer.take(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n"), None);
+    assert_eq!(answer.take(b"\r\n"), Some(ProbeResult::Passed));
+}
+
+#[test]
+fn what_is_not_http_is_said_to_be_so_at_once() {
+    for text in
+        ["SSH-2.0-OpenSSH_9.9\r\n", "+PONG\r\n", "H\0", "HTTP/2 200\r\n\r\n", "HTTP/1.1 2x0", "\x15\x03"]
+    {
+        let mut answer = Answer::new(&probe(&[]));
+        assert_eq!(
+            answer.take(text.as_bytes()),
+            Some(failed("GET /api/health?full: the answer is not HTTP")),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_is_cut_short_says_so() {
+    assert_eq!(of(""), failed("GET /api/health?full: the connection was closed without an answer"));
+    for text in ["H", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nServer: x\r\n\r"] {
+        assert_eq!(
+            of(text),
+            failed("GET /api/health?full: the connection was closed in the middle of the answer"),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn endless_headers_end_at_the_limit() {
+    let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(1_000_000));
+    assert_eq!(of(&long), failed("GET /api/health?full: the answer's headers are longer than 16 KiB"));
+    let many = format!("HTTP/1.1 200 OK\r\n{}", "X: y\r\n".repeat(100_000));
+    assert_eq!(of(&many), failed("GET /api/health?full: the answer has more than 128 headers"));
+    assert_eq!(
+        of(&"\r\n".repeat(100_000)),
+        failed("GET /api/health?full: the answer's headers are longer than 16 KiB")
+    );
+}
+
+#[test]
+fn a_head_of_exactly_the_limit_is_read() {
+    let frame = "HTTP/1.1 200 OK\r\nX: \r\n\r\n".len();
+    for (filling, expected) in [
+        (HEAD_LIMIT - frame, ProbeResult::Passed),
+        (HEAD_LIMIT - frame + 1, failed("GET /api/health?full: the answer's headers are longer than 16 KiB")),
+    ] {
+        assert_eq!(of(&format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(filling))), expected);
+    }
+}
+
+/// Bytes that often look like an answer, for a while.
+fn answers() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        any::<Vec<u8>>(),
+        Just(b"HTTP/1.1 200 OK\r\n".to_vec()),
+        Just(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec()),
+        Just(b"HTTP/1.0 503\n".to_vec()),
+        Just(b"Server: a\r\n".to_vec()),
+        Just(b"\r\n".to_vec()),
+        Just(vec![b'a'; 9000]),
+        "[HTP/1. 0\r\n:]{0,20}".prop_map(String::into_bytes),
+    ];
+    proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn however_the_bytes_are_cut_the_verdict_is_the_same(
+        bytes in answers(),
+        cuts in proptest::collection::vec(1_usize..64, 1..32),
+    ) {
+        let mut pieces = Vec::new();
+        let mut rest = bytes.as_slice();
+        for size in cuts.iter().cycle() {
+            let (piece, after) = rest.split_at(rest.len().min(*size));
+            pieces.push(piece);
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(verdict(&[], pieces), verdict(&[], [bytes.as_slice()]));
+    }
+}

@@ -1,0 +1,421 @@
+//! The probes against real sockets. The servers live in the test itself, and both sides are moved on
+//! by hand: whatever is waited for here is waited for in epoll, for as long as [`PATIENCE`].
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use foster_core::ids::{InstanceId, ProgramId};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, listen, socket, sockopt,
+};
+
+use super::*;
+
+/// Longer than any step takes: a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const SPACE: Space = Space(7);
+
+/// Where the servers of a test are watched.
+const SERVERS: Space = Space(8);
+
+struct Bench {
+    epoll: Rc<Epoll>,
+    probes: Probes,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let epoll = Rc::new(Epoll::new().unwrap());
+        let probes = Probes::new(Rc::clone(&epoll), SPACE);
+        Bench { epoll, probes }
+    }
+
+    /// One turn of the loop: everything that is ready now, or is within [`PATIENCE`].
+    fn turn(&mut self) -> Vec<Ready> {
+        let mut ready = Vec::new();
+        self.epoll.wait(Some(PATIENCE), &mut ready).unwrap();
+        assert!(!ready.is_empty(), "nothing happens any more");
+        for report in ready.iter().filter(|report| report.token.space == SPACE) {
+            self.probes.on_ready(*report);
+        }
+        ready
+    }
+
+    /// Everything that is ready now, and nothing that is not.
+    fn glance(&mut self) -> usize {
+        let mut ready = Vec::new();
+        self.epoll.wait(Some(Duration::ZERO), &mut ready).unwrap();
+        for report in &ready {
+            self.probes.on_ready(*report);
+        }
+        ready.len()
+    }
+
+    /// Goes on until there are results.
+    fn results(&mut self) -> Vec<(Run, ProbeResult)> {
+        loop {
+            let results = self.probes.take_results();
+            if !results.is_empty() {
+                return results;
+            }
+            self.turn();
+        }
+    }
+
+    /// The one verdict on the first run.
+    fn verdict(&mut self) -> ProbeResult {
+        let results = self.results();
+        let [(of, verdict)] = results.as_slice() else { panic!("not one result: {results:?}") };
+        assert_eq!(*of, run(1));
+        assert_eq!(self.probes.attempts.len(), 0);
+        verdict.clone()
+    }
+
+    /// Goes on until the server's side of the connection can be read or written to.
+    fn until_ready(&mut self, server: &impl std::os::fd::AsFd, interest: Interest) {
+        let token = Token { space: SERVERS, key: 0 };
+        self.epoll.add(server, token, interest).unwrap();
+        while !self.turn().iter().any(|report| report.token == token) {}
+        self.epoll.remove(server).unwrap();
+    }
+
+    /// Asks a server over HTTP and gives the server's side, with the whole request read.
+    fn exchange(&mut self, listener: &TcpListener) -> TcpStream {
+        self.probes.start(run(1), Question::Http(&http(listener)));
+        self.until_ready(listener, Interest::Read);
+        let mut server = listener.accept().unwrap().0;
+        server.set_nonblocking(true).unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            self.until_ready(&server, Interest::Read);
+            let mut buffer = [0; 1024];
+            let count = server.read(&mut buffer).unwrap();
+            assert_ne!(count, 0);
+            request.extend_from_slice(&buffer[..count]);
+        }
+        assert!(request.starts_with(b"GET /health HTTP/1.1\r\nHost: test\r\n"));
+        server
+    }
+}
+
+fn run(number: u32) -> Run {
+    Run { instance: InstanceId { program: ProgramId(0), index: 0 }, number }
+}
+
+fn listener() -> TcpListener {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    listener
+}
+
+fn http(listener: &TcpListener) -> HttpProbe {
+    HttpProbe {
+        address: listener.local_addr().unwrap(),
+        host: "test".to_owned(),
+        target: "/health".to_owned(),
+        status: Vec::new(),
+    }
+}
+
+fn failed(text: &str) -> ProbeResult {
+    ProbeResult::Failed(text.to_owned())
+}
+
+/// A port that is taken and at which nobody listens: connecting to it is refused.
+fn closed_port() -> (std::os::fd::OwnedFd, SocketAddr) {
+    use std::os::fd::AsRawFd;
+    let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    let any = SockaddrStorage::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    nix::sys::socket::bind(fd.as_raw_fd(), &any).unwrap();
+    let stream = TcpStream::from(fd);
+    let address = stream.local_addr().unwrap();
+    (stream.into(), address)
+}
+
+#[test]
+fn only_what_needs_no_process_is_a_question() {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    assert_eq!(Question::of(&Probe::Tcp(address)), Some(Question::Tcp(address)));
+    let path = PathBuf::from("/x");
+    assert_eq!(Question::of(&Probe::Unix(path.clone())), Some(Question::Unix(&path)));
+    assert_eq!(Question::of(&Probe::File(path.clone())), Some(Question::File(&path)));
+    assert_eq!(Question::of(&Probe::Exec(vec!["true".to_owned()])), None);
+}
+
+#[test]
+fn a_tcp_probe_passes_when_somebody_listens() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    bench.probes.start(run(1), Question::Tcp(listener.local_addr().unwrap()));
+    assert_eq!(bench.verdict(), ProbeResult::Passed);
+}
+
+#[test]
+fn a_tcp_or_http_probe_of_a_port_without_listener_says_so() {
+    let (_taken, address) = closed_port();
+    let mut bench = Bench::new();
+    let refused = failed(&format!("connecting to {address}: Connection refused"));
+    bench.probes.start(run(1), Question::Tcp(address));
+    assert_eq!(bench.verdict(), refused);
+    let probe = HttpProbe { address, host: String::new(), target: "/".to_owned(), status: Vec::new() };
+    bench.probes.start(run(1), Question::Http(&probe));
+    assert_eq!(bench.verdict(), refused);
+}
+
+#[test]
+fn an_http_probe_passes_with_a_good_answer_though_the_connection_stays_open() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    let mut server = bench.exchange(&listener);
+    server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").unwrap();
+    assert_eq!(bench.verdict(), ProbeResult::Passed);
+    // Whoever is asked sees that the asker has gone.
+    bench.until_ready(&server, Interest::Read);
+    assert_eq!(server.read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
+fn an_http_probe_says_what_it_was_answered_instead() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    let mut server = bench.exchange(&listener);
+    server.write_all(b"HTTP/1.1 503 Service Unavailable\r\n\r\n").unwrap();
+    assert_eq!(bench.verdict(), failed("GET /health answered 503"));
+    let mut server = bench.exchange(&listener);
+    server.write_all(b"-ERR unknown command 'GET'\r\n").unwrap();
+    assert_eq!(bench.verdict(), failed("GET /health: the answer is not HTTP"));
+}
+
+#[test]
+fn a_server_that_closes_early_is_an_answer() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    drop(bench.exchange(&listener));
+    assert_eq!(bench.verdict(), failed("GET /health: the connection was closed without an answer"));
+    bench.exchange(&listener).write_all(b"HTTP/1.1 200 OK\r\nServer:").unwrap();
+    assert_eq!(bench.verdict(), failed("GET /health: the connection was closed in the middle of the answer"));
+}
+
+#[test]
+fn a_server_that_resets_is_an_answer() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    let server = bench.exchange(&listener);
+    nix::sys::socket::setsockopt(&server, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })
+        .unwrap();
+    drop(server);
+    assert_eq!(bench.verdict(), failed("GET /health: reading the answer: Connection reset by peer"));
+}
+
+#[test]
+fn a_server_that_closes_before_it_is_asked_is_an_answer() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    bench.probes.start(run(1), Question::Http(&http(&listener)));
+    // Nothing was sent so far: the other side accepts and is gone with a reset.
+    let token = Token { space: SERVERS, key: 0 };
+    bench.epoll.add(&listener, token, Interest::Read).unwrap();
+    let mut ready = Vec::new();
+    while !ready.iter().any(|report: &Ready| report.token == token) {
+        bench.epoll.wait(Some(PATIENCE), &mut ready).unwrap();
+    }
+    bench.epoll.remove(&listener).unwrap();
+    let server = listener.accept().unwrap().0;
+    nix::sys::socket::setsockopt(&server, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })
+        .unwrap();
+    drop(server);
+    let address = listener.local_addr().unwrap();
+    assert_eq!(bench.verdict(), failed(&format!("connecting to {address}: Connection reset by peer")));
+}
+
+#[test]
+fn an_answer_that_drips_is_put_together() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    let mut server = bench.exchange(&listener);
+    server.set_nodelay(true).unwrap();
+    for byte in b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r" {
+        server.write_all(&[*byte]).unwrap();
+        bench.turn();
+        assert_eq!(bench.probes.take_results(), []);
+    }
+    server.write_all(b"\n").unwrap();
+    assert_eq!(bench.verdict(), ProbeResult::Passed);
+}
+
+#[test]
+fn a_request_too_long_for_the_kernel_s_buffers_is_sent_in_parts() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    let target = format!("/{}", "x".repeat(8 << 20));
+    let probe = HttpProbe { target, ..http(&listener) };
+    bench.probes.start(run(1), Question::Http(&probe));
+    bench.until_ready(&listener, Interest::Read);
+    let mut server = listener.accept().unwrap().0;
+    server.set_nonblocking(true).unwrap();
+    // It fills the buffers, and then waits without spinning.
+    while bench.glance() > 0 {}
+    let mut buffer = vec![0; 1 << 20];
+    let mut count = 0;
+    while !buffer[..count].ends_with(b"\r\n\r\n") {
+        bench.until_ready(&server, Interest::Read);
+        count = server.read(&mut buffer).unwrap();
+        assert_ne!(count, 0);
+    }
+    server.write_all(b"HTTP/1.1 414 URI Too Long\r\n\r\n").unwrap();
+    let ProbeResult::Failed(text) = bench.verdict() else { panic!("414 is no success") };
+    assert!(text.ends_with(" answered 414"));
+}
+
+#[test]
+fn a_flood_of_headers_is_cut_off() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    let mut server = bench.exchange(&listener);
+    server.write_all(b"HTTP/1.1 200 OK\r\nX: ").unwrap();
+    let written = loop {
+        let results = bench.probes.take_results();
+        if !results.is_empty() {
+            break results;
+        }
+        match server.write(&[b'x'; 1024]) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+        bench.turn();
+    };
+    let expected = failed("GET /health: the answer's headers are longer than 16 KiB");
+    assert_eq!(written, [(run(1), expected)]);
+}
+
+#[test]
+fn a_silent_server_causes_no_wakeup_and_is_forgotten_when_cancelled() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    let mut server = bench.exchange(&listener);
+    assert_eq!(bench.glance(), 0);
+    bench.probes.cancel(run(1));
+    assert_eq!(bench.probes.attempts.len(), 0);
+    bench.until_ready(&server, Interest::Read);
+    assert_eq!(server.read(&mut [0; 1]).unwrap(), 0);
+    assert_eq!(bench.probes.take_results(), []);
+}
+
+#[test]
+fn a_late_report_does_not_touch_the_attempt_that_came_after() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    bench.probes.start(run(1), Question::Tcp(listener.local_addr().unwrap()));
+    let late = Token { space: SPACE, key: bench.probes.attempts[0].key };
+    bench.probes.start(run(1), Question::Http(&http(&listener)));
+    assert_eq!(bench.probes.attempts.len(), 1);
+    bench.probes.on_ready(Ready { token: late, readable: true, writable: true });
+    assert_eq!(bench.probes.attempts.len(), 1);
+    assert_eq!(bench.probes.take_results(), []);
+}
+
+#[test]
+fn a_spurious_report_changes_nothing() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    let mut server = bench.exchange(&listener);
+    let token = Token { space: SPACE, key: bench.probes.attempts[0].key };
+    for _ in 0..3 {
+        bench.probes.on_ready(Ready { token, readable: true, writable: true });
+        assert_eq!(bench.probes.take_results(), []);
+    }
+    server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+    assert_eq!(bench.verdict(), ProbeResult::Passed);
+}
+
+#[test]
+fn an_answer_nobody_has_taken_is_forgotten_with_its_question() {
+    let mut bench = Bench::new();
+    bench.probes.start(run(1), Question::File(Path::new("/")));
+    bench.probes.start(run(2), Question::File(Path::new("/")));
+    bench.probes.cancel(run(1));
+    assert_eq!(bench.probes.take_results(), [(run(2), ProbeResult::Passed)]);
+    bench.probes.start(run(1), Question::File(Path::new("/")));
+    bench.probes.start(run(1), Question::File(Path::new("/not-there")));
+    assert_eq!(bench.probes.take_results(), [(run(1), failed("/not-there is not there"))]);
+}
+
+#[test]
+fn the_attempts_of_several_runs_do_not_disturb_each_other() {
+    let listener = listener();
+    let mut bench = Bench::new();
+    let mut silent = bench.exchange(&listener);
+    let (_taken, closed) = closed_port();
+    bench.probes.start(run(2), Question::Tcp(closed));
+    bench.probes.start(run(3), Question::Tcp(listener.local_addr().unwrap()));
+    let mut results = Vec::new();
+    while results.len() < 2 {
+        results.extend(bench.results());
+    }
+    results.sort_by_key(|(run, _)| *run);
+    let refused = failed(&format!("connecting to {closed}: Connection refused"));
+    assert_eq!(results, [(run(2), refused), (run(3), ProbeResult::Passed)]);
+    silent.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+    assert_eq!(bench.verdict(), ProbeResult::Passed);
+}
+
+#[test]
+fn a_unix_probe_passes_when_somebody_listens_and_says_why_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let shown = path.display();
+    let mut bench = Bench::new();
+    let mut verdict = |path: &Path| {
+        bench.probes.start(run(1), Question::Unix(path));
+        bench.verdict()
+    };
+    assert_eq!(verdict(&path), failed(&format!("{shown} is not there")));
+    let listener = UnixListener::bind(&path).unwrap();
+    assert_eq!(verdict(&path), ProbeResult::Passed);
+    drop(listener);
+    assert_eq!(verdict(&path), failed(&format!("connecting to {shown}: Connection refused")));
+    let datagrams = directory.path().join("log.sock");
+    let _bound = UnixDatagram::bind(&datagrams).unwrap();
+    let shown = datagrams.display();
+    assert_eq!(
+        verdict(&datagrams),
+        failed(&format!("connecting to {shown}: Protocol wrong type for socket"))
+    );
+}
+
+#[test]
+fn a_unix_listener_that_accepts_nobody_is_not_ready_once_its_queue_is_full() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let mut bench = Bench::new();
+    let full = failed(&format!("connecting to {}: too many connections wait to be accepted", path.display()));
+    bench.probes.start(run(1), Question::Unix(&path));
+    assert_eq!(bench.verdict(), ProbeResult::Passed);
+    bench.probes.start(run(1), Question::Unix(&path));
+    assert_eq!(bench.verdict(), full);
+}
+
+#[test]
+fn a_file_probe_passes_when_it_is_there_and_says_why_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.pid");
+    let mut bench = Bench::new();
+    let mut verdict = |path: &Path| {
+        bench.probes.start(run(1), Question::File(path));
+        bench.verdict()
+    };
+    assert_eq!(verdict(&path), failed(&format!("{} is not there", path.display())));
+    std::fs::write(&path, "1\n").unwrap();
+    assert_eq!(verdict(&path), ProbeResult::Passed);
+    let below = path.join("x");
+    assert_eq!(verdict(&below), failed(&format!("looking for {}: Not a directory", below.display())));
+    std::os::unix::fs::symlink("nowhere", directory.path().join("dangling")).unwrap();
+    let dangling = directory.path().join("dangling");
+    assert_eq!(verdict(&dangling), failed(&format!("{} is not there", dangling.display())));
+}

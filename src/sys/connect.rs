@@ -1,0 +1,112 @@
+//! Connections that are begun and not waited for: socket(2), connect(2).
+//!
+//! A TCP connection is made in the background: the socket becomes writable when it is decided, and
+//! [`finish`] then tells how. A Unix one is decided at once. Nothing here resolves names or waits.
+
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, connect, getpeername, getsockname,
+    getsockopt, setsockopt, socket, sockopt,
+};
+
+/// Begins a TCP connection. The stream does not block; ask [`finish`] once it is writable.
+///
+/// # Errors
+/// socket(2): EMFILE, ENFILE, ENOBUFS, EAFNOSUPPORT. connect(2): what is known at once, such as
+/// ECONNREFUSED, ENETUNREACH, EADDRNOTAVAIL.
+pub fn begin(address: SocketAddr) -> nix::Result<TcpStream> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let fd = stream_socket(family)?;
+    match connect(fd.as_raw_fd(), &SockaddrStorage::from(address)) {
+        // Interrupted or not, the kernel goes on by itself: connect(2).
+        Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(TcpStream::from(fd)),
+        Err(error) => Err(error),
+    }
+}
+
+/// How a connection that [`begin`] began has ended, once its stream is writable.
+///
+/// # Errors
+/// What connect(2) would have said, from `SO_ERROR` (socket(7)).
+pub fn finish(stream: &TcpStream) -> nix::Result<()> {
+    match getsockopt(stream, sockopt::SocketError)? {
+        0 => refuse_ourselves(stream),
+        number => Err(Errno::from_raw(number)),
+    }
+}
+
+/// Connects to a listening Unix socket. It neither waits nor leaves anything open.
+///
+/// # Errors
+/// socket(2): EMFILE, ENFILE. ENAMETOOLONG beyond 107 bytes (unix(7)). connect(2): ENOENT, EACCES,
+/// ECONNREFUSED, EPROTOTYPE; EAGAIN when the listener's queue is full.
+pub fn try_unix(path: &Path) -> nix::Result<()> {
+    let address = UnixAddr::new(path)?;
+    let fd = stream_socket(AddressFamily::Unix)?;
+    connect(fd.as_raw_fd(), &address)
+}
+
+fn stream_socket(family: AddressFamily) -> nix::Result<OwnedFd> {
+    socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
+}
+
+/// A port out of the range for outgoing connections, at which nobody listens, may be given to the very
+/// socket that connects to it: TCP's simultaneous open then connects it with itself. That is nobody's
+/// answer, and it must not keep the port in TIME_WAIT from the program that is about to listen at it:
+/// with a linger of zero, closing resets (socket(7)).
+fn refuse_ourselves(stream: &TcpStream) -> nix::Result<()> {
+    let own: SockaddrStorage = getsockname(stream.as_raw_fd())?;
+    let peer: SockaddrStorage = getpeername(stream.as_raw_fd())?;
+    if own != peer {
+        return Ok(());
+    }
+    setsockopt(stream, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;
+    Err(Errno::ECONNREFUSED)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use nix::sys::socket::bind;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_with_oneself_is_refused_and_gives_the_port_back() {
+        let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        let any = SockaddrStorage::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        bind(fd.as_raw_fd(), &any).unwrap();
+        let own: SockaddrStorage = getsockname(fd.as_raw_fd()).unwrap();
+        connect(fd.as_raw_fd(), &own).unwrap();
+        let stream = TcpStream::from(fd);
+        let address = stream.local_addr().unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), address);
+
+        assert_eq!(finish(&stream), Err(Errno::ECONNREFUSED));
+        drop(stream);
+        let strict = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        assert_eq!(bind(strict.as_raw_fd(), &SockaddrStorage::from(address)), Ok(()));
+    }
+
+    #[test]
+    fn a_connection_with_a_listener_is_one() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let stream = begin(listener.local_addr().unwrap()).unwrap();
+        let _accepted = listener.accept().unwrap();
+        assert_eq!(finish(&stream), Ok(()));
+    }
+
+    #[test]
+    fn a_path_that_no_unix_address_can_hold_is_an_error() {
+        assert_eq!(try_unix(Path::new(&"x".repeat(108))), Err(Errno::ENAMETOOLONG));
+        assert_eq!(try_unix(Path::new("a\0b")), Err(Errno::EINVAL));
+    }
+}
