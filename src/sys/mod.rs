@@ -14,4 +14,5 @@ pub mod pidfd;
 pub mod process;
 pub mod procfs;
 pub mod signal;
+pub mod socket;
 pub mod vfork;
