@@ -33,7 +33,6 @@ impl Init {
             None => (Ending { reason: Reason::Fault, status: 1 }, self.now),
         };
         self.server = None;
-        self.output.end_all();
         let summary = self.last_words(&ending);
         leave_behind(&self.plan, &summary);
         self.tell_upward(|upward| upward.exit_status(ending.status));
@@ -62,15 +61,14 @@ impl Init {
         let sentence = report::reason(&self.plan, reason);
         let ending = sentence.strip_prefix(&name).unwrap_or(&sentence).trim_start().to_owned();
         let restarts = self.view(instance).map_or(0, |view| view.restarts);
-        let lines = self.output.tail(&[instance.program], LAST_LINES);
-        let output: Vec<String> =
-            lines.into_iter().map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
+        let lines = self.output.tail(instance.program, LAST_LINES).into_iter();
+        let output: Vec<String> = lines.map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
         Summary { name: &name, ending: &ending, restarts, output: &output }.text()
     }
 
     fn write_the_rest(&mut self, deadline: Instant) {
         self.output.write();
-        while self.output.is_pending() && self.waiter.now() < deadline {
+        while self.output.pending() && self.waiter.now() < deadline {
             if self.waiter.wait(Some(deadline)).is_err() {
                 return;
             }

@@ -35,7 +35,7 @@ use crate::control::server::{BindError, Server};
 use crate::exit::ExitStatus;
 use crate::notify::Upward;
 use crate::oom::OomCounter;
-use crate::output::{Output, own};
+use crate::output::{self, Colour, Output, own};
 use crate::plan::Plan;
 use crate::probes::Probes;
 use crate::spawn::Spawner;
@@ -137,8 +137,9 @@ impl Init {
         let spawner = Spawner::new().map_err(|failure| system("prepare to spawn", failure.message))?;
         let standing = pid1::take_place();
         let server = bind(&plan, &epoll)?;
-        let color = if surroundings.no_color { Color::Never } else { Color::OnTerminal };
-        let output = Output::new(Rc::clone(&epoll), space::OUTPUT, &plan.settings, &plan.programs, color);
+        let colour = if surroundings.no_color { Colour::Never } else { Colour::Terminal };
+        let process = output::Surroundings::of_process(colour);
+        let output = Output::new(Rc::clone(&epoll), space::OUTPUT, &plan.settings, &plan.programs, process);
         for warning in &plan.warnings {
             log::warn!("{warning}");
         }

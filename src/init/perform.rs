@@ -17,6 +17,7 @@ use crate::notify::Upward;
 use crate::plan::Probe;
 use crate::probes::Question;
 use crate::spawn::{self, Request};
+use crate::sys::errno;
 
 impl Init {
     pub(super) fn perform(&mut self, action: Action) {
@@ -72,22 +73,23 @@ impl Init {
     fn spawn_main(&mut self, run: Run) -> Result<(), StartFailure> {
         let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
         let owner = spawn::owner(&program.launch)?;
-        let streams = self.output.attach(run).map_err(|errno| pipe_failure(&errno.to_string()))?;
+        let label = report::label(&self.plan, run.instance);
+        let streams = self.output.attach(run, &label).map_err(|error| no_pipes(&error))?;
         let extra = [
             ("FOSTER_PROGRAM".to_string(), program.name.clone()),
             ("FOSTER_INSTANCE".to_string(), run.instance.index.to_string()),
         ];
         if let Some((user, group)) = owner {
-            streams.owned().for_each(|fd| give(fd, user, group));
+            streams.pipes().for_each(|pipe| give(pipe, user, group));
         }
         let request = Request {
             command: &program.launch.command,
-            stdout: streams.stdout(),
-            stderr: streams.stderr(),
+            stdout: streams.stdout.fd(),
+            stderr: streams.stderr.fd(),
             extra: &extra,
         };
         let child = self.spawner.spawn(&program.launch, &request)?;
-        self.output.started(run, child.pid.as_raw());
+        self.output.started(run, child.pid.as_raw().unsigned_abs());
         self.children.insert(Role::Main(run), child);
         Ok(())
     }
@@ -98,10 +100,21 @@ impl Init {
         let Some(command) = &program.pre_stop else { return Err(unknown()) };
         let main = self.children.pid(Role::Main(run)).map_or(String::new(), |pid| pid.to_string());
         let extra = [("FOSTER_PROGRAM".to_string(), program.name.clone()), ("FOSTER_MAIN_PID".to_string(), main)];
-        let request = Request { command, stdout: None, stderr: None, extra: &extra };
-        let child = self.spawner.spawn(&program.launch, &request)?;
-        self.children.insert(Role::PreStop(run), child);
-        Ok(())
+        let label = report::label(&self.plan, run.instance);
+        let streams = self.output.attach(voice(run), &label).map_err(|error| no_pipes(&error))?;
+        let request =
+            Request { command, stdout: streams.stdout.fd(), stderr: streams.stderr.fd(), extra: &extra };
+        match self.spawner.spawn(&program.launch, &request) {
+            Ok(child) => {
+                self.output.started(voice(run), child.pid.as_raw().unsigned_abs());
+                self.children.insert(Role::PreStop(run), child);
+                Ok(())
+            }
+            Err(failure) => {
+                self.output.abandon(voice(run));
+                Err(failure)
+            }
+        }
     }
 
     fn ask(&mut self, run: Run) {
@@ -218,6 +231,11 @@ fn unknown() -> StartFailure {
     StartFailure { stage: "plan", message: "it is not in the plan".into() }
 }
 
-fn pipe_failure(error: &str) -> StartFailure {
-    StartFailure { stage: "output", message: format!("making its pipes: {error}") }
+fn no_pipes(error: &std::io::Error) -> StartFailure {
+    StartFailure { stage: "output", message: format!("making its pipes: {}", errno::words(error)) }
+}
+
+/// The name under which output knows the `pre_stop` command of a run: the number 0, which no run has.
+pub(super) fn voice(run: Run) -> Run {
+    Run { number: 0, ..run }
 }

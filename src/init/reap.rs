@@ -7,7 +7,8 @@ use foster_core::event::{Event, ProbeResult, Session};
 use foster_core::ids::{Exit, Killer, Run, Signal};
 use nix::unistd::Pid;
 
-use super::Init;
+use super::perform::voice;
+use super::{Init, report};
 use super::children::{KilledBy, Role};
 use crate::sys::process;
 
@@ -25,7 +26,13 @@ impl Init {
             };
             match child {
                 Some((Role::Main(run), _)) => mains.push((run, reaped.pid, exit)),
-                Some((Role::PreStop(run), _)) => self.events.push_back(Event::PreStopEnded(run)),
+                Some((Role::PreStop(run), _)) => {
+                    self.output.ended(voice(run));
+                    if exit != Exit::Code(0) {
+                        log::warn!("pre_stop of {} {exit}", report::label(&self.plan, run.instance));
+                    }
+                    self.events.push_back(Event::PreStopEnded(run));
+                }
                 Some((Role::Question(run), _)) => self.events.push_back(Event::Probed(run, verdict(reaped.exit))),
                 Some((Role::Forgotten, _)) => {}
                 None => log::trace!("reaped the orphan {}", reaped.pid),

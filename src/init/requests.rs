@@ -18,6 +18,7 @@ use super::{Init, report};
 use crate::control::names::resolve;
 use crate::control::protocol::{self, LogLine, Outcome, Reason, Refusal, Reply, Request, Verdict};
 use crate::control::server::{ConnectionId, Incident, Pace};
+use crate::output::{self, ring::Line};
 use crate::sys::epoll::Ready;
 
 /// The requests that are not fully answered yet.
@@ -166,8 +167,8 @@ impl Init {
         let mut programs: Vec<ProgramId> = self.named_or_all(&asked.names)?.into_iter().map(|id| id.program).collect();
         programs.dedup();
         let count = asked.lines.map_or(usize::MAX, |lines| usize::try_from(lines).unwrap_or(usize::MAX));
-        let lines = self.output.tail(&programs, count);
-        let seen = self.output.newest();
+        let lines = self.last_lines(&programs, count);
+        let seen = self.output.last_line();
         let pace = self.say_lines(client, lines);
         if asked.follow {
             self.requests.0.insert(client, Pending::Output { programs, seen, pace });
@@ -177,15 +178,29 @@ impl Init {
         Ok(())
     }
 
-    fn say_lines(&mut self, client: ConnectionId, lines: Vec<crate::output::Line>) -> Pace {
+    fn say_lines(&mut self, client: ConnectionId, lines: Vec<(ProgramId, Line)>) -> Pace {
         let mut pace = Pace::Go;
-        for line in lines {
-            let name = report::label(&self.plan, line.instance);
-            for piece in LogLine::pieces(&name, line.stream.into(), &line.text) {
+        for (program, line) in lines {
+            let name = report::label(&self.plan, InstanceId { program, index: line.instance });
+            let stream = match line.stream {
+                output::Stream::Stdout => protocol::Stream::Stdout,
+                output::Stream::Stderr => protocol::Stream::Stderr,
+            };
+            for piece in LogLine::pieces(&name, stream, &line.text) {
                 pace = self.reply(client, &piece);
             }
         }
         pace
+    }
+
+    /// The last lines of these programs together, the oldest first.
+    pub(super) fn last_lines(&self, programs: &[ProgramId], count: usize) -> Vec<(ProgramId, Line)> {
+        let mut lines: Vec<(ProgramId, Line)> = Vec::new();
+        for program in programs {
+            lines.extend(self.output.tail(*program, count).into_iter().map(|line| (*program, line)));
+        }
+        lines.sort_by_key(|(_, line)| line.number);
+        lines.split_off(lines.len().saturating_sub(count))
     }
 
     /// Answers those whose turn it is. Called after every turn of the loop.
@@ -261,11 +276,15 @@ impl Init {
             Pace::Wait => return Some(Pending::Output { programs, seen, pace }),
             Pace::Gone => return None,
         }
-        let newest = self.output.newest();
+        let newest = self.output.last_line();
         if newest == seen {
             return Some(Pending::Output { programs, seen, pace });
         }
-        let lines = self.output.after(&programs, seen);
+        let mut lines: Vec<(ProgramId, Line)> = Vec::new();
+        for program in &programs {
+            lines.extend(self.output.lines_after(*program, seen).into_iter().map(|line| (*program, line)));
+        }
+        lines.sort_by_key(|(_, line)| line.number);
         let pace = self.say_lines(client, lines);
         Some(Pending::Output { programs, seen: newest, pace })
     }
