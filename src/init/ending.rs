@@ -14,7 +14,6 @@ use log::Level;
 
 use super::{Init, report};
 use crate::exit::ExitStatus;
-use crate::notify::Upward;
 use crate::output::own;
 use crate::plan::Plan;
 use crate::termination::{self, Summary};
@@ -33,6 +32,7 @@ impl Init {
             None => (Ending { reason: Reason::Fault, status: 1 }, self.now),
         };
         self.server = None;
+        self.output.finish();
         let summary = self.last_words(&ending);
         leave_behind(&self.plan, &summary);
         self.tell_upward(|upward| upward.exit_status(ending.status));
@@ -67,7 +67,7 @@ impl Init {
     }
 
     fn write_the_rest(&mut self, deadline: Instant) {
-        self.output.write();
+        self.output.flush();
         while self.output.pending() && self.waiter.now() < deadline {
             if self.waiter.wait(Some(deadline)).is_err() {
                 return;
@@ -82,7 +82,7 @@ impl Init {
                 // Whoever is being adopted still is reaped by the kernel with foster; a second TERM means: now.
                 return;
             }
-            self.output.write();
+            self.output.flush();
         }
     }
 }

@@ -186,7 +186,7 @@ impl Init {
         loop {
             self.handle_events();
             self.answer_requests();
-            self.output.write();
+            self.output.flush();
             if self.closing.is_some() {
                 return;
             }

@@ -4,6 +4,7 @@
 //! nothing follows from it. Decisions are not made here: what the core asked for is done, in its order.
 
 use std::collections::HashMap;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use foster_core::action::{Action, Cause, Change, Scope, StateName};
 use foster_core::event::{Event, ProbeResult, StartFailure};
@@ -14,6 +15,7 @@ use nix::unistd::{Gid, Uid, fchown};
 use super::children::Role;
 use super::{Init, report};
 use crate::notify::Upward;
+use crate::output::ChildStream;
 use crate::plan::Probe;
 use crate::probes::Question;
 use crate::spawn::{self, Request};
@@ -80,12 +82,14 @@ impl Init {
             ("FOSTER_INSTANCE".to_string(), run.instance.index.to_string()),
         ];
         if let Some((user, group)) = owner {
-            streams.pipes().for_each(|pipe| give(pipe, user, group));
+            for stream in [&streams.stdout, &streams.stderr] {
+                give(stream, user, group);
+            }
         }
         let request = Request {
             command: &program.launch.command,
-            stdout: streams.stdout.fd(),
-            stderr: streams.stderr.fd(),
+            stdout: lent(&streams.stdout),
+            stderr: lent(&streams.stderr),
             extra: &extra,
         };
         let child = self.spawner.spawn(&program.launch, &request)?;
@@ -103,7 +107,7 @@ impl Init {
         let label = report::label(&self.plan, run.instance);
         let streams = self.output.attach(voice(run), &label).map_err(|error| no_pipes(&error))?;
         let request =
-            Request { command, stdout: streams.stdout.fd(), stderr: streams.stderr.fd(), extra: &extra };
+            Request { command, stdout: lent(&streams.stdout), stderr: lent(&streams.stderr), extra: &extra };
         match self.spawner.spawn(&program.launch, &request) {
             Ok(child) => {
                 self.output.started(voice(run), child.pid.as_raw().unsigned_abs());
@@ -222,9 +226,19 @@ impl Notes {
 }
 
 /// Hands a pipe to a program's user: nginx opens /dev/stderr again as whom its workers run. Not permitted
-/// (no CAP_CHOWN): then the program may not either, and it says so itself.
-fn give(fd: std::os::fd::BorrowedFd<'_>, user: Uid, group: Gid) {
-    let _ = fchown(fd, Some(user), Some(group));
+/// (no CAP_CHOWN): then the program may not open it either, and says so itself. What is inherited is not
+/// foster's to give.
+fn give(stream: &ChildStream, user: Uid, group: Gid) {
+    if let ChildStream::Pipe(pipe) = stream {
+        let _ = fchown(pipe, Some(user), Some(group));
+    }
+}
+
+fn lent(stream: &ChildStream) -> Option<BorrowedFd<'_>> {
+    match stream {
+        ChildStream::Pipe(fd) | ChildStream::Inherited(fd) => Some(fd.as_fd()),
+        ChildStream::Null => None,
+    }
 }
 
 fn unknown() -> StartFailure {

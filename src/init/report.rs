@@ -31,11 +31,11 @@ pub(super) enum Field {
 }
 
 impl Line {
-    fn new(level: Level, event: &'static str, message: String) -> Line {
+    pub(super) fn new(level: Level, event: &'static str, message: String) -> Line {
         Line { level, event, message, fields: Vec::new() }
     }
 
-    fn with(mut self, key: &'static str, value: impl Into<Field>) -> Line {
+    pub(super) fn with(mut self, key: &'static str, value: impl Into<Field>) -> Line {
         self.fields.push((key, value.into()));
         self
     }
@@ -145,7 +145,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
             Line::new(Level::Info, "stopping", message).with("requires", other)
         }
         Cause::Stopped { exit, took } => {
-            let message = format!("{name}: stopped within {}, {exit}{process}", short(*took));
+            let message = format!("{name}: stopped, {exit} within {}{process}", short(*took));
             exit_fields(Line::new(Level::Info, "stopped", message), *exit).with("took_ms", *took)
         }
     };

@@ -4,7 +4,6 @@
 //! read once per turn, after the wait; everything that happens in that turn happens at that instant.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use foster_core::time::Instant;
 
@@ -37,14 +36,6 @@ impl Waiter {
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> nix::Result<()> {
         let timeout = deadline.map(|deadline| deadline.since(self.now()));
         self.epoll.wait(timeout, &mut self.ready)
-    }
-
-    /// Only looks, without waiting.
-    ///
-    /// # Errors
-    /// As [`Waiter::wait`].
-    pub(super) fn look(&mut self) -> nix::Result<()> {
-        self.epoll.wait(Some(Duration::ZERO), &mut self.ready)
     }
 
     /// What was ready, handed out once.
