@@ -1,0 +1,21 @@
+//! What every test of the real binary is written with.
+//!
+//! [`Foster`] describes a container and starts it; [`Running`] is what a test watches, signals and asks.
+//! There is no sleep here: a test waits for a condition, with a deadline and a message that shows all
+//! output so far. Nothing outlives a test: its namespace dies with its first process.
+
+mod builder;
+mod network;
+mod output;
+mod parts;
+mod processes;
+mod running;
+mod verb;
+
+pub(crate) use builder::{Foster, binary, check, container, puppet, repository};
+pub(crate) use network::{free_port, get};
+pub(crate) use output::{Output, matches};
+pub(crate) use parts::{found, may_make_namespaces};
+pub(crate) use processes::{Process, descriptors, resident_kib};
+pub(crate) use running::{End, PATIENCE, Running, wait_until};
+pub(crate) use verb::Finished;
