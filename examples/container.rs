@@ -89,7 +89,8 @@ fn enter(root: &Path) -> Result<(), String> {
 
 /// Every mount, whatever it is: a device node on one of them can still be written to.
 fn make_read_only() -> Result<(), String> {
-    let mounts = fs::read_to_string("/proc/self/mounts").map_err(|error| format!("cannot read mounts: {error}"))?;
+    let mounts =
+        fs::read_to_string("/proc/self/mounts").map_err(|error| format!("cannot read mounts: {error}"))?;
     for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|place| *place != "/proc") {
         let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
         match mount_at("none", Path::new(place), None, flags) {

@@ -4,7 +4,12 @@
 //! The table of steps is [`Puppet::perform`]. It is no part of foster and follows none of its rules: it
 //! sleeps, forks, has threads and dies on purpose. Read next: `tests/support/`, which puts it on `PATH`.
 #![allow(clippy::disallowed_methods, reason = "a puppet sleeps and has threads; foster does not")]
-#![allow(clippy::expect_used, clippy::print_stdout, clippy::print_stderr, reason = "a script that is wrong ends")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a script that is wrong ends"
+)]
 #![allow(unsafe_code, reason = "orphans are made with fork(2), faster than any command could be started")]
 
 use std::fs::{self, File, OpenOptions};
@@ -95,7 +100,7 @@ fn perform(step: &str) {
         "fail-first" => fail_first(rest),
         // Processes.
         "orphans" => orphans(u32::try_from(number(rest)).expect("orphans:N")),
-        "child" => drop(own_command(rest).spawn().expect("a child")),
+        "child" => child(rest),
         "setsid" => drop(unistd::setsid().expect("setsid")),
         "pgrp" => unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).expect("setpgid"),
         // Signals.
@@ -243,11 +248,11 @@ fn exit_now() -> ! {
     unsafe { libc::_exit(0) }
 }
 
-/// A puppet of its own with these steps, separated by blanks; it inherits everything.
-fn own_command(steps: &str) -> Command {
+/// A puppet of its own with these steps, separated by blanks; it inherits everything, and is reaped.
+fn child(steps: &str) {
     let mut command = Command::new(std::env::current_exe().expect("/proc"));
-    command.args(steps.split(' '));
-    command
+    let mut child = command.args(steps.split(' ')).spawn().expect("a child");
+    thread::spawn(move || child.wait());
 }
 
 fn ignore(which: Signal) {
@@ -310,7 +315,8 @@ fn http(text: &str) {
                 Some(path) if Path::new(path).exists() => "200",
                 Some(_) | None => &status,
             };
-            let reply = format!("HTTP/1.1 {status} As asked\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
+            let reply =
+                format!("HTTP/1.1 {status} As asked\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
             drop(stream.write_all(reply.as_bytes()));
         }
     });

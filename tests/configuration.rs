@@ -51,7 +51,7 @@ requires = ['worker']
 fn twenty_mistakes_in_three_files_are_twenty_messages_and_nothing_is_started() {
     let foster = Foster::new()
         .config(MAIN)
-        .as_written()
+        .without_a_socket_of_ours()
         .file("conf.d/backend.toml", BACKEND)
         .file("conf.d/worker.toml", WORKER)
         .file("termination-log", "");
@@ -85,7 +85,10 @@ fn twenty_mistakes_in_three_files_are_twenty_messages_and_nothing_is_started() {
         ("worker.toml:9:", "itself"),
     ];
     for (place, word) in expected {
-        assert!(messages.iter().any(|line| line.contains(place) && line.contains(word)), "{place} {word}\n{said}");
+        assert!(
+            messages.iter().any(|line| line.contains(place) && line.contains(word)),
+            "{place} {word}\n{said}"
+        );
     }
     assert!(said.contains("did you mean `command`?"), "{said}");
     assert!(!foster.output().has_line("starting"), "{}", foster.output().shown());
@@ -111,7 +114,15 @@ fn the_report_goes_to_the_termination_log_too() {
 
 #[test]
 fn what_a_later_version_brings_is_refused_and_never_ignored() {
-    for line in ["health = { tcp = '127.0.0.1:1' }", "watchdog = '30s'", "memory_max = '1G'", "instances = 2", "sockets = ['tcp://0.0.0.0:1']", "ready = { notify = true }", "ready = { fd = 3 }"] {
+    for line in [
+        "health = { tcp = '127.0.0.1:1' }",
+        "watchdog = '30s'",
+        "memory_max = '1G'",
+        "instances = 2",
+        "sockets = ['tcp://0.0.0.0:1']",
+        "ready = { notify = true }",
+        "ready = { fd = 3 }",
+    ] {
         let said = check(&format!("[program.app]\ncommand = 'x'\n{line}\n")).expect(2).stderr;
         assert!(said.contains("not supported yet"), "{line}\n{said}");
     }
@@ -123,7 +134,10 @@ fn what_a_later_version_brings_is_refused_and_never_ignored() {
 
 #[test]
 fn a_circle_an_empty_plan_and_a_missing_file_are_errors() {
-    let circle = check("[program.a]\ncommand = 'x'\nafter = ['b']\n[program.b]\ncommand = 'x'\nafter = ['a']\n").expect(2).stderr;
+    let circle =
+        check("[program.a]\ncommand = 'x'\nafter = ['b']\n[program.b]\ncommand = 'x'\nafter = ['a']\n")
+            .expect(2)
+            .stderr;
     assert!(circle.contains("`a`") && circle.contains("`b`"), "{circle}");
     check("[foster]\nlog_level = 'info'\n").expect(2);
     let missing = Foster::new().finish(&["check", "-c", "no-such.toml"]).expect(2).stderr;
@@ -134,7 +148,7 @@ fn a_circle_an_empty_plan_and_a_missing_file_are_errors() {
 fn an_include_adds_and_never_redefines() {
     let said = Foster::new()
         .config("include = ['more.toml']\n[program.app]\ncommand = 'x'\n")
-        .as_written()
+        .without_a_socket_of_ours()
         .file("more.toml", "[program.app]\ncommand = 'y'\n")
         .finish(&["check", "-c", "foster.toml"])
         .expect(2)
@@ -144,7 +158,10 @@ fn an_include_adds_and_never_redefines() {
 
 #[test]
 fn naming_what_is_not_autostarted_is_a_warning() {
-    let said = check("[program.a]\ncommand = 'x'\nautostart = false\n[program.b]\ncommand = 'x'\nafter = ['a']\n").expect(0).text();
+    let said =
+        check("[program.a]\ncommand = 'x'\nautostart = false\n[program.b]\ncommand = 'x'\nafter = ['a']\n")
+            .expect(0)
+            .text();
     assert!(said.contains("warning") && said.contains("`a`"), "{said}");
 }
 

@@ -27,7 +27,19 @@ fn status_is_a_table_and_rows_with_the_fields_promised() {
     let table = foster.verb(&["status"]).expect(0).stdout;
     assert!(table.lines().any(|line| line.starts_with("backend") && line.contains("running")), "{table}");
     let row = foster.row("backend").expect("a row");
-    for field in ["name", "kind", "instance", "state", "pid", "uptime_ms", "restarts", "ready", "health", "exit", "memory_bytes"] {
+    for field in [
+        "name",
+        "kind",
+        "instance",
+        "state",
+        "pid",
+        "uptime_ms",
+        "restarts",
+        "ready",
+        "health",
+        "exit",
+        "memory_bytes",
+    ] {
         assert!(row.get(field).is_some(), "no {field} in {row}");
     }
     assert_eq!(row["kind"], "program");
@@ -84,7 +96,8 @@ fn an_order_that_fails_says_so() {
 
 #[test]
 fn signal_and_reload_reach_the_main_process() {
-    let config = "[program.backend]\ncommand = 'puppet report-signals touch:up pause'\nreload_signal = 'HUP'\n";
+    let config =
+        "[program.backend]\ncommand = 'puppet report-signals touch:up pause'\nreload_signal = 'HUP'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_file("up");
     foster.wait_for_state("backend", "running");
@@ -143,7 +156,10 @@ fn exit_statuses_tell_wrong_usage_from_a_supervisor_that_does_not_answer() {
     Foster::new().finish(&["--socket", "/no/such.sock", "status"]).expect(4);
     Foster::new().finish(&["version"]).expect(0);
     let help = Foster::new().finish(&["help"]).expect(0).stdout;
-    for verb in ["run", "check", "status", "start", "stop", "restart", "reload", "signal", "logs", "wait", "health", "shutdown"] {
+    for verb in [
+        "run", "check", "status", "start", "stop", "restart", "reload", "signal", "logs", "wait", "health",
+        "shutdown",
+    ] {
         assert!(help.contains(verb), "{verb}\n{help}");
     }
 }
@@ -168,7 +184,7 @@ fn hostile_clients_delay_nobody_and_cost_a_bounded_amount() {
         client.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
         // An answer or the end of the connection; never silence.
         let mut answer = [0; 4096];
-        client.read(&mut answer).expect("an answer");
+        assert!(client.read(&mut answer).is_ok(), "silence after {garbage:?}");
     }
     // One without an end of line: refused once it is over 64 KiB.
     let mut endless = connect();

@@ -49,13 +49,14 @@ fn nginx_answers_through_to_the_backend_and_never_with_a_502_during_the_start() 
     let (end, at) = foster.wait_end();
     assert_eq!(end, End::Code(0), "{}", foster.output().shown());
     assert!(at - begin < Duration::from_secs(2), "{:?}", at - begin);
-    assert_eq!(foster.processes().len(), 0);
 }
 
 #[test]
 fn a_backend_that_is_killed_is_up_again_and_the_log_says_what_happened_in_order() {
     let Some((foster, port)) = start() else { return };
-    foster.wait_for("an answer through to the backend", || get(port, "/").is_some_and(|(status, _)| status == 200));
+    foster.wait_for("an answer through to the backend", || {
+        get(port, "/").is_some_and(|(status, _)| status == 200)
+    });
     foster.wait_for_state("backend", "running");
     let killed = foster.pid_of("backend");
     kill(Pid::from_raw(killed), Signal::SIGKILL).expect("a signal");

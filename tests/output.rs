@@ -58,7 +58,8 @@ fn a_long_line_is_passed_on_in_pieces_and_whole() {
 
 #[test]
 fn lines_of_different_programs_are_never_mixed_within_a_line() {
-    let program = |name: &str| format!("[program.{name}]\ncommand = 'puppet lines:20000'\nrestart = 'never'\n");
+    let program =
+        |name: &str| format!("[program.{name}]\ncommand = 'puppet lines:20000'\nrestart = 'never'\n");
     let mut foster = Foster::new().config(&[program("a"), program("b"), program("c")].concat()).start();
     assert_eq!(foster.wait_exit(), End::Code(0));
     let whole = regex_lite::Regex::new(r"^[abc] \| line \d+$").expect("a regular expression");
@@ -73,7 +74,9 @@ fn json_is_one_object_a_line_with_the_fields_promised() {
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(4));
     let parse = |text: String| -> Vec<Value> {
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
+            .collect()
     };
     let stdout = parse(foster.output().stdout());
     assert_eq!(stdout.len(), 2);
@@ -82,7 +85,8 @@ fn json_is_one_object_a_line_with_the_fields_promised() {
     assert_eq!(stdout[0]["stream"], "stdout");
     assert_eq!(stdout[0]["instance"], 0);
     assert!(stdout[0]["pid"].is_u64());
-    let stamp = regex_lite::Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$").expect("a regular expression");
+    let stamp =
+        regex_lite::Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$").expect("a regular expression");
     assert!(stamp.is_match(stdout[0]["ts"].as_str().expect("a time")), "{}", stdout[0]);
     assert_eq!(stdout[1]["msg"], "\u{fffd}\u{fffd}!");
     let stderr = parse(foster.output().stderr());
@@ -101,7 +105,8 @@ fn inherit_is_the_descriptor_itself_and_null_is_nothing() {
 
 #[test]
 fn a_file_rotates_by_size_without_losing_or_splitting_a_line() {
-    let foster = run("command = 'puppet lines:2000'\nstdout = { file = 'app.log', max_size = '4K', keep = 20 }\n");
+    let foster =
+        run("command = 'puppet lines:2000'\nstdout = { file = 'app.log', max_size = '4K', keep = 20 }\n");
     let mut whole = String::new();
     for name in (1..=20).rev().map(|n| format!("app.log.{n}")).chain(["app.log".to_owned()]) {
         let part = foster.content(&name);
@@ -115,7 +120,8 @@ fn a_file_rotates_by_size_without_losing_or_splitting_a_line() {
 
 #[test]
 fn only_so_many_rotated_files_are_kept() {
-    let foster = run("command = 'puppet lines:5000'\nstdout = { file = 'app.log', max_size = '1K', keep = 2 }\n");
+    let foster =
+        run("command = 'puppet lines:5000'\nstdout = { file = 'app.log', max_size = '1K', keep = 2 }\n");
     assert!(foster.path("app.log.2").exists());
     assert!(!foster.path("app.log.3").exists());
 }
@@ -175,7 +181,8 @@ fn a_reader_that_stops_stops_the_writer_and_never_foster() {
 
 fn is_in_pipe_write(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|place| place.contains("pipe_write"))
-        || std::fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|call| call.starts_with("1 0x1 "))
+        || std::fs::read_to_string(format!("/proc/{pid}/syscall"))
+            .is_ok_and(|call| call.starts_with("1 0x1 "))
 }
 
 #[test]
@@ -191,7 +198,8 @@ fn all_that_was_written_is_read_before_the_end_when_the_reader_comes_back() {
 
 #[test]
 fn a_full_disk_stops_no_program_and_the_loss_is_counted() {
-    let config = "[program.app]\ncommand = 'puppet lines:3000 touch:done pause'\nstdout = { file = '/dev/full' }\n";
+    let config =
+        "[program.app]\ncommand = 'puppet lines:3000 touch:done pause'\nstdout = { file = '/dev/full' }\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_file("done");
     foster.wait_for_line(r"/dev/full.*No space left");

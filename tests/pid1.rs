@@ -85,7 +85,8 @@ fn under_another_init_it_adopts_orphans_and_reaps_them() {
 
 #[test]
 fn under_another_init_it_never_signals_a_stranger() {
-    let mut stranger = std::process::Command::new(crate::support::puppet()).arg("pause").spawn().expect("a stranger");
+    let mut stranger =
+        std::process::Command::new(crate::support::puppet()).arg("pause").spawn().expect("a stranger");
     let mut foster = Foster::new()
         .config("[program.app]\ncommand = \"puppet 'child:setsid pause' touch:done pause\"\n")
         .not_pid_1()
@@ -122,7 +123,7 @@ fn a_second_foster_at_the_same_socket_refuses_to_run() {
     let socket = first.path("foster.sock").display().to_string();
     let mut second = Foster::new()
         .config(&format!("[program.app]\ncommand = 'puppet pause'\n[foster]\nsocket = '{socket}'\n"))
-        .as_written()
+        .without_a_socket_of_ours()
         .start();
     assert_eq!(second.wait_exit(), End::Code(1));
     assert!(second.output().stderr().contains(&socket), "{}", second.output().shown());
@@ -136,7 +137,8 @@ fn a_dead_socket_is_taken_over() {
     assert_eq!(first.wait_exit(), End::Killed(Signal::SIGKILL));
     let socket = first.path("foster.sock");
     assert!(socket.exists(), "a killed foster leaves its socket behind");
-    let config = format!("[program.app]\ncommand = 'puppet pause'\n[foster]\nsocket = '{}'\n", socket.display());
-    let second = Foster::new().config(&config).as_written().start();
+    let config =
+        format!("[program.app]\ncommand = 'puppet pause'\n[foster]\nsocket = '{}'\n", socket.display());
+    let second = Foster::new().config(&config).without_a_socket_of_ours().start();
     second.wait_for("an answer", || first.verb(&["status"]).code == 0);
 }

@@ -6,7 +6,9 @@ use crate::support::{End, Foster, Running, free_port};
 
 /// A backend that is ready only once `go` exists, and a program after it.
 fn gated(backend: &str, ready: &str) -> Running {
-    let config = format!("[program.backend]\ncommand = \"{backend}\"\nready = {ready}\n[program.web]\ncommand = 'puppet touch:web pause'\nafter = ['backend']\n");
+    let config = format!(
+        "[program.backend]\ncommand = \"{backend}\"\nready = {ready}\n[program.web]\ncommand = 'puppet touch:web pause'\nafter = ['backend']\n"
+    );
     let foster = Foster::new().config(&config).start();
     foster.wait_for_state("backend", "starting");
     foster.wait_for_state("web", "waiting");
@@ -29,7 +31,9 @@ fn http_is_ready_at_a_good_status() {
 #[test]
 fn http_may_ask_for_certain_statuses() {
     let port = free_port();
-    let config = format!("[program.backend]\ncommand = 'puppet http:{port}:401 pause'\nready = {{ http = 'http://localhost:{port}/', status = [401] }}\n");
+    let config = format!(
+        "[program.backend]\ncommand = 'puppet http:{port}:401 pause'\nready = {{ http = 'http://localhost:{port}/', status = [401] }}\n"
+    );
     let foster = Foster::new().config(&config).start();
     foster.wait_for_state("backend", "running");
 }
@@ -83,7 +87,9 @@ fn not_ready_in_time_is_a_failed_start() {
 fn a_server_that_hangs_costs_its_own_time_and_nothing_else() {
     // It accepts, and says nothing.
     let port = free_port();
-    let config = format!("[program.hanging]\ncommand = 'puppet listen:tcp:{port} pause'\nready = {{ http = 'http://127.0.0.1:{port}/', interval = '1ms' }}\n[program.crashing]\ncommand = 'puppet append:starts:x sleep:0.05 exit:1'\nmin_uptime = '1ms'\n");
+    let config = format!(
+        "[program.hanging]\ncommand = 'puppet listen:tcp:{port} pause'\nready = {{ http = 'http://127.0.0.1:{port}/', interval = '1ms' }}\n[program.crashing]\ncommand = 'puppet append:starts:x sleep:0.05 exit:1'\nmin_uptime = '1ms'\n"
+    );
     let foster = Foster::new().config(&config).start();
     foster.wait_for("restarts beside the hanging probe", || foster.content("starts").lines().count() >= 5);
     let before = std::time::Instant::now();

@@ -32,7 +32,7 @@ fn a_backend_that_always_fails_ends_the_container_with_its_status_and_the_reason
     let stderr = foster.output().stderr();
     let waits: Vec<&str> = stderr.lines().filter(|line| line.contains("restart in")).collect();
     assert_eq!(waits.len(), 3, "{stderr}");
-    assert_eq!(stderr.matches("no_database").count() , 4 + 1, "four attempts and the summary\n{stderr}");
+    assert_eq!(stderr.matches("no_database").count(), 4 + 1, "four attempts and the summary\n{stderr}");
     let reason = foster.content("termination-log");
     assert!(reason.contains("backend") && reason.contains("status 3"), "{reason}");
     assert!(reason.contains("no_database") && reason.contains("connecting"), "{reason}");
@@ -78,7 +78,9 @@ fn a_signal_that_kills_for_good_is_128_plus_its_number() {
 #[test]
 fn on_exit_and_on_failure_decide_what_an_end_does_to_the_container() {
     let ended = |keys: &str, code: u8| {
-        let config = format!("[program.app]\ncommand = 'puppet exit:{code}'\nrestart = 'never'\n{keys}\n[program.other]\ncommand = 'puppet touch:other pause'\npriority = 1\nready = {{ file = 'other' }}\n");
+        let config = format!(
+            "[program.app]\ncommand = 'puppet exit:{code}'\nrestart = 'never'\n{keys}\n[program.other]\ncommand = 'puppet touch:other pause'\npriority = 1\nready = {{ file = 'other' }}\n"
+        );
         Foster::new().config(&config).start()
     };
     assert_eq!(ended("on_exit = 'shutdown'", 0).wait_exit(), End::Code(0));
@@ -91,7 +93,8 @@ fn on_exit_and_on_failure_decide_what_an_end_does_to_the_container() {
 
 #[test]
 fn other_exit_codes_can_be_a_success() {
-    let config = "[program.app]\ncommand = 'puppet exit:42'\nrestart = 'on-failure'\nsuccess_exit_codes = [0, 42]\n";
+    let config =
+        "[program.app]\ncommand = 'puppet exit:42'\nrestart = 'on-failure'\nsuccess_exit_codes = [0, 42]\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(0));
     assert_eq!(foster.output().stderr().matches("restart in").count(), 0, "{}", foster.output().shown());
@@ -101,7 +104,9 @@ fn other_exit_codes_can_be_a_success() {
 fn others_of_the_session_are_gone_before_the_restart() {
     // A master that dies leaves a worker which holds the port: the next master could not listen.
     let port = crate::support::free_port();
-    let config = format!("[program.master]\ncommand = \"puppet append:starts:x 'child:ignore:TERM listen:tcp:{port} touch:worker pause' wait-file:worker pause\"\nstop_timeout = '200ms'\nmin_uptime = '1ms'\n");
+    let config = format!(
+        "[program.master]\ncommand = \"puppet append:starts:x 'child:ignore:TERM listen:tcp:{port} touch:worker pause' wait-file:worker pause\"\nstop_timeout = '200ms'\nmin_uptime = '1ms'\n"
+    );
     let foster = Foster::new().config(&config).start();
     foster.wait_for_file("worker");
     foster.wait_for_state("master", "running");

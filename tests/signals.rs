@@ -56,7 +56,9 @@ fn a_signal_may_be_made_a_shutdown() {
 #[test]
 fn what_no_table_names_is_ignored() {
     let foster = reporting("[signals]\nWINCH = 'forward:backend'\n");
-    for signal in [Signal::SIGALRM, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGPIPE, Signal::SIGPWR] {
+    for signal in
+        [Signal::SIGALRM, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGPIPE, Signal::SIGPWR]
+    {
         foster.signal(signal);
     }
     // Signals of higher numbers are delivered later (signal(7)), so this one comes last.

@@ -17,7 +17,8 @@ fn refused(keys: &str, words: &[&str]) {
     let mut foster = Foster::new().config(&config).start();
     assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
     let said = foster.output().stderr();
-    let line = said.lines().find(|line| line.contains("cannot start app")).unwrap_or_else(|| panic!("{said}"));
+    let line =
+        said.lines().find(|line| line.contains("cannot start app")).unwrap_or_else(|| panic!("{said}"));
     for word in words {
         assert!(line.contains(word), "`{word}` is not in: {line}");
     }
@@ -27,10 +28,16 @@ fn refused(keys: &str, words: &[&str]) {
 fn a_start_that_fails_names_the_step_the_path_and_the_reason() {
     refused("command = 'no-such-command'", &["no-such-command", "No such file or directory"]);
     refused("command = '/etc'", &["/etc", "Permission denied"]);
-    refused("command = 'puppet'\ndirectory = '/no/such/place'", &["/no/such/place", "No such file or directory"]);
+    refused(
+        "command = 'puppet'\ndirectory = '/no/such/place'",
+        &["/no/such/place", "No such file or directory"],
+    );
     refused("command = 'puppet'\nuser = 'nobody-of-this-name'", &["nobody-of-this-name"]);
     refused("command = 'puppet'\nenv_file = 'missing.env'", &["missing.env", "No such file or directory"]);
-    refused("command = 'puppet'\nsecrets = { TOKEN = '/no/secret' }", &["/no/secret", "No such file or directory"]);
+    refused(
+        "command = 'puppet'\nsecrets = { TOKEN = '/no/secret' }",
+        &["/no/secret", "No such file or directory"],
+    );
 }
 
 #[test]
@@ -65,7 +72,15 @@ fn the_environment_is_what_is_inherited_then_files_then_secrets_then_what_is_wri
         .start();
     assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
     let seen = foster.output().stdout();
-    for line in ["WON=written", "EXPANDED=green-app-0", "KEPT=$host$", "ONE=a b", "TWO=b $COLOUR", "TOKEN=hunter2", "COLOUR=green"] {
+    for line in [
+        "WON=written",
+        "EXPANDED=green-app-0",
+        "KEPT=$host$",
+        "ONE=a b",
+        "TWO=b $COLOUR",
+        "TOKEN=hunter2",
+        "COLOUR=green",
+    ] {
         assert!(seen.lines().any(|seen| seen == format!("app | {line}")), "{line}\n{seen}");
     }
 }
@@ -115,7 +130,9 @@ fn a_program_keeps_the_capabilities_named_and_no_other() {
     if !may_make_namespaces() {
         return;
     }
-    let one = run("command = 'cat /proc/self/status'\nuser = '12345:12345'\ncapabilities = ['net_bind_service']\nno_new_privileges = true");
+    let one = run(
+        "command = 'cat /proc/self/status'\nuser = '12345:12345'\ncapabilities = ['net_bind_service']\nno_new_privileges = true",
+    );
     let seen = one.output().stdout();
     // CAP_NET_BIND_SERVICE is bit 10 (capabilities(7)).
     for set in ["CapPrm", "CapEff", "CapBnd", "CapAmb"] {
@@ -132,7 +149,9 @@ fn a_program_keeps_the_capabilities_named_and_no_other() {
 
 #[test]
 fn limits_priority_mask_and_directory_are_as_asked() {
-    let foster = run("command = 'puppet cat:/proc/self/limits cat:/proc/self/status cat:/proc/self/oom_score_adj cat:/proc/self/stat cwd'\nlimits = { nofile = 4096, core = 0, nproc = [100, 200] }\nnice = 5\noom_score_adj = 300\numask = '027'\ndirectory = '/tmp'");
+    let foster = run(
+        "command = 'puppet cat:/proc/self/limits cat:/proc/self/status cat:/proc/self/oom_score_adj cat:/proc/self/stat cwd'\nlimits = { nofile = 4096, core = 0, nproc = [100, 200] }\nnice = 5\noom_score_adj = 300\numask = '027'\ndirectory = '/tmp'",
+    );
     let seen = foster.output().stdout();
     assert!(matches(&seen, r"Max open files\s+4096\s+4096"), "{seen}");
     assert!(matches(&seen, r"Max core file size\s+0\s+0"), "{seen}");

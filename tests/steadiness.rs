@@ -20,7 +20,13 @@ fn footprint(foster: &Running) -> Footprint {
 #[track_caller]
 fn assert_same(before: &Footprint, after: &Footprint) {
     assert!(after.kib <= before.kib + NOISE_KIB, "{} KiB before, {} KiB after", before.kib, after.kib);
-    assert_eq!(before.descriptors.len(), after.descriptors.len(), "{:?}\n{:?}", before.descriptors, after.descriptors);
+    assert_eq!(
+        before.descriptors.len(),
+        after.descriptors.len(),
+        "{:?}\n{:?}",
+        before.descriptors,
+        after.descriptors
+    );
 }
 
 fn restarts_of(foster: &Running, program: &str) -> u64 {
@@ -44,7 +50,8 @@ fn twenty_thousand_orphans_leave_memory_and_descriptors_as_they_were() {
 
 #[test]
 fn ten_thousand_restarts_leave_memory_and_descriptors_as_they_were() {
-    let config = "[program.flicker]\ncommand = 'puppet exit:0'\nmin_uptime = '0s'\n[foster]\nlog_level = 'warn'\n";
+    let config =
+        "[program.flicker]\ncommand = 'puppet exit:0'\nmin_uptime = '0s'\n[foster]\nlog_level = 'warn'\n";
     let foster = Foster::new().config(config).alone().start();
     foster.wait_for("the first 2000 restarts", || restarts_of(&foster, "flicker") >= 2000);
     let before = footprint_between_starts(&foster);
@@ -73,12 +80,18 @@ fn idle_means_no_system_call() {
     let trace = foster.path("trace");
     // timeout(1) ends strace, which lets go of foster and ends with its trace written.
     let mut command = Command::new("timeout");
-    command.args(["--signal=INT", "4"]).arg(strace).args(["-f", "-p", &foster.pid().to_string(), "-o"]).arg(&trace);
+    command
+        .args(["--signal=INT", "4"])
+        .arg(strace)
+        .args(["-f", "-p", &foster.pid().to_string(), "-o"])
+        .arg(&trace);
     let ended = command.output().expect("strace");
     let calls = std::fs::read_to_string(&trace).expect("a trace");
     // It may show the one call it is found in, and that it let go.
-    let made: Vec<&str> =
-        calls.lines().filter(|line| line.contains('(') && !line.contains("detached") && !line.contains("resumed")).collect();
+    let made: Vec<&str> = calls
+        .lines()
+        .filter(|line| line.contains('(') && !line.contains("detached") && !line.contains("resumed"))
+        .collect();
     assert!(made.len() <= 1 && made.iter().all(|line| line.contains("epoll_")), "{calls}\n{ended:?}");
 }
 
@@ -87,7 +100,8 @@ fn five_idle_programs_in_four_tiers_are_down_within_50_ms() {
     let program = |name: &str, priority: u32| {
         format!("[program.{name}]\ncommand = 'puppet pause'\npriority = {priority}\nmin_uptime = '1ms'\n")
     };
-    let config = [program("a", 1), program("b", 2), program("c", 2), program("d", 3), program("e", 4)].concat();
+    let config =
+        [program("a", 1), program("b", 2), program("c", 2), program("d", 3), program("e", 4)].concat();
     // What other processes of the machine take is not foster's: its own time is the shortest of five.
     let shortest = (0..5).map(|_| time_to_stop(&config)).min().expect("five");
     assert!(shortest < Duration::from_millis(50), "{shortest:?}");
@@ -118,7 +132,8 @@ fn time_after_the_slowest(config: &str) -> Duration {
     assert_eq!(foster.terminate(), End::Code(0));
     let at = std::time::SystemTime::now();
     let (_, seen) = foster.wait_end();
-    let slowest = std::fs::metadata(foster.path("ended")).and_then(|data| data.modified()).expect("its last deed");
+    let slowest =
+        std::fs::metadata(foster.path("ended")).and_then(|data| data.modified()).expect("its last deed");
     at.duration_since(slowest).expect("a clock that goes on").saturating_sub(seen.elapsed())
 }
 

@@ -21,7 +21,7 @@ fn an_unknown_user_on_a_read_only_file_system_gets_one_warning_and_a_supervisor(
 #[test]
 fn a_socket_that_is_not_wanted_is_no_warning() {
     let config = format!("{CONFIG}[foster]\nsocket = ''\n");
-    let mut foster = Foster::new().config(&config).as_written().start();
+    let mut foster = Foster::new().config(&config).without_a_socket_of_ours().start();
     foster.wait_for_line("hello");
     assert_eq!(foster.terminate(), End::Code(0));
     assert!(!foster.output().stderr().contains("socket"), "{}", foster.output().shown());
@@ -42,7 +42,8 @@ fn an_unprivileged_foster_answers_its_socket_and_restarts() {
     if !may_make_namespaces() {
         return;
     }
-    let foster = Foster::new().config("[program.app]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n").uid(12345);
+    let foster =
+        Foster::new().config("[program.app]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n").uid(12345);
     std::os::unix::fs::chown(foster.folder(), Some(12345), Some(12345)).expect("chown");
     let foster = foster.start();
     foster.wait_for_state("app", "running");

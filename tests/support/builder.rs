@@ -9,7 +9,7 @@ use std::io::pipe;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tempfile::TempDir;
 
@@ -59,17 +59,15 @@ thread_local! {
 }
 
 /// The right to run, beside others or alone.
-pub(crate) enum Turn {
-    Beside(RwLockReadGuard<'static, ()>),
-    Alone(RwLockWriteGuard<'static, ()>),
-    Guest,
+pub(crate) struct Turn {
+    beside: Option<RwLockReadGuard<'static, ()>>,
+    alone: Option<RwLockWriteGuard<'static, ()>>,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        match self {
-            Turn::Beside(_) | Turn::Alone(_) => HOLDS.set(false),
-            Turn::Guest => {}
+        if self.beside.is_some() || self.alone.is_some() {
+            HOLDS.set(false);
         }
     }
 }
@@ -155,7 +153,7 @@ impl Foster {
     }
 
     /// Without a socket of the test's own: the configuration stays as it was written.
-    pub(crate) fn as_written(mut self) -> Foster {
+    pub(crate) fn without_a_socket_of_ours(mut self) -> Foster {
         self.socket = false;
         self
     }
@@ -253,19 +251,23 @@ impl Foster {
 
     fn turn(&self) -> Turn {
         if HOLDS.replace(true) {
-            return Turn::Guest;
+            return Turn { beside: None, alone: None };
         }
         // A test that failed poisons nothing: there is no data behind the lock.
         match self.company {
-            Company::Any => Turn::Beside(QUIET.read().unwrap_or_else(std::sync::PoisonError::into_inner)),
-            Company::None => Turn::Alone(QUIET.write().unwrap_or_else(std::sync::PoisonError::into_inner)),
+            Company::Any => {
+                Turn { beside: Some(QUIET.read().unwrap_or_else(PoisonError::into_inner)), alone: None }
+            }
+            Company::None => {
+                Turn { beside: None, alone: Some(QUIET.write().unwrap_or_else(PoisonError::into_inner)) }
+            }
         }
     }
 }
 
 /// `foster check` of this configuration.
 pub(crate) fn check(config: &str) -> Finished {
-    Foster::new().config(config).as_written().finish(&["check", "-c", "foster.toml"])
+    Foster::new().config(config).without_a_socket_of_ours().finish(&["check", "-c", "foster.toml"])
 }
 
 /// The binary under test.

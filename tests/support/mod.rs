@@ -12,10 +12,9 @@ mod processes;
 mod running;
 mod verb;
 
-pub(crate) use builder::{Foster, binary, check, container, puppet, repository};
+pub(crate) use builder::{Foster, check, puppet, repository};
 pub(crate) use network::{free_port, get};
-pub(crate) use output::{Output, matches};
+pub(crate) use output::matches;
 pub(crate) use parts::{found, may_make_namespaces};
-pub(crate) use processes::{Process, descriptors, resident_kib};
-pub(crate) use running::{End, PATIENCE, Running, wait_until};
-pub(crate) use verb::Finished;
+pub(crate) use processes::{descriptors, resident_kib};
+pub(crate) use running::{End, Running};

@@ -12,8 +12,6 @@ pub(crate) struct Process {
     pub(crate) inner_pid: i32,
     /// As the tests see it.
     pub(crate) parent: i32,
-    /// Its command's name.
-    pub(crate) name: String,
     /// A letter, `Z` for a zombie (proc(5)).
     pub(crate) state: char,
 }
@@ -60,7 +58,9 @@ pub(crate) fn resident_kib(pid: i32) -> u64 {
 /// Open descriptors, sorted, each as `number target`.
 pub(crate) fn descriptors(pid: i32) -> Vec<String> {
     let folder = fs::read_dir(format!("/proc/{pid}/fd")).expect("a live process");
-    let named = |path: &Path| format!("{} {}", path.file_name()?.to_str()?, fs::read_link(path).ok()?.display()).into();
+    let named = |path: &Path| {
+        format!("{} {}", path.file_name()?.to_str()?, fs::read_link(path).ok()?.display()).into()
+    };
     let mut descriptors: Vec<String> = folder.flatten().filter_map(|entry| named(&entry.path())).collect();
     descriptors.sort();
     descriptors
@@ -79,7 +79,6 @@ fn process(pid: i32) -> Option<Process> {
         pid,
         inner_pid: field(&status, "NSpid:")?.split('\t').next_back()?.parse().ok()?,
         parent: field(&status, "PPid:")?.parse().ok()?,
-        name: field(&status, "Name:")?.to_owned(),
         state: field(&status, "State:")?.chars().next()?,
     })
 }

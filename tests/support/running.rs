@@ -23,7 +23,7 @@ use super::processes::{Process, descendants, in_namespace_of};
 use super::verb::{Finished, rows, run};
 
 /// How long a condition is waited for: long enough for a loaded machine, since no test passes by it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a container ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +65,8 @@ impl Launched {
             let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
             born.send(pid).expect("the test");
             // The test may be over already.
-            drop(ended.send((wait_without_reaping(pid), Instant::now())));
-            drop(finished.recv());
+            _ = ended.send((wait_without_reaping(pid), Instant::now()));
+            _ = finished.recv();
             reap(&mut child);
         });
         let pid = birth.recv().expect("the container's first process");
@@ -77,8 +77,8 @@ impl Launched {
 impl Drop for Launched {
     fn drop(&mut self) {
         // It is not reaped before the next line, so the pid is its own.
-        drop(kill(self.pid, Signal::SIGKILL));
-        drop(self.finish.send(()));
+        _ = kill(self.pid, Signal::SIGKILL);
+        _ = self.finish.send(());
         if let Some(keeper) = self.keeper.take() {
             drop(keeper.join());
         }
@@ -134,16 +134,6 @@ impl Running {
         self.wait_for(&format!("a line like `{pattern}`"), || self.output.has_line(pattern));
     }
 
-    /// Waits for so many lines of stderr that match.
-    #[track_caller]
-    pub(crate) fn wait_for_lines(&self, count: usize, pattern: &str) {
-        let like = regex_lite::Regex::new(pattern).expect("a regular expression");
-        self.wait_for(&format!("{count} lines like `{pattern}`"), || {
-            let (stdout, stderr) = (self.output.stdout(), self.output.stderr());
-            stdout.lines().chain(stderr.lines()).filter(|line| like.is_match(line)).count() >= count
-        });
-    }
-
     /// Waits until the program is in this state.
     #[track_caller]
     pub(crate) fn wait_for_state(&self, program: &str, state: &str) {
@@ -192,7 +182,8 @@ impl Running {
         let mut found = None;
         self.wait_for(&format!("a process of {program}"), || {
             let pid = self.row(program).and_then(|row| row.get("pid").and_then(Value::as_i64));
-            let process = self.processes().into_iter().find(|process| pid == Some(i64::from(process.inner_pid)));
+            let process =
+                self.processes().into_iter().find(|process| pid == Some(i64::from(process.inner_pid)));
             found = process.map(|process| process.pid);
             found.is_some()
         });
@@ -239,16 +230,6 @@ impl Running {
     /// Whether foster has not ended.
     pub(crate) fn is_alive(&self) -> bool {
         Path::new(&format!("/proc/{}/exe", self.pid())).read_link().is_ok()
-    }
-}
-
-/// Waits until it is so, where there is no container whose output would tell more.
-#[track_caller]
-pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        thread::park_timeout(Duration::from_millis(10));
     }
 }
 
