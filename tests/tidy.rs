@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// Which module may use which: those of lower layers, and itself. Siblings never meet.
-const LAYERS: [(&str, u8); 17] = [
+const LAYERS: [(&str, u8); 20] = [
     ("exit", 0),
     ("plan", 0),
     ("nearest", 0),
@@ -22,13 +22,16 @@ const LAYERS: [(&str, u8); 17] = [
     ("config", 2),
     ("control", 2),
     ("notify", 2),
+    ("oom", 2),
     ("output", 2),
     ("probes", 2),
     ("sockets", 2),
     ("spawn", 2),
+    ("termination", 2),
     ("bare", 3),
     ("init", 3),
     ("personality", 3),
+    ("verbs", 3),
     ("lib", 4),
     ("main", 5),
 ];
