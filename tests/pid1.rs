@@ -123,7 +123,6 @@ fn a_second_foster_at_the_same_socket_refuses_to_run() {
     let socket = first.path("foster.sock").display().to_string();
     let mut second = Foster::new()
         .config(&format!("[program.app]\ncommand = 'puppet pause'\n[foster]\nsocket = '{socket}'\n"))
-        .without_a_socket_of_ours()
         .start();
     assert_eq!(second.wait_exit(), End::Code(1));
     assert!(second.output().stderr().contains(&socket), "{}", second.output().shown());
@@ -139,6 +138,6 @@ fn a_dead_socket_is_taken_over() {
     assert!(socket.exists(), "a killed foster leaves its socket behind");
     let config =
         format!("[program.app]\ncommand = 'puppet pause'\n[foster]\nsocket = '{}'\n", socket.display());
-    let second = Foster::new().config(&config).without_a_socket_of_ours().start();
+    let second = Foster::new().config(&config).start();
     second.wait_for("an answer", || first.verb(&["status"]).code == 0);
 }

@@ -53,9 +53,10 @@ fn a_limit_that_is_not_permitted_is_a_failed_start() {
 
 #[test]
 fn arguments_are_split_by_quoting_rules_and_no_shell_is_run() {
-    let foster = run(r#"command = "puppet 'print:two words' print:a\\\\ b print:$HOME print:*""#);
+    let foster = run(r#"command = "puppet 'print:two words' print:a\\ b print:$HOME print:*""#);
     let seen = foster.output().stdout();
     assert!(seen.contains("app | two words\n"), "{seen}");
+    assert!(seen.contains("app | a b\n"), "{seen}");
     assert!(seen.contains("app | $HOME\n"), "{seen}");
     assert!(seen.contains("app | *\n"), "{seen}");
 }

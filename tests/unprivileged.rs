@@ -21,7 +21,7 @@ fn an_unknown_user_on_a_read_only_file_system_gets_one_warning_and_a_supervisor(
 #[test]
 fn a_socket_that_is_not_wanted_is_no_warning() {
     let config = format!("{CONFIG}[foster]\nsocket = ''\n");
-    let mut foster = Foster::new().config(&config).without_a_socket_of_ours().start();
+    let mut foster = Foster::new().config(&config).start();
     foster.wait_for_line("hello");
     assert_eq!(foster.terminate(), End::Code(0));
     assert!(!foster.output().stderr().contains("socket"), "{}", foster.output().shown());

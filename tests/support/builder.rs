@@ -14,6 +14,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tempfile::TempDir;
 
 use super::output::Output;
+use super::parts::may_make_namespaces;
 use super::running::{Launched, Running};
 use super::verb::{Finished, run};
 
@@ -27,7 +28,6 @@ pub(crate) struct Foster {
     place: Place,
     streams: Streams,
     company: Company,
-    socket: bool,
 }
 
 /// What foster is in its PID namespace.
@@ -88,7 +88,6 @@ impl Foster {
             place: Place::First,
             streams: Streams::Apart,
             company: Company::Any,
-            socket: true,
         }
     }
 
@@ -152,12 +151,6 @@ impl Foster {
         self
     }
 
-    /// Without a socket of the test's own: the configuration stays as it was written.
-    pub(crate) fn without_a_socket_of_ours(mut self) -> Foster {
-        self.socket = false;
-        self
-    }
-
     /// The working directory, before the start.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
@@ -182,7 +175,7 @@ impl Foster {
         };
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(out_writer).stderr(err_writer);
-        let launched = match self.place {
+        let launched = match self.place() {
             Place::First => Launched::first_of_a_namespace(command),
             Place::AnyOther => Launched::beside_us(command),
         };
@@ -204,7 +197,7 @@ impl Foster {
             true => (PathBuf::from("/bin/foster"), PathBuf::from("/foster.toml")),
             false => (foster, folder.join("foster.toml")),
         };
-        let mut command = match self.place {
+        let mut command = match self.place() {
             Place::First => {
                 let mut command = Command::new(container());
                 command.args(&self.wishes).arg("--").arg(foster);
@@ -225,6 +218,14 @@ impl Foster {
         command
     }
 
+    /// Without the right to make a namespace, what can be seen under another init is still seen.
+    fn place(&self) -> Place {
+        match self.place {
+            Place::First if may_make_namespaces() => Place::First,
+            Place::First | Place::AnyOther => Place::AnyOther,
+        }
+    }
+
     fn write_config(&self) {
         if self.config.is_empty() {
             return;
@@ -235,11 +236,11 @@ impl Foster {
             false => self.folder.path().join("foster.sock").display().to_string(),
         };
         let line = format!("socket = \"{socket}\"\n");
-        match (self.socket, text.find("[foster]\n")) {
-            (false, _) => {}
-            // Behind what is there already, so that the lines of the test keep their numbers elsewhere.
-            (true, None) => text.push_str(&format!("\n[foster]\n{line}")),
-            (true, Some(at)) => text.insert_str(at + "[foster]\n".len(), &line),
+        match text.find("[foster]\n") {
+            Some(_) if text.contains("socket = ") => {}
+            Some(at) => text.insert_str(at + "[foster]\n".len(), &line),
+            // Behind what is there already, so that the lines of the test keep their numbers.
+            None => text.push_str(&format!("\n[foster]\n{line}")),
         }
         fs::write(self.folder.path().join("foster.toml"), text).expect("foster.toml");
     }
@@ -267,7 +268,7 @@ impl Foster {
 
 /// `foster check` of this configuration.
 pub(crate) fn check(config: &str) -> Finished {
-    Foster::new().config(config).without_a_socket_of_ours().finish(&["check", "-c", "foster.toml"])
+    Foster::new().config(config).finish(&["check", "-c", "foster.toml"])
 }
 
 /// The binary under test.
