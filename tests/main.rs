@@ -1,1 +1,31 @@
-//! The integration tests.
+//! The integration tests: the real binary, as a container would run it.
+//!
+//! A file for each promise, its tests named as sentences; `support/` is what they are written with.
+//! They are no part of foster, and may do what it must not: wait, have threads, fail loudly.
+#![allow(clippy::disallowed_methods, reason = "tests read the clock and have threads; foster does not")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+
+mod support;
+
+mod configuration;
+mod control;
+mod docs;
+mod nginx;
+mod order;
+mod output;
+mod pid1;
+mod quickstart;
+mod readiness;
+mod restarts;
+mod signals;
+mod spawning;
+mod steadiness;
+mod stopping;
+mod tidy;
+mod unprivileged;

@@ -1,0 +1,175 @@
+//! `foster check`, and what becomes of a configuration that is wrong.
+
+use crate::support::{End, Foster, check};
+
+#[test]
+fn check_prints_the_order_in_which_things_will_start() {
+    let said = check("[program.web]\ncommand = 'nginx'\nafter = ['backend']\n[program.backend]\ncommand = 'uvicorn'\npriority = 10\n[program.admin]\ncommand = 'admin'\nautostart = false\n")
+        .expect(0)
+        .stdout;
+    let (backend, web) = (said.find("backend"), said.find("web"));
+    assert!(backend.is_some() && backend < web, "{said}");
+    assert!(said.contains("admin"), "{said}");
+}
+
+/// Twenty mistakes, one a line, in three files; beside each a word that its message must have.
+const MAIN: &str = "include = ['conf.d/*.toml']
+[foster]
+log_format = 'xml'
+log_level = 'loud'
+shutdown_timeout = 'soon'
+socket = ''
+[program.web]
+comand = 'web'
+priority = 'high'
+restart = 'sometimes'
+after = ['bakend']
+";
+const BACKEND: &str = "[program.backend]
+command = ['backend'
+]
+min_uptime = '5 parsecs'
+stop_signal = 'TREM'
+success_exit_codes = [300]
+start_limit = 0
+umask = '999'
+";
+const WORKER: &str = "[program.worker]
+command = '${NOT_SET_ANYWHERE}'
+stdout = 'nowhere'
+ready = { http = 'ftp://localhost/' }
+limits = { nofiles = 10 }
+nice = 99
+capabilities = ['fly']
+memory_max = '1G'
+requires = ['worker']
+";
+
+#[test]
+fn twenty_mistakes_in_three_files_are_twenty_messages_and_nothing_is_started() {
+    let foster = Foster::new()
+        .config(MAIN)
+        .file("conf.d/backend.toml", BACKEND)
+        .file("conf.d/worker.toml", WORKER)
+        .file("termination-log", "");
+    let mut foster = foster.start();
+    assert_eq!(foster.wait_exit(), End::Code(2), "{}", foster.output().shown());
+    let said = foster.output().stderr();
+    let place = regex_lite::Regex::new(r"^\S+\.toml:\d+:\d+: error: ").expect("a regular expression");
+    let messages: Vec<&str> = said.lines().filter(|line| place.is_match(line)).collect();
+    let expected = [
+        ("foster.toml:3:", "log_format"),
+        ("foster.toml:4:", "log_level"),
+        ("foster.toml:5:", "shutdown_timeout"),
+        ("foster.toml:8:", "comand"),
+        ("foster.toml:9:", "priority"),
+        ("foster.toml:10:", "restart"),
+        ("foster.toml:11:", "bakend"),
+        ("backend.toml:4:", "min_uptime"),
+        ("backend.toml:5:", "TREM"),
+        ("backend.toml:6:", "300"),
+        ("backend.toml:7:", "start_limit"),
+        ("backend.toml:8:", "umask"),
+        ("worker.toml:2:", "NOT_SET_ANYWHERE"),
+        ("worker.toml:3:", "stdout"),
+        ("worker.toml:4:", "http"),
+        ("worker.toml:5:", "nofiles"),
+        ("worker.toml:6:", "nice"),
+        ("worker.toml:7:", "fly"),
+        ("worker.toml:8:", "not supported yet"),
+        ("worker.toml:9:", "itself"),
+    ];
+    for (place, word) in expected {
+        assert!(
+            messages.iter().any(|line| line.contains(place) && line.contains(word)),
+            "{place} {word}\n{said}"
+        );
+    }
+    assert_eq!(messages.len(), expected.len(), "{said}");
+    assert!(said.contains("did you mean `command`?"), "{said}");
+    assert!(!foster.output().has_line("starting"), "{}", foster.output().shown());
+}
+
+#[test]
+fn a_message_shows_the_line_with_a_caret_and_the_nearest_name() {
+    let said = check("[program.web]\ncomand = ['/usr/bin/web', '--port', '8080']\n").expect(2).stderr;
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].ends_with("foster.toml:2:1: error: unknown key `comand` in program `web`"), "{said}");
+    assert_eq!(lines[1].trim_start(), "2 | comand = ['/usr/bin/web', '--port', '8080']", "{said}");
+    assert!(lines[2].ends_with("| ^^^^^^ did you mean `command`?"), "{said}");
+}
+
+#[test]
+fn the_report_goes_to_the_termination_log_too() {
+    // The key cannot be believed in a file that is wrong elsewhere, unless it is right itself.
+    let config = "[foster]\ntermination_log = 'termination-log'\n[program.web]\ncomand = 'x'\n";
+    let mut foster = Foster::new().config(config).file("termination-log", "").start();
+    assert_eq!(foster.wait_exit(), End::Code(2));
+    assert!(foster.content("termination-log").contains("comand"), "{}", foster.output().shown());
+}
+
+#[test]
+fn what_a_later_version_brings_is_refused_and_never_ignored() {
+    for line in [
+        "health = { tcp = '127.0.0.1:1' }",
+        "watchdog = '30s'",
+        "memory_max = '1G'",
+        "instances = 2",
+        "sockets = ['tcp://0.0.0.0:1']",
+        "ready = { notify = true }",
+        "ready = { fd = 3 }",
+    ] {
+        let said = check(&format!("[program.app]\ncommand = 'x'\n{line}\n")).expect(2).stderr;
+        assert!(said.contains("not supported yet"), "{line}\n{said}");
+    }
+    for table in ["[task.a]\ncommand = 'x'\n", "[job.a]\ncommand = 'x'\nschedule = '@daily'\n"] {
+        let said = check(&format!("{table}[program.app]\ncommand = 'x'\n")).expect(2).stderr;
+        assert!(said.contains("not supported yet"), "{table}\n{said}");
+    }
+}
+
+#[test]
+fn a_circle_an_empty_plan_and_a_missing_file_are_errors() {
+    let circle =
+        check("[program.a]\ncommand = 'x'\nafter = ['b']\n[program.b]\ncommand = 'x'\nafter = ['a']\n")
+            .expect(2)
+            .stderr;
+    assert!(circle.contains("`a`") && circle.contains("`b`"), "{circle}");
+    check("[foster]\nlog_level = 'info'\n").expect(2);
+    let missing = Foster::new().finish(&["check", "-c", "no-such.toml"]).expect(2).stderr;
+    assert!(missing.contains("no-such.toml") && missing.contains("No such file"), "{missing}");
+}
+
+#[test]
+fn an_include_adds_and_never_redefines() {
+    let said = Foster::new()
+        .config("include = ['more.toml']\n[program.app]\ncommand = 'x'\n")
+        .file("more.toml", "[program.app]\ncommand = 'y'\n")
+        .finish(&["check", "-c", "foster.toml"])
+        .expect(2)
+        .stderr;
+    assert!(said.contains("more.toml:1:") && said.contains("app"), "{said}");
+}
+
+#[test]
+fn naming_what_is_not_autostarted_is_a_warning() {
+    let said =
+        check("[program.a]\ncommand = 'x'\nautostart = false\n[program.b]\ncommand = 'x'\nafter = ['a']\n")
+            .expect(0)
+            .text();
+    assert!(said.contains("warning") && said.contains("`a`"), "{said}");
+}
+
+#[test]
+fn values_from_the_environment_are_expanded_and_never_parsed_again() {
+    let mut foster = Foster::new()
+        .config("[program.app]\ncommand = ['puppet', 'print:${GREETING}', 'print:${NONE:-default}', 'print:$$5']\npriority = '${NUMBER}'\nrestart = 'never'\n")
+        .env("GREETING", "a'b\"]\n[x")
+        .env("NUMBER", "7")
+        .start();
+    assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
+    let seen = foster.output().stdout();
+    for line in ["app | a'b\"]", "app | [x", "app | default", "app | $5"] {
+        assert!(seen.lines().any(|seen| seen == line), "{line}\n{seen}");
+    }
+}

@@ -1,0 +1,202 @@
+//! The control socket and its verbs.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use crate::support::{End, Foster, Running, resident_kib};
+
+fn three() -> Running {
+    let config = "[program.backend]\ncommand = 'puppet report-signals print:words touch:up pause'\nmin_uptime = '1ms'\n[program.web1]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n[program.web2]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    for name in ["backend", "web1", "web2"] {
+        foster.wait_for_state(name, "running");
+    }
+    foster
+}
+
+fn states(foster: &Running) -> Vec<String> {
+    foster.rows().iter().map(|row| row["state"].as_str().expect("a state").to_owned()).collect()
+}
+
+#[test]
+fn status_is_a_table_and_rows_with_the_fields_promised() {
+    let foster = three();
+    let table = foster.verb(&["status"]).expect(0).stdout;
+    assert!(table.lines().any(|line| line.starts_with("backend") && line.contains("running")), "{table}");
+    let row = foster.row("backend").expect("a row");
+    for field in [
+        "name",
+        "kind",
+        "instance",
+        "state",
+        "pid",
+        "uptime_ms",
+        "restarts",
+        "ready",
+        "health",
+        "exit",
+        "memory_bytes",
+    ] {
+        assert!(row.get(field).is_some(), "no {field} in {row}");
+    }
+    assert_eq!(row["kind"], "program");
+    assert_eq!(row["ready"], true);
+}
+
+#[test]
+fn the_status_of_what_does_not_run_is_3() {
+    let foster = three();
+    foster.verb(&["stop", "web1"]).expect(0);
+    foster.verb(&["status", "web1"]).expect(3);
+    foster.verb(&["status", "web2"]).expect(0);
+}
+
+#[test]
+fn a_name_may_be_an_instance_a_glob_or_all() {
+    let foster = three();
+    foster.verb(&["stop", "backend.0"]).expect(0);
+    assert_eq!(states(&foster), ["stopped", "running", "running"]);
+    foster.verb(&["stop", "web*"]).expect(0);
+    assert_eq!(states(&foster), ["stopped", "stopped", "stopped"]);
+    foster.verb(&["start", "all"]).expect(0);
+    assert_eq!(states(&foster), ["running", "running", "running"]);
+}
+
+#[test]
+fn a_name_that_is_not_there_fails_and_the_nearest_is_said() {
+    let foster = three();
+    let said = foster.verb(&["stop", "bakcend"]).expect(1).text();
+    assert!(said.contains("bakcend") && said.contains("backend"), "{said}");
+    assert_eq!(states(&foster), ["running", "running", "running"]);
+}
+
+#[test]
+fn an_order_returns_when_it_is_done_and_an_order_fulfilled_succeeds() {
+    let foster = three();
+    let before = foster.pid_of("backend");
+    foster.verb(&["restart", "backend"]).expect(0);
+    assert_ne!(foster.pid_of("backend"), before);
+    foster.verb(&["start", "backend"]).expect(0);
+    foster.verb(&["stop", "web1"]).expect(0);
+    foster.verb(&["stop", "web1"]).expect(0);
+}
+
+#[test]
+fn an_order_that_fails_says_so() {
+    let config = "[program.good]\ncommand = 'puppet pause'\n[program.bad]\ncommand = 'puppet exit:1'\nautostart = false\nstart_limit = 1\non_failure = 'ignore'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_state("good", "running");
+    let said = foster.verb(&["start", "bad"]).expect(1).text();
+    assert!(said.contains("bad"), "{said}");
+    foster.verb(&["start", "--no-wait", "bad"]).expect(0);
+}
+
+#[test]
+fn signal_and_reload_reach_the_main_process() {
+    let config =
+        "[program.backend]\ncommand = 'puppet report-signals touch:up pause'\nreload_signal = 'HUP'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    foster.wait_for_state("backend", "running");
+    foster.verb(&["signal", "USR1", "backend"]).expect(0);
+    foster.wait_for_line("got USR1");
+    foster.verb(&["reload", "backend"]).expect(0);
+    foster.wait_for_line("got HUP");
+}
+
+#[test]
+fn logs_are_a_tail_of_what_was_written() {
+    let foster = three();
+    foster.wait_for_line("words");
+    let said = foster.verb(&["logs", "-n", "1", "backend"]).expect(0).stdout;
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("words"), "{said}");
+}
+
+#[test]
+fn wait_returns_when_the_program_is_ready_or_its_time_is_over() {
+    let config = "[program.app]\ncommand = 'puppet pause'\nready = { file = 'go', interval = '10ms' }\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_state("app", "starting");
+    foster.verb(&["wait", "--timeout", "50ms", "app"]).expect(1);
+    std::fs::write(foster.path("go"), "").expect("a file");
+    foster.verb(&["wait", "--timeout", "20s", "app"]).expect(0);
+}
+
+#[test]
+fn health_is_0_or_1_and_nothing_else() {
+    let config = "[program.app]\ncommand = 'puppet pause'\nready = { file = 'go', interval = '10ms' }\n[program.other]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_state("app", "starting");
+    let said = foster.verb(&["health"]).expect(1).text();
+    assert!(said.contains("app"), "{said}");
+    foster.verb(&["health", "other"]).expect(0);
+    std::fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for_state("app", "running");
+    foster.verb(&["health"]).expect(0);
+    foster.verb(&["stop", "app"]).expect(0);
+    foster.verb(&["health"]).expect(0);
+    Foster::new().finish(&["--socket", "/no/such.sock", "health"]).expect(1);
+}
+
+#[test]
+fn shutdown_ends_the_container_with_0() {
+    let mut foster = three();
+    foster.verb(&["shutdown"]).expect(0);
+    assert_eq!(foster.wait_exit(), End::Code(0));
+}
+
+#[test]
+fn exit_statuses_tell_wrong_usage_from_a_supervisor_that_does_not_answer() {
+    Foster::new().finish(&["stopp", "all"]).expect(2);
+    Foster::new().finish(&["status", "--no-such-flag"]).expect(2);
+    Foster::new().finish(&["--socket", "/no/such.sock", "status"]).expect(4);
+    Foster::new().finish(&["version"]).expect(0);
+    let help = Foster::new().finish(&["help"]).expect(0).stdout;
+    for verb in [
+        "run", "check", "status", "start", "stop", "restart", "reload", "signal", "logs", "wait", "health",
+        "shutdown",
+    ] {
+        assert!(help.contains(verb), "{verb}\n{help}");
+    }
+}
+
+#[test]
+fn only_its_own_user_can_come_in() {
+    let foster = three();
+    let mode = std::fs::metadata(foster.path("foster.sock")).expect("a socket").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "{mode:o}");
+}
+
+#[test]
+fn hostile_clients_delay_nobody_and_cost_a_bounded_amount() {
+    let foster = three();
+    let connect = || UnixStream::connect(foster.path("foster.sock")).expect("a connection");
+    let before = resident_kib(foster.pid());
+    // Silent ones, to be held open.
+    let silent: Vec<UnixStream> = (0..50).map(|_| connect()).collect();
+    for garbage in [&b"\xff\xfe\0\n"[..], b"{\n", b"[]\n", b"{\"verb\":\"no\"}\n", b"null\n"] {
+        let mut client = connect();
+        client.write_all(garbage).expect("a write");
+        client.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        // An answer or the end of the connection; never silence.
+        let mut answer = [0; 4096];
+        assert!(client.read(&mut answer).is_ok(), "silence after {garbage:?}");
+    }
+    // One without an end of line: refused once it is over 64 KiB.
+    let mut endless = connect();
+    endless.set_write_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    let written = (0..64).map(|_| endless.write(&[b'x'; 65536])).take_while(Result::is_ok).count();
+    assert!(written < 64, "4 MiB of one line were taken");
+    // One that goes away in the middle.
+    connect().write_all(b"{\"verb\"").expect("a write");
+    let begin = Instant::now();
+    foster.verb(&["status"]).expect(0);
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    let after = resident_kib(foster.pid());
+    assert!(after < before + 8 * 1024, "{before} KiB before, {after} KiB after");
+    drop(silent);
+}

@@ -1,0 +1,114 @@
+//! Documents that are true: their configurations pass `foster check`, their promises name tests that
+//! exist, the files they point to are there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex_lite::Regex;
+
+use crate::support::{Foster, check, repository};
+
+fn text(path: &str) -> String {
+    fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every Markdown file that a user reads.
+fn documents() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![repository().join("examples"), repository().join("docs")];
+    while let Some(folder) = folders.pop() {
+        // There may be no docs/ yet.
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.path() {
+                path if path.is_dir() => folders.push(path),
+                path => found.push(path),
+            }
+        }
+    }
+    found.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| repository().join(name)));
+    found.retain(|path| path.extension().is_some_and(|kind| kind == "md"));
+    found
+}
+
+/// The blocks fenced as TOML.
+fn toml_blocks(text: &str) -> Vec<&str> {
+    text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest)).collect()
+}
+
+#[test]
+fn every_configuration_in_the_documents_passes_the_check() {
+    let mut seen = 0;
+    for path in documents() {
+        let text = fs::read_to_string(&path).expect("a document");
+        // What has no program is a fragment, shown for one table's sake.
+        for block in toml_blocks(&text).into_iter().filter(|block| block.contains("[program.")) {
+            let finished = check(block);
+            assert_eq!(finished.code, 0, "{}\n{block}\n{}", path.display(), finished.text());
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no document shows a configuration");
+}
+
+#[test]
+fn every_configuration_of_the_examples_passes_the_check() {
+    for example in ["quickstart", "nginx-backend"] {
+        let path = repository().join("examples").join(example).join("foster.toml");
+        Foster::new().finish(&["check", "-c", path.to_str().expect("a path in UTF-8")]).expect(0);
+    }
+}
+
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let promise = Regex::new(r"^\d+\.\d+\. ").expect("a regular expression");
+    let named = Regex::new(r"`([\w/.-]+\.rs)::(\w+)`").expect("a regular expression");
+    let specification = text("SPECIFICATION.md");
+    let mut number = String::new();
+    let mut tests = 1;
+    let mut wrong = Vec::new();
+    for line in specification.lines().chain(["0.0. the end"]) {
+        if promise.is_match(line) {
+            if tests == 0 {
+                wrong.push(format!("{number} names no test"));
+            }
+            line.split(' ').next().unwrap_or(line).clone_into(&mut number);
+            tests = 0;
+        }
+        for found in named.captures_iter(line) {
+            tests += 1;
+            let source = fs::read_to_string(repository().join(&found[1])).unwrap_or_default();
+            if !source.contains(&format!("fn {}(", &found[2])) {
+                wrong.push(format!("{number} names {}::{}, which is not there", &found[1], &found[2]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_that_a_document_points_to_is_there() {
+    let pointed = Regex::new(r"`((?:src|crates|tests|examples|docs|\.ci)/[\w/.-]*)`|\]\(([\w/.-]+)\)")
+        .expect("a regular expression");
+    let mut wrong = Vec::new();
+    for path in documents() {
+        let text = fs::read_to_string(&path).expect("a document");
+        for found in pointed.captures_iter(&text) {
+            let target = found.get(1).or_else(|| found.get(2)).expect("one of the two").as_str();
+            let beside = path.parent().unwrap_or(Path::new("")).join(target);
+            if !repository().join(target).exists() && !beside.exists() {
+                wrong.push(format!("{} points to {target}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn readme_and_ci_give_the_same_two_commands() {
+    let readme = text("README.md");
+    for command in ["cargo run --release -- run -c examples/quickstart/foster.toml", "cargo test"] {
+        assert!(readme.contains(command), "{command}");
+    }
+    let ci = text(".ci/run");
+    assert!(ci.lines().any(|line| line == "cargo test"), "{ci}");
+}

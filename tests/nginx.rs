@@ -1,0 +1,71 @@
+//! `examples/nginx-backend`: a real nginx in front of a real backend, as a container runs them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{End, Foster, Running, found, free_port, get, repository};
+
+/// The example with other ports and places, so that two tests do not meet.
+fn start() -> Option<(Running, u16)> {
+    found("nginx")?;
+    found("python3")?;
+    let folder = repository().join("examples/nginx-backend");
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).expect("a file of the example");
+    let (web, backend) = (free_port(), free_port());
+    let foster = Foster::new();
+    let here = foster.folder().display().to_string();
+    let moved = |text: String| {
+        text.replace(":8080", &format!(":{web}"))
+            .replace("listen 8080", &format!("listen 127.0.0.1:{web}"))
+            .replace(":8000", &format!(":{backend}"))
+            .replace("\"8000\"", &format!("\"{backend}\""))
+            .replace("/tmp/", &format!("{here}/"))
+            .replace("/app/", &format!("{here}/"))
+    };
+    let foster = foster
+        .config(&moved(read("foster.toml")))
+        .file("nginx.conf", &moved(read("nginx.conf")))
+        .file("backend.py", &read("backend.py"))
+        .one_stream()
+        .start();
+    Some((foster, web))
+}
+
+#[test]
+fn nginx_answers_through_to_the_backend_and_never_with_a_502_during_the_start() {
+    let Some((mut foster, port)) = start() else { return };
+    let mut first = None;
+    foster.wait_for("an answer of nginx", || {
+        first = get(port, "/api/health");
+        first.is_some()
+    });
+    assert_eq!(first.map(|(status, _)| status), Some(200), "{}", foster.output().shown());
+    foster.wait_for_line(r"nginx.*GET /api/health");
+    let begin = Instant::now();
+    foster.signal(Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0), "{}", foster.output().shown());
+    assert!(at - begin < Duration::from_secs(2), "{:?}", at - begin);
+}
+
+#[test]
+fn a_backend_that_is_killed_is_up_again_and_the_log_says_what_happened_in_order() {
+    let Some((foster, port)) = start() else { return };
+    foster.wait_for("an answer through to the backend", || {
+        get(port, "/").is_some_and(|(status, _)| status == 200)
+    });
+    foster.wait_for_state("backend", "running");
+    let killed = foster.pid_of("backend");
+    kill(Pid::from_raw(killed), Signal::SIGKILL).expect("a signal");
+    foster.wait_for("another backend", || foster.row("backend").is_some_and(|row| row["restarts"] == 1));
+    foster.wait_for_state("backend", "running");
+    assert_ne!(foster.pid_of("backend"), killed);
+    foster.wait_for("an answer through to it", || get(port, "/").is_some_and(|(status, _)| status == 200));
+    let seen = foster.output().stdout();
+    let died = seen.find("was killed by SIGKILL").expect("what died, and how");
+    assert!(seen[died..].contains("restart"), "what follows\n{seen}");
+    assert!(!Path::new(&format!("/proc/{killed}")).exists());
+}

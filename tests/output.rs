@@ -1,0 +1,211 @@
+//! What programs write, and where it goes.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::support::{End, Foster, Running};
+
+/// Runs a program that ends, to its end.
+fn run(keys: &str) -> Running {
+    let mut foster = Foster::new().config(&format!("[program.app]\nrestart = 'never'\n{keys}")).start();
+    foster.wait_exit();
+    foster
+}
+
+#[test]
+fn a_line_stands_behind_the_name_of_its_program() {
+    let config = "[program.backend]\ncommand = 'puppet print:hello stderr:oops'\nrestart = 'never'\n[program.web]\ncommand = 'puppet print:hi'\nrestart = 'never'\n";
+    let mut foster = Foster::new().config(config).start();
+    assert_eq!(foster.wait_exit(), End::Code(0));
+    let (stdout, stderr) = (foster.output().stdout(), foster.output().stderr());
+    assert!(stdout.lines().any(|line| line == "backend | hello"), "{stdout}");
+    assert!(stdout.lines().any(|line| line == "web     | hi"), "{stdout}");
+    assert!(stderr.lines().any(|line| line == "backend | oops"), "{stderr}");
+    assert!(!stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'), "no colour without a terminal");
+}
+
+#[test]
+fn a_prefix_can_be_left_out() {
+    let foster = run("command = 'puppet print:bare'\nlog_prefix = false\n");
+    assert_eq!(foster.output().stdout(), "bare\n");
+}
+
+#[test]
+fn a_last_line_without_an_end_gets_one() {
+    let foster = run("command = 'puppet print:whole partial:part'\n");
+    assert_eq!(foster.output().stdout(), "app | whole\napp | part\n");
+}
+
+#[test]
+fn no_line_of_a_hundred_thousand_is_lost_or_out_of_order() {
+    let foster = run("command = 'puppet lines:100000'\nlog_prefix = false\n");
+    let expected: String = (1..=100_000).map(|n| format!("line {n}\n")).collect();
+    assert!(foster.output().stdout() == expected, "{}", foster.output().shown());
+}
+
+#[test]
+fn a_long_line_is_passed_on_in_pieces_and_whole() {
+    let foster = run("command = 'puppet line:1000000 print:next'\nlog_prefix = false\n");
+    let bytes = foster.output().stdout_bytes();
+    assert_eq!(bytes.iter().filter(|&&byte| byte == b'x').count(), 1_000_000 + "next".matches('x').count());
+    let longest = bytes.split(|&byte| byte == b'\n').map(<[u8]>::len).max().expect("a line");
+    assert!(longest <= 16 * 1024, "{longest}");
+    assert!(bytes.ends_with(b"\nnext\n"));
+}
+
+#[test]
+fn lines_of_different_programs_are_never_mixed_within_a_line() {
+    let program =
+        |name: &str| format!("[program.{name}]\ncommand = 'puppet lines:20000'\nrestart = 'never'\n");
+    let mut foster = Foster::new().config(&[program("a"), program("b"), program("c")].concat()).start();
+    assert_eq!(foster.wait_exit(), End::Code(0));
+    let whole = regex_lite::Regex::new(r"^[abc] \| line \d+$").expect("a regular expression");
+    let stdout = foster.output().stdout();
+    assert_eq!(stdout.lines().count(), 60_000);
+    assert_eq!(stdout.lines().find(|line| !whole.is_match(line)), None);
+}
+
+#[test]
+fn json_is_one_object_a_line_with_the_fields_promised() {
+    let config = "[program.app]\ncommand = 'puppet print:hello bytes stderr:oops exit:4'\nrestart = 'never'\n[foster]\nlog_format = 'json'\n";
+    let mut foster = Foster::new().config(config).start();
+    assert_eq!(foster.wait_exit(), End::Code(4));
+    let parse = |text: String| -> Vec<Value> {
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
+            .collect()
+    };
+    let stdout = parse(foster.output().stdout());
+    assert_eq!(stdout.len(), 2);
+    assert_eq!(stdout[0]["msg"], "hello");
+    assert_eq!(stdout[0]["program"], "app");
+    assert_eq!(stdout[0]["stream"], "stdout");
+    assert_eq!(stdout[0]["instance"], 0);
+    assert!(stdout[0]["pid"].is_u64());
+    let stamp =
+        regex_lite::Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$").expect("a regular expression");
+    assert!(stamp.is_match(stdout[0]["ts"].as_str().expect("a time")), "{}", stdout[0]);
+    assert_eq!(stdout[1]["msg"], "\u{fffd}\u{fffd}!");
+    let stderr = parse(foster.output().stderr());
+    assert!(stderr.iter().any(|line| line["msg"] == "oops" && line["stream"] == "stderr"), "{stderr:?}");
+    assert!(stderr.iter().any(|line| line["exit_code"] == 4 && line["level"].is_string()), "{stderr:?}");
+    let last = stderr.last().expect("a summary");
+    assert_eq!(last["event"], "exit", "{last}");
+}
+
+#[test]
+fn inherit_is_the_descriptor_itself_and_null_is_nothing() {
+    let foster = run("command = 'puppet print:direct stderr:gone'\nstdout = 'inherit'\nstderr = 'null'\n");
+    assert_eq!(foster.output().stdout(), "direct\n");
+    assert!(!foster.output().stderr().contains("gone"));
+}
+
+#[test]
+fn a_file_rotates_by_size_without_losing_or_splitting_a_line() {
+    let foster =
+        run("command = 'puppet lines:2000'\nstdout = { file = 'app.log', max_size = '4K', keep = 20 }\n");
+    let mut whole = String::new();
+    for name in (1..=20).rev().map(|n| format!("app.log.{n}")).chain(["app.log".to_owned()]) {
+        let part = foster.content(&name);
+        assert!(part.len() <= 4096, "{name} has {} bytes", part.len());
+        assert!(part.is_empty() || part.ends_with('\n'), "{name} ends within a line");
+        whole.push_str(&part);
+    }
+    let expected: String = (1..=2000).map(|n| format!("line {n}\n")).collect();
+    assert_eq!(whole, expected);
+}
+
+#[test]
+fn only_so_many_rotated_files_are_kept() {
+    let foster =
+        run("command = 'puppet lines:5000'\nstdout = { file = 'app.log', max_size = '1K', keep = 2 }\n");
+    assert!(foster.path("app.log.2").exists());
+    assert!(!foster.path("app.log.3").exists());
+}
+
+#[test]
+fn what_a_program_wrote_comes_before_the_word_of_its_death() {
+    let config = "[program.app]\ncommand = 'puppet lines:5000 print:last_words exit:5'\nrestart = 'never'\n";
+    let mut foster = Foster::new().config(config).one_stream().start();
+    assert_eq!(foster.wait_exit(), End::Code(5));
+    let seen = foster.output().stdout();
+    let (words, death) = (seen.find("last_words"), seen.find("exited with status 5"));
+    assert!(words.is_some() && words < death, "{}", foster.output().shown());
+}
+
+#[test]
+fn a_descendant_that_holds_the_pipe_holds_nothing_up() {
+    let config = "[program.app]\ncommand = \"puppet append:starts:x 'child:setsid pause' print:bye exit:1\"\nbackoff = { initial = '1ms' }\nstart_limit = 3\n";
+    let mut foster = Foster::new().config(config).start();
+    assert_eq!(foster.wait_exit(), End::Code(1));
+    assert_eq!(foster.content("starts").lines().count(), 3);
+}
+
+#[test]
+fn a_program_may_open_its_streams_again_after_dropping_its_privileges() {
+    if !crate::support::may_make_namespaces() {
+        return;
+    }
+    let config = "[program.web]\ncommand = 'puppet reopen-stdout:out reopen-stderr:err'\nuser = '12345:12345'\nrestart = 'never'\n";
+    let mut foster = Foster::new().config(config).start();
+    assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
+    assert!(foster.output().stdout().contains("web | out"), "{}", foster.output().shown());
+    assert!(foster.output().stderr().contains("web | err"), "{}", foster.output().shown());
+}
+
+#[test]
+fn a_reader_that_stops_stops_the_writer_and_never_foster() {
+    let config = "[program.flooding]\ncommand = 'puppet flood'\n[program.crashing]\ncommand = 'puppet append:starts:x pause'\nmin_uptime = '1ms'\n[foster]\nshutdown_timeout = '1s'\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.output().stop_reading_stdout();
+    foster.wait_for_state("crashing", "running");
+    let flooding = foster.pid_of("flooding");
+    let (mut seen, mut looks) = (0, 0);
+    foster.wait_for("the writer to be stopped", || {
+        let now = written(flooding);
+        looks = if now == seen { looks + 1 } else { 0 };
+        seen = now;
+        looks == 30
+    });
+    let victim = foster.pid_of("crashing");
+    let before = Instant::now();
+    kill(Pid::from_raw(victim), Signal::SIGKILL).expect("a signal");
+    foster.wait_for("the restart", || foster.content("starts").lines().count() == 2);
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    foster.verb(&["status"]).expect(0);
+    let before = Instant::now();
+    foster.signal(Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0));
+    // Nobody reads: the words wait for as long as the shutdown may take, and no longer.
+    assert!(at - before < Duration::from_secs(3), "{:?}", at - before);
+}
+
+/// How many bytes a process has written so far (proc_pid_io(5)).
+fn written(pid: i32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("a live process");
+    io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse().ok()).expect("wchar")
+}
+
+#[test]
+fn all_that_was_written_is_read_before_the_end_when_the_reader_comes_back() {
+    let config = "[program.app]\ncommand = 'puppet lines:50000'\nrestart = 'never'\nlog_prefix = false\n[foster]\nshutdown_timeout = '1m'\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.output().stop_reading_stdout();
+    foster.wait_for("the first lines", || foster.output().has_line("^line 1$"));
+    foster.output().read_stdout_again();
+    assert_eq!(foster.wait_exit(), End::Code(0));
+    assert_eq!(foster.output().stdout().lines().last(), Some("line 50000"));
+}
+
+#[test]
+fn a_full_disk_stops_no_program_and_the_loss_is_counted() {
+    let config =
+        "[program.app]\ncommand = 'puppet lines:3000 touch:done pause'\nstdout = { file = '/dev/full' }\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_file("done");
+    foster.wait_for_line(r"/dev/full.*No space left");
+}

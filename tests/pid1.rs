@@ -1,0 +1,143 @@
+//! As first process, and as one among many: whom foster reaps, whom it signals, what it leaves alone.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{End, Foster, Running, matches};
+
+/// A program and the pid 1 that watches it, ready.
+fn idle() -> Running {
+    let foster = Foster::new().config("[program.app]\ncommand = 'puppet print:up pause'\n").start();
+    foster.wait_for_state("app", "running");
+    foster
+}
+
+#[test]
+fn an_orphan_that_ends_is_reaped_at_once() {
+    let foster = Foster::new()
+        .config("[program.app]\ncommand = \"puppet 'child:setsid child:exit:0 exit:0' orphans:500 touch:done pause\"\n")
+        .start();
+    foster.wait_for_file("done");
+    foster.wait_for("nothing but foster and the program", || foster.processes().len() == 2);
+}
+
+#[test]
+fn an_orphan_that_lives_is_left_alone() {
+    let foster = Foster::new()
+        .config("[program.app]\ncommand = \"puppet 'child:setsid child:pause exit:0' touch:done pause\"\n")
+        .start();
+    foster.wait_for_file("done");
+    foster.wait_for("foster, the program and its orphan", || foster.processes().len() == 3);
+    foster.verb(&["status"]).expect(0);
+    assert_eq!(foster.processes().len(), 3);
+}
+
+#[test]
+fn a_program_starts_with_clean_signals_a_session_of_its_own_and_no_descriptor_but_three() {
+    let foster = Foster::new()
+        .config(
+            "[program.app]\ncommand = ['sh', '-c', 'cat /proc/self/status; puppet ids fds touch:done; exec puppet pause']\n",
+        )
+        .start();
+    foster.wait_for_file("done");
+    foster.wait_for_line(r"fd 2 ");
+    let seen = foster.output().stdout();
+    for empty in ["SigBlk", "SigIgn", "SigCgt"] {
+        assert!(matches(&seen, &format!("{empty}:\\s+0000000000000000$")), "{empty}\n{seen}");
+    }
+    assert!(matches(&seen, r"fd 0 /dev/null$"), "{seen}");
+    assert!(!matches(&seen, r"fd ([3-9]|\d\d) "), "{seen}");
+    // The shell is the session's leader, and the puppet is in its group.
+    let ids = seen.lines().find_map(|line| Some(line[line.find("pgid=")?..].to_owned())).expect("ids");
+    let (group, session) = ids.split_once(' ').expect("two numbers");
+    assert_eq!(group.strip_prefix("pgid="), session.strip_prefix("sid="), "{ids}");
+    assert!(!session.ends_with("=1"), "{ids}");
+}
+
+#[test]
+fn foster_gives_a_program_neither_its_notify_socket_nor_its_listening_sockets() {
+    let foster = Foster::new()
+        .config("[program.app]\ncommand = 'puppet env touch:done pause'\n")
+        .env("NOTIFY_SOCKET", "/nowhere")
+        .env("LISTEN_FDS", "1")
+        .env("LISTEN_PID", "1")
+        .env("KEPT", "yes")
+        .start();
+    foster.wait_for_file("done");
+    foster.wait_for_line(r"KEPT=yes");
+    let seen = foster.output().stdout();
+    assert!(!seen.contains("NOTIFY_SOCKET") && !seen.contains("LISTEN_"), "{seen}");
+}
+
+#[test]
+fn under_another_init_it_adopts_orphans_and_reaps_them() {
+    let mut foster = Foster::new()
+        .config("[program.app]\ncommand = \"puppet 'child:setsid child:pause exit:0' orphans:300 touch:done pause\"\n")
+        .not_pid_1()
+        .start();
+    foster.wait_for_file("done");
+    foster.wait_for("foster, the program and what it adopted", || {
+        let processes = foster.processes();
+        processes.len() == 3 && processes.iter().all(|process| process.state != 'Z')
+    });
+    assert_eq!(foster.terminate(), End::Code(0));
+}
+
+#[test]
+fn under_another_init_it_never_signals_a_stranger() {
+    let mut stranger =
+        std::process::Command::new(crate::support::puppet()).arg("pause").spawn().expect("a stranger");
+    let mut foster = Foster::new()
+        .config("[program.app]\ncommand = \"puppet 'child:setsid pause' touch:done pause\"\n")
+        .not_pid_1()
+        .start();
+    foster.wait_for_file("done");
+    let escaped = foster.processes().iter().map(|process| process.pid).collect::<Vec<_>>();
+    assert_eq!(foster.terminate(), End::Code(0));
+    for pid in escaped {
+        assert!(kill(Pid::from_raw(pid), None).is_err(), "{pid} was foster's and lives on");
+    }
+    assert!(stranger.try_wait().expect("our child").is_none(), "the stranger is gone");
+    stranger.kill().expect("our child");
+    stranger.wait().expect("our child");
+}
+
+#[test]
+fn a_plain_foster_finds_its_configuration_in_the_working_directory_and_in_the_environment() {
+    let config = "[program.app]\ncommand = 'puppet print:found exit:0'\nrestart = 'never'\n";
+    let mut here = Foster::new().config(config).arguments(&[]).start();
+    assert_eq!(here.wait_exit(), End::Code(0));
+    assert!(here.output().stdout().contains("found"), "{}", here.output().shown());
+    drop(here);
+
+    let there = Foster::new().file("elsewhere/one.toml", &format!("{config}[foster]\nsocket = ''\n"));
+    let path = there.folder().join("elsewhere/one.toml").display().to_string();
+    let mut there = there.env("FOSTER_CONFIG", &path).arguments(&[]).start();
+    assert_eq!(there.wait_exit(), End::Code(0));
+    assert!(there.output().stdout().contains("found"), "{}", there.output().shown());
+}
+
+#[test]
+fn a_second_foster_at_the_same_socket_refuses_to_run() {
+    let first = idle();
+    let socket = first.path("foster.sock").display().to_string();
+    let mut second = Foster::new()
+        .config(&format!("[program.app]\ncommand = 'puppet pause'\n[foster]\nsocket = '{socket}'\n"))
+        .start();
+    assert_eq!(second.wait_exit(), End::Code(1));
+    assert!(second.output().stderr().contains(&socket), "{}", second.output().shown());
+    first.verb(&["status"]).expect(0);
+}
+
+#[test]
+fn a_dead_socket_is_taken_over() {
+    let mut first = idle();
+    first.signal(Signal::SIGKILL);
+    assert_eq!(first.wait_exit(), End::Killed(Signal::SIGKILL));
+    let socket = first.path("foster.sock");
+    assert!(socket.exists(), "a killed foster leaves its socket behind");
+    let config =
+        format!("[program.app]\ncommand = 'puppet pause'\n[foster]\nsocket = '{}'\n", socket.display());
+    let second = Foster::new().config(&config).start();
+    second.wait_for("an answer", || first.verb(&["status"]).code == 0);
+}

@@ -1,0 +1,107 @@
+//! `ready`: each kind of probe, and what happens without an answer.
+
+use std::time::Duration;
+
+use crate::support::{End, Foster, Running, free_port};
+
+/// A backend that is ready only once `go` exists, and a program after it.
+fn gated(backend: &str, ready: &str) -> Running {
+    let config = format!(
+        "[program.backend]\ncommand = \"{backend}\"\nready = {ready}\n[program.web]\ncommand = 'puppet touch:web pause'\nafter = ['backend']\n"
+    );
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for_state("backend", "starting");
+    foster.wait_for_state("web", "waiting");
+    assert!(!foster.path("web").exists());
+    std::fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for_file("web");
+    foster.wait_for_state("backend", "running");
+    foster
+}
+
+#[test]
+fn http_is_ready_at_a_good_status() {
+    let port = free_port();
+    let ready = format!("{{ http = 'http://127.0.0.1:{port}/health', interval = '10ms' }}");
+    let foster = gated(&format!("puppet http:{port}:503:go pause"), &ready);
+    assert_eq!(crate::support::get(port, "/health").map(|(status, _)| status), Some(200));
+    drop(foster);
+}
+
+#[test]
+fn http_may_ask_for_certain_statuses() {
+    let port = free_port();
+    let config = format!(
+        "[program.backend]\ncommand = 'puppet http:{port}:401 pause'\nready = {{ http = 'http://localhost:{port}/', status = [401] }}\n"
+    );
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for_state("backend", "running");
+}
+
+#[test]
+fn tcp_is_ready_when_a_connection_is_accepted() {
+    let port = free_port();
+    let ready = format!("{{ tcp = '127.0.0.1:{port}', interval = '10ms' }}");
+    drop(gated(&format!("puppet wait-file:go listen:tcp:{port} pause"), &ready));
+}
+
+#[test]
+fn unix_is_ready_when_a_connection_is_accepted() {
+    drop(gated("puppet wait-file:go listen:unix:app.sock pause", "{ unix = 'app.sock', interval = '10ms' }"));
+}
+
+#[test]
+fn exec_is_ready_when_the_command_succeeds() {
+    drop(gated("puppet pause", "{ exec = ['test', '-e', 'go'], interval = '10ms' }"));
+}
+
+#[test]
+fn file_is_ready_when_the_file_is_there() {
+    drop(gated("puppet pause", "{ file = 'go', interval = '10ms' }"));
+}
+
+#[test]
+fn log_is_ready_when_a_line_matches() {
+    let ready = "{ log = '^Listening on .*:\\d+$' }";
+    drop(gated("puppet print:Listening wait-file:go 'print:Listening on 127.0.0.1:80' pause", ready));
+}
+
+#[test]
+fn without_a_probe_a_program_is_ready_after_min_uptime() {
+    let config = "[program.a]\ncommand = 'puppet pause'\nmin_uptime = '1h'\n[program.b]\ncommand = 'puppet pause'\nmin_uptime = '10ms'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_state("b", "running");
+    foster.wait_for_state("a", "starting");
+}
+
+#[test]
+fn not_ready_in_time_is_a_failed_start() {
+    let config = "[program.app]\ncommand = 'puppet append:starts:x pause'\nready = { file = 'never', timeout = '50ms', interval = '10ms' }\nstart_limit = 2\nbackoff = { initial = '1ms' }\n";
+    let mut foster = Foster::new().config(config).start();
+    assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
+    assert_eq!(foster.content("starts"), "x\nx\n");
+    foster.wait_for_line("app.*not ready");
+}
+
+#[test]
+fn a_server_that_hangs_costs_its_own_time_and_nothing_else() {
+    // It accepts, and says nothing.
+    let port = free_port();
+    let config = format!(
+        "[program.hanging]\ncommand = 'puppet listen:tcp:{port} pause'\nready = {{ http = 'http://127.0.0.1:{port}/', interval = '1ms' }}\n[program.crashing]\ncommand = 'puppet append:starts:x sleep:0.05 exit:1'\nmin_uptime = '1ms'\n"
+    );
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for("restarts beside the hanging probe", || foster.content("starts").lines().count() >= 5);
+    let before = std::time::Instant::now();
+    foster.verb(&["status"]);
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+}
+
+#[test]
+fn a_probe_command_is_not_left_behind() {
+    let config = "[program.app]\ncommand = 'puppet touch:up pause'\nready = { exec = ['puppet', 'touch:probing', 'pause'] }\n[program.other]\ncommand = 'puppet pause'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_file("probing");
+    foster.verb(&["stop", "app"]).expect(0);
+    foster.wait_for("foster and the other", || foster.processes().len() == 2);
+}

@@ -1,0 +1,103 @@
+//! Signals to foster: the table of section 2 of the contract, and the table `[signals]`.
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::support::{End, Foster, Running};
+
+fn reporting(signals: &str) -> Running {
+    let config = format!("[program.backend]\ncommand = 'puppet report-signals touch:ready pause'\n{signals}");
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for_file("ready");
+    foster.wait_for_state("backend", "running");
+    foster
+}
+
+#[test]
+fn term_int_quit_and_rtmin_plus_3_are_an_ordered_shutdown_with_status_0() {
+    // RTMIN is 34 to programs (signal(7)).
+    for number in [15, 2, 3, 37] {
+        let mut foster = reporting("");
+        foster.signal_number(number);
+        assert_eq!(foster.wait_exit(), End::Code(0), "{number}\n{}", foster.output().shown());
+    }
+}
+
+#[test]
+fn a_second_term_kills_what_is_left_at_once() {
+    let mut foster = Foster::new()
+        .config("[program.stubborn]\ncommand = 'puppet ignore:TERM touch:ready pause'\nstop_timeout = '1h'\n[foster]\nshutdown_timeout = '1h'\n")
+        .start();
+    foster.wait_for_file("ready");
+    foster.signal(Signal::SIGTERM);
+    foster.wait_for_state("stubborn", "stopping");
+    foster.signal(Signal::SIGTERM);
+    assert_eq!(foster.wait_exit(), End::Code(0));
+}
+
+#[test]
+fn a_signal_is_forwarded_as_itself_or_as_another() {
+    let foster = reporting("[signals]\nWINCH = 'forward:backend'\nALRM = 'forward:backend:HUP'\n");
+    foster.signal(Signal::SIGWINCH);
+    foster.wait_for_line(r"got WINCH$");
+    foster.signal(Signal::SIGALRM);
+    foster.wait_for_line(r"got HUP$");
+    assert!(!foster.output().has_line("got ALRM"));
+}
+
+#[test]
+fn a_signal_may_be_made_a_shutdown() {
+    let mut foster = reporting("[signals]\nPWR = 'shutdown'\n");
+    foster.signal(Signal::SIGPWR);
+    assert_eq!(foster.wait_exit(), End::Code(0));
+}
+
+#[test]
+fn what_no_table_names_is_ignored() {
+    let foster = reporting("[signals]\nWINCH = 'forward:backend'\n");
+    for signal in
+        [Signal::SIGALRM, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGPIPE, Signal::SIGPWR]
+    {
+        foster.signal(signal);
+    }
+    foster.verb(&["status"]).expect(0);
+    // What would have been passed on wrongly is there by now.
+    foster.signal(Signal::SIGWINCH);
+    foster.wait_for_line(r"got WINCH$");
+    assert_eq!(foster.output().stdout().matches("got ").count(), 1, "{}", foster.output().shown());
+}
+
+#[test]
+fn usr2_writes_the_status_of_every_program_to_the_log() {
+    let foster = reporting("[program.other]\ncommand = 'puppet pause'\nautostart = false\n");
+    foster.signal(Signal::SIGUSR2);
+    foster.wait_for_line(r"backend.*running");
+    foster.wait_for_line(r"other.*stopped");
+}
+
+#[test]
+fn usr1_reopens_the_log_files() {
+    let config = "[program.app]\ncommand = 'puppet print:one wait-file:moved print:two pause'\nstdout = { file = 'app.log' }\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for("the first line", || foster.content("app.log") == "one\n");
+    std::fs::rename(foster.path("app.log"), foster.path("app.log.old")).expect("a rename");
+    foster.signal(Signal::SIGUSR1);
+    foster.wait_for_file("app.log");
+    std::fs::write(foster.path("moved"), "").expect("a file");
+    foster.wait_for("the second line in the new file", || foster.content("app.log") == "two\n");
+    assert_eq!(foster.content("app.log.old"), "one\n");
+}
+
+#[test]
+fn a_signal_during_the_start_is_obeyed() {
+    let mut foster = Foster::new()
+        .config("[program.slow]\ncommand = 'puppet touch:up pause'\nready = { file = 'never' }\n[program.next]\ncommand = 'puppet pause'\nafter = ['slow']\n")
+        .start();
+    foster.wait_for_file("up");
+    let before = std::time::Instant::now();
+    foster.signal(Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0));
+    assert!(at - before < Duration::from_secs(2), "{:?}", at - before);
+}

@@ -1,0 +1,166 @@
+//! How a program's process is made: as whom, with what, and what is said when it cannot be.
+
+use crate::support::{End, Foster, Running, matches, may_make_namespaces};
+
+/// Runs a program to its end.
+fn run(keys: &str) -> Running {
+    let config = format!("[program.app]\nrestart = 'never'\n{keys}\n");
+    let mut foster = Foster::new().config(&config).env("COLOUR", "green").start();
+    foster.wait_exit();
+    foster
+}
+
+/// The start fails, foster says so with these words, and ends with 1.
+#[track_caller]
+fn refused(keys: &str, words: &[&str]) {
+    let config = format!("[program.app]\nstart_limit = 1\n{keys}\n");
+    let mut foster = Foster::new().config(&config).start();
+    assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
+    let said = foster.output().stderr();
+    let line =
+        said.lines().find(|line| line.contains("cannot start app")).unwrap_or_else(|| panic!("{said}"));
+    for word in words {
+        assert!(line.contains(word), "`{word}` is not in: {line}");
+    }
+}
+
+#[test]
+fn a_start_that_fails_names_the_step_the_path_and_the_reason() {
+    refused("command = 'no-such-command'", &["no-such-command", "No such file or directory"]);
+    refused("command = '/etc'", &["/etc", "Permission denied"]);
+    refused(
+        "command = 'puppet'\ndirectory = '/no/such/place'",
+        &["/no/such/place", "No such file or directory"],
+    );
+    refused("command = 'puppet'\nuser = 'nobody-of-this-name'", &["nobody-of-this-name"]);
+    refused("command = 'puppet'\nenv_file = 'missing.env'", &["missing.env", "No such file or directory"]);
+    refused(
+        "command = 'puppet'\nsecrets = { TOKEN = '/no/secret' }",
+        &["/no/secret", "No such file or directory"],
+    );
+}
+
+#[test]
+fn a_limit_that_is_not_permitted_is_a_failed_start() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let config = "[program.app]\ncommand = 'puppet'\nuser = '12345:12345'\nlimits = { nofile = [100, 4000000000] }\nstart_limit = 1\n";
+    let mut foster = Foster::new().config(config).start();
+    assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
+    foster.wait_for_line(r"cannot start app.*nofile.*Operation not permitted");
+}
+
+#[test]
+fn arguments_are_split_by_quoting_rules_and_no_shell_is_run() {
+    let foster = run(r#"command = "puppet 'print:two words' print:a\\ b print:$HOME print:*""#);
+    let seen = foster.output().stdout();
+    assert!(seen.contains("app | two words\n"), "{seen}");
+    assert!(seen.contains("app | a b\n"), "{seen}");
+    assert!(seen.contains("app | $HOME\n"), "{seen}");
+    assert!(seen.contains("app | *\n"), "{seen}");
+}
+
+#[test]
+fn the_environment_is_what_is_inherited_then_files_then_secrets_then_what_is_written() {
+    let config = "[program.app]\ncommand = 'puppet env'\nrestart = 'never'\nenv_file = ['a.env', '-missing.env', 'b.env']\nenvironment = { WON = 'written', EXPANDED = '${COLOUR}-${FOSTER_PROGRAM}-${FOSTER_INSTANCE}', KEPT = '$host$$' }\nsecrets = { TOKEN = 'token' }\n";
+    let mut foster = Foster::new()
+        .config(config)
+        .env("COLOUR", "green")
+        .file("a.env", "# comment\nexport WON=a\nONE=\"a b\"\nTWO=a\n")
+        .file("b.env", "TWO='b $COLOUR'\n")
+        .file("token", "hunter2\n")
+        .start();
+    assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
+    let seen = foster.output().stdout();
+    for line in [
+        "WON=written",
+        "EXPANDED=green-app-0",
+        "KEPT=$host$",
+        "ONE=a b",
+        "TWO=b $COLOUR",
+        "TOKEN=hunter2",
+        "COLOUR=green",
+    ] {
+        assert!(seen.lines().any(|seen| seen == format!("app | {line}")), "{line}\n{seen}");
+    }
+}
+
+#[test]
+fn a_closed_environment_has_the_basics_alone() {
+    let foster = run("command = 'puppet env'\ninherit_environment = false\nenvironment = { MINE = '1' }");
+    let seen = foster.output().stdout();
+    assert!(seen.contains("MINE=1") && seen.contains("PATH="), "{seen}");
+    assert!(!seen.contains("COLOUR"), "{seen}");
+}
+
+#[test]
+fn a_secret_is_shown_nowhere() {
+    let config = "[program.app]\ncommand = 'puppet touch:up pause'\nsecrets = { TOKEN = 'token' }\nenvironment = { OTHER = 'visible' }\n[foster]\nlog_level = 'trace'\n";
+    let mut foster = Foster::new().config(config).file("token", "hunter2\n").start();
+    foster.wait_for_file("up");
+    foster.wait_for_state("app", "running");
+    let pid = foster.pid_of("app");
+    let command_line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("a live process");
+    let asked = [&["status"][..], &["status", "--json"], &["logs"], &["check", "-c", "foster.toml"]];
+    let said: String = asked.iter().map(|verb| foster.verb(verb).text()).collect();
+    assert_eq!(foster.terminate(), End::Code(0));
+    let everything = [command_line, said, foster.output().stdout(), foster.output().stderr()].concat();
+    assert!(!everything.contains("hunter2"), "{everything}");
+}
+
+#[test]
+fn a_program_runs_as_its_user_whether_it_has_a_name_or_not() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let named = run("command = ['sh', '-c', 'cat /proc/self/status; env']\nuser = 'nobody'");
+    let seen = named.output().stdout();
+    assert!(matches(&seen, r"Uid:\s+65534\s+65534\s+65534\s+65534"), "{seen}");
+    assert!(matches(&seen, r"USER=nobody$") && matches(&seen, r"LOGNAME=nobody$"), "{seen}");
+    drop(named);
+    let unknown = run("command = 'cat /proc/self/status'\nuser = '12345:54321'");
+    let seen = unknown.output().stdout();
+    assert!(matches(&seen, r"Uid:\s+12345\s+12345\s+12345\s+12345"), "{seen}");
+    assert!(matches(&seen, r"Gid:\s+54321\s+54321\s+54321\s+54321"), "{seen}");
+    assert!(matches(&seen, r"Groups:\s*(54321)?\s*$"), "{seen}");
+}
+
+#[test]
+fn a_program_keeps_the_capabilities_named_and_no_other() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let one = run(
+        "command = 'cat /proc/self/status'\nuser = '12345:12345'\ncapabilities = ['net_bind_service']\nno_new_privileges = true",
+    );
+    let seen = one.output().stdout();
+    // CAP_NET_BIND_SERVICE is bit 10 (capabilities(7)).
+    for set in ["CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert!(matches(&seen, &format!("{set}:\\s+0000000000000400$")), "{set}\n{seen}");
+    }
+    assert!(matches(&seen, r"NoNewPrivs:\s+1$"), "{seen}");
+    drop(one);
+    let none = run("command = 'cat /proc/self/status'\ncapabilities = []");
+    let seen = none.output().stdout();
+    for set in ["CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert!(matches(&seen, &format!("{set}:\\s+0000000000000000$")), "{set}\n{seen}");
+    }
+}
+
+#[test]
+fn limits_priority_mask_and_directory_are_as_asked() {
+    let foster = run(
+        "command = 'puppet cat:/proc/self/limits cat:/proc/self/status cat:/proc/self/oom_score_adj cat:/proc/self/stat cwd'\nlimits = { nofile = 4096, core = 0, nproc = [100, 200] }\nnice = 5\noom_score_adj = 300\numask = '027'\ndirectory = '/tmp'",
+    );
+    let seen = foster.output().stdout();
+    assert!(matches(&seen, r"Max open files\s+4096\s+4096"), "{seen}");
+    assert!(matches(&seen, r"Max core file size\s+0\s+0"), "{seen}");
+    assert!(matches(&seen, r"Max processes\s+100\s+200"), "{seen}");
+    assert!(matches(&seen, r"Umask:\s+0027$"), "{seen}");
+    assert!(matches(&seen, r"\| 300$"), "{seen}");
+    assert!(matches(&seen, r"\| /tmp$"), "{seen}");
+    // nice is the 19th field (proc_pid_stat(5)), the 17th behind the command's name.
+    let stat = seen.lines().find_map(|line| line.split_once("(puppet) ")).expect("a stat").1;
+    assert_eq!(stat.split(' ').nth(16), Some("5"), "{stat}");
+}

@@ -1,0 +1,152 @@
+//! What foster costs over time: nothing while idle, no more after much than before.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::{End, Foster, Running, descriptors, found, resident_kib};
+
+/// What may differ between two looks at the same process: the allocator's rounding, a page of the stack.
+const NOISE_KIB: u64 = 128;
+
+struct Footprint {
+    kib: u64,
+    descriptors: Vec<String>,
+}
+
+fn footprint(foster: &Running) -> Footprint {
+    Footprint { kib: resident_kib(foster.pid()), descriptors: descriptors(foster.pid()) }
+}
+
+#[track_caller]
+fn assert_same(before: &Footprint, after: &Footprint) {
+    assert!(after.kib <= before.kib + NOISE_KIB, "{} KiB before, {} KiB after", before.kib, after.kib);
+    assert_eq!(
+        before.descriptors.len(),
+        after.descriptors.len(),
+        "{:?}\n{:?}",
+        before.descriptors,
+        after.descriptors
+    );
+}
+
+fn restarts_of(foster: &Running, program: &str) -> u64 {
+    foster.row(program).and_then(|row| row.get("restarts")?.as_u64()).unwrap_or(0)
+}
+
+#[test]
+fn twenty_thousand_orphans_leave_memory_and_descriptors_as_they_were() {
+    let foster = Foster::new()
+        .config("[program.maker]\ncommand = 'puppet orphans:2000 touch:warm wait-file:go orphans:20000 touch:done pause'\n")
+        .alone()
+        .start();
+    foster.wait_for_file("warm");
+    foster.wait_for("the first orphans to be reaped", || foster.processes().len() == 2);
+    let before = footprint(&foster);
+    std::fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for_file("done");
+    foster.wait_for("every orphan to be reaped", || foster.processes().len() == 2);
+    assert_same(&before, &footprint(&foster));
+}
+
+#[test]
+fn ten_thousand_restarts_leave_memory_and_descriptors_as_they_were() {
+    let config =
+        "[program.flicker]\ncommand = 'puppet exit:0'\nmin_uptime = '0s'\n[foster]\nlog_level = 'warn'\n";
+    let foster = Foster::new().config(config).alone().start();
+    foster.wait_for("2000 restarts", || restarts_of(&foster, "flicker") >= 2000);
+    let before = footprint_between_starts(&foster);
+    for thousand in 3..=10 {
+        foster.wait_for(&format!("{thousand}000 restarts"), || {
+            restarts_of(&foster, "flicker") >= thousand * 1000
+        });
+    }
+    assert_same(&before, &footprint_between_starts(&foster));
+}
+
+/// With the program stopped, so that no half-made process counts.
+fn footprint_between_starts(foster: &Running) -> Footprint {
+    foster.verb(&["stop", "flicker"]).expect(0);
+    let seen = footprint(foster);
+    foster.verb(&["start", "--no-wait", "flicker"]).expect(0);
+    seen
+}
+
+#[test]
+fn idle_means_no_system_call() {
+    let Some(strace) = found("strace") else { return };
+    let foster = Foster::new()
+        .config("[program.one]\ncommand = 'puppet pause'\n[program.two]\ncommand = 'puppet pause'\nready = { file = 'foster.toml' }\n")
+        .alone()
+        .start();
+    foster.wait_for_state("one", "running");
+    foster.wait_for_state("two", "running");
+    let trace = foster.path("trace");
+    // timeout(1) ends strace, which lets go of foster and ends with its trace written.
+    let mut command = Command::new("timeout");
+    command
+        .args(["--signal=INT", "4"])
+        .arg(strace)
+        .args(["-f", "-p", &foster.pid().to_string(), "-o"])
+        .arg(&trace);
+    let ended = command.output().expect("strace");
+    let calls = std::fs::read_to_string(&trace).expect("a trace");
+    // It may show the one call it is found in, and that it let go.
+    let made: Vec<&str> = calls
+        .lines()
+        .filter(|line| line.contains('(') && !line.contains("detached") && !line.contains("resumed"))
+        .collect();
+    assert!(made.len() <= 1 && made.iter().all(|line| line.contains("epoll_")), "{calls}\n{ended:?}");
+}
+
+#[test]
+fn five_idle_programs_in_four_tiers_are_down_within_50_ms() {
+    let program = |name: &str, priority: u32| {
+        format!("[program.{name}]\ncommand = 'puppet pause'\npriority = {priority}\nmin_uptime = '1ms'\n")
+    };
+    let config =
+        [program("a", 1), program("b", 2), program("c", 2), program("d", 3), program("e", 4)].concat();
+    // What other processes of the machine take is not foster's: its own time is the shortest of five.
+    let shortest = (0..5).map(|_| time_to_stop(&config)).min().expect("five");
+    assert!(shortest < Duration::from_millis(50), "{shortest:?}");
+}
+
+fn time_to_stop(config: &str) -> Duration {
+    let mut foster = Foster::new().config(config).alone().start();
+    foster.wait_for_state("e", "running");
+    let before = Instant::now();
+    foster.signal(nix::sys::signal::Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0), "{}", foster.output().shown());
+    at - before
+}
+
+#[test]
+fn foster_ends_within_20_ms_after_its_slowest_program() {
+    // It says when it ends; the test sees when foster does.
+    let config = "[program.slow]\ncommand = 'puppet trap:TERM:sleep:0.2 trap:TERM:append:ended:x trap:TERM:exit:0 touch:up pause'\n[program.fast]\ncommand = 'puppet pause'\n";
+    let shortest = (0..3).map(|_| time_after_the_slowest(config)).min().expect("three");
+    assert!(shortest < Duration::from_millis(20), "{shortest:?}");
+}
+
+fn time_after_the_slowest(config: &str) -> Duration {
+    let mut foster = Foster::new().config(config).alone().start();
+    foster.wait_for_file("up");
+    foster.wait_for_state("slow", "running");
+    assert_eq!(foster.terminate(), End::Code(0));
+    let at = std::time::SystemTime::now();
+    let (_, seen) = foster.wait_end();
+    let slowest =
+        std::fs::metadata(foster.path("ended")).and_then(|data| data.modified()).expect("its last deed");
+    at.duration_since(slowest).expect("a clock that goes on").saturating_sub(seen.elapsed())
+}
+
+#[test]
+fn memory_for_output_is_bounded_whatever_is_written() {
+    let foster = Foster::new()
+        .config("[program.endless]\ncommand = 'puppet line:400000000 touch:done pause'\nstdout = { file = '/dev/null' }\n")
+        .alone()
+        .start();
+    foster.wait_for_file("done");
+    let kib = resident_kib(foster.pid());
+    assert!(kib < 16 * 1024, "{kib} KiB");
+}

@@ -1,0 +1,128 @@
+//! How programs are stopped, and how the whole container is.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::support::{End, Foster};
+
+#[test]
+fn the_stop_signal_is_the_configured_one() {
+    let config = "[program.web]\ncommand = 'puppet trap:QUIT:print:quitting trap:QUIT:exit:0 touch:up pause'\nstop_signal = 'QUIT'\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    assert_eq!(foster.terminate(), End::Code(0));
+    assert!(foster.output().has_line("quitting"), "{}", foster.output().shown());
+}
+
+#[test]
+fn a_list_of_stop_signals_is_a_sequence_and_then_comes_kill() {
+    let config = "[program.app]\ncommand = 'puppet trap:QUIT:print:quit trap:INT:print:int ignore:TERM touch:up pause'\nstop_signal = ['QUIT', 'INT']\nstop_timeout = '100ms'\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    let before = Instant::now();
+    foster.signal(Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0));
+    assert!(at - before >= Duration::from_millis(200), "{:?}", at - before);
+    let seen = foster.output().stdout();
+    let (quit, int) = (seen.find("quit"), seen.find("int"));
+    assert!(quit.is_some() && quit < int, "{seen}");
+    foster.wait_for_line("app.*SIGKILL");
+}
+
+#[test]
+fn kill_reaches_the_whole_session_of_the_program() {
+    let config = "[program.app]\ncommand = \"puppet ignore:TERM 'child:ignore:TERM touch:child pause' 'child:pgrp ignore:TERM touch:group pause' touch:up pause\"\nstop_timeout = '50ms'\n[program.other]\ncommand = 'puppet pause'\n";
+    let foster = Foster::new().config(config).start();
+    for file in ["up", "child", "group"] {
+        foster.wait_for_file(file);
+    }
+    foster.verb(&["stop", "app"]).expect(0);
+    foster.wait_for("foster and the other", || foster.processes().len() == 2);
+}
+
+#[test]
+fn stop_group_signals_the_process_group() {
+    let config = "[program.app]\ncommand = \"puppet 'child:trap:TERM:print:child_told trap:TERM:exit:0 touch:child pause' trap:TERM:print:main_told trap:TERM:exit:0 touch:up pause\"\nstop_group = true\n[program.other]\ncommand = 'puppet pause'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    foster.wait_for_file("child");
+    foster.verb(&["stop", "app"]).expect(0);
+    foster.wait_for_line("main_told");
+    foster.wait_for_line("child_told");
+}
+
+#[test]
+fn pre_stop_runs_before_the_stop_signal() {
+    let config = "[program.web]\ncommand = 'puppet trap:TERM:append:order:term trap:TERM:exit:0 touch:up pause'\npre_stop = 'puppet append:order:drain'\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    foster.wait_for_state("web", "running");
+    assert_eq!(foster.terminate(), End::Code(0));
+    assert_eq!(foster.content("order"), "drain\nterm\n");
+}
+
+#[test]
+fn a_pre_stop_that_hangs_costs_no_more_than_the_stop_timeout() {
+    let config = "[program.web]\ncommand = 'puppet touch:up pause'\npre_stop = 'puppet pause'\nstop_timeout = '200ms'\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    foster.wait_for_state("web", "running");
+    let before = Instant::now();
+    foster.signal(Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0));
+    assert!(at - before < Duration::from_secs(2), "{:?}", at - before);
+}
+
+#[test]
+fn shutdown_timeout_bounds_the_whole() {
+    let stubborn = |name: &str, priority: u32| {
+        format!(
+            "[program.{name}]\ncommand = 'puppet ignore:TERM touch:{name} pause'\nstop_timeout = '1h'\npriority = {priority}\nready = {{ file = '{name}' }}\n"
+        )
+    };
+    let config = [stubborn("a", 1), stubborn("b", 2), stubborn("c", 3)].concat()
+        + "[foster]\nshutdown_timeout = '300ms'\n";
+    let mut foster = Foster::new().config(&config).start();
+    foster.wait_for_state("c", "running");
+    let before = Instant::now();
+    foster.signal(Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0));
+    let took = at - before;
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn what_is_left_of_the_namespace_gets_term_and_then_kill() {
+    let config = "[program.app]\ncommand = \"puppet 'child:setsid trap:TERM:append:told:x touch:daemon pause' wait-file:daemon touch:up pause\"\n[foster]\nshutdown_timeout = '2s'\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    assert_eq!(foster.terminate(), End::Code(0));
+    assert_eq!(foster.content("told"), "x\n");
+}
+
+#[test]
+fn a_stop_while_starting_or_in_backoff_is_obeyed_at_once() {
+    let config = "[program.starting]\ncommand = 'puppet touch:up pause'\nready = { file = 'never' }\n[program.failing]\ncommand = 'puppet exit:1'\nbackoff = { initial = '1h', max = '1h' }\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    foster.wait_for_state("failing", "backoff");
+    let before = Instant::now();
+    foster.verb(&["stop", "all"]).expect(0);
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+    foster.wait_for_state("starting", "stopped");
+    foster.wait_for_state("failing", "stopped");
+}
+
+#[test]
+fn nothing_is_restarted_once_the_shutdown_has_begun() {
+    let config = "[program.slow]\ncommand = 'puppet trap:TERM:wait-file:fast-ended trap:TERM:exit:0 touch:slow pause'\n[program.fast]\ncommand = 'puppet append:starts:x trap:TERM:touch:fast-ended trap:TERM:exit:1 touch:fast pause'\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.wait_for_file("slow");
+    foster.wait_for_file("fast");
+    assert_eq!(foster.terminate(), End::Code(0));
+    assert_eq!(foster.content("starts"), "x\n");
+}

@@ -1,0 +1,312 @@
+//! The description of a container: configuration, files, environment, surroundings; and its start.
+//!
+//! The working directory is a fresh folder with `bin/puppet` on `PATH`, so that a test's configuration
+//! reads like a deployment's: `command = "puppet print:hello pause"`.
+
+use std::cell::Cell;
+use std::fs;
+use std::io::pipe;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tempfile::TempDir;
+
+use super::output::Output;
+use super::parts::may_make_namespaces;
+use super::running::{Launched, Running};
+use super::verb::{Finished, run};
+
+/// A container that is not started yet.
+pub(crate) struct Foster {
+    folder: TempDir,
+    config: String,
+    arguments: Option<Vec<String>>,
+    environment: Vec<(String, String)>,
+    wishes: Vec<String>,
+    place: Place,
+    streams: Streams,
+    company: Company,
+}
+
+/// What foster is in its PID namespace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    First,
+    AnyOther,
+}
+
+/// How stdout and stderr leave the container.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Streams {
+    Apart,
+    Together,
+}
+
+/// Whether other tests may run at the same time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Company {
+    Any,
+    None,
+}
+
+static QUIET: RwLock<()> = RwLock::new(());
+
+thread_local! {
+    /// Whether this test holds `QUIET` already: a second container of one test takes it no second time.
+    static HOLDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The right to run, beside others or alone.
+pub(crate) struct Turn {
+    beside: Option<RwLockReadGuard<'static, ()>>,
+    alone: Option<RwLockWriteGuard<'static, ()>>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.beside.is_some() || self.alone.is_some() {
+            HOLDS.set(false);
+        }
+    }
+}
+
+impl Foster {
+    pub(crate) fn new() -> Foster {
+        let folder = TempDir::with_prefix("foster-").expect("a temporary folder");
+        // What runs as another user must be able to come in.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
+        fs::create_dir(folder.path().join("bin")).expect("bin");
+        install(&puppet(), &folder.path().join("bin/puppet"));
+        Foster {
+            folder,
+            config: String::new(),
+            arguments: None,
+            environment: Vec::new(),
+            wishes: Vec::new(),
+            place: Place::First,
+            streams: Streams::Apart,
+            company: Company::Any,
+        }
+    }
+
+    /// `foster.toml`; a control socket of the test's own is added to it, unless it names one.
+    pub(crate) fn config(mut self, text: &str) -> Foster {
+        text.clone_into(&mut self.config);
+        self
+    }
+
+    /// A file in the working directory.
+    pub(crate) fn file(self, name: &str, content: &str) -> Foster {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
+        fs::write(path, content).expect("a file");
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Foster {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Instead of `run -c foster.toml`.
+    pub(crate) fn arguments(mut self, arguments: &[&str]) -> Foster {
+        self.arguments = Some(arguments.iter().map(|&argument| argument.to_owned()).collect());
+        self
+    }
+
+    /// In the test's own PID namespace, like under another init.
+    pub(crate) fn not_pid_1(mut self) -> Foster {
+        self.place = Place::AnyOther;
+        self
+    }
+
+    pub(crate) fn uid(mut self, uid: u32) -> Foster {
+        self.wishes.extend(["--uid".to_owned(), uid.to_string()]);
+        self
+    }
+
+    /// No path can be written to, the working directory among them.
+    pub(crate) fn read_only(mut self) -> Foster {
+        self.wishes.push("--read-only".to_owned());
+        self
+    }
+
+    /// A root directory with nothing in it but foster, the puppet, and the files of this test.
+    pub(crate) fn scratch_root(mut self) -> Foster {
+        self.wishes.extend(["--root".to_owned(), self.folder.path().display().to_string()]);
+        self
+    }
+
+    /// stdout and stderr are one pipe, so that the order of what is written shows.
+    pub(crate) fn one_stream(mut self) -> Foster {
+        self.streams = Streams::Together;
+        self
+    }
+
+    /// No other container runs meanwhile: for what is measured.
+    pub(crate) fn alone(mut self) -> Foster {
+        self.company = Company::None;
+        self
+    }
+
+    /// The working directory, before the start.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A one-shot command line of foster in this folder, waited for: `check`, `run` of a bad configuration.
+    pub(crate) fn finish(self, arguments: &[&str]) -> Finished {
+        self.write_config();
+        let mut command = Command::new(binary());
+        command.args(arguments).current_dir(self.folder.path()).env("PATH", self.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        run(command)
+    }
+
+    pub(crate) fn start(self) -> Running {
+        let turn = self.turn();
+        self.write_config();
+        let (out_reader, out_writer) = pipe().expect("a pipe");
+        let (err_reader, err_writer) = match self.streams {
+            Streams::Apart => pipe().map(|(reader, writer)| (Some(reader), writer)).expect("a pipe"),
+            Streams::Together => (None, out_writer.try_clone().expect("a pipe")),
+        };
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(out_writer).stderr(err_writer);
+        let launched = match self.place() {
+            Place::First => Launched::first_of_a_namespace(command),
+            Place::AnyOther => Launched::beside_us(command),
+        };
+        let output = Output::read(out_reader, err_reader);
+        Running::new(launched, output, self.folder, turn)
+    }
+
+    fn command(&self) -> Command {
+        let inside = self.wishes.iter().any(|wish| wish == "--root");
+        let root = self.folder.path();
+        let (foster, folder) = if self.wishes.is_empty() {
+            (binary(), root)
+        } else {
+            // The build's own folder may be closed to the user it becomes.
+            install(&binary(), &root.join("bin/foster"));
+            (root.join("bin/foster"), root)
+        };
+        let (foster, config) = match inside {
+            true => (PathBuf::from("/bin/foster"), PathBuf::from("/foster.toml")),
+            false => (foster, folder.join("foster.toml")),
+        };
+        let mut command = match self.place() {
+            Place::First => {
+                let mut command = Command::new(container());
+                command.args(&self.wishes).arg("--").arg(foster);
+                command
+            }
+            Place::AnyOther => Command::new(foster),
+        };
+        match &self.arguments {
+            Some(arguments) => command.args(arguments),
+            None => command.arg("run").arg("-c").arg(config),
+        };
+        command.current_dir(folder).env("PATH", if inside { "/bin".to_owned() } else { self.path() });
+        // What the test itself was given is not the container's.
+        for name in ["NOTIFY_SOCKET", "LISTEN_FDS", "FOSTER_SOCKET", "FOSTER_CONFIG", "FOSTER_LOG"] {
+            command.env_remove(name);
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Without the right to make a namespace, what can be seen under another init is still seen.
+    fn place(&self) -> Place {
+        match self.place {
+            Place::First if may_make_namespaces() => Place::First,
+            Place::First | Place::AnyOther => Place::AnyOther,
+        }
+    }
+
+    fn write_config(&self) {
+        if self.config.is_empty() {
+            return;
+        }
+        let mut text = self.config.clone();
+        let socket = match self.wishes.iter().any(|wish| wish == "--root") {
+            true => "/foster.sock".to_owned(),
+            false => self.folder.path().join("foster.sock").display().to_string(),
+        };
+        let line = format!("socket = \"{socket}\"\n");
+        match text.find("[foster]\n") {
+            Some(_) if text.contains("socket = ") => {}
+            Some(at) => text.insert_str(at + "[foster]\n".len(), &line),
+            // Behind what is there already, so that the lines of the test keep their numbers.
+            None => text.push_str(&format!("\n[foster]\n{line}")),
+        }
+        fs::write(self.folder.path().join("foster.toml"), text).expect("foster.toml");
+    }
+
+    fn path(&self) -> String {
+        let inherited = std::env::var("PATH").expect("PATH");
+        format!("{}:{inherited}", self.folder.path().join("bin").display())
+    }
+
+    fn turn(&self) -> Turn {
+        if HOLDS.replace(true) {
+            return Turn { beside: None, alone: None };
+        }
+        // A test that failed poisons nothing: there is no data behind the lock.
+        match self.company {
+            Company::Any => {
+                Turn { beside: Some(QUIET.read().unwrap_or_else(PoisonError::into_inner)), alone: None }
+            }
+            Company::None => {
+                Turn { beside: None, alone: Some(QUIET.write().unwrap_or_else(PoisonError::into_inner)) }
+            }
+        }
+    }
+}
+
+/// `foster check` of this configuration.
+pub(crate) fn check(config: &str) -> Finished {
+    Foster::new().config(config).finish(&["check", "-c", "foster.toml"])
+}
+
+/// The binary under test.
+pub(crate) fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_foster"))
+}
+
+/// The root of the repository.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The scripted misbehaving program.
+pub(crate) fn puppet() -> PathBuf {
+    example("puppet")
+}
+
+/// What makes a container's surroundings.
+pub(crate) fn container() -> PathBuf {
+    example("container")
+}
+
+/// Cargo builds examples with `cargo test`, and not with `cargo test --test main`: a stale one would lie.
+fn example(name: &str) -> PathBuf {
+    let built = binary().with_file_name("examples").join(name);
+    let source = repository().join("examples").join(name).with_extension("rs");
+    let time = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
+    match (time(&built), time(&source)) {
+        (Some(built), Some(source)) if built >= source => {}
+        _ => panic!("examples/{name} is not built from its source: run `cargo build --examples`"),
+    }
+    built
+}
+
+/// A link where that is possible, else a copy.
+fn install(from: &Path, to: &Path) {
+    if to.exists() || fs::hard_link(from, to).is_ok() {
+        return;
+    }
+    fs::copy(from, to).unwrap_or_else(|error| panic!("cannot copy {}: {error}", from.display()));
+}

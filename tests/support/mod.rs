@@ -1,0 +1,20 @@
+//! What every test of the real binary is written with.
+//!
+//! [`Foster`] describes a container and starts it; [`Running`] is what a test watches, signals and asks.
+//! There is no sleep here: a test waits for a condition, with a deadline and a message that shows all
+//! output so far. Nothing outlives a test: its namespace dies with its first process.
+
+mod builder;
+mod network;
+mod output;
+mod parts;
+mod processes;
+mod running;
+mod verb;
+
+pub(crate) use builder::{Foster, check, puppet, repository};
+pub(crate) use network::{free_port, get};
+pub(crate) use output::matches;
+pub(crate) use parts::{found, may_make_namespaces};
+pub(crate) use processes::{descriptors, resident_kib};
+pub(crate) use running::{End, Running};

@@ -1,0 +1,27 @@
+//! Parts that a test needs and a machine may not have: a failure in CI, a printed skip elsewhere.
+
+use std::path::{Path, PathBuf};
+
+/// Where this program is, if it is there.
+pub(crate) fn found(program: &str) -> Option<PathBuf> {
+    let path = std::env::var("PATH").expect("PATH");
+    // Debian keeps servers where an ordinary user's PATH does not look.
+    let places = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
+    let place = places.map(|folder| Path::new(folder).join(program)).find(|path| path.is_file());
+    present_or_skipped(place, program)
+}
+
+/// Whether PID and mount namespaces can be made here: that takes root.
+pub(crate) fn may_make_namespaces() -> bool {
+    let root = nix::unistd::geteuid().is_root().then_some(());
+    present_or_skipped(root, "root, to be PID 1 of a namespace").is_some()
+}
+
+fn present_or_skipped<T>(part: Option<T>, name: &str) -> Option<T> {
+    let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
+    if part.is_none() {
+        assert!(!in_ci, "CI must have {name}");
+        eprintln!("skipped: there is no {name} here");
+    }
+    part
+}

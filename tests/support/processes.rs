@@ -1,0 +1,88 @@
+//! Processes as `/proc` shows them: who lives in a namespace, who descends from whom, what they use.
+
+use std::fs;
+use std::path::Path;
+
+/// One process.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    /// As the tests see it.
+    pub(crate) pid: i32,
+    /// As it sees itself.
+    pub(crate) inner_pid: i32,
+    /// As the tests see it.
+    pub(crate) parent: i32,
+    /// A letter, `Z` for a zombie (proc(5)).
+    pub(crate) state: char,
+}
+
+/// Every process of the PID namespace that this one is the first of; `None`: it is the first of none.
+pub(crate) fn in_namespace_of(pid: i32) -> Option<Vec<Process>> {
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let theirs = namespace(&pid.to_string())?;
+    if Some(&theirs) == namespace("self").as_ref() {
+        return None;
+    }
+    // A zombie has no namespace to show, but a parent.
+    let all = all();
+    let inside = |process: &Process| namespace(&process.pid.to_string()).as_ref() == Some(&theirs);
+    let members: Vec<i32> = all.iter().filter(|process| inside(process)).map(|process| process.pid).collect();
+    Some(
+        all.into_iter()
+            .filter(|process| members.contains(&process.pid) || members.contains(&process.parent))
+            .collect(),
+    )
+}
+
+/// This process and everything that descends from it.
+pub(crate) fn descendants(pid: i32) -> Vec<Process> {
+    let all = all();
+    let mut family = vec![pid];
+    // Parents may stand behind their children: until nothing more is found.
+    loop {
+        let more = |process: &&Process| family.contains(&process.parent) && !family.contains(&process.pid);
+        match all.iter().find(more).map(|process| process.pid) {
+            Some(pid) => family.push(pid),
+            None => break,
+        }
+    }
+    all.into_iter().filter(|process| family.contains(&process.pid)).collect()
+}
+
+/// Resident memory in KiB.
+pub(crate) fn resident_kib(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
+    field(&status, "VmRSS:").and_then(|text| text.split(' ').next()?.parse().ok()).expect("VmRSS")
+}
+
+/// Open descriptors, sorted, each as `number target`.
+pub(crate) fn descriptors(pid: i32) -> Vec<String> {
+    let folder = fs::read_dir(format!("/proc/{pid}/fd")).expect("a live process");
+    let named = |path: &Path| {
+        format!("{} {}", path.file_name()?.to_str()?, fs::read_link(path).ok()?.display()).into()
+    };
+    let mut descriptors: Vec<String> = folder.flatten().filter_map(|entry| named(&entry.path())).collect();
+    descriptors.sort();
+    descriptors
+}
+
+fn all() -> Vec<Process> {
+    let folder = fs::read_dir("/proc").expect("/proc");
+    let pids = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    // What ends meanwhile is left out.
+    pids.filter_map(process).collect()
+}
+
+fn process(pid: i32) -> Option<Process> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    Some(Process {
+        pid,
+        inner_pid: field(&status, "NSpid:")?.split('\t').next_back()?.parse().ok()?,
+        parent: field(&status, "PPid:")?.parse().ok()?,
+        state: field(&status, "State:")?.chars().next()?,
+    })
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}

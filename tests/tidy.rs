@@ -1,0 +1,342 @@
+//! The house rules that no compiler checks: layers, sizes, words, dependencies.
+//!
+//! `ARCHITECTURE.md` says why each of them is there. A new module needs a layer in [`LAYERS`], a new
+//! dependency a reason in [`DEPENDENCIES`]: both are visible edits.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex_lite::Regex;
+use toml::de::{DeTable, DeValue};
+
+use crate::support::repository;
+
+/// Which module may use which: those of lower layers, and itself. Siblings never meet.
+const LAYERS: [(&str, u8); 20] = [
+    ("exit", 0),
+    ("plan", 0),
+    ("nearest", 0),
+    ("sys", 1),
+    ("cli", 2),
+    ("config", 2),
+    ("control", 2),
+    ("notify", 2),
+    ("oom", 2),
+    ("output", 2),
+    ("probes", 2),
+    ("sockets", 2),
+    ("spawn", 2),
+    ("termination", 2),
+    ("bare", 3),
+    ("init", 3),
+    ("personality", 3),
+    ("verbs", 3),
+    ("lib", 4),
+    ("main", 5),
+];
+
+/// What has no business with the system at all: text in, data out.
+const PURE: [&str; 8] = [
+    "src/plan.rs",
+    "src/exit.rs",
+    "src/config/",
+    "src/cli/",
+    "src/control/protocol.rs",
+    "src/output/lines.rs",
+    "src/output/ring.rs",
+    "src/spawn/passwd.rs",
+];
+
+const LINES_OF_CODE: usize = 400;
+const LINES_WITH_TESTS: usize = 600;
+
+/// Every dependency that ends up in the binary, the version asked for, and what it is for.
+const DEPENDENCIES: [(&str, &str, &str); 17] = [
+    ("caps", "0.5", "capability sets by name: the owner's choice"),
+    ("env_logger", "0.11", "foster's own log: the owner's choice; no colour, no regex"),
+    ("foster-core", "", "the part that decides: in this repository"),
+    ("httparse", "1.10", "the head of an HTTP reply, from hostile servers: small, fuzzed, no_std"),
+    ("humantime", "2.4", "durations as people write them: the owner's choice"),
+    ("lexopt", "0.3", "command lines without a framework: one file, no dependency"),
+    ("libc", "0.2", "what nix does not wrap"),
+    ("log", "0.4", "the macros of foster's own log: the owner's choice"),
+    ("memchr", "2.8", "the end of a line, many times a second"),
+    ("nix", "0.31", "system calls with types: the owner's choice"),
+    ("regex-lite", "0.1", "`ready = { log = … }` at a tenth of the size of regex"),
+    ("rlimit", "0.11", "resource limits by name: the owner's choice"),
+    ("serde", "1", "wire types of the control socket: the owner's choice"),
+    ("serde_json", "1", "the control socket and JSON output"),
+    ("shell-words", "1.1", "a command in one string, split as a shell would"),
+    ("signal-hook", "0.4", "signal delivery into the loop: the owner's choice"),
+    ("toml", "1.2", "the configuration with a place for every error: the owner's choice"),
+];
+
+/// Every Rust file of the repository below this folder.
+fn rust_files(below: &str) -> Vec<PathBuf> {
+    files(below).into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs")).collect()
+}
+
+/// Every file below this folder, as paths from the repository's root; nothing that a build makes.
+fn files(below: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![repository().join(below)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of the repository").flatten() {
+            let name = entry.file_name();
+            let hidden_by_build = ["target", ".git", "corpus", "artifacts"].iter().any(|made| name == *made);
+            match entry.file_type().expect("a kind") {
+                kind if kind.is_dir() && !hidden_by_build => folders.push(entry.path()),
+                kind if kind.is_file() && !hidden_by_build => {
+                    found.push(entry.path().strip_prefix(repository()).expect("inside").to_path_buf());
+                }
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The code without its comments; texts in quotes stay.
+fn code(text: &str) -> String {
+    text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
+/// What comes before the tests at the foot.
+fn without_tests(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text)
+}
+
+#[track_caller]
+fn assert_none(found: &[String]) {
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+fn layer_of(module: &str) -> u8 {
+    let known = LAYERS.iter().find(|(name, _)| *name == module);
+    known.unwrap_or_else(|| panic!("`{module}` has no layer: give it one in tests/tidy.rs")).1
+}
+
+/// The module that a file of `src/` belongs to.
+fn module_of(path: &Path) -> String {
+    let inside = path.strip_prefix("src").expect("a file of src");
+    let first = inside.iter().next().expect("a name").to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The modules named behind `crate::`, also in a group.
+fn modules_used(code: &str) -> BTreeSet<String> {
+    let single = Regex::new(r"\bcrate::(\w+)").expect("a regular expression");
+    let group = Regex::new(r"\bcrate::\{([^;]*)\}").expect("a regular expression");
+    let mut used: BTreeSet<String> = single.captures_iter(code).map(|found| found[1].to_owned()).collect();
+    for found in group.captures_iter(code) {
+        let names = found[1].split(',').map(|name| name.trim().split("::").next().unwrap_or("").to_owned());
+        used.extend(names.filter(|name| LAYERS.iter().any(|(module, _)| module == name)));
+    }
+    used
+}
+
+#[test]
+fn imports_go_one_way_and_siblings_never_meet() {
+    let mut wrong = Vec::new();
+    for path in rust_files("src") {
+        let module = module_of(&path);
+        for used in modules_used(&code(&text(&path))) {
+            // What is re-exported at the root of the crate by name is not a module.
+            if used != module
+                && used.chars().all(|c| c.is_lowercase() || c == '_')
+                && layer_of(&used) >= layer_of(&module)
+            {
+                wrong.push(format!("{} uses {used}, which is not below it", path.display()));
+            }
+        }
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn what_is_pure_does_not_touch_the_system() {
+    let system = Regex::new(r"\bcrate::sys\b|\bnix::|\blibc::|std::(process|net::Tcp|os::fd)")
+        .expect("a regular expression");
+    let is_pure = |path: &Path| PURE.iter().any(|pure| path.to_string_lossy().starts_with(pure));
+    let wrong: Vec<String> = rust_files("src")
+        .iter()
+        .filter(|path| is_pure(path))
+        .filter_map(|path| {
+            let code = code(without_tests(&text(path)));
+            system.find(&code).map(|found| format!("{} names {}", path.display(), found.as_str()))
+        })
+        .collect();
+    assert_none(&wrong);
+}
+
+#[test]
+fn no_file_is_too_long_to_be_read_at_once() {
+    let mut wrong = Vec::new();
+    for path in ["src", "crates", "tests", "examples"].iter().flat_map(|below| rust_files(below)) {
+        let text = text(&path);
+        let all = text.lines().count();
+        let code = code(without_tests(&text)).lines().filter(|line| !line.trim().is_empty()).count();
+        let is_tests = path.starts_with("tests")
+            || path.ends_with("tests.rs")
+            || path.iter().any(|part| part == "tests");
+        if all > LINES_WITH_TESTS || (code > LINES_OF_CODE && !is_tests) {
+            wrong.push(format!("{} has {code} lines of code, {all} with its tests", path.display()));
+        }
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn every_file_opens_with_what_it_is_for() {
+    let mut wrong = Vec::new();
+    let all = ["src", "crates", "tests", "examples"].iter().flat_map(|below| rust_files(below));
+    // What a module's own tests are for, the module says.
+    for path in all.filter(|path| !path.ends_with("tests.rs")) {
+        let text = text(&path);
+        let opening = text.lines().take_while(|line| line.starts_with("//!")).count();
+        // The contract of the core and the essay on its states are prose.
+        let prose = ["lib.rs", "program.rs"]
+            .iter()
+            .any(|name| path == Path::new("crates/foster-core/src").join(name));
+        let most = if prose { 80 } else { 15 };
+        let least = if text.lines().count() > 100 && !path.starts_with("tests") { 3 } else { 1 };
+        if !(least..=most).contains(&opening) {
+            wrong.push(format!("{} opens with {opening} lines of `//!`", path.display()));
+        }
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn no_module_is_called_by_a_word_that_says_nothing() {
+    let empty = ["utils", "util", "helpers", "helper", "common", "misc", "manager", "handler"];
+    let stem =
+        |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let says_nothing = |path: &&PathBuf| empty.contains(&stem(path).as_str());
+    let in_folder = |path: &&PathBuf| path.iter().any(|part| empty.iter().any(|word| part == *word));
+    let files: Vec<PathBuf> = ["src", "crates", "tests"].iter().flat_map(|below| rust_files(below)).collect();
+    let wrong: Vec<String> = files
+        .iter()
+        .filter(|path| says_nothing(path) || in_folder(path))
+        .map(|path| path.display().to_string())
+        .collect();
+    assert_none(&wrong);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("(being ", "built)")];
+    let mut wrong = Vec::new();
+    for path in ["src", "crates", "tests", "examples"].iter().flat_map(|below| rust_files(below)) {
+        let text = text(&path);
+        wrong.extend(
+            marks
+                .iter()
+                .filter(|mark| text.contains(*mark))
+                .map(|mark| format!("{}: {mark}", path.display())),
+        );
+    }
+    assert_none(&wrong);
+}
+
+#[test]
+fn unsafe_stands_under_src_sys_alone() {
+    let word = Regex::new(r"\bunsafe\b").expect("a regular expression");
+    let mut wrong = Vec::new();
+    for path in
+        rust_files("src").into_iter().chain(rust_files("crates")).filter(|path| !path.starts_with("src/sys"))
+    {
+        if word.is_match(&code(&text(&path))) {
+            wrong.push(path.display().to_string());
+        }
+    }
+    assert_none(&wrong);
+    assert!(text(Path::new("crates/foster-core/src/lib.rs")).contains("#![forbid(unsafe_code)]"));
+}
+
+#[test]
+fn one_place_blocks() {
+    let blocking = Regex::new(r"thread::sleep|thread::spawn|epoll_wait|\.wait_timeout\(|to_socket_addrs")
+        .expect("a regular expression");
+    let places = [Path::new("src/sys/epoll.rs"), Path::new("src/init/wait.rs")];
+    // The client is a short-lived process of its own: it may wait for its answer.
+    let is_allowed = |path: &Path| places.contains(&path) || path == Path::new("src/control/client.rs");
+    let wrong: Vec<String> = rust_files("src")
+        .iter()
+        .filter(|path| !is_allowed(path))
+        .filter_map(|path| {
+            let code = code(without_tests(&text(path)));
+            blocking.find(&code).map(|found| format!("{}: {}", path.display(), found.as_str()))
+        })
+        .collect();
+    assert_none(&wrong);
+}
+
+#[test]
+fn every_dependency_is_agreed_upon_with_a_reason() {
+    let manifest = text(Path::new("Cargo.toml"));
+    let table = DeTable::parse(&manifest).expect("Cargo.toml");
+    let dependencies =
+        table.get_ref().get("dependencies").and_then(|value| value.get_ref().as_table()).expect("a table");
+    // A text, or a table with one; nothing for what is in this repository.
+    let version = |value: &DeValue<'_>| match value.as_table() {
+        Some(table) => {
+            table.get("version").and_then(|value| value.get_ref().as_str()).unwrap_or("").to_owned()
+        }
+        None => value.as_str().expect("a version").to_owned(),
+    };
+    let asked: BTreeSet<(String, String)> = dependencies
+        .iter()
+        .map(|(name, value)| (name.get_ref().to_string(), version(value.get_ref())))
+        .collect();
+    let agreed: BTreeSet<(String, String)> =
+        DEPENDENCIES.iter().map(|&(name, version, _)| (name.to_owned(), version.to_owned())).collect();
+    assert_eq!(asked, agreed, "Cargo.toml, and the list in tests/tidy.rs");
+    assert!(DEPENDENCIES.iter().all(|(_, _, reason)| reason.len() > 10));
+    let core = text(Path::new("crates/foster-core/Cargo.toml"));
+    let core = DeTable::parse(&core).expect("Cargo.toml of the core");
+    let core = core.get_ref().get("dependencies").and_then(|value| value.get_ref().as_table());
+    assert!(core.is_none_or(|table| table.is_empty()), "the core depends on nothing");
+}
+
+#[test]
+fn the_changelog_tells_what_is_new() {
+    let changelog = text(Path::new("CHANGELOG.md"));
+    let unreleased = changelog.split("## [Unreleased]").nth(1).expect("a section for what is not released");
+    let unreleased = unreleased.split("\n## ").next().unwrap_or(unreleased);
+    let version = text(Path::new("Cargo.toml"));
+    let version = version
+        .lines()
+        .find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
+        .expect("a version");
+    assert!(
+        unreleased.lines().any(|line| line.starts_with("- "))
+            || changelog.contains(&format!("## [{version}]")),
+        "neither something new nor {version}"
+    );
+}
+
+#[test]
+fn no_path_of_a_developers_machine_is_named() {
+    // The folder around this one, unless it is one that every machine has.
+    let around = repository().parent().map(|folder| format!("{}/", folder.display()));
+    let around = around.filter(|folder| !["//", "/tmp/", "/src/", "/usr/src/"].contains(&folder.as_str()));
+    let private: Vec<String> = around.into_iter().chain([concat!("/Us", "ers/").to_owned()]).collect();
+    let mut wrong = Vec::new();
+    for path in files(".") {
+        let Ok(text) = fs::read_to_string(repository().join(&path)) else { continue };
+        wrong.extend(
+            private
+                .iter()
+                .filter(|place| text.contains(place.as_str()))
+                .map(|place| format!("{}: {place}", path.display())),
+        );
+    }
+    assert_none(&wrong);
+}
