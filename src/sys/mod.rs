@@ -15,4 +15,5 @@ pub mod process;
 pub mod procfs;
 pub mod signal;
 pub mod socket;
+pub mod stream;
 pub mod vfork;

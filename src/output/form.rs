@@ -1,0 +1,253 @@
+//! How a line looks where it is written: as it is, behind its program's name, or as a JSON object.
+//!
+//! An [`Envelope`] is made once a run. What of it is the same for all lines of one read, the time included,
+//! is put together once ([`Envelope::head`]) and then copied before each line. No line is longer than
+//! [`LONGEST`]: container runtimes split there. Pure: the time is handed in. Next: `json.rs`.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Stream;
+use super::json;
+use super::lines::End;
+
+/// How long a line may be, with all that is around it and its newline, in bytes.
+pub const LONGEST: usize = 16 * 1024;
+
+/// What is left for the text of a line whatever is around it.
+const SHORTEST: usize = 1024;
+
+/// How the name of a program is painted, on a terminal alone: the parameter of SGR (ECMA-48, 8.3.117).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paint(pub u8);
+
+/// Whether text lines begin with the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamps {
+    /// They do.
+    On,
+    /// They do not.
+    Off,
+}
+
+/// What is put around each line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope(Form);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Form {
+    /// Bytes as they came: a long line stays one line.
+    Verbatim,
+    /// A line, after the time and the name; each piece of a long one is a line of its own. There is no
+    /// mark on them: any mark could have been written by the program.
+    Text { stamps: Stamps, label: Vec<u8> },
+    /// An object; every piece of a long line but the last says `"partial":true`.
+    Json { fields: Vec<u8> },
+}
+
+impl Envelope {
+    /// Nothing around it, nothing between the pieces of a long line: for files.
+    pub fn verbatim() -> Envelope {
+        Envelope(Form::Verbatim)
+    }
+
+    /// A line without a name.
+    pub fn bare(stamps: Stamps) -> Envelope {
+        Envelope(Form::Text { stamps, label: Vec::new() })
+    }
+
+    /// A line behind a name, which is padded to `width`.
+    pub fn text(stamps: Stamps, name: &str, width: usize, paint: Option<Paint>) -> Envelope {
+        let label = match paint {
+            None => format!("{name:width$} | "),
+            Some(Paint(colour)) => format!("\x1b[{colour}m{name:width$} |\x1b[0m "),
+        };
+        Envelope(Form::Text { stamps, label: label.into_bytes() })
+    }
+
+    /// An object that says whose line it is.
+    pub fn json(program: &str, instance: u16, stream: Stream, pid: Option<u32>) -> Envelope {
+        let mut fields = b"\"program\":".to_vec();
+        json::string(program.as_bytes(), &mut fields);
+        fields.extend_from_slice(format!(",\"instance\":{instance}").as_bytes());
+        fields.extend_from_slice(format!(",\"stream\":\"{}\"", stream.name()).as_bytes());
+        if let Some(pid) = pid {
+            fields.extend_from_slice(format!(",\"pid\":{pid}").as_bytes());
+        }
+        fields.extend_from_slice(b",\"msg\":\"");
+        Envelope(Form::Json { fields })
+    }
+
+    /// The beginning of every line at this time.
+    pub fn head(&self, now: SystemTime, head: &mut Vec<u8>) {
+        head.clear();
+        match &self.0 {
+            Form::Verbatim => {}
+            Form::Text { stamps, label } => {
+                if *stamps == Stamps::On {
+                    head.extend_from_slice(stamp(now).as_bytes());
+                    head.push(b' ');
+                }
+                head.extend_from_slice(label);
+            }
+            Form::Json { fields } => {
+                head.extend_from_slice(b"{\"ts\":\"");
+                head.extend_from_slice(stamp(now).as_bytes());
+                head.extend_from_slice(b"\",");
+                head.extend_from_slice(fields);
+            }
+        }
+    }
+
+    /// How many bytes of a line fit into one piece after this head.
+    pub fn limit(&self, head: &[u8]) -> usize {
+        let tail = match &self.0 {
+            Form::Verbatim => 0,
+            Form::Text { .. } => 1,
+            Form::Json { .. } => PARTIAL.len(),
+        };
+        LONGEST.saturating_sub(head.len() + tail).max(SHORTEST)
+    }
+
+    /// Adds one piece, within the limit, to `out`.
+    pub fn write(&self, head: &[u8], piece: &[u8], end: End, out: &mut Vec<u8>) {
+        match &self.0 {
+            Form::Verbatim => {
+                out.extend_from_slice(piece);
+                if end == End::Line {
+                    out.push(b'\n');
+                }
+            }
+            Form::Text { .. } => {
+                out.reserve(head.len() + piece.len() + 1);
+                out.extend_from_slice(head);
+                out.extend_from_slice(piece);
+                out.push(b'\n');
+            }
+            Form::Json { .. } => objects(head, piece, end, self.limit(head), out),
+        }
+    }
+}
+
+const WHOLE: &[u8] = b"\"}\n";
+const PARTIAL: &[u8] = b"\",\"partial\":true}\n";
+
+/// Escaping makes text longer: a piece that fits may need several objects.
+fn objects(head: &[u8], mut piece: &[u8], end: End, limit: usize, out: &mut Vec<u8>) {
+    loop {
+        out.extend_from_slice(head);
+        let taken = json::escape(piece, limit, out);
+        piece = piece.get(taken..).unwrap_or(&[]);
+        if piece.is_empty() {
+            out.extend_from_slice(if end == End::Line { WHOLE } else { PARTIAL });
+            return;
+        }
+        out.extend_from_slice(PARTIAL);
+    }
+}
+
+/// The time as RFC 3339 has it, in UTC, with microseconds; before 1970 it is 1970.
+pub fn stamp(now: SystemTime) -> String {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = since.as_secs();
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let micros = since.subsec_micros();
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+}
+
+/// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years are
+/// counted from March, so that the leap day is the last of its year.
+fn civil(days: u64) -> (u64, u64, u64) {
+    const ERA: u64 = 146_097; // days in 400 years
+    let day = days + 719_468; // from 0000-03-01
+    let (era, of_era) = (day / ERA, day % ERA);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::lines::Lines;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn at(seconds: u64, micros: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros)
+    }
+
+    fn written(envelope: &Envelope, bytes: &[u8]) -> Vec<u8> {
+        let (mut head, mut out) = (Vec::new(), Vec::new());
+        envelope.head(at(0, 0), &mut head);
+        let mut lines = Lines::default();
+        let mut emit = |piece: &[u8], end| envelope.write(&head, piece, end, &mut out);
+        lines.feed(bytes, envelope.limit(&head), &mut emit);
+        lines.finish(&mut emit);
+        out
+    }
+
+    #[test]
+    fn times_are_rfc_3339_across_leap_years_and_centuries() {
+        assert_eq!(stamp(at(0, 0)), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(stamp(at(951_782_399, 1)), "2000-02-28T23:59:59.000001Z");
+        assert_eq!(stamp(at(951_782_400, 0)), "2000-02-29T00:00:00.000000Z");
+        assert_eq!(stamp(at(1_735_689_599, 999_999)), "2024-12-31T23:59:59.999999Z");
+        assert_eq!(stamp(at(4_107_542_400, 0)), "2100-03-01T00:00:00.000000Z");
+        assert_eq!(stamp(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn text_lines_stand_behind_a_padded_name() {
+        let envelope = Envelope::text(Stamps::Off, "web", 7, None);
+        assert_eq!(written(&envelope, b"a\n\nb"), b"web     | a\nweb     | \nweb     | b\n");
+        let stamped = Envelope::text(Stamps::On, "web", 3, Some(Paint(36)));
+        assert_eq!(written(&stamped, b"a\n"), b"1970-01-01T00:00:00.000000Z \x1b[36mweb |\x1b[0m a\n");
+    }
+
+    #[test]
+    fn a_json_line_has_its_keys_in_order() {
+        let envelope = Envelope::json("web", 1, Stream::Stderr, Some(42));
+        let expected = r#"{"ts":"1970-01-01T00:00:00.000000Z","program":"web","instance":1,"stream":"stderr","pid":42,"msg":"a\tb"}"#;
+        assert_eq!(String::from_utf8(written(&envelope, b"a\tb\n")).unwrap(), format!("{expected}\n"));
+    }
+
+    #[test]
+    fn a_long_line_makes_pieces_of_16_kib_and_nothing_is_lost() {
+        let line = vec![b'x'; 100_000];
+        let out = written(&Envelope::text(Stamps::On, "web", 7, None), &line);
+        assert!(out.split_inclusive(|byte| *byte == b'\n').all(|piece| piece.len() <= LONGEST));
+        assert_eq!(out.iter().filter(|byte| **byte == b'x').count(), 100_000);
+        let mut whole = line;
+        whole.push(b'\n');
+        assert_eq!(written(&Envelope::verbatim(), &whole), whole, "a file gets the line as it was");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_make_valid_json_that_says_the_same(
+            unit in prop::collection::vec(any::<u8>(), 1..40), times in 1..2000usize,
+        ) {
+            let bytes: Vec<u8> = unit.iter().copied().cycle().take(unit.len() * times).collect();
+            let out = written(&Envelope::json("w\"eb", 0, Stream::Stdout, None), &bytes);
+            let mut said = String::new();
+            for line in out.split_inclusive(|byte| *byte == b'\n') {
+                prop_assert!(line.len() <= LONGEST);
+                let object: serde_json::Value = serde_json::from_slice(line).unwrap();
+                said.push_str(object["msg"].as_str().unwrap());
+                if object.get("partial").is_none() {
+                    said.push('\n');
+                }
+            }
+            let mut expected = String::from_utf8_lossy(&bytes).into_owned();
+            if !expected.ends_with('\n') {
+                expected.push('\n');
+            }
+            prop_assert_eq!(said, expected);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The last lines of a program, in bounded memory.
+//!
+//! For `foster logs` and the summary at the end. Lines carry a number that only grows, over all programs,
+//! so that a follower asks for what came after the last one it has seen. Nothing is allocated before the
+//! first line. Pure.
+
+use std::collections::VecDeque;
+
+use super::Stream;
+use super::lines::End;
+
+/// How many bytes a program's last lines may take.
+pub const CAPACITY: usize = 64 * 1024;
+
+/// What an entry costs beside its text, so that empty lines are bounded too.
+const OVERHEAD: usize = size_of::<Entry>();
+
+/// The last lines of one program.
+#[derive(Debug, Default)]
+pub struct Ring {
+    text: VecDeque<u8>,
+    entries: VecDeque<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    length: u32,
+    instance: u16,
+    stream: Stream,
+    end: End,
+}
+
+/// A line as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Its place among the lines of all programs.
+    pub number: u64,
+    /// Which instance wrote it.
+    pub instance: u16,
+    /// To which stream.
+    pub stream: Stream,
+    /// The line without its newline; any bytes.
+    pub text: Vec<u8>,
+    /// Whether the line ends here.
+    pub end: End,
+}
+
+impl Ring {
+    /// Adds a line, at the cost of the oldest ones.
+    pub fn push(&mut self, number: u64, instance: u16, stream: Stream, text: &[u8], end: End) {
+        while self.size() + OVERHEAD + text.len() > CAPACITY {
+            let Some(oldest) = self.entries.pop_front() else { return };
+            self.text.drain(..(oldest.length as usize).min(self.text.len()));
+        }
+        let Ok(length) = u32::try_from(text.len()) else { return };
+        self.text.extend(text);
+        self.entries.push_back(Entry { number, length, instance, stream, end });
+    }
+
+    /// The last `count` lines, the oldest of them first.
+    pub fn tail(&self, count: usize) -> Vec<Line> {
+        self.from(self.entries.len().saturating_sub(count)).collect()
+    }
+
+    /// The lines that came after the one with this number, as far as they are still there.
+    pub fn after(&self, number: u64) -> Vec<Line> {
+        self.from(self.entries.partition_point(|entry| entry.number <= number)).collect()
+    }
+
+    fn size(&self) -> usize {
+        self.text.len() + self.entries.len() * OVERHEAD
+    }
+
+    fn from(&self, index: usize) -> impl Iterator<Item = Line> {
+        let length = |entry: &Entry| entry.length as usize;
+        let mut start: usize = self.entries.iter().take(index).map(length).sum();
+        self.entries.iter().skip(index).map(move |entry| {
+            let range = start..start + length(entry);
+            start = range.end;
+            Line {
+                number: entry.number,
+                instance: entry.instance,
+                stream: entry.stream,
+                text: self.text.range(range).copied().collect(),
+                end: entry.end,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn texts(lines: &[Line]) -> Vec<&[u8]> {
+        lines.iter().map(|line| line.text.as_slice()).collect()
+    }
+
+    #[test]
+    fn the_last_lines_come_oldest_first_and_a_follower_gets_what_is_new() {
+        let mut ring = Ring::default();
+        for (number, text) in (1..).zip([b"one".as_slice(), b"", b"three"]) {
+            ring.push(number, 0, Stream::Stdout, text, End::Line);
+        }
+        assert_eq!(texts(&ring.tail(2)), [b"".as_slice(), b"three"]);
+        assert_eq!(texts(&ring.tail(99)).len(), 3);
+        assert_eq!(texts(&ring.after(1)), [b"".as_slice(), b"three"]);
+        assert!(ring.after(3).is_empty());
+    }
+
+    #[test]
+    fn an_empty_ring_holds_no_memory() {
+        let ring = Ring::default();
+        assert_eq!((ring.text.capacity(), ring.entries.capacity()), (0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn it_never_outgrows_its_bound_and_keeps_the_newest(
+            sizes in prop::collection::vec(0..16_384usize, 1..60),
+        ) {
+            let mut ring = Ring::default();
+            for (number, size) in (1..).zip(&sizes) {
+                ring.push(number, 0, Stream::Stderr, &vec![b'x'; *size], End::Line);
+                prop_assert!(ring.size() <= CAPACITY);
+            }
+            let tail = ring.tail(usize::MAX);
+            let kept: Vec<usize> = tail.iter().map(|line| line.text.len()).collect();
+            prop_assert_eq!(&kept[..], &sizes[sizes.len() - kept.len()..]);
+            prop_assert!(!kept.is_empty());
+        }
+
+        #[test]
+        fn empty_lines_are_bounded_too(count in 1..10_000u64) {
+            let mut ring = Ring::default();
+            (0..count).for_each(|number| ring.push(number, 0, Stream::Stdout, b"", End::Line));
+            prop_assert!(ring.entries.len() <= CAPACITY / OVERHEAD);
+        }
+    }
+}
