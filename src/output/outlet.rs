@@ -64,7 +64,7 @@ impl Outlet {
     }
 
     /// An outlet whose reader is waited for.
-    pub fn queue(target: Target) -> Outlet {
+    fn queue(target: Target) -> Outlet {
         Outlet::Queue(Queue { target, bytes: Vec::new(), head: 0, written: 0, watch: Watch::Off })
     }
 
