@@ -1,0 +1,115 @@
+//! Commands: a list of arguments, or a text that is split as a shell splits words.
+//!
+//! No shell is ever run. A text that looks as if its author thought otherwise gets a warning.
+
+use super::reader::Reader;
+use super::table::{Item, Kind};
+
+const EXPECTED: &str = "a list such as `[\"nginx\", \"-g\", \"daemon off;\"]`, or a string";
+
+/// The command and its arguments: at least one, and the first not empty.
+pub(super) fn command(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
+    let words = if let Kind::Array(values) = &item.value.kind {
+        let word = |value| reader.text_or(item.with(value), "each argument as a string");
+        // All are read before the first that is wrong ends it: each mistake is told.
+        let words: Vec<Option<String>> = values.iter().map(word).collect();
+        words.into_iter().collect::<Option<Vec<String>>>()?
+    } else {
+        split(reader, item)?
+    };
+    if words.first().is_none_or(String::is_empty) {
+        reader.refuse(item, "empty", "the command that is to be run");
+        return None;
+    }
+    Some(words)
+}
+
+fn split(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
+    let text = reader.text_or(item, EXPECTED)?;
+    let Ok(words) = shell_words::split(&text) else {
+        reader.refuse(item, "split into words: a quote is never closed", EXPECTED);
+        return None;
+    };
+    if let Some(operator) = shell_syntax(&text) {
+        let place = reader.findings.narrow(item.value.place, operator);
+        let message = match operator {
+            "#" => "what is behind `#` is a comment and no part of the command: quote it if it is".to_owned(),
+            operator => format!(
+                "`{operator}` is passed on as it is, no shell is run: \
+                 use `[\"sh\", \"-c\", \"…\"]` if one is meant"
+            ),
+        };
+        reader.findings.warn(place, message);
+    }
+    Some(words)
+}
+
+/// What only a shell would understand, longest first.
+const OPERATORS: [&str; 10] = ["&&", "||", "$(", "|", ";", "&", ">", "<", "`", "#"];
+
+/// The first unquoted piece of a shell's syntax (XCU 2.2 and 2.10).
+fn shell_syntax(text: &str) -> Option<&'static str> {
+    let mut quote = None;
+    let mut chars = text.char_indices();
+    let mut before = ' ';
+    while let Some((at, char)) = chars.next() {
+        let previous = std::mem::replace(&mut before, char);
+        match (quote, char) {
+            (Some('"') | None, '\\') => {
+                chars.next();
+            }
+            (Some(open), char) if open == char => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(char),
+            (None, _) => {
+                let rest = text.get(at..).unwrap_or("");
+                let found = OPERATORS.into_iter().find(|operator| rest.starts_with(operator));
+                // A comment begins only where a word could (XCU 2.3, rule 9).
+                match found {
+                    Some("#") if !previous.is_ascii_whitespace() => {}
+                    Some(operator) => return Some(operator),
+                    None => {}
+                }
+            }
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unquoted_shell_syntax_is_noticed() {
+        for (text, operator) in [
+            ("a && b", "&&"),
+            ("a|b", "|"),
+            ("a; b", ";"),
+            ("a > /dev/null", ">"),
+            ("a 2>&1", ">"),
+            ("a & ", "&"),
+            ("echo $(date)", "$("),
+            ("a 'x' # y", "#"),
+            ("\"a\" || b", "||"),
+        ] {
+            assert_eq!(shell_syntax(text), Some(operator), "{text}");
+        }
+    }
+
+    #[test]
+    fn quoted_syntax_and_plain_arguments_are_not() {
+        for text in [
+            "nginx -g 'daemon off;'",
+            "sh -c \"a && b | c\"",
+            "a \\; b",
+            "a \"\\\" ; \"",
+            "a b#c",
+            "a --x=$HOME",
+            "",
+            "\\",
+        ] {
+            assert_eq!(shell_syntax(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Files and what they include, put together into one document.
+//!
+//! A file may add to what others say, never redefine it: every key stands in one place, and a second one is
+//! an error that names both. Nothing is interpreted here but `include`. Files are read whole, with a
+//! bound, and only regular ones: a pipe would block the first process of the container.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::Environment;
+use super::glob;
+use super::keys::FILE;
+use super::reader::{Reader, Scope, quoted};
+use super::report::{Findings, Place, Position};
+use super::table::{Item, Key, Kind, Table, Value, parse};
+
+/// What all files say together.
+#[derive(Debug, Default)]
+pub(super) struct Document {
+    /// The table `[foster]`.
+    pub(super) foster: Table,
+    /// The table `[signals]`.
+    pub(super) signals: Table,
+    /// The table `[defaults]`.
+    pub(super) defaults: Table,
+    /// The tables `[program.*]`.
+    pub(super) programs: Table,
+}
+
+/// More than any person writes; a device that never ends is given up here.
+const LARGEST_FILE: u64 = 4 << 20;
+/// How deep files may include each other: a bound for the recursion, far above any use.
+const DEEPEST_INCLUDE: usize = 32;
+
+/// Reads a file and all that it includes.
+pub(super) fn read(path: &Path, environment: &Environment, findings: &mut Findings) -> Document {
+    let mut reading = Reading {
+        environment,
+        findings,
+        open: Vec::new(),
+        seen: BTreeSet::new(),
+        document: Document::default(),
+    };
+    reading.file(path, None);
+    reading.document
+}
+
+struct Reading<'a> {
+    environment: &'a Environment,
+    findings: &'a mut Findings,
+    /// The files that are being read, each included by the one before; without symbolic links.
+    open: Vec<PathBuf>,
+    /// Every file that was read.
+    seen: BTreeSet<PathBuf>,
+    document: Document,
+}
+
+impl Reading<'_> {
+    /// Reads one file, named by the `include` at `from`.
+    fn file(&mut self, path: &Path, from: Option<Place>) {
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        if let (true, Some(place)) = (self.open.contains(&real), from) {
+            let message = format!("the files include each other in a circle: {}", circle(&self.open, &real));
+            self.findings.error(place, message, "this file is being read already");
+            return;
+        }
+        if let (true, Some(place)) = (self.open.len() >= DEEPEST_INCLUDE, from) {
+            self.findings.error(place, "the files include each other too deeply", "");
+            return;
+        }
+        if !self.seen.insert(real.clone()) {
+            return;
+        }
+        let bytes = match contents(path) {
+            Ok(bytes) => bytes,
+            Err(reason) => return self.unreadable(path, from, &reason),
+        };
+        let Some(file) = self.take_in(path, bytes) else { return };
+        let table = parse(self.findings, file);
+        self.open.push(real);
+        self.add(table, path);
+        self.open.pop();
+    }
+
+    fn unreadable(&mut self, path: &Path, from: Option<Place>, reason: &str) {
+        match from {
+            Some(place) => {
+                let message = format!("cannot read {}: {reason}", quoted(&path.display().to_string()));
+                self.findings.error(place, message, "");
+            }
+            None => {
+                let file = self.findings.add_source(path, String::new());
+                self.findings.error(Position::File(file), format!("cannot read it: {reason}"), "");
+            }
+        }
+    }
+
+    /// Hands the text of a file to the findings, if it is a text.
+    fn take_in(&mut self, path: &Path, bytes: Vec<u8>) -> Option<usize> {
+        let (text, fault) = match String::from_utf8(bytes) {
+            Ok(text) => {
+                let control = text.char_indices().find(|(_, char)| is_binary(*char));
+                (text, control.map(|(at, _)| (at, 1, "this is not a text: it has control characters")))
+            }
+            Err(error) => {
+                // Up to the first wrong byte the two texts are the same, so the place holds in both.
+                let at = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                (text, Some((at, char::REPLACEMENT_CHARACTER.len_utf8(), "this is not UTF-8")))
+            }
+        };
+        let file = self.findings.add_source(path, text);
+        let Some((start, length, message)) = fault else { return Some(file) };
+        self.findings.syntax_error(Place { file, start, end: start + length }, message, "");
+        None
+    }
+
+    /// Adds what a file says, then what its includes say.
+    fn add(&mut self, table: Table, path: &Path) {
+        Reader::new(self.findings, self.environment, Scope::File).check_keys(
+            &table,
+            &FILE,
+            "at the top level",
+        );
+        let mut includes = None;
+        for (key, value) in table.into_entries() {
+            if key.name == "include" {
+                includes = Some((key, value));
+                continue;
+            }
+            let target = match key.name.as_str() {
+                "foster" => &mut self.document.foster,
+                "signals" => &mut self.document.signals,
+                "defaults" => &mut self.document.defaults,
+                "program" => &mut self.document.programs,
+                _ => continue,
+            };
+            merge(self.findings, target, &key, value);
+        }
+        if let Some((key, value)) = includes {
+            self.include(Item { key: &key, value: &value }, path.parent().unwrap_or(Path::new("")));
+        }
+    }
+
+    fn include(&mut self, item: Item<'_>, folder: &Path) {
+        let mut reader = Reader::new(self.findings, self.environment, Scope::File);
+        let mut wanted = Vec::new();
+        for item in reader.one_or_more(item) {
+            let text = reader.text_or(item, "a path or a list of paths");
+            wanted.extend(text.map(|text| (text, item.value.place)));
+        }
+        for (text, place) in wanted {
+            // Without the `.` of `./more.toml`, which would only make the report longer.
+            let path: PathBuf = folder.join(&text).components().collect();
+            if !glob::is_pattern(&text) {
+                self.file(&path, Some(place));
+                continue;
+            }
+            match glob::matching(&path) {
+                Ok(files) if files.is_empty() => {
+                    self.findings.warn(place, format!("no file matches {}", quoted(&text)));
+                }
+                Ok(files) => files.iter().for_each(|file| self.file(file, Some(place))),
+                Err((folder, error)) => {
+                    let folder = folder.display().to_string();
+                    self.findings.error(
+                        place,
+                        format!("cannot list {}: {}", quoted(&folder), said(&error)),
+                        "",
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Adds the entries of a table to those of the other files.
+fn merge(findings: &mut Findings, target: &mut Table, key: &Key, value: Value) {
+    let Kind::Table(table) = value.kind else {
+        let message = format!("`{}` must be a table", key.name);
+        findings.error(value.place, message, format!("expected `[{}]` and keys below it", key.name));
+        return;
+    };
+    // Looked up in a set: one by one would be quadratic.
+    let known: BTreeSet<String> = target.items().map(|item| item.name().to_owned()).collect();
+    for (inner, value) in table.into_entries() {
+        if !known.contains(&inner.name) {
+            target.push(inner, value);
+            continue;
+        }
+        let first = target.get(&inner.name).map(|item| findings.locate(item.key.place));
+        let what = match key.name.as_str() {
+            "program" => format!("program `{}` is defined twice", inner.name),
+            table => format!("`{}` in `[{table}]` is set twice", inner.name),
+        };
+        findings.error(inner.place, what, format!("it is at {} already", first.unwrap_or_default()));
+    }
+}
+
+/// The bytes of a regular file.
+fn contents(path: &Path) -> Result<Vec<u8>, String> {
+    let metadata = fs::metadata(path).map_err(|error| said(&error))?;
+    if metadata.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    if path
+        .extension()
+        .is_some_and(|name| name.eq_ignore_ascii_case("conf") || name.eq_ignore_ascii_case("ini"))
+    {
+        return Err("supervisord's format (`.conf`, `.ini`) is not supported yet".to_owned());
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(|error| said(&error))?;
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| said(&error))?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20));
+    }
+    Ok(bytes)
+}
+
+/// What the system says, without the number behind it.
+fn said(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+/// What no text file contains, and TOML allows nowhere: more than a slip, so told once.
+fn is_binary(char: char) -> bool {
+    char.is_ascii_control() && !matches!(char, '\t' | '\n' | '\r')
+}
+
+fn circle(open: &[PathBuf], again: &Path) -> String {
+    let start = open.iter().position(|path| path == again).unwrap_or(0);
+    let names = open.iter().skip(start).map(PathBuf::as_path).chain([again]);
+    let short = |path: &Path| format!("`{}`", path.file_name().unwrap_or_default().to_string_lossy());
+    names.map(short).collect::<Vec<_>>().join(" -> ")
+}

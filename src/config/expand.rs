@@ -1,0 +1,173 @@
+//! `${NAME}`, `${NAME:-default}` and `$$` in a string (spec, section 3).
+//!
+//! One pass, and what is put in is never looked at again: a value from the environment that contains
+//! `${…}` stays as it is. A `$` before anything else stays too (`$host`, `$PATH`).
+
+use std::ffi::OsStr;
+
+/// Why a reference could not be replaced, with the reference as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// No `}` follows.
+    Unclosed(String),
+    /// What stands in the braces is neither a name nor a name with a default.
+    Malformed(String),
+    /// The variable is not set, or empty, and there is no default.
+    Unset {
+        /// The whole reference.
+        written: String,
+        /// The variable.
+        name: String,
+    },
+    /// The variable's value is not UTF-8.
+    NotUnicode {
+        /// The whole reference.
+        written: String,
+        /// The variable.
+        name: String,
+    },
+}
+
+/// The text with every reference replaced by what `lookup` knows.
+///
+/// # Errors
+/// Every reference that could not be replaced.
+pub(super) fn expand<'v>(
+    text: &str,
+    lookup: impl Fn(&str) -> Option<&'v OsStr>,
+) -> Result<String, Vec<Fault>> {
+    let mut result = String::with_capacity(text.len());
+    let mut faults = Vec::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once('$') {
+        result.push_str(before);
+        if let Some(after) = behind.strip_prefix('$') {
+            result.push('$');
+            rest = after;
+            continue;
+        }
+        let Some(inside) = behind.strip_prefix('{') else {
+            result.push('$');
+            rest = behind;
+            continue;
+        };
+        let Some((reference, after)) = inside.split_once('}') else {
+            faults.push(Fault::Unclosed(format!("${{{inside}")));
+            rest = "";
+            break;
+        };
+        match replace(reference, &lookup) {
+            Ok(value) => result.push_str(&value),
+            Err(fault) => faults.push(fault),
+        }
+        rest = after;
+    }
+    result.push_str(rest);
+    if faults.is_empty() { Ok(result) } else { Err(faults) }
+}
+
+fn replace<'v>(reference: &str, lookup: &impl Fn(&str) -> Option<&'v OsStr>) -> Result<String, Fault> {
+    let written = format!("${{{reference}}}");
+    let (name, default) = match reference.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (reference, None),
+    };
+    if !is_name(name) {
+        return Err(Fault::Malformed(written));
+    }
+    let name_owned = || name.to_owned();
+    match (lookup(name), default) {
+        (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
+        (Some(value), _) => match value.to_str() {
+            Some(value) => Ok(value.to_owned()),
+            None => Err(Fault::NotUnicode { written, name: name_owned() }),
+        },
+        (None, Some(default)) => Ok(default.to_owned()),
+        (None, None) => Err(Fault::Unset { written, name: name_owned() }),
+    }
+}
+
+/// A variable's name as shells have it (XBD 3.216, "Name").
+fn is_name(text: &str) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+        && chars.all(|char| char.is_ascii_alphanumeric() || char == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn known(name: &str) -> Option<&'static OsStr> {
+        match name {
+            "HOST" => Some(OsStr::new("db")),
+            "EMPTY" => Some(OsStr::new("")),
+            "TRICKY" => Some(OsStr::new("${HOST} $$ \"")),
+            "BYTES" => Some(OsStr::from_bytes(b"\xff")),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_reference_is_replaced_and_everything_else_stays() {
+        for (text, expected) in [
+            ("", ""),
+            ("http://${HOST}:80", "http://db:80"),
+            ("${HOST}${HOST}", "dbdb"),
+            ("${EMPTY}", ""),
+            ("${EMPTY:-x}", "x"),
+            ("${NONE:-}", ""),
+            ("${NONE:-a b:-c}", "a b:-c"),
+            ("${NONE:-${HOST}}", "${HOST}"),
+            ("$$", "$"),
+            ("$${HOST}", "${HOST}"),
+            ("$$$$", "$$"),
+            ("$host $PATH $1 $", "$host $PATH $1 $"),
+            ("}{", "}{"),
+        ] {
+            assert_eq!(expand(text, known), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_never_looked_at_again() {
+        assert_eq!(expand("${TRICKY}", known), Ok("${HOST} $$ \"".to_owned()));
+    }
+
+    #[test]
+    fn every_reference_that_cannot_be_replaced_is_named() {
+        let unset = |name: &str| Fault::Unset { written: format!("${{{name}}}"), name: name.to_owned() };
+        assert_eq!(expand("${A} ${HOST} ${B}", known), Err(vec![unset("A"), unset("B")]));
+        assert_eq!(expand("x${HOST", known), Err(vec![Fault::Unclosed("${HOST".to_owned())]));
+        for text in ["${}", "${A B}", "${A-b}", "${A:?b}", "${1}", "${:-x}", "${ä}"] {
+            assert_eq!(expand(text, known), Err(vec![Fault::Malformed(text.to_owned())]), "{text}");
+        }
+        let bytes = Fault::NotUnicode { written: "${BYTES}".to_owned(), name: "BYTES".to_owned() };
+        assert_eq!(
+            expand("${BYTES:-x}", known),
+            Err(vec![Fault::NotUnicode { written: "${BYTES:-x}".to_owned(), name: "BYTES".to_owned() }])
+        );
+        assert_eq!(expand("${BYTES}", known), Err(vec![bytes]));
+    }
+
+    proptest! {
+        #[test]
+        fn text_without_a_dollar_stays_as_it_is(text in "[^$]*") {
+            prop_assert_eq!(expand(&text, known), Ok(text));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            let _ = expand(&text, known);
+        }
+
+        #[test]
+        fn doubled_dollars_give_any_text_back(text in any::<String>()) {
+            prop_assert_eq!(expand(&text.replace('$', "$$"), known), Ok(text));
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What `foster check` prints: the order in which things will start, and what is probably not meant.
+//!
+//! For people, not for machines. The order itself is the core's ([`foster_core::graph`]); here it only gets
+//! names and sentences.
+
+use std::time::Duration;
+
+use foster_core::ids::ProgramId;
+use foster_core::spec::{Autostart, ProgramSpec, Readiness};
+
+use crate::plan::{Plan, Probe};
+
+/// The start order for people: one block for each wave, then the warnings.
+pub fn start_order(plan: &Plan) -> String {
+    let waves = plan.core.graph().waves();
+    let count = plan.programs.len();
+    let plural = if count == 1 { "" } else { "s" };
+    let mut text = format!("{}: {count} program{plural}, started in this order\n", plan.source.display());
+    let widest = plan.programs.iter().map(|program| program.name.chars().count()).max().unwrap_or(0);
+    for (number, wave) in (1..).zip(waves) {
+        let priority = wave.first().and_then(|id| spec(plan, *id)).map_or(0, |spec| spec.priority);
+        text.push_str(&format!("\n{number}. priority {priority}\n"));
+        for id in wave {
+            let name = name(plan, *id);
+            text.push_str(&format!("   {name:widest$}  {}\n", sentence(plan, *id)));
+        }
+    }
+    let warnings: Vec<String> = plan.warnings.iter().cloned().chain(slow_stop(plan)).collect();
+    if !warnings.is_empty() {
+        text.push('\n');
+    }
+    warnings.iter().for_each(|warning| text.push_str(&format!("warning: {warning}\n")));
+    text
+}
+
+fn spec(plan: &Plan, id: ProgramId) -> Option<&ProgramSpec> {
+    plan.core.programs().get(id.0 as usize)
+}
+
+fn name(plan: &Plan, id: ProgramId) -> &str {
+    plan.program(id).map_or("", |program| program.name.as_str())
+}
+
+/// "not autostarted; after `db`; ready when …".
+fn sentence(plan: &Plan, id: ProgramId) -> String {
+    let Some(spec) = spec(plan, id) else { return String::new() };
+    let list = |ids: &[ProgramId]| ids.iter().map(|id| name(plan, *id)).collect::<Vec<_>>().join(", ");
+    let mut parts = Vec::new();
+    if spec.autostart == Autostart::No {
+        parts.push("not autostarted".to_owned());
+    }
+    if !spec.after.is_empty() {
+        parts.push(format!("after {}", list(&spec.after)));
+    }
+    if !spec.requires.is_empty() {
+        parts.push(format!("requires {}", list(&spec.requires)));
+    }
+    parts.push(readiness(plan.program(id).and_then(|program| program.ready.as_ref()), spec));
+    parts.join("; ")
+}
+
+fn readiness(probe: Option<&Probe>, spec: &ProgramSpec) -> String {
+    let how = match probe {
+        None => return format!("ready when up for {}", written(spec.restart.min_uptime)),
+        Some(Probe::Http(http)) => format!("http://{}{} answers", http.host, http.target),
+        Some(Probe::Tcp(address)) => format!("{address} accepts a connection"),
+        Some(Probe::Unix(path)) => format!("{} accepts a connection", path.display()),
+        Some(Probe::Exec(command)) => format!("`{}` succeeds", shell_words::join(command)),
+        Some(Probe::File(path)) => format!("{} exists", path.display()),
+        Some(Probe::Log(pattern)) => format!("a line matches `{}`", pattern.0.as_str()),
+    };
+    match spec.readiness {
+        Readiness::Probe { timeout, asking: _, interval: _ } => {
+            format!("ready when {how}, within {}", written(timeout))
+        }
+        Readiness::Uptime => format!("ready when {how}"),
+    }
+}
+
+/// Stopping goes wave by wave: what each may take adds up, and the shutdown as a whole is bounded.
+fn slow_stop(plan: &Plan) -> Option<String> {
+    let longest = |wave: &Vec<ProgramId>| {
+        wave.iter().filter_map(|id| spec(plan, *id)).map(stop_time).max().unwrap_or_default()
+    };
+    let sum = plan.core.graph().waves().iter().map(longest).fold(Duration::ZERO, Duration::saturating_add);
+    let bound = plan.core.shutdown_timeout();
+    (sum > bound).then(|| {
+        format!(
+            "stopping one after the other may take {}, but `shutdown_timeout` is {}: what is left then is killed",
+            written(sum),
+            written(bound)
+        )
+    })
+}
+
+/// How long a program may take to stop: each of its signals is given the stop timeout.
+fn stop_time(spec: &ProgramSpec) -> Duration {
+    spec.stop.timeout.saturating_mul(u32::try_from(spec.stop.signals.len()).unwrap_or(u32::MAX))
+}
+
+fn written(duration: Duration) -> String {
+    humantime::format_duration(duration).to_string()
+}

@@ -1,0 +1,212 @@
+//! The table of a program: the core's part and the shell's part of it.
+//!
+//! A program starts from foster's own defaults, then `[defaults]`, then its own keys. Whom it waits for
+//! stays a name with a place here; `check.rs` looks at all programs together.
+
+use foster_core::ids::Signal;
+use foster_core::spec::{
+    Autostart, Backoff, Fate, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
+};
+
+use crate::plan::{Program, Sink};
+
+use super::command::command;
+use super::keys::{BACKOFF, PROGRAM};
+use super::launch::launch;
+use super::reader::Reader;
+use super::ready::ready;
+use super::report::Place;
+use super::sink::sink;
+use super::table::{Item, Key, Kind, Table};
+
+/// A program whose neighbours are not known yet.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// Its name, where it is defined.
+    pub(super) key: Key,
+    /// The core's part; `after` and `requires` are empty.
+    pub(super) spec: ProgramSpec,
+    /// The shell's part.
+    pub(super) program: Program,
+    /// Whom it waits for.
+    pub(super) after: Vec<Reference>,
+    /// Whom it needs.
+    pub(super) requires: Vec<Reference>,
+    /// Where `stdout` and `stderr` are given.
+    pub(super) sinks: [Option<Place>; 2],
+    /// Where `ready` is given.
+    pub(super) ready: Option<Place>,
+}
+
+/// A program's name where another one uses it.
+#[derive(Debug, Clone)]
+pub(super) struct Reference {
+    /// The name.
+    pub(super) name: String,
+    /// Where it stands.
+    pub(super) place: Place,
+}
+
+/// Reads one program from its table, defaults below it.
+pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft {
+    let ready = reader.field(table, "ready", ready);
+    let sink = |reader: &mut Reader<'_>, name| reader.field(table, name, sink).unwrap_or(Sink::Log);
+    let (stdout, stderr) = (sink(reader, "stdout"), sink(reader, "stderr"));
+    let pre_stop = reader.field(table, "pre_stop", command);
+    let (probe, readiness) = match ready {
+        Some((probe, readiness)) => (Some(probe), readiness),
+        None => (None, Readiness::Uptime),
+    };
+    let place_of = |name| table.get(name).map(|item| item.value.place);
+    Draft {
+        key: key.clone(),
+        after: reader.field(table, "after", references).unwrap_or_default(),
+        requires: reader.field(table, "requires", references).unwrap_or_default(),
+        sinks: [place_of("stdout"), place_of("stderr")],
+        ready: place_of("ready"),
+        spec: spec(reader, table, readiness, pre_stop.as_ref()),
+        program: Program {
+            name: key.name.clone(),
+            launch: launch(reader, table),
+            stdout,
+            stderr,
+            log_prefix: reader.field(table, "log_prefix", Reader::boolean).unwrap_or(true),
+            ready: probe,
+            pre_stop,
+        },
+    }
+}
+
+/// This program's keys with `[defaults]` and foster's own below them.
+pub(super) fn with_defaults(own: &Table, defaults: &Table) -> Table {
+    let merges = |name: &str| PROGRAM.merges(name);
+    own.over(&defaults.over(&PROGRAM.defaults(), merges), merges)
+}
+
+fn spec(
+    reader: &mut Reader<'_>,
+    table: &Table,
+    readiness: Readiness,
+    pre_stop: Option<&Vec<String>>,
+) -> ProgramSpec {
+    let autostart = reader.field(table, "autostart", Reader::boolean).unwrap_or(true);
+    let fate = |reader: &mut Reader<'_>, item: Item<'_>| {
+        reader.choice(item, &[("ignore", Fate::Ignore), ("shutdown", Fate::Shutdown)])
+    };
+    ProgramSpec {
+        instances: 1,
+        autostart: if autostart { Autostart::Yes } else { Autostart::No },
+        priority: reader
+            .field(table, "priority", |reader, item| {
+                reader.integer_or(item, i32::MIN..=i32::MAX, "an integer of 32 bits")
+            })
+            .unwrap_or_default(),
+        after: Vec::new(),
+        requires: Vec::new(),
+        restart: restart_policy(reader, table),
+        on_exit: reader.field(table, "on_exit", fate).unwrap_or(Fate::Ignore),
+        on_failure: reader.field(table, "on_failure", fate).unwrap_or(Fate::Shutdown),
+        readiness,
+        stop: stop_plan(reader, table, pre_stop),
+        reload_signal: reader.field(table, "reload_signal", Reader::signal),
+    }
+}
+
+fn restart_policy(reader: &mut Reader<'_>, table: &Table) -> RestartPolicy {
+    const WORDS: [(&str, Restart); 3] =
+        [("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)];
+    RestartPolicy {
+        restart: reader
+            .field(table, "restart", |reader, item| reader.choice(item, &WORDS))
+            .unwrap_or(Restart::Always),
+        success_exit_codes: reader.field(table, "success_exit_codes", exit_codes).unwrap_or_default(),
+        min_uptime: reader.field(table, "min_uptime", Reader::duration).unwrap_or_default(),
+        backoff: backoff(reader, table),
+        start_limit: reader.field(table, "start_limit", start_limit).flatten(),
+    }
+}
+
+fn exit_codes(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<u8>> {
+    let items = reader.list(item, "a list such as `[0, 143]`")?;
+    Some(items.into_iter().filter_map(|item| reader.integer(item, 0..=u8::MAX)).collect())
+}
+
+fn backoff(reader: &mut Reader<'_>, table: &Table) -> Backoff {
+    let given = reader.field(table, "backoff", |reader, item| {
+        let given = reader.table(item, "a table such as `{ max = \"30s\" }`")?;
+        reader.check_keys(given, &BACKOFF, "in `backoff`");
+        Some((item, given))
+    });
+    let defaults = BACKOFF.defaults();
+    let full = given.map_or_else(|| defaults.clone(), |(_, given)| given.over(&defaults, |_| false));
+    let initial = reader.field(&full, "initial", Reader::duration).unwrap_or_default();
+    let max = reader.field(&full, "max", Reader::duration);
+    if let (Some((item, _)), Some(max)) = (given, max)
+        && initial > max
+    {
+        let message = "`initial` of `backoff` is longer than `max`";
+        reader.findings.error(item.value.place, message, "expected a longer `max`");
+    }
+    let factor = reader.field(&full, "factor", |reader, item| reader.number(item, 1.0)).unwrap_or(1.0);
+    Backoff { initial, factor, max: max.unwrap_or_default() }
+}
+
+fn start_limit(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u32>> {
+    if let Kind::String(_) = item.value.kind
+        && reader.text(item)? == "unlimited"
+    {
+        return Some(None);
+    }
+    reader.integer_or(item, 1..=u32::MAX, "an integer, at least 1, or `\"unlimited\"`").map(Some)
+}
+
+fn stop_plan(reader: &mut Reader<'_>, table: &Table, pre_stop: Option<&Vec<String>>) -> StopPlan {
+    let group = reader.field(table, "stop_group", Reader::boolean).unwrap_or_default();
+    StopPlan {
+        signals: reader.field(table, "stop_signal", stop_signals).unwrap_or_default(),
+        timeout: reader.field(table, "stop_timeout", Reader::duration).unwrap_or_default(),
+        scope: if group { StopScope::Group } else { StopScope::Main },
+        pre_stop: if pre_stop.is_some() { PreStop::Command } else { PreStop::None },
+    }
+}
+
+fn stop_signals(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Signal>> {
+    let items = reader.one_or_more(item);
+    if items.is_empty() {
+        reader.refuse(item, "empty", "a signal or a list of them");
+    }
+    Some(items.into_iter().filter_map(|item| reader.signal(item)).collect())
+}
+
+fn references(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Reference>> {
+    let items = reader.list(item, "a list such as `[\"db\"]`")?;
+    let mut references: Vec<Reference> = Vec::new();
+    for item in items {
+        let Some(name) = reader.text_or(item, "the name of a program") else { continue };
+        if !references.iter().any(|known| known.name == name) {
+            references.push(Reference { name, place: item.value.place });
+        }
+    }
+    Some(references)
+}
+
+/// Whether this can be a program's name.
+pub(super) fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_letters_digits_dashes_and_underscores() {
+        for name in ["a", "0", "web-1", "Web_2"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "-a", "_a", "a.b", "a b", "é", "a\n", "a/b"] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! From a TOML value to a Rust one: the forms that keys have in common.
+//!
+//! Every method takes an [`Item`] and returns what it means, or reports why it means nothing and
+//! returns `None`; the caller goes on with anything, because a plan with an error is never used.
+//! Strings are expanded here and nowhere else, so that each form may come from the environment.
+
+use std::ffi::OsStr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use foster_core::ids::Signal;
+
+use super::Environment;
+use super::expand::{Fault, expand};
+use super::nearest::suggest;
+use super::report::{Findings, Place};
+use super::schema::{Section, Support};
+use super::table::{Item, Kind, Table, Value};
+
+/// Reads the values of one program, or of what belongs to none.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    /// Where problems go.
+    pub(super) findings: &'a mut Findings,
+    environment: &'a Environment,
+    scope: Scope<'a>,
+}
+
+/// Whose values are read: what `${FOSTER_PROGRAM}` is, and whether a variable may be missing.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scope<'a> {
+    /// Nobody's.
+    File,
+    /// A program's.
+    Program(&'a str),
+    /// A program's that is switched off, perhaps because its variables are not there.
+    Disabled(&'a str),
+}
+
+impl<'a> Reader<'a> {
+    /// A reader for this scope.
+    pub(super) fn new(
+        findings: &'a mut Findings,
+        environment: &'a Environment,
+        scope: Scope<'a>,
+    ) -> Reader<'a> {
+        Reader { findings, environment, scope }
+    }
+
+    /// Reads one key, if it is there.
+    pub(super) fn field<'t, T>(
+        &mut self,
+        table: &'t Table,
+        name: &str,
+        read: impl FnOnce(&mut Self, Item<'t>) -> Option<T>,
+    ) -> Option<T> {
+        table.get(name).and_then(|item| read(self, item))
+    }
+
+    /// Reports every key that the section does not have. `owner` is how the table is called in a sentence.
+    pub(super) fn check_keys(&mut self, table: &Table, section: &Section, owner: &str) {
+        for item in table.items() {
+            let (name, place) = (item.name(), item.key.place);
+            match section.key(name).map(|key| key.support) {
+                Some(Support::Now) => {}
+                Some(Support::Later) => {
+                    self.findings.error(place, format!("`{name}` {owner} is not supported yet"), "");
+                }
+                None => {
+                    let known = section.keys.iter().filter(|key| key.support == Support::Now);
+                    let note = suggest(name, known.map(|key| key.name));
+                    self.findings.error(place, format!("unknown key `{name}` {owner}"), note);
+                }
+            }
+        }
+    }
+
+    /// Says that a value does not fit, and what would.
+    pub(super) fn refuse(&mut self, item: Item<'_>, shown: &str, expected: &str) {
+        let message = format!("`{}` cannot be {shown}", item.name());
+        self.findings.error(item.value.place, message, format!("expected {expected}"));
+    }
+
+    /// The same for a text that was found to be wrong after it was expanded.
+    pub(super) fn refuse_text(&mut self, item: Item<'_>, text: &str, expected: &str) {
+        self.refuse(item, &quoted(text), expected);
+    }
+
+    /// A text, expanded. It may go to the kernel, so it has no NUL bytes.
+    pub(super) fn text(&mut self, item: Item<'_>) -> Option<String> {
+        self.text_or(item, "a string")
+    }
+
+    /// A text where another form is possible too: `expected` names both.
+    pub(super) fn text_or(&mut self, item: Item<'_>, expected: &str) -> Option<String> {
+        let Kind::String(written) = &item.value.kind else {
+            self.refuse(item, &shown(item.value), expected);
+            return None;
+        };
+        self.expanded(item, written)
+    }
+
+    fn expanded(&mut self, item: Item<'_>, written: &str) -> Option<String> {
+        let (environment, scope) = (self.environment, self.scope);
+        let lookup = |name: &str| match (name, scope) {
+            (INSTANCE, Scope::Program(_) | Scope::Disabled(_)) => Some(OsStr::new("0")),
+            (PROGRAM, Scope::Program(program) | Scope::Disabled(program)) => Some(OsStr::new(program)),
+            (_, _) => environment.get(OsStr::new(name)).map(|value| value.as_os_str()),
+        };
+        match expand(written, lookup) {
+            Ok(text) if text.contains('\0') => {
+                self.refuse(item, "a text with a NUL character", "a text that the kernel can take");
+                None
+            }
+            Ok(text) => Some(text),
+            Err(faults) => {
+                for fault in &faults {
+                    self.cannot_expand(item.value.place, fault);
+                }
+                None
+            }
+        }
+    }
+
+    fn cannot_expand(&mut self, place: Place, fault: &Fault) {
+        let (written, message, note) = match fault {
+            Fault::Unclosed(written) => (
+                written,
+                "cannot expand a `${` that is never closed".to_owned(),
+                "expected a `}`; `$$` is a plain `$`".to_owned(),
+            ),
+            Fault::Malformed(written) => (
+                written,
+                format!("cannot expand `{written}`"),
+                "expected `${NAME}` or `${NAME:-default}`; `$$` is a plain `$`".to_owned(),
+            ),
+            Fault::Unset { written, name } => {
+                let note = match self.scope {
+                    Scope::Disabled(_) => return,
+                    Scope::File if name == INSTANCE || name == PROGRAM => {
+                        "it is known only in a program".to_owned()
+                    }
+                    Scope::File | Scope::Program(_) => format!("`${{{name}:-…}}` gives it a default"),
+                };
+                (written, format!("the environment variable `{name}` is not set"), note)
+            }
+            Fault::NotUnicode { written, name } => {
+                (written, format!("the environment variable `{name}` is not UTF-8"), String::new())
+            }
+        };
+        let place = self.findings.narrow(place, written);
+        self.findings.error(place, message, note);
+    }
+
+    /// True or false.
+    pub(super) fn boolean(&mut self, item: Item<'_>) -> Option<bool> {
+        if let Kind::Boolean(boolean) = item.value.kind {
+            return Some(boolean);
+        }
+        let text = self.text_or(item, "`true` or `false`")?;
+        let boolean = text.parse().ok();
+        if boolean.is_none() {
+            self.refuse_text(item, &text, "`true` or `false`");
+        }
+        boolean
+    }
+
+    /// A whole number of this range.
+    pub(super) fn integer<T>(&mut self, item: Item<'_>, range: RangeInclusive<T>) -> Option<T>
+    where
+        T: TryFrom<i64> + PartialOrd + std::fmt::Display,
+    {
+        let expected = format!("an integer from {} to {}", range.start(), range.end());
+        self.integer_or(item, range, &expected)
+    }
+
+    /// The same where another form is possible too: `expected` names both.
+    pub(super) fn integer_or<T>(
+        &mut self,
+        item: Item<'_>,
+        range: RangeInclusive<T>,
+        expected: &str,
+    ) -> Option<T>
+    where
+        T: TryFrom<i64> + PartialOrd,
+    {
+        let (number, text) = if let Kind::Integer(number) = item.value.kind {
+            (Some(number), number.to_string())
+        } else {
+            let text = self.text_or(item, expected)?;
+            (text.parse().ok(), text)
+        };
+        let fitting =
+            number.and_then(|number| T::try_from(number).ok()).filter(|number| range.contains(number));
+        if fitting.is_none() {
+            self.refuse_text(item, &text, expected);
+        }
+        fitting
+    }
+
+    /// A number with or without a fraction, not less than `least`.
+    pub(super) fn number(&mut self, item: Item<'_>, least: f64) -> Option<f64> {
+        let expected = format!("a number, at least {least}");
+        let text = match item.value.kind {
+            Kind::Integer(number) => number.to_string(),
+            Kind::Float(number) => number.to_string(),
+            Kind::String(_) | Kind::Boolean(_) | Kind::Datetime | Kind::Array(_) | Kind::Table(_) => {
+                self.text_or(item, &expected)?
+            }
+        };
+        let number = text.parse::<f64>().ok();
+        let fitting = number.filter(|number| number.is_finite() && *number >= least);
+        if fitting.is_none() {
+            self.refuse_text(item, &text, &expected);
+        }
+        fitting
+    }
+
+    /// A duration, as humantime has it.
+    pub(super) fn duration(&mut self, item: Item<'_>) -> Option<Duration> {
+        if let Kind::Integer(number @ 0..) = item.value.kind {
+            self.refuse(item, "a number without a unit", &format!("a duration such as `\"{number}s\"`"));
+            return None;
+        }
+        let expected = "a duration such as `\"500ms\"`, `\"10s\"` or `\"1m 30s\"`";
+        let text = self.text_or(item, expected)?;
+        match humantime::parse_duration(&text) {
+            Ok(duration) if duration <= LONGEST_DURATION => return Some(duration),
+            Ok(_) => self.refuse_text(item, &text, "at most a hundred years"),
+            Err(_) => self.refuse_text(item, &text, expected),
+        }
+        None
+    }
+
+    /// A duration that is not zero: between two attempts, or until giving up.
+    pub(super) fn duration_above_zero(&mut self, item: Item<'_>) -> Option<Duration> {
+        let duration = self.duration(item)?;
+        if duration.is_zero() {
+            self.refuse(item, "zero", "a duration above zero");
+            return None;
+        }
+        Some(duration)
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&mut self, item: Item<'_>, words: &[(&str, T)]) -> Option<T> {
+        let expected = one_of(words.iter().map(|(word, _)| *word));
+        let text = self.text_or(item, &expected)?;
+        let chosen = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if chosen.is_none() {
+            self.refuse_text(item, &text, &expected);
+        }
+        chosen
+    }
+
+    /// A number of bytes: plain, or with a binary suffix. `expected` names other forms that are possible.
+    pub(super) fn size(&mut self, item: Item<'_>, expected: &str) -> Option<u64> {
+        if let Kind::Integer(number) = item.value.kind {
+            let size = u64::try_from(number).ok();
+            if size.is_none() {
+                self.refuse_text(item, &number.to_string(), expected);
+            }
+            return size;
+        }
+        let text = self.text_or(item, expected)?;
+        let size = parse_size(&text);
+        if size.is_none() {
+            self.refuse_text(item, &text, expected);
+        }
+        size
+    }
+
+    /// A signal, by name or number.
+    pub(super) fn signal(&mut self, item: Item<'_>) -> Option<Signal> {
+        let expected = "a signal such as `\"TERM\"`, `\"RTMIN+3\"` or `15`";
+        let text = if let Kind::Integer(number) = item.value.kind {
+            number.to_string()
+        } else {
+            self.text_or(item, expected)?
+        };
+        let signal = Signal::parse(&text);
+        if signal.is_none() {
+            self.unknown_signal(item.value.place, &text);
+        }
+        signal
+    }
+
+    /// Says that there is no such signal.
+    pub(super) fn unknown_signal(&mut self, place: Place, text: &str) {
+        let bare = text.strip_prefix("SIG").unwrap_or(text);
+        let place = self.findings.narrow(place, text);
+        self.findings.error(
+            place,
+            format!("unknown signal {}", quoted(text)),
+            suggest(bare, Signal::names()),
+        );
+    }
+
+    /// A path. Relative ones stay relative: to foster's working directory.
+    pub(super) fn path(&mut self, item: Item<'_>) -> Option<PathBuf> {
+        let text = self.text_or(item, "a path")?;
+        if text.is_empty() {
+            self.refuse(item, "empty", "a path");
+            return None;
+        }
+        Some(PathBuf::from(text))
+    }
+
+    /// The elements of a list.
+    pub(super) fn list<'t>(&mut self, item: Item<'t>, expected: &str) -> Option<Vec<Item<'t>>> {
+        let Kind::Array(values) = &item.value.kind else {
+            self.refuse(item, &shown(item.value), expected);
+            return None;
+        };
+        Some(values.iter().map(|value| item.with(value)).collect())
+    }
+
+    /// The elements of a list, or the one value that stands for a list of one.
+    pub(super) fn one_or_more<'t>(&mut self, item: Item<'t>) -> Vec<Item<'t>> {
+        if let Kind::Array(values) = &item.value.kind {
+            return values.iter().map(|value| item.with(value)).collect();
+        }
+        vec![item]
+    }
+
+    /// A table.
+    pub(super) fn table<'t>(&mut self, item: Item<'t>, expected: &str) -> Option<&'t Table> {
+        let Kind::Table(table) = &item.value.kind else {
+            self.refuse(item, &shown(item.value), expected);
+            return None;
+        };
+        Some(table)
+    }
+}
+
+/// Which of a program's processes it is; there is one.
+const INSTANCE: &str = "FOSTER_INSTANCE";
+/// The program's name.
+const PROGRAM: &str = "FOSTER_PROGRAM";
+
+/// A century. What is longer is a slip of the finger, and arithmetic with it would overflow somewhere.
+const LONGEST_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+fn parse_size(text: &str) -> Option<u64> {
+    let (digits, shift) = match text.char_indices().last()? {
+        (at, 'K' | 'k') => (text.get(..at)?, 10),
+        (at, 'M' | 'm') => (text.get(..at)?, 20),
+        (at, 'G' | 'g') => (text.get(..at)?, 30),
+        (_, _) => (text, 0),
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// "`a`, `b` or `c`".
+pub(super) fn one_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+    match words.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, before)) => format!("{} or {last}", before.join(", ")),
+    }
+}
+
+/// A user's text in a sentence, cut where nobody would read on.
+pub(super) fn quoted(text: &str) -> String {
+    const SHOWN: usize = 60;
+    match text.char_indices().nth(SHOWN) {
+        _ if text.is_empty() => "an empty string".to_owned(),
+        None => format!("`{text}`"),
+        Some((end, _)) => format!("`{}…`", text.get(..end).unwrap_or("")),
+    }
+}
+
+/// What a value is, in a sentence.
+pub(super) fn shown(value: &Value) -> String {
+    match &value.kind {
+        Kind::String(_) => "a string".to_owned(),
+        Kind::Integer(number) => format!("the number `{number}`"),
+        Kind::Float(number) => format!("the number `{number}`"),
+        Kind::Boolean(boolean) => format!("`{boolean}`"),
+        Kind::Datetime => "a date".to_owned(),
+        Kind::Array(_) => "a list".to_owned(),
+        Kind::Table(_) => "a table".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_binary_suffixes() {
+        for (text, size) in [("0", 0), ("512K", 512 << 10), ("50M", 50 << 20), ("1g", 1 << 30), ("42", 42)] {
+            assert_eq!(parse_size(text), Some(size), "{text}");
+        }
+        for text in ["", "K", "-1", "+1", "1.5M", "1KB", "1 M", "99999999999G", "é"] {
+            assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_are_listed_as_in_a_sentence() {
+        assert_eq!(one_of(["a"].into_iter()), "`a`");
+        assert_eq!(one_of(["a", "b", "c"].into_iter()), "`a`, `b` or `c`");
+    }
+}

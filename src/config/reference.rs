@@ -1,0 +1,78 @@
+//! The reference of every key, made from the table in `keys.rs`: `docs/config.md`.
+//!
+//! A test compares the file with this; `UPDATE_EXPECT=1 cargo test` writes it again.
+
+use super::keys::SECTIONS;
+use super::schema::{Form, Key, Preset, Support};
+
+/// The whole reference, as Markdown.
+pub fn reference() -> String {
+    let mut text = String::from(INTRODUCTION);
+    for section in SECTIONS {
+        text.push_str(&format!("\n## {}\n\n{}\n\n", section.heading, section.sentence));
+        text.push_str("| key | takes | default | meaning |\n| --- | --- | --- | --- |\n");
+        section.keys.iter().for_each(|key| text.push_str(&row(key)));
+    }
+    text
+}
+
+const INTRODUCTION: &str = "\
+# The keys of a configuration
+
+<!-- Generated from src/config/keys.rs. Write it again with: UPDATE_EXPECT=1 cargo test --lib config -->
+
+A configuration is looked for in `-c FILE`, then `$FOSTER_CONFIG`, then `/etc/foster/foster.toml`,
+`/etc/foster.toml` and `./foster.toml`. `foster check` reads it, reports everything that is wrong with it
+at once, and prints the order in which things will start.
+
+- **Strings** are expanded: `${NAME}` is a variable of foster's environment, `${NAME:-default}` has a default
+  for one that is unset or empty (taken as it is, up to the brace), `$$` is a `$`, and a `$` before anything
+  else stays. Within a program there are `${FOSTER_PROGRAM}` and `${FOSTER_INSTANCE}`. A value is never
+  expanded again, nor read as TOML; a `command` that is a string is split *after* it was expanded, so
+  write a list where a value may contain spaces or quotes.
+- Where something else than a string is wanted, a **string that expands to one** will do: `\"${PORT}\"`.
+- **Durations** are `\"500ms\"`, `\"10s\"`, `\"1m 30s\"`. **Sizes** are bytes, or take `K`, `M`, `G` (binary).
+  **Signals** are names with or without `SIG`, or numbers.
+- **Paths** that are relative are relative to foster's working directory, those of `include` to the file
+  that they stand in.
+- **Names** of programs are letters, digits, `-` and `_`, and begin with a letter or a digit; `all` is taken.
+";
+
+fn row(key: &Key) -> String {
+    let sentence = match key.support {
+        Support::Now => key.sentence.to_owned(),
+        Support::Later => format!("{} *Not supported yet.*", key.sentence),
+    };
+    let cells = [format!("`{}`", key.name), takes(&key.form), default(&key.default), sentence];
+    format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
+}
+
+fn takes(form: &Form) -> String {
+    match form {
+        Form::Text => "string".to_owned(),
+        Form::Boolean => "boolean".to_owned(),
+        Form::Integer => "integer".to_owned(),
+        Form::Number => "number".to_owned(),
+        Form::Duration => "duration".to_owned(),
+        Form::Signal => "signal".to_owned(),
+        Form::Signals => "signal, or list of signals".to_owned(),
+        Form::Command => "list of strings, or string".to_owned(),
+        Form::Path => "path".to_owned(),
+        Form::Paths => "path, or list of paths".to_owned(),
+        Form::Names => "list of programs".to_owned(),
+        Form::Integers => "list of integers".to_owned(),
+        Form::Choice(words) => {
+            words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", ")
+        }
+        Form::Map(words) | Form::Own(words) => (*words).to_owned(),
+        Form::Table(section) => format!("table, see {}", section.heading),
+    }
+}
+
+fn default(default: &Preset) -> String {
+    match default {
+        Preset::Required => "required".to_owned(),
+        Preset::Value(value) => format!("`{value}`"),
+        Preset::Words(words) => (*words).to_owned(),
+    }
+}

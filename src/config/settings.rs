@@ -1,0 +1,143 @@
+//! The tables `[foster]` and `[signals]`.
+//!
+//! The programs that signals are forwarded to are only named here; `check.rs` finds them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use foster_core::ids::Signal;
+use log::LevelFilter;
+
+use crate::plan::{LogFormat, Settings};
+
+use super::keys::FOSTER;
+use super::program::Reference;
+use super::reader::{Reader, quoted};
+use super::table::{Item, Table};
+
+/// What a signal to foster does, as it was written.
+#[derive(Debug)]
+pub(super) enum Rule {
+    /// Passed on to a program.
+    Forward(Reference, Signal),
+    /// An ordered shutdown.
+    Shutdown,
+    /// Nothing.
+    Ignore,
+}
+
+/// A Unix socket's path is at most this long (unix(7): 108 bytes with the NUL).
+const LONGEST_SOCKET_PATH: usize = 107;
+
+/// Reads `[foster]`: the settings, and how long the whole shutdown may take.
+pub(super) fn settings(reader: &mut Reader<'_>, table: &Table) -> (Settings, Duration) {
+    reader.check_keys(table, &FOSTER, "in `[foster]`");
+    let table = &table.over(&FOSTER.defaults(), |_| false);
+    let settings = Settings {
+        socket: reader.field(table, "socket", optional_socket).flatten(),
+        log_format: reader
+            .field(table, "log_format", |reader, item| {
+                reader.choice(item, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
+            })
+            .unwrap_or(LogFormat::Text),
+        log_level: reader
+            .field(table, "log_level", |reader, item| reader.choice(item, &LEVELS))
+            .unwrap_or(LevelFilter::Info),
+        log_timestamps: reader.field(table, "log_timestamps", Reader::boolean).unwrap_or_default(),
+        termination_log: reader.field(table, "termination_log", Reader::path).unwrap_or_default(),
+    };
+    let shutdown_timeout = reader.field(table, "shutdown_timeout", Reader::duration).unwrap_or_default();
+    (settings, shutdown_timeout)
+}
+
+const LEVELS: [(&str, LevelFilter); 6] = [
+    ("off", LevelFilter::Off),
+    ("error", LevelFilter::Error),
+    ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
+    ("debug", LevelFilter::Debug),
+    ("trace", LevelFilter::Trace),
+];
+
+fn optional_socket(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<PathBuf>> {
+    let text = reader.text_or(item, "a path, or `\"\"` for no socket")?;
+    if text.is_empty() {
+        return Some(None);
+    }
+    socket_path(reader, item).map(Some)
+}
+
+/// The path of a Unix socket, not too long for the kernel.
+pub(super) fn socket_path(reader: &mut Reader<'_>, item: Item<'_>) -> Option<PathBuf> {
+    let path = reader.path(item)?;
+    if path.as_os_str().len() > LONGEST_SOCKET_PATH {
+        let expected = format!("at most {LONGEST_SOCKET_PATH} bytes for the path of a socket");
+        reader.refuse_text(item, &path.display().to_string(), &expected);
+        return None;
+    }
+    Some(path)
+}
+
+/// Reads `[signals]`.
+pub(super) fn signals(reader: &mut Reader<'_>, table: &Table) -> Vec<(Signal, Rule)> {
+    let mut rules = Vec::new();
+    let mut seen = BTreeSet::new();
+    for item in table.items() {
+        let Some(signal) = Signal::parse(item.name()) else {
+            reader.unknown_signal(item.key.place, item.name());
+            continue;
+        };
+        if let Some(reason) = refusal(signal) {
+            reader.findings.error(item.key.place, format!("`[signals]` cannot change {signal}"), reason);
+            continue;
+        }
+        if !seen.insert(signal) {
+            reader.findings.error(item.key.place, format!("`[signals]` says twice what {signal} does"), "");
+            continue;
+        }
+        rules.extend(rule(reader, item, signal).map(|rule| (signal, rule)));
+    }
+    rules
+}
+
+/// Why foster's answer to this signal cannot be chosen; `None` where it can.
+fn refusal(signal: Signal) -> Option<&'static str> {
+    /// glibc keeps these two for itself (signal(7)).
+    const RESERVED: [i32; 2] = [32, 33];
+    match signal.name() {
+        Some("TERM") => Some("it always stops foster, so that the container can always be stopped"),
+        Some("KILL" | "STOP") => Some("no process can catch it"),
+        Some("CHLD") => Some("foster needs it to reap"),
+        Some("SEGV" | "ILL" | "FPE" | "BUS") => Some("it reports a fault in foster itself"),
+        None if RESERVED.contains(&signal.number()) => Some("the C library keeps it for itself"),
+        Some(_) | None => None,
+    }
+}
+
+const RULES: &str = "`\"forward:PROGRAM\"`, `\"forward:PROGRAM:SIGNAL\"`, `\"shutdown\"` or `\"ignore\"`";
+
+fn rule(reader: &mut Reader<'_>, item: Item<'_>, signal: Signal) -> Option<Rule> {
+    let text = reader.text_or(item, RULES)?;
+    match text.as_str() {
+        "shutdown" => return Some(Rule::Shutdown),
+        "ignore" => return Some(Rule::Ignore),
+        _ => {}
+    }
+    let Some(target) = text.strip_prefix("forward:").filter(|target| !target.is_empty()) else {
+        reader.refuse(item, &quoted(&text), RULES);
+        return None;
+    };
+    let (name, as_signal) = match target.split_once(':') {
+        None => (target, Some(signal)),
+        Some((name, written)) => {
+            let parsed = Signal::parse(written);
+            if parsed.is_none() {
+                reader.unknown_signal(item.value.place, written);
+            }
+            (name, parsed)
+        }
+    };
+    let place = reader.findings.narrow(item.value.place, name);
+    Some(Rule::Forward(Reference { name: name.to_owned(), place }, as_signal?))
+}

@@ -1,0 +1,280 @@
+//! A TOML document as a tree that knows where each of its parts was written.
+//!
+//! The `toml` crate parses and recovers from syntax errors; this is what the rest of `config/` reads:
+//! owned, in the order of the file, every key and value with its [`Place`]. Values of several files
+//! can stand in one table, as `[defaults]` under a program. `reader.rs` makes Rust types of it.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use super::report::{DUPLICATE, Findings, Place, Position};
+
+/// A key, where it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    /// Its name, without quotes.
+    pub(super) name: String,
+    /// Where it stands.
+    pub(super) place: Place,
+}
+
+/// A value, where it was written.
+#[derive(Debug, Clone)]
+pub(super) struct Value {
+    /// What it is.
+    pub(super) kind: Kind,
+    /// Where it stands.
+    pub(super) place: Place,
+}
+
+/// What a value is.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    /// Text, nothing expanded in it yet.
+    String(String),
+    /// A whole number.
+    Integer(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// True or false.
+    Boolean(bool),
+    /// A date, a time or both: no key takes one.
+    Datetime,
+    /// A list.
+    Array(Vec<Value>),
+    /// Keys and values.
+    Table(Table),
+}
+
+/// Keys and values, in the order of the file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Table {
+    entries: Vec<(Key, Value)>,
+}
+
+/// A value together with the key that it was given for: what an error needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item<'t> {
+    /// The key.
+    pub(super) key: &'t Key,
+    /// The value, or one of its elements.
+    pub(super) value: &'t Value,
+}
+
+impl<'t> Item<'t> {
+    /// Another value of the same key.
+    pub(super) fn with(self, value: &'t Value) -> Item<'t> {
+        Item { value, ..self }
+    }
+
+    /// The key's name.
+    pub(super) fn name(self) -> &'t str {
+        &self.key.name
+    }
+}
+
+impl Table {
+    /// The items, in order.
+    pub(super) fn items(&self) -> impl Iterator<Item = Item<'_>> {
+        self.entries.iter().map(|(key, value)| Item { key, value })
+    }
+
+    /// The item of this name.
+    pub(super) fn get(&self, name: &str) -> Option<Item<'_>> {
+        self.items().find(|item| item.key.name == name)
+    }
+
+    /// Adds an entry behind the others; the caller has made sure that the name is new.
+    pub(super) fn push(&mut self, key: Key, value: Value) {
+        self.entries.push((key, value));
+    }
+
+    /// The entries, to be taken apart.
+    pub(super) fn into_entries(self) -> Vec<(Key, Value)> {
+        self.entries
+    }
+
+    /// This table with `base` below it: what is set here wins, and where `merges` says so of a key and
+    /// both are tables, key by key.
+    pub(super) fn over(&self, base: &Table, merges: impl Fn(&str) -> bool) -> Table {
+        let own: BTreeMap<&str, &Value> =
+            self.entries.iter().map(|(key, value)| (key.name.as_str(), value)).collect();
+        let mut result = Table::default();
+        for (key, below) in &base.entries {
+            match own.get(key.name.as_str()) {
+                None => result.push(key.clone(), below.clone()),
+                Some(above) if merges(&key.name) => {
+                    result.push(key.clone(), merged(above, below));
+                }
+                Some(_) => {}
+            }
+        }
+        for (key, value) in &self.entries {
+            let done = merges(&key.name) && base.get(&key.name).is_some();
+            if !done {
+                result.push(key.clone(), value.clone());
+            }
+        }
+        result
+    }
+}
+
+fn merged(above: &Value, below: &Value) -> Value {
+    match (&above.kind, &below.kind) {
+        (Kind::Table(own), Kind::Table(base)) => {
+            Value { kind: Kind::Table(own.over(base, |_| false)), place: above.place }
+        }
+        (_, _) => above.clone(),
+    }
+}
+
+/// A file with more of them is no configuration, and nobody reads on.
+const MOST_SYNTAX_ERRORS: usize = 100;
+
+/// Parses a file that was taken in before. What is wrong with its syntax goes to the findings; what
+/// could be understood in spite of that is returned.
+pub(super) fn parse(findings: &mut Findings, file: usize) -> Table {
+    let text = findings.text(file).to_owned();
+    let (document, errors) = DeTable::parse_recoverable(&text);
+    let count = errors.len();
+    for error in errors.into_iter().take(MOST_SYNTAX_ERRORS) {
+        // The parser names no place for a key of too many parts.
+        let position = error.span().map_or(Position::File(file), |span| at(file, span).into());
+        let (message, note) = in_our_words(error.message());
+        findings.syntax_error(position, message, note);
+    }
+    if count > MOST_SYNTAX_ERRORS {
+        let message = format!("there are {} more errors of syntax in it", count - MOST_SYNTAX_ERRORS);
+        findings.syntax_error(Position::File(file), &message, "");
+    }
+    Tree { findings, file }.table(document.get_ref())
+}
+
+/// The table of a text that is known to be well-formed: foster's own defaults.
+pub(super) fn parse_trusted(text: &str, file: usize) -> Table {
+    let mut findings = Findings::new();
+    let (document, _) = DeTable::parse_recoverable(text);
+    Tree { findings: &mut findings, file }.table(document.get_ref())
+}
+
+fn at(file: usize, span: Range<usize>) -> Place {
+    Place { file, start: span.start, end: span.end.max(span.start) }
+}
+
+/// The parser's sentence in foster's words, and what it does not think of.
+fn in_our_words(message: &str) -> (&str, &str) {
+    match message.strip_suffix(", expected nothing").unwrap_or(message) {
+        "duplicate key" => (DUPLICATE, ""),
+        // It stands at the end of the list, which is not where the parser noticed.
+        message if message.starts_with("missing comma between array elements") => {
+            (message, "or a `]` is missing before this")
+        }
+        message => (message, ""),
+    }
+}
+
+/// Copies the parser's tree of one file.
+struct Tree<'f> {
+    findings: &'f mut Findings,
+    file: usize,
+}
+
+impl Tree<'_> {
+    /// The nesting is bounded by the parser (80 levels), and so is this recursion.
+    fn table(&mut self, table: &DeTable<'_>) -> Table {
+        let mut entries = Vec::new();
+        for (key, value) in table {
+            let key = Key { name: key.get_ref().to_string(), place: at(self.file, key.span()) };
+            let value = self.value(value.get_ref(), at(self.file, value.span()));
+            entries.push((key, value));
+        }
+        entries.sort_by_key(|(key, _): &(Key, Value)| key.place);
+        Table { entries }
+    }
+
+    fn value(&mut self, value: &DeValue<'_>, place: Place) -> Value {
+        let kind = match value {
+            DeValue::String(text) => Kind::String(text.to_string()),
+            DeValue::Boolean(boolean) => Kind::Boolean(*boolean),
+            DeValue::Datetime(_) => Kind::Datetime,
+            DeValue::Float(float) => Kind::Float(float.as_str().parse().unwrap_or(f64::NAN)),
+            DeValue::Integer(integer) => {
+                Kind::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).unwrap_or_else(|_| {
+                    self.findings.error(place, "this number does not fit into 64 bits", "");
+                    0
+                }))
+            }
+            DeValue::Array(values) => {
+                let items = values.iter().map(|item| self.value(item.get_ref(), at(self.file, item.span())));
+                Kind::Array(items.collect())
+            }
+            DeValue::Table(table) => Kind::Table(self.table(table)),
+        };
+        Value { kind, place }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn table(text: &str) -> Table {
+        parse_trusted(text, 1)
+    }
+
+    fn names(table: &Table) -> Vec<&str> {
+        table.items().map(Item::name).collect()
+    }
+
+    #[test]
+    fn entries_come_in_the_order_of_the_file_with_their_places() {
+        let table = table("z = 1\na = [\"x\"]\nm.n = true\n");
+        assert_eq!(names(&table), ["z", "a", "m"]);
+        let item = table.get("a").expect("a");
+        assert_eq!((item.key.place.start, item.value.place.start, item.value.place.end), (6, 10, 15));
+    }
+
+    #[test]
+    fn what_is_above_wins_and_only_chosen_tables_are_merged() {
+        let below = table("a = 1\nb = 1\nm = { x = 1, y = 1 }\nr = { x = 1, y = 1 }\n");
+        let above = table("b = 2\nm = { y = 2, z = 2 }\nr = { y = 2 }\n");
+        let result = above.over(&below, |name| name == "m");
+        let inner = |name: &str| {
+            let Kind::Table(table) = &result.get(name).expect("an item").value.kind else {
+                panic!("a table")
+            };
+            table.items().map(|item| format!("{}={:?}", item.name(), item.value.kind)).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&result), ["a", "m", "b", "r"]);
+        assert_eq!(inner("m"), ["x=Integer(1)", "y=Integer(2)", "z=Integer(2)"]);
+        assert_eq!(inner("r"), ["y=Integer(2)"]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_at_all_costs_little() {
+        let mut findings = Findings::new();
+        let file = findings.add_source(Path::new("prose.toml"), "once upon\na time\n".repeat(50_000));
+        parse(&mut findings, file);
+        let report = findings.conclude::<()>(None).expect_err("a report");
+        assert_eq!(report.count(), MOST_SYNTAX_ERRORS + 1);
+    }
+
+    #[test]
+    fn a_document_of_great_depth_is_refused_and_not_followed() {
+        for text in [
+            format!("a = {}", "[".repeat(100_000)),
+            format!("a = {}", "{a=".repeat(100_000)),
+            format!("{}a = 1", "a.".repeat(100_000)),
+            format!("[{}a]", "a.".repeat(100_000)),
+        ] {
+            let mut findings = Findings::new();
+            let file = findings.add_source(Path::new("deep.toml"), text);
+            parse(&mut findings, file);
+            assert!(findings.is_garbled());
+        }
+    }
+}
