@@ -113,7 +113,7 @@ impl Reading<'_> {
         };
         let file = self.findings.add_source(path, text);
         let Some((start, length, message)) = fault else { return Some(file) };
-        self.findings.syntax_error(Place { file, start, end: start + length }, message);
+        self.findings.syntax_error(Place { file, start, end: start + length }, message, "");
         None
     }
 
@@ -152,7 +152,8 @@ impl Reading<'_> {
             wanted.extend(text.map(|text| (text, item.value.place)));
         }
         for (text, place) in wanted {
-            let path = folder.join(&text);
+            // Without the `.` of `./more.toml`, which would only make the report longer.
+            let path: PathBuf = folder.join(&text).components().collect();
             if !glob::is_pattern(&text) {
                 self.file(&path, Some(place));
                 continue;

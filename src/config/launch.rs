@@ -221,10 +221,10 @@ fn limit(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(u64, u64)> {
 fn bound(reader: &mut Reader<'_>, item: Item<'_>) -> Option<u64> {
     const EXPECTED: &str = "a number, a size such as `\"64M\"`, `\"unlimited\"`, or `[soft, hard]`";
     match &item.value.kind {
-        Kind::Integer(_) => reader.size(item),
+        Kind::Integer(_) => reader.size(item, EXPECTED),
         Kind::String(_) => match reader.text(item)?.as_str() {
             "unlimited" => Some(rlimit::INFINITY),
-            _ => reader.size(item),
+            _ => reader.size(item, EXPECTED),
         },
         Kind::Float(_) | Kind::Boolean(_) | Kind::Datetime | Kind::Array(_) | Kind::Table(_) => {
             reader.refuse(item, &shown(item.value), EXPECTED);

@@ -22,6 +22,7 @@ mod reader;
 mod ready;
 mod reference;
 mod report;
+pub mod schema;
 mod settings;
 mod sink;
 mod table;

@@ -1,4 +1,7 @@
 //! What `foster check` prints: the order in which things will start, and what is probably not meant.
+//!
+//! For people, not for machines. The order itself is the core's ([`foster_core::graph`]); here it only gets
+//! names and sentences.
 
 use std::time::Duration;
 
@@ -83,8 +86,7 @@ fn slow_stop(plan: &Plan) -> Option<String> {
     let bound = plan.core.shutdown_timeout();
     (sum > bound).then(|| {
         format!(
-            "the stop timeouts, one after the other, add up to {}: more than `shutdown_timeout` ({}), \
-             when what is left is killed",
+            "stopping one after the other may take {}, but `shutdown_timeout` is {}: what is left then is killed",
             written(sum),
             written(bound)
         )

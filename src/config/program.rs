@@ -47,9 +47,6 @@ pub(super) struct Reference {
     pub(super) place: Place,
 }
 
-/// How many failed starts may be asked for; the core counts with this type.
-const MOST_STARTS: u32 = u32::MAX;
-
 /// Reads one program from its table, defaults below it.
 pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft {
     let ready = reader.field(table, "ready", ready);
@@ -100,7 +97,9 @@ fn spec(
         instances: 1,
         autostart: if autostart { Autostart::Yes } else { Autostart::No },
         priority: reader
-            .field(table, "priority", |reader, item| reader.integer(item, i32::MIN..=i32::MAX))
+            .field(table, "priority", |reader, item| {
+                reader.integer_or(item, i32::MIN..=i32::MAX, "an integer of 32 bits")
+            })
             .unwrap_or_default(),
         after: Vec::new(),
         requires: Vec::new(),
@@ -158,7 +157,7 @@ fn start_limit(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u32>> {
     {
         return Some(None);
     }
-    reader.integer(item, 1..=MOST_STARTS).map(Some)
+    reader.integer_or(item, 1..=u32::MAX, "an integer, at least 1, or `\"unlimited\"`").map(Some)
 }
 
 fn stop_plan(reader: &mut Reader<'_>, table: &Table, pre_stop: Option<&Vec<String>>) -> StopPlan {

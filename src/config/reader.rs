@@ -13,9 +13,9 @@ use foster_core::ids::Signal;
 
 use super::Environment;
 use super::expand::{Fault, expand};
-use super::keys::{Section, Support};
 use super::nearest::suggest;
 use super::report::{Findings, Place};
+use super::schema::{Section, Support};
 use super::table::{Item, Kind, Table, Value};
 
 /// Reads the values of one program, or of what belongs to none.
@@ -104,10 +104,8 @@ impl<'a> Reader<'a> {
     fn expanded(&mut self, item: Item<'_>, written: &str) -> Option<String> {
         let (environment, scope) = (self.environment, self.scope);
         let lookup = |name: &str| match (name, scope) {
-            ("FOSTER_INSTANCE", Scope::Program(_) | Scope::Disabled(_)) => Some(OsStr::new("0")),
-            ("FOSTER_PROGRAM", Scope::Program(program) | Scope::Disabled(program)) => {
-                Some(OsStr::new(program))
-            }
+            (INSTANCE, Scope::Program(_) | Scope::Disabled(_)) => Some(OsStr::new("0")),
+            (PROGRAM, Scope::Program(program) | Scope::Disabled(program)) => Some(OsStr::new(program)),
             (_, _) => environment.get(OsStr::new(name)).map(|value| value.as_os_str()),
         };
         match expand(written, lookup) {
@@ -137,14 +135,16 @@ impl<'a> Reader<'a> {
                 format!("cannot expand `{written}`"),
                 "expected `${NAME}` or `${NAME:-default}`; `$$` is a plain `$`".to_owned(),
             ),
-            Fault::Unset { written, name } => match self.scope {
-                Scope::Disabled(_) => return,
-                Scope::File | Scope::Program(_) => (
-                    written,
-                    format!("the environment variable `{name}` is not set"),
-                    format!("`${{{name}:-…}}` gives it a default"),
-                ),
-            },
+            Fault::Unset { written, name } => {
+                let note = match self.scope {
+                    Scope::Disabled(_) => return,
+                    Scope::File if name == INSTANCE || name == PROGRAM => {
+                        "it is known only in a program".to_owned()
+                    }
+                    Scope::File | Scope::Program(_) => format!("`${{{name}:-…}}` gives it a default"),
+                };
+                (written, format!("the environment variable `{name}` is not set"), note)
+            }
             Fault::NotUnicode { written, name } => {
                 (written, format!("the environment variable `{name}` is not UTF-8"), String::new())
             }
@@ -172,16 +172,29 @@ impl<'a> Reader<'a> {
         T: TryFrom<i64> + PartialOrd + std::fmt::Display,
     {
         let expected = format!("an integer from {} to {}", range.start(), range.end());
+        self.integer_or(item, range, &expected)
+    }
+
+    /// The same where another form is possible too: `expected` names both.
+    pub(super) fn integer_or<T>(
+        &mut self,
+        item: Item<'_>,
+        range: RangeInclusive<T>,
+        expected: &str,
+    ) -> Option<T>
+    where
+        T: TryFrom<i64> + PartialOrd,
+    {
         let (number, text) = if let Kind::Integer(number) = item.value.kind {
             (Some(number), number.to_string())
         } else {
-            let text = self.text_or(item, &expected)?;
+            let text = self.text_or(item, expected)?;
             (text.parse().ok(), text)
         };
         let fitting =
             number.and_then(|number| T::try_from(number).ok()).filter(|number| range.contains(number));
         if fitting.is_none() {
-            self.refuse_text(item, &text, &expected);
+            self.refuse_text(item, &text, expected);
         }
         fitting
     }
@@ -212,11 +225,12 @@ impl<'a> Reader<'a> {
         }
         let expected = "a duration such as `\"500ms\"`, `\"10s\"` or `\"1m 30s\"`";
         let text = self.text_or(item, expected)?;
-        let duration = humantime::parse_duration(&text).ok().filter(|duration| *duration <= LONGEST_DURATION);
-        if duration.is_none() {
-            self.refuse_text(item, &text, expected);
+        match humantime::parse_duration(&text) {
+            Ok(duration) if duration <= LONGEST_DURATION => return Some(duration),
+            Ok(_) => self.refuse_text(item, &text, "at most a hundred years"),
+            Err(_) => self.refuse_text(item, &text, expected),
         }
-        duration
+        None
     }
 
     /// A duration that is not zero: between two attempts, or until giving up.
@@ -240,9 +254,8 @@ impl<'a> Reader<'a> {
         chosen
     }
 
-    /// A number of bytes: plain, or with a binary suffix.
-    pub(super) fn size(&mut self, item: Item<'_>) -> Option<u64> {
-        let expected = "a size such as `\"512K\"`, `\"50M\"` or `\"1G\"`";
+    /// A number of bytes: plain, or with a binary suffix. `expected` names other forms that are possible.
+    pub(super) fn size(&mut self, item: Item<'_>, expected: &str) -> Option<u64> {
         if let Kind::Integer(number) = item.value.kind {
             let size = u64::try_from(number).ok();
             if size.is_none() {
@@ -321,6 +334,11 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Which of a program's processes it is; there is one.
+const INSTANCE: &str = "FOSTER_INSTANCE";
+/// The program's name.
+const PROGRAM: &str = "FOSTER_PROGRAM";
+
 /// A century. What is longer is a slip of the finger, and arithmetic with it would overflow somewhere.
 const LONGEST_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -351,7 +369,7 @@ pub(super) fn one_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
 pub(super) fn quoted(text: &str) -> String {
     const SHOWN: usize = 60;
     match text.char_indices().nth(SHOWN) {
-        _ if text.is_empty() => "empty".to_owned(),
+        _ if text.is_empty() => "an empty string".to_owned(),
         None => format!("`{text}`"),
         Some((end, _)) => format!("`{}…`", text.get(..end).unwrap_or("")),
     }

@@ -2,7 +2,8 @@
 //!
 //! A test compares the file with this; `UPDATE_EXPECT=1 cargo test` writes it again.
 
-use super::keys::{Form, Key, Preset, SECTIONS, Support};
+use super::keys::SECTIONS;
+use super::schema::{Form, Key, Preset, Support};
 
 /// The whole reference, as Markdown.
 pub fn reference() -> String {

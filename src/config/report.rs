@@ -4,7 +4,6 @@
 //! its line. Nothing here knows what a configuration means. The form of the output is fixed by the
 //! fixtures in `tests/fixtures/config`. Read `table.rs` next.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,16 @@ pub(super) struct Place {
     /// The byte behind its last.
     pub(super) end: usize,
 }
+
+impl Place {
+    /// Whether the other one begins in this one, or right at its end.
+    fn covers(self, other: Place) -> bool {
+        self.file == other.file && (self.start..=self.end).contains(&other.start)
+    }
+}
+
+/// The message of a syntax error about a key that is there already: nothing follows from it.
+pub(super) const DUPLICATE: &str = "this is set twice";
 
 /// The file that stands for foster's own defaults; nothing is ever wrong there.
 pub(super) const BUILT_IN: usize = 0;
@@ -118,13 +127,9 @@ impl Findings {
     }
 
     /// Adds an error of TOML itself.
-    pub(super) fn syntax_error(&mut self, position: impl Into<Position>, message: impl Into<String>) {
-        self.errors.push(Problem {
-            position: position.into(),
-            kind: Kind::Syntax,
-            message: message.into(),
-            note: String::new(),
-        });
+    pub(super) fn syntax_error(&mut self, position: impl Into<Position>, message: &str, note: &str) {
+        let (message, note) = (message.to_owned(), note.to_owned());
+        self.errors.push(Problem { position: position.into(), kind: Kind::Syntax, message, note });
     }
 
     /// Adds what is allowed and probably not meant.
@@ -184,29 +189,63 @@ impl Findings {
     }
 
     fn report(&self) -> Report {
-        let garbled: BTreeSet<(usize, usize)> = self
-            .errors
-            .iter()
-            .filter(|problem| problem.kind == Kind::Syntax)
-            .filter_map(|problem| self.line_of(problem.position))
-            .collect();
-        let consequence = |problem: &&Problem| {
-            problem.kind == Kind::Meaning
-                && self.line_of(problem.position).is_some_and(|line| garbled.contains(&line))
+        let (syntax, shadows) = self.syntax_errors();
+        let is_shadowed = |problem: &&Problem| match problem.position {
+            Position::Nowhere | Position::File(_) => false,
+            Position::At(place) => shadows.iter().any(|shadow| shadow.covers(place)),
         };
-        let mut problems: Vec<&Problem> =
-            self.errors.iter().filter(|problem| !consequence(problem)).collect();
+        let meaning = self.errors.iter().filter(|problem| problem.kind == Kind::Meaning);
+        let mut problems: Vec<&Problem> = meaning.filter(|problem| !is_shadowed(problem)).collect();
+        problems.extend(syntax);
         problems.sort_by(|a, b| (a.position, &a.message).cmp(&(b.position, &b.message)));
         // A mistake in `[defaults]` is met once for each program.
         problems.dedup_by(|a, b| a.position == b.position && a.message == b.message);
         Report { errors: problems.into_iter().map(|problem| self.render(problem)).collect() }
     }
 
-    fn line_of(&self, position: Position) -> Option<(usize, usize)> {
-        match position {
-            Position::Nowhere | Position::File(_) => None,
-            Position::At(place) => Some((place.file, self.line_and_column(place).0)),
+    /// The syntax errors that stand for themselves, and the stretches in which whatever else is wrong
+    /// follows from one of them.
+    fn syntax_errors(&self) -> (Vec<&Problem>, Vec<Place>) {
+        let mut all: Vec<&Problem> =
+            self.errors.iter().filter(|problem| problem.kind == Kind::Syntax).collect();
+        all.sort_by_key(|problem| problem.position);
+        let mut shadows: Vec<Place> = Vec::new();
+        let mut own = Vec::new();
+        for (index, problem) in all.iter().enumerate() {
+            if let Position::At(place) = problem.position {
+                // They are sorted: only the last shadow can reach this one.
+                if shadows.last().is_some_and(|shadow| shadow.covers(place)) {
+                    continue;
+                }
+                shadows.push(self.shadow(place, problem, all.get(index + 1..).unwrap_or(&[])));
+            }
+            own.push(*problem);
         }
+        (own, shadows)
+    }
+
+    /// How far a syntax error reaches: over its line; over the section whose header it spoils; over all
+    /// that follows where a list is not closed.
+    fn shadow(&self, place: Place, problem: &Problem, later: &[&Problem]) -> Place {
+        let text = self.text(place.file);
+        let start = self.sources.get(place.file).map_or(0, |source| source.line_at(place.start).1);
+        let rest = text.get(start..).unwrap_or("");
+        let line_end = start + rest.find('\n').unwrap_or(rest.len());
+        let in_list =
+            |problem: &Problem| problem.message.contains("array") || problem.message.contains("inline table");
+        let goes_on = later.iter().any(|other| {
+            matches!(other.position, Position::At(at) if at.file == place.file && at.start > line_end)
+                && in_list(other)
+        });
+        let is_header = rest.trim_start().starts_with('[') && problem.message != DUPLICATE;
+        let end = match (in_list(problem) && goes_on, is_header) {
+            (true, _) => text.len(),
+            (false, true) => {
+                text.get(line_end..).and_then(|rest| rest.find("\n[")).map_or(text.len(), |at| line_end + at)
+            }
+            (false, false) => line_end,
+        };
+        Place { start, end, ..place }
     }
 
     fn line_and_column(&self, place: Place) -> (usize, usize) {
@@ -354,7 +393,7 @@ mod tests {
     #[test]
     fn what_follows_from_a_syntax_error_in_the_same_line_is_not_told() {
         let mut findings = findings("a = \nb = 1\n");
-        findings.syntax_error(place(4, 4), "a value is missing");
+        findings.syntax_error(place(4, 4), "a value is missing", "");
         findings.error(place(0, 1), "a consequence", "");
         findings.error(place(5, 6), "a mistake of its own", "");
         let text = findings.report().to_string();

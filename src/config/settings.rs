@@ -2,6 +2,7 @@
 //!
 //! The programs that signals are forwarded to are only named here; `check.rs` finds them.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,7 +81,8 @@ pub(super) fn socket_path(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Pat
 
 /// Reads `[signals]`.
 pub(super) fn signals(reader: &mut Reader<'_>, table: &Table) -> Vec<(Signal, Rule)> {
-    let mut rules: Vec<(Signal, Rule)> = Vec::new();
+    let mut rules = Vec::new();
+    let mut seen = BTreeSet::new();
     for item in table.items() {
         let Some(signal) = Signal::parse(item.name()) else {
             reader.unknown_signal(item.key.place, item.name());
@@ -90,7 +92,7 @@ pub(super) fn signals(reader: &mut Reader<'_>, table: &Table) -> Vec<(Signal, Ru
             reader.findings.error(item.key.place, format!("`[signals]` cannot change {signal}"), reason);
             continue;
         }
-        if rules.iter().any(|(known, _)| *known == signal) {
+        if !seen.insert(signal) {
             reader.findings.error(item.key.place, format!("`[signals]` says twice what {signal} does"), "");
             continue;
         }

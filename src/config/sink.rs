@@ -1,44 +1,37 @@
 //! Where a stream of a program goes: `stdout` and `stderr` (spec, section 3.6).
+//!
+//! A word or a table of its own. Whether the file can be written shows when it is opened; that two
+//! programs do not write the same one is looked at in `check.rs`.
 
 use crate::plan::{FileSink, Sink};
 
 use super::keys::SINK;
-use super::reader::{Reader, shown};
-use super::table::{Item, Kind};
+use super::reader::Reader;
+use super::table::{Item, Kind, Table};
 
 /// More rotated files than this would make a rotation slow: each is renamed.
 const MOST_KEPT: u32 = 1000;
 
-const WORDS: [(&str, SinkWord); 3] =
-    [("log", SinkWord::Log), ("inherit", SinkWord::Inherit), ("null", SinkWord::Null)];
-
-/// The forms that are a word.
-#[derive(Debug, Clone, Copy)]
-enum SinkWord {
-    Log,
-    Inherit,
-    Null,
-}
-
 /// Reads `stdout` or `stderr`.
 pub(super) fn sink(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Sink> {
     const EXPECTED: &str = "`log`, `inherit`, `null`, or a table such as `{ file = \"/data/app.log\" }`";
-    match &item.value.kind {
-        Kind::Table(_) => file_sink(reader, item).map(Sink::File),
-        Kind::String(_) => Some(match reader.choice(item, &WORDS)? {
-            SinkWord::Log => Sink::Log,
-            SinkWord::Inherit => Sink::Inherit,
-            SinkWord::Null => Sink::Null,
-        }),
-        Kind::Integer(_) | Kind::Float(_) | Kind::Boolean(_) | Kind::Datetime | Kind::Array(_) => {
-            reader.refuse(item, &shown(item.value), EXPECTED);
-            None
-        }
+    if let Kind::Table(given) = &item.value.kind {
+        return file_sink(reader, item, given).map(Sink::File);
     }
+    let text = reader.text_or(item, EXPECTED)?;
+    let sink = match text.as_str() {
+        "log" => Some(Sink::Log),
+        "inherit" => Some(Sink::Inherit),
+        "null" => Some(Sink::Null),
+        _ => None,
+    };
+    if sink.is_none() {
+        reader.refuse_text(item, &text, EXPECTED);
+    }
+    sink
 }
 
-fn file_sink(reader: &mut Reader<'_>, item: Item<'_>) -> Option<FileSink> {
-    let given = reader.table(item, "a table")?;
+fn file_sink(reader: &mut Reader<'_>, item: Item<'_>, given: &Table) -> Option<FileSink> {
     reader.check_keys(given, &SINK, &format!("in `{}`", item.name()));
     let table = given.over(&SINK.defaults(), |_| false);
     let path = reader.field(&table, "file", Reader::path);
@@ -52,14 +45,15 @@ fn file_sink(reader: &mut Reader<'_>, item: Item<'_>) -> Option<FileSink> {
 }
 
 fn size_or_unlimited(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u64>> {
+    const EXPECTED: &str = "a size such as `\"512K\"`, `\"50M\"` or `\"1G\"`, or `\"unlimited\"`";
     if let Kind::String(_) = item.value.kind
         && reader.text(item)? == "unlimited"
     {
         return Some(None);
     }
-    let size = reader.size(item)?;
+    let size = reader.size(item, EXPECTED)?;
     if size == 0 {
-        reader.refuse(item, "zero", "a size, or `\"unlimited\"`");
+        reader.refuse(item, "zero", EXPECTED);
         return None;
     }
     Some(Some(size))

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::report::{Findings, Place, Position};
+use super::report::{DUPLICATE, Findings, Place, Position};
 
 /// A key, where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,15 +130,24 @@ fn merged(above: &Value, below: &Value) -> Value {
     }
 }
 
+/// A file with more of them is no configuration, and nobody reads on.
+const MOST_SYNTAX_ERRORS: usize = 100;
+
 /// Parses a file that was taken in before. What is wrong with its syntax goes to the findings; what
 /// could be understood in spite of that is returned.
 pub(super) fn parse(findings: &mut Findings, file: usize) -> Table {
     let text = findings.text(file).to_owned();
     let (document, errors) = DeTable::parse_recoverable(&text);
-    for error in errors {
+    let count = errors.len();
+    for error in errors.into_iter().take(MOST_SYNTAX_ERRORS) {
         // The parser names no place for a key of too many parts.
         let position = error.span().map_or(Position::File(file), |span| at(file, span).into());
-        findings.syntax_error(position, plain(error.message()));
+        let (message, note) = in_our_words(error.message());
+        findings.syntax_error(position, message, note);
+    }
+    if count > MOST_SYNTAX_ERRORS {
+        let message = format!("there are {} more errors of syntax in it", count - MOST_SYNTAX_ERRORS);
+        findings.syntax_error(Position::File(file), &message, "");
     }
     Tree { findings, file }.table(document.get_ref())
 }
@@ -154,9 +163,16 @@ fn at(file: usize, span: Range<usize>) -> Place {
     Place { file, start: span.start, end: span.end.max(span.start) }
 }
 
-/// The parser's sentence in foster's form: it may span lines, and quotes with what it likes.
-fn plain(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<&str>>().join(" ")
+/// The parser's sentence in foster's words, and what it does not think of.
+fn in_our_words(message: &str) -> (&str, &str) {
+    match message.strip_suffix(", expected nothing").unwrap_or(message) {
+        "duplicate key" => (DUPLICATE, ""),
+        // It stands at the end of the list, which is not where the parser noticed.
+        message if message.starts_with("missing comma between array elements") => {
+            (message, "or a `]` is missing before this")
+        }
+        message => (message, ""),
+    }
 }
 
 /// Copies the parser's tree of one file.
@@ -236,6 +252,15 @@ mod tests {
         assert_eq!(names(&result), ["a", "m", "b", "r"]);
         assert_eq!(inner("m"), ["x=Integer(1)", "y=Integer(2)", "z=Integer(2)"]);
         assert_eq!(inner("r"), ["y=Integer(2)"]);
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_at_all_costs_little() {
+        let mut findings = Findings::new();
+        let file = findings.add_source(Path::new("prose.toml"), "once upon\na time\n".repeat(50_000));
+        parse(&mut findings, file);
+        let report = findings.conclude::<()>(None).expect_err("a report");
+        assert_eq!(report.count(), MOST_SYNTAX_ERRORS + 1);
     }
 
     #[test]

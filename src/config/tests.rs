@@ -9,13 +9,12 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
-use expect_test::{expect, expect_file};
-use foster_core::ids::Signal;
-use foster_core::spec::{Asking, Fate, Readiness, Restart, SignalAction};
+use expect_test::expect_file;
 use proptest::prelude::*;
 
+use super::keys::SECTIONS;
+use super::schema::{Form, Support};
 use super::*;
-use crate::plan::{Account, Inherit, Presence, Probe, Sink};
 
 const FIXTURES: &str = "tests/fixtures/config";
 
@@ -54,6 +53,11 @@ fn plan_of(text: &str) -> Plan {
     load_text(text).unwrap_or_else(|report| panic!("{report}"))
 }
 
+/// `expect_file!` takes relative paths as relative to this file.
+fn absolute(path: impl AsRef<Path>) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
 fn paths(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a listing");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -68,7 +72,7 @@ fn every_fixture_has_the_output_beside_it() {
         let main = if path.is_dir() { path.join("foster.toml") } else { path.clone() };
         if main.extension() == Some(OsStr::new("toml")) {
             let beside = path.with_extension("expected");
-            expect_file![Path::new(env!("CARGO_MANIFEST_DIR")).join(&beside)].assert_eq(&outcome(&main));
+            expect_file![absolute(&beside)].assert_eq(&outcome(&main));
             expected.insert(beside);
         }
     }
@@ -90,376 +94,186 @@ fn the_reference_of_the_keys_is_up_to_date() {
 }
 
 #[test]
-fn what_is_not_given_is_as_the_contract_says() {
-    let plan = plan_of("[program.web]\ncommand = ['web']\n");
-    expect![[r#"
-        Settings {
-            socket: Some(
-                "/run/foster.sock",
-            ),
-            log_format: Text,
-            log_level: Info,
-            log_timestamps: false,
-            termination_log: "/dev/termination-log",
-        }
-    "#]]
-    .assert_debug_eq(&plan.settings);
-    expect![[r#"
-        [
-            Program {
-                name: "web",
-                launch: Launch {
-                    command: [
-                        "web",
-                    ],
-                    directory: None,
-                    environment: [],
-                    env_files: [],
-                    secrets: [],
-                    inherit_environment: All,
-                    user: None,
-                    umask: None,
-                    capabilities: None,
-                    no_new_privileges: false,
-                    limits: [],
-                    nice: None,
-                    oom_score_adj: None,
-                },
-                stdout: Log,
-                stderr: Log,
-                log_prefix: true,
-                ready: None,
-                pre_stop: None,
-            },
-        ]
-    "#]].assert_debug_eq(&plan.programs);
-    expect![[r#"
-        [
-            ProgramSpec {
-                instances: 1,
-                autostart: Yes,
-                priority: 999,
-                after: [],
-                requires: [],
-                restart: RestartPolicy {
-                    restart: Always,
-                    success_exit_codes: [
-                        0,
-                    ],
-                    min_uptime: 1s,
-                    backoff: Backoff {
-                        initial: 0ns,
-                        factor: 2.0,
-                        max: 30s,
-                    },
-                    start_limit: Some(
-                        10,
-                    ),
-                },
-                on_exit: Ignore,
-                on_failure: Shutdown,
-                readiness: Uptime,
-                stop: StopPlan {
-                    signals: [
-                        Signal(
-                            15,
-                        ),
-                    ],
-                    timeout: 5s,
-                    scope: Main,
-                    pre_stop: None,
-                },
-                reload_signal: None,
-            },
-        ]
-    "#]].assert_debug_eq(&plan.core.programs());
-    assert_eq!(plan.core.shutdown_timeout(), std::time::Duration::from_secs(9));
+fn every_key_and_every_default_reaches_the_plan() {
+    for name in ["full", "minimal"] {
+        let plan = load(&Path::new(FIXTURES).join(format!("{name}.toml")), &environment()).expect("a plan");
+        let core = (plan.core.programs(), plan.core.signals(), plan.core.shutdown_timeout());
+        let text = format!("{:#?}\n{:#?}\n{core:#?}\n", plan.settings, plan.programs);
+        expect_file![absolute(format!("{FIXTURES}/{name}.plan"))].assert_eq(&text);
+    }
 }
 
 #[test]
-fn every_key_of_a_program_reaches_the_plan() {
-    let plan = plan_of(
-        r#"
-        foster = { socket = "", log_format = "json", log_level = "off", log_timestamps = true, shutdown_timeout = "1m", termination_log = "/t" }
-        signals = { WINCH = "forward:web", USR1 = "forward:web:HUP", PWR = "shutdown", HUP = "ignore" }
+fn the_full_fixture_has_every_key() {
+    let text = fs::read_to_string(Path::new(FIXTURES).join("full.toml")).expect("a file");
+    for key in SECTIONS.iter().flat_map(|section| section.keys) {
+        let elsewhere = ["include", "defaults", "enabled", "tcp", "unix", "exec", "file", "log"];
+        if key.support == Support::Now && !elsewhere.contains(&key.name) {
+            assert!(
+                text.contains(&format!("{} =", key.name)) || text.contains(&format!("[{}", key.name)),
+                "{}",
+                key.name
+            );
+        }
+    }
+}
 
-        [program.db]
-        command = "postgres -c 'x y'"
-
-        [program.web]
-        command = ["web", "${PORT}"]
-        directory = "/app"
-        environment = { A = "1", N = 5, T = true }
-        env_file = [".env", "-/more.env"]
-        secrets = { KEY = "/run/secrets/key" }
-        inherit_environment = false
-        user = "app:33"
-        umask = "027"
-        capabilities = ["net_bind_service", "CAP_CHOWN"]
-        no_new_privileges = true
-        limits = { nofile = 65536, core = 0, memlock = "unlimited", nproc = [100, 200], stack = "8M" }
-        nice = -5
-        oom_score_adj = 500
-        autostart = false
-        priority = 1000
-        after = ["db", "db"]
-        requires = ["db"]
-        restart = "on-failure"
-        success_exit_codes = [0, 143]
-        min_uptime = "3s"
-        backoff = { initial = "1s", factor = 1.5, max = "10s" }
-        start_limit = "unlimited"
-        on_exit = "shutdown"
-        on_failure = "ignore"
-        stop_signal = ["QUIT", "TERM"]
-        stop_timeout = "2s"
-        stop_group = true
-        pre_stop = "drain now"
-        reload_signal = "HUP"
-        ready = { http = "http://localhost/x", status = [200], interval = "1s", timeout = "2s" }
-        stdout = { file = "log", max_size = "unlimited", keep = 0 }
-        stderr = { file = "/log" }
-        log_prefix = false
-        "#,
+#[test]
+fn values_come_from_the_environment_and_are_never_toml() {
+    let plan = load(Path::new("tests/fixtures/config/expansion.toml"), &environment()).expect("a plan");
+    let program = &plan.programs[0];
+    assert_eq!(program.launch.command, ["web", "--port", "8000", "$HOME", "$PATH", ""]);
+    let variables = [("NAME", "web.0"), ("RAW", "\"\npriority = 1\n${PORT} $$")];
+    assert_eq!(
+        program.launch.environment,
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned()))
     );
-    expect![[r#"
-        (
-            Settings {
-                socket: None,
-                log_format: Json,
-                log_level: Off,
-                log_timestamps: true,
-                termination_log: "/t",
-            },
-            [
-                (
-                    Signal(
-                        28,
-                    ),
-                    Forward {
-                        program: ProgramId(
-                            1,
-                        ),
-                        signal: Signal(
-                            28,
-                        ),
-                    },
-                ),
-                (
-                    Signal(
-                        10,
-                    ),
-                    Forward {
-                        program: ProgramId(
-                            1,
-                        ),
-                        signal: Signal(
-                            1,
-                        ),
-                    },
-                ),
-                (
-                    Signal(
-                        30,
-                    ),
-                    Shutdown,
-                ),
-                (
-                    Signal(
-                        1,
-                    ),
-                    Ignore,
-                ),
-            ],
-        )
-    "#]].assert_debug_eq(&(&plan.settings, plan.core.signals()));
-    expect![[r#"
-        Program {
-            name: "web",
-            launch: Launch {
-                command: [
-                    "web",
-                    "8000",
-                ],
-                directory: Some(
-                    "/app",
-                ),
-                environment: [
-                    (
-                        "A",
-                        "1",
-                    ),
-                    (
-                        "N",
-                        "5",
-                    ),
-                    (
-                        "T",
-                        "true",
-                    ),
-                ],
-                env_files: [
-                    EnvFile {
-                        path: ".env",
-                        presence: Required,
-                    },
-                    EnvFile {
-                        path: "/more.env",
-                        presence: Optional,
-                    },
-                ],
-                secrets: [
-                    (
-                        "KEY",
-                        "/run/secrets/key",
-                    ),
-                ],
-                inherit_environment: Basics,
-                user: Some(
-                    User {
-                        user: Name(
-                            "app",
-                        ),
-                        group: Some(
-                            Id(
-                                33,
-                            ),
-                        ),
-                    },
-                ),
-                umask: Some(
-                    23,
-                ),
-                capabilities: Some(
-                    1025,
-                ),
-                no_new_privileges: true,
-                limits: [
-                    Limit {
-                        resource: Resource::NOFILE,
-                        soft: 65536,
-                        hard: 65536,
-                    },
-                    Limit {
-                        resource: Resource::CORE,
-                        soft: 0,
-                        hard: 0,
-                    },
-                    Limit {
-                        resource: Resource::MEMLOCK,
-                        soft: 18446744073709551615,
-                        hard: 18446744073709551615,
-                    },
-                    Limit {
-                        resource: Resource::NPROC,
-                        soft: 100,
-                        hard: 200,
-                    },
-                    Limit {
-                        resource: Resource::STACK,
-                        soft: 8388608,
-                        hard: 8388608,
-                    },
-                ],
-                nice: Some(
-                    -5,
-                ),
-                oom_score_adj: Some(
-                    500,
-                ),
-            },
-            stdout: File(
-                FileSink {
-                    path: "log",
-                    max_size: None,
-                    keep: 0,
-                },
-            ),
-            stderr: File(
-                FileSink {
-                    path: "/log",
-                    max_size: Some(
-                        52428800,
-                    ),
-                    keep: 10,
-                },
-            ),
-            log_prefix: false,
-            ready: Some(
-                Http(
-                    HttpProbe {
-                        address: 127.0.0.1:80,
-                        host: "localhost",
-                        target: "/x",
-                        status: [
-                            200,
-                        ],
-                    },
-                ),
-            ),
-            pre_stop: Some(
-                [
-                    "drain",
-                    "now",
-                ],
-            ),
+    assert_eq!(program.launch.nice, Some(-5));
+    let spec = &plan.core.programs()[0];
+    assert_eq!((spec.priority, spec.restart.start_limit), (5, None));
+    assert_eq!((spec.restart.backoff.factor, spec.restart.backoff.max.as_secs()), (1.5, 60));
+    assert!(plan.settings.log_timestamps);
+    assert_eq!(plan.settings.socket.as_deref(), Some(Path::new("/run/foster.sock")));
+}
+
+#[test]
+fn a_program_starts_from_the_defaults() {
+    let plan = load(Path::new("tests/fixtures/config/defaults.toml"), &environment()).expect("a plan");
+    let environments: Vec<_> =
+        plan.programs.iter().map(|program| program.launch.environment.clone()).collect();
+    let variables = |b: &str| vec![("A".to_owned(), "1".to_owned()), ("B".to_owned(), b.to_owned())];
+    assert_eq!(environments, [variables("2"), variables("1")]);
+    assert_eq!(plan.programs[1].launch.command, ["run", "b"]);
+    assert_ne!(plan.programs[0].launch.user, plan.programs[1].launch.user);
+}
+
+#[test]
+fn every_word_of_the_reference_is_understood() {
+    for section in SECTIONS {
+        for key in section.keys {
+            let Form::Choice(words) = key.form else { continue };
+            let header = if section.heading == "`[foster]`" { "foster" } else { "program.web" };
+            for word in words {
+                let rest = "[program.web]\ncommand = ['web']";
+                let text = match header {
+                    "foster" => format!("[foster]\n{} = '{word}'\n{rest}", key.name),
+                    _ => format!("{rest}\n{} = '{word}'", key.name),
+                };
+                plan_of(&text);
+            }
         }
-    "#]].assert_debug_eq(&plan.programs[1]);
-    expect![[r#"
-        ProgramSpec {
-            instances: 1,
-            autostart: No,
-            priority: 1000,
-            after: [
-                ProgramId(
-                    0,
-                ),
-            ],
-            requires: [
-                ProgramId(
-                    0,
-                ),
-            ],
-            restart: RestartPolicy {
-                restart: OnFailure,
-                success_exit_codes: [
-                    0,
-                    143,
-                ],
-                min_uptime: 3s,
-                backoff: Backoff {
-                    initial: 1s,
-                    factor: 1.5,
-                    max: 10s,
-                },
-                start_limit: None,
-            },
-            on_exit: Shutdown,
-            on_failure: Ignore,
-            readiness: Probe {
-                asking: Asked,
-                interval: 1s,
-                timeout: 2s,
-            },
-            stop: StopPlan {
-                signals: [
-                    Signal(
-                        3,
-                    ),
-                    Signal(
-                        15,
-                    ),
-                ],
-                timeout: 2s,
-                scope: Group,
-                pre_stop: Command,
-            },
-            reload_signal: Some(
-                Signal(
-                    1,
-                ),
-            ),
+    }
+}
+
+#[test]
+fn a_program_that_is_switched_off_may_still_be_named() {
+    let plan = load(Path::new("tests/fixtures/config/disabled.toml"), &environment()).expect("a plan");
+    assert_eq!(plan.programs.len(), 1);
+    assert_eq!(plan.core.programs()[0].after, []);
+    let mut environment = environment();
+    environment.insert("WORKER".into(), "true".into());
+    let report = load(Path::new("tests/fixtures/config/disabled.toml"), &environment).expect_err("a report");
+    assert!(report.to_string().contains("`QUEUE_URL` is not set"), "{report}");
+}
+
+#[test]
+fn the_configuration_is_looked_for_in_the_order_of_the_contract() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, second) = (folder.path().join("first.toml"), folder.path().join("second.toml"));
+    let places = [first.as_path(), second.as_path()];
+    let none = Environment::new();
+    let report = locate_among(None, &none, &places).expect_err("a report").to_string();
+    assert!(report.starts_with("foster: error: there is no configuration\n     = looked for `"), "{report}");
+    assert!(report.ends_with("foster: cannot load the configuration: 1 error\n"), "{report}");
+
+    fs::write(&second, "").expect("a file");
+    assert_eq!(locate_among(None, &none, &places).as_ref(), Ok(&second));
+    fs::write(&first, "").expect("a file");
+    assert_eq!(locate_among(None, &none, &places).as_ref(), Ok(&first));
+
+    let bytes = OsStr::from_bytes(b"/\xff.toml");
+    let variable = |value: &OsStr| Environment::from([(VARIABLE.into(), value.to_owned())]);
+    assert_eq!(locate_among(None, &variable(bytes), &places), Ok(PathBuf::from(bytes)));
+    assert_eq!(locate_among(None, &variable(OsStr::new("")), &places), Ok(first.clone()));
+    let option = Path::new("-");
+    assert_eq!(locate_among(Some(option), &variable(bytes), &places), Ok(option.to_path_buf()));
+    assert_eq!(locate(Some(option), &none), Ok(option.to_path_buf()));
+}
+
+#[test]
+fn what_cannot_be_read_is_one_clear_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("a.conf"), "[supervisord]").expect("a file");
+    fs::write(at("b.INI"), "[supervisord]").expect("a file");
+    fs::write(at("large.toml"), vec![b'#'; 5 << 20]).expect("a file");
+    symlink(at("loop.toml"), at("loop.toml")).expect("a link");
+    for (path, reason) in [
+        (at("none.toml"), "No such file or directory"),
+        (at("none.toml/x"), "No such file or directory"),
+        (at("a.conf/x"), "Not a directory"),
+        (at("loop.toml"), "Too many levels of symbolic links"),
+        (folder.path().to_path_buf(), "it is a directory"),
+        (PathBuf::from("/dev/zero"), "it is not a regular file"),
+        (at("large.toml"), "it is larger than 4 MiB"),
+        (at("a.conf"), "supervisord's format (`.conf`, `.ini`) is not supported yet"),
+        (at("b.INI"), "supervisord's format (`.conf`, `.ini`) is not supported yet"),
+        (PathBuf::new(), "No such file or directory"),
+    ] {
+        let report = load(&path, &environment()).expect_err("a report");
+        let shown = path.display();
+        let expected = format!(
+            "{shown}: error: cannot read it: {reason}\nfoster: cannot load the configuration: 1 error\n"
+        );
+        assert_eq!(report.to_string(), expected);
+    }
+}
+
+#[test]
+fn a_thousand_programs_in_a_row_are_put_in_order() {
+    let mut text = "[program.p0]\ncommand = ['x']\n".to_owned();
+    for number in 1..1000 {
+        text.push_str(&format!("[program.p{number}]\ncommand = ['x']\nafter = ['p{}']\n", number - 1));
+    }
+    assert_eq!(plan_of(&text).core.graph().waves().len(), 1000);
+}
+
+/// Pieces of configurations, right and wrong, that random ones are made of.
+fn fragment() -> impl Strategy<Value = String> {
+    let names: Vec<&str> = SECTIONS.iter().flat_map(|section| section.keys).map(|key| key.name).collect();
+    let value = prop_oneof![
+        Just("'x'".to_owned()),
+        Just("[]".to_owned()),
+        Just("['a', 'b']".to_owned()),
+        Just("{ http = 'http://localhost', max = '1s', file = '/x' }".to_owned()),
+        Just("\"${PORT} ${NONE} ${BYTES} ${\"".to_owned()),
+        Just("'forward:a:b:c'".to_owned()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        any::<f64>().prop_map(|number| number.to_string()),
+        any::<String>(),
+        "[0-9]{1,25}(s|ms|years|M|G)?".prop_map(|text| format!("'{text}'")),
+    ];
+    prop_oneof![
+        "\\[{1,2}(foster|signals|defaults|program|program\\.[a-z]|program\\.a\\.ready|task.x)\\]{0,2}\n",
+        (prop::sample::select(names), value).prop_map(|(name, value)| format!("{name} = {value}\n")),
+        any::<String>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Err(report) = load_text(&bytes) {
+            prop_assert!(report.count() > 0);
+            prop_assert!(report.to_string().chars().all(|char| char == '\n' || !char.is_control()));
         }
-    "#]].assert_debug_eq(&plan.core.programs()[1]);
-    assert_eq!(plan.programs[0].launch.command, ["postgres", "-c", "x y"]);
+    }
+
+    #[test]
+    fn no_configuration_makes_it_panic(fragments in prop::collection::vec(fragment(), 0..20)) {
+        match load_text(fragments.concat()) {
+            Ok(plan) => prop_assert!(!start_order(&plan).is_empty()),
+            Err(report) => prop_assert!(report.count() > 0),
+        }
+    }
 }
