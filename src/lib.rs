@@ -4,6 +4,7 @@
 //! imports go one way: plan, exit <- sys <- the leaves <- init <- this file. `ARCHITECTURE.md` is the map.
 
 pub mod exit;
+pub mod nearest;
 pub mod plan;
 
 pub mod sys;
@@ -17,6 +18,7 @@ pub mod probes;
 pub mod spawn;
 
 pub mod init;
+pub mod verbs;
 
 use std::ffi::OsString;
 

@@ -1,1 +1,17 @@
-//! (being built)
+//! The control socket: how an operator talks to the running supervisor.
+//!
+//! | module | what it knows |
+//! | --- | --- |
+//! | [`protocol`] | the wire: requests and replies, JSON, one a line |
+//! | [`names`] | which instances a NAME means |
+//! | [`server`] | foster's end: many connections, none of which can delay it |
+//! | [`client`] | the other end, in a process of its own |
+//!
+//! Nothing here carries a request out: `init/` takes it from the [`server::Server`] and answers through it.
+
+pub mod client;
+mod connection;
+mod inbox;
+pub mod names;
+pub mod protocol;
+pub mod server;

@@ -4,3 +4,4 @@
 //! which man page it follows. Nothing here decides anything, and nothing here blocks but [`epoll::Epoll::wait`].
 
 pub mod epoll;
+pub mod socket;

@@ -1,0 +1,251 @@
+//! The other end of the control socket: a verb, in a process of its own.
+//!
+//! It may wait, for it is not the supervisor. A connect never does: where a backlog is full, the
+//! supervisor does not answer. Nothing is printed here.
+
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+
+use super::protocol::{LONGEST_LINE, Refusal, Reply, Request};
+use crate::sys::socket;
+
+/// How long the next line of an answer may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as this: for what is answered from state.
+    For(Duration),
+    /// For ever: for what is answered when it is done.
+    Endless,
+}
+
+/// An answer, as it comes.
+#[derive(Debug)]
+pub struct Answer {
+    path: PathBuf,
+    from: BufReader<UnixStream>,
+    finished: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum ClientError {
+    /// Nothing is at the path.
+    NoSocket(PathBuf),
+    /// Nobody listens: what is at the path was left by a supervisor that is gone.
+    NobodyListens(PathBuf),
+    /// The file's mode, or a directory's, says no.
+    Denied(PathBuf),
+    /// The path cannot be connected to for another reason.
+    Unreachable(PathBuf, Errno),
+    /// Somebody listens and says nothing, for longer than the client's patience.
+    Silent(PathBuf),
+    /// The connection ended in the middle of the answer.
+    Lost(PathBuf),
+    /// What came is no reply: at the other end is something else, or another version.
+    Garbled(PathBuf),
+    /// The request does not fit a line.
+    TooLong,
+    /// The supervisor says no.
+    Refused(Refusal),
+}
+
+/// Asks the supervisor at `path`.
+///
+/// # Errors
+/// Whatever keeps the question from being put. What keeps it from being answered comes from
+/// the [`Answer`].
+pub fn ask(path: &Path, request: &Request, patience: Patience) -> Result<Answer, ClientError> {
+    let line = request.encode().ok_or(ClientError::TooLong)?;
+    let mut stream = socket::connect(path).map_err(|error| unconnected(path, error))?;
+    let timeout = match patience {
+        Patience::For(time) => Some(time),
+        Patience::Endless => None,
+    };
+    let unreachable = |error: io::Error| {
+        let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
+        ClientError::Unreachable(path.to_owned(), errno)
+    };
+    stream.set_nonblocking(false).map_err(unreachable)?;
+    stream.set_read_timeout(timeout).map_err(unreachable)?;
+    stream.set_write_timeout(timeout).map_err(unreachable)?;
+    // A supervisor that will not listen has said why before it closed: that is read first, and counts.
+    let _ = stream.write_all(&line);
+    Ok(Answer { path: path.to_owned(), from: BufReader::new(stream), finished: false })
+}
+
+impl Iterator for Answer {
+    type Item = Result<Reply, ClientError>;
+
+    /// The next item of the answer; after its end, or an error, nothing.
+    fn next(&mut self) -> Option<Result<Reply, ClientError>> {
+        if self.finished {
+            return None;
+        }
+        let item = match self.read() {
+            Ok(Reply::End {}) => None,
+            Ok(Reply::Error(refusal)) => Some(Err(ClientError::Refused(refusal))),
+            Ok(reply @ (Reply::Row(_) | Reply::Outcome(_) | Reply::Line(_))) => Some(Ok(reply)),
+            Err(error) => Some(Err(error)),
+        };
+        self.finished = !matches!(item, Some(Ok(_)));
+        item
+    }
+}
+
+impl Answer {
+    fn read(&mut self) -> Result<Reply, ClientError> {
+        let mut line = Vec::new();
+        let limit = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX);
+        let read = self.from.by_ref().take(limit).read_until(b'\n', &mut line);
+        match read {
+            Err(error) if is_timeout(&error) => Err(ClientError::Silent(self.path.clone())),
+            Err(_) => Err(ClientError::Lost(self.path.clone())),
+            Ok(0) => Err(ClientError::Lost(self.path.clone())),
+            Ok(_) => Reply::parse(&line).map_err(|_| ClientError::Garbled(self.path.clone())),
+        }
+    }
+}
+
+/// Both kinds are used for a read that took too long (`SO_RCVTIMEO`, socket(7)).
+fn is_timeout(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::TimedOut
+}
+
+fn unconnected(path: &Path, error: Errno) -> ClientError {
+    let path = path.to_owned();
+    let is = |errors: &[Errno]| errors.contains(&error);
+    if is(&[Errno::ENOENT, Errno::ENOTDIR]) {
+        ClientError::NoSocket(path)
+    } else if is(&[Errno::ECONNREFUSED]) {
+        ClientError::NobodyListens(path)
+    } else if is(&[Errno::EACCES, Errno::EPERM]) {
+        ClientError::Denied(path)
+    } else if is(&[Errno::EAGAIN]) {
+        ClientError::Silent(path)
+    } else {
+        ClientError::Unreachable(path, error)
+    }
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientError::NoSocket(path) => write!(
+                f,
+                "no supervisor answers: there is no socket at `{}` (is `foster run` up? `--socket PATH` \
+                 names another place)",
+                path.display()
+            ),
+            ClientError::NobodyListens(path) => write!(
+                f,
+                "no supervisor answers: nobody listens at `{}` any more (start it with `foster run`)",
+                path.display()
+            ),
+            ClientError::Denied(path) => write!(
+                f,
+                "cannot connect to `{}`: permission denied (run as root or as the user foster runs as)",
+                path.display()
+            ),
+            ClientError::Unreachable(path, error) => {
+                write!(f, "cannot connect to `{}`: {}", path.display(), error.desc())
+            }
+            ClientError::Silent(path) => {
+                write!(f, "the supervisor at `{}` is there and does not answer", path.display())
+            }
+            ClientError::Lost(path) => {
+                write!(f, "the supervisor at `{}` has gone away before it answered", path.display())
+            }
+            ClientError::Garbled(path) => write!(
+                f,
+                "what answers at `{}` is no foster, or one of another version than this ({})",
+                path.display(),
+                env!("CARGO_PKG_VERSION")
+            ),
+            ClientError::TooLong => write!(f, "the request has more than {LONGEST_LINE} bytes: name fewer"),
+            ClientError::Refused(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::super::protocol::{Names, Reason};
+
+    fn status() -> Request {
+        Request::Status(Names { names: Vec::new() })
+    }
+
+    /// An answer made of these bytes, from a supervisor that is gone when they are read.
+    fn answer(bytes: &[u8]) -> Answer {
+        let (mut server, client) = UnixStream::pair().unwrap();
+        server.write_all(bytes).unwrap();
+        Answer { path: "/s".into(), from: BufReader::new(client), finished: false }
+    }
+
+    #[test]
+    fn an_answer_ends_where_it_says_so() {
+        let mut answer = answer(b"{\"reply\":\"end\"}\n{\"reply\":\"end\"}\n");
+        assert!(answer.next().is_none());
+        assert!(answer.next().is_none());
+        assert_eq!(answer.from.buffer(), b"{\"reply\":\"end\"}\n");
+    }
+
+    #[test]
+    fn a_refusal_is_told_as_one() {
+        let refusal = Refusal::new(Reason::NotPermitted, "no");
+        let mut answer = answer(&Reply::Error(refusal.clone()).encode());
+        let Some(Err(ClientError::Refused(told))) = answer.next() else { panic!("not refused") };
+        assert_eq!(told, refusal);
+        assert!(answer.next().is_none());
+    }
+
+    #[test]
+    fn an_answer_that_breaks_off_or_is_none_is_told_as_such() {
+        assert!(matches!(answer(b"").next(), Some(Err(ClientError::Lost(_)))));
+        for garbage in [b"{\"reply\":\"en".as_slice(), b"HTTP/1.1 400\r\n", b"{}\n", b"\n", &[0xff; 70_000]] {
+            assert!(matches!(answer(garbage).next(), Some(Err(ClientError::Garbled(_)))));
+        }
+    }
+
+    #[test]
+    fn where_nobody_is_the_path_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let told = |path: &Path| ask(path, &status(), Patience::Endless).unwrap_err().to_string();
+        assert!(told(&path).contains("there is no socket at"), "{}", told(&path));
+        drop(socket::listen(&path).unwrap());
+        assert!(told(&path).contains("nobody listens at"), "{}", told(&path));
+        assert!(told(&path).contains(&path.display().to_string()));
+        let file = directory.path().join("f");
+        std::fs::write(&file, "").unwrap();
+        assert!(told(&file).contains("nobody listens at"));
+        assert!(told(&file.join("x")).contains("there is no socket at"));
+        assert!(told(&directory.path().join("x".repeat(200))).contains("File name too long"));
+    }
+
+    #[test]
+    fn a_supervisor_that_says_nothing_costs_no_more_than_the_patience() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let _listener = socket::listen(&path).unwrap();
+        let patience = Patience::For(Duration::from_millis(1));
+        let mut answer = ask(&path, &status(), patience).unwrap();
+        assert!(matches!(answer.next(), Some(Err(ClientError::Silent(_)))));
+    }
+
+    #[test]
+    fn a_request_that_fits_no_line_is_not_sent() {
+        let request = Request::Status(Names { names: vec!["x".repeat(LONGEST_LINE)] });
+        let error = ask(Path::new("/nowhere"), &request, Patience::Endless).unwrap_err();
+        assert!(matches!(error, ClientError::TooLong));
+    }
+}

@@ -1,0 +1,191 @@
+//! One client of the control socket, as the server sees it.
+//!
+//! A client asks one thing at a time: its next line is looked at when the answer to the one before is
+//! written out. So what it sends meanwhile waits in the kernel, and all it can cost is one line in and a
+//! bounded answer out. Nothing here waits; [`Connection::interest`] says what to be told of next.
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use super::inbox::{Filled, Inbox};
+use super::protocol::{LONGEST_LINE, Reason, Refusal, Reply, Request};
+use crate::sys::epoll::{Interest, Ready};
+
+/// How many bytes of an answer may wait for their reader. One that lets more gather is cut off.
+pub(super) const LONGEST_QUEUE: usize = 1024 * 1024;
+
+/// A client.
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: UnixStream,
+    inbox: Inbox,
+    outbox: VecDeque<u8>,
+    phase: Phase,
+    /// What epoll was last told.
+    pub(super) watched: Interest,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The client's: it may ask.
+    Idle,
+    /// foster's: it was asked.
+    Answering,
+    /// Nobody's: it is closed when everything is written.
+    Closing,
+}
+
+/// Whether more of an answer may be said now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Yes.
+    Go,
+    /// It is kept, and written when the client reads. A long answer waits for [`super::server::Incident::Drained`].
+    Wait,
+    /// Nobody is there any more, or nobody asked.
+    Gone,
+}
+
+/// What a turn brought.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Nothing that anybody has to know of.
+    Nothing,
+    /// A request.
+    Asked(Request),
+    /// All that was said of an unfinished answer is written.
+    Drained,
+    /// It is gone while it was being answered.
+    Abandoned,
+    /// It is gone.
+    Gone,
+}
+
+impl Connection {
+    /// A client that has just come. The stream must not block.
+    pub(super) fn new(stream: UnixStream) -> Connection {
+        let (inbox, outbox) = (Inbox::default(), VecDeque::new());
+        Connection { stream, inbox, outbox, phase: Phase::Idle, watched: Interest::Read }
+    }
+
+    /// What epoll has to tell of next.
+    pub(super) fn interest(&self) -> Interest {
+        if !self.outbox.is_empty() {
+            return Interest::Write;
+        }
+        match self.phase {
+            // There is room to write at once: a way to be called again for a line that is here already.
+            Phase::Idle if self.inbox.has_line() => Interest::Write,
+            Phase::Closing => Interest::Write,
+            Phase::Idle => Interest::Read,
+            Phase::Answering => Interest::None,
+        }
+    }
+
+    /// Whether it waits for nothing, and has nothing to be told.
+    pub(super) fn is_silent(&self) -> bool {
+        self.phase == Phase::Idle && self.outbox.is_empty() && !self.inbox.has_line()
+    }
+
+    /// Does what can be done now: at most one read, and one request taken.
+    pub(super) fn turn(&mut self, ready: Ready) -> Step {
+        if !self.outbox.is_empty() {
+            match (self.flush(), self.phase) {
+                (Err(_), Phase::Answering) => return Step::Abandoned,
+                (Err(_), Phase::Idle | Phase::Closing) => return Step::Gone,
+                (Ok(()), Phase::Answering) if self.outbox.is_empty() => return Step::Drained,
+                (Ok(()), Phase::Closing) if self.outbox.is_empty() => return Step::Gone,
+                (Ok(()), Phase::Idle) if self.outbox.is_empty() => {}
+                (Ok(()), Phase::Idle | Phase::Answering | Phase::Closing) => return Step::Nothing,
+            }
+        }
+        match self.phase {
+            Phase::Closing => Step::Gone,
+            // It is not listened to now: what can be read is its end. (A report of room to write that is
+            // older than the last reply says nothing.)
+            Phase::Answering if ready.readable => Step::Abandoned,
+            Phase::Answering => Step::Nothing,
+            Phase::Idle => self.listen(ready),
+        }
+    }
+
+    /// Says a line of an answer. Void where nothing was asked.
+    pub(super) fn reply(&mut self, reply: &Reply) -> Pace {
+        if self.phase != Phase::Answering {
+            return Pace::Gone;
+        }
+        if reply.is_last() {
+            self.phase = Phase::Idle;
+        }
+        self.outbox.extend(reply.encode());
+        // An error here is seen by epoll too, and told there.
+        let written = self.flush();
+        if written.is_err() || self.outbox.len() > LONGEST_QUEUE {
+            self.cut_off();
+            return Pace::Gone;
+        }
+        if self.outbox.is_empty() { Pace::Go } else { Pace::Wait }
+    }
+
+    /// Says why, and closes.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.outbox.extend(Reply::Error(refusal).encode());
+        self.phase = Phase::Closing;
+    }
+
+    fn listen(&mut self, ready: Ready) -> Step {
+        if !self.inbox.has_line() && ready.readable {
+            match self.inbox.fill(&mut self.stream) {
+                Filled::Some | Filled::Nothing => {}
+                Filled::Ended => return Step::Gone,
+                Filled::TooLong => {
+                    let message = format!("a request has at most {LONGEST_LINE} bytes");
+                    self.refuse(Refusal::new(Reason::TooLong, message));
+                    return Step::Nothing;
+                }
+            }
+        }
+        let Some(line) = self.inbox.take_line() else { return Step::Nothing };
+        match Request::parse(&line) {
+            Ok(request) => {
+                self.phase = Phase::Answering;
+                Step::Asked(request)
+            }
+            Err(refusal) => {
+                self.outbox.extend(Reply::Error(refusal).encode());
+                Step::Nothing
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while !self.outbox.is_empty() {
+            match self.stream.write(self.outbox.as_slices().0) {
+                Ok(0) => return Ok(()),
+                Ok(count) => drop(self.outbox.drain(..count.min(self.outbox.len()))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // The room is given back: most connections are written to once.
+        self.outbox = VecDeque::new();
+        Ok(())
+    }
+
+    /// Both directions are shut, so that epoll reports a hang-up, and the end is told where every end is.
+    fn cut_off(&mut self) {
+        self.outbox = VecDeque::new();
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}

@@ -1,0 +1,138 @@
+//! Bytes that come in over a connection, until they are lines.
+//!
+//! Room is taken only for what has come, and never more than for one line of the longest kind. No byte is
+//! looked at twice for a line end, so a client that sends one byte at a time costs no more than another.
+
+use std::io::{self, Read};
+
+use super::protocol::LONGEST_LINE;
+
+/// What has come and was not taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    bytes: Vec<u8>,
+    /// How long the first line is, its line end included, once that is here.
+    line: Option<usize>,
+}
+
+/// What a read brought.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Filled {
+    /// Something, perhaps not a whole line yet.
+    Some,
+    /// Nothing: there is nothing now.
+    Nothing,
+    /// The other end says no more, or is gone.
+    Ended,
+    /// More than a line may have, and no line end.
+    TooLong,
+}
+
+/// How much is read in one turn, so that no connection holds up another.
+const TURN: usize = 16 * 1024;
+
+impl Inbox {
+    /// Reads once.
+    pub(super) fn fill(&mut self, from: &mut impl Read) -> Filled {
+        let mut buffer = [0; TURN];
+        let room = LONGEST_LINE.saturating_sub(self.bytes.len()).min(TURN);
+        let Some(free) = buffer.get_mut(..room) else { return Filled::TooLong };
+        if free.is_empty() {
+            return Filled::TooLong;
+        }
+        let count = match from.read(free) {
+            Ok(0) => return Filled::Ended,
+            Ok(count) => count,
+            Err(error) => return failed(&error),
+        };
+        let came = free.get(..count).unwrap_or(free);
+        if self.line.is_none() {
+            self.line = memchr::memchr(b'\n', came).map(|place| self.bytes.len() + place + 1);
+        }
+        self.bytes.extend_from_slice(came);
+        let too_long = self.line.is_none() && self.bytes.len() >= LONGEST_LINE;
+        if too_long { Filled::TooLong } else { Filled::Some }
+    }
+
+    /// Whether a whole line is here.
+    pub(super) fn has_line(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// Takes the first whole line, its line end included.
+    pub(super) fn take_line(&mut self) -> Option<Vec<u8>> {
+        let rest = self.bytes.split_off(self.line?.min(self.bytes.len()));
+        self.line = memchr::memchr(b'\n', &rest).map(|place| place + 1);
+        Some(std::mem::replace(&mut self.bytes, rest))
+    }
+}
+
+fn failed(error: &io::Error) -> Filled {
+    let kind = error.kind();
+    if kind == io::ErrorKind::WouldBlock || kind == io::ErrorKind::Interrupted {
+        Filled::Nothing
+    } else {
+        Filled::Ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use proptest::prelude::*;
+
+    fn lines(mut bytes: &[u8]) -> (Vec<Vec<u8>>, Filled) {
+        let mut inbox = Inbox::default();
+        let mut lines = Vec::new();
+        loop {
+            let filled = inbox.fill(&mut bytes);
+            assert!(inbox.bytes.len() <= LONGEST_LINE);
+            while let Some(line) = inbox.take_line() {
+                lines.push(line);
+            }
+            if filled != Filled::Some {
+                return (lines, filled);
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_longest_kind_is_taken_and_one_byte_more_is_too_long() {
+        let mut longest = vec![b'x'; LONGEST_LINE - 1];
+        longest.push(b'\n');
+        assert_eq!(lines(&longest), (vec![longest.clone()], Filled::Ended));
+        longest.insert(0, b'x');
+        assert_eq!(lines(&longest), (vec![], Filled::TooLong));
+    }
+
+    #[test]
+    fn a_long_line_behind_a_short_one_is_taken_too() {
+        let mut longest = vec![b'x'; LONGEST_LINE - 1];
+        longest.push(b'\n');
+        let both = [b"a\n".as_slice(), &longest].concat();
+        assert_eq!(lines(&both), (vec![b"a\n".to_vec(), longest], Filled::Ended));
+    }
+
+    #[test]
+    fn nothing_is_read_beyond_the_first_line_until_there_is_room() {
+        let mut inbox = Inbox::default();
+        let mut endless = io::repeat(b'\n');
+        for _ in 0..4 {
+            assert_eq!(inbox.fill(&mut endless), Filled::Some);
+        }
+        assert_eq!(inbox.fill(&mut endless), Filled::TooLong);
+        assert_eq!(inbox.bytes.len(), LONGEST_LINE);
+    }
+
+    proptest! {
+        #[test]
+        fn lines_come_out_as_they_went_in(bytes in "[ab\n]{0,200}") {
+            let (lines, filled) = lines(bytes.as_bytes());
+            let whole = bytes.rfind('\n').map_or("", |end| &bytes[..=end]);
+            prop_assert_eq!(lines.concat(), whole.as_bytes());
+            prop_assert_eq!(lines.len(), whole.matches('\n').count());
+            prop_assert_eq!(filled, Filled::Ended);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The wire: what a client may ask over the control socket, and what it is answered.
+//!
+//! A request is one JSON object on one line. It is answered by any number of items (rows, outcomes, lines),
+//! each a line of its own, and then by exactly one `end` or `error`. So no answer is ever too long for a
+//! line, and a client sees each outcome when it happens. These types are the wire's own: what the core
+//! and the command line call things may change without a word of this. No sockets here: see `server` and
+//! `client`.
+
+use foster_core::ids::Signal;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+pub use self::reply::{
+    Exit, Health, Kind, LogLine, Outcome, Reply, State, StatusRow, Stream, Verdict, label,
+};
+use crate::nearest::nearest;
+
+mod reply;
+
+/// Which protocol this is. A client that names another one is told.
+pub const VERSION: u32 = 1;
+
+/// The longest line, in bytes, its line end included.
+pub const LONGEST_LINE: usize = 64 * 1024;
+
+/// What a client asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Request {
+    /// A row for each instance. Answered by [`Reply::Row`]s.
+    Status(Names),
+    /// Be up. Answered by [`Reply::Outcome`]s.
+    Start(Order),
+    /// Be down.
+    Stop(Order),
+    /// Be down, then up.
+    Restart(Order),
+    /// Read the configuration of your own again, or be replaced one by one.
+    Reload(Order),
+    /// Get this signal.
+    Signal(SignalOrder),
+    /// The last lines of output. Answered by [`Reply::Line`]s.
+    Logs(Logs),
+    /// An answer when each is ready. Answered by [`Reply::Outcome`]s.
+    Wait(Wait),
+    /// Whether each is ready and healthy. Answered by [`Reply::Outcome`]s.
+    Health(Names),
+    /// The container shall end. Answered when that has begun.
+    Shutdown {},
+}
+
+/// Who is meant, by name, instance or glob; nobody named is everybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Names {
+    /// The names, as they were written.
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+/// An order to programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// To whom; at least one.
+    #[serde(deserialize_with = "at_least_one")]
+    pub names: Vec<String>,
+    /// Whether the answer comes when it is done, or at once.
+    #[serde(default = "patient")]
+    pub wait: bool,
+}
+
+/// A signal to programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignalOrder {
+    /// To whom; at least one.
+    #[serde(deserialize_with = "at_least_one")]
+    pub names: Vec<String>,
+    /// Which, by name or number in a string: `"HUP"`.
+    #[serde(serialize_with = "signal_as_text", deserialize_with = "signal_from_text")]
+    pub signal: Signal,
+}
+
+/// A question for output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logs {
+    /// Whose; nobody named is everybody.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// How many of the last lines; none given: all that are kept.
+    #[serde(default)]
+    pub lines: Option<u32>,
+    /// Whether what is written from now on follows, without end.
+    #[serde(default)]
+    pub follow: bool,
+}
+
+/// A question that is answered when everybody named is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wait {
+    /// Who; at least one.
+    #[serde(deserialize_with = "at_least_one")]
+    pub names: Vec<String>,
+    /// How long at most, in milliseconds; none given: for ever.
+    #[serde(default)]
+    pub timeout_ms: Option<u64>,
+}
+
+/// Why something is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The reason, for machines.
+    pub error: Reason,
+    /// The whole sentence, for people.
+    pub message: String,
+    /// What was probably meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+}
+
+/// The reason for a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The line is not a request.
+    BadRequest,
+    /// The line is longer than [`LONGEST_LINE`]. The connection is closed.
+    TooLong,
+    /// There is no such verb.
+    UnknownVerb,
+    /// The client speaks another version of this.
+    OtherVersion,
+    /// The client is neither root nor foster's own user. The connection is closed.
+    NotPermitted,
+    /// There are as many connections as there may be. The connection is closed.
+    TooManyClients,
+    /// There is no such program.
+    NoSuchName,
+    /// Not now: the container is about to end.
+    ShuttingDown,
+    /// It was tried, and it failed.
+    Failed,
+}
+
+impl Request {
+    /// Every verb there is.
+    pub const VERBS: [&'static str; 10] =
+        ["status", "start", "stop", "restart", "reload", "signal", "logs", "wait", "health", "shutdown"];
+
+    /// Reads a line, with or without its line end.
+    ///
+    /// # Errors
+    /// What the client is to be answered: it is no JSON object, its version or verb is another one, it has
+    /// a field that the verb does not know.
+    pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
+        let mut fields: Map<String, Value> = serde_json::from_slice(line).map_err(|error| {
+            Refusal::new(Reason::BadRequest, format!("the request is not a JSON object: {error}"))
+        })?;
+        match fields.remove("version") {
+            None => {}
+            Some(version) if version.as_u64() == Some(u64::from(VERSION)) => {}
+            Some(version) => return Err(other_version(&version)),
+        }
+        let Some(verb) = fields.get("verb").and_then(Value::as_str) else {
+            return Err(Refusal::new(Reason::BadRequest, "the request has no `verb`"));
+        };
+        if !Request::VERBS.contains(&verb) {
+            let shown: String = verb.chars().take(100).collect();
+            let suggestion = nearest(verb, Request::VERBS.into_iter());
+            return Err(Refusal::new(Reason::UnknownVerb, format!("there is no verb `{shown}`"))
+                .with_suggestion(suggestion));
+        }
+        let verb = verb.to_owned();
+        Request::deserialize(Value::Object(fields)).map_err(|error| {
+            let shown: String = error.to_string().chars().take(400).collect();
+            Refusal::new(Reason::BadRequest, format!("cannot read the request `{verb}`: {shown}"))
+        })
+    }
+
+    /// The line that says it, line end included; `None` where that is longer than [`LONGEST_LINE`].
+    pub fn encode(&self) -> Option<Vec<u8>> {
+        #[derive(Serialize)]
+        struct Envelope<'a> {
+            version: u32,
+            #[serde(flatten)]
+            request: &'a Request,
+        }
+        line(&Envelope { version: VERSION, request: self })
+    }
+}
+
+impl Refusal {
+    /// A refusal without a suggestion.
+    pub fn new(error: Reason, message: impl Into<String>) -> Refusal {
+        Refusal { error, message: message.into(), suggestion: None }
+    }
+
+    /// The same, with what was probably meant.
+    #[must_use]
+    pub fn with_suggestion(self, suggestion: Option<&str>) -> Refusal {
+        Refusal { suggestion: suggestion.map(str::to_owned), ..self }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, "; did you mean `{suggestion}`?"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn other_version(version: &Value) -> Refusal {
+    let shown: String = version.to_string().chars().take(20).collect();
+    let message = format!(
+        "the client speaks version {shown} of the protocol, this foster ({}) version {VERSION}: use the \
+         client that belongs to it",
+        env!("CARGO_PKG_VERSION")
+    );
+    Refusal::new(Reason::OtherVersion, message)
+}
+
+fn line(said: &impl Serialize) -> Option<Vec<u8>> {
+    let mut line = serde_json::to_vec(said).ok()?;
+    line.push(b'\n');
+    (line.len() <= LONGEST_LINE).then_some(line)
+}
+
+fn patient() -> bool {
+    true
+}
+
+fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    if names.is_empty() {
+        return Err(serde::de::Error::custom("nobody is named; `all` is everybody"));
+    }
+    Ok(names)
+}
+
+/// A signal's name without `SIG`, as users write it: `HUP`, `RTMIN+3`.
+fn short(signal: Signal) -> String {
+    let name = signal.to_string();
+    name.strip_prefix("SIG").map_or_else(|| signal.number().to_string(), str::to_owned)
+}
+
+fn signal_as_text<S: Serializer>(signal: &Signal, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&short(*signal))
+}
+
+fn signal_from_text<'de, D: Deserializer<'de>>(from: D) -> Result<Signal, D::Error> {
+    let text = String::deserialize(from)?;
+    Signal::parse(&text)
+        .ok_or_else(|| serde::de::Error::custom(format_args!("there is no signal `{}`", text.escape_debug())))
+}
+
+#[cfg(test)]
+mod tests;

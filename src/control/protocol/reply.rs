@@ -1,0 +1,273 @@
+//! The answers: rows, outcomes and lines, then exactly one `end` or `error`.
+//!
+//! Every reply fits a line of the wire, whatever a program has written or a probe has seen. Conversions
+//! from the core's types are written out here: the wire is a promise to clients, the core is not.
+
+use foster_core::action::StateName;
+use foster_core::ids::{Exit as CoreExit, Killer};
+use serde::{Deserialize, Serialize};
+
+use super::{Refusal, line, short};
+
+/// How much of a program's line goes into one reply, in bytes: JSON may write six for one (`\u0000`).
+const PIECE: usize = 8 * 1024;
+
+/// A line of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "lowercase")]
+pub enum Reply {
+    /// An instance, as it stands.
+    Row(StatusRow),
+    /// What became of an order, or of a question, for one instance.
+    Outcome(Outcome),
+    /// A line of output, or a piece of one.
+    Line(LogLine),
+    /// All has been said. The last line of an answer.
+    End {},
+    /// It cannot be done. The last line of an answer.
+    Error(Refusal),
+}
+
+/// How an instance stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusRow {
+    /// Its program's name.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Which of the program's instances, from 0.
+    pub instance: u16,
+    /// How many instances the program has.
+    pub instances: u16,
+    /// Its state.
+    pub state: State,
+    /// Its main process.
+    pub pid: Option<i32>,
+    /// How long that has been up, in milliseconds.
+    pub uptime_ms: Option<u64>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// What its health check says, where it has one.
+    pub health: Option<Health>,
+    /// How its main process ended last.
+    pub exit: Option<Exit>,
+    /// What its processes hold, in bytes, where that is known.
+    pub memory_bytes: Option<u64>,
+    /// Whether it is meant to run, or to have run.
+    pub wanted: bool,
+    /// What else there is to say: `next start in 3.2s`.
+    pub note: Option<String>,
+}
+
+/// What something that is run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Runs until it is told to stop.
+    Program,
+    /// Runs once, while the container boots.
+    Task,
+    /// Runs on a schedule.
+    Job,
+}
+
+/// A state, as users see it (spec, section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Wanted, and waiting for what it is after.
+    Waiting,
+    /// Its process exists and is not ready yet.
+    Starting,
+    /// Ready; of a task or a job: under way.
+    Running,
+    /// Running, and its health check fails.
+    Unhealthy,
+    /// On its way down.
+    Stopping,
+    /// Not running, and not wanted.
+    Stopped,
+    /// Between a failed start and the next.
+    Backoff,
+    /// Ended for good, with success.
+    Exited,
+    /// Gave up.
+    Fatal,
+    /// A task that has done what it was for.
+    Succeeded,
+    /// A task that has not.
+    Failed,
+    /// A job between two runs.
+    Idle,
+}
+
+/// What a health check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// It passes.
+    Healthy,
+    /// It fails.
+    Unhealthy,
+}
+
+/// How a main process ended: `{"code": 1}` or `{"signal": "KILL", "oom": true}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Exit {
+    /// It left by itself.
+    Code {
+        /// With this code.
+        code: u8,
+    },
+    /// A signal ended it.
+    Signal {
+        /// Which, without `SIG`.
+        signal: String,
+        /// Whether the kernel sent it because memory was short.
+        oom: bool,
+    },
+}
+
+/// What became of something, for one instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Whose: `backend`, or `backend.1` where there are several.
+    pub name: String,
+    /// Whether it is as asked.
+    pub verdict: Verdict,
+    /// In words: `started (pid 17, ready after 1.2s)`.
+    pub message: String,
+}
+
+/// Whether something is as asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It is.
+    Ok,
+    /// It is not.
+    Failed,
+}
+
+/// A line of output, or a piece of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Whose: `backend`, or `backend.1` where there are several.
+    pub name: String,
+    /// Where it was written.
+    pub stream: Stream,
+    /// What was written, without its line end.
+    pub text: String,
+    /// Whether the next reply goes on with the same line.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+/// A stream of a program's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Reply {
+    /// Reads a line, with or without its line end.
+    ///
+    /// # Errors
+    /// It is no reply; with what is wrong.
+    pub fn parse(line: &[u8]) -> Result<Reply, serde_json::Error> {
+        serde_json::from_slice(line)
+    }
+
+    /// The line that says it, line end included. What would be longer than [`LONGEST_LINE`] becomes an
+    /// error that says so.
+    pub fn encode(&self) -> Vec<u8> {
+        line(self).unwrap_or_else(|| TOO_LONG_TO_SAY.to_vec())
+    }
+
+    /// Whether it is the last line of an answer.
+    pub fn is_last(&self) -> bool {
+        match self {
+            Reply::End {} | Reply::Error(_) => true,
+            Reply::Row(_) | Reply::Outcome(_) | Reply::Line(_) => false,
+        }
+    }
+}
+
+/// The reply in the place of one that does not fit.
+const TOO_LONG_TO_SAY: &[u8] =
+    b"{\"reply\":\"error\",\"error\":\"failed\",\"message\":\"the reply does not fit a line\"}\n";
+
+impl StatusRow {
+    /// What it is called: with its instance's number where there are several.
+    pub fn label(&self) -> String {
+        label(&self.name, self.instance, self.instances)
+    }
+}
+
+/// What an instance is called: `backend`, or `backend.1` where the program has several.
+pub fn label(name: &str, instance: u16, instances: u16) -> String {
+    if instances == 1 { name.to_owned() } else { format!("{name}.{instance}") }
+}
+
+impl LogLine {
+    /// The replies that carry one line of output, given without its line end: more than one where it is
+    /// long. Bytes that are not UTF-8 become U+FFFD. To be sent in this order, with nothing between.
+    pub fn pieces(name: &str, stream: Stream, line: &[u8]) -> Vec<Reply> {
+        let text = String::from_utf8_lossy(line);
+        let mut rest = text.as_ref();
+        let mut pieces = Vec::new();
+        loop {
+            let (piece, after) = rest.split_at_checked(boundary(rest)).unwrap_or((rest, ""));
+            let more = !after.is_empty();
+            let (name, text) = (name.to_owned(), piece.to_owned());
+            pieces.push(Reply::Line(LogLine { name, stream, text, more }));
+            if !more {
+                return pieces;
+            }
+            rest = after;
+        }
+    }
+}
+
+/// Where to cut: at a character's beginning, so that no piece holds half of one.
+fn boundary(text: &str) -> usize {
+    let furthest = text.len().min(PIECE);
+    (0..=furthest).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0)
+}
+
+impl From<CoreExit> for Exit {
+    fn from(exit: CoreExit) -> Exit {
+        match exit {
+            CoreExit::Code(code) => Exit::Code { code },
+            CoreExit::Killed { signal, by } => Exit::Signal {
+                signal: short(signal),
+                oom: match by {
+                    Killer::OutOfMemory => true,
+                    Killer::Unknown => false,
+                },
+            },
+        }
+    }
+}
+
+impl From<StateName> for State {
+    fn from(state: StateName) -> State {
+        match state {
+            StateName::Stopped => State::Stopped,
+            StateName::Waiting => State::Waiting,
+            StateName::Starting => State::Starting,
+            StateName::Running => State::Running,
+            StateName::Stopping => State::Stopping,
+            StateName::Backoff => State::Backoff,
+            StateName::Exited => State::Exited,
+            StateName::Fatal => State::Fatal,
+        }
+    }
+}

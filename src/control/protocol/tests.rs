@@ -1,0 +1,262 @@
+use super::*;
+
+use expect_test::{Expect, expect};
+use foster_core::action::StateName;
+use foster_core::ids::{Exit as CoreExit, Killer};
+use proptest::prelude::*;
+
+fn refused(line: &[u8], expected: Expect) {
+    let refusal = Request::parse(line).unwrap_err();
+    expected.assert_eq(&format!("{:?}: {refusal}", refusal.error));
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+fn every_request() -> Vec<Request> {
+    let order = Order { names: names(&["web*", "backend.0"]), wait: false };
+    vec![
+        Request::Status(Names { names: names(&[]) }),
+        Request::Start(order.clone()),
+        Request::Stop(order.clone()),
+        Request::Restart(order.clone()),
+        Request::Reload(order),
+        Request::Signal(SignalOrder { names: names(&["all"]), signal: Signal::RTMIN_PLUS_3 }),
+        Request::Logs(Logs { names: names(&["é\n\"\0"]), lines: Some(20), follow: true }),
+        Request::Wait(Wait { names: names(&["a"]), timeout_ms: Some(1_500) }),
+        Request::Health(Names { names: names(&["a"]) }),
+        Request::Shutdown {},
+    ]
+}
+
+#[test]
+fn every_request_comes_back_as_it_was_sent_and_every_verb_is_known() {
+    let mut verbs = Vec::new();
+    for request in every_request() {
+        let line = request.encode().unwrap();
+        assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        assert_eq!(Request::parse(&line).unwrap(), request);
+        let fields: Map<String, Value> = serde_json::from_slice(&line).unwrap();
+        verbs.push(fields["verb"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(verbs, Request::VERBS);
+}
+
+#[test]
+fn a_request_written_by_hand_needs_only_what_it_is_about() {
+    let status = Request::Status(Names { names: names(&[]) });
+    assert_eq!(Request::parse(b"{\"verb\":\"status\"}").unwrap(), status);
+    let stop = Request::Stop(Order { names: names(&["a"]), wait: true });
+    assert_eq!(Request::parse(b" {\"names\":[\"a\"],\"verb\":\"stop\"}\r\n").unwrap(), stop);
+}
+
+#[test]
+fn what_is_no_request_is_told_what_is_wrong_with_it() {
+    refused(
+        b"",
+        expect!["BadRequest: the request is not a JSON object: EOF while parsing a value at line 1 column 0"],
+    );
+    refused(
+        b"status",
+        expect!["BadRequest: the request is not a JSON object: expected value at line 1 column 1"],
+    );
+    refused(
+        b"[]",
+        expect![
+            "BadRequest: the request is not a JSON object: invalid type: sequence, expected a map at line 1 column 0"
+        ],
+    );
+    refused(b"{}", expect!["BadRequest: the request has no `verb`"]);
+    refused(b"{\"verb\":7}", expect!["BadRequest: the request has no `verb`"]);
+    refused(
+        b"{\"verb\":\"status\"} x",
+        expect!["BadRequest: the request is not a JSON object: trailing characters at line 1 column 19"],
+    );
+    refused(
+        b"{\"verb\":\"stauts\"}",
+        expect!["UnknownVerb: there is no verb `stauts`; did you mean `status`?"],
+    );
+    refused(
+        b"{\"verb\":\"status\",\"nmaes\":[]}",
+        expect!["BadRequest: cannot read the request `status`: unknown field `nmaes`, expected `names`"],
+    );
+    refused(
+        b"{\"verb\":\"shutdown\",\"now\":true}",
+        expect!["BadRequest: cannot read the request `shutdown`: unknown field `now`, there are no fields"],
+    );
+    refused(
+        b"{\"verb\":\"start\"}",
+        expect!["BadRequest: cannot read the request `start`: missing field `names`"],
+    );
+    refused(
+        b"{\"verb\":\"start\",\"names\":[]}",
+        expect!["BadRequest: cannot read the request `start`: nobody is named; `all` is everybody"],
+    );
+    refused(
+        b"{\"verb\":\"start\",\"names\":[1]}",
+        expect!["BadRequest: cannot read the request `start`: invalid type: integer `1`, expected a string"],
+    );
+    refused(
+        b"{\"verb\":\"logs\",\"lines\":-1}",
+        expect!["BadRequest: cannot read the request `logs`: invalid value: integer `-1`, expected u32"],
+    );
+    refused(
+        b"{\"verb\":\"signal\",\"names\":[\"a\"],\"signal\":\"TREM\"}",
+        expect!["BadRequest: cannot read the request `signal`: there is no signal `TREM`"],
+    );
+}
+
+#[test]
+fn a_client_of_another_version_is_told_before_anything_else() {
+    let line = b"{\"version\":2,\"verb\":\"teleport\"}";
+    let refusal = Request::parse(line).unwrap_err();
+    assert_eq!(refusal.error, Reason::OtherVersion);
+    assert!(refusal.message.contains("version 2") && refusal.message.contains("version 1"), "{refusal}");
+    for version in ["\"1\"", "null", "-1", "1.5", "[1]"] {
+        let line = format!("{{\"version\":{version},\"verb\":\"status\"}}");
+        assert_eq!(Request::parse(line.as_bytes()).unwrap_err().error, Reason::OtherVersion, "{version}");
+    }
+}
+
+#[test]
+fn a_refusal_never_repeats_all_that_was_sent() {
+    let long = "x".repeat(60_000);
+    for line in [
+        format!("{{\"verb\":\"{long}\"}}"),
+        format!("{{\"verb\":\"status\",\"{long}\":1}}"),
+        format!("{{\"verb\":\"status\",\"version\":\"{long}\"}}"),
+        format!("{{\"verb\":\"signal\",\"names\":[\"a\"],\"signal\":\"{long}\"}}"),
+        "[".repeat(60_000),
+        "{\"a\":".repeat(10_000),
+    ] {
+        let refusal = Request::parse(line.as_bytes()).unwrap_err();
+        assert!(refusal.to_string().len() < 1_000, "{refusal}");
+    }
+}
+
+#[test]
+fn a_request_longer_than_a_line_cannot_be_said() {
+    let long = Request::Status(Names { names: vec!["x".repeat(LONGEST_LINE)] });
+    assert_eq!(long.encode(), None);
+}
+
+fn row() -> StatusRow {
+    StatusRow {
+        name: "backend".into(),
+        kind: Kind::Program,
+        instance: 1,
+        instances: 2,
+        state: State::Running,
+        pid: Some(17),
+        uptime_ms: Some(1_200),
+        restarts: 3,
+        ready: true,
+        health: Some(Health::Healthy),
+        exit: Some(Exit::Signal { signal: "KILL".into(), oom: true }),
+        memory_bytes: Some(4_096),
+        wanted: true,
+        note: None,
+    }
+}
+
+#[test]
+fn every_reply_comes_back_as_it_was_sent() {
+    let code = StatusRow { exit: Some(Exit::Code { code: 1 }), note: Some("n".into()), ..row() };
+    let replies = [
+        Reply::Row(row()),
+        Reply::Row(code),
+        Reply::Outcome(Outcome { name: "a".into(), verdict: Verdict::Failed, message: "\n".into() }),
+        Reply::Line(LogLine { name: "a".into(), stream: Stream::Stderr, text: "t".into(), more: true }),
+        Reply::End {},
+        Reply::Error(Refusal::new(Reason::NoSuchName, "m").with_suggestion(Some("s"))),
+    ];
+    for reply in replies {
+        assert_eq!(Reply::parse(&reply.encode()).unwrap(), reply);
+    }
+}
+
+#[test]
+fn a_row_has_the_fields_that_users_rely_on() {
+    let line = String::from_utf8(Reply::Row(row()).encode()).unwrap();
+    expect![[r#"
+        {"reply":"row","name":"backend","kind":"program","instance":1,"instances":2,"state":"running","pid":17,"uptime_ms":1200,"restarts":3,"ready":true,"health":"healthy","exit":{"signal":"KILL","oom":true},"memory_bytes":4096,"wanted":true,"note":null}
+    "#]]
+    .assert_eq(&line);
+}
+
+#[test]
+fn an_exit_is_said_as_code_or_signal() {
+    let killed = |signal, by| serde_json::to_string(&Exit::from(CoreExit::Killed { signal, by })).unwrap();
+    assert_eq!(serde_json::to_string(&Exit::from(CoreExit::Code(3))).unwrap(), "{\"code\":3}");
+    assert_eq!(killed(Signal::KILL, Killer::OutOfMemory), "{\"signal\":\"KILL\",\"oom\":true}");
+    assert_eq!(killed(Signal::TERM, Killer::Unknown), "{\"signal\":\"TERM\",\"oom\":false}");
+    assert_eq!(killed(Signal::new(32).unwrap(), Killer::Unknown), "{\"signal\":\"32\",\"oom\":false}");
+}
+
+#[test]
+fn a_state_has_the_cores_word_for_it() {
+    for state in StateName::ALL {
+        let word = serde_json::to_string(&State::from(state)).unwrap();
+        assert_eq!(word, format!("\"{}\"", state.name()));
+    }
+}
+
+#[test]
+fn a_reply_that_does_not_fit_a_line_becomes_an_error_that_says_so() {
+    let message = "x".repeat(LONGEST_LINE);
+    let reply = Reply::Outcome(Outcome { name: "a".into(), verdict: Verdict::Ok, message });
+    let Reply::Error(refusal) = Reply::parse(&reply.encode()).unwrap() else { panic!("not an error") };
+    assert_eq!(refusal, Refusal::new(Reason::Failed, "the reply does not fit a line"));
+}
+
+#[test]
+fn a_line_of_output_of_any_length_fits_its_replies_and_none_of_it_is_lost() {
+    for line in ["", "short", &"\0".repeat(20_000), &"é🦊".repeat(9_000), &"x".repeat(8 * 1024)] {
+        let mut whole = String::new();
+        let pieces = LogLine::pieces("backend", Stream::Stdout, line.as_bytes());
+        let count = pieces.len();
+        for (index, piece) in pieces.into_iter().enumerate() {
+            assert!(piece.encode().len() <= LONGEST_LINE);
+            let Reply::Line(piece) = Reply::parse(&piece.encode()).unwrap() else { panic!("not a line") };
+            assert_eq!(piece.more, index + 1 < count);
+            whole.push_str(&piece.text);
+        }
+        assert_eq!(whole, line);
+    }
+}
+
+#[test]
+fn an_instance_is_called_by_its_number_only_where_there_are_several() {
+    assert_eq!(label("backend", 0, 1), "backend");
+    assert_eq!(row().label(), "backend.1");
+}
+
+proptest! {
+    #[test]
+    fn whatever_bytes_come_are_a_request_or_a_refusal(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
+        let _ = Request::parse(&bytes);
+        let _ = Reply::parse(&bytes);
+    }
+
+    #[test]
+    fn whatever_object_comes_is_a_request_or_a_short_refusal(
+        verb in "(status|start|signal|logs|wait|shutdown|\\PC{0,20})",
+        key in "(names|wait|lines|timeout_ms|signal|\\PC{0,9})",
+        value in "(true|null|-1|1e99|\\[\\]|\\[\"a\"\\]|\"[a-z]{0,5}\"|\\{\\})",
+    ) {
+        let key = serde_json::to_string(&key).unwrap();
+        let line = format!("{{\"verb\":{},{key}:{value}}}", serde_json::to_string(&verb).unwrap());
+        match Request::parse(line.as_bytes()) {
+            Ok(request) => prop_assert_eq!(Request::parse(&request.encode().unwrap()).unwrap(), request),
+            Err(refusal) => prop_assert!(Reply::Error(refusal).encode().len() < 2_000),
+        }
+    }
+
+    #[test]
+    fn output_of_any_bytes_fits_its_replies(bytes in proptest::collection::vec(any::<u8>(), 0..40_000)) {
+        for piece in LogLine::pieces("a", Stream::Stdout, &bytes) {
+            prop_assert!(!String::from_utf8(piece.encode()).unwrap().contains("does not fit"));
+        }
+    }
+}

@@ -1,0 +1,451 @@
+use super::*;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use super::super::connection::LONGEST_QUEUE;
+use super::super::protocol::{LONGEST_LINE, LogLine, Names, Outcome, Stream, Verdict};
+
+const STATUS: &[u8] = b"{\"verb\":\"status\"}\n";
+const SPACE: Space = Space(7);
+
+/// A server at a path of its own, with the loop that drives it.
+struct Stage {
+    _directory: tempfile::TempDir,
+    path: PathBuf,
+    epoll: Rc<Epoll>,
+    server: Server,
+}
+
+fn stage() -> Stage {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("foster.sock");
+    let epoll = Rc::new(Epoll::new().unwrap());
+    let server = Server::bind(&path, Rc::clone(&epoll), SPACE).unwrap();
+    Stage { _directory: directory, path, epoll, server }
+}
+
+impl Stage {
+    fn connect(&self) -> UnixStream {
+        let client = UnixStream::connect(&self.path).unwrap();
+        // A test that waits for ever would not say where.
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        client
+    }
+
+    /// A client that has said this.
+    fn client(&self, said: &[u8]) -> UnixStream {
+        let mut client = self.connect();
+        client.write_all(said).unwrap();
+        client
+    }
+
+    /// One turn of the loop, without waiting; how many reports there were.
+    fn turn(&mut self, incidents: &mut Vec<Incident>) -> usize {
+        let mut ready = Vec::new();
+        self.epoll.wait(Some(Duration::ZERO), &mut ready).unwrap();
+        for &report in &ready {
+            assert_eq!(report.token.space, SPACE);
+            incidents.extend(self.server.on_ready(report));
+        }
+        ready.len()
+    }
+
+    /// Turns until nothing is left to do. A loop that spins is a failure.
+    fn settle(&mut self) -> Vec<Incident> {
+        let mut incidents = Vec::new();
+        for _ in 0..20_000 {
+            if self.turn(&mut incidents) == 0 {
+                return incidents;
+            }
+        }
+        panic!("the loop does not come to rest: {} incidents", incidents.len());
+    }
+
+    /// Settles, where one client has asked one thing.
+    fn asked(&mut self) -> (ConnectionId, Request) {
+        let incidents = self.settle();
+        match <[Incident; 1]>::try_from(incidents) {
+            Ok([Incident::Requested(id, request)]) => (id, request),
+            other => panic!("not one request: {other:?}"),
+        }
+    }
+
+    fn answer(&mut self, client: ConnectionId) {
+        assert_eq!(self.server.reply(client, &Reply::End {}), Pace::Go);
+    }
+}
+
+fn status() -> Request {
+    Request::Status(Names { names: Vec::new() })
+}
+
+fn long_line() -> Reply {
+    LogLine::pieces("backend", Stream::Stdout, &[b'x'; 8_000]).remove(0)
+}
+
+/// All that foster says until it closes the connection.
+fn all(mut client: &UnixStream) -> Vec<u8> {
+    let mut said = Vec::new();
+    // Where foster has not read all that was sent, the end is a reset (unix(7)), after what was said.
+    if let Err(error) = client.read_to_end(&mut said) {
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+    said
+}
+
+fn next(client: &mut BufReader<UnixStream>) -> Reply {
+    let mut line = Vec::new();
+    client.read_until(b'\n', &mut line).unwrap();
+    Reply::parse(&line).unwrap()
+}
+
+fn refusal(reply: Reply) -> Refusal {
+    let Reply::Error(refusal) = reply else { panic!("not a refusal: {reply:?}") };
+    refusal
+}
+
+#[test]
+fn a_request_is_answered_and_the_next_one_on_the_same_connection_too() {
+    let mut stage = stage();
+    let mut client = BufReader::new(stage.client(STATUS));
+    for _ in 0..3 {
+        let (id, request) = stage.asked();
+        assert_eq!(request, status());
+        let outcome = Outcome { name: "a".into(), verdict: Verdict::Ok, message: "m".into() };
+        assert_eq!(stage.server.reply(id, &Reply::Outcome(outcome.clone())), Pace::Go);
+        stage.answer(id);
+        assert_eq!(next(&mut client), Reply::Outcome(outcome));
+        assert_eq!(next(&mut client), Reply::End {});
+        client.get_mut().write_all(STATUS).unwrap();
+    }
+}
+
+#[test]
+fn two_hundred_idle_clients_cost_no_turn_and_delay_nobody() {
+    let mut stage = stage();
+    let idle: Vec<UnixStream> = (0..200).map(|_| stage.connect()).collect();
+    assert_eq!(stage.settle(), []);
+    assert_eq!(stage.server.clients(), idle.len());
+    assert_eq!(stage.turn(&mut Vec::new()), 0);
+    let client = stage.client(STATUS);
+    let (id, _) = stage.asked();
+    stage.answer(id);
+    assert_eq!(next(&mut BufReader::new(client)), Reply::End {});
+    drop(idle);
+    assert_eq!(stage.settle(), []);
+    assert_eq!(stage.server.clients(), 0);
+}
+
+#[test]
+fn a_request_that_comes_byte_by_byte_is_understood_when_it_is_whole() {
+    let mut stage = stage();
+    let mut client = stage.connect();
+    for byte in STATUS.strip_suffix(b"\n").unwrap() {
+        client.write_all(&[*byte]).unwrap();
+        assert_eq!(stage.settle(), []);
+    }
+    client.write_all(b"\n").unwrap();
+    assert_eq!(stage.asked().1, status());
+}
+
+#[test]
+fn requests_sent_in_advance_are_taken_one_by_one() {
+    let mut stage = stage();
+    let mut client = BufReader::new(stage.client(&STATUS.repeat(1_000)));
+    for _ in 0..1_000 {
+        let (id, _) = stage.asked();
+        stage.answer(id);
+        assert_eq!(next(&mut client), Reply::End {});
+    }
+    assert_eq!(stage.settle(), []);
+}
+
+#[test]
+fn a_client_that_says_no_more_is_still_answered() {
+    let mut stage = stage();
+    let client = stage.client(STATUS);
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let (id, _) = stage.asked();
+    stage.answer(id);
+    assert_eq!(stage.settle(), []);
+    assert_eq!(all(&client), Reply::End {}.encode());
+    assert_eq!(stage.server.clients(), 0);
+}
+
+#[test]
+fn garbage_is_answered_with_what_is_wrong_and_the_next_line_is_read() {
+    let mut stage = stage();
+    let garbage =
+        [b"\x00\xff\xfe\n".as_slice(), b"\n", b"GET / HTTP/1.1\r\n", b"{\"verb\":\"statsu\"}\n", STATUS];
+    let mut client = BufReader::new(stage.client(&garbage.concat()));
+    let (id, request) = stage.asked();
+    assert_eq!(request, status());
+    for _ in 0..3 {
+        assert_eq!(refusal(next(&mut client)).error, Reason::BadRequest);
+    }
+    assert_eq!(refusal(next(&mut client)).suggestion.as_deref(), Some("status"));
+    stage.answer(id);
+    assert_eq!(next(&mut client), Reply::End {});
+}
+
+#[test]
+fn a_line_of_the_longest_kind_is_read_and_one_byte_more_closes_the_connection() {
+    let mut stage = stage();
+    let mut longest = vec![b' '; LONGEST_LINE - STATUS.len()];
+    longest.extend(STATUS);
+    let mut client = stage.connect();
+    client.write_all(&longest).unwrap();
+    let (id, _) = stage.asked();
+    stage.answer(id);
+    longest.insert(0, b' ');
+    client.write_all(&longest).unwrap();
+    assert_eq!(stage.settle(), []);
+    assert_eq!(stage.server.clients(), 0);
+    let said = all(&client);
+    let mut lines = said.split_inclusive(|&byte| byte == b'\n');
+    assert_eq!(Reply::parse(lines.next().unwrap()).unwrap(), Reply::End {});
+    assert_eq!(refusal(Reply::parse(lines.next().unwrap()).unwrap()).error, Reason::TooLong);
+}
+
+#[test]
+fn a_stream_of_garbage_without_an_end_is_cut_off_after_one_line() {
+    let mut stage = stage();
+    let mut client = stage.connect();
+    client.set_nonblocking(true).unwrap();
+    let mut sent = 0;
+    let error = loop {
+        match client.write(&[0; 4096]) {
+            Ok(count) => sent += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                stage.turn(&mut Vec::new());
+            }
+            Err(error) => break error,
+        }
+        assert!(sent < 10 * LONGEST_LINE);
+    };
+    assert!([io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset].contains(&error.kind()));
+    assert_eq!(stage.server.clients(), 0);
+}
+
+#[test]
+fn a_reader_that_does_not_read_is_cut_off_and_told_of() {
+    let mut stage = stage();
+    let client = stage.client(STATUS);
+    let (id, _) = stage.asked();
+    let mut said = 0;
+    while stage.server.reply(id, &long_line()) != Pace::Gone {
+        said += 8_000;
+        assert!(said < 2 * LONGEST_QUEUE);
+    }
+    assert_eq!(stage.settle(), [Incident::Abandoned(id)]);
+    assert_eq!(stage.server.clients(), 0);
+    assert_eq!(stage.server.reply(id, &Reply::End {}), Pace::Gone);
+    assert!(all(&client).len() < LONGEST_QUEUE);
+}
+
+#[test]
+fn a_long_answer_goes_on_when_the_reader_has_read() {
+    let mut stage = stage();
+    let mut client = BufReader::new(stage.client(STATUS));
+    let (id, _) = stage.asked();
+    for _ in 0..5 {
+        let mut said = 1;
+        while stage.server.reply(id, &long_line()) == Pace::Go {
+            said += 1;
+        }
+        assert_eq!(stage.settle(), []);
+        let mut incidents = Vec::new();
+        for _ in 0..said {
+            stage.turn(&mut incidents);
+            assert_eq!(next(&mut client), long_line());
+        }
+        incidents.extend(stage.settle());
+        assert_eq!(incidents, [Incident::Drained(id)]);
+    }
+    stage.answer(id);
+    assert_eq!(next(&mut client), Reply::End {});
+}
+
+#[test]
+fn a_client_that_goes_away_in_the_middle_of_an_answer_is_told_of_once() {
+    let mut stage = stage();
+    let client = stage.client(STATUS);
+    let (id, _) = stage.asked();
+    assert_eq!(stage.server.reply(id, &long_line()), Pace::Go);
+    drop(client);
+    assert_eq!(stage.settle(), [Incident::Abandoned(id)]);
+    assert_eq!(stage.server.reply(id, &long_line()), Pace::Gone);
+
+    let client = stage.client(STATUS);
+    let (id, _) = stage.asked();
+    while stage.server.reply(id, &long_line()) == Pace::Go {}
+    drop(client);
+    assert_eq!(stage.server.reply(id, &long_line()), Pace::Gone);
+    assert_eq!(stage.settle(), [Incident::Abandoned(id)]);
+    assert_eq!(stage.server.clients(), 0);
+}
+
+#[test]
+fn a_client_that_goes_away_while_it_waits_is_told_of() {
+    let mut stage = stage();
+    let client = stage.client(STATUS);
+    let (id, _) = stage.asked();
+    assert_eq!(stage.settle(), []);
+    drop(client);
+    assert_eq!(stage.settle(), [Incident::Abandoned(id)]);
+}
+
+#[test]
+fn a_report_that_is_older_than_the_last_reply_is_not_taken_for_an_end() {
+    let mut stage = stage();
+    let _client = stage.client(STATUS);
+    let (id, _) = stage.asked();
+    let token = Token { space: SPACE, key: id.0 };
+    assert_eq!(stage.server.on_ready(Ready { token, readable: false, writable: true }), None);
+    let token = Token { space: SPACE, key: id.0 + 1 };
+    assert_eq!(stage.server.on_ready(Ready { token, readable: true, writable: true }), None);
+    assert_eq!(stage.server.clients(), 1);
+    stage.answer(id);
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_is_void() {
+    let mut stage = stage();
+    let mut client = stage.client(STATUS);
+    let (id, _) = stage.asked();
+    stage.answer(id);
+    assert_eq!(stage.server.reply(id, &Reply::End {}), Pace::Gone);
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    stage.settle();
+    let mut said = Vec::new();
+    client.read_to_end(&mut said).unwrap();
+    assert_eq!(said, Reply::End {}.encode());
+}
+
+#[test]
+fn where_all_places_are_taken_by_silence_the_longest_silent_has_to_go() {
+    let mut stage = stage();
+    let silent: Vec<UnixStream> = (0..MOST_CLIENTS)
+        .map(|_| {
+            let client = stage.connect();
+            stage.settle();
+            client
+        })
+        .collect();
+    assert_eq!(stage.server.clients(), MOST_CLIENTS);
+    let _client = stage.client(STATUS);
+    let _ = stage.asked();
+    assert_eq!(stage.server.clients(), MOST_CLIENTS);
+    assert_eq!(all(&silent[0]), b"");
+}
+
+#[test]
+fn where_all_places_are_taken_by_questions_the_next_one_is_told_so() {
+    let mut stage = stage();
+    let asking: Vec<UnixStream> = (0..MOST_CLIENTS)
+        .map(|_| {
+            let client = stage.client(STATUS);
+            stage.asked();
+            client
+        })
+        .collect();
+    let late = stage.client(STATUS);
+    assert_eq!(stage.settle(), []);
+    assert_eq!(refusal(Reply::parse(&all(&late)).unwrap()).error, Reason::TooManyClients);
+    assert_eq!(stage.server.clients(), asking.len());
+}
+
+#[test]
+fn without_a_descriptor_left_a_client_is_let_in_and_sent_away() {
+    let mut stage = stage();
+    let client = stage.client(STATUS);
+    stage.server.send_one_away();
+    assert_eq!(refusal(Reply::parse(&all(&client)).unwrap()).error, Reason::TooManyClients);
+    assert!(stage.server.reserve.is_some());
+    assert_eq!(stage.settle(), []);
+}
+
+#[test]
+fn only_root_and_fosters_own_user_are_permitted() {
+    let (own, other, root) = (Uid::from_raw(1000), Uid::from_raw(1001), Uid::from_raw(0));
+    assert_eq!(permitted(own, own), Permitted::Yes);
+    assert_eq!(permitted(root, own), Permitted::Yes);
+    assert_eq!(permitted(other, own), Permitted::No);
+    assert_eq!(permitted(own, root), Permitted::No);
+}
+
+#[test]
+fn the_socket_is_its_owners_alone_and_gone_with_the_server() {
+    let stage = stage();
+    assert_eq!(std::fs::metadata(&stage.path).unwrap().permissions().mode() & 0o7777, 0o700);
+    drop(stage.server);
+    assert!(!stage.path.exists());
+}
+
+fn bind(path: &Path) -> Result<Server, BindError> {
+    Server::bind(path, Rc::new(Epoll::new().unwrap()), SPACE)
+}
+
+#[test]
+fn a_socket_at_which_another_answers_is_not_taken() {
+    let stage = stage();
+    let error = bind(&stage.path).unwrap_err();
+    assert!(matches!(error, BindError::AnotherAnswers(_)));
+    assert_eq!(error.to_string(), format!("another foster answers at `{}`", stage.path.display()));
+    stage.connect();
+}
+
+#[test]
+fn a_socket_that_a_dead_one_left_is_taken_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    let server = bind(&path).unwrap();
+    UnixStream::connect(&path).unwrap();
+    drop(server);
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_is_no_socket_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("f");
+    std::fs::write(&file, "precious").unwrap();
+    let link = directory.path().join("l");
+    std::os::unix::fs::symlink(directory.path().join("nowhere"), &link).unwrap();
+    for path in [file.as_path(), link.as_path(), directory.path()] {
+        assert!(matches!(bind(path), Err(BindError::NotASocket(_))), "{}", path.display());
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"precious");
+    assert!(link.symlink_metadata().is_ok());
+}
+
+#[test]
+fn the_socket_of_another_server_is_not_removed_at_the_end() {
+    let stage = stage();
+    std::fs::remove_file(&stage.path).unwrap();
+    let successor = bind(&stage.path).unwrap();
+    drop(stage.server);
+    assert!(stage.path.exists());
+    drop(successor);
+    assert!(!stage.path.exists());
+}
+
+#[test]
+fn a_place_that_cannot_be_used_is_told_with_the_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let nowhere = directory.path().join("none/s");
+    let told = bind(&nowhere).unwrap_err();
+    assert!(matches!(told, BindError::Unavailable(..)));
+    let expected = format!("cannot listen at `{}`: No such file or directory", nowhere.display());
+    assert_eq!(told.to_string(), expected);
+    let told = bind(Path::new("/proc/foster.sock")).unwrap_err();
+    assert!(matches!(told, BindError::Unavailable(..)), "{told}");
+    let told = bind(&directory.path().join("x".repeat(120))).unwrap_err();
+    assert!(matches!(told, BindError::TooLong(_)));
+    assert!(told.to_string().ends_with("at most 107 fit"), "{told}");
+    assert!(matches!(bind(Path::new("")), Err(BindError::Unavailable(..))));
+}

@@ -1,0 +1,113 @@
+//! Unix stream sockets by path: unix(7).
+//!
+//! What the standard library does not do: a socket file that nobody else may open from its first moment,
+//! a connect that cannot wait, and who is at the other end. Whom to answer is decided in `control/`.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::socket as sys;
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, sockopt};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::Uid;
+
+/// The longest path that fits a socket's address, in bytes: `sun_path` has 108, one of them for the
+/// NUL at the end (unix(7)).
+pub const LONGEST_PATH: usize = 107;
+
+/// A listening socket at `path`, mode 0700 from the moment it is there, non-blocking, CLOEXEC.
+///
+/// # Errors
+/// bind(2): EADDRINUSE where something is at the path already, ENOENT, EACCES, EROFS, ENAMETOOLONG.
+pub fn listen(path: &Path) -> nix::Result<UnixListener> {
+    let socket = new()?;
+    // bind(2) makes the file with the mode that the socket has by then (Linux, `unix_bind_bsd`), so there
+    // is no moment in which others may connect, and the process's umask can stay as it is.
+    fchmod(&socket, Mode::S_IRWXU)?;
+    sys::bind(socket.as_raw_fd(), &address(path)?)?;
+    sys::listen(&socket, Backlog::MAXCONN)?;
+    Ok(UnixListener::from(socket))
+}
+
+/// A connection to the socket at `path`, non-blocking, CLOEXEC. Never waits.
+///
+/// # Errors
+/// connect(2): ECONNREFUSED where nobody listens, EAGAIN where somebody does and its backlog is full,
+/// ENOENT, EACCES, ENAMETOOLONG.
+pub fn connect(path: &Path) -> nix::Result<UnixStream> {
+    let socket = new()?;
+    sys::connect(socket.as_raw_fd(), &address(path)?)?;
+    Ok(UnixStream::from(socket))
+}
+
+fn new() -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    sys::socket(AddressFamily::Unix, SockType::Stream, flags, None)
+}
+
+/// An empty path is refused: to the kernel it means a name of its own choice, open to everybody (unix(7)).
+fn address(path: &Path) -> nix::Result<UnixAddr> {
+    if path.as_os_str().is_empty() { Err(Errno::ENOENT) } else { UnixAddr::new(path) }
+}
+
+/// The effective uid that the process at the other end had when it connected (`SO_PEERCRED`, unix(7)).
+///
+/// # Errors
+/// getsockopt(2).
+pub fn peer(stream: &UnixStream) -> nix::Result<Uid> {
+    let credentials = sys::getsockopt(stream, sockopt::PeerCredentials)?;
+    Ok(Uid::from_raw(credentials.uid()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_new_socket_is_its_owners_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let _listener = listen(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_connect_never_waits_even_where_nobody_accepts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let _listener = listen(&path).unwrap();
+        let _first = connect(&path).unwrap();
+        assert_eq!(connect(&directory.path().join("none")).unwrap_err(), Errno::ENOENT);
+    }
+
+    #[test]
+    fn the_peer_is_known() {
+        let (one, _other) = UnixStream::pair().unwrap();
+        assert_eq!(peer(&one).unwrap(), Uid::effective());
+    }
+
+    #[test]
+    fn the_longest_path_is_as_long_as_the_kernel_says() {
+        let directory = tempfile::tempdir().unwrap();
+        let room = LONGEST_PATH - directory.path().as_os_str().len() - 1;
+        assert!(listen(&directory.path().join("x".repeat(room))).is_ok());
+        let longer = directory.path().join("x".repeat(room + 1));
+        assert_eq!(listen(&longer).unwrap_err(), Errno::ENAMETOOLONG);
+    }
+
+    #[test]
+    fn an_empty_path_is_no_place() {
+        assert_eq!(listen(Path::new("")).unwrap_err(), Errno::ENOENT);
+        assert_eq!(connect(Path::new("")).unwrap_err(), Errno::ENOENT);
+    }
+
+    #[test]
+    fn a_path_may_not_hold_a_nul() {
+        assert!(listen(Path::new("\0foster")).is_err());
+        assert!(connect(Path::new("\0foster")).is_err());
+    }
+}
