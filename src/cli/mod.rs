@@ -1,8 +1,8 @@
 //! The command line: what was asked for, and how answers look.
 //!
 //! [`parse`] turns arguments into a [`Command`], by the table in [`commands`]; [`help`] prints the table;
-//! [`mod@format`] makes answers readable. All pure: nothing here reads a file, an environment or a socket, and
-//! nothing here prints. `verbs.rs` carries commands out.
+//! [`mod@format`] makes answers readable. All pure: nothing here reads a file, an environment or a socket,
+//! and nothing here prints. `verbs.rs` carries commands out.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
