@@ -144,7 +144,7 @@ fn contains(members: &str, character: char) -> bool {
 impl fmt::Display for NoSuchName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: String = self.name.chars().take(100).collect();
-        write!(f, "there is nobody called `{shown}`")
+        write!(f, "there is no program called `{shown}`")
     }
 }
 
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_refusal_says_the_name_and_the_nearest() {
         let refusal = Refusal::from(meant(&["ngnix"]).unwrap_err());
-        assert_eq!(refusal.to_string(), "there is nobody called `ngnix`; did you mean `nginx`?");
+        assert_eq!(refusal.to_string(), "there is no program called `ngnix`; did you mean `nginx`?");
     }
 
     #[test]

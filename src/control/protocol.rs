@@ -238,7 +238,7 @@ fn patient() -> bool {
 fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let names = Vec::<String>::deserialize(from)?;
     if names.is_empty() {
-        return Err(serde::de::Error::custom("nobody is named; `all` is everybody"));
+        return Err(serde::de::Error::custom("nobody is named; `all` is all of them"));
     }
     Ok(names)
 }

@@ -185,7 +185,7 @@ impl Reply {
         serde_json::from_slice(line)
     }
 
-    /// The line that says it, line end included. What would be longer than [`LONGEST_LINE`] becomes an
+    /// The line that says it, line end included. What would be longer than [`super::LONGEST_LINE`] becomes an
     /// error that says so.
     pub fn encode(&self) -> Vec<u8> {
         line(self).unwrap_or_else(|| TOO_LONG_TO_SAY.to_vec())

@@ -91,7 +91,7 @@ fn what_is_no_request_is_told_what_is_wrong_with_it() {
     );
     refused(
         b"{\"verb\":\"start\",\"names\":[]}",
-        expect!["BadRequest: cannot read the request `start`: nobody is named; `all` is everybody"],
+        expect!["BadRequest: cannot read the request `start`: nobody is named; `all` is all of them"],
     );
     refused(
         b"{\"verb\":\"start\",\"names\":[1]}",

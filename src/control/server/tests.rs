@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use super::super::client;
 use super::super::connection::LONGEST_QUEUE;
 use super::super::protocol::{LONGEST_LINE, LogLine, Names, Outcome, Stream, Verdict};
 
@@ -120,6 +121,32 @@ fn a_request_is_answered_and_the_next_one_on_the_same_connection_too() {
         assert_eq!(next(&mut client), Reply::End {});
         client.get_mut().write_all(STATUS).unwrap();
     }
+}
+
+#[test]
+fn the_client_and_the_server_understand_each_other() {
+    let mut stage = stage();
+    let outcome = Outcome { name: "a".into(), verdict: Verdict::Ok, message: "m".into() };
+    let path = stage.path.clone();
+    let replies = std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let answer = client::ask(&path, &status(), client::Patience::Endless).unwrap();
+            answer.collect::<Result<Vec<Reply>, _>>().unwrap()
+        });
+        let mut ready = Vec::new();
+        while !client.is_finished() {
+            stage.epoll.wait(Some(Duration::from_millis(10)), &mut ready).unwrap();
+            for &report in &ready {
+                if let Some(Incident::Requested(id, request)) = stage.server.on_ready(report) {
+                    assert_eq!(request, status());
+                    stage.server.reply(id, &Reply::Outcome(outcome.clone()));
+                    stage.server.reply(id, &Reply::End {});
+                }
+            }
+        }
+        client.join().unwrap()
+    });
+    assert_eq!(replies, [Reply::Outcome(outcome)]);
 }
 
 #[test]

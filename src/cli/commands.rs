@@ -1,0 +1,364 @@
+//! The verbs: one row each, and all there is to know about one in its row.
+//!
+//! The table drives the parser, the help, and whatever else lists verbs. To add one: write its row, and the
+//! function that makes a [`Command`] of what was given. Pure, like all of `cli/`.
+
+use std::time::Duration;
+
+use foster_core::ids::Signal;
+
+use super::flags::{CONFIG, FOLLOW, Flag, JSON, LINES, NO_WAIT, SOCKET, TIMEOUT};
+use super::given::Given;
+use super::{Ask, Command, Follow, Order, Output, Patience, Place, Problem, Question};
+use crate::exit::ExitStatus;
+use crate::nearest::nearest;
+
+/// One verb.
+#[derive(Debug)]
+pub struct Verb {
+    /// What it is called.
+    pub name: &'static str,
+    /// Under which task the help lists it.
+    pub group: Group,
+    /// What it does, in half a line.
+    pub summary: &'static str,
+    /// What is given beside flags, as usage shows it; empty: nothing.
+    pub arguments: &'static str,
+    /// What else there is to know: lines of at most 80 columns.
+    pub about: &'static str,
+    /// The flags it takes, beside `--help`.
+    pub flags: &'static [&'static Flag],
+    /// Command lines after `foster`, each with what it is for.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// With what it may end, and when. It ends with nothing else: see [`Verb::status`].
+    pub statuses: &'static [(ExitStatus, &'static str)],
+    /// Makes a command of what was given.
+    pub(super) read: fn(&mut Given) -> Result<Command, Problem>,
+}
+
+/// What one wants to do: the help lists verbs by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Run and check.
+    Run,
+    /// Look.
+    Look,
+    /// Operate.
+    Operate,
+    /// For the orchestrator.
+    Orchestrator,
+    /// About foster.
+    About,
+}
+
+impl Group {
+    /// Every group, in the order in which the help lists them.
+    pub const ALL: [Group; 5] = [Group::Run, Group::Look, Group::Operate, Group::Orchestrator, Group::About];
+
+    /// Its heading.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Group::Run => "Run and check",
+            Group::Look => "Look",
+            Group::Operate => "Operate",
+            Group::Orchestrator => "For the orchestrator",
+            Group::About => "About foster",
+        }
+    }
+}
+
+impl Verb {
+    /// The verb called so.
+    pub fn called(name: &str) -> Option<&'static Verb> {
+        COMMANDS.iter().find(|verb| verb.name == name)
+    }
+
+    /// What it ends with in this case: a verb that promises less than others says it fails.
+    pub fn status(&self, wanted: ExitStatus) -> ExitStatus {
+        let promised = self.statuses.iter().any(|&(status, _)| status == wanted);
+        if promised { wanted } else { ExitStatus::FAILED }
+    }
+}
+
+const DONE: ExitStatus = ExitStatus::DONE;
+const FAILED: ExitStatus = ExitStatus::FAILED;
+const USAGE: ExitStatus = ExitStatus::USAGE;
+
+const WRONG_USAGE: (ExitStatus, &str) = (USAGE, "the command line is wrong");
+const NOBODY_ANSWERS: (ExitStatus, &str) = (ExitStatus::NO_SUPERVISOR, "no supervisor answers");
+const ORDER_STATUSES: &[(ExitStatus, &str)] = &[
+    (DONE, "done, for each of them; what was so already counts as done"),
+    (FAILED, "it failed for one of them, or there is no such name"),
+    WRONG_USAGE,
+    NOBODY_ANSWERS,
+];
+const ORDER_FLAGS: &[&Flag] = &[&NO_WAIT, &SOCKET, &CONFIG];
+
+/// Every verb.
+pub static COMMANDS: &[Verb] = &[
+    Verb {
+        name: "run",
+        group: Group::Run,
+        summary: "Run what the configuration says (also without a verb)",
+        arguments: "",
+        about: "Starts the programs in order, keeps them up, and ends when told to. This is what\n\
+                a container's CMD says. Where a program or task ends the container, foster ends\n\
+                with the exit status of that. The configuration is looked for in -c,\n\
+                $FOSTER_CONFIG, /etc/foster/foster.toml, /etc/foster.toml, ./foster.toml.",
+        flags: &[&CONFIG],
+        examples: &[("", "run ./foster.toml, or wherever it is"), ("run -c app.toml", "run this one")],
+        statuses: &[
+            (DONE, "told to stop, or everything ended with success"),
+            (FAILED, "another foster answers at the socket, or foster cannot go on"),
+            (USAGE, "the command line or the configuration is wrong"),
+        ],
+        read: run,
+    },
+    Verb {
+        name: "check",
+        group: Group::Run,
+        summary: "Check the configuration, and print the order of starts",
+        arguments: "",
+        about: "Reports every error at once, each with its place. Starts nothing, and needs no\n\
+                supervisor.",
+        flags: &[&CONFIG, &JSON],
+        examples: &[("check", "check what `foster run` would run"), ("check -c app.toml", "check this one")],
+        statuses: &[(DONE, "it is in order"), (USAGE, "the command line or the configuration is wrong")],
+        read: check,
+    },
+    Verb {
+        name: "status",
+        group: Group::Look,
+        summary: "Show how programs stand",
+        arguments: "[NAME...]",
+        about: "One row for each instance, of everybody or of those named.",
+        flags: &[&JSON, &SOCKET, &CONFIG],
+        examples: &[
+            ("status", "everybody"),
+            ("status 'web*'", "all whose name begins with web"),
+            ("status --json", "an array of rows, for machines"),
+        ],
+        statuses: &[
+            (DONE, "all that is wanted, or was named, runs or has ended with success"),
+            (FAILED, "there is no such name"),
+            WRONG_USAGE,
+            (ExitStatus::NOT_RUNNING, "something that is wanted, or was named, does not run"),
+            NOBODY_ANSWERS,
+        ],
+        read: status,
+    },
+    Verb {
+        name: "logs",
+        group: Group::Look,
+        summary: "Show the last lines of output",
+        arguments: "[NAME...]",
+        about: "As far as foster keeps them in memory. With --json each is an object on a line\n\
+                of its own.",
+        flags: &[&LINES, &FOLLOW, &JSON, &SOCKET, &CONFIG],
+        examples: &[("logs -n 20 backend", "its last 20 lines"), ("logs -f", "everybody's, as they come")],
+        statuses: &[(DONE, "done"), (FAILED, "there is no such name"), WRONG_USAGE, NOBODY_ANSWERS],
+        read: logs,
+    },
+    Verb {
+        name: "start",
+        group: Group::Operate,
+        summary: "Start programs, and wait until they are ready",
+        arguments: "NAME...",
+        about: "What is fatal begins with a fresh count of failures.",
+        flags: ORDER_FLAGS,
+        examples: &[("start worker", "and wait until it is ready"), ("start --no-wait all", "and go on")],
+        statuses: ORDER_STATUSES,
+        read: |given| order(given, Order::Start),
+    },
+    Verb {
+        name: "stop",
+        group: Group::Operate,
+        summary: "Stop programs, and wait until they are down",
+        arguments: "NAME...",
+        about: "They stay down until a start. The container lives on.",
+        flags: ORDER_FLAGS,
+        examples: &[("stop worker", "until a start"), ("stop backend.1", "only this instance")],
+        statuses: ORDER_STATUSES,
+        read: |given| order(given, Order::Stop),
+    },
+    Verb {
+        name: "restart",
+        group: Group::Operate,
+        summary: "Stop programs, and start them again",
+        arguments: "NAME...",
+        about: "What is down is started. For a restart without a gap see `foster help reload`.",
+        flags: ORDER_FLAGS,
+        examples: &[("restart backend", "and wait until it is ready again")],
+        statuses: ORDER_STATUSES,
+        read: |given| order(given, Order::Restart),
+    },
+    Verb {
+        name: "reload",
+        group: Group::Operate,
+        summary: "Have programs read their own configuration again",
+        arguments: "NAME...",
+        about: "Sends each its `reload_signal`: HUP to nginx and gunicorn, for instance.",
+        flags: ORDER_FLAGS,
+        examples: &[("reload nginx", "have it read nginx.conf again")],
+        statuses: ORDER_STATUSES,
+        read: |given| order(given, Order::Reload),
+    },
+    Verb {
+        name: "signal",
+        group: Group::Operate,
+        summary: "Send a signal to programs",
+        arguments: "SIGNAL NAME...",
+        about: "To the main process of each. The signal is a name, with or without SIG, or a\n\
+                number.",
+        flags: &[&SOCKET, &CONFIG],
+        examples: &[("signal USR1 nginx", "reopen its log files"), ("signal 10 'web*'", "the same, to many")],
+        statuses: &[
+            (DONE, "each of them got it"),
+            (FAILED, "one of them does not run, or there is no such name"),
+            WRONG_USAGE,
+            NOBODY_ANSWERS,
+        ],
+        read: signal,
+    },
+    Verb {
+        name: "shutdown",
+        group: Group::Operate,
+        summary: "Stop everything in order, and end the container",
+        arguments: "",
+        about: "Returns when the shutdown has begun. The container ends with status 0.",
+        flags: &[&SOCKET, &CONFIG],
+        examples: &[("shutdown", "as `docker stop` does")],
+        statuses: &[(DONE, "it has begun"), (FAILED, "it was refused"), WRONG_USAGE, NOBODY_ANSWERS],
+        read: shutdown,
+    },
+    Verb {
+        name: "health",
+        group: Group::Orchestrator,
+        summary: "Tell whether all is ready and healthy",
+        arguments: "[NAME...]",
+        about: "For Docker's HEALTHCHECK and an exec probe of Kubernetes. Prints a line for each\n\
+                that is not. Answers at once and probes nothing. What was stopped by an order\n\
+                does not count, unless it is named.",
+        flags: &[&JSON, &SOCKET, &CONFIG],
+        examples: &[("health", "everything that starts with the container"), ("health backend", "this one")],
+        statuses: &[
+            (DONE, "all are ready and healthy"),
+            (FAILED, "one is not, no supervisor answers, or anything else is wrong"),
+        ],
+        read: health,
+    },
+    Verb {
+        name: "wait",
+        group: Group::Orchestrator,
+        summary: "Wait until programs are ready",
+        arguments: "NAME...",
+        about: "Returns at once where they are ready already.",
+        flags: &[&TIMEOUT, &JSON, &SOCKET, &CONFIG],
+        examples: &[("wait --timeout 30s backend", "for half a minute at most")],
+        statuses: &[
+            (DONE, "all are ready"),
+            (FAILED, "one is not ready in time or never will be, or there is no such name"),
+            WRONG_USAGE,
+            NOBODY_ANSWERS,
+        ],
+        read: wait,
+    },
+    Verb {
+        name: "version",
+        group: Group::About,
+        summary: "Print the version",
+        arguments: "",
+        about: "",
+        flags: &[&JSON],
+        examples: &[],
+        statuses: &[(DONE, "done"), WRONG_USAGE],
+        read: version,
+    },
+    Verb {
+        name: "help",
+        group: Group::About,
+        summary: "Print this, or all about one verb",
+        arguments: "[VERB]",
+        about: "",
+        flags: &[],
+        examples: &[("help status", "the same as `foster status --help`")],
+        statuses: &[(DONE, "done"), WRONG_USAGE],
+        read: help,
+    },
+];
+
+fn run(given: &mut Given) -> Result<Command, Problem> {
+    Ok(Command::Run { config: given.path(&CONFIG) })
+}
+
+fn check(given: &mut Given) -> Result<Command, Problem> {
+    Ok(Command::Check { config: given.path(&CONFIG), output: output(given) })
+}
+
+fn status(given: &mut Given) -> Result<Command, Problem> {
+    let question = Question::Status { names: given.rest()? };
+    Ok(ask(given, question))
+}
+
+fn health(given: &mut Given) -> Result<Command, Problem> {
+    let question = Question::Health { names: given.rest()? };
+    Ok(ask(given, question))
+}
+
+fn logs(given: &mut Given) -> Result<Command, Problem> {
+    let lines = given.read(&LINES, "a number of lines", |text| text.parse::<u32>().ok())?;
+    let follow = if given.has(&FOLLOW) { Follow::Yes } else { Follow::No };
+    let question = Question::Logs { names: given.rest()?, lines, follow };
+    Ok(ask(given, question))
+}
+
+fn order(given: &mut Given, order: Order) -> Result<Command, Problem> {
+    let patience = if given.has(&NO_WAIT) { Patience::None } else { Patience::UntilDone };
+    let question = Question::Order { order, names: given.names()?, patience };
+    Ok(ask(given, question))
+}
+
+fn signal(given: &mut Given) -> Result<Command, Problem> {
+    let text = given.next("SIGNAL")?;
+    let signal = Signal::parse(&text).ok_or_else(|| Problem::NoSuchSignal {
+        nearest: nearest(text.trim_start_matches("SIG"), Signal::names()),
+        given: text,
+    })?;
+    let question = Question::Signal { signal, names: given.names()? };
+    Ok(ask(given, question))
+}
+
+fn wait(given: &mut Given) -> Result<Command, Problem> {
+    let expected = "a duration such as `30s` or `1m 30s`";
+    let timeout: Option<Duration> =
+        given.read(&TIMEOUT, expected, |text| humantime::parse_duration(text).ok())?;
+    let question = Question::Wait { names: given.names()?, timeout };
+    Ok(ask(given, question))
+}
+
+fn shutdown(given: &mut Given) -> Result<Command, Problem> {
+    Ok(ask(given, Question::Shutdown))
+}
+
+fn version(given: &mut Given) -> Result<Command, Problem> {
+    Ok(Command::Version { output: output(given) })
+}
+
+fn help(given: &mut Given) -> Result<Command, Problem> {
+    match given.optional()? {
+        None => Ok(Command::Help { verb: None }),
+        Some(name) => match Verb::called(&name) {
+            Some(verb) => Ok(Command::Help { verb: Some(verb) }),
+            None => Err(Problem::unknown_verb(name)),
+        },
+    }
+}
+
+fn ask(given: &mut Given, question: Question) -> Command {
+    let place = Place { socket: given.path(&SOCKET), config: given.path(&CONFIG) };
+    Command::Ask(Ask { verb: given.verb, question, place, output: output(given) })
+}
+
+fn output(given: &Given) -> Output {
+    if given.has(&JSON) { Output::Json } else { Output::Text }
+}

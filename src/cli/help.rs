@@ -1,0 +1,79 @@
+//! Help: the table of verbs, for people.
+//!
+//! At most 80 columns, plain text, nothing that is not in the table but a few words of welcome.
+
+use super::commands::{COMMANDS, Group, Verb};
+use super::flags::{CONFIG, Flag, HELP, JSON, SOCKET, VERSION};
+
+/// Which foster this is, with a line end.
+pub fn version() -> String {
+    format!("foster {}\n", env!("CARGO_PKG_VERSION"))
+}
+
+/// All verbs, by what one wants to do.
+pub fn overview() -> String {
+    let mut page = String::from(
+        "foster: the first process of a container: init and process manager\n\n\
+         usage: foster [VERB] [FLAGS] [NAME...]\n",
+    );
+    let width = COMMANDS.iter().map(|verb| verb.name.len()).max().unwrap_or(0);
+    for group in Group::ALL {
+        page += &format!("\n{}\n", group.title());
+        for verb in COMMANDS.iter().filter(|verb| verb.group == group) {
+            page += &format!("  {:width$}  {}\n", verb.name, verb.summary);
+        }
+    }
+    page += "\nA NAME is a program, task or job (backend), one of its instances (backend.0), a\n\
+             glob ('web*'), or all.\n";
+    page += "\nFlags that most verbs take\n";
+    page += &flags(&[&SOCKET, &CONFIG, &JSON, &HELP, &VERSION]);
+    page += "\n`foster help VERB` tells all about a verb.\n";
+    page
+}
+
+/// All about one verb.
+pub fn of(verb: &Verb) -> String {
+    let mut page = format!("foster {}: {}\n\n{}", verb.name, verb.summary, usage(verb));
+    if !verb.about.is_empty() {
+        page += &format!("\n{}\n", verb.about);
+    }
+    page += "\nFlags\n";
+    let own = verb.flags.iter().copied();
+    page += &flags(&own.chain([&HELP]).collect::<Vec<_>>());
+    if !verb.examples.is_empty() {
+        page += "\nExamples\n";
+        let lines: Vec<String> = verb.examples.iter().map(|(line, _)| format!("foster {line}")).collect();
+        let width = lines.iter().map(String::len).max().unwrap_or(0);
+        for (line, (_, purpose)) in lines.iter().zip(verb.examples) {
+            page += &format!("  {:width$}  {purpose}\n", line.trim_end());
+        }
+    }
+    page += "\nExit status\n";
+    for (status, meaning) in verb.statuses {
+        page += &format!("  {}  {meaning}\n", status.0);
+    }
+    page
+}
+
+/// The line of usage, with a line end.
+pub fn usage(verb: &Verb) -> String {
+    let words = ["usage: foster", verb.name, "[FLAGS]", verb.arguments];
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    format!("{}\n", words.join(" "))
+}
+
+fn flags(flags: &[&Flag]) -> String {
+    let names: Vec<String> = flags.iter().map(|flag| written(flag)).collect();
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let line = |(name, flag): (&String, &&Flag)| format!("  {name:width$}  {}\n", flag.summary);
+    names.iter().zip(flags).map(line).collect()
+}
+
+fn written(flag: &Flag) -> String {
+    let short = flag.short.map_or("    ".to_owned(), |short| format!("-{short}, "));
+    let value = flag.value.map_or(String::new(), |value| format!(" {value}"));
+    format!("{short}--{}{value}", flag.long)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! Answers of the supervisor, printed: for people as they come, for machines as JSON.
+//!
+//! Each function takes an answer and gives what the verb ends with. An answer is an iterator here, so that
+//! a test can make one up.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Failure, Surroundings};
+use crate::cli::format::{self, Line, Mood};
+use crate::cli::{Ask, Follow, Output, Question};
+use crate::control::client::ClientError;
+use crate::control::protocol::{LogLine, Outcome, Reply, State, StatusRow, Verdict};
+use crate::exit::ExitStatus;
+
+/// An answer, as it comes.
+type Replies<'a> = &'a mut dyn Iterator<Item = Result<Reply, ClientError>>;
+
+/// Prints an answer to this question; gives what the verb is to end with.
+pub(super) fn print(
+    ask: &Ask,
+    mut answer: impl Iterator<Item = Result<Reply, ClientError>>,
+    around: &mut Surroundings<'_>,
+) -> Result<ExitStatus, Failure> {
+    let status = match &ask.question {
+        Question::Status { names } => print_status(names, ask.output, &mut answer, around),
+        Question::Order { .. } | Question::Signal { .. } => print_outcomes(&mut answer, around),
+        Question::Wait { .. } => match ask.output {
+            Output::Text => print_outcomes(&mut answer, around),
+            Output::Json => print_verdict("ready", &mut answer, around),
+        },
+        Question::Health { .. } => match ask.output {
+            Output::Text => print_failures(&mut answer, around),
+            Output::Json => print_verdict("healthy", &mut answer, around),
+        },
+        Question::Logs { names, follow: Follow::No, .. } => {
+            print_logs(names, ask.output, &mut answer, around)
+        }
+        Question::Logs { names, follow: Follow::Yes, .. } => {
+            or_ended(print_logs(names, ask.output, &mut answer, around))
+        }
+        // The supervisor may be gone before it is thanked for that.
+        Question::Shutdown => or_ended(print_outcomes(&mut answer, around)),
+    }?;
+    around.out.flush().map_err(Failure::Print)?;
+    Ok(status)
+}
+
+/// Where the end of the supervisor is an end of the answer like another, it is no failure.
+fn or_ended(done: Result<ExitStatus, Failure>) -> Result<ExitStatus, Failure> {
+    if let Err(Failure::Client(ClientError::Lost(_))) = done { Ok(ExitStatus::DONE) } else { done }
+}
+
+fn print_status(
+    names: &[String],
+    output: Output,
+    answer: Replies<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<ExitStatus, Failure> {
+    let mut rows = Vec::new();
+    for reply in answer {
+        if let Reply::Row(row) = reply? {
+            rows.push(row);
+        }
+    }
+    let page = match output {
+        Output::Text => format::table(&rows.iter().map(shown).collect::<Vec<_>>(), around.colour),
+        Output::Json => array(&rows),
+    };
+    around.out.write_all(page.as_bytes()).map_err(Failure::Print)?;
+    // `all` is nobody by name.
+    let named = names.iter().any(|name| name != "all");
+    let missing = rows.iter().any(|row| (row.wanted || named) && !is_well(row.state));
+    Ok(if missing { ExitStatus::NOT_RUNNING } else { ExitStatus::DONE })
+}
+
+/// Whether it runs, or has done what it was to do.
+fn is_well(state: State) -> bool {
+    match state {
+        State::Starting
+        | State::Running
+        | State::Unhealthy
+        | State::Exited
+        | State::Succeeded
+        | State::Idle => true,
+        State::Waiting | State::Stopping | State::Stopped | State::Backoff | State::Fatal | State::Failed => {
+            false
+        }
+    }
+}
+
+fn shown(row: &StatusRow) -> Line {
+    let (state, mood) = match row.state {
+        State::Running => ("running", Mood::Good),
+        State::Waiting => ("waiting", Mood::Busy),
+        State::Starting => ("starting", Mood::Busy),
+        State::Stopping => ("stopping", Mood::Busy),
+        State::Backoff => ("backoff", Mood::Busy),
+        State::Unhealthy => ("unhealthy", Mood::Bad),
+        State::Fatal => ("fatal", Mood::Bad),
+        State::Failed => ("failed", Mood::Bad),
+        State::Stopped => ("stopped", Mood::Quiet),
+        State::Exited => ("exited", Mood::Quiet),
+        State::Succeeded => ("succeeded", Mood::Quiet),
+        State::Idle => ("idle", Mood::Quiet),
+    };
+    Line {
+        name: row.label(),
+        state,
+        mood,
+        ready: row.ready,
+        pid: row.pid,
+        uptime: row.uptime_ms.map(Duration::from_millis),
+        restarts: row.restarts,
+        memory: row.memory_bytes,
+        note: row.note.clone(),
+    }
+}
+
+/// Each outcome when it is known, one a line.
+fn print_outcomes(answer: Replies<'_>, around: &mut Surroundings<'_>) -> Result<ExitStatus, Failure> {
+    let mut status = ExitStatus::DONE;
+    for reply in answer {
+        if let Reply::Outcome(outcome) = reply? {
+            if outcome.verdict == Verdict::Failed {
+                status = ExitStatus::FAILED;
+            }
+            print_line(&in_words(&outcome), around)?;
+        }
+    }
+    Ok(status)
+}
+
+/// Only what is not as asked.
+fn print_failures(answer: Replies<'_>, around: &mut Surroundings<'_>) -> Result<ExitStatus, Failure> {
+    let mut status = ExitStatus::DONE;
+    for reply in answer {
+        if let Reply::Outcome(outcome) = reply?
+            && outcome.verdict == Verdict::Failed
+        {
+            status = ExitStatus::FAILED;
+            print_line(&in_words(&outcome), around)?;
+        }
+    }
+    Ok(status)
+}
+
+/// All outcomes as one object, with one word on all of them.
+fn print_verdict(
+    word: &str,
+    answer: Replies<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<ExitStatus, Failure> {
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for reply in answer {
+        if let Reply::Outcome(outcome) = reply? {
+            outcomes.push(outcome);
+        }
+    }
+    let good = outcomes.iter().all(|outcome| outcome.verdict == Verdict::Ok);
+    print_line(&format!("{{\"{word}\":{good},\"outcomes\":{}}}", json(&outcomes)), around)?;
+    Ok(if good { ExitStatus::DONE } else { ExitStatus::FAILED })
+}
+
+/// Lines of output, as programs wrote them. Where only one name was asked for, it is not repeated.
+fn print_logs(
+    names: &[String],
+    output: Output,
+    answer: Replies<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<ExitStatus, Failure> {
+    let mut begun = String::new();
+    let mut width = 0;
+    for reply in answer {
+        let Reply::Line(piece) = reply? else { continue };
+        begun += &piece.text;
+        if piece.more {
+            continue;
+        }
+        let line = LogLine { text: std::mem::take(&mut begun), ..piece };
+        let text = match output {
+            Output::Json => json(&line),
+            Output::Text if names == [line.name.as_str()] => line.text,
+            Output::Text => {
+                width = width.max(line.name.chars().count());
+                format!("{:width$} | {}", line.name, line.text)
+            }
+        };
+        print_line(&text, around)?;
+    }
+    Ok(ExitStatus::DONE)
+}
+
+fn in_words(outcome: &Outcome) -> String {
+    format::harmless(&format!("{}: {}", outcome.name, outcome.message))
+}
+
+/// A line at a time reaches its reader when it is there: an order may take long.
+fn print_line(line: &str, around: &mut Surroundings<'_>) -> Result<(), Failure> {
+    let written = writeln!(around.out, "{line}").and_then(|()| around.out.flush());
+    written.map_err(Failure::Print)
+}
+
+/// One element a line: good for people, diff and grep too.
+fn array(rows: &[StatusRow]) -> String {
+    let rows: Vec<String> = rows.iter().map(|row| format!("  {}", json(row))).collect();
+    if rows.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", rows.join(",\n")) }
+}
+
+/// The wire's types always can be written: they have no maps with keys that are not text.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

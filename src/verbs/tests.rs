@@ -1,0 +1,367 @@
+use super::*;
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixListener;
+
+use expect_test::{Expect, expect};
+
+use crate::cli::Command;
+use crate::control::protocol::{
+    Exit, Health, Kind, LogLine, Outcome, Refusal, Reply, State, StatusRow, Stream, Verdict,
+};
+
+/// What a verb printed and ended with.
+struct Done {
+    status: u8,
+    out: String,
+    err: String,
+}
+
+impl Done {
+    fn shows(&self, expected: Expect) {
+        let err = if self.err.is_empty() { String::new() } else { format!("stderr: {}", self.err) };
+        expected.assert_eq(&format!("{}{err}exit status {}\n", self.out, self.status));
+    }
+}
+
+fn read(line: &str) -> Ask {
+    match cli::parse(shell_words::split(line).unwrap().into_iter().map(OsString::from)).unwrap() {
+        Command::Ask(ask) => ask,
+        command @ (Command::Run { .. }
+        | Command::Check { .. }
+        | Command::Version { .. }
+        | Command::Help { .. }) => panic!("not a question: {command:?}"),
+    }
+}
+
+fn run(line: &str, socket: Option<OsString>, configured: Result<Option<PathBuf>, String>) -> Done {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut around = Surroundings { socket, colour: Colour::No, out: &mut out, err: &mut err };
+    let status = run_client(&read(line), &mut around, || configured).0;
+    Done { status, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
+}
+
+/// Runs a verb against a supervisor that answers these bytes, whatever it is asked.
+fn answered(line: &str, answer: &[u8]) -> (Request, Done) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s");
+    let listener = UnixListener::bind(&path).unwrap();
+    std::thread::scope(|scope| {
+        let supervisor = scope.spawn(|| {
+            let (stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut stream = BufReader::new(stream);
+            stream.read_until(b'\n', &mut request).unwrap();
+            stream.get_mut().write_all(answer).unwrap();
+            Request::parse(&request).unwrap()
+        });
+        let done = run(line, Some(path.as_os_str().to_owned()), Err("not to be asked".into()));
+        (supervisor.join().unwrap(), done)
+    })
+}
+
+/// The same, with an answer of these items and an end.
+fn told(line: &str, items: &[Reply]) -> Done {
+    let mut answer: Vec<u8> = items.iter().flat_map(Reply::encode).collect();
+    answer.extend(Reply::End {}.encode());
+    answered(line, &answer).1
+}
+
+fn row(name: &str, state: State) -> StatusRow {
+    StatusRow {
+        name: name.into(),
+        kind: Kind::Program,
+        instance: 0,
+        instances: 1,
+        state,
+        pid: None,
+        uptime_ms: None,
+        restarts: 0,
+        ready: false,
+        health: None,
+        exit: None,
+        memory_bytes: None,
+        wanted: true,
+        note: None,
+    }
+}
+
+fn up(name: &str) -> StatusRow {
+    StatusRow {
+        pid: Some(17),
+        uptime_ms: Some(725_000),
+        ready: true,
+        memory_bytes: Some(52 << 20),
+        health: Some(Health::Healthy),
+        ..row(name, State::Running)
+    }
+}
+
+fn outcome(name: &str, verdict: Verdict, message: &str) -> Reply {
+    Reply::Outcome(Outcome { name: name.into(), verdict, message: message.into() })
+}
+
+fn piece(name: &str, text: &str, more: bool) -> Reply {
+    Reply::Line(LogLine { name: name.into(), stream: Stream::Stdout, text: text.into(), more })
+}
+
+#[test]
+fn each_verb_asks_what_it_means() {
+    let asked = |line: &str| {
+        let (request, _) = answered(line, &Reply::End {}.encode());
+        String::from_utf8(request.encode().unwrap()).unwrap()
+    };
+    let all: String = [
+        "status 'web*'",
+        "start a",
+        "stop --no-wait a",
+        "restart a",
+        "reload a",
+        "signal SIGHUP a",
+        "logs -f -n 5 a",
+        "wait --timeout '1s 500ms' a",
+        "wait a",
+        "health",
+        "shutdown",
+    ]
+    .iter()
+    .map(|line| asked(line))
+    .collect();
+    expect![[r#"
+        {"version":1,"verb":"status","names":["web*"]}
+        {"version":1,"verb":"start","names":["a"],"wait":true}
+        {"version":1,"verb":"stop","names":["a"],"wait":false}
+        {"version":1,"verb":"restart","names":["a"],"wait":true}
+        {"version":1,"verb":"reload","names":["a"],"wait":true}
+        {"version":1,"verb":"signal","names":["a"],"signal":"HUP"}
+        {"version":1,"verb":"logs","names":["a"],"lines":5,"follow":true}
+        {"version":1,"verb":"wait","names":["a"],"timeout_ms":1500}
+        {"version":1,"verb":"wait","names":["a"],"timeout_ms":null}
+        {"version":1,"verb":"health","names":[]}
+        {"version":1,"verb":"shutdown"}
+    "#]]
+    .assert_eq(&all);
+}
+
+#[test]
+fn status_is_a_table_and_ends_with_0_where_all_that_is_wanted_is_well() {
+    let second = StatusRow { instance: 1, instances: 2, ..up("web") };
+    let stopped = StatusRow { wanted: false, ..row("spare", State::Stopped) };
+    let rows = [up("backend"), second, row("setup", State::Succeeded), row("once", State::Exited), stopped];
+    told("status", &rows.map(Reply::Row)).shows(expect![[r#"
+        NAME     STATE      READY  PID  UPTIME  RESTARTS  MEMORY  NOTE
+        backend  running    yes     17  12m 5s         0     52M
+        web.1    running    yes     17  12m 5s         0     52M
+        setup    succeeded  no       -       -         0       -
+        once     exited     no       -       -         0       -
+        spare    stopped    no       -       -         0       -
+        exit status 0
+    "#]]);
+}
+
+#[test]
+fn status_ends_with_3_where_what_is_wanted_or_was_named_does_not_run() {
+    let note = Some("exited with status 3; next start in 3.2s".into());
+    let down = StatusRow { note, exit: Some(Exit::Code { code: 3 }), ..row("worker", State::Backoff) };
+    told("status", &[Reply::Row(up("backend")), Reply::Row(down)]).shows(expect![[r#"
+        NAME     STATE    READY  PID  UPTIME  RESTARTS  MEMORY  NOTE
+        backend  running  yes     17  12m 5s         0     52M
+        worker   backoff  no       -       -         0       -  exited with status 3; next start in 3.2s
+        exit status 3
+    "#]]);
+    for state in [State::Waiting, State::Stopped, State::Stopping, State::Fatal, State::Failed] {
+        let unwanted = StatusRow { wanted: false, ..row("spare", state) };
+        assert_eq!(told("status", &[Reply::Row(unwanted.clone())]).status, 0);
+        assert_eq!(told("status all", &[Reply::Row(unwanted.clone())]).status, 0);
+        assert_eq!(told("status spare", &[Reply::Row(unwanted)]).status, 3);
+        assert_eq!(told("status", &[Reply::Row(row("spare", state))]).status, 3);
+    }
+}
+
+#[test]
+fn status_for_machines_is_an_array_of_rows() {
+    told("status --json", &[]).shows(expect![[r#"
+        []
+        exit status 0
+    "#]]);
+    told("status --json", &[Reply::Row(up("a")), Reply::Row(row("b", State::Fatal))]).shows(expect![[r#"
+        [
+          {"name":"a","kind":"program","instance":0,"instances":1,"state":"running","pid":17,"uptime_ms":725000,"restarts":0,"ready":true,"health":"healthy","exit":null,"memory_bytes":54525952,"wanted":true,"note":null},
+          {"name":"b","kind":"program","instance":0,"instances":1,"state":"fatal","pid":null,"uptime_ms":null,"restarts":0,"ready":false,"health":null,"exit":null,"memory_bytes":null,"wanted":true,"note":null}
+        ]
+        exit status 3
+    "#]]);
+}
+
+#[test]
+fn an_order_prints_what_became_of_each_and_fails_where_one_failed() {
+    let started = outcome("backend", Verdict::Ok, "started (pid 17, ready after 1.2s)");
+    told("start backend", std::slice::from_ref(&started)).shows(expect![[r#"
+        backend: started (pid 17, ready after 1.2s)
+        exit status 0
+    "#]]);
+    let failed = outcome("worker", Verdict::Failed, "is fatal: 10 starts\x1b[2J in a row failed");
+    told("start all", &[started, failed]).shows(expect![[r#"
+        backend: started (pid 17, ready after 1.2s)
+        worker: is fatal: 10 starts�[2J in a row failed
+        exit status 1
+    "#]]);
+}
+
+#[test]
+fn a_name_that_is_nobodys_is_told_with_the_nearest() {
+    let message = "there is no program called `bakend`";
+    let refusal = Refusal::new(Reason::NoSuchName, message).with_suggestion(Some("backend"));
+    answered("stop bakend", &Reply::Error(refusal).encode()).1.shows(expect![[r#"
+        stderr: foster: there is no program called `bakend`; did you mean `backend`?
+        exit status 1
+    "#]]);
+}
+
+#[test]
+fn health_prints_only_what_is_not_well_and_ends_with_0_or_1() {
+    let well = outcome("backend", Verdict::Ok, "ready");
+    let ill = outcome("nginx", Verdict::Failed, "waiting for backend");
+    told("health", std::slice::from_ref(&well)).shows(expect![[r#"
+        exit status 0
+    "#]]);
+    told("health", &[well.clone(), ill.clone()]).shows(expect![[r#"
+        nginx: waiting for backend
+        exit status 1
+    "#]]);
+    told("health --json", &[well, ill]).shows(expect![[r#"
+        {"healthy":false,"outcomes":[{"name":"backend","verdict":"ok","message":"ready"},{"name":"nginx","verdict":"failed","message":"waiting for backend"}]}
+        exit status 1
+    "#]]);
+    let refusals = [Reason::NotPermitted, Reason::NoSuchName, Reason::OtherVersion, Reason::ShuttingDown];
+    for reason in refusals {
+        let refused = Reply::Error(Refusal::new(reason, "no")).encode();
+        assert_eq!(answered("health", &refused).1.status, 1);
+    }
+    for garbage in [b"".as_slice(), b"garbage\n", b"{\"reply\":\"outcome\"}\n"] {
+        assert_eq!(answered("health", garbage).1.status, 1);
+    }
+    assert_eq!(run("health --socket /nowhere/s", None, Ok(None)).status, 1);
+    assert_eq!(run("health", None, Err("broken".into())).status, 1);
+}
+
+#[test]
+fn wait_for_machines_is_one_object() {
+    let ready = outcome("backend", Verdict::Ok, "ready after 1.2s");
+    told("wait --json backend", std::slice::from_ref(&ready)).shows(expect![[r#"
+        {"ready":true,"outcomes":[{"name":"backend","verdict":"ok","message":"ready after 1.2s"}]}
+        exit status 0
+    "#]]);
+    told("wait backend", &[ready]).shows(expect![[r#"
+        backend: ready after 1.2s
+        exit status 0
+    "#]]);
+}
+
+#[test]
+fn lines_of_output_are_put_together_and_named_where_there_may_be_several() {
+    let lines = [piece("backend", "one ", true), piece("backend", "line", false), piece("web.0", "", false)];
+    told("logs", &lines).shows(expect![[r#"
+        backend | one line
+        web.0   | 
+        exit status 0
+    "#]]);
+    told("logs --json backend", &lines).shows(expect![[r#"
+        {"name":"backend","stream":"stdout","text":"one line"}
+        {"name":"web.0","stream":"stdout","text":""}
+        exit status 0
+    "#]]);
+    told("logs backend", &lines[..2]).shows(expect![[r#"
+        one line
+        exit status 0
+    "#]]);
+}
+
+#[test]
+fn the_end_of_the_supervisor_ends_what_was_followed_and_is_a_failure_else() {
+    let line = piece("backend", "last words", false).encode();
+    answered("logs -f backend", &line).1.shows(expect![[r#"
+        last words
+        exit status 0
+    "#]]);
+    assert_eq!(answered("logs backend", &line).1.status, 4);
+    assert_eq!(answered("shutdown", b"").1.status, 0);
+    assert_eq!(answered("stop a", b"").1.status, 4);
+}
+
+#[test]
+fn where_nobody_answers_the_status_is_4_and_the_path_is_told() {
+    run("status --socket /nowhere/s", Some("/elsewhere".into()), Ok(None)).shows(expect![[r#"
+        stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another place)
+        exit status 4
+    "#]]);
+    run("status", Some("/nowhere/s".into()), Ok(None)).shows(expect![[r#"
+        stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another place)
+        exit status 4
+    "#]]);
+    run("status", Some("".into()), Ok(Some("/nowhere/s".into()))).shows(expect![[r#"
+        stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another place)
+        exit status 4
+    "#]]);
+    run("status", None, Ok(None)).shows(expect![[r#"
+        stderr: foster: the configuration has no socket: no verb can reach its supervisor
+        exit status 4
+    "#]]);
+    run("status", None, Err("foster.toml has 2 errors".into())).shows(expect![[r#"
+        stderr: foster: cannot tell where the supervisor's socket is; `--socket PATH` names it: foster.toml has 2 errors
+        exit status 4
+    "#]]);
+    let refused = Reply::Error(Refusal::new(Reason::NotPermitted, "not permitted")).encode();
+    assert_eq!(answered("status", &refused).1.status, 4);
+}
+
+/// What takes nothing.
+struct Closed(io::ErrorKind);
+
+impl Write for Closed {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_a_verb_quietly_and_a_full_disk_does_not() {
+    for (kind, expected) in [
+        (io::ErrorKind::BrokenPipe, ""),
+        (io::ErrorKind::StorageFull, "foster: cannot write to standard output: no storage space\n"),
+    ] {
+        let answer = [Ok(piece("a", "x", false))].into_iter();
+        let (mut out, mut err) = (Closed(kind), Vec::new());
+        let mut around = Surroundings { socket: None, colour: Colour::No, out: &mut out, err: &mut err };
+        let Err(failure) = answer::print(&read("logs"), answer, &mut around) else {
+            panic!("it was written")
+        };
+        assert_eq!(failure.status(), ExitStatus::FAILED);
+        let words = if failure.is_broken_pipe() {
+            String::new()
+        } else {
+            format!("foster: {}\n", failure.in_words())
+        };
+        assert_eq!(words, expected);
+        assert_eq!(print_help(None, &mut around), ExitStatus::FAILED);
+        assert_eq!(print_version(Output::Json, &mut around), ExitStatus::FAILED);
+    }
+}
+
+#[test]
+fn help_version_and_usage_are_printed() {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut around = Surroundings { socket: None, colour: Colour::No, out: &mut out, err: &mut err };
+    assert_eq!(print_help(Verb::called("status"), &mut around), ExitStatus::DONE);
+    assert_eq!(print_version(Output::Text, &mut around), ExitStatus::DONE);
+    let error = cli::parse(["stauts".into()]).unwrap_err();
+    assert_eq!(print_usage_error(&error, &mut around), ExitStatus::USAGE);
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.starts_with("foster status: ") && out.ends_with(&help::version()), "{out}");
+    let err = String::from_utf8(err).unwrap();
+    assert_eq!(err, "foster: unknown verb `stauts`; did you mean `status`? (see `foster help`)\n");
+}
