@@ -13,10 +13,10 @@ use foster_core::spec::{Autostart, CorePlan, ProgramSpec, SignalAction};
 
 use crate::plan::{Probe, Sink};
 
-use super::nearest::suggest;
 use super::program::{Draft, Reference};
 use super::report::{Findings, Place};
 use super::settings::Rule;
+use super::suggest::suggest;
 
 /// The programs of a configuration.
 #[derive(Debug)]

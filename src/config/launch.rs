@@ -10,8 +10,8 @@ use rlimit::Resource;
 use crate::plan::{Account, EnvFile, Inherit, Launch, Limit, Presence, User};
 
 use super::command::command;
-use super::nearest::suggest;
 use super::reader::{Reader, shown};
+use super::suggest::suggest;
 use super::table::{Item, Kind, Table, Value};
 
 /// Reads the part of a program that is needed between fork and exec.

@@ -15,7 +15,6 @@ mod expand;
 mod glob;
 pub mod keys;
 mod launch;
-mod nearest;
 mod order;
 mod program;
 mod reader;
@@ -25,6 +24,7 @@ mod report;
 pub mod schema;
 mod settings;
 mod sink;
+mod suggest;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -33,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::nearest::nearest;
 use crate::plan::Plan;
 
 use check::{Cast, join};
@@ -100,14 +101,10 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Plan, Report> {
     // A file that could not be understood hides names: what refers to them may well be right.
     let core = if findings.is_garbled() { None } else { join(&mut findings, &cast, shutdown_timeout, rules) };
     let warnings = findings.warnings();
+    let termination_log = settings.termination_log.clone();
     let programs = cast.drafts.into_iter().map(|draft| draft.program).collect();
-    findings.conclude(core.map(|core| Plan {
-        source: path.to_path_buf(),
-        settings,
-        core,
-        programs,
-        warnings,
-    }))
+    let plan = core.map(|core| Plan { source: path.to_path_buf(), settings, core, programs, warnings });
+    findings.conclude(plan).map_err(|report| report.with_termination_log(termination_log))
 }
 
 /// Reads every program.
@@ -128,7 +125,9 @@ fn cast(document: &Document, environment: &Environment, findings: &mut Findings)
         } else {
             cast.drafts.push(draft(&mut reader, item.key, &table));
         }
-        if table.get("command").is_none() && !findings.is_garbled() {
+        // A misspelt `command` has been reported as what it is.
+        let misspelt = own.items().any(|key| nearest(key.name(), ["command"].into_iter()).is_some());
+        if table.get("command").is_none() && !misspelt && !findings.is_garbled() {
             let message = format!("program `{}` has no `command`", item.name());
             findings.error(item.key.place, message, "expected `command = [\"…\"]` below it");
         }

@@ -13,9 +13,9 @@ use foster_core::ids::Signal;
 
 use super::Environment;
 use super::expand::{Fault, expand};
-use super::nearest::suggest;
 use super::report::{Findings, Place};
 use super::schema::{Section, Support};
+use super::suggest::suggest;
 use super::table::{Item, Kind, Table, Value};
 
 /// Reads the values of one program, or of what belongs to none.

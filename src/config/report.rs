@@ -200,7 +200,8 @@ impl Findings {
         problems.sort_by(|a, b| (a.position, &a.message).cmp(&(b.position, &b.message)));
         // A mistake in `[defaults]` is met once for each program.
         problems.dedup_by(|a, b| a.position == b.position && a.message == b.message);
-        Report { errors: problems.into_iter().map(|problem| self.render(problem)).collect() }
+        let errors = problems.into_iter().map(|problem| self.render(problem)).collect();
+        Report { errors, termination_log: PathBuf::from(DEFAULT_TERMINATION_LOG) }
     }
 
     /// The syntax errors that stand for themselves, and the stretches in which whatever else is wrong
@@ -329,13 +330,26 @@ fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// Where Kubernetes looks, where no configuration was found that could say otherwise.
+const DEFAULT_TERMINATION_LOG: &str = "/dev/termination-log";
+
 /// Why a configuration cannot be used: every problem of every file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     errors: Vec<String>,
+    termination_log: PathBuf,
 }
 
 impl Report {
+    /// Where the orchestrator reads why nothing was started: as the file says, as far as it could be read.
+    pub fn termination_log(&self) -> &Path {
+        &self.termination_log
+    }
+
+    pub(super) fn with_termination_log(self, termination_log: PathBuf) -> Report {
+        Report { termination_log, ..self }
+    }
+
     /// How many errors there are; at least one.
     pub fn count(&self) -> usize {
         self.errors.len()

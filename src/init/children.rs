@@ -99,7 +99,9 @@ impl Children {
 
     /// Signals one process. It may have ended and not been reaped: that is no error (ESRCH).
     pub(super) fn signal(&mut self, role: Role, signal: Signal) -> nix::Result<()> {
-        let Some(child) = self.by_role.get(&role).and_then(|pid| self.by_pid.get_mut(pid)) else { return Ok(()) };
+        let Some(child) = self.by_role.get(&role).and_then(|pid| self.by_pid.get_mut(pid)) else {
+            return Ok(());
+        };
         if signal == Signal::KILL {
             child.killed_by = KilledBy::Foster;
         }

@@ -44,7 +44,9 @@ impl Init {
     fn last_words(&self, ending: &Ending) -> String {
         let why = report::reason(&self.plan, &ending.reason);
         let text = match &ending.reason {
-            Reason::Exited { instance, .. } | Reason::Failed { instance, .. } => self.about(*instance, &ending.reason),
+            Reason::Exited { instance, .. } | Reason::Failed { instance, .. } => {
+                self.about(*instance, &ending.reason)
+            }
             Reason::Signal(_) | Reason::Operator | Reason::AllEnded | Reason::Fault => why.clone(),
         };
         let level = if ending.status == 0 { Level::Info } else { Level::Error };
@@ -62,7 +64,8 @@ impl Init {
         let ending = sentence.strip_prefix(&name).unwrap_or(&sentence).trim_start().to_owned();
         let restarts = self.view(instance).map_or(0, |view| view.restarts);
         let lines = self.output.tail(instance.program, LAST_LINES).into_iter();
-        let output: Vec<String> = lines.map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
+        let output: Vec<String> =
+            lines.map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
         Summary { name: &name, ending: &ending, restarts, output: &output }.text()
     }
 
@@ -100,7 +103,11 @@ fn leave_behind(plan: &Plan, summary: &str) {
 
 fn write_termination_log(path: &Path, text: &str) {
     if let Err(error) = termination::write(path, text) {
-        log::warn!("cannot write the termination log `{}`: {}", path.display(), crate::sys::errno::words(&error));
+        log::warn!(
+            "cannot write the termination log `{}`: {}",
+            path.display(),
+            crate::sys::errno::words(&error)
+        );
     }
 }
 

@@ -131,9 +131,12 @@ impl Init {
         let system = |what: &'static str, error: String| CannotComeUp::System { what, error };
         let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno.desc().into()))?);
         let configured = plan.core.signals().iter().map(|(signal, _)| *signal);
-        let signals = Signals::catch(configured).map_err(|error| system("catch signals", error.to_string()))?;
+        let signals =
+            Signals::catch(configured).map_err(|error| system("catch signals", error.to_string()))?;
         let token = Token { space: space::SIGNALS, key: 0 };
-        epoll.add(signals.fd(), token, Interest::Read).map_err(|errno| system("watch signals", errno.desc().into()))?;
+        epoll
+            .add(signals.fd(), token, Interest::Read)
+            .map_err(|errno| system("watch signals", errno.desc().into()))?;
         let spawner = Spawner::new().map_err(|failure| system("prepare to spawn", failure.message))?;
         let standing = pid1::take_place();
         let server = bind(&plan, &epoll)?;
@@ -143,10 +146,11 @@ impl Init {
         for warning in &plan.warnings {
             log::warn!("{warning}");
         }
-        let upward = Upward::from_environment(surroundings.notify_socket.as_deref()).unwrap_or_else(|unusable| {
-            log::warn!("{unusable}");
-            Upward::default()
-        });
+        let upward =
+            Upward::from_environment(surroundings.notify_socket.as_deref()).unwrap_or_else(|unusable| {
+                log::warn!("{unusable}");
+                Upward::default()
+            });
         Ok(Init {
             supervisor: Supervisor::new(plan.core.clone()),
             now: Instant::START,
@@ -219,7 +223,8 @@ impl Init {
             self.dispatch(*report);
         }
         self.waiter.give_back(ready);
-        self.events.extend(self.probes.take_results().into_iter().map(|(run, result)| Event::Probed(run, result)));
+        self.events
+            .extend(self.probes.take_results().into_iter().map(|(run, result)| Event::Probed(run, result)));
         self.take_matches();
         if self.supervisor.deadline().is_some_and(|deadline| deadline <= self.now) {
             self.events.push_back(Event::Ticked);

@@ -103,7 +103,8 @@ impl Init {
         let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
         let Some(command) = &program.pre_stop else { return Err(unknown()) };
         let main = self.children.pid(Role::Main(run)).map_or(String::new(), |pid| pid.to_string());
-        let extra = [("FOSTER_PROGRAM".to_string(), program.name.clone()), ("FOSTER_MAIN_PID".to_string(), main)];
+        let extra =
+            [("FOSTER_PROGRAM".to_string(), program.name.clone()), ("FOSTER_MAIN_PID".to_string(), main)];
         let label = report::label(&self.plan, run.instance);
         let streams = self.output.attach(voice(run), &label).map_err(|error| no_pipes(&error))?;
         let request =
@@ -122,7 +123,8 @@ impl Init {
     }
 
     fn ask(&mut self, run: Run) {
-        let Some(probe) = self.plan.program(run.instance.program).and_then(|program| program.ready.as_ref()) else {
+        let Some(probe) = self.plan.program(run.instance.program).and_then(|program| program.ready.as_ref())
+        else {
             return;
         };
         if let Some(question) = Question::of(probe) {

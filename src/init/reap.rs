@@ -7,9 +7,9 @@ use foster_core::event::{Event, ProbeResult, Session};
 use foster_core::ids::{Exit, Killer, Run, Signal};
 use nix::unistd::Pid;
 
+use super::children::{KilledBy, Role};
 use super::perform::voice;
 use super::{Init, report};
-use super::children::{KilledBy, Role};
 use crate::sys::process;
 
 impl Init {
@@ -33,7 +33,9 @@ impl Init {
                     }
                     self.events.push_back(Event::PreStopEnded(run));
                 }
-                Some((Role::Question(run), _)) => self.events.push_back(Event::Probed(run, verdict(reaped.exit))),
+                Some((Role::Question(run), _)) => {
+                    self.events.push_back(Event::Probed(run, verdict(reaped.exit)))
+                }
                 Some((Role::Forgotten, _)) => {}
                 None => log::trace!("reaped the orphan {}", reaped.pid),
             }

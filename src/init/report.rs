@@ -134,7 +134,9 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
         Cause::Ordered if change.to == StateName::Stopped => {
             Line::new(Level::Info, "stopped", format!("{name}: stopped, as ordered"))
         }
-        Cause::Ordered => Line::new(Level::Info, "stopping", format!("{name}: stopping, as ordered{process}")),
+        Cause::Ordered => {
+            Line::new(Level::Info, "stopping", format!("{name}: stopping, as ordered{process}"))
+        }
         Cause::Shutdown if change.to == StateName::Stopped => {
             Line::new(Level::Info, "stopped", format!("{name}: not started any more, shutting down"))
         }
@@ -149,7 +151,8 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
             exit_fields(Line::new(Level::Info, "stopped", message), *exit).with("took_ms", *took)
         }
     };
-    let line = line.with("program", plan.program(change.instance.program).map_or(String::new(), |p| p.name.clone()));
+    let line =
+        line.with("program", plan.program(change.instance.program).map_or(String::new(), |p| p.name.clone()));
     let line = line.with("instance", u64::from(change.instance.index));
     let line = match pid.and_then(|pid| u64::try_from(pid).ok()) {
         Some(pid) => line.with("pid", pid),
@@ -232,7 +235,9 @@ fn exit_fields(line: Line, exit: Exit) -> Line {
         Exit::Killed { signal, by } => {
             let line = line.with("signal", signal.to_string());
             match by {
-                Killer::OutOfMemory => Line { fields: [line.fields, vec![("oom", Field::Flag(true))]].concat(), ..line },
+                Killer::OutOfMemory => {
+                    Line { fields: [line.fields, vec![("oom", Field::Flag(true))]].concat(), ..line }
+                }
                 Killer::Unknown => line,
             }
         }

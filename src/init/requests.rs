@@ -140,11 +140,18 @@ impl Init {
     }
 
     /// Sends a signal, or where none is given each program's `reload_signal`, and says who got it.
-    fn signal_each(&mut self, client: ConnectionId, names: &[String], signal: Option<Signal>) -> Result<(), Refusal> {
+    fn signal_each(
+        &mut self,
+        client: ConnectionId,
+        names: &[String],
+        signal: Option<Signal>,
+    ) -> Result<(), Refusal> {
         for id in self.named_or_all(names)? {
-            let reload = self.plan.core.programs().get(id.program.0 as usize).and_then(|spec| spec.reload_signal);
+            let reload =
+                self.plan.core.programs().get(id.program.0 as usize).and_then(|spec| spec.reload_signal);
             let name = report::label(&self.plan, id);
-            let pid = self.view(id).and_then(|view| view.live).and_then(|(run, _)| self.children.last_pid(run));
+            let pid =
+                self.view(id).and_then(|view| view.live).and_then(|(run, _)| self.children.last_pid(run));
             let reply = match (signal.or(reload), pid) {
                 (None, _) => {
                     let why = "has no reload_signal; a rolling restart is not supported yet, `restart` is";
@@ -164,7 +171,8 @@ impl Init {
     }
 
     fn logs(&mut self, client: ConnectionId, asked: &protocol::Logs) -> Result<(), Refusal> {
-        let mut programs: Vec<ProgramId> = self.named_or_all(&asked.names)?.into_iter().map(|id| id.program).collect();
+        let mut programs: Vec<ProgramId> =
+            self.named_or_all(&asked.names)?.into_iter().map(|id| id.program).collect();
         programs.dedup();
         let count = asked.lines.map_or(usize::MAX, |lines| usize::try_from(lines).unwrap_or(usize::MAX));
         let lines = self.last_lines(&programs, count);
@@ -223,7 +231,12 @@ impl Init {
         }
     }
 
-    fn answer_order(&mut self, client: ConnectionId, order: Order, open: Vec<(InstanceId, Before)>) -> Option<Pending> {
+    fn answer_order(
+        &mut self,
+        client: ConnectionId,
+        order: Order,
+        open: Vec<(InstanceId, Before)>,
+    ) -> Option<Pending> {
         let mut left = Vec::new();
         for (id, before) in open {
             let Some(view) = self.view(id) else { continue };
@@ -243,7 +256,12 @@ impl Init {
         (!left.is_empty()).then_some(Pending::Order { order, open: left })
     }
 
-    fn answer_ready(&mut self, client: ConnectionId, open: Vec<InstanceId>, until: Option<Instant>) -> Option<Pending> {
+    fn answer_ready(
+        &mut self,
+        client: ConnectionId,
+        open: Vec<InstanceId>,
+        until: Option<Instant>,
+    ) -> Option<Pending> {
         let over = until.is_some_and(|until| until <= self.now) || self.supervisor.is_shutting_down();
         let mut left = Vec::new();
         for id in open {
@@ -270,7 +288,13 @@ impl Init {
         (!left.is_empty()).then_some(Pending::Ready { open: left, until })
     }
 
-    fn answer_output(&mut self, client: ConnectionId, programs: Vec<ProgramId>, seen: u64, pace: Pace) -> Option<Pending> {
+    fn answer_output(
+        &mut self,
+        client: ConnectionId,
+        programs: Vec<ProgramId>,
+        seen: u64,
+        pace: Pace,
+    ) -> Option<Pending> {
         match pace {
             Pace::Go => {}
             Pace::Wait => return Some(Pending::Output { programs, seen, pace }),
@@ -322,7 +346,9 @@ impl Init {
         let note = self.row(view).note.map_or(String::new(), |note| format!(": {note}"));
         match order {
             Order::Stop => format!("not stopped, another order came ({})", view.state.name()),
-            Order::Start | Order::Restart | Order::Reload | Order::Signal(_) => format!("{}{note}", view.state.name()),
+            Order::Start | Order::Restart | Order::Reload | Order::Signal(_) => {
+                format!("{}{note}", view.state.name())
+            }
         }
     }
 

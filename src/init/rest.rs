@@ -65,8 +65,11 @@ impl Rest {
         let Some(signal) = self.begun else { return false };
         match self.standing {
             Standing::Subreaper => {
-                let adopted: Vec<Pid> =
-                    procfs::children().unwrap_or_default().into_iter().filter(|pid| !children.contains(*pid)).collect();
+                let adopted: Vec<Pid> = procfs::children()
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter(|pid| !children.contains(*pid))
+                    .collect();
                 // Who lost its parent by this sweep has come to foster only now, and has not been told.
                 for pid in &adopted {
                     signal_adopted(*pid, signal);

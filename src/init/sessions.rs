@@ -12,8 +12,8 @@ use nix::unistd::Pid;
 
 use super::children::Children;
 use crate::sys::epoll::{Epoll, Interest, Space, Token};
-use crate::sys::procfs::{self, Member};
 use crate::sys::pidfd;
+use crate::sys::procfs::{self, Member};
 
 /// The members of sessions whose main process is gone.
 #[derive(Debug)]

@@ -40,7 +40,7 @@ impl Signals {
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
         let numbers = caught.iter().map(|signal| signal.number());
-        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly::default(), numbers)?;
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, numbers)?;
         signal::ignore_all_but(&caught);
         Ok(Signals(delivery))
     }

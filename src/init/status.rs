@@ -20,7 +20,12 @@ impl Init {
             name: self.plan.program(view.id.program).map_or(String::new(), |program| program.name.clone()),
             kind: Kind::Program,
             instance: view.id.index,
-            instances: self.plan.core.programs().get(view.id.program.0 as usize).map_or(1, |spec| spec.instances),
+            instances: self
+                .plan
+                .core
+                .programs()
+                .get(view.id.program.0 as usize)
+                .map_or(1, |spec| spec.instances),
             state: view.state.into(),
             pid: pid.map(nix::unistd::Pid::as_raw),
             uptime_ms: pid.and(view.live).map(|(_, since)| milliseconds(self.now.since(since))),
@@ -55,9 +60,10 @@ impl Init {
             // What an order stopped, and what nobody has started, does not count against the whole.
             Asked::AsPartOfAll => match view.desired {
                 Desired::Down(Rest::Ordered) => false,
-                Desired::Down(Rest::NotAutostarted | Rest::Shutdown) | Desired::Cycle(_) | Desired::Rising | Desired::Up => {
-                    view.autostart == Autostart::Yes
-                }
+                Desired::Down(Rest::NotAutostarted | Rest::Shutdown)
+                | Desired::Cycle(_)
+                | Desired::Rising
+                | Desired::Up => view.autostart == Autostart::Yes,
             },
         };
         let well = matches!(view.state, StateName::Running | StateName::Exited);
@@ -80,7 +86,8 @@ impl Init {
             let uptime = row.uptime_ms.map(Duration::from_millis).map(report::short);
             let uptime = uptime.map_or(String::new(), |uptime| format!(", up {uptime}"));
             let note = row.note.map_or(String::new(), |note| format!(", {note}"));
-            let message = format!("{name}: {}{pid}{uptime}, {} restarts{note}", view.state.name(), row.restarts);
+            let message =
+                format!("{name}: {}{pid}{uptime}, {} restarts{note}", view.state.name(), row.restarts);
             log::info!(event = "status", program = name.as_str(), state = view.state.name(); "{message}");
         }
     }
