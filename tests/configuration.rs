@@ -169,7 +169,7 @@ fn values_from_the_environment_are_expanded_and_never_parsed_again() {
         .start();
     assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
     let seen = foster.output().stdout();
-    for line in ["app | a'b\"]", "app | [x", "app | default", "app | $5"] {
+    for line in ["app    | a'b\"]", "app    | [x", "app    | default", "app    | $5"] {
         assert!(seen.lines().any(|seen| seen == line), "{line}\n{seen}");
     }
 }

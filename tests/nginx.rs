@@ -57,7 +57,10 @@ fn a_backend_that_is_killed_is_up_again_and_the_log_says_what_happened_in_order(
     foster.wait_for("an answer through to the backend", || {
         get(port, "/").is_some_and(|(status, _)| status == 200)
     });
-    foster.wait_for_state("backend", "running");
+    // Up well: for its `min_uptime`.
+    foster.wait_for("a backend that has been up for a second", || {
+        foster.row("backend").is_some_and(|row| row["uptime_ms"].as_u64() > Some(1000))
+    });
     let killed = foster.pid_of("backend");
     kill(Pid::from_raw(killed), Signal::SIGKILL).expect("a signal");
     foster.wait_for("another backend", || foster.row("backend").is_some_and(|row| row["restarts"] == 1));

@@ -36,7 +36,7 @@ fn a_prefix_can_be_left_out() {
 #[test]
 fn a_last_line_without_an_end_gets_one() {
     let foster = run("command = 'puppet print:whole partial:part'\n");
-    assert_eq!(foster.output().stdout(), "app | whole\napp | part\n");
+    assert_eq!(foster.output().stdout(), "app    | whole\napp    | part\n");
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn lines_of_different_programs_are_never_mixed_within_a_line() {
         |name: &str| format!("[program.{name}]\ncommand = 'puppet lines:20000'\nrestart = 'never'\n");
     let mut foster = Foster::new().config(&[program("a"), program("b"), program("c")].concat()).start();
     assert_eq!(foster.wait_exit(), End::Code(0));
-    let whole = regex_lite::Regex::new(r"^[abc] \| line \d+$").expect("a regular expression");
+    let whole = regex_lite::Regex::new(r"^[abc]      \| line \d+$").expect("a regular expression");
     let stdout = foster.output().stdout();
     assert_eq!(stdout.lines().count(), 60_000);
     assert_eq!(stdout.lines().find(|line| !whole.is_match(line)), None);
@@ -152,8 +152,8 @@ fn a_program_may_open_its_streams_again_after_dropping_its_privileges() {
     let config = "[program.web]\ncommand = 'puppet reopen-stdout:out reopen-stderr:err'\nuser = '12345:12345'\nrestart = 'never'\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
-    assert!(foster.output().stdout().contains("web | out"), "{}", foster.output().shown());
-    assert!(foster.output().stderr().contains("web | err"), "{}", foster.output().shown());
+    assert!(foster.output().stdout().contains("web    | out"), "{}", foster.output().shown());
+    assert!(foster.output().stderr().contains("web    | err"), "{}", foster.output().shown());
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn all_that_was_written_is_read_before_the_end_when_the_reader_comes_back() {
     let config = "[program.app]\ncommand = 'puppet lines:50000'\nrestart = 'never'\nlog_prefix = false\n[foster]\nshutdown_timeout = '1m'\n";
     let mut foster = Foster::new().config(config).start();
     foster.output().stop_reading_stdout();
-    foster.wait_for("the first lines", || foster.output().has_line("^line 1$"));
+    foster.wait_for_state("app", "running");
     foster.output().read_stdout_again();
     assert_eq!(foster.wait_exit(), End::Code(0));
     assert_eq!(foster.output().stdout().lines().last(), Some("line 50000"));

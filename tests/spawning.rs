@@ -55,10 +55,10 @@ fn a_limit_that_is_not_permitted_is_a_failed_start() {
 fn arguments_are_split_by_quoting_rules_and_no_shell_is_run() {
     let foster = run(r#"command = "puppet 'print:two words' print:a\\ b print:$HOME print:*""#);
     let seen = foster.output().stdout();
-    assert!(seen.contains("app | two words\n"), "{seen}");
-    assert!(seen.contains("app | a b\n"), "{seen}");
-    assert!(seen.contains("app | $HOME\n"), "{seen}");
-    assert!(seen.contains("app | *\n"), "{seen}");
+    assert!(seen.contains("app    | two words\n"), "{seen}");
+    assert!(seen.contains("app    | a b\n"), "{seen}");
+    assert!(seen.contains("app    | $HOME\n"), "{seen}");
+    assert!(seen.contains("app    | *\n"), "{seen}");
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn the_environment_is_what_is_inherited_then_files_then_secrets_then_what_is_wri
         "TOKEN=hunter2",
         "COLOUR=green",
     ] {
-        assert!(seen.lines().any(|seen| seen == format!("app | {line}")), "{line}\n{seen}");
+        assert!(seen.lines().any(|seen| seen == format!("app    | {line}")), "{line}\n{seen}");
     }
 }
 

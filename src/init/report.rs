@@ -197,12 +197,12 @@ pub(super) fn reason(plan: &Plan, reason: &Reason) -> String {
 fn follows(next: &Next) -> String {
     match next {
         Next::RestartNow => "restarting now".into(),
-        Next::RestartIn { wait, failures: 0, limit: _ } => format!("next start in {}", short(*wait)),
+        Next::RestartIn { wait, failures: 0, limit: _ } => format!("restart in {}", short(*wait)),
         Next::RestartIn { wait, failures, limit: Some(limit) } => {
-            format!("next start in {} (failed start {failures} of {limit})", short(*wait))
+            format!("restart in {} (failed start {failures} of {limit})", short(*wait))
         }
         Next::RestartIn { wait, failures, limit: None } => {
-            format!("next start in {} (failed start {failures})", short(*wait))
+            format!("restart in {} (failed start {failures})", short(*wait))
         }
         Next::StaysDown => "done".into(),
         Next::Failed => "failed, and not to be restarted".into(),
