@@ -1,4 +1,6 @@
 //! A command line that makes no sense: what is wrong, what was probably meant, where to read on.
+//!
+//! Pure: it is printed, and turned into an exit status, by `verbs.rs`. A new problem is a variant with its sentence here.
 
 use std::fmt;
 

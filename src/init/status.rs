@@ -1,4 +1,6 @@
 //! How everything stands, in the words of the wire: rows of `status`, verdicts of `health`.
+//!
+//! Answers come from the core's snapshot and a look at /proc; nothing is asked of any program, and nothing changes.
 
 use std::time::Duration;
 

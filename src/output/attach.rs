@@ -94,6 +94,7 @@ impl Output {
         }
         if self.outlets.get(&key).is_some_and(|outlet| outlet.waiting() == 0 && outlet.gap().is_none()) {
             self.outlets.remove(&key);
+            self.devices.remove(&key);
         }
     }
 
@@ -197,7 +198,10 @@ impl Output {
             key,
             match opened {
                 Opened::File(file) => Outlet::File(file),
-                Opened::Other(target) => Outlet::new(target),
+                Opened::Other(target) => {
+                    self.devices.insert(key, sink.path.clone());
+                    Outlet::new(target)
+                }
             },
         );
         if let Some(Trouble::Failing(error)) = trouble {

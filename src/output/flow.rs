@@ -319,7 +319,9 @@ impl Output {
             }
             Some(_) | None if key == self.stderr => Stream::Stderr.name().to_owned(),
             Some(_) | None if key == STDOUT => Stream::Stdout.name().to_owned(),
-            Some(_) | None => "a log device".to_owned(),
+            Some(_) | None => {
+                self.devices.get(&key).map_or("an output".to_owned(), |path| format!("`{}`", path.display()))
+            }
         }
     }
 

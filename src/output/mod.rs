@@ -19,6 +19,7 @@ pub mod ring;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -122,6 +123,8 @@ pub struct Output {
     width: usize,
     programs: Vec<Facts>,
     outlets: BTreeMap<u32, Outlet>,
+    /// What sinks that are no files are called.
+    devices: BTreeMap<u32, PathBuf>,
     /// The outlet of foster's stderr: the same as that of stdout where both are one file.
     stderr: u32,
     /// Outlets whose names are painted.
@@ -265,6 +268,7 @@ impl Output {
             width: 0,
             programs: Vec::new(),
             outlets,
+            devices: BTreeMap::new(),
             stderr,
             painted,
             sources: BTreeMap::new(),

@@ -120,7 +120,9 @@ impl fmt::Display for Failure {
 impl fmt::Display for ExecProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ExecProblem::NotFound { path } => write!(f, "not found in PATH ({})", path.display()),
+            ExecProblem::NotFound { path } => {
+                write!(f, "No such file or directory in PATH ({})", path.display())
+            }
             ExecProblem::NoInterpreter(file) => {
                 let missing = text(Errno::ENOENT);
                 write!(f, "{file:?}: {missing}: the interpreter in its first line, or its loader, is missing")

@@ -423,7 +423,7 @@ fn why_a_program_did_not_run_is_said() {
     let relative = Launch { directory: Some(directory.path().into()), ..launch(&["./script"]) };
     let relative_message = no_interpreter.replace(&lost, "./script");
     for (launch, command, why) in [
-        (searching("no-such"), "no-such", format!("not found in PATH ({})", path.1)),
+        (searching("no-such"), "no-such", format!("No such file or directory in PATH ({})", path.1)),
         (searching("file"), "file", format!("{file:?}: Permission denied")),
         (searching("script"), "script", no_interpreter.clone()),
         (launch(&[&lost]), &lost, no_interpreter),

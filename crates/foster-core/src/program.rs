@@ -28,6 +28,7 @@
 //! The function is nested `match state { match input }` without a `_` arm: a new state or input does not
 //! compile until every pair is decided.
 
+mod stopping;
 mod transition;
 
 use alloc::string::String;

@@ -125,7 +125,7 @@ mod tests {
             match next {
                 Next::RestartIn { wait, .. } => waits.push(wait.as_millis()),
                 Next::GaveUp { failures } => break assert_eq!(failures, 10),
-                other => panic!("{other:?}"),
+                Next::RestartNow | Next::StaysDown | Next::Failed => panic!("{next:?}"),
             }
         }
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600]);

@@ -1,5 +1,6 @@
 //! The state diagram in `docs/states.md` is drawn from the machine itself: every state that can be reached is
 //! told everything that can be said to it, and each change it reports becomes an arrow.
+//! A test compares the file with the drawing, so the document cannot lie.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! The trace: one line for each action, as short as it can be and still say everything.
+//!
+//! Every variant is named here, so that a new action cannot be left out of the traces by accident.
 
 use std::time::Duration;
 

@@ -1,0 +1,27 @@
+//! Scenarios: a plan, what happens, and the whole trace of what foster does about it.
+//!
+//! The words of plans are explained in `sim/plan.rs`, those of scripts at `World::script`. A trace is compared
+//! whole: what must not happen is as much a part of it as what must. UPDATE_EXPECT=1 writes the traces anew.
+
+mod orders;
+#[allow(dead_code, reason = "each of the two test programs uses its part of the fake kernel")]
+#[path = "../sim/mod.rs"]
+mod sim;
+mod starting;
+mod stopping;
+
+use std::time::Duration;
+
+use expect_test::Expect;
+use sim::World;
+
+/// Plays a script against a plan and compares the trace. Boot is at 0.
+fn check(plan: &str, script: &str, expected: Expect) {
+    let mut world = World::new(plan);
+    world.script("0s boot");
+    for line in script.lines().filter(|line| !line.trim().is_empty()) {
+        world.script(line);
+    }
+    world.run(Duration::from_secs(3600));
+    expected.assert_eq(&(world.trace.join("\n") + "\n"));
+}
