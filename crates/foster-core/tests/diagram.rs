@@ -93,7 +93,13 @@ fn makes_sense(instance: &Instance, input: &Input) -> bool {
         }
         Input::Halt(_) => matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_)),
         Input::Kill => instance.desired() == Desired::Down(Rest::Shutdown),
-        _ => true,
+        Input::Ticked
+        | Input::Spawned
+        | Input::SpawnFailed(_)
+        | Input::Exited(..)
+        | Input::SessionEmptied
+        | Input::Probed(_)
+        | Input::PreStopEnded => true,
     }
 }
 
