@@ -144,3 +144,20 @@ fn a_dead_socket_is_taken_over() {
     let second = Foster::new().config(&config).start();
     second.wait_for("an answer", || first.verb(&["status"]).code == 0);
 }
+
+/// Debug builds alone know FOSTER_TEST_FAULT: a fault when the status is asked for.
+#[test]
+#[cfg(debug_assertions)]
+fn a_fault_in_foster_stops_the_programs_in_order_and_says_why() {
+    let config = "[program.app]\ncommand = \"puppet trap:TERM:exit:0 print:up pause\"\nready = { log = 'up' }\n[foster]\ntermination_log = 'termination-log'\n";
+    let mut foster =
+        Foster::new().config(config).file("termination-log", "").env("FOSTER_TEST_FAULT", "1").start();
+    foster.wait_for_state("app", "running");
+    foster.signal(Signal::SIGUSR2);
+    assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
+    let stderr = foster.output().stderr();
+    assert!(stderr.contains("a fault in foster itself"), "{stderr}");
+    assert!(stderr.contains("app: stopping"), "{stderr}");
+    let reason = foster.content("termination-log");
+    assert!(reason.contains("foster itself cannot go on"), "{reason}");
+}

@@ -24,8 +24,9 @@ fn http_is_ready_at_a_good_status() {
     let port = free_port();
     let ready = format!("{{ http = 'http://127.0.0.1:{port}/health', interval = '10ms' }}");
     let foster = gated(&format!("puppet http:{port}:503:go pause"), &ready);
-    assert_eq!(crate::support::get(port, "/health").map(|(status, _)| status), Some(200));
-    drop(foster);
+    foster.wait_for("an answer of 200", || {
+        crate::support::get(port, "/health").is_some_and(|(status, _)| status == 200)
+    });
 }
 
 #[test]
