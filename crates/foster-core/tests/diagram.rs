@@ -2,6 +2,15 @@
 //! told everything that can be said to it, and each change it reports becomes an arrow.
 //! A test compares the file with the drawing, so the document cannot lie.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

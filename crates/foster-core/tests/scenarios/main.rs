@@ -3,6 +3,15 @@
 //! The words of plans are explained in `sim/plan.rs`, those of scripts at `World::script`. A trace is compared
 //! whole: what must not happen is as much a part of it as what must. UPDATE_EXPECT=1 writes the traces anew.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test fails by panicking"
+)]
+
 mod orders;
 #[allow(dead_code, reason = "each of the two test programs uses its part of the fake kernel")]
 #[path = "../sim/mod.rs"]
