@@ -233,7 +233,9 @@ fn exit_fields(line: Line, exit: Exit) -> Line {
     match exit {
         Exit::Code(code) => line.with("exit_code", u64::from(code)),
         Exit::Killed { signal, by } => {
-            let line = line.with("signal", signal.to_string());
+            // Without `SIG`, as in `status --json`.
+            let name = signal.to_string();
+            let line = line.with("signal", name.strip_prefix("SIG").unwrap_or(&name).to_string());
             match by {
                 Killer::OutOfMemory => {
                     Line { fields: [line.fields, vec![("oom", Field::Flag(true))]].concat(), ..line }

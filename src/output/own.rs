@@ -247,7 +247,12 @@ fn object(record: &Record<'_>) -> Vec<u8> {
     };
     let fields = record.key_values();
     let event = fields.get(Key::from("event")).map_or_else(|| "log".to_owned(), |event| event.to_string());
-    let mut out = format!("\"level\":\"{level}\",\"program\":\"foster\",\"event\":").into_bytes();
+    // A line about a program carries its name, so that one filter finds all about it; `event` tells them apart.
+    let program =
+        fields.get(Key::from("program")).map_or_else(|| "foster".to_owned(), |name| name.to_string());
+    let mut out = format!("\"level\":\"{level}\",\"program\":").into_bytes();
+    json::string(program.as_bytes(), &mut out);
+    out.extend_from_slice(b",\"event\":");
     json::string(event.as_bytes(), &mut out);
     // Never an error: the visitor gives none.
     let _ = fields.visit(&mut Members(&mut out));
@@ -302,9 +307,10 @@ mod tests {
         let lines = said(LogFormat::Json, None, &record.key_values(&fields).args(format_args!("no")).build());
         let expected = r#""level":"error","program":"foster","event":"log","exit_code":1,"x":"a\"b","up":true,"msg":"no"}"#;
         assert_eq!(lines, [expected]);
-        let fields = [("event", Value::from("exit")), ("ratio", Value::from(0.5))];
+        let fields =
+            [("event", Value::from("exit")), ("ratio", Value::from(0.5)), ("program", Value::from("web"))];
         let lines = said(LogFormat::Json, None, &record.key_values(&fields).args(format_args!("no")).build());
-        let expected = r#""level":"error","program":"foster","event":"exit","ratio":0.5,"msg":"no"}"#;
+        let expected = r#""level":"error","program":"web","event":"exit","ratio":0.5,"msg":"no"}"#;
         assert_eq!(lines, [expected]);
     }
 
