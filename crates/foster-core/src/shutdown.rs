@@ -20,6 +20,9 @@ pub const MOMENT: Duration = Duration::from_millis(500);
 /// for it.
 pub const GIVE_UP: Duration = Duration::from_millis(500);
 
+/// Two signals so close together are one sender's: timeout(1) signals its child and then the child's group.
+pub const SAME_BREATH: Duration = Duration::from_micros(500);
+
 /// How far the end has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
@@ -55,6 +58,8 @@ pub enum Phase {
 /// An end that has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closing {
+    /// When it began.
+    pub began: Instant,
     /// When all that is left is killed.
     pub deadline: Instant,
     /// Why it ends.
@@ -97,6 +102,8 @@ impl Phase {
     /// Told to end while ending: what is left is killed at once.
     pub fn hurry(&mut self, now: Instant) {
         match self {
+            Phase::Stopping(closing) | Phase::Sweeping { kill: _, closing }
+                if now.since(closing.began) < SAME_BREATH => {}
             Phase::Stopping(closing) => closing.deadline = now,
             Phase::Sweeping { kill, closing } => {
                 *kill = now;

@@ -252,7 +252,7 @@ impl Supervisor {
         }
         out.push(Action::ReportShutdown(ending.clone()));
         let deadline = now.plus(self.plan.shutdown_timeout());
-        self.phase = Phase::Stopping(Closing { deadline, ending });
+        self.phase = Phase::Stopping(Closing { began: now, deadline, ending });
         for at in 0..self.instances.len() {
             self.want(at, Desired::Down(Rest::Shutdown));
             if self.instances.get(at).is_some_and(|instance| instance.live().is_none()) {

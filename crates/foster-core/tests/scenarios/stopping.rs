@@ -292,3 +292,23 @@ fn a_daemon_that_ignores_term_is_swept_with_kill() {
     "#]]
     .assert_eq(&(world.trace.join("\n") + "\n"));
 }
+
+#[test]
+fn two_signals_in_one_breath_are_one() {
+    check(
+        "web:",
+        "2s signal TERM\n 2s signal TERM",
+        expect![[r#"
+        0.000   spawn web #1
+        0.000   web: stopped -> starting (its turn)
+        1.000   web: starting -> running (ready after 1s)
+        1.000   everything is ready
+        2.000   shutdown: SIGTERM
+        2.000   web: running -> stopping (shutdown)
+        2.000   SIGTERM to the main of web
+        2.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
+        2.010   SIGTERM to the rest
+        2.010   exit 0: SIGTERM
+    "#]],
+    );
+}
