@@ -106,3 +106,15 @@ fn a_probe_command_is_not_left_behind() {
     foster.verb(&["stop", "app"]).expect(0);
     foster.wait_for("foster and the other", || foster.processes().len() == 2);
 }
+
+/// An answer that comes on the spot is taken on the spot: foster asks again after `interval`, not after the time that
+/// one answer may take.
+#[test]
+fn a_file_that_comes_later_is_seen_at_the_next_question() {
+    let config = "[program.backend]\ncommand = 'puppet sleep:0.2 touch:app.pid pause'\nready = { file = 'app.pid', interval = '10ms', timeout = '2s' }\nstart_limit = 1\n";
+    let mut foster = Foster::new().config(config).start();
+    // Only looked at, not asked: a client at the socket would wake the loop.
+    foster.wait_for_line("ready after|not ready");
+    assert!(!foster.output().has_line("not ready"), "{}", foster.output().shown());
+    assert_eq!(foster.terminate(), End::Code(0));
+}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use foster_core::action::{Ending, Reason};
-use foster_core::ids::InstanceId;
+use foster_core::ids::{InstanceId, Signal};
 use foster_core::time::Instant;
 use log::Level;
 
@@ -79,10 +79,10 @@ impl Init {
             for report in ready.iter().filter(|report| report.token.space == super::space::OUTPUT) {
                 self.output.on_ready(*report);
             }
-            let others = ready.iter().filter(|report| report.token.space == super::space::SIGNALS).count();
             self.waiter.give_back(ready);
-            if others > 0 && !self.signals.take().is_empty() {
-                // Whoever is being adopted still is reaped by the kernel with foster; a second TERM means: now.
+            // Told to stop again: now. A child that ends late costs no line; the kernel reaps it with foster.
+            let stop = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::RTMIN_PLUS_3];
+            if self.signals.take().iter().any(|signal| stop.contains(signal)) {
                 return;
             }
             self.output.flush();

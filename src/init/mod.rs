@@ -223,8 +223,7 @@ impl Init {
             self.dispatch(*report);
         }
         self.waiter.give_back(ready);
-        self.events
-            .extend(self.probes.take_results().into_iter().map(|(run, result)| Event::Probed(run, result)));
+        self.take_answers();
         self.take_matches();
         if self.supervisor.deadline().is_some_and(|deadline| deadline <= self.now) {
             self.events.push_back(Event::Ticked);
@@ -245,6 +244,11 @@ impl Init {
             space::CONTROL => self.serve(ready),
             Space(_) => {}
         }
+    }
+
+    fn take_answers(&mut self) {
+        let answers = self.probes.take_results().into_iter();
+        self.events.extend(answers.map(|(run, result)| Event::Probed(run, result)));
     }
 
     fn take_matches(&mut self) {

@@ -128,7 +128,9 @@ impl Init {
             return;
         };
         if let Some(question) = Question::of(probe) {
-            return self.probes.start(run, question);
+            self.probes.start(run, question);
+            // A file and a local socket are answered on the spot: no report of epoll follows that would wake the loop.
+            return self.take_answers();
         }
         match probe {
             Probe::Exec(command) => {
