@@ -167,6 +167,9 @@ impl Init {
                 None => {
                     if let Some(session) = self.sessions.session(run) {
                         self.sessions.signal(session, signal);
+                        if self.sessions.is_empty_now(run) {
+                            self.events.push_back(Event::SessionEmptied(run));
+                        }
                     }
                     Ok(())
                 }

@@ -70,6 +70,21 @@ impl Sessions {
         self.open.get(&run).copied()
     }
 
+    /// Looks again who is in the session of a run: whoever has left it by setsid(2) since lives on, and is waited for
+    /// no longer. Whether nobody is left.
+    pub(super) fn is_empty_now(&mut self, run: Run) -> bool {
+        let Some(session) = self.open.remove(&run) else { return false };
+        let epoll = &self.epoll;
+        self.members.retain(|_, (other, member)| {
+            if *other == run {
+                // It was watched until now; closing it would do the same.
+                let _ = epoll.remove(&member.pidfd);
+            }
+            *other != run
+        });
+        !self.watch(run, session)
+    }
+
     /// A watched process has ended. Returns the run whose session is empty with that.
     pub(super) fn ended(&mut self, key: u32) -> Option<Run> {
         let (run, member) = self.members.remove(&key)?;
