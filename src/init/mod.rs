@@ -7,6 +7,7 @@
 
 mod children;
 mod ending;
+mod memory;
 mod perform;
 mod pid1;
 mod reap;
@@ -41,6 +42,7 @@ use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
 use children::Children;
+use memory::Thrift;
 use perform::Notes;
 use requests::Requests;
 use rest::Rest;
@@ -92,6 +94,7 @@ struct Init {
     upward: Upward,
     oom: OomCounter,
     closing: Option<Closing>,
+    thrift: Thrift,
 }
 
 /// What keeps foster from coming up.
@@ -169,6 +172,7 @@ impl Init {
             upward,
             oom: OomCounter::open(),
             closing: None,
+            thrift: Thrift::default(),
             waiter: Waiter::new(epoll),
             plan,
         })
@@ -212,6 +216,7 @@ impl Init {
     /// Waits, and turns what has happened into events.
     fn wait(&mut self) {
         let deadline = self.supervisor.deadline().into_iter().chain(self.requests.deadline()).min();
+        self.thrift.about_to_wait(self.now);
         if let Err(errno) = self.waiter.wait(deadline) {
             // It cannot be, and must not become a loop without a wait either.
             log::error!("cannot wait: {}", errno.desc());

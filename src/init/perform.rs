@@ -60,6 +60,7 @@ impl Init {
             Action::ReportReady => {
                 self.tell_upward(Upward::ready);
                 debug!("everything that was autostarted is ready");
+                self.thrift.done_with_work(self.now);
             }
             Action::Exit(closing) => self.closing = Some(closing),
         }

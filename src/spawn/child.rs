@@ -18,13 +18,15 @@ use nix::errno::Errno;
 use crate::plan::Launch;
 use crate::spawn::command::Command;
 use crate::spawn::identity::Change;
-use crate::sys::vfork::InChild;
+use crate::sys::vfork::{Descriptors, InChild};
 
 /// Everything the child needs, in the form in which it needs it.
 #[derive(Debug)]
 pub(super) struct Prepared<'a> {
     /// Numbers that need no other form.
     pub(super) launch: &'a Launch,
+    /// Whose table of descriptors it begins with.
+    pub(super) descriptors: Descriptors,
     /// What becomes 0, 1 and 2.
     pub(super) stdio: [BorrowedFd<'a>; 3],
     /// The text of `oom_score_adj`.
@@ -96,6 +98,9 @@ pub(super) fn run(child: &InChild, prepared: &Prepared<'_>) -> Failed {
 fn steps(child: &InChild, prepared: &Prepared<'_>) -> Result<Infallible, Failed> {
     let launch = prepared.launch;
     child.new_session().map_err(at(Step::Session))?;
+    if let Descriptors::Shared { above } = prepared.descriptors {
+        child.leave_descriptors(above).map_err(at(Step::Stdio))?;
+    }
     child.set_stdio(prepared.stdio).map_err(at(Step::Stdio))?;
     child.close_others_on_exec();
 

@@ -40,13 +40,16 @@ use crate::spawn::failure::Failure;
 use crate::spawn::identity::{Change, Databases, Groups, Identity, Problem};
 use crate::sys::child_stack::ChildStack;
 use crate::sys::process::{self, Credentials};
-use crate::sys::vfork::{self, vfork};
+use crate::sys::stage::Stage;
+use crate::sys::vfork::{self, Descriptors, vfork};
 
 /// Makes processes. Holds what each of them needs.
 #[derive(Debug)]
 pub struct Spawner {
     stack: ChildStack,
     null: OwnedFd,
+    /// `None`: each child gets a copy of foster's table of descriptors.
+    stage: Option<Stage>,
 }
 
 /// What to run of a program, and what of foster's goes with it.
@@ -70,7 +73,8 @@ impl Spawner {
     pub fn new() -> Result<Spawner, StartFailure> {
         let stack = ChildStack::new().map_err(Failure::Prepare)?;
         let null = null(Path::new("/dev/null")).map_err(Failure::Prepare)?;
-        Ok(Spawner { stack, null })
+        let stage = Stage::new(null.as_fd()).map_err(Failure::Prepare)?;
+        Ok(Spawner { stack, null, stage })
     }
 
     /// Makes a process that executes the command. When this returns one, its `exec` has succeeded; foster is
@@ -83,6 +87,14 @@ impl Spawner {
     }
 
     fn start(&mut self, launch: &Launch, request: &Request<'_>) -> Result<Child, Failure> {
+        let made = self.make(launch, request);
+        if let Some(stage) = &mut self.stage {
+            stage.clear();
+        }
+        made
+    }
+
+    fn make(&mut self, launch: &Launch, request: &Request<'_>) -> Result<Child, Failure> {
         // The one that the child could not refuse without allocating.
         if let Some(limit) = launch.limits.iter().find(|limit| !limit.resource.is_supported()) {
             return Err(Failure::Limit(*limit, Errno::EINVAL));
@@ -92,15 +104,25 @@ impl Spawner {
         let environment = Environment::build(launch, env::vars_os(), identity.as_ref(), request.extra)
             .map_err(Failure::Environment)?;
         let null = self.null.as_fd();
+        let stdio = [null, request.stdout.unwrap_or(null), request.stderr.unwrap_or(null)];
+        let (descriptors, stdio) = match &mut self.stage {
+            None => (Descriptors::Copied, stdio),
+            Some(stage) => {
+                stage.set(stdio).map_err(Failure::Prepare)?;
+                (stage.descriptors(), stage.slots())
+            }
+        };
         let prepared = Prepared {
             launch,
-            stdio: [null, request.stdout.unwrap_or(null), request.stderr.unwrap_or(null)],
+            descriptors,
+            stdio,
             oom_score_adj: launch.oom_score_adj.and_then(|value| CString::new(value.to_string()).ok()),
             change: identity.as_ref().map_or(Change::default(), |identity| identity.change(&own, groups())),
             directory: directory(launch)?,
             command: Command::new(request.command, environment)?,
         };
-        vfork(&mut self.stack, &|in_child| child::run(in_child, &prepared)).map_err(|failure| match failure {
+        let made = vfork(&mut self.stack, descriptors, &|in_child| child::run(in_child, &prepared));
+        made.map_err(|failure| match failure {
             vfork::Failure::Clone(errno) => Failure::Process(errno),
             vfork::Failure::Child(failed) => explain(failed, &prepared, identity.as_ref()),
         })

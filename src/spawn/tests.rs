@@ -115,6 +115,13 @@ fn output_of(launch: &Launch, extra: &[(String, String)]) -> String {
     text
 }
 
+/// Both ways by which a child comes by its descriptors.
+fn spawners() -> [Spawner; 2] {
+    let (mut copying, sharing) = (Spawner::new().unwrap(), Spawner::new().unwrap());
+    assert!(copying.stage.take().is_some(), "this kernel has close_range(2) with CLOSE_RANGE_UNSHARE");
+    [copying, sharing]
+}
+
 fn failed(launch: &Launch) -> (&'static str, String) {
     let Err(failure) = start(launch) else { panic!("it was started: {launch:?}") };
     (failure.stage, failure.message)
@@ -502,4 +509,39 @@ fn without_dev_null_reading_ends_at_once_and_writing_kills_nobody() {
         assert_eq!(null.write(b"x").unwrap_err().raw_os_error(), Some(Errno::EBADF as i32));
     }
     assert_eq!(fs::read(no_device).unwrap(), b"made by a mistake");
+}
+
+#[test]
+fn a_child_changes_nothing_in_the_table_of_descriptors_and_leaves_no_pipe_open() {
+    let of = |number: &dyn std::os::fd::AsRawFd| {
+        fs::read_link(format!("/proc/self/fd/{}", number.as_raw_fd())).unwrap()
+    };
+    for mut spawner in spawners() {
+        let before = [of(&io::stdin()), of(&io::stdout()), of(&io::stderr())];
+        let (mut reader, writer) = io::pipe().unwrap();
+        let launch = launch(&["sh", "-c", "echo out; echo err >&2; ls /proc/self/fd | wc -l"]);
+        let request =
+            Request { stdout: Some(writer.as_fd()), stderr: Some(writer.as_fd()), ..request(&launch) };
+        let child = spawner.spawn(&launch, &request).unwrap();
+        drop(writer);
+        let mut text = String::new();
+        // It ends only if nobody but the child holds the other end.
+        reader.read_to_string(&mut text).unwrap();
+        waitpid(child.pid, None).unwrap();
+        // `ls` has 0, 1, 2 and the folder it reads.
+        assert_eq!(text, "out\nerr\n4\n");
+        assert_eq!(before, [of(&io::stdin()), of(&io::stdout()), of(&io::stderr())]);
+    }
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_pipe_open() {
+    for mut spawner in spawners() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let launch = launch(&["/not/there"]);
+        let request = Request { stdout: Some(writer.as_fd()), ..request(&launch) };
+        assert_eq!(spawner.spawn(&launch, &request).unwrap_err().stage, "exec");
+        drop(writer);
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+    }
 }

@@ -60,6 +60,16 @@ impl InChild {
         returned(unsafe { libc::syscall(libc::SYS_setsid) })
     }
 
+    /// Leaves foster's table of descriptors for one of its own, with those below `above` in it: close_range(2).
+    ///
+    /// # Errors
+    /// ENOMEM, EMFILE; ENOSYS and EPERM where [`crate::sys::stage::Stage`] would not be there.
+    pub fn leave_descriptors(&self, above: RawFd) -> nix::Result<()> {
+        let flag = c_long::from(libc::CLOSE_RANGE_UNSHARE);
+        // SAFETY: close_range takes numbers only; what it closes, it closes in the child's own new table.
+        returned(unsafe { libc::syscall(libc::SYS_close_range, above, u32::MAX, flag) })
+    }
+
     /// Makes these 0, 1 and 2, whatever their numbers are: dup2(2). They stay open over exec.
     ///
     /// # Errors

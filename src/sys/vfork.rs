@@ -13,7 +13,7 @@
 #![allow(unsafe_code, reason = "clone(2) runs a function on a stack that it is given")]
 
 use std::ffi::{c_int, c_void};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use nix::errno::Errno;
@@ -44,6 +44,18 @@ pub enum Failure<F> {
     Child(F),
 }
 
+/// Whether the child begins with foster's own table of descriptors, or with a copy of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Descriptors {
+    /// foster's own: the child changes none before it has left it ([`InChild::leave_descriptors`]).
+    Shared {
+        /// What has a number below this, the child keeps.
+        above: RawFd,
+    },
+    /// A copy.
+    Copied,
+}
+
 /// What parent and child share.
 struct Call<'a, F> {
     body: &'a dyn Fn(&InChild) -> F,
@@ -56,12 +68,16 @@ struct Call<'a, F> {
 /// # Errors
 /// clone(2): EAGAIN (limits on processes), ENOMEM, ENOSYS or EPERM where a sandbox forbids it; or what `body`
 /// returned.
-pub fn vfork<F: Copy>(stack: &mut ChildStack, body: &dyn Fn(&InChild) -> F) -> Result<Child, Failure<F>> {
+pub fn vfork<F: Copy>(
+    stack: &mut ChildStack,
+    descriptors: Descriptors,
+    body: &dyn Fn(&InChild) -> F,
+) -> Result<Child, Failure<F>> {
     let mut call = Call { body, failure: None };
     let mut pidfd: c_int = -1;
     let dumpable = process::dumpable();
     let mask = process::block_signals();
-    let pid = clone(stack, &mut call, &mut pidfd);
+    let pid = clone(stack, descriptors, &mut call, &mut pidfd);
     process::restore_signals(mask);
     // The memory is shared when the child changes its user, and the kernel then makes it undumpable for
     // foster too (PR_SET_DUMPABLE(2const)): /proc/self would no longer be foster's own.
@@ -85,8 +101,17 @@ pub fn vfork<F: Copy>(stack: &mut ChildStack, body: &dyn Fn(&InChild) -> F) -> R
     })
 }
 
-fn clone<F: Copy>(stack: &mut ChildStack, call: &mut Call<'_, F>, pidfd: &mut c_int) -> nix::Result<Pid> {
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+fn clone<F: Copy>(
+    stack: &mut ChildStack,
+    descriptors: Descriptors,
+    call: &mut Call<'_, F>,
+    pidfd: &mut c_int,
+) -> nix::Result<Pid> {
+    let table = match descriptors {
+        Descriptors::Shared { .. } => libc::CLONE_FILES,
+        Descriptors::Copied => 0,
+    };
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD | table;
     let argument = ptr::from_mut(call).cast::<c_void>();
     let no_tls = ptr::null_mut::<c_void>();
     let no_tid = ptr::null_mut::<c_int>();
