@@ -38,6 +38,15 @@ enum Input {
     End,
 }
 
+/// Whether a source may have more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Got {
+    /// It may.
+    Some,
+    /// Its last writer is gone.
+    End,
+}
+
 impl Output {
     /// Reads or writes what epoll has reported.
     pub fn on_ready(&mut self, ready: Ready) {
@@ -160,44 +169,54 @@ impl Output {
         }
     }
 
-    /// Reads what FIONREAD says is there, and no more: a descendant may write for ever.
+    /// Reads what lies there now, and no more: a descendant may write for ever. Most pipes are at their end, which
+    /// the first read tells; only where it does not, FIONREAD is asked.
     fn read_last_words(&mut self, key: u32) {
+        let Some(outlet) = self.sources.get(&key).map(|source| source.outlet) else { return };
+        let full = |output: &Output| output.outlets.get(&outlet).is_some_and(super::Outlet::full);
+        if !full(self) && self.read(key) == Got::End {
+            return;
+        }
         let Some(source) = self.sources.get_mut(&key) else { return };
         source.owed = stream::unread(&source.fd);
-        let outlet = source.outlet;
         if source.owed == 0 {
             let mut scratch = std::mem::take(&mut self.scratch);
             self.pass_on(key, Input::End, &mut scratch);
             self.scratch = scratch;
         }
-        while self.sources.get(&key).is_some_and(|source| source.owed > 0)
-            && !self.outlets.get(&outlet).is_some_and(super::Outlet::full)
-        {
+        while self.sources.get(&key).is_some_and(|source| source.owed > 0) && !full(self) {
             self.read(key);
         }
     }
 
     /// Reads once, and passes on what that gave.
-    fn read(&mut self, key: u32) {
-        let Some(source) = self.sources.get_mut(&key) else { return };
+    fn read(&mut self, key: u32) -> Got {
+        let Some(source) = self.sources.get_mut(&key) else { return Got::End };
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.read.resize(TURN, 0);
         let most = if source.owed > 0 { source.owed.min(TURN) } else { TURN };
         let room = scratch.read.get_mut(..most).unwrap_or_default();
-        match stream::read(&source.fd, room) {
-            Ok(count @ 1..) => self.pass_on(key, Input::Bytes(count), &mut scratch),
-            // Somebody else has read it.
-            Err(Errno::EAGAIN | Errno::EINTR) if source.owed > 0 => {
-                self.pass_on(key, Input::End, &mut scratch);
+        let got = match stream::read(&source.fd, room) {
+            Ok(count @ 1..) => {
+                self.pass_on(key, Input::Bytes(count), &mut scratch);
+                Got::Some
             }
-            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(Errno::EAGAIN | Errno::EINTR) => {
+                // Somebody else has read it.
+                if source.owed > 0 {
+                    self.pass_on(key, Input::End, &mut scratch);
+                }
+                Got::Some
+            }
             Ok(0) | Err(_) => {
                 self.pass_on(key, Input::End, &mut scratch);
                 self.close(key);
+                Got::End
             }
-        }
+        };
         scratch.batch.shrink_to(BATCH);
         self.scratch = scratch;
+        got
     }
 
     fn pass_on(&mut self, key: u32, input: Input, scratch: &mut Scratch) {
