@@ -29,6 +29,9 @@ fn read(line: &str) -> Ask {
         Command::Ask(ask) => ask,
         command @ (Command::Run { .. }
         | Command::Check { .. }
+        | Command::Doctor { .. }
+        | Command::Schema
+        | Command::Completions { .. }
         | Command::Version { .. }
         | Command::Help { .. }) => panic!("not a question: {command:?}"),
     }
