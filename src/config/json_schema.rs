@@ -100,7 +100,12 @@ fn property(key: &Key) -> String {
         Preset::Value(value) => format!("\"default\":{value},"),
         Preset::Required | Preset::Words(_) => String::new(),
     };
-    format!("{{\"description\":{},{default}{}}}", quoted(key.sentence), inside(&accepted))
+    // A reference hides what stands beside it in its object.
+    let accepted = match accepted.starts_with("{\"$ref\"") {
+        true => format!("\"allOf\":[{accepted}]"),
+        false => inside(&accepted).to_owned(),
+    };
+    format!("{{\"description\":{},{default}{accepted}}}", quoted(key.sentence))
 }
 
 fn form(form: &Form) -> String {
@@ -169,8 +174,7 @@ fn called(names: Names) -> String {
 
 fn any_of(schemas: &[String]) -> String {
     match schemas {
-        // A reference stands alone in its object: beside others it would hide them.
-        [only] if !only.starts_with("{\"$ref\"") => only.clone(),
+        [only] => only.clone(),
         several => format!("{{\"anyOf\":[{}]}}", several.join(",")),
     }
 }

@@ -79,7 +79,7 @@ fn memory_limit(memory: &Controller<'_>) -> Finding {
     let used = memory.first("memory.usage_in_bytes", "memory.current");
     let kills =
         memory.all("memory.oom_control", "memory.events").find_map(|(_, text)| oom_kills(text.as_bytes()));
-    let mut value = limit.map_or_else(|| "no limit".to_owned(), size);
+    let mut value = limit.map_or_else(|| "no limit in sight".to_owned(), size);
     if let Some(used) = used {
         value += &format!(", {} in use", size(used));
     }
@@ -158,7 +158,7 @@ fn processes(pids: &Controller<'_>) -> Finding {
     let Some(limit) = pids.least("pids.max", "pids.max") else {
         let meaning =
             "A program that forks without end takes the whole machine. `docker run --pids-limit` bounds it.";
-        return Finding::new(Ok, subject, format!("no limit{in_use}"), meaning);
+        return Finding::new(Ok, subject, format!("no limit in sight{in_use}"), meaning);
     };
     let value = format!("{limit}{in_use}");
     match used.is_some_and(|used| used.saturating_mul(10) >= limit.saturating_mul(9)) {

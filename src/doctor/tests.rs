@@ -176,10 +176,10 @@ fn version_1_and_a_hybrid_are_read_too() {
         .cgroup("cpu/cpu.cfs_period_us", "100000\n")
         .cgroup("pids/pids.max", "max\n");
     shows(&old, "cgroup", Grade::Ok, "version 1, /sys/fs/cgroup/memory/", "");
-    shows(&old, "memory", Grade::Warn, "no limit, 2.0K in use, 1 killed for it so far", "leaks");
+    shows(&old, "memory", Grade::Warn, "no limit in sight, 2.0K in use, 1 killed for it so far", "leaks");
     shows(&old, "memory.oom.group", Grade::Ok, "not there", "Version 1");
     shows(&old, "CPUs", Grade::Note, "2.00 of 5, by quota", "throttled");
-    shows(&old, "processes", Grade::Ok, "no limit", "forks without end");
+    shows(&old, "processes", Grade::Ok, "no limit in sight", "forks without end");
     let hybrid = Surroundings::container()
         .file("proc/1/cgroup", "8:memory:/\n0::/\n")
         .file("proc/1/mountinfo", format!("{one}{V2}"));
@@ -190,7 +190,7 @@ fn version_1_and_a_hybrid_are_read_too() {
 fn without_cgroups_and_without_proc_it_says_what_cannot_be_seen() {
     let without = Surroundings::container().without("proc/1/cgroup").without("proc/1/mountinfo");
     shows(&without, "cgroup", Grade::Note, "none in sight", "signal 9");
-    shows(&without, "memory", Grade::Ok, "no limit", "");
+    shows(&without, "memory", Grade::Ok, "no limit in sight", "");
     let nothing = Surroundings::none();
     shows(&nothing, "init", Grade::Warn, "unknown", "/proc is not mounted");
     shows(&nothing, "standard output", Grade::Note, "unknown", "cannot be seen");
@@ -214,8 +214,8 @@ fn garbage_is_no_reason_to_say_anything_else() {
         .cgroup("cpu.max", "18446744073709551615 0\n")
         .cgroup("memory.max", "-5\n")
         .cgroup("pids.max", "\u{1b}[2J\n");
-    shows(&wild, "memory", Grade::Ok, "no limit", "");
-    shows(&wild, "processes", Grade::Ok, "no limit", "");
+    shows(&wild, "memory", Grade::Ok, "no limit in sight", "");
+    shows(&wild, "processes", Grade::Ok, "no limit in sight", "");
 }
 
 #[test]
