@@ -37,13 +37,14 @@ fn definitions() -> [(&'static str, String); 9] {
     let signals: Vec<&str> = Signal::names().chain(["CLD", "POLL", "IOT"]).collect();
     let signal = format!(
         "^({}?({}|{}|{})|[0-9]+)$",
-        any_case(["SIG"].into_iter()),
-        any_case(signals.into_iter()),
+        any_case(&["SIG"]),
+        any_case(&signals),
         "[Rr][Tt][Mm][Ii][Nn](\\+[0-9]+)?",
         "[Rr][Tt][Mm][Aa][Xx](-[0-9]+)?"
     );
     let capabilities = capability_names();
-    let capability = format!("^([Cc][Aa][Pp]_)?{}$", any_case(capabilities.iter().map(String::as_str)));
+    let capabilities: Vec<&str> = capabilities.iter().map(String::as_str).collect();
+    let capability = format!("^{}?{}$", any_case(&["CAP_"]), any_case(&capabilities));
     let or_text =
         |plain: &str, pattern: &str| any_of(&[plain.to_owned(), matching(pattern), EXPANDED.to_owned()]);
     [
@@ -184,12 +185,12 @@ fn matching(pattern: &str) -> String {
 }
 
 /// `([Hh][Uu][Pp]|[Ii][Nn][Tt])`: expressions of JSON Schema know no flags.
-fn any_case<'w>(words: impl Iterator<Item = &'w str>) -> String {
+fn any_case(words: &[&str]) -> String {
     let loose = |letter: char| match letter {
         'a'..='z' | 'A'..='Z' => format!("[{}{}]", letter.to_ascii_uppercase(), letter.to_ascii_lowercase()),
         _ => letter.to_string(),
     };
-    let words: Vec<String> = words.map(|word| word.chars().map(loose).collect()).collect();
+    let words: Vec<String> = words.iter().map(|word| word.chars().map(loose).collect()).collect();
     format!("({})", words.join("|"))
 }
 

@@ -9,6 +9,7 @@ mod place;
 mod process;
 mod tree;
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,17 +32,17 @@ struct Finding {
     subject: &'static str,
     grade: Grade,
     /// How it is.
-    value: String,
+    value: Cow<'static, str>,
     /// What that means here, in a sentence or two.
-    meaning: String,
+    meaning: Cow<'static, str>,
 }
 
 impl Finding {
     fn new(
         grade: Grade,
         subject: &'static str,
-        value: impl Into<String>,
-        meaning: impl Into<String>,
+        value: impl Into<Cow<'static, str>>,
+        meaning: impl Into<Cow<'static, str>>,
     ) -> Finding {
         Finding { subject, grade, value: value.into(), meaning: meaning.into() }
     }
@@ -198,10 +199,7 @@ fn text(findings: &[Finding], colour: Colour) -> String {
         let (word, mood) = grade.word();
         page += &painted(&format!("{word:GRADE$}"), mood, colour);
         page += &format!("  {subject:width$}");
-        for line in wrapped(value, 80 - margin) {
-            page += &format!("  {line}\n{:1$}", "", margin - 2);
-        }
-        for line in wrapped(meaning, 80 - margin) {
+        for line in [value, meaning].into_iter().flat_map(|text| wrapped(text, 80 - margin)) {
             page += &format!("  {line}\n{:1$}", "", margin - 2);
         }
         page.truncate(page.trim_end().len());

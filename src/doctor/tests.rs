@@ -87,7 +87,7 @@ impl Surroundings {
 fn of(findings: Vec<Finding>, subject: &str) -> (Grade, String, String) {
     let found = findings.into_iter().find(|finding| finding.subject == subject);
     let found = found.unwrap_or_else(|| panic!("nothing about {subject}"));
-    (found.grade, found.value, found.meaning)
+    (found.grade, found.value.into_owned(), found.meaning.into_owned())
 }
 
 fn nothing_known() -> Known {
