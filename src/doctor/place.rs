@@ -1,4 +1,7 @@
 //! The place: where output goes, what can be written, who is at the socket, what time it is.
+//!
+//! What has to be asked of somebody, the socket and the configuration, was asked before and comes as [`Known`].
+//! Whether a path can be written is asked of the kernel, and nothing is written.
 
 use std::io::ErrorKind;
 use std::path::Path;

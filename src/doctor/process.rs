@@ -1,4 +1,7 @@
 //! The process: its kernel, its place among others, its user, what it may do and how much of it.
+//!
+//! From /proc/PID/status and /proc/PID/limits (proc(5)), of PID 1 or of this process, as `tree.rs` decides. A field
+//! that is not there, as on an old kernel, gives no line.
 
 use caps::Capability;
 use nix::unistd;

@@ -362,7 +362,7 @@ fn a_termination_log_is_told_where_it_is_there() {
 
 #[test]
 fn the_page_fits_a_terminal_and_ends_with_the_verdict() {
-    let finding = |grade, meaning: &str| Finding::new(grade, "subject", "value", meaning);
+    let finding = |grade, meaning: &str| Finding::new(grade, "subject", "value", meaning.to_owned());
     let word = "word ".repeat(40);
     let page = text(&[finding(Grade::Ok, word.trim_end()), finding(Grade::Warn, "b")], Colour::No);
     assert!(page.lines().all(|line| line.len() <= 80 && line == line.trim_end()), "{page}");
