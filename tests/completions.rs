@@ -41,7 +41,7 @@ fn keys_are_completed(mut terminal: Terminal) {
     terminal.wait_for("^worker: .*HUP");
     // Twice: the first one finds that several fit.
     terminal.press("foster re\t\t");
-    terminal.wait_for("reload.*|restart.*");
+    terminal.wait_for(r"reload\s+(restart|-- Have programs)");
 }
 
 #[test]

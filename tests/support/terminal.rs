@@ -37,7 +37,7 @@ impl Terminal {
                 None => owner.env_remove(name),
             };
         }
-        owner.current_dir(command.get_current_dir().expect("a folder")).env("TERM", "vt100");
+        owner.current_dir(command.get_current_dir().expect("a folder")).env("TERM", "xterm");
         owner.stdin(Stdio::from(copy())).stdout(Stdio::from(copy())).stderr(Stdio::from(copy()));
         let child = owner.spawn().expect("setsid");
         let keyboard = File::from(master.try_clone().expect("a descriptor"));
