@@ -1,6 +1,6 @@
 //! The surroundings that a container runtime gives to a first process, for the tests.
 //!
-//! `container [--read-only] [--root DIR] [--uid N] -- COMMAND…` gives itself a mount namespace with its
+//! `container [--read-only] [--root DIR] [--uid N] [--without-proc] -- COMMAND…` gives itself a mount namespace with its
 //! own `/proc`, changes what it is told to and becomes the command. Whoever starts it makes the PID
 //! namespace. It does nothing by halves: what fails is said, and ends it. Read next: `tests/support/`.
 #![allow(clippy::print_stderr, reason = "a test's tool speaks on stderr")]
@@ -21,6 +21,7 @@ use nix::unistd::{self, Gid, Uid};
 #[derive(Default)]
 struct Wishes {
     read_only: bool,
+    without_proc: bool,
     root: Option<PathBuf>,
     uid: Option<u32>,
     command: Vec<OsString>,
@@ -42,6 +43,7 @@ fn parse() -> Result<Wishes, String> {
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--read-only") => wishes.read_only = true,
+            Some("--without-proc") => wishes.without_proc = true,
             Some("--root") => wishes.root = arguments.next().map(PathBuf::from),
             Some("--uid") => wishes.uid = arguments.next().and_then(|uid| uid.to_str()?.parse().ok()),
             Some("--") => {
@@ -63,6 +65,9 @@ fn become_it(wishes: Wishes) -> Result<ExitCode, String> {
     }
     if wishes.read_only {
         make_read_only()?;
+    }
+    if wishes.without_proc {
+        mount_at("none", Path::new("/proc"), Some("tmpfs"), MsFlags::empty())?;
     }
     if let Some(uid) = wishes.uid {
         let said = |error| format!("cannot become {uid}: {error}");

@@ -6,6 +6,7 @@
 pub mod exit;
 pub mod nearest;
 pub mod plan;
+pub mod roff;
 
 pub mod sys;
 
@@ -19,6 +20,7 @@ pub mod probes;
 pub mod spawn;
 pub mod termination;
 
+pub mod doctor;
 pub mod init;
 pub mod verbs;
 
@@ -52,6 +54,15 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
         Ok(Command::Ask(ask)) => {
             let config = ask.place.config.clone();
             verbs::run_client(&ask, &mut around, || socket_of(config.as_deref()))
+        }
+        Ok(Command::Doctor { place, output }) => {
+            let (page, status) = doctor::report(&place, &environment(), output, around.colour);
+            let printed = verbs::print_page(&page, &mut around);
+            if printed == ExitStatus::DONE { status } else { printed }
+        }
+        Ok(Command::Schema) => verbs::print_page(&config::json_schema(), &mut around),
+        Ok(Command::Completions { shell, words }) => {
+            verbs::print_completions(shell, &words, &mut around, |place| socket_of(place.config.as_deref()))
         }
         Ok(Command::Version { output }) => verbs::print_version(output, &mut around),
         Ok(Command::Help { verb }) => verbs::print_help(verb, &mut around),

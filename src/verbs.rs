@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::commands::Verb;
+use crate::cli::completions::{self, Fitting, Shell};
 use crate::cli::format::Colour;
-use crate::cli::{self, Ask, Follow, Output, Question, UsageError, help};
+use crate::cli::{self, Ask, Follow, Output, Place, Question, UsageError, help};
 use crate::control::client::{self, ClientError, Patience};
 use crate::control::protocol::{Logs, Names, Order, Reason, Request, SignalOrder, Wait};
 use crate::exit::ExitStatus;
@@ -51,7 +52,7 @@ pub fn run_client(
     around: &mut Surroundings<'_>,
     socket_from_configuration: impl FnOnce() -> Result<Option<PathBuf>, String>,
 ) -> ExitStatus {
-    let done = socket(ask, around, socket_from_configuration).and_then(|path| {
+    let done = socket(&ask.place, around, socket_from_configuration).and_then(|path| {
         let answer = client::ask(&path, &request(&ask.question), patience(&ask.question))?;
         answer::print(ask, answer, around)
     });
@@ -71,8 +72,30 @@ pub fn run_client(
 
 /// Prints help: with one verb, or with all.
 pub fn print_help(verb: Option<&Verb>, around: &mut Surroundings<'_>) -> ExitStatus {
-    let page = verb.map_or_else(help::overview, help::of);
-    printed(around.out.write_all(page.as_bytes()).and_then(|()| around.out.flush()))
+    print_page(&verb.map_or_else(help::overview, help::of), around)
+}
+
+/// Prints what makes a shell complete, or what fits the last of these words. Where nobody knows which names there
+/// are, none of them fits: a word of complaint would stand in the middle of a command line.
+pub fn print_completions(
+    shell: Shell,
+    words: &[String],
+    around: &mut Surroundings<'_>,
+    socket_from_configuration: impl FnOnce(&Place) -> Result<Option<PathBuf>, String>,
+) -> ExitStatus {
+    if words.is_empty() {
+        return print_page(shell.script(), around);
+    }
+    let page = match completions::fitting(words) {
+        Fitting::Files => Fitting::FILES.to_owned(),
+        Fitting::Words(words) => shell.written(&words),
+        Fitting::Names(place) => {
+            let path = socket(&place, around, || socket_from_configuration(&place));
+            let names = path.ok().and_then(|path| answer::names(&path)).unwrap_or_default();
+            shell.written(&names)
+        }
+    };
+    print_page(&page, around)
 }
 
 /// Prints which foster this is.
@@ -81,7 +104,13 @@ pub fn print_version(output: Output, around: &mut Surroundings<'_>) -> ExitStatu
         Output::Text => help::version(),
         Output::Json => format!("{}\n", serde_json::json!({ "version": env!("CARGO_PKG_VERSION") })),
     };
-    printed(around.out.write_all(page.as_bytes()).and_then(|()| around.out.flush()))
+    print_page(&page, around)
+}
+
+/// Prints what is the same everywhere.
+pub fn print_page(page: &str, around: &mut Surroundings<'_>) -> ExitStatus {
+    let written = around.out.write_all(page.as_bytes()).and_then(|()| around.out.flush());
+    if written.is_ok() { ExitStatus::DONE } else { ExitStatus::FAILED }
 }
 
 /// Says what is wrong with the command line.
@@ -142,11 +171,11 @@ impl Failure {
 }
 
 fn socket(
-    ask: &Ask,
+    place: &Place,
     around: &Surroundings<'_>,
     from_configuration: impl FnOnce() -> Result<Option<PathBuf>, String>,
 ) -> Result<PathBuf, Failure> {
-    if let Some(path) = &ask.place.socket {
+    if let Some(path) = &place.socket {
         return Ok(path.clone());
     }
     if let Some(path) = around.socket.as_ref().filter(|path| !path.is_empty()) {
@@ -196,10 +225,6 @@ fn patience(question: &Question) -> Patience {
         | Question::Logs { follow: Follow::No, .. }
         | Question::Shutdown => Patience::For(ANSWER_AT_ONCE),
     }
-}
-
-fn printed(written: io::Result<()>) -> ExitStatus {
-    if written.is_ok() { ExitStatus::DONE } else { ExitStatus::FAILED }
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use regex_lite::Regex;
 
-use crate::support::{Foster, check, repository};
+use crate::support::{Foster, check, found, repository, run};
 
 fn text(path: &str) -> String {
     fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -101,6 +102,17 @@ fn every_file_that_a_document_points_to_is_there() {
         }
     }
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn the_manual_pages_are_without_fault() {
+    let Some(mandoc) = found("mandoc") else { return };
+    for page in ["docs/foster.1", "docs/foster.toml.5"] {
+        let mut command = Command::new(&mandoc);
+        command.args(["-T", "lint", "-W", "style"]).arg(repository().join(page));
+        let finished = run(command);
+        assert_eq!((finished.code, finished.text().as_str()), (0, ""));
+    }
 }
 
 #[test]

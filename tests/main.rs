@@ -13,9 +13,11 @@
 
 mod support;
 
+mod completions;
 mod configuration;
 mod control;
 mod docs;
+mod doctor;
 mod nginx;
 mod order;
 mod output;
@@ -23,9 +25,11 @@ mod pid1;
 mod quickstart;
 mod readiness;
 mod restarts;
+mod schema;
 mod signals;
 mod spawning;
 mod steadiness;
 mod stopping;
+mod terminal;
 mod tidy;
 mod unprivileged;

@@ -13,10 +13,11 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// Which module may use which: those of lower layers, and itself. Siblings never meet.
-const LAYERS: [(&str, u8); 20] = [
+const LAYERS: [(&str, u8); 22] = [
     ("exit", 0),
     ("plan", 0),
     ("nearest", 0),
+    ("roff", 0),
     ("sys", 1),
     ("cli", 2),
     ("config", 2),
@@ -29,6 +30,7 @@ const LAYERS: [(&str, u8); 20] = [
     ("spawn", 2),
     ("termination", 2),
     ("bare", 3),
+    ("doctor", 3),
     ("init", 3),
     ("personality", 3),
     ("verbs", 3),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use foster_core::ids::Signal;
 
+use super::completions::Shell;
 use super::flags::{CONFIG, FOLLOW, Flag, JSON, LINES, NO_WAIT, SOCKET, TIMEOUT};
 use super::given::Given;
 use super::{Ask, Command, Follow, Order, Output, Patience, Place, Problem, Question};
@@ -160,6 +161,23 @@ pub static COMMANDS: &[Verb] = &[
         read: logs,
     },
     Verb {
+        name: "doctor",
+        group: Group::Look,
+        summary: "Show what foster sees of its surroundings, and what it means",
+        arguments: "",
+        about: "Namespaces, users, capabilities, cgroup, limits, streams, the socket. Looks at\n\
+                PID 1 where that is foster, else at itself. Needs no supervisor and no\n\
+                configuration.",
+        flags: &[&JSON, &SOCKET, &CONFIG],
+        examples: &[("doctor", "in a container: `docker exec app foster doctor`")],
+        statuses: &[
+            (DONE, "nothing keeps foster from working here"),
+            (FAILED, "something does: it is marked `bad`"),
+            WRONG_USAGE,
+        ],
+        read: doctor,
+    },
+    Verb {
         name: "start",
         group: Group::Operate,
         summary: "Start programs, and wait until they are ready",
@@ -264,6 +282,35 @@ pub static COMMANDS: &[Verb] = &[
         read: wait,
     },
     Verb {
+        name: "schema",
+        group: Group::About,
+        summary: "Print the JSON Schema of foster.toml, for editors",
+        arguments: "",
+        about: "An editor that has it completes and checks a configuration while it is written.\n\
+                Where the first line is `#:schema ./foster.schema.json`, Taplo takes it.",
+        flags: &[],
+        examples: &[("schema", "with `>foster.schema.json` behind it, to keep it")],
+        statuses: &[(DONE, "done"), WRONG_USAGE],
+        read: |_| Ok(Command::Schema),
+    },
+    Verb {
+        name: "completions",
+        group: Group::About,
+        summary: "Print what makes a shell complete foster's command lines",
+        arguments: "SHELL",
+        about: "For bash, zsh and fish: verbs, flags, signals, and the names of programs where a\n\
+                supervisor answers. With `-- WORD...` it prints what fits in place of the last\n\
+                of these words: that is what the scripts ask.",
+        flags: &[],
+        examples: &[
+            ("completions bash", "for /etc/bash_completion.d/foster"),
+            ("completions zsh", "for `_foster` in a folder of $fpath"),
+            ("completions fish", "for ~/.config/fish/completions/foster.fish"),
+        ],
+        statuses: &[(DONE, "done"), WRONG_USAGE],
+        read: completions,
+    },
+    Verb {
         name: "version",
         group: Group::About,
         summary: "Print the version",
@@ -340,6 +387,19 @@ fn shutdown(given: &mut Given) -> Result<Command, Problem> {
     Ok(ask(given, Question::Shutdown))
 }
 
+fn doctor(given: &mut Given) -> Result<Command, Problem> {
+    Ok(Command::Doctor { place: place(given), output: output(given) })
+}
+
+fn completions(given: &mut Given) -> Result<Command, Problem> {
+    let name = given.next("SHELL")?;
+    let Some((_, shell)) = Shell::ALL.into_iter().find(|(known, _)| *known == name) else {
+        return Err(Problem::NoSuchShell(name));
+    };
+    let words = given.rest()?;
+    Ok(Command::Completions { shell, words })
+}
+
 fn version(given: &mut Given) -> Result<Command, Problem> {
     Ok(Command::Version { output: output(given) })
 }
@@ -355,8 +415,11 @@ fn help(given: &mut Given) -> Result<Command, Problem> {
 }
 
 fn ask(given: &mut Given, question: Question) -> Command {
-    let place = Place { socket: given.path(&SOCKET), config: given.path(&CONFIG) };
-    Command::Ask(Ask { verb: given.verb, question, place, output: output(given) })
+    Command::Ask(Ask { verb: given.verb, question, place: place(given), output: output(given) })
+}
+
+fn place(given: &Given) -> Place {
+    Place { socket: given.path(&SOCKET), config: given.path(&CONFIG) }
 }
 
 fn output(given: &Given) -> Output {

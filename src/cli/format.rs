@@ -164,13 +164,21 @@ fn written(row: &[String; 8], widths: &[usize], paint: Option<Mood>) -> String {
             Side::Right => format!("{cell:>width$}"),
         };
         match paint {
-            Some(mood) if column == STATE => text += &format!("\x1b[{}m{padded}\x1b[0m", code(mood)),
+            Some(mood) if column == STATE => text += &painted(&padded, mood, Colour::Yes),
             Some(_) | None => text += &padded,
         }
     }
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
+}
+
+/// A word in the colour of its mood, where there may be one.
+pub fn painted(text: &str, mood: Mood, colour: Colour) -> String {
+    match colour {
+        Colour::Yes => format!("\x1b[{}m{text}\x1b[0m", code(mood)),
+        Colour::No => text.to_owned(),
+    }
 }
 
 /// "Select graphic rendition" (console_codes(4)).

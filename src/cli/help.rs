@@ -69,7 +69,8 @@ fn flags(flags: &[&Flag]) -> String {
     names.iter().zip(flags).map(line).collect()
 }
 
-fn written(flag: &Flag) -> String {
+/// `-c, --config FILE`, the long ones flush.
+pub(super) fn written(flag: &Flag) -> String {
     let short = flag.short.map_or("    ".to_owned(), |short| format!("-{short}, "));
     let value = flag.value.map_or(String::new(), |value| format!(" {value}"));
     format!("{short}--{}{value}", flag.long)

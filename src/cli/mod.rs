@@ -13,16 +13,19 @@ use std::time::Duration;
 use foster_core::ids::Signal;
 
 use self::commands::{COMMANDS, Verb};
+use self::completions::Shell;
 use self::flags::Flag;
 use self::given::Given;
 pub use self::usage::{Problem, UsageError};
 use crate::nearest::nearest;
 
 pub mod commands;
+pub mod completions;
 pub mod flags;
 pub mod format;
 mod given;
 pub mod help;
+pub mod manual;
 mod usage;
 
 /// What is to be done.
@@ -42,6 +45,22 @@ pub enum Command {
     },
     /// Ask the supervisor.
     Ask(Ask),
+    /// Show what foster sees of its surroundings.
+    Doctor {
+        /// Where the supervisor is.
+        place: Place,
+        /// For whom the answer is.
+        output: Output,
+    },
+    /// Print the schema of the configuration.
+    Schema,
+    /// Print a shell's script, or what fits a command line.
+    Completions {
+        /// Which shell's.
+        shell: Shell,
+        /// The command line; empty: the script is wanted.
+        words: Vec<String>,
+    },
     /// Say which foster this is.
     Version {
         /// For whom the answer is.

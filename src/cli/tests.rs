@@ -18,9 +18,12 @@ fn meaning(line: &str) -> String {
             format!("{question:?} {output:?} {socket:?} {config:?}")
         }
         Command::Help { verb } => format!("Help {:?}", verb.map(|verb| verb.name)),
-        command @ (Command::Run { .. } | Command::Check { .. } | Command::Version { .. }) => {
-            format!("{command:?}")
-        }
+        command @ (Command::Run { .. }
+        | Command::Check { .. }
+        | Command::Doctor { .. }
+        | Command::Schema
+        | Command::Completions { .. }
+        | Command::Version { .. }) => format!("{command:?}"),
     }
 }
 
@@ -79,6 +82,16 @@ fn every_verb_is_read_with_its_flags() {
     means("health", expect!["Health { names: [] } Text None None"]);
     means("health --json a", expect![[r#"Health { names: ["a"] } Json None None"#]]);
     means("shutdown", expect!["Shutdown Text None None"]);
+    means(
+        "doctor --json --socket /s",
+        expect![[r#"Doctor { place: Place { socket: Some("/s"), config: None }, output: Json }"#]],
+    );
+    means("schema", expect!["Schema"]);
+    means("completions zsh", expect!["Completions { shell: Zsh, words: [] }"]);
+    means(
+        "completions fish -- --socket /s stop ''",
+        expect![[r#"Completions { shell: Fish, words: ["--socket", "/s", "stop", ""] }"#]],
+    );
     means("version --json", expect!["Version { output: Json }"]);
     means("help", expect!["Help None"]);
 }
@@ -163,6 +176,18 @@ fn what_is_wrong_is_said_with_the_nearest_right_thing() {
         ],
     );
     refused("shutdown now", expect!["2: shutdown: there is no use for `now` (see `foster help shutdown`)"]);
+    refused(
+        "completions",
+        expect!["2: completions: needs a SHELL: `bash`, `zsh` or `fish` (see `foster help completions`)"],
+    );
+    refused(
+        "completions ksh",
+        expect![
+            "2: completions: cannot make `ksh` complete: expected `bash`, `zsh` or `fish` (see `foster help completions`)"
+        ],
+    );
+    refused("schema x", expect!["2: schema: there is no use for `x` (see `foster help schema`)"]);
+    refused("doctor app", expect!["2: doctor: there is no use for `app` (see `foster help doctor`)"]);
     refused("version 2", expect!["2: version: there is no use for `2` (see `foster help version`)"]);
     refused("help stauts", expect!["2: unknown verb `stauts`; did you mean `status`? (see `foster help`)"]);
     refused("help status start", expect!["2: help: there is no use for `start` (see `foster help help`)"]);

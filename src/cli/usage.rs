@@ -55,6 +55,8 @@ pub enum Problem {
         /// What was probably meant.
         nearest: Option<&'static str>,
     },
+    /// No script is there for this shell.
+    NoSuchShell(String),
     /// Something has to be given that was not.
     MissingArgument(&'static str),
     /// Something was given that nobody wants.
@@ -90,6 +92,7 @@ impl fmt::Display for UsageError {
             | Problem::UnexpectedValue(_)
             | Problem::BadValue { .. }
             | Problem::NoSuchSignal { .. }
+            | Problem::NoSuchShell(_)
             | Problem::MissingArgument(_)
             | Problem::UnexpectedArgument(_)
             | Problem::NotText(_) => self.verb,
@@ -131,6 +134,10 @@ impl fmt::Display for Problem {
                 write!(f, "there is no signal `{given}`")?;
                 suggest(f, "", *nearest)
             }
+            Problem::NoSuchShell(given) => {
+                write!(f, "cannot make `{given}` complete: expected `bash`, `zsh` or `fish`")
+            }
+            Problem::MissingArgument("SHELL") => f.write_str("needs a SHELL: `bash`, `zsh` or `fish`"),
             Problem::MissingArgument("NAME") => f.write_str("needs a NAME; `all` is all of them"),
             Problem::MissingArgument(what) => write!(f, "needs a {what}"),
             Problem::UnexpectedArgument(given) => write!(f, "there is no use for `{given}`"),

@@ -1,19 +1,21 @@
 //! Every key of a configuration: its form, its default, one sentence.
 //!
-//! The one table behind three things: unknown keys and the nearest name, the defaults themselves (read
-//! by the same code as a user's values), and `docs/config.md` (made by `reference.rs`). A key that is not
-//! here does not exist; one that is here must be read in the file of its section.
+//! The one table behind unknown keys and the nearest name, the defaults themselves (read by the same code as a
+//! user's values), `docs/config.md` and `docs/foster.toml.5` (made by `reference.rs`), and the schema for editors
+//! (made by `json_schema.rs`). A key that is not here does not exist; one that is here must be read in the file of its section.
 
-use super::schema::{Form, Key, Preset, Section, Support};
+use super::schema::{Form, Key, Names, Preset, Section, Support, Takes};
 
 const fn key(name: &'static str, form: Form, default: Preset, sentence: &'static str) -> Key {
     Key { name, form, default, support: Support::Now, sentence }
 }
 
 const fn later(name: &'static str, sentence: &'static str) -> Key {
-    Key { name, form: Form::Own(""), default: Preset::Words(""), support: Support::Later, sentence }
+    Key { name, form: Form::Own("", &[]), default: Preset::Words(""), support: Support::Later, sentence }
 }
 
+const UNLIMITED: Takes = Takes::Words(&["unlimited"]);
+const SINKS: &[Takes] = &[Takes::Words(&["log", "inherit", "null"]), Takes::Table(&SINK)];
 const NONE: Preset = Preset::Words("none");
 const FOSTERS: Preset = Preset::Words("foster's");
 const INHERITED: Preset = Preset::Words("inherited");
@@ -32,19 +34,28 @@ pub const FILE: Section = Section {
         key("foster", Form::Table(&FOSTER), Preset::Words("`{}`"), "foster itself."),
         key(
             "signals",
-            Form::Map("table of signals"),
+            Form::Map(
+                "table of signals",
+                Names::Signals,
+                &[Takes::Pattern("^(shutdown|ignore|forward:[^:]+(:[^:]+)?)$")],
+            ),
             Preset::Words("`{}`"),
             "What a signal to foster does: `WINCH = \"forward:nginx\"`, `USR1 = \"forward:backend:HUP\"`, \
              `PWR = \"shutdown\"`, `HUP = \"ignore\"`. TERM always stops foster.",
         ),
         key(
             "defaults",
-            Form::Own("table"),
+            Form::Own("table", &[Takes::Table(&PROGRAM)]),
             Preset::Words("`{}`"),
             "Any key of a program: what each program starts from. `environment`, `secrets` and `limits` are \
              merged name by name, any other key of the program replaces the one here.",
         ),
-        key("program", Form::Own("table of programs"), Preset::Required, "The programs, by their names."),
+        key(
+            "program",
+            Form::Map("table of programs", Names::Programs, &[Takes::Table(&PROGRAM)]),
+            Preset::Required,
+            "The programs, by their names.",
+        ),
         later("task", "Runs once, to completion, while the container boots."),
         later("job", "Runs on a schedule."),
     ],
@@ -109,7 +120,7 @@ pub const PROGRAM: Section = Section {
         key("directory", Form::Path, FOSTERS, "The working directory."),
         key(
             "environment",
-            Form::Map("table of strings"),
+            Form::Map("table of strings", Names::Variables, &[Takes::Text, Takes::Integer, Takes::Boolean]),
             Preset::Value("{}"),
             "Added to what is inherited; wins over `env_file`.",
         ),
@@ -122,7 +133,7 @@ pub const PROGRAM: Section = Section {
         ),
         key(
             "secrets",
-            Form::Map("table of paths"),
+            Form::Map("table of paths", Names::Variables, &[Takes::Text]),
             Preset::Value("{}"),
             "Variables whose value is a file's content, read at each start; never shown.",
         ),
@@ -135,14 +146,22 @@ pub const PROGRAM: Section = Section {
         ),
         key(
             "user",
-            Form::Own("`name`, `uid`, `name:group` or `uid:gid`"),
+            Form::Own(
+                "`name`, `uid`, `name:group` or `uid:gid`",
+                &[Takes::Integer, Takes::Pattern("^[^:\\s+-][^:\\s]*(:[^:\\s+-][^:\\s]*)?$")],
+            ),
             FOSTERS,
             "As whom it runs: sets uid, gid, supplementary groups, `HOME`, `USER`, `LOGNAME` and `SHELL`.",
         ),
-        key("umask", Form::Own("octal string"), FOSTERS, "The file mode creation mask."),
+        key(
+            "umask",
+            Form::Own("octal string", &[Takes::Pattern("^0*[0-7]{1,3}$")]),
+            FOSTERS,
+            "The file mode creation mask.",
+        ),
         key(
             "capabilities",
-            Form::Own("list of capabilities"),
+            Form::Own("list of capabilities", &[Takes::List(&[Takes::Capability])]),
             Preset::Words("kept as they are"),
             "The capabilities that it keeps (ambient and bounding set): `[\"net_bind_service\"]`, `[]` for none.",
         ),
@@ -154,7 +173,11 @@ pub const PROGRAM: Section = Section {
         ),
         key(
             "limits",
-            Form::Map("table of limits"),
+            Form::Map(
+                "table of limits",
+                Names::Limits,
+                &[Takes::Size, UNLIMITED, Takes::List(&[Takes::Size, UNLIMITED])],
+            ),
             Preset::Value("{}"),
             "Resource limits by the names of setrlimit(2): a number, a size, `\"unlimited\"`, or a list of the \
              soft and the hard one: `{ nofile = 65536, nproc = [100, 200] }`.",
@@ -198,7 +221,7 @@ pub const PROGRAM: Section = Section {
         key("backoff", Form::Table(&BACKOFF), Preset::Value("{}"), "The wait before a restart."),
         key(
             "start_limit",
-            Form::Own("integer or `\"unlimited\"`"),
+            Form::Own("integer or `\"unlimited\"`", &[Takes::Integer, UNLIMITED]),
             Preset::Value("10"),
             "Failed starts in a row that make it fatal.",
         ),
@@ -244,14 +267,14 @@ pub const PROGRAM: Section = Section {
         later("watchdog", "Restarts it when it does not report in time."),
         key(
             "stdout",
-            Form::Own("`\"log\"`, `\"inherit\"`, `\"null\"` or a table"),
+            Form::Own("`\"log\"`, `\"inherit\"`, `\"null\"` or a table", SINKS),
             Preset::Value("\"log\""),
             "Where its standard output goes: line by line to foster's own, foster's descriptor itself, nowhere, \
              or a file.",
         ),
         key(
             "stderr",
-            Form::Own("`\"log\"`, `\"inherit\"`, `\"null\"` or a table"),
+            Form::Own("`\"log\"`, `\"inherit\"`, `\"null\"` or a table", SINKS),
             Preset::Value("\"log\""),
             "The same for its standard error.",
         ),
@@ -304,12 +327,12 @@ pub const READY: Section = Section {
         key("unix", Form::Path, NONE, "A connection is accepted at this socket."),
         key("exec", Form::Command, NONE, "This command exits with 0."),
         key("file", Form::Path, NONE, "This file exists."),
-        key("log", Form::Own("regular expression"), NONE, "A line of its output matches."),
+        key("log", Form::Own("regular expression", &[Takes::Text]), NONE, "A line of its output matches."),
         later("notify", "The program says so by sd_notify."),
         later("fd", "The program writes a newline to this descriptor."),
         key(
             "status",
-            Form::Integers,
+            Form::Own("integer, or list of integers", &[Takes::Integer, Takes::List(&[Takes::Integer])]),
             Preset::Words("200 to 399"),
             "Only with `http`: the statuses that are accepted.",
         ),
@@ -326,7 +349,7 @@ pub const SINK: Section = Section {
         key("file", Form::Path, Preset::Required, "Where it is; its folder must exist."),
         key(
             "max_size",
-            Form::Own("size or `\"unlimited\"`"),
+            Form::Own("size or `\"unlimited\"`", &[Takes::Size, UNLIMITED]),
             Preset::Value("\"50M\""),
             "Rotated before it would grow beyond this.",
         ),

@@ -142,8 +142,7 @@ fn capabilities(reader: &mut Reader<'_>, item: Item<'_>) -> Option<u64> {
         match caps::to_canonical(&text).parse::<Capability>() {
             Ok(capability) => mask |= capability.bitmask(),
             Err(_) => {
-                let mut names: Vec<String> = caps::all().iter().map(|known| short(*known)).collect();
-                names.sort();
+                let names = capability_names();
                 let written = text.to_lowercase();
                 let bare = written.strip_prefix("cap_").unwrap_or(&written);
                 let note = suggest(bare, names.iter().map(String::as_str));
@@ -152,6 +151,13 @@ fn capabilities(reader: &mut Reader<'_>, item: Item<'_>) -> Option<u64> {
         }
     }
     Some(mask)
+}
+
+/// Every capability, in lower case and without `cap_`, sorted.
+pub(super) fn capability_names() -> Vec<String> {
+    let mut names: Vec<String> = caps::all().iter().map(|known| short(*known)).collect();
+    names.sort();
+    names
 }
 
 fn short(capability: Capability) -> String {
@@ -179,12 +185,17 @@ const RESOURCES: [(&str, Resource); 16] = [
     ("stack", Resource::STACK),
 ];
 
+/// Every limit's name.
+pub(super) fn limit_names() -> impl Iterator<Item = &'static str> {
+    RESOURCES.iter().map(|(name, _)| *name)
+}
+
 fn limits(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Limit>> {
     let table = reader.table(item, "a table such as `{ nofile = 65536 }`")?;
     let mut limits = Vec::new();
     for item in table.items() {
         let Some((_, resource)) = RESOURCES.into_iter().find(|(name, _)| *name == item.name()) else {
-            let note = suggest(item.name(), RESOURCES.iter().map(|(name, _)| *name));
+            let note = suggest(item.name(), limit_names());
             reader.findings.error(item.key.place, format!("unknown limit `{}`", item.name()), note);
             continue;
         };

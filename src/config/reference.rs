@@ -1,9 +1,10 @@
-//! The reference of every key, made from the table in `keys.rs`: `docs/config.md`.
+//! The reference of every key, made from the table in `keys.rs`: `docs/config.md` and `docs/foster.toml.5`.
 //!
-//! A test compares the file with this; `UPDATE_EXPECT=1 cargo test` writes it again.
+//! Tests compare the files with this; `UPDATE_EXPECT=1 cargo test` writes them again.
 
 use super::keys::SECTIONS;
 use super::schema::{Form, Key, Preset, Support};
+use crate::roff::Page;
 
 /// The whole reference, as Markdown.
 pub fn reference() -> String {
@@ -14,6 +15,36 @@ pub fn reference() -> String {
         section.keys.iter().for_each(|key| text.push_str(&row(key)));
     }
     text
+}
+
+/// The same as a page for man(1).
+pub fn manual() -> String {
+    let mut page = Page::new("foster.toml", 5, "the configuration of foster");
+    page.heading("Description");
+    let (_, rules) = INTRODUCTION.split_once("-->\n").unwrap_or(("", INTRODUCTION));
+    for paragraph in rules.split("\n\n").flat_map(|text| text.split("\n- ")) {
+        page.paragraph(
+            paragraph.trim_start_matches("- ").replace("**", "").replace("*after*", "after").trim(),
+        );
+    }
+    for section in SECTIONS {
+        page.heading(&section.heading.replace('`', ""));
+        page.paragraph(section.sentence);
+        for key in section.keys {
+            let holds = match key.default {
+                Preset::Required => "It is required.".to_owned(),
+                Preset::Value(_) | Preset::Words(_) => format!("Default: {}.", default(&key.default)),
+            };
+            let takes = takes(&key.form);
+            match key.support {
+                Support::Now => page.entry(key.name, &format!("{} Takes: {takes}. {holds}", key.sentence)),
+                Support::Later => page.entry(key.name, &format!("{} Not supported yet.", key.sentence)),
+            }
+        }
+    }
+    page.heading("See also");
+    page.paragraph("`foster`(1)");
+    page.text()
 }
 
 const INTRODUCTION: &str = "\
@@ -64,7 +95,7 @@ fn takes(form: &Form) -> String {
         Form::Choice(words) => {
             words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", ")
         }
-        Form::Map(words) | Form::Own(words) => (*words).to_owned(),
+        Form::Map(words, ..) | Form::Own(words, _) => (*words).to_owned(),
         Form::Table(section) => format!("table, see {}", section.heading),
     }
 }

@@ -60,12 +60,57 @@ pub enum Form {
     Integers,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// Names and values of the user's own; `[defaults]` is merged with it name by name.
-    Map(&'static str),
-    /// A form of its own, in a word.
-    Own(&'static str),
+    /// Names and values of the user's own, in a word; `[defaults]` is merged with it name by name.
+    Map(&'static str, Names, &'static [Takes]),
+    /// A form of its own, in a word: one of these.
+    Own(&'static str, &'static [Takes]),
     /// A table with keys of its own.
     Table(&'static Section),
+}
+
+/// One kind of value: what editors are told of a key (`json_schema.rs`). Wherever it is not [`Takes::Text`],
+/// a string that expands to it will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    /// Any text.
+    Text,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Integer,
+    /// A number with or without a fraction.
+    Number,
+    /// A duration.
+    Duration,
+    /// A number of bytes.
+    Size,
+    /// A signal.
+    Signal,
+    /// The name of a program.
+    Name,
+    /// A capability.
+    Capability,
+    /// A text that matches this regular expression.
+    Pattern(&'static str),
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// A list of these.
+    List(&'static [Takes]),
+    /// A table with keys of its own.
+    Table(&'static Section),
+}
+
+/// The names in a table whose names are the user's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Programs.
+    Programs,
+    /// Signals.
+    Signals,
+    /// Variables of an environment.
+    Variables,
+    /// Resource limits.
+    Limits,
 }
 
 /// What holds where a key is not given.
@@ -94,9 +139,17 @@ impl Section {
         self.keys.iter().find(|key| key.name == name)
     }
 
+    /// The default of a key that is a text, or nothing.
+    pub fn preset_text(&self, name: &str) -> &'static str {
+        match self.key(name).map(|key| &key.default) {
+            Some(Preset::Value(value)) => value.trim_matches('"'),
+            Some(Preset::Required | Preset::Words(_)) | None => "",
+        }
+    }
+
     /// Whether the two tables of this key, in `[defaults]` and in a program, are merged.
     pub fn merges(&self, name: &str) -> bool {
-        self.key(name).is_some_and(|key| matches!(key.form, Form::Map(_)))
+        self.key(name).is_some_and(|key| matches!(key.form, Form::Map(..)))
     }
 
     /// The values that hold where nothing is given.

@@ -11,6 +11,7 @@ use std::os::unix::fs::symlink;
 
 use expect_test::expect_file;
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::keys::SECTIONS;
 use super::schema::{Form, Support};
@@ -91,6 +92,49 @@ fn twenty_mistakes_in_three_files_give_twenty_messages() {
 #[test]
 fn the_reference_of_the_keys_is_up_to_date() {
     expect_file!["../../docs/config.md"].assert_eq(&reference());
+    expect_file!["../../docs/foster.toml.5"].assert_eq(&manual());
+}
+
+fn sorted<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn the_schema_for_editors_is_up_to_date() {
+    expect_file!["../../docs/foster.schema.json"].assert_eq(&json_schema());
+}
+
+#[test]
+fn every_key_is_in_the_schema_with_its_sentence_and_default() {
+    let schema: Value = serde_json::from_str(&json_schema()).expect("JSON");
+    let properties: Vec<&Value> = std::iter::once(&schema)
+        .chain(schema["definitions"].as_object().expect("definitions").values())
+        .filter_map(|object| object.get("properties"))
+        .collect();
+    assert_eq!(properties.len(), SECTIONS.len());
+    for section in SECTIONS {
+        let is_own = |keys: &&&Value| {
+            keys.as_object()
+                .is_some_and(|keys| keys.keys().eq(sorted(section.keys.iter().map(|key| key.name))))
+        };
+        let own = properties.iter().find(is_own).unwrap_or_else(|| panic!("{}", section.heading));
+        for key in section.keys {
+            let property = &own[key.name];
+            assert!(
+                property["description"].as_str().is_some_and(|text| text.starts_with(key.sentence)),
+                "{}",
+                key.name
+            );
+            assert_eq!(property.get("not").is_some(), key.support == Support::Later, "{}", key.name);
+            assert!(key.support == Support::Later || property.as_object().expect("an object").len() > 1);
+        }
+    }
+    let text = json_schema();
+    for reference in text.split("#/definitions/").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(schema["definitions"].get(reference).is_some(), "{reference}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod alone;
+pub mod cgroup;
 pub mod child_stack;
 pub mod connect;
 pub mod epoll;

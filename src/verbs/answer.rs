@@ -3,15 +3,17 @@
 //! Each function takes an answer and gives what the verb ends with. An answer is an iterator here, so that
 //! a test can make one up.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::{Failure, Surroundings};
+use crate::cli::completions::Candidate;
 use crate::cli::format::{self, Line, Mood};
 use crate::cli::{Ask, Follow, Output, Question};
-use crate::control::client::ClientError;
-use crate::control::protocol::{LogLine, Outcome, Reply, State, StatusRow, Verdict};
+use crate::control::client::{self, ClientError, Patience};
+use crate::control::protocol::{LogLine, Names, Outcome, Reply, Request, State, StatusRow, Verdict};
 use crate::exit::ExitStatus;
 
 /// An answer, as it comes.
@@ -73,6 +75,24 @@ fn print_status(
     let named = names.iter().any(|name| name != "all");
     let missing = rows.iter().any(|row| (row.wanted || named) && !is_well(row.state));
     Ok(if missing { ExitStatus::NOT_RUNNING } else { ExitStatus::DONE })
+}
+
+/// How long somebody who pressed a key waits for the names: a supervisor that answers takes a millisecond.
+const WHILE_TYPING: Duration = Duration::from_millis(500);
+
+/// Every NAME that the supervisor at this socket knows, with how it stands.
+pub(super) fn names(socket: &Path) -> Option<Vec<Candidate>> {
+    let everybody = Request::Status(Names { names: Vec::new() });
+    let mut names = Vec::new();
+    for reply in client::ask(socket, &everybody, Patience::For(WHILE_TYPING)).ok()? {
+        let Reply::Row(row) = reply.ok()? else { continue };
+        if row.instances > 1 && row.instance == 0 {
+            names.push(Candidate::new(&row.name, "all its instances"));
+        }
+        names.push(Candidate::new(row.label(), shown(&row).state));
+    }
+    names.push(Candidate::new("all", "everybody"));
+    Some(names)
 }
 
 /// Whether it runs, or has done what it was to do.

@@ -29,6 +29,9 @@ fn read(line: &str) -> Ask {
         Command::Ask(ask) => ask,
         command @ (Command::Run { .. }
         | Command::Check { .. }
+        | Command::Doctor { .. }
+        | Command::Schema
+        | Command::Completions { .. }
         | Command::Version { .. }
         | Command::Help { .. }) => panic!("not a question: {command:?}"),
     }
@@ -43,6 +46,11 @@ fn run(line: &str, socket: Option<OsString>, configured: Result<Option<PathBuf>,
 
 /// Runs a verb against a supervisor that answers these bytes, whatever it is asked.
 fn answered(line: &str, answer: &[u8]) -> (Request, Done) {
+    asked(answer, |socket| run(line, Some(socket), Err("not to be asked".into())))
+}
+
+/// Does something against the socket of such a supervisor.
+fn asked<T>(answer: &[u8], ask: impl FnOnce(OsString) -> T) -> (Request, T) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s");
     let listener = UnixListener::bind(&path).unwrap();
@@ -55,7 +63,7 @@ fn answered(line: &str, answer: &[u8]) -> (Request, Done) {
             stream.get_mut().write_all(answer).unwrap();
             Request::parse(&request).unwrap()
         });
-        let done = run(line, Some(path.as_os_str().to_owned()), Err("not to be asked".into()));
+        let done = ask(path.clone().into_os_string());
         (supervisor.join().unwrap(), done)
     })
 }
@@ -350,6 +358,43 @@ fn a_closed_pipe_ends_a_verb_quietly_and_a_full_disk_does_not() {
         assert_eq!(print_help(None, &mut around), ExitStatus::FAILED);
         assert_eq!(print_version(Output::Json, &mut around), ExitStatus::FAILED);
     }
+}
+
+/// What a shell is answered for this line.
+fn completed(line: &[&str], socket: Option<OsString>) -> String {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut around = Surroundings { socket, colour: Colour::No, out: &mut out, err: &mut err };
+    let words: Vec<String> = line.iter().map(|&word| word.to_owned()).collect();
+    let status = print_completions(Shell::Fish, &words, &mut around, |_| Err("no configuration".into()));
+    assert_eq!((status, err.as_slice()), (ExitStatus::DONE, b"".as_slice()));
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn names_are_completed_with_the_instances_of_what_has_several() {
+    let several = |instance| Reply::Row(StatusRow { instance, instances: 2, ..up("web") });
+    let rows = [Reply::Row(row("db", State::Fatal)), several(0), several(1), Reply::End {}];
+    let answer: Vec<u8> = rows.iter().flat_map(Reply::encode).collect();
+    let (request, page) = asked(&answer, |socket| completed(&["stop", ""], Some(socket)));
+    assert!(matches!(request, Request::Status(_)));
+    expect![[r#"
+        db	fatal
+        web	all its instances
+        web.0	running
+        web.1	running
+        all	everybody
+    "#]]
+    .assert_eq(&page);
+}
+
+#[test]
+fn where_no_names_are_known_nothing_is_said_in_the_middle_of_a_line() {
+    assert_eq!(completed(&["stop", ""], None), "");
+    assert_eq!(completed(&["stop", ""], Some("/nowhere".into())), "");
+    let (_, page) = asked(b"{\"garbage\n", |socket| completed(&["stop", ""], Some(socket)));
+    assert_eq!(page, "");
+    assert_eq!(completed(&["run", "-c", ""], None), ":files\n");
+    assert_eq!(completed(&[], None), Shell::Fish.script());
 }
 
 #[test]

@@ -5,7 +5,8 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::io::pipe;
+use std::io::{PipeReader, pipe};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,6 +17,7 @@ use tempfile::TempDir;
 use super::output::Output;
 use super::parts::may_make_namespaces;
 use super::running::{Launched, Running};
+use super::terminal::terminal;
 use super::verb::{Finished, run};
 
 /// A container that is not started yet.
@@ -42,6 +44,7 @@ enum Place {
 enum Streams {
     Apart,
     Together,
+    Terminal,
 }
 
 /// Whether other tests may run at the same time.
@@ -145,6 +148,18 @@ impl Foster {
         self
     }
 
+    /// stdout and stderr are a terminal, as with `docker run -t`.
+    pub(crate) fn at_a_terminal(mut self) -> Foster {
+        self.streams = Streams::Terminal;
+        self
+    }
+
+    /// `/proc` is an empty folder.
+    pub(crate) fn without_proc(mut self) -> Foster {
+        self.wishes.push("--without-proc".to_owned());
+        self
+    }
+
     /// No other container runs meanwhile: for what is measured.
     pub(crate) fn alone(mut self) -> Foster {
         self.company = Company::None;
@@ -168,10 +183,20 @@ impl Foster {
     pub(crate) fn start(self) -> Running {
         let turn = self.turn();
         self.write_config();
-        let (out_reader, out_writer) = pipe().expect("a pipe");
+        let piped = || pipe().map(|(reader, writer)| (reader, OwnedFd::from(writer))).expect("a pipe");
+        let (out_reader, out_writer) = match self.streams {
+            Streams::Apart | Streams::Together => piped(),
+            Streams::Terminal => {
+                let (master, slave) = terminal();
+                (PipeReader::from(master), slave)
+            }
+        };
         let (err_reader, err_writer) = match self.streams {
-            Streams::Apart => pipe().map(|(reader, writer)| (Some(reader), writer)).expect("a pipe"),
-            Streams::Together => (None, out_writer.try_clone().expect("a pipe")),
+            Streams::Apart => {
+                let (reader, writer) = piped();
+                (Some(reader), writer)
+            }
+            Streams::Together | Streams::Terminal => (None, out_writer.try_clone().expect("a descriptor")),
         };
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(out_writer).stderr(err_writer);
@@ -211,7 +236,9 @@ impl Foster {
         };
         command.current_dir(folder).env("PATH", if inside { "/bin".to_owned() } else { self.path() });
         // What the test itself was given is not the container's.
-        for name in ["NOTIFY_SOCKET", "LISTEN_FDS", "FOSTER_SOCKET", "FOSTER_CONFIG", "FOSTER_LOG"] {
+        for name in
+            ["NOTIFY_SOCKET", "LISTEN_FDS", "FOSTER_SOCKET", "FOSTER_CONFIG", "FOSTER_LOG", "NO_COLOR"]
+        {
             command.env_remove(name);
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));

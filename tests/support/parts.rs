@@ -17,7 +17,8 @@ pub(crate) fn may_make_namespaces() -> bool {
     present_or_skipped(root, "root, to be PID 1 of a namespace").is_some()
 }
 
-fn present_or_skipped<T>(part: Option<T>, name: &str) -> Option<T> {
+/// What was looked for; where it is missing, that is a failure in CI and said elsewhere.
+pub(crate) fn present_or_skipped<T>(part: Option<T>, name: &str) -> Option<T> {
     let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
     if part.is_none() {
         assert!(!in_ci, "CI must have {name}");

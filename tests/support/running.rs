@@ -23,7 +23,7 @@ use super::processes::{Process, descendants, in_namespace_of};
 use super::verb::{Finished, rows, run};
 
 /// How long a condition is waited for: long enough for a loaded machine, since no test passes by it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a container ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,28 +10,31 @@ fn the_overview_lists_every_verb_by_what_it_is_for() {
         usage: foster [VERB] [FLAGS] [NAME...]
 
         Run and check
-          run       Run what the configuration says (also without a verb)
-          check     Check the configuration, and print the order of starts
+          run          Run what the configuration says (also without a verb)
+          check        Check the configuration, and print the order of starts
 
         Look
-          status    Show how programs stand
-          logs      Show the last lines of output
+          status       Show how programs stand
+          logs         Show the last lines of output
+          doctor       Show what foster sees of its surroundings, and what it means
 
         Operate
-          start     Start programs, and wait until they are ready
-          stop      Stop programs, and wait until they are down
-          restart   Stop programs, and start them again
-          reload    Have programs read their own configuration again
-          signal    Send a signal to programs
-          shutdown  Stop everything in order, and end the container
+          start        Start programs, and wait until they are ready
+          stop         Stop programs, and wait until they are down
+          restart      Stop programs, and start them again
+          reload       Have programs read their own configuration again
+          signal       Send a signal to programs
+          shutdown     Stop everything in order, and end the container
 
         For the orchestrator
-          health    Tell whether all is ready and healthy
-          wait      Wait until programs are ready
+          health       Tell whether all is ready and healthy
+          wait         Wait until programs are ready
 
         About foster
-          version   Print the version
-          help      Print this, or all about one verb
+          schema       Print the JSON Schema of foster.toml, for editors
+          completions  Print what makes a shell complete foster's command lines
+          version      Print the version
+          help         Print this, or all about one verb
 
         A NAME is a program, task or job (backend), one of its instances (backend.0), a
         glob ('web*'), or all.

@@ -1,0 +1,105 @@
+use super::*;
+
+use proptest::prelude::*;
+
+/// What fits at the end of a line; a line that ends with a space has an empty last word.
+fn at_the_end_of(line: &str) -> Fitting {
+    let mut words = shell_words::split(line).unwrap();
+    if line.is_empty() || line.ends_with(' ') {
+        words.push(String::new());
+    }
+    fitting(&words)
+}
+
+fn words(line: &str) -> Vec<String> {
+    match at_the_end_of(line) {
+        Fitting::Words(words) => words.into_iter().map(|candidate| candidate.text).collect(),
+        other @ (Fitting::Files | Fitting::Names(_)) => panic!("{line}: {other:?}"),
+    }
+}
+
+fn names(socket: Option<&str>, config: Option<&str>) -> Fitting {
+    Fitting::Names(Place { socket: socket.map(PathBuf::from), config: config.map(PathBuf::from) })
+}
+
+#[test]
+fn where_no_verb_is_yet_every_verb_fits() {
+    let verbs: Vec<&str> = COMMANDS.iter().map(|verb| verb.name).collect();
+    for line in ["", "st", "--socket /s ", "-c foster.toml ", "--json st", "help "] {
+        assert_eq!(words(line), verbs, "{line}");
+    }
+}
+
+#[test]
+fn every_verb_has_its_flags_and_every_argument_its_kind() {
+    for verb in COMMANDS {
+        let flags = words(&format!("{} --", verb.name));
+        let expected = verb.flags.iter().map(|flag| format!("--{}", flag.long)).chain(["--help".to_owned()]);
+        assert_eq!(flags, expected.collect::<Vec<_>>(), "{}", verb.name);
+        match argument(verb, 0) {
+            Some("NAME") => assert_eq!(at_the_end_of(&format!("{} ", verb.name)), names(None, None)),
+            Some("FILE") => assert_eq!(at_the_end_of(&format!("{} ", verb.name)), Fitting::Files),
+            Some("") => assert!(words(&format!("{} ", verb.name)).is_empty(), "{}", verb.name),
+            Some(_) => assert!(!words(&format!("{} ", verb.name)).is_empty(), "{}", verb.name),
+            None => panic!("`split` gives at least one piece"),
+        }
+    }
+    assert!(words("-").contains(&"--version".to_owned()));
+    assert_eq!(words("-").iter().filter(|flag| *flag == "--json").count(), 1);
+}
+
+#[test]
+fn names_fit_as_often_as_the_verb_takes_them_and_signals_once() {
+    assert_eq!(at_the_end_of("stop a b --no-wait c"), names(None, None));
+    assert_eq!(words("signal ").first().map(String::as_str), Some("HUP"));
+    assert_eq!(at_the_end_of("signal HUP "), names(None, None));
+    assert_eq!(at_the_end_of("signal HUP a "), names(None, None));
+    assert_eq!(words("completions "), ["bash", "zsh", "fish"]);
+    for line in ["shutdown ", "help status ", "completions bash ", "shutdown x y "] {
+        assert_eq!(words(line), [""; 0], "{line}");
+    }
+}
+
+#[test]
+fn the_supervisor_is_asked_at_the_place_that_the_line_names() {
+    for line in ["--socket /s stop ", "stop --socket /s ", "stop --socket=/s ", "stop --socket = /s "] {
+        assert_eq!(at_the_end_of(line), names(Some("/s"), None), "{line}");
+    }
+    for line in ["-c a.toml stop ", "stop -ca.toml ", "stop --config=a.toml x", "logs -fc a.toml "] {
+        assert_eq!(at_the_end_of(line), names(None, Some("a.toml")), "{line}");
+    }
+}
+
+#[test]
+fn a_flag_s_value_is_a_file_or_nothing_that_anybody_knows() {
+    for line in ["run -c ", "--socket ", "status --config x", "status --socket ="] {
+        assert_eq!(at_the_end_of(line), Fitting::Files, "{line}");
+    }
+    for line in ["logs -n ", "wait --timeout 1", "logs -fn "] {
+        assert_eq!(words(line), [""; 0], "{line}");
+    }
+}
+
+#[test]
+fn behind_two_dashes_and_an_unknown_verb_foster_knows_nothing() {
+    assert_eq!(at_the_end_of("stop -- "), Fitting::Files);
+    assert_eq!(words("deploy "), [""; 0]);
+    assert_eq!(words("deploy --"), [""; 0]);
+}
+
+#[test]
+fn each_shell_gets_its_own_form() {
+    let candidates = [Candidate::new("a:b", "what: it is"), Candidate::new("c", "")];
+    assert_eq!(Shell::Bash.written(&candidates), "a:b\nc\n");
+    assert_eq!(Shell::Zsh.written(&candidates), "a\\:b:what: it is\nc:\n");
+    assert_eq!(Shell::Fish.written(&candidates), "a:b\twhat: it is\nc\t\n");
+}
+
+proptest! {
+    #[test]
+    fn any_line_is_looked_at_without_a_fault(
+        words in proptest::collection::vec("(status|signal|--socket|-c|-fn|--|-|=|--=|\\PC{0,6})", 0..6),
+    ) {
+        let _ = fitting(&words);
+    }
+}

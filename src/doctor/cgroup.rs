@@ -1,0 +1,175 @@
+//! The control group: its version, and what it leaves of the machine's memory, CPUs and processes.
+//!
+//! A limit above the own cgroup holds too, so the least of all that can be seen counts.
+
+use std::path::PathBuf;
+
+use crate::cli::format::size;
+use crate::oom::oom_kills;
+use crate::sys::cgroup::{Version, directories};
+
+use super::Finding;
+use super::Grade::{Note, Ok, Warn};
+use super::tree::{Tree, count};
+
+pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
+    let read = |name| tree.of_process(name).unwrap_or_default();
+    let (membership, mounts) = (read("cgroup"), read("mountinfo"));
+    let of = |name| Controller { tree, folders: directories(membership.as_bytes(), mounts.as_bytes(), name) };
+    let (memory, cpu, pids) = (of("memory"), of("cpu"), of("pids"));
+    let mut findings = vec![version(&memory, &cpu, &mounts), memory_limit(&memory)];
+    findings.extend(oom_group(&memory));
+    findings.extend(cpus(tree, &cpu));
+    findings.push(processes(&pids));
+    findings
+}
+
+/// The folders in which a controller's files are, best first.
+struct Controller<'t> {
+    tree: &'t Tree,
+    folders: Vec<(Version, PathBuf)>,
+}
+
+impl Controller<'_> {
+    /// What every folder's file says, in their order; its name is another one in each version.
+    fn all<'a>(&'a self, one: &'a str, two: &'a str) -> impl Iterator<Item = (Version, String)> + 'a {
+        self.folders.iter().filter_map(move |(version, folder)| {
+            let name = match version {
+                Version::One => one,
+                Version::Two => two,
+            };
+            Some((*version, self.tree.text(folder.join(name))?))
+        })
+    }
+
+    /// The least number; what is no number (`max`, `-1`) is no limit.
+    fn least(&self, one: &str, two: &str) -> Option<u64> {
+        // Version 1 says "none" with the greatest number of whole pages.
+        self.all(one, two)
+            .filter_map(|(_, text)| text.trim().parse().ok())
+            .filter(|number| *number < 1 << 60)
+            .min()
+    }
+
+    fn first(&self, one: &str, two: &str) -> Option<u64> {
+        self.all(one, two).find_map(|(_, text)| text.trim().parse().ok())
+    }
+}
+
+fn version(memory: &Controller<'_>, cpu: &Controller<'_>, mounts: &str) -> Finding {
+    let subject = "cgroup";
+    let has = |kind: &str| mounts.lines().any(|line| line.contains(&format!(" - {kind} ")));
+    let seen = memory.folders.first().or(cpu.folders.first());
+    let (true, Some((_, folder))) = (has("cgroup") || has("cgroup2"), seen) else {
+        let meaning = "No limit can be seen, and a program that the kernel kills for memory looks like any that was \
+                       killed by signal 9.";
+        return Finding::new(Note, subject, "none in sight", meaning);
+    };
+    let version = match (has("cgroup"), has("cgroup2")) {
+        (true, true) => "versions 1 and 2",
+        (true, false) => "version 1",
+        (false, _) => "version 2",
+    };
+    let meaning = "Whether a program was killed for memory is read from it.";
+    Finding::new(Ok, subject, format!("{version}, {}", folder.display()), meaning)
+}
+
+fn memory_limit(memory: &Controller<'_>) -> Finding {
+    let limit = memory.least("memory.limit_in_bytes", "memory.max");
+    let used = memory.first("memory.usage_in_bytes", "memory.current");
+    let kills =
+        memory.all("memory.oom_control", "memory.events").find_map(|(_, text)| oom_kills(text.as_bytes()));
+    let mut value = limit.map_or_else(|| "no limit in sight".to_owned(), size);
+    if let Some(used) = used {
+        value += &format!(", {} in use", size(used));
+    }
+    let meaning = match limit {
+        Some(_) => "Beyond it the kernel kills a process; foster says so, and restarts the program.",
+        None => "A program that leaks takes the machine's memory. `docker run --memory` bounds it.",
+    };
+    match kills {
+        Some(kills @ 1..) => {
+            Finding::new(Warn, "memory", format!("{value}, {kills} killed for it so far"), meaning)
+        }
+        Some(0) | None => Finding::new(Ok, "memory", value, meaning),
+    }
+}
+
+fn oom_group(memory: &Controller<'_>) -> Option<Finding> {
+    let subject = "memory.oom.group";
+    if let (Version::One, _) = memory.folders.first()? {
+        let meaning = "Version 1 kills one process at a time: foster outlives it and restarts the program.";
+        return Some(Finding::new(Ok, subject, "not there", meaning));
+    }
+    // The highest cgroup that has it is killed as a whole (cgroup v2, "Memory Interface Files").
+    if memory.all("", "memory.oom.group").any(|(_, text)| text.trim() == "1") {
+        let meaning = "One program over the limit takes all of them along, foster too: nothing is restarted, and \
+                       nobody says why. Kubernetes sets it since 1.28; `singleProcessOOMKill: true` in the kubelet's \
+                       configuration turns it off.";
+        return Some(Finding::new(Warn, subject, "1", meaning));
+    }
+    let meaning = "The kernel kills one process at a time: foster outlives it and restarts the program.";
+    Some(Finding::new(Ok, subject, "0", meaning))
+}
+
+fn cpus(tree: &Tree, cpu: &Controller<'_>) -> Option<Finding> {
+    let allowed = count(&tree.status("Cpus_allowed_list")?)?;
+    let online = tree.text("sys/devices/system/cpu/online").and_then(|list| count(&list)).unwrap_or(allowed);
+    let allowed = allowed.min(online);
+    let hundredths = quota(cpu).filter(|hundredths| *hundredths < allowed.saturating_mul(100));
+    let Some(hundredths) = hundredths else {
+        let value = match allowed < online {
+            true => format!("{allowed} of {online}, by affinity"),
+            false => format!("all {online}"),
+        };
+        return Some(Finding::new(Ok, "CPUs", value, "Programs that count CPUs count these."));
+    };
+    let value = format!("{}.{:02} of {allowed}, by quota", hundredths / 100, hundredths % 100);
+    let meaning = format!(
+        "Programs that count CPUs (`nproc`, Node, gunicorn's usual formula) see {allowed}, start too many workers, and \
+         are throttled: give them a number."
+    );
+    Some(Finding::new(Note, "CPUs", value, meaning))
+}
+
+/// The least quota, in hundredths of a CPU.
+fn quota(cpu: &Controller<'_>) -> Option<u64> {
+    let hundredths = |quota: &str, period: &str| {
+        let (quota, period): (u64, u64) = (quota.trim().parse().ok()?, period.trim().parse().ok()?);
+        quota.checked_mul(100)?.checked_div(period)
+    };
+    let quotas = cpu.folders.iter().filter_map(|(version, folder)| {
+        let text = |name: &str| cpu.tree.text(folder.join(name));
+        match version {
+            Version::One => hundredths(&text("cpu.cfs_quota_us")?, &text("cpu.cfs_period_us")?),
+            Version::Two => {
+                let both = text("cpu.max")?;
+                both.trim().split_once(' ').and_then(|(quota, period)| hundredths(quota, period))
+            }
+        }
+    });
+    quotas.min()
+}
+
+fn processes(pids: &Controller<'_>) -> Finding {
+    let subject = "processes";
+    let used = pids.first("pids.current", "pids.current");
+    let in_use = used.map_or_else(String::new, |used| format!(", {used} in use"));
+    let Some(limit) = pids.least("pids.max", "pids.max") else {
+        let meaning =
+            "A program that forks without end takes the whole machine. `docker run --pids-limit` bounds it.";
+        return Finding::new(Ok, subject, format!("no limit in sight{in_use}"), meaning);
+    };
+    let value = format!("{limit}{in_use}");
+    match used.is_some_and(|used| used.saturating_mul(10) >= limit.saturating_mul(9)) {
+        true => {
+            Finding::new(Warn, subject, value, "They are nearly used up: then every start fails with EAGAIN.")
+        }
+        false => Finding::new(
+            Ok,
+            subject,
+            value,
+            "Threads count, too. When they are used up a start fails with EAGAIN.",
+        ),
+    }
+}

@@ -1,0 +1,242 @@
+//! `foster doctor`: what foster sees of its surroundings, and what each of it means here.
+//!
+//! Looks at PID 1 where that is a foster, else at this process. Everything is read below a root directory, so that
+//! a test can make one up; it changes nothing, and starts nothing. `process.rs`, `cgroup.rs` and `place.rs` find,
+//! this file puts together and writes.
+
+mod cgroup;
+mod place;
+mod process;
+mod tree;
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cli::format::{Colour, Mood, painted};
+use crate::cli::{Output, Place};
+use crate::config::{self, Environment, keys};
+use crate::control::client::{self, ClientError, Patience};
+use crate::control::protocol::{Names, Reason, Request};
+use crate::exit::ExitStatus;
+
+use tree::Tree;
+
+/// One thing that was looked at.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    /// What.
+    subject: &'static str,
+    grade: Grade,
+    /// How it is.
+    value: Cow<'static, str>,
+    /// What that means here, in a sentence or two.
+    meaning: Cow<'static, str>,
+}
+
+impl Finding {
+    fn new(
+        grade: Grade,
+        subject: &'static str,
+        value: impl Into<Cow<'static, str>>,
+        meaning: impl Into<Cow<'static, str>>,
+    ) -> Finding {
+        Finding { subject, grade, value: value.into(), meaning: meaning.into() }
+    }
+}
+
+/// How good it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Grade {
+    /// As it should be.
+    Ok,
+    /// Good to know.
+    Note,
+    /// It will hurt.
+    Warn,
+    /// It keeps foster from working.
+    Bad,
+}
+
+impl Grade {
+    const fn word(self) -> (&'static str, Mood) {
+        match self {
+            Grade::Ok => ("ok", Mood::Good),
+            Grade::Note => ("note", Mood::Quiet),
+            Grade::Warn => ("warn", Mood::Busy),
+            Grade::Bad => ("bad", Mood::Bad),
+        }
+    }
+}
+
+/// What is known beside what can be seen below the root directory.
+struct Known {
+    configuration: Configuration,
+    socket: Socket,
+    termination_log: PathBuf,
+    /// `$TZ`.
+    time_zone: Option<String>,
+}
+
+/// The configuration that `foster run` would find.
+enum Configuration {
+    None,
+    Wrong { problems: usize },
+    Right { path: PathBuf, programs: usize },
+}
+
+/// The control socket.
+enum Socket {
+    /// The configuration wants none.
+    Unwanted,
+    /// It would be there.
+    At(PathBuf, Listener),
+}
+
+/// Who is at the socket.
+#[derive(Clone, Copy)]
+enum Listener {
+    /// A supervisor that answers.
+    Supervisor,
+    /// A supervisor that answers others.
+    Reserved,
+    /// A supervisor that is gone has left it.
+    Gone,
+    /// There is no socket.
+    Nobody,
+    /// Somebody who gives no answer that makes sense.
+    Strange,
+}
+
+/// The whole report, and what the verb ends with.
+pub fn report(
+    place: &Place,
+    environment: &Environment,
+    output: Output,
+    colour: Colour,
+) -> (String, ExitStatus) {
+    let findings = examine(Path::new("/"), &look_around(place, environment));
+    let is_bad = findings.iter().any(|finding| finding.grade == Grade::Bad);
+    let page = match output {
+        Output::Text => text(&findings, colour),
+        Output::Json => json(&findings),
+    };
+    (page, if is_bad { ExitStatus::FAILED } else { ExitStatus::DONE })
+}
+
+/// How long a supervisor may take to show that it is one.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+fn look_around(place: &Place, environment: &Environment) -> Known {
+    let variable = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
+    let plan = config::locate(place.config.as_deref(), environment)
+        .map(|path| config::load(&path, environment).map(|plan| (path, plan)));
+    let usual = |name| PathBuf::from(keys::FOSTER.preset_text(name));
+    let (configuration, settings) = match plan {
+        Err(_) => (Configuration::None, None),
+        Ok(Err(report)) => (Configuration::Wrong { problems: report.count() }, None),
+        Ok(Ok((path, plan))) => {
+            (Configuration::Right { path, programs: plan.programs.len() }, Some(plan.settings))
+        }
+    };
+    let configured = match &settings {
+        Some(settings) => settings.socket.clone(),
+        None => Some(usual("socket")),
+    };
+    let named = place.socket.clone().or_else(|| variable("FOSTER_SOCKET").map(PathBuf::from));
+    Known {
+        configuration,
+        socket: named.or(configured).map_or(Socket::Unwanted, |path| {
+            let listener = listener(&path);
+            Socket::At(path, listener)
+        }),
+        termination_log: settings
+            .map_or_else(|| usual("termination_log"), |settings| settings.termination_log),
+        time_zone: variable("TZ").map(|zone| zone.to_string_lossy().into_owned()),
+    }
+}
+
+fn listener(path: &Path) -> Listener {
+    let question = Request::Status(Names { names: Vec::new() });
+    let answer =
+        client::ask(path, &question, Patience::For(AT_ONCE)).and_then(|mut answer| answer.next().transpose());
+    match answer {
+        Ok(_) => Listener::Supervisor,
+        Err(ClientError::Refused(refusal)) if refusal.error == Reason::NotPermitted => Listener::Reserved,
+        Err(ClientError::Denied(_)) => Listener::Reserved,
+        Err(ClientError::Refused(_)) => Listener::Supervisor,
+        Err(ClientError::NobodyListens(_)) => Listener::Gone,
+        Err(ClientError::NoSocket(_)) => Listener::Nobody,
+        Err(
+            ClientError::Unreachable(..)
+            | ClientError::Silent(_)
+            | ClientError::Lost(_)
+            | ClientError::Garbled(_)
+            | ClientError::TooLong,
+        ) => Listener::Strange,
+    }
+}
+
+fn examine(root: &Path, known: &Known) -> Vec<Finding> {
+    let tree = Tree::at(root);
+    let mut findings = process::findings(&tree);
+    findings.extend(cgroup::findings(&tree));
+    findings.extend(place::findings(&tree, known));
+    findings
+}
+
+/// A line for what it is, and below it what it means, in 80 columns.
+fn text(findings: &[Finding], colour: Colour) -> String {
+    const GRADE: usize = 4;
+    let width = findings.iter().map(|finding| finding.subject.len()).max().unwrap_or(0);
+    let margin = GRADE + 2 + width + 2;
+    let mut page = String::new();
+    for Finding { subject, grade, value, meaning } in findings {
+        let (word, mood) = grade.word();
+        page += &painted(&format!("{word:GRADE$}"), mood, colour);
+        page += &format!("  {subject:width$}");
+        for line in [value, meaning].into_iter().flat_map(|text| wrapped(text, 80 - margin)) {
+            page += &format!("  {line}\n{:1$}", "", margin - 2);
+        }
+        page.truncate(page.trim_end().len());
+        page.push('\n');
+    }
+    let count = |grade| findings.iter().filter(|finding| finding.grade == grade).count();
+    page + &match (count(Grade::Bad), count(Grade::Warn)) {
+        (0, 0) => "\nfoster can work here\n".to_owned(),
+        (0, warnings) => format!("\nfoster can work here; what is marked `warn` will hurt ({warnings})\n"),
+        (bad, _) => format!("\nfoster cannot work here: see what is marked `bad` ({bad})\n"),
+    }
+}
+
+/// Lines of at most so many characters, broken at spaces; a word that is longer has a line of its own.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line += word;
+    }
+    lines.push(line);
+    lines
+}
+
+/// An array, one element a line.
+fn json(findings: &[Finding]) -> String {
+    // Texts and words can always be written.
+    let rows: Vec<String> =
+        findings.iter().map(|finding| serde_json::to_string(finding).unwrap_or_default()).collect();
+    format!("[\n  {}\n]\n", rows.join(",\n  "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,379 @@
+use super::*;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use tempfile::TempDir;
+
+/// A tree of files like a container's, made file by file.
+struct Surroundings(TempDir);
+
+const STATUS: &str = "Name:\tfoster\nPid:\t1\nUid:\t0\t0\t0\t0\nCapEff:\t00000000a80425fb\nNoNewPrivs:\t0\n\
+                      Seccomp:\t2\nCpus_allowed_list:\t0-3,6\n";
+const LIMITS: &str = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max core file size        0                    unlimited            bytes     \n\
+                      Max processes             unlimited            unlimited            processes \n\
+                      Max open files            1024                 524288               files     \n";
+const V2: &str = "30 23 0:26 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw\n";
+
+impl Surroundings {
+    /// Nothing at all.
+    fn none() -> Surroundings {
+        Surroundings(tempfile::tempdir().unwrap())
+    }
+
+    /// PID 1 is foster, in a container with version 2 of cgroups.
+    fn container() -> Surroundings {
+        Surroundings::none()
+            .file("proc/1/comm", "foster\n")
+            .file("proc/1/status", STATUS)
+            .file("proc/1/limits", LIMITS)
+            .file("proc/1/cgroup", "0::/\n")
+            .file("proc/1/mountinfo", V2)
+            .link("proc/1/ns/pid", "pid:[4026532211]")
+            .link("proc/1/fd/1", "pipe:[1]")
+            .link("proc/1/fd/2", "pipe:[2]")
+            .file("etc/passwd", "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/:\n")
+            .file("sys/devices/system/cpu/online", "0-7\n")
+    }
+
+    fn file(self, path: &str, text: impl AsRef<[u8]>) -> Surroundings {
+        let path = self.0.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        self
+    }
+
+    fn link(self, path: &str, target: &str) -> Surroundings {
+        let path = self.0.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if path.symlink_metadata().is_ok() {
+            fs::remove_file(&path).unwrap();
+        }
+        symlink(target, path).unwrap();
+        self
+    }
+
+    fn without(self, path: &str) -> Surroundings {
+        fs::remove_file(self.0.path().join(path)).unwrap();
+        self
+    }
+
+    fn status(self, from: &str, to: &str) -> Surroundings {
+        assert!(STATUS.contains(from));
+        self.file("proc/1/status", STATUS.replace(from, to))
+    }
+
+    fn cgroup(self, file: &str, text: &str) -> Surroundings {
+        self.file(&format!("sys/fs/cgroup/{file}"), text)
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.findings_with(&nothing_known())
+    }
+
+    fn findings_with(&self, known: &Known) -> Vec<Finding> {
+        examine(self.0.path(), known)
+    }
+
+    /// One of them: its grade, how it is, and what it means.
+    #[track_caller]
+    fn finding(&self, subject: &str) -> (Grade, String, String) {
+        of(self.findings(), subject)
+    }
+}
+
+#[track_caller]
+fn of(findings: Vec<Finding>, subject: &str) -> (Grade, String, String) {
+    let found = findings.into_iter().find(|finding| finding.subject == subject);
+    let found = found.unwrap_or_else(|| panic!("nothing about {subject}"));
+    (found.grade, found.value.into_owned(), found.meaning.into_owned())
+}
+
+fn nothing_known() -> Known {
+    Known {
+        configuration: Configuration::None,
+        socket: Socket::Unwanted,
+        termination_log: PathBuf::from("/dev/termination-log"),
+        time_zone: None,
+    }
+}
+
+#[track_caller]
+fn shows(surroundings: &Surroundings, subject: &str, grade: Grade, value: &str, meaning: &str) {
+    let found = surroundings.finding(subject);
+    assert_eq!((found.0, found.1.as_str()), (grade, value), "{subject}: {}", found.2);
+    assert!(found.2.contains(meaning), "{subject}: {}", found.2);
+}
+
+#[test]
+fn an_ordinary_container_is_in_order() {
+    let container = Surroundings::container()
+        .cgroup("memory.max", "536870912\n")
+        .cgroup("memory.current", "33554432\n")
+        .cgroup("memory.events", "oom 0\noom_kill 0\n")
+        .cgroup("memory.oom.group", "0\n")
+        .cgroup("cpu.max", "max 100000\n")
+        .cgroup("pids.max", "100\n")
+        .cgroup("pids.current", "7\n");
+    shows(&container, "init", Grade::Ok, "PID 1 is `foster`", "the first process");
+    shows(&container, "PID namespace", Grade::Ok, "one of its own", "kills all");
+    shows(&container, "user", Grade::Ok, "0 (root)", "a `user` of its own");
+    shows(&container, "no new privileges", Grade::Ok, "off", "setuid");
+    shows(&container, "seccomp", Grade::Ok, "a filter", "EPERM");
+    shows(&container, "open files", Grade::Ok, "1024, at most 524288", "begin with the first number");
+    shows(&container, "core files", Grade::Ok, "0, at most unlimited", "no core file");
+    shows(&container, "cgroup", Grade::Ok, "version 2, /sys/fs/cgroup/", "for memory");
+    shows(&container, "memory", Grade::Ok, "512M, 32M in use", "Beyond it");
+    shows(&container, "memory.oom.group", Grade::Ok, "0", "outlives");
+    shows(&container, "CPUs", Grade::Ok, "5 of 8, by affinity", "count these");
+    shows(&container, "processes", Grade::Ok, "100, 7 in use", "EAGAIN");
+    shows(&container, "standard output", Grade::Ok, "a pipe", "sets the pace");
+    assert!(container.finding("capabilities").1.starts_with("audit_write, chown, dac_override, "));
+    assert!(container.findings().iter().all(|finding| finding.grade != Grade::Bad));
+}
+
+#[test]
+fn one_kill_for_all_is_a_warning_wherever_it_is_set() {
+    let container = Surroundings::container().cgroup("memory.oom.group", "1\n");
+    shows(&container, "memory.oom.group", Grade::Warn, "1", "foster too");
+    let above = Surroundings::container()
+        .file("proc/1/cgroup", "0::/pod/app\n")
+        .cgroup("pod/app/memory.oom.group", "0\n")
+        .cgroup("pod/memory.oom.group", "1\n");
+    shows(&above, "memory.oom.group", Grade::Warn, "1", "singleProcessOOMKill");
+}
+
+#[test]
+fn the_least_limit_above_the_own_cgroup_counts() {
+    let nested = Surroundings::container()
+        .file("proc/1/cgroup", "0::/pod/app\n")
+        .cgroup("pod/app/memory.max", "max\n")
+        .cgroup("pod/memory.max", "1073741824\n")
+        .cgroup("pod/app/memory.current", "1024\n")
+        .cgroup("pod/app/memory.events", "oom_kill 3\n")
+        .cgroup("pod/app/cpu.max", "max 100000\n")
+        .cgroup("pod/cpu.max", "150000 100000\n")
+        .cgroup("pod/pids.max", "10\n")
+        .cgroup("pod/app/pids.current", "9\n");
+    shows(&nested, "memory", Grade::Warn, "1.0G, 1.0K in use, 3 killed for it so far", "restarts");
+    shows(&nested, "CPUs", Grade::Note, "1.50 of 5, by quota", "see 5");
+    shows(&nested, "processes", Grade::Warn, "10, 9 in use", "nearly");
+}
+
+#[test]
+fn version_1_and_a_hybrid_are_read_too() {
+    let one = "33 31 0:30 / /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu,cpuacct\n\
+               35 31 0:32 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n\
+               36 31 0:33 / /sys/fs/cgroup/pids ro - cgroup cgroup rw,pids\n";
+    let old = Surroundings::container()
+        .file("proc/1/cgroup", "9:cpu,cpuacct:/\n8:memory:/\n7:pids:/\n")
+        .file("proc/1/mountinfo", one)
+        .cgroup("memory/memory.limit_in_bytes", "9223372036854771712\n")
+        .cgroup("memory/memory.usage_in_bytes", "2048\n")
+        .cgroup("memory/memory.oom_control", "under_oom 0\noom_kill 1\n")
+        .cgroup("cpu/cpu.cfs_quota_us", "200000\n")
+        .cgroup("cpu/cpu.cfs_period_us", "100000\n")
+        .cgroup("pids/pids.max", "max\n");
+    shows(&old, "cgroup", Grade::Ok, "version 1, /sys/fs/cgroup/memory/", "");
+    shows(&old, "memory", Grade::Warn, "no limit in sight, 2.0K in use, 1 killed for it so far", "leaks");
+    shows(&old, "memory.oom.group", Grade::Ok, "not there", "Version 1");
+    shows(&old, "CPUs", Grade::Note, "2.00 of 5, by quota", "throttled");
+    shows(&old, "processes", Grade::Ok, "no limit in sight", "forks without end");
+    let hybrid = Surroundings::container()
+        .file("proc/1/cgroup", "8:memory:/\n0::/\n")
+        .file("proc/1/mountinfo", format!("{one}{V2}"));
+    shows(&hybrid, "cgroup", Grade::Ok, "versions 1 and 2, /sys/fs/cgroup/memory/", "");
+}
+
+#[test]
+fn without_cgroups_and_without_proc_it_says_what_cannot_be_seen() {
+    let without = Surroundings::container().without("proc/1/cgroup").without("proc/1/mountinfo");
+    shows(&without, "cgroup", Grade::Note, "none in sight", "signal 9");
+    shows(&without, "memory", Grade::Ok, "no limit in sight", "");
+    let nothing = Surroundings::none();
+    shows(&nothing, "init", Grade::Warn, "unknown", "/proc is not mounted");
+    shows(&nothing, "standard output", Grade::Note, "unknown", "cannot be seen");
+    shows(&nothing, "time zone", Grade::Ok, "UTC", "nowhere set");
+    assert!(nothing.findings().iter().all(|finding| !finding.meaning.is_empty()));
+}
+
+#[test]
+fn garbage_is_no_reason_to_say_anything_else() {
+    let garbage = b"\xff\xfe\0:::\n- - -\nUid:\nCapEff:\tzz\nMax open files x y\nCpus_allowed_list:\t9-1\n";
+    let mut surroundings = Surroundings::container();
+    let files = ["status", "limits", "cgroup", "mountinfo"];
+    for file in files {
+        surroundings = surroundings.file(&format!("proc/1/{file}"), garbage);
+    }
+    for finding in surroundings.findings() {
+        assert!(!["user", "capabilities", "CPUs", "open files"].contains(&finding.subject), "{finding:?}");
+    }
+    let wild = Surroundings::container()
+        .status("0-3,6", "0-18446744073709551615")
+        .cgroup("cpu.max", "18446744073709551615 0\n")
+        .cgroup("memory.max", "-5\n")
+        .cgroup("pids.max", "\u{1b}[2J\n");
+    shows(&wild, "memory", Grade::Ok, "no limit in sight", "");
+    shows(&wild, "processes", Grade::Ok, "no limit in sight", "");
+}
+
+#[test]
+fn what_a_name_would_do_to_a_terminal_is_made_harmless() {
+    let hostile = Surroundings::container()
+        .file("proc/1/comm", "\u{1b}[2Jx\n")
+        .link("proc/self/fd/1", "/tmp/\u{1b}[2J");
+    assert!(!text(&hostile.findings(), Colour::No).contains('\u{1b}'));
+}
+
+#[test]
+fn under_another_init_this_process_is_looked_at() {
+    let under = |init: &str| {
+        Surroundings::none().file("proc/1/comm", format!("{init}\n")).file("proc/self/status", STATUS)
+    };
+    let (grade, value, meaning) = under("tini").finding("init");
+    assert_eq!((grade, value), (Grade::Note, format!("PID 1 is `tini`, this is {}", std::process::id())));
+    assert!(meaning.contains("subreaper") && meaning.contains("is not needed"), "{meaning}");
+    let (_, _, meaning) = under("systemd").finding("init");
+    assert!(!meaning.contains("is not needed"), "{meaning}");
+    shows(&under("pause"), "user", Grade::Ok, "0", "has no name");
+    let machine = under("systemd").link("proc/self/ns/pid", "pid:[4026531836]");
+    shows(&machine, "PID namespace", Grade::Note, "the machine's", "its own alone");
+}
+
+#[test]
+fn missing_capabilities_are_told_by_what_will_fail() {
+    let with = |mask: &str| Surroundings::container().status("00000000a80425fb", mask);
+    shows(&with("0000000000000000"), "user", Grade::Warn, "0 (root)", "such a start fails");
+    shows(&with("0000000000000000"), "capabilities", Grade::Ok, "none", "foster needs none");
+    // setgid and setuid, and then kill too.
+    shows(&with("00000000000000c0"), "capabilities", Grade::Warn, "setgid, setuid", "cannot stop");
+    shows(&with("00000000000000e0"), "capabilities", Grade::Warn, "kill, setgid, setuid", "/dev/stdout");
+    shows(&with("000001ffffffffff"), "capabilities", Grade::Ok, "all", "");
+    shows(&with("000001fffffffffe"), "capabilities", Grade::Warn, "all but chown", "");
+    let nobody = with("0000000000000000").file(
+        "proc/1/status",
+        STATUS.replace("0\t0\t0\t0", "12345\t12345\t12345\t12345").replace("a80425fb", "00000000"),
+    );
+    shows(&nobody, "user", Grade::Note, "12345", "has no name");
+    let on = Surroundings::container().status("NoNewPrivs:\t0", "NoNewPrivs:\t1");
+    shows(&on, "no new privileges", Grade::Ok, "on", "works all the same");
+}
+
+#[test]
+fn limits_that_are_too_low_or_enormous_are_told() {
+    let with = |name: &str, values: &str| {
+        let line = LIMITS.lines().find(|line| line.starts_with(name)).unwrap();
+        Surroundings::container().file("proc/1/limits", LIMITS.replace(line, &format!("{name} {values}")))
+    };
+    shows(&with("Max open files", "64 64 files"), "open files", Grade::Warn, "64", "room for few");
+    shows(
+        &with("Max open files", "1073741816 1073741816 files"),
+        "open files",
+        Grade::Note,
+        "1073741816",
+        "takes seconds",
+    );
+    shows(&with("Max processes", "100 100"), "user's processes", Grade::Warn, "100", "EAGAIN");
+    shows(
+        &with("Max core file size", "unlimited unlimited"),
+        "core files",
+        Grade::Note,
+        "unlimited",
+        "core = 0",
+    );
+}
+
+#[test]
+fn each_kind_of_stream_is_told() {
+    let to = |target: &str| Surroundings::container().link("proc/1/fd/1", target);
+    shows(&to("/dev/null"), "standard output", Grade::Warn, "/dev/null", "foster logs");
+    shows(&to("/dev/pts/0"), "standard output", Grade::Ok, "a terminal, /dev/pts/0", "coloured");
+    shows(&to("socket:[7]"), "standard output", Grade::Ok, "a socket", "journal");
+    shows(&to("/var/log/x"), "standard output", Grade::Note, "a file, /var/log/x", "nobody rotates");
+    shows(&to("anon_inode:[x]"), "standard output", Grade::Ok, "anon_inode:[x]", "");
+    let closed = Surroundings::container().without("proc/1/fd/2");
+    shows(&closed, "standard error", Grade::Warn, "closed", "foster logs");
+}
+
+#[test]
+fn who_is_at_the_socket_decides_what_it_means() {
+    let container = Surroundings::container().file("run/keep", "");
+    let at = |path: &str, listener| {
+        let socket = Socket::At(PathBuf::from(path), listener);
+        of(container.findings_with(&Known { socket, ..nothing_known() }), "control socket")
+    };
+    let cases = [
+        (Listener::Supervisor, Grade::Ok, "/run/s, in use", "refuses to start"),
+        (Listener::Reserved, Grade::Note, "/run/s, not for this user", "root and its own user"),
+        (Listener::Gone, Grade::Ok, "/run/s, left by a supervisor that is gone", "makes it"),
+        (Listener::Nobody, Grade::Ok, "/run/s, free", "makes it"),
+        (Listener::Strange, Grade::Warn, "/run/s, no answer", "another program"),
+    ];
+    for (listener, grade, value, meaning) in cases {
+        let found = at("/run/s", listener);
+        assert_eq!((found.0, found.1.as_str()), (grade, value));
+        assert!(found.2.contains(meaning), "{}", found.2);
+    }
+    let found = at("/nowhere/s", Listener::Nobody);
+    assert_eq!(found.0, Grade::Warn);
+    assert!(found.2.contains("No such file or directory") && found.2.contains("tmpfs"), "{}", found.2);
+    assert_eq!(container.finding("control socket").0, Grade::Note);
+}
+
+#[test]
+fn only_a_wrong_configuration_keeps_foster_from_working() {
+    let container = Surroundings::container();
+    let with = |configuration| {
+        of(container.findings_with(&Known { configuration, ..nothing_known() }), "configuration")
+    };
+    let found = with(Configuration::Wrong { problems: 2 });
+    assert_eq!((found.0, found.1.as_str()), (Grade::Bad, "wrong in 2 places"));
+    let found = with(Configuration::Right { path: "/etc/foster.toml".into(), programs: 1 });
+    assert_eq!((found.0, found.1.as_str()), (Grade::Ok, "/etc/foster.toml"));
+    assert!(found.2.ends_with("has 1 program."), "{}", found.2);
+    assert_eq!(with(Configuration::None).0, Grade::Note);
+}
+
+#[test]
+fn a_time_zone_that_nobody_knows_is_a_warning() {
+    let container = Surroundings::container().file("usr/share/zoneinfo/Europe/Vienna", "TZif");
+    let in_zone = |zone: &str| {
+        let known = Known { time_zone: Some(zone.to_owned()), ..nothing_known() };
+        of(container.findings_with(&known), "time zone")
+    };
+    for zone in ["Europe/Vienna", ":Europe/Vienna", "UTC", "CET-1CEST,M3.5.0,M10.5.0/3"] {
+        assert_eq!(in_zone(zone).0, Grade::Ok, "{zone}");
+    }
+    let found = in_zone("Europe/Viena");
+    assert_eq!(found.0, Grade::Warn);
+    assert!(found.2.contains("/usr/share/zoneinfo/Europe/Viena"), "{}", found.2);
+    let set = Surroundings::container().file("etc/localtime", "TZif");
+    assert_eq!(set.finding("time zone").1, "of /etc/localtime");
+}
+
+#[test]
+fn a_termination_log_is_told_where_it_is_there() {
+    let there = Surroundings::container().file("dev/termination-log", "");
+    assert_eq!(there.finding("termination log").1, "/dev/termination-log");
+    let missing = Surroundings::container().finding("termination log");
+    assert_eq!((missing.0, missing.1.as_str()), (Grade::Ok, "/dev/termination-log, not there"));
+}
+
+#[test]
+fn the_page_fits_a_terminal_and_ends_with_the_verdict() {
+    let finding = |grade, meaning: &str| Finding::new(grade, "subject", "value", meaning.to_owned());
+    let word = "word ".repeat(40);
+    let page = text(&[finding(Grade::Ok, word.trim_end()), finding(Grade::Warn, "b")], Colour::No);
+    assert!(page.lines().all(|line| line.len() <= 80 && line == line.trim_end()), "{page}");
+    assert!(page.starts_with("ok    subject  value\n               word word "), "{page}");
+    assert!(page.ends_with("warn  subject  value\n               b\n\nfoster can work here; what is marked `warn` will hurt (1)\n"));
+    let page = text(&[finding(Grade::Bad, "b")], Colour::Yes);
+    assert!(page.starts_with("\u{1b}[31mbad \u{1b}[0m  subject  value\n"), "{page}");
+    assert!(page.ends_with("foster cannot work here: see what is marked `bad` (1)\n"), "{page}");
+    let rows: serde_json::Value = serde_json::from_str(&json(&[finding(Grade::Note, "b")])).unwrap();
+    assert_eq!(
+        rows,
+        serde_json::json!([{ "subject": "subject", "grade": "note", "value": "value", "meaning": "b" }])
+    );
+}

@@ -1,0 +1,78 @@
+//! A tree of files as Linux shows it: /proc, /sys, /etc, below any root directory.
+//!
+//! Whatever cannot be read is not there: the doctor says what it sees and guesses nothing.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::cli::format::harmless;
+
+/// A root directory, and the process that is looked at.
+pub(super) struct Tree {
+    root: PathBuf,
+    /// Whose folder of /proc.
+    process: &'static str,
+}
+
+impl Tree {
+    /// PID 1 of this tree where that is a foster; else whoever asks.
+    pub(super) fn at(root: &Path) -> Tree {
+        let mut tree = Tree { root: root.to_path_buf(), process: "self" };
+        if tree.first().as_deref() == Some("foster") {
+            tree.process = "1";
+        }
+        tree
+    }
+
+    /// The name of PID 1; `None` without /proc.
+    pub(super) fn first(&self) -> Option<String> {
+        Some(harmless(self.text("proc/1/comm")?.trim_end()))
+    }
+
+    /// Whether PID 1 is looked at.
+    pub(super) fn is_of_first(&self) -> bool {
+        self.process == "1"
+    }
+
+    /// A path of this tree.
+    pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// A file that is a text; bytes that are none become U+FFFD.
+    pub(super) fn text(&self, path: impl AsRef<Path>) -> Option<String> {
+        let bytes = fs::read(self.path(path)).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// A file of the process, such as `limits`.
+    pub(super) fn of_process(&self, name: &str) -> Option<String> {
+        self.text(format!("proc/{}/{name}", self.process))
+    }
+
+    /// Where a link of the process leads, such as `fd/1`.
+    pub(super) fn link(&self, name: &str) -> io::Result<String> {
+        let target = fs::read_link(self.path(format!("proc/{}/{name}", self.process)))?;
+        Ok(harmless(&target.to_string_lossy()))
+    }
+
+    /// A field of the process's `status` (proc_pid_status(5)), its first value.
+    pub(super) fn status(&self, field: &str) -> Option<String> {
+        let status = self.of_process("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+        Some(line.trim().to_owned())
+    }
+}
+
+/// How many numbers a list such as `0-3,6` names.
+pub(super) fn count(list: &str) -> Option<u64> {
+    let mut sum: u64 = 0;
+    for range in list.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        sum = sum.checked_add(last.checked_sub(first)?.checked_add(1)?)?;
+    }
+    Some(sum)
+}

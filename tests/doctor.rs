@@ -1,0 +1,143 @@
+//! The doctor, in surroundings of every kind.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{End, Foster, binary, may_make_namespaces, run};
+
+const CONFIG: &str = "[program.app]\ncommand = 'puppet pause'\n";
+
+/// The report of a doctor who is the container's first process.
+fn report(foster: Foster) -> String {
+    let mut foster = foster.config(CONFIG).arguments(&["doctor", "-c", "foster.toml"]).start();
+    assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
+    foster.output().stdout()
+}
+
+/// The line about this, and what it means, on one line.
+fn about(report: &str, subject: &str) -> String {
+    let begins = |line: &&str| line.get(6..).is_some_and(|rest| rest.starts_with(subject));
+    let mut lines = report.lines().skip_while(|line| !begins(line));
+    let first = lines.next().unwrap_or_else(|| panic!("nothing about {subject}\n{report}"));
+    let more = lines.take_while(|line| line.starts_with("      "));
+    let words = std::iter::once(first).chain(more).flat_map(str::split_whitespace);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn as_pid_1_it_says_that_orphans_come_to_it() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let report = report(Foster::new());
+    assert!(about(&report, "init").starts_with("ok init PID 1 is `foster`"), "{report}");
+    assert!(about(&report, "PID namespace").contains("one of its own"), "{report}");
+    assert!(about(&report, "standard output").contains("a pipe"), "{report}");
+    assert!(about(&report, "configuration").contains("has 1 program"), "{report}");
+    assert!(report.lines().all(|line| line.chars().count() <= 80 || !line.trim().contains(' ')), "{report}");
+}
+
+#[test]
+fn under_another_init_it_says_what_foster_does_about_it() {
+    let finished = Foster::new().config(CONFIG).finish(&["doctor", "-c", "foster.toml"]).expect(0);
+    let init = about(&finished.stdout, "init");
+    assert!(init.starts_with("note init PID 1 is `") && init.contains("subreaper"), "{}", finished.stdout);
+    assert_eq!(finished.stderr, "");
+}
+
+#[test]
+fn inside_a_container_it_looks_at_its_first_process() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let config = format!(
+        "[program.app]\ncommand = ['{}', 'doctor', '-c', 'foster.toml']\nstdout = 'inherit'\nrestart = 'never'\n\
+         [program.other]\ncommand = 'puppet pause'\n",
+        binary().display()
+    );
+    let mut foster = Foster::new().config(&config).start();
+    foster.wait_for_line("^foster can work here");
+    let report = foster.output().stdout();
+    assert!(about(&report, "init").contains("PID 1 is `foster`"), "{report}");
+    assert!(about(&report, "control socket").contains("in use A supervisor answers"), "{report}");
+    assert_eq!(foster.terminate(), End::Code(0));
+}
+
+#[test]
+fn an_unknown_user_on_a_read_only_file_system_learns_what_will_be_missing() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let report = report(Foster::new().uid(12345).read_only());
+    let user = about(&report, "user");
+    assert!(
+        user.starts_with("note user 12345 All programs run as this user") && user.contains("no name"),
+        "{report}"
+    );
+    assert!(about(&report, "capabilities").starts_with("ok capabilities none"), "{report}");
+    assert!(about(&report, "root file system").starts_with("ok root file system read-only"), "{report}");
+    assert!(about(&report, "control socket").starts_with("warn"), "{report}");
+    assert!(about(&report, "control socket").contains("cannot be made (Permission denied)"), "{report}");
+}
+
+#[test]
+fn root_on_a_read_only_file_system_learns_that_there_will_be_no_socket() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let report = report(Foster::new().read_only());
+    assert!(about(&report, "control socket").contains("cannot be made (Read-only file system)"), "{report}");
+}
+
+#[test]
+fn without_proc_it_says_so_and_goes_on() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let report = report(Foster::new().without_proc());
+    assert!(about(&report, "init").starts_with("warn init unknown /proc is not mounted"), "{report}");
+    assert!(about(&report, "configuration").starts_with("ok"), "{report}");
+}
+
+#[test]
+fn a_closed_stdout_is_no_reason_to_fail() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" doctor >&-"]).arg(binary()).current_dir("/");
+    let finished = run(command);
+    assert_eq!((finished.code, finished.text().as_str()), (0, ""));
+}
+
+#[test]
+fn it_needs_no_configuration_and_a_wrong_one_keeps_foster_from_working() {
+    let without = Foster::new().finish(&["doctor"]).expect(0);
+    assert!(
+        about(&without.stdout, "configuration").starts_with("note configuration none"),
+        "{}",
+        without.stdout
+    );
+    let wrong =
+        Foster::new().config("[program.app]\ncomand = 'x'\n").finish(&["doctor", "-c", "foster.toml"]);
+    let wrong = wrong.expect(1);
+    assert!(about(&wrong.stdout, "configuration").starts_with("bad configuration wrong in 1 place"));
+    assert!(
+        wrong.stdout.ends_with("foster cannot work here: see what is marked `bad` (1)\n"),
+        "{}",
+        wrong.stdout
+    );
+}
+
+#[test]
+fn for_machines_it_is_an_array_with_the_fields_promised() {
+    let finished = Foster::new().finish(&["doctor", "--json"]).expect(0);
+    let Ok(Value::Array(rows)) = serde_json::from_str(&finished.stdout) else {
+        panic!("{}", finished.stdout)
+    };
+    assert!(rows.len() > 10, "{}", finished.stdout);
+    for row in rows {
+        let row = row.as_object().expect("an object");
+        let names: Vec<&str> = row.keys().map(String::as_str).collect();
+        assert_eq!(names, ["grade", "meaning", "subject", "value"]);
+        assert!(row.values().all(|value| value.as_str().is_some_and(|text| !text.is_empty())), "{row:?}");
+    }
+}

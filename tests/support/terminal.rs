@@ -1,0 +1,80 @@
+//! A terminal: a command that believes somebody sits before it, and the keys that somebody presses.
+
+use std::fs::File;
+use std::io::{PipeReader, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::pty::openpty;
+
+use super::output::Output;
+use super::running::PATIENCE;
+
+/// The two ends of a new terminal: what is read by whoever sits there, and what a process is given.
+pub(crate) fn terminal() -> (OwnedFd, OwnedFd) {
+    let pair = openpty(None, None).expect("a terminal");
+    (pair.master, pair.slave)
+}
+
+/// A command at a terminal. It ends with the test.
+pub(crate) struct Terminal {
+    keyboard: File,
+    screen: Output,
+    child: Child,
+}
+
+impl Terminal {
+    /// Starts it, as the one whom the terminal belongs to.
+    pub(crate) fn start(command: &Command) -> Terminal {
+        let (master, slave) = terminal();
+        let copy = || slave.try_clone().expect("a descriptor");
+        let mut owner = Command::new("setsid");
+        owner.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => owner.env(name, value),
+                None => owner.env_remove(name),
+            };
+        }
+        owner.current_dir(command.get_current_dir().expect("a folder")).env("TERM", "xterm");
+        owner.stdin(Stdio::from(copy())).stdout(Stdio::from(copy())).stderr(Stdio::from(copy()));
+        let child = owner.spawn().expect("setsid");
+        let keyboard = File::from(master.try_clone().expect("a descriptor"));
+        Terminal { keyboard, screen: Output::read(PipeReader::from(master), None), child }
+    }
+
+    /// Presses keys.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).expect("a terminal that takes keys");
+    }
+
+    /// Waits for a line of the screen that matches.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, what: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.screen.has_line(what) {
+            assert!(Instant::now() < deadline, "waited in vain for {what}\n{}", self.screen.shown());
+            self.screen.wait_for_news(Duration::from_millis(10));
+        }
+    }
+
+    /// All that was on the screen, once the command has ended.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait().expect("our child").is_none() || !self.screen.is_over() {
+            assert!(Instant::now() < deadline, "waited in vain for its end\n{}", self.screen.shown());
+            self.screen.wait_for_news(Duration::from_millis(10));
+        }
+        self.screen.stdout()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // The hang-up of its terminal ends what runs there.
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
