@@ -78,7 +78,7 @@ def processes(namespace):
         try:
             if os.readlink(f"/proc/{entry}/ns/pid") != namespace:
                 continue
-            fields = status(int(entry))
+            fields = status(entry)
         except OSError:
             continue  # it has ended meanwhile
         inside = int(fields["NSpid"].split()[-1])
@@ -93,9 +93,12 @@ def status(pid):
 
 
 def switches(pid):
-    """How often this process has left a CPU, by itself or not."""
-    fields = status(pid)
-    return int(fields["voluntary_ctxt_switches"]) + int(fields["nonvoluntary_ctxt_switches"])
+    """How often the threads of a process have left a CPU, by themselves or not."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        fields = status(f"{pid}/task/{thread}")
+        total += int(fields["voluntary_ctxt_switches"]) + int(fields["nonvoluntary_ctxt_switches"])
+    return total
 
 
 def pss(pid):
@@ -107,8 +110,9 @@ def pss(pid):
 
 
 def cpu(pid):
-    """How long this process was on a CPU, in nanoseconds."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+    """How long the threads of a process were on a CPU, in nanoseconds."""
+    threads = os.listdir(f"/proc/{pid}/task")
+    return sum(int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0]) for thread in threads)
 
 
 class Scene:
@@ -206,10 +210,18 @@ class Scene:
         return records
 
     def outside(self, inside):
-        """The pid that a process of the scene has out here."""
-        for process in processes(self.namespace):
-            if process.inside == inside:
-                return process.pid
+        """The pid that a process of the scene has out here: looked for from PID 1 downwards."""
+        level = [str(self.pid)]
+        while level:
+            below = []
+            for pid in level:
+                try:
+                    if int(status(pid)["NSpid"].split()[-1]) == inside:
+                        return int(pid)
+                    below += Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                except OSError:
+                    continue  # it has ended meanwhile
+            level = below
         raise Failed(f"no process {inside}")
 
     def staff(self):

@@ -130,7 +130,7 @@ static char *escape(char *at, const char *line, size_t length) {
     unsigned char special = 0;
     for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)line[i];
-        special |= (unsigned char)((byte < 0x20) | (byte == '"') | (byte == '\\') | (byte >= 0x7f));
+        special |= (unsigned char)((byte < 0x20) | (byte == '"') | (byte == '\\') | (byte > 0x7e));
     }
     if (!special) return (char *)memcpy(at, line, length) + length;
     for (size_t i = 0; i < length; i++) {
