@@ -1,0 +1,365 @@
+"""Who is measured, and how each is set up: as its own documentation recommends for the job.
+
+A contestant that is not installed says so (`missing`), and the table lists it as that. Next: scene.py.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from scene import Failed
+
+
+def text_of(command):
+    """What a command says about itself, on either stream; its first line."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    said = (done.stdout + done.stderr).strip().splitlines()
+    return said[0] if said else ""
+
+
+def packaged(package):
+    """The version of an installed Debian package."""
+    query = ["dpkg-query", "-W", "-f", "${Version}", package]
+    try:
+        return subprocess.run(query, capture_output=True, text=True).stdout.strip() or "unknown version"
+    except OSError:
+        return "unknown version"
+
+
+def script(path, *lines):
+    """An executable shell script."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n" + "\n".join(lines) + "\n")
+    path.chmod(0o755)
+
+
+def words(command):
+    """A command as one string; nothing of ours needs quoting."""
+    return " ".join(command)
+
+
+def names(programs):
+    """`p0000`, `p0001`…: what each program is called."""
+    return [f"p{index:04}" for index in range(len(programs))]
+
+
+class Contestant:
+    """One of the field."""
+
+    name = ""
+    binaries = ()
+    beside = "nothing"
+    stop_signal = signal.SIGTERM
+    waits = True  # until its programs have ended, when it is told to stop
+    setup = ""
+
+    def __init__(self, tools):
+        self.tools = tools
+
+    def find(self, binary):
+        """The path of one of its programs, or None."""
+        return shutil.which(binary, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+
+    @property
+    def missing(self):
+        """Which of its programs is not installed."""
+        return next((binary for binary in self.binaries if not self.find(binary)), None)
+
+    def version(self):
+        """Its version, in its own words or its package's."""
+        return packaged(self.name)
+
+    def size(self):
+        """How many bytes of its own it needs to be on the disk."""
+        return sum(Path(self.find(binary)).resolve().stat().st_size for binary in self.binaries)
+
+    def command(self, folder, programs, **options):
+        """Writes its configuration for these programs; its command line."""
+        raise NotImplementedError
+
+    def status(self, folder, programs):
+        """The command line that asks for the state of all programs."""
+        return None
+
+    def environment(self, folder):
+        """What it wants in its environment."""
+        return {}
+
+
+class Bare(Contestant):
+    """An init for one command."""
+
+    flags = ()
+
+    def command(self, folder, programs, **options):
+        (program,) = programs
+        return [self.find(self.binaries[0]), *self.flags, *program]
+
+
+class Tini(Bare):
+    name, binaries, flags = "tini", ("tini",), ("--",)
+    setup = "`tini -- PROGRAM`"
+
+
+class DumbInit(Bare):
+    name, binaries = "dumb-init", ("dumb-init",)
+    setup = "`dumb-init PROGRAM`"
+
+
+class Catatonit(Bare):
+    name, binaries, flags = "catatonit", ("catatonit",), ("--",)
+    setup = "`catatonit -- PROGRAM`"
+
+
+class FosterBare(Bare):
+    name, flags = "foster --", ("--",)
+    setup = "`foster -- PROGRAM`"
+
+    def find(self, binary):
+        return self.tools["foster"]
+
+    @property
+    def missing(self):
+        done = subprocess.run([self.tools["foster"], "--", "true"], capture_output=True)
+        return "the bare init" if done.returncode else None
+
+    binaries = ("foster",)
+
+    def version(self):
+        return text_of([self.tools["foster"], "version"])
+
+
+class Limit(Contestant):
+    """The C program that does the least that a job allows."""
+
+    name, beside = "limit", "nothing"
+    setup = "`bench/c/limit.c`: that job and no other"
+
+    def version(self):
+        return text_of(["cc", "--version"])
+
+    def size(self):
+        return Path(self.tools["limit"]).stat().st_size
+
+    def command(self, folder, programs, job="many", form="text", **options):
+        if job == "one":
+            return [self.tools["limit"], "one", *programs[0]]
+        listing = folder / "programs"
+        listing.write_text("".join(words(program) + "\n" for program in programs))
+        if job == "capture":
+            socket = [folder / "socket"] if options.get("asked") else []
+            return [self.tools["limit"], "capture", form, listing, *socket]
+        return [self.tools["limit"], "many", listing]
+
+    def status(self, folder, programs):
+        return [self.tools["limit"], "ask", folder / "socket"]
+
+
+class Foster(Contestant):
+    name = "foster"
+    binaries = ("foster",)
+    setup = "one `foster.toml`, a `[program.NAME]` with its `command` for each, everything else by default"
+
+    def find(self, binary):
+        return self.tools["foster"]
+
+    def version(self):
+        return text_of([self.tools["foster"], "version"])
+
+    def command(self, folder, programs, form="text", **options):
+        lines = ["[foster]", f'socket = "{folder}/foster.sock"']
+        if form != "text":
+            lines.append(f'log_format = "{form}"')
+        for name, program in zip(names(programs), programs):
+            arguments = ", ".join(f'"{argument}"' for argument in program)
+            lines += ["", f"[program.{name}]", f"command = [{arguments}]"]
+            if len(programs) <= 2:
+                lines.append("priority = 10")
+        (folder / "foster.toml").write_text("\n".join(lines) + "\n")
+        return [self.tools["foster"], "run", "-c", folder / "foster.toml"]
+
+    def status(self, folder, programs):
+        return [self.tools["foster"], "--socket", folder / "foster.sock", "status"]
+
+
+class S6(Contestant):
+    name = "s6"
+    binaries = ("s6-svscan", "s6-supervise", "s6-svstat", "s6-log")
+    setup = (
+        "`s6-svscan` over a scan directory; `run` is a shell script that execs; `s6-log` (`p`refix, to stdout) "
+        "as the `log` service where output is captured; told to stop by `TERM`, its `finish` script exits; "
+        "status: `s6-svstat` for each directory, in one shell loop"
+    )
+
+    def command(self, folder, programs, captured=False, **options):
+        scan = folder / "scan"
+        for name, program in zip(names(programs), programs):
+            script(scan / name / "run", f"exec {words(program)}")
+            if captured:
+                script(scan / name / "log" / "run", f"exec s6-log -b 'p{name} | ' 1")
+        script(scan / ".s6-svscan" / "finish", "exit 0")
+        return [self.find("s6-svscan"), "-c", str(max(500, 2 * len(programs) + 10)), scan]
+
+    def status(self, folder, programs):
+        return ["/bin/sh", "-c", f'for one in {folder}/scan/*; do s6-svstat "$one"; done']
+
+
+class Runit(Contestant):
+    name = "runit"
+    binaries = ("runsvdir", "runsv", "sv")
+    stop_signal = signal.SIGHUP
+    waits = False
+    setup = (
+        "`runsvdir -P` over a directory; `run` is a shell script that execs; told to stop by `HUP`, which has the "
+        "programs told and does not wait for them"
+    )
+
+    def command(self, folder, programs, **options):
+        for name, program in zip(names(programs), programs):
+            script(folder / "service" / name / "run", f"exec {words(program)}")
+        return [self.find("runsvdir"), "-P", folder / "service"]
+
+    def status(self, folder, programs):
+        return [self.find("sv"), "status", *(folder / "service" / name for name in names(programs))]
+
+
+class Dinit(Contestant):
+    name = "dinit"
+    binaries = ("dinit", "dinitctl")
+    beside = "libstdc++"
+    setup = (
+        "`dinit --container`, a `boot` that waits for one service for each program, `restart = yes`, "
+        "`smooth-recovery = yes`, no restart limit; it has no prefix, so a flood goes straight to its stdout: `logfile = /proc/1/fd/1`"
+    )
+
+    def version(self):
+        return text_of([self.find("dinit"), "--version"])
+
+    def command(self, folder, programs, captured=False, **options):
+        services = folder / "services"
+        services.mkdir()
+        boot = ["type = internal"]
+        for name, program in zip(names(programs), programs):
+            boot.append(f"waits-for = {name}")
+            service = ["type = process", f"command = {words(program)}", "restart = yes"]
+            service += ["smooth-recovery = yes", "restart-limit-count = 0"]
+            if captured:
+                service += ["log-type = file", "logfile = /proc/1/fd/1"]
+            (services / name).write_text("\n".join(service) + "\n")
+        (services / "boot").write_text("\n".join(boot) + "\n")
+        socket = folder / "dinitctl"
+        return [self.find("dinit"), "--container", "--quiet", "-d", services, "-p", socket, "boot"]
+
+    def status(self, folder, programs):
+        return [self.find("dinitctl"), "-p", folder / "dinitctl", "list"]
+
+
+class Supervisor(Contestant):
+    name = "supervisord"
+    binaries = ("supervisord", "supervisorctl")
+    setup = (
+        "`nodaemon=true`, `silent=true`, a Unix socket, a `[program:NAME]` for each with `autorestart=true` and, as "
+        "for containers, `stdout_logfile=/dev/fd/1`, `stdout_logfile_maxbytes=0`; it has no prefix"
+    )
+
+    def find(self, binary):
+        ours = self.tools.folder / "venv" / "bin" / binary
+        return str(ours) if ours.exists() else super().find(binary)
+
+    def version(self):
+        return text_of([self.find("supervisord"), "--version"])
+
+    @property
+    def python(self):
+        """The interpreter that it runs in."""
+        first = Path(self.find("supervisord")).read_text().splitlines()[0]
+        return first.removeprefix("#!").split()[0]
+
+    def size(self):
+        where = "import supervisor, os; print(os.path.dirname(supervisor.__file__))"
+        return tree_size(text_of([self.python, "-c", where]))
+
+    @property
+    def beside(self):
+        """Python, as large as it is here."""
+        where = "import sysconfig; print(sysconfig.get_paths()['stdlib'])"
+        library = tree_size(text_of([self.python, "-c", where]), but={"site-packages", "test", "__pycache__"})
+        return f"Python and its library ({library / 1e6:.0f} MB without tests and caches)"
+
+    def command(self, folder, programs, **options):
+        lines = ["[supervisord]", "nodaemon=true", "silent=true", "user=root", "logfile=/dev/null"]
+        lines += ["logfile_maxbytes=0", f"pidfile={folder}/supervisord.pid", "minfds=8192"]
+        lines += ["[unix_http_server]", f"file={folder}/supervisor.sock", "[rpcinterface:supervisor]"]
+        lines.append("supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface")
+        lines += ["[supervisorctl]", f"serverurl=unix://{folder}/supervisor.sock"]
+        for name, program in zip(names(programs), programs):
+            lines += [f"[program:{name}]", f"command={words(program)}", "autorestart=true"]
+            lines += ["stdout_logfile=/dev/fd/1", "stdout_logfile_maxbytes=0", "redirect_stderr=true"]
+        (folder / "supervisord.conf").write_text("\n".join(lines) + "\n")
+        return [self.find("supervisord"), "-c", folder / "supervisord.conf"]
+
+    def status(self, folder, programs):
+        return [self.find("supervisorctl"), "-c", folder / "supervisord.conf", "status"]
+
+
+class Horust(Contestant):
+    name = "horust"
+    binaries = ("horust",)
+    setup = "`horust --services-path`, a TOML file for each program, `restart` strategy `always`, no backoff"
+
+    def find(self, binary):
+        ours = self.tools.folder / "bin" / binary
+        return str(ours) if ours.exists() else super().find(binary)
+
+    def version(self):
+        return text_of([self.find("horust"), "--version"])
+
+    def command(self, folder, programs, **options):
+        services = folder / "services"
+        services.mkdir()
+        for name, program in zip(names(programs), programs):
+            lines = [f'command = "{words(program)}"', "[restart]", 'strategy = "always"', 'backoff = "0s"']
+            (services / f"{name}.toml").write_text("\n".join(lines) + "\n")
+        return [self.find("horust"), "--services-path", services, "--uds-folder-path", folder]
+
+
+def tree_size(folder, but=frozenset({"__pycache__"})):
+    """The bytes of all files below a folder."""
+    total = 0
+    for path, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in but]
+        total += sum(os.lstat(os.path.join(path, name)).st_size for name in files)
+    return total
+
+
+FIELD = [Foster, Limit, FosterBare, Tini, DumbInit, Catatonit, S6, Runit, Dinit, Supervisor, Horust]
+BARE = {"limit", "foster --", "tini", "dumb-init", "catatonit"}
+
+
+def field(tools, only):
+    """Those who take part, and the others with the reason."""
+    present, absent = [], {}
+    for one in (kind(tools) for kind in FIELD):
+        if only and one.name not in only:
+            continue
+        missing = one.missing
+        if missing:
+            absent[one.name] = f"not installed: {missing}"
+        else:
+            present.append(one)
+    unknown = set(only or ()) - {kind.name for kind in FIELD}
+    if unknown:
+        known = ", ".join(f"`{kind.name}`" for kind in FIELD)
+        raise Failed(f"cannot measure {', '.join(f'`{name}`' for name in sorted(unknown))}: there are {known}")
+    return present, absent
+
+
+def install(tools):
+    """Fetches supervisor and horust into the harness's own folder; the others come from packages."""
+    venv = tools.folder / "venv"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    subprocess.run([venv / "bin" / "pip", "install", "-q", "supervisor"], check=True)
+    subprocess.run(["cargo", "install", "--locked", "--root", tools.folder, "horust"], check=True)

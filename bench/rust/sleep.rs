@@ -1,0 +1,7 @@
+//! A static Rust program that sleeps: what the standard library costs at all.
+
+fn main() {
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,279 @@
+"""A contestant at work as PID 1 of its own namespace, and what its programs tell about it.
+
+Nothing here measures by itself: the stamps are taken by the programs in bench/c. The harness sleeps while
+they work. Next: rows.py.
+"""
+
+import os
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import time
+from array import array
+from fcntl import ioctl
+from pathlib import Path
+from termios import FIONREAD
+
+RECORD = struct.Struct("=Iiq")
+OURS = {"mark", "flood", "orphans"}
+
+
+class Failed(Exception):
+    """What a contestant has not done, or the harness could not do, in words for the table."""
+
+
+class Record:
+    """One fact from a program: a letter, its pid in its namespace, and a value."""
+
+    def __init__(self, kind, pid, value):
+        self.kind, self.pid, self.value = chr(kind), pid, value
+
+
+class Fifo:
+    """Where programs tell their facts. Holds both ends, so that nobody waits in open()."""
+
+    def __init__(self, path):
+        os.mkfifo(path)
+        self.path = str(path)
+        self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def waiting(self):
+        """How many records are there."""
+        size = array("i", [0])
+        ioctl(self.fd, FIONREAD, size)
+        return size[0] // RECORD.size
+
+    def take(self, count, seconds, what):
+        """The next `count` records. Looks now and then, so that the harness does not run at each one."""
+        end = time.monotonic() + seconds
+        pause = 0.0005
+        while self.waiting() < count:
+            if time.monotonic() > end:
+                raise Failed(f"{self.waiting()} of {count} {what} within {seconds:g} s")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.02)
+        data = os.read(self.fd, count * RECORD.size)
+        return [Record(*fields) for fields in RECORD.iter_unpack(data)]
+
+    def close(self):
+        os.close(self.fd)
+
+
+class Process:
+    """A process of a scene, seen from outside."""
+
+    def __init__(self, pid, inside, name, state):
+        self.pid, self.inside, self.name, self.state = pid, inside, name, state
+
+
+def processes(namespace):
+    """Every process of a PID namespace."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            if os.readlink(f"/proc/{entry}/ns/pid") != namespace:
+                continue
+            fields = status(entry)
+        except OSError:
+            continue  # it has ended meanwhile
+        inside = int(fields["NSpid"].split()[-1])
+        found.append(Process(int(entry), inside, fields["Name"], fields["State"][0]))
+    return found
+
+
+def status(pid):
+    """/proc/PID/status as a dictionary."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+def switches(pid):
+    """How often the threads of a process have left a CPU, by themselves or not."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        fields = status(f"{pid}/task/{thread}")
+        total += int(fields["voluntary_ctxt_switches"]) + int(fields["nonvoluntary_ctxt_switches"])
+    return total
+
+
+def pss(pid):
+    """The proportional set size of a process in bytes."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise Failed(f"no Pss in smaps_rollup of {pid}")
+
+
+def cpu(pid):
+    """How long the threads of a process were on a CPU, in nanoseconds."""
+    threads = os.listdir(f"/proc/{pid}/task")
+    return sum(int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0]) for thread in threads)
+
+
+class Scene:
+    """A contestant with its programs. Leaves nothing behind."""
+
+    def __init__(self, tools, contestant, programs, **options):
+        self.tools, self.contestant = tools, contestant
+        self.programs = programs
+        self.options = options
+        self.control = self.executed = self.pid = None
+        self.launcher = None
+        self.drain = None
+
+    def __enter__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="bench-"))
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def start(self):
+        """Starts it; returns when it has replaced the launcher's child."""
+        self.fifo = Fifo(self.folder / "facts")
+        programs = [program(self.tools, self.fifo.path) for program in self.programs]
+        work = self.folder / "work"
+        work.mkdir()
+        command = self.contestant.command(work, programs, **self.options)
+        read, write = os.pipe()
+        self.control, self.unread = read, b""
+        self.log = open(self.folder / "log", "w+b")
+        out, feed = subprocess.DEVNULL, None
+        if self.options.get("drained") is not None:
+            out, feed = self.open_drain(self.options["drained"])
+        try:
+            self.launcher = subprocess.Popen(
+                [self.tools["launch"], str(write), *map(str, command)],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=self.log, cwd=work, pass_fds=[write],
+                env={"PATH": os.environ["PATH"], "HOME": "/root", **self.contestant.environment(work)},
+            )
+        finally:
+            os.close(write)
+            if feed is not None:
+                os.close(feed)
+        while self.executed is None or self.pid is None:
+            word, *rest = self.tell(30)
+            if word == "exec":
+                self.executed = int(rest[0])
+            elif word == "pid":
+                self.pid = int(rest[0])
+        self.namespace = os.readlink(f"/proc/{self.pid}/ns/pid")
+
+    def open_drain(self, lines):
+        """The reader of PID 1's stdout, and the end of the pipe that leads there."""
+        read, write = os.pipe()
+        copy = [str(self.folder / "copy")] if self.options.get("copied") else []
+        self.drain = subprocess.Popen(
+            [self.tools["drain"], self.fifo.path, str(lines), *copy],
+            stdin=read, stdout=subprocess.PIPE, text=True,
+        )
+        os.close(read)
+        return write, write
+
+    def tell(self, seconds):
+        """The launcher's next line."""
+        while b"\n" not in self.unread:
+            if not select.select([self.control], [], [], seconds)[0]:
+                raise Failed(f"does not end within {seconds:g} s")
+            said = os.read(self.control, 4096)
+            if not said:
+                raise Failed(f"cannot start: {self.words()}")
+            self.unread += said
+        line, _, self.unread = self.unread.partition(b"\n")
+        word, *rest = line.decode().split()
+        if word == "exit" and self.executed is None:
+            raise Failed(f"cannot start: {self.words()}")
+        return [word, *rest]
+
+    def words(self):
+        """The last line that it said on its stderr."""
+        self.log.flush()
+        said = (self.folder / "log").read_text(errors="replace").strip().splitlines()
+        return said[-1][:200] if said else "it says nothing"
+
+    def take(self, kind, count, what, seconds=60):
+        """Records of this kind, as many as expected."""
+        try:
+            records = self.fifo.take(count, seconds, what)
+        except Failed as failed:
+            raise Failed(f"{failed}; {self.words()}") from None
+        wrong = [record.kind for record in records if record.kind != kind]
+        if wrong:
+            raise Failed(f"expected {what}, got {wrong[0]}")
+        return records
+
+    def outside(self, inside):
+        """The pid that a process of the scene has out here: looked for from PID 1 downwards."""
+        level = [str(self.pid)]
+        while level:
+            below = []
+            for pid in level:
+                try:
+                    if int(status(pid)["NSpid"].split()[-1]) == inside:
+                        return int(pid)
+                    below += Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+                except OSError:
+                    continue  # it has ended meanwhile
+            level = below
+        raise Failed(f"no process {inside}")
+
+    def staff(self):
+        """The processes that the contestant consists of: PID 1 first, then its helpers."""
+        found = [process for process in processes(self.namespace) if process.name not in OURS]
+        return sorted((process.pid for process in found), key=lambda pid: pid != self.pid)
+
+    def end(self, number, seconds=90):
+        """Asks PID 1 to stop; the nanoseconds until it was gone, and its exit status."""
+        start = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+        os.kill(self.pid, number)
+        word, code, stamp = self.tell(seconds)
+        if word != "exit":
+            raise Failed(f"the launcher says {word}")
+        return int(stamp) - start, os.waitstatus_to_exitcode(int(code))
+
+    def __exit__(self, *_):
+        if self.launcher is not None:
+            self.launcher.kill()
+            self.launcher.wait()
+        if self.drain is not None:
+            self.drain.stdout.close()
+            self.drain.kill()
+            self.drain.wait()
+        if self.control is not None:
+            os.close(self.control)
+            self.log.close()
+        if hasattr(self, "fifo"):
+            self.fifo.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def marks(count):
+    """Programs that say when they are up, and sleep."""
+    return [lambda tools, fifo: [tools["mark"], fifo]] * count
+
+
+def flood(size):
+    """A program that writes `size` bytes when it gets USR1; 0: until USR2."""
+    return lambda tools, fifo: [tools["flood"], fifo, str(size)]
+
+
+def orphans(kind, count):
+    """A program that makes orphans when it gets USR1."""
+    return lambda tools, fifo: [tools["orphans"], fifo, kind, str(count)]
+
+
+def kill(pid, number=signal.SIGKILL):
+    """Sends a signal; when it was sent."""
+    stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        raise Failed("a program is not there any more") from None
+    return stamp
