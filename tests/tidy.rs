@@ -30,10 +30,10 @@ const LAYERS: [(&str, u8); 20] = [
     ("termination", 2),
     ("bare", 3),
     ("init", 3),
-    ("personality", 3),
     ("verbs", 3),
-    ("lib", 4),
-    ("main", 5),
+    ("personality", 4),
+    ("lib", 5),
+    ("main", 6),
 ];
 
 /// What has no business with the system at all: text in, data out.
