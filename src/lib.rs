@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use cli::{Command, Output};
 use config::Environment;
 use exit::ExitStatus;
+use foster_core::ids::Signal;
 use verbs::Surroundings;
 
 /// Runs foster with this command line and returns what the process is to end with.
@@ -40,6 +41,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
     if let Some(status) = personality::run(&arguments) {
         return status;
     }
+    // Whoever stops reading what foster writes is an error to be seen, and no end.
+    sys::signal::ignore(Signal::PIPE);
     let stdout = io::stdout();
     let mut around = Surroundings {
         socket: std::env::var_os("FOSTER_SOCKET"),

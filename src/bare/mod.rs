@@ -12,11 +12,14 @@ mod terminal;
 mod words;
 
 use std::ffi::OsString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use foster_core::ids::{Exit, Signal};
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd;
 
 use self::start::Inherited;
 use self::terminal::{JobControl, Standing};
@@ -196,13 +199,12 @@ fn start(bare: &Bare, words: Words) -> Result<Init<'_>, Failure> {
     }
     adopt(bare.adoption, words)?;
     let standing = Standing::take(bare.place, bare.recipient);
-    let main = start::start(&bare.command, bare.signals, &standing, Inherited { blocked, ignores_children })?;
+    let directory = if bare.release >= Release::Directory { leave_directory() } else { None };
+    let inherited = Inherited { blocked, ignores_children, directory };
+    let main = start::start(&bare.command, bare.signals, &standing, &inherited)?;
+    drop(inherited);
     words.started(&bare.command, main.pid);
     let job = standing.job();
-    if bare.release >= Release::Directory {
-        // Without a `/` to go to it stays, which harms no more than a mount.
-        let _ = nix::unistd::chdir("/");
-    }
     if bare.release >= Release::Descriptors {
         descriptors::close_all_but([Some(main.pidfd.as_fd()), job.terminal()]);
     }
@@ -221,6 +223,17 @@ fn adopt(adoption: Adoption, words: Words) -> Result<(), Failure> {
         words.warn_of_zombies();
     }
     Ok(())
+}
+
+/// Goes to `/`, so that no mount is kept busy, and returns where the command is to begin. That is before there is a
+/// command: it never sees an init that is where it is. `None`: nobody may come back, or go, and all stay.
+fn leave_directory() -> Option<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory = open(".", flags, Mode::empty()).ok()?;
+    // One can be in a directory that one may not enter.
+    unistd::fchdir(&directory).ok()?;
+    unistd::chdir("/").ok()?;
+    Some(directory)
 }
 
 /// A bare init whose command runs.

@@ -5,6 +5,7 @@
 //! `/bin/sh`, as execvp(3) does. Next: `words.rs`, what is said of a failure.
 
 use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use foster_core::ids::Signal;
@@ -20,12 +21,14 @@ use crate::sys::sigwait::SignalSet;
 use crate::sys::vfork::{self, Child, InChild, vfork};
 
 /// What the init was started with, and has changed for itself since.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Inherited {
     /// The signals that were blocked.
     pub(super) blocked: SignalSet,
     /// Whether CHLD was ignored.
     pub(super) ignores_children: bool,
+    /// The working directory, where it was left.
+    pub(super) directory: Option<OwnedFd>,
 }
 
 /// At what the child failed.
@@ -33,6 +36,8 @@ pub(super) struct Inherited {
 enum Failed {
     /// It could not take its place.
     Place(Errno),
+    /// It could not go back to where we were.
+    Directory(Errno),
     /// It executed nothing.
     Exec(Refusal),
 }
@@ -45,7 +50,7 @@ pub(super) fn start(
     command: &[OsString],
     signals: Inheritance,
     standing: &Standing,
-    inherited: Inherited,
+    inherited: &Inherited,
 ) -> Result<Child, Failure> {
     let name = command.first().map_or(OsStr::new(""), OsString::as_os_str);
     let search = Search::of(name, std::env::var_os("PATH").as_deref());
@@ -55,6 +60,11 @@ pub(super) fn start(
         vfork(&mut stack, &|child| {
             if let Err(errno) = standing.enter(child) {
                 return Failed::Place(errno);
+            }
+            if let Some(directory) = &inherited.directory
+                && let Err(errno) = child.enter_directory(directory.as_fd())
+            {
+                return Failed::Directory(errno);
             }
             prepare_signals(child, signals, inherited);
             Failed::Exec(search::try_each(candidates, |file| child.execute_inheriting(file, arguments)))
@@ -74,16 +84,21 @@ pub(super) fn start(
         // Without a shell, what was wrong is the file.
         result = by_shell.or(result);
     }
+    if let (Err(_), Some(directory)) = (&result, &inherited.directory) {
+        // A relative name is explained from where it was meant.
+        let _ = nix::unistd::fchdir(directory);
+    }
     result.map_err(|failure| match failure {
         vfork::Failure::Clone(errno) => Failure::Process(errno),
         vfork::Failure::Child(Failed::Place(errno)) => Failure::Place(errno),
+        vfork::Failure::Child(Failed::Directory(errno)) => Failure::Directory(errno),
         vfork::Failure::Child(Failed::Exec(Refusal { candidate: _, errno })) => {
             Failure::Exec { name: name.to_owned(), searched: search != Search::None, errno }
         }
     })
 }
 
-fn prepare_signals(child: &InChild, signals: Inheritance, inherited: Inherited) {
+fn prepare_signals(child: &InChild, signals: Inheritance, inherited: &Inherited) {
     match signals {
         Inheritance::Default => {
             child.reset_signal_dispositions();

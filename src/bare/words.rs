@@ -34,6 +34,8 @@ pub(super) enum Failure {
     Process(Errno),
     /// It cannot have its own group or session, or the terminal.
     Place(Errno),
+    /// It cannot begin in the working directory.
+    Directory(Errno),
     /// An argument has a NUL byte.
     Nul,
     /// The system does not execute it.
@@ -148,6 +150,7 @@ impl Failure {
             Failure::Subreaper(errno) => attempt("become a subreaper", errno),
             Failure::Process(errno) => attempt("make a process", errno),
             Failure::Place(errno) => attempt("give the command its process group and terminal", errno),
+            Failure::Directory(errno) => attempt("enter the working directory", errno),
             Failure::Nul => "cannot run a command with a NUL byte in it".to_owned(),
             Failure::Exec { name, searched, errno } => match face {
                 Face::DumbInit => format!("{}: {}", name.display(), errno.desc()),

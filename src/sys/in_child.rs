@@ -281,6 +281,15 @@ impl InChild {
         returned(unsafe { libc::syscall(libc::SYS_chdir, path.as_ptr()) })
     }
 
+    /// Enters a directory that was opened before: fchdir(2).
+    ///
+    /// # Errors
+    /// EACCES where it must not be entered.
+    pub fn enter_directory(&self, directory: BorrowedFd<'_>) -> nix::Result<()> {
+        // SAFETY: fchdir takes a number.
+        returned(unsafe { libc::syscall(libc::SYS_fchdir, directory.as_raw_fd()) })
+    }
+
     /// Gives every signal its default disposition: sigaction(2). exec alone would keep those that are ignored,
     /// and foster's handlers must be gone before signals are let in.
     pub fn reset_signal_dispositions(&self) {

@@ -28,3 +28,9 @@ pub fn stop_ignoring(signal: Signal) -> bool {
     let before = unsafe { libc::signal(signal.number(), libc::SIG_DFL) };
     before == libc::SIG_IGN
 }
+
+/// Ignores this signal: sigaction(2).
+pub fn ignore(signal: Signal) {
+    // SAFETY: SIG_IGN is a valid disposition for any number, and runs no code of ours.
+    unsafe { libc::signal(signal.number(), libc::SIG_IGN) };
+}

@@ -85,6 +85,8 @@ impl Signal {
     pub const USR1: Signal = Signal(10);
     /// Write the status, to foster.
     pub const USR2: Signal = Signal(12);
+    /// What was written has no reader.
+    pub const PIPE: Signal = Signal(13);
     /// The ordinary request to end.
     pub const TERM: Signal = Signal(15);
     /// A child's state changed.
