@@ -13,9 +13,11 @@
 
 mod support;
 
+mod bare;
 mod configuration;
 mod control;
 mod docs;
+mod dumb_init;
 mod nginx;
 mod order;
 mod output;
@@ -27,5 +29,7 @@ mod signals;
 mod spawning;
 mod steadiness;
 mod stopping;
+mod terminal;
 mod tidy;
+mod tini;
 mod unprivileged;

@@ -10,11 +10,13 @@ mod output;
 mod parts;
 mod processes;
 mod running;
+mod terminal;
 mod verb;
 
 pub(crate) use builder::{Foster, check, puppet, repository};
 pub(crate) use network::{free_port, get};
 pub(crate) use output::matches;
 pub(crate) use parts::{found, may_make_namespaces};
-pub(crate) use processes::{descriptors, resident_kib};
+pub(crate) use processes::{descriptors, group_of, resident_kib, state_of};
 pub(crate) use running::{End, Running};
+pub(crate) use verb::Finished;
