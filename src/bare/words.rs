@@ -165,12 +165,18 @@ impl Failure {
 /// Why a command was not executed, with what the system does not say.
 fn why(name: &OsStr, searched: bool, errno: Errno) -> String {
     let file = Path::new(name);
-    match errno {
-        Errno::ENOENT if name.is_empty() => "its name is empty".to_owned(),
-        Errno::ENOENT if searched => "there is no such command in PATH".to_owned(),
-        Errno::ENOENT if file.exists() => "what it is to be run by is not there".to_owned(),
-        Errno::EACCES if !searched && file.is_dir() => "it is a directory".to_owned(),
-        Errno::ENOEXEC => "it is in no format that this machine can run".to_owned(),
-        errno => errno.desc().to_owned(),
-    }
+    let words = if errno == Errno::ENOENT && searched {
+        "there is no such command in PATH"
+    } else if errno == Errno::ENOENT && name.is_empty() {
+        "its name is empty"
+    } else if errno == Errno::ENOENT && file.exists() {
+        "what it is to be run by is not there"
+    } else if errno == Errno::EACCES && !searched && file.is_dir() {
+        "it is a directory"
+    } else if errno == Errno::ENOEXEC {
+        "it is in no format that this machine can run"
+    } else {
+        errno.desc()
+    };
+    words.to_owned()
 }

@@ -29,8 +29,8 @@ pub fn overview() -> String {
              glob ('web*'), or all.\n";
     page += "\nFlags that most verbs take\n";
     page += &flags(&[&SOCKET, &CONFIG, &JSON, &HELP, &VERSION]);
-    page += "\nThe bare init, `foster [FLAGS] -- COMMAND`: runs one command, reaps zombies, passes\n\
-             signals on, and ends as the command does. A SIG is a name or a number.\n";
+    page += "\nThe bare init, `foster [FLAGS] -- COMMAND`, runs one command, reaps zombies,\n\
+             passes signals on, and ends as the command does. A SIG is a name or a number.\n";
     page += &flags(&bare::FLAGS);
     page += "\n`foster help VERB` tells all about a verb.\n";
     page
