@@ -70,7 +70,7 @@ fn a_command_line_that_makes_no_sense_is_refused_and_nothing_is_run() {
         "`--remap-exit` is `256`, and has to be an exit code from 0 to 255",
     );
     refused(&["-x", "--", "true"], "unknown flag `-x`");
-    refused(&["-g", "sleep", "1"], "the `--` is missing");
+    refused(&["-g", "sleep", "1"], "`-g` is for `foster [FLAGS] -- COMMAND`: the `--` is missing");
 }
 
 #[test]

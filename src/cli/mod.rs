@@ -262,10 +262,10 @@ fn known_to(verb: Option<&'static Verb>) -> impl Iterator<Item = &'static Flag> 
 }
 
 fn unknown(name: &Name, verb: Option<&'static Verb>) -> Problem {
-    match bare::FLAGS.iter().find(|flag| name.is_of(flag)) {
-        Some(flag) if verb.is_none() => Problem::FlagOfTheBareInit(flag),
-        Some(_) | None => unknown_among(name, known_to(verb).map(|flag| flag.long)),
+    if verb.is_none() && bare::FLAGS.iter().any(|flag| name.is_of(flag)) {
+        return Problem::FlagOfTheBareInit(name.to_string());
     }
+    unknown_among(name, known_to(verb).map(|flag| flag.long))
 }
 
 fn unknown_among(name: &Name, known: impl Iterator<Item = &'static str>) -> Problem {

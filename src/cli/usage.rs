@@ -36,7 +36,7 @@ pub enum Problem {
         nearest: Option<&'static str>,
     },
     /// The flag is the bare init's, which wants a `--` before its command.
-    FlagOfTheBareInit(&'static Flag),
+    FlagOfTheBareInit(String),
     /// The flag has a value, and none was given.
     MissingValue(&'static Flag),
     /// The flag has no value, and one was given.
@@ -116,8 +116,8 @@ impl fmt::Display for Problem {
                 write!(f, "unknown flag `{given}`")?;
                 suggest(f, "--", *nearest)
             }
-            Problem::FlagOfTheBareInit(flag) => {
-                write!(f, "`--{}` is for `foster [FLAGS] -- COMMAND`: the `--` is missing", flag.long)
+            Problem::FlagOfTheBareInit(given) => {
+                write!(f, "`{given}` is for `foster [FLAGS] -- COMMAND`: the `--` is missing")
             }
             Problem::MissingValue(flag) => {
                 write!(
