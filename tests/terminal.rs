@@ -84,13 +84,15 @@ fn control_z_stops_nothing_where_nobody_could_go_on_with_it() {
 }
 
 #[test]
-fn a_hang_up_reaches_the_command() {
-    let mut foster =
-        alone("foster", &["--", "puppet", "trap:HUP:touch:hung-up", "trap:HUP:exit:0", "print:up", "pause"]);
-    foster.wait_for_line("up");
-    foster.signal(Signal::SIGHUP);
-    assert_eq!(foster.wait_exit(), End::Code(0));
-    assert!(foster.path("hung-up").exists());
+fn a_hang_up_after_the_hand_over_reaches_the_command() {
+    for (name, arguments) in [("foster", &["--"][..]), ("tini", &["--"]), ("dumb-init", &[])] {
+        let command = ["puppet", "trap:HUP:touch:hung-up", "trap:HUP:exit:0", "print:up", "pause"];
+        let mut foster = alone(name, &[arguments, &command].concat());
+        foster.wait_for_line("up");
+        foster.signal(Signal::SIGHUP);
+        assert_eq!(foster.wait_exit(), End::Code(0), "{name}");
+        assert!(foster.path("hung-up").exists(), "{name}");
+    }
 }
 
 #[test]
