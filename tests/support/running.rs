@@ -260,6 +260,20 @@ impl Running {
     }
 }
 
+impl Drop for Running {
+    /// What is not in a namespace of its own has nobody to end it with its first process. That is held meanwhile, so
+    /// that no pid of a child of its own is given to another.
+    fn drop(&mut self) {
+        if in_namespace_of(self.pid()).is_some() || !self.is_alive() {
+            return;
+        }
+        _ = kill(self.first.pid, Signal::SIGSTOP);
+        for process in descendants(self.pid()).into_iter().filter(|process| process.pid != self.pid()) {
+            _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+        }
+    }
+}
+
 fn wait_without_reaping(pid: Pid) -> End {
     match waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
         Ok(WaitStatus::Exited(_, code)) => End::Code(code),
