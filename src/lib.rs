@@ -20,9 +20,12 @@ pub mod probes;
 pub mod spawn;
 pub mod termination;
 
+pub mod bare;
 pub mod doctor;
 pub mod init;
 pub mod verbs;
+
+pub mod personality;
 
 use std::ffi::OsString;
 use std::io;
@@ -31,10 +34,17 @@ use std::path::{Path, PathBuf};
 use cli::{Command, Output};
 use config::Environment;
 use exit::ExitStatus;
+use foster_core::ids::Signal;
 use verbs::Surroundings;
 
 /// Runs foster with this command line and returns what the process is to end with.
 pub fn main(arguments: Vec<OsString>) -> ExitStatus {
+    // The shortest way there is, since many containers start this way: nothing comes before it.
+    if let Some(status) = personality::run(&arguments) {
+        return status;
+    }
+    // Whoever stops reading what foster writes is an error to be seen, and no end.
+    sys::signal::ignore(Signal::PIPE);
     let stdout = io::stdout();
     let mut around = Surroundings {
         socket: std::env::var_os("FOSTER_SOCKET"),

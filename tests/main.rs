@@ -13,11 +13,14 @@
 
 mod support;
 
+mod bare;
+mod colours;
 mod completions;
 mod configuration;
 mod control;
 mod docs;
 mod doctor;
+mod dumb_init;
 mod nginx;
 mod order;
 mod output;
@@ -32,4 +35,5 @@ mod steadiness;
 mod stopping;
 mod terminal;
 mod tidy;
+mod tini;
 mod unprivileged;

@@ -32,10 +32,10 @@ const LAYERS: [(&str, u8); 22] = [
     ("bare", 3),
     ("doctor", 3),
     ("init", 3),
-    ("personality", 3),
     ("verbs", 3),
-    ("lib", 4),
-    ("main", 5),
+    ("personality", 4),
+    ("lib", 5),
+    ("main", 6),
 ];
 
 /// What has no business with the system at all: text in, data out.

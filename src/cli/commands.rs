@@ -10,9 +10,8 @@ use foster_core::ids::Signal;
 use super::completions::Shell;
 use super::flags::{CONFIG, FOLLOW, Flag, JSON, LINES, NO_WAIT, SOCKET, TIMEOUT};
 use super::given::Given;
-use super::{Ask, Command, Follow, Order, Output, Patience, Place, Problem, Question};
+use super::{Ask, Command, Follow, Order, Output, Patience, Place, Problem, Question, no_such_signal};
 use crate::exit::ExitStatus;
-use crate::nearest::nearest;
 
 /// One verb.
 #[derive(Debug)]
@@ -367,10 +366,7 @@ fn order(given: &mut Given, order: Order) -> Result<Command, Problem> {
 
 fn signal(given: &mut Given) -> Result<Command, Problem> {
     let text = given.next("SIGNAL")?;
-    let signal = Signal::parse(&text).ok_or_else(|| Problem::NoSuchSignal {
-        nearest: nearest(text.trim_start_matches("SIG"), Signal::names()),
-        given: text,
-    })?;
+    let signal = Signal::parse(&text).ok_or_else(|| no_such_signal(&text))?;
     let question = Question::Signal { signal, names: given.names()? };
     Ok(ask(given, question))
 }

@@ -2,6 +2,7 @@
 //!
 //! At most 80 columns, plain text, nothing that is not in the table but a few words of welcome.
 
+use super::bare;
 use super::commands::{COMMANDS, Group, Verb};
 use super::flags::{CONFIG, Flag, HELP, JSON, SOCKET, VERSION};
 
@@ -14,7 +15,8 @@ pub fn version() -> String {
 pub fn overview() -> String {
     let mut page = String::from(
         "foster: the first process of a container: init and process manager\n\n\
-         usage: foster [VERB] [FLAGS] [NAME...]\n",
+         usage: foster [VERB] [FLAGS] [NAME...]\n       \
+                foster [FLAGS] -- COMMAND [ARG...]\n",
     );
     let width = COMMANDS.iter().map(|verb| verb.name.len()).max().unwrap_or(0);
     for group in Group::ALL {
@@ -27,6 +29,9 @@ pub fn overview() -> String {
              glob ('web*'), or all.\n";
     page += "\nFlags that most verbs take\n";
     page += &flags(&[&SOCKET, &CONFIG, &JSON, &HELP, &VERSION]);
+    page += "\nThe bare init, `foster [FLAGS] -- COMMAND`, runs one command, reaps zombies,\n\
+             passes signals on, and ends as the command does. A SIG is a name or a number.\n";
+    page += &flags(&bare::FLAGS);
     page += "\n`foster help VERB` tells all about a verb.\n";
     page
 }

@@ -19,6 +19,7 @@ use self::given::Given;
 pub use self::usage::{Problem, UsageError};
 use crate::nearest::nearest;
 
+pub mod bare;
 pub mod commands;
 pub mod completions;
 pub mod flags;
@@ -244,6 +245,15 @@ enum Name {
     Short(char),
 }
 
+impl Name {
+    fn is_of(&self, flag: &Flag) -> bool {
+        match self {
+            Name::Long(long) => flag.long == long,
+            Name::Short(short) => flag.short == Some(*short),
+        }
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -260,11 +270,7 @@ fn called(name: OsString) -> Result<&'static Verb, Problem> {
 
 /// The flag called so: one of the verb's; before a verb, one of anybody's.
 fn known(name: &Name, verb: Option<&'static Verb>) -> Result<&'static Flag, Problem> {
-    let matching = |flag: &&'static Flag| match name {
-        Name::Long(long) => flag.long == long,
-        Name::Short(short) => flag.short == Some(*short),
-    };
-    known_to(verb).find(matching).ok_or_else(|| unknown(name, verb))
+    known_to(verb).find(|flag| name.is_of(flag)).ok_or_else(|| unknown(name, verb))
 }
 
 fn known_to(verb: Option<&'static Verb>) -> impl Iterator<Item = &'static Flag> {
@@ -275,11 +281,23 @@ fn known_to(verb: Option<&'static Verb>) -> impl Iterator<Item = &'static Flag> 
 }
 
 fn unknown(name: &Name, verb: Option<&'static Verb>) -> Problem {
+    if verb.is_none() && bare::FLAGS.iter().any(|flag| name.is_of(flag)) {
+        return Problem::FlagOfTheBareInit(name.to_string());
+    }
+    unknown_among(name, known_to(verb).map(|flag| flag.long))
+}
+
+fn unknown_among(name: &Name, known: impl Iterator<Item = &'static str>) -> Problem {
     let nearest = match name {
-        Name::Long(long) => nearest(long, known_to(verb).map(|flag| flag.long)),
+        Name::Long(long) => nearest(long, known),
         Name::Short(_) => None,
     };
     Problem::UnknownFlag { given: name.to_string(), nearest }
+}
+
+fn no_such_signal(given: &str) -> Problem {
+    let nearest = nearest(given.trim_start_matches("SIG"), Signal::names());
+    Problem::NoSuchSignal { given: given.to_owned(), nearest }
 }
 
 /// What lexopt finds out by itself: `--json=x` is the only thing it can complain of between two arguments.

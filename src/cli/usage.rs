@@ -35,6 +35,8 @@ pub enum Problem {
         /// What was probably meant.
         nearest: Option<&'static str>,
     },
+    /// The flag is the bare init's, which wants a `--` before its command.
+    FlagOfTheBareInit(String),
     /// The flag has a value, and none was given.
     MissingValue(&'static Flag),
     /// The flag has no value, and one was given.
@@ -86,7 +88,7 @@ impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Which verbs there are, the overview tells, whoever was asked.
         let verb = match &self.problem {
-            Problem::UnknownVerb { .. } => None,
+            Problem::UnknownVerb { .. } | Problem::FlagOfTheBareInit(_) => None,
             Problem::UnknownFlag { .. }
             | Problem::MissingValue(_)
             | Problem::UnexpectedValue(_)
@@ -116,6 +118,9 @@ impl fmt::Display for Problem {
             Problem::UnknownFlag { given, nearest } => {
                 write!(f, "unknown flag `{given}`")?;
                 suggest(f, "--", *nearest)
+            }
+            Problem::FlagOfTheBareInit(given) => {
+                write!(f, "`{given}` is for `foster [FLAGS] -- COMMAND`: the `--` is missing")
             }
             Problem::MissingValue(flag) => {
                 write!(

@@ -18,6 +18,7 @@ use nix::errno::Errno;
 use crate::plan::Launch;
 use crate::spawn::command::Command;
 use crate::spawn::identity::Change;
+use crate::spawn::search;
 use crate::sys::vfork::{Descriptors, InChild};
 
 /// Everything the child needs, in the form in which it needs it.
@@ -83,9 +84,6 @@ enum Bounded {
 }
 
 const OOM_SCORE_ADJ: &CStr = c"/proc/self/oom_score_adj";
-
-/// What execve(2) says where there is no file, or one whose interpreter is not there.
-const NOT_THERE: [Errno; 5] = [Errno::ENOENT, Errno::ENOTDIR, Errno::ESTALE, Errno::ENODEV, Errno::ETIMEDOUT];
 
 /// Does it all. Returns only when something has failed.
 pub(super) fn run(child: &InChild, prepared: &Prepared<'_>) -> Failed {
@@ -162,22 +160,11 @@ fn become_user(child: &InChild, kept: Option<u64>, change: &Change) -> Result<Bo
     Ok(bounded)
 }
 
-/// Tries every candidate, as execvp(3) does: a file that is not there does not end the search, one that may not
-/// be run is remembered, anything else is final. No shell is tried for a file without `#!`.
 fn execute(child: &InChild, command: &Command) -> Failed {
-    let mut best = Failed { step: Step::Exec(None), errno: Errno::ENOENT };
-    for (index, file) in command.candidates.iter().enumerate() {
-        let errno = child.execute(file, &command.arguments, &command.environment);
-        let this = Failed { step: Step::Exec(Some(index)), errno };
-        if NOT_THERE.contains(&errno) {
-            best.errno = if best.step == Step::Exec(None) { errno } else { best.errno };
-        } else if errno != Errno::EACCES {
-            return this;
-        } else if best.step == Step::Exec(None) {
-            best = this;
-        }
-    }
-    best
+    let refusal = search::try_each(&command.candidates, |file| {
+        child.execute(file, &command.arguments, &command.environment)
+    });
+    Failed { step: Step::Exec(refusal.candidate), errno: refusal.errno }
 }
 
 fn at(step: Step) -> impl Fn(Errno) -> Failed {

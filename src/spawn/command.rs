@@ -1,16 +1,17 @@
 //! A command as the child needs it: arguments, environment, and every file that it might be.
 //!
-//! The search along PATH is laid out here, before there is a child, which may not allocate; the child only tries
+//! The search along PATH (`search.rs`) is laid out here, before there is a child, which may not allocate; the child only tries
 //! one after the other. Why none of them ran is found out here again, afterwards. Next: `child.rs`.
 
 use std::ffi::{CStr, CString, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
 use crate::spawn::environment::Environment;
 use crate::spawn::failure::{ExecProblem, Failure};
+use crate::spawn::search::Search;
 use crate::sys::in_child::StringList;
 
 /// What execve(2) is called with.
@@ -26,18 +27,6 @@ pub(super) struct Command {
     search: Search,
 }
 
-/// How the file is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Search {
-    /// The name has a slash: it is the file.
-    None,
-    /// In these directories: PATH.
-    Path(OsString),
-}
-
-/// For programs without one: what images are built with.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 impl Command {
     /// Lays out a command with its environment.
     pub(super) fn new(command: &[String], environment: Environment) -> Result<Command, Failure> {
@@ -46,11 +35,8 @@ impl Command {
         let arguments: Result<Vec<CString>, _> =
             command.iter().map(|argument| CString::new(argument.as_str())).collect();
         let arguments = arguments.map_err(nul)?;
-        let search = match name.contains('/') || name.is_empty() {
-            true => Search::None,
-            false => Search::Path(environment.get("PATH").unwrap_or(DEFAULT_PATH.as_ref()).to_owned()),
-        };
-        let candidates = search.candidates(&name).map_err(nul)?;
+        let search = Search::of(name.as_ref(), environment.get("PATH"));
+        let candidates = search.candidates(name.as_ref()).map_err(nul)?;
         Ok(Command {
             candidates,
             arguments: StringList::new(arguments),
@@ -91,18 +77,6 @@ impl Command {
     fn existing(&self, directory: Option<&Path>) -> Option<PathBuf> {
         let seen = |file: &Path| directory.unwrap_or(Path::new("")).join(file).is_file();
         self.candidates.iter().map(|file| path(file)).find(|file| seen(file))
-    }
-}
-
-impl Search {
-    fn candidates(&self, name: &str) -> Result<Vec<CString>, std::ffi::NulError> {
-        let Search::Path(directories) = self else { return Ok(vec![CString::new(name)?]) };
-        let within = |directory: &[u8]| {
-            // An empty part is the working directory (execvp(3)).
-            let directory = if directory.is_empty() { b".".as_slice() } else { directory };
-            CString::new([directory, b"/", name.as_bytes()].concat())
-        };
-        directories.as_bytes().split(|byte| *byte == b':').map(within).collect()
     }
 }
 

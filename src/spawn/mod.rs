@@ -13,6 +13,7 @@ mod environment;
 mod failure;
 mod identity;
 mod passwd;
+pub mod search;
 mod small_file;
 #[cfg(test)]
 mod tests;

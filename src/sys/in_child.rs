@@ -9,8 +9,10 @@ use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
 
+use foster_core::ids::Signal;
 use nix::errno::Errno;
 
+use crate::sys::sigwait::SignalSet;
 use crate::sys::vfork::InChild;
 
 #[cfg(not(any(target_arch = "arm", target_arch = "x86")))]
@@ -68,6 +70,40 @@ impl InChild {
         let flag = c_long::from(libc::CLOSE_RANGE_UNSHARE);
         // SAFETY: close_range takes numbers only; what it closes, it closes in the child's own new table.
         returned(unsafe { libc::syscall(libc::SYS_close_range, above, u32::MAX, flag) })
+    }
+
+    /// Begins a process group of its own, in the session it is in: setpgid(2).
+    ///
+    /// # Errors
+    /// None for a new process that leads no session.
+    pub fn new_group(&self) -> nix::Result<()> {
+        // SAFETY: setpgid takes numbers only; 0 is the calling process.
+        returned(unsafe { libc::syscall(libc::SYS_setpgid, 0, 0) })
+    }
+
+    /// Makes its group, which it leads, the terminal's foreground: TIOCSPGRP of ioctl_tty(2). No SIGTTOU comes of
+    /// that, since every signal is blocked here.
+    ///
+    /// # Errors
+    /// ENOTTY where this is not the terminal of its session.
+    pub fn take_foreground(&self, terminal: BorrowedFd<'_>) -> nix::Result<()> {
+        // SAFETY: getpid takes no arguments. It is asked of the kernel: a child of clone has no cache.
+        let group = unsafe { libc::syscall(libc::SYS_getpid) };
+        #[expect(clippy::cast_possible_truncation, reason = "a pid is an int")]
+        let group = group as libc::pid_t;
+        // SAFETY: the call reads one pid_t, which `group` is.
+        Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSPGRP, &raw const group) })
+            .map(drop)
+    }
+
+    /// Makes this the terminal of the session it leads, with its group in the foreground: TIOCSCTTY of
+    /// ioctl_tty(2).
+    ///
+    /// # Errors
+    /// EPERM where it is another session's, ENOTTY where it is no terminal.
+    pub fn acquire_terminal(&self, terminal: BorrowedFd<'_>) -> nix::Result<()> {
+        // SAFETY: this operation takes a number: 0, no stealing from another session.
+        Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) }).map(drop)
     }
 
     /// Makes these 0, 1 and 2, whatever their numbers are: dup2(2). They stay open over exec.
@@ -255,6 +291,15 @@ impl InChild {
         returned(unsafe { libc::syscall(libc::SYS_chdir, path.as_ptr()) })
     }
 
+    /// Enters a directory that was opened before: fchdir(2).
+    ///
+    /// # Errors
+    /// EACCES where it must not be entered.
+    pub fn enter_directory(&self, directory: BorrowedFd<'_>) -> nix::Result<()> {
+        // SAFETY: fchdir takes a number.
+        returned(unsafe { libc::syscall(libc::SYS_fchdir, directory.as_raw_fd()) })
+    }
+
     /// Gives every signal its default disposition: sigaction(2). exec alone would keep those that are ignored,
     /// and foster's handlers must be gone before signals are let in.
     pub fn reset_signal_dispositions(&self) {
@@ -270,16 +315,32 @@ impl InChild {
         }
     }
 
+    /// Ignores this signal: sigaction(2). That survives exec.
+    pub fn ignore_signal(&self, signal: Signal) {
+        /// As `DEFAULT` above, with SIG_IGN in the first word, where the disposition stands.
+        const IGNORE: [u64; 4] = [1, 0, 0, 0];
+        let nothing_old = ptr::null_mut::<u64>();
+        // SAFETY: `IGNORE` is at least as large as what the kernel reads; it is told the mask's size.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal.number(), IGNORE.as_ptr(), nothing_old, MASK_SIZE)
+        };
+    }
+
     /// Lets every signal in: sigprocmask(2). Only after [`InChild::reset_signal_dispositions`].
     pub fn unblock_signals(&self) {
-        let empty = 0_u64;
+        self.set_blocked(SignalSet::NONE);
+    }
+
+    /// Blocks exactly these signals: sigprocmask(2).
+    pub fn set_blocked(&self, signals: SignalSet) {
+        let mask = signals.bits();
         let nothing_old = ptr::null_mut::<u64>();
         // SAFETY: the new mask is valid for reads of the size that the kernel is told of.
         unsafe {
             libc::syscall(
                 libc::SYS_rt_sigprocmask,
                 libc::SIG_SETMASK,
-                ptr::from_ref(&empty),
+                ptr::from_ref(&mask),
                 nothing_old,
                 MASK_SIZE,
             )
@@ -294,6 +355,20 @@ impl InChild {
         unsafe { libc::execve(path.as_ptr(), arguments, environment) };
         Errno::last()
     }
+
+    /// The same with foster's own environment, as it was given. Nothing in foster ever changes that.
+    pub fn execute_inheriting(&self, path: &CStr, arguments: &StringList) -> Errno {
+        // SAFETY: it is read only, and nothing writes to it: foster has one thread and sets no variable.
+        let environment = unsafe { environ };
+        // SAFETY: as in `execute`; the kernel laid the environment out in the same form.
+        unsafe { libc::execve(path.as_ptr(), arguments.pointers.as_ptr(), environment) };
+        Errno::last()
+    }
+}
+
+unsafe extern "C" {
+    /// The variables, as environ(7) has them.
+    static environ: *const *const c_char;
 }
 
 /// `libc` has it as an int; the call wants a long.

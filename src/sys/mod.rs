@@ -1,13 +1,15 @@
 //! What foster asks of Linux: one file a subject, and the only place where `unsafe` may stand.
 //!
 //! Every descriptor is an `OwnedFd` with CLOEXEC; raw ones do not leave this folder. Each function says
-//! which man page it follows. Nothing here decides anything, and nothing here blocks but [`epoll::Epoll::wait`].
+//! which man page it follows. Nothing here decides anything, and nothing here blocks but
+//! [`epoll::Epoll::wait`] for the supervisor and [`sigwait::take`] for the bare init.
 
 #[cfg(test)]
 pub(crate) mod alone;
 pub mod cgroup;
 pub mod child_stack;
 pub mod connect;
+pub mod descriptors;
 pub mod epoll;
 pub mod errno;
 pub mod in_child;
@@ -16,7 +18,9 @@ pub mod pidfd;
 pub mod process;
 pub mod procfs;
 pub mod signal;
+pub mod sigwait;
 pub mod socket;
 pub mod stage;
 pub mod stream;
+pub mod terminal;
 pub mod vfork;

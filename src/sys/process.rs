@@ -4,7 +4,7 @@
 //! keeps the map from numbers to runs. Single processes are signalled through [`crate::sys::pidfd`].
 #![allow(unsafe_code, reason = "nix's waitpid(2) and kill(2) lose real-time signals")]
 
-use std::ffi::{c_int, c_long};
+use std::ffi::{c_int, c_long, c_ulong};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::ptr;
@@ -21,6 +21,15 @@ pub struct Reaped {
     pub pid: Pid,
     /// How it ended.
     pub exit: Exit,
+}
+
+/// What became of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It has ended and is no more.
+    Ended(Reaped),
+    /// It was stopped by a signal, and can be continued.
+    Stopped(Pid, Signal),
 }
 
 /// As whom foster runs: its effective ids.
@@ -62,6 +71,24 @@ pub fn reap() -> Option<Reaped> {
     }
 }
 
+/// As [`reap`], and sees children that were stopped: WUNTRACED. Each stop is seen once.
+pub fn reap_or_see_stop() -> Option<Change> {
+    loop {
+        let (pid, status) = wait(-1, libc::WNOHANG | libc::__WALL | libc::WUNTRACED).ok()?;
+        let child = Pid::from_raw(pid);
+        if pid == 0 {
+            return None;
+        }
+        if let Some(exit) = exit(status) {
+            return Some(Change::Ended(Reaped { pid: child, exit }));
+        }
+        let stop = libc::WIFSTOPPED(status).then(|| Signal::new(libc::WSTOPSIG(status))).flatten();
+        if let Some(signal) = stop {
+            return Some(Change::Stopped(child, signal));
+        }
+    }
+}
+
 /// Whether foster has a child, living or not reaped: waitid(2) with WNOWAIT.
 pub fn has_children() -> bool {
     // SAFETY: a siginfo_t of zeros is valid.
@@ -78,6 +105,47 @@ pub fn has_children() -> bool {
 /// None on any Linux there is.
 pub fn become_subreaper() -> nix::Result<()> {
     prctl::set_child_subreaper(true)
+}
+
+/// Whether orphans among foster's descendants come to it: PR_GET_CHILD_SUBREAPER(2const). It is inherited by
+/// nobody, but survives exec.
+pub fn is_subreaper() -> bool {
+    prctl::get_child_subreaper().unwrap_or(false)
+}
+
+/// Has foster get this signal when its parent dies: PR_SET_PDEATHSIG(2const). A parent that has died before this
+/// call is noticed, and the signal sent at once.
+///
+/// # Errors
+/// None for a signal there is.
+pub fn follow_parent(signal: Signal) -> nix::Result<()> {
+    let parent = unistd::getppid();
+    let number = c_ulong::from(signal.number().unsigned_abs());
+    // SAFETY: this operation takes a number.
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, number) })?;
+    match unistd::getppid() == parent {
+        true => Ok(()),
+        false => kill(unistd::getpid().as_raw(), signal.number()),
+    }
+}
+
+/// Whether foster leads the session it is in: the one process of it that may give up the terminal for all.
+pub fn leads_session() -> bool {
+    unistd::getsid(None) == Ok(unistd::getpid())
+}
+
+/// Sends a signal to the process group that foster itself is in: kill(2) with 0.
+///
+/// # Errors
+/// None: foster is in it.
+pub fn signal_own_group(signal: Signal) -> nix::Result<()> {
+    kill(0, signal.number())
+}
+
+/// Sends a signal to foster itself. Where it is blocked it stays pending.
+pub fn signal_self(signal: Signal) {
+    // It cannot fail: who sends is who receives.
+    let _ = kill(unistd::getpid().as_raw(), signal.number());
 }
 
 /// Whether foster is the init of its PID namespace, so that every orphan there becomes its child.
@@ -195,7 +263,8 @@ fn kill(target: c_int, signal: c_int) -> nix::Result<()> {
     Errno::result(unsafe { libc::kill(target, signal) }).map(drop)
 }
 
-fn set_mask(new: u64, old: &mut u64) {
+/// Blocks exactly `new`, and tells what was blocked before: rt_sigprocmask(2).
+pub(super) fn set_mask(new: u64, old: &mut u64) {
     let how = c_long::from(libc::SIG_SETMASK);
     // SAFETY: both masks are of the 8 bytes that the kernel is told of; it cannot fail with them.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, ptr::from_ref(&new), ptr::from_mut(old), 8_usize) };

@@ -71,6 +71,18 @@ pub fn identity(fd: impl AsFd) -> nix::Result<Identity> {
     fstat(fd).map(identity_of)
 }
 
+/// Writes a short text to stderr if it can be written now: poll(2). For those who have no loop to wait in; at most
+/// `PIPE_BUF` bytes of it.
+pub fn tell_stderr(text: &[u8]) {
+    let stderr = io::stderr();
+    let mut fds = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+    // Where the reader is gone there is also an error, and a write would bring SIGPIPE upon us.
+    if poll(&mut fds, PollTimeout::ZERO).is_ok() && fds.map(|fd| fd.revents()) == [Some(PollFlags::POLLOUT)] {
+        // Nothing is left to be said to if that fails.
+        let _ = nix::unistd::write(&stderr, text.get(..PIPE_BUF).unwrap_or(text));
+    }
+}
+
 /// Where bytes are written, with the way to do that without waiting.
 #[derive(Debug)]
 pub struct Target {

@@ -6,7 +6,6 @@
 use std::cell::Cell;
 use std::fs;
 use std::io::{PipeReader, pipe};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,9 +14,9 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tempfile::TempDir;
 
 use super::output::Output;
-use super::parts::may_make_namespaces;
+use super::parts::{found, may_make_namespaces};
 use super::running::{Launched, Running};
-use super::terminal::terminal;
+use super::terminal::Ends;
 use super::verb::{Finished, run};
 
 /// A container that is not started yet.
@@ -30,6 +29,7 @@ pub(crate) struct Foster {
     place: Place,
     streams: Streams,
     company: Company,
+    name: Option<String>,
 }
 
 /// What foster is in its PID namespace.
@@ -44,6 +44,7 @@ enum Place {
 enum Streams {
     Apart,
     Together,
+    /// One terminal, standard input too.
     Terminal,
 }
 
@@ -91,7 +92,21 @@ impl Foster {
             place: Place::First,
             streams: Streams::Apart,
             company: Company::Any,
+            name: None,
         }
+    }
+
+    /// By another name, as a copy in an image would be.
+    pub(crate) fn called(mut self, name: &str) -> Foster {
+        install(&binary(), &self.folder.path().join("bin").join(name));
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// With a terminal of its own, as with `docker run --tty`: foster leads its session.
+    pub(crate) fn on_terminal(mut self) -> Foster {
+        self.streams = Streams::Terminal;
+        self
     }
 
     /// `foster.toml`; a control socket of the test's own is added to it, unless it names one.
@@ -117,6 +132,12 @@ impl Foster {
     pub(crate) fn arguments(mut self, arguments: &[&str]) -> Foster {
         self.arguments = Some(arguments.iter().map(|&argument| argument.to_owned()).collect());
         self
+    }
+
+    /// Another program in foster's place: a shell that is to start foster itself.
+    pub(crate) fn program(mut self, name: &str, arguments: &[&str]) -> Foster {
+        self.name = Some(found(name).expect("a program").display().to_string());
+        self.arguments(arguments)
     }
 
     /// In the test's own PID namespace, like under another init.
@@ -148,12 +169,6 @@ impl Foster {
         self
     }
 
-    /// stdout and stderr are a terminal, as with `docker run -t`.
-    pub(crate) fn at_a_terminal(mut self) -> Foster {
-        self.streams = Streams::Terminal;
-        self
-    }
-
     /// `/proc` is an empty folder.
     pub(crate) fn without_proc(mut self) -> Foster {
         self.wishes.push("--without-proc".to_owned());
@@ -180,23 +195,24 @@ impl Foster {
         run(command)
     }
 
+    /// A shell's script, with foster by all its names on PATH; waited for.
+    pub(crate) fn shell(self, script: &str) -> Finished {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).current_dir(self.folder.path()).env("PATH", self.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        run(command)
+    }
+
     pub(crate) fn start(self) -> Running {
         let turn = self.turn();
         self.write_config();
-        let piped = || pipe().map(|(reader, writer)| (reader, OwnedFd::from(writer))).expect("a pipe");
-        let (out_reader, out_writer) = match self.streams {
-            Streams::Apart | Streams::Together => piped(),
-            Streams::Terminal => {
-                let (master, slave) = terminal();
-                (PipeReader::from(master), slave)
-            }
-        };
+        if self.streams == Streams::Terminal {
+            return self.start_on_terminal(turn);
+        }
+        let (out_reader, out_writer) = pipe().expect("a pipe");
         let (err_reader, err_writer) = match self.streams {
-            Streams::Apart => {
-                let (reader, writer) = piped();
-                (Some(reader), writer)
-            }
-            Streams::Together | Streams::Terminal => (None, out_writer.try_clone().expect("a descriptor")),
+            Streams::Apart => pipe().map(|(reader, writer)| (Some(reader), writer)).expect("a pipe"),
+            Streams::Together | Streams::Terminal => (None, out_writer.try_clone().expect("a pipe")),
         };
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(out_writer).stderr(err_writer);
@@ -208,11 +224,36 @@ impl Foster {
         Running::new(launched, output, self.folder, turn)
     }
 
+    fn start_on_terminal(self, turn: Turn) -> Running {
+        let Ends { master, slave } = Ends::open();
+        let inner = self.command();
+        // It makes a session, takes its standard input for the terminal, and becomes the command (setsid(1)).
+        let mut command = Command::new("setsid");
+        command.arg("--ctty").arg(inner.get_program()).args(inner.get_args());
+        command.current_dir(self.folder.path());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let again = || slave.try_clone().expect("a terminal");
+        command.stdin(again()).stdout(again()).stderr(again());
+        drop(slave);
+        let launched = match self.place() {
+            Place::First => Launched::first_of_a_namespace(command),
+            Place::AnyOther => Launched::beside_us(command),
+        };
+        let output = Output::read(PipeReader::from(master.try_clone().expect("a terminal")), None);
+        Running::new(launched, output, self.folder, turn).typing(master)
+    }
+
     fn command(&self) -> Command {
         let inside = self.wishes.iter().any(|wish| wish == "--root");
         let root = self.folder.path();
         let (foster, folder) = if self.wishes.is_empty() {
-            (binary(), root)
+            let named = self.name.as_ref().map(|name| root.join("bin").join(name));
+            (named.unwrap_or_else(binary), root)
         } else {
             // The build's own folder may be closed to the user it becomes.
             install(&binary(), &root.join("bin/foster"));
@@ -270,6 +311,14 @@ impl Foster {
             None => text.push_str(&format!("\n[foster]\n{line}")),
         }
         fs::write(self.folder.path().join("foster.toml"), text).expect("foster.toml");
+    }
+
+    /// Every name foster goes by.
+    pub(crate) fn all_names(self) -> Foster {
+        for name in ["foster", "tini", "dumb-init"] {
+            install(&binary(), &self.folder.path().join("bin").join(name));
+        }
+        self
     }
 
     fn path(&self) -> String {

@@ -66,6 +66,19 @@ pub(crate) fn descriptors(pid: i32) -> Vec<String> {
     descriptors
 }
 
+/// The letter of a process's state, `T` when it is stopped; `None`: it is gone.
+pub(crate) fn state_of(pid: i32) -> Option<char> {
+    process(pid).map(|process| process.state)
+}
+
+/// Its process group, its session, and the group in the foreground of its terminal (proc_pid_stat(5)).
+pub(crate) fn group_of(pid: i32) -> (i32, i32, i32) {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a live process");
+    let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
+    let number = |index: usize| fields[index].parse().expect("a number");
+    (number(2), number(3), number(5))
+}
+
 fn all() -> Vec<Process> {
     let folder = fs::read_dir("/proc").expect("/proc");
     let pids = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

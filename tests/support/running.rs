@@ -3,7 +3,9 @@
 //! Its first process is waited for without being reaped, so that its pid stays its own until the end of
 //! the test and a signal can never reach a stranger. Dropping it kills it, and with it its namespace.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -91,12 +93,25 @@ pub(crate) struct Running {
     output: Output,
     folder: TempDir,
     end: Option<(End, Instant)>,
+    keyboard: Option<File>,
     _turn: Turn,
 }
 
 impl Running {
     pub(crate) fn new(first: Launched, output: Output, folder: TempDir, turn: Turn) -> Running {
-        Running { first, output, folder, end: None, _turn: turn }
+        Running { first, output, folder, end: None, keyboard: None, _turn: turn }
+    }
+
+    /// At this terminal.
+    pub(crate) fn typing(mut self, master: OwnedFd) -> Running {
+        self.keyboard = Some(File::from(master));
+        self
+    }
+
+    /// Types this; `\x03` is ^C, `\x1a` is ^Z.
+    pub(crate) fn type_keys(&self, keys: &str) {
+        let mut keyboard = self.keyboard.as_ref().expect("a terminal");
+        keyboard.write_all(keys.as_bytes()).expect("a terminal");
     }
 
     /// foster's pid, as the tests see it.
@@ -198,6 +213,18 @@ impl Running {
         }
     }
 
+    /// The main process of a bare init, as the tests see it; waits until it is there.
+    #[track_caller]
+    pub(crate) fn command(&self) -> i32 {
+        let mut found = None;
+        self.wait_for("the command", || {
+            let own = self.pid();
+            found = self.processes().into_iter().find(|process| process.parent == own).map(|child| child.pid);
+            found.is_some()
+        });
+        found.expect("just found")
+    }
+
     /// Waits for the end of the container and of its output.
     #[track_caller]
     pub(crate) fn wait_exit(&mut self) -> End {
@@ -230,6 +257,20 @@ impl Running {
     /// Whether foster has not ended.
     pub(crate) fn is_alive(&self) -> bool {
         Path::new(&format!("/proc/{}/exe", self.pid())).read_link().is_ok()
+    }
+}
+
+impl Drop for Running {
+    /// What is not in a namespace of its own has nobody to end it with its first process. That is held meanwhile, so
+    /// that no pid of a child of its own is given to another.
+    fn drop(&mut self) {
+        if in_namespace_of(self.pid()).is_some() || !self.is_alive() {
+            return;
+        }
+        _ = kill(self.first.pid, Signal::SIGSTOP);
+        for process in descendants(self.pid()).into_iter().filter(|process| process.pid != self.pid()) {
+            _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
+        }
     }
 }
 

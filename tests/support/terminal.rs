@@ -6,15 +6,25 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::pty::openpty;
+use nix::pty::{Winsize, openpty};
 
 use super::output::Output;
 use super::running::PATIENCE;
 
-/// The two ends of a new terminal: what is read by whoever sits there, and what a process is given.
-pub(crate) fn terminal() -> (OwnedFd, OwnedFd) {
-    let pair = openpty(None, None).expect("a terminal");
-    (pair.master, pair.slave)
+/// Both ends of a new terminal: what a person sits at, and what `docker run --tty` gives to a container (pty(7)).
+pub(crate) struct Ends {
+    /// The person's: keys are written to it, the screen is read from it.
+    pub(crate) master: OwnedFd,
+    /// The container's.
+    pub(crate) slave: OwnedFd,
+}
+
+impl Ends {
+    pub(crate) fn open() -> Ends {
+        let size = Winsize { ws_row: 24, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
+        let ends = openpty(Some(&size), None).expect("a terminal");
+        Ends { master: ends.master, slave: ends.slave }
+    }
 }
 
 /// A command at a terminal. It ends with the test.
@@ -27,7 +37,7 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Starts it, as the one whom the terminal belongs to.
     pub(crate) fn start(command: &Command) -> Terminal {
-        let (master, slave) = terminal();
+        let Ends { master, slave } = Ends::open();
         let copy = || slave.try_clone().expect("a descriptor");
         let mut owner = Command::new("setsid");
         owner.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());

@@ -85,12 +85,27 @@ impl Signal {
     pub const USR1: Signal = Signal(10);
     /// Write the status, to foster.
     pub const USR2: Signal = Signal(12);
+    /// What was written has no reader.
+    pub const PIPE: Signal = Signal(13);
     /// The ordinary request to end.
     pub const TERM: Signal = Signal(15);
     /// A child's state changed.
     pub const CHLD: Signal = Signal(17);
+    /// Go on after a stop.
+    pub const CONT: Signal = Signal(18);
     /// Stop that cannot be caught.
     pub const STOP: Signal = Signal(19);
+    /// ^Z.
+    pub const TSTP: Signal = Signal(20);
+    /// A read from the terminal, from the background.
+    pub const TTIN: Signal = Signal(21);
+    /// A write to the terminal, from the background.
+    pub const TTOU: Signal = Signal(22);
+    /// The terminal has another size.
+    pub const WINCH: Signal = Signal(28);
+    /// What a process brings upon itself, and what debuggers use: ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS.
+    pub const FAULTS: [Signal; 7] =
+        [Signal(4), Signal(5), Signal(6), Signal(7), Signal(8), Signal(11), Signal(31)];
     /// What systemd and lxc send to an init for an orderly halt.
     pub const RTMIN_PLUS_3: Signal = Signal(RTMIN + 3);
 

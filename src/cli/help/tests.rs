@@ -8,6 +8,7 @@ fn the_overview_lists_every_verb_by_what_it_is_for() {
         foster: the first process of a container: init and process manager
 
         usage: foster [VERB] [FLAGS] [NAME...]
+               foster [FLAGS] -- COMMAND [ARG...]
 
         Run and check
           run          Run what the configuration says (also without a verb)
@@ -45,6 +46,16 @@ fn the_overview_lists_every_verb_by_what_it_is_for() {
               --json         Print JSON, for machines
           -h, --help         Print help, and do nothing else
           -V, --version      Print the version, and do nothing else
+
+        The bare init, `foster [FLAGS] -- COMMAND`, runs one command, reaps zombies,
+        passes signals on, and ends as the command does. A SIG is a name or a number.
+          -g, --group             Pass signals on to the command's whole process group
+          -p, --parent-death SIG  Get this signal when the parent dies
+          -r, --rewrite A:B       Pass signal A on as B; A:0 drops it; may be repeated
+          -e, --remap-exit CODE   Turn this exit code into 0; may be repeated
+          -w, --report-zombies    Say which zombies were reaped
+          -s, --subreaper         Adopt orphans; on by itself where foster is not PID 1
+          -v, --verbose           Say what is done, on stderr
 
         `foster help VERB` tells all about a verb.
     "#]]

@@ -1,0 +1,329 @@
+//! The bare init: one command, its zombies reaped, signals passed on, its exit status handed out.
+//!
+//! [`Bare`] says in plain data how it is to behave; who is asked for what is read in `personality/`. There is no
+//! configuration, no socket and no handler: every signal is blocked and taken one by one, in one place
+//! ([`sigwait::take`]), so nothing can interrupt anything and nothing is allocated once the command runs.
+//!
+//! The command is signalled through its pidfd, its group while its leader is not reaped: never a stranger. What is
+//! said goes to stderr, and where nobody reads that it is not said. Next: `start.rs`, then `terminal.rs`.
+
+mod start;
+mod terminal;
+mod words;
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use foster_core::ids::{Exit, Signal};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd;
+
+use self::start::Inherited;
+use self::terminal::{JobControl, Standing};
+use self::words::{Failure, Words};
+use crate::exit::ExitStatus;
+use crate::sys::process::{self, Change, Reaped};
+use crate::sys::sigwait::{self, Arrived, Origin, SignalSet};
+use crate::sys::vfork::Child;
+use crate::sys::{descriptors, pidfd, signal};
+
+/// How a bare init behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bare {
+    /// Whose words it uses.
+    pub face: Face,
+    /// What to run, the name first. Never empty.
+    pub command: Vec<OsString>,
+    /// Whether orphans come to it where it is not PID 1.
+    pub adoption: Adoption,
+    /// Where the command stands among groups, sessions and terminals.
+    pub place: Place,
+    /// Who gets a signal that is passed on.
+    pub recipient: Recipient,
+    /// Signals that are passed on as another, or (`None`) not at all; of several for one the last counts.
+    pub rewrites: Vec<(Signal, Option<Signal>)>,
+    /// Signals that are left to the system, as if there were no init.
+    pub left_alone: SignalSet,
+    /// What a stop from the terminal does to the init itself.
+    pub suspension: Suspension,
+    /// Exit codes that become 0.
+    pub forgiven: Vec<u8>,
+    /// What the init gets when its own parent dies.
+    pub parent_death: Option<Signal>,
+    /// With which signal dispositions and mask the command begins.
+    pub signals: Inheritance,
+    /// What becomes of the command's group when the command has ended.
+    pub at_end: AtEnd,
+    /// What the init lets go of once the command runs.
+    pub release: Release,
+    /// How much is said.
+    pub verbosity: Verbosity,
+    /// Whether every orphan that is reaped is mentioned.
+    pub report_orphans: bool,
+}
+
+/// Whose words a bare init uses, and with what it ends when the command cannot be run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// foster's own.
+    Foster,
+    /// Those that scripts look for in tini's.
+    Tini,
+    /// Those that scripts look for in dumb-init's.
+    DumbInit,
+}
+
+/// Whether orphans come to an init that is not PID 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adoption {
+    /// It becomes a subreaper.
+    Subreaper,
+    /// It becomes one unless it is PID 1.
+    UnlessFirst,
+    /// It stays what it is, and warns where that is neither.
+    Warn,
+    /// It stays what it is.
+    None,
+}
+
+/// Where the command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// As it would without an init: in front of the terminal, where there is one.
+    Natural,
+    /// In a group of its own, in front of the terminal that is standard input.
+    Group,
+    /// In a session of its own, with the terminal that is standard input.
+    Session,
+    /// In the init's own group.
+    Beside,
+}
+
+/// Who gets a signal that is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipient {
+    /// The command's process.
+    Main,
+    /// The process group that it leads.
+    Group,
+}
+
+/// What TSTP, TTIN and TTOU do to the init itself, once they are passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspension {
+    /// Nothing, but where it shares the terminal with the command ([`Place::Natural`]).
+    Natural,
+    /// They stop it, too.
+    Stop,
+    /// Nothing.
+    None,
+}
+
+/// With which signal dispositions and mask the command begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inheritance {
+    /// Those that the init was started with.
+    Keep,
+    /// The default of every signal, none blocked.
+    Default,
+}
+
+/// What becomes of the command's group at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtEnd {
+    /// Nothing.
+    Leave,
+    /// It gets TERM, or what TERM is rewritten to.
+    Terminate,
+}
+
+/// What the init lets go of once the command has its own: each includes those before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Release {
+    /// Nothing.
+    Nothing,
+    /// The working directory: it goes to `/`, and keeps no mount busy.
+    Directory,
+    /// Also every descriptor but 0, 1 and 2: it holds no pipe open and no socket.
+    Descriptors,
+}
+
+/// How much is said, each including those before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Only what ends the init.
+    Silent,
+    /// What is probably not meant.
+    Warnings,
+    /// The start and the end of the command.
+    Steps,
+    /// Every signal and every process reaped.
+    Signals,
+}
+
+/// What a terminal sends to a process group by itself (termios(3), tty_ioctl(4)).
+const FROM_TERMINALS: [Signal; 8] = [
+    Signal::HUP,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::CONT,
+    Signal::TSTP,
+    Signal::TTIN,
+    Signal::TTOU,
+    Signal::WINCH,
+];
+
+/// What a terminal stops a job with.
+const SUSPENDING: [Signal; 3] = [Signal::TSTP, Signal::TTIN, Signal::TTOU];
+
+/// Runs the command to its end and returns what the process is to end with.
+pub fn run(bare: &Bare) -> ExitStatus {
+    let words = Words { face: bare.face, verbosity: bare.verbosity };
+    match start(bare, words) {
+        Ok(init) => init.wait(),
+        Err(failure) => words.fail(&failure),
+    }
+}
+
+fn start(bare: &Bare, words: Words) -> Result<Init<'_>, Failure> {
+    // First of all: from here on no signal is lost, and none ends us.
+    let waited = SignalSet::ALL.without(bare.left_alone);
+    let blocked = sigwait::block(waited);
+    // Where CHLD is ignored the kernel reaps in our place, and nobody learns how the command ended.
+    let ignores_children = signal::stop_ignoring(Signal::CHLD);
+    if let Some(signal) = bare.parent_death {
+        process::follow_parent(signal).map_err(Failure::ParentDeath)?;
+    }
+    adopt(bare.adoption, words)?;
+    let standing = Standing::take(bare.place, bare.recipient);
+    let directory = if bare.release >= Release::Directory { leave_directory() } else { None };
+    let inherited = Inherited { blocked, ignores_children, directory };
+    let main = start::start(&bare.command, bare.signals, &standing, &inherited)?;
+    drop(inherited);
+    words.started(&bare.command, main.pid);
+    let job = standing.job();
+    if bare.release >= Release::Descriptors {
+        descriptors::close_all_but([Some(main.pidfd.as_fd()), job.terminal()]);
+    }
+    Ok(Init { bare, words, waited, main, job })
+}
+
+fn adopt(adoption: Adoption, words: Words) -> Result<(), Failure> {
+    let subreaper = match adoption {
+        Adoption::Subreaper => true,
+        Adoption::UnlessFirst => !process::is_init(),
+        Adoption::Warn | Adoption::None => false,
+    };
+    if subreaper {
+        process::become_subreaper().map_err(Failure::Subreaper)?;
+    } else if adoption == Adoption::Warn && !process::is_init() && !process::is_subreaper() {
+        words.warn_of_zombies();
+    }
+    Ok(())
+}
+
+/// Goes to `/`, so that no mount is kept busy, and returns where the command is to begin. That is before there is a
+/// command: it never sees an init that is where it is. `None`: nobody may come back, or go, and all stay.
+fn leave_directory() -> Option<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let directory = open(".", flags, Mode::empty()).ok()?;
+    // One can be in a directory that one may not enter.
+    unistd::fchdir(&directory).ok()?;
+    unistd::chdir("/").ok()?;
+    Some(directory)
+}
+
+/// A bare init whose command runs.
+struct Init<'a> {
+    bare: &'a Bare,
+    words: Words,
+    waited: SignalSet,
+    main: Child,
+    job: JobControl,
+}
+
+impl Init<'_> {
+    fn wait(self) -> ExitStatus {
+        loop {
+            let arrived = sigwait::take(self.waited);
+            match arrived.signal {
+                Signal::CHLD => {
+                    self.words.received(Signal::CHLD);
+                    if let Some(exit) = self.reap() {
+                        return self.end(exit);
+                    }
+                }
+                _ => self.pass_on(arrived),
+            }
+        }
+    }
+
+    /// Reaps whatever has ended, since one CHLD may stand for thousands (signal(7)); returns how the command did.
+    fn reap(&self) -> Option<Exit> {
+        let mut end = None;
+        while let Some(change) = self.job.next_change() {
+            match change {
+                Change::Ended(Reaped { pid, exit }) if pid == self.main.pid => end = Some(exit),
+                Change::Ended(orphan) => self.words.reaped(orphan, self.bare.report_orphans),
+                Change::Stopped(pid, signal) if pid == self.main.pid => self.job.stopped(pid, signal),
+                Change::Stopped(..) => {}
+            }
+        }
+        end
+    }
+
+    fn end(&self, exit: Exit) -> ExitStatus {
+        self.words.ended(exit);
+        if self.bare.at_end == AtEnd::Terminate
+            && let Some(signal) = self.rewritten(Signal::TERM)
+        {
+            // Its leader was reaped this moment, and numbers are given out in a circle: whoever is in the group
+            // was in it before, or it is empty.
+            let _ = process::signal_group(self.main.pid, signal);
+        }
+        self.job.ended(self.main.pid);
+        let status = exit.status();
+        if self.bare.forgiven.contains(&status) { ExitStatus::DONE } else { ExitStatus(status) }
+    }
+
+    fn pass_on(&self, arrived: Arrived) {
+        let Arrived { signal, origin } = arrived;
+        let has_it_already =
+            origin == Origin::Kernel && self.job.shares_group() && FROM_TERMINALS.contains(&signal);
+        match self.rewritten(signal) {
+            _ if has_it_already => {}
+            None => self.words.dropped(signal),
+            Some(sent) => self.send(signal, sent),
+        }
+        if SUSPENDING.contains(&signal) {
+            match self.bare.suspension {
+                Suspension::Stop => process::signal_self(Signal::STOP),
+                Suspension::Natural if self.job.shares_group() => terminal::stop_by(signal),
+                Suspension::Natural | Suspension::None => {}
+            }
+        }
+    }
+
+    fn send(&self, received: Signal, sent: Signal) {
+        let result = match self.bare.recipient {
+            // A job that was stopped as a whole goes on as a whole.
+            _ if sent == Signal::CONT && self.job.resumed(self.main.pid) => Ok(()),
+            Recipient::Main => pidfd::send(&self.main.pidfd, sent),
+            Recipient::Group => process::signal_group(self.main.pid, sent),
+        };
+        match result {
+            Ok(()) => self.words.passed_on(received, sent),
+            // It has ended, and its CHLD is the next thing to be taken.
+            Err(Errno::ESRCH) => {}
+            Err(errno) => self.words.not_passed_on(sent, errno),
+        }
+    }
+
+    fn rewritten(&self, signal: Signal) -> Option<Signal> {
+        let rule = self.bare.rewrites.iter().rfind(|(received, _)| *received == signal);
+        rule.map_or(Some(signal), |(_, sent)| *sent)
+    }
+}

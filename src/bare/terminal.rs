@@ -1,0 +1,206 @@
+//! Where the command stands towards the terminal, so that ^C, ^Z and job control are what they are without an init.
+//!
+//! Without a terminal it has a process group of its own. With one, [`Place::Natural`] is decided by who is above us:
+//!
+//! - Nobody: we lead the session (`docker run --tty`, `docker exec --tty`). The command gets a session of its own
+//!   and the terminal with it. Nobody could continue it after ^Z, and the kernel stops no such group (an orphaned
+//!   one, setpgid(2)), as it would not without us.
+//! - A shell that has jobs. The command stays in our group, which is the job: the terminal's signals reach both,
+//!   ours are not passed on, and we stop when the job stops, so that the shell sees it.
+//! - The same, but the group is to be signalled: then it is one of its own in the foreground. We pass the terminal
+//!   on, and stop and go on with it.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use foster_core::ids::Signal;
+use nix::unistd::Pid;
+
+use super::{Place, Recipient};
+use crate::sys::process::{self, Change};
+use crate::sys::signal;
+use crate::sys::sigwait::{self, SignalSet};
+use crate::sys::terminal::Terminal;
+use crate::sys::vfork::InChild;
+
+/// Where the command is going to stand.
+#[derive(Debug)]
+pub(super) struct Standing {
+    group: Group,
+    terminal: Option<Terminal>,
+    part: Part,
+}
+
+/// Among which processes the command is.
+#[derive(Debug, Clone, Copy)]
+enum Group {
+    /// In our group.
+    Ours,
+    /// In a group of its own.
+    Own,
+    /// In a group of its own, in the foreground of the terminal.
+    Front,
+    /// In a session of its own, with the terminal.
+    Session,
+}
+
+/// What is ours to do in the job that we are part of.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    /// Nothing: there is none, or it is the command's alone.
+    None,
+    /// To stop when it stops.
+    Share,
+    /// To lend the command the terminal.
+    Lend,
+}
+
+/// What we do about the terminal while the command runs.
+#[derive(Debug)]
+pub(super) enum JobControl {
+    /// Nothing.
+    None,
+    /// Command and init are one group, and the terminal's signals reach both.
+    Shared,
+    /// The command has the terminal from us, whenever we have it.
+    Lent(Terminal),
+}
+
+impl Standing {
+    /// Decides where the command is to stand, and gives the terminal up where it is to have it as its own.
+    pub(super) fn take(place: Place, recipient: Recipient) -> Standing {
+        match place {
+            Place::Natural => natural(recipient),
+            Place::Beside => Standing { group: Group::Ours, terminal: None, part: Part::None },
+            Place::Group => {
+                let terminal = Terminal::of_stdin();
+                let group = if terminal.is_some() { Group::Front } else { Group::Own };
+                Standing { group, terminal, part: Part::None }
+            }
+            Place::Session => session(Terminal::of_stdin()),
+        }
+    }
+
+    /// Takes that place. In the child.
+    pub(super) fn enter(&self, child: &InChild) -> nix::Result<()> {
+        match (self.group, &self.terminal) {
+            (Group::Ours, _) => Ok(()),
+            (Group::Own, _) | (Group::Front, None) => child.new_group(),
+            (Group::Front, Some(terminal)) => {
+                child.new_group()?;
+                child.take_foreground(terminal.as_fd())
+            }
+            (Group::Session, None) => child.new_session(),
+            (Group::Session, Some(terminal)) => {
+                child.new_session()?;
+                // Where it is the terminal of those who started us it stays theirs.
+                let _ = child.acquire_terminal(terminal.as_fd());
+                Ok(())
+            }
+        }
+    }
+
+    /// What is to be done from now on.
+    pub(super) fn job(self) -> JobControl {
+        match (self.part, self.terminal) {
+            (Part::Share, _) => JobControl::Shared,
+            (Part::Lend, Some(terminal)) => JobControl::Lent(terminal),
+            (Part::None, _) | (Part::Lend, None) => JobControl::None,
+        }
+    }
+}
+
+fn natural(recipient: Recipient) -> Standing {
+    let Some(terminal) = Terminal::controlling() else {
+        return Standing { group: Group::Own, terminal: None, part: Part::None };
+    };
+    if process::leads_session() {
+        return session(Some(terminal));
+    }
+    match recipient {
+        Recipient::Main => Standing { group: Group::Ours, terminal: None, part: Part::Share },
+        Recipient::Group => {
+            // In the background the foreground is somebody else's.
+            let group = if terminal.is_ours() { Group::Front } else { Group::Own };
+            Standing { group, terminal: Some(terminal), part: Part::Lend }
+        }
+    }
+}
+
+fn session(terminal: Option<Terminal>) -> Standing {
+    let gives_up = |terminal: &Terminal| terminal.release().is_ok() && process::leads_session();
+    if terminal.as_ref().is_some_and(gives_up) {
+        // The kernel has told the foreground, which is us, that the terminal is gone (tty_ioctl(4)): that is over
+        // before the command begins, and none of its business.
+        while sigwait::take_pending(SignalSet::of(&[Signal::HUP, Signal::CONT])).is_some() {}
+    }
+    Standing { group: Group::Session, terminal, part: Part::None }
+}
+
+impl JobControl {
+    /// Whether the command is in our own group.
+    pub(super) fn shares_group(&self) -> bool {
+        matches!(self, JobControl::Shared)
+    }
+
+    /// The terminal that is still needed.
+    pub(super) fn terminal(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            JobControl::None | JobControl::Shared => None,
+            JobControl::Lent(terminal) => Some(terminal.as_fd()),
+        }
+    }
+
+    /// The next child that has ended or, where that matters, was stopped.
+    pub(super) fn next_change(&self) -> Option<Change> {
+        match self {
+            JobControl::None | JobControl::Shared => process::reap().map(Change::Ended),
+            JobControl::Lent(_) => process::reap_or_see_stop(),
+        }
+    }
+
+    /// The command was stopped: so is the job. But where it only has no terminal yet, and we do, it gets it.
+    pub(super) fn stopped(&self, command: Pid, signal: Signal) {
+        let JobControl::Lent(terminal) = self else { return };
+        if terminal.is_ours() {
+            self.resumed(command);
+            return;
+        }
+        // All of it: a script that has started us must stop, too, for the shell to see that its job has.
+        let _ = process::signal_own_group(signal);
+        if signal != Signal::STOP {
+            let_in(signal);
+        }
+    }
+
+    /// The job goes on. `true`: the command, as a group, was told.
+    pub(super) fn resumed(&self, command: Pid) -> bool {
+        let JobControl::Lent(terminal) = self else { return false };
+        if terminal.is_ours() {
+            // A terminal that is gone is the command's to notice.
+            let _ = terminal.give_to(command);
+        }
+        let _ = process::signal_group(command, Signal::CONT);
+        true
+    }
+
+    /// The command has ended: the terminal goes back to the job.
+    pub(super) fn ended(&self, command: Pid) {
+        let JobControl::Lent(terminal) = self else { return };
+        if terminal.is_of(command) {
+            let _ = terminal.take_back();
+        }
+    }
+}
+
+/// Stops us as the terminal stopped the job: a shell tells by the signal what happened. Returns when we go on.
+pub(super) fn stop_by(signal: Signal) {
+    process::signal_self(signal);
+    let_in(signal);
+}
+
+/// Lets a signal do what it does by default: stop us, but not where nobody could continue us, nor as PID 1.
+fn let_in(stop: Signal) {
+    signal::stop_ignoring(stop);
+    let blocked = sigwait::block(SignalSet::ALL.without(SignalSet::of(&[stop])));
+    sigwait::block(blocked);
+}

@@ -1,0 +1,320 @@
+//! The command line of the bare init: `foster [FLAGS] -- COMMAND [ARG...]`.
+//!
+//! Its flags are a table, like those of verbs; the help prints it. [`is_asked_for`] tells the bare init from a verb
+//! and is the first thing foster does, so it looks at no more than it must. Pure, like all of `cli/`.
+
+use std::ffi::{OsStr, OsString};
+
+use foster_core::ids::Signal;
+
+use super::flags::{Flag, HELP};
+use super::{Problem, UsageError, no_such_signal};
+
+/// What a bare init is asked to do.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Signal the command's whole process group.
+    pub group: bool,
+    /// What to get when the parent dies.
+    pub parent_death: Option<Signal>,
+    /// Signals passed on as others, or not at all; in the order in which they were written.
+    pub rewrites: Vec<(Signal, Option<Signal>)>,
+    /// Exit codes that become 0.
+    pub forgiven: Vec<u8>,
+    /// Say which zombies were reaped.
+    pub report_orphans: bool,
+    /// Be a subreaper, as PID 1, too.
+    pub subreaper: bool,
+    /// Say what is done.
+    pub verbose: bool,
+    /// What to run, and its arguments; at least the one.
+    pub command: Vec<OsString>,
+}
+
+/// What a command line of the bare init comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Run a command.
+    Run(Options),
+    /// Print help.
+    Help,
+}
+
+/// Signals to the group.
+pub static GROUP: Flag = Flag {
+    long: "group",
+    short: Some('g'),
+    value: None,
+    summary: "Pass signals on to the command's whole process group",
+};
+
+/// The parent's death.
+pub static PARENT_DEATH: Flag = Flag {
+    long: "parent-death",
+    short: Some('p'),
+    value: Some("SIG"),
+    summary: "Get this signal when the parent dies",
+};
+
+/// Other signals than those received.
+pub static REWRITE: Flag = Flag {
+    long: "rewrite",
+    short: Some('r'),
+    value: Some("A:B"),
+    summary: "Pass signal A on as B; A:0 drops it; may be repeated",
+};
+
+/// Exit codes that are none.
+pub static REMAP_EXIT: Flag = Flag {
+    long: "remap-exit",
+    short: Some('e'),
+    value: Some("CODE"),
+    summary: "Turn this exit code into 0; may be repeated",
+};
+
+/// Zombies are mentioned.
+pub static REPORT_ZOMBIES: Flag =
+    Flag { long: "report-zombies", short: Some('w'), value: None, summary: "Say which zombies were reaped" };
+
+/// Orphans are adopted.
+pub static SUBREAPER: Flag = Flag {
+    long: "subreaper",
+    short: Some('s'),
+    value: None,
+    summary: "Adopt orphans; on by itself where foster is not PID 1",
+};
+
+/// All is told.
+pub static VERBOSE: Flag =
+    Flag { long: "verbose", short: Some('v'), value: None, summary: "Say what is done, on stderr" };
+
+/// Every flag, in the order in which the help lists them.
+pub static FLAGS: [&Flag; 7] =
+    [&GROUP, &PARENT_DEATH, &REWRITE, &REMAP_EXIT, &REPORT_ZOMBIES, &SUBREAPER, &VERBOSE];
+
+/// What stands before the command.
+const END_OF_FLAGS: &str = "--";
+
+/// Whether this command line, without the program's own name, is the bare init's: nothing but flags before `--`.
+/// A verb may have a `--` of its own, but stands before it.
+pub fn is_asked_for(arguments: &[OsString]) -> bool {
+    let mut is_value = false;
+    for argument in arguments {
+        if argument == END_OF_FLAGS {
+            return true;
+        }
+        let bytes = argument.as_encoded_bytes();
+        if !is_value && !bytes.starts_with(b"-") {
+            return false;
+        }
+        is_value = !is_value && wants_next(bytes);
+    }
+    false
+}
+
+/// Whether what follows this flag is its value: `-p`, `-gp` and `--rewrite`, but not `-p9` and `--rewrite=1:2`.
+fn wants_next(argument: &[u8]) -> bool {
+    let has_value = |flag: &&&Flag| flag.value.is_some();
+    let mut flags = FLAGS.iter().filter(has_value);
+    match argument.strip_prefix(b"--") {
+        Some(long) => flags.any(|flag| flag.long.as_bytes() == long),
+        None => {
+            let first = argument.iter().position(|byte| {
+                FLAGS.iter().filter(has_value).any(|flag| flag.short == Some(char::from(*byte)))
+            });
+            first.is_some_and(|at| at + 1 == argument.len())
+        }
+    }
+}
+
+/// Reads a command line of which [`is_asked_for`] is true.
+///
+/// # Errors
+/// The first thing that makes no sense.
+pub fn parse(arguments: &[OsString]) -> Result<Asked, UsageError> {
+    read(arguments).map_err(|problem| UsageError { verb: None, problem })
+}
+
+fn read(arguments: &[OsString]) -> Result<Asked, Problem> {
+    let mut parser = lexopt::Parser::from_args(arguments.iter().cloned());
+    let mut options = Options::default();
+    while let Some(argument) = parser.next().map_err(|error| super::unexpected(&error))? {
+        let name = match argument {
+            // There is nothing but flags before the `--`, and the command begins with its first value.
+            lexopt::Arg::Value(name) => {
+                let rest = parser.raw_args().map_err(|error| super::unexpected(&error))?;
+                options.command = [name].into_iter().chain(rest).collect();
+                return Ok(Asked::Run(options));
+            }
+            lexopt::Arg::Long(long) => super::Name::Long(long.to_owned()),
+            lexopt::Arg::Short(short) => super::Name::Short(short),
+        };
+        let Some(flag) = FLAGS.iter().copied().chain([&HELP]).find(|flag| name.is_of(flag)) else {
+            return Err(super::unknown_among(&name, FLAGS.iter().map(|flag| flag.long)));
+        };
+        if *flag == HELP {
+            return Ok(Asked::Help);
+        }
+        let value = match flag.value {
+            None => OsString::new(),
+            Some(_) => parser
+                .value()
+                .ok()
+                .filter(|value| value != END_OF_FLAGS)
+                .ok_or(Problem::MissingValue(flag))?,
+        };
+        options.set(flag, &value)?;
+    }
+    Err(Problem::MissingArgument("COMMAND"))
+}
+
+impl Options {
+    fn set(&mut self, flag: &'static Flag, value: &OsStr) -> Result<(), Problem> {
+        let text = || value.to_str().ok_or_else(|| Problem::NotText(value.to_string_lossy().into_owned()));
+        match flag.short {
+            Some('g') => self.group = true,
+            Some('w') => self.report_orphans = true,
+            Some('s') => self.subreaper = true,
+            Some('v') => self.verbose = true,
+            Some('p') => self.parent_death = Some(signal(text()?)?),
+            Some('r') => self.rewrites.push(rewrite(text()?)?),
+            Some('e') => self.forgiven.push(exit_code(text()?)?),
+            Some(_) | None => {}
+        }
+        Ok(())
+    }
+}
+
+fn signal(text: &str) -> Result<Signal, Problem> {
+    Signal::parse(text).ok_or_else(|| no_such_signal(text))
+}
+
+/// Signals that no process is ever given, and the one that every init keeps for itself.
+const NEVER_PASSED_ON: [Signal; 3] = [Signal::KILL, Signal::STOP, Signal::CHLD];
+
+fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), Problem> {
+    let wrong = |expected| Problem::BadValue { flag: &REWRITE, given: text.to_owned(), expected };
+    let (received, sent) = text
+        .split_once(':')
+        .ok_or_else(|| wrong("two signals such as `TERM:QUIT`, or `HUP:0` to drop one"))?;
+    let received = signal(received)?;
+    if NEVER_PASSED_ON.contains(&received) {
+        return Err(wrong("about a signal that is passed on, which KILL, STOP and CHLD never are"));
+    }
+    let sent = if sent == "0" { None } else { Some(signal(sent)?) };
+    Ok((received, sent))
+}
+
+fn exit_code(text: &str) -> Result<u8, Problem> {
+    let expected = "an exit code from 0 to 255";
+    text.parse().map_err(|_| Problem::BadValue { flag: &REMAP_EXIT, given: text.to_owned(), expected })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use expect_test::{Expect, expect};
+
+    fn split(line: &str) -> Vec<OsString> {
+        shell_words::split(line).unwrap().into_iter().map(OsString::from).collect()
+    }
+
+    fn run(line: &str) -> Options {
+        match parse(&split(line)).unwrap() {
+            Asked::Run(options) => options,
+            Asked::Help => panic!("help"),
+        }
+    }
+
+    fn refused(line: &str, expected: Expect) {
+        assert!(is_asked_for(&split(line)), "{line}");
+        expected.assert_eq(&parse(&split(line)).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn only_flags_before_two_dashes_are_the_bare_init() {
+        for line in [
+            "-- true",
+            "--",
+            "-g -- x",
+            "-p TERM -- x",
+            "-gp TERM -- x",
+            "--rewrite 1:2 -e 3 -- x",
+            "-x -- y",
+        ] {
+            assert!(is_asked_for(&split(line)), "{line}");
+        }
+        for line in
+            ["", "run", "exec web -- ls", "-g sleep 1", "-p -g sleep -- 1", "-h", "-c a.toml run -- x"]
+        {
+            assert!(!is_asked_for(&split(line)), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_flag_is_read_and_the_command_is_left_as_it_is() {
+        let signal = |name| Signal::parse(name).unwrap();
+        let expected = Options {
+            group: true,
+            parent_death: Some(signal("RTMIN+2")),
+            rewrites: vec![(signal("TERM"), Some(signal("QUIT"))), (signal("HUP"), None)],
+            forgiven: vec![143, 0],
+            report_orphans: true,
+            subreaper: true,
+            verbose: true,
+            command: split("sh -c 'exit 3' -- -v"),
+        };
+        let command = "-- sh -c 'exit 3' -- -v";
+        assert_eq!(run(&format!("-gwsv -p RTMIN+2 -r TERM:QUIT -r 1:0 -e 143 -e0 {command}")), expected);
+        let long = "--group --report-zombies --subreaper --verbose --parent-death=SIGRTMIN+2 \
+                    --rewrite 15:3 --rewrite=SIGHUP:0 --remap-exit 143 --remap-exit=0";
+        assert_eq!(run(&format!("{long} {command}")), expected);
+        assert_eq!(run("-- -g").command, ["-g"]);
+        assert_eq!(run("-- -- x").command, ["--", "x"]);
+        assert_eq!(parse(&split("-g --help -- x")).unwrap(), Asked::Help);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_the_remedy() {
+        refused("--", expect!["needs a COMMAND (see `foster help`)"]);
+        refused("-g --", expect!["needs a COMMAND (see `foster help`)"]);
+        refused(
+            "-p -- x",
+            expect!["`--parent-death` needs a value: `--parent-death SIG` (see `foster help`)"],
+        );
+        refused(
+            "-p TREM -- x",
+            expect!["there is no signal `TREM`; did you mean `TERM`? (see `foster help`)"],
+        );
+        refused("-p 65 -- x", expect!["there is no signal `65` (see `foster help`)"]);
+        refused(
+            "-r 1 -- x",
+            expect![
+                "`--rewrite` is `1`, and has to be two signals such as `TERM:QUIT`, or `HUP:0` to drop one (see `foster help`)"
+            ],
+        );
+        refused("-r 0:1 -- x", expect!["there is no signal `0` (see `foster help`)"]);
+        refused("-r TERM: -- x", expect!["there is no signal `` (see `foster help`)"]);
+        refused(
+            "-r KILL:TERM -- x",
+            expect![
+                "`--rewrite` is `KILL:TERM`, and has to be about a signal that is passed on, which KILL, STOP and CHLD never are (see `foster help`)"
+            ],
+        );
+        refused(
+            "-e 256 -- x",
+            expect!["`--remap-exit` is `256`, and has to be an exit code from 0 to 255 (see `foster help`)"],
+        );
+        refused(
+            "-e '' -- x",
+            expect!["`--remap-exit` is ``, and has to be an exit code from 0 to 255 (see `foster help`)"],
+        );
+        refused("-x -- y", expect!["unknown flag `-x` (see `foster help`)"]);
+        refused(
+            "--rewrit=1:2 -- y",
+            expect!["unknown flag `--rewrit`; did you mean `--rewrite`? (see `foster help`)"],
+        );
+        refused("--group=1 -- y", expect!["`--group` takes no value (see `foster help`)"]);
+    }
+}

@@ -1,0 +1,96 @@
+//! Which program foster is asked to be, by the name it is called: itself, tini, dumb-init.
+//!
+//! An image changes one line, a copy or a symlink, and no script. Each program has a file here that reads its
+//! command line and its environment variables, and describes how it behaves as a [`Bare`]; the one init in
+//! [`crate::bare`] then behaves so. Nothing here touches the system but to print. This is the first thing foster
+//! does, before any allocation: what is neither of them goes on to the verbs in `lib.rs`.
+
+mod dumb_init;
+mod getopt;
+mod plain;
+mod tini;
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::path::Path;
+
+use crate::bare::{self, Bare};
+use crate::cli::bare::is_asked_for;
+use crate::exit::ExitStatus;
+
+/// What a command line comes to.
+#[derive(Debug, PartialEq, Eq)]
+enum Reading {
+    /// A command to run.
+    Run(Box<Bare>),
+    /// A text, and the end.
+    Say(Text),
+}
+
+/// What is printed instead of running anything.
+#[derive(Debug, PartialEq, Eq)]
+struct Text {
+    words: String,
+    stream: Stream,
+    status: ExitStatus,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Out,
+    Err,
+}
+
+/// The environment: the value of a variable.
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// Does it all where this command line asks for a bare init, under whatever name; `None`: it does not.
+pub fn run(arguments: &[OsString]) -> Option<ExitStatus> {
+    let (name, rest) = arguments.split_first()?;
+    let environment: Lookup<'_> = &|name| std::env::var_os(name);
+    let reading = match called(name) {
+        "tini" | "tini-static" | "docker-init" => tini::read(rest, environment),
+        "dumb-init" => dumb_init::read(rest, environment),
+        _ if is_asked_for(rest) => plain::read(rest),
+        _ => return None,
+    };
+    Some(match reading {
+        Reading::Run(bare) => bare::run(&bare),
+        Reading::Say(text) => text.say(),
+    })
+}
+
+/// The last part of the name; what is no text is nobody's name.
+fn called(name: &OsStr) -> &str {
+    Path::new(name).file_name().and_then(OsStr::to_str).unwrap_or("")
+}
+
+impl Text {
+    fn say(&self) -> ExitStatus {
+        let written = match self.stream {
+            Stream::Out => std::io::stdout().write_all(self.words.as_bytes()),
+            Stream::Err => std::io::stderr().write_all(self.words.as_bytes()),
+        };
+        if written.is_ok() { self.status } else { ExitStatus::FAILED }
+    }
+}
+
+impl Reading {
+    fn say(stream: Stream, status: ExitStatus, words: impl Into<String>) -> Reading {
+        Reading::Say(Text { words: words.into(), stream, status })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_part_of_the_name_decides() {
+        for (name, last) in
+            [("tini", "tini"), ("/sbin/tini", "tini"), ("./a/dumb-init", "dumb-init"), ("", "")]
+        {
+            assert_eq!(called(name.as_ref()), last);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The controlling terminal: whose it is, which process group is in its foreground (ioctl_tty(2), credentials(7)).
+//!
+//! Only the terminal of foster's own session is ever found here: to any other, these calls say ENOTTY. What a child
+//! does with it between clone and exec is in [`crate::sys::in_child`].
+#![allow(unsafe_code, reason = "nix has no TIOCNOTTY")]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{self, Pid};
+
+/// The terminal of foster's session.
+#[derive(Debug)]
+pub struct Terminal(OwnedFd);
+
+/// It stands for whichever terminal is the session's own: tty(4).
+const OWN_TERMINAL: &str = "/dev/tty";
+
+impl Terminal {
+    /// The session's terminal where standard input is it.
+    pub fn of_stdin() -> Option<Terminal> {
+        Terminal::at(io::stdin().as_fd())
+    }
+
+    /// The session's terminal, wherever it is: one of the three standard streams, or open to nobody.
+    pub fn controlling() -> Option<Terminal> {
+        Terminal::of_stdin()
+            .or_else(|| Terminal::at(io::stderr().as_fd()))
+            .or_else(|| Terminal::at(io::stdout().as_fd()))
+            .or_else(|| {
+                let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+                open(OWN_TERMINAL, flags, Mode::empty()).ok().map(Terminal)
+            })
+    }
+
+    fn at(fd: BorrowedFd<'_>) -> Option<Terminal> {
+        unistd::tcgetpgrp(fd).ok()?;
+        fd.try_clone_to_owned().ok().map(Terminal)
+    }
+
+    /// Whether foster's own process group is in its foreground.
+    pub fn is_ours(&self) -> bool {
+        unistd::tcgetpgrp(&self.0) == Ok(unistd::getpgrp())
+    }
+
+    /// Whether this process group is in its foreground.
+    pub fn is_of(&self, group: Pid) -> bool {
+        unistd::tcgetpgrp(&self.0) == Ok(group)
+    }
+
+    /// Puts this process group of the session into its foreground. SIGTTOU has to be blocked or ignored.
+    ///
+    /// # Errors
+    /// EPERM, ESRCH where that is no group of this session; EIO where the terminal is gone.
+    pub fn give_to(&self, group: Pid) -> nix::Result<()> {
+        unistd::tcsetpgrp(&self.0, group)
+    }
+
+    /// Puts foster's own process group into its foreground.
+    ///
+    /// # Errors
+    /// EIO where the terminal is gone.
+    pub fn take_back(&self) -> nix::Result<()> {
+        self.give_to(unistd::getpgrp())
+    }
+
+    /// Gives the terminal up: TIOCNOTTY. From the leader of a session it takes the terminal from the whole session,
+    /// and sends HUP and CONT to the group in its foreground.
+    ///
+    /// # Errors
+    /// None for the session's own terminal.
+    pub fn release(&self) -> nix::Result<()> {
+        // SAFETY: this operation takes no argument.
+        Errno::result(unsafe { libc::ioctl(self.0.as_raw_fd(), libc::TIOCNOTTY) }).map(drop)
+    }
+}
+
+impl AsFd for Terminal {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,163 @@
+//! By the name of tini: its flags, its variables, its ways.
+
+use nix::sys::signal::Signal;
+
+use crate::support::{End, Finished, Foster, Running, group_of, matches};
+
+const WARNING: &str = "zombie reaping won't work";
+const REAPED: &str = r"Reaped zombie process with pid=\d+$";
+
+fn start(arguments: &[&str]) -> Running {
+    Foster::new().called("tini").arguments(arguments).start()
+}
+
+fn shell(script: &str) -> Finished {
+    Foster::new().all_names().shell(script)
+}
+
+#[test]
+fn the_version_is_what_docker_looks_for() {
+    let finished = shell("tini --version; cp bin/tini docker-init; ./docker-init --version").expect(0);
+    assert_eq!(finished.stdout.matches("tini version").count(), 2, "{}", finished.stdout);
+    assert!(shell("tini --version true").expect(1).stderr.contains("unknown option"));
+}
+
+#[test]
+fn every_exit_code_is_passed_on_or_forgiven() {
+    let script = "for code in 0 1 2 77 126 127 128 143 255; do \
+                    tini -- sh -c \"exit $code\" 2>/dev/null; printf '%s ' $?; \
+                    tini -e $code -- sh -c \"exit $code\" 2>/dev/null; printf '%s ' $?; done";
+    let finished = shell(script).expect(0);
+    assert_eq!(finished.stdout, "0 0 1 0 2 0 77 0 126 0 127 0 128 0 143 0 255 0 ");
+    let all: String = (0..=255).filter(|code| *code != 9).map(|code| format!("-e {code} ")).collect();
+    assert_eq!(shell(&format!("POSIXLY_CORRECT=1 tini {all} sh -c 'exit 9' 2>/dev/null")).code, 9);
+}
+
+#[test]
+fn what_cannot_be_run_is_126_or_127_and_a_wrong_command_line_is_1() {
+    assert_eq!(shell("tini nope").expect(127).stderr.lines().count(), 2, "a warning and the reason");
+    shell("tini /etc").expect(126);
+    shell("tini -- -- true").expect(127);
+    shell("tini").expect(1);
+    shell("tini -e 256 true").expect(1);
+    shell("tini -p TERM true").expect(1);
+    shell("tini -x true").expect(1);
+}
+
+#[test]
+fn it_is_no_subreaper_by_itself_and_warns() {
+    assert!(shell("tini true").expect(0).stderr.contains(WARNING));
+    for quiet in ["TINI_VERBOSITY=0 tini true", "TINI_SUBREAPER= tini true", "tini -s true"] {
+        assert!(!shell(quiet).expect(0).stderr.contains(WARNING), "{quiet}");
+    }
+}
+
+#[test]
+fn orphans_come_to_it_only_when_asked() {
+    for (flags, adopts) in [(&["-s"][..], true), (&[][..], false)] {
+        let orphan = ["--", "puppet", "child:setsid child:wait-file:end exit:0", "touch:done", "pause"];
+        let foster = Foster::new().called("tini").not_pid_1().arguments(&[flags, &orphan].concat()).start();
+        foster.wait_for_file("done");
+        let command = foster.command();
+        foster.wait_for("the orphan to have a parent", || {
+            let family = foster.processes();
+            match adopts {
+                true => family.iter().any(|process| process.parent == foster.pid() && process.pid != command),
+                false => family.len() == 2,
+            }
+        });
+        std::fs::write(foster.path("end"), "").expect("a file");
+        foster.wait_for("the orphan's end", || foster.processes().len() == 2);
+    }
+}
+
+#[test]
+fn as_pid_1_it_warns_of_nothing_and_mentions_zombies_only_when_asked() {
+    for (flags, mentioned) in [(&["-w"][..], true), (&[][..], false)] {
+        let mut foster = start(&[flags, &["--", "puppet", "orphans:5", "touch:done", "pause"]].concat());
+        foster.wait_for_file("done");
+        foster.wait_for("the orphans to be reaped", || foster.processes().len() == 2);
+        foster.signal(Signal::SIGTERM);
+        assert_eq!(foster.wait_exit(), End::Code(143));
+        let said = foster.output().stderr();
+        assert_eq!(matches(&said, REAPED), mentioned, "{said}");
+        assert!(!said.contains(WARNING), "{said}");
+    }
+}
+
+#[test]
+fn the_command_keeps_the_signals_it_was_given() {
+    // Whatever the tests themselves were given, a command has the same with tini and without.
+    for given in ["", "env --ignore-signal=INT,TTOU,PIPE,CHLD --block-signal=TTIN,ILL,TERM"] {
+        let mask = |command: &str| {
+            let stdout =
+                shell(&format!("exec {given} {command} grep '^Sig[BI]' /proc/self/status")).expect(0).stdout;
+            assert_eq!(stdout.lines().count(), 2, "{stdout}");
+            stdout
+        };
+        assert_eq!(mask("tini -s --"), mask("env"));
+    }
+}
+
+#[test]
+fn a_group_is_signalled_by_flag_or_variable() {
+    let script = "puppet 'trap:USR1:touch:child' touch:up pause & trap : USR1; wait; wait; exit 9";
+    let by_flag = start(&["-g", "--", "sh", "-c", script]);
+    let by_variable = Foster::new()
+        .called("tini")
+        .env("TINI_KILL_PROCESS_GROUP", "")
+        .arguments(&["--", "sh", "-c", script])
+        .start();
+    for foster in [by_flag, by_variable] {
+        foster.wait_for_file("up");
+        foster.signal(Signal::SIGUSR1);
+        foster.wait_for_file("child");
+    }
+}
+
+#[test]
+fn it_stays_where_it_was_started_and_the_command_has_its_own_group() {
+    let foster = start(&["--", "puppet", "touch:up", "pause"]);
+    foster.wait_for_file("up");
+    let cwd = std::fs::read_link(format!("/proc/{}/cwd", foster.pid())).expect("a live process");
+    assert_eq!(cwd, foster.path("").canonicalize().expect("a folder"));
+    let command = foster.command();
+    let (group, session, _) = group_of(command);
+    assert_eq!(group, command);
+    assert_eq!(session, group_of(foster.pid()).1);
+}
+
+#[test]
+fn faults_that_are_sent_end_it_and_ttin_is_its_own() {
+    let mut foster = Foster::new()
+        .called("tini")
+        .not_pid_1()
+        .arguments(&["-s", "--", "puppet", "report-signals", "pause"])
+        .start();
+    foster.wait_for_line("reporting signals");
+    foster.signal(Signal::SIGTTIN);
+    foster.signal(Signal::SIGTTOU);
+    foster.signal(Signal::SIGTSTP);
+    foster.wait_for_line("^got TSTP$");
+    assert!(!foster.output().has_line("^got TT"), "{}", foster.output().shown());
+    let command = foster.command();
+    foster.signal(Signal::SIGABRT);
+    let killed = nix::sys::signal::kill(nix::unistd::Pid::from_raw(command), Signal::SIGKILL);
+    assert_eq!(killed, Ok(()), "the command outlives it");
+    assert_eq!(foster.wait_exit(), End::Killed(Signal::SIGABRT));
+}
+
+#[test]
+fn verbosity_is_counted_or_a_variable() {
+    assert!(shell("TINI_VERBOSITY=3 tini true").expect(0).stderr.contains("Received SIGCHLD"));
+    assert!(shell("tini -vv true").expect(0).stderr.contains("Received SIGCHLD"));
+    let steps = shell("tini -v true").expect(0).stderr;
+    assert!(steps.contains("started `true`") && !steps.contains("SIGCHLD"), "{steps}");
+}
+
+#[test]
+fn a_pipe_through_it_is_whole_and_broken_pipes_end_their_writers() {
+    assert_eq!(shell("echo 'exit 3' | tini -s sh").code, 3);
+    let finished = shell("tini -s -- sh -c 'yes | head -n 1'").expect(0);
+    assert_eq!(finished.text(), "y\n");
+}
