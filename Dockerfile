@@ -43,7 +43,6 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends nginx-light \
     && rm -rf /var/lib/apt/lists/* /var/log/nginx/* /etc/nginx/sites-enabled/default \
     && groupadd --gid 10001 app && useradd --uid 10001 --gid app --no-log-init --home-dir /app app \
-    && groupadd --gid 10002 shell && useradd --uid 10002 --gid shell --no-log-init --home-dir /tmp --shell /bin/bash shell \
     && install --directory --owner app --group root --mode 2770 /app/data
 COPY --from=backend /app/venv /app/venv
 COPY --from=frontend /frontend/dist /usr/share/nginx/html
@@ -51,8 +50,8 @@ COPY examples/terminals/nginx.conf /etc/nginx/nginx.conf
 COPY examples/terminals/foster.toml /etc/foster/foster.toml
 COPY examples/terminals/backend/app /app/backend/app
 COPY --from=foster /foster /usr/local/bin/foster
-ENV FOSTER_SOCKET=/tmp/foster.sock
+ENV PATH=/app/venv/bin:$PATH FOSTER_SOCKET=/tmp/foster.sock
 VOLUME /app/data
 EXPOSE 80
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["foster", "health"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s CMD ["foster", "health"]
 CMD ["foster"]

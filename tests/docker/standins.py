@@ -87,6 +87,9 @@ def _debian() -> None:
     script = Path("/usr/share/debootstrap/scripts") / release
     words = [release, folder, "http://deb.debian.org/debian", *([] if script.exists() else [script.with_name("sid")])]
     run("nice", "debootstrap", "--variant=minbase", "--include=ca-certificates", *words, seconds=900)
+    # As in the original: a layer does not keep what apt only needs while it works.
+    clean = 'Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";\nDPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };\n'
+    (folder / "etc/apt/apt.conf.d/docker-clean").write_text(clean)
     for leftover in [*folder.glob("var/lib/apt/lists/*_*"), *folder.glob("var/cache/apt/archives/*.deb")]:
         leftover.unlink()
     with subprocess.Popen(["tar", "-C", folder, "-c", "."], stdout=subprocess.PIPE) as tar:
