@@ -69,17 +69,17 @@ def build(tag: str, context: Path = ROOT, *words: object, **options) -> str:
     return tag
 
 
-def install_what_is_missing() -> None:
-    """The parts of the engine, from Debian."""
-    missing = [package for part, package in _PACKAGES.items() if not shutil.which(part, path=_path())]
+def install_what_is_missing(parts: dict[str, str] = _PACKAGES) -> None:
+    """These commands, from their packages of Debian; without more words those of the engine."""
+    missing = [package for part, package in parts.items() if not shutil.which(part, path=_path())]
     if not missing:
         return
     if not shutil.which("apt-get") or os.geteuid() != 0:
         raise Failed(f"cannot test on a Docker engine: install {', '.join(missing)}, or set FOSTER_TEST_DOCKER=no")
     run("apt-get", "update", "-q", seconds=300)
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    quietly = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     # On Debian the package starts an engine of its own where there is systemd; it is not used.
-    run("apt-get", "install", "-q", "-y", "--no-install-recommends", *missing, env=environment, seconds=900)
+    run("apt-get", "install", "-q", "-y", "--no-install-recommends", *missing, env=quietly, seconds=900)
 
 
 def _path() -> str:

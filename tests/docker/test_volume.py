@@ -41,4 +41,4 @@ class Volume(unittest.TestCase):
                 with self.subTest(options), Container(*options) as container:
                     self.assertEqual(container.ends(), 1)
                     self.assertIn(words, container.output())
-                    self.assertIn("exit status 1: backend", container.output().splitlines()[-1])
+                    self.assertIn("exit status 1: backend", container.output())
