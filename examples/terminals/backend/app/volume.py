@@ -89,7 +89,8 @@ def _long_enough(text: str, path: Path) -> str:
 def _remedy(path: Path) -> str:
     """What to do about a place that is not writable: it names who we are and whose the place is."""
     there = path
-    while not there.exists():
+    # Not `Path.exists`: it raises where a folder may not be looked into.
+    while not os.path.exists(there):
         there = there.parent
     owner = there.stat()
     me = f"{os.geteuid()}:{os.getegid()}"
