@@ -1,6 +1,6 @@
 //! The surroundings that a container runtime gives to a first process, for the tests.
 //!
-//! `container [--read-only] [--root DIR] [--uid N] -- COMMAND…` gives itself a mount namespace with its
+//! `container [--read-only] [--root DIR] [--uid N] [--drop CAPABILITY] -- COMMAND…` gives itself a mount namespace with its
 //! own `/proc`, changes what it is told to and becomes the command. Whoever starts it makes the PID
 //! namespace. It does nothing by halves: what fails is said, and ends it. Read next: `tests/support/`.
 #![allow(clippy::print_stderr, reason = "a test's tool speaks on stderr")]
@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use caps::{CapSet, Capability};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
@@ -23,6 +24,7 @@ struct Wishes {
     read_only: bool,
     root: Option<PathBuf>,
     uid: Option<u32>,
+    drop: Option<Capability>,
     command: Vec<OsString>,
 }
 
@@ -44,6 +46,7 @@ fn parse() -> Result<Wishes, String> {
             Some("--read-only") => wishes.read_only = true,
             Some("--root") => wishes.root = arguments.next().map(PathBuf::from),
             Some("--uid") => wishes.uid = arguments.next().and_then(|uid| uid.to_str()?.parse().ok()),
+            Some("--drop") => wishes.drop = arguments.next().and_then(|name| name.to_str()?.parse().ok()),
             Some("--") => {
                 wishes.command.extend(arguments);
                 return Ok(wishes);
@@ -63,6 +66,10 @@ fn become_it(wishes: Wishes) -> Result<ExitCode, String> {
     }
     if wishes.read_only {
         make_read_only()?;
+    }
+    if let Some(capability) = wishes.drop {
+        // Out of the bounding set: the command, executed as root, does not get it.
+        caps::drop(None, CapSet::Bounding, capability).map_err(|error| format!("cannot drop: {error}"))?;
     }
     if let Some(uid) = wishes.uid {
         let said = |error| format!("cannot become {uid}: {error}");

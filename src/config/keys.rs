@@ -137,7 +137,9 @@ pub const PROGRAM: Section = Section {
             "user",
             Form::Own("`name`, `uid`, `name:group` or `uid:gid`"),
             FOSTERS,
-            "As whom it runs: sets uid, gid, supplementary groups, `HOME`, `USER`, `LOGNAME` and `SHELL`.",
+            "As whom it runs: sets uid, gid, supplementary groups, `HOME`, `USER`, `LOGNAME` and `SHELL`. Where \
+             foster may not change users, that is a failed start; with a leading `-` it runs as foster does then, \
+             with those of its `capabilities` that foster has.",
         ),
         key("umask", Form::Own("octal string"), FOSTERS, "The file mode creation mask."),
         key(

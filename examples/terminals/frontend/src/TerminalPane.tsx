@@ -208,14 +208,16 @@ export function TerminalPane({ number, connection, connected, screenReader }: Pr
         <div className="xterm-place" ref={place} />
         {pane.kind !== "open" && (
           <div className="veil">
-            <p>
-              {pane.kind === "empty" && "Nothing runs here yet."}
-              {pane.kind === "opening" && "Starting a shell…"}
-              {pane.kind === "ended" && `This terminal has ended: ${pane.reason}.`}
-            </p>
-            {pane.kind !== "opening" && (
-              <p className="hint">{connected ? "New opens a shell." : "New works again once the page is connected."}</p>
-            )}
+            <div className="veil-card">
+              <p>
+                {pane.kind === "empty" && "Nothing runs here yet."}
+                {pane.kind === "opening" && "Starting a shell…"}
+                {pane.kind === "ended" && `This terminal has ended: ${pane.reason}.`}
+              </p>
+              {pane.kind !== "opening" && (
+                <p className="hint">{connected ? "New opens a shell." : "New works again once the page is connected."}</p>
+              )}
+            </div>
           </div>
         )}
       </div>
