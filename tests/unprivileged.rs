@@ -40,6 +40,12 @@ fn a_user_that_foster_may_not_become_is_its_own_where_that_is_allowed() {
     bound.wait_for_line("app: runs as foster's own user, because foster may not change users");
     assert_eq!(bound.terminate(), End::Code(0), "{}", bound.output().shown());
 
+    let own = config.replace("-nobody", "-12345");
+    let mut own = Foster::new().config(&own).uid(12345).read_only().start();
+    own.wait_for_line(r"CapEff:\s+0+$");
+    assert_eq!(own.terminate(), End::Code(0), "{}", own.output().shown());
+    assert!(!own.output().stderr().contains("own user"), "{}", own.output().shown());
+
     let mut free = Foster::new().config(config).without("CAP_CHOWN").start();
     free.wait_for_line(r"Uid:\s+65534\s+65534");
     free.wait_for_line(r"CapEff:\s+0+20$");

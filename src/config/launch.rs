@@ -101,8 +101,9 @@ fn user(reader: &mut Reader<'_>, item: Item<'_>) -> Option<User> {
         reader.text_or(item, EXPECTED)?
     };
     let (name, unprivileged) = match text.strip_prefix('-') {
-        Some(name) => (name, Unprivileged::AsFoster),
-        None => (text.as_str(), Unprivileged::Refused),
+        // A number below 0 is nobody's.
+        Some(name) if !matches!(item.value.kind, Kind::Integer(_)) => (name, Unprivileged::AsFoster),
+        Some(_) | None => (text.as_str(), Unprivileged::Refused),
     };
     let parsed = match name.split_once(':') {
         None => account(name).map(|user| User { user, group: None, unprivileged }),

@@ -32,7 +32,7 @@ use nix::unistd::{self, Gid, Uid};
 
 pub use crate::sys::vfork::Child;
 
-use crate::plan::{Launch, Unprivileged};
+use crate::plan::{Launch, Unprivileged, User};
 use crate::spawn::child::{Failed, Prepared, Step};
 use crate::spawn::command::Command;
 use crate::spawn::environment::Environment;
@@ -97,7 +97,7 @@ impl Spawner {
             stdio: [null, request.stdout.unwrap_or(null), request.stderr.unwrap_or(null)],
             oom_score_adj: launch.oom_score_adj.and_then(|value| CString::new(value.to_string()).ok()),
             change: identity.as_ref().map_or(Change::default(), |identity| identity.change(&own, groups())),
-            capabilities: capabilities(launch, identity.as_ref()),
+            capabilities: capabilities(launch),
             directory: directory(launch)?,
             command: Command::new(request.command, environment)?,
         };
@@ -122,20 +122,25 @@ pub fn owner(launch: &Launch) -> Result<Option<(Uid, Gid)>, StartFailure> {
 /// As whom it is to run; `None`: as foster does.
 fn find(launch: &Launch, own: &Credentials) -> Result<Option<Identity>, Failure> {
     let Some(user) = &launch.user else { return Ok(None) };
-    let stays = match user.unprivileged {
-        Unprivileged::Refused => false,
-        Unprivileged::AsFoster => !process::may_change_users(),
-    };
     let files = Databases::read().map_err(Failure::User)?;
     let identity = Identity::find(user, &files, own).map_err(Failure::User)?;
-    Ok((!stays || identity.user == own.user.as_raw()).then_some(identity))
+    Ok((!stays_as_foster(user) || identity.user == own.user.as_raw()).then_some(identity))
 }
 
-/// What it keeps. Where it has to do without its user, it does without what foster does not have either.
-fn capabilities(launch: &Launch, identity: Option<&Identity>) -> Option<u64> {
-    match (&launch.user, identity) {
-        (Some(_), None) => launch.capabilities.map(|kept| kept & process::permitted_capabilities()),
-        (None, _) | (Some(_), Some(_)) => launch.capabilities,
+/// What it keeps. Where it may do without its user, it does without what foster does not have either: also where
+/// foster is that user already.
+fn capabilities(launch: &Launch) -> Option<u64> {
+    let kept = launch.capabilities?;
+    match launch.user.as_ref().is_some_and(stays_as_foster) {
+        true => Some(kept & process::permitted_capabilities()),
+        false => Some(kept),
+    }
+}
+
+fn stays_as_foster(user: &User) -> bool {
+    match user.unprivileged {
+        Unprivileged::Refused => false,
+        Unprivileged::AsFoster => !process::may_change_users(),
     }
 }
 
