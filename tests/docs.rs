@@ -63,7 +63,7 @@ fn every_configuration_of_the_examples_passes_the_check() {
 #[test]
 fn every_promise_names_a_test_that_exists() {
     let promise = Regex::new(r"^\d+\.\d+\. ").expect("a regular expression");
-    let named = Regex::new(r"`([\w/.-]+\.rs)::(\w+)`").expect("a regular expression");
+    let named = Regex::new(r"`([\w/.-]+\.(?:rs|py))::(\w+)`").expect("a regular expression");
     let specification = text("SPECIFICATION.md");
     let mut number = String::new();
     let mut tests = 1;
@@ -79,7 +79,8 @@ fn every_promise_names_a_test_that_exists() {
         for found in named.captures_iter(line) {
             tests += 1;
             let source = fs::read_to_string(repository().join(&found[1])).unwrap_or_default();
-            if !source.contains(&format!("fn {}(", &found[2])) {
+            let begins = |word| source.contains(&format!("{word} {}(", &found[2]));
+            if !begins("fn") && !begins("def") {
                 wrong.push(format!("{number} names {}::{}, which is not there", &found[1], &found[2]));
             }
         }

@@ -40,6 +40,7 @@ class Container:
     def __init__(self, *options: object, image: str = APP, command: tuple = (), publish: bool = True):
         self.name = f"{PREFIX}{os.getpid()}-{next(_numbers)}"
         port = ["--publish", "127.0.0.1::80"] if publish else []
+        self.began = time.monotonic()
         self.words = ["--name", self.name, *port, *options, image, *command]
 
     def __enter__(self) -> Container:
