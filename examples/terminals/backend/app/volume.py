@@ -102,9 +102,11 @@ def _remedy(path: Path) -> str:
         read_only = False
     if read_only:
         return f"`{there}` is on a read-only file system: mount a volume there, or set DATA_DIR to a writable place"
+    # As root the container would not run the backend as root.
+    as_owner = f"start the container with --user {owner.st_uid}:{owner.st_gid}, " if owner.st_uid else ""
     return (
         f"the backend is {me}, `{there}` is {owner.st_uid}:{owner.st_gid} mode {owner.st_mode & 0o7777:o}: "
-        f"`chown -R {me}` the volume, start the container as --user {owner.st_uid}:{owner.st_gid}, or set DATA_DIR"
+        f"`chown -R {me}` the volume, {as_owner}or set DATA_DIR to a writable place"
     )
 
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -30,7 +31,11 @@ class Service:
     """A backend that runs."""
 
     def __init__(self, data: Path, rightless: bool, **settings: str) -> None:
-        environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(data), "BCRYPT_ROUNDS": "4", **settings}
+        # Homes in a place that each user of a shell can reach, and that no earlier test has been in.
+        self.homes = Path(tempfile.mkdtemp(prefix="terminals-homes-"))
+        self.homes.chmod(0o1777)
+        own = {"DATA_DIR": str(data), "SHELL_HOME": str(self.homes), "BCRYPT_ROUNDS": "4"}
+        environment = {"PATH": os.environ["PATH"], **own, **settings}
         # uvicorn finds a free port and says which.
         command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", "0", "--timeout-graceful-shutdown", "1"]
         if rightless and ROOT:
@@ -65,6 +70,7 @@ class Service:
         """Its exit status, once it has ended by itself."""
         status = self.process.wait(LIMIT)
         self._reader.join(LIMIT)
+        shutil.rmtree(self.homes, ignore_errors=True)
         return status
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
@@ -147,7 +153,7 @@ class Browser:
         await self.socket.emit("create_terminal", message)
         await self.until(lambda: len(self.created) > count, "a terminal")
         terminal = self.created[-1]
-        await self.until(lambda: "$ " in self.screens.get(terminal, ""), "a prompt")
+        await self.until(lambda: self.screens.get(terminal, "").endswith(("$ ", "# ")), "a prompt")
         return terminal
 
     async def type(self, terminal: str, text: str) -> None:

@@ -68,6 +68,7 @@ def test_a_given_secret_that_is_missing_or_short_is_one_clear_line(start, tmp_pa
     given = tmp_path / "given"
     assert f"cannot read JWT_SECRET_FILE=`{given}`: No such file" in failure(start(JWT_SECRET_FILE=str(given)))
     given.write_text("short\n")
+    given.chmod(0o600)
     assert "5 characters, fewer than 32; make one with `openssl rand" in failure(start(JWT_SECRET_FILE=str(given)))
 
 
