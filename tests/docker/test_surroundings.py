@@ -51,8 +51,11 @@ class Surroundings(unittest.TestCase):
     def test_it_works_as_a_user_without_any_capability_on_a_read_only_root(self):
         self.works("--user", "12345", "--cap-drop", "ALL", "--read-only", "--tmpfs", "/tmp")
 
-    def test_it_works_without_any_capability(self):
-        self.works("--cap-drop", "ALL")
+    def test_as_root_without_any_capability_it_ends_with_what_nginx_may_not_do(self):
+        with Container("--cap-drop", "ALL") as container:
+            self.assertEqual(container.ends(), 1)
+            _, summary = container.output().split("foster  | error: exit status 1: nginx")
+            self.assertIn("Operation not permitted", summary)
 
     def test_it_works_where_no_privilege_can_be_gained(self):
         self.works("--security-opt", "no-new-privileges")
