@@ -1,5 +1,6 @@
 """What goes wrong in the container, and for how long it is out of service then."""
 
+import time
 import unittest
 
 import figures
@@ -11,8 +12,6 @@ ROWS: list[list[str]] = []
 
 
 class Failures(unittest.TestCase):
-    """In alphabetical order, the table last."""
-
     def setUp(self):
         self.container = self.enterContext(Container())
         self.container.becomes_healthy()
@@ -54,15 +53,13 @@ class Failures(unittest.TestCase):
             self.assertLess(downtime.seconds, 1)
         ROWS.append(["500 orphans of a terminal", figures.seconds(downtime.seconds), "none"])
 
-    def test_zzz_the_table_is_in_the_documents(self):
-        head = ["what happened", "out of service", "zombies a second later"]
-        figures.table("docs/dockerfile.md", "failures", head, ROWS)
-
 
 class Mistakes(unittest.TestCase):
     def test_a_backend_that_fails_at_its_import_ends_the_container_with_its_reason_and_status(self):
         with Container("--env", "TERMINALS_PER_USER=many") as container:
             self.assertEqual(container.ends(), 1)
+            after = figures.seconds(time.monotonic() - container.began)
+            ROWS.append(["an exception at the backend's import", f"the container ends with 1 after {after}", "none"])
             _, summary = container.output().split("foster  | error: exit status 1: backend")
             self.assertIn("cannot use TERMINALS_PER_USER=`many`", summary)
 
@@ -70,3 +67,11 @@ class Mistakes(unittest.TestCase):
         with Container("--env", "FOSTER_CONFIG=/etc/foster/missing.toml") as container:
             self.assertEqual(container.ends(), 2)
             self.assertIn("/etc/foster/missing.toml", container.output())
+
+
+class Table(unittest.TestCase):
+    """Last, because unittest goes by the alphabet."""
+
+    def test_the_document_has_what_was_measured(self):
+        head = ["what happened", "out of service", "zombies a second later"]
+        figures.table("docs/dockerfile.md", "failures", head, ROWS)
