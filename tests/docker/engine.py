@@ -71,11 +71,13 @@ def build(tag: str, context: Path = ROOT, *words: object, **options) -> str:
 
 def install_what_is_missing(parts: dict[str, str] = _PACKAGES) -> None:
     """These commands, from their packages of Debian; without more words those of the engine."""
+    if os.geteuid() != 0:
+        raise Failed("cannot start a Docker engine: only root can; run it as root, or set FOSTER_TEST_DOCKER=no")
     missing = [package for part, package in parts.items() if not shutil.which(part, path=_path())]
     if not missing:
         return
-    if not shutil.which("apt-get") or os.geteuid() != 0:
-        raise Failed(f"cannot test on a Docker engine: install {', '.join(missing)}, or set FOSTER_TEST_DOCKER=no")
+    if not shutil.which("apt-get"):
+        raise Failed(f"cannot start a Docker engine: install {', '.join(missing)}, or set FOSTER_TEST_DOCKER=no")
     run("apt-get", "update", "-q", seconds=300)
     quietly = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     # On Debian the package starts an engine of its own where there is systemd; it is not used.
