@@ -1,13 +1,16 @@
-"""`docker compose up --build`, as README.md has it; by Debian's Compose v1."""
+"""`docker compose up --build`, as README.md has it, by Compose v1 and by v2."""
 
 import json
 import os
 import socket
+import tempfile
 import unittest
 from datetime import datetime
+from pathlib import Path
 
+import standins
 from container import Container
-from engine import PREFIX, ROOT, docker, run, wait_for
+from engine import PREFIX, ROOT, build, client, docker, run, wait_for
 from person import Person
 
 
@@ -16,14 +19,18 @@ def _free_port() -> int:
         return server.getsockname()[1]
 
 
-class Compose(unittest.TestCase):
+class Compose1(unittest.TestCase):
+    """That of this machine's Debian."""
+
+    command = ["docker-compose"]
+
     def setUp(self):
         self.port = _free_port()
         self.addCleanup(self.compose, "down", "--volumes")
 
     def compose(self, *words: str) -> str:
-        command = ["docker-compose", "--project-name", f"{PREFIX}compose", *words]
-        return run(*command, cwd=ROOT, env=os.environ | {"PORT": str(self.port)}, seconds=1500).stdout
+        project = ["--project-name", f"{PREFIX}compose"]
+        return run(*self.command, *project, *words, cwd=ROOT, env=os.environ | {"PORT": str(self.port)}, seconds=1500).stdout
 
     def up(self) -> Container:
         self.compose("up", "--build", "--detach")
@@ -64,6 +71,25 @@ class Compose(unittest.TestCase):
         self.assertEqual(host["RestartPolicy"]["Name"], "unless-stopped")
         self.assertEqual(host["Memory"], 1 << 30)
         self.assertEqual(host["PidsLimit"], 2048)
+
+
+class Compose2(Compose1):
+    """That of the Debian in the images, from a container that reaches the engine."""
+
+    @classmethod
+    def setUpClass(cls):
+        image = f"{PREFIX}compose-2"
+        with tempfile.TemporaryDirectory() as folder:
+            install = "apt-get update && apt-get install --yes --no-install-recommends docker-compose"
+            (Path(folder) / "Dockerfile").write_text(f"FROM {standins.DEBIAN}\nRUN {install}\n")
+            build(image, Path(folder))
+        engine = os.environ["DOCKER_HOST"].removeprefix("unix://")
+        mounts = ["--volume", f"{engine}:/var/run/docker.sock", "--volume", f"{ROOT}:{ROOT}", "--workdir", ROOT]
+        variables = ["--env", "PORT", "--env", "DOCKER_BUILDKIT"]
+        cls.command = [client(), "run", "--rm", *mounts, *variables, image, "docker-compose"]
+
+    def test_it_is_the_second_version(self):
+        self.assertIn("version 2.", self.compose("version"))
 
 
 def _time(text: str) -> datetime:
