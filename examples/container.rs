@@ -1,8 +1,8 @@
 //! The surroundings that a container runtime gives to a first process, for the tests.
 //!
-//! `container [--read-only] [--root DIR] [--uid N] [--without-proc] -- COMMAND…` gives itself a mount namespace with its
-//! own `/proc`, changes what it is told to and becomes the command. Whoever starts it makes the PID
-//! namespace. It does nothing by halves: what fails is said, and ends it. Read next: `tests/support/`.
+//! `container [--read-only] [--root DIR] [--uid N] [--drop CAPABILITY] [--without-proc] -- COMMAND…` gives itself
+//! a mount namespace with its own `/proc`, changes what it is told to and becomes the command. Whoever starts it
+//! makes the PID namespace. It does nothing by halves: what fails is said, and ends it. Read next: `tests/support/`.
 #![allow(clippy::print_stderr, reason = "a test's tool speaks on stderr")]
 
 use std::ffi::OsString;
@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use caps::{CapSet, Capability};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
@@ -24,6 +25,7 @@ struct Wishes {
     without_proc: bool,
     root: Option<PathBuf>,
     uid: Option<u32>,
+    drop: Option<Capability>,
     command: Vec<OsString>,
 }
 
@@ -46,6 +48,7 @@ fn parse() -> Result<Wishes, String> {
             Some("--without-proc") => wishes.without_proc = true,
             Some("--root") => wishes.root = arguments.next().map(PathBuf::from),
             Some("--uid") => wishes.uid = arguments.next().and_then(|uid| uid.to_str()?.parse().ok()),
+            Some("--drop") => wishes.drop = arguments.next().and_then(|name| name.to_str()?.parse().ok()),
             Some("--") => {
                 wishes.command.extend(arguments);
                 return Ok(wishes);
@@ -68,6 +71,10 @@ fn become_it(wishes: Wishes) -> Result<ExitCode, String> {
     }
     if wishes.without_proc {
         mount_at("none", Path::new("/proc"), Some("tmpfs"), MsFlags::empty())?;
+    }
+    if let Some(capability) = wishes.drop {
+        // Out of the bounding set: the command, executed as root, does not get it.
+        caps::drop(None, CapSet::Bounding, capability).map_err(|error| format!("cannot drop: {error}"))?;
     }
     if let Some(uid) = wishes.uid {
         let said = |error| format!("cannot become {uid}: {error}");

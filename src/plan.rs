@@ -142,6 +142,17 @@ pub struct User {
     pub user: Account,
     /// The group; `None`: the user's own and its supplementary ones.
     pub group: Option<Account>,
+    /// What becomes of that where foster may not change users.
+    pub unprivileged: Unprivileged,
+}
+
+/// What a program with a user does where foster has no right to change users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unprivileged {
+    /// It is not started: a failed start.
+    Refused,
+    /// It runs as foster does, with what foster has of the capabilities to keep.
+    AsFoster,
 }
 
 /// A user or group, as it was written.

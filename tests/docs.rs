@@ -20,8 +20,10 @@ fn documents() -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         // There may be no docs/ yet.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            // What a package manager brought is not ours to check.
+            let brought = ["node_modules", "venv"].iter().any(|name| entry.file_name() == *name);
             match entry.path() {
-                path if path.is_dir() => folders.push(path),
+                path if path.is_dir() && !brought => folders.push(path),
                 path => found.push(path),
             }
         }
@@ -53,7 +55,7 @@ fn every_configuration_in_the_documents_passes_the_check() {
 
 #[test]
 fn every_configuration_of_the_examples_passes_the_check() {
-    for example in ["quickstart", "nginx-backend"] {
+    for example in ["quickstart", "nginx-backend", "terminals"] {
         let path = repository().join("examples").join(example).join("foster.toml");
         Foster::new().finish(&["check", "-c", path.to_str().expect("a path in UTF-8")]).expect(0);
     }
@@ -62,7 +64,7 @@ fn every_configuration_of_the_examples_passes_the_check() {
 #[test]
 fn every_promise_names_a_test_that_exists() {
     let promise = Regex::new(r"^\d+\.\d+\. ").expect("a regular expression");
-    let named = Regex::new(r"`([\w/.-]+\.rs)::(\w+)`").expect("a regular expression");
+    let named = Regex::new(r"`([\w/.-]+\.(?:rs|py))::(\w+)`").expect("a regular expression");
     let specification = text("SPECIFICATION.md");
     let mut number = String::new();
     let mut tests = 1;
@@ -78,7 +80,8 @@ fn every_promise_names_a_test_that_exists() {
         for found in named.captures_iter(line) {
             tests += 1;
             let source = fs::read_to_string(repository().join(&found[1])).unwrap_or_default();
-            if !source.contains(&format!("fn {}(", &found[2])) {
+            let begins = |word| source.contains(&format!("{word} {}(", &found[2]));
+            if !begins("fn") && !begins("def") {
                 wrong.push(format!("{number} names {}::{}, which is not there", &found[1], &found[2]));
             }
         }

@@ -86,7 +86,8 @@ fn files(below: &str) -> Vec<PathBuf> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("a folder of the repository").flatten() {
             let name = entry.file_name();
-            let hidden_by_build = ["target", ".git", "corpus", "artifacts"].iter().any(|made| name == *made);
+            let made = ["target", ".git", "corpus", "artifacts", "node_modules", "dist", "__pycache__"];
+            let hidden_by_build = made.iter().any(|made| name == *made);
             match entry.file_type().expect("a kind") {
                 kind if kind.is_dir() && !hidden_by_build => folders.push(entry.path()),
                 kind if kind.is_file() && !hidden_by_build => {

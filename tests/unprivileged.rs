@@ -28,6 +28,44 @@ fn a_socket_that_is_not_wanted_is_no_warning() {
 }
 
 #[test]
+fn a_user_that_foster_may_not_become_is_its_own_where_that_is_allowed() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let config = "[program.app]\ncommand = 'puppet reopen-stderr:hello cat:/proc/self/status pause'\nuser = '-nobody'\ncapabilities = ['kill']\n";
+    let mut bound = Foster::new().config(config).uid(12345).read_only().start();
+    bound.wait_for_line(r"app +\| hello");
+    bound.wait_for_line(r"Uid:\s+12345\s+12345");
+    bound.wait_for_line(r"CapEff:\s+0+$");
+    bound.wait_for_line("app: runs as foster's own user, because foster may not change users");
+    assert_eq!(bound.terminate(), End::Code(0), "{}", bound.output().shown());
+
+    let own = config.replace("-nobody", "-12345");
+    let mut own = Foster::new().config(&own).uid(12345).read_only().start();
+    own.wait_for_line(r"CapEff:\s+0+$");
+    assert_eq!(own.terminate(), End::Code(0), "{}", own.output().shown());
+    assert!(!own.output().stderr().contains("own user"), "{}", own.output().shown());
+
+    let mut free = Foster::new().config(config).without("CAP_CHOWN").start();
+    free.wait_for_line(r"Uid:\s+65534\s+65534");
+    free.wait_for_line(r"CapEff:\s+0+20$");
+    assert_eq!(free.terminate(), End::Code(0), "{}", free.output().shown());
+    assert!(!free.output().stderr().contains("own user"), "{}", free.output().shown());
+}
+
+#[test]
+fn a_program_with_a_user_opens_its_output_again_where_foster_may_not_give_it_away() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let config = "[program.web]\ncommand = 'puppet reopen-stdout:out reopen-stderr:err'\nuser = '12345:12345'\nrestart = 'never'\n";
+    let mut foster = Foster::new().config(config).without("CAP_CHOWN").start();
+    assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
+    assert!(foster.output().stdout().contains("| out\n"), "{}", foster.output().shown());
+    assert!(foster.output().stderr().contains("| err\n"), "{}", foster.output().shown());
+}
+
+#[test]
 fn an_image_with_no_shell_and_no_libc_is_enough() {
     if !may_make_namespaces() {
         return;

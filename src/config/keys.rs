@@ -151,7 +151,9 @@ pub const PROGRAM: Section = Section {
                 &[Takes::Integer, Takes::Pattern("^[^:\\s+-][^:\\s]*(:[^:\\s+-][^:\\s]*)?$")],
             ),
             FOSTERS,
-            "As whom it runs: sets uid, gid, supplementary groups, `HOME`, `USER`, `LOGNAME` and `SHELL`.",
+            "As whom it runs: sets uid, gid, supplementary groups, `HOME`, `USER`, `LOGNAME` and `SHELL`. Where \
+             foster may not change users, that is a failed start; with a leading `-` it runs as foster does then, \
+             with those of its `capabilities` that foster has.",
         ),
         key(
             "umask",

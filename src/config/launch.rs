@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use caps::Capability;
 use rlimit::Resource;
 
-use crate::plan::{Account, EnvFile, Inherit, Launch, Limit, Presence, User};
+use crate::plan::{Account, EnvFile, Inherit, Launch, Limit, Presence, Unprivileged, User};
 
 use super::command::command;
 use super::reader::{Reader, shown};
@@ -100,11 +100,15 @@ fn user(reader: &mut Reader<'_>, item: Item<'_>) -> Option<User> {
     } else {
         reader.text_or(item, EXPECTED)?
     };
-    let parsed = match text.split_once(':') {
-        None => account(&text).map(|user| User { user, group: None }),
-        Some((user, group)) => {
-            account(user).and_then(|user| account(group).map(|group| User { user, group: Some(group) }))
-        }
+    let (name, unprivileged) = match text.strip_prefix('-') {
+        // A number below 0 is nobody's.
+        Some(name) if !matches!(item.value.kind, Kind::Integer(_)) => (name, Unprivileged::AsFoster),
+        Some(_) | None => (text.as_str(), Unprivileged::Refused),
+    };
+    let parsed = match name.split_once(':') {
+        None => account(name).map(|user| User { user, group: None, unprivileged }),
+        Some((user, group)) => account(user)
+            .and_then(|user| account(group).map(|group| User { user, group: Some(group), unprivileged })),
     };
     if parsed.is_none() {
         reader.refuse_text(item, &text, EXPECTED);

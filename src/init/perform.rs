@@ -10,6 +10,7 @@ use foster_core::action::{Action, Cause, Change, Scope, StateName};
 use foster_core::event::{Event, ProbeResult, StartFailure};
 use foster_core::ids::{Run, Signal};
 use log::{debug, warn};
+use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, fchown};
 
 use super::children::Role;
@@ -77,6 +78,9 @@ impl Init {
         let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
         let owner = spawn::owner(&program.launch)?;
         let label = report::label(&self.plan, run.instance);
+        if owner.is_none() && program.launch.user.is_some() {
+            warn!("{label}: runs as foster's own user, because foster may not change users");
+        }
         let streams = self.output.attach(run, &label).map_err(|error| no_pipes(&error))?;
         let extra = [
             ("FOSTER_PROGRAM".to_string(), program.name.clone()),
@@ -234,11 +238,13 @@ impl Notes {
 }
 
 /// Hands a pipe to a program's user: nginx opens /dev/stderr again as whom its workers run. Not permitted
-/// (no CAP_CHOWN): then the program may not open it either, and says so itself. What is inherited is not
-/// foster's to give.
+/// (no CAP_CHOWN): then it is opened to everybody, who still need a descriptor's entry in /proc to reach it, and
+/// that is closed to other users. What is inherited is not foster's to give.
 fn give(stream: &ChildStream, user: Uid, group: Gid) {
-    if let ChildStream::Pipe(pipe) = stream {
-        let _ = fchown(pipe, Some(user), Some(group));
+    if let ChildStream::Pipe(pipe) = stream
+        && fchown(pipe, Some(user), Some(group)).is_err()
+    {
+        let _ = fchmod(pipe, Mode::from_bits_truncate(0o666));
     }
 }
 

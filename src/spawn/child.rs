@@ -34,6 +34,8 @@ pub(super) struct Prepared<'a> {
     pub(super) oom_score_adj: Option<CString>,
     /// As whom.
     pub(super) change: Change,
+    /// The capabilities kept; `None`: left as they are.
+    pub(super) capabilities: Option<u64>,
     /// Where.
     pub(super) directory: Option<CString>,
     /// What.
@@ -117,7 +119,7 @@ fn steps(child: &InChild, prepared: &Prepared<'_>) -> Result<Infallible, Failed>
         child.set_umask(mask);
     }
 
-    let bounded = become_user(child, launch.capabilities, &prepared.change)?;
+    let bounded = become_user(child, prepared.capabilities, &prepared.change)?;
     if launch.no_new_privileges || bounded == Bounded::NotPermitted {
         child.forbid_new_privileges().map_err(at(Step::NoNewPrivileges))?;
     }

@@ -33,12 +33,12 @@ use nix::unistd::{self, Gid, Uid};
 
 pub use crate::sys::vfork::Child;
 
-use crate::plan::{Launch, User};
+use crate::plan::{Launch, Unprivileged, User};
 use crate::spawn::child::{Failed, Prepared, Step};
 use crate::spawn::command::Command;
 use crate::spawn::environment::Environment;
 use crate::spawn::failure::Failure;
-use crate::spawn::identity::{Change, Databases, Groups, Identity, Problem};
+use crate::spawn::identity::{Change, Databases, Groups, Identity};
 use crate::sys::child_stack::ChildStack;
 use crate::sys::process::{self, Credentials};
 use crate::sys::stage::Stage;
@@ -101,7 +101,7 @@ impl Spawner {
             return Err(Failure::Limit(*limit, Errno::EINVAL));
         }
         let own = process::credentials().map_err(Failure::Prepare)?;
-        let identity = launch.user.as_ref().map(|user| find(user, &own)).transpose()?;
+        let identity = find(launch, &own)?;
         let environment = Environment::build(launch, env::vars_os(), identity.as_ref(), request.extra)
             .map_err(Failure::Environment)?;
         let null = self.null.as_fd();
@@ -119,6 +119,7 @@ impl Spawner {
             stdio,
             oom_score_adj: launch.oom_score_adj.and_then(|value| CString::new(value.to_string()).ok()),
             change: identity.as_ref().map_or(Change::default(), |identity| identity.change(&own, groups())),
+            capabilities: capabilities(launch),
             directory: directory(launch)?,
             command: Command::new(request.command, environment)?,
         };
@@ -131,20 +132,39 @@ impl Spawner {
 }
 
 /// Whom a program's pipes must belong to, so that it can open /dev/stderr again after it has given up its
-/// rights; `None`: they are foster's, and so is the program.
+/// rights; `None`: they are foster's, and so is the program, whether it has no user or may not become it.
 ///
 /// # Errors
 /// Stage `user`: it is not known who that is.
 pub fn owner(launch: &Launch) -> Result<Option<(Uid, Gid)>, StartFailure> {
-    let Some(user) = &launch.user else { return Ok(None) };
     let own = process::credentials().map_err(Failure::Prepare)?;
-    let identity = find(user, &own)?;
-    Ok(Some((Uid::from_raw(identity.user), Gid::from_raw(identity.group))))
+    let identity = find(launch, &own)?;
+    Ok(identity.map(|identity| (Uid::from_raw(identity.user), Gid::from_raw(identity.group))))
 }
 
-fn find(user: &User, own: &Credentials) -> Result<Identity, Failure> {
-    let find = || -> Result<Identity, Problem> { Identity::find(user, &Databases::read()?, own) };
-    find().map_err(Failure::User)
+/// As whom it is to run; `None`: as foster does.
+fn find(launch: &Launch, own: &Credentials) -> Result<Option<Identity>, Failure> {
+    let Some(user) = &launch.user else { return Ok(None) };
+    let files = Databases::read().map_err(Failure::User)?;
+    let identity = Identity::find(user, &files, own).map_err(Failure::User)?;
+    Ok((!stays_as_foster(user) || identity.user == own.user.as_raw()).then_some(identity))
+}
+
+/// What it keeps. Where it may do without its user, it does without what foster does not have either: also where
+/// foster is that user already.
+fn capabilities(launch: &Launch) -> Option<u64> {
+    let kept = launch.capabilities?;
+    match launch.user.as_ref().is_some_and(stays_as_foster) {
+        true => Some(kept & process::permitted_capabilities()),
+        false => Some(kept),
+    }
+}
+
+fn stays_as_foster(user: &User) -> bool {
+    match user.unprivileged {
+        Unprivileged::Refused => false,
+        Unprivileged::AsFoster => !process::may_change_users(),
+    }
 }
 
 fn groups() -> Groups {

@@ -21,7 +21,7 @@ use nix::unistd::{self, Gid, Pid, Uid};
 use rlimit::Resource;
 
 use super::*;
-use crate::plan::{Account, Inherit, Limit};
+use crate::plan::{Account, Inherit, Limit, Unprivileged, User};
 use crate::sys::alone::{alone, is_root};
 use crate::sys::{pidfd, procfs};
 
@@ -83,7 +83,7 @@ fn launch(command: &[&str]) -> Launch {
 }
 
 fn user(id: u32) -> Option<User> {
-    Some(User { user: Account::Id(id), group: None })
+    Some(User { user: Account::Id(id), group: None, unprivileged: Unprivileged::Refused })
 }
 
 fn request(launch: &Launch) -> Request<'_> {
@@ -287,7 +287,11 @@ fn a_user_is_taken_on_wholly() {
     assert_eq!(stranger.status("Uid"), "54321 54321 54321 54321");
     assert_eq!(stranger.status("Gid"), "0 0 0 0");
     assert_eq!(stranger.status("CapEff"), "0000000000000000");
-    let both = User { user: Account::Name("nobody".to_owned()), group: Some(Account::Id(77)) };
+    let both = User {
+        user: Account::Name("nobody".to_owned()),
+        group: Some(Account::Id(77)),
+        unprivileged: Unprivileged::Refused,
+    };
     let nobody = sleeping(Launch { user: Some(both.clone()), ..Launch::default() });
     assert_eq!(nobody.status("Uid"), "65534 65534 65534 65534");
     assert_eq!((nobody.status("Gid").as_str(), nobody.status("Groups").as_str()), ("77 77 77 77", "77"));
@@ -342,8 +346,16 @@ fn a_foster_without_rights_starts_what_needs_none_and_says_what_needs_some() {
     assert_eq!(own.status("CapPrm"), "0000000000000000");
     assert_eq!(own.status("NoNewPrivs"), "1", "instead of the bounding set, which it may not lower");
     drop(own);
+    let elsewhere = User { user: Account::Id(1), group: None, unprivileged: Unprivileged::AsFoster };
+    let stayed = Launch { user: Some(elsewhere), capabilities: Some(NET_BIND_SERVICE), ..Launch::default() };
+    assert_eq!(owner(&stayed).unwrap(), None);
+    let stayed = sleeping(stayed);
+    assert_eq!(stayed.status("Uid"), "54321 54321 54321 54321");
+    assert_eq!(stayed.status("CapPrm"), "0000000000000000");
+    drop(stayed);
 
-    let root = User { user: Account::Name("root".to_owned()), group: None };
+    let root =
+        User { user: Account::Name("root".to_owned()), group: None, unprivileged: Unprivileged::Refused };
     let refused = [
         (
             Launch { user: Some(root), ..launch(&["true"]) },
@@ -408,7 +420,11 @@ fn a_limit_that_is_not_permitted_is_named() {
 
 #[test]
 fn a_user_that_does_not_exist_is_named() {
-    let nobody = User { user: Account::Name("no-such-user".to_owned()), group: None };
+    let nobody = User {
+        user: Account::Name("no-such-user".to_owned()),
+        group: None,
+        unprivileged: Unprivileged::Refused,
+    };
     let message = r#"looking up user "no-such-user": not in /etc/passwd"#.to_owned();
     let launch = Launch { user: Some(nobody), ..launch(&["true"]) };
     assert_eq!(failed(&launch), ("user", message));

@@ -18,6 +18,7 @@ pub mod pidfd;
 pub mod process;
 pub mod procfs;
 pub mod signal;
+pub mod signalfd;
 pub mod sigwait;
 pub mod socket;
 pub mod stage;

@@ -166,6 +166,18 @@ pub fn may_set_groups() -> bool {
     caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SETGID).unwrap_or(false)
 }
 
+/// Whether foster may change users: CAP_SETUID and CAP_SETGID are in effect.
+pub fn may_change_users() -> bool {
+    may_set_groups()
+        && caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SETUID).unwrap_or(false)
+}
+
+/// The capabilities that foster could give to a child, as bits by number.
+pub fn permitted_capabilities() -> u64 {
+    let permitted = caps::read(None, caps::CapSet::Permitted).unwrap_or_default();
+    permitted.iter().fold(0, |mask, capability| mask | capability.bitmask())
+}
+
 /// How many threads foster has: the directory /proc/self/task has one more link for each (proc(5)). `None`
 /// without /proc. For the assertion that nothing is lost by a vfork: only the calling thread waits for it.
 pub fn threads() -> Option<u64> {

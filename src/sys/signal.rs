@@ -1,25 +1,21 @@
-//! What happens to signals nobody waits for: sigaction(2), sigprocmask(2).
-#![allow(unsafe_code, reason = "sigaction(2) and sigprocmask(2) take pointers")]
-
-use std::ptr;
+//! What happens to signals nobody waits for: sigaction(2).
+#![allow(unsafe_code, reason = "sigaction(2) takes pointers")]
 
 use foster_core::ids::Signal;
 
-/// Ignores every signal that can be ignored but these and the faults, and unblocks all: what was blocked or ignored
-/// when foster was started must not stay so.
+/// Gives these their default disposition, and ignores every other signal that can be ignored but the faults: what
+/// was ignored when foster was started must not stay so. (A child whose SIGCHLD is ignored could not be waited for.)
 pub fn ignore_all_but(caught: &[Signal]) {
     for number in 1..=libc::SIGRTMAX() {
         let among = |signals: &[Signal]| signals.iter().any(|signal| signal.number() == number);
         // Faults of foster itself: ignoring them would only hide what cannot go on.
-        if !among(caught) && !among(&Signal::FAULTS) {
-            // SAFETY: SIG_IGN is a valid disposition for any number; EINVAL for KILL, STOP and glibc's own is harmless.
-            unsafe { libc::signal(number, libc::SIG_IGN) };
+        if among(&Signal::FAULTS) {
+            continue;
         }
+        let disposition = if among(caught) { libc::SIG_DFL } else { libc::SIG_IGN };
+        // SAFETY: both are valid for any number; EINVAL for KILL, STOP and glibc's own is harmless.
+        unsafe { libc::signal(number, disposition) };
     }
-    let none = 0u64;
-    let how = libc::SIG_SETMASK;
-    // SAFETY: the new mask is of the 8 bytes the kernel is told of, and the old one is not asked for.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const none, ptr::null_mut::<u64>(), 8usize) };
 }
 
 /// Gives this signal its default disposition: sigaction(2). `true`: it was ignored until now.

@@ -151,6 +151,12 @@ impl Foster {
         self
     }
 
+    /// Without this capability, as `docker run --cap-drop` does it.
+    pub(crate) fn without(mut self, capability: &str) -> Foster {
+        self.wishes.extend(["--drop".to_owned(), capability.to_owned()]);
+        self
+    }
+
     /// No path can be written to, the working directory among them.
     pub(crate) fn read_only(mut self) -> Foster {
         self.wishes.push("--read-only".to_owned());

@@ -1,6 +1,7 @@
 //! Who a `user` is, and what must be changed to become it, from the text of files that are not there.
 
 use super::*;
+use crate::plan::Unprivileged;
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
@@ -21,7 +22,7 @@ fn name(text: &str) -> Account {
 }
 
 fn find(user: Account, group: Option<Account>) -> Result<Identity, Problem> {
-    Identity::find(&User { user, group }, &files(), &own(0, 0, &[]))
+    Identity::find(&User { user, group, unprivileged: Unprivileged::Refused }, &files(), &own(0, 0, &[]))
 }
 
 #[test]
@@ -55,7 +56,7 @@ fn a_number_that_is_nowhere_has_group_0_and_the_root_directory() {
 #[test]
 fn a_number_that_is_nowhere_and_is_foster_s_own_needs_no_change() {
     let own = own(12345, 77, &[5]);
-    let user = User { user: Account::Id(12345), group: None };
+    let user = User { user: Account::Id(12345), group: None, unprivileged: Unprivileged::Refused };
     let identity = Identity::find(&user, &Databases::default(), &own).unwrap();
     assert_eq!(identity.group, 77);
     assert_eq!(identity.change(&own, Groups::Fixed), Change::default());

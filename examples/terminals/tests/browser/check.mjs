@@ -1,0 +1,209 @@
+// What a person does with the page, in a real browser: register, log in, two terminals, a resize, a backend that is
+// killed under it, and the way back. Ends with 0 when all of it holds, else with the step that did not.
+//
+//     BASE_URL=http://127.0.0.1:8080 KILL_BACKEND='docker exec app foster signal KILL backend' node check.mjs
+//
+// CHROMIUM (/usr/bin/chromium) is the browser; SCREENSHOTS a folder for pictures. Nothing here sleeps: every wait is
+// for a condition, and bounded.
+import { execSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { chromium } from "playwright-core";
+
+const { BASE_URL, KILL_BACKEND, SCREENSHOTS, CHROMIUM = "/usr/bin/chromium" } = process.env;
+if (!BASE_URL || !KILL_BACKEND) {
+  console.error("cannot run: BASE_URL (of the page) and KILL_BACKEND (a shell command) are not set");
+  process.exit(2);
+}
+
+const name = `browser-${process.pid}-${Date.now() % 100000}`;
+const password = "correct horse battery staple";
+const profile = mkdtempSync(join(tmpdir(), "terminals-browser-"));
+const violations = [];
+
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: CHROMIUM,
+  viewport: { width: 1440, height: 820 },
+  args: [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+});
+browser.setDefaultTimeout(15_000);
+const page = browser.pages()[0] ?? (await browser.newPage());
+page.on("console", (message) => {
+  if (message.text().includes("Content Security Policy")) violations.push(message.text());
+});
+page.on("pageerror", (error) => violations.push(String(error)));
+
+const at = (id) => page.getByTestId(id);
+const line = (state) => page.locator(`[data-testid=line][data-line=${state}]`).waitFor();
+const paneIs = (number, state) => page.locator(`[data-testid=pane-${number}][data-state=${state}]`).waitFor();
+
+async function step(words, act) {
+  const begun = performance.now();
+  try {
+    await act();
+  } catch (error) {
+    console.error(`FAILED: ${words}\n${error}`);
+    if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, "failed.png") });
+    process.exitCode = 1;
+    throw error;
+  }
+  console.log(`ok ${String(Math.round(performance.now() - begun)).padStart(6)} ms  ${words}`);
+}
+
+function must(holds, words) {
+  if (!holds) throw new Error(words);
+}
+
+async function picture(file) {
+  if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, file) });
+}
+
+/** What is on the screen of a terminal: its rows, joined where the terminal broke a line. */
+const rows = (number) =>
+  page.locator(`[data-testid=screen-${number}] .xterm-rows > div`).evaluateAll((all) => all.map((row) => row.textContent));
+
+async function type(number, command) {
+  await at(`screen-${number}`).click();
+  await page.keyboard.type(`${command}\n`);
+}
+
+/** Waits until a row is exactly this: the command's own echo is a longer one. */
+async function shows(number, text) {
+  await page.waitForFunction(
+    ([pane, wanted]) =>
+      [...document.querySelectorAll(`[data-testid=screen-${pane}] .xterm-rows > div`)].some(
+        (row) => row.textContent.replaceAll("\u00a0", " ").trimEnd() === wanted,
+      ),
+    [number, text],
+  );
+}
+
+async function fill(mode) {
+  await at(`mode-${mode}`).click();
+  await at("username").fill(name);
+  await at("password").fill(password);
+  await at("submit").click();
+}
+
+async function open(number) {
+  await at(`new-${number}`).click();
+  await paneIs(number, "open");
+}
+
+/** The size that the shell sees is the one that the page shows. */
+async function agreesOnSize(number) {
+  const [columns, lines] = (await at(`size-${number}`).textContent()).split(" × ");
+  await type(number, "clear; stty size");
+  await shows(number, `${lines} ${columns}`);
+  return `${columns}x${lines}`;
+}
+
+const token = () =>
+  page.evaluate(() => JSON.parse(localStorage.getItem("terminals.session") ?? "null")?.token ?? null);
+
+try {
+  await step("registers and is connected", async () => {
+    await page.goto(BASE_URL);
+    await fill("register");
+    await line("connected");
+    must((await at("who").textContent()) === name, "the page does not show who is logged in");
+  });
+  await step("logs out, is told that the name is taken, and logs in", async () => {
+    await at("log-out").click();
+    await at("entry").waitFor();
+    await fill("register");
+    await at("error").getByText("is taken").waitFor();
+    await picture("entry.png");
+    await fill("log-in");
+    await line("connected");
+  });
+  await step("opens two terminals and gets an echo from each", async () => {
+    await open(1);
+    await open(2);
+    await type(1, "echo left-$((20 + 3))");
+    await type(2, "echo right-$((30 + 4)) äöü✓");
+    await shows(1, "left-23");
+    await shows(2, "right-34 äöü✓");
+    must(!(await rows(1)).some((row) => row.includes("right-34")), "one terminal shows the other's output");
+  });
+  await step("resizes, and the shell sees the size that the page shows", async () => {
+    const before = await agreesOnSize(1);
+    await page.setViewportSize({ width: 1100, height: 700 });
+    await at("resize-1").click();
+    const after = await agreesOnSize(1);
+    must(before !== after, `the size stayed ${before}`);
+    await page.setViewportSize({ width: 1440, height: 820 });
+    await at("resize-1").click();
+    must((await agreesOnSize(1)) === before, "the size did not come back");
+  });
+  await step("shows programs with colours side by side", async () => {
+    await type(1, "clear; ls --color -lA /usr/lib | head -n 24");
+    await type(2, "clear; id; uname -srm; for n in 1 2 3 4 5 6; do printf '\\e[3%dm██████ colour %d\\e[0m\\n' $n $n; done");
+    await page.waitForFunction(() => document.querySelector("[data-testid=screen-2]").textContent.includes("colour 6"));
+    await page.waitForFunction(() => document.querySelector("[data-testid=screen-1]").textContent.includes("total"));
+    await picture("terminals.png");
+  });
+  await step("closes one terminal, the other stays", async () => {
+    await at("close-2").click();
+    await paneIs(2, "ended");
+    await type(1, "echo still-$((1 + 1))");
+    await shows(1, "still-2");
+    await open(2);
+  });
+  await step("says that it is disconnected when the backend is killed", async () => {
+    execSync(KILL_BACKEND, { stdio: "inherit" });
+    await line("disconnected");
+    await paneIs(1, "ended");
+    await paneIs(2, "ended");
+  });
+  await step("is back by itself, and says so", async () => {
+    await line("reconnected");
+    await at("banner").getByText("Reconnected").waitFor();
+    await picture("reconnected.png");
+  });
+  await step("opens new terminals that work", async () => {
+    await open(1);
+    await open(2);
+    await type(1, "echo again-$((40 + 2))");
+    await shows(1, "again-42");
+    await type(2, "echo also-$((50 + 2))");
+    await shows(2, "also-52");
+  });
+  await step("is still logged in after a reload of the page", async () => {
+    await page.reload();
+    await line("connected");
+    must((await at("who").textContent()) === name, "somebody else is logged in");
+  });
+  await step("logs out, and the token is worth nothing any more", async () => {
+    const worth = (known) =>
+      page.evaluate((it) => fetch("/api/me", { headers: { Authorization: `Bearer ${it}` } }).then((r) => r.status), known);
+    const known = await token();
+    must((await worth(known)) === 200, "the token was not good to begin with");
+    await at("log-out").click();
+    await at("entry").waitFor();
+    must((await token()) === null, "the token is still in the browser");
+    await page.waitForFunction(
+      (it) => fetch("/api/me", { headers: { Authorization: `Bearer ${it}` } }).then((r) => r.status === 401),
+      known,
+    );
+  });
+  await step("breaks no rule of its own Content-Security-Policy, and throws nothing", async () => {
+    must(violations.length === 0, violations.join("\n"));
+  });
+} catch (error) {
+  if (!process.exitCode) throw error;
+} finally {
+  await browser.close();
+  rmSync(profile, { recursive: true, force: true });
+}

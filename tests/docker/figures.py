@@ -1,0 +1,39 @@
+"""The measured tables of the documents. They stand between two marks, and are written anew with UPDATE_EXPECT=1;
+otherwise a test sees to it that the rows of the document are those that were measured.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from engine import ROOT
+
+
+def table(document: str, mark: str, head: list[str], rows: list[list[str]]) -> None:
+    """Puts the table into the document, or compares what is not a number."""
+    lines = [head, ["---"] * len(head), *rows]
+    text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    print(f"\n{text}", flush=True)
+    path: Path = ROOT / document
+    begin, end = f"<!-- measured: {mark} -->\n", "<!-- end -->\n"
+    before, rest = path.read_text().split(begin)
+    there, after = rest.split(end, 1)
+    if os.environ.get("UPDATE_EXPECT") == "1":
+        path.write_text(before + begin + text + end + after)
+    else:
+        assert _names(there) == _names(text), f"{document} has other rows: UPDATE_EXPECT=1 tests/docker/run"
+
+
+def _names(text: str) -> list[str]:
+    """The first cell of each row, without its numbers."""
+    return [re.sub(r"[\d.]+", "0", line.split("|")[1].strip()) for line in text.splitlines()]
+
+
+def seconds(value: float) -> str:
+    return f"{value:.2f} s"
+
+
+def megabytes(value: float) -> str:
+    return f"{value / 1e6:.1f} MB"

@@ -1,0 +1,99 @@
+"""`docker compose up --build`, as README.md has it, by Compose v1 and by v2."""
+
+import json
+import os
+import socket
+import tempfile
+import unittest
+from datetime import datetime
+from pathlib import Path
+
+import standins
+from container import Container
+from engine import PREFIX, ROOT, build, client, docker, run, wait_for
+from person import Person
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+class Compose1(unittest.TestCase):
+    """That of this machine's Debian."""
+
+    command = ["docker-compose"]
+
+    def setUp(self):
+        self.port = _free_port()
+        self.addCleanup(self.compose, "down", "--volumes")
+
+    def compose(self, *words: str) -> str:
+        project = ["--project-name", f"{PREFIX}compose"]
+        return run(*self.command, *project, *words, cwd=ROOT, env=os.environ | {"PORT": str(self.port)}, seconds=1500).stdout
+
+    def up(self) -> Container:
+        self.compose("up", "--build", "--detach")
+        return Container.named(self.compose("ps", "--quiet").split()[-1])
+
+    def test_up_is_healthy_within_fifteen_seconds_and_page_api_and_websocket_work(self):
+        container = self.up()
+        wait_for("word of health", lambda: container.state["Health"]["Status"] == "healthy", 60)
+        state = container.state
+        check = next(check for check in state["Health"]["Log"] if check["ExitCode"] == 0)
+        self.assertLess((_time(check["End"]) - _time(state["StartedAt"])).total_seconds(), 15)
+
+        person = Person(f"http://127.0.0.1:{self.port}")
+        status, page = person.ask("/")
+        self.assertEqual(status, 200)
+        self.assertIn('<div id="root">', page)
+        self.assertEqual(person.ask("/an/address/within/the/page")[1], page)
+        self.assertEqual(person.register().log_in().ask("/api/me")[0], 200)
+        with person.connect() as connection:
+            first, second = connection.terminal(), connection.terminal()
+            for terminal, words in (first, "left"), (second, "right"):
+                terminal.type(f"echo 'the' {words}")
+                terminal.shows(f"the {words}")
+
+    def test_users_and_sessions_are_there_after_down_and_up(self):
+        person = Person(f"http://127.0.0.1:{self.port}")
+        self.up().becomes_healthy(60)
+        person.register().log_in()
+        self.compose("down")
+        self.up().becomes_healthy(60)
+        self.assertTrue(person.is_known())
+        person.log_in()
+
+    def test_what_compose_sets_is_what_the_engine_does(self):
+        host = json.loads(docker("inspect", "--format", "{{json .HostConfig}}", self.up().name))
+        self.assertTrue(host["ReadonlyRootfs"])
+        self.assertEqual(host["CapDrop"], ["ALL"])
+        self.assertEqual(host["RestartPolicy"]["Name"], "unless-stopped")
+        self.assertEqual(host["Memory"], 1 << 30)
+        self.assertEqual(host["PidsLimit"], 2048)
+
+
+class Compose2(Compose1):
+    """That of the Debian in the images, from a container that reaches the engine."""
+
+    @classmethod
+    def setUpClass(cls):
+        image = f"{PREFIX}compose-2"
+        with tempfile.TemporaryDirectory() as folder:
+            install = "apt-get update && apt-get install --yes --no-install-recommends docker-compose"
+            (Path(folder) / "Dockerfile").write_text(f"FROM {standins.DEBIAN}\nRUN {install}\n")
+            build(image, Path(folder))
+        engine = os.environ["DOCKER_HOST"].removeprefix("unix://")
+        mounts = ["--volume", f"{engine}:/var/run/docker.sock", "--volume", f"{ROOT}:{ROOT}", "--workdir", ROOT]
+        variables = ["--env", "PORT", "--env", "DOCKER_BUILDKIT"]
+        cls.command = [client(), "run", "--rm", *mounts, *variables, image, "docker-compose"]
+
+    def test_it_is_the_second_version(self):
+        self.assertIn("version 2.", self.compose("version"))
+
+
+def _time(text: str) -> datetime:
+    """As the engine writes it: nanoseconds, and the zone of the machine."""
+    day, rest = text.split("T")
+    zone = "+00:00" if rest.endswith("Z") else rest[-6:]
+    return datetime.fromisoformat(f"{day}T{rest[:8]}{zone}")

@@ -1,0 +1,77 @@
+"""What goes wrong in the container, and for how long it is out of service then."""
+
+import time
+import unittest
+
+import figures
+from container import Container, Downtime
+from engine import wait_for
+from person import Person
+
+ROWS: list[list[str]] = []
+
+
+class Failures(unittest.TestCase):
+    def setUp(self):
+        self.container = self.enterContext(Container())
+        self.container.becomes_healthy()
+
+    def out_of_service(self, what: str, words: str, program: str, restarts: int, most: float) -> None:
+        """Kills the first process with these words; the service is back within `most` seconds."""
+        victim = next(process for process in self.container.processes() if words in process.command)
+        with Downtime(f"{self.container.url}/api/health") as downtime:
+            victim.kill()
+            is_gone = lambda: victim.pid not in {process.pid for process in self.container.processes()}
+            wait_for(f"end of {victim}", is_gone, 5)
+            wait_for("health", self.container.is_healthy, 15)
+        self.container.has_no_zombie()
+        self.assertEqual(self.container.status()[program]["restarts"], restarts)
+        self.assertLess(downtime.seconds, most)
+        ROWS.append([what, figures.seconds(downtime.seconds), "none"])
+
+    def test_a_killed_backend_serves_again_within_three_seconds(self):
+        self.out_of_service("`kill -9` of uvicorn", "uvicorn", "backend", restarts=1, most=3)
+
+    def test_a_killed_nginx_worker_is_replaced_by_nginx(self):
+        self.out_of_service("`kill -9` of an nginx worker", "worker process", "nginx", restarts=0, most=0.5)
+
+    def test_a_killed_nginx_master_takes_its_workers_along_and_serves_again_within_two_seconds(self):
+        self.out_of_service("`kill -9` of the nginx master", "master process", "nginx", restarts=1, most=2)
+
+    def test_five_hundred_orphans_of_a_terminal_are_reaped_and_nothing_is_out_of_service(self):
+        with Person(self.container.url).register().log_in().connect() as connection:
+            terminal = connection.terminal()
+            terminal.type("echo re''ady")
+            terminal.shows("ready")
+            with Downtime(f"{self.container.url}/api/health") as downtime:
+                terminal.type("for i in $(seq 500); do (sleep 0.$((RANDOM % 9 + 1)) &); done; echo fork''ed")
+                terminal.shows("forked", seconds=20)
+                is_asleep = lambda: any(it.command.startswith("sleep") for it in self.container.processes())
+                wait_for("end of the last orphan", lambda: not is_asleep(), 10)
+                self.container.has_no_zombie()
+            self.assertEqual(self.container.status()["backend"]["restarts"], 0)
+            self.assertLess(downtime.seconds, 1)
+        ROWS.append(["500 orphans of a terminal", figures.seconds(downtime.seconds), "none"])
+
+
+class Mistakes(unittest.TestCase):
+    def test_a_backend_that_fails_at_its_import_ends_the_container_with_its_reason_and_status(self):
+        with Container("--env", "TERMINALS_PER_USER=many") as container:
+            self.assertEqual(container.ends(), 1)
+            after = figures.seconds(time.monotonic() - container.began)
+            ROWS.append(["an exception at the backend's import", f"the container ends with 1 after {after}", "none"])
+            _, summary = container.output().split("foster  | error: exit status 1: backend")
+            self.assertIn("cannot use TERMINALS_PER_USER=`many`", summary)
+
+    def test_a_mistake_in_the_configuration_ends_the_container_with_2_before_anything_starts(self):
+        with Container("--env", "FOSTER_CONFIG=/etc/foster/missing.toml") as container:
+            self.assertEqual(container.ends(), 2)
+            self.assertIn("/etc/foster/missing.toml", container.output())
+
+
+class Table(unittest.TestCase):
+    """Last, because unittest goes by the alphabet."""
+
+    def test_the_document_has_what_was_measured(self):
+        head = ["what happened", "out of service", "zombies a second later"]
+        figures.table("docs/dockerfile.md", "failures", head, ROWS)

@@ -1,0 +1,75 @@
+"""What is in the images, and how large it is."""
+
+import json
+import re
+import tempfile
+import unittest
+from pathlib import Path
+
+import figures
+from container import APP, Container
+from engine import PREFIX, ROOT, build, client, docker, run
+
+LARGEST = 2_500_000
+# What a layer of Dockerfile is for, by words of the instruction that made it.
+LAYERS = {
+    "nginx-light": "nginx, from Debian",
+    "/app/venv": "the backend's Python packages",
+    "/usr/share/nginx/html": "the page",
+    "examples/terminals/backend/app": "the backend",
+    "/usr/local/bin/foster": "**foster**",
+}
+
+
+class Image(unittest.TestCase):
+    def test_the_layer_of_foster_is_at_most_2_5_megabytes(self):
+        lines = docker("history", "--no-trunc", "--human=false", "--format", "{{json .}}", APP).splitlines()
+        sizes = [(layer["CreatedBy"], int(layer["Size"])) for layer in map(json.loads, lines)]
+        rows = []
+        for words, what in LAYERS.items():
+            (size,) = [size for made_by, size in sizes if words in made_by and "ENV" not in made_by]
+            rows.append([what, figures.megabytes(size)])
+            if words.endswith("foster"):
+                self.assertLessEqual(size, LARGEST)
+        figures.table("docs/dockerfile.md", "layers", ["layer", "size"], rows)
+
+    def test_the_target_foster_is_the_binary_alone(self):
+        foster = build("foster", ROOT, "--target", "foster")
+        self.assertEqual(int(docker("image", "inspect", "--format", "{{len .RootFS.Layers}}", foster)), 1)
+        self.assertLessEqual(int(docker("image", "inspect", "--format", "{{.Size}}", foster)), LARGEST)
+        self.assertIn("foster", docker("run", "--rm", "--name", f"{PREFIX}version", foster, "/foster", "version"))
+
+    def test_the_five_lines_of_the_documents_make_an_image_of_ones_own(self):
+        build("foster", ROOT, "--target", "foster")
+        document = (ROOT / "docs" / "dockerfile.md").read_text()
+        blocks = dict(re.findall(r"```(dockerfile|toml)\n(.*?)```", document, re.DOTALL)[::-1])
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "Dockerfile").write_text(blocks["dockerfile"])
+            (Path(folder) / "foster.toml").write_text(blocks["toml"])
+            own = build(f"{PREFIX}own", Path(folder))
+        with Container(image=own) as container:
+            container.becomes_healthy()
+            self.assertEqual(container.stop()[1], 0)
+
+    def test_no_tool_that_builds_is_in_the_image(self):
+        with Container() as container:
+            container.becomes_healthy()
+            for tool in "cc", "gcc", "cargo", "rustc", "node", "npm":
+                found = run(client(), "exec", container.name, "sh", "-c", f"command -v {tool}", check=False)
+                self.assertNotEqual(found.returncode, 0, tool)
+
+    def test_a_change_of_a_source_builds_no_dependency_again(self):
+        dockerfile = (ROOT / "Dockerfile").read_text()
+        for first, then in (
+            ("package-lock.json", "examples/terminals/frontend ."),
+            ("requirements.txt", "examples/terminals/backend/app"),
+            ("Cargo.lock", "COPY src"),
+        ):
+            self.assertLess(dockerfile.index(first), dockerfile.index(then), first)
+
+    def test_no_machine_is_named_in_the_dockerfile(self):
+        dockerfile = (ROOT / "Dockerfile").read_text()
+        self.assertNotRegex(dockerfile, "x86_64|aarch64|amd64|arm64")
+        for line in dockerfile.splitlines():
+            if line.startswith("FROM ") and "scratch" not in line:
+                self.assertRegex(line, r"^FROM \w+:[\d.]+[\w.-]+( AS \w+)?$")

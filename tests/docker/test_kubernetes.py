@@ -1,0 +1,49 @@
+"""The manifests of deploy/kubernetes: valid for a current Kubernetes, and what they say fits foster and the image."""
+
+import re
+import unittest
+
+from container import Container
+from engine import CACHE, ROOT, run
+
+MANIFESTS = ROOT / "deploy" / "kubernetes"
+VERSION = "1.34"
+# `docker run` with what the Deployment says.
+AS_A_POD = ["--user", "10001:10001", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
+
+
+class Kubernetes(unittest.TestCase):
+    def test_the_manifests_are_valid_for_a_current_kubernetes(self):
+        tool = CACHE / "kubernetes-validate"
+        if not (tool / "bin" / "kubernetes-validate").exists():
+            run("python3", "-m", "venv", tool)
+            run(tool / "bin" / "pip", "install", "--quiet", "kubernetes-validate", "setuptools", seconds=300)
+        names = [MANIFESTS / name for name in _resources()]
+        self.assertTrue(names)
+        run(tool / "bin" / "kubernetes-validate", "--strict", "--version", VERSION, *names)
+
+    def test_the_kustomization_names_every_manifest(self):
+        there = sorted(path.name for path in MANIFESTS.glob("*.yaml") if path.name != "kustomization.yaml")
+        self.assertEqual(sorted(_resources()), there)
+
+    def test_kubernetes_waits_longer_than_foster_takes(self):
+        deployment = (MANIFESTS / "deployment.yaml").read_text()
+        grace = int(re.search(r"terminationGracePeriodSeconds: (\d+)", deployment)[1])
+        foster = (ROOT / "examples" / "terminals" / "foster.toml").read_text()
+        self.assertGreater(grace, int(re.search(r'shutdown_timeout = "(\d+)s"', foster)[1]))
+
+    def test_the_container_of_the_pod_works_as_the_deployment_runs_it(self):
+        with Container(*AS_A_POD, "--security-opt", "no-new-privileges") as container:
+            container.becomes_healthy()
+            self.assertEqual({int(_user(process.pid)) for process in container.processes()}, {10001})
+            self.assertEqual(container.stop()[1], 0)
+
+
+def _resources() -> list[str]:
+    kustomization = (MANIFESTS / "kustomization.yaml").read_text()
+    return re.findall(r"^  - (\S+\.yaml)$", kustomization, re.MULTILINE)
+
+
+def _user(pid: int) -> str:
+    with open(f"/proc/{pid}/status") as file:
+        return re.search(r"Uid:\t(\d+)", file.read())[1]

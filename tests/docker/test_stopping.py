@@ -1,0 +1,42 @@
+"""What the signals of `docker stop` and `docker kill` do to the container, and what is left after them."""
+
+import unittest
+
+from container import Container
+from engine import docker, wait_for
+from person import Person
+
+
+class Stopping(unittest.TestCase):
+    def test_docker_stop_with_two_busy_terminals_takes_less_than_two_seconds_and_exits_with_0(self):
+        with Container() as container:
+            container.becomes_healthy()
+            with Person(container.url).register().log_in().connect() as connection:
+                for terminal in connection.terminal(), connection.terminal():
+                    terminal.type("sleep 1000")
+                wait_for("two sleeps", lambda: sum("sleep 1000" == it.command for it in container.processes()) == 2, 10)
+                seconds, status = container.stop()
+            self.assertEqual(status, 0, container.output())
+            self.assertLess(seconds, 2, container.output())
+            self.assertIn("exit status 0: got SIGTERM", container.output().splitlines()[-1])
+
+    def test_docker_kill_with_hup_reads_the_configuration_again_and_the_container_lives(self):
+        with Container() as container:
+            container.becomes_healthy()
+            before = {process.pid for process in container.processes()}
+            docker("kill", "--signal", "HUP", container.name)
+            container.says("configuration")
+            self.assertTrue(container.is_healthy())
+            self.assertEqual({process.pid for process in container.processes()}, before)
+
+    def test_after_docker_kill_and_start_the_data_is_there(self):
+        with Container() as container:
+            container.becomes_healthy()
+            person = Person(container.url).register().log_in()
+            docker("kill", "--signal", "KILL", container.name)
+            self.assertEqual(container.state["ExitCode"], 137)
+            docker("start", container.name)
+            container.becomes_healthy(60)
+            person.url = container.url
+            self.assertTrue(person.is_known())
+            person.log_in()

@@ -1,0 +1,44 @@
+"""What lies on the volume, and what is said where it cannot be written."""
+
+import os
+import tempfile
+import unittest
+
+from container import Container
+from engine import PREFIX, docker
+from person import Person
+
+
+class Volume(unittest.TestCase):
+    def test_users_and_sessions_outlive_the_container(self):
+        name = f"{PREFIX}volume-{os.getpid()}"
+        volume = ["--volume", f"{name}:/app/data"]
+        try:
+            with Container(*volume) as container:
+                container.becomes_healthy()
+                person = Person(container.url).register().log_in()
+                container.stop()
+            with Container(*volume) as container:
+                container.becomes_healthy()
+                person.url = container.url
+                self.assertTrue(person.is_known())
+                self.assertEqual(person.log_in().ask("/api/me")[0], 200)
+        finally:
+            docker("volume", "rm", "--force", name)
+
+    def test_the_secret_is_for_the_backend_alone(self):
+        with Container() as container:
+            container.becomes_healthy()
+            self.assertEqual(container.run("stat", "-c", "%a %U", "/app/data/secret/jwt.key"), "600 app")
+            self.assertEqual(container.run("stat", "-c", "%a %U", "/app/data/db/app.db"), "600 app")
+
+    def test_a_volume_that_is_not_writable_ends_the_container_with_what_to_do(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for options, words in (
+                (["--volume", f"{folder}:/app/data"], "chown -R 10001:10001"),
+                (["--volume", f"{folder}:/app/data:ro"], "read-only"),
+            ):
+                with self.subTest(options), Container(*options) as container:
+                    self.assertEqual(container.ends(), 1)
+                    self.assertIn(words, container.output())
+                    self.assertIn("exit status 1: backend", container.output())
