@@ -52,7 +52,7 @@ impl Signals {
     pub(super) fn catch_too(&mut self, configured: impl IntoIterator<Item = Signal>) -> nix::Result<()> {
         self.caught.extend(configured);
         let set = SignalSet::of(&self.caught);
-        signal::stop_ignoring_all(&self.caught);
+        signal::ignore_all_but(&self.caught);
         sigwait::block(set);
         self.arrived.set(set)
     }

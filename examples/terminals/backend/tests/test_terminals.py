@@ -271,8 +271,9 @@ async def test_more_input_than_anybody_reads_is_refused_and_bounded(service: Ser
 async def test_a_long_paste_arrives_whole(service: Service) -> None:
     async with browser(service, service.register("whole")) as page:
         terminal = await page.open()
-        await page.type(terminal, "stty -icanon -echo; head -c 100000 | sha1sum; stty sane\n")
-        await page.until(lambda: "sha1sum" in page.screens[terminal])
+        await page.type(terminal, "stty -icanon -echo; echo re''ady; head -c 100000 | sha1sum; stty sane\n")
+        # Not the echo of the command: until stty has run, a line is cut at 4096 bytes (termios(3)).
+        await page.until(lambda: "ready" in page.screens[terminal])
         for part in range(10):
             await page.type(terminal, f"{part}" * 10_000)
         wanted = hashlib.sha1("".join(f"{part}" * 10_000 for part in range(10)).encode()).hexdigest()
