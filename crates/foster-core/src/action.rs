@@ -41,6 +41,8 @@ pub enum Action {
     WriteStatus,
     /// Read the configuration again.
     Update,
+    /// Nothing is left of an instance that an update removed. It will not be spoken of again.
+    Forget(InstanceId),
     /// Say what changed: one line of the log, one event.
     Report(Change),
     /// Say that the shutdown begins, and why.
@@ -177,6 +179,10 @@ pub enum Cause {
     },
     /// An operator ordered it.
     Ordered,
+    /// Its definition is another one now: it comes up again as that.
+    Changed,
+    /// It is not in the plan any more.
+    Removed,
     /// What it requires stays down.
     RequirementDown(InstanceId),
     /// The container ends.

@@ -3,6 +3,7 @@
 //! Nothing here says what a program *is* (its command, its user, its output): the shell knows that.
 //! [`CorePlan::new`] is the only way to a plan; what it refuses, no other part has to think of.
 
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -10,9 +11,10 @@ use crate::graph::{Graph, PlanError};
 use crate::ids::{ProgramId, Signal};
 
 /// Everything the core knows about the world it is to keep.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CorePlan {
-    programs: Vec<ProgramSpec>,
+    programs: BTreeMap<ProgramId, ProgramSpec>,
+    leaving: BTreeSet<ProgramId>,
     shutdown_timeout: Duration,
     signals: Vec<(Signal, SignalAction)>,
     graph: Graph,
@@ -25,17 +27,95 @@ impl CorePlan {
     /// # Errors
     /// Every contradiction found, with the programs that make it.
     pub fn new(
-        programs: Vec<ProgramSpec>,
+        programs: BTreeMap<ProgramId, ProgramSpec>,
         shutdown_timeout: Duration,
         signals: Vec<(Signal, SignalAction)>,
     ) -> Result<CorePlan, Vec<PlanError>> {
         let graph = Graph::new(&programs)?;
-        Ok(CorePlan { programs, shutdown_timeout, signals, graph })
+        Ok(CorePlan { programs, leaving: BTreeSet::new(), shutdown_timeout, signals, graph })
     }
 
-    /// The programs, by [`ProgramId`].
-    pub fn programs(&self) -> &[ProgramSpec] {
+    /// The programs.
+    pub fn programs(&self) -> &BTreeMap<ProgramId, ProgramSpec> {
         &self.programs
+    }
+
+    /// One program.
+    pub fn program(&self, id: ProgramId) -> Option<&ProgramSpec> {
+        self.programs.get(&id)
+    }
+
+    /// Whether this program is on its way out: it is in the plan only until nothing of it is left.
+    pub fn is_leaving(&self, id: ProgramId) -> bool {
+        self.leaving.contains(&id)
+    }
+
+    /// The same plan under other numbers: what was read anew begins at 0, and a program that stays has to keep
+    /// its id. `ids` has to name each program, and no two by the same number.
+    #[must_use]
+    pub fn renumbered(self, ids: &BTreeMap<ProgramId, ProgramId>) -> CorePlan {
+        let new = |id: ProgramId| ids.get(&id).copied().unwrap_or(id);
+        let all = |list: Vec<ProgramId>| list.into_iter().map(new).collect();
+        let programs = self.programs.into_iter().map(|(id, spec)| {
+            (new(id), ProgramSpec { after: all(spec.after), requires: all(spec.requires), ..spec })
+        });
+        let signals = self.signals.into_iter().map(|(signal, action)| match action {
+            SignalAction::Forward { program, signal: passed } => {
+                (signal, SignalAction::Forward { program: new(program), signal: passed })
+            }
+            SignalAction::Shutdown | SignalAction::Ignore => (signal, action),
+        });
+        let leaving = self.leaving.into_iter().map(new).collect();
+        let shutdown_timeout = self.shutdown_timeout;
+        CorePlan::of(programs.collect(), leaving, shutdown_timeout, signals.collect())
+    }
+
+    /// The same plan, with programs of an earlier one until nothing of them is left. They stop before what they
+    /// were after. Where the new plan has put that into a later tier the tiers win: nobody is after one that
+    /// leaves, so nothing else can contradict.
+    #[must_use]
+    pub fn with_leaving(self, leaving: impl IntoIterator<Item = (ProgramId, ProgramSpec)>) -> CorePlan {
+        let CorePlan { mut programs, leaving: mut gone, shutdown_timeout, signals, graph: _ } = self;
+        for (id, spec) in leaving {
+            if !programs.contains_key(&id) {
+                programs.insert(id, spec);
+                gone.insert(id);
+            }
+        }
+        for id in &gone {
+            let Some(mut spec) = programs.remove(id) else { continue };
+            let priority = spec.priority;
+            let earlier =
+                |other: &ProgramId| programs.get(other).is_some_and(|other| other.priority <= priority);
+            spec.after.append(&mut spec.requires);
+            spec.after.retain(earlier);
+            programs.insert(*id, spec);
+        }
+        CorePlan::of(programs, gone, shutdown_timeout, signals)
+    }
+
+    /// The same plan, without a program that was leaving.
+    #[must_use]
+    pub fn without(self, id: ProgramId) -> CorePlan {
+        let CorePlan { mut programs, mut leaving, shutdown_timeout, signals, graph } = self;
+        if !leaving.remove(&id) {
+            return CorePlan { programs, leaving, shutdown_timeout, signals, graph };
+        }
+        programs.remove(&id);
+        let forget = |list: &mut Vec<ProgramId>| list.retain(|other| *other != id);
+        programs.values_mut().for_each(|spec| forget(&mut spec.after));
+        CorePlan::of(programs, leaving, shutdown_timeout, signals)
+    }
+
+    /// A plan that is known to be without contradictions.
+    fn of(
+        programs: BTreeMap<ProgramId, ProgramSpec>,
+        leaving: BTreeSet<ProgramId>,
+        shutdown_timeout: Duration,
+        signals: Vec<(Signal, SignalAction)>,
+    ) -> CorePlan {
+        let (graph, _) = Graph::of(&programs);
+        CorePlan { programs, leaving, shutdown_timeout, signals, graph }
     }
 
     /// How long the whole shutdown may take.

@@ -76,6 +76,8 @@ fn inputs() -> Vec<Input> {
         Input::Begin,
         Input::Hold(ID),
         Input::Halt(Cause::Ordered),
+        Input::Halt(Cause::Changed),
+        Input::Halt(Cause::Removed),
         Input::Renew,
         Input::Kill,
         Input::Ticked,
@@ -123,6 +125,8 @@ fn word(cause: &Cause) -> &'static str {
         Cause::LeftOthers { .. } => "ended, left others",
         Cause::StoppedUnready { .. } => "stopped for not being ready",
         Cause::Ordered => "ordered",
+        Cause::Changed => "changed",
+        Cause::Removed => "removed",
         Cause::RequirementDown(_) => "requirement down",
         Cause::Shutdown => "shutdown",
         Cause::Stopped { .. } => "gone",
@@ -131,7 +135,13 @@ fn word(cause: &Cause) -> &'static str {
 
 fn arrows() -> BTreeMap<(StateName, StateName), BTreeSet<&'static str>> {
     let mut arrows: BTreeMap<(StateName, StateName), BTreeSet<&'static str>> = BTreeMap::new();
-    let desires = [Desired::Rising, Desired::Down(Rest::Shutdown), Desired::Cycle(CycleCause::Ordered)];
+    let desires = [
+        Desired::Rising,
+        Desired::Down(Rest::Shutdown),
+        Desired::Down(Rest::Removed),
+        Desired::Cycle(CycleCause::Ordered),
+        Desired::Cycle(CycleCause::Changed),
+    ];
     for spec in specs() {
         let mut seen = BTreeSet::new();
         let mut open = vec![(Instant::START, Instance::new(ID, Desired::Rising), 0)];
