@@ -4,12 +4,13 @@
 //! whether it also works (a user that exists, a directory that is there) shows at each start. Decisions
 //! are made from its core part, [`foster_core::spec::CorePlan`]; the rest says how to do what was decided.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use foster_core::ids::ProgramId;
-use foster_core::spec::CorePlan;
+use foster_core::spec::{CorePlan, ProgramSpec};
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
@@ -18,10 +19,10 @@ pub struct Plan {
     pub source: PathBuf,
     /// The table `[foster]`.
     pub settings: Settings,
-    /// What the core decides from; its programs are in the order of `programs`.
+    /// What the core decides from; it has the same programs.
     pub core: CorePlan,
-    /// The programs, by [`ProgramId`].
-    pub programs: Vec<Program>,
+    /// The programs.
+    pub programs: BTreeMap<ProgramId, Program>,
     /// What is allowed and probably not meant, each a whole sentence with its place.
     pub warnings: Vec<String>,
 }
@@ -29,7 +30,12 @@ pub struct Plan {
 impl Plan {
     /// The program with this id.
     pub fn program(&self, id: ProgramId) -> Option<&Program> {
-        self.programs.get(id.0 as usize)
+        self.programs.get(&id)
+    }
+
+    /// What the core decides about the program with this id.
+    pub fn spec(&self, id: ProgramId) -> Option<&ProgramSpec> {
+        self.core.program(id)
     }
 }
 

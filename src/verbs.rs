@@ -13,7 +13,7 @@ use crate::cli::commands::Verb;
 use crate::cli::format::Colour;
 use crate::cli::{self, Ask, Follow, Output, Question, UsageError, help};
 use crate::control::client::{self, ClientError, Patience};
-use crate::control::protocol::{Logs, Names, Order, Reason, Request, SignalOrder, Wait};
+use crate::control::protocol::{Logs, Names, Order, Reason, Request, SignalOrder, Update, Wait};
 use crate::exit::ExitStatus;
 
 mod answer;
@@ -171,6 +171,9 @@ fn request(question: &Question) -> Request {
             let timeout_ms = timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
             Request::Wait(Wait { names, timeout_ms })
         }
+        Question::Update { patience } => {
+            Request::Update(Update { wait: patience == cli::Patience::UntilDone })
+        }
         Question::Shutdown => Request::Shutdown {},
         Question::Order { order, names, patience } => {
             let to = Order { names, wait: patience == cli::Patience::UntilDone };
@@ -187,12 +190,14 @@ fn request(question: &Question) -> Request {
 fn patience(question: &Question) -> Patience {
     match question {
         Question::Order { patience: cli::Patience::UntilDone, .. }
+        | Question::Update { patience: cli::Patience::UntilDone }
         | Question::Logs { follow: Follow::Yes, .. }
         | Question::Wait { .. } => Patience::Endless,
         Question::Status { .. }
         | Question::Health { .. }
         | Question::Signal { .. }
         | Question::Order { patience: cli::Patience::None, .. }
+        | Question::Update { patience: cli::Patience::None }
         | Question::Logs { follow: Follow::No, .. }
         | Question::Shutdown => Patience::For(ANSWER_AT_ONCE),
     }

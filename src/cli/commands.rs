@@ -221,6 +221,25 @@ pub static COMMANDS: &[Verb] = &[
         read: signal,
     },
     Verb {
+        name: "update",
+        group: Group::Operate,
+        summary: "Read the configuration again, and apply what changed",
+        arguments: "",
+        about: "Starts what is new, stops what is gone, restarts what runs as something else now,\n\
+                and touches nothing else. A configuration with a mistake changes nothing: the\n\
+                report is shown. It is read from where foster was started with; SIGHUP does the\n\
+                same. What an operator stopped stays stopped.",
+        flags: &[&NO_WAIT, &JSON, &SOCKET, &CONFIG],
+        examples: &[("update", "and wait until everything is as it says"), ("check", "look at it before")],
+        statuses: &[
+            (DONE, "done"),
+            (FAILED, "the configuration has a mistake, or something could not be started"),
+            WRONG_USAGE,
+            NOBODY_ANSWERS,
+        ],
+        read: update,
+    },
+    Verb {
         name: "shutdown",
         group: Group::Operate,
         summary: "Stop everything in order, and end the container",
@@ -313,9 +332,17 @@ fn logs(given: &mut Given) -> Result<Command, Problem> {
 }
 
 fn order(given: &mut Given, order: Order) -> Result<Command, Problem> {
-    let patience = if given.has(&NO_WAIT) { Patience::None } else { Patience::UntilDone };
-    let question = Question::Order { order, names: given.names()?, patience };
+    let question = Question::Order { order, names: given.names()?, patience: patience(given) };
     Ok(ask(given, question))
+}
+
+fn update(given: &mut Given) -> Result<Command, Problem> {
+    let question = Question::Update { patience: patience(given) };
+    Ok(ask(given, question))
+}
+
+fn patience(given: &Given) -> Patience {
+    if given.has(&NO_WAIT) { Patience::None } else { Patience::UntilDone }
 }
 
 fn signal(given: &mut Given) -> Result<Command, Problem> {

@@ -121,6 +121,11 @@ pub enum Question {
         /// Who.
         names: Vec<String>,
     },
+    /// Read the configuration again.
+    Update {
+        /// How long the answer is waited for.
+        patience: Patience,
+    },
     /// End the container.
     Shutdown,
 }

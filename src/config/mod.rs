@@ -33,6 +33,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use foster_core::ids::ProgramId;
+
 use crate::nearest::nearest;
 use crate::plan::Plan;
 
@@ -102,7 +104,7 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Plan, Report> {
     let core = if findings.is_garbled() { None } else { join(&mut findings, &cast, shutdown_timeout, rules) };
     let warnings = findings.warnings();
     let termination_log = settings.termination_log.clone();
-    let programs = cast.drafts.into_iter().map(|draft| draft.program).collect();
+    let programs = (0..).map(ProgramId).zip(cast.drafts.into_iter().map(|draft| draft.program)).collect();
     let plan = core.map(|core| Plan { source: path.to_path_buf(), settings, core, programs, warnings });
     findings.conclude(plan).map_err(|report| report.with_termination_log(termination_log))
 }

@@ -97,8 +97,10 @@ fn the_reference_of_the_keys_is_up_to_date() {
 fn every_key_and_every_default_reaches_the_plan() {
     for name in ["full", "minimal"] {
         let plan = load(&Path::new(FIXTURES).join(format!("{name}.toml")), &environment()).expect("a plan");
-        let core = (plan.core.programs(), plan.core.signals(), plan.core.shutdown_timeout());
-        let text = format!("{:#?}\n{:#?}\n{core:#?}\n", plan.settings, plan.programs);
+        let programs: Vec<_> = plan.programs.values().collect();
+        let specs: Vec<_> = plan.core.programs().values().collect();
+        let core = (specs, plan.core.signals(), plan.core.shutdown_timeout());
+        let text = format!("{:#?}\n{:#?}\n{core:#?}\n", plan.settings, programs);
         expect_file![absolute(format!("{FIXTURES}/{name}.plan"))].assert_eq(&text);
     }
 }
@@ -121,7 +123,7 @@ fn the_full_fixture_has_every_key() {
 #[test]
 fn values_come_from_the_environment_and_are_never_toml() {
     let plan = load(Path::new("tests/fixtures/config/expansion.toml"), &environment()).expect("a plan");
-    let program = &plan.programs[0];
+    let program = &plan.programs[&ProgramId(0)];
     assert_eq!(program.launch.command, ["web", "--port", "8000", "$HOME", "$PATH", ""]);
     let variables = [("NAME", "web.0"), ("RAW", "\"\npriority = 1\n${PORT} $$")];
     assert_eq!(
@@ -129,7 +131,7 @@ fn values_come_from_the_environment_and_are_never_toml() {
         variables.map(|(name, value)| (name.to_owned(), value.to_owned()))
     );
     assert_eq!(program.launch.nice, Some(-5));
-    let spec = &plan.core.programs()[0];
+    let spec = &plan.core.programs()[&ProgramId(0)];
     assert_eq!((spec.priority, spec.restart.start_limit), (5, None));
     assert_eq!((spec.restart.backoff.factor, spec.restart.backoff.max.as_secs()), (1.5, 60));
     assert!(plan.settings.log_timestamps);
@@ -140,11 +142,11 @@ fn values_come_from_the_environment_and_are_never_toml() {
 fn a_program_starts_from_the_defaults() {
     let plan = load(Path::new("tests/fixtures/config/defaults.toml"), &environment()).expect("a plan");
     let environments: Vec<_> =
-        plan.programs.iter().map(|program| program.launch.environment.clone()).collect();
+        plan.programs.values().map(|program| program.launch.environment.clone()).collect();
     let variables = |b: &str| vec![("A".to_owned(), "1".to_owned()), ("B".to_owned(), b.to_owned())];
     assert_eq!(environments, [variables("2"), variables("1")]);
-    assert_eq!(plan.programs[1].launch.command, ["run", "b"]);
-    assert_ne!(plan.programs[0].launch.user, plan.programs[1].launch.user);
+    assert_eq!(plan.programs[&ProgramId(1)].launch.command, ["run", "b"]);
+    assert_ne!(plan.programs[&ProgramId(0)].launch.user, plan.programs[&ProgramId(1)].launch.user);
 }
 
 #[test]
@@ -169,7 +171,7 @@ fn every_word_of_the_reference_is_understood() {
 fn a_program_that_is_switched_off_may_still_be_named() {
     let plan = load(Path::new("tests/fixtures/config/disabled.toml"), &environment()).expect("a plan");
     assert_eq!(plan.programs.len(), 1);
-    assert_eq!(plan.core.programs()[0].after, []);
+    assert_eq!(plan.core.programs()[&ProgramId(0)].after, []);
     let mut environment = environment();
     environment.insert("WORKER".into(), "true".into());
     let report = load(Path::new("tests/fixtures/config/disabled.toml"), &environment).expect_err("a report");

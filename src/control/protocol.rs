@@ -45,6 +45,9 @@ pub enum Request {
     Wait(Wait),
     /// Whether each is ready and healthy. Answered by [`Reply::Outcome`]s.
     Health(Names),
+    /// Read the configuration again, and go over to it. Answered by [`Reply::Outcome`]s, or where it has a mistake
+    /// by [`Reply::Problem`]s.
+    Update(Update),
     /// The container shall end. Answered when that has begun.
     Shutdown {},
 }
@@ -109,6 +112,15 @@ pub struct Wait {
     pub timeout_ms: Option<u64>,
 }
 
+/// An update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// Whether the answer comes when it is done, or at once.
+    #[serde(default = "patient")]
+    pub wait: bool,
+}
+
 /// Why something is not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
@@ -147,8 +159,10 @@ pub enum Reason {
 
 impl Request {
     /// Every verb there is.
-    pub const VERBS: [&'static str; 10] =
-        ["status", "start", "stop", "restart", "reload", "signal", "logs", "wait", "health", "shutdown"];
+    pub const VERBS: [&'static str; 11] = [
+        "status", "start", "stop", "restart", "reload", "signal", "logs", "wait", "health", "update",
+        "shutdown",
+    ];
 
     /// Reads a line, with or without its line end.
     ///

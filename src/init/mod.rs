@@ -6,6 +6,7 @@
 //! the process: it becomes an event or a line of the log. Nothing here decides.
 
 mod children;
+mod difference;
 mod ending;
 mod perform;
 mod pid1;
@@ -16,6 +17,8 @@ mod rest;
 mod sessions;
 mod signals;
 mod status;
+mod succession;
+mod update;
 mod wait;
 
 use std::collections::VecDeque;
@@ -36,7 +39,7 @@ use crate::exit::ExitStatus;
 use crate::notify::Upward;
 use crate::oom::OomCounter;
 use crate::output::{self, Colour, Output, own};
-use crate::plan::Plan;
+use crate::plan::{Limit, Plan};
 use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
@@ -46,6 +49,7 @@ use requests::Requests;
 use rest::Rest;
 use sessions::Sessions;
 use signals::Signals;
+use update::Updates;
 use wait::Waiter;
 
 /// Which leaf a readiness report is for.
@@ -89,6 +93,7 @@ struct Init {
     server: Option<Server>,
     requests: Requests,
     notes: Notes,
+    updates: Updates,
     upward: Upward,
     oom: OomCounter,
     closing: Option<Closing>,
@@ -121,13 +126,19 @@ pub fn run(plan: Plan, surroundings: &Surroundings) -> ExitStatus {
 }
 
 impl Init {
-    fn bring_up(plan: Plan, surroundings: &Surroundings) -> Result<Init, (Rc<Plan>, CannotComeUp)> {
-        let plan = Rc::new(pid1::prepare(plan));
+    fn bring_up(mut plan: Plan, surroundings: &Surroundings) -> Result<Init, (Rc<Plan>, CannotComeUp)> {
+        let limit = pid1::raise_limit();
+        pid1::pass_on(limit, &mut plan);
+        let plan = Rc::new(plan);
         let keep = Rc::clone(&plan);
-        Init::assemble(plan, surroundings).map_err(|error| (keep, error))
+        Init::assemble(plan, limit, surroundings).map_err(|error| (keep, error))
     }
 
-    fn assemble(plan: Rc<Plan>, surroundings: &Surroundings) -> Result<Init, CannotComeUp> {
+    fn assemble(
+        plan: Rc<Plan>,
+        limit: Option<Limit>,
+        surroundings: &Surroundings,
+    ) -> Result<Init, CannotComeUp> {
         let system = |what: &'static str, error: String| CannotComeUp::System { what, error };
         let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno.desc().into()))?);
         let configured = plan.core.signals().iter().map(|(signal, _)| *signal);
@@ -166,6 +177,7 @@ impl Init {
             server,
             requests: Requests::default(),
             notes: Notes::default(),
+            updates: Updates::new(&plan, surroundings.log.clone(), limit),
             upward,
             oom: OomCounter::open(),
             closing: None,
@@ -200,13 +212,18 @@ impl Init {
 
     fn handle_events(&mut self) {
         while let Some(event) = self.events.pop_front() {
-            let mut actions = std::mem::take(&mut self.actions);
-            self.supervisor.step(self.now, event, &mut actions);
-            for action in actions.drain(..) {
-                self.perform(action);
-            }
-            self.actions = actions;
+            self.take_in(event);
         }
+    }
+
+    /// Has the core decide, and does what it says.
+    fn take_in(&mut self, event: Event) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.supervisor.step(self.now, event, &mut actions);
+        for action in actions.drain(..) {
+            self.perform(action);
+        }
+        self.actions = actions;
     }
 
     /// Waits, and turns what has happened into events.

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 
 use foster_core::action::{Action, Cause, Change, Scope, StateName};
 use foster_core::event::{Event, ProbeResult, StartFailure};
@@ -16,7 +17,7 @@ use super::children::Role;
 use super::{Init, report};
 use crate::notify::Upward;
 use crate::output::ChildStream;
-use crate::plan::Probe;
+use crate::plan::{Probe, Program};
 use crate::probes::Question;
 use crate::spawn::{self, Request};
 use crate::sys::errno;
@@ -51,7 +52,8 @@ impl Init {
             }
             Action::ReopenLogs => self.output.reopen(),
             Action::WriteStatus => self.write_status(),
-            Action::Update => warn!("SIGHUP: reading the configuration again is not supported yet"),
+            Action::Update => self.update_by_signal(),
+            Action::Forget(instance) => self.forget(instance),
             Action::Report(change) => self.report(&change),
             Action::ReportShutdown(ending) => {
                 self.tell_upward(Upward::stopping);
@@ -73,6 +75,7 @@ impl Init {
     }
 
     fn spawn_main(&mut self, run: Run) -> Result<(), StartFailure> {
+        self.updates.forget_former(run.instance);
         let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
         let owner = spawn::owner(&program.launch)?;
         let label = report::label(&self.plan, run.instance);
@@ -100,7 +103,7 @@ impl Init {
 
     /// The command gets the program's environment, user and directory, and its output.
     fn spawn_pre_stop(&mut self, run: Run) -> Result<(), StartFailure> {
-        let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
+        let Some(program) = self.definition(run) else { return Err(unknown()) };
         let Some(command) = &program.pre_stop else { return Err(unknown()) };
         let main = self.children.pid(Role::Main(run)).map_or(String::new(), |pid| pid.to_string());
         let extra =
@@ -122,11 +125,14 @@ impl Init {
         }
     }
 
+    /// What this run was made from.
+    fn definition(&self, run: Run) -> Option<Rc<Program>> {
+        self.updates.former(run).or_else(|| self.plan.program(run.instance.program).cloned().map(Rc::new))
+    }
+
     fn ask(&mut self, run: Run) {
-        let Some(probe) = self.plan.program(run.instance.program).and_then(|program| program.ready.as_ref())
-        else {
-            return;
-        };
+        let Some(program) = self.definition(run) else { return };
+        let Some(probe) = &program.ready else { return };
         if let Some(question) = Question::of(probe) {
             self.probes.start(run, question);
             // A file and a local socket are answered on the spot: no report of epoll follows that would wake the loop.
@@ -134,7 +140,7 @@ impl Init {
         }
         match probe {
             Probe::Exec(command) => {
-                if let Err(failure) = self.spawn_question(run, &command.clone()) {
+                if let Err(failure) = self.spawn_question(run, command) {
                     self.events.push_back(Event::Probed(run, ProbeResult::Failed(failure.message)));
                 }
             }
@@ -145,7 +151,7 @@ impl Init {
     }
 
     fn spawn_question(&mut self, run: Run, command: &[String]) -> Result<(), StartFailure> {
-        let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
+        let Some(program) = self.definition(run) else { return Err(unknown()) };
         let request = Request { command, stdout: None, stderr: None, extra: &[] };
         let child = self.spawner.spawn(&program.launch, &request)?;
         self.children.insert(Role::Question(run), child);
@@ -209,6 +215,8 @@ impl Notes {
             }
             Cause::Turn
             | Cause::WaitsFor(_)
+            | Cause::Changed
+            | Cause::Removed
             | Cause::StoppedUnready { .. }
             | Cause::RequirementDown(_)
             | Cause::Shutdown => None,
@@ -216,6 +224,11 @@ impl Notes {
         if let Some(text) = text {
             self.0.insert(change.instance, text);
         }
+    }
+
+    /// The instance is no more.
+    pub(super) fn forget(&mut self, instance: foster_core::ids::InstanceId) {
+        self.0.remove(&instance);
     }
 
     /// The note about an instance.

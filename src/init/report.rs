@@ -87,7 +87,7 @@ impl From<Duration> for Field {
 /// What an instance is called: `backend`, or `backend.0` where there are several.
 pub(super) fn label(plan: &Plan, id: InstanceId) -> String {
     let name = plan.program(id.program).map_or("?", |program| program.name.as_str());
-    let several = plan.core.programs().get(id.program.0 as usize).is_some_and(|spec| spec.instances > 1);
+    let several = plan.spec(id.program).is_some_and(|spec| spec.instances > 1);
     if several { format!("{name}.{}", id.index) } else { name.to_string() }
 }
 
@@ -145,6 +145,15 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
             let other = label(plan, *other);
             let message = format!("{name}: stopping, because {other} is down{process}");
             Line::new(Level::Info, "stopping", message).with("requires", other)
+        }
+        Cause::Changed => {
+            let message = format!("{name}: stopping, because its definition changed{process}");
+            Line::new(Level::Info, "stopping", message)
+        }
+        Cause::Removed => {
+            let to = change.to.name();
+            let message = format!("{name}: {to}, because it was removed from the configuration{process}");
+            Line::new(Level::Info, to, message)
         }
         Cause::Stopped { exit, took } => {
             let message = format!("{name}: stopped, {exit} within {}{process}", short(*took));

@@ -14,6 +14,7 @@ use foster_core::supervisor::{InstanceView, Progress, progress};
 use foster_core::time::Instant;
 
 use super::status::Asked;
+use super::update::Waiting;
 use super::{Init, report};
 use crate::control::names::resolve;
 use crate::control::protocol::{self, LogLine, Outcome, Reason, Refusal, Reply, Request, Verdict};
@@ -32,8 +33,10 @@ enum Pending {
     Order { order: Order, open: Vec<(InstanceId, Before)> },
     /// For instances to be ready.
     Ready { open: Vec<InstanceId>, until: Option<Instant> },
-    /// For output.
-    Output { programs: Vec<ProgramId>, seen: u64, pace: Pace },
+    /// For output of whoever is called so, now or later.
+    Output { names: Vec<String>, seen: u64, pace: Pace },
+    /// For an update to be done.
+    Update(Waiting),
 }
 
 /// How an instance stood when an order was given.
@@ -48,7 +51,7 @@ impl Requests {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let until = |pending: &Pending| match pending {
             Pending::Ready { open: _, until } => *until,
-            Pending::Order { .. } | Pending::Output { .. } => None,
+            Pending::Order { .. } | Pending::Output { .. } | Pending::Update(_) => None,
         };
         self.0.values().filter_map(until).min()
     }
@@ -108,6 +111,12 @@ impl Init {
                 let until = wait.timeout_ms.map(|ms| self.now.plus(Duration::from_millis(ms)));
                 self.requests.0.insert(client, Pending::Ready { open, until });
             }
+            Request::Update(update) => match self.update_for(client, update.wait)? {
+                Some(waiting) => {
+                    self.requests.0.insert(client, Pending::Update(waiting));
+                }
+                None => self.end(client),
+            },
             Request::Shutdown {} => {
                 self.events.push_back(Event::ShutdownOrdered(ShutdownCause::Operator));
                 self.end(client);
@@ -147,8 +156,7 @@ impl Init {
         signal: Option<Signal>,
     ) -> Result<(), Refusal> {
         for id in self.named_or_all(names)? {
-            let reload =
-                self.plan.core.programs().get(id.program.0 as usize).and_then(|spec| spec.reload_signal);
+            let reload = self.plan.spec(id.program).and_then(|spec| spec.reload_signal);
             let name = report::label(&self.plan, id);
             let pid =
                 self.view(id).and_then(|view| view.live).and_then(|(run, _)| self.children.last_pid(run));
@@ -171,15 +179,13 @@ impl Init {
     }
 
     fn logs(&mut self, client: ConnectionId, asked: &protocol::Logs) -> Result<(), Refusal> {
-        let mut programs: Vec<ProgramId> =
-            self.named_or_all(&asked.names)?.into_iter().map(|id| id.program).collect();
-        programs.dedup();
+        let programs = self.programs_named(&asked.names)?;
         let count = asked.lines.map_or(usize::MAX, |lines| usize::try_from(lines).unwrap_or(usize::MAX));
         let lines = self.last_lines(&programs, count);
         let seen = self.output.last_line();
         let pace = self.say_lines(client, lines);
         if asked.follow {
-            self.requests.0.insert(client, Pending::Output { programs, seen, pace });
+            self.requests.0.insert(client, Pending::Output { names: asked.names.clone(), seen, pace });
         } else {
             self.end(client);
         }
@@ -213,14 +219,12 @@ impl Init {
 
     /// Answers those whose turn it is. Called after every turn of the loop.
     pub(super) fn answer_requests(&mut self) {
-        if self.requests.0.is_empty() {
-            return;
-        }
         for (client, pending) in std::mem::take(&mut self.requests.0) {
             let pending = match pending {
                 Pending::Order { order, open } => self.answer_order(client, order, open),
                 Pending::Ready { open, until } => self.answer_ready(client, open, until),
-                Pending::Output { programs, seen, pace } => self.answer_output(client, programs, seen, pace),
+                Pending::Output { names, seen, pace } => self.answer_output(client, names, seen, pace),
+                Pending::Update(waiting) => self.answer_update(client, waiting).map(Pending::Update),
             };
             match pending {
                 Some(pending) => {
@@ -229,6 +233,7 @@ impl Init {
                 None => self.end(client),
             }
         }
+        self.bury();
     }
 
     fn answer_order(
@@ -239,7 +244,11 @@ impl Init {
     ) -> Option<Pending> {
         let mut left = Vec::new();
         for (id, before) in open {
-            let Some(view) = self.view(id) else { continue };
+            let Some(view) = self.view(id) else {
+                let verdict = if order == Order::Stop { Verdict::Ok } else { Verdict::Failed };
+                self.reply(client, &outcome(report::label(&self.plan, id), verdict, REMOVED.into()));
+                continue;
+            };
             let blocked = self.is_blocked_for_good(&view);
             let (verdict, message) = match progress(order, &view, before.runs) {
                 Progress::UnderWay if blocked => (Verdict::Failed, self.row(&view).note.unwrap_or_default()),
@@ -265,7 +274,11 @@ impl Init {
         let over = until.is_some_and(|until| until <= self.now) || self.supervisor.is_shutting_down();
         let mut left = Vec::new();
         for id in open {
-            let Some(view) = self.view(id) else { continue };
+            let Some(view) = self.view(id) else {
+                let name = report::label(&self.plan, id);
+                self.reply(client, &outcome(name, Verdict::Failed, REMOVED.into()));
+                continue;
+            };
             let state = view.state.name();
             let note = self.row(&view).note.map_or(String::new(), |note| format!(" ({note})"));
             let (verdict, message) = match view.state {
@@ -291,30 +304,52 @@ impl Init {
     fn answer_output(
         &mut self,
         client: ConnectionId,
-        programs: Vec<ProgramId>,
+        names: Vec<String>,
         seen: u64,
         pace: Pace,
     ) -> Option<Pending> {
         match pace {
             Pace::Go => {}
-            Pace::Wait => return Some(Pending::Output { programs, seen, pace }),
+            Pace::Wait => return Some(Pending::Output { names, seen, pace }),
             Pace::Gone => return None,
         }
         let newest = self.output.last_line();
         if newest == seen {
-            return Some(Pending::Output { programs, seen, pace });
+            return Some(Pending::Output { names, seen, pace });
         }
+        // Looked up anew: an update may have brought more of that name.
+        let programs = self.programs_named(&names).unwrap_or_default();
         let mut lines: Vec<(ProgramId, Line)> = Vec::new();
         for program in &programs {
             lines.extend(self.output.lines_after(*program, seen).into_iter().map(|line| (*program, line)));
         }
         lines.sort_by_key(|(_, line)| line.number);
         let pace = self.say_lines(client, lines);
-        Some(Pending::Output { programs, seen: newest, pace })
+        Some(Pending::Output { names, seen: newest, pace })
+    }
+
+    /// An update has taken programs away: who follows the output of nobody any more has seen all of it.
+    pub(super) fn end_followers_of_nobody(&mut self) {
+        let nobody = |pending: &Pending| match pending {
+            Pending::Output { names, .. } => self.programs_named(names).is_err(),
+            Pending::Order { .. } | Pending::Ready { .. } | Pending::Update(_) => false,
+        };
+        let over = self.requests.0.iter().filter(|(_, pending)| nobody(pending));
+        for client in over.map(|(client, _)| *client).collect::<Vec<_>>() {
+            self.requests.0.remove(&client);
+            self.end(client);
+        }
+    }
+
+    fn programs_named(&self, names: &[String]) -> Result<Vec<ProgramId>, Refusal> {
+        let mut programs: Vec<ProgramId> =
+            self.named_or_all(names)?.into_iter().map(|id| id.program).collect();
+        programs.dedup();
+        Ok(programs)
     }
 
     /// Whether an instance waits for something that will not come by itself.
-    fn is_blocked_for_good(&self, view: &InstanceView) -> bool {
+    pub(super) fn is_blocked_for_good(&self, view: &InstanceView) -> bool {
         let Some(other) = view.waits_for.and_then(|other| self.view(other)) else { return false };
         match other.state {
             StateName::Stopped | StateName::Fatal => true,
@@ -342,7 +377,7 @@ impl Init {
         }
     }
 
-    fn failure(&self, order: Order, view: &InstanceView) -> String {
+    pub(super) fn failure(&self, order: Order, view: &InstanceView) -> String {
         let note = self.row(view).note.map_or(String::new(), |note| format!(": {note}"));
         match order {
             Order::Stop => format!("not stopped, another order came ({})", view.state.name()),
@@ -354,24 +389,20 @@ impl Init {
 
     /// The instances that are meant; nobody named is everybody.
     fn named_or_all(&self, names: &[String]) -> Result<Vec<InstanceId>, Refusal> {
-        let specs = self.plan.core.programs();
-        let known: Vec<(&str, u16)> = self
-            .plan
-            .programs
-            .iter()
-            .zip(specs)
-            .map(|(program, spec)| (program.name.as_str(), spec.instances))
-            .collect();
+        let there = self.plan.programs.iter().filter_map(|(id, program)| {
+            self.plan.spec(*id).map(|spec| (*id, (program.name.as_str(), spec.instances)))
+        });
+        let (ids, known): (Vec<ProgramId>, Vec<(&str, u16)>) = there.unzip();
         let all = ["all".to_string()];
         let names = if names.is_empty() { &all } else { names };
         let meant = resolve(names, &known).map_err(Refusal::from)?;
         let id = |(program, index): (usize, u16)| {
-            u32::try_from(program).ok().map(|program| InstanceId { program: ProgramId(program), index })
+            ids.get(program).map(|program| InstanceId { program: *program, index })
         };
         Ok(meant.into_iter().filter_map(id).collect())
     }
 
-    fn reply(&mut self, client: ConnectionId, reply: &Reply) -> Pace {
+    pub(super) fn reply(&mut self, client: ConnectionId, reply: &Reply) -> Pace {
         self.server.as_mut().map_or(Pace::Gone, |server| server.reply(client, reply))
     }
 
@@ -379,6 +410,9 @@ impl Init {
         self.reply(client, &Reply::End {});
     }
 }
+
+/// What is said about an instance that an update has taken away from those who wait for it.
+const REMOVED: &str = "removed by an update";
 
 fn is_down(state: StateName) -> bool {
     matches!(state, StateName::Stopped | StateName::Exited | StateName::Fatal)

@@ -22,12 +22,7 @@ impl Init {
             name: self.plan.program(view.id.program).map_or(String::new(), |program| program.name.clone()),
             kind: Kind::Program,
             instance: view.id.index,
-            instances: self
-                .plan
-                .core
-                .programs()
-                .get(view.id.program.0 as usize)
-                .map_or(1, |spec| spec.instances),
+            instances: self.plan.spec(view.id.program).map_or(1, |spec| spec.instances),
             state: view.state.into(),
             pid: pid.map(nix::unistd::Pid::as_raw),
             uptime_ms: pid.and(view.live).map(|(_, since)| milliseconds(self.now.since(since))),
@@ -47,6 +42,9 @@ impl Init {
         let more = match (view.next_start, view.waits_for) {
             (Some(at), _) => Some(format!("next start in {}", report::short(at.since(self.now)))),
             (None, Some(other)) => Some(format!("waits for {}", report::label(&self.plan, other))),
+            (None, None) if view.desired == Desired::Down(Rest::Removed) => {
+                Some("removed from the configuration".into())
+            }
             (None, None) => None,
         };
         match (note, more) {
@@ -59,9 +57,9 @@ impl Init {
     pub(super) fn verdict(&self, view: &InstanceView, asked: Asked) -> Option<Outcome> {
         let counts = match asked {
             Asked::ByName => true,
-            // What an order stopped, and what nobody has started, does not count against the whole.
+            // What an order or an update stopped, and what nobody has started, does not count against the whole.
             Asked::AsPartOfAll => match view.desired {
-                Desired::Down(Rest::Ordered) => false,
+                Desired::Down(Rest::Ordered | Rest::Removed) => false,
                 Desired::Down(Rest::NotAutostarted | Rest::Shutdown)
                 | Desired::Cycle(_)
                 | Desired::Rising

@@ -121,7 +121,7 @@ pub struct Output {
     format: LogFormat,
     stamps: Stamps,
     width: usize,
-    programs: Vec<Facts>,
+    programs: BTreeMap<ProgramId, Facts>,
     outlets: BTreeMap<u32, Outlet>,
     /// What sinks that are no files are called.
     devices: BTreeMap<u32, PathBuf>,
@@ -159,10 +159,20 @@ struct Source {
     fd: OwnedFd,
     outlet: u32,
     envelope: Envelope,
+    dress: Dress,
     lines: Lines,
     pattern: Option<Rc<Pattern>>,
     /// How many bytes of a dead main process lie in the pipe still.
     owed: usize,
+}
+
+/// How lines are dressed on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dress {
+    /// As `[foster]` says.
+    Log,
+    /// As they are: for a file.
+    Plain,
 }
 
 /// What a line of a run has to match for the run to be ready.
@@ -177,6 +187,10 @@ struct Pattern {
 struct Record {
     phase: Phase,
     label: String,
+    /// Of its program, which may be gone before its last line.
+    name: String,
+    log_prefix: bool,
+    pid: Option<u32>,
     streams: Vec<(u32, u32)>,
 }
 
@@ -235,7 +249,7 @@ impl Output {
         epoll: Rc<Epoll>,
         space: Space,
         settings: &Settings,
-        programs: &[Program],
+        programs: &BTreeMap<ProgramId, Program>,
         mut surroundings: Surroundings,
     ) -> Output {
         let mut outlets = BTreeMap::new();
@@ -266,7 +280,7 @@ impl Output {
             format: settings.log_format,
             stamps: Stamps::Off,
             width: 0,
-            programs: Vec::new(),
+            programs: BTreeMap::new(),
             outlets,
             devices: BTreeMap::new(),
             stderr,
@@ -284,17 +298,24 @@ impl Output {
         output
     }
 
-    /// Takes over changed settings and programs, from the next run of each on. A program keeps its id and
-    /// its last lines.
-    pub fn configure(&mut self, settings: &Settings, programs: &[Program]) {
+    /// Takes over changed settings and programs. Lines look as they say from now on, also those of runs that
+    /// are under way; where they go is settled for these. A program keeps its last lines; one that is not
+    /// named any more loses them.
+    pub fn configure(&mut self, settings: &Settings, programs: &BTreeMap<ProgramId, Program>) {
         self.format = settings.log_format;
         self.stamps = if settings.log_timestamps { Stamps::On } else { Stamps::Off };
-        self.width = programs.iter().map(|program| program.name.len()).fold(FOSTER.len(), usize::max);
-        let mut old = std::mem::take(&mut self.programs).into_iter();
-        for program in programs {
-            let ring = old.next().filter(|old| old.name == program.name).map(|old| old.ring);
-            self.programs.push(Facts::new(program, ring.unwrap_or_default()));
+        self.width = programs.values().map(|program| program.name.len()).fold(FOSTER.len(), usize::max);
+        let mut old = std::mem::take(&mut self.programs);
+        for (id, program) in programs {
+            let ring = old.remove(id).map(|old| old.ring).unwrap_or_default();
+            self.programs.insert(*id, Facts::new(program, ring));
         }
+        self.dress_anew();
+    }
+
+    /// Drops the last lines of a program that is no more. What its descendants still write is passed on.
+    pub fn forget_program(&mut self, program: ProgramId) {
+        self.programs.remove(&program);
     }
 
     /// The last `count` lines of a program, the oldest first.
@@ -326,7 +347,7 @@ impl Output {
     }
 
     fn facts(&self, program: ProgramId) -> Option<&Facts> {
-        self.programs.get(program.0 as usize)
+        self.programs.get(&program)
     }
 
     fn token(&self, key: u32) -> Token {

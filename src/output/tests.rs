@@ -61,6 +61,7 @@ fn output_to(
     format: LogFormat,
     programs: &[Program],
 ) -> (Rc<Epoll>, Output) {
+    let programs = &(0..).map(ProgramId).zip(programs.iter().cloned()).collect();
     let epoll = Rc::new(Epoll::new().unwrap());
     let around = surroundings(stdout, stderr);
     let output = Output::new(Rc::clone(&epoll), Space(7), &settings(format), programs, around);

@@ -1,6 +1,7 @@
 //! What happens to signals nobody waits for: sigaction(2), sigprocmask(2).
 #![allow(unsafe_code, reason = "sigaction(2) and sigprocmask(2) take pointers")]
 
+use std::collections::BTreeSet;
 use std::ffi::c_int;
 use std::ptr;
 
@@ -12,7 +13,7 @@ const FAULTS: [c_int; 7] =
 
 /// Ignores every signal that can be ignored but these and the faults, and unblocks all: what was blocked or ignored
 /// when foster was started must not stay so.
-pub fn ignore_all_but(caught: &[Signal]) {
+pub fn ignore_all_but(caught: &BTreeSet<Signal>) {
     for number in 1..=libc::SIGRTMAX() {
         let is_caught = caught.iter().any(|signal| signal.number() == number);
         if !is_caught && !FAULTS.contains(&number) {

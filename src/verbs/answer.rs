@@ -26,6 +26,7 @@ pub(super) fn print(
     let status = match &ask.question {
         Question::Status { names } => print_status(names, ask.output, &mut answer, around),
         Question::Order { .. } | Question::Signal { .. } => print_outcomes(&mut answer, around),
+        Question::Update { .. } => print_update(ask.output, &mut answer, around),
         Question::Wait { .. } => match ask.output {
             Output::Text => print_outcomes(&mut answer, around),
             Output::Json => print_verdict("ready", &mut answer, around),
@@ -130,6 +131,46 @@ fn print_outcomes(answer: Replies<'_>, around: &mut Surroundings<'_>) -> Result<
         }
     }
     Ok(status)
+}
+
+/// What became of each program; or where the configuration has a mistake, the report, as at the start.
+fn print_update(
+    output: Output,
+    answer: Replies<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<ExitStatus, Failure> {
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut problems: Vec<String> = Vec::new();
+    let mut refused = None;
+    for reply in answer {
+        match (reply, output) {
+            (Ok(Reply::Outcome(outcome)), Output::Text) => {
+                print_line(&in_words(&outcome), around)?;
+                outcomes.push(outcome);
+            }
+            (Ok(Reply::Problem { text }), Output::Text) => {
+                // Nobody is left to be told if stderr does not take it.
+                let _ = writeln!(around.err, "{}", format::harmless(&text));
+            }
+            (Ok(Reply::Outcome(outcome)), Output::Json) => outcomes.push(outcome),
+            (Ok(Reply::Problem { text }), Output::Json) => problems.push(text),
+            (Ok(Reply::Row(_) | Reply::Line(_) | Reply::End {} | Reply::Error(_)), _) => {}
+            (Err(error), _) => refused = Some(error),
+        }
+    }
+    let updated = refused.is_none();
+    let good = updated && outcomes.iter().all(|outcome| outcome.verdict == Verdict::Ok);
+    if output == Output::Json {
+        let (outcomes, problems) = (json(&outcomes), json(&problems));
+        print_line(
+            &format!("{{\"updated\":{updated},\"outcomes\":{outcomes},\"problems\":{problems}}}"),
+            around,
+        )?;
+    }
+    match refused {
+        Some(error) => Err(error.into()),
+        None => Ok(if good { ExitStatus::DONE } else { ExitStatus::FAILED }),
+    }
 }
 
 /// Only what is not as asked.

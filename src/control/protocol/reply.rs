@@ -22,6 +22,11 @@ pub enum Reply {
     Outcome(Outcome),
     /// A line of output, or a piece of one.
     Line(LogLine),
+    /// A line about what is wrong with the configuration.
+    Problem {
+        /// The line, as it is printed at the start.
+        text: String,
+    },
     /// All has been said. The last line of an answer.
     End {},
     /// It cannot be done. The last line of an answer.
@@ -195,7 +200,7 @@ impl Reply {
     pub fn is_last(&self) -> bool {
         match self {
             Reply::End {} | Reply::Error(_) => true,
-            Reply::Row(_) | Reply::Outcome(_) | Reply::Line(_) => false,
+            Reply::Row(_) | Reply::Outcome(_) | Reply::Line(_) | Reply::Problem { .. } => false,
         }
     }
 }

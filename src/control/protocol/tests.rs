@@ -26,6 +26,7 @@ fn every_request() -> Vec<Request> {
         Request::Logs(Logs { names: names(&["é\n\"\0"]), lines: Some(20), follow: true }),
         Request::Wait(Wait { names: names(&["a"]), timeout_ms: Some(1_500) }),
         Request::Health(Names { names: names(&["a"]) }),
+        Request::Update(Update { wait: false }),
         Request::Shutdown {},
     ]
 }
