@@ -29,3 +29,4 @@ mod steadiness;
 mod stopping;
 mod tidy;
 mod unprivileged;
+mod update;

@@ -225,12 +225,15 @@ pub static COMMANDS: &[Verb] = &[
         group: Group::Operate,
         summary: "Read the configuration again, and apply what changed",
         arguments: "",
-        about: "Starts what is new, stops what is gone, restarts what runs as something else now,\n\
-                and touches nothing else. A configuration with a mistake changes nothing: the\n\
-                report is shown. It is read from where foster was started with; SIGHUP does the\n\
-                same. What an operator stopped stays stopped.",
+        about: "Starts what is new, stops what is gone, restarts what is something else now, and\n\
+                touches nothing else. A configuration with a mistake changes nothing: the report\n\
+                is shown. The file is the one foster was started with. SIGHUP does the same.\n\
+                What an operator stopped stays stopped.",
         flags: &[&NO_WAIT, &JSON, &SOCKET, &CONFIG],
-        examples: &[("update", "and wait until everything is as it says"), ("check", "look at it before")],
+        examples: &[
+            ("check", "see whether it is in order, first"),
+            ("update", "apply it, and wait until that is done"),
+        ],
         statuses: &[
             (DONE, "done"),
             (FAILED, "the configuration has a mistake, or something could not be started"),

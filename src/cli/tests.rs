@@ -61,6 +61,8 @@ fn every_verb_is_read_with_its_flags() {
         "reload a -c f",
         expect![[r#"Order { order: Reload, names: ["a"], patience: UntilDone } Text None Some("f")"#]],
     );
+    means("update --json", expect!["Update { patience: UntilDone } Json None None"]);
+    means("update --no-wait", expect!["Update { patience: None } Text None None"]);
     means("signal HUP a", expect![[r#"Signal { signal: Signal(1), names: ["a"] } Text None None"#]]);
     means(
         "signal sigrtmin+3 a b",

@@ -131,7 +131,7 @@ impl Init {
         for warning in &self.plan.warnings.clone() {
             self.tell_foster(client, "warning", warning.clone());
         }
-        for line in remarks(&succession) {
+        for line in unchanged(&succession).into_iter().chain(remarks(&succession)) {
             self.tell_foster(client, "foster", line);
         }
         Ok((!open.is_empty()).then_some(Waiting(open)))
@@ -318,7 +318,7 @@ impl Init {
         let changed = succession.kept.values().filter(|keys| !keys.is_empty()).count();
         let what = [
             format!("updated from `{}`: {}", self.updates.source.display(), counted(succession)),
-            remarks(succession).into_iter().skip(1).map(|remark| format!("; {remark}")).collect(),
+            remarks(succession).into_iter().map(|remark| format!("; {remark}")).collect(),
         ];
         report::Line::new(Level::Info, "updated", what.concat())
             .with("new", count(succession.new.len()))
@@ -393,20 +393,24 @@ fn say_report(report: &Report) {
     report::Line::new(Level::Error, "update_failed", message).write();
 }
 
-/// What else there is to say about an update: what did not change, what of foster itself did.
+/// How many programs are what they were, where any is.
+fn unchanged(succession: &Succession) -> Option<String> {
+    match succession.kept.values().filter(|keys| keys.is_empty()).count() {
+        0 => None,
+        1 => Some("1 program unchanged".into()),
+        count => Some(format!("{count} programs unchanged")),
+    }
+}
+
+/// What there is to say about `[foster]` and `[signals]`.
 fn remarks(succession: &Succession) -> Vec<String> {
-    let unchanged = succession.kept.values().filter(|keys| keys.is_empty()).count();
-    let mut remarks = vec![match unchanged {
-        1 => "1 program unchanged".to_owned(),
-        _ => format!("{unchanged} programs unchanged"),
-    }];
+    let mut remarks = Vec::new();
     if !succession.applied.is_empty() {
         remarks.push(format!("{} applied", listed(succession.applied.iter().copied())));
     }
-    match succession.fixed.as_slice() {
-        [] => {}
-        [key] => remarks.push(format!("{key} wants a new container")),
-        keys => remarks.push(format!("{} want a new container", listed(keys.iter().copied()))),
+    if !succession.fixed.is_empty() {
+        let want = if succession.fixed.len() == 1 { "wants" } else { "want" };
+        remarks.push(format!("{} {want} a new container", listed(succession.fixed.iter().copied())));
     }
     remarks
 }

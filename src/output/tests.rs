@@ -61,11 +61,14 @@ fn output_to(
     format: LogFormat,
     programs: &[Program],
 ) -> (Rc<Epoll>, Output) {
-    let programs = &(0..).map(ProgramId).zip(programs.iter().cloned()).collect();
     let epoll = Rc::new(Epoll::new().unwrap());
     let around = surroundings(stdout, stderr);
-    let output = Output::new(Rc::clone(&epoll), Space(7), &settings(format), programs, around);
+    let output = Output::new(Rc::clone(&epoll), Space(7), &settings(format), &by_id(programs), around);
     (epoll, output)
+}
+
+fn by_id(programs: &[Program]) -> BTreeMap<ProgramId, Program> {
+    (0..).map(ProgramId).zip(programs.iter().cloned()).collect()
 }
 
 /// Turns of the loop until this holds; every turn waits for a report.
@@ -347,7 +350,7 @@ fn closed_standard_streams_are_survived() {
     assert_eq!(output.tail(ProgramId(0), 1)[0].text, b"line");
     let mut inherit = program("web");
     inherit.stdout = Sink::Inherit;
-    output.configure(&settings(LogFormat::Text), &[inherit]);
+    output.configure(&settings(LogFormat::Text), &by_id(&[inherit]));
     assert!(matches!(output.attach(run(0, 2), "web").unwrap().stdout, ChildStream::Null));
 }
 
@@ -502,6 +505,29 @@ fn a_follower_asks_for_the_lines_after_the_last_it_has_seen() {
     let lines = bench.output.lines_after(ProgramId(0), seen);
     assert_eq!(lines.len(), 1);
     assert_eq!((lines[0].stream, lines[0].text.as_slice()), (Stream::Stderr, b"two".as_slice()));
-    bench.output.configure(&settings(LogFormat::Text), &[program("web"), program("more")]);
+    bench.output.configure(&settings(LogFormat::Text), &by_id(&[program("web"), program("more")]));
     assert_eq!(bench.output.tail(ProgramId(0), 9).len(), 2, "a changed plan keeps the tail");
+}
+
+#[test]
+fn lines_of_runs_under_way_look_as_a_changed_plan_says() {
+    let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
+    let (stdout, _stderr) = bench.start(run(0, 1), "web");
+    write(&stdout, "one\nhalf of ");
+    bench.turn_until_idle();
+    let changed = Program { log_prefix: false, ..program("web") };
+    bench.output.configure(&settings(LogFormat::Text), &by_id(&[changed, program("a-longer-name")]));
+    write(&stdout, "two\n");
+    bench.turn_until_idle();
+    bench.output.configure(&settings(LogFormat::Json), &by_id(&[program("web")]));
+    write(&stdout, "three\n");
+    bench.turn_until_idle();
+    bench.output.forget_program(ProgramId(0));
+    write(&stdout, "four\n");
+    bench.turn_until_idle();
+    let seen = bench.read().0;
+    let lines: Vec<&str> = seen.lines().collect();
+    assert_eq!(lines[..2], ["web    | one", "half of two"]);
+    assert!(lines[2].contains("\"program\":\"web\"") && lines[2].contains("\"pid\":42"), "{seen}");
+    assert!(lines[3].contains("\"msg\":\"four\""), "{seen}");
 }

@@ -122,6 +122,8 @@ fn each_verb_asks_what_it_means() {
         "wait --timeout '1s 500ms' a",
         "wait a",
         "health",
+        "update",
+        "update --no-wait",
         "shutdown",
     ]
     .iter()
@@ -138,9 +140,45 @@ fn each_verb_asks_what_it_means() {
         {"version":1,"verb":"wait","names":["a"],"timeout_ms":1500}
         {"version":1,"verb":"wait","names":["a"],"timeout_ms":null}
         {"version":1,"verb":"health","names":[]}
+        {"version":1,"verb":"update","wait":true}
+        {"version":1,"verb":"update","wait":false}
         {"version":1,"verb":"shutdown"}
     "#]]
     .assert_eq(&all);
+}
+
+#[test]
+fn an_update_says_what_became_of_each_or_what_is_wrong_with_the_configuration() {
+    let done = [
+        outcome("foster", Verdict::Ok, "4 programs unchanged"),
+        outcome("web", Verdict::Ok, "restarted (pid 12): command changed"),
+    ];
+    told("update", &done).shows(expect![[r#"
+        foster: 4 programs unchanged
+        web: restarted (pid 12): command changed
+        exit status 0
+    "#]]);
+    told("update --json", &done[1..]).shows(expect![[r#"
+        {"updated":true,"outcomes":[{"name":"web","verdict":"ok","message":"restarted (pid 12): command changed"}],"problems":[]}
+        exit status 0
+    "#]]);
+    told("update", &[outcome("web", Verdict::Failed, "backoff")]).shows(expect![[r#"
+        web: backoff
+        exit status 1
+    "#]]);
+    let refusal = Refusal::new(Reason::Failed, "cannot load the configuration: 1 error; nothing was changed");
+    let mut report = Reply::Problem { text: "foster.toml:1:1: error: x".into() }.encode();
+    report.extend(Reply::Error(refusal).encode());
+    answered("update", &report).1.shows(expect![[r#"
+        stderr: foster.toml:1:1: error: x
+        foster: cannot load the configuration: 1 error; nothing was changed
+        exit status 1
+    "#]]);
+    answered("update --json", &report).1.shows(expect![[r#"
+        {"updated":false,"outcomes":[],"problems":["foster.toml:1:1: error: x"]}
+        stderr: foster: cannot load the configuration: 1 error; nothing was changed
+        exit status 1
+    "#]]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod processes;
 mod running;
 mod verb;
 
-pub(crate) use builder::{Foster, check, puppet, repository};
+pub(crate) use builder::{Foster, binary, check, puppet, repository};
 pub(crate) use network::{free_port, get};
 pub(crate) use output::matches;
 pub(crate) use parts::{found, may_make_namespaces};

@@ -3,7 +3,8 @@
 //! Nothing here says what a program *is* (its command, its user, its output): the shell knows that.
 //! [`CorePlan::new`] is the only way to a plan; what it refuses, no other part has to think of.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
+use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -77,8 +78,8 @@ impl CorePlan {
     pub fn with_leaving(self, leaving: impl IntoIterator<Item = (ProgramId, ProgramSpec)>) -> CorePlan {
         let CorePlan { mut programs, leaving: mut gone, shutdown_timeout, signals, graph: _ } = self;
         for (id, spec) in leaving {
-            if !programs.contains_key(&id) {
-                programs.insert(id, spec);
+            if let Entry::Vacant(place) = programs.entry(id) {
+                place.insert(spec);
                 gone.insert(id);
             }
         }

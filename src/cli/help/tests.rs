@@ -23,6 +23,7 @@ fn the_overview_lists_every_verb_by_what_it_is_for() {
           restart   Stop programs, and start them again
           reload    Have programs read their own configuration again
           signal    Send a signal to programs
+          update    Read the configuration again, and apply what changed
           shutdown  Stop everything in order, and end the container
 
         For the orchestrator
