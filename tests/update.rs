@@ -150,6 +150,21 @@ fn a_mistake_changes_nothing_and_the_whole_report_is_shown() {
 }
 
 #[test]
+fn the_supervisor_is_found_by_a_configuration_that_has_mistakes_by_now() {
+    let foster = start("a command = 'puppet pause'");
+    rewrite(&foster, &programs("a comand = 'puppet pause'"));
+    let client = |verb: &str| {
+        let mut command = Command::new(binary());
+        command.args([verb, "-c"]).arg(foster.path("foster.toml")).env_remove("FOSTER_SOCKET");
+        let output = command.output().expect("a client");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = client("update");
+    assert!(code == Some(1) && said.contains("did you mean `command`?"), "{said}");
+    assert_eq!(client("status").0, Some(0));
+}
+
+#[test]
 fn hup_does_the_same_and_says_so_in_the_log() {
     let foster = start("a command = 'puppet pause'\n old command = 'puppet pause'");
     let before = foster.pid_of("a");
@@ -182,14 +197,15 @@ fn what_was_stopped_stays_stopped_and_what_is_fatal_begins_afresh() {
     assert!(said.contains("b: started (pid "), "{said}");
     assert_eq!(state(&foster, "a").as_deref(), Some("stopped"));
     foster.verb(&["start", "a"]).expect(0);
-    assert!(foster.path("a").exists());
+    foster.wait_for_file("a");
 }
 
 #[test]
 fn a_process_that_is_replaced_is_stopped_as_it_was_started() {
     let foster = start(
-        "a command = 'puppet trap:INT:touch:int trap:INT:exit:0 pause'; stop_signal = 'INT'; pre_stop = 'puppet touch:old-way'; environment = { A = 'old' }",
+        "a command = 'puppet trap:INT:touch:int trap:INT:exit:0 touch:up pause'; stop_signal = 'INT'; pre_stop = 'puppet touch:old-way'; environment = { A = 'old' }",
     );
+    foster.wait_for_file("up");
     rewrite(
         &foster,
         &programs(

@@ -103,10 +103,10 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Plan, Report> {
     // A file that could not be understood hides names: what refers to them may well be right.
     let core = if findings.is_garbled() { None } else { join(&mut findings, &cast, shutdown_timeout, rules) };
     let warnings = findings.warnings();
-    let termination_log = settings.termination_log.clone();
+    let (termination_log, socket) = (settings.termination_log.clone(), settings.socket.clone());
     let programs = (0..).map(ProgramId).zip(cast.drafts.into_iter().map(|draft| draft.program)).collect();
     let plan = core.map(|core| Plan { source: path.to_path_buf(), settings, core, programs, warnings });
-    findings.conclude(plan).map_err(|report| report.with_termination_log(termination_log))
+    findings.conclude(plan).map_err(|report| report.with_places(termination_log, socket))
 }
 
 /// Reads every program.
