@@ -133,7 +133,7 @@ fn a_stopped_program_has_not_ended_by_itself() {
 
 #[test]
 fn starting_what_is_fatal_begins_with_a_fresh_count() {
-    let config = "[program.app]\ncommand = 'puppet fail-first:count:2:1 pause'\nstart_limit = 2\nbackoff = { initial = '1ms' }\nmin_uptime = '20ms'\non_failure = 'ignore'\n[program.other]\ncommand = 'puppet pause'\n";
+    let config = "[program.app]\ncommand = 'puppet fail-first:count:2:1 pause'\nstart_limit = 2\nbackoff = { initial = '1ms' }\nmin_uptime = '1s'\non_failure = 'ignore'\n[program.other]\ncommand = 'puppet pause'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("app", "fatal");
     foster.verb(&["start", "app"]).expect(0);
