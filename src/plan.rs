@@ -4,11 +4,12 @@
 //! whether it also works (a user that exists, a directory that is there) shows at each start. Decisions
 //! are made from its core part, [`foster_core::spec::CorePlan`]; the rest says how to do what was decided.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
+use foster_core::by_program::ByProgram;
 use foster_core::ids::ProgramId;
 use foster_core::spec::{CorePlan, ProgramSpec};
 
@@ -21,8 +22,8 @@ pub struct Plan {
     pub settings: Settings,
     /// What the core decides from; it has the same programs.
     pub core: CorePlan,
-    /// The programs.
-    pub programs: BTreeMap<ProgramId, Program>,
+    /// The programs; what one of them is does not change, a later plan has another.
+    pub programs: ByProgram<Rc<Program>>,
     /// What is allowed and probably not meant, each a whole sentence with its place.
     pub warnings: Vec<String>,
 }
@@ -30,7 +31,7 @@ pub struct Plan {
 impl Plan {
     /// The program with this id.
     pub fn program(&self, id: ProgramId) -> Option<&Program> {
-        self.programs.get(&id)
+        self.programs.get(id).map(Rc::as_ref)
     }
 
     /// What the core decides about the program with this id.

@@ -32,6 +32,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use foster_core::ids::ProgramId;
 
@@ -104,7 +105,8 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Plan, Report> {
     let core = if findings.is_garbled() { None } else { join(&mut findings, &cast, shutdown_timeout, rules) };
     let warnings = findings.warnings();
     let (termination_log, socket) = (settings.termination_log.clone(), settings.socket.clone());
-    let programs = (0..).map(ProgramId).zip(cast.drafts.into_iter().map(|draft| draft.program)).collect();
+    let programs = cast.drafts.into_iter().map(|draft| Rc::new(draft.program));
+    let programs = (0..).map(ProgramId).zip(programs).collect();
     let plan = core.map(|core| Plan { source: path.to_path_buf(), settings, core, programs, warnings });
     findings.conclude(plan).map_err(|report| report.with_places(termination_log, socket))
 }

@@ -123,7 +123,7 @@ fn the_full_fixture_has_every_key() {
 #[test]
 fn values_come_from_the_environment_and_are_never_toml() {
     let plan = load(Path::new("tests/fixtures/config/expansion.toml"), &environment()).expect("a plan");
-    let program = &plan.programs[&ProgramId(0)];
+    let program = plan.program(ProgramId(0)).expect("a program");
     assert_eq!(program.launch.command, ["web", "--port", "8000", "$HOME", "$PATH", ""]);
     let variables = [("NAME", "web.0"), ("RAW", "\"\npriority = 1\n${PORT} $$")];
     assert_eq!(
@@ -131,7 +131,7 @@ fn values_come_from_the_environment_and_are_never_toml() {
         variables.map(|(name, value)| (name.to_owned(), value.to_owned()))
     );
     assert_eq!(program.launch.nice, Some(-5));
-    let spec = &plan.core.programs()[&ProgramId(0)];
+    let spec = plan.spec(ProgramId(0)).expect("a program");
     assert_eq!((spec.priority, spec.restart.start_limit), (5, None));
     assert_eq!((spec.restart.backoff.factor, spec.restart.backoff.max.as_secs()), (1.5, 60));
     assert!(plan.settings.log_timestamps);
@@ -145,8 +145,11 @@ fn a_program_starts_from_the_defaults() {
         plan.programs.values().map(|program| program.launch.environment.clone()).collect();
     let variables = |b: &str| vec![("A".to_owned(), "1".to_owned()), ("B".to_owned(), b.to_owned())];
     assert_eq!(environments, [variables("2"), variables("1")]);
-    assert_eq!(plan.programs[&ProgramId(1)].launch.command, ["run", "b"]);
-    assert_ne!(plan.programs[&ProgramId(0)].launch.user, plan.programs[&ProgramId(1)].launch.user);
+    assert_eq!(plan.program(ProgramId(1)).expect("a program").launch.command, ["run", "b"]);
+    assert_ne!(
+        plan.program(ProgramId(0)).expect("a program").launch.user,
+        plan.program(ProgramId(1)).expect("a program").launch.user
+    );
 }
 
 #[test]
@@ -171,7 +174,7 @@ fn every_word_of_the_reference_is_understood() {
 fn a_program_that_is_switched_off_may_still_be_named() {
     let plan = load(Path::new("tests/fixtures/config/disabled.toml"), &environment()).expect("a plan");
     assert_eq!(plan.programs.len(), 1);
-    assert_eq!(plan.core.programs()[&ProgramId(0)].after, []);
+    assert_eq!(plan.spec(ProgramId(0)).expect("a program").after, []);
     let mut environment = environment();
     environment.insert("WORKER".into(), "true".into());
     let report = load(Path::new("tests/fixtures/config/disabled.toml"), &environment).expect_err("a report");

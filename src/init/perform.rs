@@ -127,7 +127,7 @@ impl Init {
 
     /// What this run was made from.
     fn definition(&self, run: Run) -> Option<Rc<Program>> {
-        self.updates.former(run).or_else(|| self.plan.program(run.instance.program).cloned().map(Rc::new))
+        self.updates.former(run).or_else(|| self.plan.programs.get(run.instance.program).map(Rc::clone))
     }
 
     fn ask(&mut self, run: Run) {

@@ -3,6 +3,8 @@
 //! Run once, at bring-up, before anything is spawned. Where foster is not PID 1 it becomes a subreaper, so that
 //! orphans come to it all the same; it never refuses to run.
 
+use std::rc::Rc;
+
 use log::warn;
 use rlimit::Resource;
 
@@ -34,7 +36,7 @@ pub(super) fn raise_limit() -> Option<Limit> {
 /// Sees to it that the programs get the limit foster had: a soft limit of 1024 is what select(2) relies on.
 pub(super) fn pass_on(limit: Option<Limit>, plan: &mut Plan) {
     let Some(inherited) = limit else { return };
-    for program in plan.programs.values_mut() {
+    for program in plan.programs.values_mut().filter_map(Rc::get_mut) {
         let limits = &mut program.launch.limits;
         if !limits.iter().any(|limit| limit.resource == Resource::NOFILE) {
             limits.push(inherited);

@@ -390,7 +390,7 @@ impl Init {
     /// The instances that are meant; nobody named is everybody.
     fn named_or_all(&self, names: &[String]) -> Result<Vec<InstanceId>, Refusal> {
         let there = self.plan.programs.iter().filter_map(|(id, program)| {
-            self.plan.spec(*id).map(|spec| (*id, (program.name.as_str(), spec.instances)))
+            self.plan.spec(id).map(|spec| (id, (program.name.as_str(), spec.instances)))
         });
         let (ids, known): (Vec<ProgramId>, Vec<(&str, u16)>) = there.unzip();
         let all = ["all".to_string()];

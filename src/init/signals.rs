@@ -4,7 +4,6 @@
 //! watches). All others are ignored, so that none can end foster and none wakes it; the faults (SIGSEGV and its
 //! like) keep their default, since what follows a fault cannot be trusted.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::net::UnixStream;
 
@@ -30,7 +29,7 @@ const ALWAYS: [Signal; 8] = [
 #[derive(Debug)]
 pub(super) struct Signals {
     delivery: SignalDelivery<UnixStream, SignalOnly>,
-    caught: BTreeSet<Signal>,
+    caught: Vec<Signal>,
 }
 
 impl Signals {
@@ -39,7 +38,7 @@ impl Signals {
     /// # Errors
     /// socketpair(2): EMFILE, ENFILE, ENOMEM.
     pub(super) fn catch(configured: impl Iterator<Item = Signal>) -> io::Result<Signals> {
-        let caught: BTreeSet<Signal> = ALWAYS.into_iter().chain(configured).collect();
+        let caught: Vec<Signal> = ALWAYS.into_iter().chain(configured).collect();
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
@@ -56,7 +55,8 @@ impl Signals {
     /// sigaction(2): none for what a configuration may name.
     pub(super) fn catch_too(&mut self, configured: impl IntoIterator<Item = Signal>) -> io::Result<()> {
         for signal in configured {
-            if self.caught.insert(signal) {
+            if !self.caught.contains(&signal) {
+                self.caught.push(signal);
                 self.delivery.handle().add_signal(signal.number())?;
             }
         }

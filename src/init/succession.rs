@@ -3,22 +3,22 @@
 //! Programs are the same ones by their names, and keep their ids. What is not in the new plan stays in it as leaving
 //! until the core has forgotten it. Of `[foster]`, what is bound to the start of the container stays as it was. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::rc::Rc;
 
+use foster_core::by_program::ByProgram;
 use foster_core::ids::ProgramId;
 
 use super::difference::{Keys, of_program, of_settings};
-use crate::plan::{Plan, Program, Settings};
+use crate::plan::{Plan, Settings};
 
-/// A plan that follows another, and what is different.
+/// What is different in a plan that follows another.
 #[derive(Debug)]
 pub(super) struct Succession {
-    /// The plan from now on.
-    pub(super) plan: Plan,
     /// The programs that were not there.
     pub(super) new: Vec<ProgramId>,
     /// The programs that were there, each with what is different about it.
-    pub(super) kept: BTreeMap<ProgramId, Keys>,
+    pub(super) kept: ByProgram<Keys>,
     /// The programs that are to go, and were not on their way already.
     pub(super) removed: Vec<ProgramId>,
     /// The keys of `[foster]`, and `[signals]`, that hold from now on.
@@ -28,47 +28,58 @@ pub(super) struct Succession {
 }
 
 /// Has `new`, as it was read, follow `old`; `next` is an id that no program ever had, and so are all above it.
-pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> Succession {
-    let known: BTreeMap<&str, ProgramId> =
-        old.programs.iter().map(|(id, program)| (program.name.as_str(), *id)).collect();
+pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> (Plan, Succession) {
+    let known: HashMap<&str, ProgramId> =
+        old.programs.iter().map(|(id, program)| (program.name.as_str(), id)).collect();
     let mut free = (next.0..).map(ProgramId);
-    let mut ids = BTreeMap::new();
-    for (read, program) in &new.programs {
+    let mut ids = ByProgram::new();
+    let mut programs = ByProgram::new();
+    for (read, program) in new.programs {
         let id = known.get(program.name.as_str()).copied().or_else(|| free.next());
-        ids.extend(id.map(|id| (*read, id)));
+        let Some(id) = id else { continue }; // after four thousand million programs
+        ids.insert(read, id);
+        programs.insert(id, program);
     }
     let core = new.core.renumbered(&ids);
-    let mut programs: BTreeMap<ProgramId, Program> =
-        new.programs.into_iter().filter_map(|(read, program)| Some((*ids.get(&read)?, program))).collect();
-    let stays = |id: &ProgramId| programs.contains_key(id) && !old.core.is_leaving(*id);
-    let mut kept = BTreeMap::new();
-    for id in programs.keys().filter(|id| stays(id)) {
-        let before = old.program(*id).zip(old.spec(*id));
-        let after = programs.get(id).zip(core.program(*id));
-        kept.extend(before.zip(after).map(|(before, after)| (*id, of_program(before, after))));
+    let mut made = Succession {
+        new: Vec::new(),
+        kept: ByProgram::new(),
+        removed: Vec::new(),
+        applied: Vec::new(),
+        fixed: Vec::new(),
+    };
+    for (id, program) in programs.iter() {
+        // One that was leaving, and is not any more, begins like a new one.
+        let before = old.program(id).zip(old.spec(id)).filter(|_| !old.core.is_leaving(id));
+        match before.zip(core.program(id)) {
+            Some((before, spec)) => made.kept.insert(id, of_program(before, (program, spec))),
+            None => made.new.push(id),
+        }
     }
-    // One that was leaving, and is not any more, begins like a new one.
-    let begins = programs.keys().filter(|id| !kept.contains_key(id)).copied().collect();
-    let gone: Vec<ProgramId> = old.programs.keys().filter(|id| !programs.contains_key(id)).copied().collect();
-    let removed = gone.iter().filter(|id| !old.core.is_leaving(**id)).copied().collect();
     let (applied, fixed) = of_settings(&old.settings, &new.settings);
-    let mut applied: Vec<&'static str> = applied.names().collect();
+    made.applied.extend(applied.names());
+    made.fixed.extend(fixed.names());
     if old.core.shutdown_timeout() != core.shutdown_timeout() {
-        applied.push("shutdown_timeout");
+        made.applied.push("shutdown_timeout");
     }
     if old.core.signals() != core.signals() {
-        applied.push("[signals]");
+        made.applied.push("[signals]");
     }
-    let leaving = gone.iter().filter_map(|id| Some((*id, old.spec(*id)?.clone())));
-    let core = core.with_leaving(leaving.collect::<Vec<_>>());
-    programs.extend(gone.iter().filter_map(|id| Some((*id, old.program(*id)?.clone()))));
+    let mut leaving = Vec::new();
+    for (id, program) in old.programs.iter().filter(|(id, _)| !core.programs().contains(*id)) {
+        leaving.extend(old.spec(id).map(|spec| (id, spec.clone())));
+        programs.insert(id, Rc::clone(program));
+        if !old.core.is_leaving(id) {
+            made.removed.push(id);
+        }
+    }
     let settings = Settings {
         socket: old.settings.socket.clone(),
         termination_log: old.settings.termination_log.clone(),
         ..new.settings
     };
-    let plan = Plan { source: old.source.clone(), settings, core, programs, warnings: new.warnings };
-    Succession { plan, new: begins, kept, removed, applied, fixed: fixed.names().collect() }
+    let (source, core) = (old.source.clone(), core.with_leaving(leaving));
+    (Plan { source, settings, core, programs, warnings: new.warnings }, made)
 }
 
 #[cfg(test)]
@@ -103,43 +114,43 @@ mod tests {
         let old = plan(&programs("a\nb after=['a']\nc"));
         let new = plan(&programs("new after=['c']\nc\nb after=['new']"));
         let next = ProgramId(7);
-        let made = succeed(&old, new, next);
-        assert_eq!(names(&made.plan, &made.new), ["new=7"]);
-        assert_eq!(names(&made.plan, &made.removed), ["a=0"]);
+        let (now, made) = succeed(&old, new, next);
+        assert_eq!(names(&now, &made.new), ["new=7"]);
+        assert_eq!(names(&now, &made.removed), ["a=0"]);
         let changed: Vec<_> = made.kept.values().map(|keys| keys.names().collect::<Vec<_>>()).collect();
         assert_eq!(changed, [vec!["after"], vec![]]);
-        assert_eq!(made.plan.spec(ProgramId(1)).unwrap().after, [next]);
-        assert_eq!(made.plan.spec(next).unwrap().after, [ProgramId(2)]);
-        assert!(made.plan.core.is_leaving(ProgramId(0)));
-        let both: BTreeSet<_> = made.plan.programs.keys().collect();
-        assert_eq!(both, made.plan.core.programs().keys().collect());
+        assert_eq!(now.spec(ProgramId(1)).unwrap().after, [next]);
+        assert_eq!(now.spec(next).unwrap().after, [ProgramId(2)]);
+        assert!(now.core.is_leaving(ProgramId(0)));
+        let both: BTreeSet<_> = now.programs.ids().collect();
+        assert_eq!(both, now.core.programs().ids().collect());
     }
 
     #[test]
     fn one_that_comes_back_while_it_leaves_has_its_id_and_begins_anew() {
         let old = plan(&programs("a\nb"));
-        let without = succeed(&old, plan(&programs("a")), ProgramId(2)).plan;
-        let again = succeed(&without, plan(&programs("a")), ProgramId(2));
-        assert!(again.removed.is_empty() && again.plan.core.is_leaving(ProgramId(1)));
-        let back = succeed(&without, plan(&programs("a\nb")), ProgramId(2));
-        assert_eq!(names(&back.plan, &back.new), ["b=1"]);
-        assert!(!back.plan.core.is_leaving(ProgramId(1)));
+        let without = succeed(&old, plan(&programs("a")), ProgramId(2)).0;
+        let (plan_again, again) = succeed(&without, plan(&programs("a")), ProgramId(2));
+        assert!(again.removed.is_empty() && plan_again.core.is_leaving(ProgramId(1)));
+        let (plan_back, back) = succeed(&without, plan(&programs("a\nb")), ProgramId(2));
+        assert_eq!(names(&plan_back, &back.new), ["b=1"]);
+        assert!(!plan_back.core.is_leaving(ProgramId(1)));
     }
 
     #[test]
     fn what_is_bound_to_the_start_stays_and_is_told() {
         let foster = |text: &str| plan(&format!("{}[foster]\n{text}\n", programs("a")));
         let old = foster("socket = '/a'");
-        let made = succeed(
+        let (now, made) = succeed(
             &old,
             foster("socket = '/b'\nlog_format = 'json'\nshutdown_timeout = '5s'"),
             ProgramId(1),
         );
         assert_eq!(made.fixed, ["socket"]);
         assert_eq!(made.applied, ["log_format", "shutdown_timeout"]);
-        assert_eq!(made.plan.settings.socket, old.settings.socket);
-        assert_eq!(made.plan.core.shutdown_timeout().as_secs(), 5);
+        assert_eq!(now.settings.socket, old.settings.socket);
+        assert_eq!(now.core.shutdown_timeout().as_secs(), 5);
         let signals = plan(&format!("{}[signals]\nPWR = 'shutdown'\n", programs("a")));
-        assert_eq!(succeed(&old, signals, ProgramId(1)).applied, ["[signals]"]);
+        assert_eq!(succeed(&old, signals, ProgramId(1)).1.applied, ["[signals]"]);
     }
 }

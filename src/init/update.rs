@@ -5,7 +5,6 @@
 //! answered for each program when it is as it is to be. Files are read in the loop, so only regular ones of a bounded
 //! size are (`config/document.rs`). Who is the same program, and what is different: `succession.rs`, `difference.rs`.
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -37,7 +36,7 @@ pub(super) struct Updates {
     /// No program ever had this id, or one above it.
     next: ProgramId,
     /// What the last run of an instance was made from, where that is not what the plan says now.
-    former: HashMap<InstanceId, (Run, Rc<Program>)>,
+    former: Vec<(Run, Rc<Program>)>,
     /// Programs the core has forgotten, to be buried when everybody who waits for them was told.
     forgotten: Vec<ProgramId>,
 }
@@ -49,7 +48,6 @@ pub(super) struct Waiting(Vec<Expected>);
 /// What is to become of an instance.
 #[derive(Debug)]
 struct Expected {
-    id: InstanceId,
     before: Before,
     end: End,
     /// The keys that are different, as the end of a sentence.
@@ -70,6 +68,7 @@ enum End {
 /// How an instance stood before.
 #[derive(Debug, Clone, Copy)]
 struct Before {
+    id: InstanceId,
     runs: u32,
     /// `None`: it was not there.
     state: Option<StateName>,
@@ -84,19 +83,19 @@ impl Updates {
             filter,
             limit,
             next: after_all(plan, ProgramId(0)),
-            former: HashMap::new(),
+            former: Vec::new(),
             forgotten: Vec::new(),
         }
     }
 
     /// What this run was made from, where the plan does not say that any more.
     pub(super) fn former(&self, run: Run) -> Option<Rc<Program>> {
-        self.former.get(&run.instance).filter(|(of, _)| *of == run).map(|(_, program)| Rc::clone(program))
+        self.former.iter().find(|(of, _)| *of == run).map(|(_, program)| Rc::clone(program))
     }
 
     /// The instance has a new run, which is made from what the plan says; or it is no more.
     pub(super) fn forget_former(&mut self, instance: InstanceId) {
-        self.former.remove(&instance);
+        self.former.retain(|(run, _)| run.instance != instance);
     }
 }
 
@@ -124,7 +123,7 @@ impl Init {
         let mut open = Vec::new();
         for expected in self.expected(&succession, &before) {
             match self.at_once(&expected, wait) {
-                Some(message) => self.tell(client, expected.id, Verdict::Ok, message),
+                Some(message) => self.tell(client, expected.before.id, Verdict::Ok, message),
                 None => open.push(expected),
             }
         }
@@ -148,17 +147,16 @@ impl Init {
     }
 
     /// Reads the configuration and goes over to it. What was done, and how everything stood before.
-    fn update(&mut self) -> Result<(Succession, BTreeMap<InstanceId, Before>), Report> {
+    fn update(&mut self) -> Result<(Succession, Vec<Before>), Report> {
         // Names of what is gone by now must not be taken for those of what is new.
         self.answer_requests();
         let environment = std::env::vars_os().collect();
         let mut read = config::load(&self.updates.source, &environment).inspect_err(say_report)?;
         pid1::pass_on(self.updates.limit, &mut read);
-        let succession = succeed(&self.plan, read, self.updates.next);
-        self.updates.next = after_all(&succession.plan, self.updates.next);
-        self.say_update(&succession);
+        let (plan, succession) = succeed(&self.plan, read, self.updates.next);
+        self.updates.next = after_all(&plan, self.updates.next);
         self.keep_former(&succession);
-        let plan = &succession.plan;
+        self.say_update(&plan, &succession);
         if succession.applied.iter().any(|key| key.starts_with("log_")) {
             own::install(&plan.settings, self.updates.filter.as_deref());
         }
@@ -167,11 +165,10 @@ impl Init {
         if let Err(error) = self.signals.catch_too(signals) {
             log::warn!("cannot catch the signals of `[signals]`: {}", crate::sys::errno::words(&error));
         }
-        let before = self.supervisor.snapshot().instances().map(|view| (view.id, Before::of(&view)));
-        let before = before.collect();
-        let changed = succession.kept.iter().filter_map(|(id, keys)| Some((*id, keys.difference()?)));
+        let before = self.supervisor.snapshot().instances().map(|view| Before::of(&view)).collect();
+        let changed = succession.kept.iter().filter_map(|(id, keys)| Some((id, keys.difference()?)));
         let update = Update { plan: plan.core.clone(), changed: changed.collect() };
-        self.plan = Rc::new(plan.clone());
+        self.plan = Rc::new(plan);
         self.take_in(Event::Updated(Box::new(update)));
         Ok((succession, before))
     }
@@ -180,43 +177,51 @@ impl Init {
     fn keep_former(&mut self, succession: &Succession) {
         let replaced =
             succession.kept.iter().filter(|(_, keys)| keys.difference() == Some(Difference::Process));
-        for id in replaced.map(|(id, _)| *id).chain(succession.new.iter().copied()) {
-            let Some(program) = self.plan.program(id) else { continue };
-            let program = Rc::new(program.clone());
+        for id in replaced.map(|(id, _)| id).chain(succession.new.iter().copied()) {
+            let Some(program) = self.plan.programs.get(id) else { continue };
             for (run, _) in self.supervisor.snapshot().of(id).filter_map(|view| view.live) {
-                let former = self.updates.former.entry(run.instance);
-                let known = former.or_insert_with(|| (run, Rc::clone(&program)));
-                if known.0 != run {
-                    *known = (run, Rc::clone(&program));
+                if self.updates.former(run).is_none() {
+                    self.updates.former.push((run, Rc::clone(program)));
                 }
             }
         }
     }
 
     /// What an update does to each instance, in the order of the programs.
-    fn expected(&self, succession: &Succession, before: &BTreeMap<InstanceId, Before>) -> Vec<Expected> {
-        let mut all: BTreeMap<InstanceId, Expected> = BTreeMap::new();
-        let no_keys = Keys::default();
-        let kept = succession.kept.iter().filter(|(_, keys)| !keys.is_empty());
-        for (id, keys) in kept.chain(succession.new.iter().map(|id| (id, &no_keys))) {
-            for view in self.supervisor.snapshot().of(*id) {
-                let before = before.get(&view.id).copied().unwrap_or(Before::ABSENT);
+    fn expected(&self, succession: &Succession, before: &[Before]) -> Vec<Expected> {
+        let mut all = Vec::new();
+        let unknown = Keys::default();
+        for (id, _) in self.plan.programs.iter() {
+            if succession.removed.contains(&id) {
+                let gone = before.iter().filter(|before| before.id.program == id);
+                all.extend(gone.map(|before| Expected {
+                    before: *before,
+                    end: End::Gone,
+                    why: String::new(),
+                }));
+                continue;
+            }
+            let keys = match succession.kept.get(id) {
+                Some(keys) if !keys.is_empty() => keys,
+                None if succession.new.contains(&id) => &unknown,
+                Some(_) | None => continue,
+            };
+            for view in self.supervisor.snapshot().of(id) {
+                let before = before.iter().find(|before| before.id == view.id).copied();
+                let before = before.unwrap_or(Before::absent(view.id));
                 let end = outlook(&view, before, keys.difference());
-                all.insert(view.id, Expected { id: view.id, before, end, why: because(keys) });
+                all.push(Expected { before, end, why: because(keys) });
             }
         }
-        for (id, before) in before.iter().filter(|(id, _)| succession.removed.contains(&id.program)) {
-            all.insert(*id, Expected { id: *id, before: *before, end: End::Gone, why: String::new() });
-        }
-        all.into_values().collect()
+        all
     }
 
     /// What can be said right after the update; `None`: its end is waited for.
     fn at_once(&self, expected: &Expected, wait: bool) -> Option<String> {
-        let Expected { id, before, end, why } = expected;
+        let Expected { before, end, why } = expected;
         match end {
             End::Stays(how) => Some(format!("{how}{why}")),
-            End::Gone if self.view(*id).is_none() => Some("removed".into()),
+            End::Gone if self.view(before.id).is_none() => Some("removed".into()),
             End::Up | End::Gone if wait => None,
             End::Up if before.live => Some(format!("restarting{why}")),
             End::Up => Some(format!("starting{why}")),
@@ -229,7 +234,7 @@ impl Init {
         let mut left = Vec::new();
         for expected in waiting.0 {
             match self.became(&expected) {
-                Some((verdict, message)) => self.tell(client, expected.id, verdict, message),
+                Some((verdict, message)) => self.tell(client, expected.before.id, verdict, message),
                 None => left.push(expected),
             }
         }
@@ -237,8 +242,8 @@ impl Init {
     }
 
     fn became(&self, expected: &Expected) -> Option<(Verdict, String)> {
-        let Expected { id, before, end, why } = expected;
-        let Some(view) = self.view(*id) else {
+        let Expected { before, end, why } = expected;
+        let Some(view) = self.view(before.id) else {
             return Some(match end {
                 End::Gone => (Verdict::Ok, "stopped and removed".into()),
                 End::Up | End::Stays(_) => (Verdict::Failed, "removed by a later update".into()),
@@ -290,16 +295,16 @@ impl Init {
         }
         for program in forgotten {
             let plan = Rc::make_mut(&mut self.plan);
-            plan.programs.remove(&program);
+            plan.programs.remove(program);
             plan.core = plan.core.clone().without(program);
             self.output.forget_program(program);
         }
         self.end_followers_of_nobody();
     }
 
-    fn say_update(&self, succession: &Succession) {
+    fn say_update(&self, plan: &Plan, succession: &Succession) {
         for (id, keys) in succession.kept.iter().filter(|(_, keys)| !keys.is_empty()) {
-            let name = succession.plan.program(*id).map_or(String::new(), |program| program.name.clone());
+            let name = plan.program(id).map_or(String::new(), |program| program.name.clone());
             let how = match keys.difference() {
                 Some(Difference::Rules) => "changed without a restart",
                 Some(Difference::Process) | None => "changed",
@@ -311,7 +316,7 @@ impl Init {
                 .with("keys", keys)
                 .write();
         }
-        for warning in &succession.plan.warnings {
+        for warning in &plan.warnings {
             log::warn!("{warning}");
         }
         let count = |number: usize| number as u64;
@@ -340,10 +345,12 @@ impl Init {
 }
 
 impl Before {
-    const ABSENT: Before = Before { runs: 0, state: None, live: false };
+    fn absent(id: InstanceId) -> Before {
+        Before { id, runs: 0, state: None, live: false }
+    }
 
     fn of(view: &InstanceView) -> Before {
-        Before { runs: view.runs, state: Some(view.state), live: view.live.is_some() }
+        Before { id: view.id, runs: view.runs, state: Some(view.state), live: view.live.is_some() }
     }
 }
 
@@ -443,6 +450,6 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 /// The first id above all of this plan, and not below `least`.
 fn after_all(plan: &Plan, least: ProgramId) -> ProgramId {
-    let last = plan.programs.keys().next_back().map_or(0, |id| id.0.saturating_add(1));
+    let last = plan.programs.ids().next_back().map_or(0, |id| id.0.saturating_add(1));
     least.max(ProgramId(last))
 }

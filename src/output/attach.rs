@@ -70,7 +70,7 @@ impl Output {
     pub(super) fn dress_anew(&mut self) {
         for (run, record) in &mut self.runs {
             self.width = self.width.max(record.label.len());
-            if let Some(facts) = self.programs.get(&run.instance.program) {
+            if let Some(facts) = self.programs.get(run.instance.program) {
                 record.log_prefix = facts.log_prefix;
             }
         }

@@ -24,6 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use foster_core::by_program::ByProgram;
 use foster_core::ids::{ProgramId, Run};
 use log::Level;
 
@@ -121,7 +122,7 @@ pub struct Output {
     format: LogFormat,
     stamps: Stamps,
     width: usize,
-    programs: BTreeMap<ProgramId, Facts>,
+    programs: ByProgram<Facts>,
     outlets: BTreeMap<u32, Outlet>,
     /// What sinks that are no files are called.
     devices: BTreeMap<u32, PathBuf>,
@@ -249,7 +250,7 @@ impl Output {
         epoll: Rc<Epoll>,
         space: Space,
         settings: &Settings,
-        programs: &BTreeMap<ProgramId, Program>,
+        programs: &ByProgram<Rc<Program>>,
         mut surroundings: Surroundings,
     ) -> Output {
         let mut outlets = BTreeMap::new();
@@ -280,7 +281,7 @@ impl Output {
             format: settings.log_format,
             stamps: Stamps::Off,
             width: 0,
-            programs: BTreeMap::new(),
+            programs: ByProgram::new(),
             outlets,
             devices: BTreeMap::new(),
             stderr,
@@ -301,21 +302,21 @@ impl Output {
     /// Takes over changed settings and programs. Lines look as they say from now on, also those of runs that
     /// are under way; where they go is settled for these. A program keeps its last lines; one that is not
     /// named any more loses them.
-    pub fn configure(&mut self, settings: &Settings, programs: &BTreeMap<ProgramId, Program>) {
+    pub fn configure(&mut self, settings: &Settings, programs: &ByProgram<Rc<Program>>) {
         self.format = settings.log_format;
         self.stamps = if settings.log_timestamps { Stamps::On } else { Stamps::Off };
         self.width = programs.values().map(|program| program.name.len()).fold(FOSTER.len(), usize::max);
         let mut old = std::mem::take(&mut self.programs);
-        for (id, program) in programs {
+        for (id, program) in programs.iter() {
             let ring = old.remove(id).map(|old| old.ring).unwrap_or_default();
-            self.programs.insert(*id, Facts::new(program, ring));
+            self.programs.insert(id, Facts::new(program, ring));
         }
         self.dress_anew();
     }
 
     /// Drops the last lines of a program that is no more. What its descendants still write is passed on.
     pub fn forget_program(&mut self, program: ProgramId) {
-        self.programs.remove(&program);
+        self.programs.remove(program);
     }
 
     /// The last `count` lines of a program, the oldest first.
@@ -347,7 +348,7 @@ impl Output {
     }
 
     fn facts(&self, program: ProgramId) -> Option<&Facts> {
-        self.programs.get(&program)
+        self.programs.get(program)
     }
 
     fn token(&self, key: u32) -> Token {

@@ -67,8 +67,8 @@ fn output_to(
     (epoll, output)
 }
 
-fn by_id(programs: &[Program]) -> BTreeMap<ProgramId, Program> {
-    (0..).map(ProgramId).zip(programs.iter().cloned()).collect()
+fn by_id(programs: &[Program]) -> ByProgram<Rc<Program>> {
+    (0..).map(ProgramId).zip(programs.iter().cloned().map(Rc::new)).collect()
 }
 
 /// Turns of the loop until this holds; every turn waits for a report.

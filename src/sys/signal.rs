@@ -1,7 +1,6 @@
 //! What happens to signals nobody waits for: sigaction(2), sigprocmask(2).
 #![allow(unsafe_code, reason = "sigaction(2) and sigprocmask(2) take pointers")]
 
-use std::collections::BTreeSet;
 use std::ffi::c_int;
 use std::ptr;
 
@@ -13,7 +12,7 @@ const FAULTS: [c_int; 7] =
 
 /// Ignores every signal that can be ignored but these and the faults, and unblocks all: what was blocked or ignored
 /// when foster was started must not stay so.
-pub fn ignore_all_but(caught: &BTreeSet<Signal>) {
+pub fn ignore_all_but(caught: &[Signal]) {
     for number in 1..=libc::SIGRTMAX() {
         let is_caught = caught.iter().any(|signal| signal.number() == number);
         if !is_caught && !FAULTS.contains(&number) {

@@ -4,11 +4,11 @@
 //! with the instant at which it was seen; answers come back as [`crate::action::Action`].
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::ids::{Exit, InstanceId, ProgramId, Run, Signal};
+use crate::by_program::ByProgram;
+use crate::ids::{Exit, InstanceId, Run, Signal};
 use crate::spec::CorePlan;
 
 /// Something that happened.
@@ -61,7 +61,7 @@ pub struct Update {
     /// The new plan.
     pub plan: CorePlan,
     /// The programs of both plans that are not what they were.
-    pub changed: BTreeMap<ProgramId, Difference>,
+    pub changed: ByProgram<Difference>,
 }
 
 /// How much of a program's definition is another one.

@@ -4,10 +4,10 @@
 //! circle, an order that contradicts itself) is found here, all of it at once, and nowhere else.
 //! Who may start or stop *now* is asked in `supervisor.rs`.
 
-use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::by_program::ByProgram;
 use crate::ids::ProgramId;
 use crate::spec::ProgramSpec;
 
@@ -16,7 +16,7 @@ use crate::spec::ProgramSpec;
 pub struct Graph {
     order: Vec<ProgramId>,
     waves: Vec<Vec<ProgramId>>,
-    dependants: BTreeMap<ProgramId, Vec<ProgramId>>,
+    dependants: ByProgram<Vec<ProgramId>>,
     requiring: Vec<ProgramId>,
 }
 
@@ -55,35 +55,38 @@ impl Graph {
     /// whatever is wrong.
     pub(crate) fn of(programs: &Programs) -> (Graph, Vec<PlanError>) {
         let mut errors = Vec::new();
-        let mut dependants: BTreeMap<ProgramId, Vec<ProgramId>> = BTreeMap::new();
-        for (&program, spec) in programs {
+        let mut dependants: ByProgram<Vec<ProgramId>> = programs.ids().map(|id| (id, Vec::new())).collect();
+        for (program, spec) in programs.iter() {
             for dependency in dependencies(spec) {
-                let Some(other) = programs.get(&dependency) else {
+                let Some(other) = programs.get(dependency) else {
                     errors.push(PlanError::Unknown { program, dependency });
                     continue;
                 };
                 if other.priority > spec.priority {
                     errors.push(PlanError::LaterTier { program, dependency });
                 }
-                dependants.entry(dependency).or_default().push(program);
+                if let Some(list) = dependants.get_mut(dependency) {
+                    list.push(program);
+                }
             }
         }
         let mut walk = Walk {
             programs,
-            marks: BTreeMap::new(),
+            marks: programs.ids().map(|id| (id, Mark::New)).collect(),
             path: Vec::new(),
             order: Vec::new(),
             circles: Vec::new(),
         };
-        let mut roots: Vec<(i32, ProgramId)> =
-            programs.iter().map(|(&id, spec)| (spec.priority, id)).collect();
+        // Keyed like the waves below, so that one kind of sorting is in the binary.
+        let mut roots: Vec<(i32, u32, ProgramId)> =
+            programs.iter().map(|(id, spec)| (spec.priority, 0, id)).collect();
         roots.sort();
-        for (_, root) in roots {
+        for (_, _, root) in roots {
             walk.visit(root);
         }
         errors.extend(walk.circles.into_iter().map(PlanError::Circle));
         let waves = waves(programs, &walk.order);
-        let requires = |id: &ProgramId| programs.get(id).is_some_and(|spec| !spec.requires.is_empty());
+        let requires = |id: &ProgramId| programs.get(*id).is_some_and(|spec| !spec.requires.is_empty());
         let requiring = walk.order.iter().copied().filter(requires).collect();
         (Graph { order: walk.order, waves, dependants, requiring }, errors)
     }
@@ -105,7 +108,7 @@ impl Graph {
 
     /// Who waits for this program, by `after` or `requires`.
     pub fn dependants(&self, program: ProgramId) -> &[ProgramId] {
-        self.dependants.get(&program).map_or(&[], Vec::as_slice)
+        self.dependants.get(program).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -114,19 +117,19 @@ pub fn dependencies(spec: &ProgramSpec) -> impl Iterator<Item = ProgramId> {
     spec.after.iter().chain(&spec.requires).copied()
 }
 
-type Programs = BTreeMap<ProgramId, ProgramSpec>;
+type Programs = ByProgram<ProgramSpec>;
 
 /// How far the depth-first walk has come with a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
+    New,
     OnPath,
     Done,
 }
 
 struct Walk<'a> {
     programs: &'a Programs,
-    /// None: it has not come there.
-    marks: BTreeMap<ProgramId, Mark>,
+    marks: ByProgram<Mark>,
     path: Vec<ProgramId>,
     order: Vec<ProgramId>,
     circles: Vec<Vec<ProgramId>>,
@@ -139,13 +142,13 @@ impl Walk<'_> {
         let mut stack = vec![(root, 0usize)];
         while let Some((program, next)) = stack.pop() {
             if next == 0 {
-                if self.marks.contains_key(&program) || !self.programs.contains_key(&program) {
+                if self.marks.get(program) != Some(&Mark::New) {
                     continue;
                 }
                 self.marks.insert(program, Mark::OnPath);
                 self.path.push(program);
             }
-            let dependency = self.programs.get(&program).and_then(|spec| dependencies(spec).nth(next));
+            let dependency = self.programs.get(program).and_then(|spec| dependencies(spec).nth(next));
             match dependency {
                 None => {
                     self.path.pop();
@@ -154,7 +157,7 @@ impl Walk<'_> {
                 }
                 Some(dependency) => {
                     stack.push((program, next + 1));
-                    if self.marks.get(&dependency) == Some(&Mark::OnPath) {
+                    if self.marks.get(dependency) == Some(&Mark::OnPath) {
                         let start = self.path.iter().position(|id| *id == dependency).unwrap_or(0);
                         self.circles.push(self.path.iter().skip(start).copied().collect());
                     } else {
@@ -168,15 +171,15 @@ impl Walk<'_> {
 
 /// Groups what can start together: by tier, and inside a tier by how long a chain leads to it.
 fn waves(programs: &Programs, order: &[ProgramId]) -> Vec<Vec<ProgramId>> {
-    let mut depth: BTreeMap<ProgramId, u32> = BTreeMap::new();
+    let mut depth: ByProgram<u32> = programs.ids().map(|id| (id, 0)).collect();
     let mut keyed = Vec::with_capacity(order.len());
     for id in order {
-        let Some(spec) = programs.get(id) else { continue };
+        let Some(spec) = programs.get(*id) else { continue };
         let same_tier =
-            |other: &ProgramId| programs.get(other).is_some_and(|other| other.priority == spec.priority);
+            |other: &ProgramId| programs.get(*other).is_some_and(|other| other.priority == spec.priority);
         let own = dependencies(spec)
             .filter(same_tier)
-            .filter_map(|other| depth.get(&other))
+            .filter_map(|other| depth.get(other))
             .map(|depth| depth + 1)
             .max()
             .unwrap_or(0);

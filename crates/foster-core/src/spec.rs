@@ -3,19 +3,18 @@
 //! Nothing here says what a program *is* (its command, its user, its output): the shell knows that.
 //! [`CorePlan::new`] is the only way to a plan; what it refuses, no other part has to think of.
 
-use alloc::collections::BTreeSet;
-use alloc::collections::btree_map::{BTreeMap, Entry};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::by_program::ByProgram;
 use crate::graph::{Graph, PlanError};
 use crate::ids::{ProgramId, Signal};
 
 /// Everything the core knows about the world it is to keep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CorePlan {
-    programs: BTreeMap<ProgramId, ProgramSpec>,
-    leaving: BTreeSet<ProgramId>,
+    programs: ByProgram<ProgramSpec>,
+    leaving: Vec<ProgramId>,
     shutdown_timeout: Duration,
     signals: Vec<(Signal, SignalAction)>,
     graph: Graph,
@@ -28,22 +27,22 @@ impl CorePlan {
     /// # Errors
     /// Every contradiction found, with the programs that make it.
     pub fn new(
-        programs: BTreeMap<ProgramId, ProgramSpec>,
+        programs: ByProgram<ProgramSpec>,
         shutdown_timeout: Duration,
         signals: Vec<(Signal, SignalAction)>,
     ) -> Result<CorePlan, Vec<PlanError>> {
         let graph = Graph::new(&programs)?;
-        Ok(CorePlan { programs, leaving: BTreeSet::new(), shutdown_timeout, signals, graph })
+        Ok(CorePlan { programs, leaving: Vec::new(), shutdown_timeout, signals, graph })
     }
 
     /// The programs.
-    pub fn programs(&self) -> &BTreeMap<ProgramId, ProgramSpec> {
+    pub fn programs(&self) -> &ByProgram<ProgramSpec> {
         &self.programs
     }
 
     /// One program.
     pub fn program(&self, id: ProgramId) -> Option<&ProgramSpec> {
-        self.programs.get(&id)
+        self.programs.get(id)
     }
 
     /// Whether this program is on its way out: it is in the plan only until nothing of it is left.
@@ -54,8 +53,8 @@ impl CorePlan {
     /// The same plan under other numbers: what was read anew begins at 0, and a program that stays has to keep
     /// its id. `ids` has to name each program, and no two by the same number.
     #[must_use]
-    pub fn renumbered(self, ids: &BTreeMap<ProgramId, ProgramId>) -> CorePlan {
-        let new = |id: ProgramId| ids.get(&id).copied().unwrap_or(id);
+    pub fn renumbered(self, ids: &ByProgram<ProgramId>) -> CorePlan {
+        let new = |id: ProgramId| ids.get(id).copied().unwrap_or(id);
         let all = |list: Vec<ProgramId>| list.into_iter().map(new).collect();
         let programs = self.programs.into_iter().map(|(id, spec)| {
             (new(id), ProgramSpec { after: all(spec.after), requires: all(spec.requires), ..spec })
@@ -78,16 +77,16 @@ impl CorePlan {
     pub fn with_leaving(self, leaving: impl IntoIterator<Item = (ProgramId, ProgramSpec)>) -> CorePlan {
         let CorePlan { mut programs, leaving: mut gone, shutdown_timeout, signals, graph: _ } = self;
         for (id, spec) in leaving {
-            if let Entry::Vacant(place) = programs.entry(id) {
-                place.insert(spec);
-                gone.insert(id);
+            if !programs.contains(id) {
+                programs.insert(id, spec);
+                gone.push(id);
             }
         }
         for id in &gone {
-            let Some(mut spec) = programs.remove(id) else { continue };
+            let Some(mut spec) = programs.remove(*id) else { continue };
             let priority = spec.priority;
             let earlier =
-                |other: &ProgramId| programs.get(other).is_some_and(|other| other.priority <= priority);
+                |other: &ProgramId| programs.get(*other).is_some_and(|other| other.priority <= priority);
             spec.after.append(&mut spec.requires);
             spec.after.retain(earlier);
             programs.insert(*id, spec);
@@ -99,10 +98,11 @@ impl CorePlan {
     #[must_use]
     pub fn without(self, id: ProgramId) -> CorePlan {
         let CorePlan { mut programs, mut leaving, shutdown_timeout, signals, graph } = self;
-        if !leaving.remove(&id) {
+        if !leaving.contains(&id) {
             return CorePlan { programs, leaving, shutdown_timeout, signals, graph };
         }
-        programs.remove(&id);
+        leaving.retain(|other| *other != id);
+        programs.remove(id);
         let forget = |list: &mut Vec<ProgramId>| list.retain(|other| *other != id);
         programs.values_mut().for_each(|spec| forget(&mut spec.after));
         CorePlan::of(programs, leaving, shutdown_timeout, signals)
@@ -110,8 +110,8 @@ impl CorePlan {
 
     /// A plan that is known to be without contradictions.
     fn of(
-        programs: BTreeMap<ProgramId, ProgramSpec>,
-        leaving: BTreeSet<ProgramId>,
+        programs: ByProgram<ProgramSpec>,
+        leaving: Vec<ProgramId>,
         shutdown_timeout: Duration,
         signals: Vec<(Signal, SignalAction)>,
     ) -> CorePlan {

@@ -9,11 +9,11 @@ mod order;
 mod snapshot;
 mod update;
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::action::{Action, Cause, Ending, Scope, StateName};
+use crate::by_program::ByProgram;
 use crate::event::{Event, Order};
 use crate::ids::{InstanceId, ProgramId, Run, Signal};
 use crate::program::{CycleCause, Desired, Input, Instance, Rest, State};
@@ -30,9 +30,9 @@ pub struct Supervisor {
     /// The instances of all programs, by their ids.
     instances: Vec<Instance>,
     /// What the runs that an update ends were started by: they are stopped by that, too.
-    former: BTreeMap<Run, ProgramSpec>,
+    former: Vec<(Run, ProgramSpec)>,
     /// The highest number of a run that any forgotten instance of a program had.
-    spent: BTreeMap<ProgramId, u32>,
+    spent: ByProgram<u32>,
     phase: Phase,
     boot: Boot,
     tally: Tally,
@@ -72,7 +72,7 @@ impl Supervisor {
     /// A supervisor of this plan; nothing happens before [`Event::Booted`].
     pub fn new(plan: CorePlan) -> Supervisor {
         let mut instances = Vec::new();
-        for (&program, spec) in plan.programs() {
+        for (program, spec) in plan.programs().iter() {
             for index in 0..spec.instances {
                 let id = InstanceId { program, index };
                 instances.push(Instance::new(id, Desired::Down(Rest::NotAutostarted)));
@@ -81,8 +81,8 @@ impl Supervisor {
         Supervisor {
             plan,
             instances,
-            former: BTreeMap::new(),
-            spent: BTreeMap::new(),
+            former: Vec::new(),
+            spent: ByProgram::new(),
             phase: Phase::Up,
             boot: Boot::Before,
             tally: Tally::default(),
@@ -158,7 +158,7 @@ impl Supervisor {
     fn say(&mut self, now: Instant, at: usize, input: Input, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get_mut(at) else { return };
         let run = instance.run();
-        let former = run.and_then(|run| self.former.get(&run));
+        let former = self.former.iter().find(|(of, _)| Some(*of) == run).map(|(_, spec)| spec);
         let Some(spec) = former.or_else(|| self.plan.program(instance.id().program)) else { return };
         let before = instance.state().name();
         self.tally.remove(instance);
@@ -167,7 +167,7 @@ impl Supervisor {
         if let Some(run) = run
             && instance.run() != Some(run)
         {
-            self.former.remove(&run);
+            self.former.retain(|(of, _)| *of != run);
         }
         let after = instance.state().name();
         if before != after && matches!(after, StateName::Exited | StateName::Fatal) {

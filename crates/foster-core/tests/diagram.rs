@@ -135,13 +135,7 @@ fn word(cause: &Cause) -> &'static str {
 
 fn arrows() -> BTreeMap<(StateName, StateName), BTreeSet<&'static str>> {
     let mut arrows: BTreeMap<(StateName, StateName), BTreeSet<&'static str>> = BTreeMap::new();
-    let desires = [
-        Desired::Rising,
-        Desired::Down(Rest::Shutdown),
-        Desired::Down(Rest::Removed),
-        Desired::Cycle(CycleCause::Ordered),
-        Desired::Cycle(CycleCause::Changed),
-    ];
+    let desires = [Desired::Rising, Desired::Down(Rest::Shutdown), Desired::Cycle(CycleCause::Ordered)];
     for spec in specs() {
         let mut seen = BTreeSet::new();
         let mut open = vec![(Instant::START, Instance::new(ID, Desired::Rising), 0)];

@@ -133,7 +133,7 @@ fn world(plan: &str, happenings: &[(u64, Happening)], end: Option<u64>) -> World
 
 /// The dependencies of a program that are not satisfied, as an outsider would judge it.
 fn unsatisfied(world: &World, program: ProgramId) -> Vec<ProgramId> {
-    let spec = &world.supervisor.plan().programs()[&program];
+    let spec = world.supervisor.plan().program(program).expect("a program");
     let ready = |id: &ProgramId| {
         world
             .supervisor
@@ -177,7 +177,7 @@ proptest! {
             if let [line] = &world.trace[before..] && line.contains(" spawn ") {
                 let name = line.split_whitespace().nth(2).expect("a name");
                 let name = name.split('.').next().expect("a name");
-                let mut ids = world.supervisor.plan().programs().keys().copied();
+                let mut ids = world.supervisor.plan().programs().ids();
                 let program = ids.find(|id| world.names[id.0 as usize] == name).expect("a program");
                 let missing = unsatisfied(&world, program);
                 prop_assert!(missing.is_empty(), "{line}: {missing:?}");
@@ -193,7 +193,7 @@ proptest! {
         while world.ended.is_none() {
             let Some(next) = world.supervisor.deadline() else { break };
             for view in world.supervisor.snapshot().instances() {
-                let spec = &world.supervisor.plan().programs()[&view.id.program];
+                let spec = world.supervisor.plan().program(view.id.program).expect("a program");
                 if !world.supervisor.is_shutting_down() || view.state != StateName::Stopping {
                     continue;
                 }
@@ -201,7 +201,7 @@ proptest! {
                 // or it was on its way down for a reason of its own.
                 let killed = world.trace.iter().any(|line| line.contains("SIGKILL") || line.contains("left others") || line.contains("not ready") || line.contains("(ordered)") || line.contains("is down") || line.contains("(changed)") || line.contains("(removed)"));
                 let above = world.supervisor.snapshot().instances().filter(|other| other.live.is_some()).find(|other| {
-                    let theirs = &world.supervisor.plan().programs()[&other.id.program];
+                    let theirs = world.supervisor.plan().program(other.id.program).expect("a program");
                     theirs.priority > spec.priority || foster_core::graph::dependencies(theirs).any(|id| id == view.id.program)
                 });
                 prop_assert!(killed || above.is_none(), "{above:?} above {view:?}\n{}", world.trace.join("\n"));
@@ -264,7 +264,7 @@ proptest! {
         let mut world = world(&plan, &happenings, None);
         world.run(Duration::from_secs(600));
         let dead = world.supervisor.snapshot().instances().find(|view| {
-            let spec = &world.supervisor.plan().programs()[&view.id.program];
+            let spec = world.supervisor.plan().program(view.id.program).expect("a program");
             let alone = spec.instances == 1;
             view.state == StateName::Fatal && alone && spec.on_failure == Fate::Shutdown
         });

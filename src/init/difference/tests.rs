@@ -21,8 +21,8 @@ fn plan(keys: &str) -> Plan {
 fn between(old: &str, new: &str) -> Keys {
     let (old, new) = (plan(old), plan(new));
     let (id, program) = old.programs.iter().next().unwrap();
-    let other = new.program(*id).zip(new.spec(*id)).unwrap();
-    of_program((program, old.spec(*id).unwrap()), other)
+    let other = new.program(id).zip(new.spec(id)).unwrap();
+    of_program((program, old.spec(id).unwrap()), other)
 }
 
 /// Every key of a program with another value than its default, and what that change means.

@@ -5,11 +5,11 @@
 //! instance halts when nothing that is going down too stands above it: no dependant, no higher tier. The same
 //! rule orders a shutdown, `stop all`, `restart all` and the fall of a requirement.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::Supervisor;
 use crate::action::{Action, Cause};
+use crate::by_program::ByProgram;
 use crate::graph::dependencies;
 use crate::ids::{InstanceId, ProgramId};
 use crate::program::{CycleCause, Desired, Input, Instance, Rest, State};
@@ -78,7 +78,7 @@ impl Supervisor {
 
     fn begin_whose_turn_it_is(&mut self, now: Instant, out: &mut Vec<Action>) {
         // The programs that will not be ready without somebody's order.
-        let mut never: BTreeSet<ProgramId> = BTreeSet::new();
+        let mut never: ByProgram<()> = ByProgram::new();
         // The lowest tier that is still on its way, and who is: nothing above it may begin its first way up.
         let mut holder: Option<(i32, InstanceId)> = None;
         for program in self.plan.graph().order().to_vec() {
@@ -87,7 +87,7 @@ impl Supervisor {
             let missing = self.first_unready(spec);
             let blocked_for_good = dependencies(spec)
                 .filter(|other| !self.is_satisfied(*other))
-                .any(|other| never.contains(&other));
+                .any(|other| never.contains(other));
             let mut will_be = true;
             for at in self.positions_of(program) {
                 let Some(instance) = self.instances.get(at) else { continue };
@@ -114,7 +114,7 @@ impl Supervisor {
                 }
             }
             if !will_be {
-                never.insert(program);
+                never.insert(program, ());
             }
         }
     }

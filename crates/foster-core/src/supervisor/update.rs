@@ -5,16 +5,15 @@
 //! stays stopped; what is fatal begins afresh. Removed instances go down like stopped ones and are then forgotten.
 //! After an end has begun nothing is updated any more.
 
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::mem;
 
 use super::{Boot, Supervisor};
 use crate::action::{Action, Cause};
 use crate::event::{Difference, Update};
-use crate::ids::{InstanceId, ProgramId};
+use crate::ids::InstanceId;
 use crate::program::{CycleCause, Desired, Input, Instance, Rest, State};
-use crate::spec::{Autostart, CorePlan, ProgramSpec, Restart};
+use crate::spec::{Autostart, ProgramSpec, Restart};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -24,8 +23,8 @@ impl Supervisor {
         }
         let Update { plan, changed } = update;
         // All that has instances keeps its place in the plan until they are gone.
-        let there: BTreeSet<ProgramId> = self.instances.iter().map(|one| one.id().program).collect();
-        let kept = there.iter().filter_map(|id| Some((*id, self.plan.program(*id)?.clone())));
+        let there = self.plan.programs().iter().filter(|(id, _)| !self.instances_of(*id).is_empty());
+        let kept = there.map(|(id, spec)| (id, spec.clone()));
         let plan = plan.with_leaving(kept);
         let old = mem::replace(&mut self.plan, plan);
         for at in 0..self.instances.len() {
@@ -37,7 +36,7 @@ impl Supervisor {
             } else if instance.desired() == Desired::Down(Rest::Removed) {
                 self.take_back(at, before);
             } else {
-                match changed.get(&id.program) {
+                match changed.get(id.program) {
                     None => {}
                     Some(Difference::Rules) => self.apply_rules(now, at, before, out),
                     Some(Difference::Process) => self.replace(now, at, before, out),
@@ -57,10 +56,10 @@ impl Supervisor {
             let id = instance.id();
             self.tally.remove(&instance);
             out.push(Action::Forget(id));
-            let spent = self.spent.entry(id.program).or_default();
-            *spent = instance.runs().max(*spent);
+            let spent = self.spent.get(id.program).copied().unwrap_or(0);
+            self.spent.insert(id.program, instance.runs().max(spent));
             if self.plan.is_leaving(id.program) && self.instances_of(id.program).is_empty() {
-                self.spent.remove(&id.program);
+                self.spent.remove(id.program);
                 let plan = self.plan.clone().without(id.program);
                 self.plan = plan;
             }
@@ -138,29 +137,28 @@ impl Supervisor {
 
     /// A run that is live goes on to its end by what it was started with.
     fn keep_rules(&mut self, at: usize, before: &ProgramSpec) {
-        if let Some(run) = self.instances.get(at).and_then(Instance::run) {
-            self.former.entry(run).or_insert_with(|| before.clone());
+        if let Some(run) = self.instances.get(at).and_then(Instance::run)
+            && self.former.iter().all(|(of, _)| *of != run)
+        {
+            self.former.push((run, before.clone()));
         }
     }
 
     /// The instances that were not there before.
     fn add_instances(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let wanted = |plan: &CorePlan| -> Vec<InstanceId> {
-            let there = plan.programs().iter().filter(|(id, _)| !plan.is_leaving(**id));
-            there
-                .flat_map(|(&program, spec)| (0..spec.instances).map(move |index| (program, index)))
-                .map(|(program, index)| InstanceId { program, index })
-                .collect()
-        };
-        let new: Vec<InstanceId> =
-            wanted(&self.plan).into_iter().filter(|id| self.position(*id).is_none()).collect();
+        let there = self.plan.programs().iter().filter(|(id, _)| !self.plan.is_leaving(*id));
+        let mut new: Vec<InstanceId> = Vec::new();
+        for (program, spec) in there {
+            let all = (0..spec.instances).map(|index| InstanceId { program, index });
+            new.extend(all.filter(|id| self.position(*id).is_none()));
+        }
         for id in &new {
-            let runs = self.spent.get(&id.program).copied().unwrap_or(0);
+            let runs = self.spent.get(id.program).copied().unwrap_or(0);
             let instance = Instance::new(*id, Desired::Down(Rest::NotAutostarted)).after_runs(runs);
             self.tally.add(&instance);
-            self.instances.push(instance);
+            let at = self.instances.partition_point(|other| other.id() < *id);
+            self.instances.insert(at, instance);
         }
-        self.instances.sort_by_key(Instance::id);
         for at in new.into_iter().filter_map(|id| self.position(id)).collect::<Vec<_>>() {
             let autostart = self.spec_at(at).is_some_and(|spec| spec.autostart == Autostart::Yes);
             if autostart && self.boot != Boot::Before {

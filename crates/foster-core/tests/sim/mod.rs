@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use foster_core::Supervisor;
 use foster_core::action::{Action, Ending, Scope};
+use foster_core::by_program::ByProgram;
 use foster_core::event::{
     Difference, Event, Order, ProbeResult, Session, ShutdownCause, StartFailure, Update,
 };
@@ -197,8 +198,8 @@ impl World {
 
     fn updated(&mut self, text: &str) {
         let (plan, names, behaviours) = parse(text);
-        let mut changed = BTreeMap::new();
-        let mut numbers = BTreeMap::new();
+        let mut changed = ByProgram::new();
+        let mut numbers = ByProgram::new();
         for (own, (name, behaviour)) in (0..).map(ProgramId).zip(names.into_iter().zip(behaviours)) {
             let next = ProgramId(u32::try_from(self.names.len()).expect("few programs"));
             let id = *self.ids.entry(name.clone()).or_insert(next);
@@ -214,10 +215,10 @@ impl World {
             self.behaviours[id.0 as usize] = behaviour;
         }
         let plan = plan.renumbered(&numbers);
-        for (id, spec) in plan.programs() {
-            let old = self.supervisor.plan().program(*id);
-            if old.is_some_and(|old| old != spec) {
-                changed.entry(*id).or_insert(Difference::Rules);
+        for (id, spec) in plan.programs().iter() {
+            let old = self.supervisor.plan().program(id);
+            if old.is_some_and(|old| old != spec) && !changed.contains(id) {
+                changed.insert(id, Difference::Rules);
             }
         }
         self.trace.push(format!("{:<7} updated", print::time(self.now)));
