@@ -13,6 +13,7 @@
 )]
 
 mod orders;
+mod removing;
 #[allow(dead_code, reason = "each of the two test programs uses its part of the fake kernel")]
 #[path = "../sim/mod.rs"]
 mod sim;
