@@ -14,7 +14,8 @@ use crate::support::{End, Foster, Running, binary, descriptors, matches, residen
 fn programs(text: &str) -> String {
     let table = |line: &str| {
         let (name, keys) = line.trim().split_once(' ').expect("a name and keys");
-        format!("[program.{name}]\nmin_uptime = '1ms'\n{}\n", keys.replace("; ", "\n"))
+        let uptime = if keys.contains("min_uptime") { "" } else { "min_uptime = '1ms'\n" };
+        format!("[program.{name}]\n{uptime}{}\n", keys.replace("; ", "\n"))
     };
     text.lines().filter(|line| !line.trim().is_empty()).map(table).collect()
 }
@@ -184,7 +185,7 @@ fn hup_does_the_same_and_says_so_in_the_log() {
 #[test]
 fn what_was_stopped_stays_stopped_and_what_is_fatal_begins_afresh() {
     let foster = Foster::new()
-        .config(&programs("a command = 'puppet pause'\n b command = 'puppet exit:1'; start_limit = 1; on_failure = 'ignore'"))
+        .config(&programs("a command = 'puppet pause'\n b command = 'puppet exit:1'; min_uptime = '60s'; start_limit = 1; on_failure = 'ignore'"))
         .start();
     foster.wait_for_state("b", "fatal");
     foster.verb(&["stop", "a"]).expect(0);
@@ -488,8 +489,9 @@ fn three_hundred_updates_leave_memory_and_descriptors_as_they_were() {
         (resident_kib(foster.pid()), descriptors(foster.pid()).len())
     };
     let (kib, open) = update(80);
-    let (after, still_open) = update(220);
+    let (after, _) = update(220);
     assert!(after <= kib + 256, "{kib} KiB before, {after} KiB after");
-    assert_eq!(open, still_open);
+    // The last client's connection may be open for a moment longer, before as well as after.
+    foster.wait_for("no more descriptors than before", || descriptors(foster.pid()).len() <= open);
     assert_eq!(foster.pid_of("keeper"), keeper);
 }
