@@ -89,7 +89,15 @@ impl Iterator for Answer {
         let item = match self.read() {
             Ok(Reply::End {}) => None,
             Ok(Reply::Error(refusal)) => Some(Err(ClientError::Refused(refusal))),
-            Ok(reply @ (Reply::Row(_) | Reply::Outcome(_) | Reply::Line(_))) => Some(Ok(reply)),
+            Ok(
+                reply @ (Reply::Row(_)
+                | Reply::Outcome(_)
+                | Reply::Line(_)
+                | Reply::Width { .. }
+                | Reply::Event(_)
+                | Reply::Missed(_)
+                | Reply::Part(_)),
+            ) => Some(Ok(reply)),
             Err(error) => Some(Err(error)),
         };
         self.finished = !matches!(item, Some(Ok(_)));

@@ -7,6 +7,7 @@
 
 mod children;
 mod ending;
+mod history;
 mod perform;
 mod pid1;
 mod reap;
@@ -41,6 +42,7 @@ use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
 use children::Children;
+use history::History;
 use perform::Notes;
 use requests::Requests;
 use rest::Rest;
@@ -88,10 +90,13 @@ struct Init {
     probes: Probes,
     server: Option<Server>,
     requests: Requests,
+    history: History,
     notes: Notes,
     upward: Upward,
     oom: OomCounter,
     closing: Option<Closing>,
+    /// Whether all that there is to say has been said.
+    is_over: bool,
 }
 
 /// What keeps foster from coming up.
@@ -165,10 +170,12 @@ impl Init {
             probes: Probes::new(Rc::clone(&epoll), space::PROBES),
             server,
             requests: Requests::default(),
+            history: History::default(),
             notes: Notes::default(),
             upward,
             oom: OomCounter::open(),
             closing: None,
+            is_over: false,
             waiter: Waiter::new(epoll),
             plan,
         })
@@ -211,7 +218,9 @@ impl Init {
 
     /// Waits, and turns what has happened into events.
     fn wait(&mut self) {
-        let deadline = self.supervisor.deadline().into_iter().chain(self.requests.deadline()).min();
+        let server = self.server.as_ref().and_then(Server::deadline);
+        let deadlines = [self.supervisor.deadline(), self.requests.deadline(self.now), server];
+        let deadline = deadlines.into_iter().flatten().min();
         if let Err(errno) = self.waiter.wait(deadline) {
             // It cannot be, and must not become a loop without a wait either.
             log::error!("cannot wait: {}", errno.desc());
@@ -223,6 +232,9 @@ impl Init {
             self.dispatch(*report);
         }
         self.waiter.give_back(ready);
+        if let Some(server) = &mut self.server {
+            server.tick(self.now);
+        }
         self.take_answers();
         self.take_matches();
         if self.supervisor.deadline().is_some_and(|deadline| deadline <= self.now) {

@@ -11,10 +11,15 @@ use foster_core::spec::Autostart;
 use foster_core::supervisor::InstanceView;
 
 use super::{Init, report};
-use crate::control::protocol::{Kind, Outcome, StatusRow, Verdict};
+use crate::control::protocol::{Kind, Outcome, Reply, StatusRow, Verdict};
 use crate::sys::procfs;
 
 impl Init {
+    /// The rows of these instances.
+    pub(super) fn rows(&self, instances: Vec<InstanceId>) -> Vec<Reply> {
+        instances.into_iter().filter_map(|id| self.view(id)).map(|view| Reply::Row(self.row(&view))).collect()
+    }
+
     /// The row of an instance.
     pub(super) fn row(&self, view: &InstanceView) -> StatusRow {
         let pid = view.live.and_then(|(run, _)| self.children.pid(super::children::Role::Main(run)));

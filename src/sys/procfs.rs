@@ -100,6 +100,13 @@ pub fn resident_of_tree(root: Pid) -> Option<u64> {
     Some(total)
 }
 
+/// foster's own file mode creation mask, which umask(2) tells only to who changes it. `None` without /proc.
+pub fn own_umask() -> Option<u32> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(mask.trim(), 8).ok()
+}
+
 fn resident(pid: Pid) -> Option<u64> {
     let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages = u64::from_str(statm.split_ascii_whitespace().nth(1)?).ok()?;

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::{Failure, Surroundings};
 use crate::cli::format::{self, Line, Mood};
-use crate::cli::{Ask, Follow, Output, Question};
+use crate::cli::{Ask, Output, Question};
 use crate::control::client::ClientError;
-use crate::control::protocol::{LogLine, Outcome, Reply, State, StatusRow, Verdict};
+use crate::control::protocol::{Event, LogLine, Missed, Outcome, Reply, State, StatusRow, Verdict};
 use crate::exit::ExitStatus;
 
 /// An answer, as it comes.
@@ -34,12 +34,10 @@ pub(super) fn print(
             Output::Text => print_failures(&mut answer, around),
             Output::Json => print_verdict("healthy", &mut answer, around),
         },
-        Question::Logs { names, follow: Follow::No, .. } => {
-            print_logs(names, ask.output, &mut answer, around)
-        }
-        Question::Logs { names, follow: Follow::Yes, .. } => {
-            or_ended(print_logs(names, ask.output, &mut answer, around))
-        }
+        Question::Logs { names, .. } => print_logs(names, ask.output, &mut answer, around),
+        Question::Events { .. } => print_events(ask.output, &mut answer, around),
+        // Nothing is printed where a command takes over.
+        Question::Exec { .. } => Ok(ExitStatus::DONE),
         // The supervisor may be gone before it is thanked for that.
         Question::Shutdown => or_ended(print_outcomes(&mut answer, around)),
     }?;
@@ -173,7 +171,13 @@ fn print_logs(
     let mut begun = String::new();
     let mut width = 0;
     for reply in answer {
-        let Reply::Line(piece) = reply? else { continue };
+        let piece = match reply? {
+            Reply::Line(piece) => piece,
+            other => {
+                width = print_aside(&other, output, around)?.unwrap_or(width);
+                continue;
+            }
+        };
         begun += &piece.text;
         if piece.more {
             continue;
@@ -190,6 +194,86 @@ fn print_logs(
         print_line(&text, around)?;
     }
     Ok(ExitStatus::DONE)
+}
+
+fn print_events(
+    output: Output,
+    answer: Replies<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<ExitStatus, Failure> {
+    let mut width = 0;
+    for reply in answer {
+        let event = match reply? {
+            Reply::Event(event) => event,
+            other => {
+                width = print_aside(&other, output, around)?.unwrap_or(width);
+                continue;
+            }
+        };
+        let text = match output {
+            Output::Json => json(&event),
+            Output::Text => {
+                let (name, message) = in_columns(&event);
+                let name = (name.as_str(), width);
+                format::event(&event.ts, name, &event.event, &event.level, message, around.colour)
+            }
+        };
+        print_line(&text, around)?;
+    }
+    Ok(ExitStatus::DONE)
+}
+
+/// The name that an event's sentence begins with, for a column of its own, and the rest of it.
+fn in_columns(event: &Event) -> (String, &str) {
+    let instance = event.fields.get("instance").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let labels = [format!("{}.{instance}", event.program), event.program.clone()];
+    let split = |label: &String| event.msg.strip_prefix(label.as_str())?.strip_prefix(": ");
+    match labels.iter().find_map(|label| Some((label.clone(), split(label)?))) {
+        Some(columns) => columns,
+        None => (event.program.clone(), &event.msg),
+    }
+}
+
+/// What comes between lines: a gap is told; the width of names is for who prints them.
+fn print_aside(
+    reply: &Reply,
+    output: Output,
+    around: &mut Surroundings<'_>,
+) -> Result<Option<usize>, Failure> {
+    let missed = match reply {
+        Reply::Missed(missed) => missed,
+        Reply::Width { width } => return Ok(Some(*width)),
+        Reply::Row(_)
+        | Reply::Outcome(_)
+        | Reply::Line(_)
+        | Reply::Event(_)
+        | Reply::Part(_)
+        | Reply::End {}
+        | Reply::Error(_) => return Ok(None),
+    };
+    match output {
+        Output::Json => print_line(&json(&Gap { event: "missed", missed }), around)?,
+        Output::Text => {
+            let what = match (&missed.name, missed.count) {
+                (Some(name), None) => format!("lines of {name}"),
+                (Some(name), Some(count)) => format!("{count} lines of {name}"),
+                (None, None) => "events".to_owned(),
+                (None, Some(count)) => format!("{count} events"),
+            };
+            // In its place among the others, and never taken for one of them.
+            around.out.flush().map_err(Failure::Print)?;
+            let _ = writeln!(around.err, "foster: {what} are missing here: they were read too slowly");
+        }
+    }
+    Ok(None)
+}
+
+/// A gap, for machines.
+#[derive(Serialize)]
+struct Gap<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    missed: &'a Missed,
 }
 
 fn in_words(outcome: &Outcome) -> String {

@@ -6,6 +6,7 @@
 use foster_core::action::StateName;
 use foster_core::ids::{Exit as CoreExit, Killer};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{Refusal, line, short};
 
@@ -22,6 +23,17 @@ pub enum Reply {
     Outcome(Outcome),
     /// A line of output, or a piece of one.
     Line(LogLine),
+    /// How wide the longest name is, for those who align lines behind names.
+    Width {
+        /// In characters.
+        width: usize,
+    },
+    /// Something that happened.
+    Event(Event),
+    /// What came is kept no more: it was asked for too slowly.
+    Missed(Missed),
+    /// One part of how a process is made.
+    Part(Part),
     /// All has been said. The last line of an answer.
     End {},
     /// It cannot be done. The last line of an answer.
@@ -176,6 +188,133 @@ pub enum Stream {
     Stderr,
 }
 
+/// Something that happened: a line of foster's own log, with the same fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When: RFC 3339, UTC.
+    pub ts: String,
+    /// How bad it is: `info`, `warning`, `error`.
+    pub level: String,
+    /// About whom: a program, or `foster`.
+    pub program: String,
+    /// What it is called.
+    pub event: String,
+    /// What belongs to it: `exit_code`, `uptime_ms`, …
+    #[serde(flatten)]
+    pub fields: Map<String, Value>,
+    /// The whole sentence.
+    pub msg: String,
+}
+
+/// A gap in what a client follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// Whose lines; `None`: events, whoever they are about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How many, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
+
+/// One part of how a process is made, or a piece of its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Which.
+    pub part: PartName,
+    /// What it is.
+    pub value: Text,
+    /// Whether the next reply goes on with the same value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+/// A text of any bytes, as environments and paths are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Text {
+    /// Where it is UTF-8.
+    Plain(String),
+    /// Where it is not.
+    Bytes(Vec<u8>),
+}
+
+/// What a part of how a process is made is about. Those that may come several times keep their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartName {
+    /// foster's working directory: what other paths are relative to.
+    Base,
+    /// foster's user, group and supplementary groups: numbers between blanks.
+    Credentials,
+    /// A variable of foster's own environment: `NAME=value`.
+    Inherited,
+    /// The working directory.
+    Directory,
+    /// The path of a file of variables.
+    EnvFile,
+    /// The path of one that may be missing.
+    OptionalEnvFile,
+    /// A secret: `NAME=path`. Its value does not travel.
+    Secret,
+    /// A variable that wins: `NAME=value`.
+    Variable,
+    /// Which of foster's variables are inherited: only the basic ones.
+    InheritBasics,
+    /// The user, by name.
+    UserName,
+    /// The user, by number.
+    UserId,
+    /// The group, by name.
+    GroupName,
+    /// The group, by number.
+    GroupId,
+    /// The file mode creation mask, in decimal.
+    Umask,
+    /// The capabilities kept, as bits, in decimal.
+    Capabilities,
+    /// New privileges are forbidden.
+    NoNewPrivileges,
+    /// A limit: `NAME soft hard`, in decimal.
+    Limit,
+    /// The nice value.
+    Nice,
+    /// What the kernel is told for when memory is short.
+    OomScoreAdj,
+}
+
+impl Event {
+    /// The line that says it, line end included; `members` are those of its object after `ts`, without braces.
+    pub fn line(ts: &str, members: &[u8]) -> Vec<u8> {
+        [b"{\"reply\":\"event\",\"ts\":\"", ts.as_bytes(), b"\",", members, b"}\n"].concat()
+    }
+}
+
+impl Part {
+    /// The replies that carry one value: more than one where it is long. To be sent in this order.
+    pub fn pieces(part: PartName, value: &[u8]) -> Vec<Reply> {
+        let count = value.len().div_ceil(PIECE).max(1);
+        let piece = |index: usize| {
+            let from = value.get(index * PIECE..).unwrap_or_default();
+            let bytes = from.get(..PIECE).unwrap_or(from).to_vec();
+            let value =
+                String::from_utf8(bytes).map_or_else(|error| Text::Bytes(error.into_bytes()), Text::Plain);
+            Reply::Part(Part { part, value, more: index + 1 < count })
+        };
+        (0..count).map(piece).collect()
+    }
+}
+
+impl Text {
+    /// Its bytes.
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Text::Plain(text) => text.into_bytes(),
+            Text::Bytes(bytes) => bytes,
+        }
+    }
+}
+
 impl Reply {
     /// Reads a line, with or without its line end.
     ///
@@ -195,7 +334,13 @@ impl Reply {
     pub fn is_last(&self) -> bool {
         match self {
             Reply::End {} | Reply::Error(_) => true,
-            Reply::Row(_) | Reply::Outcome(_) | Reply::Line(_) => false,
+            Reply::Row(_)
+            | Reply::Outcome(_)
+            | Reply::Line(_)
+            | Reply::Width { .. }
+            | Reply::Event(_)
+            | Reply::Missed(_)
+            | Reply::Part(_) => false,
         }
     }
 }

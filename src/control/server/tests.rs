@@ -2,6 +2,7 @@ use super::*;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::client;
@@ -17,6 +18,7 @@ struct Stage {
     path: PathBuf,
     epoll: Rc<Epoll>,
     server: Server,
+    now: Instant,
 }
 
 fn stage() -> Stage {
@@ -24,7 +26,7 @@ fn stage() -> Stage {
     let path = directory.path().join("foster.sock");
     let epoll = Rc::new(Epoll::new().unwrap());
     let server = Server::bind(&path, Rc::clone(&epoll), SPACE).unwrap();
-    Stage { _directory: directory, path, epoll, server }
+    Stage { _directory: directory, path, epoll, server, now: Instant::START }
 }
 
 impl Stage {
@@ -48,7 +50,7 @@ impl Stage {
         self.epoll.wait(Some(Duration::ZERO), &mut ready).unwrap();
         for &report in &ready {
             assert_eq!(report.token.space, SPACE);
-            incidents.extend(self.server.on_ready(report));
+            incidents.extend(self.server.on_ready(self.now, report));
         }
         ready.len()
     }
@@ -137,10 +139,10 @@ fn the_client_and_the_server_understand_each_other() {
         while !client.is_finished() {
             stage.epoll.wait(Some(Duration::from_millis(10)), &mut ready).unwrap();
             for &report in &ready {
-                if let Some(Incident::Requested(id, request)) = stage.server.on_ready(report) {
+                for incident in stage.server.on_ready(stage.now, report) {
+                    let Incident::Requested(id, request) = incident else { continue };
                     assert_eq!(request, status());
-                    stage.server.reply(id, &Reply::Outcome(outcome.clone()));
-                    stage.server.reply(id, &Reply::End {});
+                    stage.server.reply_all(id, &[Reply::Outcome(outcome.clone()), Reply::End {}]);
                 }
             }
         }
@@ -330,9 +332,9 @@ fn a_report_that_is_older_than_the_last_reply_is_not_taken_for_an_end() {
     let _client = stage.client(STATUS);
     let (id, _) = stage.asked();
     let token = Token { space: SPACE, key: id.0 };
-    assert_eq!(stage.server.on_ready(Ready { token, readable: false, writable: true }), None);
+    assert_eq!(stage.server.on_ready(stage.now, Ready { token, readable: false, writable: true }), []);
     let token = Token { space: SPACE, key: id.0 + 1 };
-    assert_eq!(stage.server.on_ready(Ready { token, readable: true, writable: true }), None);
+    assert_eq!(stage.server.on_ready(stage.now, Ready { token, readable: true, writable: true }), []);
     assert_eq!(stage.server.clients(), 1);
     stage.answer(id);
 }
@@ -365,33 +367,161 @@ fn where_all_places_are_taken_by_silence_the_longest_silent_has_to_go() {
     let _client = stage.client(STATUS);
     let _ = stage.asked();
     assert_eq!(stage.server.clients(), MOST_CLIENTS);
-    assert_eq!(all(&silent[0]), b"");
+    assert_eq!(refusal(Reply::parse(&all(&silent[0])).unwrap()).error, Reason::TooManyClients);
 }
 
 #[test]
-fn where_all_places_are_taken_by_questions_the_next_one_is_told_so() {
+fn where_all_places_are_taken_by_questions_the_last_to_come_is_answered_and_the_first_is_told_so() {
     let mut stage = stage();
-    let asking: Vec<UnixStream> = (0..MOST_CLIENTS)
-        .map(|_| {
-            let client = stage.client(STATUS);
-            stage.asked();
-            client
-        })
-        .collect();
+    let mut asking: Vec<(UnixStream, ConnectionId)> = Vec::new();
+    for _ in 0..MOST_CLIENTS {
+        let client = stage.client(STATUS);
+        asking.push((client, stage.asked().0));
+    }
     let late = stage.client(STATUS);
+    let incidents = stage.settle();
+    let [Incident::Abandoned(gone), Incident::Requested(id, _)] = incidents.as_slice() else {
+        panic!("not one for another: {incidents:?}")
+    };
+    assert_eq!(*gone, asking[0].1);
+    assert_eq!(refusal(Reply::parse(&all(&asking[0].0)).unwrap()).error, Reason::TooManyClients);
+    stage.answer(*id);
+    assert_eq!(next(&mut BufReader::new(late)), Reply::End {});
+    assert_eq!(stage.server.clients(), MOST_CLIENTS);
+}
+
+#[test]
+fn a_reader_that_does_not_read_has_to_go_before_one_that_waits() {
+    let mut stage = stage();
+    stage.server.most = 2;
+    let _waiting = stage.client(STATUS);
+    let (waiting, _) = stage.asked();
+    let _unread = stage.client(STATUS);
+    let (unread, _) = stage.asked();
+    while stage.server.reply(unread, &long_line()) == Pace::Go {}
+    let _late = stage.client(b"{");
+    assert_eq!(stage.settle(), [Incident::Abandoned(unread)]);
+    stage.answer(waiting);
+}
+
+#[test]
+fn a_crowd_that_comes_and_goes_leaves_nothing_behind() {
+    let mut stage = stage();
+    for _ in 0..20 {
+        let crowd: Vec<UnixStream> = (0..300).map(|_| stage.client(b"{\"verb\":\"sta")).collect();
+        stage.settle();
+        assert_eq!(stage.server.clients(), MOST_CLIENTS);
+        drop(crowd);
+        assert_eq!(stage.settle(), []);
+        assert_eq!(stage.server.clients(), 0);
+    }
+}
+
+#[test]
+fn half_a_request_is_waited_for_so_long_and_no_wakeup_is_due_for_any_other_client() {
+    let mut stage = stage();
+    let _silent = stage.connect();
+    let mut whole = BufReader::new(stage.client(STATUS));
+    let (id, _) = stage.asked();
+    stage.answer(id);
+    assert_eq!(next(&mut whole), Reply::End {});
+    assert_eq!(stage.server.deadline(), None);
+
+    let mut half = stage.client(b"{\"verb\":");
+    stage.settle();
+    let due = stage.server.deadline().expect("a deadline");
+    assert_eq!(due, stage.now.plus(HALF_SAID));
+    // A byte more is no new beginning.
+    stage.now = stage.now.plus(Duration::from_secs(9));
+    half.write_all(b"\"sta").unwrap();
+    stage.settle();
+    stage.server.tick(stage.now);
+    assert_eq!(stage.server.deadline(), Some(due));
+    stage.now = due;
+    stage.server.tick(stage.now);
     assert_eq!(stage.settle(), []);
-    assert_eq!(refusal(Reply::parse(&all(&late)).unwrap()).error, Reason::TooManyClients);
-    assert_eq!(stage.server.clients(), asking.len());
+    assert_eq!(refusal(Reply::parse(&all(&half)).unwrap()).error, Reason::TooSlow);
+    assert_eq!((stage.server.clients(), stage.server.deadline()), (2, None));
+}
+
+#[test]
+fn half_a_request_that_is_finished_in_time_owes_nothing() {
+    let mut stage = stage();
+    let mut client = stage.client(b"{\"verb\":");
+    stage.settle();
+    assert!(stage.server.deadline().is_some());
+    client.write_all(b"\"status\"}\n").unwrap();
+    let (id, _) = stage.asked();
+    assert_eq!(stage.server.deadline(), None);
+    stage.answer(id);
 }
 
 #[test]
 fn without_a_descriptor_left_a_client_is_let_in_and_sent_away() {
     let mut stage = stage();
     let client = stage.client(STATUS);
-    stage.server.send_one_away();
+    stage.server.send_one_away(stage.now);
     assert_eq!(refusal(Reply::parse(&all(&client)).unwrap()).error, Reason::TooManyClients);
     assert!(stage.server.reserve.is_some());
     assert_eq!(stage.settle(), []);
+}
+
+#[test]
+fn where_nobody_can_be_let_in_the_door_is_shut_for_a_while_and_not_watched() {
+    let mut stage = stage();
+    // Nobody is there to be sent away: as little comes of it as where accept fails.
+    stage.server.send_one_away(stage.now);
+    let _client = stage.client(STATUS);
+    assert_eq!(stage.turn(&mut Vec::new()), 0);
+    let due = stage.server.deadline().expect("a deadline");
+    stage.now = due;
+    stage.server.tick(stage.now);
+    let (id, _) = stage.asked();
+    stage.answer(id);
+    assert_eq!(stage.server.deadline(), None);
+}
+
+#[test]
+fn a_socket_whose_file_was_removed_is_made_again() {
+    let mut stage = stage();
+    let before = stage.client(STATUS);
+    let (id, _) = stage.asked();
+    std::fs::remove_file(&stage.path).unwrap();
+    stage.server.restore().unwrap();
+    stage.answer(id);
+    let late = stage.client(STATUS);
+    let (id, _) = stage.asked();
+    stage.answer(id);
+    for client in [before, late] {
+        assert_eq!(next(&mut BufReader::new(client)), Reply::End {});
+    }
+    stage.server.restore().unwrap();
+    assert_eq!(std::fs::metadata(&stage.path).unwrap().permissions().mode() & 0o7777, 0o700);
+}
+
+#[test]
+fn a_socket_that_another_has_taken_is_left_to_them() {
+    let mut stage = stage();
+    std::fs::remove_file(&stage.path).unwrap();
+    let other = bind(&stage.path).unwrap();
+    assert!(matches!(stage.server.restore(), Err(BindError::AnotherAnswers(_))));
+    drop(stage.server);
+    assert!(stage.path.exists());
+    drop(other);
+}
+
+#[test]
+fn at_the_end_nobody_comes_in_and_who_is_being_answered_is_answered() {
+    let mut stage = stage();
+    let _silent = stage.connect();
+    let client = stage.client(STATUS);
+    let (id, _) = stage.asked();
+    stage.server.retire();
+    assert!(!stage.path.exists() && stage.server.is_busy());
+    assert_eq!(stage.server.clients(), 1);
+    stage.answer(id);
+    assert!(!stage.server.is_busy());
+    assert_eq!(next(&mut BufReader::new(client)), Reply::End {});
 }
 
 #[test]
