@@ -107,6 +107,19 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Plan, Report> {
     findings.conclude(plan).map_err(|report| report.with_termination_log(termination_log))
 }
 
+/// Where a configuration has the control socket; `None`: there is none. Programs are not looked at, so that a
+/// client asks at once, and also while somebody is at work on one of them.
+///
+/// # Errors
+/// What is wrong with the files as such, or with `[foster]`.
+pub fn socket(path: &Path, environment: &Environment) -> Result<Option<PathBuf>, Report> {
+    let mut findings = Findings::new();
+    let document = document::read(path, environment, &mut findings);
+    let mut reader = Reader::new(&mut findings, environment, Scope::File);
+    let (settings, _) = settings(&mut reader, &document.foster);
+    findings.conclude(Some(settings.socket))
+}
+
 /// Reads every program.
 fn cast(document: &Document, environment: &Environment, findings: &mut Findings) -> Cast {
     let mut cast = Cast { drafts: Vec::new(), disabled: BTreeSet::new() };

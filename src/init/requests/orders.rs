@@ -92,7 +92,7 @@ impl Init {
             let Some(view) = self.view(id) else { continue };
             let blocked = self.is_blocked_for_good(&view);
             let (verdict, message) = match progress(order, &view, before.runs) {
-                Progress::UnderWay if blocked => (Verdict::Failed, self.row(&view).note.unwrap_or_default()),
+                Progress::UnderWay if blocked => (Verdict::Failed, self.note(&view).unwrap_or_default()),
                 Progress::UnderWay => {
                     left.push((id, before));
                     continue;
@@ -117,7 +117,7 @@ impl Init {
         for id in open {
             let Some(view) = self.view(id) else { continue };
             let state = view.state.name();
-            let note = self.row(&view).note.map_or(String::new(), |note| format!(" ({note})"));
+            let note = self.note(&view).map_or(String::new(), |note| format!(" ({note})"));
             let (verdict, message) = match view.state {
                 StateName::Running => (Verdict::Ok, "ready".into()),
                 StateName::Exited => (Verdict::Ok, "ended with success".into()),
@@ -168,7 +168,7 @@ impl Init {
     }
 
     fn failure(&self, order: Order, view: &InstanceView) -> String {
-        let note = self.row(view).note.map_or(String::new(), |note| format!(": {note}"));
+        let note = self.note(view).map_or(String::new(), |note| format!(": {note}"));
         match order {
             Order::Stop => format!("not stopped, another order came ({})", view.state.name()),
             Order::Start | Order::Restart | Order::Reload | Order::Signal(_) => {
