@@ -93,7 +93,7 @@ impl Iterator for Answer {
                 reply @ (Reply::Row(_)
                 | Reply::Outcome(_)
                 | Reply::Line(_)
-                | Reply::Width { .. }
+                | Reply::Width(_)
                 | Reply::Event(_)
                 | Reply::Missed(_)
                 | Reply::Part(_)),

@@ -9,11 +9,11 @@
 use foster_core::action::{EventName, StateName};
 use foster_core::ids::Signal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, from_value};
 
 pub use self::reply::{
     Event, Exit, Health, Kind, LogLine, Missed, Outcome, Part, PartName, Reply, State, StatusRow, Stream,
-    Text, Verdict, label,
+    Verdict, Width, label,
 };
 use crate::nearest::nearest;
 
@@ -26,8 +26,8 @@ pub const VERSION: u32 = 1;
 pub const LONGEST_LINE: usize = 64 * 1024;
 
 /// What a client asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "verb", rename_all = "lowercase")]
 pub enum Request {
     /// A row for each instance. Answered by [`Reply::Row`]s.
     Status(Names),
@@ -54,6 +54,11 @@ pub enum Request {
     /// The container shall end. Answered when that has begun.
     Shutdown {},
 }
+
+/// For what is asked without any field.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
 
 /// Who is meant, by name, instance or glob; nobody named is everybody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,20 +205,37 @@ impl Request {
             Some(version) if version.as_u64() == Some(u64::from(VERSION)) => {}
             Some(version) => return Err(other_version(&version)),
         }
-        let Some(verb) = fields.get("verb").and_then(Value::as_str) else {
+        let Some(Value::String(verb)) = fields.remove("verb") else {
             return Err(Refusal::new(Reason::BadRequest, "the request has no `verb`"));
         };
-        if !Request::VERBS.contains(&verb) {
+        if !Request::VERBS.contains(&verb.as_str()) {
             let shown: String = verb.chars().take(100).collect();
-            let suggestion = nearest(verb, Request::VERBS.into_iter());
+            let suggestion = nearest(&verb, Request::VERBS.into_iter());
             return Err(Refusal::new(Reason::UnknownVerb, format!("there is no verb `{shown}`"))
                 .with_suggestion(suggestion));
         }
-        let verb = verb.to_owned();
-        Request::deserialize(Value::Object(fields)).map_err(|error| {
+        Request::read(&verb, Value::Object(fields)).map_err(|error| {
             let shown: String = error.to_string().chars().take(400).collect();
             Refusal::new(Reason::BadRequest, format!("cannot read the request `{verb}`: {shown}"))
         })
+    }
+
+    /// By hand, since what serde makes of a tagged enum is many times larger.
+    fn read(verb: &str, fields: Value) -> Result<Request, serde_json::Error> {
+        match verb {
+            "status" => from_value(fields).map(Request::Status),
+            "start" => from_value(fields).map(Request::Start),
+            "stop" => from_value(fields).map(Request::Stop),
+            "restart" => from_value(fields).map(Request::Restart),
+            "reload" => from_value(fields).map(Request::Reload),
+            "signal" => from_value(fields).map(Request::Signal),
+            "logs" => from_value(fields).map(Request::Logs),
+            "events" => from_value(fields).map(Request::Events),
+            "exec" => from_value(fields).map(Request::Exec),
+            "wait" => from_value(fields).map(Request::Wait),
+            "health" => from_value(fields).map(Request::Health),
+            _ => from_value(fields).map(|Nothing {}| Request::Shutdown {}),
+        }
     }
 
     /// The line that says it, line end included; `None` where that is longer than [`LONGEST_LINE`].

@@ -113,8 +113,9 @@ pub fn assemble(parts: impl IntoIterator<Item = Part>) -> Result<Recipe, Sensele
     // These two are always said: without them it would be anybody, anywhere.
     let mut owed = vec![PartName::Base, PartName::Credentials];
     let mut begun = Vec::new();
-    for Part { part, value, more } in parts {
-        begun.extend(value.into_bytes());
+    for piece in parts {
+        let (part, more) = (piece.part, piece.more);
+        begun.extend(piece.into_bytes());
         if !more {
             take(&mut recipe, part, std::mem::take(&mut begun)).ok_or(Senseless(part))?;
             owed.retain(|other| *other != part);
@@ -239,7 +240,7 @@ impl Said {
 mod tests {
     use super::*;
 
-    use super::super::protocol::{LONGEST_LINE, Text};
+    use super::super::protocol::LONGEST_LINE;
 
     fn recipe() -> Recipe {
         let environment = vec![("A".into(), "x=y\n".into()), ("LONG".into(), "é".repeat(100_000))];
@@ -294,8 +295,8 @@ mod tests {
     #[test]
     fn a_part_that_makes_no_sense_is_told() {
         let refused = |part, text: &str| {
-            let value = Text::Plain(text.into());
-            assert_eq!(assemble([Part { part, value, more: false }]), Err(Senseless(part)), "{text}");
+            let piece = Part { part, value: text.into(), bytes: Vec::new(), more: false };
+            assert_eq!(assemble([piece]), Err(Senseless(part)), "{text}");
         };
         refused(PartName::Umask, "rw");
         refused(PartName::Credentials, "0");

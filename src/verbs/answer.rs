@@ -11,7 +11,7 @@ use super::{Failure, Surroundings};
 use crate::cli::format::{self, Line, Mood};
 use crate::cli::{Ask, Output, Question};
 use crate::control::client::ClientError;
-use crate::control::protocol::{Event, LogLine, Missed, Outcome, Reply, State, StatusRow, Verdict};
+use crate::control::protocol::{Event, LogLine, Outcome, Reply, State, StatusRow, Verdict, Width};
 use crate::exit::ExitStatus;
 
 /// An answer, as it comes.
@@ -211,11 +211,18 @@ fn print_events(
             }
         };
         let text = match output {
-            Output::Json => json(&event),
+            Output::Json => event.object(),
             Output::Text => {
                 let (name, message) = in_columns(&event);
-                let name = (name.as_str(), width);
-                format::event(&event.ts, name, &event.event, &event.level, message, around.colour)
+                let name = (name, width);
+                format::event(
+                    event.text("ts"),
+                    name,
+                    event.text("event"),
+                    event.text("level"),
+                    message,
+                    around.colour,
+                )
             }
         };
         print_line(&text, around)?;
@@ -224,13 +231,12 @@ fn print_events(
 }
 
 /// The name that an event's sentence begins with, for a column of its own, and the rest of it.
-fn in_columns(event: &Event) -> (String, &str) {
-    let instance = event.fields.get("instance").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    let labels = [format!("{}.{instance}", event.program), event.program.clone()];
-    let split = |label: &String| event.msg.strip_prefix(label.as_str())?.strip_prefix(": ");
-    match labels.iter().find_map(|label| Some((label.clone(), split(label)?))) {
-        Some(columns) => columns,
-        None => (event.program.clone(), &event.msg),
+fn in_columns(event: &Event) -> (&str, &str) {
+    let (program, sentence) = (event.text("program"), event.text("msg"));
+    let instance = |label: &str| label.strip_prefix(program).is_some_and(|rest| rest.starts_with('.'));
+    match sentence.split_once(": ") {
+        Some((label, rest)) if label == program || instance(label) => (label, rest),
+        Some(_) | None => (program, sentence),
     }
 }
 
@@ -242,7 +248,7 @@ fn print_aside(
 ) -> Result<Option<usize>, Failure> {
     let missed = match reply {
         Reply::Missed(missed) => missed,
-        Reply::Width { width } => return Ok(Some(*width)),
+        Reply::Width(Width { width }) => return Ok(Some(*width)),
         Reply::Row(_)
         | Reply::Outcome(_)
         | Reply::Line(_)
@@ -252,7 +258,10 @@ fn print_aside(
         | Reply::Error(_) => return Ok(None),
     };
     match output {
-        Output::Json => print_line(&json(&Gap { event: "missed", missed }), around)?,
+        Output::Json => {
+            let gap = serde_json::json!({ "event": "missed", "name": missed.name, "count": missed.count });
+            print_line(&gap.to_string(), around)?;
+        }
         Output::Text => {
             let what = match (&missed.name, missed.count) {
                 (Some(name), None) => format!("lines of {name}"),
@@ -266,14 +275,6 @@ fn print_aside(
         }
     }
     Ok(None)
-}
-
-/// A gap, for machines.
-#[derive(Serialize)]
-struct Gap<'a> {
-    event: &'static str,
-    #[serde(flatten)]
-    missed: &'a Missed,
 }
 
 fn in_words(outcome: &Outcome) -> String {

@@ -8,6 +8,7 @@ use expect_test::{Expect, expect};
 use crate::cli::Command;
 use crate::control::protocol::{
     Event, Exit, Health, Kind, LogLine, Missed, Outcome, Refusal, Reply, State, StatusRow, Stream, Verdict,
+    Width,
 };
 
 /// What a verb printed and ended with.
@@ -373,21 +374,22 @@ fn help_version_and_usage_are_printed() {
 }
 
 fn event(event: &str, level: &str, program: &str, msg: &str) -> Reply {
-    let fields = [("exit_code".to_owned(), 3.into()), ("instance".to_owned(), 1.into())];
-    Reply::Event(Event {
-        ts: "2026-11-25T12:26:49.307585Z".into(),
-        level: level.into(),
-        program: program.into(),
-        event: event.into(),
-        fields: fields.into_iter().collect(),
-        msg: msg.into(),
-    })
+    let texts = [
+        ("ts", "2026-11-25T12:26:49.307585Z"),
+        ("level", level),
+        ("program", program),
+        ("event", event),
+        ("msg", msg),
+    ];
+    let texts = texts.map(|(name, text)| (name.to_owned(), text.into()));
+    let numbers = [("exit_code".to_owned(), 3.into()), ("instance".to_owned(), 1.into())];
+    Reply::Event(Event(texts.into_iter().chain(numbers).collect()))
 }
 
 #[test]
 fn events_are_in_columns_or_objects() {
     let events = [
-        Reply::Width { width: 9 },
+        Reply::Width(Width { width: 9 }),
         event("ready", "info", "backend", "backend.1: ready after 85ms (pid 17)"),
         event("start_failed", "error", "web", "cannot start web: no\x1b[2J such file"),
         event("shutdown", "info", "foster", "shutting down: got SIGTERM"),
@@ -412,7 +414,7 @@ fn a_gap_is_told_in_its_place_and_is_no_failure() {
         exit status 0
     "#]]);
     told("events -f --json", &[of_events]).shows(expect![[r#"
-        {"event":"missed","count":12}
+        {"count":12,"event":"missed","name":null}
         exit status 0
     "#]]);
     let of_lines = Reply::Missed(Missed { name: Some("web".into()), count: None });
@@ -421,7 +423,7 @@ fn a_gap_is_told_in_its_place_and_is_no_failure() {
         exit status 0
     "#]]);
     told("logs -f --json", &[of_lines]).shows(expect![[r#"
-        {"event":"missed","name":"web"}
+        {"count":null,"event":"missed","name":"web"}
         exit status 0
     "#]]);
 }

@@ -181,15 +181,16 @@ fn row() -> StatusRow {
 }
 
 fn event() -> Event {
-    let fields = [("exit_code".to_owned(), Value::from(3)), ("oom".to_owned(), Value::from(true))];
-    Event {
-        ts: "2026-11-25T12:26:49.307585Z".into(),
-        level: "error".into(),
-        program: "web".into(),
-        event: "exited".into(),
-        fields: fields.into_iter().collect(),
-        msg: "web: exited".into(),
-    }
+    let fields = [
+        ("ts", Value::from("2026-11-25T12:26:49.307585Z")),
+        ("level", Value::from("error")),
+        ("program", Value::from("web")),
+        ("event", Value::from("exited")),
+        ("exit_code", Value::from(3)),
+        ("oom", Value::from(true)),
+        ("msg", Value::from("web: exited")),
+    ];
+    Event(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 #[test]
@@ -198,6 +199,9 @@ fn an_event_is_said_with_the_members_that_the_log_has() {
         br#""level":"error","program":"web","event":"exited","exit_code":3,"oom":true,"msg":"web: exited""#;
     let line = Event::line("2026-11-25T12:26:49.307585Z", members);
     assert_eq!(Reply::parse(&line).unwrap(), Reply::Event(event()));
+    let object = event().object();
+    let members = String::from_utf8_lossy(members);
+    assert_eq!(object, format!("{{\"ts\":\"2026-11-25T12:26:49.307585Z\",{members}}}"));
 }
 
 #[test]
@@ -208,12 +212,13 @@ fn every_reply_comes_back_as_it_was_sent() {
         Reply::Row(code),
         Reply::Outcome(Outcome { name: "a".into(), verdict: Verdict::Failed, message: "\n".into() }),
         Reply::Line(LogLine { name: "a".into(), stream: Stream::Stderr, text: "t".into(), more: true }),
-        Reply::Width { width: 12 },
+        Reply::Width(Width { width: 12 }),
         Reply::Event(event()),
         Reply::Missed(Missed { name: None, count: Some(7) }),
         Reply::Missed(Missed { name: Some("a".into()), count: None }),
-        Reply::Part(Part { part: PartName::Inherited, value: Text::Plain("A=é".into()), more: true }),
-        Reply::Part(Part { part: PartName::OomScoreAdj, value: Text::Bytes(vec![0xff, 0]), more: false }),
+        Part::pieces(PartName::Inherited, "A=é".as_bytes()).remove(0),
+        Part::pieces(PartName::Variable, &[0xff; 10_000]).remove(0),
+        Part::pieces(PartName::Base, b"").remove(0),
         Reply::End {},
         Reply::Error(Refusal::new(Reason::NoSuchName, "m").with_suggestion(Some("s"))),
     ];
@@ -306,7 +311,7 @@ proptest! {
             let line = piece.encode();
             prop_assert!(line.len() <= LONGEST_LINE);
             let Reply::Part(part) = Reply::parse(&line).unwrap() else { panic!("not a part") };
-            arrived.extend(part.value.into_bytes());
+            arrived.extend(part.into_bytes());
         }
         prop_assert_eq!(arrived, bytes);
     }

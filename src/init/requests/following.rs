@@ -13,7 +13,7 @@ use super::super::history::Kept;
 use super::super::{Init, report};
 use super::Pending;
 use crate::control::names::matches;
-use crate::control::protocol::{self, Events, LogLine, Logs, Missed, Refusal, Reply};
+use crate::control::protocol::{self, Events, LogLine, Logs, Missed, Refusal, Reply, Width};
 use crate::control::server::{ConnectionId, Pace};
 use crate::output::Stream as OutputStream;
 use crate::plan::Plan;
@@ -144,7 +144,7 @@ impl Init {
         let width = self.output.width();
         let mut said = Vec::new();
         if stream.width != width {
-            said.extend(Reply::Width { width }.encode());
+            said.extend(Reply::Width(Width { width }).encode());
         }
         let known = stream.seen.max(stream.begun);
         let (what, seen, more) = match stream.what {
