@@ -2,7 +2,7 @@
 //!
 //! One thread, one loop, one blocking call (`wait.rs`). A turn of the loop: wait; turn what is ready into events;
 //! hand each event to the core and perform the actions it answers with (`perform.rs`); answer the
-//! clients whose orders are done (`requests.rs`); write what can be written. After bring-up no error ends
+//! clients whose orders are done (`requests/`); write what can be written. After bring-up no error ends
 //! the process: it becomes an event or a line of the log. Nothing here decides.
 
 mod children;

@@ -171,13 +171,9 @@ fn print_logs(
     let mut begun = String::new();
     let mut width = 0;
     for reply in answer {
-        let piece = match reply? {
-            Reply::Line(piece) => piece,
-            other => {
-                width = print_aside(&other, output, around)?.unwrap_or(width);
-                continue;
-            }
-        };
+        let reply = reply?;
+        width = print_aside(&reply, output, around)?.unwrap_or(width);
+        let Reply::Line(piece) = reply else { continue };
         begun += &piece.text;
         if piece.more {
             continue;
@@ -203,13 +199,9 @@ fn print_events(
 ) -> Result<ExitStatus, Failure> {
     let mut width = 0;
     for reply in answer {
-        let event = match reply? {
-            Reply::Event(event) => event,
-            other => {
-                width = print_aside(&other, output, around)?.unwrap_or(width);
-                continue;
-            }
-        };
+        let reply = reply?;
+        width = print_aside(&reply, output, around)?.unwrap_or(width);
+        let Reply::Event(event) = reply else { continue };
         let text = match output {
             Output::Json => event.object(),
             Output::Text => {
