@@ -221,9 +221,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Both directions are shut, so that epoll reports a hang-up, and the end is told where every end is.
+    /// Both directions are shut, so that epoll reports a hang-up, and the end is told where every end is. What it
+    /// has asked in advance is forgotten.
     fn cut_off(&mut self) {
-        self.outbox = VecDeque::new();
+        (self.inbox, self.outbox) = (Inbox::default(), VecDeque::new());
+        if self.phase == Phase::Idle {
+            self.phase = Phase::Closing;
+        }
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }

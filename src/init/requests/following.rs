@@ -82,6 +82,11 @@ impl Stream {
         self.more && self.pace == Pace::Go
     }
 
+    /// It is to go on in the next turn.
+    pub(super) fn put_off(self) -> Stream {
+        Stream { more: true, ..self }
+    }
+
     /// It has taken what it was told.
     pub(super) fn go_on(&mut self) {
         self.pace = Pace::Go;
@@ -123,8 +128,13 @@ impl Init {
         self.requests.wait_for(client, Pending::Stream(stream));
     }
 
-    /// Says what there is; `None`: that was all.
-    pub(super) fn answer_stream(&mut self, client: ConnectionId, stream: Stream) -> Option<Stream> {
+    /// Says what there is, of which there may be so much `room` in this turn; `None`: that was all.
+    pub(super) fn answer_stream(
+        &mut self,
+        client: ConnectionId,
+        stream: Stream,
+        room: &mut usize,
+    ) -> Option<Stream> {
         match stream.pace {
             Pace::Go => {}
             Pace::Wait => return Some(stream),
@@ -134,13 +144,16 @@ impl Init {
             What::Output(_) => self.output.last_line(),
             What::Events(_) => self.history.last(),
         };
-        let stream = if newest > stream.seen { self.say_next(client, stream) } else { stream };
+        let stream = match newest > stream.seen {
+            true => self.say_next(client, stream, room),
+            false => Stream { more: false, ..stream },
+        };
         let over = self.is_over || stream.last.is_some_and(|last| stream.seen >= last);
         (stream.more || !over).then_some(stream)
     }
 
     /// Says the next piece.
-    fn say_next(&mut self, client: ConnectionId, stream: Stream) -> Stream {
+    fn say_next(&mut self, client: ConnectionId, stream: Stream, room: &mut usize) -> Stream {
         let width = self.output.width();
         let mut said = Vec::new();
         if stream.width != width {
@@ -158,6 +171,7 @@ impl Init {
                 (What::Events(filter), seen, more)
             }
         };
+        *room = room.saturating_sub(said.len());
         let pace = self.server.as_mut().map_or(Pace::Gone, |server| server.say_lines(client, &said));
         Stream { what, seen, width, pace, more, ..stream }
     }

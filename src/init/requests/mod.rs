@@ -27,7 +27,14 @@ use orders::Before;
 
 /// The requests that are not fully answered yet.
 #[derive(Debug, Default)]
-pub(super) struct Requests(BTreeMap<ConnectionId, Pending>);
+pub(super) struct Requests {
+    pending: BTreeMap<ConnectionId, Pending>,
+    /// Who was answered last: when not everybody can be in one turn, the next one begins there.
+    last: Option<ConnectionId>,
+}
+
+/// How many bytes are said to all readers together in one turn, more or less: a crowd of them holds up nobody.
+const ONE_TURN: usize = 64 * 1024;
 
 /// A request that waits for something.
 #[derive(Debug)]
@@ -49,11 +56,11 @@ impl Requests {
             Pending::Stream(stream) => stream.is_behind().then_some(now),
             Pending::Order { .. } => None,
         };
-        self.0.values().filter_map(until).min()
+        self.pending.values().filter_map(until).min()
     }
 
     fn wait_for(&mut self, client: ConnectionId, pending: Pending) {
-        self.0.insert(client, pending);
+        self.pending.insert(client, pending);
     }
 }
 
@@ -69,12 +76,12 @@ impl Init {
                     }
                 }
                 Incident::Drained(client) => {
-                    if let Some(Pending::Stream(stream)) = self.requests.0.get_mut(&client) {
+                    if let Some(Pending::Stream(stream)) = self.requests.pending.get_mut(&client) {
                         stream.go_on();
                     }
                 }
                 Incident::Abandoned(client) => {
-                    self.requests.0.remove(&client);
+                    self.requests.pending.remove(&client);
                 }
             }
         }
@@ -119,14 +126,21 @@ impl Init {
 
     /// Answers those whose turn it is. Called after every turn of the loop.
     pub(super) fn answer_requests(&mut self) {
-        if self.requests.0.is_empty() {
+        if self.requests.pending.is_empty() {
             return;
         }
-        for (client, pending) in std::mem::take(&mut self.requests.0) {
+        let mut earlier = std::mem::take(&mut self.requests.pending);
+        let later = self.requests.last.map(|last| earlier.split_off(&last)).unwrap_or_default();
+        let mut room = ONE_TURN;
+        for (client, pending) in later.into_iter().chain(earlier) {
             let pending = match pending {
                 Pending::Order { order, open } => self.answer_order(client, order, open),
                 Pending::Ready { open, until } => self.answer_ready(client, open, until),
-                Pending::Stream(stream) => self.answer_stream(client, stream).map(Pending::Stream),
+                Pending::Stream(stream) if room == 0 => Some(Pending::Stream(stream.put_off())),
+                Pending::Stream(stream) => {
+                    self.requests.last = Some(client);
+                    self.answer_stream(client, stream, &mut room).map(Pending::Stream)
+                }
             };
             match pending {
                 Some(pending) => self.requests.wait_for(client, pending),
