@@ -12,7 +12,7 @@ use crate::support::{End, Following, Foster};
 fn the_output_of_many_programs_is_followed_behind_aligned_names_and_to_the_end() {
     let program = |name: &str, more: &str| {
         format!(
-            "[program.{name}]\ncommand = 'puppet print:{name}-begins trap:TERM:print:{name}-ends trap:TERM:exit:0 pause'\nready = {{ log = 'begins' }}\n{more}"
+            "[program.{name}]\ncommand = 'puppet trap:TERM:print:{name}-ends trap:TERM:exit:0 print:{name}-begins pause'\nready = {{ log = 'begins' }}\n{more}"
         )
     };
     let config = [program("a", ""), program("backend", "autostart = false\n")].concat();

@@ -1,4 +1,6 @@
 //! More clients than there is room for, and those who keep a place without using it.
+//!
+//! Who has to go is decided by what a connection is good for (`connection.rs`, `Use`); time is the test's own.
 
 use super::*;
 
