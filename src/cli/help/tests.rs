@@ -117,3 +117,12 @@ fn no_page_is_wider_than_a_terminal() {
         assert!(!page.contains("\n\n\n") && page.ends_with('\n'));
     }
 }
+
+#[test]
+fn the_help_of_events_names_every_event() {
+    let about = Verb::called("events").map_or("", |verb| verb.about);
+    let words: Vec<&str> = about.split([' ', '\n', ',', '.']).collect();
+    for event in foster_core::action::EventName::ALL {
+        assert!(words.contains(&event.name()), "{}", event.name());
+    }
+}
