@@ -76,13 +76,11 @@ fn load(option: Option<&Path>) -> Result<plan::Plan, config::Report> {
     config::locate(option, &environment).and_then(|path| config::load(&path, &environment))
 }
 
-/// Where the configuration says the control socket is. One that has mistakes by now is no reason not to reach the
-/// supervisor: it was started without them.
+/// Where the configuration says the control socket is.
 fn socket_of(option: Option<&Path>) -> Result<Option<PathBuf>, String> {
-    load(option).map(|plan| plan.settings.socket).or_else(|report| match report.socket() {
-        Some(path) if path.exists() => Ok(Some(path.to_owned())),
-        Some(_) | None => Err(report.to_string().trim_end().to_owned()),
-    })
+    let environment = environment();
+    let socket = config::locate(option, &environment).and_then(|path| config::socket(&path, &environment));
+    socket.map_err(|report| report.to_string().trim_end().to_owned())
 }
 
 /// A configuration with an error starts nothing. The orchestrator sees why, too.

@@ -13,9 +13,13 @@
 
 mod support;
 
+mod attack;
 mod configuration;
 mod control;
 mod docs;
+mod events;
+mod exec;
+mod logs;
 mod nginx;
 mod order;
 mod output;

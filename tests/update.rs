@@ -1,14 +1,16 @@
 //! A configuration read anew: `foster update` and SIGHUP.
 
 use std::fs;
-use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::support::{End, Foster, Running, binary, descriptors, matches, resident_kib};
+use crate::support::{End, Following, Foster, Running, binary, descriptors, matches, resident_kib};
 
 /// Programs, a line each: its name, then keys, separated by `;`.
 fn programs(text: &str) -> String {
@@ -43,18 +45,6 @@ fn pids(foster: &Running, names: &[&str]) -> Vec<i32> {
 
 fn state(foster: &Running, name: &str) -> Option<String> {
     foster.row(name).and_then(|row| row["state"].as_str().map(str::to_owned))
-}
-
-/// The client in the background.
-fn beside(foster: &Running, arguments: &[&str]) -> Child {
-    Command::new(binary())
-        .args(arguments)
-        .env("FOSTER_SOCKET", foster.path("foster.sock"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("a client")
 }
 
 const FIVE: &str = "a command = 'puppet pause'
@@ -153,7 +143,8 @@ fn a_mistake_changes_nothing_and_the_whole_report_is_shown() {
 #[test]
 fn the_supervisor_is_found_by_a_configuration_that_has_mistakes_by_now() {
     let foster = start("a command = 'puppet pause'");
-    rewrite(&foster, &programs("a comand = 'puppet pause'"));
+    // A mistake in a program, and one that spoils the file.
+    rewrite(&foster, &format!("{}[program.b\n", programs("a comand = 'puppet pause'")));
     let client = |verb: &str| {
         let mut command = Command::new(binary());
         command.args([verb, "-c"]).arg(foster.path("foster.toml")).env_remove("FOSTER_SOCKET");
@@ -247,10 +238,10 @@ fn a_second_update_while_the_first_waits_is_answered_and_so_is_the_first() {
     foster.wait_for_file("up");
     foster.wait_for_state("a", "running");
     rewrite(&foster, &stubborn("; environment = { A = '1' }"));
-    let first = beside(&foster, &["update"]);
+    let first = Following::start(&foster, &["update"]);
     foster.wait_for_state("a", "stopping");
     rewrite(&foster, &programs("b command = 'puppet pause'"));
-    let second = beside(&foster, &["update"]);
+    let second = Following::start(&foster, &["update"]);
     foster.wait_for_state("b", "running");
     let row = foster.row("a").expect("a row until it is gone");
     assert_eq!(
@@ -259,14 +250,10 @@ fn a_second_update_while_the_first_waits_is_answered_and_so_is_the_first() {
     );
     foster.verb(&["start", "a"]).expect(1);
     foster.verb(&["signal", "KILL", "a"]).expect(0);
-    let said = |client: Child| {
-        let output = client.wait_with_output().expect("a client");
-        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
-    };
-    let (code, first) = said(first);
-    assert!(code == Some(1) && first.contains("a: removed by a later update\n"), "{first}");
-    let (code, second) = said(second);
-    assert!(code == Some(0) && second.contains("a: stopped and removed\n"), "{second}");
+    let first = first.finish().expect(1).stdout;
+    assert!(first.contains("a: removed by a later update\n"), "{first}");
+    let second = second.finish().expect(0).stdout;
+    assert!(second.contains("a: stopped and removed\n"), "{second}");
     assert!(foster.row("a").is_none());
 }
 
@@ -281,12 +268,11 @@ fn one_that_comes_back_before_it_is_gone_is_started_when_it_is() {
     rewrite(&foster, &programs("b command = 'puppet pause'"));
     foster.verb(&["update", "--no-wait"]).expect(0);
     rewrite(&foster, &programs(&two));
-    let back = beside(&foster, &["update"]);
+    let back = Following::start(&foster, &["update"]);
     foster.wait_for("a to be wanted again", || foster.row("a").is_some_and(|row| row["wanted"] == true));
     foster.verb(&["signal", "KILL", "a"]).expect(0);
-    let said = back.wait_with_output().expect("a client");
-    let text = String::from_utf8_lossy(&said.stdout).into_owned();
-    assert!(said.status.success() && text.contains("a: restarted (pid "), "{text}");
+    let said = back.finish().expect(0).stdout;
+    assert!(said.contains("a: restarted (pid "), "{said}");
     assert_ne!(foster.pid_of("a"), before);
 }
 
@@ -310,15 +296,15 @@ fn an_update_during_a_shutdown_is_refused() {
 fn who_follows_the_output_goes_on_over_an_update() {
     let foster = start(
         "a command = 'puppet print:first pause'
-        old command = 'puppet print:last pause'",
+        old command = 'puppet trap:TERM:lines:1000 trap:TERM:exit:0 print:last pause'",
     );
     foster.wait_for_line("first");
     foster.wait_for_line("last");
-    let mut all = beside(&foster, &["logs", "-f"]);
-    let mut gone = beside(&foster, &["logs", "-f", "old"]);
+    let mut all = Following::start(&foster, &["logs", "-f"]);
+    let mut gone = Following::start(&foster, &["logs", "-f", "old"]);
     // They follow when they have said what there is.
-    let mut seen = first_lines(&mut all, 2);
-    assert_eq!(first_lines(&mut gone, 1), "last\n");
+    let mut seen = all.next_lines(2);
+    assert_eq!(gone.next_lines(1), "last\n");
     rewrite(
         &foster,
         &programs(
@@ -327,27 +313,88 @@ fn who_follows_the_output_goes_on_over_an_update() {
         ),
     );
     foster.verb(&["update"]).expect(0);
-    // Nobody is called so any more: the answer ends.
-    assert!(gone.wait().expect("a client").success());
+    // Nobody is called so any more: the answer ends, with the last of what was written.
+    let rest = gone.finish().expect(0);
+    assert_eq!(
+        (rest.stdout.lines().count(), rest.stdout.lines().last()),
+        (1000, Some("line 1000")),
+        "{rest:?}"
+    );
     foster.wait_for_line("second");
     foster.wait_for_line("third");
-    seen += &first_lines(&mut all, 2);
-    all.kill().and_then(|()| all.wait()).expect("a client");
+    seen += &all.next_lines(1002);
     for line in ["^a +. first$", "^a +. second$", "^new +. third$"] {
         assert!(matches(&seen, line), "no `{line}` in\n{seen}");
     }
 }
 
-/// The next so many lines of a client, byte by byte: nothing after them is taken.
-fn first_lines(client: &mut Child, count: usize) -> String {
-    let stdout = client.stdout.as_mut().expect("a pipe");
-    let mut text = Vec::new();
-    let mut byte = [0];
-    while text.iter().filter(|byte| **byte == b'\n').count() < count {
-        assert_eq!(stdout.read(&mut byte).expect("a line"), 1, "{}", String::from_utf8_lossy(&text));
-        text.extend(byte);
+#[test]
+fn a_follower_that_reads_nothing_is_told_that_it_missed_the_last_lines_of_what_was_removed() {
+    let old =
+        "old command = 'puppet wait-file:go lines:100000 touch:done pause'; stdout = { file = '/dev/null' }";
+    let a = "a command = 'puppet pause'";
+    let foster = start(&format!("{a}\n{old}"));
+    let mut stuck = UnixStream::connect(foster.path("foster.sock")).expect("a connection");
+    stuck.write_all(b"{\"verb\":\"logs\",\"follow\":true,\"names\":[\"old\"]}\n").expect("a request");
+    foster.verb(&["status"]).expect(0);
+    fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for_file("done");
+    rewrite(&foster, &programs(a));
+    foster.verb(&["update"]).expect(0);
+    foster.verb(&["logs", "old"]).expect(1);
+    stuck.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let replies: Vec<String> = BufReader::new(&stuck)
+        .lines()
+        .map(|line| line.expect("a line"))
+        .take_while(|line| line != "{\"reply\":\"end\"}")
+        .collect();
+    assert_eq!(replies.last().map(String::as_str), Some("{\"reply\":\"missed\",\"name\":\"old\"}"));
+}
+
+#[test]
+fn events_tell_of_an_update_and_a_follower_of_what_is_removed_ends_with_that() {
+    let foster = start("a command = 'puppet pause'\n old command = 'puppet pause'");
+    let mut all =
+        Following::start(&foster, &["events", "-f", "--event", "changed,removed,updated,update_failed"]);
+    all.wait_until_asked(&foster);
+    let gone = Following::start(&foster, &["events", "-f", "-n", "0", "old"]);
+    gone.wait_until_asked(&foster);
+    rewrite(&foster, &programs("a comand = 'puppet pause'"));
+    foster.verb(&["update"]).expect(1);
+    rewrite(&foster, &programs("a command = 'puppet pause'; stop_timeout = '1s'"));
+    foster.verb(&["update"]).expect(0);
+    let seen = all.next_lines(4);
+    let lines = seen.lines().zip([
+        r"foster +update_failed +cannot load the configuration: 1 error; nothing was changed$",
+        r"a +changed +changed without a restart: stop_timeout$",
+        r"foster +updated +updated from `.*foster.toml`: 1 changed, 1 removed$",
+        r"old +removed +removed$",
+    ]);
+    for (line, pattern) in lines {
+        assert!(matches(line, pattern), "no `{pattern}` in\n{seen}");
     }
-    String::from_utf8(text).expect("text")
+    let said = gone.finish().expect(0).stdout;
+    let names: Vec<&str> = said.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    assert_eq!(names, ["stopping", "stopped", "removed"], "{said}");
+    foster.verb(&["events", "old"]).expect(1);
+}
+
+#[test]
+fn exec_makes_a_process_as_the_program_is_by_now() {
+    let foster = start("a command = 'puppet pause'; environment = { COLOUR = 'red' }");
+    let colour = || foster.verb(&["exec", "a", "--", "sh", "-c", "echo $COLOUR"]).expect(0).stdout;
+    assert_eq!(colour(), "red\n");
+    // What was stopped takes the new definition at its next start, and that is how it is made from now on.
+    foster.verb(&["stop", "a"]).expect(0);
+    rewrite(
+        &foster,
+        &programs(
+            "a command = 'puppet pause'; environment = { COLOUR = 'green' }\n new command = 'puppet pause'; environment = { COLOUR = 'blue' }",
+        ),
+    );
+    foster.verb(&["update"]).expect(0);
+    assert_eq!(colour(), "green\n");
+    assert_eq!(foster.verb(&["exec", "new", "--", "sh", "-c", "echo $COLOUR"]).expect(0).stdout, "blue\n");
 }
 
 #[test]
@@ -464,13 +511,12 @@ fn who_waits_for_a_program_that_is_removed_is_told() {
         "a command = 'puppet pause'
         slow command = 'puppet pause'; autostart = false; ready = { file = 'go' }",
     );
-    let starting = beside(&foster, &["restart", "slow"]);
+    let starting = Following::start(&foster, &["restart", "slow"]);
     foster.wait_for_state("slow", "starting");
     rewrite(&foster, &programs("a command = 'puppet pause'"));
     foster.verb(&["update"]).expect(0);
-    let output = starting.wait_with_output().expect("a client");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!((output.status.code(), said.starts_with("slow: ")), (Some(1), true), "{said}");
+    let said = starting.finish().expect(1).stdout;
+    assert!(said.starts_with("slow: "), "{said}");
 }
 
 #[test]

@@ -59,6 +59,15 @@ pub enum Problem {
     MissingArgument(&'static str),
     /// Something was given that nobody wants.
     UnexpectedArgument(String),
+    /// There is no event, or no state, called so.
+    NoSuchWord {
+        /// In which flag's list.
+        flag: &'static Flag,
+        /// What was written.
+        given: String,
+        /// What was probably meant.
+        nearest: Option<&'static str>,
+    },
     /// What was written is not UTF-8, as names are.
     NotText(String),
 }
@@ -90,6 +99,7 @@ impl fmt::Display for UsageError {
             | Problem::UnexpectedValue(_)
             | Problem::BadValue { .. }
             | Problem::NoSuchSignal { .. }
+            | Problem::NoSuchWord { .. }
             | Problem::MissingArgument(_)
             | Problem::UnexpectedArgument(_)
             | Problem::NotText(_) => self.verb,
@@ -129,6 +139,10 @@ impl fmt::Display for Problem {
             }
             Problem::NoSuchSignal { given, nearest } => {
                 write!(f, "there is no signal `{given}`")?;
+                suggest(f, "", *nearest)
+            }
+            Problem::NoSuchWord { flag, given, nearest } => {
+                write!(f, "there is no {} called `{given}`", flag.long)?;
                 suggest(f, "", *nearest)
             }
             Problem::MissingArgument("NAME") => f.write_str("needs a NAME; `all` is all of them"),

@@ -201,7 +201,7 @@ impl Findings {
         // A mistake in `[defaults]` is met once for each program.
         problems.dedup_by(|a, b| a.position == b.position && a.message == b.message);
         let errors = problems.into_iter().map(|problem| self.render(problem)).collect();
-        Report { errors, termination_log: PathBuf::from(DEFAULT_TERMINATION_LOG), socket: None }
+        Report { errors, termination_log: PathBuf::from(DEFAULT_TERMINATION_LOG) }
     }
 
     /// The syntax errors that stand for themselves, and the stretches in which whatever else is wrong
@@ -338,7 +338,6 @@ const DEFAULT_TERMINATION_LOG: &str = "/dev/termination-log";
 pub struct Report {
     errors: Vec<String>,
     termination_log: PathBuf,
-    socket: Option<PathBuf>,
 }
 
 impl Report {
@@ -347,13 +346,8 @@ impl Report {
         &self.termination_log
     }
 
-    /// Where a foster that was started before the mistakes may listen, as far as the file could be read.
-    pub fn socket(&self) -> Option<&Path> {
-        self.socket.as_deref()
-    }
-
-    pub(super) fn with_places(self, termination_log: PathBuf, socket: Option<PathBuf>) -> Report {
-        Report { termination_log, socket, ..self }
+    pub(super) fn with_termination_log(self, termination_log: PathBuf) -> Report {
+        Report { termination_log, ..self }
     }
 
     /// The errors, each with its place, in the order of the files; a line end behind each.

@@ -282,3 +282,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_place_of_the_socket_is_known_whatever_is_wrong_with_a_program_and_while_it_is_there_with_anything() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("foster.toml");
+    let socket = |text: &str| {
+        fs::write(&path, text).expect("a file");
+        socket(&path, &environment())
+    };
+    let wrong = "[program.web]\ncomand = 7\n[foster]\n";
+    assert_eq!(socket(wrong).expect("a place"), Some("/run/foster.sock".into()));
+    assert_eq!(socket(&format!("{wrong}socket = '/s'")).expect("a place"), Some("/s".into()));
+    assert_eq!(socket(&format!("{wrong}socket = ''")).expect("none"), None);
+    assert!(socket(&format!("{wrong}socket = 7")).is_err());
+    assert!(socket("[foster").is_err());
+    let broken = "[foster]\nsocket = '/'\nlog_level = 7\n[program.web\n";
+    assert_eq!(socket(broken).expect("what is there"), Some("/".into()));
+    assert!(socket(&broken.replace("'/'", "'/no/such'")).is_err());
+}

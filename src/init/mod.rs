@@ -2,12 +2,13 @@
 //!
 //! One thread, one loop, one blocking call (`wait.rs`). A turn of the loop: wait; turn what is ready into events;
 //! hand each event to the core and perform the actions it answers with (`perform.rs`); answer the
-//! clients whose orders are done (`requests.rs`); write what can be written. After bring-up no error ends
+//! clients whose orders are done (`requests/`); write what can be written. After bring-up no error ends
 //! the process: it becomes an event or a line of the log. Nothing here decides.
 
 mod children;
 mod difference;
 mod ending;
+mod history;
 mod perform;
 mod pid1;
 mod reap;
@@ -44,6 +45,7 @@ use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
 use children::Children;
+use history::History;
 use perform::Notes;
 use requests::Requests;
 use rest::Rest;
@@ -92,11 +94,14 @@ struct Init {
     probes: Probes,
     server: Option<Server>,
     requests: Requests,
+    history: History,
     notes: Notes,
     updates: Updates,
     upward: Upward,
     oom: OomCounter,
     closing: Option<Closing>,
+    /// Whether all that there is to say has been said.
+    is_over: bool,
 }
 
 /// What keeps foster from coming up.
@@ -176,11 +181,13 @@ impl Init {
             probes: Probes::new(Rc::clone(&epoll), space::PROBES),
             server,
             requests: Requests::default(),
+            history: History::default(),
             notes: Notes::default(),
             updates: Updates::new(&plan, surroundings.log.clone(), limit),
             upward,
             oom: OomCounter::open(),
             closing: None,
+            is_over: false,
             waiter: Waiter::new(epoll),
             plan,
         })
@@ -228,7 +235,9 @@ impl Init {
 
     /// Waits, and turns what has happened into events.
     fn wait(&mut self) {
-        let deadline = self.supervisor.deadline().into_iter().chain(self.requests.deadline()).min();
+        let server = self.server.as_ref().and_then(Server::deadline);
+        let deadlines = [self.supervisor.deadline(), self.requests.deadline(self.now), server];
+        let deadline = deadlines.into_iter().flatten().min();
         if let Err(errno) = self.waiter.wait(deadline) {
             // It cannot be, and must not become a loop without a wait either.
             log::error!("cannot wait: {}", errno.desc());
@@ -240,6 +249,9 @@ impl Init {
             self.dispatch(*report);
         }
         self.waiter.give_back(ready);
+        if let Some(server) = &mut self.server {
+            server.tick(self.now);
+        }
         self.take_answers();
         self.take_matches();
         if self.supervisor.deadline().is_some_and(|deadline| deadline <= self.now) {

@@ -6,17 +6,21 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
+use std::time::SystemTime;
 
 use foster_core::action::{Action, Cause, Change, Scope, StateName};
 use foster_core::event::{Event, ProbeResult, StartFailure};
-use foster_core::ids::{Run, Signal};
+use foster_core::ids::{InstanceId, Run, Signal};
 use log::{debug, warn};
 use nix::unistd::{Gid, Uid, fchown};
 
 use super::children::Role;
+use super::history::{About, Kept};
 use super::{Init, report};
+use crate::control::protocol;
+use crate::control::server::Server;
 use crate::notify::Upward;
-use crate::output::ChildStream;
+use crate::output::{ChildStream, form};
 use crate::plan::{Probe, Program};
 use crate::probes::Question;
 use crate::spawn::{self, Request};
@@ -50,14 +54,20 @@ impl Init {
                 self.rest.signal(signal, &self.children);
                 self.see_whether_rest_is_gone();
             }
-            Action::ReopenLogs => self.output.reopen(),
+            Action::ReopenLogs => {
+                self.output.reopen();
+                if let Some(Err(error)) = self.server.as_mut().map(Server::restore) {
+                    warn!("{error}; the control socket cannot be reached any more");
+                }
+            }
             Action::WriteStatus => self.write_status(),
             Action::Update => self.update_by_signal(),
             Action::Forget(instance) => self.forget(instance),
             Action::Report(change) => self.report(&change),
             Action::ReportShutdown(ending) => {
                 self.tell_upward(Upward::stopping);
-                report::shutdown(&self.plan, &ending).write();
+                let line = report::shutdown(&self.plan, &ending);
+                self.tell(&line, None);
             }
             Action::ReportReady => {
                 self.tell_upward(Upward::ready);
@@ -80,10 +90,7 @@ impl Init {
         let owner = spawn::owner(&program.launch)?;
         let label = report::label(&self.plan, run.instance);
         let streams = self.output.attach(run, &label).map_err(|error| no_pipes(&error))?;
-        let extra = [
-            ("FOSTER_PROGRAM".to_string(), program.name.clone()),
-            ("FOSTER_INSTANCE".to_string(), run.instance.index.to_string()),
-        ];
+        let extra = variables(program, run.instance);
         if let Some((user, group)) = owner {
             for stream in [&streams.stdout, &streams.stderr] {
                 give(stream, user, group);
@@ -189,14 +196,30 @@ impl Init {
 
     fn report(&mut self, change: &Change) {
         let pid = change.run.and_then(|run| self.children.last_pid(run));
-        report::change(&self.plan, change, pid).write();
+        let line = report::change(&self.plan, change, pid);
+        let about = self.plan.program(change.instance.program).map(|program| {
+            let index = change.instance.index;
+            About {
+                program: program.name.as_str().into(),
+                instances: index..index + 1,
+                state: Some(change.to),
+            }
+        });
+        self.tell(&line, about);
         self.notes.note(change);
+    }
+
+    /// Says something that happened, in the log and to those who follow events.
+    pub(super) fn tell(&mut self, line: &report::Line, about: Option<About>) {
+        line.write();
+        let wire = protocol::Event::line(&form::stamp(SystemTime::now()), &line.members());
+        self.history.keep(Kept { about, event: line.event, line: wire.into() });
     }
 }
 
 /// Why instances are not as they should be, for `status`: the last failure that nothing has made good since.
 #[derive(Debug, Default)]
-pub(super) struct Notes(HashMap<foster_core::ids::InstanceId, String>);
+pub(super) struct Notes(HashMap<InstanceId, String>);
 
 impl Notes {
     fn note(&mut self, change: &Change) {
@@ -227,12 +250,12 @@ impl Notes {
     }
 
     /// The instance is no more.
-    pub(super) fn forget(&mut self, instance: foster_core::ids::InstanceId) {
+    pub(super) fn forget(&mut self, instance: InstanceId) {
         self.0.remove(&instance);
     }
 
     /// The note about an instance.
-    pub(super) fn of(&self, instance: foster_core::ids::InstanceId, state: StateName) -> Option<&str> {
+    pub(super) fn of(&self, instance: InstanceId, state: StateName) -> Option<&str> {
         match state {
             StateName::Running | StateName::Stopped => None,
             StateName::Waiting
@@ -259,6 +282,14 @@ fn lent(stream: &ChildStream) -> Option<BorrowedFd<'_>> {
         ChildStream::Pipe(fd) | ChildStream::Inherited(fd) => Some(fd.as_fd()),
         ChildStream::Null => None,
     }
+}
+
+/// What foster adds to the environment of an instance.
+pub(super) fn variables(program: &Program, id: InstanceId) -> [(String, String); 2] {
+    [
+        ("FOSTER_PROGRAM".to_string(), program.name.clone()),
+        ("FOSTER_INSTANCE".to_string(), id.index.to_string()),
+    ]
 }
 
 fn unknown() -> StartFailure {

@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use foster_core::action::StateName;
+use foster_core::action::{EventName, StateName};
 use foster_core::event::{Difference, Event, Order, Update};
 use foster_core::ids::{InstanceId, ProgramId, Run};
 use foster_core::program::{Desired, Rest};
@@ -16,10 +16,11 @@ use foster_core::supervisor::{InstanceView, Progress, progress};
 use log::Level;
 
 use super::difference::Keys;
+use super::history::About;
 use super::succession::{Succession, succeed};
 use super::{Init, pid1, report};
 use crate::config::{self, Report};
-use crate::control::protocol::{Outcome, Reason, Refusal, Reply, Verdict};
+use crate::control::protocol::{Outcome, Problem, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
 use crate::output::own;
 use crate::plan::{Limit, Plan, Program};
@@ -114,7 +115,7 @@ impl Init {
             Err(report) => {
                 for line in bounded(&report).iter().flat_map(|error| error.lines()) {
                     let text = line.chars().take(LONGEST_PROBLEM).collect();
-                    self.reply(client, &Reply::Problem { text });
+                    self.reply(client, &Reply::Problem(Problem { text }));
                 }
                 let message = format!("{}; nothing was changed", report.summary());
                 return Err(Refusal::new(Reason::Failed, message));
@@ -123,15 +124,15 @@ impl Init {
         let mut open = Vec::new();
         for expected in self.expected(&succession, &before) {
             match self.at_once(&expected, wait) {
-                Some(message) => self.tell(client, expected.before.id, Verdict::Ok, message),
+                Some(message) => self.answer_for(client, expected.before.id, Verdict::Ok, message),
                 None => open.push(expected),
             }
         }
         for warning in &self.plan.warnings.clone() {
-            self.tell_foster(client, "warning", warning.clone());
+            self.remark(client, "warning", warning.clone());
         }
         for line in unchanged(&succession).into_iter().chain(remarks(&succession)) {
-            self.tell_foster(client, "foster", line);
+            self.remark(client, "foster", line);
         }
         Ok((!open.is_empty()).then_some(Waiting(open)))
     }
@@ -150,13 +151,15 @@ impl Init {
     fn update(&mut self) -> Result<(Succession, Vec<Before>), Report> {
         // Names of what is gone by now must not be taken for those of what is new.
         self.answer_requests();
+        self.bury();
         let environment = std::env::vars_os().collect();
-        let mut read = config::load(&self.updates.source, &environment).inspect_err(say_report)?;
+        let mut read = config::load(&self.updates.source, &environment)
+            .inspect_err(|report| self.tell_of_mistakes(report))?;
         pid1::pass_on(self.updates.limit, &mut read);
         let (plan, succession) = succeed(&self.plan, read, self.updates.next);
         self.updates.next = after_all(&plan, self.updates.next);
         self.keep_former(&succession);
-        self.say_update(&plan, &succession);
+        self.tell_of_update(&plan, &succession);
         if succession.applied.iter().any(|key| key.starts_with("log_")) {
             own::install(&plan.settings, self.updates.filter.as_deref());
         }
@@ -169,6 +172,7 @@ impl Init {
         let changed = succession.kept.iter().filter_map(|(id, keys)| Some((id, keys.difference()?)));
         let update = Update { plan: plan.core.clone(), changed: changed.collect() };
         self.plan = Rc::new(plan);
+        self.look_up_again();
         self.take_in(Event::Updated(Box::new(update)));
         Ok((succession, before))
     }
@@ -234,7 +238,7 @@ impl Init {
         let mut left = Vec::new();
         for expected in waiting.0 {
             match self.became(&expected) {
-                Some((verdict, message)) => self.tell(client, expected.before.id, verdict, message),
+                Some((verdict, message)) => self.answer_for(client, expected.before.id, verdict, message),
                 None => left.push(expected),
             }
         }
@@ -255,7 +259,7 @@ impl Init {
         }
         match progress(Order::Restart, &view, before.runs) {
             Progress::UnderWay if self.is_blocked_for_good(&view) => {
-                Some((Verdict::Failed, self.row(&view).note.unwrap_or_default()))
+                Some((Verdict::Failed, self.note(&view).unwrap_or_default()))
             }
             Progress::UnderWay => None,
             Progress::Failed => {
@@ -280,29 +284,30 @@ impl Init {
         self.updates.forget_former(instance);
         if self.supervisor.snapshot().of(instance.program).next().is_none() {
             let name = report::label(&self.plan, instance);
-            report::Line::new(Level::Info, "removed", format!("{name}: removed"))
-                .with("program", name)
-                .write();
+            let about = about(&self.plan, instance.program);
+            let line = report::Line::new(Level::Info, EventName::Removed, format!("{name}: removed"));
+            self.tell(&line.with("program", name), about);
             self.updates.forgotten.push(instance.program);
         }
     }
 
-    /// Everybody who waited was told: the names and last lines of what is gone can go as well.
+    /// Everybody was told: the names and last lines of what is gone can go as well.
     pub(super) fn bury(&mut self) {
         let forgotten = std::mem::take(&mut self.updates.forgotten);
         if forgotten.is_empty() {
             return;
         }
         for program in forgotten {
+            self.note_losses(program);
             let plan = Rc::make_mut(&mut self.plan);
             plan.programs.remove(program);
             plan.core = plan.core.clone().without(program);
             self.output.forget_program(program);
         }
-        self.end_followers_of_nobody();
+        self.look_up_again();
     }
 
-    fn say_update(&self, plan: &Plan, succession: &Succession) {
+    fn tell_of_update(&mut self, plan: &Plan, succession: &Succession) {
         for (id, keys) in succession.kept.iter().filter(|(_, keys)| !keys.is_empty()) {
             let name = plan.program(id).map_or(String::new(), |program| program.name.clone());
             let how = match keys.difference() {
@@ -311,10 +316,8 @@ impl Init {
             };
             let message = format!("{name}: {how}: {}", listed(keys.names()));
             let keys = keys.names().collect::<Vec<_>>().join(",");
-            report::Line::new(Level::Info, "changed", message)
-                .with("program", name)
-                .with("keys", keys)
-                .write();
+            let line = report::Line::new(Level::Info, EventName::Changed, message);
+            self.tell(&line.with("program", name).with("keys", keys), about(plan, id));
         }
         for warning in &plan.warnings {
             log::warn!("{warning}");
@@ -325,20 +328,30 @@ impl Init {
             format!("updated from `{}`: {}", self.updates.source.display(), counted(succession)),
             remarks(succession).into_iter().map(|remark| format!("; {remark}")).collect(),
         ];
-        report::Line::new(Level::Info, "updated", what.concat())
+        let line = report::Line::new(Level::Info, EventName::Updated, what.concat())
             .with("new", count(succession.new.len()))
             .with("changed", count(changed))
             .with("removed", count(succession.removed.len()))
-            .with("unchanged", count(succession.kept.len() - changed))
-            .write();
+            .with("unchanged", count(succession.kept.len() - changed));
+        self.tell(&line, None);
     }
 
-    fn tell(&mut self, client: ConnectionId, id: InstanceId, verdict: Verdict, message: String) {
+    fn tell_of_mistakes(&mut self, report: &Report) {
+        for error in bounded(report) {
+            // The level says already that it is one.
+            log::error!("{}", error.replacen(": error: ", ": ", 1));
+        }
+        let message = format!("{}; nothing was changed", report.summary());
+        let line = report::Line::new(Level::Error, EventName::UpdateFailed, message);
+        self.tell(&line.with("errors", report.count() as u64), None);
+    }
+
+    fn answer_for(&mut self, client: ConnectionId, id: InstanceId, verdict: Verdict, message: String) {
         let name = report::label(&self.plan, id);
         self.reply(client, &Reply::Outcome(Outcome { name, verdict, message }));
     }
 
-    fn tell_foster(&mut self, client: ConnectionId, name: &str, message: String) {
+    fn remark(&mut self, client: ConnectionId, name: &str, message: String) {
         let outcome = Outcome { name: name.into(), verdict: Verdict::Ok, message };
         self.reply(client, &Reply::Outcome(outcome));
     }
@@ -391,13 +404,10 @@ fn bounded(report: &Report) -> Vec<String> {
     all
 }
 
-fn say_report(report: &Report) {
-    for error in bounded(report) {
-        // The level says already that it is one.
-        report::Line::new(Level::Error, "update_failed", error.replacen(": error: ", ": ", 1)).write();
-    }
-    let message = format!("{}; nothing was changed", report.summary());
-    report::Line::new(Level::Error, "update_failed", message).write();
+/// A program as a whole, for those who read events.
+fn about(plan: &Plan, id: ProgramId) -> Option<About> {
+    let (program, spec) = plan.program(id).zip(plan.spec(id))?;
+    Some(About { program: program.name.as_str().into(), instances: 0..spec.instances, state: None })
 }
 
 /// How many programs are what they were, where any is.

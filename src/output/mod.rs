@@ -324,9 +324,51 @@ impl Output {
         self.facts(program).map(|facts| facts.ring.tail(count)).unwrap_or_default()
     }
 
-    /// The lines of a program after the one with this number, as far as they are kept.
-    pub fn lines_after(&self, program: ProgramId, number: u64) -> Vec<ring::Line> {
-        self.facts(program).map(|facts| facts.ring.after(number)).unwrap_or_default()
+    /// The lines of these programs after the one with this number, the oldest first, as far as they are kept: at
+    /// least one, and no more when they have this many bytes. And whether there are more.
+    pub fn lines_after(
+        &self,
+        programs: &[ProgramId],
+        number: u64,
+        most: usize,
+    ) -> (Vec<(ProgramId, ring::Line)>, bool) {
+        let rings = programs.iter().filter_map(|id| Some((*id, &self.facts(*id)?.ring)));
+        let mut rings: Vec<_> = rings.map(|(id, ring)| (id, ring.after(number).peekable())).collect();
+        let (mut lines, mut size) = (Vec::new(), 0);
+        loop {
+            let oldest = rings.iter_mut().filter_map(|(id, ring)| Some((ring.peek()?.number, *id, ring)));
+            let Some((_, id, ring)) = oldest.min_by_key(|(number, _, _)| *number) else {
+                return (lines, false);
+            };
+            if size >= most {
+                return (lines, true);
+            }
+            if let Some(line) = ring.next() {
+                size += line.text.len() + ring::OVERHEAD;
+                lines.push((id, line));
+            }
+        }
+    }
+
+    /// The number that the last `count` lines of these programs come after.
+    pub fn before_the_last(&self, programs: &[ProgramId], count: usize) -> u64 {
+        let rings = programs.iter().filter_map(|id| self.facts(*id));
+        let mut numbers: Vec<u64> = rings.flat_map(|facts| facts.ring.numbers().take(count)).collect();
+        numbers.sort_unstable_by(|one, other| other.cmp(one));
+        match count.checked_sub(1) {
+            None => self.last_line(),
+            Some(last) => numbers.get(last).map_or(0, |number| number - 1),
+        }
+    }
+
+    /// The number of the last line of a program that is kept no more.
+    pub fn dropped(&self, program: ProgramId) -> u64 {
+        self.facts(program).map_or(0, |facts| facts.ring.dropped())
+    }
+
+    /// How wide the names before lines are.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// The number of the last line of any program: a follower begins after it.

@@ -25,8 +25,8 @@ use crate::sys::vfork::InChild;
 pub(super) struct Prepared<'a> {
     /// Numbers that need no other form.
     pub(super) launch: &'a Launch,
-    /// What becomes 0, 1 and 2.
-    pub(super) stdio: [BorrowedFd<'a>; 3],
+    /// Who takes the steps.
+    pub(super) place: Place<'a>,
     /// The text of `oom_score_adj`.
     pub(super) oom_score_adj: Option<CString>,
     /// As whom.
@@ -35,6 +35,18 @@ pub(super) struct Prepared<'a> {
     pub(super) directory: Option<CString>,
     /// What.
     pub(super) command: Command,
+}
+
+/// Who becomes the program.
+#[derive(Debug)]
+pub(super) enum Place<'a> {
+    /// A child of foster's: with a session of its own, no signal of foster's, and these as 0, 1 and 2.
+    Child {
+        /// Input, output and errors.
+        stdio: [BorrowedFd<'a>; 3],
+    },
+    /// The client, as it is: its terminal, its session and its descriptors are the command's.
+    Here,
 }
 
 /// What the child leaves behind when it has failed.
@@ -95,9 +107,11 @@ pub(super) fn run(child: &InChild, prepared: &Prepared<'_>) -> Failed {
 
 fn steps(child: &InChild, prepared: &Prepared<'_>) -> Result<Infallible, Failed> {
     let launch = prepared.launch;
-    child.new_session().map_err(at(Step::Session))?;
-    child.set_stdio(prepared.stdio).map_err(at(Step::Stdio))?;
-    child.close_others_on_exec();
+    if let Place::Child { stdio } = prepared.place {
+        child.new_session().map_err(at(Step::Session))?;
+        child.set_stdio(stdio).map_err(at(Step::Stdio))?;
+        child.close_others_on_exec();
+    }
 
     // Before the limits: with a low `nofile` nothing can be opened.
     if let Some(text) = &prepared.oom_score_adj {
@@ -122,8 +136,14 @@ fn steps(child: &InChild, prepared: &Prepared<'_>) -> Result<Infallible, Failed>
         child.change_directory(directory).map_err(at(Step::Directory))?;
     }
 
-    child.reset_signal_dispositions();
-    child.unblock_signals();
+    match prepared.place {
+        Place::Child { .. } => {
+            child.reset_signal_dispositions();
+            child.unblock_signals();
+        }
+        // What the caller ignores (nohup) stays ignored; this one Rust's runtime has changed.
+        Place::Here => child.reset_disposition(libc::SIGPIPE),
+    }
     Err(execute(child, &prepared.command))
 }
 

@@ -3,7 +3,7 @@
 //! The search along PATH is laid out here, before there is a child, which may not allocate; the child only tries
 //! one after the other. Why none of them ran is found out here again, afterwards. Next: `child.rs`.
 
-use std::ffi::{CStr, CString, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -40,17 +40,18 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 impl Command {
     /// Lays out a command with its environment.
-    pub(super) fn new(command: &[String], environment: Environment) -> Result<Command, Failure> {
-        let name = command.first().cloned().unwrap_or_default();
+    pub(super) fn new<S: AsRef<OsStr>>(command: &[S], environment: Environment) -> Result<Command, Failure> {
+        let file = command.first().map(AsRef::as_ref).unwrap_or_default();
+        let name = file.to_string_lossy().into_owned();
         let nul = |_| Failure::Exec(name.clone(), ExecProblem::Nul);
         let arguments: Result<Vec<CString>, _> =
-            command.iter().map(|argument| CString::new(argument.as_str())).collect();
+            command.iter().map(|argument| CString::new(argument.as_ref().as_bytes())).collect();
         let arguments = arguments.map_err(nul)?;
         let search = match name.contains('/') || name.is_empty() {
             true => Search::None,
             false => Search::Path(environment.get("PATH").unwrap_or(DEFAULT_PATH.as_ref()).to_owned()),
         };
-        let candidates = search.candidates(&name).map_err(nul)?;
+        let candidates = search.candidates(file).map_err(nul)?;
         Ok(Command {
             candidates,
             arguments: StringList::new(arguments),
@@ -95,8 +96,8 @@ impl Command {
 }
 
 impl Search {
-    fn candidates(&self, name: &str) -> Result<Vec<CString>, std::ffi::NulError> {
-        let Search::Path(directories) = self else { return Ok(vec![CString::new(name)?]) };
+    fn candidates(&self, name: &OsStr) -> Result<Vec<CString>, std::ffi::NulError> {
+        let Search::Path(directories) = self else { return Ok(vec![CString::new(name.as_bytes())?]) };
         let within = |directory: &[u8]| {
             // An empty part is the working directory (execvp(3)).
             let directory = if directory.is_empty() { b".".as_slice() } else { directory };

@@ -28,6 +28,7 @@ pub(crate) struct Foster {
     place: Place,
     streams: Streams,
     company: Company,
+    limit: Option<String>,
 }
 
 /// What foster is in its PID namespace.
@@ -88,7 +89,14 @@ impl Foster {
             place: Place::First,
             streams: Streams::Apart,
             company: Company::Any,
+            limit: None,
         }
+    }
+
+    /// foster itself may have no more of this than so much: an option of prlimit(1).
+    pub(crate) fn limited(mut self, resource: &str, most: u32) -> Foster {
+        self.limit = Some(format!("--{resource}={most}"));
+        self
     }
 
     /// `foster.toml`; a control socket of the test's own is added to it, unless it names one.
@@ -203,7 +211,14 @@ impl Foster {
                 command.args(&self.wishes).arg("--").arg(foster);
                 command
             }
-            Place::AnyOther => Command::new(foster),
+            Place::AnyOther => match &self.limit {
+                Some(limit) => {
+                    let mut command = Command::new("prlimit");
+                    command.args([limit, "--"]).arg(foster);
+                    command
+                }
+                None => Command::new(foster),
+            },
         };
         match &self.arguments {
             Some(arguments) => command.args(arguments),

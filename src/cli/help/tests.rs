@@ -16,6 +16,7 @@ fn the_overview_lists_every_verb_by_what_it_is_for() {
         Look
           status    Show how programs stand
           logs      Show the last lines of output
+          events    Show what happened, and why
 
         Operate
           start     Start programs, and wait until they are ready
@@ -24,6 +25,7 @@ fn the_overview_lists_every_verb_by_what_it_is_for() {
           reload    Have programs read their own configuration again
           signal    Send a signal to programs
           update    Read the configuration again, and apply what changed
+          exec      Run a command as a program would run it
           shutdown  Stop everything in order, and end the container
 
         For the orchestrator
@@ -57,11 +59,13 @@ fn the_help_of_a_verb_tells_all_about_it() {
         usage: foster logs [FLAGS] [NAME...]
 
         As far as foster keeps them in memory. With --json each is an object on a line
-        of its own.
+        of its own. With -f also those of programs that appear later; it ends with 0
+        when foster has ended in order, or nobody is called so any more. A reader who is
+        too slow is told that it has missed lines.
 
         Flags
-          -n, --lines N      Only the last N lines; else all that are kept
-          -f, --follow       Go on with what is written from now on, until interrupted
+          -n, --lines N      Only the last N; else all that are kept
+          -f, --follow       Go on with what comes from now on, until interrupted
               --json         Print JSON, for machines
               --socket PATH  The socket (else $FOSTER_SOCKET, else the configuration's)
           -c, --config FILE  The configuration (else $FOSTER_CONFIG, the usual places)
@@ -112,5 +116,14 @@ fn no_page_is_wider_than_a_terminal() {
             assert_eq!(line, line.trim_end());
         }
         assert!(!page.contains("\n\n\n") && page.ends_with('\n'));
+    }
+}
+
+#[test]
+fn the_help_of_events_names_every_event() {
+    let about = Verb::called("events").map_or("", |verb| verb.about);
+    let words: Vec<&str> = about.split([' ', '\n', ',', '.']).collect();
+    for event in foster_core::action::EventName::ALL {
+        assert!(words.contains(&event.name()), "{}", event.name());
     }
 }
