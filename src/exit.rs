@@ -17,4 +17,8 @@ impl ExitStatus {
     pub const NOT_RUNNING: ExitStatus = ExitStatus(3);
     /// No supervisor answers at the socket.
     pub const NO_SUPERVISOR: ExitStatus = ExitStatus(4);
+    /// The command is there and cannot be run, as a shell says it.
+    pub const NOT_EXECUTABLE: ExitStatus = ExitStatus(126);
+    /// There is no such command, as a shell says it.
+    pub const NOT_FOUND: ExitStatus = ExitStatus(127);
 }

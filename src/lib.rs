@@ -99,7 +99,9 @@ fn load(option: Option<&Path>) -> Result<plan::Plan, config::Report> {
 
 /// Where the configuration says the control socket is.
 fn socket_of(option: Option<&Path>) -> Result<Option<PathBuf>, String> {
-    load(option).map(|plan| plan.settings.socket).map_err(|report| report.to_string().trim_end().to_owned())
+    let environment = environment();
+    let socket = config::locate(option, &environment).and_then(|path| config::socket(&path, &environment));
+    socket.map_err(|report| report.to_string().trim_end().to_owned())
 }
 
 /// A configuration with an error starts nothing. The orchestrator sees why, too.

@@ -6,10 +6,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
+use foster_core::by_program::ByProgram;
 use foster_core::ids::ProgramId;
-use foster_core::spec::CorePlan;
+use foster_core::spec::{CorePlan, ProgramSpec};
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
@@ -18,10 +20,10 @@ pub struct Plan {
     pub source: PathBuf,
     /// The table `[foster]`.
     pub settings: Settings,
-    /// What the core decides from; its programs are in the order of `programs`.
+    /// What the core decides from; it has the same programs.
     pub core: CorePlan,
-    /// The programs, by [`ProgramId`].
-    pub programs: Vec<Program>,
+    /// The programs; what one of them is does not change, a later plan has another.
+    pub programs: ByProgram<Rc<Program>>,
     /// What is allowed and probably not meant, each a whole sentence with its place.
     pub warnings: Vec<String>,
 }
@@ -29,7 +31,12 @@ pub struct Plan {
 impl Plan {
     /// The program with this id.
     pub fn program(&self, id: ProgramId) -> Option<&Program> {
-        self.programs.get(id.0 as usize)
+        self.programs.get(id).map(Rc::as_ref)
+    }
+
+    /// What the core decides about the program with this id.
+    pub fn spec(&self, id: ProgramId) -> Option<&ProgramSpec> {
+        self.core.program(id)
     }
 }
 

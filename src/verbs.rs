@@ -14,10 +14,13 @@ use crate::cli::completions::{self, Fitting, Shell};
 use crate::cli::format::Colour;
 use crate::cli::{self, Ask, Follow, Output, Place, Question, UsageError, help};
 use crate::control::client::{self, ClientError, Patience};
-use crate::control::protocol::{Logs, Names, Order, Reason, Request, SignalOrder, Wait};
+use crate::control::protocol::{
+    Events, Exec, Logs, Names, Order, PartName, Reason, Request, SignalOrder, Update, Wait,
+};
 use crate::exit::ExitStatus;
 
 mod answer;
+mod launching;
 
 /// How long the supervisor may take for what it knows without doing anything. It takes milliseconds: one
 /// that does not answer by then is stopped, or not foster.
@@ -54,7 +57,18 @@ pub fn run_client(
 ) -> ExitStatus {
     let done = socket(&ask.place, around, socket_from_configuration).and_then(|path| {
         let answer = client::ask(&path, &request(&ask.question), patience(&ask.question))?;
-        answer::print(ask, answer, around)
+        match &ask.question {
+            Question::Exec { name, command } => launching::become_command(name, command, answer, around),
+            Question::Status { .. }
+            | Question::Order { .. }
+            | Question::Signal { .. }
+            | Question::Logs { .. }
+            | Question::Events { .. }
+            | Question::Wait { .. }
+            | Question::Health { .. }
+            | Question::Update { .. }
+            | Question::Shutdown => answer::print(ask, answer, around),
+        }
     });
     let status = match done {
         Ok(status) => status,
@@ -125,6 +139,8 @@ enum Failure {
     Unknown(String),
     /// The supervisor did not answer, or refused.
     Client(ClientError),
+    /// A part of how to make a process is of another version.
+    OtherVersion(PartName),
     /// Standard output does not take it.
     Print(io::Error),
 }
@@ -139,7 +155,7 @@ impl Failure {
     fn status(&self) -> ExitStatus {
         match self {
             Failure::Unknown(_) => ExitStatus::NO_SUPERVISOR,
-            Failure::Print(_) => ExitStatus::FAILED,
+            Failure::Print(_) | Failure::OtherVersion(_) => ExitStatus::FAILED,
             Failure::Client(error) => match error {
                 ClientError::TooLong => ExitStatus::FAILED,
                 ClientError::Refused(refusal) if refusal.error == Reason::NotPermitted => {
@@ -165,6 +181,9 @@ impl Failure {
         match self {
             Failure::Unknown(words) => words.clone(),
             Failure::Client(error) => error.to_string(),
+            Failure::OtherVersion(part) => {
+                format!("cannot understand `{part:?}`: the supervisor is of another version than this client")
+            }
             Failure::Print(error) => format!("cannot write to standard output: {error}"),
         }
     }
@@ -196,9 +215,16 @@ fn request(question: &Question) -> Request {
         Question::Logs { names, lines, follow } => {
             Request::Logs(Logs { names, lines, follow: follow == Follow::Yes })
         }
+        Question::Events { names, events, states, lines, follow } => {
+            Request::Events(Events { names, events, states, lines, follow: follow == Follow::Yes })
+        }
+        Question::Exec { name, command: _ } => Request::Exec(Exec { name }),
         Question::Wait { names, timeout } => {
             let timeout_ms = timeout.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
             Request::Wait(Wait { names, timeout_ms })
+        }
+        Question::Update { patience } => {
+            Request::Update(Update { wait: patience == cli::Patience::UntilDone })
         }
         Question::Shutdown => Request::Shutdown {},
         Question::Order { order, names, patience } => {
@@ -216,13 +242,18 @@ fn request(question: &Question) -> Request {
 fn patience(question: &Question) -> Patience {
     match question {
         Question::Order { patience: cli::Patience::UntilDone, .. }
+        | Question::Update { patience: cli::Patience::UntilDone }
         | Question::Logs { follow: Follow::Yes, .. }
+        | Question::Events { follow: Follow::Yes, .. }
         | Question::Wait { .. } => Patience::Endless,
         Question::Status { .. }
         | Question::Health { .. }
         | Question::Signal { .. }
         | Question::Order { patience: cli::Patience::None, .. }
+        | Question::Update { patience: cli::Patience::None }
         | Question::Logs { follow: Follow::No, .. }
+        | Question::Events { follow: Follow::No, .. }
+        | Question::Exec { .. }
         | Question::Shutdown => Patience::For(ANSWER_AT_ONCE),
     }
 }

@@ -13,6 +13,7 @@
 
 mod support;
 
+mod attack;
 mod bare;
 mod colours;
 mod completions;
@@ -21,6 +22,9 @@ mod control;
 mod docs;
 mod doctor;
 mod dumb_init;
+mod events;
+mod exec;
+mod logs;
 mod nginx;
 mod order;
 mod output;
@@ -37,3 +41,4 @@ mod terminal;
 mod tidy;
 mod tini;
 mod unprivileged;
+mod update;

@@ -39,12 +39,14 @@ const LAYERS: [(&str, u8); 22] = [
 ];
 
 /// What has no business with the system at all: text in, data out.
-const PURE: [&str; 8] = [
+const PURE: [&str; 10] = [
     "src/plan.rs",
     "src/exit.rs",
     "src/config/",
     "src/cli/",
     "src/control/protocol.rs",
+    "src/init/difference.rs",
+    "src/init/succession.rs",
     "src/output/lines.rs",
     "src/output/ring.rs",
     "src/spawn/passwd.rs",

@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
+use foster_core::action::{EventName, StateName};
 use foster_core::ids::Signal;
 
 use super::completions::Shell;
-use super::flags::{CONFIG, FOLLOW, Flag, JSON, LINES, NO_WAIT, SOCKET, TIMEOUT};
+use super::flags::{CONFIG, EVENT, FOLLOW, Flag, JSON, LINES, NO_WAIT, SOCKET, STATE, TIMEOUT};
 use super::given::Given;
 use super::{Ask, Command, Follow, Order, Output, Patience, Place, Problem, Question, no_such_signal};
 use crate::exit::ExitStatus;
@@ -73,12 +74,20 @@ impl Verb {
         COMMANDS.iter().find(|verb| verb.name == name)
     }
 
+    /// Whether what is given last is a command line of its own.
+    pub(super) fn ends_with_a_command(&self) -> bool {
+        self.arguments.ends_with(COMMAND)
+    }
+
     /// What it ends with in this case: a verb that promises less than others says it fails.
     pub fn status(&self, wanted: ExitStatus) -> ExitStatus {
         let promised = self.statuses.iter().any(|&(status, _)| status == wanted);
         if promised { wanted } else { ExitStatus::FAILED }
     }
 }
+
+/// How usage shows a command line of its own.
+const COMMAND: &str = "-- COMMAND [ARG...]";
 
 const DONE: ExitStatus = ExitStatus::DONE;
 const FAILED: ExitStatus = ExitStatus::FAILED;
@@ -153,11 +162,34 @@ pub static COMMANDS: &[Verb] = &[
         summary: "Show the last lines of output",
         arguments: "[NAME...]",
         about: "As far as foster keeps them in memory. With --json each is an object on a line\n\
-                of its own.",
+                of its own. With -f also those of programs that appear later; it ends with 0\n\
+                when foster has ended in order, or nobody is called so any more. A reader who is\n\
+                too slow is told that it has missed lines.",
         flags: &[&LINES, &FOLLOW, &JSON, &SOCKET, &CONFIG],
         examples: &[("logs -n 20 backend", "its last 20 lines"), ("logs -f", "everybody's, as they come")],
         statuses: &[(DONE, "done"), (FAILED, "there is no such name"), WRONG_USAGE, NOBODY_ANSWERS],
         read: logs,
+    },
+    Verb {
+        name: "events",
+        group: Group::Look,
+        summary: "Show what happened, and why",
+        arguments: "[NAME...]",
+        about: "Every change of a state, each update, and the shutdown: the last of them, as far\n\
+                as foster keeps them in memory. With --json each is an object on a line of its\n\
+                own, with the fields of foster's own log. Events: waiting, starting, ready,\n\
+                not_ready, start_failed, exited, left_others, stopping, stopped, changed,\n\
+                removed, updated, update_failed, shutdown, exit. With -f it ends with 0 when\n\
+                foster has ended in order, or nobody is called so any more. A reader who is too\n\
+                slow is told how many it has missed.",
+        flags: &[&LINES, &FOLLOW, &EVENT, &STATE, &JSON, &SOCKET, &CONFIG],
+        examples: &[
+            ("events backend", "what happened to it"),
+            ("events -f --json", "everything, as it happens, for machines"),
+            ("events -f -n 0 --state fatal", "who gives up from now on"),
+        ],
+        statuses: &[(DONE, "done"), (FAILED, "there is no such name"), WRONG_USAGE, NOBODY_ANSWERS],
+        read: events,
     },
     Verb {
         name: "doctor",
@@ -236,6 +268,51 @@ pub static COMMANDS: &[Verb] = &[
             NOBODY_ANSWERS,
         ],
         read: signal,
+    },
+    Verb {
+        name: "update",
+        group: Group::Operate,
+        summary: "Read the configuration again, and apply what changed",
+        arguments: "",
+        about: "Starts what is new, stops what is gone, restarts what is something else now, and\n\
+                touches nothing else. A configuration with a mistake changes nothing: the report\n\
+                is shown. The file is the one foster was started with. SIGHUP does the same.\n\
+                What an operator stopped stays stopped.",
+        flags: &[&NO_WAIT, &JSON, &SOCKET, &CONFIG],
+        examples: &[
+            ("check", "see whether it is in order, first"),
+            ("update", "apply it, and wait until that is done"),
+        ],
+        statuses: &[
+            (DONE, "done"),
+            (FAILED, "the configuration has a mistake, or something could not be started"),
+            WRONG_USAGE,
+            NOBODY_ANSWERS,
+        ],
+        read: update,
+    },
+    Verb {
+        name: "exec",
+        group: Group::Operate,
+        summary: "Run a command as a program would run it",
+        arguments: "NAME -- COMMAND [ARG...]",
+        about: "With the program's environment, secrets, user, groups, directory, umask, limits\n\
+                and capabilities, and foster's environment where the program inherits it. The\n\
+                terminal and the descriptors are those of this command line. The program need\n\
+                not run. Works for root, and for foster's own user as far as that one may.",
+        flags: &[&SOCKET, &CONFIG],
+        examples: &[
+            ("exec backend -- alembic upgrade head", "run a migration by hand"),
+            ("exec backend -- sh", "look around"),
+        ],
+        statuses: &[
+            (FAILED, "there is no such name, or the environment cannot be made"),
+            WRONG_USAGE,
+            NOBODY_ANSWERS,
+            (ExitStatus::NOT_EXECUTABLE, "the command cannot be run"),
+            (ExitStatus::NOT_FOUND, "there is no such command; any other is the command's own"),
+        ],
+        read: exec,
     },
     Verb {
         name: "shutdown",
@@ -358,10 +435,32 @@ fn logs(given: &mut Given) -> Result<Command, Problem> {
     Ok(ask(given, question))
 }
 
-fn order(given: &mut Given, order: Order) -> Result<Command, Problem> {
-    let patience = if given.has(&NO_WAIT) { Patience::None } else { Patience::UntilDone };
-    let question = Question::Order { order, names: given.names()?, patience };
+fn events(given: &mut Given) -> Result<Command, Problem> {
+    let lines = given.read(&LINES, "a number of events", |text| text.parse::<u32>().ok())?;
+    let follow = if given.has(&FOLLOW) { Follow::Yes } else { Follow::No };
+    let events = given.words(&EVENT, &EventName::ALL, EventName::name)?;
+    let states = given.words(&STATE, &StateName::ALL, StateName::name)?;
+    let question = Question::Events { names: given.rest()?, events, states, lines, follow };
     Ok(ask(given, question))
+}
+
+fn exec(given: &mut Given) -> Result<Command, Problem> {
+    let question = Question::Exec { name: given.next("NAME")?, command: given.command()? };
+    Ok(ask(given, question))
+}
+
+fn order(given: &mut Given, order: Order) -> Result<Command, Problem> {
+    let question = Question::Order { order, names: given.names()?, patience: patience(given) };
+    Ok(ask(given, question))
+}
+
+fn update(given: &mut Given) -> Result<Command, Problem> {
+    let question = Question::Update { patience: patience(given) };
+    Ok(ask(given, question))
+}
+
+fn patience(given: &Given) -> Patience {
+    if given.has(&NO_WAIT) { Patience::None } else { Patience::UntilDone }
 }
 
 fn signal(given: &mut Given) -> Result<Command, Problem> {

@@ -53,7 +53,7 @@ pub static LINES: Flag = Flag {
     long: "lines",
     short: Some('n'),
     value: Some("N"),
-    summary: "Only the last N lines; else all that are kept",
+    summary: "Only the last N; else all that are kept",
 };
 
 /// Lines to come.
@@ -61,7 +61,23 @@ pub static FOLLOW: Flag = Flag {
     long: "follow",
     short: Some('f'),
     value: None,
-    summary: "Go on with what is written from now on, until interrupted",
+    summary: "Go on with what comes from now on, until interrupted",
+};
+
+/// Which events.
+pub static EVENT: Flag = Flag {
+    long: "event",
+    short: None,
+    value: Some("NAMES"),
+    summary: "Only these, such as exited,start_failed",
+};
+
+/// Which changes of state.
+pub static STATE: Flag = Flag {
+    long: "state",
+    short: None,
+    value: Some("NAMES"),
+    summary: "Only changes to these states, such as fatal,backoff",
 };
 
 /// Help with anything.

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use foster_core::action::EventName;
+
 /// A row of the table of `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -93,6 +95,32 @@ pub fn table(lines: &[Line], colour: Colour) -> String {
         table += &written(row, &widths, paint);
     }
     table
+}
+
+/// An event on a line: when, whom it is about, what it is called, the sentence. A time is shown to the
+/// millisecond, and a name as wide as the widest.
+pub fn event(
+    ts: &str,
+    name: (&str, usize),
+    event: &str,
+    level: &str,
+    message: &str,
+    colour: Colour,
+) -> String {
+    let longest = EventName::ALL.iter().map(|event| event.name().len()).max().unwrap_or(0);
+    let time = ts.get(.."2026-01-01T00:00:00.000".len()).map_or(ts.to_owned(), |short| format!("{short}Z"));
+    let mood = match level {
+        "error" => Some(Mood::Bad),
+        "warning" => Some(Mood::Busy),
+        _ => None,
+    };
+    let event = format!("{:longest$}", harmless(event));
+    let event = match (mood, colour) {
+        (Some(mood), Colour::Yes) => format!("\x1b[{}m{event}\x1b[0m", code(mood)),
+        (None, _) | (_, Colour::No) => event,
+    };
+    let (name, width) = name;
+    format!("{}  {:width$}  {event}  {}", harmless(&time), harmless(name), harmless(message))
 }
 
 /// A duration in its two greatest units: `85ms`, `3.2s`, `42s`, `12m 5s`, `4h 12m`, `3d 4h`.

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::Problem;
 use super::commands::Verb;
 use super::flags::Flag;
+use crate::nearest::nearest;
 
 /// A verb with its flags and arguments.
 #[derive(Debug)]
@@ -53,6 +54,26 @@ impl Given {
         }
     }
 
+    /// The value of a flag that is a list of words, between commas.
+    pub(super) fn words<T: Copy>(
+        &self,
+        flag: &'static Flag,
+        known: &[T],
+        name: impl Fn(T) -> &'static str,
+    ) -> Result<Vec<T>, Problem> {
+        let Some(value) = self.value(flag) else { return Ok(Vec::new()) };
+        let value = value.to_string_lossy();
+        let word = |word: &str| {
+            let found = known.iter().copied().find(|known| name(*known) == word);
+            found.ok_or_else(|| Problem::NoSuchWord {
+                flag,
+                given: word.to_owned(),
+                nearest: nearest(word, known.iter().map(|known| name(*known))),
+            })
+        };
+        value.split(',').map(str::trim).map(word).collect()
+    }
+
     /// The next argument, which must be there.
     pub(super) fn next(&mut self, what: &'static str) -> Result<String, Problem> {
         self.optional()?.ok_or(Problem::MissingArgument(what))
@@ -66,6 +87,14 @@ impl Given {
     /// All further arguments.
     pub(super) fn rest(&mut self) -> Result<Vec<String>, Problem> {
         self.arguments.drain(..).map(text).collect()
+    }
+
+    /// A command with its arguments: all further ones, of any bytes.
+    pub(super) fn command(&mut self) -> Result<Vec<OsString>, Problem> {
+        if self.arguments.is_empty() {
+            return Err(Problem::MissingArgument("COMMAND"));
+        }
+        Ok(self.arguments.drain(..).collect())
     }
 
     /// All further arguments, at least one.

@@ -54,8 +54,9 @@ pub fn of(verb: &Verb) -> String {
         }
     }
     page += "\nExit status\n";
+    let width = verb.statuses.iter().map(|(status, _)| status.0.to_string().len()).max().unwrap_or(0);
     for (status, meaning) in verb.statuses {
-        page += &format!("  {}  {meaning}\n", status.0);
+        page += &format!("  {:<width$}  {meaning}\n", status.0);
     }
     page
 }

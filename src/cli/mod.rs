@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use foster_core::action::{EventName, StateName};
 use foster_core::ids::Signal;
 
 use self::commands::{COMMANDS, Verb};
@@ -129,6 +130,26 @@ pub enum Question {
         /// Whether more is waited for.
         follow: Follow,
     },
+    /// What happened.
+    Events {
+        /// About whom; nobody named is everybody.
+        names: Vec<String>,
+        /// Which; none named: all.
+        events: Vec<EventName>,
+        /// Only changes to these states; none named: all.
+        states: Vec<StateName>,
+        /// How many of the last ones; `None`: all.
+        lines: Option<u32>,
+        /// Whether more is waited for.
+        follow: Follow,
+    },
+    /// Become this command, as a process of the program would.
+    Exec {
+        /// Which program.
+        name: String,
+        /// What, with its arguments; never empty.
+        command: Vec<OsString>,
+    },
     /// Say when they are ready.
     Wait {
         /// Who; at least one.
@@ -140,6 +161,11 @@ pub enum Question {
     Health {
         /// Who.
         names: Vec<String>,
+    },
+    /// Read the configuration again.
+    Update {
+        /// How long the answer is waited for.
+        patience: Patience,
     },
     /// End the container.
     Shutdown,
@@ -203,6 +229,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, U
             }
             lexopt::Arg::Value(value) => {
                 rest.push_back(value);
+                // A command's flags are its own.
+                if rest.len() > 1 && verb.is_some_and(Verb::ends_with_a_command) {
+                    rest.extend(parser.raw_args().map_err(|error| blame(verb)(unexpected(&error)))?);
+                }
                 continue;
             }
             lexopt::Arg::Long(long) => Name::Long(long.to_owned()),

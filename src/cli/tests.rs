@@ -64,6 +64,8 @@ fn every_verb_is_read_with_its_flags() {
         "reload a -c f",
         expect![[r#"Order { order: Reload, names: ["a"], patience: UntilDone } Text None Some("f")"#]],
     );
+    means("update --json", expect!["Update { patience: UntilDone } Json None None"]);
+    means("update --no-wait", expect!["Update { patience: None } Text None None"]);
     means("signal HUP a", expect![[r#"Signal { signal: Signal(1), names: ["a"] } Text None None"#]]);
     means(
         "signal sigrtmin+3 a b",
@@ -252,4 +254,53 @@ proptest! {
     fn any_bytes_are_read_or_refused(words in proptest::collection::vec(proptest::collection::vec(1..=255_u8, 0..6), 0..4)) {
         let _ = parse(words.into_iter().map(OsString::from_vec));
     }
+}
+
+#[test]
+fn what_comes_behind_the_name_in_exec_is_the_commands_own() {
+    let expected = r#"Exec { name: "backend", command: ["ls", "-la", "--json", "-h"] } Text None None"#;
+    for line in ["exec backend -- ls -la --json -h", "exec backend ls -la --json -h"] {
+        assert_eq!(meaning(line), expected);
+    }
+    means(
+        "exec --socket /s backend -- -- --help",
+        expect![[r#"Exec { name: "backend", command: ["--", "--help"] } Text Some("/s") None"#]],
+    );
+    refused("exec", expect!["2: exec: needs a NAME; `all` is all of them (see `foster help exec`)"]);
+    refused("exec backend", expect!["2: exec: needs a COMMAND (see `foster help exec`)"]);
+    refused("exec backend --", expect!["2: exec: needs a COMMAND (see `foster help exec`)"]);
+    let bytes = OsString::from_vec(vec![0xff]);
+    let command = parse(["exec".into(), "backend".into(), "--".into(), "printf".into(), bytes.clone()]);
+    let Ok(Command::Ask(Ask { question: Question::Exec { name: _, command }, .. })) = command else {
+        panic!("not read")
+    };
+    assert_eq!(command, [OsString::from("printf"), bytes]);
+}
+
+#[test]
+fn events_are_filtered_by_name_event_and_state() {
+    means(
+        "events -f -n 0 --event exited,start_failed --state fatal 'web*'",
+        expect![[
+            r#"Events { names: ["web*"], events: [Exited, StartFailed], states: [Fatal], lines: Some(0), follow: Yes } Text None None"#
+        ]],
+    );
+    refused(
+        "events --event exitd",
+        expect![
+            "2: events: there is no event called `exitd`; did you mean `exited`? (see `foster help events`)"
+        ],
+    );
+    refused(
+        "events --state dead,fatal",
+        expect!["2: events: there is no state called `dead` (see `foster help events`)"],
+    );
+    refused(
+        "events --event ''",
+        expect!["2: events: there is no event called `` (see `foster help events`)"],
+    );
+    refused(
+        "events -n x",
+        expect!["2: events: `--lines` is `x`, and has to be a number of events (see `foster help events`)"],
+    );
 }

@@ -63,6 +63,15 @@ pub enum Problem {
     MissingArgument(&'static str),
     /// Something was given that nobody wants.
     UnexpectedArgument(String),
+    /// There is no event, or no state, called so.
+    NoSuchWord {
+        /// In which flag's list.
+        flag: &'static Flag,
+        /// What was written.
+        given: String,
+        /// What was probably meant.
+        nearest: Option<&'static str>,
+    },
     /// What was written is not UTF-8, as names are.
     NotText(String),
 }
@@ -95,6 +104,7 @@ impl fmt::Display for UsageError {
             | Problem::BadValue { .. }
             | Problem::NoSuchSignal { .. }
             | Problem::NoSuchShell(_)
+            | Problem::NoSuchWord { .. }
             | Problem::MissingArgument(_)
             | Problem::UnexpectedArgument(_)
             | Problem::NotText(_) => self.verb,
@@ -143,6 +153,10 @@ impl fmt::Display for Problem {
                 write!(f, "cannot make `{given}` complete: expected `bash`, `zsh` or `fish`")
             }
             Problem::MissingArgument("SHELL") => f.write_str("needs a SHELL: `bash`, `zsh` or `fish`"),
+            Problem::NoSuchWord { flag, given, nearest } => {
+                write!(f, "there is no {} called `{given}`", flag.long)?;
+                suggest(f, "", *nearest)
+            }
             Problem::MissingArgument("NAME") => f.write_str("needs a NAME; `all` is all of them"),
             Problem::MissingArgument(what) => write!(f, "needs a {what}"),
             Problem::UnexpectedArgument(given) => write!(f, "there is no use for `{given}`"),

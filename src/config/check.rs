@@ -35,7 +35,8 @@ pub(super) fn join(
     rules: Vec<(Signal, Rule)>,
 ) -> Option<CorePlan> {
     let names = Names::new(cast);
-    let specs: Vec<ProgramSpec> = cast.drafts.iter().map(|draft| names.resolve(findings, draft)).collect();
+    let specs = cast.drafts.iter().map(|draft| names.resolve(findings, draft));
+    let specs = (0..).map(ProgramId).zip(specs).collect();
     let signals = rules.into_iter().map(|(signal, rule)| (signal, names.action(findings, rule))).collect();
     warn_of_shared_files(findings, &cast.drafts);
     cast.drafts.iter().for_each(|draft| check_is_heard(findings, draft));

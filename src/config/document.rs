@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Environment;
@@ -31,6 +32,8 @@ pub(super) struct Document {
 
 /// More than any person writes; a device that never ends is given up here.
 const LARGEST_FILE: u64 = 4 << 20;
+/// open(2); the same number on every architecture foster builds for.
+const O_NONBLOCK: i32 = 0o4000;
 /// How deep files may include each other: a bound for the recursion, far above any use.
 const DEEPEST_INCLUDE: usize = 32;
 
@@ -215,7 +218,12 @@ fn contents(path: &Path) -> Result<Vec<u8>, String> {
         return Err("supervisord's format (`.conf`, `.ini`) is not supported yet".to_owned());
     }
     let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| said(&error))?;
+    // Not to wait even for a pipe that has taken the file's place since: a running foster reads this, too.
+    let open = fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
+    let file = open.map_err(|error| said(&error))?;
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err("it is not a regular file".to_owned());
+    }
     file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| said(&error))?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20));

@@ -33,6 +33,9 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use foster_core::ids::ProgramId;
 
 use crate::nearest::nearest;
 use crate::plan::Plan;
@@ -104,9 +107,26 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Plan, Report> {
     let core = if findings.is_garbled() { None } else { join(&mut findings, &cast, shutdown_timeout, rules) };
     let warnings = findings.warnings();
     let termination_log = settings.termination_log.clone();
-    let programs = cast.drafts.into_iter().map(|draft| draft.program).collect();
+    let programs = cast.drafts.into_iter().map(|draft| Rc::new(draft.program));
+    let programs = (0..).map(ProgramId).zip(programs).collect();
     let plan = core.map(|core| Plan { source: path.to_path_buf(), settings, core, programs, warnings });
     findings.conclude(plan).map_err(|report| report.with_termination_log(termination_log))
+}
+
+/// Where a configuration has the control socket; `None`: there is none. Programs are not looked at, so that a
+/// client asks at once. One that has mistakes by now is no reason not to reach a supervisor that was started without
+/// them: where there is something at the place that it gives, as far as it can be read, that is it.
+///
+/// # Errors
+/// What is wrong with the files as such, or with `[foster]`, and keeps the socket from being found.
+pub fn socket(path: &Path, environment: &Environment) -> Result<Option<PathBuf>, Report> {
+    let mut findings = Findings::new();
+    let document = document::read(path, environment, &mut findings);
+    let mut reader = Reader::new(&mut findings, environment, Scope::File);
+    let (settings, _) = settings(&mut reader, &document.foster);
+    let socket = settings.socket;
+    let there = socket.clone().filter(|path| path.exists());
+    findings.conclude(Some(socket)).or_else(|report| there.map(Some).ok_or(report))
 }
 
 /// Reads every program.

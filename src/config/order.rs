@@ -16,9 +16,9 @@ pub fn start_order(plan: &Plan) -> String {
     let count = plan.programs.len();
     let plural = if count == 1 { "" } else { "s" };
     let mut text = format!("{}: {count} program{plural}, started in this order\n", plan.source.display());
-    let widest = plan.programs.iter().map(|program| program.name.chars().count()).max().unwrap_or(0);
+    let widest = plan.programs.values().map(|program| program.name.chars().count()).max().unwrap_or(0);
     for (number, wave) in (1..).zip(waves) {
-        let priority = wave.first().and_then(|id| spec(plan, *id)).map_or(0, |spec| spec.priority);
+        let priority = wave.first().and_then(|id| plan.spec(*id)).map_or(0, |spec| spec.priority);
         text.push_str(&format!("\n{number}. priority {priority}\n"));
         for id in wave {
             let name = name(plan, *id);
@@ -33,17 +33,13 @@ pub fn start_order(plan: &Plan) -> String {
     text
 }
 
-fn spec(plan: &Plan, id: ProgramId) -> Option<&ProgramSpec> {
-    plan.core.programs().get(id.0 as usize)
-}
-
 fn name(plan: &Plan, id: ProgramId) -> &str {
     plan.program(id).map_or("", |program| program.name.as_str())
 }
 
 /// "not autostarted; after `db`; ready when …".
 fn sentence(plan: &Plan, id: ProgramId) -> String {
-    let Some(spec) = spec(plan, id) else { return String::new() };
+    let Some(spec) = plan.spec(id) else { return String::new() };
     let list = |ids: &[ProgramId]| ids.iter().map(|id| name(plan, *id)).collect::<Vec<_>>().join(", ");
     let mut parts = Vec::new();
     if spec.autostart == Autostart::No {
@@ -80,7 +76,7 @@ fn readiness(probe: Option<&Probe>, spec: &ProgramSpec) -> String {
 /// Stopping goes wave by wave: what each may take adds up, and the shutdown as a whole is bounded.
 fn slow_stop(plan: &Plan) -> Option<String> {
     let longest = |wave: &Vec<ProgramId>| {
-        wave.iter().filter_map(|id| spec(plan, *id)).map(stop_time).max().unwrap_or_default()
+        wave.iter().filter_map(|id| plan.spec(*id)).map(stop_time).max().unwrap_or_default()
     };
     let sum = plan.core.graph().waves().iter().map(longest).fold(Duration::ZERO, Duration::saturating_add);
     let bound = plan.core.shutdown_timeout();

@@ -350,6 +350,17 @@ impl Report {
         Report { termination_log, ..self }
     }
 
+    /// The errors, each with its place, in the order of the files; a line end behind each.
+    pub fn errors(&self) -> impl Iterator<Item = &str> {
+        self.errors.iter().map(String::as_str)
+    }
+
+    /// All of it in half a sentence.
+    pub fn summary(&self) -> String {
+        let plural = if self.count() == 1 { "" } else { "s" };
+        format!("cannot load the configuration: {} error{plural}", self.count())
+    }
+
     /// How many errors there are; at least one.
     pub fn count(&self) -> usize {
         self.errors.len()
@@ -361,8 +372,7 @@ impl fmt::Display for Report {
         for error in &self.errors {
             f.write_str(error)?;
         }
-        let plural = if self.count() == 1 { "" } else { "s" };
-        writeln!(f, "foster: cannot load the configuration: {} error{plural}", self.count())
+        writeln!(f, "foster: {}", self.summary())
     }
 }
 

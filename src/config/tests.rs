@@ -141,8 +141,10 @@ fn every_key_is_in_the_schema_with_its_sentence_and_default() {
 fn every_key_and_every_default_reaches_the_plan() {
     for name in ["full", "minimal"] {
         let plan = load(&Path::new(FIXTURES).join(format!("{name}.toml")), &environment()).expect("a plan");
-        let core = (plan.core.programs(), plan.core.signals(), plan.core.shutdown_timeout());
-        let text = format!("{:#?}\n{:#?}\n{core:#?}\n", plan.settings, plan.programs);
+        let programs: Vec<_> = plan.programs.values().collect();
+        let specs: Vec<_> = plan.core.programs().values().collect();
+        let core = (specs, plan.core.signals(), plan.core.shutdown_timeout());
+        let text = format!("{:#?}\n{:#?}\n{core:#?}\n", plan.settings, programs);
         expect_file![absolute(format!("{FIXTURES}/{name}.plan"))].assert_eq(&text);
     }
 }
@@ -165,7 +167,7 @@ fn the_full_fixture_has_every_key() {
 #[test]
 fn values_come_from_the_environment_and_are_never_toml() {
     let plan = load(Path::new("tests/fixtures/config/expansion.toml"), &environment()).expect("a plan");
-    let program = &plan.programs[0];
+    let program = plan.program(ProgramId(0)).expect("a program");
     assert_eq!(program.launch.command, ["web", "--port", "8000", "$HOME", "$PATH", ""]);
     let variables = [("NAME", "web.0"), ("RAW", "\"\npriority = 1\n${PORT} $$")];
     assert_eq!(
@@ -173,7 +175,7 @@ fn values_come_from_the_environment_and_are_never_toml() {
         variables.map(|(name, value)| (name.to_owned(), value.to_owned()))
     );
     assert_eq!(program.launch.nice, Some(-5));
-    let spec = &plan.core.programs()[0];
+    let spec = plan.spec(ProgramId(0)).expect("a program");
     assert_eq!((spec.priority, spec.restart.start_limit), (5, None));
     assert_eq!((spec.restart.backoff.factor, spec.restart.backoff.max.as_secs()), (1.5, 60));
     assert!(plan.settings.log_timestamps);
@@ -184,11 +186,14 @@ fn values_come_from_the_environment_and_are_never_toml() {
 fn a_program_starts_from_the_defaults() {
     let plan = load(Path::new("tests/fixtures/config/defaults.toml"), &environment()).expect("a plan");
     let environments: Vec<_> =
-        plan.programs.iter().map(|program| program.launch.environment.clone()).collect();
+        plan.programs.values().map(|program| program.launch.environment.clone()).collect();
     let variables = |b: &str| vec![("A".to_owned(), "1".to_owned()), ("B".to_owned(), b.to_owned())];
     assert_eq!(environments, [variables("2"), variables("1")]);
-    assert_eq!(plan.programs[1].launch.command, ["run", "b"]);
-    assert_ne!(plan.programs[0].launch.user, plan.programs[1].launch.user);
+    assert_eq!(plan.program(ProgramId(1)).expect("a program").launch.command, ["run", "b"]);
+    assert_ne!(
+        plan.program(ProgramId(0)).expect("a program").launch.user,
+        plan.program(ProgramId(1)).expect("a program").launch.user
+    );
 }
 
 #[test]
@@ -213,7 +218,7 @@ fn every_word_of_the_reference_is_understood() {
 fn a_program_that_is_switched_off_may_still_be_named() {
     let plan = load(Path::new("tests/fixtures/config/disabled.toml"), &environment()).expect("a plan");
     assert_eq!(plan.programs.len(), 1);
-    assert_eq!(plan.core.programs()[0].after, []);
+    assert_eq!(plan.spec(ProgramId(0)).expect("a program").after, []);
     let mut environment = environment();
     environment.insert("WORKER".into(), "true".into());
     let report = load(Path::new("tests/fixtures/config/disabled.toml"), &environment).expect_err("a report");
@@ -320,4 +325,23 @@ proptest! {
             Err(report) => prop_assert!(report.count() > 0),
         }
     }
+}
+
+#[test]
+fn the_place_of_the_socket_is_known_whatever_is_wrong_with_a_program_and_while_it_is_there_with_anything() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("foster.toml");
+    let socket = |text: &str| {
+        fs::write(&path, text).expect("a file");
+        socket(&path, &environment())
+    };
+    let wrong = "[program.web]\ncomand = 7\n[foster]\n";
+    assert_eq!(socket(wrong).expect("a place"), Some("/run/foster.sock".into()));
+    assert_eq!(socket(&format!("{wrong}socket = '/s'")).expect("a place"), Some("/s".into()));
+    assert_eq!(socket(&format!("{wrong}socket = ''")).expect("none"), None);
+    assert!(socket(&format!("{wrong}socket = 7")).is_err());
+    assert!(socket("[foster").is_err());
+    let broken = "[foster]\nsocket = '/'\nlog_level = 7\n[program.web\n";
+    assert_eq!(socket(broken).expect("what is there"), Some("/".into()));
+    assert!(socket(&broken.replace("'/'", "'/no/such'")).is_err());
 }

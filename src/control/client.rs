@@ -1,7 +1,6 @@
 //! The other end of the control socket: a verb, in a process of its own.
 //!
-//! It may wait, for it is not the supervisor. A connect never does: where a backlog is full, the
-//! supervisor does not answer. Nothing is printed here.
+//! It may wait, for it is not the supervisor; where the backlog is full, for a place in it. Nothing is printed here.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -22,6 +21,9 @@ pub enum Patience {
     /// For ever: for what is answered when it is done.
     Endless,
 }
+
+/// How long a place in the supervisor's backlog is waited for. It takes in thousands in a second.
+const LONGEST_QUEUE: Duration = Duration::from_secs(5);
 
 /// An answer, as it comes.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ pub enum ClientError {
 /// the [`Answer`].
 pub fn ask(path: &Path, request: &Request, patience: Patience) -> Result<Answer, ClientError> {
     let line = request.encode().ok_or(ClientError::TooLong)?;
-    let mut stream = socket::connect(path).map_err(|error| unconnected(path, error))?;
+    let mut stream = socket::connect_within(path, LONGEST_QUEUE).map_err(|error| unconnected(path, error))?;
     let timeout = match patience {
         Patience::For(time) => Some(time),
         Patience::Endless => None,
@@ -70,7 +72,6 @@ pub fn ask(path: &Path, request: &Request, patience: Patience) -> Result<Answer,
         let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
         ClientError::Unreachable(path.to_owned(), errno)
     };
-    stream.set_nonblocking(false).map_err(unreachable)?;
     stream.set_read_timeout(timeout).map_err(unreachable)?;
     stream.set_write_timeout(timeout).map_err(unreachable)?;
     // A supervisor that will not listen has said why before it closed: that is read first, and counts.
@@ -89,7 +90,16 @@ impl Iterator for Answer {
         let item = match self.read() {
             Ok(Reply::End {}) => None,
             Ok(Reply::Error(refusal)) => Some(Err(ClientError::Refused(refusal))),
-            Ok(reply @ (Reply::Row(_) | Reply::Outcome(_) | Reply::Line(_))) => Some(Ok(reply)),
+            Ok(
+                reply @ (Reply::Row(_)
+                | Reply::Outcome(_)
+                | Reply::Problem(_)
+                | Reply::Line(_)
+                | Reply::Width(_)
+                | Reply::Event(_)
+                | Reply::Missed(_)
+                | Reply::Part(_)),
+            ) => Some(Ok(reply)),
             Err(error) => Some(Err(error)),
         };
         self.finished = !matches!(item, Some(Ok(_)));

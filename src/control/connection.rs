@@ -10,6 +10,8 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
+use foster_core::time::Instant;
+
 use super::inbox::{Filled, Inbox};
 use super::protocol::{LONGEST_LINE, Reason, Refusal, Reply, Request};
 use crate::sys::epoll::{Interest, Ready};
@@ -24,6 +26,8 @@ pub(super) struct Connection {
     inbox: Inbox,
     outbox: VecDeque<u8>,
     phase: Phase,
+    /// Since when a request is begun and not whole.
+    half_said: Option<Instant>,
     /// What epoll was last told.
     pub(super) watched: Interest,
 }
@@ -50,6 +54,17 @@ pub enum Pace {
     Gone,
 }
 
+/// What a connection is good for, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Use {
+    /// It asks nothing, or has not said all of it.
+    Silent,
+    /// It does not read what it was told.
+    Unread,
+    /// It asks, or waits for its answer.
+    Waiting,
+}
+
 /// What a turn brought.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -69,7 +84,7 @@ impl Connection {
     /// A client that has just come. The stream must not block.
     pub(super) fn new(stream: UnixStream) -> Connection {
         let (inbox, outbox) = (Inbox::default(), VecDeque::new());
-        Connection { stream, inbox, outbox, phase: Phase::Idle, watched: Interest::Read }
+        Connection { stream, inbox, outbox, phase: Phase::Idle, half_said: None, watched: Interest::Read }
     }
 
     /// What epoll has to tell of next.
@@ -86,13 +101,30 @@ impl Connection {
         }
     }
 
-    /// Whether it waits for nothing, and has nothing to be told.
-    pub(super) fn is_silent(&self) -> bool {
-        self.phase == Phase::Idle && self.outbox.is_empty() && !self.inbox.has_line()
+    /// What it is good for.
+    pub(super) fn use_of_it(&self) -> Use {
+        if !self.outbox.is_empty() {
+            return Use::Unread;
+        }
+        match self.phase {
+            Phase::Answering => Use::Waiting,
+            Phase::Idle if self.inbox.has_line() => Use::Waiting,
+            Phase::Idle | Phase::Closing => Use::Silent,
+        }
+    }
+
+    /// Whether an answer to it is not finished.
+    pub(super) fn is_being_answered(&self) -> bool {
+        self.phase == Phase::Answering
+    }
+
+    /// Since when the rest of a request is awaited.
+    pub(super) fn half_said_since(&self) -> Option<Instant> {
+        self.half_said
     }
 
     /// Does what can be done now: at most one read, and one request taken.
-    pub(super) fn turn(&mut self, ready: Ready) -> Step {
+    pub(super) fn turn(&mut self, now: Instant, ready: Ready) -> Step {
         if !self.outbox.is_empty() {
             match (self.flush(), self.phase) {
                 (Err(_), Phase::Answering) => return Step::Abandoned,
@@ -109,19 +141,24 @@ impl Connection {
             // older than the last reply says nothing.)
             Phase::Answering if ready.readable => Step::Abandoned,
             Phase::Answering => Step::Nothing,
-            Phase::Idle => self.listen(ready),
+            Phase::Idle => {
+                let step = self.listen(ready);
+                let is_half = self.phase == Phase::Idle && self.inbox.is_begun() && !self.inbox.has_line();
+                self.half_said = is_half.then(|| self.half_said.unwrap_or(now));
+                step
+            }
         }
     }
 
-    /// Says a line of an answer. Void where nothing was asked.
-    pub(super) fn reply(&mut self, reply: &Reply) -> Pace {
+    /// Says whole lines of an answer; `finished`: to its end. Void where nothing was asked.
+    pub(super) fn say(&mut self, lines: &[u8], finished: bool) -> Pace {
         if self.phase != Phase::Answering {
             return Pace::Gone;
         }
-        if reply.is_last() {
+        if finished {
             self.phase = Phase::Idle;
         }
-        self.outbox.extend(reply.encode());
+        self.outbox.extend(lines);
         // An error here is seen by epoll too, and told there.
         let written = self.flush();
         if written.is_err() || self.outbox.len() > LONGEST_QUEUE {
@@ -135,6 +172,13 @@ impl Connection {
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         self.outbox.extend(Reply::Error(refusal).encode());
         self.phase = Phase::Closing;
+        self.half_said = None;
+    }
+
+    /// Says why, as far as it can be said at once, before it is closed.
+    pub(super) fn dismiss(&mut self, refusal: Refusal) {
+        self.refuse(refusal);
+        let _ = self.flush();
     }
 
     fn listen(&mut self, ready: Ready) -> Step {
@@ -177,9 +221,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Both directions are shut, so that epoll reports a hang-up, and the end is told where every end is.
+    /// Both directions are shut, so that epoll reports a hang-up, and the end is told where every end is. What it
+    /// has asked in advance is forgotten.
     fn cut_off(&mut self) {
-        self.outbox = VecDeque::new();
+        (self.inbox, self.outbox) = (Inbox::default(), VecDeque::new());
+        if self.phase == Phase::Idle {
+            self.phase = Phase::Closing;
+        }
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 }

@@ -54,6 +54,11 @@ impl Inbox {
         if too_long { Filled::TooLong } else { Filled::Some }
     }
 
+    /// Whether anything is here.
+    pub(super) fn is_begun(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+
     /// Whether a whole line is here.
     pub(super) fn has_line(&self) -> bool {
         self.line.is_some()

@@ -39,7 +39,8 @@ pub fn resolve(patterns: &[String], known: &[(&str, u16)]) -> Result<Vec<(usize,
     Ok(meant)
 }
 
-fn matches(pattern: &str, name: &str, instance: u16) -> bool {
+/// Whether a pattern means this instance of this program.
+pub fn matches(pattern: &str, name: &str, instance: u16) -> bool {
     if pattern == "all" || glob(pattern, name) {
         return true;
     }

@@ -6,12 +6,14 @@
 //! and the command line call things may change without a word of this. No sockets here: see `server` and
 //! `client`.
 
+use foster_core::action::{EventName, StateName};
 use foster_core::ids::Signal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, from_value};
 
 pub use self::reply::{
-    Exit, Health, Kind, LogLine, Outcome, Reply, State, StatusRow, Stream, Verdict, label,
+    Event, Exit, Health, Kind, LogLine, Missed, Outcome, Part, PartName, Problem, Reply, State, StatusRow,
+    Stream, Verdict, Width, label,
 };
 use crate::nearest::nearest;
 
@@ -24,8 +26,8 @@ pub const VERSION: u32 = 1;
 pub const LONGEST_LINE: usize = 64 * 1024;
 
 /// What a client asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verb", rename_all = "lowercase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "verb", rename_all = "lowercase")]
 pub enum Request {
     /// A row for each instance. Answered by [`Reply::Row`]s.
     Status(Names),
@@ -41,13 +43,25 @@ pub enum Request {
     Signal(SignalOrder),
     /// The last lines of output. Answered by [`Reply::Line`]s.
     Logs(Logs),
+    /// The last events. Answered by [`Reply::Event`]s.
+    Events(Events),
+    /// How a process of this program is made, for a client that becomes one. Answered by [`Reply::Part`]s.
+    Exec(Exec),
     /// An answer when each is ready. Answered by [`Reply::Outcome`]s.
     Wait(Wait),
     /// Whether each is ready and healthy. Answered by [`Reply::Outcome`]s.
     Health(Names),
+    /// Read the configuration again, and go over to it. Answered by [`Reply::Outcome`]s, or where it has a mistake
+    /// by [`Reply::Problem`]s.
+    Update(Update),
     /// The container shall end. Answered when that has begun.
     Shutdown {},
 }
+
+/// For what is asked without any field.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
 
 /// Who is meant, by name, instance or glob; nobody named is everybody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +111,32 @@ pub struct Logs {
     pub follow: bool,
 }
 
+/// A question for events.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Events {
+    /// About whom; nobody named is everybody, and the container itself.
+    pub names: Vec<String>,
+    /// Which, by their names; none named: all.
+    #[serde(serialize_with = "words_of_events", deserialize_with = "events_from_words")]
+    pub events: Vec<EventName>,
+    /// Only changes to one of these states; none named: all.
+    #[serde(serialize_with = "words_of_states", deserialize_with = "states_from_words")]
+    pub states: Vec<StateName>,
+    /// How many of the last ones; none given: all that are kept.
+    pub lines: Option<u32>,
+    /// Whether those that happen from now on follow, without end.
+    pub follow: bool,
+}
+
+/// A question for what a program's processes are made with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exec {
+    /// The program, or one of its instances.
+    pub name: String,
+}
+
 /// A question that is answered when everybody named is ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -107,6 +147,15 @@ pub struct Wait {
     /// How long at most, in milliseconds; none given: for ever.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+}
+
+/// An update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// Whether the answer comes when it is done, or at once.
+    #[serde(default = "patient")]
+    pub wait: bool,
 }
 
 /// Why something is not done.
@@ -135,8 +184,10 @@ pub enum Reason {
     OtherVersion,
     /// The client is neither root nor foster's own user. The connection is closed.
     NotPermitted,
-    /// There are as many connections as there may be. The connection is closed.
+    /// There are more connections than there may be. This one is closed.
     TooManyClients,
+    /// The request was begun and not finished in time. The connection is closed.
+    TooSlow,
     /// There is no such program.
     NoSuchName,
     /// Not now: the container is about to end.
@@ -147,8 +198,10 @@ pub enum Reason {
 
 impl Request {
     /// Every verb there is.
-    pub const VERBS: [&'static str; 10] =
-        ["status", "start", "stop", "restart", "reload", "signal", "logs", "wait", "health", "shutdown"];
+    pub const VERBS: [&'static str; 13] = [
+        "status", "start", "stop", "restart", "reload", "signal", "logs", "events", "exec", "wait", "health",
+        "update", "shutdown",
+    ];
 
     /// Reads a line, with or without its line end.
     ///
@@ -164,17 +217,33 @@ impl Request {
             Some(version) if version.as_u64() == Some(u64::from(VERSION)) => {}
             Some(version) => return Err(other_version(&version)),
         }
-        let Some(verb) = fields.get("verb").and_then(Value::as_str) else {
+        let Some(Value::String(verb)) = fields.remove("verb") else {
             return Err(Refusal::new(Reason::BadRequest, "the request has no `verb`"));
         };
-        if !Request::VERBS.contains(&verb) {
-            let shown: String = verb.chars().take(100).collect();
-            let suggestion = nearest(verb, Request::VERBS.into_iter());
-            return Err(Refusal::new(Reason::UnknownVerb, format!("there is no verb `{shown}`"))
-                .with_suggestion(suggestion));
-        }
-        let verb = verb.to_owned();
-        Request::deserialize(Value::Object(fields)).map_err(|error| {
+        let fields = Value::Object(fields);
+        // By hand, since what serde makes of a tagged enum is many times larger.
+        let read = match verb.as_str() {
+            "status" => from_value(fields).map(Request::Status),
+            "start" => from_value(fields).map(Request::Start),
+            "stop" => from_value(fields).map(Request::Stop),
+            "restart" => from_value(fields).map(Request::Restart),
+            "reload" => from_value(fields).map(Request::Reload),
+            "signal" => from_value(fields).map(Request::Signal),
+            "logs" => from_value(fields).map(Request::Logs),
+            "events" => from_value(fields).map(Request::Events),
+            "exec" => from_value(fields).map(Request::Exec),
+            "wait" => from_value(fields).map(Request::Wait),
+            "health" => from_value(fields).map(Request::Health),
+            "update" => from_value(fields).map(Request::Update),
+            "shutdown" => from_value(fields).map(|Nothing {}| Request::Shutdown {}),
+            unknown => {
+                let shown: String = unknown.chars().take(100).collect();
+                let suggestion = nearest(unknown, Request::VERBS.into_iter());
+                return Err(Refusal::new(Reason::UnknownVerb, format!("there is no verb `{shown}`"))
+                    .with_suggestion(suggestion));
+            }
+        };
+        read.map_err(|error| {
             let shown: String = error.to_string().chars().take(400).collect();
             Refusal::new(Reason::BadRequest, format!("cannot read the request `{verb}`: {shown}"))
         })
@@ -257,6 +326,36 @@ fn signal_from_text<'de, D: Deserializer<'de>>(from: D) -> Result<Signal, D::Err
     let text = String::deserialize(from)?;
     Signal::parse(&text)
         .ok_or_else(|| serde::de::Error::custom(format_args!("there is no signal `{}`", text.escape_debug())))
+}
+
+fn words_of_events<S: Serializer>(events: &[EventName], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(events.iter().map(|event| event.name()))
+}
+
+fn words_of_states<S: Serializer>(states: &[StateName], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(states.iter().map(|state| state.name()))
+}
+
+fn events_from_words<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<EventName>, D::Error> {
+    known(from, "event", EventName::parse)
+}
+
+fn states_from_words<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<StateName>, D::Error> {
+    known(from, "state", StateName::parse)
+}
+
+fn known<'de, D: Deserializer<'de>, T>(
+    from: D,
+    what: &str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<Vec<T>, D::Error> {
+    let words = Vec::<String>::deserialize(from)?;
+    let one = |word: String| {
+        let unknown =
+            || serde::de::Error::custom(format_args!("there is no {what} `{}`", word.escape_debug()));
+        parse(&word).ok_or_else(unknown)
+    };
+    words.into_iter().map(one).collect()
 }
 
 #[cfg(test)]

@@ -4,30 +4,44 @@
 //! [`Server::on_ready`], which gives back what happened; answers go out through [`Server::reply`]. Nothing
 //! waits, each call does a bounded amount of work, and each client costs a bounded amount of memory. What a
 //! request means is not known here. Read `connection` next.
+//!
+//! There is always room for one more: whoever comes last is let in, and who is missed least has to go. So silence,
+//! half requests and readers that do not read keep nobody out.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
-use nix::errno::Errno;
+use foster_core::time::Instant;
 use nix::unistd::Uid;
 
 pub use super::connection::Pace;
-use super::connection::{Connection, Step};
+use super::connection::{Connection, Step, Use};
+pub use super::place::BindError;
+use super::place::Place;
 use super::protocol::{Reason, Refusal, Reply, Request};
 use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
 use crate::sys::socket;
 
-/// How many clients there may be at once.
+/// How many clients there may be at once, where there are descriptors enough.
 pub const MOST_CLIENTS: usize = 256;
+
+/// What part of all descriptors clients may take: the programs need theirs.
+const SHARE_OF_DESCRIPTORS: u64 = 4;
 
 /// How many are let in in one turn, so that a crowd holds up nobody.
 const ADMITTED_AT_ONCE: usize = 64;
+
+/// How long a request may be half said.
+const HALF_SAID: Duration = Duration::from_secs(10);
+
+/// How long nobody is let in when even the spare descriptor was of no use: the kernel has no memory, or the
+/// whole system no descriptor. Else it would be tried without end.
+const RESPITE: Duration = Duration::from_millis(100);
 
 /// The listener's key; a client's is its number.
 const LISTENER: u32 = 0;
@@ -48,40 +62,29 @@ pub enum Incident {
     Abandoned(ConnectionId),
 }
 
-/// Why there is no control socket.
-#[derive(Debug)]
-pub enum BindError {
-    /// Another foster answers there: this one must not go on (exit status 1).
-    AnotherAnswers(PathBuf),
-    /// Something that is no socket is there. It is left alone.
-    NotASocket(PathBuf),
-    /// The path does not fit a socket's address (unix(7)).
-    TooLong(PathBuf),
-    /// It cannot be made there: a read-only filesystem, no such directory, no permission. foster can do
-    /// without it.
-    Unavailable(PathBuf, Errno),
-}
-
 /// The listening socket and all who came.
 #[derive(Debug)]
 pub struct Server {
-    listener: UnixListener,
-    place: Place,
+    door: Door,
     owner: Uid,
     epoll: Rc<Epoll>,
     space: Space,
     clients: BTreeMap<u32, Connection>,
+    most: usize,
     latest: u32,
     /// A descriptor to give up when there are none left, so that a client can be let in and sent away.
     /// Else it would wait in the backlog and be reported without end.
     reserve: Option<OwnedFd>,
 }
 
-/// Which file the socket is.
+/// Where clients come in.
 #[derive(Debug)]
-struct Place {
-    path: PathBuf,
-    file: Option<(u64, u64)>,
+enum Door {
+    Open(Place, UnixListener),
+    /// Nobody can be let in before this.
+    Shut(Place, UnixListener, Instant),
+    /// Nobody is let in any more.
+    Gone,
 }
 
 impl Server {
@@ -91,45 +94,123 @@ impl Server {
     /// # Errors
     /// Only [`BindError::AnotherAnswers`] has to end foster.
     pub fn bind(path: &Path, epoll: Rc<Epoll>, space: Space) -> Result<Server, BindError> {
-        let listener = listen(path)?;
-        let place = Place { path: path.to_owned(), file: file(path) };
-        let unavailable = |error: Errno| BindError::Unavailable(path.to_owned(), error);
-        epoll.add(&listener, Token { space, key: LISTENER }, Interest::Read).map_err(unavailable)?;
+        let (place, listener) = Place::take(path)?;
+        epoll
+            .add(&listener, Token { space, key: LISTENER }, Interest::Read)
+            .map_err(|error| BindError::Unavailable(path.to_owned(), error))?;
         let reserve = spare(&listener);
-        let (owner, clients) = (Uid::effective(), BTreeMap::new());
-        Ok(Server { listener, place, owner, epoll, space, clients, latest: LISTENER, reserve })
+        let (owner, clients, door) = (Uid::effective(), BTreeMap::new(), Door::Open(place, listener));
+        Ok(Server { door, owner, epoll, space, clients, most: most_clients(), latest: LISTENER, reserve })
     }
 
     /// Takes a report of epoll in the server's space. One that is out of date is void.
-    pub fn on_ready(&mut self, ready: Ready) -> Option<Incident> {
+    pub fn on_ready(&mut self, now: Instant, ready: Ready) -> Vec<Incident> {
         if ready.token.key == LISTENER {
-            self.admit_all();
-            return None;
+            return self.admit_all(now);
         }
         let key = ready.token.key;
         let id = ConnectionId(key);
-        let incident = match self.clients.get_mut(&key)?.turn(ready) {
+        let Some(client) = self.clients.get_mut(&key) else { return Vec::new() };
+        let incident = match client.turn(now, ready) {
             Step::Nothing => None,
             Step::Asked(request) => Some(Incident::Requested(id, request)),
             Step::Drained => Some(Incident::Drained(id)),
             Step::Abandoned => {
                 self.forget(key);
-                return Some(Incident::Abandoned(id));
+                return vec![Incident::Abandoned(id)];
             }
             Step::Gone => {
                 self.forget(key);
-                return None;
+                return Vec::new();
             }
         };
-        if self.watch(key) { incident } else { None }
+        if self.watch(key) { incident.into_iter().collect() } else { Vec::new() }
+    }
+
+    /// When [`Server::tick`] has something to do; never, as long as nobody owes the rest of a request.
+    pub fn deadline(&self) -> Option<Instant> {
+        let door = match &self.door {
+            Door::Shut(_, _, until) => Some(*until),
+            Door::Open(..) | Door::Gone => None,
+        };
+        let half_said = self.clients.values().filter_map(Connection::half_said_since).min();
+        door.into_iter().chain(half_said.map(|since| since.plus(HALF_SAID))).min()
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Instant) {
+        let overdue =
+            |client: &Connection| client.half_said_since().is_some_and(|since| since.plus(HALF_SAID) <= now);
+        let late: Vec<u32> =
+            self.clients.iter().filter(|(_, client)| overdue(client)).map(|(&key, _)| key).collect();
+        for key in late {
+            if let Some(client) = self.clients.get_mut(&key) {
+                let message = format!("the request was not whole after {} s", HALF_SAID.as_secs());
+                client.refuse(Refusal::new(Reason::TooSlow, message));
+                self.watch(key);
+            }
+        }
+        self.door = match std::mem::replace(&mut self.door, Door::Gone) {
+            Door::Shut(place, listener, until) if until <= now => self.open(place, listener, now),
+            door @ (Door::Shut(..) | Door::Open(..) | Door::Gone) => door,
+        };
     }
 
     /// Says a line of the answer to what this client asked last. [`Reply::End`] and [`Reply::Error`] finish
     /// it. Never waits. A client that lets too much gather is cut off.
     pub fn reply(&mut self, to: ConnectionId, reply: &Reply) -> Pace {
+        self.say(to, &reply.encode(), reply.is_last())
+    }
+
+    /// Says several lines at once: one write, and one awakening of the reader.
+    pub fn reply_all(&mut self, to: ConnectionId, replies: &[Reply]) -> Pace {
+        let lines: Vec<u8> = replies.iter().flat_map(Reply::encode).collect();
+        self.say(to, &lines, replies.last().is_some_and(Reply::is_last))
+    }
+
+    /// Says whole lines that are encoded already, and none of which is the last of its answer.
+    pub fn say_lines(&mut self, to: ConnectionId, lines: &[u8]) -> Pace {
+        self.say(to, lines, false)
+    }
+
+    fn say(&mut self, to: ConnectionId, lines: &[u8], finished: bool) -> Pace {
         let Some(client) = self.clients.get_mut(&to.0) else { return Pace::Gone };
-        let pace = client.reply(reply);
+        let pace = client.say(lines, finished);
         if self.watch(to.0) { pace } else { Pace::Gone }
+    }
+
+    /// Lets nobody in any more, and lets go of those who wait for no answer. The end of foster is near.
+    pub fn retire(&mut self) {
+        if let Door::Open(_, listener) | Door::Shut(_, listener, _) = &self.door {
+            let _ = self.epoll.remove(listener);
+        }
+        self.door = Door::Gone;
+        self.clients.retain(|_, client| client.use_of_it() >= Use::Unread);
+    }
+
+    /// Whether somebody is still to take what was said.
+    pub fn is_busy(&self) -> bool {
+        self.clients.values().any(|client| client.use_of_it() >= Use::Unread)
+    }
+
+    /// Makes the socket again where its file was removed. One that is another's by now is left to them.
+    ///
+    /// # Errors
+    /// As [`Server::bind`]; the old socket stays, without a name.
+    pub fn restore(&mut self) -> Result<(), BindError> {
+        let (Door::Open(place, _) | Door::Shut(place, _, _)) = &self.door else { return Ok(()) };
+        if place.is_held() {
+            return Ok(());
+        }
+        let path = place.path().to_owned();
+        let (place, listener) = Place::take(&path)?;
+        self.epoll
+            .add(&listener, Token { space: self.space, key: LISTENER }, Interest::Read)
+            .map_err(|error| BindError::Unavailable(path, error))?;
+        self.reserve = spare(&listener);
+        // Closing the old one ends its registration, but for the spare copy that was just replaced.
+        self.door = Door::Open(place, listener);
+        Ok(())
     }
 
     /// How many clients are connected.
@@ -137,18 +218,26 @@ impl Server {
         self.clients.len()
     }
 
-    fn admit_all(&mut self) {
+    fn admit_all(&mut self, now: Instant) -> Vec<Incident> {
+        let mut incidents = Vec::new();
         for _ in 0..ADMITTED_AT_ONCE {
-            match self.listener.accept() {
-                Ok((stream, _)) => self.admit(stream),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            let Door::Open(_, listener) = &self.door else { break };
+            match listener.accept() {
+                Ok((stream, _)) => self.admit(stream, &mut incidents),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if is_passing(&error) => {}
-                Err(_) => return self.send_one_away(),
+                // There are no descriptors left: one that nobody makes use of will do.
+                Err(_) if self.make_room(Use::Unread, &mut incidents) => {}
+                Err(_) => {
+                    self.send_one_away(now);
+                    break;
+                }
             }
         }
+        incidents
     }
 
-    fn admit(&mut self, stream: UnixStream) {
+    fn admit(&mut self, stream: UnixStream, incidents: &mut Vec<Incident>) {
         if stream.set_nonblocking(true).is_err() {
             return;
         }
@@ -160,8 +249,8 @@ impl Server {
             let message = format!("not permitted: only root and uid {} may use this foster", self.owner);
             return send_away(stream, Refusal::new(Reason::NotPermitted, message));
         }
-        if self.clients.len() >= MOST_CLIENTS && !self.drop_a_silent_one() {
-            return send_away(stream, crowded(&format!("there are {MOST_CLIENTS} clients already")));
+        if self.clients.len() >= self.most {
+            self.make_room(Use::Waiting, incidents);
         }
         let Some(key) = self.free_key() else { return };
         let client = Connection::new(stream);
@@ -172,20 +261,50 @@ impl Server {
         }
     }
 
-    /// The one that has been connected for longest of those who ask nothing has to go: silence must not
-    /// keep those out who have something to say.
-    fn drop_a_silent_one(&mut self) -> bool {
-        let silent = self.clients.iter().find(|(_, client)| client.is_silent()).map(|(&key, _)| key);
-        silent.is_some_and(|key| self.forget(key))
+    /// Closes the connection that is missed least, and of several the oldest, unless it is of more use than this.
+    /// Whether there was one.
+    fn make_room(&mut self, at_most: Use, incidents: &mut Vec<Incident>) -> bool {
+        let least = self.clients.iter().min_by_key(|(_, client)| client.use_of_it());
+        let Some((&key, client)) = least.filter(|(_, client)| client.use_of_it() <= at_most) else {
+            return false;
+        };
+        if client.is_being_answered() {
+            incidents.push(Incident::Abandoned(ConnectionId(key)));
+        }
+        if let Some(client) = self.clients.get_mut(&key) {
+            client.dismiss(crowded(&format!("there are {} clients, and another one came", self.most)));
+        }
+        self.forget(key)
     }
 
     /// Lets a client in at the cost of the spare descriptor, to tell it that there are none.
-    fn send_one_away(&mut self) {
+    fn send_one_away(&mut self, now: Instant) {
+        let Door::Open(place, listener) = std::mem::replace(&mut self.door, Door::Gone) else { return };
         self.reserve = None;
-        if let Ok((stream, _)) = self.listener.accept() {
+        let accepted = listener.accept();
+        let is_stuck = accepted.is_err();
+        if let Ok((stream, _)) = accepted {
             send_away(stream, crowded("foster has no descriptors left"));
         }
-        self.reserve = spare(&self.listener);
+        self.reserve = spare(&listener);
+        self.door = if is_stuck || self.reserve.is_none() {
+            // Watched, it would be reported without end.
+            let _ = self.epoll.remove(&listener);
+            Door::Shut(place, listener, now.plus(RESPITE))
+        } else {
+            Door::Open(place, listener)
+        };
+    }
+
+    fn open(&mut self, place: Place, listener: UnixListener, now: Instant) -> Door {
+        if self.reserve.is_none() {
+            self.reserve = spare(&listener);
+        }
+        let token = Token { space: self.space, key: LISTENER };
+        match self.epoll.add(&listener, token, Interest::Read) {
+            Ok(()) => Door::Open(place, listener),
+            Err(_) => Door::Shut(place, listener, now.plus(RESPITE)),
+        }
     }
 
     /// The next number, none in use: four thousand million come and go before one is used again.
@@ -217,37 +336,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.epoll.remove(&self.listener);
-        // The file may be another foster's by now.
-        if self.place.file.is_some() && file(&self.place.path) == self.place.file {
-            let _ = std::fs::remove_file(&self.place.path);
-        }
+        self.retire();
     }
 }
-
-impl fmt::Display for BindError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let longest = socket::LONGEST_PATH;
-        match self {
-            BindError::AnotherAnswers(path) => {
-                write!(f, "another foster answers at `{}`", path.display())
-            }
-            BindError::NotASocket(path) => {
-                write!(f, "cannot listen at `{}`: it is there already and is no socket", path.display())
-            }
-            BindError::TooLong(path) => {
-                let length = path.as_os_str().len();
-                let path = path.display();
-                write!(f, "cannot listen at `{path}`: the path has {length} bytes, at most {longest} fit")
-            }
-            BindError::Unavailable(path, error) => {
-                write!(f, "cannot listen at `{}`: {}", path.display(), error.desc())
-            }
-        }
-    }
-}
-
-impl std::error::Error for BindError {}
 
 /// Whether a client may ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,49 +352,10 @@ fn permitted(peer: Uid, owner: Uid) -> Permitted {
     if peer.is_root() || peer == owner { Permitted::Yes } else { Permitted::No }
 }
 
-/// Listens, once what is dead is out of the way. Whoever is quicker between two steps wins: after a second
-/// try somebody else is there.
-fn listen(path: &Path) -> Result<UnixListener, BindError> {
-    if path.as_os_str().len() > socket::LONGEST_PATH {
-        return Err(BindError::TooLong(path.to_owned()));
-    }
-    for _ in 0..2 {
-        match socket::listen(path) {
-            Err(Errno::EADDRINUSE) => clear(path)?,
-            Err(error) => return Err(BindError::Unavailable(path.to_owned(), error)),
-            Ok(listener) => return Ok(listener),
-        }
-    }
-    Err(BindError::AnotherAnswers(path.to_owned()))
-}
-
-/// Removes a socket at which nobody answers, and nothing else.
-fn clear(path: &Path) -> Result<(), BindError> {
-    let unavailable = |error: Errno| BindError::Unavailable(path.to_owned(), error);
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(unavailable(errno(&error))),
-        Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err(BindError::NotASocket(path.to_owned()));
-        }
-        Ok(_) => {}
-    }
-    match socket::connect(path) {
-        // EAGAIN: somebody listens, and does not keep up (connect(2)). EPROTOTYPE: not even a stream.
-        Ok(_) | Err(Errno::EAGAIN | Errno::EPROTOTYPE) => Err(BindError::AnotherAnswers(path.to_owned())),
-        Err(Errno::ECONNREFUSED) => std::fs::remove_file(path).map_err(|error| unavailable(errno(&error))),
-        Err(Errno::ENOENT) => Ok(()),
-        Err(error) => Err(unavailable(error)),
-    }
-}
-
-fn errno(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
-}
-
-fn file(path: &Path) -> Option<(u64, u64)> {
-    let metadata = std::fs::symlink_metadata(path).ok()?;
-    Some((metadata.dev(), metadata.ino()))
+fn most_clients() -> usize {
+    let descriptors = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
+    usize::try_from(descriptors / SHARE_OF_DESCRIPTORS)
+        .map_or(MOST_CLIENTS, |most| most.clamp(1, MOST_CLIENTS))
 }
 
 fn spare(listener: &UnixListener) -> Option<OwnedFd> {

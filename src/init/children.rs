@@ -97,6 +97,11 @@ impl Children {
         self.last.get(&run.instance).filter(|(last, _)| *last == run).map(|(_, pid)| *pid)
     }
 
+    /// The instance is no more: nobody will ask for its number.
+    pub(super) fn forget_instance(&mut self, instance: InstanceId) {
+        self.last.remove(&instance);
+    }
+
     /// Signals one process. It may have ended and not been reaped: that is no error (ESRCH).
     pub(super) fn signal(&mut self, role: Role, signal: Signal) -> nix::Result<()> {
         let Some(child) = self.by_role.get(&role).and_then(|pid| self.by_pid.get_mut(pid)) else {

@@ -7,15 +7,17 @@ use std::panic;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use foster_core::action::{Ending, Reason};
+use foster_core::action::{Ending, EventName, Reason};
 use foster_core::ids::{InstanceId, Signal};
 use foster_core::time::Instant;
 use log::Level;
 
-use super::{Init, report};
+use super::{Init, report, space};
+use crate::control::server::Server;
 use crate::exit::ExitStatus;
 use crate::output::own;
 use crate::plan::Plan;
+use crate::sys::epoll::Space;
 use crate::termination::{self, Summary};
 
 /// How many of a program's last lines are part of the last words.
@@ -31,9 +33,12 @@ impl Init {
             Some(closing) => (closing.ending, closing.deadline),
             None => (Ending { reason: Reason::Fault, status: 1 }, self.now),
         };
-        self.server = None;
+        if let Some(server) = &mut self.server {
+            server.retire();
+        }
         self.output.finish();
         let summary = self.last_words(&ending);
+        self.is_over = true;
         leave_behind(&self.plan, &summary);
         self.tell_upward(|upward| upward.exit_status(ending.status));
         self.write_the_rest(deadline.max(self.now.plus(PARTING)));
@@ -41,7 +46,7 @@ impl Init {
     }
 
     /// The summary, as the last thing in the log; and its text.
-    fn last_words(&self, ending: &Ending) -> String {
+    fn last_words(&mut self, ending: &Ending) -> String {
         let why = report::reason(&self.plan, &ending.reason);
         let text = match &ending.reason {
             Reason::Exited { instance, .. } | Reason::Failed { instance, .. } => {
@@ -51,10 +56,10 @@ impl Init {
         };
         let level = if ending.status == 0 { Level::Info } else { Level::Error };
         let text = format!("exit status {}: {}", ending.status, text.trim_end());
-        report::Line::new(level, "exit", text.clone())
+        let line = report::Line::new(level, EventName::Exit, text.clone())
             .with("exit_status", u64::from(ending.status))
-            .with("reason", why)
-            .write();
+            .with("reason", why);
+        self.tell(&line, None);
         text + "\n"
     }
 
@@ -69,15 +74,30 @@ impl Init {
         Summary { name: &name, ending: &ending, restarts, output: &output }.text()
     }
 
+    /// To the container's output until the deadline, and to those who follow for a moment.
     fn write_the_rest(&mut self, deadline: Instant) {
-        self.output.flush();
-        while self.output.pending() && self.waiter.now() < deadline {
-            if self.waiter.wait(Some(deadline)).is_err() {
+        let parting = self.waiter.now().plus(PARTING);
+        loop {
+            self.answer_requests();
+            self.output.flush();
+            let is_followed = self.server.as_ref().is_some_and(Server::is_busy);
+            let ends = [self.output.pending().then_some(deadline), is_followed.then_some(parting)];
+            let Some(until) = ends.into_iter().flatten().max() else { return };
+            if self.waiter.now() >= until {
                 return;
             }
+            let next = self.requests.deadline(self.now).map_or(until, |next| next.min(until));
+            if self.waiter.wait(Some(next)).is_err() {
+                return;
+            }
+            self.now = self.waiter.now();
             let ready = self.waiter.take_ready();
-            for report in ready.iter().filter(|report| report.token.space == super::space::OUTPUT) {
-                self.output.on_ready(*report);
+            for report in &ready {
+                match report.token.space {
+                    space::OUTPUT => self.output.on_ready(*report),
+                    space::CONTROL => self.serve(*report),
+                    Space(_) => {}
+                }
             }
             self.waiter.give_back(ready);
             // Told to stop again: now. A child that ends late costs no line; the kernel reaps it with foster.
@@ -85,7 +105,6 @@ impl Init {
             if self.signals.take().iter().any(|signal| stop.contains(signal)) {
                 return;
             }
-            self.output.flush();
         }
     }
 }

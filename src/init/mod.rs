@@ -2,11 +2,13 @@
 //!
 //! One thread, one loop, one blocking call (`wait.rs`). A turn of the loop: wait; turn what is ready into events;
 //! hand each event to the core and perform the actions it answers with (`perform.rs`); answer the
-//! clients whose orders are done (`requests.rs`); write what can be written. After bring-up no error ends
+//! clients whose orders are done (`requests/`); write what can be written. After bring-up no error ends
 //! the process: it becomes an event or a line of the log. Nothing here decides.
 
 mod children;
+mod difference;
 mod ending;
+mod history;
 mod memory;
 mod perform;
 mod pid1;
@@ -17,6 +19,8 @@ mod rest;
 mod sessions;
 mod signals;
 mod status;
+mod succession;
+mod update;
 mod wait;
 
 use std::collections::VecDeque;
@@ -37,17 +41,19 @@ use crate::exit::ExitStatus;
 use crate::notify::Upward;
 use crate::oom::OomCounter;
 use crate::output::{self, Colour, Output, own};
-use crate::plan::Plan;
+use crate::plan::{Limit, Plan};
 use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
 use children::Children;
+use history::History;
 use memory::Thrift;
 use perform::Notes;
 use requests::Requests;
 use rest::Rest;
 use sessions::Sessions;
 use signals::Signals;
+use update::Updates;
 use wait::Waiter;
 
 /// Which leaf a readiness report is for.
@@ -90,11 +96,15 @@ struct Init {
     probes: Probes,
     server: Option<Server>,
     requests: Requests,
+    history: History,
     notes: Notes,
+    updates: Updates,
     upward: Upward,
     oom: OomCounter,
     closing: Option<Closing>,
     thrift: Thrift,
+    /// Whether all that there is to say has been said.
+    is_over: bool,
 }
 
 /// What keeps foster from coming up.
@@ -124,13 +134,19 @@ pub fn run(plan: Plan, surroundings: &Surroundings) -> ExitStatus {
 }
 
 impl Init {
-    fn bring_up(plan: Plan, surroundings: &Surroundings) -> Result<Init, (Rc<Plan>, CannotComeUp)> {
-        let plan = Rc::new(pid1::prepare(plan));
+    fn bring_up(mut plan: Plan, surroundings: &Surroundings) -> Result<Init, (Rc<Plan>, CannotComeUp)> {
+        let limit = pid1::raise_limit();
+        pid1::pass_on(limit, &mut plan);
+        let plan = Rc::new(plan);
         let keep = Rc::clone(&plan);
-        Init::assemble(plan, surroundings).map_err(|error| (keep, error))
+        Init::assemble(plan, limit, surroundings).map_err(|error| (keep, error))
     }
 
-    fn assemble(plan: Rc<Plan>, surroundings: &Surroundings) -> Result<Init, CannotComeUp> {
+    fn assemble(
+        plan: Rc<Plan>,
+        limit: Option<Limit>,
+        surroundings: &Surroundings,
+    ) -> Result<Init, CannotComeUp> {
         let system = |what: &'static str, error: String| CannotComeUp::System { what, error };
         let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno.desc().into()))?);
         let configured = plan.core.signals().iter().map(|(signal, _)| *signal);
@@ -168,11 +184,14 @@ impl Init {
             probes: Probes::new(Rc::clone(&epoll), space::PROBES),
             server,
             requests: Requests::default(),
+            history: History::default(),
             notes: Notes::default(),
+            updates: Updates::new(&plan, surroundings.log.clone(), limit),
             upward,
             oom: OomCounter::open(),
             closing: None,
             thrift: Thrift::default(),
+            is_over: false,
             waiter: Waiter::new(epoll),
             plan,
         })
@@ -204,18 +223,25 @@ impl Init {
 
     fn handle_events(&mut self) {
         while let Some(event) = self.events.pop_front() {
-            let mut actions = std::mem::take(&mut self.actions);
-            self.supervisor.step(self.now, event, &mut actions);
-            for action in actions.drain(..) {
-                self.perform(action);
-            }
-            self.actions = actions;
+            self.take_in(event);
         }
+    }
+
+    /// Has the core decide, and does what it says.
+    fn take_in(&mut self, event: Event) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.supervisor.step(self.now, event, &mut actions);
+        for action in actions.drain(..) {
+            self.perform(action);
+        }
+        self.actions = actions;
     }
 
     /// Waits, and turns what has happened into events.
     fn wait(&mut self) {
-        let deadline = self.supervisor.deadline().into_iter().chain(self.requests.deadline()).min();
+        let server = self.server.as_ref().and_then(Server::deadline);
+        let deadlines = [self.supervisor.deadline(), self.requests.deadline(self.now), server];
+        let deadline = deadlines.into_iter().flatten().min();
         self.thrift.about_to_wait(self.now);
         if let Err(errno) = self.waiter.wait(deadline) {
             // It cannot be, and must not become a loop without a wait either.
@@ -228,6 +254,9 @@ impl Init {
             self.dispatch(*report);
         }
         self.waiter.give_back(ready);
+        if let Some(server) = &mut self.server {
+            server.tick(self.now);
+        }
         self.take_answers();
         self.take_matches();
         if self.supervisor.deadline().is_some_and(|deadline| deadline <= self.now) {

@@ -5,19 +5,24 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::time::SystemTime;
 
 use foster_core::action::{Action, Cause, Change, Scope, StateName};
 use foster_core::event::{Event, ProbeResult, StartFailure};
-use foster_core::ids::{Run, Signal};
+use foster_core::ids::{InstanceId, Run, Signal};
 use log::{debug, warn};
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, fchown};
 
 use super::children::Role;
+use super::history::{About, Kept};
 use super::{Init, report};
+use crate::control::protocol;
+use crate::control::server::Server;
 use crate::notify::Upward;
-use crate::output::ChildStream;
-use crate::plan::Probe;
+use crate::output::{ChildStream, form};
+use crate::plan::{Probe, Program};
 use crate::probes::Question;
 use crate::spawn::{self, Request};
 use crate::sys::errno;
@@ -50,13 +55,20 @@ impl Init {
                 self.rest.signal(signal, &self.children);
                 self.see_whether_rest_is_gone();
             }
-            Action::ReopenLogs => self.output.reopen(),
+            Action::ReopenLogs => {
+                self.output.reopen();
+                if let Some(Err(error)) = self.server.as_mut().map(Server::restore) {
+                    warn!("{error}; the control socket cannot be reached any more");
+                }
+            }
             Action::WriteStatus => self.write_status(),
-            Action::Update => warn!("SIGHUP: reading the configuration again is not supported yet"),
+            Action::Update => self.update_by_signal(),
+            Action::Forget(instance) => self.forget(instance),
             Action::Report(change) => self.report(&change),
             Action::ReportShutdown(ending) => {
                 self.tell_upward(Upward::stopping);
-                report::shutdown(&self.plan, &ending).write();
+                let line = report::shutdown(&self.plan, &ending);
+                self.tell(&line, None);
             }
             Action::ReportReady => {
                 self.tell_upward(Upward::ready);
@@ -75,6 +87,7 @@ impl Init {
     }
 
     fn spawn_main(&mut self, run: Run) -> Result<(), StartFailure> {
+        self.updates.forget_former(run.instance);
         let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
         let owner = spawn::owner(&program.launch)?;
         let label = report::label(&self.plan, run.instance);
@@ -82,10 +95,7 @@ impl Init {
             warn!("{label}: runs as foster's own user, because foster may not change users");
         }
         let streams = self.output.attach(run, &label).map_err(|error| no_pipes(&error))?;
-        let extra = [
-            ("FOSTER_PROGRAM".to_string(), program.name.clone()),
-            ("FOSTER_INSTANCE".to_string(), run.instance.index.to_string()),
-        ];
+        let extra = variables(program, run.instance);
         if let Some((user, group)) = owner {
             for stream in [&streams.stdout, &streams.stderr] {
                 give(stream, user, group);
@@ -105,7 +115,7 @@ impl Init {
 
     /// The command gets the program's environment, user and directory, and its output.
     fn spawn_pre_stop(&mut self, run: Run) -> Result<(), StartFailure> {
-        let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
+        let Some(program) = self.definition(run) else { return Err(unknown()) };
         let Some(command) = &program.pre_stop else { return Err(unknown()) };
         let main = self.children.pid(Role::Main(run)).map_or(String::new(), |pid| pid.to_string());
         let extra =
@@ -127,11 +137,14 @@ impl Init {
         }
     }
 
+    /// What this run was made from.
+    fn definition(&self, run: Run) -> Option<Rc<Program>> {
+        self.updates.former(run).or_else(|| self.plan.programs.get(run.instance.program).map(Rc::clone))
+    }
+
     fn ask(&mut self, run: Run) {
-        let Some(probe) = self.plan.program(run.instance.program).and_then(|program| program.ready.as_ref())
-        else {
-            return;
-        };
+        let Some(program) = self.definition(run) else { return };
+        let Some(probe) = &program.ready else { return };
         if let Some(question) = Question::of(probe) {
             self.probes.start(run, question);
             // A file and a local socket are answered on the spot: no report of epoll follows that would wake the loop.
@@ -139,7 +152,7 @@ impl Init {
         }
         match probe {
             Probe::Exec(command) => {
-                if let Err(failure) = self.spawn_question(run, &command.clone()) {
+                if let Err(failure) = self.spawn_question(run, command) {
                     self.events.push_back(Event::Probed(run, ProbeResult::Failed(failure.message)));
                 }
             }
@@ -150,7 +163,7 @@ impl Init {
     }
 
     fn spawn_question(&mut self, run: Run, command: &[String]) -> Result<(), StartFailure> {
-        let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
+        let Some(program) = self.definition(run) else { return Err(unknown()) };
         let request = Request { command, stdout: None, stderr: None, extra: &[] };
         let child = self.spawner.spawn(&program.launch, &request)?;
         self.children.insert(Role::Question(run), child);
@@ -188,14 +201,30 @@ impl Init {
 
     fn report(&mut self, change: &Change) {
         let pid = change.run.and_then(|run| self.children.last_pid(run));
-        report::change(&self.plan, change, pid).write();
+        let line = report::change(&self.plan, change, pid);
+        let about = self.plan.program(change.instance.program).map(|program| {
+            let index = change.instance.index;
+            About {
+                program: program.name.as_str().into(),
+                instances: index..index + 1,
+                state: Some(change.to),
+            }
+        });
+        self.tell(&line, about);
         self.notes.note(change);
+    }
+
+    /// Says something that happened, in the log and to those who follow events.
+    pub(super) fn tell(&mut self, line: &report::Line, about: Option<About>) {
+        line.write();
+        let wire = protocol::Event::line(&form::stamp(SystemTime::now()), &line.members());
+        self.history.keep(Kept { about, event: line.event, line: wire.into() });
     }
 }
 
 /// Why instances are not as they should be, for `status`: the last failure that nothing has made good since.
 #[derive(Debug, Default)]
-pub(super) struct Notes(HashMap<foster_core::ids::InstanceId, String>);
+pub(super) struct Notes(HashMap<InstanceId, String>);
 
 impl Notes {
     fn note(&mut self, change: &Change) {
@@ -214,6 +243,8 @@ impl Notes {
             }
             Cause::Turn
             | Cause::WaitsFor(_)
+            | Cause::Changed
+            | Cause::Removed
             | Cause::StoppedUnready { .. }
             | Cause::RequirementDown(_)
             | Cause::Shutdown => None,
@@ -223,8 +254,13 @@ impl Notes {
         }
     }
 
+    /// The instance is no more.
+    pub(super) fn forget(&mut self, instance: InstanceId) {
+        self.0.remove(&instance);
+    }
+
     /// The note about an instance.
-    pub(super) fn of(&self, instance: foster_core::ids::InstanceId, state: StateName) -> Option<&str> {
+    pub(super) fn of(&self, instance: InstanceId, state: StateName) -> Option<&str> {
         match state {
             StateName::Running | StateName::Stopped => None,
             StateName::Waiting
@@ -253,6 +289,14 @@ fn lent(stream: &ChildStream) -> Option<BorrowedFd<'_>> {
         ChildStream::Pipe(fd) | ChildStream::Inherited(fd) => Some(fd.as_fd()),
         ChildStream::Null => None,
     }
+}
+
+/// What foster adds to the environment of an instance.
+pub(super) fn variables(program: &Program, id: InstanceId) -> [(String, String); 2] {
+    [
+        ("FOSTER_PROGRAM".to_string(), program.name.clone()),
+        ("FOSTER_INSTANCE".to_string(), id.index.to_string()),
+    ]
 }
 
 fn unknown() -> StartFailure {

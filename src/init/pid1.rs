@@ -3,6 +3,8 @@
 //! Run once, at bring-up, before anything is spawned. Where foster is not PID 1 it becomes a subreaper, so that
 //! orphans come to it all the same; it never refuses to run.
 
+use std::rc::Rc;
+
 use log::warn;
 use rlimit::Resource;
 
@@ -21,19 +23,23 @@ pub(super) fn take_place() -> Standing {
     Standing::Subreaper
 }
 
-/// Lets foster itself have as many descriptors as it may (three for each program), and sees to it that the
-/// programs do not inherit that: a soft limit of 1024 is what select(2) relies on.
-pub(super) fn prepare(mut plan: Plan) -> Plan {
-    let Ok((soft, hard)) = Resource::NOFILE.get() else { return plan };
+/// Lets foster itself have as many descriptors as it may (three for each program). Returns what it had, where
+/// that was less.
+pub(super) fn raise_limit() -> Option<Limit> {
+    let (soft, hard) = Resource::NOFILE.get().ok()?;
     if soft >= hard || Resource::NOFILE.set(hard, hard).is_err() {
-        return plan;
+        return None;
     }
-    let inherited = Limit { resource: Resource::NOFILE, soft, hard };
-    for program in &mut plan.programs {
+    Some(Limit { resource: Resource::NOFILE, soft, hard })
+}
+
+/// Sees to it that the programs get the limit foster had: a soft limit of 1024 is what select(2) relies on.
+pub(super) fn pass_on(limit: Option<Limit>, plan: &mut Plan) {
+    let Some(inherited) = limit else { return };
+    for program in plan.programs.values_mut().filter_map(Rc::get_mut) {
         let limits = &mut program.launch.limits;
         if !limits.iter().any(|limit| limit.resource == Resource::NOFILE) {
             limits.push(inherited);
         }
     }
-    plan
 }

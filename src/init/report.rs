@@ -6,18 +6,19 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use foster_core::action::{Cause, Change, Ending, Next, Reason, StateName};
+use foster_core::action::{Cause, Change, Ending, EventName, Next, Reason, StateName};
 use foster_core::ids::{Exit, InstanceId, Killer};
 use log::Level;
 use log::kv::Value;
 
+use crate::output::own;
 use crate::plan::Plan;
 
 /// A line of foster's own log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) level: Level,
-    pub(super) event: &'static str,
+    pub(super) event: EventName,
     pub(super) message: String,
     pub(super) fields: Vec<(&'static str, Field)>,
 }
@@ -31,7 +32,7 @@ pub(super) enum Field {
 }
 
 impl Line {
-    pub(super) fn new(level: Level, event: &'static str, message: String) -> Line {
+    pub(super) fn new(level: Level, event: EventName, message: String) -> Line {
         Line { level, event, message, fields: Vec::new() }
     }
 
@@ -42,17 +43,33 @@ impl Line {
 
     /// Hands the line to the log.
     pub(super) fn write(&self) {
-        let mut fields = vec![("event", Value::from(self.event))];
+        self.record(|record| log::logger().log(record));
+    }
+
+    /// The members of the JSON object that the log makes of it, without the braces. A message that quotes
+    /// without measure is cut: an event has to fit a line of the wire.
+    pub(super) fn members(&self) -> Vec<u8> {
+        const LONGEST: usize = 4096;
+        match self.message.char_indices().nth(LONGEST) {
+            None => self.record(own::members),
+            Some((end, _)) => {
+                let message = self.message.get(..end).unwrap_or_default().to_owned() + "…";
+                Line { message, ..self.clone() }.record(own::members)
+            }
+        }
+    }
+
+    fn record<T>(&self, with: impl FnOnce(&log::Record<'_>) -> T) -> T {
+        let mut fields = vec![("event", Value::from(self.event.name()))];
         fields.extend(self.fields.iter().map(|(key, field)| (*key, field.value())));
-        let message = format_args!("{}", self.message);
-        log::logger().log(
+        with(
             &log::Record::builder()
                 .level(self.level)
                 .target("foster")
                 .key_values(&fields)
-                .args(message)
+                .args(format_args!("{}", self.message))
                 .build(),
-        );
+        )
     }
 }
 
@@ -87,7 +104,7 @@ impl From<Duration> for Field {
 /// What an instance is called: `backend`, or `backend.0` where there are several.
 pub(super) fn label(plan: &Plan, id: InstanceId) -> String {
     let name = plan.program(id.program).map_or("?", |program| program.name.as_str());
-    let several = plan.core.programs().get(id.program.0 as usize).is_some_and(|spec| spec.instances > 1);
+    let several = plan.spec(id.program).is_some_and(|spec| spec.instances > 1);
     if several { format!("{name}.{}", id.index) } else { name.to_string() }
 }
 
@@ -96,28 +113,29 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
     let name = label(plan, change.instance);
     let process = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
     let line = match &change.cause {
-        Cause::Turn => Line::new(Level::Info, "starting", format!("{name}: starting{process}")),
+        Cause::Turn => Line::new(Level::Info, EventName::Starting, format!("{name}: starting{process}")),
         Cause::WaitsFor(other) => {
             let other = label(plan, *other);
-            Line::new(Level::Info, "waiting", format!("{name}: waiting for {other}")).with("waits_for", other)
+            Line::new(Level::Info, EventName::Waiting, format!("{name}: waiting for {other}"))
+                .with("waits_for", other)
         }
         Cause::BecameReady { after } => {
             let message = format!("{name}: ready after {}{process}", short(*after));
-            Line::new(Level::Info, "ready", message).with("after_ms", *after)
+            Line::new(Level::Info, EventName::Ready, message).with("after_ms", *after)
         }
         Cause::NotReady { timeout, last } => {
             let seen = last.as_ref().map_or(String::new(), |last| format!(" ({last})"));
             let message = format!("{name}: not ready within {}{seen}; stopping it{process}", short(*timeout));
-            Line::new(Level::Warn, "not_ready", message).with("timeout_ms", *timeout)
+            Line::new(Level::Warn, EventName::NotReady, message).with("timeout_ms", *timeout)
         }
         Cause::CannotStart { failure, next } => {
             let message = format!("cannot start {name}: {}; {}", failure.message, follows(next));
-            next_fields(Line::new(level(next), "start_failed", message), next)
+            next_fields(Line::new(level(next), EventName::StartFailed, message), next)
                 .with("stage", failure.stage.to_string())
         }
         Cause::Ended { exit, uptime, next } => {
             let message = format!("{name}: {exit} after {}{process}; {}", short(*uptime), follows(next));
-            let line = Line::new(level(next), "exited", message).with("uptime_ms", *uptime);
+            let line = Line::new(level(next), EventName::Exited, message).with("uptime_ms", *uptime);
             next_fields(exit_fields(line, *exit), next)
         }
         Cause::LeftOthers { exit, uptime } => {
@@ -125,30 +143,42 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
                 "{name}: {exit} after {}{process}; others of its session live on and get SIGTERM first",
                 short(*uptime)
             );
-            exit_fields(Line::new(Level::Warn, "left_others", message), *exit).with("uptime_ms", *uptime)
+            exit_fields(Line::new(Level::Warn, EventName::LeftOthers, message), *exit)
+                .with("uptime_ms", *uptime)
         }
         Cause::StoppedUnready { exit, next } => {
             let message = format!("{name}: {exit}{process}; {}", follows(next));
-            next_fields(exit_fields(Line::new(level(next), "exited", message), *exit), next)
+            next_fields(exit_fields(Line::new(level(next), EventName::Exited, message), *exit), next)
         }
         Cause::Ordered if change.to == StateName::Stopped => {
-            Line::new(Level::Info, "stopped", format!("{name}: stopped, as ordered"))
+            Line::new(Level::Info, EventName::Stopped, format!("{name}: stopped, as ordered"))
         }
         Cause::Ordered => {
-            Line::new(Level::Info, "stopping", format!("{name}: stopping, as ordered{process}"))
+            Line::new(Level::Info, EventName::Stopping, format!("{name}: stopping, as ordered{process}"))
         }
         Cause::Shutdown if change.to == StateName::Stopped => {
-            Line::new(Level::Info, "stopped", format!("{name}: not started any more, shutting down"))
+            Line::new(Level::Info, EventName::Stopped, format!("{name}: not started any more, shutting down"))
         }
-        Cause::Shutdown => Line::new(Level::Info, "stopping", format!("{name}: stopping{process}")),
+        Cause::Shutdown => Line::new(Level::Info, EventName::Stopping, format!("{name}: stopping{process}")),
         Cause::RequirementDown(other) => {
             let other = label(plan, *other);
             let message = format!("{name}: stopping, because {other} is down{process}");
-            Line::new(Level::Info, "stopping", message).with("requires", other)
+            Line::new(Level::Info, EventName::Stopping, message).with("requires", other)
+        }
+        Cause::Changed => {
+            let message = format!("{name}: stopping, because its definition changed{process}");
+            Line::new(Level::Info, EventName::Stopping, message)
+        }
+        Cause::Removed => {
+            let event =
+                if change.to == StateName::Stopped { EventName::Stopped } else { EventName::Stopping };
+            let to = event.name();
+            let message = format!("{name}: {to}, because it was removed from the configuration{process}");
+            Line::new(Level::Info, event, message)
         }
         Cause::Stopped { exit, took } => {
             let message = format!("{name}: stopped, {exit} within {}{process}", short(*took));
-            exit_fields(Line::new(Level::Info, "stopped", message), *exit).with("took_ms", *took)
+            exit_fields(Line::new(Level::Info, EventName::Stopped, message), *exit).with("took_ms", *took)
         }
     };
     let line =
@@ -164,7 +194,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
 /// That the shutdown begins, and why.
 pub(super) fn shutdown(plan: &Plan, ending: &Ending) -> Line {
     let level = if ending.status == 0 { Level::Info } else { Level::Error };
-    Line::new(level, "shutdown", format!("shutting down: {}", reason(plan, &ending.reason)))
+    Line::new(level, EventName::Shutdown, format!("shutting down: {}", reason(plan, &ending.reason)))
         .with("exit_status", u64::from(ending.status))
 }
 

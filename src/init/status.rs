@@ -9,44 +9,54 @@ use foster_core::ids::InstanceId;
 use foster_core::program::{Desired, Rest};
 use foster_core::spec::Autostart;
 use foster_core::supervisor::InstanceView;
+use nix::unistd::Pid;
 
 use super::{Init, report};
-use crate::control::protocol::{Kind, Outcome, StatusRow, Verdict};
-use crate::sys::procfs;
+use crate::control::protocol::{Kind, Outcome, Reply, StatusRow, Verdict};
+use crate::sys::procfs::Memory;
 
 impl Init {
-    /// The row of an instance.
-    pub(super) fn row(&self, view: &InstanceView) -> StatusRow {
+    /// The rows of these instances.
+    pub(super) fn rows(&self, instances: Vec<InstanceId>) -> Vec<Reply> {
+        let mut memory = Memory::new();
+        let row = |view: InstanceView| {
+            let row = self.row(&view);
+            let memory_bytes = row.pid.and_then(|pid| memory.of_tree(Pid::from_raw(pid)));
+            Reply::Row(StatusRow { memory_bytes, ..row })
+        };
+        instances.into_iter().filter_map(|id| self.view(id)).map(row).collect()
+    }
+
+    /// The row of an instance, but for its memory.
+    fn row(&self, view: &InstanceView) -> StatusRow {
         let pid = view.live.and_then(|(run, _)| self.children.pid(super::children::Role::Main(run)));
         StatusRow {
             name: self.plan.program(view.id.program).map_or(String::new(), |program| program.name.clone()),
             kind: Kind::Program,
             instance: view.id.index,
-            instances: self
-                .plan
-                .core
-                .programs()
-                .get(view.id.program.0 as usize)
-                .map_or(1, |spec| spec.instances),
+            instances: self.plan.spec(view.id.program).map_or(1, |spec| spec.instances),
             state: view.state.into(),
-            pid: pid.map(nix::unistd::Pid::as_raw),
+            pid: pid.map(Pid::as_raw),
             uptime_ms: pid.and(view.live).map(|(_, since)| milliseconds(self.now.since(since))),
             restarts: view.restarts,
             ready: view.state == StateName::Running,
             health: None,
             exit: view.last.map(Into::into),
-            memory_bytes: pid.and_then(procfs::resident_of_tree),
+            memory_bytes: None,
             wanted: is_wanted(view),
             note: self.note(view),
         }
     }
 
     /// What else there is to say about an instance.
-    fn note(&self, view: &InstanceView) -> Option<String> {
+    pub(super) fn note(&self, view: &InstanceView) -> Option<String> {
         let note = self.notes.of(view.id, view.state).map(str::to_owned);
         let more = match (view.next_start, view.waits_for) {
             (Some(at), _) => Some(format!("next start in {}", report::short(at.since(self.now)))),
             (None, Some(other)) => Some(format!("waits for {}", report::label(&self.plan, other))),
+            (None, None) if view.desired == Desired::Down(Rest::Removed) => {
+                Some("removed from the configuration".into())
+            }
             (None, None) => None,
         };
         match (note, more) {
@@ -59,9 +69,9 @@ impl Init {
     pub(super) fn verdict(&self, view: &InstanceView, asked: Asked) -> Option<Outcome> {
         let counts = match asked {
             Asked::ByName => true,
-            // What an order stopped, and what nobody has started, does not count against the whole.
+            // What an order or an update stopped, and what nobody has started, does not count against the whole.
             Asked::AsPartOfAll => match view.desired {
-                Desired::Down(Rest::Ordered) => false,
+                Desired::Down(Rest::Ordered | Rest::Removed) => false,
                 Desired::Down(Rest::NotAutostarted | Rest::Shutdown)
                 | Desired::Cycle(_)
                 | Desired::Rising

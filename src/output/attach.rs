@@ -18,7 +18,8 @@ use super::lines::Lines;
 use super::outlet::{News, Outlet};
 use super::ring::Ring;
 use super::{
-    ChildStream, ChildStreams, Facts, OUTLET, Output, PAINTS, Pattern, Phase, Record, STDOUT, Source, Stream,
+    ChildStream, ChildStreams, Dress, Facts, OUTLET, Output, PAINTS, Pattern, Phase, Record, STDOUT, Source,
+    Stream,
 };
 use crate::plan::{FileSink, LogFormat, Probe, Program, Sink};
 use crate::sys::epoll::Interest;
@@ -32,13 +33,20 @@ impl Output {
     /// pipe2(2), epoll_ctl(2): EMFILE, ENFILE, ENOSPC. Then nothing is left of it.
     pub fn attach(&mut self, run: Run, label: &str) -> io::Result<ChildStreams> {
         self.width = self.width.max(label.len());
-        let record = Record { phase: Phase::Alive, label: label.to_owned(), streams: Vec::new() };
-        self.runs.insert(run, record);
         let Some(facts) = self.facts(run.instance.program) else {
             return Ok(ChildStreams { stdout: ChildStream::Null, stderr: ChildStream::Null });
         };
+        let record = Record {
+            phase: Phase::Alive,
+            label: label.to_owned(),
+            name: facts.name.clone(),
+            log_prefix: facts.log_prefix,
+            pid: None,
+            streams: Vec::new(),
+        };
         let (stdout, stderr) = (facts.stdout.clone(), facts.stderr.clone());
         let pattern = facts.pattern.clone().map(|regex| Rc::new(Pattern { regex, seen: Cell::new(false) }));
+        self.runs.insert(run, record);
         let streams = self.attach_stream(run, Stream::Stdout, &stdout, pattern.clone()).and_then(|stdout| {
             let stderr = self.attach_stream(run, Stream::Stderr, &stderr, pattern)?;
             Ok(ChildStreams { stdout, stderr })
@@ -51,14 +59,31 @@ impl Output {
 
     /// The run has this process now: JSON lines name it.
     pub fn started(&mut self, run: Run, pid: u32) {
-        let Some(record) = self.runs.get(&run) else { return };
+        let Some(record) = self.runs.get_mut(&run) else { return };
+        record.pid = Some(pid);
         for (key, _) in record.streams.clone() {
-            let Some(source) = self.sources.get(&key) else { continue };
-            let sink = self.sink(run, source.stream);
-            let envelope = self.envelope(run, source.stream, &sink, source.outlet, Some(pid));
-            if let Some(source) = self.sources.get_mut(&key) {
-                source.envelope = envelope;
+            self.dress_source(key);
+        }
+    }
+
+    /// Has the lines of every run look as it is configured now.
+    pub(super) fn dress_anew(&mut self) {
+        for (run, record) in &mut self.runs {
+            self.width = self.width.max(record.label.len());
+            if let Some(facts) = self.programs.get(run.instance.program) {
+                record.log_prefix = facts.log_prefix;
             }
+        }
+        for key in self.sources.keys().copied().collect::<Vec<_>>() {
+            self.dress_source(key);
+        }
+    }
+
+    fn dress_source(&mut self, key: u32) {
+        let Some(source) = self.sources.get(&key) else { return };
+        let envelope = self.envelope(source.run, source.stream, source.dress, source.outlet);
+        if let Some(source) = self.sources.get_mut(&key) {
+            source.envelope = envelope;
         }
     }
 
@@ -105,11 +130,11 @@ impl Output {
         sink: &Sink,
         pattern: Option<Rc<Pattern>>,
     ) -> io::Result<ChildStream> {
-        let outlet = match sink {
+        let (outlet, dress) = match sink {
             Sink::Null => return Ok(ChildStream::Null),
             Sink::Inherit => return Ok(self.inherited(stream)),
-            Sink::Log => self.standard(stream),
-            Sink::File(sink) => self.file_outlet(sink),
+            Sink::Log => (self.standard(stream), Dress::Log),
+            Sink::File(sink) => (self.file_outlet(sink), Dress::Plain),
         };
         let (read, write) = stream::capture()?;
         let key = self.new_key();
@@ -121,7 +146,8 @@ impl Output {
                 stream,
                 fd: read,
                 outlet,
-                envelope: self.envelope(run, stream, sink, outlet, None),
+                envelope: self.envelope(run, stream, dress, outlet),
+                dress,
                 lines: Lines::default(),
                 pattern,
                 owed: 0,
@@ -149,31 +175,21 @@ impl Output {
         }
     }
 
-    fn sink(&self, run: Run, stream: Stream) -> Sink {
-        let sink = self.facts(run.instance.program).map(|facts| match stream {
-            Stream::Stdout => &facts.stdout,
-            Stream::Stderr => &facts.stderr,
-        });
-        sink.cloned().unwrap_or(Sink::Null)
-    }
-
-    fn envelope(&self, run: Run, stream: Stream, sink: &Sink, outlet: u32, pid: Option<u32>) -> Envelope {
-        if matches!(sink, Sink::File(_)) {
+    fn envelope(&self, run: Run, stream: Stream, dress: Dress, outlet: u32) -> Envelope {
+        if dress == Dress::Plain {
             return match self.outlets.get(&outlet) {
                 Some(Outlet::File(file)) if file.path().is_some() => Envelope::verbatim(),
                 Some(_) | None => Envelope::bare(Stamps::Off),
             };
         }
-        let id = run.instance.program;
-        let Some(facts) = self.facts(id) else { return Envelope::bare(self.stamps) };
+        let Some(record) = self.runs.get(&run) else { return Envelope::bare(self.stamps) };
         match self.format {
-            LogFormat::Json => Envelope::json(&facts.name, run.instance.index, stream, pid),
-            LogFormat::Text if !facts.log_prefix => Envelope::bare(self.stamps),
+            LogFormat::Json => Envelope::json(&record.name, run.instance.index, stream, record.pid),
+            LogFormat::Text if !record.log_prefix => Envelope::bare(self.stamps),
             LogFormat::Text => {
-                let label = self.runs.get(&run).map_or(facts.name.as_str(), |record| record.label.as_str());
-                let paint = PAINTS.get(id.0 as usize % PAINTS.len()).copied();
+                let paint = PAINTS.get(run.instance.program.0 as usize % PAINTS.len()).copied();
                 let paint = paint.filter(|_| self.painted.contains(&outlet));
-                Envelope::text(self.stamps, label, self.width, paint)
+                Envelope::text(self.stamps, &record.label, self.width, paint)
             }
         }
     }

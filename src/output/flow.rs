@@ -223,7 +223,7 @@ impl Output {
         let Some(source) = self.sources.get_mut(&key) else { return };
         let Scratch { read, head, batch } = scratch;
         let super::Source { run, stream, envelope, lines, pattern, .. } = source;
-        let mut ring = self.programs.get_mut(run.instance.program.0 as usize).map(|facts| &mut facts.ring);
+        let mut ring = self.programs.get_mut(run.instance.program).map(|facts| &mut facts.ring);
         let (next_line, matches) = (&mut self.next_line, &mut self.matches);
         envelope.head((self.surroundings.clock)(), head);
         let mut emit = |piece: &[u8], end: End| {

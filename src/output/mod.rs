@@ -24,6 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use foster_core::by_program::ByProgram;
 use foster_core::ids::{ProgramId, Run};
 use log::Level;
 
@@ -121,7 +122,7 @@ pub struct Output {
     format: LogFormat,
     stamps: Stamps,
     width: usize,
-    programs: Vec<Facts>,
+    programs: ByProgram<Facts>,
     outlets: BTreeMap<u32, Outlet>,
     /// What sinks that are no files are called.
     devices: BTreeMap<u32, PathBuf>,
@@ -159,10 +160,20 @@ struct Source {
     fd: OwnedFd,
     outlet: u32,
     envelope: Envelope,
+    dress: Dress,
     lines: Lines,
     pattern: Option<Rc<Pattern>>,
     /// How many bytes of a dead main process lie in the pipe still.
     owed: usize,
+}
+
+/// How lines are dressed on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dress {
+    /// As `[foster]` says.
+    Log,
+    /// As they are: for a file.
+    Plain,
 }
 
 /// What a line of a run has to match for the run to be ready.
@@ -177,6 +188,10 @@ struct Pattern {
 struct Record {
     phase: Phase,
     label: String,
+    /// Of its program, which may be gone before its last line.
+    name: String,
+    log_prefix: bool,
+    pid: Option<u32>,
     streams: Vec<(u32, u32)>,
 }
 
@@ -235,7 +250,7 @@ impl Output {
         epoll: Rc<Epoll>,
         space: Space,
         settings: &Settings,
-        programs: &[Program],
+        programs: &ByProgram<Rc<Program>>,
         mut surroundings: Surroundings,
     ) -> Output {
         let mut outlets = BTreeMap::new();
@@ -266,7 +281,7 @@ impl Output {
             format: settings.log_format,
             stamps: Stamps::Off,
             width: 0,
-            programs: Vec::new(),
+            programs: ByProgram::new(),
             outlets,
             devices: BTreeMap::new(),
             stderr,
@@ -284,17 +299,24 @@ impl Output {
         output
     }
 
-    /// Takes over changed settings and programs, from the next run of each on. A program keeps its id and
-    /// its last lines.
-    pub fn configure(&mut self, settings: &Settings, programs: &[Program]) {
+    /// Takes over changed settings and programs. Lines look as they say from now on, also those of runs that
+    /// are under way; where they go is settled for these. A program keeps its last lines; one that is not
+    /// named any more loses them.
+    pub fn configure(&mut self, settings: &Settings, programs: &ByProgram<Rc<Program>>) {
         self.format = settings.log_format;
         self.stamps = if settings.log_timestamps { Stamps::On } else { Stamps::Off };
-        self.width = programs.iter().map(|program| program.name.len()).fold(FOSTER.len(), usize::max);
-        let mut old = std::mem::take(&mut self.programs).into_iter();
-        for program in programs {
-            let ring = old.next().filter(|old| old.name == program.name).map(|old| old.ring);
-            self.programs.push(Facts::new(program, ring.unwrap_or_default()));
+        self.width = programs.values().map(|program| program.name.len()).fold(FOSTER.len(), usize::max);
+        let mut old = std::mem::take(&mut self.programs);
+        for (id, program) in programs.iter() {
+            let ring = old.remove(id).map(|old| old.ring).unwrap_or_default();
+            self.programs.insert(id, Facts::new(program, ring));
         }
+        self.dress_anew();
+    }
+
+    /// Drops the last lines of a program that is no more. What its descendants still write is passed on.
+    pub fn forget_program(&mut self, program: ProgramId) {
+        self.programs.remove(program);
     }
 
     /// The last `count` lines of a program, the oldest first.
@@ -302,9 +324,51 @@ impl Output {
         self.facts(program).map(|facts| facts.ring.tail(count)).unwrap_or_default()
     }
 
-    /// The lines of a program after the one with this number, as far as they are kept.
-    pub fn lines_after(&self, program: ProgramId, number: u64) -> Vec<ring::Line> {
-        self.facts(program).map(|facts| facts.ring.after(number)).unwrap_or_default()
+    /// The lines of these programs after the one with this number, the oldest first, as far as they are kept: at
+    /// least one, and no more when they have this many bytes. And whether there are more.
+    pub fn lines_after(
+        &self,
+        programs: &[ProgramId],
+        number: u64,
+        most: usize,
+    ) -> (Vec<(ProgramId, ring::Line)>, bool) {
+        let rings = programs.iter().filter_map(|id| Some((*id, &self.facts(*id)?.ring)));
+        let mut rings: Vec<_> = rings.map(|(id, ring)| (id, ring.after(number).peekable())).collect();
+        let (mut lines, mut size) = (Vec::new(), 0);
+        loop {
+            let oldest = rings.iter_mut().filter_map(|(id, ring)| Some((ring.peek()?.number, *id, ring)));
+            let Some((_, id, ring)) = oldest.min_by_key(|(number, _, _)| *number) else {
+                return (lines, false);
+            };
+            if size >= most {
+                return (lines, true);
+            }
+            if let Some(line) = ring.next() {
+                size += line.text.len() + ring::OVERHEAD;
+                lines.push((id, line));
+            }
+        }
+    }
+
+    /// The number that the last `count` lines of these programs come after.
+    pub fn before_the_last(&self, programs: &[ProgramId], count: usize) -> u64 {
+        let rings = programs.iter().filter_map(|id| self.facts(*id));
+        let mut numbers: Vec<u64> = rings.flat_map(|facts| facts.ring.numbers().take(count)).collect();
+        numbers.sort_unstable_by(|one, other| other.cmp(one));
+        match count.checked_sub(1) {
+            None => self.last_line(),
+            Some(last) => numbers.get(last).map_or(0, |number| number - 1),
+        }
+    }
+
+    /// The number of the last line of a program that is kept no more.
+    pub fn dropped(&self, program: ProgramId) -> u64 {
+        self.facts(program).map_or(0, |facts| facts.ring.dropped())
+    }
+
+    /// How wide the names before lines are.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// The number of the last line of any program: a follower begins after it.
@@ -326,7 +390,7 @@ impl Output {
     }
 
     fn facts(&self, program: ProgramId) -> Option<&Facts> {
-        self.programs.get(program.0 as usize)
+        self.programs.get(program)
     }
 
     fn token(&self, key: u32) -> Token {

@@ -58,7 +58,7 @@ impl Body {
     fn of(format: LogFormat, record: &Record<'_>) -> Body {
         match format {
             LogFormat::Text => Body::Text(text(record)),
-            LogFormat::Json => Body::Json(object(record)),
+            LogFormat::Json => Body::Json([members(record).as_slice(), b"}"].concat()),
         }
     }
 }
@@ -237,7 +237,8 @@ fn text(record: &Record<'_>) -> Vec<u8> {
     format!("{level}{}", record.args()).into_bytes()
 }
 
-fn object(record: &Record<'_>) -> Vec<u8> {
+/// The members of the object that a record is as JSON, but for its time and without the braces.
+pub fn members(record: &Record<'_>) -> Vec<u8> {
     let level = match record.level() {
         Level::Error => "error",
         Level::Warn => "warning",
@@ -258,7 +259,6 @@ fn object(record: &Record<'_>) -> Vec<u8> {
     let _ = fields.visit(&mut Members(&mut out));
     out.extend_from_slice(b",\"msg\":");
     json::string(record.args().to_string().as_bytes(), &mut out);
-    out.push(b'}');
     out
 }
 

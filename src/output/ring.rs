@@ -13,13 +13,15 @@ use super::lines::End;
 pub const CAPACITY: usize = 64 * 1024;
 
 /// What an entry costs beside its text, so that empty lines are bounded too.
-const OVERHEAD: usize = size_of::<Entry>();
+pub const OVERHEAD: usize = size_of::<Entry>();
 
 /// The last lines of one program.
 #[derive(Debug, Default)]
 pub struct Ring {
     text: VecDeque<u8>,
     entries: VecDeque<Entry>,
+    /// The number of the last line that had to go.
+    dropped: u64,
 }
 
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl Ring {
         while self.size() + OVERHEAD + text.len() > CAPACITY {
             let Some(oldest) = self.entries.pop_front() else { return };
             self.text.drain(..(oldest.length as usize).min(self.text.len()));
+            self.dropped = oldest.number;
         }
         let Ok(length) = u32::try_from(text.len()) else { return };
         self.text.extend(text);
@@ -64,8 +67,18 @@ impl Ring {
     }
 
     /// The lines that came after the one with this number, as far as they are still there.
-    pub fn after(&self, number: u64) -> Vec<Line> {
-        self.from(self.entries.partition_point(|entry| entry.number <= number)).collect()
+    pub fn after(&self, number: u64) -> impl Iterator<Item = Line> {
+        self.from(self.entries.partition_point(|entry| entry.number <= number))
+    }
+
+    /// The numbers of all lines that are there, the newest first.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.entries.iter().rev().map(|entry| entry.number)
+    }
+
+    /// The number of the last line that is kept no more; 0 where there is none.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     fn size(&self) -> usize {
@@ -74,7 +87,9 @@ impl Ring {
 
     fn from(&self, index: usize) -> impl Iterator<Item = Line> {
         let length = |entry: &Entry| entry.length as usize;
-        let mut start: usize = self.entries.iter().take(index).map(length).sum();
+        // From the end: a follower is near it.
+        let from_there: usize = self.entries.iter().rev().take(self.entries.len() - index).map(length).sum();
+        let mut start = self.text.len() - from_there;
         self.entries.iter().skip(index).map(move |entry| {
             let range = start..start + length(entry);
             start = range.end;
@@ -106,8 +121,9 @@ mod tests {
         }
         assert_eq!(texts(&ring.tail(2)), [b"".as_slice(), b"three"]);
         assert_eq!(texts(&ring.tail(99)).len(), 3);
-        assert_eq!(texts(&ring.after(1)), [b"".as_slice(), b"three"]);
-        assert!(ring.after(3).is_empty());
+        assert_eq!(texts(&ring.after(1).collect::<Vec<_>>()), [b"".as_slice(), b"three"]);
+        assert_eq!(ring.after(3).count(), 0);
+        assert_eq!(ring.numbers().collect::<Vec<_>>(), [3, 2, 1]);
     }
 
     #[test]
@@ -130,6 +146,7 @@ mod tests {
             let kept: Vec<usize> = tail.iter().map(|line| line.text.len()).collect();
             prop_assert_eq!(&kept[..], &sizes[sizes.len() - kept.len()..]);
             prop_assert!(!kept.is_empty());
+            prop_assert_eq!(ring.dropped(), (sizes.len() - kept.len()) as u64);
         }
 
         #[test]

@@ -63,8 +63,12 @@ fn output_to(
 ) -> (Rc<Epoll>, Output) {
     let epoll = Rc::new(Epoll::new().unwrap());
     let around = surroundings(stdout, stderr);
-    let output = Output::new(Rc::clone(&epoll), Space(7), &settings(format), programs, around);
+    let output = Output::new(Rc::clone(&epoll), Space(7), &settings(format), &by_id(programs), around);
     (epoll, output)
+}
+
+fn by_id(programs: &[Program]) -> ByProgram<Rc<Program>> {
+    (0..).map(ProgramId).zip(programs.iter().cloned().map(Rc::new)).collect()
 }
 
 /// Turns of the loop until this holds; every turn waits for a report.
@@ -346,7 +350,7 @@ fn closed_standard_streams_are_survived() {
     assert_eq!(output.tail(ProgramId(0), 1)[0].text, b"line");
     let mut inherit = program("web");
     inherit.stdout = Sink::Inherit;
-    output.configure(&settings(LogFormat::Text), &[inherit]);
+    output.configure(&settings(LogFormat::Text), &by_id(&[inherit]));
     assert!(matches!(output.attach(run(0, 2), "web").unwrap().stdout, ChildStream::Null));
 }
 
@@ -498,9 +502,60 @@ fn a_follower_asks_for_the_lines_after_the_last_it_has_seen() {
     let seen = bench.output.last_line();
     write(&stderr, "two\n");
     bench.turn_until_idle();
-    let lines = bench.output.lines_after(ProgramId(0), seen);
-    assert_eq!(lines.len(), 1);
-    assert_eq!((lines[0].stream, lines[0].text.as_slice()), (Stream::Stderr, b"two".as_slice()));
-    bench.output.configure(&settings(LogFormat::Text), &[program("web"), program("more")]);
+    let (lines, more) = bench.output.lines_after(&[ProgramId(0)], seen, 1000);
+    let texts: Vec<_> = lines.iter().map(|(_, line)| (line.stream, line.text.as_slice())).collect();
+    assert_eq!((texts, more), (vec![(Stream::Stderr, b"two".as_slice())], false));
+    bench.output.configure(&settings(LogFormat::Text), &by_id(&[program("web"), program("more")]));
     assert_eq!(bench.output.tail(ProgramId(0), 9).len(), 2, "a changed plan keeps the tail");
+}
+
+#[test]
+fn lines_of_runs_under_way_look_as_a_changed_plan_says() {
+    let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
+    let (stdout, _stderr) = bench.start(run(0, 1), "web");
+    write(&stdout, "one\nhalf of ");
+    bench.turn_until_idle();
+    let changed = Program { log_prefix: false, ..program("web") };
+    bench.output.configure(&settings(LogFormat::Text), &by_id(&[changed, program("a-longer-name")]));
+    write(&stdout, "two\n");
+    bench.turn_until_idle();
+    bench.output.configure(&settings(LogFormat::Json), &by_id(&[program("web")]));
+    write(&stdout, "three\n");
+    bench.turn_until_idle();
+    bench.output.forget_program(ProgramId(0));
+    write(&stdout, "four\n");
+    bench.turn_until_idle();
+    let seen = bench.read().0;
+    let lines: Vec<&str> = seen.lines().collect();
+    assert_eq!(lines[..2], ["web    | one", "half of two"]);
+    assert!(lines[2].contains("\"program\":\"web\"") && lines[2].contains("\"pid\":42"), "{seen}");
+    assert!(lines[3].contains("\"msg\":\"four\""), "{seen}");
+}
+
+#[test]
+fn lines_of_several_programs_come_in_their_order_and_in_pieces() {
+    let mut bench = Bench::new(LogFormat::Text, &[program("a"), program("b"), program("c")]);
+    let (a, _a) = bench.start(run(0, 1), "a");
+    let (b, _b) = bench.start(run(1, 1), "b");
+    let (c, _c) = bench.start(run(2, 1), "c");
+    for (stream, text) in [(&a, "1\n"), (&b, "2\n"), (&c, "hidden\n"), (&a, "3\n"), (&b, "4\n")] {
+        write(stream, text);
+        bench.turn_until_idle();
+    }
+    let wanted = [ProgramId(0), ProgramId(1)];
+    let mut seen = 0;
+    let mut texts = Vec::new();
+    loop {
+        let (lines, more) = bench.output.lines_after(&wanted, seen, 1);
+        assert_eq!(lines.len(), 1, "a piece is never empty, and no longer than it must be");
+        seen = lines[0].1.number;
+        texts.extend(lines[0].1.text.clone());
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(texts, b"1234");
+    let before = |count| bench.output.before_the_last(&wanted, count);
+    let after = |number| bench.output.lines_after(&wanted, number, usize::MAX).0.len();
+    assert_eq!([0, 1, 3, 4, 99].map(before).map(after), [0, 1, 3, 4, 4]);
 }

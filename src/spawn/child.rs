@@ -26,10 +26,8 @@ use crate::sys::vfork::{Descriptors, InChild};
 pub(super) struct Prepared<'a> {
     /// Numbers that need no other form.
     pub(super) launch: &'a Launch,
-    /// Whose table of descriptors it begins with.
-    pub(super) descriptors: Descriptors,
-    /// What becomes 0, 1 and 2.
-    pub(super) stdio: [BorrowedFd<'a>; 3],
+    /// Who takes the steps.
+    pub(super) place: Place<'a>,
     /// The text of `oom_score_adj`.
     pub(super) oom_score_adj: Option<CString>,
     /// As whom.
@@ -40,6 +38,20 @@ pub(super) struct Prepared<'a> {
     pub(super) directory: Option<CString>,
     /// What.
     pub(super) command: Command,
+}
+
+/// Who becomes the program.
+#[derive(Debug)]
+pub(super) enum Place<'a> {
+    /// A child of foster's: with a session of its own, no signal of foster's, and these as 0, 1 and 2.
+    Child {
+        /// Whose table of descriptors it begins with.
+        descriptors: Descriptors,
+        /// Input, output and errors.
+        stdio: [BorrowedFd<'a>; 3],
+    },
+    /// The client, as it is: its terminal, its session and its descriptors are the command's.
+    Here,
 }
 
 /// What the child leaves behind when it has failed.
@@ -97,12 +109,14 @@ pub(super) fn run(child: &InChild, prepared: &Prepared<'_>) -> Failed {
 
 fn steps(child: &InChild, prepared: &Prepared<'_>) -> Result<Infallible, Failed> {
     let launch = prepared.launch;
-    child.new_session().map_err(at(Step::Session))?;
-    if let Descriptors::Shared { above } = prepared.descriptors {
-        child.leave_descriptors(above).map_err(at(Step::Stdio))?;
+    if let Place::Child { descriptors, stdio } = prepared.place {
+        child.new_session().map_err(at(Step::Session))?;
+        if let Descriptors::Shared { above } = descriptors {
+            child.leave_descriptors(above).map_err(at(Step::Stdio))?;
+        }
+        child.set_stdio(stdio).map_err(at(Step::Stdio))?;
+        child.close_others_on_exec();
     }
-    child.set_stdio(prepared.stdio).map_err(at(Step::Stdio))?;
-    child.close_others_on_exec();
 
     // Before the limits: with a low `nofile` nothing can be opened.
     if let Some(text) = &prepared.oom_score_adj {
@@ -127,8 +141,14 @@ fn steps(child: &InChild, prepared: &Prepared<'_>) -> Result<Infallible, Failed>
         child.change_directory(directory).map_err(at(Step::Directory))?;
     }
 
-    child.reset_signal_dispositions();
-    child.unblock_signals();
+    match prepared.place {
+        Place::Child { .. } => {
+            child.reset_signal_dispositions();
+            child.unblock_signals();
+        }
+        // What the caller ignores (nohup) stays ignored; this one Rust's runtime has changed.
+        Place::Here => child.reset_disposition(libc::SIGPIPE),
+    }
     Err(execute(child, &prepared.command))
 }
 

@@ -3,8 +3,8 @@
 //! The search along PATH (`search.rs`) is laid out here, before there is a child, which may not allocate; the child only tries
 //! one after the other. Why none of them ran is found out here again, afterwards. Next: `child.rs`.
 
-use std::ffi::{CStr, CString, OsString};
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -29,14 +29,15 @@ pub(super) struct Command {
 
 impl Command {
     /// Lays out a command with its environment.
-    pub(super) fn new(command: &[String], environment: Environment) -> Result<Command, Failure> {
-        let name = command.first().cloned().unwrap_or_default();
+    pub(super) fn new<S: AsRef<OsStr>>(command: &[S], environment: Environment) -> Result<Command, Failure> {
+        let file = command.first().map(AsRef::as_ref).unwrap_or_default();
+        let name = file.to_string_lossy().into_owned();
         let nul = |_| Failure::Exec(name.clone(), ExecProblem::Nul);
         let arguments: Result<Vec<CString>, _> =
-            command.iter().map(|argument| CString::new(argument.as_str())).collect();
+            command.iter().map(|argument| CString::new(argument.as_ref().as_bytes())).collect();
         let arguments = arguments.map_err(nul)?;
-        let search = Search::of(name.as_ref(), environment.get("PATH"));
-        let candidates = search.candidates(name.as_ref()).map_err(nul)?;
+        let search = Search::of(file, environment.get("PATH"));
+        let candidates = search.candidates(file).map_err(nul)?;
         Ok(Command {
             candidates,
             arguments: StringList::new(arguments),

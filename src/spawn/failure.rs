@@ -88,6 +88,20 @@ impl Failure {
     }
 }
 
+impl ExecProblem {
+    /// Whether a shell would say "not found" (status 127), not "cannot be run" (126).
+    pub(super) fn is_absence(&self) -> bool {
+        match self {
+            ExecProblem::NotFound { .. } | ExecProblem::Refused(_, Errno::ENOENT | Errno::ENOTDIR) => true,
+            ExecProblem::NoInterpreter(_)
+            | ExecProblem::NoFormat
+            | ExecProblem::TooLong(_)
+            | ExecProblem::Nul
+            | ExecProblem::Refused(..) => false,
+        }
+    }
+}
+
 impl From<Failure> for StartFailure {
     fn from(failure: Failure) -> StartFailure {
         StartFailure { stage: failure.stage(), message: failure.to_string() }

@@ -46,6 +46,30 @@ pub(super) struct Change {
     pub(super) user: Option<u32>,
 }
 
+impl Change {
+    /// What makes `own` somebody else.
+    pub(super) fn to(
+        user: u32,
+        group: u32,
+        groups: &BTreeSet<u32>,
+        own: &Credentials,
+        right: Groups,
+    ) -> Change {
+        let listed: BTreeSet<u32> = own.groups.iter().map(|group| group.as_raw()).collect();
+        let belongs_to = || listed.iter().copied().chain([group]).collect::<BTreeSet<u32>>();
+        let other_user = (own.user.as_raw() != user).then_some(user);
+        let other_group = (own.group.as_raw() != group).then_some(group);
+        let already = match right {
+            Groups::Settable => listed == *groups,
+            // A foster that was started as that user, by a runtime that gave it other groups: it may not
+            // change them, and the program is no worse off than foster.
+            Groups::Fixed => belongs_to() == *groups || other_user.is_none() && other_group.is_none(),
+        };
+        let groups = (!already).then(|| groups.iter().copied().collect());
+        Change { groups, group: other_group, user: other_user }
+    }
+}
+
 /// Why it is not known who that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Problem {
@@ -135,18 +159,7 @@ impl Identity {
 
     /// What has to be done to become it.
     pub(super) fn change(&self, own: &Credentials, right: Groups) -> Change {
-        let user = (own.user.as_raw() != self.user).then_some(self.user);
-        let group = (own.group.as_raw() != self.group).then_some(self.group);
-        let listed: BTreeSet<u32> = own.groups.iter().map(|group| group.as_raw()).collect();
-        let belongs_to = || listed.iter().copied().chain([self.group]).collect::<BTreeSet<u32>>();
-        let already = match right {
-            Groups::Settable => listed == self.groups,
-            // A foster that was started as that user, by a runtime that gave it other groups: it may not
-            // change them, and the program is no worse off than foster.
-            Groups::Fixed => belongs_to() == self.groups || user.is_none() && group.is_none(),
-        };
-        let groups = (!already).then(|| self.groups.iter().copied().collect());
-        Change { groups, group, user }
+        Change::to(self.user, self.group, &self.groups, own, right)
     }
 
     /// The variables that say who it is.

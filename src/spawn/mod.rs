@@ -18,8 +18,10 @@ mod small_file;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::env;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::OpenOptions;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -34,7 +36,7 @@ use nix::unistd::{self, Gid, Uid};
 pub use crate::sys::vfork::Child;
 
 use crate::plan::{Launch, Unprivileged, User};
-use crate::spawn::child::{Failed, Prepared, Step};
+use crate::spawn::child::{Failed, Place, Prepared, Step};
 use crate::spawn::command::Command;
 use crate::spawn::environment::Environment;
 use crate::spawn::failure::Failure;
@@ -42,7 +44,7 @@ use crate::spawn::identity::{Change, Databases, Groups, Identity};
 use crate::sys::child_stack::ChildStack;
 use crate::sys::process::{self, Credentials};
 use crate::sys::stage::Stage;
-use crate::sys::vfork::{self, Descriptors, vfork};
+use crate::sys::vfork::{self, Descriptors, InChild, vfork};
 
 /// Makes processes. Holds what each of them needs.
 #[derive(Debug)]
@@ -96,10 +98,6 @@ impl Spawner {
     }
 
     fn make(&mut self, launch: &Launch, request: &Request<'_>) -> Result<Child, Failure> {
-        // The one that the child could not refuse without allocating.
-        if let Some(limit) = launch.limits.iter().find(|limit| !limit.resource.is_supported()) {
-            return Err(Failure::Limit(*limit, Errno::EINVAL));
-        }
         let own = process::credentials().map_err(Failure::Prepare)?;
         let identity = find(launch, &own)?;
         let environment = Environment::build(launch, env::vars_os(), identity.as_ref(), request.extra)
@@ -113,22 +111,102 @@ impl Spawner {
                 (stage.descriptors(), stage.slots())
             }
         };
-        let prepared = Prepared {
-            launch,
-            descriptors,
-            stdio,
-            oom_score_adj: launch.oom_score_adj.and_then(|value| CString::new(value.to_string()).ok()),
-            change: identity.as_ref().map_or(Change::default(), |identity| identity.change(&own, groups())),
-            capabilities: capabilities(launch),
-            directory: directory(launch)?,
-            command: Command::new(request.command, environment)?,
-        };
+        let change = identity.as_ref().map_or(Change::default(), |identity| identity.change(&own, groups()));
+        let command = Command::new(request.command, environment)?;
+        let prepared = prepare(launch, Place::Child { descriptors, stdio }, change, command)?;
         let made = vfork(&mut self.stack, descriptors, &|in_child| child::run(in_child, &prepared));
         made.map_err(|failure| match failure {
             vfork::Failure::Clone(errno) => Failure::Process(errno),
             vfork::Failure::Child(failed) => explain(failed, &prepared, identity.as_ref()),
         })
     }
+}
+
+/// What a process that is no child of foster's inherits from foster all the same.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// foster's environment.
+    pub environment: &'a [(OsString, OsString)],
+    /// As whom foster runs: where the program has no `user`, so does it.
+    pub credentials: &'a Credentials,
+}
+
+/// Why this process did not become the command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotExecuted {
+    /// There is no such command.
+    NotFound(String),
+    /// It is there and cannot be run.
+    NotExecutable(String),
+    /// It did not come to that.
+    Failed(String),
+}
+
+/// Becomes this command, as the program would: with its environment, user, limits and directory, and with
+/// everything else as it is. Returns only when that has failed, perhaps half done.
+pub fn execute_here(launch: &Launch, command: &[OsString], origin: Origin<'_>) -> NotExecuted {
+    let failure = match become_command(launch, command, origin) {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    let told = failure.to_string();
+    match failure {
+        Failure::Exec(_, problem) if problem.is_absence() => NotExecuted::NotFound(told),
+        Failure::Exec(..) => NotExecuted::NotExecutable(told),
+        Failure::Prepare(_)
+        | Failure::User(_)
+        | Failure::Environment(_)
+        | Failure::Process(_)
+        | Failure::Session(_)
+        | Failure::Stdio(_)
+        | Failure::OomScoreAdj(..)
+        | Failure::Limit(..)
+        | Failure::Nice(..)
+        | Failure::ChangeUser(..)
+        | Failure::Capabilities(_)
+        | Failure::NoNewPrivileges(_)
+        | Failure::Directory(..) => NotExecuted::Failed(told),
+    }
+}
+
+fn become_command(launch: &Launch, command: &[OsString], origin: Origin<'_>) -> Result<Infallible, Failure> {
+    let own = process::credentials().map_err(Failure::Prepare)?;
+    let foster = origin.credentials;
+    let identity = find(launch, foster)?;
+    let inherited = origin.environment.iter().cloned();
+    let environment =
+        Environment::build(launch, inherited, identity.as_ref(), &[]).map_err(Failure::Environment)?;
+    let change = match &identity {
+        Some(identity) => identity.change(&own, groups()),
+        None => {
+            let groups_of_foster: BTreeSet<u32> = foster.groups.iter().map(|group| group.as_raw()).collect();
+            Change::to(foster.user.as_raw(), foster.group.as_raw(), &groups_of_foster, &own, groups())
+        }
+    };
+    let prepared = prepare(launch, Place::Here, change, Command::new(command, environment)?)?;
+    let failed = child::run(&InChild::in_place(), &prepared);
+    Err(explain(failed, &prepared, identity.as_ref()))
+}
+
+fn prepare<'a>(
+    launch: &'a Launch,
+    place: Place<'a>,
+    change: Change,
+    command: Command,
+) -> Result<Prepared<'a>, Failure> {
+    // The one that the child could not refuse without allocating.
+    if let Some(limit) = launch.limits.iter().find(|limit| !limit.resource.is_supported()) {
+        return Err(Failure::Limit(*limit, Errno::EINVAL));
+    }
+    Ok(Prepared {
+        launch,
+        place,
+        oom_score_adj: launch.oom_score_adj.and_then(|value| CString::new(value.to_string()).ok()),
+        change,
+        capabilities: capabilities(launch),
+        directory: directory(launch)?,
+        command,
+    })
 }
 
 /// Whom a program's pipes must belong to, so that it can open /dev/stderr again after it has given up its
@@ -200,7 +278,14 @@ fn explain(failed: Failed, prepared: &Prepared<'_>, identity: Option<&Identity>)
         Step::Capabilities => Failure::Capabilities(errno),
         Step::NoNewPrivileges => Failure::NoNewPrivileges(errno),
         Step::Directory => Failure::Directory(launch.directory.clone().unwrap_or_default(), errno),
-        Step::Exec(refused) => prepared.command.explain(refused, errno, launch.directory.as_deref()),
+        Step::Exec(refused) => {
+            let directory = match prepared.place {
+                Place::Child { .. } => launch.directory.as_deref(),
+                // This process has entered it.
+                Place::Here => None,
+            };
+            prepared.command.explain(refused, errno, directory)
+        }
     }
 }
 

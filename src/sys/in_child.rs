@@ -303,16 +303,17 @@ impl InChild {
     /// Gives every signal its default disposition: sigaction(2). exec alone would keep those that are ignored,
     /// and foster's handlers must be gone before signals are let in.
     pub fn reset_signal_dispositions(&self) {
+        (1..=LAST_SIGNAL).for_each(|signal| self.reset_disposition(signal));
+    }
+
+    /// Gives one signal its default disposition.
+    pub fn reset_disposition(&self, signal: c_int) {
         /// The kernel's `struct sigaction`, of four words at most on every architecture: SIG_DFL, no flags.
         const DEFAULT: [u64; 4] = [0; 4];
-        for signal in 1..=LAST_SIGNAL {
-            let nothing_old = ptr::null_mut::<u64>();
-            // SAFETY: `DEFAULT` is at least as large as what the kernel reads; it is told the mask's size.
-            // EINVAL for KILL and STOP is as it should be. The child has its own table (no CLONE_SIGHAND).
-            unsafe {
-                libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), nothing_old, MASK_SIZE)
-            };
-        }
+        let nothing_old = ptr::null_mut::<u64>();
+        // SAFETY: `DEFAULT` is at least as large as what the kernel reads; it is told the mask's size.
+        // EINVAL for KILL and STOP is as it should be. The child has its own table (no CLONE_SIGHAND).
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), nothing_old, MASK_SIZE) };
     }
 
     /// Ignores this signal: sigaction(2). That survives exec.

@@ -164,7 +164,7 @@ pub fn credentials() -> nix::Result<Credentials> {
 /// foster's supplementary groups. Not by nix: sysconf(3) would read a file of /proc for it, at every start of a program.
 fn groups() -> nix::Result<Vec<Gid>> {
     // SAFETY: with a size of 0 nothing is written.
-    let count = Errno::result(unsafe { libc::getgroups(0, std::ptr::null_mut()) })?;
+    let count = Errno::result(unsafe { libc::getgroups(0, ptr::null_mut()) })?;
     let mut groups: Vec<libc::gid_t> = vec![0; usize::try_from(count).unwrap_or_default()];
     // SAFETY: the list is valid for writes of `count` groups; nobody changes them in between.
     let count = Errno::result(unsafe { libc::getgroups(count, groups.as_mut_ptr()) })?;

@@ -4,8 +4,9 @@
 //! looked at again after that; a number that was given to another in between is seen. Without /proc, or without
 //! the right to see it, the answer is an error and never a guess. Next: [`crate::sys::pidfd`].
 
+use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -82,29 +83,83 @@ pub fn others() -> io::Result<Vec<Member>> {
     Ok(members)
 }
 
-/// The memory that a process and its descendants hold, in bytes: the sum of their resident sets (proc_pid_statm(5)), in
-/// which pages that several share count several times. `None` where it is gone, or without /proc.
-pub fn resident_of_tree(root: Pid) -> Option<u64> {
-    let mut total = resident(root)?;
-    let mut open = vec![root.as_raw()];
-    // A tree that grows while it is walked ends the walk, not foster.
-    for _ in 0..10_000 {
-        let Some(parent) = open.pop() else { break };
-        // Children of other threads than the first are left out: to look at every thread costs more than it tells.
-        let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-        for child in list.split_ascii_whitespace().filter_map(pid) {
-            total = total.saturating_add(resident(child).unwrap_or(0));
-            open.push(child.as_raw());
-        }
-    }
-    Some(total)
+/// The memory that processes and their descendants hold, in bytes: the sum of their resident sets
+/// (proc_pid_statm(5)), in which pages that several share count several times.
+///
+/// Made for one look at many: what each look needs is got once.
+#[derive(Debug)]
+pub struct Memory {
+    page: u64,
+    text: Vec<u8>,
 }
 
-fn resident(pid: Pid) -> Option<u64> {
-    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    let pages = u64::from_str(statm.split_ascii_whitespace().nth(1)?).ok()?;
-    let size = unistd::sysconf(unistd::SysconfVar::PAGE_SIZE).ok()??;
-    pages.checked_mul(u64::try_from(size).ok()?)
+impl Memory {
+    /// Where /proc has not been looked at yet.
+    pub fn new() -> Memory {
+        let page = unistd::sysconf(unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
+        Memory { page: u64::try_from(page).unwrap_or(4096), text: Vec::new() }
+    }
+
+    /// What this process and its descendants hold. `None` where it is gone, or without /proc.
+    pub fn of_tree(&mut self, root: Pid) -> Option<u64> {
+        let mut total = self.resident(root.as_raw())?;
+        let mut open = vec![root.as_raw()];
+        // A tree that grows while it is walked ends the walk, not foster.
+        for _ in 0..10_000 {
+            let Some(parent) = open.pop() else { break };
+            // Children of other threads than the first are left out: to look at every thread costs more than it tells.
+            let first = open.len();
+            if let Some(list) = self.read(format_args!("/proc/{parent}/task/{parent}/children")) {
+                open.extend(list.split_ascii_whitespace().filter_map(|child| i32::from_str(child).ok()));
+            }
+            for child in open.get(first..).unwrap_or_default() {
+                total = total.saturating_add(self.resident(*child).unwrap_or(0));
+            }
+        }
+        Some(total)
+    }
+
+    fn resident(&mut self, pid: i32) -> Option<u64> {
+        let page = self.page;
+        let statm = self.read(format_args!("/proc/{pid}/statm"))?;
+        u64::from_str(statm.split_ascii_whitespace().nth(1)?).ok()?.checked_mul(page)
+    }
+
+    /// A file of /proc: three system calls, where the size of what has none is not asked for.
+    fn read(&mut self, path: fmt::Arguments<'_>) -> Option<&str> {
+        self.text.clear();
+        self.text.resize(ROOM, 0);
+        let mut file = fs::File::open(path.to_string()).ok()?;
+        let mut end = 0;
+        loop {
+            let room = self.text.get_mut(end..)?;
+            let space = room.len();
+            let count = file.read(room).ok()?;
+            end += count;
+            // Less than there was room for is all: the kernel writes such a file in one go (seq_file).
+            if count < space {
+                break;
+            }
+            self.text.resize(end * 2, 0);
+        }
+        str::from_utf8(self.text.get(..end)?).ok()
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory::new()
+    }
+}
+
+/// Enough for the numbers of statm, and for many a list of children.
+const ROOM: usize = 4096;
+
+/// foster's own file mode creation mask, which umask(2) tells only to who changes it. `None` without /proc.
+pub fn own_umask() -> Option<u32> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
+    u32::from_str_radix(mask.trim(), 8).ok()
 }
 
 fn living(belongs: impl Fn(Stat) -> bool) -> io::Result<Vec<Member>> {

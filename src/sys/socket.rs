@@ -6,6 +6,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket as sys;
@@ -40,6 +41,20 @@ pub fn connect(path: &Path) -> nix::Result<UnixStream> {
     let socket = new()?;
     sys::connect(socket.as_raw_fd(), &address(path)?)?;
     Ok(UnixStream::from(socket))
+}
+
+/// The same, waiting for a place in a full backlog for at most so long.
+///
+/// # Errors
+/// As [`connect`]; EAGAIN where there was none in time.
+pub fn connect_within(path: &Path, patience: Duration) -> nix::Result<UnixStream> {
+    let socket = sys::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    let socket = UnixStream::from(socket);
+    // It bounds connect(2) too (`unix_stream_connect`).
+    let errno = |error: std::io::Error| error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw);
+    socket.set_write_timeout(Some(patience)).map_err(errno)?;
+    sys::connect(socket.as_raw_fd(), &address(path)?)?;
+    Ok(socket)
 }
 
 fn new() -> nix::Result<OwnedFd> {
@@ -82,6 +97,25 @@ mod tests {
         let _listener = listen(&path).unwrap();
         let _first = connect(&path).unwrap();
         assert_eq!(connect(&directory.path().join("none")).unwrap_err(), Errno::ENOENT);
+    }
+
+    #[test]
+    fn a_full_backlog_is_waited_for_as_long_as_was_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = new().unwrap();
+        sys::bind(listener.as_raw_fd(), &address(&path).unwrap()).unwrap();
+        sys::listen(&listener, Backlog::new(0).unwrap()).unwrap();
+        let _only = connect(&path).unwrap();
+        assert_eq!(connect(&path).unwrap_err(), Errno::EAGAIN);
+        let short = Duration::from_millis(10);
+        assert_eq!(connect_within(&path, short).unwrap_err(), Errno::EAGAIN);
+        let listener = UnixListener::from(listener);
+        std::thread::scope(|scope| {
+            let late = scope.spawn(|| connect_within(&path, Duration::from_secs(20)));
+            while listener.accept().is_err() {}
+            late.join().unwrap().unwrap();
+        });
     }
 
     #[test]

@@ -22,9 +22,17 @@ use nix::unistd::Pid;
 use crate::sys::child_stack::ChildStack;
 use crate::sys::{pidfd, process};
 
-/// The right to act as the child. It exists only between clone and exec.
+/// The right to act as the child. It exists only between clone and exec, or in who has nothing to lose.
 #[derive(Debug)]
 pub struct InChild(());
+
+impl InChild {
+    /// For a process that becomes another program itself, without a child. It is no supervisor, and returns only
+    /// to say why it could not.
+    pub fn in_place() -> InChild {
+        InChild(())
+    }
+}
 
 /// A process that executes its program: the kernel has gone past the point from which exec can come back.
 #[derive(Debug)]

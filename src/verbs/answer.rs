@@ -11,9 +11,11 @@ use serde::Serialize;
 use super::{Failure, Surroundings};
 use crate::cli::completions::Candidate;
 use crate::cli::format::{self, Line, Mood};
-use crate::cli::{Ask, Follow, Output, Question};
+use crate::cli::{Ask, Output, Question};
 use crate::control::client::{self, ClientError, Patience};
-use crate::control::protocol::{LogLine, Names, Outcome, Reply, Request, State, StatusRow, Verdict};
+use crate::control::protocol::{
+    Event, LogLine, Names, Outcome, Problem, Reply, Request, State, StatusRow, Verdict, Width,
+};
 use crate::exit::ExitStatus;
 
 /// An answer, as it comes.
@@ -28,6 +30,7 @@ pub(super) fn print(
     let status = match &ask.question {
         Question::Status { names } => print_status(names, ask.output, &mut answer, around),
         Question::Order { .. } | Question::Signal { .. } => print_outcomes(&mut answer, around),
+        Question::Update { .. } => print_update(ask.output, &mut answer, around),
         Question::Wait { .. } => match ask.output {
             Output::Text => print_outcomes(&mut answer, around),
             Output::Json => print_verdict("ready", &mut answer, around),
@@ -36,12 +39,10 @@ pub(super) fn print(
             Output::Text => print_failures(&mut answer, around),
             Output::Json => print_verdict("healthy", &mut answer, around),
         },
-        Question::Logs { names, follow: Follow::No, .. } => {
-            print_logs(names, ask.output, &mut answer, around)
-        }
-        Question::Logs { names, follow: Follow::Yes, .. } => {
-            or_ended(print_logs(names, ask.output, &mut answer, around))
-        }
+        Question::Logs { names, .. } => print_logs(names, ask.output, &mut answer, around),
+        Question::Events { .. } => print_events(ask.output, &mut answer, around),
+        // Nothing is printed where a command takes over.
+        Question::Exec { .. } => Ok(ExitStatus::DONE),
         // The supervisor may be gone before it is thanked for that.
         Question::Shutdown => or_ended(print_outcomes(&mut answer, around)),
     }?;
@@ -152,6 +153,58 @@ fn print_outcomes(answer: Replies<'_>, around: &mut Surroundings<'_>) -> Result<
     Ok(status)
 }
 
+/// What became of each program; or where the configuration has a mistake, the report, as at the start.
+fn print_update(
+    output: Output,
+    answer: Replies<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<ExitStatus, Failure> {
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut problems: Vec<String> = Vec::new();
+    let mut refused = None;
+    for reply in answer {
+        match (reply, output) {
+            (Ok(Reply::Outcome(outcome)), Output::Text) => {
+                print_line(&in_words(&outcome), around)?;
+                outcomes.push(outcome);
+            }
+            (Ok(Reply::Problem(Problem { text })), Output::Text) => {
+                // Nobody is left to be told if stderr does not take it.
+                let _ = writeln!(around.err, "{}", format::harmless(&text));
+            }
+            (Ok(Reply::Outcome(outcome)), Output::Json) => outcomes.push(outcome),
+            (Ok(Reply::Problem(Problem { text })), Output::Json) => problems.push(text),
+            (
+                Ok(
+                    Reply::Row(_)
+                    | Reply::Line(_)
+                    | Reply::Width(_)
+                    | Reply::Event(_)
+                    | Reply::Missed(_)
+                    | Reply::Part(_)
+                    | Reply::End {}
+                    | Reply::Error(_),
+                ),
+                _,
+            ) => {}
+            (Err(error), _) => refused = Some(error),
+        }
+    }
+    let updated = refused.is_none();
+    let good = updated && outcomes.iter().all(|outcome| outcome.verdict == Verdict::Ok);
+    if output == Output::Json {
+        let (outcomes, problems) = (json(&outcomes), json(&problems));
+        print_line(
+            &format!("{{\"updated\":{updated},\"outcomes\":{outcomes},\"problems\":{problems}}}"),
+            around,
+        )?;
+    }
+    match refused {
+        Some(error) => Err(error.into()),
+        None => Ok(if good { ExitStatus::DONE } else { ExitStatus::FAILED }),
+    }
+}
+
 /// Only what is not as asked.
 fn print_failures(answer: Replies<'_>, around: &mut Surroundings<'_>) -> Result<ExitStatus, Failure> {
     let mut status = ExitStatus::DONE;
@@ -193,7 +246,9 @@ fn print_logs(
     let mut begun = String::new();
     let mut width = 0;
     for reply in answer {
-        let Reply::Line(piece) = reply? else { continue };
+        let reply = reply?;
+        width = print_aside(&reply, output, around)?.unwrap_or(width);
+        let Reply::Line(piece) = reply else { continue };
         begun += &piece.text;
         if piece.more {
             continue;
@@ -210,6 +265,84 @@ fn print_logs(
         print_line(&text, around)?;
     }
     Ok(ExitStatus::DONE)
+}
+
+fn print_events(
+    output: Output,
+    answer: Replies<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<ExitStatus, Failure> {
+    let mut width = 0;
+    for reply in answer {
+        let reply = reply?;
+        width = print_aside(&reply, output, around)?.unwrap_or(width);
+        let Reply::Event(event) = reply else { continue };
+        let text = match output {
+            Output::Json => event.object(),
+            Output::Text => {
+                let (name, message) = in_columns(&event);
+                let name = (name, width);
+                format::event(
+                    event.text("ts"),
+                    name,
+                    event.text("event"),
+                    event.text("level"),
+                    message,
+                    around.colour,
+                )
+            }
+        };
+        print_line(&text, around)?;
+    }
+    Ok(ExitStatus::DONE)
+}
+
+/// The name that an event's sentence begins with, for a column of its own, and the rest of it.
+fn in_columns(event: &Event) -> (&str, &str) {
+    let (program, sentence) = (event.text("program"), event.text("msg"));
+    let instance = |label: &str| label.strip_prefix(program).is_some_and(|rest| rest.starts_with('.'));
+    match sentence.split_once(": ") {
+        Some((label, rest)) if label == program || instance(label) => (label, rest),
+        Some(_) | None => (program, sentence),
+    }
+}
+
+/// What comes between lines: a gap is told; the width of names is for who prints them.
+fn print_aside(
+    reply: &Reply,
+    output: Output,
+    around: &mut Surroundings<'_>,
+) -> Result<Option<usize>, Failure> {
+    let missed = match reply {
+        Reply::Missed(missed) => missed,
+        Reply::Width(Width { width }) => return Ok(Some(*width)),
+        Reply::Row(_)
+        | Reply::Outcome(_)
+        | Reply::Line(_)
+        | Reply::Event(_)
+        | Reply::Part(_)
+        | Reply::Problem(_)
+        | Reply::End {}
+        | Reply::Error(_) => return Ok(None),
+    };
+    match output {
+        Output::Json => {
+            let gap = serde_json::json!({ "event": "missed", "name": missed.name, "count": missed.count });
+            print_line(&gap.to_string(), around)?;
+        }
+        Output::Text => {
+            let what = match (&missed.name, missed.count) {
+                (Some(name), None) => format!("lines of {name}"),
+                (Some(name), Some(count)) => format!("{count} lines of {name}"),
+                (None, None) => "events".to_owned(),
+                (None, Some(count)) => format!("{count} events"),
+            };
+            // In its place among the others, and never taken for one of them.
+            around.out.flush().map_err(Failure::Print)?;
+            let _ = writeln!(around.err, "foster: {what} are missing here: they were read too slowly");
+        }
+    }
+    Ok(None)
 }
 
 fn in_words(outcome: &Outcome) -> String {

@@ -7,7 +7,8 @@ use expect_test::{Expect, expect};
 
 use crate::cli::Command;
 use crate::control::protocol::{
-    Exit, Health, Kind, LogLine, Outcome, Refusal, Reply, State, StatusRow, Stream, Verdict,
+    Event, Exit, Health, Kind, LogLine, Missed, Outcome, Problem, Refusal, Reply, State, StatusRow, Stream,
+    Verdict, Width,
 };
 
 /// What a verb printed and ended with.
@@ -127,9 +128,13 @@ fn each_verb_asks_what_it_means() {
         "reload a",
         "signal SIGHUP a",
         "logs -f -n 5 a",
+        "events -f -n 0 --event exited,ready --state fatal a",
+        "exec a -- true",
         "wait --timeout '1s 500ms' a",
         "wait a",
         "health",
+        "update",
+        "update --no-wait",
         "shutdown",
     ]
     .iter()
@@ -143,12 +148,50 @@ fn each_verb_asks_what_it_means() {
         {"version":1,"verb":"reload","names":["a"],"wait":true}
         {"version":1,"verb":"signal","names":["a"],"signal":"HUP"}
         {"version":1,"verb":"logs","names":["a"],"lines":5,"follow":true}
+        {"version":1,"verb":"events","names":["a"],"events":["exited","ready"],"states":["fatal"],"lines":0,"follow":true}
+        {"version":1,"verb":"exec","name":"a"}
         {"version":1,"verb":"wait","names":["a"],"timeout_ms":1500}
         {"version":1,"verb":"wait","names":["a"],"timeout_ms":null}
         {"version":1,"verb":"health","names":[]}
+        {"version":1,"verb":"update","wait":true}
+        {"version":1,"verb":"update","wait":false}
         {"version":1,"verb":"shutdown"}
     "#]]
     .assert_eq(&all);
+}
+
+#[test]
+fn an_update_says_what_became_of_each_or_what_is_wrong_with_the_configuration() {
+    let done = [
+        outcome("foster", Verdict::Ok, "4 programs unchanged"),
+        outcome("web", Verdict::Ok, "restarted (pid 12): command changed"),
+    ];
+    told("update", &done).shows(expect![[r#"
+        foster: 4 programs unchanged
+        web: restarted (pid 12): command changed
+        exit status 0
+    "#]]);
+    told("update --json", &done[1..]).shows(expect![[r#"
+        {"updated":true,"outcomes":[{"name":"web","verdict":"ok","message":"restarted (pid 12): command changed"}],"problems":[]}
+        exit status 0
+    "#]]);
+    told("update", &[outcome("web", Verdict::Failed, "backoff")]).shows(expect![[r#"
+        web: backoff
+        exit status 1
+    "#]]);
+    let refusal = Refusal::new(Reason::Failed, "cannot load the configuration: 1 error; nothing was changed");
+    let mut report = Reply::Problem(Problem { text: "foster.toml:1:1: error: x".into() }).encode();
+    report.extend(Reply::Error(refusal).encode());
+    answered("update", &report).1.shows(expect![[r#"
+        stderr: foster.toml:1:1: error: x
+        foster: cannot load the configuration: 1 error; nothing was changed
+        exit status 1
+    "#]]);
+    answered("update --json", &report).1.shows(expect![[r#"
+        {"updated":false,"outcomes":[],"problems":["foster.toml:1:1: error: x"]}
+        stderr: foster: cannot load the configuration: 1 error; nothing was changed
+        exit status 1
+    "#]]);
 }
 
 #[test]
@@ -286,13 +329,15 @@ fn lines_of_output_are_put_together_and_named_where_there_may_be_several() {
 }
 
 #[test]
-fn the_end_of_the_supervisor_ends_what_was_followed_and_is_a_failure_else() {
+fn an_orderly_end_ends_what_was_followed_and_another_is_a_failure() {
     let line = piece("backend", "last words", false).encode();
-    answered("logs -f backend", &line).1.shows(expect![[r#"
+    told("logs -f backend", &[piece("backend", "last words", false)]).shows(expect![[r#"
         last words
         exit status 0
     "#]]);
-    assert_eq!(answered("logs backend", &line).1.status, 4);
+    for verb in ["logs backend", "logs -f backend", "events -f"] {
+        assert_eq!(answered(verb, &line).1.status, 4, "{verb}");
+    }
     assert_eq!(answered("shutdown", b"").1.status, 0);
     assert_eq!(answered("stop a", b"").1.status, 4);
 }
@@ -409,4 +454,66 @@ fn help_version_and_usage_are_printed() {
     assert!(out.starts_with("foster status: ") && out.ends_with(&help::version()), "{out}");
     let err = String::from_utf8(err).unwrap();
     assert_eq!(err, "foster: unknown verb `stauts`; did you mean `status`? (see `foster help`)\n");
+}
+
+fn event(event: &str, level: &str, program: &str, msg: &str) -> Reply {
+    let texts = [
+        ("ts", "2026-11-25T12:26:49.307585Z"),
+        ("level", level),
+        ("program", program),
+        ("event", event),
+        ("msg", msg),
+    ];
+    let texts = texts.map(|(name, text)| (name.to_owned(), text.into()));
+    let numbers = [("exit_code".to_owned(), 3.into()), ("instance".to_owned(), 1.into())];
+    Reply::Event(Event(texts.into_iter().chain(numbers).collect()))
+}
+
+#[test]
+fn events_are_in_columns_or_objects() {
+    let events = [
+        Reply::Width(Width { width: 9 }),
+        event("ready", "info", "backend", "backend.1: ready after 85ms (pid 17)"),
+        event("start_failed", "error", "web", "cannot start web: no\x1b[2J such file"),
+        event("shutdown", "info", "foster", "shutting down: got SIGTERM"),
+    ];
+    told("events", &events).shows(expect![[r#"
+        2026-11-25T12:26:49.307Z  backend.1  ready          ready after 85ms (pid 17)
+        2026-11-25T12:26:49.307Z  web        start_failed   cannot start web: no�[2J such file
+        2026-11-25T12:26:49.307Z  foster     shutdown       shutting down: got SIGTERM
+        exit status 0
+    "#]]);
+    told("events --json", &events[..2]).shows(expect![[r#"
+        {"ts":"2026-11-25T12:26:49.307585Z","level":"info","program":"backend","event":"ready","exit_code":3,"instance":1,"msg":"backend.1: ready after 85ms (pid 17)"}
+        exit status 0
+    "#]]);
+}
+
+#[test]
+fn a_gap_is_told_in_its_place_and_is_no_failure() {
+    let of_events = Reply::Missed(Missed { name: None, count: Some(12) });
+    told("events -f", std::slice::from_ref(&of_events)).shows(expect![[r#"
+        stderr: foster: 12 events are missing here: they were read too slowly
+        exit status 0
+    "#]]);
+    told("events -f --json", &[of_events]).shows(expect![[r#"
+        {"count":12,"event":"missed","name":null}
+        exit status 0
+    "#]]);
+    let of_lines = Reply::Missed(Missed { name: Some("web".into()), count: None });
+    told("logs -f", std::slice::from_ref(&of_lines)).shows(expect![[r#"
+        stderr: foster: lines of web are missing here: they were read too slowly
+        exit status 0
+    "#]]);
+    told("logs -f --json", &[of_lines]).shows(expect![[r#"
+        {"count":null,"event":"missed","name":"web"}
+        exit status 0
+    "#]]);
+}
+
+#[test]
+fn exec_of_a_supervisor_that_says_too_little_runs_nothing() {
+    let done = answered("exec web -- true", &Reply::End {}.encode()).1;
+    assert_eq!(done.status, 1);
+    assert!(done.err.contains("another version"), "{}", done.err);
 }

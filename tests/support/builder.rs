@@ -30,6 +30,7 @@ pub(crate) struct Foster {
     streams: Streams,
     company: Company,
     name: Option<String>,
+    limit: Option<String>,
 }
 
 /// What foster is in its PID namespace.
@@ -92,6 +93,7 @@ impl Foster {
             place: Place::First,
             streams: Streams::Apart,
             company: Company::Any,
+            limit: None,
             name: None,
         }
     }
@@ -106,6 +108,12 @@ impl Foster {
     /// With a terminal of its own, as with `docker run --tty`: foster leads its session.
     pub(crate) fn on_terminal(mut self) -> Foster {
         self.streams = Streams::Terminal;
+        self
+    }
+
+    /// foster itself may have no more of this than so much: an option of prlimit(1).
+    pub(crate) fn limited(mut self, resource: &str, most: u32) -> Foster {
+        self.limit = Some(format!("--{resource}={most}"));
         self
     }
 
@@ -275,7 +283,14 @@ impl Foster {
                 command.args(&self.wishes).arg("--").arg(foster);
                 command
             }
-            Place::AnyOther => Command::new(foster),
+            Place::AnyOther => match &self.limit {
+                Some(limit) => {
+                    let mut command = Command::new("prlimit");
+                    command.args([limit, "--"]).arg(foster);
+                    command
+                }
+                None => Command::new(foster),
+            },
         };
         match &self.arguments {
             Some(arguments) => command.args(arguments),

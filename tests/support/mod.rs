@@ -5,6 +5,7 @@
 //! output so far. Nothing outlives a test: its namespace dies with its first process.
 
 mod builder;
+mod following;
 mod network;
 mod output;
 mod parts;
@@ -14,6 +15,7 @@ mod terminal;
 mod verb;
 
 pub(crate) use builder::{Foster, binary, check, puppet, repository};
+pub(crate) use following::Following;
 pub(crate) use network::{free_port, get};
 pub(crate) use output::matches;
 pub(crate) use parts::{found, may_make_namespaces, present_or_skipped};

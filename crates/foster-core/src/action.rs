@@ -41,6 +41,8 @@ pub enum Action {
     WriteStatus,
     /// Read the configuration again.
     Update,
+    /// Nothing is left of an instance that an update removed. It will not be spoken of again.
+    Forget(InstanceId),
     /// Say what changed: one line of the log, one event.
     Report(Change),
     /// Say that the shutdown begins, and why.
@@ -124,6 +126,93 @@ impl StateName {
             StateName::Fatal => "fatal",
         }
     }
+
+    /// The state called so.
+    pub fn parse(text: &str) -> Option<StateName> {
+        StateName::ALL.into_iter().find(|state| state.name() == text)
+    }
+}
+
+/// An event without its fields, as users see it: what a line of the log and `foster events` call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventName {
+    /// It has to wait for another one.
+    Waiting,
+    /// Its process is made.
+    Starting,
+    /// It is ready.
+    Ready,
+    /// It was not ready in time.
+    NotReady,
+    /// Its process could not be made.
+    StartFailed,
+    /// Its main process ended by itself.
+    Exited,
+    /// Its main process ended by itself, and others of its session have to go first.
+    LeftOthers,
+    /// It is told to stop.
+    Stopping,
+    /// It ended as it was told to, or is not to start any more.
+    Stopped,
+    /// It is defined otherwise from now on.
+    Changed,
+    /// It is no more: the configuration does not have it.
+    Removed,
+    /// The configuration was read again, and holds.
+    Updated,
+    /// The configuration was read again, and has a mistake.
+    UpdateFailed,
+    /// The container begins to end.
+    Shutdown,
+    /// The container ends.
+    Exit,
+}
+
+impl EventName {
+    /// Every event, in the order of a program's life.
+    pub const ALL: [EventName; 15] = [
+        EventName::Waiting,
+        EventName::Starting,
+        EventName::Ready,
+        EventName::NotReady,
+        EventName::StartFailed,
+        EventName::Exited,
+        EventName::LeftOthers,
+        EventName::Stopping,
+        EventName::Stopped,
+        EventName::Changed,
+        EventName::Removed,
+        EventName::Updated,
+        EventName::UpdateFailed,
+        EventName::Shutdown,
+        EventName::Exit,
+    ];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            EventName::Waiting => "waiting",
+            EventName::Starting => "starting",
+            EventName::Ready => "ready",
+            EventName::NotReady => "not_ready",
+            EventName::StartFailed => "start_failed",
+            EventName::Exited => "exited",
+            EventName::LeftOthers => "left_others",
+            EventName::Stopping => "stopping",
+            EventName::Stopped => "stopped",
+            EventName::Changed => "changed",
+            EventName::Removed => "removed",
+            EventName::Updated => "updated",
+            EventName::UpdateFailed => "update_failed",
+            EventName::Shutdown => "shutdown",
+            EventName::Exit => "exit",
+        }
+    }
+
+    /// The event called so.
+    pub fn parse(text: &str) -> Option<EventName> {
+        EventName::ALL.into_iter().find(|event| event.name() == text)
+    }
 }
 
 /// Why a state changed.
@@ -177,6 +266,10 @@ pub enum Cause {
     },
     /// An operator ordered it.
     Ordered,
+    /// Its definition is another one now: it comes up again as that.
+    Changed,
+    /// It is not in the plan any more.
+    Removed,
     /// What it requires stays down.
     RequirementDown(InstanceId),
     /// The container ends.

@@ -3,13 +3,16 @@
 //! An event carries facts, never wishes of the shell. Each is handed to [`crate::Supervisor::step`]
 //! with the instant at which it was seen; answers come back as [`crate::action::Action`].
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::by_program::ByProgram;
 use crate::ids::{Exit, InstanceId, Run, Signal};
+use crate::spec::CorePlan;
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// Bring-up is over: the plan may begin.
     Booted,
@@ -47,6 +50,27 @@ pub enum Event {
     ShutdownOrdered(ShutdownCause),
     /// Nothing is left that has to be ended before foster may.
     RestGone,
+    /// The configuration was read anew, without a mistake.
+    Updated(Box<Update>),
+}
+
+/// What is to be from now on. A program that stays has the id it had, a new one an id that nobody had; one that
+/// is not in the plan any more is stopped, and forgotten when nothing of it is left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Update {
+    /// The new plan.
+    pub plan: CorePlan,
+    /// The programs of both plans that are not what they were.
+    pub changed: ByProgram<Difference>,
+}
+
+/// How much of a program's definition is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Difference {
+    /// Only what is decided about it: that holds from the next decision on, also for a process that runs.
+    Rules,
+    /// What its process is made from: a process that runs has to be replaced.
+    Process,
 }
 
 /// Whether a session outlived its main process.

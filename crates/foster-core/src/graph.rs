@@ -1,12 +1,13 @@
 //! Who waits for whom: tiers from `priority`, edges from `after` and `requires`.
 //!
-//! Built once, from the whole plan, and never changed. What is wrong with it (a name out of range, a
+//! Built from the whole plan, and never changed. What is wrong with it (a name out of range, a
 //! circle, an order that contradicts itself) is found here, all of it at once, and nowhere else.
 //! Who may start or stop *now* is asked in `supervisor.rs`.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::by_program::ByProgram;
 use crate::ids::ProgramId;
 use crate::spec::ProgramSpec;
 
@@ -15,7 +16,7 @@ use crate::spec::ProgramSpec;
 pub struct Graph {
     order: Vec<ProgramId>,
     waves: Vec<Vec<ProgramId>>,
-    dependants: Vec<Vec<ProgramId>>,
+    dependants: ByProgram<Vec<ProgramId>>,
     requiring: Vec<ProgramId>,
 }
 
@@ -45,43 +46,49 @@ impl Graph {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn new(programs: &[ProgramSpec]) -> Result<Graph, Vec<PlanError>> {
+    pub fn new(programs: &Programs) -> Result<Graph, Vec<PlanError>> {
+        let (graph, errors) = Graph::of(programs);
+        if errors.is_empty() { Ok(graph) } else { Err(errors) }
+    }
+
+    /// The order among these programs, and everything that is wrong with it. Every program has its place in it,
+    /// whatever is wrong.
+    pub(crate) fn of(programs: &Programs) -> (Graph, Vec<PlanError>) {
         let mut errors = Vec::new();
-        let mut dependants = vec![Vec::new(); programs.len()];
-        for (program, spec) in numbered(programs) {
+        let mut dependants: ByProgram<Vec<ProgramId>> = programs.ids().map(|id| (id, Vec::new())).collect();
+        for (program, spec) in programs.iter() {
             for dependency in dependencies(spec) {
-                let Some(other) = get(programs, dependency) else {
+                let Some(other) = programs.get(dependency) else {
                     errors.push(PlanError::Unknown { program, dependency });
                     continue;
                 };
                 if other.priority > spec.priority {
                     errors.push(PlanError::LaterTier { program, dependency });
                 }
-                if let Some(list) = dependants.get_mut(dependency.0 as usize) {
+                if let Some(list) = dependants.get_mut(dependency) {
                     list.push(program);
                 }
             }
         }
         let mut walk = Walk {
             programs,
-            marks: vec![Mark::New; programs.len()],
+            marks: programs.ids().map(|id| (id, Mark::New)).collect(),
             path: Vec::new(),
             order: Vec::new(),
             circles: Vec::new(),
         };
-        let mut roots: Vec<ProgramId> = numbered(programs).map(|(id, _)| id).collect();
-        roots.sort_by_key(|id| (get(programs, *id).map_or(0, |spec| spec.priority), *id));
-        for root in roots {
+        // Keyed like the waves below, so that one kind of sorting is in the binary.
+        let mut roots: Vec<(i32, u32, ProgramId)> =
+            programs.iter().map(|(id, spec)| (spec.priority, 0, id)).collect();
+        roots.sort();
+        for (_, _, root) in roots {
             walk.visit(root);
         }
         errors.extend(walk.circles.into_iter().map(PlanError::Circle));
-        if !errors.is_empty() {
-            return Err(errors);
-        }
         let waves = waves(programs, &walk.order);
-        let requires = |id: &ProgramId| get(programs, *id).is_some_and(|spec| !spec.requires.is_empty());
+        let requires = |id: &ProgramId| programs.get(*id).is_some_and(|spec| !spec.requires.is_empty());
         let requiring = walk.order.iter().copied().filter(requires).collect();
-        Ok(Graph { order: walk.order, waves, dependants, requiring })
+        (Graph { order: walk.order, waves, dependants, requiring }, errors)
     }
 
     /// Every program, each behind all that it waits for.
@@ -101,7 +108,7 @@ impl Graph {
 
     /// Who waits for this program, by `after` or `requires`.
     pub fn dependants(&self, program: ProgramId) -> &[ProgramId] {
-        self.dependants.get(program.0 as usize).map_or(&[], Vec::as_slice)
+        self.dependants.get(program).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -110,13 +117,7 @@ pub fn dependencies(spec: &ProgramSpec) -> impl Iterator<Item = ProgramId> {
     spec.after.iter().chain(&spec.requires).copied()
 }
 
-fn numbered(programs: &[ProgramSpec]) -> impl Iterator<Item = (ProgramId, &ProgramSpec)> {
-    (0u32..).map(ProgramId).zip(programs)
-}
-
-fn get(programs: &[ProgramSpec], id: ProgramId) -> Option<&ProgramSpec> {
-    programs.get(id.0 as usize)
-}
+type Programs = ByProgram<ProgramSpec>;
 
 /// How far the depth-first walk has come with a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -127,8 +128,8 @@ enum Mark {
 }
 
 struct Walk<'a> {
-    programs: &'a [ProgramSpec],
-    marks: Vec<Mark>,
+    programs: &'a Programs,
+    marks: ByProgram<Mark>,
     path: Vec<ProgramId>,
     order: Vec<ProgramId>,
     circles: Vec<Vec<ProgramId>>,
@@ -141,22 +142,22 @@ impl Walk<'_> {
         let mut stack = vec![(root, 0usize)];
         while let Some((program, next)) = stack.pop() {
             if next == 0 {
-                match self.mark(program) {
-                    Some(Mark::New) => self.set(program, Mark::OnPath),
-                    Some(Mark::OnPath | Mark::Done) | None => continue,
+                if self.marks.get(program) != Some(&Mark::New) {
+                    continue;
                 }
+                self.marks.insert(program, Mark::OnPath);
                 self.path.push(program);
             }
-            let dependency = get(self.programs, program).and_then(|spec| dependencies(spec).nth(next));
+            let dependency = self.programs.get(program).and_then(|spec| dependencies(spec).nth(next));
             match dependency {
                 None => {
                     self.path.pop();
-                    self.set(program, Mark::Done);
+                    self.marks.insert(program, Mark::Done);
                     self.order.push(program);
                 }
                 Some(dependency) => {
                     stack.push((program, next + 1));
-                    if self.mark(dependency) == Some(Mark::OnPath) {
+                    if self.marks.get(dependency) == Some(&Mark::OnPath) {
                         let start = self.path.iter().position(|id| *id == dependency).unwrap_or(0);
                         self.circles.push(self.path.iter().skip(start).copied().collect());
                     } else {
@@ -166,35 +167,23 @@ impl Walk<'_> {
             }
         }
     }
-
-    fn mark(&self, id: ProgramId) -> Option<Mark> {
-        self.marks.get(id.0 as usize).copied()
-    }
-
-    fn set(&mut self, id: ProgramId, mark: Mark) {
-        if let Some(slot) = self.marks.get_mut(id.0 as usize) {
-            *slot = mark;
-        }
-    }
 }
 
 /// Groups what can start together: by tier, and inside a tier by how long a chain leads to it.
-fn waves(programs: &[ProgramSpec], order: &[ProgramId]) -> Vec<Vec<ProgramId>> {
-    let mut depth = vec![0u32; programs.len()];
+fn waves(programs: &Programs, order: &[ProgramId]) -> Vec<Vec<ProgramId>> {
+    let mut depth: ByProgram<u32> = programs.ids().map(|id| (id, 0)).collect();
     let mut keyed = Vec::with_capacity(order.len());
     for id in order {
-        let Some(spec) = get(programs, *id) else { continue };
+        let Some(spec) = programs.get(*id) else { continue };
         let same_tier =
-            |other: &ProgramId| get(programs, *other).is_some_and(|o| o.priority == spec.priority);
+            |other: &ProgramId| programs.get(*other).is_some_and(|other| other.priority == spec.priority);
         let own = dependencies(spec)
             .filter(same_tier)
-            .filter_map(|other| depth.get(other.0 as usize))
+            .filter_map(|other| depth.get(other))
             .map(|depth| depth + 1)
             .max()
             .unwrap_or(0);
-        if let Some(slot) = depth.get_mut(id.0 as usize) {
-            *slot = own;
-        }
+        depth.insert(*id, own);
         keyed.push((spec.priority, own, *id));
     }
     keyed.sort();

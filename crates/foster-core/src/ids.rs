@@ -6,7 +6,8 @@
 use core::fmt;
 use core::num::ParseIntError;
 
-/// A program of the plan: its position there.
+/// A program of the plan. It keeps this number for as long as there is anything of it, and no other program
+/// ever gets it: what is still said about one that is gone reaches nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProgramId(pub u32);
 

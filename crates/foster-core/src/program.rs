@@ -210,6 +210,8 @@ pub enum Rest {
     NotAutostarted,
     /// An operator stopped it.
     Ordered,
+    /// It is not in the plan any more: when it is down it is forgotten.
+    Removed,
     /// The container ends.
     Shutdown,
 }
@@ -219,6 +221,8 @@ pub enum Rest {
 pub enum CycleCause {
     /// An operator ordered a restart.
     Ordered,
+    /// Its definition is another one now.
+    Changed,
     /// What it requires stays down; it comes up again with it.
     Requirement(InstanceId),
 }
@@ -258,6 +262,13 @@ impl Instance {
         Instance { id, state: State::Stopped, desired, runs: 0, failures: 0, restarts: 0, last: None }
     }
 
+    /// The same, where an earlier one of this id was forgotten: its runs are counted on, so that no [`Run`] ever
+    /// means two executions.
+    #[must_use]
+    pub fn after_runs(self, runs: u32) -> Instance {
+        Instance { runs, ..self }
+    }
+
     /// Which one this is.
     pub fn id(&self) -> InstanceId {
         self.id
@@ -278,7 +289,7 @@ impl Instance {
         self.desired = desired;
     }
 
-    /// How many runs it has had.
+    /// The number of its last run; 0: it had none.
     pub fn runs(&self) -> u32 {
         self.runs
     }

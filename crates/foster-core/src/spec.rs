@@ -6,13 +6,15 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::by_program::ByProgram;
 use crate::graph::{Graph, PlanError};
 use crate::ids::{ProgramId, Signal};
 
 /// Everything the core knows about the world it is to keep.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CorePlan {
-    programs: Vec<ProgramSpec>,
+    programs: ByProgram<ProgramSpec>,
+    leaving: Vec<ProgramId>,
     shutdown_timeout: Duration,
     signals: Vec<(Signal, SignalAction)>,
     graph: Graph,
@@ -25,17 +27,96 @@ impl CorePlan {
     /// # Errors
     /// Every contradiction found, with the programs that make it.
     pub fn new(
-        programs: Vec<ProgramSpec>,
+        programs: ByProgram<ProgramSpec>,
         shutdown_timeout: Duration,
         signals: Vec<(Signal, SignalAction)>,
     ) -> Result<CorePlan, Vec<PlanError>> {
         let graph = Graph::new(&programs)?;
-        Ok(CorePlan { programs, shutdown_timeout, signals, graph })
+        Ok(CorePlan { programs, leaving: Vec::new(), shutdown_timeout, signals, graph })
     }
 
-    /// The programs, by [`ProgramId`].
-    pub fn programs(&self) -> &[ProgramSpec] {
+    /// The programs.
+    pub fn programs(&self) -> &ByProgram<ProgramSpec> {
         &self.programs
+    }
+
+    /// One program.
+    pub fn program(&self, id: ProgramId) -> Option<&ProgramSpec> {
+        self.programs.get(id)
+    }
+
+    /// Whether this program is on its way out: it is in the plan only until nothing of it is left.
+    pub fn is_leaving(&self, id: ProgramId) -> bool {
+        self.leaving.contains(&id)
+    }
+
+    /// The same plan under other numbers: what was read anew begins at 0, and a program that stays has to keep
+    /// its id. `ids` has to name each program, and no two by the same number.
+    #[must_use]
+    pub fn renumbered(self, ids: &ByProgram<ProgramId>) -> CorePlan {
+        let new = |id: ProgramId| ids.get(id).copied().unwrap_or(id);
+        let all = |list: Vec<ProgramId>| list.into_iter().map(new).collect();
+        let programs = self.programs.into_iter().map(|(id, spec)| {
+            (new(id), ProgramSpec { after: all(spec.after), requires: all(spec.requires), ..spec })
+        });
+        let signals = self.signals.into_iter().map(|(signal, action)| match action {
+            SignalAction::Forward { program, signal: passed } => {
+                (signal, SignalAction::Forward { program: new(program), signal: passed })
+            }
+            SignalAction::Shutdown | SignalAction::Ignore => (signal, action),
+        });
+        let leaving = self.leaving.into_iter().map(new).collect();
+        let shutdown_timeout = self.shutdown_timeout;
+        CorePlan::of(programs.collect(), leaving, shutdown_timeout, signals.collect())
+    }
+
+    /// The same plan, with programs of an earlier one until nothing of them is left. They stop before what they
+    /// were after. Where the new plan has put that into a later tier the tiers win: nobody is after one that
+    /// leaves, so nothing else can contradict.
+    #[must_use]
+    pub fn with_leaving(self, leaving: impl IntoIterator<Item = (ProgramId, ProgramSpec)>) -> CorePlan {
+        let CorePlan { mut programs, leaving: mut gone, shutdown_timeout, signals, graph: _ } = self;
+        for (id, spec) in leaving {
+            if !programs.contains(id) {
+                programs.insert(id, spec);
+                gone.push(id);
+            }
+        }
+        for id in &gone {
+            let Some(mut spec) = programs.remove(*id) else { continue };
+            let priority = spec.priority;
+            let earlier =
+                |other: &ProgramId| programs.get(*other).is_some_and(|other| other.priority <= priority);
+            spec.after.append(&mut spec.requires);
+            spec.after.retain(earlier);
+            programs.insert(*id, spec);
+        }
+        CorePlan::of(programs, gone, shutdown_timeout, signals)
+    }
+
+    /// The same plan, without a program that was leaving.
+    #[must_use]
+    pub fn without(self, id: ProgramId) -> CorePlan {
+        let CorePlan { mut programs, mut leaving, shutdown_timeout, signals, graph } = self;
+        if !leaving.contains(&id) {
+            return CorePlan { programs, leaving, shutdown_timeout, signals, graph };
+        }
+        leaving.retain(|other| *other != id);
+        programs.remove(id);
+        let forget = |list: &mut Vec<ProgramId>| list.retain(|other| *other != id);
+        programs.values_mut().for_each(|spec| forget(&mut spec.after));
+        CorePlan::of(programs, leaving, shutdown_timeout, signals)
+    }
+
+    /// A plan that is known to be without contradictions.
+    fn of(
+        programs: ByProgram<ProgramSpec>,
+        leaving: Vec<ProgramId>,
+        shutdown_timeout: Duration,
+        signals: Vec<(Signal, SignalAction)>,
+    ) -> CorePlan {
+        let (graph, _) = Graph::of(&programs);
+        CorePlan { programs, leaving, shutdown_timeout, signals, graph }
     }
 
     /// How long the whole shutdown may take.

@@ -7,10 +7,13 @@
 
 mod order;
 mod snapshot;
+mod update;
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::action::{Action, Cause, Ending, Scope, StateName};
+use crate::by_program::ByProgram;
 use crate::event::{Event, Order};
 use crate::ids::{InstanceId, ProgramId, Run, Signal};
 use crate::program::{CycleCause, Desired, Input, Instance, Rest, State};
@@ -24,10 +27,12 @@ pub use snapshot::{InstanceView, Progress, Snapshot, progress};
 #[derive(Debug, Clone)]
 pub struct Supervisor {
     plan: CorePlan,
-    /// The instances of all programs, those of one program side by side.
+    /// The instances of all programs, by their ids.
     instances: Vec<Instance>,
-    /// Where each program's instances begin in `instances`.
-    firsts: Vec<usize>,
+    /// What the runs that an update ends were started by: they are stopped by that, too.
+    former: Vec<(Run, ProgramSpec)>,
+    /// The highest number of a run that any forgotten instance of a program had.
+    spent: ByProgram<u32>,
     phase: Phase,
     boot: Boot,
     tally: Tally,
@@ -59,21 +64,29 @@ struct Tally {
     ordered_down: usize,
     /// Wait for the next attempt.
     backoff: usize,
+    /// Are to be forgotten.
+    removed: usize,
 }
 
 impl Supervisor {
     /// A supervisor of this plan; nothing happens before [`Event::Booted`].
     pub fn new(plan: CorePlan) -> Supervisor {
         let mut instances = Vec::new();
-        let mut firsts = Vec::new();
-        for (program, spec) in (0u32..).map(ProgramId).zip(plan.programs()) {
-            firsts.push(instances.len());
+        for (program, spec) in plan.programs().iter() {
             for index in 0..spec.instances {
                 let id = InstanceId { program, index };
                 instances.push(Instance::new(id, Desired::Down(Rest::NotAutostarted)));
             }
         }
-        Supervisor { plan, instances, firsts, phase: Phase::Up, boot: Boot::Before, tally: Tally::default() }
+        Supervisor {
+            plan,
+            instances,
+            former: Vec::new(),
+            spent: ByProgram::new(),
+            phase: Phase::Up,
+            boot: Boot::Before,
+            tally: Tally::default(),
+        }
     }
 
     /// The plan it keeps.
@@ -96,6 +109,7 @@ impl Supervisor {
             Event::Ordered { order, targets } => self.ordered(now, order, &targets, out),
             Event::ShutdownOrdered(cause) => self.shut_down(now, Ending::by_order(cause), out),
             Event::RestGone => self.phase.rest_gone(out),
+            Event::Updated(update) => self.update(now, *update, out),
         }
         self.settle(now, out);
     }
@@ -143,11 +157,18 @@ impl Supervisor {
     /// The one place where an instance is told something: the tally is kept, and an end for good is noticed.
     fn say(&mut self, now: Instant, at: usize, input: Input, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get_mut(at) else { return };
-        let Some(spec) = self.plan.programs().get(instance.id().program.0 as usize) else { return };
+        let run = instance.run();
+        let former = self.former.iter().find(|(of, _)| Some(*of) == run).map(|(_, spec)| spec);
+        let Some(spec) = former.or_else(|| self.plan.program(instance.id().program)) else { return };
         let before = instance.state().name();
         self.tally.remove(instance);
         instance.step(now, input, spec, out);
         self.tally.add(instance);
+        if let Some(run) = run
+            && instance.run() != Some(run)
+        {
+            self.former.retain(|(of, _)| *of != run);
+        }
         let after = instance.state().name();
         if before != after && matches!(after, StateName::Exited | StateName::Fatal) {
             self.ended_for_good(now, at, out);
@@ -189,7 +210,9 @@ impl Supervisor {
 
     fn ordered(&mut self, now: Instant, order: Order, targets: &[InstanceId], out: &mut Vec<Action>) {
         for at in targets.iter().filter_map(|id| self.position(*id)).collect::<Vec<_>>() {
+            let removed = self.instances.get(at).map(Instance::desired) == Some(Desired::Down(Rest::Removed));
             match order {
+                Order::Start | Order::Stop | Order::Restart if removed => {}
                 Order::Start if !self.phase.has_begun() => self.start(now, at, out),
                 Order::Restart if !self.phase.has_begun() => {
                     match self.instances.get(at).and_then(Instance::run) {
@@ -302,6 +325,9 @@ impl Supervisor {
 
     /// After every event: let others go on whose turn it has become, and see whether it is all over.
     fn settle(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.tally.removed > 0 {
+            self.forget_the_removed(out);
+        }
         self.look_at_order(now, out);
         if self.phase.advance(now, self.tally.live, out) == Demand::KillAll {
             for at in 0..self.instances.len() {
@@ -335,20 +361,22 @@ impl Supervisor {
     }
 
     fn spec_at(&self, at: usize) -> Option<&ProgramSpec> {
-        let id = self.instances.get(at)?.id();
-        self.plan.programs().get(id.program.0 as usize)
+        self.plan.program(self.instances.get(at)?.id().program)
     }
 
     fn instances_of(&self, program: ProgramId) -> &[Instance] {
-        let first = self.firsts.get(program.0 as usize).copied();
-        let end = self.firsts.get(program.0 as usize + 1).copied().unwrap_or(self.instances.len());
-        first.and_then(|first| self.instances.get(first..end)).unwrap_or(&[])
+        self.instances.get(self.positions_of(program)).unwrap_or(&[])
+    }
+
+    fn positions_of(&self, program: ProgramId) -> Range<usize> {
+        let before = |instance: &Instance| instance.id().program < program;
+        let first = self.instances.partition_point(before);
+        let rest = self.instances.get(first..).unwrap_or(&[]);
+        first..first + rest.partition_point(|instance| instance.id().program == program)
     }
 
     fn position(&self, id: InstanceId) -> Option<usize> {
-        let first = self.firsts.get(id.program.0 as usize)?;
-        let at = first + usize::from(id.index);
-        (self.instances.get(at)?.id() == id).then_some(at)
+        self.instances.binary_search_by_key(&id, Instance::id).ok()
     }
 }
 
@@ -372,6 +400,9 @@ impl Tally {
 
     fn count(&mut self, instance: &Instance, change: impl Fn(&mut usize)) {
         let desired = instance.desired();
+        if desired == Desired::Down(Rest::Removed) {
+            change(&mut self.removed);
+        }
         let wanted_down = matches!(desired, Desired::Down(_) | Desired::Cycle(_));
         match instance.state() {
             State::Starting { .. } | State::Running { .. } => {
@@ -395,7 +426,7 @@ impl Tally {
         match desired {
             Desired::Rising | Desired::Cycle(_) => change(&mut self.rising),
             Desired::Down(Rest::Ordered) => change(&mut self.ordered_down),
-            Desired::Down(Rest::NotAutostarted | Rest::Shutdown) | Desired::Up => {}
+            Desired::Down(Rest::NotAutostarted | Rest::Removed | Rest::Shutdown) | Desired::Up => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Properties: whatever the plan, whatever happens and in whatever order, these hold.
 //!
-//! The fake kernel itself asserts two of them at every step: at most one live run per instance, and stepping
-//! at `deadline()` moves it (no spin). Seeds of past failures are in `properties.proptest-regressions`.
+//! The fake kernel itself asserts four of them at every step: at most one live run per instance, no run made twice,
+//! nothing started that an update removed, and stepping at `deadline()` moves it (no spin). Seeds of past failures are in `properties.proptest-regressions`.
 
 #![allow(
     clippy::expect_used,
@@ -20,6 +20,7 @@ use std::time::Duration;
 use foster_core::action::{Action, StateName};
 use foster_core::event::{Event, Order, ProbeResult, Session, ShutdownCause};
 use foster_core::ids::{Exit, InstanceId, ProgramId, Run, Signal};
+use foster_core::program::{Desired, Rest};
 use foster_core::spec::Fate;
 use foster_core::time::Instant;
 use proptest::prelude::*;
@@ -82,12 +83,13 @@ fn behaviours() -> impl Strategy<Value = String> {
         Just("autostart=false"),
         Just("pre_stop=100ms"),
         Just("pre_stop=never"),
-        Just("instances=2")
+        Just("instances=2"),
+        Just("v=2")
     ];
     (life, ready, stops, policy, more).prop_map(|(a, b, c, d, e)| format!("{a} {b} {c} {d} {e}"))
 }
 
-/// Something from outside within the first twelve seconds; also nonsense about runs that never were.
+/// Something from outside within the first twelve seconds, other plans too; also nonsense about runs that never were.
 fn happenings() -> impl Strategy<Value = Vec<(u64, Happening)>> {
     let instance =
         (0..6u32, 0..3u16).prop_map(|(program, index)| InstanceId { program: ProgramId(program), index });
@@ -108,6 +110,7 @@ fn happenings() -> impl Strategy<Value = Vec<(u64, Happening)>> {
         1 => Just(Event::Signalled(Signal::USR2)),
     ];
     let what = prop_oneof![
+        1 => plans().prop_map(Happening::Update),
         3 => event.prop_map(Happening::Event),
         3 => (instance, exit).prop_map(|(instance, exit)| Happening::ExitOf(instance, exit)),
     ];
@@ -130,7 +133,7 @@ fn world(plan: &str, happenings: &[(u64, Happening)], end: Option<u64>) -> World
 
 /// The dependencies of a program that are not satisfied, as an outsider would judge it.
 fn unsatisfied(world: &World, program: ProgramId) -> Vec<ProgramId> {
-    let spec = &world.supervisor.plan().programs()[program.0 as usize];
+    let spec = world.supervisor.plan().program(program).expect("a program");
     let ready = |id: &ProgramId| {
         world
             .supervisor
@@ -174,8 +177,9 @@ proptest! {
             if let [line] = &world.trace[before..] && line.contains(" spawn ") {
                 let name = line.split_whitespace().nth(2).expect("a name");
                 let name = name.split('.').next().expect("a name");
-                let program = world.names.iter().position(|known| known == name).expect("a program");
-                let missing = unsatisfied(&world, ProgramId(u32::try_from(program).expect("few")));
+                let mut ids = world.supervisor.plan().programs().ids();
+                let program = ids.find(|id| world.names[id.0 as usize] == name).expect("a program");
+                let missing = unsatisfied(&world, program);
                 prop_assert!(missing.is_empty(), "{line}: {missing:?}");
             }
             at += Duration::from_millis(1);
@@ -189,21 +193,31 @@ proptest! {
         while world.ended.is_none() {
             let Some(next) = world.supervisor.deadline() else { break };
             for view in world.supervisor.snapshot().instances() {
-                let spec = &world.supervisor.plan().programs()[view.id.program.0 as usize];
+                let spec = world.supervisor.plan().program(view.id.program).expect("a program");
                 if !world.supervisor.is_shutting_down() || view.state != StateName::Stopping {
                     continue;
                 }
                 // A program on its way down by the shutdown has nobody live above it, unless the deadline killed all
                 // or it was on its way down for a reason of its own.
-                let killed = world.trace.iter().any(|line| line.contains("SIGKILL") || line.contains("left others") || line.contains("not ready") || line.contains("(ordered)") || line.contains("is down"));
+                let killed = world.trace.iter().any(|line| line.contains("SIGKILL") || line.contains("left others") || line.contains("not ready") || line.contains("(ordered)") || line.contains("is down") || line.contains("(changed)") || line.contains("(removed)"));
                 let above = world.supervisor.snapshot().instances().filter(|other| other.live.is_some()).find(|other| {
-                    let theirs = &world.supervisor.plan().programs()[other.id.program.0 as usize];
+                    let theirs = world.supervisor.plan().program(other.id.program).expect("a program");
                     theirs.priority > spec.priority || foster_core::graph::dependencies(theirs).any(|id| id == view.id.program)
                 });
                 prop_assert!(killed || above.is_none(), "{above:?} above {view:?}\n{}", world.trace.join("\n"));
             }
             world.run(next.elapsed());
         }
+    }
+
+    #[test]
+    fn what_an_update_removed_is_forgotten(plan in plans(), happenings in happenings()) {
+        let mut world = world(&plan, &happenings, None);
+        world.run(Duration::from_secs(60));
+        let left = world.supervisor.snapshot().instances().find(|view| {
+            world.supervisor.plan().is_leaving(view.id.program) || view.desired == Desired::Down(Rest::Removed)
+        });
+        prop_assert!(left.is_none() || world.supervisor.is_shutting_down(), "{left:?}\n{}", world.trace.join("\n"));
     }
 
     #[test]
@@ -250,7 +264,7 @@ proptest! {
         let mut world = world(&plan, &happenings, None);
         world.run(Duration::from_secs(600));
         let dead = world.supervisor.snapshot().instances().find(|view| {
-            let spec = &world.supervisor.plan().programs()[view.id.program.0 as usize];
+            let spec = world.supervisor.plan().program(view.id.program).expect("a program");
             let alone = spec.instances == 1;
             view.state == StateName::Fatal && alone && spec.on_failure == Fate::Shutdown
         });

@@ -70,11 +70,13 @@ fn the_help_of_a_verb_tells_all_about_it() {
         usage: foster logs [FLAGS] [NAME...]
 
         As far as foster keeps them in memory. With --json each is an object on a line
-        of its own.
+        of its own. With -f also those of programs that appear later; it ends with 0
+        when foster has ended in order, or nobody is called so any more. A reader who is
+        too slow is told that it has missed lines.
 
         Flags
-          -n, --lines N      Only the last N lines; else all that are kept
-          -f, --follow       Go on with what is written from now on, until interrupted
+          -n, --lines N      Only the last N; else all that are kept
+          -f, --follow       Go on with what comes from now on, until interrupted
               --json         Print JSON, for machines
               --socket PATH  The socket (else $FOSTER_SOCKET, else the configuration's)
           -c, --config FILE  The configuration (else $FOSTER_CONFIG, the usual places)
@@ -125,5 +127,14 @@ fn no_page_is_wider_than_a_terminal() {
             assert_eq!(line, line.trim_end());
         }
         assert!(!page.contains("\n\n\n") && page.ends_with('\n'));
+    }
+}
+
+#[test]
+fn the_help_of_events_names_every_event() {
+    let about = Verb::called("events").map_or("", |verb| verb.about);
+    let words: Vec<&str> = about.split([' ', '\n', ',', '.']).collect();
+    for event in foster_core::action::EventName::ALL {
+        assert!(words.contains(&event.name()), "{}", event.name());
     }
 }

@@ -24,8 +24,17 @@ fn every_request() -> Vec<Request> {
         Request::Reload(order),
         Request::Signal(SignalOrder { names: names(&["all"]), signal: Signal::RTMIN_PLUS_3 }),
         Request::Logs(Logs { names: names(&["é\n\"\0"]), lines: Some(20), follow: true }),
+        Request::Events(Events {
+            names: names(&["a"]),
+            events: EventName::ALL.to_vec(),
+            states: StateName::ALL.to_vec(),
+            lines: Some(3),
+            follow: true,
+        }),
+        Request::Exec(Exec { name: "backend.1".into() }),
         Request::Wait(Wait { names: names(&["a"]), timeout_ms: Some(1_500) }),
         Request::Health(Names { names: names(&["a"]) }),
+        Request::Update(Update { wait: false }),
         Request::Shutdown {},
     ]
 }
@@ -102,6 +111,18 @@ fn what_is_no_request_is_told_what_is_wrong_with_it() {
         expect!["BadRequest: cannot read the request `logs`: invalid value: integer `-1`, expected u32"],
     );
     refused(
+        b"{\"verb\":\"events\",\"events\":[\"exitd\"]}",
+        expect!["BadRequest: cannot read the request `events`: there is no event `exitd`"],
+    );
+    refused(
+        b"{\"verb\":\"events\",\"states\":[\"\\u0000\"]}",
+        expect![[r#"BadRequest: cannot read the request `events`: there is no state `\0`"#]],
+    );
+    refused(
+        b"{\"verb\":\"exec\",\"name\":[\"a\"]}",
+        expect!["BadRequest: cannot read the request `exec`: invalid type: sequence, expected a string"],
+    );
+    refused(
         b"{\"verb\":\"signal\",\"names\":[\"a\"],\"signal\":\"TREM\"}",
         expect!["BadRequest: cannot read the request `signal`: there is no signal `TREM`"],
     );
@@ -160,6 +181,30 @@ fn row() -> StatusRow {
     }
 }
 
+fn event() -> Event {
+    let fields = [
+        ("ts", Value::from("2026-11-25T12:26:49.307585Z")),
+        ("level", Value::from("error")),
+        ("program", Value::from("web")),
+        ("event", Value::from("exited")),
+        ("exit_code", Value::from(3)),
+        ("oom", Value::from(true)),
+        ("msg", Value::from("web: exited")),
+    ];
+    Event(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+#[test]
+fn an_event_is_said_with_the_members_that_the_log_has() {
+    let members =
+        br#""level":"error","program":"web","event":"exited","exit_code":3,"oom":true,"msg":"web: exited""#;
+    let line = Event::line("2026-11-25T12:26:49.307585Z", members);
+    assert_eq!(Reply::parse(&line).unwrap(), Reply::Event(event()));
+    let object = event().object();
+    let members = String::from_utf8_lossy(members);
+    assert_eq!(object, format!("{{\"ts\":\"2026-11-25T12:26:49.307585Z\",{members}}}"));
+}
+
 #[test]
 fn every_reply_comes_back_as_it_was_sent() {
     let code = StatusRow { exit: Some(Exit::Code { code: 1 }), note: Some("n".into()), ..row() };
@@ -168,6 +213,14 @@ fn every_reply_comes_back_as_it_was_sent() {
         Reply::Row(code),
         Reply::Outcome(Outcome { name: "a".into(), verdict: Verdict::Failed, message: "\n".into() }),
         Reply::Line(LogLine { name: "a".into(), stream: Stream::Stderr, text: "t".into(), more: true }),
+        Reply::Width(Width { width: 12 }),
+        Reply::Event(event()),
+        Reply::Missed(Missed { name: None, count: Some(7) }),
+        Reply::Problem(Problem { text: "foster.toml:1:1: error: `x`\n".into() }),
+        Reply::Missed(Missed { name: Some("a".into()), count: None }),
+        Part::pieces(PartName::Inherited, "A=é".as_bytes()).remove(0),
+        Part::pieces(PartName::Variable, &[0xff; 10_000]).remove(0),
+        Part::pieces(PartName::Base, b"").remove(0),
         Reply::End {},
         Reply::Error(Refusal::new(Reason::NoSuchName, "m").with_suggestion(Some("s"))),
     ];
@@ -241,9 +294,9 @@ proptest! {
 
     #[test]
     fn whatever_object_comes_is_a_request_or_a_short_refusal(
-        verb in "(status|start|signal|logs|wait|shutdown|\\PC{0,20})",
-        key in "(names|wait|lines|timeout_ms|signal|\\PC{0,9})",
-        value in "(true|null|-1|1e99|\\[\\]|\\[\"a\"\\]|\"[a-z]{0,5}\"|\\{\\})",
+        verb in "(status|start|signal|logs|events|exec|wait|shutdown|\\PC{0,20})",
+        key in "(names|name|wait|lines|follow|events|states|timeout_ms|signal|\\PC{0,9})",
+        value in "(true|null|-1|1e99|\\[\\]|\\[\"a\"\\]|\\[\"exited\"\\]|\\[\"fatal\"\\]|\"[a-z]{0,5}\"|\\{\\})",
     ) {
         let key = serde_json::to_string(&key).unwrap();
         let line = format!("{{\"verb\":{},{key}:{value}}}", serde_json::to_string(&verb).unwrap());
@@ -251,6 +304,18 @@ proptest! {
             Ok(request) => prop_assert_eq!(Request::parse(&request.encode().unwrap()).unwrap(), request),
             Err(refusal) => prop_assert!(Reply::Error(refusal).encode().len() < 2_000),
         }
+    }
+
+    #[test]
+    fn a_part_of_any_bytes_fits_its_replies_and_arrives(bytes in proptest::collection::vec(any::<u8>(), 0..40_000)) {
+        let mut arrived = Vec::new();
+        for piece in Part::pieces(PartName::Inherited, &bytes) {
+            let line = piece.encode();
+            prop_assert!(line.len() <= LONGEST_LINE);
+            let Reply::Part(part) = Reply::parse(&line).unwrap() else { panic!("not a part") };
+            arrived.extend(part.into_bytes());
+        }
+        prop_assert_eq!(arrived, bytes);
     }
 
     #[test]

@@ -2,11 +2,14 @@ use super::*;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::client;
 use super::super::connection::LONGEST_QUEUE;
 use super::super::protocol::{LONGEST_LINE, LogLine, Names, Outcome, Stream, Verdict};
+
+mod crowd;
 
 const STATUS: &[u8] = b"{\"verb\":\"status\"}\n";
 const SPACE: Space = Space(7);
@@ -17,6 +20,7 @@ struct Stage {
     path: PathBuf,
     epoll: Rc<Epoll>,
     server: Server,
+    now: Instant,
 }
 
 fn stage() -> Stage {
@@ -24,7 +28,7 @@ fn stage() -> Stage {
     let path = directory.path().join("foster.sock");
     let epoll = Rc::new(Epoll::new().unwrap());
     let server = Server::bind(&path, Rc::clone(&epoll), SPACE).unwrap();
-    Stage { _directory: directory, path, epoll, server }
+    Stage { _directory: directory, path, epoll, server, now: Instant::START }
 }
 
 impl Stage {
@@ -48,7 +52,7 @@ impl Stage {
         self.epoll.wait(Some(Duration::ZERO), &mut ready).unwrap();
         for &report in &ready {
             assert_eq!(report.token.space, SPACE);
-            incidents.extend(self.server.on_ready(report));
+            incidents.extend(self.server.on_ready(self.now, report));
         }
         ready.len()
     }
@@ -137,10 +141,10 @@ fn the_client_and_the_server_understand_each_other() {
         while !client.is_finished() {
             stage.epoll.wait(Some(Duration::from_millis(10)), &mut ready).unwrap();
             for &report in &ready {
-                if let Some(Incident::Requested(id, request)) = stage.server.on_ready(report) {
+                for incident in stage.server.on_ready(stage.now, report) {
+                    let Incident::Requested(id, request) = incident else { continue };
                     assert_eq!(request, status());
-                    stage.server.reply(id, &Reply::Outcome(outcome.clone()));
-                    stage.server.reply(id, &Reply::End {});
+                    stage.server.reply_all(id, &[Reply::Outcome(outcome.clone()), Reply::End {}]);
                 }
             }
         }
@@ -330,9 +334,9 @@ fn a_report_that_is_older_than_the_last_reply_is_not_taken_for_an_end() {
     let _client = stage.client(STATUS);
     let (id, _) = stage.asked();
     let token = Token { space: SPACE, key: id.0 };
-    assert_eq!(stage.server.on_ready(Ready { token, readable: false, writable: true }), None);
+    assert_eq!(stage.server.on_ready(stage.now, Ready { token, readable: false, writable: true }), []);
     let token = Token { space: SPACE, key: id.0 + 1 };
-    assert_eq!(stage.server.on_ready(Ready { token, readable: true, writable: true }), None);
+    assert_eq!(stage.server.on_ready(stage.now, Ready { token, readable: true, writable: true }), []);
     assert_eq!(stage.server.clients(), 1);
     stage.answer(id);
 }
@@ -352,46 +356,46 @@ fn an_answer_that_nobody_asked_for_is_void() {
 }
 
 #[test]
-fn where_all_places_are_taken_by_silence_the_longest_silent_has_to_go() {
+fn a_socket_whose_file_was_removed_is_made_again() {
     let mut stage = stage();
-    let silent: Vec<UnixStream> = (0..MOST_CLIENTS)
-        .map(|_| {
-            let client = stage.connect();
-            stage.settle();
-            client
-        })
-        .collect();
-    assert_eq!(stage.server.clients(), MOST_CLIENTS);
-    let _client = stage.client(STATUS);
-    let _ = stage.asked();
-    assert_eq!(stage.server.clients(), MOST_CLIENTS);
-    assert_eq!(all(&silent[0]), b"");
-}
-
-#[test]
-fn where_all_places_are_taken_by_questions_the_next_one_is_told_so() {
-    let mut stage = stage();
-    let asking: Vec<UnixStream> = (0..MOST_CLIENTS)
-        .map(|_| {
-            let client = stage.client(STATUS);
-            stage.asked();
-            client
-        })
-        .collect();
+    let before = stage.client(STATUS);
+    let (id, _) = stage.asked();
+    std::fs::remove_file(&stage.path).unwrap();
+    stage.server.restore().unwrap();
+    stage.answer(id);
     let late = stage.client(STATUS);
-    assert_eq!(stage.settle(), []);
-    assert_eq!(refusal(Reply::parse(&all(&late)).unwrap()).error, Reason::TooManyClients);
-    assert_eq!(stage.server.clients(), asking.len());
+    let (id, _) = stage.asked();
+    stage.answer(id);
+    for client in [before, late] {
+        assert_eq!(next(&mut BufReader::new(client)), Reply::End {});
+    }
+    stage.server.restore().unwrap();
+    assert_eq!(std::fs::metadata(&stage.path).unwrap().permissions().mode() & 0o7777, 0o700);
 }
 
 #[test]
-fn without_a_descriptor_left_a_client_is_let_in_and_sent_away() {
+fn a_socket_that_another_has_taken_is_left_to_them() {
     let mut stage = stage();
+    std::fs::remove_file(&stage.path).unwrap();
+    let other = bind(&stage.path).unwrap();
+    assert!(matches!(stage.server.restore(), Err(BindError::AnotherAnswers(_))));
+    drop(stage.server);
+    assert!(stage.path.exists());
+    drop(other);
+}
+
+#[test]
+fn at_the_end_nobody_comes_in_and_who_is_being_answered_is_answered() {
+    let mut stage = stage();
+    let _silent = stage.connect();
     let client = stage.client(STATUS);
-    stage.server.send_one_away();
-    assert_eq!(refusal(Reply::parse(&all(&client)).unwrap()).error, Reason::TooManyClients);
-    assert!(stage.server.reserve.is_some());
-    assert_eq!(stage.settle(), []);
+    let (id, _) = stage.asked();
+    stage.server.retire();
+    assert!(!stage.path.exists() && stage.server.is_busy());
+    assert_eq!(stage.server.clients(), 1);
+    stage.answer(id);
+    assert!(!stage.server.is_busy());
+    assert_eq!(next(&mut BufReader::new(client)), Reply::End {});
 }
 
 #[test]

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::stopping::Stop;
-use super::{ANSWER_TIMEOUT, Aim, Ask, Desired, Gate, Input, Instance, Phase, State};
+use super::{ANSWER_TIMEOUT, Aim, Ask, CycleCause, Desired, Gate, Input, Instance, Phase, State};
 use crate::action::{Action, Cause, Change, Next, StateName};
 use crate::event::{ProbeResult, Session};
 use crate::ids::{Exit, Run};
@@ -297,7 +297,10 @@ impl Turn<'_> {
     pub(super) fn at_rest(&mut self) -> State {
         match self.instance.desired {
             Desired::Down(_) => State::Stopped,
-            Desired::Cycle(_) => {
+            Desired::Cycle(cause) => {
+                if cause == CycleCause::Changed {
+                    self.instance.failures = 0; // those of another definition
+                }
                 self.instance.desired = Desired::Rising;
                 State::Waiting
             }

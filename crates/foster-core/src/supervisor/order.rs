@@ -5,11 +5,11 @@
 //! instance halts when nothing that is going down too stands above it: no dependant, no higher tier. The same
 //! rule orders a shutdown, `stop all`, `restart all` and the fall of a requirement.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Supervisor;
 use crate::action::{Action, Cause};
+use crate::by_program::ByProgram;
 use crate::graph::dependencies;
 use crate::ids::{InstanceId, ProgramId};
 use crate::program::{CycleCause, Desired, Input, Instance, Rest, State};
@@ -77,8 +77,8 @@ impl Supervisor {
     }
 
     fn begin_whose_turn_it_is(&mut self, now: Instant, out: &mut Vec<Action>) {
-        // By program: whether it will be ready without anybody's order.
-        let mut coming = vec![true; self.plan.programs().len()];
+        // The programs that will not be ready without somebody's order.
+        let mut never: ByProgram<()> = ByProgram::new();
         // The lowest tier that is still on its way, and who is: nothing above it may begin its first way up.
         let mut holder: Option<(i32, InstanceId)> = None;
         for program in self.plan.graph().order().to_vec() {
@@ -87,7 +87,7 @@ impl Supervisor {
             let missing = self.first_unready(spec);
             let blocked_for_good = dependencies(spec)
                 .filter(|other| !self.is_satisfied(*other))
-                .any(|other| !coming.get(other.0 as usize).copied().unwrap_or(false));
+                .any(|other| never.contains(other));
             let mut will_be = true;
             for at in self.positions_of(program) {
                 let Some(instance) = self.instances.get(at) else { continue };
@@ -113,8 +113,8 @@ impl Supervisor {
                     holder = Some((priority, instance.id()));
                 }
             }
-            if let Some(slot) = coming.get_mut(program.0 as usize) {
-                *slot = will_be;
+            if !will_be {
+                never.insert(program, ());
             }
         }
     }
@@ -140,12 +140,7 @@ impl Supervisor {
     }
 
     pub(super) fn spec(&self, program: ProgramId) -> Option<&ProgramSpec> {
-        self.plan.programs().get(program.0 as usize)
-    }
-
-    fn positions_of(&self, program: ProgramId) -> core::ops::Range<usize> {
-        let first = self.firsts.get(program.0 as usize).copied().unwrap_or(self.instances.len());
-        first..first + self.instances_of(program).len()
+        self.plan.program(program)
     }
 }
 
@@ -215,6 +210,8 @@ fn cause_to_halt(instance: &Instance) -> Option<Cause> {
         Desired::Down(Rest::Ordered | Rest::NotAutostarted) | Desired::Cycle(CycleCause::Ordered) => {
             Cause::Ordered
         }
+        Desired::Down(Rest::Removed) => Cause::Removed,
+        Desired::Cycle(CycleCause::Changed) => Cause::Changed,
         Desired::Cycle(CycleCause::Requirement(missing)) => Cause::RequirementDown(missing),
         Desired::Rising | Desired::Up => return None,
     };

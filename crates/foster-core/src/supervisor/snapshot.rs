@@ -28,7 +28,7 @@ pub struct InstanceView {
     pub desired: Desired,
     /// The run that is live, and since when.
     pub live: Option<(Run, Instant)>,
-    /// How many runs it has had.
+    /// The number of its last run; 0: it had none.
     pub runs: u32,
     /// How often it was restarted after an end by itself.
     pub restarts: u32,

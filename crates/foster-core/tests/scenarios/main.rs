@@ -13,11 +13,13 @@
 )]
 
 mod orders;
+mod removing;
 #[allow(dead_code, reason = "each of the two test programs uses its part of the fake kernel")]
 #[path = "../sim/mod.rs"]
 mod sim;
 mod starting;
 mod stopping;
+mod updating;
 
 use std::time::Duration;
 
@@ -26,8 +28,16 @@ use sim::World;
 
 /// Plays a script against a plan and compares the trace. Boot is at 0.
 fn check(plan: &str, script: &str, expected: Expect) {
+    check_updates(plan, &[], script, expected);
+}
+
+/// The same, with new plans on the way.
+fn check_updates(plan: &str, updates: &[(&str, &str)], script: &str, expected: Expect) {
     let mut world = World::new(plan);
     world.script("0s boot");
+    for (at, plan) in updates {
+        world.update(at, plan);
+    }
     for line in script.lines().filter(|line| !line.trim().is_empty()) {
         world.script(line);
     }

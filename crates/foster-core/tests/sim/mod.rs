@@ -2,7 +2,8 @@
 //!
 //! A [`World`] holds a supervisor and plays shell and kernel for it: it performs every action, keeps the
 //! processes that would exist, and sends back the events they would cause. Each thing that happens is a
-//! line of the trace. Scenario tests compare the whole trace; property tests look at the lines that matter.
+//! line of the trace. An update is a new text ([`World::update`]): what is other than before decides what it says.
+//! Scenario tests compare the whole trace; property tests look at the lines that matter.
 //! `plan.rs` beside this file reads the plans.
 
 mod plan;
@@ -13,7 +14,10 @@ use std::time::Duration;
 
 use foster_core::Supervisor;
 use foster_core::action::{Action, Ending, Scope};
-use foster_core::event::{Event, Order, ProbeResult, Session, ShutdownCause, StartFailure};
+use foster_core::by_program::ByProgram;
+use foster_core::event::{
+    Difference, Event, Order, ProbeResult, Session, ShutdownCause, StartFailure, Update,
+};
 use foster_core::ids::{Exit, InstanceId, Killer, ProgramId, Run, Signal};
 use foster_core::time::Instant;
 
@@ -22,8 +26,14 @@ pub use plan::{Behaviour, End, parse};
 /// A supervisor in a world of its own.
 pub struct World {
     pub supervisor: Supervisor,
+    /// What every program that ever was is called, by its id.
     pub names: Vec<String>,
+    /// How the processes behave that are made from now on.
     pub behaviours: Vec<Behaviour>,
+    /// How those behave that were made.
+    made: BTreeMap<Run, Behaviour>,
+    /// The programs that are there.
+    ids: BTreeMap<String, ProgramId>,
     pub now: Instant,
     /// Lines of what happened.
     pub trace: Vec<String>,
@@ -57,7 +67,7 @@ pub enum Stubbornness {
 }
 
 /// Something that will happen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Happening {
     /// A main process ends, unless it has by then.
     Exit(Run, Exit),
@@ -72,15 +82,24 @@ pub enum Happening {
     PreStopEnds(Run),
     /// From outside.
     Event(Event),
+    /// This is the plan from now on.
+    Update(String),
     RestGone,
 }
 
-#[derive(PartialEq, Eq)]
 struct Due {
     at: Instant,
     order: u64,
     what: Happening,
 }
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Due) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Due {}
 
 impl Ord for Due {
     fn cmp(&self, other: &Due) -> std::cmp::Ordering {
@@ -100,8 +119,10 @@ impl World {
         let (plan, names, behaviours) = parse(text);
         World {
             supervisor: Supervisor::new(plan),
+            ids: names.iter().cloned().zip((0..).map(ProgramId)).collect(),
             names,
             behaviours,
+            made: BTreeMap::new(),
             now: Instant::START,
             trace: Vec::new(),
             live: BTreeMap::new(),
@@ -170,6 +191,40 @@ impl World {
         }
     }
 
+    /// The plan from then on; programs of the same name are the same ones.
+    pub fn update(&mut self, at: &str, text: &str) {
+        self.push(Instant::after_start(plan::duration(at)), Happening::Update(text.into()));
+    }
+
+    fn updated(&mut self, text: &str) {
+        let (plan, names, behaviours) = parse(text);
+        let mut changed = ByProgram::new();
+        let mut numbers = ByProgram::new();
+        for (own, (name, behaviour)) in (0..).map(ProgramId).zip(names.into_iter().zip(behaviours)) {
+            let next = ProgramId(u32::try_from(self.names.len()).expect("few programs"));
+            let id = *self.ids.entry(name.clone()).or_insert(next);
+            numbers.insert(own, id);
+            if id == next {
+                self.names.push(name);
+                self.behaviours.push(behaviour);
+                continue;
+            }
+            if self.behaviours[id.0 as usize] != behaviour {
+                changed.insert(id, Difference::Process);
+            }
+            self.behaviours[id.0 as usize] = behaviour;
+        }
+        let plan = plan.renumbered(&numbers);
+        for (id, spec) in plan.programs().iter() {
+            let old = self.supervisor.plan().program(id);
+            if old.is_some_and(|old| old != spec) && !changed.contains(id) {
+                changed.insert(id, Difference::Rules);
+            }
+        }
+        self.trace.push(format!("{:<7} updated", print::time(self.now)));
+        self.step(Event::Updated(Box::new(Update { plan, changed })));
+    }
+
     pub fn step(&mut self, event: Event) {
         let mut actions = Vec::new();
         self.supervisor.step(self.now, event, &mut actions);
@@ -197,6 +252,7 @@ impl World {
             Happening::Answer(run, result) => self.step(Event::Probed(run, result)),
             Happening::PreStopEnds(run) => self.step(Event::PreStopEnded(run)),
             Happening::Event(event) => self.step(event),
+            Happening::Update(text) => self.updated(&text),
             Happening::RestGone => self.step(Event::RestGone),
         }
     }
@@ -205,7 +261,7 @@ impl World {
         if self.live.get(&run) != Some(&Process::Main) {
             return;
         }
-        let others = self.behaviour(run.instance.program).others;
+        let others = self.behaviour(run).others;
         let session = if others.is_some() {
             self.live.insert(run, Process::Others);
             Session::Lives
@@ -224,7 +280,7 @@ impl World {
             Action::Spawn(run) => self.spawn(run),
             Action::Signal { run, signal, scope } => self.signal(run, signal, scope),
             Action::RunPreStop(run) => {
-                if let Some(takes) = self.behaviour(run.instance.program).pre_stop {
+                if let Some(takes) = self.behaviour(run).pre_stop {
                     self.push(self.now.plus(takes), Happening::PreStopEnds(run));
                 }
             }
@@ -236,6 +292,13 @@ impl World {
                     self.push(self.now, Happening::RestGone);
                 }
             },
+            Action::Forget(instance) => {
+                if self.supervisor.snapshot().of(instance.program).count() == 0 {
+                    self.ids.retain(|_, id| *id != instance.program);
+                }
+                let left = self.live.keys().find(|run| run.instance == instance);
+                assert!(left.is_none(), "{left:?} is forgotten and lives");
+            }
             Action::Exit(closing) => self.ended = Some((self.now, closing.ending)),
             Action::CancelPreStop(_)
             | Action::CancelProbe(_)
@@ -249,7 +312,13 @@ impl World {
     }
 
     fn spawn(&mut self, run: Run) {
-        let behaviour = self.behaviour(run.instance.program);
+        assert!(!self.made.contains_key(&run), "{run:?} is made twice");
+        let plan = self.supervisor.plan();
+        let is_there =
+            plan.program(run.instance.program).is_some_and(|spec| run.instance.index < spec.instances);
+        assert!(is_there && !plan.is_leaving(run.instance.program), "{run:?} was removed and starts");
+        let behaviour = self.behaviours[run.instance.program.0 as usize].clone();
+        self.made.insert(run, behaviour.clone());
         if behaviour.cannot_start {
             let failure = StartFailure { stage: "exec", message: "running \"x\": not found".into() };
             return self.push(self.now, Happening::Event(Event::SpawnFailed(run, failure)));
@@ -267,7 +336,7 @@ impl World {
     }
 
     fn answer(&mut self, run: Run) {
-        let behaviour = self.behaviour(run.instance.program);
+        let behaviour = self.behaviour(run);
         let Some(after) = behaviour.answers else { return };
         let up = self.supervisor.snapshot().instance(run.instance).and_then(|view| view.live);
         let up = up.map_or(Duration::ZERO, |(_, spawned)| self.now.since(spawned));
@@ -279,7 +348,7 @@ impl World {
     }
 
     fn signal(&mut self, run: Run, signal: Signal, scope: Scope) {
-        let behaviour = self.behaviour(run.instance.program);
+        let behaviour = self.behaviour(run);
         let killed = Exit::Killed { signal, by: Killer::Unknown };
         match (self.live.get(&run), signal) {
             (Some(Process::Main), Signal::KILL) => self.push(self.now, Happening::Exit(run, killed)),
@@ -310,8 +379,9 @@ impl World {
         self.agenda.push(Due { at, order: self.counter, what });
     }
 
-    pub fn behaviour(&self, program: ProgramId) -> Behaviour {
-        self.behaviours[program.0 as usize].clone()
+    /// A signal to one that was never made is a signal to nobody.
+    fn behaviour(&self, run: Run) -> Behaviour {
+        self.made.get(&run).unwrap_or(&self.behaviours[run.instance.program.0 as usize]).clone()
     }
 
     fn targets(&self, names: &[&str]) -> Vec<InstanceId> {

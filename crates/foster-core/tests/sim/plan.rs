@@ -3,7 +3,7 @@
 //! `shutdown_timeout=9s` alone on a line sets that. Keys are those of foster.toml where there is one; the rest say
 //! how the fake process behaves: `life=2s/3` (ends after 2 s with 3), `stops=50ms/0` (after a stop signal) or
 //! `stops=never`, `answers=200ms` (passes a probe from then on), `tells=200ms`, `others=50ms` (leaves a session
-//! that goes 50 ms after TERM) or `others=never`, `pre_stop=100ms`, `cannot_start`.
+//! that goes 50 ms after TERM) or `others=never`, `pre_stop=100ms`, `cannot_start`, `v=2` (another command).
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use foster_core::spec::{
 };
 
 /// How the process of a program behaves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Behaviour {
     /// Ends by itself.
     pub end: Option<End>,
@@ -29,10 +29,12 @@ pub struct Behaviour {
     /// How long its `pre_stop` takes.
     pub pre_stop: Option<Duration>,
     pub cannot_start: bool,
+    /// Which command it is.
+    pub version: String,
 }
 
 /// An end, some time after what causes it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct End {
     pub after: Duration,
     pub exit: Exit,
@@ -74,7 +76,8 @@ pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
             },
         }
     }
-    (CorePlan::new(specs, timeout, signals).expect("a plan"), names, behaviours)
+    let programs = (0..).map(ProgramId).zip(specs).collect();
+    (CorePlan::new(programs, timeout, signals).expect("a plan"), names, behaviours)
 }
 
 fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviour) {
@@ -112,6 +115,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         others: None,
         pre_stop: None,
         cannot_start: false,
+        version: String::new(),
     };
     let asked = |asking, timeout| Readiness::Probe { asking, interval: Duration::from_millis(100), timeout };
     let mut ready_timeout = Duration::from_secs(60);
@@ -160,6 +164,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
                 behaviour.pre_stop = (value != "never").then(|| duration(value));
             }
             "cannot_start" => behaviour.cannot_start = true,
+            "v" => behaviour.version = value.into(),
             other => panic!("unknown key {other}"),
         }
     }

@@ -18,7 +18,8 @@ pub fn time(now: Instant) -> String {
 pub fn name(world: &World, id: InstanceId) -> String {
     let name = &world.names[id.program.0 as usize];
     match world.supervisor.snapshot().of(id.program).count() {
-        1 => name.clone(),
+        // 0: it was the last one.
+        0 | 1 => name.clone(),
         _ => format!("{name}.{}", id.index),
     }
 }
@@ -43,6 +44,7 @@ pub fn line(world: &World, action: &Action) -> Option<String> {
         Action::ReopenLogs => "reopen logs".into(),
         Action::WriteStatus => "write status".into(),
         Action::Update => "update".into(),
+        Action::Forget(instance) => format!("forget {}", name(*instance)),
         Action::Report(change) => change_line(world, change),
         Action::ReportShutdown(ending) => format!("shutdown: {}", reason(world, &ending.reason)),
         Action::ReportReady => "everything is ready".into(),
@@ -68,6 +70,8 @@ fn cause_words(world: &World, cause: &Cause) -> String {
         Cause::LeftOthers { exit, uptime } => format!("{exit} after {uptime:?}, left others"),
         Cause::StoppedUnready { exit, next } => format!("{exit}; {}", next_words(next)),
         Cause::Ordered => "ordered".into(),
+        Cause::Changed => "changed".into(),
+        Cause::Removed => "removed".into(),
         Cause::RequirementDown(other) => format!("{} is down", name(world, *other)),
         Cause::Shutdown => "shutdown".into(),
         Cause::Stopped { exit, took } => format!("{exit} within {took:?}"),

@@ -1,0 +1,139 @@
+//! Something for each program, by its id.
+//!
+//! A sorted list: programs come in the order of their ids, are few, and hardly ever change. (A tree of each of the
+//! kinds of things that are kept by program would be a good part of the binary.)
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::ids::ProgramId;
+
+/// Something for each of some programs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ByProgram<T>(Vec<(ProgramId, T)>);
+
+impl<T> ByProgram<T> {
+    /// Nothing for nobody.
+    pub const fn new() -> ByProgram<T> {
+        ByProgram(Vec::new())
+    }
+
+    /// What there is for this program.
+    pub fn get(&self, id: ProgramId) -> Option<&T> {
+        self.position(id).ok().and_then(|at| self.0.get(at)).map(|(_, value)| value)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, id: ProgramId) -> Option<&mut T> {
+        self.position(id).ok().and_then(|at| self.0.get_mut(at)).map(|(_, value)| value)
+    }
+
+    /// Whether there is anything for this program.
+    pub fn contains(&self, id: ProgramId) -> bool {
+        self.position(id).is_ok()
+    }
+
+    /// Puts this in the place of whatever there is for this program.
+    pub fn insert(&mut self, id: ProgramId, value: T) {
+        match self.position(id) {
+            Ok(at) => {
+                if let Some(place) = self.0.get_mut(at) {
+                    place.1 = value;
+                }
+            }
+            Err(at) => self.0.insert(at, (id, value)),
+        }
+    }
+
+    /// Takes away what there is for this program.
+    pub fn remove(&mut self, id: ProgramId) -> Option<T> {
+        self.position(id).ok().map(|at| self.0.remove(at).1)
+    }
+
+    /// Everything, by the ids of the programs.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (ProgramId, &T)> + Clone {
+        self.0.iter().map(|(id, value)| (*id, value))
+    }
+
+    /// The programs for which there is something.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = ProgramId> + Clone + '_ {
+        self.0.iter().map(|(id, _)| *id)
+    }
+
+    /// What there is.
+    pub fn values(&self) -> impl Iterator<Item = &T> + Clone {
+        self.0.iter().map(|(_, value)| value)
+    }
+
+    /// The same, to be changed.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
+    /// For how many programs there is something.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is nothing for anybody.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn position(&self, id: ProgramId) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&id, |(id, _)| *id)
+    }
+}
+
+impl<T> Default for ByProgram<T> {
+    fn default() -> ByProgram<T> {
+        ByProgram::new()
+    }
+}
+
+impl<T> Extend<(ProgramId, T)> for ByProgram<T> {
+    fn extend<I: IntoIterator<Item = (ProgramId, T)>>(&mut self, values: I) {
+        for (id, value) in values {
+            self.insert(id, value);
+        }
+    }
+}
+
+impl<T> FromIterator<(ProgramId, T)> for ByProgram<T> {
+    fn from_iter<I: IntoIterator<Item = (ProgramId, T)>>(values: I) -> ByProgram<T> {
+        let mut all = ByProgram::new();
+        all.extend(values);
+        all
+    }
+}
+
+impl<T> IntoIterator for ByProgram<T> {
+    type Item = (ProgramId, T);
+    type IntoIter = alloc::vec::IntoIter<(ProgramId, T)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for ByProgram<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_sorted_however_it_was_filled_and_a_second_value_replaces_the_first() {
+        let mut all: ByProgram<char> =
+            [(7, 'x'), (1, 'b'), (3, 'c')].into_iter().map(|(id, value)| (ProgramId(id), value)).collect();
+        all.insert(ProgramId(7), 'd');
+        assert!(all.iter().eq([(ProgramId(1), &'b'), (ProgramId(3), &'c'), (ProgramId(7), &'d')]));
+        assert_eq!(all.remove(ProgramId(3)), Some('c'));
+        assert_eq!(all.remove(ProgramId(3)), None);
+        assert!(!all.contains(ProgramId(3)) && all.get(ProgramId(2)).is_none());
+    }
+}

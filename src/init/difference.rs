@@ -1,0 +1,156 @@
+//! What is different between two definitions of a program, and between two tables `[foster]`: by the names of keys.
+//!
+//! Pure. Every field is named here, so that a new one does not compile before it is decided whether a process that
+//! runs has to be replaced for it. What is read anew at each start (the content of an `env_file`, of a secret) is no
+//! part of a definition. Next: `succession.rs`.
+
+use foster_core::event::Difference;
+use foster_core::spec::{ProgramSpec, RestartPolicy, StopPlan};
+
+use crate::plan::{Launch, Program, Settings};
+
+/// The keys that are different, in the order of the reference.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Keys(Vec<(&'static str, Option<Difference>)>);
+
+impl Keys {
+    /// Their names.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|(name, _)| *name)
+    }
+
+    /// How much they change; `None`: nothing is different.
+    pub(super) fn difference(&self) -> Option<Difference> {
+        self.0.iter().filter_map(|(_, difference)| *difference).max()
+    }
+
+    /// Whether nothing is different.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn note(&mut self, name: &'static str, same: bool, difference: Option<Difference>) {
+        if !same && self.names().all(|known| known != name) {
+            self.0.push((name, difference));
+        }
+    }
+
+    /// A process that runs is not touched.
+    fn rule(&mut self, name: &'static str, same: bool) {
+        self.note(name, same, Some(Difference::Rules));
+    }
+
+    /// A process that runs has to be replaced.
+    fn process(&mut self, name: &'static str, same: bool) {
+        self.note(name, same, Some(Difference::Process));
+    }
+}
+
+/// What is different about a program.
+pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &ProgramSpec)) -> Keys {
+    let mut keys = Keys::default();
+    let Program { name: _, launch, stdout, stderr, log_prefix, ready, pre_stop } = old.0;
+    launch_keys(&mut keys, launch, &new.0.launch);
+    spec_keys(&mut keys, old.1, new.1);
+    keys.rule("pre_stop", *pre_stop == new.0.pre_stop);
+    keys.process("ready", *ready == new.0.ready);
+    keys.process("stdout", *stdout == new.0.stdout);
+    keys.process("stderr", *stderr == new.0.stderr);
+    keys.rule("log_prefix", *log_prefix == new.0.log_prefix);
+    keys
+}
+
+/// What is different about `[foster]`, as far as a running foster can take it over; and what it cannot.
+pub(super) fn of_settings(old: &Settings, new: &Settings) -> (Keys, Keys) {
+    let Settings { socket, log_format, log_level, log_timestamps, termination_log } = old;
+    let (mut applied, mut fixed) = (Keys::default(), Keys::default());
+    applied.note("log_format", *log_format == new.log_format, None);
+    applied.note("log_level", *log_level == new.log_level, None);
+    applied.note("log_timestamps", *log_timestamps == new.log_timestamps, None);
+    fixed.note("socket", *socket == new.socket, None);
+    fixed.note("termination_log", *termination_log == new.termination_log, None);
+    (applied, fixed)
+}
+
+fn launch_keys(keys: &mut Keys, old: &Launch, new: &Launch) {
+    let Launch {
+        command,
+        directory,
+        environment,
+        env_files,
+        secrets,
+        inherit_environment,
+        user,
+        umask,
+        capabilities,
+        no_new_privileges,
+        limits,
+        nice,
+        oom_score_adj,
+    } = old;
+    keys.process("command", *command == new.command);
+    keys.process("directory", *directory == new.directory);
+    keys.process("environment", same_in_any_order(environment, &new.environment));
+    keys.process("env_file", *env_files == new.env_files);
+    keys.process("secrets", same_in_any_order(secrets, &new.secrets));
+    keys.process("inherit_environment", *inherit_environment == new.inherit_environment);
+    keys.process("user", *user == new.user);
+    keys.process("umask", *umask == new.umask);
+    keys.process("capabilities", *capabilities == new.capabilities);
+    keys.process("no_new_privileges", *no_new_privileges == new.no_new_privileges);
+    keys.process("limits", same_in_any_order(limits, &new.limits));
+    keys.process("nice", *nice == new.nice);
+    keys.process("oom_score_adj", *oom_score_adj == new.oom_score_adj);
+}
+
+fn spec_keys(keys: &mut Keys, old: &ProgramSpec, new: &ProgramSpec) {
+    let ProgramSpec {
+        instances,
+        autostart,
+        priority,
+        after,
+        requires,
+        restart,
+        on_exit,
+        on_failure,
+        readiness,
+        stop,
+        reload_signal,
+    } = old;
+    keys.rule("autostart", *autostart == new.autostart);
+    keys.rule("priority", *priority == new.priority);
+    keys.rule("after", same_in_any_order(after, &new.after));
+    keys.rule("requires", same_in_any_order(requires, &new.requires));
+    restart_keys(keys, restart, &new.restart);
+    keys.rule("on_exit", *on_exit == new.on_exit);
+    keys.rule("on_failure", *on_failure == new.on_failure);
+    stop_keys(keys, stop, &new.stop);
+    keys.rule("reload_signal", *reload_signal == new.reload_signal);
+    keys.process("ready", *readiness == new.readiness);
+    keys.rule("instances", *instances == new.instances);
+}
+
+fn restart_keys(keys: &mut Keys, old: &RestartPolicy, new: &RestartPolicy) {
+    let RestartPolicy { restart, success_exit_codes, min_uptime, backoff, start_limit } = old;
+    keys.rule("restart", *restart == new.restart);
+    keys.rule("success_exit_codes", same_in_any_order(success_exit_codes, &new.success_exit_codes));
+    keys.rule("min_uptime", *min_uptime == new.min_uptime);
+    keys.rule("backoff", *backoff == new.backoff);
+    keys.rule("start_limit", *start_limit == new.start_limit);
+}
+
+fn stop_keys(keys: &mut Keys, old: &StopPlan, new: &StopPlan) {
+    let StopPlan { signals, timeout, scope, pre_stop } = old;
+    keys.rule("stop_signal", *signals == new.signals);
+    keys.rule("stop_timeout", *timeout == new.timeout);
+    keys.rule("stop_group", *scope == new.scope);
+    keys.rule("pre_stop", *pre_stop == new.pre_stop);
+}
+
+/// The order in which a file names them means nothing.
+fn same_in_any_order<T: PartialEq>(old: &[T], new: &[T]) -> bool {
+    old.len() == new.len() && old.iter().all(|one| new.contains(one))
+}
+
+#[cfg(test)]
+mod tests;

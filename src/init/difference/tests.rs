@@ -1,0 +1,107 @@
+//! One change at a time to a program that says everything, and what is said about it.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use super::*;
+
+use crate::config::keys::PROGRAM;
+use crate::config::schema::Support;
+use crate::config::{Environment, load};
+use crate::plan::Plan;
+
+fn plan(keys: &str) -> Plan {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("foster.toml");
+    let others = "[program.b]\ncommand = 'x'\n[program.c]\ncommand = 'x'\n";
+    fs::write(&path, format!("[program.a]\n{keys}\n{others}")).unwrap();
+    load(&path, &Environment::new()).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn between(old: &str, new: &str) -> Keys {
+    let (old, new) = (plan(old), plan(new));
+    let (id, program) = old.programs.iter().next().unwrap();
+    let other = new.program(id).zip(new.spec(id)).unwrap();
+    of_program((program, old.spec(id).unwrap()), other)
+}
+
+/// Every key of a program with another value than its default, and what that change means.
+const CHANGES: [(&str, &str, Difference); 36] = {
+    use Difference::{Process, Rules};
+    [
+        ("command", "'other'", Process),
+        ("directory", "'/tmp'", Process),
+        ("environment", "{ A = '1' }", Process),
+        ("env_file", "'.env'", Process),
+        ("secrets", "{ S = '/s' }", Process),
+        ("inherit_environment", "false", Process),
+        ("user", "'app'", Process),
+        ("umask", "'022'", Process),
+        ("capabilities", "[]", Process),
+        ("no_new_privileges", "true", Process),
+        ("limits", "{ core = 0 }", Process),
+        ("nice", "1", Process),
+        ("oom_score_adj", "1", Process),
+        ("autostart", "false", Rules),
+        ("priority", "1000", Rules),
+        ("after", "['b']", Rules),
+        ("requires", "['b']", Rules),
+        ("restart", "'never'", Rules),
+        ("success_exit_codes", "[0, 1]", Rules),
+        ("min_uptime", "'2s'", Rules),
+        ("backoff", "{ max = '1s' }", Rules),
+        ("backoff", "{ initial = '1s' }", Rules),
+        ("backoff", "{ factor = 3 }", Rules),
+        ("start_limit", "1", Rules),
+        ("on_exit", "'shutdown'", Rules),
+        ("on_failure", "'ignore'", Rules),
+        ("stop_signal", "'INT'", Rules),
+        ("stop_timeout", "'1s'", Rules),
+        ("stop_group", "true", Rules),
+        ("pre_stop", "'x'", Rules),
+        ("reload_signal", "'HUP'", Rules),
+        ("ready", "{ file = '/x' }", Process),
+        ("stdout", "'null'", Process),
+        ("stderr", "'inherit'", Process),
+        ("stdout", "{ file = '/x' }", Process),
+        ("log_prefix", "false", Rules),
+    ]
+};
+
+#[test]
+fn every_key_of_a_program_is_compared_and_alone() {
+    for (key, value, difference) in CHANGES {
+        let command = if key == "command" { "" } else { "command = 'x'\n" };
+        let keys = between("command = 'x'", &format!("{command}{key} = {value}"));
+        assert_eq!(keys.names().collect::<Vec<_>>(), [key], "{key} = {value}");
+        assert_eq!(keys.difference(), Some(difference), "{key} = {value}");
+    }
+    // `enabled` decides whether there is a program at all.
+    let now = PROGRAM.keys.iter().filter(|key| key.support == Support::Now).map(|key| key.name);
+    let known: BTreeSet<&str> = CHANGES.iter().map(|(key, _, _)| *key).chain(["enabled"]).collect();
+    assert_eq!(now.collect::<BTreeSet<_>>(), known, "a key that this test does not change");
+}
+
+#[test]
+fn the_order_in_a_file_and_what_a_default_says_are_no_difference() {
+    let one = "command = 'x'\nenvironment = { A = '1', B = '2' }\nafter = ['b', 'c']\nstop_timeout = '5s'";
+    let two = "after = ['c', 'b']\nenvironment = { B = '2', A = '1' }\ncommand = ['x']";
+    assert!(between(one, two).is_empty());
+}
+
+#[test]
+fn several_changes_are_told_in_order_and_the_greater_one_counts() {
+    let keys = between(
+        "command = 'x'",
+        "stop_timeout = '1s'\ncommand = 'y'\nready = { file = '/x', timeout = '1s' }",
+    );
+    assert_eq!(keys.names().collect::<Vec<_>>(), ["command", "stop_timeout", "ready"]);
+    assert_eq!(keys.difference(), Some(Difference::Process));
+}
+
+#[test]
+fn how_a_probe_is_asked_is_a_part_of_it() {
+    let probe = |more: &str| format!("command = 'x'\nready = {{ tcp = '127.0.0.1:1'{more} }}");
+    let keys = between(&probe(""), &probe(", interval = '1s'"));
+    assert_eq!(keys.names().collect::<Vec<_>>(), ["ready"]);
+}

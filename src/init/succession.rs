@@ -1,0 +1,156 @@
+//! A plan that follows another while its programs run.
+//!
+//! Programs are the same ones by their names, and keep their ids. What is not in the new plan stays in it as leaving
+//! until the core has forgotten it. Of `[foster]`, what is bound to the start of the container stays as it was. Pure.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use foster_core::by_program::ByProgram;
+use foster_core::ids::ProgramId;
+
+use super::difference::{Keys, of_program, of_settings};
+use crate::plan::{Plan, Settings};
+
+/// What is different in a plan that follows another.
+#[derive(Debug)]
+pub(super) struct Succession {
+    /// The programs that were not there.
+    pub(super) new: Vec<ProgramId>,
+    /// The programs that were there, each with what is different about it.
+    pub(super) kept: ByProgram<Keys>,
+    /// The programs that are to go, and were not on their way already.
+    pub(super) removed: Vec<ProgramId>,
+    /// The keys of `[foster]`, and `[signals]`, that hold from now on.
+    pub(super) applied: Vec<&'static str>,
+    /// The keys of `[foster]` that a running foster cannot take over.
+    pub(super) fixed: Vec<&'static str>,
+}
+
+/// Has `new`, as it was read, follow `old`; `next` is an id that no program ever had, and so are all above it.
+pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> (Plan, Succession) {
+    let known: HashMap<&str, ProgramId> =
+        old.programs.iter().map(|(id, program)| (program.name.as_str(), id)).collect();
+    let mut free = (next.0..).map(ProgramId);
+    let mut ids = ByProgram::new();
+    let mut programs = ByProgram::new();
+    for (read, program) in new.programs {
+        let id = known.get(program.name.as_str()).copied().or_else(|| free.next());
+        let Some(id) = id else { continue }; // after four thousand million programs
+        ids.insert(read, id);
+        programs.insert(id, program);
+    }
+    let core = new.core.renumbered(&ids);
+    let mut made = Succession {
+        new: Vec::new(),
+        kept: ByProgram::new(),
+        removed: Vec::new(),
+        applied: Vec::new(),
+        fixed: Vec::new(),
+    };
+    for (id, program) in programs.iter() {
+        // One that was leaving, and is not any more, begins like a new one.
+        let before = old.program(id).zip(old.spec(id)).filter(|_| !old.core.is_leaving(id));
+        match before.zip(core.program(id)) {
+            Some((before, spec)) => made.kept.insert(id, of_program(before, (program, spec))),
+            None => made.new.push(id),
+        }
+    }
+    let (applied, fixed) = of_settings(&old.settings, &new.settings);
+    made.applied.extend(applied.names());
+    made.fixed.extend(fixed.names());
+    if old.core.shutdown_timeout() != core.shutdown_timeout() {
+        made.applied.push("shutdown_timeout");
+    }
+    if old.core.signals() != core.signals() {
+        made.applied.push("[signals]");
+    }
+    let mut leaving = Vec::new();
+    for (id, program) in old.programs.iter().filter(|(id, _)| !core.programs().contains(*id)) {
+        leaving.extend(old.spec(id).map(|spec| (id, spec.clone())));
+        programs.insert(id, Rc::clone(program));
+        if !old.core.is_leaving(id) {
+            made.removed.push(id);
+        }
+    }
+    let settings = Settings {
+        socket: old.settings.socket.clone(),
+        termination_log: old.settings.termination_log.clone(),
+        ..new.settings
+    };
+    let (source, core) = (old.source.clone(), core.with_leaving(leaving));
+    (Plan { source, settings, core, programs, warnings: new.warnings }, made)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::collections::BTreeSet;
+
+    use crate::config::{Environment, load};
+
+    fn plan(text: &str) -> Plan {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("foster.toml");
+        std::fs::write(&path, text).unwrap();
+        load(&path, &Environment::new()).unwrap_or_else(|report| panic!("{report}"))
+    }
+
+    fn programs(text: &str) -> String {
+        let table = |line: &str| {
+            let (name, keys) = line.split_once(' ').unwrap_or((line, ""));
+            format!("[program.{name}]\ncommand = 'x'\n{}\n", keys.replace(';', "\n"))
+        };
+        text.lines().map(table).collect()
+    }
+
+    fn names(plan: &Plan, ids: &[ProgramId]) -> Vec<String> {
+        ids.iter().map(|id| format!("{}={}", plan.program(*id).unwrap().name, id.0)).collect()
+    }
+
+    #[test]
+    fn a_program_that_stays_keeps_its_id_and_whoever_names_it_finds_it() {
+        let old = plan(&programs("a\nb after=['a']\nc"));
+        let new = plan(&programs("new after=['c']\nc\nb after=['new']"));
+        let next = ProgramId(7);
+        let (now, made) = succeed(&old, new, next);
+        assert_eq!(names(&now, &made.new), ["new=7"]);
+        assert_eq!(names(&now, &made.removed), ["a=0"]);
+        let changed: Vec<_> = made.kept.values().map(|keys| keys.names().collect::<Vec<_>>()).collect();
+        assert_eq!(changed, [vec!["after"], vec![]]);
+        assert_eq!(now.spec(ProgramId(1)).unwrap().after, [next]);
+        assert_eq!(now.spec(next).unwrap().after, [ProgramId(2)]);
+        assert!(now.core.is_leaving(ProgramId(0)));
+        let both: BTreeSet<_> = now.programs.ids().collect();
+        assert_eq!(both, now.core.programs().ids().collect());
+    }
+
+    #[test]
+    fn one_that_comes_back_while_it_leaves_has_its_id_and_begins_anew() {
+        let old = plan(&programs("a\nb"));
+        let without = succeed(&old, plan(&programs("a")), ProgramId(2)).0;
+        let (plan_again, again) = succeed(&without, plan(&programs("a")), ProgramId(2));
+        assert!(again.removed.is_empty() && plan_again.core.is_leaving(ProgramId(1)));
+        let (plan_back, back) = succeed(&without, plan(&programs("a\nb")), ProgramId(2));
+        assert_eq!(names(&plan_back, &back.new), ["b=1"]);
+        assert!(!plan_back.core.is_leaving(ProgramId(1)));
+    }
+
+    #[test]
+    fn what_is_bound_to_the_start_stays_and_is_told() {
+        let foster = |text: &str| plan(&format!("{}[foster]\n{text}\n", programs("a")));
+        let old = foster("socket = '/a'");
+        let (now, made) = succeed(
+            &old,
+            foster("socket = '/b'\nlog_format = 'json'\nshutdown_timeout = '5s'"),
+            ProgramId(1),
+        );
+        assert_eq!(made.fixed, ["socket"]);
+        assert_eq!(made.applied, ["log_format", "shutdown_timeout"]);
+        assert_eq!(now.settings.socket, old.settings.socket);
+        assert_eq!(now.core.shutdown_timeout().as_secs(), 5);
+        let signals = plan(&format!("{}[signals]\nPWR = 'shutdown'\n", programs("a")));
+        assert_eq!(succeed(&old, signals, ProgramId(1)).1.applied, ["[signals]"]);
+    }
+}

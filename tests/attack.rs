@@ -1,0 +1,225 @@
+//! The control socket under attack: what hostile clients cost, and that nobody waits for them.
+//!
+//! Nothing here is timed: it is asserted that the honest are answered, and what foster holds meanwhile.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::support::{End, Foster, Running, binary, descriptors, may_make_namespaces, resident_kib};
+
+fn victim() -> Running {
+    let config = "[program.app]\ncommand = 'puppet append:starts:x lines:20000 touch:up pause'\nmin_uptime = '1ms'\nstdout = { file = '/dev/null' }\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    foster.wait_for_state("app", "running");
+    foster
+}
+
+fn connect(foster: &Running) -> UnixStream {
+    let client = UnixStream::connect(foster.path("foster.sock")).expect("a connection");
+    client.set_nonblocking(true).expect("a connection that does not block");
+    client
+}
+
+/// Says this, as far as it is taken.
+fn saying(foster: &Running, bytes: &[u8]) -> UnixStream {
+    let mut client = connect(foster);
+    // Whoever is sent away while it speaks gets a broken pipe.
+    drop(client.write_all(bytes));
+    client
+}
+
+/// Everything a hostile client might begin with.
+fn hostile(foster: &Running, which: usize) -> UnixStream {
+    let deep = [b"{\"verb\":".as_slice(), &b"[".repeat(60_000), b"\n"].concat();
+    let bytes: Vec<u8> = match which % 10 {
+        0 => Vec::new(),
+        1 => b"{\"verb\":\"sta".to_vec(),
+        2 => b"\xff\xfe\x00garbage\n".repeat(100),
+        3 => b"x".repeat(64 * 1024 + 1),
+        4 => b"x".repeat(64 * 1024 - 1),
+        5 => deep,
+        6 => b"{\"verb\":\"logs\",\"follow\":true}\n".to_vec(),
+        7 => b"{\"verb\":\"events\",\"follow\":true}\n".to_vec(),
+        8 => b"{\"verb\":\"status\"}\n".repeat(2_000),
+        _ => b"{\"verb\":\"logs\"}\n".repeat(100),
+    };
+    saying(foster, &bytes)
+}
+
+fn restarts(foster: &Running) -> usize {
+    foster.content("starts").lines().count()
+}
+
+#[track_caller]
+fn assert_well(foster: &Running) {
+    foster.verb(&["status"]).expect(0);
+    let before = restarts(foster);
+    kill(Pid::from_raw(foster.pid_of("app")), Signal::SIGKILL).expect("a signal");
+    foster.wait_for("the restart", || restarts(foster) == before + 1);
+    foster.wait_for_state("app", "running");
+}
+
+#[test]
+fn among_two_hundred_clients_of_every_hostile_kind_the_honest_are_answered_and_a_crash_is_restarted() {
+    let mut foster = victim();
+    let clients: Vec<UnixStream> = (0..200).map(|which| hostile(&foster, which)).collect();
+    assert_well(&foster);
+    assert_eq!(foster.terminate(), End::Code(0));
+    drop(clients);
+}
+
+#[test]
+fn far_more_clients_than_there_may_be_keep_nobody_out() {
+    let foster = victim();
+    for kind in [0, 1, 4, 6, 7] {
+        let clients: Vec<UnixStream> = (0..600).map(|_| hostile(&foster, kind)).collect();
+        assert_well(&foster);
+        let open = descriptors(foster.pid()).len();
+        assert!(open < 300, "{open} descriptors with clients of the kind {kind}");
+        drop(clients);
+    }
+}
+
+#[test]
+fn what_hostile_clients_cost_is_bounded_and_given_back() {
+    let foster = victim();
+    assert_well(&foster);
+    let (before, open) = (resident_kib(foster.pid()), descriptors(foster.pid()));
+    for _ in 0..3 {
+        let clients: Vec<UnixStream> = (0..300).map(|which| hostile(&foster, which)).collect();
+        foster.verb(&["status"]).expect(0);
+        let during = resident_kib(foster.pid());
+        // Half a request of 64 KiB from each of them all would be 16 MiB.
+        assert!(during < before + 20 * 1024, "{before} KiB before, {during} KiB under attack");
+        drop(clients);
+    }
+    foster.wait_for("the descriptors to be as they were", || descriptors(foster.pid()).len() <= open.len());
+    let after = resident_kib(foster.pid());
+    assert!(after < before + 20 * 1024, "{before} KiB before, {after} KiB after");
+}
+
+#[test]
+fn a_storm_of_connections_that_end_at_once_leaves_nothing_behind() {
+    let foster = victim();
+    let open = descriptors(foster.pid()).len();
+    for round in 0..2_000 {
+        // One in four says something before it goes.
+        drop(if round % 4 == 0 { hostile(&foster, round / 4) } else { connect(&foster) });
+    }
+    assert_well(&foster);
+    foster.wait_for("the descriptors to be as they were", || descriptors(foster.pid()).len() <= open);
+}
+
+#[test]
+fn with_few_descriptors_clients_take_a_part_of_them_and_programs_are_started_all_the_same() {
+    let config = "[program.app]\ncommand = 'puppet append:starts:x touch:up pause'\nmin_uptime = '1ms'\n";
+    let mut foster = Foster::new().config(config).not_pid_1().limited("nofile", 64).start();
+    foster.wait_for_file("up");
+    foster.wait_for_state("app", "running");
+    let clients: Vec<UnixStream> = (0..200).map(|which| hostile(&foster, which)).collect();
+    assert_well(&foster);
+    let open = descriptors(foster.pid()).len();
+    assert!(open <= 40, "{open} of 64");
+    drop(clients);
+    // Outside a namespace nobody else ends what it has started.
+    assert_eq!(foster.terminate(), End::Code(0));
+}
+
+#[test]
+fn where_no_descriptor_is_left_a_client_is_told_so_and_foster_does_not_spin() {
+    let foster = victim();
+    let pid = foster.pid().to_string();
+    let open = descriptors(foster.pid()).len();
+    // None but those that are open: not even one more.
+    let limit = |soft: usize| {
+        let output = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={soft}:")]).output();
+        assert!(output.expect("prlimit").status.success());
+    };
+    let highest =
+        descriptors(foster.pid()).iter().filter_map(|line| line.split(' ').next()?.parse().ok()).max();
+    let highest: usize = highest.expect("a descriptor");
+    limit(highest + 1);
+    // What is free below the limit is taken by clients.
+    let mut clients: Vec<UnixStream> = Vec::new();
+    let mut refused = None;
+    for _ in 0..highest + 8 - open {
+        let mut client = connect(&foster);
+        client.set_nonblocking(false).expect("a connection");
+        client.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+        let mut said = String::new();
+        match client.read_to_string(&mut said) {
+            Ok(_) => refused = Some(said),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+        clients.push(client);
+    }
+    // The silent ones have to go one by one for those who come: somebody was told.
+    assert!(refused.is_none_or(|said| said.is_empty() || said.contains("too-many-clients")));
+    let before = cpu_ticks(foster.pid());
+    let mut late = connect(&foster);
+    late.set_nonblocking(false).expect("a connection");
+    late.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    drop(late.read(&mut [0; 1]));
+    let after = cpu_ticks(foster.pid());
+    assert!(after - before < 20, "{} ticks of work while nothing happens", after - before);
+    limit(1024);
+    drop((clients, late));
+    assert_well(&foster);
+}
+
+/// What foster has worked so far, in hundredths of a second (proc_pid_stat(5)).
+fn cpu_ticks(pid: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a live process");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_ascii_whitespace().collect();
+    let field = |place: usize| fields[place].parse::<u64>().expect("a number");
+    field(11) + field(12)
+}
+
+#[test]
+fn another_user_is_refused_even_where_the_file_lets_it_in() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let foster = victim();
+    let socket = foster.path("foster.sock");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(&socket, open).expect("its mode");
+    // The build's own folder may be closed to other users.
+    let client = foster.path("client");
+    std::fs::copy(binary(), &client).expect("a copy");
+    let mut command = Command::new(&client);
+    std::os::unix::process::CommandExt::uid(&mut command, 12345);
+    let output = command.args(["status", "--socket"]).arg(&socket).output().expect("a client");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{words}");
+    assert!(words.contains("not permitted: only root and uid 0 may use this foster"), "{words}");
+}
+
+#[test]
+fn a_socket_whose_file_was_removed_is_there_again_after_usr1() {
+    let foster = victim();
+    std::fs::remove_file(foster.path("foster.sock")).expect("a socket");
+    foster.verb(&["status"]).expect(4);
+    foster.signal(Signal::SIGUSR1);
+    foster.wait_for_file("foster.sock");
+    assert_well(&foster);
+}
+
+#[test]
+fn a_socket_that_was_replaced_is_left_to_who_has_it_and_not_removed_at_the_end() {
+    let mut foster = victim();
+    let path = foster.path("foster.sock");
+    std::fs::remove_file(&path).expect("a socket");
+    let other = std::os::unix::net::UnixListener::bind(&path).expect("another socket");
+    foster.signal(Signal::SIGUSR1);
+    foster.wait_for_line("another foster answers at .*; the control socket cannot be reached any more");
+    assert_eq!(foster.terminate(), End::Code(0));
+    assert!(path.exists());
+    drop(other);
+}

@@ -1,0 +1,64 @@
+//! A verb beside others, that goes on until something is done or foster ends: `logs -f`, `events -f`, `update`.
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+
+use super::builder::binary;
+use super::running::Running;
+use super::verb::Finished;
+
+/// A client in the background. Dropping it ends it.
+pub(crate) struct Following(Option<Child>);
+
+impl Following {
+    pub(crate) fn start(foster: &Running, arguments: &[&str]) -> Following {
+        let mut command = Command::new(binary());
+        command.args(arguments).env("FOSTER_SOCKET", foster.path("foster.sock"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Following(Some(command.spawn().expect("a client")))
+    }
+
+    /// Until foster has its request: until its socket has been read empty, seen from the client's end.
+    pub(crate) fn wait_until_asked(&self, foster: &Running) {
+        let pid = self.0.as_ref().expect("a client").id();
+        foster.wait_for("the client to wait for its answer", || {
+            let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+            // It has written its request, and reads (x86-64: read 0, recvfrom 45; aarch64: 63, 207).
+            ["0", "45", "63", "207"].contains(&call.split(' ').next().unwrap_or_default())
+        });
+        // What it asked before this is answered after it.
+        foster.verb(&["status"]);
+    }
+
+    /// The next so many lines of it, byte by byte: nothing after them is taken.
+    pub(crate) fn next_lines(&mut self, count: usize) -> String {
+        let stdout = self.0.as_mut().and_then(|client| client.stdout.as_mut()).expect("a pipe");
+        let mut text = Vec::new();
+        let mut byte = [0];
+        while text.iter().filter(|byte| **byte == b'\n').count() < count {
+            assert_eq!(stdout.read(&mut byte).expect("a line"), 1, "{}", String::from_utf8_lossy(&text));
+            text.extend(byte);
+        }
+        String::from_utf8(text).expect("text")
+    }
+
+    /// Its end, and all it said that was not taken before.
+    pub(crate) fn finish(mut self) -> Finished {
+        let output = self.0.take().expect("a client").wait_with_output().expect("its end");
+        Finished {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        if let Some(client) = &mut self.0 {
+            // It may have ended.
+            _ = client.kill();
+            _ = client.wait();
+        }
+    }
+}

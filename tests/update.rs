@@ -1,0 +1,543 @@
+//! A configuration read anew: `foster update` and SIGHUP.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use crate::support::{End, Following, Foster, Running, binary, descriptors, matches, resident_kib};
+
+/// Programs, a line each: its name, then keys, separated by `;`.
+fn programs(text: &str) -> String {
+    let table = |line: &str| {
+        let (name, keys) = line.trim().split_once(' ').expect("a name and keys");
+        let uptime = if keys.contains("min_uptime") { "" } else { "min_uptime = '1ms'\n" };
+        format!("[program.{name}]\n{uptime}{}\n", keys.replace("; ", "\n"))
+    };
+    text.lines().filter(|line| !line.trim().is_empty()).map(table).collect()
+}
+
+/// Started, with everything that is autostarted up.
+fn start(text: &str) -> Running {
+    let foster = Foster::new().config(&programs(text)).start();
+    foster.wait_for("everything to be up", || foster.verb(&["health"]).code == 0);
+    foster
+}
+
+/// Writes the whole file anew, with the socket it began with.
+fn rewrite(foster: &Running, text: &str) {
+    let socket = foster.path("foster.sock");
+    let text = match text.contains("[foster]\n") {
+        true => text.replace("[foster]\n", &format!("[foster]\nsocket = '{}'\n", socket.display())),
+        false => format!("{text}\n[foster]\nsocket = '{}'\n", socket.display()),
+    };
+    fs::write(foster.path("foster.toml"), text).expect("foster.toml");
+}
+
+fn pids(foster: &Running, names: &[&str]) -> Vec<i32> {
+    names.iter().map(|name| foster.pid_of(name)).collect()
+}
+
+fn state(foster: &Running, name: &str) -> Option<String> {
+    foster.row(name).and_then(|row| row["state"].as_str().map(str::to_owned))
+}
+
+const FIVE: &str = "a command = 'puppet pause'
+    b command = 'puppet pause'
+    c command = 'puppet pause'
+    d command = 'puppet pause'
+    e command = 'puppet pause'";
+
+#[test]
+fn one_changed_program_of_five_is_the_only_one_that_is_restarted() {
+    let foster = start(FIVE);
+    let before = pids(&foster, &["a", "b", "c", "d", "e"]);
+    rewrite(
+        &foster,
+        &programs(&FIVE.replace(
+            "c command = 'puppet pause'",
+            "c command = 'puppet report-signals pause'; environment = { A = '1' }",
+        )),
+    );
+    let said = foster.verb(&["update"]).expect(0).stdout;
+    assert!(said.contains("foster: 4 programs unchanged\n"), "{said}");
+    assert!(
+        said.contains("c: restarted (pid ") && said.contains("): command and environment changed\n"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 2, "{said}");
+    let after = pids(&foster, &["a", "b", "c", "d", "e"]);
+    let same: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before == after).collect();
+    assert_eq!(same, [true, true, false, true, true]);
+    let said = foster.verb(&["update"]).expect(0).stdout;
+    assert_eq!(said, "foster: 5 programs unchanged\n");
+    assert_eq!(pids(&foster, &["a", "b", "c", "d", "e"]), after);
+}
+
+#[test]
+fn what_is_new_is_started_what_is_gone_is_removed_and_rules_need_no_restart() {
+    let foster =
+        start("a command = 'puppet pause'\n b command = 'puppet pause'\n old command = 'puppet pause'");
+    let before = pids(&foster, &["a", "b"]);
+    rewrite(
+        &foster,
+        &programs(
+            "a command = 'puppet pause'; stop_timeout = '1s'; restart = 'never'\n b command = 'puppet pause'; after = ['a']\n worker command = 'puppet pause'; after = ['b']\n lazy command = 'puppet pause'; autostart = false",
+        ),
+    );
+    let said = foster.verb(&["update"]).expect(0).stdout;
+    for line in [
+        "a: applied without a restart: restart and stop_timeout changed",
+        "b: applied without a restart: after changed",
+        "old: stopped and removed",
+        "lazy: added, and not autostarted",
+    ] {
+        assert!(said.lines().any(|said| said == line), "no `{line}` in\n{said}");
+    }
+    assert!(said.contains("worker: started (pid ") && !said.contains("unchanged"), "{said}");
+    assert_eq!(pids(&foster, &["a", "b"]), before);
+    let names: Vec<String> =
+        foster.rows().iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect();
+    assert_eq!(names, ["a", "b", "worker", "lazy"]);
+    foster.verb(&["status", "old"]).expect(1);
+    // The new rule of one that was not restarted is obeyed.
+    foster.verb(&["signal", "KILL", "a"]).expect(0);
+    foster.wait_for_line("a: was killed by SIGKILL");
+}
+
+#[test]
+fn a_mistake_changes_nothing_and_the_whole_report_is_shown() {
+    let foster = start("a command = 'puppet pause'\n b command = 'puppet pause'");
+    let before = pids(&foster, &["a", "b"]);
+    let wrong = programs(
+        "a command = 'puppet report-signals pause'; stop_timeuot = '1s'\n new command = 'puppet touch:new'; after = ['nobody']",
+    );
+    rewrite(&foster, &wrong);
+    let update = foster.verb(&["update"]).expect(1);
+    let path = foster.path("foster.toml");
+    let check = foster.verb(&["check", "-c", path.to_str().expect("a path")]).expect(2);
+    let report =
+        check.stderr.strip_suffix("foster: cannot load the configuration: 2 errors\n").expect("a report");
+    assert_eq!(
+        update.stderr,
+        format!("{report}foster: cannot load the configuration: 2 errors; nothing was changed\n")
+    );
+    let json = foster.verb(&["update", "--json"]).expect(1).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json["updated"], json["problems"][0].as_str()), (&false.into(), report.lines().next()));
+    // The same by a signal: in the log.
+    foster.signal(Signal::SIGHUP);
+    foster.wait_for_line(r"foster \| error: .*foster.toml:4:1: unknown key `stop_timeuot` in program `a`");
+    foster.wait_for_line(r"foster \| +\| \^+ did you mean `stop_timeout`\?");
+    foster.wait_for_line("cannot load the configuration: 2 errors; nothing was changed");
+    assert_eq!(pids(&foster, &["a", "b"]), before);
+    assert_eq!(foster.rows().len(), 2);
+    assert!(!foster.path("new").exists());
+}
+
+#[test]
+fn the_supervisor_is_found_by_a_configuration_that_has_mistakes_by_now() {
+    let foster = start("a command = 'puppet pause'");
+    // A mistake in a program, and one that spoils the file.
+    rewrite(&foster, &format!("{}[program.b\n", programs("a comand = 'puppet pause'")));
+    let client = |verb: &str| {
+        let mut command = Command::new(binary());
+        command.args([verb, "-c"]).arg(foster.path("foster.toml")).env_remove("FOSTER_SOCKET");
+        let output = command.output().expect("a client");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = client("update");
+    assert!(code == Some(1) && said.contains("did you mean `command`?"), "{said}");
+    assert_eq!(client("status").0, Some(0));
+}
+
+#[test]
+fn hup_does_the_same_and_says_so_in_the_log() {
+    let foster = start("a command = 'puppet pause'\n old command = 'puppet pause'");
+    let before = foster.pid_of("a");
+    rewrite(
+        &foster,
+        &programs("a command = 'puppet report-signals pause'\n new command = 'puppet touch:new pause'"),
+    );
+    foster.signal(Signal::SIGHUP);
+    foster.wait_for_line(r"foster \| a: changed: command$");
+    foster.wait_for_line(r"foster \| updated from `.*/foster.toml`: 1 new, 1 changed, 1 removed$");
+    foster.wait_for_line(r"foster \| old: stopping, because it was removed from the configuration");
+    foster.wait_for_line(r"foster \| old: removed$");
+    foster.wait_for_file("new");
+    foster.wait_for("another a", || foster.pid_of("a") != before);
+}
+
+#[test]
+fn what_was_stopped_stays_stopped_and_what_is_fatal_begins_afresh() {
+    let foster = Foster::new()
+        .config(&programs("a command = 'puppet pause'\n b command = 'puppet exit:1'; min_uptime = '60s'; start_limit = 1; on_failure = 'ignore'"))
+        .start();
+    foster.wait_for_state("b", "fatal");
+    foster.verb(&["stop", "a"]).expect(0);
+    rewrite(
+        &foster,
+        &programs("a command = 'puppet touch:a pause'\n b command = 'puppet pause'; start_limit = 1"),
+    );
+    let said = foster.verb(&["update"]).expect(0).stdout;
+    assert!(said.contains("a: stays stopped, and takes it at its next start: command changed\n"), "{said}");
+    assert!(said.contains("b: started (pid "), "{said}");
+    assert_eq!(state(&foster, "a").as_deref(), Some("stopped"));
+    foster.verb(&["start", "a"]).expect(0);
+    foster.wait_for_file("a");
+}
+
+#[test]
+fn a_process_that_is_replaced_is_stopped_as_it_was_started() {
+    let foster = start(
+        "a command = 'puppet trap:INT:touch:int trap:INT:exit:0 touch:up pause'; stop_signal = 'INT'; pre_stop = 'puppet touch:old-way'; environment = { A = 'old' }",
+    );
+    foster.wait_for_file("up");
+    rewrite(
+        &foster,
+        &programs(
+            "a command = 'puppet pause'; stop_signal = 'USR1'; stop_timeout = '20s'; pre_stop = 'puppet touch:new-way'",
+        ),
+    );
+    foster.verb(&["update"]).expect(0);
+    assert!(foster.path("old-way").exists() && foster.path("int").exists());
+    assert!(!foster.path("new-way").exists());
+    foster.verb(&["restart", "a"]).expect(0);
+    assert!(foster.path("new-way").exists());
+}
+
+#[test]
+fn a_start_that_fails_fails_the_update_and_the_rest_is_done() {
+    let foster = start("a command = 'puppet pause'");
+    rewrite(
+        &foster,
+        &programs(
+            "a command = 'puppet report-signals pause'\n bad command = 'no-such-command'; on_failure = 'ignore'",
+        ),
+    );
+    let said = foster.verb(&["update"]).expect(1).stdout;
+    assert!(
+        said.contains("bad: backoff: running \"no-such-command\"") || said.contains("bad: backoff"),
+        "{said}"
+    );
+    assert!(said.contains("a: restarted"), "{said}");
+    foster.verb(&["update", "--no-wait"]).expect(0);
+}
+
+#[test]
+fn a_second_update_while_the_first_waits_is_answered_and_so_is_the_first() {
+    let stubborn = |more: &str| {
+        programs(&format!("a command = 'puppet ignore:TERM touch:up pause'; stop_timeout = '60s'{more}"))
+    };
+    let foster = Foster::new().config(&stubborn("")).start();
+    foster.wait_for_file("up");
+    foster.wait_for_state("a", "running");
+    rewrite(&foster, &stubborn("; environment = { A = '1' }"));
+    let first = Following::start(&foster, &["update"]);
+    foster.wait_for_state("a", "stopping");
+    rewrite(&foster, &programs("b command = 'puppet pause'"));
+    let second = Following::start(&foster, &["update"]);
+    foster.wait_for_state("b", "running");
+    let row = foster.row("a").expect("a row until it is gone");
+    assert_eq!(
+        (row["state"].as_str(), row["note"].as_str()),
+        (Some("stopping"), Some("removed from the configuration"))
+    );
+    foster.verb(&["start", "a"]).expect(1);
+    foster.verb(&["signal", "KILL", "a"]).expect(0);
+    let first = first.finish().expect(1).stdout;
+    assert!(first.contains("a: removed by a later update\n"), "{first}");
+    let second = second.finish().expect(0).stdout;
+    assert!(second.contains("a: stopped and removed\n"), "{second}");
+    assert!(foster.row("a").is_none());
+}
+
+#[test]
+fn one_that_comes_back_before_it_is_gone_is_started_when_it_is() {
+    let one = "a command = 'puppet ignore:TERM touch:up pause'; stop_timeout = '60s'";
+    let two = format!("{one}\n b command = 'puppet pause'");
+    let foster = Foster::new().config(&programs(&two)).start();
+    foster.wait_for_file("up");
+    foster.wait_for_state("b", "running");
+    let before = foster.pid_of("a");
+    rewrite(&foster, &programs("b command = 'puppet pause'"));
+    foster.verb(&["update", "--no-wait"]).expect(0);
+    rewrite(&foster, &programs(&two));
+    let back = Following::start(&foster, &["update"]);
+    foster.wait_for("a to be wanted again", || foster.row("a").is_some_and(|row| row["wanted"] == true));
+    foster.verb(&["signal", "KILL", "a"]).expect(0);
+    let said = back.finish().expect(0).stdout;
+    assert!(said.contains("a: restarted (pid "), "{said}");
+    assert_ne!(foster.pid_of("a"), before);
+}
+
+#[test]
+fn an_update_during_a_shutdown_is_refused() {
+    let mut foster = start("a command = 'puppet ignore:TERM touch:up wait-file:go'; stop_timeout = '60s'");
+    foster.wait_for_file("up");
+    foster.signal(Signal::SIGTERM);
+    foster.wait_for_state("a", "stopping");
+    rewrite(&foster, &programs("b command = 'puppet touch:b pause'"));
+    let said = foster.verb(&["update"]).expect(1).text();
+    assert!(said.contains("shutting down"), "{said}");
+    foster.signal(Signal::SIGHUP);
+    foster.wait_for_line("the configuration is not read again: foster is shutting down");
+    fs::write(foster.path("go"), "").expect("a file");
+    assert_eq!(foster.wait_exit(), End::Code(0));
+    assert!(!foster.path("b").exists());
+}
+
+#[test]
+fn who_follows_the_output_goes_on_over_an_update() {
+    let foster = start(
+        "a command = 'puppet print:first pause'
+        old command = 'puppet trap:TERM:lines:1000 trap:TERM:exit:0 print:last pause'",
+    );
+    foster.wait_for_line("first");
+    foster.wait_for_line("last");
+    let mut all = Following::start(&foster, &["logs", "-f"]);
+    let mut gone = Following::start(&foster, &["logs", "-f", "old"]);
+    // They follow when they have said what there is.
+    let mut seen = all.next_lines(2);
+    assert_eq!(gone.next_lines(1), "last\n");
+    rewrite(
+        &foster,
+        &programs(
+            "a command = 'puppet print:second pause'
+            new command = 'puppet print:third pause'",
+        ),
+    );
+    foster.verb(&["update"]).expect(0);
+    // Nobody is called so any more: the answer ends, with the last of what was written.
+    let rest = gone.finish().expect(0);
+    assert_eq!(
+        (rest.stdout.lines().count(), rest.stdout.lines().last()),
+        (1000, Some("line 1000")),
+        "{rest:?}"
+    );
+    foster.wait_for_line("second");
+    foster.wait_for_line("third");
+    seen += &all.next_lines(1002);
+    for line in ["^a +. first$", "^a +. second$", "^new +. third$"] {
+        assert!(matches(&seen, line), "no `{line}` in\n{seen}");
+    }
+}
+
+#[test]
+fn a_follower_that_reads_nothing_is_told_that_it_missed_the_last_lines_of_what_was_removed() {
+    let old =
+        "old command = 'puppet wait-file:go lines:100000 touch:done pause'; stdout = { file = '/dev/null' }";
+    let a = "a command = 'puppet pause'";
+    let foster = start(&format!("{a}\n{old}"));
+    let mut stuck = UnixStream::connect(foster.path("foster.sock")).expect("a connection");
+    stuck.write_all(b"{\"verb\":\"logs\",\"follow\":true,\"names\":[\"old\"]}\n").expect("a request");
+    foster.verb(&["status"]).expect(0);
+    fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for_file("done");
+    rewrite(&foster, &programs(a));
+    foster.verb(&["update"]).expect(0);
+    foster.verb(&["logs", "old"]).expect(1);
+    stuck.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let replies: Vec<String> = BufReader::new(&stuck)
+        .lines()
+        .map(|line| line.expect("a line"))
+        .take_while(|line| line != "{\"reply\":\"end\"}")
+        .collect();
+    assert_eq!(replies.last().map(String::as_str), Some("{\"reply\":\"missed\",\"name\":\"old\"}"));
+}
+
+#[test]
+fn events_tell_of_an_update_and_a_follower_of_what_is_removed_ends_with_that() {
+    let foster = start("a command = 'puppet pause'\n old command = 'puppet pause'");
+    let mut all =
+        Following::start(&foster, &["events", "-f", "--event", "changed,removed,updated,update_failed"]);
+    all.wait_until_asked(&foster);
+    let gone = Following::start(&foster, &["events", "-f", "-n", "0", "old"]);
+    gone.wait_until_asked(&foster);
+    rewrite(&foster, &programs("a comand = 'puppet pause'"));
+    foster.verb(&["update"]).expect(1);
+    rewrite(&foster, &programs("a command = 'puppet pause'; stop_timeout = '1s'"));
+    foster.verb(&["update"]).expect(0);
+    let seen = all.next_lines(4);
+    let lines = seen.lines().zip([
+        r"foster +update_failed +cannot load the configuration: 1 error; nothing was changed$",
+        r"a +changed +changed without a restart: stop_timeout$",
+        r"foster +updated +updated from `.*foster.toml`: 1 changed, 1 removed$",
+        r"old +removed +removed$",
+    ]);
+    for (line, pattern) in lines {
+        assert!(matches(line, pattern), "no `{pattern}` in\n{seen}");
+    }
+    let said = gone.finish().expect(0).stdout;
+    let names: Vec<&str> = said.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    assert_eq!(names, ["stopping", "stopped", "removed"], "{said}");
+    foster.verb(&["events", "old"]).expect(1);
+}
+
+#[test]
+fn exec_makes_a_process_as_the_program_is_by_now() {
+    let foster = start("a command = 'puppet pause'; environment = { COLOUR = 'red' }");
+    let colour = || foster.verb(&["exec", "a", "--", "sh", "-c", "echo $COLOUR"]).expect(0).stdout;
+    assert_eq!(colour(), "red\n");
+    // What was stopped takes the new definition at its next start, and that is how it is made from now on.
+    foster.verb(&["stop", "a"]).expect(0);
+    rewrite(
+        &foster,
+        &programs(
+            "a command = 'puppet pause'; environment = { COLOUR = 'green' }\n new command = 'puppet pause'; environment = { COLOUR = 'blue' }",
+        ),
+    );
+    foster.verb(&["update"]).expect(0);
+    assert_eq!(colour(), "green\n");
+    assert_eq!(foster.verb(&["exec", "new", "--", "sh", "-c", "echo $COLOUR"]).expect(0).stdout, "blue\n");
+}
+
+#[test]
+fn the_settings_of_foster_are_applied_and_those_that_cannot_be_are_told() {
+    let app = programs("a command = 'puppet trap:USR1:print:hello touch:up pause'");
+    let foster = Foster::new().config(&app).start();
+    foster.wait_for_file("up");
+    foster.wait_for_state("a", "running");
+    let before = foster.pid_of("a");
+    fs::write(
+        foster.path("foster.toml"),
+        format!("{app}[foster]\nlog_format = 'json'\nlog_level = 'debug'\nshutdown_timeout = '3s'\nsocket = '/elsewhere'\ntermination_log = '/nowhere'\n[signals]\nWINCH = 'forward:a:USR1'\n"),
+    )
+    .expect("foster.toml");
+    let said = foster.verb(&["update"]).expect(0).stdout;
+    assert!(
+        said.contains("foster: log_format, log_level, shutdown_timeout and [signals] applied\n"),
+        "{said}"
+    );
+    assert!(said.contains("foster: socket and termination_log want a new container\n"), "{said}");
+    foster.signal(Signal::SIGWINCH);
+    foster.wait_for("a line of a run under way as JSON", || {
+        foster
+            .output()
+            .stdout()
+            .lines()
+            .any(|line| line.contains("\"program\":\"a\"") && line.contains("\"msg\":\"hello\""))
+    });
+    assert_eq!(foster.pid_of("a"), before);
+    // Back again: what was caught once and is named no more does nothing.
+    rewrite(&foster, &app);
+    foster.verb(&["update"]).expect(0);
+    foster.signal(Signal::SIGWINCH);
+    foster.signal(Signal::SIGUSR2);
+    foster.wait_for_line(r"^foster \| a: running, pid ");
+    assert_eq!(foster.output().stdout().matches("hello").count(), 1);
+}
+
+#[test]
+fn a_file_that_is_no_configuration_is_an_error_and_blocks_nothing() {
+    let foster = start("a command = 'puppet pause'");
+    let before = foster.pid_of("a");
+    let path = foster.path("foster.toml");
+    let good = fs::read_to_string(&path).expect("foster.toml");
+    let update = |expected: &str| {
+        let said = foster.verb(&["update"]).expect(1).stderr;
+        assert!(said.contains(expected) && said.contains("nothing was changed"), "{said}");
+    };
+    fs::remove_file(&path).expect("a file");
+    update("foster.toml: error: cannot read it: No such file or directory");
+    mkfifo(&path, Mode::S_IRWXU).expect("a pipe");
+    update("cannot read it: it is not a regular file");
+    fs::remove_file(&path).expect("a pipe");
+    std::os::unix::fs::symlink("/dev/zero", &path).expect("a link");
+    update("cannot read it: it is not a regular file");
+    fs::remove_file(&path).expect("a link");
+    fs::create_dir(&path).expect("a folder");
+    update("cannot read it: it is a directory");
+    fs::remove_dir(&path).expect("a folder");
+    fs::write(&path, "").expect("a file");
+    update("there is nothing to run");
+    fs::write(&path, "#".repeat(5 << 20)).expect("a file");
+    update("it is larger than 4 MiB");
+    fs::write(&path, b"\xff\xfe").expect("a file");
+    update("this is not UTF-8");
+    fs::write(&path, programs("a command = 'x'; after = ['b']\n b command = 'x'; after = ['a']"))
+        .expect("a file");
+    update("wait for each other");
+    fs::write(&path, format!("include = 'more.toml'\n{good}")).expect("a file");
+    fs::write(foster.path("more.toml"), programs("a command = 'x'")).expect("a file");
+    update("program `a` is defined twice");
+    fs::write(foster.path("more.toml"), "include = 'foster.toml'").expect("a file");
+    update("the files include each other in a circle");
+    let many: String = (0..30_000).map(|n| format!("key{n} = 1\n")).collect();
+    fs::write(&path, many).expect("a file");
+    update("more\n");
+    fs::write(&path, good).expect("a file");
+    assert_eq!(foster.verb(&["update"]).expect(0).stdout, "foster: 1 program unchanged\n");
+    assert_eq!(foster.pid_of("a"), before);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_with_its_reason() {
+    let foster = Foster::new().config(&programs("a command = 'puppet pause'")).uid(12_345).start();
+    foster.wait_for_line("a: starting");
+    fs::write(foster.path("secret.toml"), "").expect("a file");
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(foster.path("secret.toml"), closed).expect("its mode");
+    fs::write(
+        foster.path("foster.toml"),
+        format!("include = 'secret.toml'\n{}", programs("a command = 'x'")),
+    )
+    .expect("a file");
+    foster.signal(Signal::SIGHUP);
+    foster.wait_for_line("foster.toml:1:11: cannot read `.*secret.toml`: Permission denied");
+}
+
+#[test]
+fn an_include_is_listed_anew() {
+    let foster = Foster::new()
+        .config(&format!("include = 'conf.d/*.toml'\n{}", programs("a command = 'puppet pause'")))
+        .file("conf.d/one.toml", &programs("one command = 'puppet pause'"))
+        .start();
+    foster.wait_for_state("one", "running");
+    fs::write(foster.path("conf.d/two.toml"), programs("two command = 'puppet pause'")).expect("a file");
+    fs::remove_file(foster.path("conf.d/one.toml")).expect("a file");
+    let said = foster.verb(&["update"]).expect(0).stdout;
+    assert!(said.contains("one: stopped and removed") && said.contains("two: started"), "{said}");
+}
+
+#[test]
+fn who_waits_for_a_program_that_is_removed_is_told() {
+    let foster = start(
+        "a command = 'puppet pause'
+        slow command = 'puppet pause'; autostart = false; ready = { file = 'go' }",
+    );
+    let starting = Following::start(&foster, &["restart", "slow"]);
+    foster.wait_for_state("slow", "starting");
+    rewrite(&foster, &programs("a command = 'puppet pause'"));
+    foster.verb(&["update"]).expect(0);
+    let said = starting.finish().expect(1).stdout;
+    assert!(said.starts_with("slow: "), "{said}");
+}
+
+#[test]
+fn three_hundred_updates_leave_memory_and_descriptors_as_they_were() {
+    let plans: Vec<String> = (0..4)
+        .map(|n| programs(&format!("keeper command = 'puppet pause'\n turn{n} command = 'puppet print:{n} pause'\n again command = 'puppet print:{n} pause'")))
+        .collect();
+    let foster = Foster::new().config(&plans[0]).alone().start();
+    foster.wait_for_state("keeper", "running");
+    let keeper = foster.pid_of("keeper");
+    let update = |times: usize| {
+        for n in 0..times {
+            rewrite(&foster, &plans[n % plans.len()]);
+            foster.verb(&["update"]).expect(0);
+        }
+        (resident_kib(foster.pid()), descriptors(foster.pid()).len())
+    };
+    let (kib, open) = update(80);
+    let (after, _) = update(220);
+    assert!(after <= kib + 256, "{kib} KiB before, {after} KiB after");
+    // The last client's connection may be open for a moment longer, before as well as after.
+    foster.wait_for("no more descriptors than before", || descriptors(foster.pid()).len() <= open);
+    assert_eq!(foster.pid_of("keeper"), keeper);
+}
