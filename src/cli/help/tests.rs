@@ -17,6 +17,7 @@ fn the_overview_lists_every_verb_by_what_it_is_for() {
         Look
           status       Show how programs stand
           logs         Show the last lines of output
+          events       Show what happened, and why
           doctor       Show what foster sees of its surroundings, and what it means
 
         Operate
@@ -25,6 +26,8 @@ fn the_overview_lists_every_verb_by_what_it_is_for() {
           restart      Stop programs, and start them again
           reload       Have programs read their own configuration again
           signal       Send a signal to programs
+          update       Read the configuration again, and apply what changed
+          exec         Run a command as a program would run it
           shutdown     Stop everything in order, and end the container
 
         For the orchestrator
