@@ -60,7 +60,7 @@ fn events_are_filtered_by_program_event_and_state_and_counted_from_the_end() {
     assert_eq!(names(&events(&foster, &["-n", "1", "flappy"])), ["exited"]);
     assert_eq!(events(&foster, &["-n", "0"]), Vec::<Value>::new());
     let text = foster.verb(&["events", "--state", "fatal"]).expect(0).stdout;
-    assert!(text.contains("Z  flappy  exited        exited with status 3"), "{text}");
+    assert!(text.contains("Z  flappy  exited         exited with status 3"), "{text}");
     let said = foster.verb(&["events", "wbe"]).expect(1).text();
     assert!(said.contains("did you mean `web`?"), "{said}");
     foster.verb(&["events", "--event", "exitd"]).expect(2);

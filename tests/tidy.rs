@@ -56,7 +56,7 @@ const LINES_OF_CODE: usize = 400;
 const LINES_WITH_TESTS: usize = 600;
 
 /// Every dependency that ends up in the binary, the version asked for, and what it is for.
-const DEPENDENCIES: [(&str, &str, &str); 17] = [
+const DEPENDENCIES: [(&str, &str, &str); 16] = [
     ("caps", "0.5", "capability sets by name: the owner's choice"),
     ("env_logger", "0.11", "foster's own log: the owner's choice; no colour, no regex"),
     ("foster-core", "", "the part that decides: in this repository"),
@@ -72,7 +72,6 @@ const DEPENDENCIES: [(&str, &str, &str); 17] = [
     ("serde", "1", "wire types of the control socket: the owner's choice"),
     ("serde_json", "1", "the control socket and JSON output"),
     ("shell-words", "1.1", "a command in one string, split as a shell would"),
-    ("signal-hook", "0.4", "signal delivery into the loop: the owner's choice"),
     ("toml", "1.2", "the configuration with a place for every error: the owner's choice"),
 ];
 

@@ -1,17 +1,11 @@
 //! The verbs: one row each, and all there is to know about one in its row.
 //!
-//! The table drives the parser, the help, and whatever else lists verbs. To add one: write its row, and the
-//! function that makes a [`Command`] of what was given. Pure, like all of `cli/`.
+//! The table drives the parser, the help, and whatever else lists verbs. To add one: write its row, and in
+//! `reading.rs` the function that makes a [`Command`] of what was given. Pure, like all of `cli/`.
 
-use std::time::Duration;
-
-use foster_core::action::{EventName, StateName};
-use foster_core::ids::Signal;
-
-use super::completions::Shell;
 use super::flags::{CONFIG, EVENT, FOLLOW, Flag, JSON, LINES, NO_WAIT, SOCKET, STATE, TIMEOUT};
 use super::given::Given;
-use super::{Ask, Command, Follow, Order, Output, Patience, Place, Problem, Question, no_such_signal};
+use super::{Command, Order, Problem, reading};
 use crate::exit::ExitStatus;
 
 /// One verb.
@@ -121,7 +115,7 @@ pub static COMMANDS: &[Verb] = &[
             (FAILED, "another foster answers at the socket, or foster cannot go on"),
             (USAGE, "the command line or the configuration is wrong"),
         ],
-        read: run,
+        read: reading::run,
     },
     Verb {
         name: "check",
@@ -133,7 +127,7 @@ pub static COMMANDS: &[Verb] = &[
         flags: &[&CONFIG, &JSON],
         examples: &[("check", "check what `foster run` would run"), ("check -c app.toml", "check this one")],
         statuses: &[(DONE, "it is in order"), (USAGE, "the command line or the configuration is wrong")],
-        read: check,
+        read: reading::check,
     },
     Verb {
         name: "status",
@@ -154,7 +148,7 @@ pub static COMMANDS: &[Verb] = &[
             (ExitStatus::NOT_RUNNING, "something that is wanted, or was named, does not run"),
             NOBODY_ANSWERS,
         ],
-        read: status,
+        read: reading::status,
     },
     Verb {
         name: "logs",
@@ -168,7 +162,7 @@ pub static COMMANDS: &[Verb] = &[
         flags: &[&LINES, &FOLLOW, &JSON, &SOCKET, &CONFIG],
         examples: &[("logs -n 20 backend", "its last 20 lines"), ("logs -f", "everybody's, as they come")],
         statuses: &[(DONE, "done"), (FAILED, "there is no such name"), WRONG_USAGE, NOBODY_ANSWERS],
-        read: logs,
+        read: reading::logs,
     },
     Verb {
         name: "events",
@@ -189,7 +183,7 @@ pub static COMMANDS: &[Verb] = &[
             ("events -f -n 0 --state fatal", "who gives up from now on"),
         ],
         statuses: &[(DONE, "done"), (FAILED, "there is no such name"), WRONG_USAGE, NOBODY_ANSWERS],
-        read: events,
+        read: reading::events,
     },
     Verb {
         name: "doctor",
@@ -206,7 +200,7 @@ pub static COMMANDS: &[Verb] = &[
             (FAILED, "something does: it is marked `bad`"),
             WRONG_USAGE,
         ],
-        read: doctor,
+        read: reading::doctor,
     },
     Verb {
         name: "start",
@@ -217,7 +211,7 @@ pub static COMMANDS: &[Verb] = &[
         flags: ORDER_FLAGS,
         examples: &[("start worker", "and wait until it is ready"), ("start --no-wait all", "and go on")],
         statuses: ORDER_STATUSES,
-        read: |given| order(given, Order::Start),
+        read: |given| reading::order(given, Order::Start),
     },
     Verb {
         name: "stop",
@@ -228,7 +222,7 @@ pub static COMMANDS: &[Verb] = &[
         flags: ORDER_FLAGS,
         examples: &[("stop worker", "until a start"), ("stop backend.1", "only this instance")],
         statuses: ORDER_STATUSES,
-        read: |given| order(given, Order::Stop),
+        read: |given| reading::order(given, Order::Stop),
     },
     Verb {
         name: "restart",
@@ -239,7 +233,7 @@ pub static COMMANDS: &[Verb] = &[
         flags: ORDER_FLAGS,
         examples: &[("restart backend", "and wait until it is ready again")],
         statuses: ORDER_STATUSES,
-        read: |given| order(given, Order::Restart),
+        read: |given| reading::order(given, Order::Restart),
     },
     Verb {
         name: "reload",
@@ -250,7 +244,7 @@ pub static COMMANDS: &[Verb] = &[
         flags: ORDER_FLAGS,
         examples: &[("reload nginx", "have it read nginx.conf again")],
         statuses: ORDER_STATUSES,
-        read: |given| order(given, Order::Reload),
+        read: |given| reading::order(given, Order::Reload),
     },
     Verb {
         name: "signal",
@@ -267,7 +261,7 @@ pub static COMMANDS: &[Verb] = &[
             WRONG_USAGE,
             NOBODY_ANSWERS,
         ],
-        read: signal,
+        read: reading::signal,
     },
     Verb {
         name: "update",
@@ -289,7 +283,7 @@ pub static COMMANDS: &[Verb] = &[
             WRONG_USAGE,
             NOBODY_ANSWERS,
         ],
-        read: update,
+        read: reading::update,
     },
     Verb {
         name: "exec",
@@ -312,7 +306,7 @@ pub static COMMANDS: &[Verb] = &[
             (ExitStatus::NOT_EXECUTABLE, "the command cannot be run"),
             (ExitStatus::NOT_FOUND, "there is no such command; any other is the command's own"),
         ],
-        read: exec,
+        read: reading::exec,
     },
     Verb {
         name: "shutdown",
@@ -323,7 +317,7 @@ pub static COMMANDS: &[Verb] = &[
         flags: &[&SOCKET, &CONFIG],
         examples: &[("shutdown", "as `docker stop` does")],
         statuses: &[(DONE, "it has begun"), (FAILED, "it was refused"), WRONG_USAGE, NOBODY_ANSWERS],
-        read: shutdown,
+        read: reading::shutdown,
     },
     Verb {
         name: "health",
@@ -339,7 +333,7 @@ pub static COMMANDS: &[Verb] = &[
             (DONE, "all are ready and healthy"),
             (FAILED, "one is not, no supervisor answers, or anything else is wrong"),
         ],
-        read: health,
+        read: reading::health,
     },
     Verb {
         name: "wait",
@@ -355,7 +349,7 @@ pub static COMMANDS: &[Verb] = &[
             WRONG_USAGE,
             NOBODY_ANSWERS,
         ],
-        read: wait,
+        read: reading::wait,
     },
     Verb {
         name: "schema",
@@ -384,7 +378,7 @@ pub static COMMANDS: &[Verb] = &[
             ("completions fish", "for ~/.config/fish/completions/foster.fish"),
         ],
         statuses: &[(DONE, "done"), WRONG_USAGE],
-        read: completions,
+        read: reading::completions,
     },
     Verb {
         name: "version",
@@ -395,7 +389,7 @@ pub static COMMANDS: &[Verb] = &[
         flags: &[&JSON],
         examples: &[],
         statuses: &[(DONE, "done"), WRONG_USAGE],
-        read: version,
+        read: reading::version,
     },
     Verb {
         name: "help",
@@ -406,117 +400,6 @@ pub static COMMANDS: &[Verb] = &[
         flags: &[],
         examples: &[("help status", "the same as `foster status --help`")],
         statuses: &[(DONE, "done"), WRONG_USAGE],
-        read: help,
+        read: reading::help,
     },
 ];
-
-fn run(given: &mut Given) -> Result<Command, Problem> {
-    Ok(Command::Run { config: given.path(&CONFIG) })
-}
-
-fn check(given: &mut Given) -> Result<Command, Problem> {
-    Ok(Command::Check { config: given.path(&CONFIG), output: output(given) })
-}
-
-fn status(given: &mut Given) -> Result<Command, Problem> {
-    let question = Question::Status { names: given.rest()? };
-    Ok(ask(given, question))
-}
-
-fn health(given: &mut Given) -> Result<Command, Problem> {
-    let question = Question::Health { names: given.rest()? };
-    Ok(ask(given, question))
-}
-
-fn logs(given: &mut Given) -> Result<Command, Problem> {
-    let lines = given.read(&LINES, "a number of lines", |text| text.parse::<u32>().ok())?;
-    let follow = if given.has(&FOLLOW) { Follow::Yes } else { Follow::No };
-    let question = Question::Logs { names: given.rest()?, lines, follow };
-    Ok(ask(given, question))
-}
-
-fn events(given: &mut Given) -> Result<Command, Problem> {
-    let lines = given.read(&LINES, "a number of events", |text| text.parse::<u32>().ok())?;
-    let follow = if given.has(&FOLLOW) { Follow::Yes } else { Follow::No };
-    let events = given.words(&EVENT, &EventName::ALL, EventName::name)?;
-    let states = given.words(&STATE, &StateName::ALL, StateName::name)?;
-    let question = Question::Events { names: given.rest()?, events, states, lines, follow };
-    Ok(ask(given, question))
-}
-
-fn exec(given: &mut Given) -> Result<Command, Problem> {
-    let question = Question::Exec { name: given.next("NAME")?, command: given.command()? };
-    Ok(ask(given, question))
-}
-
-fn order(given: &mut Given, order: Order) -> Result<Command, Problem> {
-    let question = Question::Order { order, names: given.names()?, patience: patience(given) };
-    Ok(ask(given, question))
-}
-
-fn update(given: &mut Given) -> Result<Command, Problem> {
-    let question = Question::Update { patience: patience(given) };
-    Ok(ask(given, question))
-}
-
-fn patience(given: &Given) -> Patience {
-    if given.has(&NO_WAIT) { Patience::None } else { Patience::UntilDone }
-}
-
-fn signal(given: &mut Given) -> Result<Command, Problem> {
-    let text = given.next("SIGNAL")?;
-    let signal = Signal::parse(&text).ok_or_else(|| no_such_signal(&text))?;
-    let question = Question::Signal { signal, names: given.names()? };
-    Ok(ask(given, question))
-}
-
-fn wait(given: &mut Given) -> Result<Command, Problem> {
-    let expected = "a duration such as `30s` or `1m 30s`";
-    let timeout: Option<Duration> =
-        given.read(&TIMEOUT, expected, |text| humantime::parse_duration(text).ok())?;
-    let question = Question::Wait { names: given.names()?, timeout };
-    Ok(ask(given, question))
-}
-
-fn shutdown(given: &mut Given) -> Result<Command, Problem> {
-    Ok(ask(given, Question::Shutdown))
-}
-
-fn doctor(given: &mut Given) -> Result<Command, Problem> {
-    Ok(Command::Doctor { place: place(given), output: output(given) })
-}
-
-fn completions(given: &mut Given) -> Result<Command, Problem> {
-    let name = given.next("SHELL")?;
-    let Some((_, shell)) = Shell::ALL.into_iter().find(|(known, _)| *known == name) else {
-        return Err(Problem::NoSuchShell(name));
-    };
-    let words = given.rest()?;
-    Ok(Command::Completions { shell, words })
-}
-
-fn version(given: &mut Given) -> Result<Command, Problem> {
-    Ok(Command::Version { output: output(given) })
-}
-
-fn help(given: &mut Given) -> Result<Command, Problem> {
-    match given.optional()? {
-        None => Ok(Command::Help { verb: None }),
-        Some(name) => match Verb::called(&name) {
-            Some(verb) => Ok(Command::Help { verb: Some(verb) }),
-            None => Err(Problem::unknown_verb(name)),
-        },
-    }
-}
-
-fn ask(given: &mut Given, question: Question) -> Command {
-    Command::Ask(Ask { verb: given.verb, question, place: place(given), output: output(given) })
-}
-
-fn place(given: &Given) -> Place {
-    Place { socket: given.path(&SOCKET), config: given.path(&CONFIG) }
-}
-
-fn output(given: &Given) -> Output {
-    if given.has(&JSON) { Output::Json } else { Output::Text }
-}

@@ -28,6 +28,7 @@ pub mod format;
 mod given;
 pub mod help;
 pub mod manual;
+mod reading;
 mod usage;
 
 /// What is to be done.
