@@ -21,7 +21,7 @@ pub struct Plan {
     /// The table `[foster]`.
     pub settings: Settings,
     /// What the core decides from; it has the same programs.
-    pub core: CorePlan,
+    pub core: Rc<CorePlan>,
     /// The programs; what one of them is does not change, a later plan has another.
     pub programs: ByProgram<Rc<Program>>,
     /// What is allowed and probably not meant, each a whole sentence with its place.

@@ -148,7 +148,7 @@ pub const PROGRAM: Section = Section {
             "user",
             Form::Own(
                 "`name`, `uid`, `name:group` or `uid:gid`",
-                &[Takes::Integer, Takes::Pattern("^[^:\\s+-][^:\\s]*(:[^:\\s+-][^:\\s]*)?$")],
+                &[Takes::Integer, Takes::Pattern("^-?[^:\\s+-][^:\\s]*(:[^:\\s+-][^:\\s]*)?$")],
             ),
             FOSTERS,
             "As whom it runs: sets uid, gid, supplementary groups, `HOME`, `USER`, `LOGNAME` and `SHELL`. Where \

@@ -109,7 +109,8 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Plan, Report> {
     let termination_log = settings.termination_log.clone();
     let programs = cast.drafts.into_iter().map(|draft| Rc::new(draft.program));
     let programs = (0..).map(ProgramId).zip(programs).collect();
-    let plan = core.map(|core| Plan { source: path.to_path_buf(), settings, core, programs, warnings });
+    let plan =
+        core.map(|core| Plan { source: path.to_path_buf(), settings, core: core.into(), programs, warnings });
     findings.conclude(plan).map_err(|report| report.with_termination_log(termination_log))
 }
 

@@ -39,6 +39,7 @@ pub(super) fn pass_on(limit: Option<Limit>, plan: &mut Plan) {
     for program in plan.programs.values_mut().filter_map(Rc::get_mut) {
         let limits = &mut program.launch.limits;
         if !limits.iter().any(|limit| limit.resource == Resource::NOFILE) {
+            limits.reserve_exact(1); // a list that grows by itself begins with room for four
             limits.push(inherited);
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> (Plan, Successi
         ids.insert(read, id);
         programs.insert(id, program);
     }
-    let core = new.core.renumbered(&ids);
+    let core = Rc::unwrap_or_clone(new.core).renumbered(&ids);
     let mut made = Succession {
         new: Vec::new(),
         kept: ByProgram::new(),
@@ -78,7 +78,7 @@ pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> (Plan, Successi
         termination_log: old.settings.termination_log.clone(),
         ..new.settings
     };
-    let (source, core) = (old.source.clone(), core.with_leaving(leaving));
+    let (source, core) = (old.source.clone(), Rc::new(core.with_leaving(leaving)));
     (Plan { source, settings, core, programs, warnings: new.warnings }, made)
 }
 

@@ -12,6 +12,7 @@ use foster_core::action::{EventName, StateName};
 use foster_core::event::{Difference, Event, Order, Update};
 use foster_core::ids::{InstanceId, ProgramId, Run};
 use foster_core::program::{Desired, Rest};
+use foster_core::spec::CorePlan;
 use foster_core::supervisor::{InstanceView, Progress, progress};
 use log::Level;
 
@@ -301,7 +302,7 @@ impl Init {
             self.note_losses(program);
             let plan = Rc::make_mut(&mut self.plan);
             plan.programs.remove(program);
-            plan.core = plan.core.clone().without(program);
+            plan.core = Rc::new(CorePlan::clone(&plan.core).without(program));
             self.output.forget_program(program);
         }
         self.look_up_again();

@@ -4,6 +4,7 @@
 //! with the instant at which it was seen; answers come back as [`crate::action::Action`].
 
 use alloc::boxed::Box;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -59,7 +60,7 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
     /// The new plan.
-    pub plan: CorePlan,
+    pub plan: Rc<CorePlan>,
     /// The programs of both plans that are not what they were.
     pub changed: ByProgram<Difference>,
 }

@@ -9,6 +9,7 @@ mod order;
 mod snapshot;
 mod update;
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -26,7 +27,7 @@ pub use snapshot::{InstanceView, Progress, Snapshot, progress};
 /// The supervisor: a plan, and where everything stands.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
-    plan: CorePlan,
+    plan: Rc<CorePlan>,
     /// The instances of all programs, by their ids.
     instances: Vec<Instance>,
     /// What the runs that an update ends were started by: they are stopped by that, too.
@@ -70,7 +71,8 @@ struct Tally {
 
 impl Supervisor {
     /// A supervisor of this plan; nothing happens before [`Event::Booted`].
-    pub fn new(plan: CorePlan) -> Supervisor {
+    pub fn new(plan: impl Into<Rc<CorePlan>>) -> Supervisor {
+        let plan = plan.into();
         let mut instances = Vec::new();
         for (program, spec) in plan.programs().iter() {
             for index in 0..spec.instances {

@@ -5,6 +5,7 @@
 //! stays stopped; what is fatal begins afresh. Removed instances go down like stopped ones and are then forgotten.
 //! After an end has begun nothing is updated any more.
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::mem;
 
@@ -13,7 +14,7 @@ use crate::action::{Action, Cause};
 use crate::event::{Difference, Update};
 use crate::ids::InstanceId;
 use crate::program::{CycleCause, Desired, Input, Instance, Rest, State};
-use crate::spec::{Autostart, ProgramSpec, Restart};
+use crate::spec::{Autostart, CorePlan, ProgramSpec, Restart};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -24,8 +25,10 @@ impl Supervisor {
         let Update { plan, changed } = update;
         // All that has instances keeps its place in the plan until they are gone.
         let there = self.plan.programs().iter().filter(|(id, _)| !self.instances_of(*id).is_empty());
-        let kept = there.map(|(id, spec)| (id, spec.clone()));
-        let plan = plan.with_leaving(kept);
+        let kept: Vec<_> = there.map(|(id, spec)| (id, spec.clone())).collect();
+        // Shared with whoever sent it, unless something is added that only those here know of.
+        let complete = kept.iter().all(|(id, _)| plan.programs().contains(*id));
+        let plan = if complete { plan } else { Rc::new(Rc::unwrap_or_clone(plan).with_leaving(kept)) };
         let old = mem::replace(&mut self.plan, plan);
         for at in 0..self.instances.len() {
             let Some(instance) = self.instances.get(at) else { continue };
@@ -60,8 +63,8 @@ impl Supervisor {
             self.spent.insert(id.program, instance.runs().max(spent));
             if self.plan.is_leaving(id.program) && self.instances_of(id.program).is_empty() {
                 self.spent.remove(id.program);
-                let plan = self.plan.clone().without(id.program);
-                self.plan = plan;
+                let plan = CorePlan::clone(&self.plan).without(id.program);
+                self.plan = Rc::new(plan);
             }
         }
     }

@@ -222,7 +222,7 @@ impl World {
             }
         }
         self.trace.push(format!("{:<7} updated", print::time(self.now)));
-        self.step(Event::Updated(Box::new(Update { plan, changed })));
+        self.step(Event::Updated(Box::new(Update { plan: plan.into(), changed })));
     }
 
     pub fn step(&mut self, event: Event) {
