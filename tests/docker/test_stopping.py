@@ -25,7 +25,7 @@ class Stopping(unittest.TestCase):
             container.becomes_healthy()
             before = {process.pid for process in container.processes()}
             docker("kill", "--signal", "HUP", container.name)
-            container.says("configuration")
+            container.says("updated from `/etc/foster/foster.toml`: 2 unchanged")
             self.assertTrue(container.is_healthy())
             self.assertEqual({process.pid for process in container.processes()}, before)
 
