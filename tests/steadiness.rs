@@ -72,6 +72,21 @@ fn footprint_between_starts(foster: &Running) -> Footprint {
 }
 
 #[test]
+fn what_only_bring_up_needed_is_given_back_once_everything_is_ready() {
+    let foster = Foster::new()
+        .config("[program.app]\ncommand = 'puppet wait-file:go print:up pause'\nready = { log = 'up' }\n")
+        .start();
+    foster.wait_for_line("app: starting");
+    let at_work = resident_kib(foster.pid());
+    // No verb is asked: to answer, it would touch some of its pages again.
+    std::fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for_line("app: ready");
+    foster.wait_for("less than half of it", || resident_kib(foster.pid()) * 2 < at_work);
+    // Without them it goes on as before.
+    foster.verb(&["restart", "app"]).expect(0);
+}
+
+#[test]
 fn idle_means_no_system_call() {
     let Some(strace) = found("strace") else { return };
     let foster = Foster::new()
