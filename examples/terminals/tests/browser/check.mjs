@@ -54,6 +54,10 @@ async function step(words, act) {
     await act();
   } catch (error) {
     console.error(`FAILED: ${words}\n${error}`);
+    for (const pane of [1, 2]) {
+      const screen = await rows(pane).catch(() => []);
+      console.error(`terminal ${pane}:\n${screen.join("\n").trimEnd()}`);
+    }
     if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, "failed.png") });
     process.exitCode = 1;
     throw error;
@@ -99,6 +103,14 @@ async function fill(mode) {
 async function open(number) {
   await at(`new-${number}`).click();
   await paneIs(number, "open");
+  // Nobody types before there is a prompt: until then the shell still sets its terminal up.
+  await page.waitForFunction(
+    (pane) =>
+      [...document.querySelectorAll(`[data-testid=screen-${pane}] .xterm-rows > div`)].some((row) =>
+        row.textContent.replaceAll("\u00a0", " ").trimEnd().endsWith("$"),
+      ),
+    number,
+  );
 }
 
 /** The size that the shell sees is the one that the page shows. */
