@@ -50,10 +50,19 @@ impl Signals {
     /// # Errors
     /// signalfd(2): none that a valid descriptor can give.
     pub(super) fn catch_too(&mut self, configured: impl IntoIterator<Item = Signal>) -> nix::Result<()> {
-        self.caught.extend(configured);
+        let known = self.caught.len();
+        for signal in configured {
+            if !self.caught.contains(&signal) {
+                self.caught.push(signal);
+            }
+        }
+        if self.caught.len() == known {
+            return Ok(());
+        }
         let set = SignalSet::of(&self.caught);
-        signal::ignore_all_but(&self.caught);
+        // Blocked first: with its default disposition it would end foster.
         sigwait::block(set);
+        signal::ignore_all_but(&self.caught);
         self.arrived.set(set)
     }
 

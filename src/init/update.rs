@@ -175,6 +175,7 @@ impl Init {
         self.plan = Rc::new(plan);
         self.look_up_again();
         self.take_in(Event::Updated(Box::new(update)));
+        self.thrift.done_with_work(self.now);
         Ok((succession, before))
     }
 
