@@ -4,9 +4,9 @@
 //! imports go one way: plan, exit <- sys <- the leaves <- init <- this file. `ARCHITECTURE.md` is the map.
 
 pub mod exit;
-pub mod nearest;
 pub mod plan;
 pub mod roff;
+pub mod suggest;
 
 pub mod sys;
 

@@ -16,7 +16,7 @@ use crate::support::repository;
 const LAYERS: [(&str, u8); 22] = [
     ("exit", 0),
     ("plan", 0),
-    ("nearest", 0),
+    ("suggest", 0),
     ("roff", 0),
     ("sys", 1),
     ("cli", 2),

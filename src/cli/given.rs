@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::Problem;
 use super::commands::Verb;
 use super::flags::Flag;
-use crate::nearest::nearest;
+use crate::suggest::nearest;
 
 /// A verb with its flags and arguments.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use self::completions::Shell;
 use self::flags::Flag;
 use self::given::Given;
 pub use self::usage::{Problem, UsageError};
-use crate::nearest::nearest;
+use crate::suggest::nearest;
 
 pub mod bare;
 pub mod commands;

@@ -7,7 +7,7 @@ use std::fmt;
 use super::commands::{COMMANDS, Verb};
 use super::flags::Flag;
 use crate::exit::ExitStatus;
-use crate::nearest::nearest;
+use crate::suggest::nearest;
 
 /// A command line that makes no sense.
 #[derive(Debug)]

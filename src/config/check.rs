@@ -16,7 +16,7 @@ use crate::plan::{Probe, Sink};
 use super::program::{Draft, Reference};
 use super::report::{Findings, Place};
 use super::settings::Rule;
-use super::suggest::suggest;
+use crate::suggest::suggest;
 
 /// The programs of a configuration.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use crate::plan::{Account, EnvFile, Inherit, Launch, Limit, Presence, Unprivileg
 
 use super::command::command;
 use super::reader::{Reader, shown};
-use super::suggest::suggest;
 use super::table::{Item, Kind, Table, Value};
+use crate::suggest::suggest;
 
 /// Reads the part of a program that is needed between fork and exec.
 pub(super) fn launch(reader: &mut Reader<'_>, table: &Table) -> Launch {

@@ -25,7 +25,6 @@ mod report;
 pub mod schema;
 mod settings;
 mod sink;
-mod suggest;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -37,8 +36,8 @@ use std::rc::Rc;
 
 use foster_core::ids::ProgramId;
 
-use crate::nearest::nearest;
 use crate::plan::Plan;
+use crate::suggest::nearest;
 
 use check::{Cast, join};
 use document::Document;

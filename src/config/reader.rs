@@ -15,8 +15,8 @@ use super::Environment;
 use super::expand::{Fault, expand};
 use super::report::{Findings, Place};
 use super::schema::{Section, Support};
-use super::suggest::suggest;
 use super::table::{Item, Kind, Table, Value};
+use crate::suggest::suggest;
 
 /// Reads the values of one program, or of what belongs to none.
 #[derive(Debug)]

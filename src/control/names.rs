@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::protocol::{Reason, Refusal};
-use crate::nearest::nearest;
+use crate::suggest::nearest;
 
 /// A name that is nobody's.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ pub use self::reply::{
     Event, Exit, Health, Kind, LogLine, Missed, Outcome, Part, PartName, Problem, Reply, State, StatusRow,
     Stream, Verdict, Width, label,
 };
-use crate::nearest::nearest;
+use crate::suggest::nearest;
 
 mod reply;
 
