@@ -7,7 +7,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
 
 use foster_core::by_program::ByProgram;
 use foster_core::ids::ProgramId;
@@ -79,7 +78,9 @@ pub struct Program {
     pub log_prefix: bool,
     /// How its readiness is asked for; `None`: up for `min_uptime`.
     pub ready: Option<Probe>,
-    /// Run before the stop signal: arguments of a command with the program's own environment and user.
+    /// Run before each start: arguments of a command with the program's own environment and user.
+    pub pre_start: Option<Vec<String>>,
+    /// Run before the stop signal, like `pre_start`.
     pub pre_stop: Option<Vec<String>>,
 }
 
@@ -100,6 +101,8 @@ pub struct Launch {
     pub inherit_environment: Inherit,
     /// As whom; `None`: foster's.
     pub user: Option<User>,
+    /// What it reads on its standard input.
+    pub stdin: Stdin,
     /// File mode creation mask; `None`: foster's.
     pub umask: Option<u32>,
     /// The capabilities kept, as bits by number (capabilities(7)); `None`: left as they are.
@@ -140,6 +143,18 @@ pub enum Inherit {
     All,
     /// `PATH`, `HOME`, `USER`, `LOGNAME`, `SHELL`, `TZ` and `LANG`.
     Basics,
+}
+
+/// What a program reads on its standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stdin {
+    /// `/dev/null`: the end of the input at once.
+    #[default]
+    Null,
+    /// A pipe that foster keeps open and never writes to: the input neither arrives nor ends.
+    Open,
+    /// foster's own standard input; at most one program of a plan has it.
+    Inherit,
 }
 
 /// As whom a program runs: looked up at each start.
@@ -209,7 +224,7 @@ pub struct FileSink {
 /// How readiness is asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Probe {
-    /// A GET of this.
+    /// A request is answered with an accepted status.
     Http(HttpProbe),
     /// A connection is accepted.
     Tcp(SocketAddr),
@@ -223,15 +238,19 @@ pub enum Probe {
     Log(LinePattern),
 }
 
-/// A readiness request over HTTP/1.1.
+/// A request over HTTP/1.1. Every text in it can be sent as it is: none contains a line end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpProbe {
     /// Where to connect.
     pub address: SocketAddr,
-    /// The `Host` header: the authority as it was written.
+    /// The request's method: a token (RFC 9110, section 9.1), as `GET`.
+    pub method: String,
+    /// The URL's authority as it was written: the `Host` header, where `headers` has none.
     pub host: String,
     /// Path and query.
     pub target: String,
+    /// Header fields added to the request, each name once whatever its case.
+    pub headers: Vec<(String, String)>,
     /// Accepted statuses; empty: 200 to 399.
     pub status: Vec<u16>,
 }
@@ -245,6 +264,3 @@ impl PartialEq for LinePattern {
         self.0.as_str() == other.0.as_str()
     }
 }
-
-/// How long a single answer to a readiness probe may take before it is asked again.
-pub const PROBE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -11,7 +11,7 @@ use foster_core::graph::PlanError;
 use foster_core::ids::{ProgramId, Signal};
 use foster_core::spec::{Autostart, CorePlan, ProgramSpec, SignalAction};
 
-use crate::plan::{Probe, Sink};
+use crate::plan::{Probe, Sink, Stdin};
 
 use super::program::{Draft, Reference};
 use super::report::{Findings, Place};
@@ -39,6 +39,7 @@ pub(super) fn join(
     let specs = (0..).map(ProgramId).zip(specs).collect();
     let signals = rules.into_iter().map(|(signal, rule)| (signal, names.action(findings, rule))).collect();
     warn_of_shared_files(findings, &cast.drafts);
+    check_inherited_stdin(findings, &cast.drafts);
     cast.drafts.iter().for_each(|draft| check_is_heard(findings, draft));
     match CorePlan::new(specs, shutdown_timeout, signals) {
         Ok(plan) => Some(plan),
@@ -180,6 +181,20 @@ fn warn_of_shared_files(findings: &mut Findings, drafts: &[Draft]) {
                 findings.warn(place, message);
             }
         }
+    }
+}
+
+/// Two programs that read one input each get a part of it that cannot be foretold.
+fn check_inherited_stdin(findings: &mut Findings, drafts: &[Draft]) {
+    let mut readers = drafts.iter().filter(|draft| draft.program.launch.stdin == Stdin::Inherit);
+    let Some(first) = readers.next() else { return };
+    for other in readers {
+        let Some(place) = other.stdin else { continue };
+        let message = format!(
+            "programs `{}` and `{}` both inherit foster's standard input",
+            first.key.name, other.key.name
+        );
+        findings.error(place, message, "expected `\"null\"` or `\"open\"` for all programs but one");
     }
 }
 

@@ -61,7 +61,8 @@ fn definitions() -> [(&'static str, String); 9] {
 }
 
 const EXPANDED: &str = "{\"$ref\":\"#/definitions/expanded\"}";
-const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]*$";
+const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
+const HEADER: &str = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
 const NUMBER: &str = "^[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?$";
 /// As humantime reads them.
 const DURATION: &str = "^\\s*([0-9][0-9\\s]*(\\.[0-9\\s]+)?(nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds?|secs?|s|\
@@ -119,7 +120,7 @@ fn form(form: &Form) -> String {
         Form::Signal => one_of(&[Takes::Signal]),
         Form::Signals => one_of(&[Takes::Signal, Takes::List(&[Takes::Signal])]),
         Form::Command | Form::Paths => one_of(&[Takes::Text, Takes::List(&[Takes::Text])]),
-        Form::Names => one_of(&[Takes::List(&[Takes::Name])]),
+        Form::Names => one_of(&[Takes::Name, Takes::List(&[Takes::Name])]),
         Form::Integers => one_of(&[Takes::List(&[Takes::Integer])]),
         Form::Choice(words) => one_of(&[Takes::Words(words)]),
         Form::Own(_, kinds) => one_of(kinds),
@@ -166,6 +167,7 @@ fn called(names: Names) -> String {
         Names::Programs => format!("{{\"pattern\":{},\"not\":{{\"const\":\"all\"}}}}", quoted(NAME)),
         Names::Signals => "{\"$ref\":\"#/definitions/signal\"}".to_owned(),
         Names::Variables => "{\"pattern\":\"^[^=]+$\"}".to_owned(),
+        Names::Headers => format!("{{\"pattern\":{}}}", quoted(HEADER)),
         Names::Limits => {
             let words: Vec<String> = limit_names().map(quoted).collect();
             format!("{{\"enum\":[{}]}}", words.join(","))

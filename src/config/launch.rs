@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use caps::Capability;
 use rlimit::Resource;
 
-use crate::plan::{Account, EnvFile, Inherit, Launch, Limit, Presence, Unprivileged, User};
+use crate::plan::{Account, EnvFile, Inherit, Launch, Limit, Presence, Stdin, Unprivileged, User};
 
 use super::command::command;
 use super::reader::{Reader, shown};
@@ -25,6 +25,7 @@ pub(super) fn launch(reader: &mut Reader<'_>, table: &Table) -> Launch {
         secrets: reader.field(table, "secrets", secrets).unwrap_or_default(),
         inherit_environment: if inherit { Inherit::All } else { Inherit::Basics },
         user: reader.field(table, "user", user),
+        stdin: reader.field(table, "stdin", |reader, item| reader.choice(item, &STDIN)).unwrap_or_default(),
         umask: reader.field(table, "umask", umask),
         capabilities: reader.field(table, "capabilities", capabilities),
         no_new_privileges: reader.field(table, "no_new_privileges", Reader::boolean).unwrap_or_default(),
@@ -34,6 +35,8 @@ pub(super) fn launch(reader: &mut Reader<'_>, table: &Table) -> Launch {
             .field(table, "oom_score_adj", |reader, item| reader.integer(item, -1000..=1000)),
     }
 }
+
+const STDIN: [(&str, Stdin); 3] = [("null", Stdin::Null), ("open", Stdin::Open), ("inherit", Stdin::Inherit)];
 
 fn environment(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<(String, String)>> {
     const EXPECTED: &str = "a string: `NAME = \"value\"`";

@@ -44,7 +44,7 @@ use document::Document;
 pub use json_schema::json_schema;
 use keys::PROGRAM;
 pub use order::start_order;
-use program::{draft, is_name, with_defaults};
+use program::{LONGEST_NAME, draft, is_name, with_defaults};
 use reader::{Reader, Scope, quoted};
 pub use reference::{manual, reference};
 pub use report::Report;
@@ -174,7 +174,11 @@ fn check_defaults(defaults: &Table, environment: &Environment, findings: &mut Fi
 
 fn check_name(item: Item<'_>, findings: &mut Findings) {
     let name = item.name();
-    if !is_name(name) {
+    if name.len() > LONGEST_NAME {
+        let message =
+            format!("{} cannot be the name of a program: it has {} bytes", quoted(name), name.len());
+        findings.error(item.key.place, message, format!("expected at most {LONGEST_NAME}"));
+    } else if !is_name(name) {
         let message = format!("{} cannot be the name of a program", quoted(name));
         let note = "expected letters, digits, `-` and `_`, a letter or digit first";
         findings.error(item.key.place, message, note);

@@ -32,6 +32,8 @@ pub(super) struct Draft {
     pub(super) after: Vec<Reference>,
     /// Whom it needs.
     pub(super) requires: Vec<Reference>,
+    /// Where `stdin` is given.
+    pub(super) stdin: Option<Place>,
     /// Where `stdout` and `stderr` are given.
     pub(super) sinks: [Option<Place>; 2],
     /// Where `ready` is given.
@@ -62,6 +64,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
         key: key.clone(),
         after: reader.field(table, "after", references).unwrap_or_default(),
         requires: reader.field(table, "requires", references).unwrap_or_default(),
+        stdin: place_of("stdin"),
         sinks: [place_of("stdout"), place_of("stderr")],
         ready: place_of("ready"),
         spec: spec(reader, table, readiness, pre_stop.as_ref()),
@@ -72,6 +75,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
             stderr,
             log_prefix: reader.field(table, "log_prefix", Reader::boolean).unwrap_or(true),
             ready: probe,
+            pre_start: reader.field(table, "pre_start", command),
             pre_stop,
         },
     }
@@ -179,10 +183,11 @@ fn stop_signals(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Signal>> 
 }
 
 fn references(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Reference>> {
-    let items = reader.list(item, "a list such as `[\"db\"]`")?;
     let mut references: Vec<Reference> = Vec::new();
-    for item in items {
-        let Some(name) = reader.text_or(item, "the name of a program") else { continue };
+    for item in reader.one_or_more(item) {
+        let Some(name) = reader.text_or(item, "a name or a list of names, such as `[\"db\"]`") else {
+            continue;
+        };
         if !references.iter().any(|known| known.name == name) {
             references.push(Reference { name, place: item.value.place });
         }
@@ -190,9 +195,13 @@ fn references(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Reference>>
     Some(references)
 }
 
+/// A name stands in front of every line of its program and in every reply about it.
+pub(super) const LONGEST_NAME: usize = 64;
+
 /// Whether this can be a program's name.
 pub(super) fn is_name(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphanumeric())
+    text.len() <= LONGEST_NAME
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
         && text.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_'))
 }
 
@@ -202,10 +211,10 @@ mod tests {
 
     #[test]
     fn a_name_is_letters_digits_dashes_and_underscores() {
-        for name in ["a", "0", "web-1", "Web_2"] {
+        for name in ["a", "0", "web-1", "Web_2", &"a".repeat(LONGEST_NAME)] {
             assert!(is_name(name), "{name}");
         }
-        for name in ["", "-a", "_a", "a.b", "a b", "é", "a\n", "a/b"] {
+        for name in ["", "-a", "_a", "a.b", "a b", "é", "a\n", "a/b", &"a".repeat(LONGEST_NAME + 1)] {
             assert!(!is_name(name), "{name}");
         }
     }

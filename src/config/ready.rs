@@ -3,7 +3,9 @@
 //! Addresses are literal: the first process of a container resolves no names, because a resolver blocks,
 //! and speaks no TLS.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use foster_core::spec::{Asking, Readiness};
 
@@ -11,7 +13,7 @@ use crate::plan::{HttpProbe, LinePattern, Probe};
 
 use super::command::command;
 use super::keys::READY;
-use super::reader::{Reader, one_of};
+use super::reader::{Reader, one_of, quoted};
 use super::settings::socket_path;
 use super::table::{Item, Table};
 
@@ -25,7 +27,7 @@ pub(super) fn ready(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Probe, R
     let table = reader.table(item, "a table such as `{ tcp = \"127.0.0.1:6379\" }`")?;
     reader.check_keys(table, &READY, "in `ready`");
     let full = table.over(&READY.defaults(), |_| false);
-    let interval = reader.field(&full, "interval", Reader::duration_above_zero);
+    let interval = reader.field(&full, "interval", interval);
     let timeout = reader.field(&full, "timeout", Reader::duration_above_zero);
     let probe = probe(reader, item, table);
     let (probe, interval, timeout) = (probe?, interval?, timeout?);
@@ -34,6 +36,19 @@ pub(super) fn ready(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Probe, R
         Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) => Asking::Asked,
     };
     Some((probe, Readiness::Probe { asking, interval, timeout }))
+}
+
+/// A shorter pause would make foster busy with nothing else.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+fn interval(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Duration> {
+    let interval = reader.duration(item)?;
+    if interval < SHORTEST_INTERVAL {
+        let shown = humantime::format_duration(interval).to_string();
+        reader.refuse_text(item, &shown, "at least `\"10ms\"`");
+        return None;
+    }
+    Some(interval)
 }
 
 fn probe(reader: &mut Reader<'_>, ready: Item<'_>, table: &Table) -> Option<Probe> {
@@ -50,8 +65,10 @@ fn probe(reader: &mut Reader<'_>, ready: Item<'_>, table: &Table) -> Option<Prob
         let message = format!("`ready` has both `{}` and `{}`", kind.name(), other.name());
         reader.findings.error(other.key.place, message, "expected only one of them");
     }
-    if let Some(status) = table.get("status").filter(|_| kind.name() != "http") {
-        reader.findings.error(status.key.place, "`status` goes only with `http`", "");
+    for key in ["status", "headers", "method"] {
+        if let Some(item) = table.get(key).filter(|_| kind.name() != "http") {
+            reader.findings.error(item.key.place, format!("`{key}` goes only with `http`"), "");
+        }
     }
     match kind.name() {
         "http" => http(reader, kind, table).map(Probe::Http),
@@ -85,9 +102,16 @@ fn tcp(reader: &mut Reader<'_>, item: Item<'_>) -> Option<SocketAddr> {
 
 fn http(reader: &mut Reader<'_>, item: Item<'_>, table: &Table) -> Option<HttpProbe> {
     let status = reader.field(table, "status", statuses);
+    let headers = reader.field(table, "headers", headers);
+    let method = reader.field(table, "method", |reader, item| reader.choice(item, &METHODS));
     let text = reader.text_or(item, "a URL such as `\"http://127.0.0.1:8000/health\"`")?;
     match url(&text) {
-        Ok(probe) => Some(HttpProbe { status: status.unwrap_or_default(), ..probe }),
+        Ok(probe) => Some(HttpProbe {
+            status: status.unwrap_or_default(),
+            headers: headers.unwrap_or_default(),
+            method: method.unwrap_or(GET).to_owned(),
+            ..probe
+        }),
         Err(expected) => {
             reader.refuse_text(item, &text, expected);
             None
@@ -101,6 +125,64 @@ fn statuses(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<u16>> {
         reader.refuse(item, "empty", "a list such as `[200]`");
     }
     Some(items.into_iter().filter_map(|item| reader.integer(item, 100..=599)).collect())
+}
+
+const GET: &str = "GET";
+/// Methods that make sense without content.
+const METHODS: [(&str, &str); 4] = [(GET, GET), ("HEAD", "HEAD"), ("OPTIONS", "OPTIONS"), ("POST", "POST")];
+
+/// Fields that decide where a request ends and what becomes of the connection: foster's own business.
+const FRAMING: [&str; 6] = ["connection", "content-length", "expect", "te", "transfer-encoding", "upgrade"];
+/// So many fields, each of so many bytes: far above any use, and sent in one piece.
+const MOST_HEADERS: usize = 32;
+const LONGEST_HEADER: usize = 4096;
+
+fn headers(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<(String, String)>> {
+    let table = reader.table(item, "a table such as `{ Host = \"example.org\" }`")?;
+    let mut headers = Vec::new();
+    let mut names = BTreeSet::new();
+    for item in table.items().take(MOST_HEADERS) {
+        let value = header_value(reader, item);
+        if is_header_name(reader, item, &mut names) {
+            headers.extend(value.map(|value| (item.name().to_owned(), value)));
+        }
+    }
+    if let Some(extra) = table.items().nth(MOST_HEADERS) {
+        reader.findings.error(extra.key.place, format!("`headers` has more than {MOST_HEADERS} fields"), "");
+    }
+    Some(headers)
+}
+
+/// Whether a field may have this name (RFC 9110, section 5.1); else that is reported.
+fn is_header_name(reader: &mut Reader<'_>, item: Item<'_>, names: &mut BTreeSet<String>) -> bool {
+    let name = item.name();
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let (message, note) = if name.is_empty() || !name.bytes().all(token) {
+        let message = format!("{} cannot be the name of a header field", quoted(name));
+        (message, "expected letters, digits and `-`")
+    } else if FRAMING.iter().any(|framing| framing.eq_ignore_ascii_case(name)) {
+        (format!("`headers` cannot set `{name}`"), "foster sends what the connection needs itself")
+    } else if !names.insert(name.to_ascii_lowercase()) {
+        (format!("`{name}` in `headers` is set twice"), "upper and lower case are the same here")
+    } else {
+        return true;
+    };
+    reader.findings.error(item.key.place, message, note);
+    false
+}
+
+/// A value as it may be sent (RFC 9110, section 5.5): a line end in it would begin another field or request.
+fn header_value(reader: &mut Reader<'_>, item: Item<'_>) -> Option<String> {
+    let text = reader.text_or(item, "a string: `NAME = \"value\"`")?;
+    let expected = if text.len() > LONGEST_HEADER {
+        format!("at most {LONGEST_HEADER} bytes")
+    } else if text.contains(|char: char| char.is_control() && char != '\t') {
+        "a text without line ends or other control characters".to_owned()
+    } else {
+        return Some(text);
+    };
+    reader.refuse_text(item, &text, &expected);
+    None
 }
 
 /// What a URL asks of whom (RFC 3986, section 3; RFC 9110, section 7.1).
@@ -127,7 +209,14 @@ fn url(text: &str) -> Result<HttpProbe, &'static str> {
         return Err("a path without spaces, `#` or other characters that a URL has to encode");
     }
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-    Ok(HttpProbe { address, host: authority.to_owned(), target, status: Vec::new() })
+    Ok(HttpProbe {
+        address,
+        method: GET.to_owned(),
+        host: authority.to_owned(),
+        target,
+        headers: Vec::new(),
+        status: Vec::new(),
+    })
 }
 
 const LITERAL: &str = "an address as a number, or `localhost`: no names are looked up";

@@ -66,7 +66,8 @@ at once, and prints the order in which things will start.
   **Signals** are names with or without `SIG`, or numbers.
 - **Paths** that are relative are relative to foster's working directory, those of `include` to the file
   that they stand in.
-- **Names** of programs are letters, digits, `-` and `_`, and begin with a letter or a digit; `all` is taken.
+- **Names** of programs are letters, digits, `-` and `_`, begin with a letter or a digit and have at most 64
+  characters; `all` is taken.
 ";
 
 fn row(key: &Key) -> String {
@@ -90,7 +91,7 @@ fn takes(form: &Form) -> String {
         Form::Command => "list of strings, or string".to_owned(),
         Form::Path => "path".to_owned(),
         Form::Paths => "path, or list of paths".to_owned(),
-        Form::Names => "list of programs".to_owned(),
+        Form::Names => "program, or list of programs".to_owned(),
         Form::Integers => "list of integers".to_owned(),
         Form::Choice(words) => {
             words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", ")

@@ -54,7 +54,7 @@ pub enum Form {
     Path,
     /// Paths or patterns.
     Paths,
-    /// Names of programs.
+    /// The name of a program, or a list of them.
     Names,
     /// Whole numbers.
     Integers,
@@ -111,6 +111,8 @@ pub enum Names {
     Variables,
     /// Resource limits.
     Limits,
+    /// Header fields of HTTP.
+    Headers,
 }
 
 /// What holds where a key is not given.

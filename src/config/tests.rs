@@ -201,11 +201,14 @@ fn every_word_of_the_reference_is_understood() {
     for section in SECTIONS {
         for key in section.keys {
             let Form::Choice(words) = key.form else { continue };
-            let header = if section.heading == "`[foster]`" { "foster" } else { "program.web" };
             for word in words {
                 let rest = "[program.web]\ncommand = ['web']";
-                let text = match header {
-                    "foster" => format!("[foster]\n{} = '{word}'\n{rest}", key.name),
+                let text = match section.heading {
+                    "`[foster]`" => format!("[foster]\n{} = '{word}'\n{rest}", key.name),
+                    "`ready`" => {
+                        format!("{rest}\nready = {{ http = 'http://[::1]', {} = '{word}' }}", key.name)
+                    }
+                    "`backoff`" => format!("{rest}\nbackoff = {{ {} = '{word}' }}", key.name),
                     _ => format!("{rest}\n{} = '{word}'", key.name),
                 };
                 plan_of(&text);

@@ -56,6 +56,8 @@ pub fn replies(recipe: &Recipe) -> Vec<Reply> {
         secrets,
         inherit_environment,
         user,
+        // The client keeps its own, perhaps a terminal.
+        stdin: _,
         umask,
         capabilities,
         no_new_privileges,

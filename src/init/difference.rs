@@ -49,9 +49,10 @@ impl Keys {
 /// What is different about a program.
 pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &ProgramSpec)) -> Keys {
     let mut keys = Keys::default();
-    let Program { name: _, launch, stdout, stderr, log_prefix, ready, pre_stop } = old.0;
+    let Program { name: _, launch, stdout, stderr, log_prefix, ready, pre_start, pre_stop } = old.0;
     launch_keys(&mut keys, launch, &new.0.launch);
     spec_keys(&mut keys, old.1, new.1);
+    keys.rule("pre_start", *pre_start == new.0.pre_start);
     keys.rule("pre_stop", *pre_stop == new.0.pre_stop);
     keys.process("ready", *ready == new.0.ready);
     keys.process("stdout", *stdout == new.0.stdout);
@@ -81,6 +82,7 @@ fn launch_keys(keys: &mut Keys, old: &Launch, new: &Launch) {
         secrets,
         inherit_environment,
         user,
+        stdin,
         umask,
         capabilities,
         no_new_privileges,
@@ -95,6 +97,7 @@ fn launch_keys(keys: &mut Keys, old: &Launch, new: &Launch) {
     keys.process("secrets", same_in_any_order(secrets, &new.secrets));
     keys.process("inherit_environment", *inherit_environment == new.inherit_environment);
     keys.process("user", *user == new.user);
+    keys.process("stdin", *stdin == new.stdin);
     keys.process("umask", *umask == new.umask);
     keys.process("capabilities", *capabilities == new.capabilities);
     keys.process("no_new_privileges", *no_new_privileges == new.no_new_privileges);

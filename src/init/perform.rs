@@ -23,7 +23,7 @@ use crate::control::server::Server;
 use crate::notify::Upward;
 use crate::output::{ChildStream, form};
 use crate::plan::{Probe, Program};
-use crate::probes::Question;
+use crate::probes::ProbeTarget;
 use crate::spawn::{self, Request};
 use crate::sys::errno;
 
@@ -145,7 +145,7 @@ impl Init {
     fn ask(&mut self, run: Run) {
         let Some(program) = self.definition(run) else { return };
         let Some(probe) = &program.ready else { return };
-        if let Some(question) = Question::of(probe) {
+        if let Some(question) = ProbeTarget::of(probe) {
             self.probes.start(run, question);
             // A file and a local socket are answered on the spot: no report of epoll follows that would wake the loop.
             return self.take_answers();

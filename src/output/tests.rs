@@ -38,6 +38,7 @@ fn program(name: &str) -> Program {
         stderr: Sink::Log,
         log_prefix: true,
         ready: None,
+        pre_start: None,
         pre_stop: None,
     }
 }

@@ -1,6 +1,6 @@
 //! One request over HTTP/1.1 and the beginning of its answer, as bytes; no sockets here.
 //!
-//! [`Answer`] is fed whatever arrives, in pieces of any size, and gives its verdict as soon as the
+//! [`ResponseHead`] is fed whatever arrives, in pieces of any size, and gives its verdict as soon as the
 //! head of the final answer is complete: the body is nobody's business. What it keeps is bounded,
 //! and how the bytes were cut into pieces makes no difference. RFC 9112 is the protocol.
 
@@ -13,27 +13,38 @@ use crate::plan::HttpProbe;
 /// How many bytes of heads are read before it is too many, interim answers (1xx) included.
 pub(super) const HEAD_LIMIT: usize = 16 * 1024;
 
+const USER_AGENT: &str = concat!("foster/", env!("CARGO_PKG_VERSION"));
+
 /// How many header lines one head may have.
 const HEADER_LIMIT: usize = 128;
 
 /// The request for this probe.
 pub(super) fn request(probe: &HttpProbe) -> String {
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = write!(
-        text,
-        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: foster/{}\r\nAccept: */*\r\nConnection: close\r\n\r\n",
-        probe.target,
-        probe.host,
-        env!("CARGO_PKG_VERSION"),
-    );
+    let mut fields = vec![("Host", probe.host.as_str()), ("User-Agent", USER_AGENT), ("Accept", "*/*")];
+    fields.retain(|(name, _)| !probe.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
+    // `Host` comes first where a server reads no further (RFC 9110, section 7.2).
+    let (host, others): (Vec<_>, Vec<_>) = probe
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .partition(|(name, _)| name.eq_ignore_ascii_case("Host"));
+    let mut text = format!("{} {} HTTP/1.1\r\n", probe.method, probe.target);
+    for (name, value) in host.into_iter().chain(fields).chain(others) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{name}: {value}\r\n");
+    }
+    if probe.method == "POST" {
+        text.push_str("Content-Length: 0\r\n");
+    }
+    text.push_str("Connection: close\r\n\r\n");
     text
 }
 
 /// What has come of an answer so far.
 #[derive(Debug)]
-pub(super) struct Answer {
-    target: String,
+pub(super) struct ResponseHead {
+    /// How the request is named in messages: `GET /health`.
+    request: String,
     accepted: Vec<u16>,
     /// The head that is not complete yet.
     head: Vec<u8>,
@@ -53,11 +64,11 @@ enum Head {
     Broken(&'static str),
 }
 
-impl Answer {
+impl ResponseHead {
     /// Nothing has come yet.
-    pub(super) fn new(probe: &HttpProbe) -> Answer {
-        Answer {
-            target: probe.target.clone(),
+    pub(super) fn new(probe: &HttpProbe) -> ResponseHead {
+        ResponseHead {
+            request: format!("{} {}", probe.method, probe.target),
             accepted: probe.status.clone(),
             head: Vec::new(),
             room: HEAD_LIMIT,
@@ -93,7 +104,7 @@ impl Answer {
 
     /// The verdict for this reason.
     pub(super) fn failed(&self, why: impl std::fmt::Display) -> ProbeResult {
-        ProbeResult::Failed(format!("GET {}: {why}", self.target))
+        ProbeResult::Failed(format!("{}: {why}", self.request))
     }
 
     fn judge(&self, status: u16) -> ProbeResult {
@@ -104,7 +115,7 @@ impl Answer {
         if passed {
             return ProbeResult::Passed;
         }
-        ProbeResult::Failed(format!("GET {} answered {status}", self.target))
+        ProbeResult::Failed(format!("{} answered {status}", self.request))
     }
 }
 

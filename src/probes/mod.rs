@@ -1,11 +1,11 @@
 //! Probes: foster asks a program from outside whether it is ready, and never waits for the answer.
 //!
-//! One attempt is one [`Question`]. A connection goes on when the loop reports it ready; what can be
+//! One attempt is one [`ProbeTarget`]. A connection goes on when the loop reports it ready; what can be
 //! told at once is told at once. When to ask, how often, and how long an answer may take is decided by
 //! the core, which ends an attempt with [`Probes::cancel`]. Commands are run by `init/`, and lines of
-//! output are seen by `output/`: neither is a question. Next: `conversation.rs`, then `http.rs`.
+//! output are seen by `output/`: neither is a question. Next: `connection.rs`, then `http.rs`.
 
-mod conversation;
+mod connection;
 mod http;
 
 use std::io;
@@ -17,7 +17,7 @@ use foster_core::event::ProbeResult;
 use foster_core::ids::Run;
 use nix::errno::Errno;
 
-use self::conversation::Conversation;
+use self::connection::Connection;
 use crate::plan::{HttpProbe, Probe};
 use crate::sys::connect;
 use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
@@ -25,7 +25,7 @@ use crate::sys::errno::words;
 
 /// What can be asked without a process of one's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question<'plan> {
+pub enum ProbeTarget<'plan> {
     /// Does a GET of this answer well?
     Http(&'plan HttpProbe),
     /// Is a connection accepted?
@@ -36,14 +36,14 @@ pub enum Question<'plan> {
     File(&'plan Path),
 }
 
-impl<'plan> Question<'plan> {
+impl<'plan> ProbeTarget<'plan> {
     /// The question in this probe; `None` where it is a command to be run or a line to be seen.
-    pub fn of(probe: &'plan Probe) -> Option<Question<'plan>> {
+    pub fn of(probe: &'plan Probe) -> Option<ProbeTarget<'plan>> {
         match probe {
-            Probe::Http(http) => Some(Question::Http(http)),
-            Probe::Tcp(address) => Some(Question::Tcp(*address)),
-            Probe::Unix(path) => Some(Question::Unix(path)),
-            Probe::File(path) => Some(Question::File(path)),
+            Probe::Http(http) => Some(ProbeTarget::Http(http)),
+            Probe::Tcp(address) => Some(ProbeTarget::Tcp(*address)),
+            Probe::Unix(path) => Some(ProbeTarget::Unix(path)),
+            Probe::File(path) => Some(ProbeTarget::File(path)),
             Probe::Exec(_) | Probe::Log(_) => None,
         }
     }
@@ -67,7 +67,7 @@ struct Attempt {
     run: Run,
     /// What the loop watches it for.
     watched: Interest,
-    conversation: Conversation,
+    connection: Connection,
 }
 
 impl Probes {
@@ -78,15 +78,15 @@ impl Probes {
 
     /// Asks once, in place of what this run is being asked already. Look at [`Probes::take_results`]
     /// afterwards: the answer may be there.
-    pub fn start(&mut self, run: Run, question: Question<'_>) {
+    pub fn start(&mut self, run: Run, question: ProbeTarget<'_>) {
         self.cancel(run);
         let begun = match question {
-            Question::Http(probe) => Conversation::request(probe),
-            Question::Tcp(address) => Conversation::connection(address),
-            Question::Unix(path) => Err(connected(path)),
-            Question::File(path) => Err(present(path)),
+            ProbeTarget::Http(probe) => Connection::request(probe),
+            ProbeTarget::Tcp(address) => Connection::connect(address),
+            ProbeTarget::Unix(path) => Err(connected(path)),
+            ProbeTarget::File(path) => Err(present(path)),
         };
-        match begun.and_then(|conversation| self.watch(run, conversation)) {
+        match begun.and_then(|connection| self.watch(run, connection)) {
             Ok(attempt) => self.attempts.push(attempt),
             Err(verdict) => self.results.push((run, verdict)),
         }
@@ -108,7 +108,7 @@ impl Probes {
         let Some(attempt) = self.attempts.get_mut(index) else { return };
         let run = attempt.run;
         if let Some(verdict) =
-            attempt.conversation.advance().or_else(|| attempt.rewatch(&self.epoll, self.space))
+            attempt.connection.advance().or_else(|| attempt.rewatch(&self.epoll, self.space))
         {
             self.forget(index);
             self.results.push((run, verdict));
@@ -120,12 +120,12 @@ impl Probes {
         std::mem::take(&mut self.results)
     }
 
-    fn watch(&mut self, run: Run, conversation: Conversation) -> Result<Attempt, ProbeResult> {
+    fn watch(&mut self, run: Run, connection: Connection) -> Result<Attempt, ProbeResult> {
         self.last_key = self.last_key.wrapping_add(1);
         let token = Token { space: self.space, key: self.last_key };
-        let watched = conversation.interest();
-        self.epoll.add(conversation.stream(), token, watched).map_err(unwatchable)?;
-        Ok(Attempt { key: token.key, run, watched, conversation })
+        let watched = connection.interest();
+        self.epoll.add(connection.stream(), token, watched).map_err(unwatchable)?;
+        Ok(Attempt { key: token.key, run, watched, connection })
     }
 
     /// A process that is just being made may hold a copy of the descriptor until its exec, so that
@@ -133,20 +133,20 @@ impl Probes {
     fn forget(&mut self, index: usize) {
         let attempt = self.attempts.swap_remove(index);
         // It fails only where it is not watched, which is what is wanted.
-        let _ = self.epoll.remove(attempt.conversation.stream());
+        let _ = self.epoll.remove(attempt.connection.stream());
     }
 }
 
 impl Attempt {
     /// Has it watched for what it waits for now; the verdict, where that cannot be done.
     fn rewatch(&mut self, epoll: &Epoll, space: Space) -> Option<ProbeResult> {
-        let interest = self.conversation.interest();
+        let interest = self.connection.interest();
         if interest == self.watched {
             return None;
         }
         self.watched = interest;
         let token = Token { space, key: self.key };
-        epoll.modify(self.conversation.stream(), token, interest).err().map(unwatchable)
+        epoll.modify(self.connection.stream(), token, interest).err().map(unwatchable)
     }
 }
 

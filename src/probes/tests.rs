@@ -85,7 +85,7 @@ impl Bench {
 
     /// Asks a server over HTTP and gives the server's side, with the whole request read.
     fn exchange(&mut self, listener: &TcpListener) -> TcpStream {
-        self.probes.start(run(1), Question::Http(&http(listener)));
+        self.probes.start(run(1), ProbeTarget::Http(&http(listener)));
         self.until_ready(listener, Interest::Read);
         let mut server = listener.accept().unwrap().0;
         server.set_nonblocking(true).unwrap();
@@ -115,8 +115,10 @@ fn listener() -> TcpListener {
 fn http(listener: &TcpListener) -> HttpProbe {
     HttpProbe {
         address: listener.local_addr().unwrap(),
+        method: "GET".to_owned(),
         host: "test".to_owned(),
         target: "/health".to_owned(),
+        headers: Vec::new(),
         status: Vec::new(),
     }
 }
@@ -139,18 +141,18 @@ fn closed_port() -> (std::os::fd::OwnedFd, SocketAddr) {
 #[test]
 fn only_what_needs_no_process_is_a_question() {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    assert_eq!(Question::of(&Probe::Tcp(address)), Some(Question::Tcp(address)));
+    assert_eq!(ProbeTarget::of(&Probe::Tcp(address)), Some(ProbeTarget::Tcp(address)));
     let path = PathBuf::from("/x");
-    assert_eq!(Question::of(&Probe::Unix(path.clone())), Some(Question::Unix(&path)));
-    assert_eq!(Question::of(&Probe::File(path.clone())), Some(Question::File(&path)));
-    assert_eq!(Question::of(&Probe::Exec(vec!["true".to_owned()])), None);
+    assert_eq!(ProbeTarget::of(&Probe::Unix(path.clone())), Some(ProbeTarget::Unix(&path)));
+    assert_eq!(ProbeTarget::of(&Probe::File(path.clone())), Some(ProbeTarget::File(&path)));
+    assert_eq!(ProbeTarget::of(&Probe::Exec(vec!["true".to_owned()])), None);
 }
 
 #[test]
 fn a_tcp_probe_passes_when_somebody_listens() {
     let listener = listener();
     let mut bench = Bench::new();
-    bench.probes.start(run(1), Question::Tcp(listener.local_addr().unwrap()));
+    bench.probes.start(run(1), ProbeTarget::Tcp(listener.local_addr().unwrap()));
     assert_eq!(bench.verdict(), ProbeResult::Passed);
 }
 
@@ -159,10 +161,17 @@ fn a_tcp_or_http_probe_of_a_port_without_listener_says_so() {
     let (_taken, address) = closed_port();
     let mut bench = Bench::new();
     let refused = failed(&format!("connecting to {address}: Connection refused"));
-    bench.probes.start(run(1), Question::Tcp(address));
+    bench.probes.start(run(1), ProbeTarget::Tcp(address));
     assert_eq!(bench.verdict(), refused);
-    let probe = HttpProbe { address, host: String::new(), target: "/".to_owned(), status: Vec::new() };
-    bench.probes.start(run(1), Question::Http(&probe));
+    let probe = HttpProbe {
+        address,
+        method: "GET".to_owned(),
+        host: String::new(),
+        target: "/".to_owned(),
+        headers: Vec::new(),
+        status: Vec::new(),
+    };
+    bench.probes.start(run(1), ProbeTarget::Http(&probe));
     assert_eq!(bench.verdict(), refused);
 }
 
@@ -215,7 +224,7 @@ fn a_server_that_resets_is_an_answer() {
 fn a_server_that_closes_before_it_is_asked_is_an_answer() {
     let listener = listener();
     let mut bench = Bench::new();
-    bench.probes.start(run(1), Question::Http(&http(&listener)));
+    bench.probes.start(run(1), ProbeTarget::Http(&http(&listener)));
     // Nothing was sent so far: the other side accepts and is gone with a reset.
     let token = Token { space: SERVERS, key: 0 };
     bench.epoll.add(&listener, token, Interest::Read).unwrap();
@@ -253,7 +262,7 @@ fn a_request_too_long_for_the_kernel_s_buffers_is_sent_in_parts() {
     let mut bench = Bench::new();
     let target = format!("/{}", "x".repeat(8 << 20));
     let probe = HttpProbe { target, ..http(&listener) };
-    bench.probes.start(run(1), Question::Http(&probe));
+    bench.probes.start(run(1), ProbeTarget::Http(&probe));
     bench.until_ready(&listener, Interest::Read);
     let mut server = listener.accept().unwrap().0;
     server.set_nonblocking(true).unwrap();
@@ -309,9 +318,9 @@ fn a_silent_server_causes_no_wakeup_and_is_forgotten_when_cancelled() {
 fn a_late_report_does_not_touch_the_attempt_that_came_after() {
     let listener = listener();
     let mut bench = Bench::new();
-    bench.probes.start(run(1), Question::Tcp(listener.local_addr().unwrap()));
+    bench.probes.start(run(1), ProbeTarget::Tcp(listener.local_addr().unwrap()));
     let late = Token { space: SPACE, key: bench.probes.attempts[0].key };
-    bench.probes.start(run(1), Question::Http(&http(&listener)));
+    bench.probes.start(run(1), ProbeTarget::Http(&http(&listener)));
     assert_eq!(bench.probes.attempts.len(), 1);
     bench.probes.on_ready(Ready { token: late, readable: true, writable: true });
     assert_eq!(bench.probes.attempts.len(), 1);
@@ -335,12 +344,12 @@ fn a_spurious_report_changes_nothing() {
 #[test]
 fn an_answer_nobody_has_taken_is_forgotten_with_its_question() {
     let mut bench = Bench::new();
-    bench.probes.start(run(1), Question::File(Path::new("/")));
-    bench.probes.start(run(2), Question::File(Path::new("/")));
+    bench.probes.start(run(1), ProbeTarget::File(Path::new("/")));
+    bench.probes.start(run(2), ProbeTarget::File(Path::new("/")));
     bench.probes.cancel(run(1));
     assert_eq!(bench.probes.take_results(), [(run(2), ProbeResult::Passed)]);
-    bench.probes.start(run(1), Question::File(Path::new("/")));
-    bench.probes.start(run(1), Question::File(Path::new("/not-there")));
+    bench.probes.start(run(1), ProbeTarget::File(Path::new("/")));
+    bench.probes.start(run(1), ProbeTarget::File(Path::new("/not-there")));
     assert_eq!(bench.probes.take_results(), [(run(1), failed("/not-there is not there"))]);
 }
 
@@ -350,8 +359,8 @@ fn the_attempts_of_several_runs_do_not_disturb_each_other() {
     let mut bench = Bench::new();
     let mut silent = bench.exchange(&listener);
     let (_taken, closed) = closed_port();
-    bench.probes.start(run(2), Question::Tcp(closed));
-    bench.probes.start(run(3), Question::Tcp(listener.local_addr().unwrap()));
+    bench.probes.start(run(2), ProbeTarget::Tcp(closed));
+    bench.probes.start(run(3), ProbeTarget::Tcp(listener.local_addr().unwrap()));
     let mut results = Vec::new();
     while results.len() < 2 {
         results.extend(bench.results());
@@ -370,7 +379,7 @@ fn a_unix_probe_passes_when_somebody_listens_and_says_why_not() {
     let shown = path.display();
     let mut bench = Bench::new();
     let mut verdict = |path: &Path| {
-        bench.probes.start(run(1), Question::Unix(path));
+        bench.probes.start(run(1), ProbeTarget::Unix(path));
         bench.verdict()
     };
     assert_eq!(verdict(&path), failed(&format!("{shown} is not there")));
@@ -395,9 +404,9 @@ fn a_unix_listener_that_accepts_nobody_is_not_ready_once_its_queue_is_full() {
     listen(&listener, Backlog::new(0).unwrap()).unwrap();
     let mut bench = Bench::new();
     let full = failed(&format!("connecting to {}: too many connections wait to be accepted", path.display()));
-    bench.probes.start(run(1), Question::Unix(&path));
+    bench.probes.start(run(1), ProbeTarget::Unix(&path));
     assert_eq!(bench.verdict(), ProbeResult::Passed);
-    bench.probes.start(run(1), Question::Unix(&path));
+    bench.probes.start(run(1), ProbeTarget::Unix(&path));
     assert_eq!(bench.verdict(), full);
 }
 
@@ -407,7 +416,7 @@ fn a_file_probe_passes_when_it_is_there_and_says_why_not() {
     let path = directory.path().join("app.pid");
     let mut bench = Bench::new();
     let mut verdict = |path: &Path| {
-        bench.probes.start(run(1), Question::File(path));
+        bench.probes.start(run(1), ProbeTarget::File(path));
         bench.verdict()
     };
     assert_eq!(verdict(&path), failed(&format!("{} is not there", path.display())));

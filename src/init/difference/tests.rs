@@ -26,7 +26,7 @@ fn between(old: &str, new: &str) -> Keys {
 }
 
 /// Every key of a program with another value than its default, and what that change means.
-const CHANGES: [(&str, &str, Difference); 36] = {
+const CHANGES: [(&str, &str, Difference); 39] = {
     use Difference::{Process, Rules};
     [
         ("command", "'other'", Process),
@@ -36,6 +36,7 @@ const CHANGES: [(&str, &str, Difference); 36] = {
         ("secrets", "{ S = '/s' }", Process),
         ("inherit_environment", "false", Process),
         ("user", "'app'", Process),
+        ("stdin", "'open'", Process),
         ("umask", "'022'", Process),
         ("capabilities", "[]", Process),
         ("no_new_privileges", "true", Process),
@@ -58,9 +59,11 @@ const CHANGES: [(&str, &str, Difference); 36] = {
         ("stop_signal", "'INT'", Rules),
         ("stop_timeout", "'1s'", Rules),
         ("stop_group", "true", Rules),
+        ("pre_start", "'x'", Rules),
         ("pre_stop", "'x'", Rules),
         ("reload_signal", "'HUP'", Rules),
         ("ready", "{ file = '/x' }", Process),
+        ("ready", "{ http = 'http://localhost', headers = { A = 'b' } }", Process),
         ("stdout", "'null'", Process),
         ("stderr", "'inherit'", Process),
         ("stdout", "{ file = '/x' }", Process),

@@ -7,15 +7,17 @@ use super::*;
 fn probe(status: &[u16]) -> HttpProbe {
     HttpProbe {
         address: ([127, 0, 0, 1], 8000).into(),
+        method: "GET".to_owned(),
         host: "127.0.0.1:8000".to_owned(),
         target: "/api/health?full".to_owned(),
+        headers: Vec::new(),
         status: status.to_vec(),
     }
 }
 
 /// The verdict on these pieces, the last of which is followed by the end.
 fn verdict<'a>(status: &[u16], pieces: impl IntoIterator<Item = &'a [u8]>) -> ProbeResult {
-    let mut answer = Answer::new(&probe(status));
+    let mut answer = ResponseHead::new(&probe(status));
     let verdict = pieces.into_iter().find_map(|piece| answer.take(piece));
     assert!(answer.head.len() <= HEAD_LIMIT);
     verdict.unwrap_or_else(|| answer.end())
@@ -75,7 +77,7 @@ fn interim_answers_are_skipped_and_101_is_final() {
 
 #[test]
 fn the_head_is_waited_for_and_the_body_is_not() {
-    let mut answer = Answer::new(&probe(&[]));
+    let mut answer = ResponseHead::new(&probe(&[]));
     assert_eq!(answer.take(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n"), None);
     assert_eq!(answer.take(b"\r\n"), Some(ProbeResult::Passed));
 }
@@ -85,7 +87,7 @@ fn what_is_not_http_is_said_to_be_so_at_once() {
     for text in
         ["SSH-2.0-OpenSSH_9.9\r\n", "+PONG\r\n", "H\0", "HTTP/2 200\r\n\r\n", "HTTP/1.1 2x0", "\x15\x03"]
     {
-        let mut answer = Answer::new(&probe(&[]));
+        let mut answer = ResponseHead::new(&probe(&[]));
         assert_eq!(
             answer.take(text.as_bytes()),
             Some(failed("GET /api/health?full: the answer is not HTTP")),
@@ -162,4 +164,44 @@ proptest! {
         }
         prop_assert_eq!(verdict(&[], pieces), verdict(&[], [bytes.as_slice()]));
     }
+}
+
+fn fields(method: &str, headers: &[(&str, &str)]) -> Vec<String> {
+    let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let request = request(&HttpProbe { method: method.to_owned(), headers, ..probe(&[]) });
+    let head = request.strip_suffix("\r\n\r\n").expect("an empty line at the end");
+    head.split("\r\n").map(str::to_owned).collect()
+}
+
+#[test]
+fn configured_headers_replace_fosters_own_and_the_method_is_sent_as_it_is() {
+    let agent = format!("User-Agent: {USER_AGENT}");
+    assert_eq!(
+        fields("HEAD", &[("X-Token", "a b"), ("host", "example.org")]),
+        [
+            "HEAD /api/health?full HTTP/1.1",
+            "host: example.org",
+            &agent,
+            "Accept: */*",
+            "X-Token: a b",
+            "Connection: close"
+        ]
+    );
+    let own = [("Accept", "text/plain"), ("user-agent", "probe")];
+    assert_eq!(
+        fields("GET", &own)[1..],
+        ["Host: 127.0.0.1:8000", "Accept: text/plain", "user-agent: probe", "Connection: close"]
+    );
+}
+
+#[test]
+fn a_post_says_that_it_has_no_content() {
+    assert!(fields("POST", &[]).contains(&"Content-Length: 0".to_owned()));
+    assert!(!fields("OPTIONS", &[]).iter().any(|field| field.starts_with("Content-Length")));
+}
+
+#[test]
+fn messages_name_the_method_of_the_probe() {
+    let mut head = ResponseHead::new(&HttpProbe { method: "HEAD".to_owned(), ..probe(&[]) });
+    assert_eq!(head.take(b"HTTP/1.1 503 X\r\n\r\n"), Some(failed("HEAD /api/health?full answered 503")));
 }

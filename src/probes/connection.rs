@@ -2,14 +2,14 @@
 //!
 //! It never waits, and a step does a bounded amount of work: one write or one read. A server may
 //! refuse, hang, drip, flood or leave; each ends in a verdict, or in silence that whoever asked ends
-//! by dropping the conversation. What an HTTP answer means is known in `http.rs`.
+//! by dropping the connection. What an HTTP answer means is known in `http.rs`.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use foster_core::event::ProbeResult;
 
-use super::http::{self, Answer};
+use super::http::{self, ResponseHead};
 use crate::plan::HttpProbe;
 use crate::sys::connect;
 use crate::sys::epoll::Interest;
@@ -20,7 +20,7 @@ const READ_SIZE: usize = 4096;
 
 /// A connection under way.
 #[derive(Debug)]
-pub(super) struct Conversation {
+pub(super) struct Connection {
     stream: TcpStream,
     address: SocketAddr,
     purpose: Purpose,
@@ -36,26 +36,26 @@ enum Purpose {
         /// What of the request has not been sent yet.
         unsent: Vec<u8>,
         /// What reads the answer.
-        answer: Answer,
+        answer: ResponseHead,
     },
 }
 
-impl Conversation {
+impl Connection {
     /// Begins to connect, to learn whether that works.
     ///
     /// # Errors
     /// The verdict, where it is known at once.
-    pub(super) fn connection(address: SocketAddr) -> Result<Conversation, ProbeResult> {
-        Conversation::begin(address, Purpose::Connection)
+    pub(super) fn connect(address: SocketAddr) -> Result<Connection, ProbeResult> {
+        Connection::begin(address, Purpose::Connection)
     }
 
     /// Begins to connect, to send a request.
     ///
     /// # Errors
     /// The verdict, where it is known at once.
-    pub(super) fn request(probe: &HttpProbe) -> Result<Conversation, ProbeResult> {
+    pub(super) fn request(probe: &HttpProbe) -> Result<Connection, ProbeResult> {
         let unsent = http::request(probe).into_bytes();
-        Conversation::begin(probe.address, Purpose::Exchange { unsent, answer: Answer::new(probe) })
+        Connection::begin(probe.address, Purpose::Exchange { unsent, answer: ResponseHead::new(probe) })
     }
 
     /// Its stream, for the loop to watch.
@@ -86,13 +86,13 @@ impl Conversation {
         }
     }
 
-    fn begin(address: SocketAddr, purpose: Purpose) -> Result<Conversation, ProbeResult> {
+    fn begin(address: SocketAddr, purpose: Purpose) -> Result<Connection, ProbeResult> {
         let stream = connect::begin(address).map_err(|error| unreachable(address, error))?;
-        Ok(Conversation { stream, address, purpose })
+        Ok(Connection { stream, address, purpose })
     }
 }
 
-fn ask(mut stream: &TcpStream, unsent: &mut Vec<u8>, answer: &Answer) -> Option<ProbeResult> {
+fn ask(mut stream: &TcpStream, unsent: &mut Vec<u8>, answer: &ResponseHead) -> Option<ProbeResult> {
     // The standard library sends with MSG_NOSIGNAL: a server that is gone is an error, not a SIGPIPE.
     match stream.write(unsent) {
         Ok(count) => {
@@ -104,7 +104,7 @@ fn ask(mut stream: &TcpStream, unsent: &mut Vec<u8>, answer: &Answer) -> Option<
     }
 }
 
-fn listen(mut stream: &TcpStream, answer: &mut Answer) -> Option<ProbeResult> {
+fn listen(mut stream: &TcpStream, answer: &mut ResponseHead) -> Option<ProbeResult> {
     let mut buffer = [0; READ_SIZE];
     match stream.read(&mut buffer) {
         Ok(0) => Some(answer.end()),
