@@ -2,15 +2,16 @@
 //!
 //! Made by `config/`, read by every leaf, changed by nobody. What is here is known to be well-formed;
 //! whether it also works (a user that exists, a directory that is there) shows at each start. Decisions
-//! are made from its core part, [`foster_core::spec::CorePlan`]; the rest says how to do what was decided.
+//! are made from its core part, [`foster_core::plan::CorePlan`]; the rest says how to do what was decided.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use foster_core::by_program::ByProgram;
 use foster_core::ids::ProgramId;
-use foster_core::spec::{CorePlan, ProgramSpec};
+use foster_core::plan::CorePlan;
+use foster_core::program_map::ProgramMap;
+use foster_core::spec::ProgramSpec;
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
@@ -22,7 +23,7 @@ pub struct Plan {
     /// What the core decides from; it has the same programs.
     pub core: Rc<CorePlan>,
     /// The programs; what one of them is does not change, a later plan has another.
-    pub programs: ByProgram<Rc<Program>>,
+    pub programs: ProgramMap<Rc<Program>>,
     /// What is allowed and probably not meant, each a whole sentence with its place.
     pub warnings: Vec<String>,
 }
@@ -35,7 +36,7 @@ impl Plan {
 
     /// What the core decides about the program with this id.
     pub fn spec(&self, id: ProgramId) -> Option<&ProgramSpec> {
-        self.core.program(id)
+        self.core.program(id).map(Rc::as_ref)
     }
 }
 

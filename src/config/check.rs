@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use foster_core::graph::PlanError;
 use foster_core::ids::{ProgramId, Signal};
-use foster_core::spec::{Autostart, CorePlan, ProgramSpec, SignalAction};
+use foster_core::plan::{CorePlan, PlanSettings, SignalAction, WhenAllEnded};
+use foster_core::spec::{Autostart, ProgramSpec};
 
 use crate::plan::{Probe, Sink, Stdin};
 
@@ -32,16 +33,17 @@ pub(super) fn join(
     findings: &mut Findings,
     cast: &Cast,
     shutdown_timeout: Duration,
+    when_all_ended: WhenAllEnded,
     rules: Vec<(Signal, Rule)>,
 ) -> Option<CorePlan> {
     let names = Names::new(cast);
     let specs = cast.drafts.iter().map(|draft| names.resolve(findings, draft));
-    let specs = (0..).map(ProgramId).zip(specs).collect();
+    let specs: Vec<_> = (0..).map(ProgramId).zip(specs).collect();
     let signals = rules.into_iter().map(|(signal, rule)| (signal, names.action(findings, rule))).collect();
     warn_of_shared_files(findings, &cast.drafts);
     check_inherited_stdin(findings, &cast.drafts);
     cast.drafts.iter().for_each(|draft| check_is_heard(findings, draft));
-    match CorePlan::new(specs, shutdown_timeout, signals) {
+    match CorePlan::new(specs, PlanSettings { shutdown_timeout, when_all_ended, signals }) {
         Ok(plan) => Some(plan),
         Err(errors) => {
             errors.iter().for_each(|error| report(findings, cast, error));

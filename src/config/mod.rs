@@ -35,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use foster_core::ids::ProgramId;
+use foster_core::plan::WhenAllEnded;
 
 use crate::plan::Plan;
 use crate::suggest::nearest;
@@ -103,7 +104,11 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Plan, Report> {
     };
     let cast = cast(&document, environment, &mut findings);
     // A file that could not be understood hides names: what refers to them may well be right.
-    let core = if findings.is_garbled() { None } else { join(&mut findings, &cast, shutdown_timeout, rules) };
+    let core = if findings.is_garbled() {
+        None
+    } else {
+        join(&mut findings, &cast, shutdown_timeout, WhenAllEnded::Exit, rules)
+    };
     let warnings = findings.warnings();
     let termination_log = settings.termination_log.clone();
     let programs = cast.drafts.into_iter().map(|draft| Rc::new(draft.program));

@@ -66,7 +66,7 @@ fn readiness(probe: Option<&Probe>, spec: &ProgramSpec) -> String {
         Some(Probe::Log(pattern)) => format!("a line matches `{}`", pattern.0.as_str()),
     };
     match spec.readiness {
-        Readiness::Probe { timeout, asking: _, interval: _ } => {
+        Readiness::Probe { timeout, interval: _ } | Readiness::Notify { timeout } => {
             format!("ready when {how}, within {}", written(timeout))
         }
         Readiness::Uptime => format!("ready when {how}"),
@@ -79,7 +79,7 @@ fn slow_stop(plan: &Plan) -> Option<String> {
         wave.iter().filter_map(|id| plan.spec(*id)).map(stop_time).max().unwrap_or_default()
     };
     let sum = plan.core.graph().waves().iter().map(longest).fold(Duration::ZERO, Duration::saturating_add);
-    let bound = plan.core.shutdown_timeout();
+    let bound = plan.core.settings().shutdown_timeout;
     (sum > bound).then(|| {
         format!(
             "stopping one after the other may take {}, but `shutdown_timeout` is {}: what is left then is killed",

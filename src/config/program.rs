@@ -3,9 +3,12 @@
 //! A program starts from foster's own defaults, then `[defaults]`, then its own keys. Whom it waits for
 //! stays a name with a place here; `check.rs` looks at all programs together.
 
+use std::time::Duration;
+
 use foster_core::ids::Signal;
 use foster_core::spec::{
-    Autostart, Backoff, Fate, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
+    Autostart, Backoff, ExitAction, Growth, KillMode, PreStop, ProgramSpec, Readiness, Restart,
+    RestartPolicy, StopPlan, StopScope,
 };
 
 use crate::plan::{Program, Sink};
@@ -95,7 +98,7 @@ fn spec(
 ) -> ProgramSpec {
     let autostart = reader.field(table, "autostart", Reader::boolean).unwrap_or(true);
     let fate = |reader: &mut Reader<'_>, item: Item<'_>| {
-        reader.choice(item, &[("ignore", Fate::Ignore), ("shutdown", Fate::Shutdown)])
+        reader.choice(item, &[("ignore", ExitAction::Ignore), ("shutdown", ExitAction::Shutdown)])
     };
     ProgramSpec {
         instances: 1,
@@ -108,8 +111,8 @@ fn spec(
         after: Vec::new(),
         requires: Vec::new(),
         restart: restart_policy(reader, table),
-        on_exit: reader.field(table, "on_exit", fate).unwrap_or(Fate::Ignore),
-        on_failure: reader.field(table, "on_failure", fate).unwrap_or(Fate::Shutdown),
+        on_exit: reader.field(table, "on_exit", fate).unwrap_or(ExitAction::Ignore),
+        on_failure: reader.field(table, "on_failure", fate).unwrap_or(ExitAction::Shutdown),
         readiness,
         stop: stop_plan(reader, table, pre_stop),
         reload_signal: reader.field(table, "reload_signal", Reader::signal),
@@ -152,7 +155,13 @@ fn backoff(reader: &mut Reader<'_>, table: &Table) -> Backoff {
         reader.findings.error(item.value.place, message, "expected a longer `max`");
     }
     let factor = reader.field(&full, "factor", |reader, item| reader.number(item, 1.0)).unwrap_or(1.0);
-    Backoff { initial, factor, max: max.unwrap_or_default() }
+    Backoff {
+        initial,
+        factor,
+        max: max.unwrap_or_default(),
+        growth: Growth::Exponential,
+        reset: Duration::from_secs(10),
+    }
 }
 
 fn start_limit(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u32>> {
@@ -171,6 +180,7 @@ fn stop_plan(reader: &mut Reader<'_>, table: &Table, pre_stop: Option<&Vec<Strin
         timeout: reader.field(table, "stop_timeout", Reader::duration).unwrap_or_default(),
         scope: if group { StopScope::Group } else { StopScope::Main },
         pre_stop: if pre_stop.is_some() { PreStop::Command } else { PreStop::None },
+        kill_mode: KillMode::Tree,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use foster_core::spec::{Asking, Readiness};
+use foster_core::spec::Readiness;
 
 use crate::plan::{HttpProbe, LinePattern, Probe};
 
@@ -31,11 +31,13 @@ pub(super) fn ready(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Probe, R
     let timeout = reader.field(&full, "timeout", Reader::duration_above_zero);
     let probe = probe(reader, item, table);
     let (probe, interval, timeout) = (probe?, interval?, timeout?);
-    let asking = match probe {
-        Probe::Log(_) => Asking::Told,
-        Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) => Asking::Asked,
+    let readiness = match probe {
+        Probe::Log(_) => Readiness::Notify { timeout },
+        Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) => {
+            Readiness::Probe { interval, timeout }
+        }
     };
-    Some((probe, Readiness::Probe { asking, interval, timeout }))
+    Some((probe, readiness))
 }
 
 /// A shorter pause would make foster busy with nothing else.

@@ -143,7 +143,7 @@ fn every_key_and_every_default_reaches_the_plan() {
         let plan = load(&Path::new(FIXTURES).join(format!("{name}.toml")), &environment()).expect("a plan");
         let programs: Vec<_> = plan.programs.values().collect();
         let specs: Vec<_> = plan.core.programs().values().collect();
-        let core = (specs, plan.core.signals(), plan.core.shutdown_timeout());
+        let core = (specs, plan.core.settings());
         let text = format!("{:#?}\n{:#?}\n{core:#?}\n", plan.settings, programs);
         expect_file![absolute(format!("{FIXTURES}/{name}.plan"))].assert_eq(&text);
     }

@@ -4,14 +4,14 @@
 //! runs has to be replaced for it. What is read anew at each start (the content of an `env_file`, of a secret) is no
 //! part of a definition. Next: `succession.rs`.
 
-use foster_core::event::Difference;
+use foster_core::event::SpecChange;
 use foster_core::spec::{ProgramSpec, RestartPolicy, StopPlan};
 
 use crate::plan::{Launch, Program, Settings};
 
 /// The keys that are different, in the order of the reference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Keys(Vec<(&'static str, Option<Difference>)>);
+pub(super) struct Keys(Vec<(&'static str, Option<SpecChange>)>);
 
 impl Keys {
     /// Their names.
@@ -20,7 +20,7 @@ impl Keys {
     }
 
     /// How much they change; `None`: nothing is different.
-    pub(super) fn difference(&self) -> Option<Difference> {
+    pub(super) fn difference(&self) -> Option<SpecChange> {
         self.0.iter().filter_map(|(_, difference)| *difference).max()
     }
 
@@ -29,7 +29,7 @@ impl Keys {
         self.0.is_empty()
     }
 
-    fn note(&mut self, name: &'static str, same: bool, difference: Option<Difference>) {
+    fn note(&mut self, name: &'static str, same: bool, difference: Option<SpecChange>) {
         if !same && self.names().all(|known| known != name) {
             self.0.push((name, difference));
         }
@@ -37,12 +37,12 @@ impl Keys {
 
     /// A process that runs is not touched.
     fn rule(&mut self, name: &'static str, same: bool) {
-        self.note(name, same, Some(Difference::Rules));
+        self.note(name, same, Some(SpecChange::Policy));
     }
 
     /// A process that runs has to be replaced.
     fn process(&mut self, name: &'static str, same: bool) {
-        self.note(name, same, Some(Difference::Process));
+        self.note(name, same, Some(SpecChange::Process));
     }
 }
 
@@ -143,11 +143,12 @@ fn restart_keys(keys: &mut Keys, old: &RestartPolicy, new: &RestartPolicy) {
 }
 
 fn stop_keys(keys: &mut Keys, old: &StopPlan, new: &StopPlan) {
-    let StopPlan { signals, timeout, scope, pre_stop } = old;
+    let StopPlan { signals, timeout, scope, pre_stop, kill_mode } = old;
     keys.rule("stop_signal", *signals == new.signals);
     keys.rule("stop_timeout", *timeout == new.timeout);
     keys.rule("stop_group", *scope == new.scope);
     keys.rule("pre_stop", *pre_stop == new.pre_stop);
+    keys.rule("kill_mode", *kill_mode == new.kill_mode);
 }
 
 /// The order in which a file names them means nothing.

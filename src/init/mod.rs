@@ -149,7 +149,7 @@ impl Init {
     ) -> Result<Init, CannotComeUp> {
         let system = |what: &'static str, error: String| CannotComeUp::System { what, error };
         let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno.desc().into()))?);
-        let configured = plan.core.signals().iter().map(|(signal, _)| *signal);
+        let configured = plan.core.settings().signals.iter().map(|(signal, _)| *signal);
         let signals =
             Signals::catch(configured).map_err(|error| system("catch signals", error.to_string()))?;
         let token = Token { space: space::SIGNALS, key: 0 };

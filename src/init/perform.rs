@@ -51,7 +51,7 @@ impl Init {
                 self.probes.cancel(run);
                 self.children.forget(Role::Question(run));
             }
-            Action::SignalRest(signal) => {
+            Action::Sweep(signal) => {
                 self.rest.signal(signal, &self.children);
                 self.see_whether_rest_is_gone();
             }
@@ -241,7 +241,7 @@ impl Notes {
                 self.0.remove(&change.instance);
                 None
             }
-            Cause::Turn
+            Cause::Started
             | Cause::WaitsFor(_)
             | Cause::Changed
             | Cause::Removed

@@ -71,7 +71,7 @@ impl Init {
 
     pub(super) fn see_whether_rest_is_gone(&mut self) {
         if self.rest.is_gone(&self.children) {
-            self.events.push_back(Event::RestGone);
+            self.events.push_back(Event::SweepDone);
         }
     }
 }

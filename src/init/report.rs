@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use foster_core::action::{Cause, Change, Ending, EventName, Next, Reason, StateName};
+use foster_core::action::{AfterExit, Cause, Change, Ending, EventName, Reason, StateName};
 use foster_core::ids::{Exit, InstanceId, Killer};
 use log::Level;
 use log::kv::Value;
@@ -113,7 +113,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
     let name = label(plan, change.instance);
     let process = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
     let line = match &change.cause {
-        Cause::Turn => Line::new(Level::Info, EventName::Starting, format!("{name}: starting{process}")),
+        Cause::Started => Line::new(Level::Info, EventName::Starting, format!("{name}: starting{process}")),
         Cause::WaitsFor(other) => {
             let other = label(plan, *other);
             Line::new(Level::Info, EventName::Waiting, format!("{name}: waiting for {other}"))
@@ -224,38 +224,38 @@ pub(super) fn reason(plan: &Plan, reason: &Reason) -> String {
 }
 
 /// What follows an end, as half a sentence.
-fn follows(next: &Next) -> String {
+fn follows(next: &AfterExit) -> String {
     match next {
-        Next::RestartNow => "restarting now".into(),
-        Next::RestartIn { wait, failures: 0, limit: _ } => format!("restart in {}", short(*wait)),
-        Next::RestartIn { wait, failures, limit: Some(limit) } => {
+        AfterExit::RestartNow => "restarting now".into(),
+        AfterExit::RestartIn { wait, failures: 0, limit: _ } => format!("restart in {}", short(*wait)),
+        AfterExit::RestartIn { wait, failures, limit: Some(limit) } => {
             format!("restart in {} (failed start {failures} of {limit})", short(*wait))
         }
-        Next::RestartIn { wait, failures, limit: None } => {
+        AfterExit::RestartIn { wait, failures, limit: None } => {
             format!("restart in {} (failed start {failures})", short(*wait))
         }
-        Next::StaysDown => "done".into(),
-        Next::Failed => "failed, and not to be restarted".into(),
-        Next::GaveUp { failures } => format!("gave up after {failures} failed starts in a row"),
+        AfterExit::StaysDown => "done".into(),
+        AfterExit::Failed => "failed, and not to be restarted".into(),
+        AfterExit::GaveUp { failures } => format!("gave up after {failures} failed starts in a row"),
     }
 }
 
-fn level(next: &Next) -> Level {
+fn level(next: &AfterExit) -> Level {
     match next {
-        Next::StaysDown => Level::Info,
-        Next::RestartNow | Next::RestartIn { .. } => Level::Warn,
-        Next::Failed | Next::GaveUp { .. } => Level::Error,
+        AfterExit::StaysDown => Level::Info,
+        AfterExit::RestartNow | AfterExit::RestartIn { .. } => Level::Warn,
+        AfterExit::Failed | AfterExit::GaveUp { .. } => Level::Error,
     }
 }
 
-fn next_fields(line: Line, next: &Next) -> Line {
+fn next_fields(line: Line, next: &AfterExit) -> Line {
     match next {
-        Next::RestartNow => line.with("restart_in_ms", 0u64),
-        Next::RestartIn { wait, failures, limit: _ } => {
+        AfterExit::RestartNow => line.with("restart_in_ms", 0u64),
+        AfterExit::RestartIn { wait, failures, limit: _ } => {
             line.with("restart_in_ms", *wait).with("failures", u64::from(*failures))
         }
-        Next::GaveUp { failures } => line.with("failures", u64::from(*failures)),
-        Next::StaysDown | Next::Failed => line,
+        AfterExit::GaveUp { failures } => line.with("failures", u64::from(*failures)),
+        AfterExit::StaysDown | AfterExit::Failed => line,
     }
 }
 

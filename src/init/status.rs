@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foster_core::action::StateName;
 use foster_core::ids::InstanceId;
-use foster_core::program::{Desired, Rest};
+use foster_core::program::{Desired, DownReason};
 use foster_core::spec::Autostart;
 use foster_core::supervisor::InstanceView;
 use nix::unistd::Pid;
@@ -54,7 +54,7 @@ impl Init {
         let more = match (view.next_start, view.waits_for) {
             (Some(at), _) => Some(format!("next start in {}", report::short(at.since(self.now)))),
             (None, Some(other)) => Some(format!("waits for {}", report::label(&self.plan, other))),
-            (None, None) if view.desired == Desired::Down(Rest::Removed) => {
+            (None, None) if view.desired == Desired::Down(DownReason::Removed) => {
                 Some("removed from the configuration".into())
             }
             (None, None) => None,
@@ -71,8 +71,8 @@ impl Init {
             Asked::ByName => true,
             // What an order or an update stopped, and what nobody has started, does not count against the whole.
             Asked::AsPartOfAll => match view.desired {
-                Desired::Down(Rest::Ordered | Rest::Removed) => false,
-                Desired::Down(Rest::NotAutostarted | Rest::Shutdown)
+                Desired::Down(DownReason::Ordered | DownReason::Removed) => false,
+                Desired::Down(DownReason::NotAutostarted | DownReason::Shutdown)
                 | Desired::Cycle(_)
                 | Desired::Rising
                 | Desired::Up => view.autostart == Autostart::Yes,

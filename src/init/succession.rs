@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use foster_core::by_program::ByProgram;
 use foster_core::ids::ProgramId;
+use foster_core::program_map::ProgramMap;
 
 use super::difference::{Keys, of_program, of_settings};
 use crate::plan::{Plan, Settings};
@@ -18,7 +18,7 @@ pub(super) struct Succession {
     /// The programs that were not there.
     pub(super) new: Vec<ProgramId>,
     /// The programs that were there, each with what is different about it.
-    pub(super) kept: ByProgram<Keys>,
+    pub(super) kept: ProgramMap<Keys>,
     /// The programs that are to go, and were not on their way already.
     pub(super) removed: Vec<ProgramId>,
     /// The keys of `[foster]`, and `[signals]`, that hold from now on.
@@ -32,8 +32,8 @@ pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> (Plan, Successi
     let known: HashMap<&str, ProgramId> =
         old.programs.iter().map(|(id, program)| (program.name.as_str(), id)).collect();
     let mut free = (next.0..).map(ProgramId);
-    let mut ids = ByProgram::new();
-    let mut programs = ByProgram::new();
+    let mut ids = ProgramMap::new();
+    let mut programs = ProgramMap::new();
     for (read, program) in new.programs {
         let id = known.get(program.name.as_str()).copied().or_else(|| free.next());
         let Some(id) = id else { continue }; // after four thousand million programs
@@ -43,7 +43,7 @@ pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> (Plan, Successi
     let core = Rc::unwrap_or_clone(new.core).renumbered(&ids);
     let mut made = Succession {
         new: Vec::new(),
-        kept: ByProgram::new(),
+        kept: ProgramMap::new(),
         removed: Vec::new(),
         applied: Vec::new(),
         fixed: Vec::new(),
@@ -59,15 +59,15 @@ pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> (Plan, Successi
     let (applied, fixed) = of_settings(&old.settings, &new.settings);
     made.applied.extend(applied.names());
     made.fixed.extend(fixed.names());
-    if old.core.shutdown_timeout() != core.shutdown_timeout() {
+    if old.core.settings().shutdown_timeout != core.settings().shutdown_timeout {
         made.applied.push("shutdown_timeout");
     }
-    if old.core.signals() != core.signals() {
+    if old.core.settings().signals != core.settings().signals {
         made.applied.push("[signals]");
     }
     let mut leaving = Vec::new();
     for (id, program) in old.programs.iter().filter(|(id, _)| !core.programs().contains(*id)) {
-        leaving.extend(old.spec(id).map(|spec| (id, spec.clone())));
+        leaving.extend(old.core.program(id).map(|spec| (id, Rc::clone(spec))));
         programs.insert(id, Rc::clone(program));
         if !old.core.is_leaving(id) {
             made.removed.push(id);
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(made.fixed, ["socket"]);
         assert_eq!(made.applied, ["log_format", "shutdown_timeout"]);
         assert_eq!(now.settings.socket, old.settings.socket);
-        assert_eq!(now.core.shutdown_timeout().as_secs(), 5);
+        assert_eq!(now.core.settings().shutdown_timeout.as_secs(), 5);
         let signals = plan(&format!("{}[signals]\nPWR = 'shutdown'\n", programs("a")));
         assert_eq!(succeed(&old, signals, ProgramId(1)).1.applied, ["[signals]"]);
     }

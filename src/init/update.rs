@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use foster_core::action::{EventName, StateName};
-use foster_core::event::{Difference, Event, Order, Update};
+use foster_core::event::{Event, Order, SpecChange, Update};
 use foster_core::ids::{InstanceId, ProgramId, Run};
-use foster_core::program::{Desired, Rest};
-use foster_core::spec::CorePlan;
+use foster_core::plan::CorePlan;
+use foster_core::program::{Desired, DownReason};
 use foster_core::supervisor::{InstanceView, Progress, progress};
 use log::Level;
 
@@ -165,7 +165,7 @@ impl Init {
             own::install(&plan.settings, self.updates.filter.as_deref());
         }
         self.output.configure(&plan.settings, &plan.programs);
-        let signals: Vec<_> = plan.core.signals().iter().map(|(signal, _)| *signal).collect();
+        let signals: Vec<_> = plan.core.settings().signals.iter().map(|(signal, _)| *signal).collect();
         if let Err(error) = self.signals.catch_too(signals) {
             log::warn!("cannot catch the signals of `[signals]`: {}", error.desc());
         }
@@ -182,7 +182,7 @@ impl Init {
     /// What runs and is to be replaced is stopped as it was started: with its own `pre_stop`, user, environment.
     fn keep_former(&mut self, succession: &Succession) {
         let replaced =
-            succession.kept.iter().filter(|(_, keys)| keys.difference() == Some(Difference::Process));
+            succession.kept.iter().filter(|(_, keys)| keys.difference() == Some(SpecChange::Process));
         for id in replaced.map(|(id, _)| id).chain(succession.new.iter().copied()) {
             let Some(program) = self.plan.programs.get(id) else { continue };
             for (run, _) in self.supervisor.snapshot().of(id).filter_map(|view| view.live) {
@@ -256,7 +256,7 @@ impl Init {
             });
         };
         if *end == End::Gone {
-            let removed = matches!(view.desired, Desired::Down(Rest::Removed | Rest::Shutdown));
+            let removed = matches!(view.desired, Desired::Down(DownReason::Removed | DownReason::Shutdown));
             return (!removed).then(|| (Verdict::Failed, "brought back by a later update".into()));
         }
         match progress(Order::Restart, &view, before.runs) {
@@ -303,7 +303,7 @@ impl Init {
             self.note_losses(program);
             let plan = Rc::make_mut(&mut self.plan);
             plan.programs.remove(program);
-            plan.core = Rc::new(CorePlan::clone(&plan.core).without(program));
+            plan.core = Rc::new(CorePlan::clone(&plan.core).without(&[program]));
             self.output.forget_program(program);
         }
         self.look_up_again();
@@ -313,8 +313,8 @@ impl Init {
         for (id, keys) in succession.kept.iter().filter(|(_, keys)| !keys.is_empty()) {
             let name = plan.program(id).map_or(String::new(), |program| program.name.clone());
             let how = match keys.difference() {
-                Some(Difference::Rules) => "changed without a restart",
-                Some(Difference::Process) | None => "changed",
+                Some(SpecChange::Policy) => "changed without a restart",
+                Some(SpecChange::Process) | None => "changed",
             };
             let message = format!("{name}: {how}: {}", listed(keys.names()));
             let keys = keys.names().collect::<Vec<_>>().join(",");
@@ -370,7 +370,7 @@ impl Before {
 }
 
 /// What becomes of an instance that is in the new plan, as it stands right after the update.
-fn outlook(view: &InstanceView, before: Before, difference: Option<Difference>) -> End {
+fn outlook(view: &InstanceView, before: Before, difference: Option<SpecChange>) -> End {
     let wanted = matches!(view.desired, Desired::Rising | Desired::Up | Desired::Cycle(_));
     let ended = matches!(view.state, StateName::Exited | StateName::Fatal);
     let was_down =
@@ -378,11 +378,11 @@ fn outlook(view: &InstanceView, before: Before, difference: Option<Difference>) 
     match difference {
         None if wanted => End::Up,
         None => End::Stays("added, and not autostarted"),
-        Some(Difference::Rules) if wanted && !ended && was_down => End::Up,
-        Some(Difference::Rules) => End::Stays("applied without a restart"),
-        Some(Difference::Process) if ended => End::Stays("has ended, and takes it at its next start"),
-        Some(Difference::Process) if wanted => End::Up,
-        Some(Difference::Process) => End::Stays("stays stopped, and takes it at its next start"),
+        Some(SpecChange::Policy) if wanted && !ended && was_down => End::Up,
+        Some(SpecChange::Policy) => End::Stays("applied without a restart"),
+        Some(SpecChange::Process) if ended => End::Stays("has ended, and takes it at its next start"),
+        Some(SpecChange::Process) if wanted => End::Up,
+        Some(SpecChange::Process) => End::Stays("stays stopped, and takes it at its next start"),
     }
 }
 

@@ -24,8 +24,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use foster_core::by_program::ByProgram;
 use foster_core::ids::{ProgramId, Run};
+use foster_core::program_map::ProgramMap;
 use log::Level;
 
 use self::form::{Envelope, Paint, Stamps};
@@ -122,7 +122,7 @@ pub struct Output {
     format: LogFormat,
     stamps: Stamps,
     width: usize,
-    programs: ByProgram<Facts>,
+    programs: ProgramMap<Facts>,
     outlets: BTreeMap<u32, Outlet>,
     /// What sinks that are no files are called.
     devices: BTreeMap<u32, PathBuf>,
@@ -250,7 +250,7 @@ impl Output {
         epoll: Rc<Epoll>,
         space: Space,
         settings: &Settings,
-        programs: &ByProgram<Rc<Program>>,
+        programs: &ProgramMap<Rc<Program>>,
         mut surroundings: Surroundings,
     ) -> Output {
         let mut outlets = BTreeMap::new();
@@ -281,7 +281,7 @@ impl Output {
             format: settings.log_format,
             stamps: Stamps::Off,
             width: 0,
-            programs: ByProgram::new(),
+            programs: ProgramMap::new(),
             outlets,
             devices: BTreeMap::new(),
             stderr,
@@ -302,7 +302,7 @@ impl Output {
     /// Takes over changed settings and programs. Lines look as they say from now on, also those of runs that
     /// are under way; where they go is settled for these. A program keeps its last lines; one that is not
     /// named any more loses them.
-    pub fn configure(&mut self, settings: &Settings, programs: &ByProgram<Rc<Program>>) {
+    pub fn configure(&mut self, settings: &Settings, programs: &ProgramMap<Rc<Program>>) {
         self.format = settings.log_format;
         self.stamps = if settings.log_timestamps { Stamps::On } else { Stamps::Off };
         self.width = programs.values().map(|program| program.name.len()).fold(FOSTER.len(), usize::max);

@@ -68,7 +68,7 @@ fn output_to(
     (epoll, output)
 }
 
-fn by_id(programs: &[Program]) -> ByProgram<Rc<Program>> {
+fn by_id(programs: &[Program]) -> ProgramMap<Rc<Program>> {
     (0..).map(ProgramId).zip(programs.iter().cloned().map(Rc::new)).collect()
 }
 

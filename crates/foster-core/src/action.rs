@@ -32,9 +32,9 @@ pub enum Action {
     Probe(Run),
     /// Forget the question under way; no answer.
     CancelProbe(Run),
-    /// Send a signal to all that is left after the programs: orphans, daemons. Answered by `RestGone`
+    /// Send a signal to all that is left after the programs: orphans, daemons. Answered by `SweepDone`
     /// as soon as nothing is left.
-    SignalRest(Signal),
+    Sweep(Signal),
     /// Reopen the log files.
     ReopenLogs,
     /// Write the status of every program to foster's own log.
@@ -219,7 +219,7 @@ impl EventName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
     /// It is its turn: nothing holds it back.
-    Turn,
+    Started,
     /// It has to wait for this one.
     WaitsFor(InstanceId),
     /// The probe passed, or it was up for long enough.
@@ -239,7 +239,7 @@ pub enum Cause {
         /// Why.
         failure: StartFailure,
         /// What follows.
-        next: Next,
+        next: AfterExit,
     },
     /// Its main process ended by itself.
     Ended {
@@ -248,7 +248,7 @@ pub enum Cause {
         /// How long it was up.
         uptime: Duration,
         /// What follows.
-        next: Next,
+        next: AfterExit,
     },
     /// Its main process ended by itself, and others of its session have to go before anything follows.
     LeftOthers {
@@ -262,7 +262,7 @@ pub enum Cause {
         /// How it ended.
         exit: Exit,
         /// What follows.
-        next: Next,
+        next: AfterExit,
     },
     /// An operator ordered it.
     Ordered,
@@ -285,7 +285,7 @@ pub enum Cause {
 
 /// What follows an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum AfterExit {
     /// A restart, at once.
     RestartNow,
     /// A restart after a wait.

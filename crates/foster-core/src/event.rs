@@ -8,9 +8,9 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::by_program::ByProgram;
 use crate::ids::{Exit, InstanceId, Run, Signal};
-use crate::spec::CorePlan;
+use crate::plan::CorePlan;
+use crate::program_map::ProgramMap;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +50,7 @@ pub enum Event {
     /// An operator told foster to end, or foster itself cannot go on.
     ShutdownOrdered(ShutdownCause),
     /// Nothing is left that has to be ended before foster may.
-    RestGone,
+    SweepDone,
     /// The configuration was read anew, without a mistake.
     Updated(Box<Update>),
 }
@@ -62,14 +62,14 @@ pub struct Update {
     /// The new plan.
     pub plan: Rc<CorePlan>,
     /// The programs of both plans that are not what they were.
-    pub changed: ByProgram<Difference>,
+    pub changed: ProgramMap<SpecChange>,
 }
 
 /// How much of a program's definition is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Difference {
+pub enum SpecChange {
     /// Only what is decided about it: that holds from the next decision on, also for a process that runs.
-    Rules,
+    Policy,
     /// What its process is made from: a process that runs has to be replaced.
     Process,
 }

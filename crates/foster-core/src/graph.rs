@@ -4,11 +4,12 @@
 //! circle, an order that contradicts itself) is found here, all of it at once, and nowhere else.
 //! Who may start or stop *now* is asked in `supervisor.rs`.
 
+use alloc::rc::Rc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::by_program::ByProgram;
 use crate::ids::ProgramId;
+use crate::program_map::ProgramMap;
 use crate::spec::ProgramSpec;
 
 /// The order among programs.
@@ -16,7 +17,7 @@ use crate::spec::ProgramSpec;
 pub struct Graph {
     order: Vec<ProgramId>,
     waves: Vec<Vec<ProgramId>>,
-    dependants: ByProgram<Vec<ProgramId>>,
+    dependants: ProgramMap<Vec<ProgramId>>,
     requiring: Vec<ProgramId>,
 }
 
@@ -55,7 +56,7 @@ impl Graph {
     /// whatever is wrong.
     pub(crate) fn of(programs: &Programs) -> (Graph, Vec<PlanError>) {
         let mut errors = Vec::new();
-        let mut dependants: ByProgram<Vec<ProgramId>> = programs.ids().map(|id| (id, Vec::new())).collect();
+        let mut dependants: ProgramMap<Vec<ProgramId>> = programs.ids().map(|id| (id, Vec::new())).collect();
         for (program, spec) in programs.iter() {
             for dependency in dependencies(spec) {
                 let Some(other) = programs.get(dependency) else {
@@ -117,7 +118,7 @@ pub fn dependencies(spec: &ProgramSpec) -> impl Iterator<Item = ProgramId> {
     spec.after.iter().chain(&spec.requires).copied()
 }
 
-type Programs = ByProgram<ProgramSpec>;
+type Programs = ProgramMap<Rc<ProgramSpec>>;
 
 /// How far the depth-first walk has come with a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,7 +130,7 @@ enum Mark {
 
 struct Walk<'a> {
     programs: &'a Programs,
-    marks: ByProgram<Mark>,
+    marks: ProgramMap<Mark>,
     path: Vec<ProgramId>,
     order: Vec<ProgramId>,
     circles: Vec<Vec<ProgramId>>,
@@ -171,7 +172,7 @@ impl Walk<'_> {
 
 /// Groups what can start together: by tier, and inside a tier by how long a chain leads to it.
 fn waves(programs: &Programs, order: &[ProgramId]) -> Vec<Vec<ProgramId>> {
-    let mut depth: ByProgram<u32> = programs.ids().map(|id| (id, 0)).collect();
+    let mut depth: ProgramMap<u32> = programs.ids().map(|id| (id, 0)).collect();
     let mut keyed = Vec::with_capacity(order.len());
     for id in order {
         let Some(spec) = programs.get(*id) else { continue };

@@ -6,7 +6,7 @@
 //!
 //! | module | what it knows |
 //! | --- | --- |
-//! | [`time`], [`ids`], [`by_program`] | instants without a clock; programs, runs, signals, exits |
+//! | [`time`], [`ids`], [`program_map`] | instants without a clock; programs, runs, signals, exits |
 //! | [`spec`] | what is to be supervised, valid by construction |
 //! | [`event`], [`action`] | what can happen; what can be asked for |
 //! | [`program`] | one instance: its states and the one transition function; the essay |
@@ -23,11 +23,12 @@
 extern crate alloc;
 
 pub mod action;
-pub mod by_program;
 pub mod event;
 pub mod graph;
 pub mod ids;
+pub mod plan;
 pub mod program;
+pub mod program_map;
 pub mod restart;
 pub mod shutdown;
 pub mod spec;

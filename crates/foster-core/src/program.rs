@@ -12,16 +12,16 @@
 //! killed does not come back into a port its orphaned workers still hold: the state is
 //! [`State::Stopping`] with [`Phase::Others`] until they are gone.
 //!
-//! Three things can end a run, and [`Aim`] remembers which, because what follows depends on it: it was
-//! asked to ([`Aim::Asked`]: the exit is never a failure), it was not ready in time ([`Aim::Unready`]: a
-//! failed start, whatever its exit code), or it ended by itself ([`Aim::Own`]: the restart policy decides,
+//! Three things can end a run, and [`StopReason`] remembers which, because what follows depends on it: it was
+//! asked to ([`StopReason::Requested`]: the exit is never a failure), it was not ready in time ([`StopReason::NotReady`]: a
+//! failed start, whatever its exit code), or it ended by itself ([`StopReason::Exited`]: the restart policy decides,
 //! in `restart.rs`).
 //!
 //! A **timer** is a field of the state that waits for it. [`Instance::deadline`] reads it; leaving the
 //! state drops it. There is nothing to cancel and nothing that can fire late.
 //!
-//! Who may start or stop *now* depends on the others: `supervisor.rs` asks, and sends [`Input::Begin`],
-//! [`Input::Hold`] or [`Input::Halt`]. Tasks and jobs fit in without a second machine: a task is a program
+//! Who may start or stop *now* depends on the others: `supervisor.rs` asks, and sends [`Input::Start`],
+//! [`Input::Block`] or [`Input::Stop`]. Tasks and jobs fit in without a second machine: a task is a program
 //! with `restart = never` whose end with success satisfies those after it; a job is one that is begun by a
 //! schedule.
 //!
@@ -93,7 +93,7 @@ pub enum State {
         /// How far that has come.
         phase: Phase,
         /// Why, and so what follows.
-        aim: Aim,
+        aim: StopReason,
     },
     /// Its last start failed; the next comes later.
     Backoff {
@@ -126,12 +126,12 @@ pub enum Gate {
         until: Instant,
     },
     /// It has to say so.
-    Told {
+    Notify {
         /// When that would be too late.
         give_up: Instant,
     },
     /// It has to answer.
-    Asked {
+    Probe {
         /// When that would be too late.
         give_up: Instant,
         /// The question.
@@ -178,13 +178,13 @@ pub enum Phase {
 
 /// Why a run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aim {
+pub enum StopReason {
     /// It was asked to.
-    Asked,
+    Requested,
     /// It was not ready in time.
-    Unready,
+    NotReady,
     /// It ended by itself.
-    Own {
+    Exited {
         /// What it had achieved by then.
         start: Start,
     },
@@ -194,7 +194,7 @@ pub enum Aim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Desired {
     /// To be down.
-    Down(Rest),
+    Down(DownReason),
     /// To go down and come up again.
     Cycle(CycleCause),
     /// To be up; it has not been ready since that was first wanted. Such an instance holds up later tiers.
@@ -205,7 +205,7 @@ pub enum Desired {
 
 /// Why an instance is to be down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rest {
+pub enum DownReason {
     /// Nobody has asked for it yet.
     NotAutostarted,
     /// An operator stopped it.
@@ -231,13 +231,13 @@ pub enum CycleCause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// It is your turn: start.
-    Begin,
+    Start,
     /// You are wanted, but this one has to be ready first.
-    Hold(InstanceId),
+    Block(InstanceId),
     /// It is your turn: stop.
-    Halt(Cause),
+    Stop(Cause),
     /// Forget how you ended, and that you failed: you are wanted anew.
-    Renew,
+    Reset,
     /// Be gone at once.
     Kill,
     /// Time has passed.
@@ -334,8 +334,8 @@ impl Instance {
             State::Starting { run: _, spawned: _, gate } => match gate {
                 Gate::Spawning { from: _ } => None,
                 Gate::Uptime { until } => Some(*until),
-                Gate::Told { give_up } => Some(*give_up),
-                Gate::Asked { give_up, ask: Ask::At(at) | Ask::UnderWay(at), last: _ } => {
+                Gate::Notify { give_up } => Some(*give_up),
+                Gate::Probe { give_up, ask: Ask::At(at) | Ask::UnderWay(at), last: _ } => {
                     Some(*at.min(give_up))
                 }
             },

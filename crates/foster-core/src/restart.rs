@@ -4,7 +4,7 @@
 
 use core::time::Duration;
 
-use crate::action::Next;
+use crate::action::AfterExit;
 use crate::ids::Exit;
 use crate::spec::{Backoff, Restart, RestartPolicy};
 
@@ -35,22 +35,22 @@ pub enum Start {
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
 /// What follows this end, and how many starts in a row have failed with it.
-pub fn after_end(policy: &RestartPolicy, end: End, failures: u32) -> (Next, u32) {
+pub fn after_end(policy: &RestartPolicy, end: End, failures: u32) -> (AfterExit, u32) {
     let (success, start) = match end {
         End::ByItself { exit, start } => (is_success(policy, exit), start),
         End::NeverUp => (false, Start::Failed),
     };
     match (policy.restart, success) {
-        (Restart::Never | Restart::OnFailure, true) => return (Next::StaysDown, 0),
+        (Restart::Never | Restart::OnFailure, true) => return (AfterExit::StaysDown, 0),
         // Also where it was a start that failed: `never` means never.
-        (Restart::Never, false) => return (Next::Failed, failures.saturating_add(1)),
+        (Restart::Never, false) => return (AfterExit::Failed, failures.saturating_add(1)),
         (Restart::OnFailure, false) | (Restart::Always, true | false) => {}
     }
     match start {
         Start::Good => match policy.backoff.initial {
-            Duration::ZERO => (Next::RestartNow, 0),
+            Duration::ZERO => (AfterExit::RestartNow, 0),
             wait => (
-                Next::RestartIn {
+                AfterExit::RestartIn {
                     wait: wait.min(policy.backoff.max),
                     failures: 0,
                     limit: policy.start_limit,
@@ -61,10 +61,10 @@ pub fn after_end(policy: &RestartPolicy, end: End, failures: u32) -> (Next, u32)
         Start::Failed => {
             let failures = failures.saturating_add(1);
             match policy.start_limit {
-                Some(limit) if failures >= limit => (Next::GaveUp { failures }, failures),
+                Some(limit) if failures >= limit => (AfterExit::GaveUp { failures }, failures),
                 Some(_) | None => {
                     let wait = wait(&policy.backoff, failures);
-                    (Next::RestartIn { wait, failures, limit: policy.start_limit }, failures)
+                    (AfterExit::RestartIn { wait, failures, limit: policy.start_limit }, failures)
                 }
             }
         }
@@ -97,6 +97,7 @@ fn wait(backoff: &Backoff, failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Growth;
     use alloc::vec;
     use alloc::vec::Vec;
 
@@ -105,7 +106,13 @@ mod tests {
             restart,
             success_exit_codes: vec![0],
             min_uptime: Duration::from_secs(1),
-            backoff: Backoff { initial: Duration::ZERO, factor: 2.0, max: Duration::from_secs(30) },
+            backoff: Backoff {
+                initial: Duration::ZERO,
+                factor: 2.0,
+                max: Duration::from_secs(30),
+                growth: Growth::Exponential,
+                reset: Duration::from_secs(10),
+            },
             start_limit: Some(10),
         }
     }
@@ -123,9 +130,9 @@ mod tests {
             let (next, count) = after_end(&policy, failed(3), failures);
             failures = count;
             match next {
-                Next::RestartIn { wait, .. } => waits.push(wait.as_millis()),
-                Next::GaveUp { failures } => break assert_eq!(failures, 10),
-                Next::RestartNow | Next::StaysDown | Next::Failed => panic!("{next:?}"),
+                AfterExit::RestartIn { wait, .. } => waits.push(wait.as_millis()),
+                AfterExit::GaveUp { failures } => break assert_eq!(failures, 10),
+                AfterExit::RestartNow | AfterExit::StaysDown | AfterExit::Failed => panic!("{next:?}"),
             }
         }
         assert_eq!(waits, [100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600]);
@@ -138,7 +145,7 @@ mod tests {
         for failures in [10, 1_000, u32::MAX - 1, u32::MAX] {
             let (next, _) = after_end(&policy, failed(3), failures);
             assert!(
-                matches!(next, Next::RestartIn { wait, .. } if wait == Duration::from_secs(30)),
+                matches!(next, AfterExit::RestartIn { wait, .. } if wait == Duration::from_secs(30)),
                 "{next:?}"
             );
         }
@@ -147,13 +154,12 @@ mod tests {
     #[test]
     fn a_factor_of_one_keeps_the_wait() {
         let mut policy = policy(Restart::Always);
-        policy.backoff =
-            Backoff { initial: Duration::from_secs(1), factor: 1.0, max: Duration::from_secs(30) };
+        policy.backoff = Backoff { initial: Duration::from_secs(1), factor: 1.0, ..policy.backoff };
         policy.start_limit = None;
         for failures in [0, 5, 999_999] {
             let (next, _) = after_end(&policy, failed(1), failures);
             assert!(
-                matches!(next, Next::RestartIn { wait, .. } if wait == Duration::from_secs(1)),
+                matches!(next, AfterExit::RestartIn { wait, .. } if wait == Duration::from_secs(1)),
                 "{next:?}"
             );
         }
@@ -162,19 +168,22 @@ mod tests {
     #[test]
     fn a_program_that_had_been_up_well_is_restarted_at_once() {
         let end = End::ByItself { exit: Exit::Code(1), start: Start::Good };
-        assert_eq!(after_end(&policy(Restart::Always), end, 9), (Next::RestartNow, 0));
+        assert_eq!(after_end(&policy(Restart::Always), end, 9), (AfterExit::RestartNow, 0));
     }
 
     #[test]
     fn an_early_end_with_success_is_a_failed_start_only_where_every_end_is_followed_by_a_restart() {
-        assert!(matches!(after_end(&policy(Restart::Always), failed(0), 0), (Next::RestartIn { .. }, 1)));
-        assert_eq!(after_end(&policy(Restart::OnFailure), failed(0), 3), (Next::StaysDown, 0));
-        assert_eq!(after_end(&policy(Restart::Never), failed(0), 0), (Next::StaysDown, 0));
+        assert!(matches!(
+            after_end(&policy(Restart::Always), failed(0), 0),
+            (AfterExit::RestartIn { .. }, 1)
+        ));
+        assert_eq!(after_end(&policy(Restart::OnFailure), failed(0), 3), (AfterExit::StaysDown, 0));
+        assert_eq!(after_end(&policy(Restart::Never), failed(0), 0), (AfterExit::StaysDown, 0));
     }
 
     #[test]
     fn never_means_never_also_for_a_failed_start() {
-        assert_eq!(after_end(&policy(Restart::Never), failed(3), 0), (Next::Failed, 1));
-        assert_eq!(after_end(&policy(Restart::Never), End::NeverUp, 0), (Next::Failed, 1));
+        assert_eq!(after_end(&policy(Restart::Never), failed(3), 0), (AfterExit::Failed, 1));
+        assert_eq!(after_end(&policy(Restart::Never), End::NeverUp, 0), (AfterExit::Failed, 1));
     }
 }

@@ -14,14 +14,14 @@ use crate::ids::{Exit, InstanceId, Signal};
 use crate::time::Instant;
 
 /// What is left after the programs (orphans, daemons) gets so long between TERM and KILL.
-pub const MOMENT: Duration = Duration::from_millis(500);
+pub const SWEEP_TERM_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What has got KILL and is still there after so long hangs in the kernel (state D, ps(1)): foster does not wait
 /// for it.
-pub const GIVE_UP: Duration = Duration::from_millis(500);
+pub const KILL_WAIT: Duration = Duration::from_millis(500);
 
 /// Two signals so close together are one sender's: timeout(1) signals its child and then the child's group.
-pub const SAME_BREATH: Duration = Duration::from_micros(500);
+pub const DUPLICATE_SIGNAL_WINDOW: Duration = Duration::from_micros(500);
 
 /// How far the end has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Phase {
     pub fn hurry(&mut self, now: Instant) {
         match self {
             Phase::Stopping(closing) | Phase::Sweeping { kill: _, closing }
-                if now.since(closing.began) < SAME_BREATH => {}
+                if now.since(closing.began) < DUPLICATE_SIGNAL_WINDOW => {}
             Phase::Stopping(closing) => closing.deadline = now,
             Phase::Sweeping { kill, closing } => {
                 *kill = now;
@@ -119,22 +119,22 @@ impl Phase {
         let mut demand = Demand::Nothing;
         *self = match phase {
             Phase::Stopping(closing) if live == 0 => {
-                out.push(Action::SignalRest(Signal::TERM));
-                let kill = now.plus(MOMENT).min(closing.deadline).max(now);
+                out.push(Action::Sweep(Signal::TERM));
+                let kill = now.plus(SWEEP_TERM_TIMEOUT).min(closing.deadline).max(now);
                 Phase::Sweeping { kill, closing }
             }
             Phase::Stopping(closing) if closing.deadline <= now => {
                 demand = Demand::KillAll;
-                Phase::Killing { until: now.plus(GIVE_UP), closing }
+                Phase::Killing { until: now.plus(KILL_WAIT), closing }
             }
             // The time for asking is over for the rest, too.
             Phase::Killing { until, closing } if live == 0 => {
-                out.push(Action::SignalRest(Signal::KILL));
+                out.push(Action::Sweep(Signal::KILL));
                 Phase::Swept { until, closing }
             }
             Phase::Sweeping { kill, closing } if kill <= now => {
-                out.push(Action::SignalRest(Signal::KILL));
-                Phase::Swept { until: now.plus(GIVE_UP), closing }
+                out.push(Action::Sweep(Signal::KILL));
+                Phase::Swept { until: now.plus(KILL_WAIT), closing }
             }
             Phase::Killing { until, closing } | Phase::Swept { until, closing } if until <= now => {
                 out.push(Action::Exit(closing));

@@ -1,139 +1,12 @@
-//! What is to be supervised, as the core needs it: order, restarts, readiness, stopping.
+//! One program, as the core needs it: order, restarts, readiness, health, stopping. Plain data.
 //!
-//! Nothing here says what a program *is* (its command, its user, its output): the shell knows that.
-//! [`CorePlan::new`] is the only way to a plan; what it refuses, no other part has to think of.
+//! Nothing here says how a process is made (its command, its user, its output): the shell knows that. All programs
+//! together, checked, are a [`crate::plan::CorePlan`].
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::by_program::ByProgram;
-use crate::graph::{Graph, PlanError};
 use crate::ids::{ProgramId, Signal};
-
-/// Everything the core knows about the world it is to keep.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CorePlan {
-    programs: ByProgram<ProgramSpec>,
-    leaving: Vec<ProgramId>,
-    shutdown_timeout: Duration,
-    signals: Vec<(Signal, SignalAction)>,
-    graph: Graph,
-}
-
-impl CorePlan {
-    /// Checks that every program named exists, that nothing waits for itself, and that `after` and
-    /// `priority` do not contradict each other.
-    ///
-    /// # Errors
-    /// Every contradiction found, with the programs that make it.
-    pub fn new(
-        programs: ByProgram<ProgramSpec>,
-        shutdown_timeout: Duration,
-        signals: Vec<(Signal, SignalAction)>,
-    ) -> Result<CorePlan, Vec<PlanError>> {
-        let graph = Graph::new(&programs)?;
-        Ok(CorePlan { programs, leaving: Vec::new(), shutdown_timeout, signals, graph })
-    }
-
-    /// The programs.
-    pub fn programs(&self) -> &ByProgram<ProgramSpec> {
-        &self.programs
-    }
-
-    /// One program.
-    pub fn program(&self, id: ProgramId) -> Option<&ProgramSpec> {
-        self.programs.get(id)
-    }
-
-    /// Whether this program is on its way out: it is in the plan only until nothing of it is left.
-    pub fn is_leaving(&self, id: ProgramId) -> bool {
-        self.leaving.contains(&id)
-    }
-
-    /// The same plan under other numbers: what was read anew begins at 0, and a program that stays has to keep
-    /// its id. `ids` has to name each program, and no two by the same number.
-    #[must_use]
-    pub fn renumbered(self, ids: &ByProgram<ProgramId>) -> CorePlan {
-        let new = |id: ProgramId| ids.get(id).copied().unwrap_or(id);
-        let all = |list: Vec<ProgramId>| list.into_iter().map(new).collect();
-        let programs = self.programs.into_iter().map(|(id, spec)| {
-            (new(id), ProgramSpec { after: all(spec.after), requires: all(spec.requires), ..spec })
-        });
-        let signals = self.signals.into_iter().map(|(signal, action)| match action {
-            SignalAction::Forward { program, signal: passed } => {
-                (signal, SignalAction::Forward { program: new(program), signal: passed })
-            }
-            SignalAction::Shutdown | SignalAction::Ignore => (signal, action),
-        });
-        let leaving = self.leaving.into_iter().map(new).collect();
-        let shutdown_timeout = self.shutdown_timeout;
-        CorePlan::of(programs.collect(), leaving, shutdown_timeout, signals.collect())
-    }
-
-    /// The same plan, with programs of an earlier one until nothing of them is left. They stop before what they
-    /// were after. Where the new plan has put that into a later tier the tiers win: nobody is after one that
-    /// leaves, so nothing else can contradict.
-    #[must_use]
-    pub fn with_leaving(self, leaving: impl IntoIterator<Item = (ProgramId, ProgramSpec)>) -> CorePlan {
-        let CorePlan { mut programs, leaving: mut gone, shutdown_timeout, signals, graph: _ } = self;
-        for (id, spec) in leaving {
-            if !programs.contains(id) {
-                programs.insert(id, spec);
-                gone.push(id);
-            }
-        }
-        for id in &gone {
-            let Some(mut spec) = programs.remove(*id) else { continue };
-            let priority = spec.priority;
-            let earlier =
-                |other: &ProgramId| programs.get(*other).is_some_and(|other| other.priority <= priority);
-            spec.after.append(&mut spec.requires);
-            spec.after.retain(earlier);
-            programs.insert(*id, spec);
-        }
-        CorePlan::of(programs, gone, shutdown_timeout, signals)
-    }
-
-    /// The same plan, without a program that was leaving.
-    #[must_use]
-    pub fn without(self, id: ProgramId) -> CorePlan {
-        let CorePlan { mut programs, mut leaving, shutdown_timeout, signals, graph } = self;
-        if !leaving.contains(&id) {
-            return CorePlan { programs, leaving, shutdown_timeout, signals, graph };
-        }
-        leaving.retain(|other| *other != id);
-        programs.remove(id);
-        let forget = |list: &mut Vec<ProgramId>| list.retain(|other| *other != id);
-        programs.values_mut().for_each(|spec| forget(&mut spec.after));
-        CorePlan::of(programs, leaving, shutdown_timeout, signals)
-    }
-
-    /// A plan that is known to be without contradictions.
-    fn of(
-        programs: ByProgram<ProgramSpec>,
-        leaving: Vec<ProgramId>,
-        shutdown_timeout: Duration,
-        signals: Vec<(Signal, SignalAction)>,
-    ) -> CorePlan {
-        let (graph, _) = Graph::of(&programs);
-        CorePlan { programs, leaving, shutdown_timeout, signals, graph }
-    }
-
-    /// How long the whole shutdown may take.
-    pub fn shutdown_timeout(&self) -> Duration {
-        self.shutdown_timeout
-    }
-
-    /// The table `[signals]`.
-    pub fn signals(&self) -> &[(Signal, SignalAction)] {
-        &self.signals
-    }
-
-    /// Who waits for whom.
-    pub fn graph(&self) -> &Graph {
-        &self.graph
-    }
-}
 
 /// One program.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,9 +24,9 @@ pub struct ProgramSpec {
     /// What follows an end.
     pub restart: RestartPolicy,
     /// What its end for good, with success, does to the container.
-    pub on_exit: Fate,
+    pub on_exit: ExitAction,
     /// What its failure for good does to the container.
-    pub on_failure: Fate,
+    pub on_failure: ExitAction,
     /// When it counts as ready.
     pub readiness: Readiness,
     /// How it is stopped.
@@ -173,7 +46,7 @@ pub enum Autostart {
 
 /// What the end of a program does to the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum ExitAction {
     /// Nothing.
     Ignore,
     /// It ends the container.
@@ -215,6 +88,19 @@ pub struct Backoff {
     pub factor: f64,
     /// No wait is longer.
     pub max: Duration,
+    /// How the wait grows.
+    pub growth: Growth,
+    /// Up this long, the count of failures in a row is 0 again.
+    pub reset: Duration,
+}
+
+/// How the wait before a restart grows with the number of failures in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    /// The wait before restart n is `initial` × `factor`^n.
+    Exponential,
+    /// The wait before restart n is `initial` × n.
+    Linear,
 }
 
 /// When a program counts as ready.
@@ -222,24 +108,18 @@ pub struct Backoff {
 pub enum Readiness {
     /// When it has been up for `min_uptime`.
     Uptime,
-    /// When a probe has said so.
+    /// When foster has asked and got a good answer: http, tcp, unix, exec, file.
     Probe {
-        /// Who speaks first.
-        asking: Asking,
         /// Between two attempts.
         interval: Duration,
         /// Not ready by then is a failed start.
         timeout: Duration,
     },
-}
-
-/// Who speaks first in a readiness probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asking {
-    /// foster asks again and again: http, tcp, unix, exec, file.
-    Asked,
-    /// The program tells: a line of its output.
-    Told,
+    /// When the program says so: a line of its output.
+    Notify {
+        /// Not ready by then is a failed start.
+        timeout: Duration,
+    },
 }
 
 /// How a program is stopped.
@@ -253,6 +133,19 @@ pub struct StopPlan {
     pub scope: StopScope,
     /// A command to be run first.
     pub pre_stop: PreStop,
+    /// Which processes belong to the program.
+    pub kill_mode: KillMode,
+}
+
+/// Which processes belong to a program: they are stopped with it, and the next start waits until they are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KillMode {
+    /// The session of the main process, and what left that session: daemons, sessions of workers.
+    Tree,
+    /// The session of the main process.
+    Session,
+    /// The main process alone.
+    Process,
 }
 
 /// Who gets the stop signal.
@@ -271,20 +164,4 @@ pub enum PreStop {
     None,
     /// Yes; the shell knows which.
     Command,
-}
-
-/// What a signal to foster does (the table `[signals]`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignalAction {
-    /// Passed on to a program, as another signal perhaps.
-    Forward {
-        /// Whose main processes get it.
-        program: ProgramId,
-        /// What they get.
-        signal: Signal,
-    },
-    /// An ordered shutdown.
-    Shutdown,
-    /// Nothing.
-    Ignore,
 }

@@ -14,12 +14,13 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::action::{Action, Cause, Ending, Scope, StateName};
-use crate::by_program::ByProgram;
 use crate::event::{Event, Order};
 use crate::ids::{InstanceId, ProgramId, Run, Signal};
-use crate::program::{CycleCause, Desired, Input, Instance, Rest, State};
+use crate::plan::{CorePlan, SignalAction};
+use crate::program::{CycleCause, Desired, DownReason, Input, Instance, State};
+use crate::program_map::ProgramMap;
 use crate::shutdown::{Closing, Demand, Phase};
-use crate::spec::{Autostart, CorePlan, Fate, ProgramSpec, SignalAction};
+use crate::spec::{Autostart, ExitAction, ProgramSpec};
 use crate::time::Instant;
 
 pub use snapshot::{InstanceView, Progress, Snapshot, progress};
@@ -33,7 +34,7 @@ pub struct Supervisor {
     /// What the runs that an update ends were started by: they are stopped by that, too.
     former: Vec<(Run, ProgramSpec)>,
     /// The highest number of a run that any forgotten instance of a program had.
-    spent: ByProgram<u32>,
+    spent: ProgramMap<u32>,
     phase: Phase,
     boot: Boot,
     tally: Tally,
@@ -77,14 +78,14 @@ impl Supervisor {
         for (program, spec) in plan.programs().iter() {
             for index in 0..spec.instances {
                 let id = InstanceId { program, index };
-                instances.push(Instance::new(id, Desired::Down(Rest::NotAutostarted)));
+                instances.push(Instance::new(id, Desired::Down(DownReason::NotAutostarted)));
             }
         }
         Supervisor {
             plan,
             instances,
             former: Vec::new(),
-            spent: ByProgram::new(),
+            spent: ProgramMap::new(),
             phase: Phase::Up,
             boot: Boot::Before,
             tally: Tally::default(),
@@ -110,7 +111,7 @@ impl Supervisor {
             Event::Signalled(signal) => self.signalled(now, signal, out),
             Event::Ordered { order, targets } => self.ordered(now, order, &targets, out),
             Event::ShutdownOrdered(cause) => self.shut_down(now, Ending::by_order(cause), out),
-            Event::RestGone => self.phase.rest_gone(out),
+            Event::SweepDone => self.phase.rest_gone(out),
             Event::Updated(update) => self.update(now, *update, out),
         }
         self.settle(now, out);
@@ -161,7 +162,9 @@ impl Supervisor {
         let Some(instance) = self.instances.get_mut(at) else { return };
         let run = instance.run();
         let former = self.former.iter().find(|(of, _)| Some(*of) == run).map(|(_, spec)| spec);
-        let Some(spec) = former.or_else(|| self.plan.program(instance.id().program)) else { return };
+        let Some(spec) = former.or_else(|| self.plan.program(instance.id().program).map(Rc::as_ref)) else {
+            return;
+        };
         let before = instance.state().name();
         self.tally.remove(instance);
         instance.step(now, input, spec, out);
@@ -186,8 +189,13 @@ impl Supervisor {
     }
 
     fn signalled(&mut self, now: Instant, signal: Signal, out: &mut Vec<Action>) {
-        let configured =
-            self.plan.signals().iter().find(|(known, _)| *known == signal).map(|(_, action)| *action);
+        let configured = self
+            .plan
+            .settings()
+            .signals
+            .iter()
+            .find(|(known, _)| *known == signal)
+            .map(|(_, action)| *action);
         match configured {
             Some(SignalAction::Forward { program, signal }) => self.forward(program, signal, out),
             Some(SignalAction::Shutdown) => self.shut_down(now, Ending::by_signal(signal), out),
@@ -212,7 +220,8 @@ impl Supervisor {
 
     fn ordered(&mut self, now: Instant, order: Order, targets: &[InstanceId], out: &mut Vec<Action>) {
         for at in targets.iter().filter_map(|id| self.position(*id)).collect::<Vec<_>>() {
-            let removed = self.instances.get(at).map(Instance::desired) == Some(Desired::Down(Rest::Removed));
+            let removed =
+                self.instances.get(at).map(Instance::desired) == Some(Desired::Down(DownReason::Removed));
             match order {
                 Order::Start | Order::Stop | Order::Restart if removed => {}
                 Order::Start if !self.phase.has_begun() => self.start(now, at, out),
@@ -247,7 +256,7 @@ impl Supervisor {
             | State::Fatal { .. } => Desired::Rising,
         };
         self.want(at, desired);
-        self.say(now, at, Input::Renew, out);
+        self.say(now, at, Input::Reset, out);
     }
 
     fn stop(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
@@ -258,9 +267,9 @@ impl Supervisor {
         if ended {
             return; // as it is down already, the order is fulfilled
         }
-        self.want(at, Desired::Down(Rest::Ordered));
+        self.want(at, Desired::Down(DownReason::Ordered));
         if self.instances.get(at).is_some_and(|instance| instance.live().is_none()) {
-            self.say(now, at, Input::Halt(Cause::Ordered), out);
+            self.say(now, at, Input::Stop(Cause::Ordered), out);
         }
     }
 
@@ -276,12 +285,12 @@ impl Supervisor {
             return self.phase.hurry(now);
         }
         out.push(Action::ReportShutdown(ending.clone()));
-        let deadline = now.plus(self.plan.shutdown_timeout());
+        let deadline = now.plus(self.plan.settings().shutdown_timeout);
         self.phase = Phase::Stopping(Closing { began: now, deadline, ending });
         for at in 0..self.instances.len() {
-            self.want(at, Desired::Down(Rest::Shutdown));
+            self.want(at, Desired::Down(DownReason::Shutdown));
             if self.instances.get(at).is_some_and(|instance| instance.live().is_none()) {
-                self.say(now, at, Input::Halt(Cause::Shutdown), out);
+                self.say(now, at, Input::Stop(Cause::Shutdown), out);
             }
         }
     }
@@ -320,7 +329,7 @@ impl Supervisor {
             Some(ending) => (spec.on_failure, Some(ending)),
             None => (spec.on_exit, exited),
         };
-        if let (Fate::Shutdown, Some(ending), false) = (fate, ending, self.phase.has_begun()) {
+        if let (ExitAction::Shutdown, Some(ending), false) = (fate, ending, self.phase.has_begun()) {
             self.shut_down(now, ending, out);
         }
     }
@@ -363,7 +372,7 @@ impl Supervisor {
     }
 
     fn spec_at(&self, at: usize) -> Option<&ProgramSpec> {
-        self.plan.program(self.instances.get(at)?.id().program)
+        self.plan.program(self.instances.get(at)?.id().program).map(Rc::as_ref)
     }
 
     fn instances_of(&self, program: ProgramId) -> &[Instance] {
@@ -402,7 +411,7 @@ impl Tally {
 
     fn count(&mut self, instance: &Instance, change: impl Fn(&mut usize)) {
         let desired = instance.desired();
-        if desired == Desired::Down(Rest::Removed) {
+        if desired == Desired::Down(DownReason::Removed) {
             change(&mut self.removed);
         }
         let wanted_down = matches!(desired, Desired::Down(_) | Desired::Cycle(_));
@@ -427,8 +436,9 @@ impl Tally {
         }
         match desired {
             Desired::Rising | Desired::Cycle(_) => change(&mut self.rising),
-            Desired::Down(Rest::Ordered) => change(&mut self.ordered_down),
-            Desired::Down(Rest::NotAutostarted | Rest::Removed | Rest::Shutdown) | Desired::Up => {}
+            Desired::Down(DownReason::Ordered) => change(&mut self.ordered_down),
+            Desired::Down(DownReason::NotAutostarted | DownReason::Removed | DownReason::Shutdown)
+            | Desired::Up => {}
         }
     }
 }

@@ -17,24 +17,21 @@ use std::time::Duration;
 use foster_core::action::{Action, Cause, StateName};
 use foster_core::event::{ProbeResult, Session, StartFailure};
 use foster_core::ids::{Exit, InstanceId, ProgramId};
-use foster_core::program::{CycleCause, Desired, Input, Instance, Rest};
+use foster_core::program::{CycleCause, Desired, DownReason, Input, Instance};
 use foster_core::spec::{
-    Asking, Autostart, Backoff, Fate, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan,
-    StopScope,
+    Autostart, Backoff, ExitAction, Growth, KillMode, PreStop, ProgramSpec, Readiness, Restart,
+    RestartPolicy, StopPlan, StopScope,
 };
 use foster_core::time::Instant;
 
 const ID: InstanceId = InstanceId { program: ProgramId(0), index: 0 };
 
 fn specs() -> Vec<ProgramSpec> {
-    let probe = |asking| Readiness::Probe {
-        asking,
-        interval: Duration::from_millis(100),
-        timeout: Duration::from_millis(300),
-    };
+    let timeout = Duration::from_millis(300);
+    let probe = Readiness::Probe { interval: Duration::from_millis(100), timeout };
     let mut specs = Vec::new();
     for restart in [Restart::Always, Restart::OnFailure, Restart::Never] {
-        for readiness in [Readiness::Uptime, probe(Asking::Asked), probe(Asking::Told)] {
+        for readiness in [Readiness::Uptime, probe, Readiness::Notify { timeout }] {
             for pre_stop in [PreStop::None, PreStop::Command] {
                 specs.push(ProgramSpec {
                     instances: 1,
@@ -50,17 +47,20 @@ fn specs() -> Vec<ProgramSpec> {
                             initial: Duration::ZERO,
                             factor: 1.0,
                             max: Duration::from_secs(1),
+                            growth: Growth::Exponential,
+                            reset: Duration::from_secs(10),
                         },
                         start_limit: Some(2),
                     },
-                    on_exit: Fate::Ignore,
-                    on_failure: Fate::Ignore,
+                    on_exit: ExitAction::Ignore,
+                    on_failure: ExitAction::Ignore,
                     readiness,
                     stop: StopPlan {
                         signals: vec![foster_core::ids::Signal::TERM],
                         timeout: Duration::from_secs(1),
                         scope: StopScope::Main,
                         pre_stop,
+                        kill_mode: KillMode::Tree,
                     },
                     reload_signal: None,
                 });
@@ -73,12 +73,12 @@ fn specs() -> Vec<ProgramSpec> {
 fn inputs() -> Vec<Input> {
     let failure = StartFailure { stage: "exec", message: String::new() };
     let mut inputs = vec![
-        Input::Begin,
-        Input::Hold(ID),
-        Input::Halt(Cause::Ordered),
-        Input::Halt(Cause::Changed),
-        Input::Halt(Cause::Removed),
-        Input::Renew,
+        Input::Start,
+        Input::Block(ID),
+        Input::Stop(Cause::Ordered),
+        Input::Stop(Cause::Changed),
+        Input::Stop(Cause::Removed),
+        Input::Reset,
         Input::Kill,
         Input::Ticked,
         Input::Spawned,
@@ -99,11 +99,11 @@ fn inputs() -> Vec<Input> {
 /// What the supervisor would send for this desire: it never begins what is to be down.
 fn makes_sense(instance: &Instance, input: &Input) -> bool {
     match input {
-        Input::Begin | Input::Hold(_) | Input::Renew => {
+        Input::Start | Input::Block(_) | Input::Reset => {
             matches!(instance.desired(), Desired::Rising | Desired::Up)
         }
-        Input::Halt(_) => matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_)),
-        Input::Kill => instance.desired() == Desired::Down(Rest::Shutdown),
+        Input::Stop(_) => matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_)),
+        Input::Kill => instance.desired() == Desired::Down(DownReason::Shutdown),
         Input::Ticked
         | Input::Spawned
         | Input::SpawnFailed(_)
@@ -116,7 +116,7 @@ fn makes_sense(instance: &Instance, input: &Input) -> bool {
 
 fn word(cause: &Cause) -> &'static str {
     match cause {
-        Cause::Turn => "its turn",
+        Cause::Started => "its turn",
         Cause::WaitsFor(_) => "waits for another",
         Cause::BecameReady { .. } => "ready",
         Cause::NotReady { .. } => "not ready in time",
@@ -135,7 +135,7 @@ fn word(cause: &Cause) -> &'static str {
 
 fn arrows() -> BTreeMap<(StateName, StateName), BTreeSet<&'static str>> {
     let mut arrows: BTreeMap<(StateName, StateName), BTreeSet<&'static str>> = BTreeMap::new();
-    let desires = [Desired::Rising, Desired::Down(Rest::Shutdown), Desired::Cycle(CycleCause::Ordered)];
+    let desires = [Desired::Rising, Desired::Down(DownReason::Shutdown), Desired::Cycle(CycleCause::Ordered)];
     for spec in specs() {
         let mut seen = BTreeSet::new();
         let mut open = vec![(Instant::START, Instance::new(ID, Desired::Rising), 0)];

@@ -20,8 +20,8 @@ use std::time::Duration;
 use foster_core::action::{Action, StateName};
 use foster_core::event::{Event, Order, ProbeResult, Session, ShutdownCause};
 use foster_core::ids::{Exit, InstanceId, ProgramId, Run, Signal};
-use foster_core::program::{Desired, Rest};
-use foster_core::spec::Fate;
+use foster_core::program::{Desired, DownReason};
+use foster_core::spec::ExitAction;
 use foster_core::time::Instant;
 use proptest::prelude::*;
 use sim::{Happening, Stubbornness, World};
@@ -106,7 +106,7 @@ fn happenings() -> impl Strategy<Value = Vec<(u64, Happening)>> {
         1 => run.clone().prop_map(Event::PreStopEnded),
         1 => run.clone().prop_map(|run| Event::Probed(run, ProbeResult::Passed)),
         1 => Just(Event::Ticked),
-        1 => Just(Event::RestGone),
+        1 => Just(Event::SweepDone),
         1 => Just(Event::Signalled(Signal::USR2)),
     ];
     let what = prop_oneof![
@@ -215,7 +215,7 @@ proptest! {
         let mut world = world(&plan, &happenings, None);
         world.run(Duration::from_secs(60));
         let left = world.supervisor.snapshot().instances().find(|view| {
-            world.supervisor.plan().is_leaving(view.id.program) || view.desired == Desired::Down(Rest::Removed)
+            world.supervisor.plan().is_leaving(view.id.program) || view.desired == Desired::Down(DownReason::Removed)
         });
         prop_assert!(left.is_none() || world.supervisor.is_shutting_down(), "{left:?}\n{}", world.trace.join("\n"));
     }
@@ -239,7 +239,7 @@ proptest! {
             Event::SessionEmptied(run),
             Event::Probed(run, ProbeResult::Passed),
             Event::PreStopEnded(run),
-            Event::RestGone,
+            Event::SweepDone,
             Event::Booted,
         ] {
             let mut actions: Vec<Action> = Vec::new();
@@ -266,7 +266,7 @@ proptest! {
         let dead = world.supervisor.snapshot().instances().find(|view| {
             let spec = world.supervisor.plan().program(view.id.program).expect("a program");
             let alone = spec.instances == 1;
-            view.state == StateName::Fatal && alone && spec.on_failure == Fate::Shutdown
+            view.state == StateName::Fatal && alone && spec.on_failure == ExitAction::Shutdown
         });
         prop_assert!(dead.is_none() || world.supervisor.is_shutting_down(), "{dead:?}");
     }

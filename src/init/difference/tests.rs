@@ -26,8 +26,8 @@ fn between(old: &str, new: &str) -> Keys {
 }
 
 /// Every key of a program with another value than its default, and what that change means.
-const CHANGES: [(&str, &str, Difference); 39] = {
-    use Difference::{Process, Rules};
+const CHANGES: [(&str, &str, SpecChange); 39] = {
+    use SpecChange::{Process, Policy};
     [
         ("command", "'other'", Process),
         ("directory", "'/tmp'", Process),
@@ -43,31 +43,31 @@ const CHANGES: [(&str, &str, Difference); 39] = {
         ("limits", "{ core = 0 }", Process),
         ("nice", "1", Process),
         ("oom_score_adj", "1", Process),
-        ("autostart", "false", Rules),
-        ("priority", "1000", Rules),
-        ("after", "['b']", Rules),
-        ("requires", "['b']", Rules),
-        ("restart", "'never'", Rules),
-        ("success_exit_codes", "[0, 1]", Rules),
-        ("min_uptime", "'2s'", Rules),
-        ("backoff", "{ max = '1s' }", Rules),
-        ("backoff", "{ initial = '1s' }", Rules),
-        ("backoff", "{ factor = 3 }", Rules),
-        ("start_limit", "1", Rules),
-        ("on_exit", "'shutdown'", Rules),
-        ("on_failure", "'ignore'", Rules),
-        ("stop_signal", "'INT'", Rules),
-        ("stop_timeout", "'1s'", Rules),
-        ("stop_group", "true", Rules),
-        ("pre_start", "'x'", Rules),
-        ("pre_stop", "'x'", Rules),
-        ("reload_signal", "'HUP'", Rules),
+        ("autostart", "false", Policy),
+        ("priority", "1000", Policy),
+        ("after", "['b']", Policy),
+        ("requires", "['b']", Policy),
+        ("restart", "'never'", Policy),
+        ("success_exit_codes", "[0, 1]", Policy),
+        ("min_uptime", "'2s'", Policy),
+        ("backoff", "{ max = '1s' }", Policy),
+        ("backoff", "{ initial = '1s' }", Policy),
+        ("backoff", "{ factor = 3 }", Policy),
+        ("start_limit", "1", Policy),
+        ("on_exit", "'shutdown'", Policy),
+        ("on_failure", "'ignore'", Policy),
+        ("stop_signal", "'INT'", Policy),
+        ("stop_timeout", "'1s'", Policy),
+        ("stop_group", "true", Policy),
+        ("pre_start", "'x'", Policy),
+        ("pre_stop", "'x'", Policy),
+        ("reload_signal", "'HUP'", Policy),
         ("ready", "{ file = '/x' }", Process),
         ("ready", "{ http = 'http://localhost', headers = { A = 'b' } }", Process),
         ("stdout", "'null'", Process),
         ("stderr", "'inherit'", Process),
         ("stdout", "{ file = '/x' }", Process),
-        ("log_prefix", "false", Rules),
+        ("log_prefix", "false", Policy),
     ]
 };
 
@@ -99,7 +99,7 @@ fn several_changes_are_told_in_order_and_the_greater_one_counts() {
         "stop_timeout = '1s'\ncommand = 'y'\nready = { file = '/x', timeout = '1s' }",
     );
     assert_eq!(keys.names().collect::<Vec<_>>(), ["command", "stop_timeout", "ready"]);
-    assert_eq!(keys.difference(), Some(Difference::Process));
+    assert_eq!(keys.difference(), Some(SpecChange::Process));
 }
 
 #[test]

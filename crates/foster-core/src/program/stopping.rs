@@ -4,7 +4,7 @@
 //! is handed around whole ([`Stop`]), so that no phase can forget what it was about.
 
 use super::transition::Turn;
-use super::{Aim, Input, Phase, State};
+use super::{Input, Phase, State, StopReason};
 use crate::action::{Action, Cause, Scope, StateName};
 use crate::event::Session;
 use crate::ids::{Exit, Run, Signal};
@@ -19,7 +19,7 @@ pub(super) struct Stop {
     pub(super) spawned: Instant,
     pub(super) began: Instant,
     pub(super) phase: Phase,
-    pub(super) aim: Aim,
+    pub(super) aim: StopReason,
 }
 
 impl Turn<'_> {
@@ -74,8 +74,8 @@ impl Turn<'_> {
                 })
             }
             // It ends for another reason already: now nothing is to follow, or another start.
-            Input::Halt(_) => Stop { aim: Aim::Asked, ..stop }.state(),
-            Input::Begin | Input::Hold(_) | Input::Renew | Input::Probed(_) => stop.state(),
+            Input::Stop(_) => Stop { aim: StopReason::Requested, ..stop }.state(),
+            Input::Start | Input::Block(_) | Input::Reset | Input::Probed(_) => stop.state(),
         }
     }
 
@@ -83,16 +83,16 @@ impl Turn<'_> {
     fn stopped(&mut self, stop: Stop, exit: Exit) -> State {
         let Stop { run, spawned, began, phase: _, aim } = stop;
         match aim {
-            Aim::Asked => {
+            StopReason::Requested => {
                 let state = self.at_rest();
                 let took = self.now.since(began);
                 self.report(Some(run), StateName::Stopping, state.name(), Cause::Stopped { exit, took });
                 state
             }
-            Aim::Unready => self.conclude(End::NeverUp, Some(run), StateName::Stopping, |next| {
+            StopReason::NotReady => self.conclude(End::NeverUp, Some(run), StateName::Stopping, |next| {
                 Cause::StoppedUnready { exit, next }
             }),
-            Aim::Own { start } => {
+            StopReason::Exited { start } => {
                 let uptime = began.since(spawned);
                 let end = End::ByItself { exit, start };
                 self.conclude(end, Some(run), StateName::Stopping, |next| Cause::Ended { exit, uptime, next })

@@ -8,12 +8,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::stopping::Stop;
-use super::{ANSWER_TIMEOUT, Aim, Ask, CycleCause, Desired, Gate, Input, Instance, Phase, State};
-use crate::action::{Action, Cause, Change, Next, StateName};
+use super::{ANSWER_TIMEOUT, Ask, CycleCause, Desired, Gate, Input, Instance, Phase, State, StopReason};
+use crate::action::{Action, AfterExit, Cause, Change, StateName};
 use crate::event::{ProbeResult, Session};
 use crate::ids::{Exit, Run};
 use crate::restart::{End, Start, after_end};
-use crate::spec::{Asking, PreStop, ProgramSpec, Readiness};
+use crate::spec::{PreStop, ProgramSpec, Readiness};
 use crate::time::Instant;
 
 /// One transition under way: all that it may look at and change, besides the state itself.
@@ -28,18 +28,18 @@ impl Turn<'_> {
     pub(super) fn next(mut self, state: State, input: Input) -> State {
         match state {
             State::Stopped | State::Waiting | State::Backoff { .. } => match input {
-                Input::Begin => self.begin(state.name()),
-                Input::Hold(_) if state == State::Waiting => state,
-                Input::Hold(holder) => {
+                Input::Start => self.begin(state.name()),
+                Input::Block(_) if state == State::Waiting => state,
+                Input::Block(holder) => {
                     self.report(None, state.name(), StateName::Waiting, Cause::WaitsFor(holder));
                     State::Waiting
                 }
-                Input::Halt(_) if state == State::Stopped => state,
-                Input::Halt(cause) => {
+                Input::Stop(_) if state == State::Stopped => state,
+                Input::Stop(cause) => {
                     self.report(None, state.name(), StateName::Stopped, cause);
                     State::Stopped
                 }
-                Input::Renew => {
+                Input::Reset => {
                     self.instance.failures = 0;
                     if state == State::Waiting { State::Waiting } else { State::Stopped }
                 }
@@ -53,13 +53,13 @@ impl Turn<'_> {
                 | Input::PreStopEnded => state,
             },
             State::Exited { .. } | State::Fatal { .. } => match input {
-                Input::Renew => {
+                Input::Reset => {
                     self.instance.failures = 0;
                     State::Stopped
                 }
-                Input::Begin
-                | Input::Hold(_)
-                | Input::Halt(_)
+                Input::Start
+                | Input::Block(_)
+                | Input::Stop(_)
                 | Input::Kill
                 | Input::Ticked
                 | Input::Spawned
@@ -74,11 +74,13 @@ impl Turn<'_> {
                 Input::Exited(exit, session) => {
                     self.ended_by_itself(run, spawned, StateName::Running, exit, session)
                 }
-                Input::Halt(cause) => self.halt(run, spawned, StateName::Running, Aim::Asked, cause),
+                Input::Stop(cause) => {
+                    self.halt(run, spawned, StateName::Running, StopReason::Requested, cause)
+                }
                 Input::Kill => self.kill(run, spawned, StateName::Running),
-                Input::Begin
-                | Input::Hold(_)
-                | Input::Renew
+                Input::Start
+                | Input::Block(_)
+                | Input::Reset
                 | Input::Ticked
                 | Input::Spawned
                 | Input::SpawnFailed(_)
@@ -104,12 +106,12 @@ impl Turn<'_> {
         match input {
             Input::Spawned => match gate {
                 Gate::Spawning { from } => self.open_gate(run, spawned, from),
-                Gate::Uptime { .. } | Gate::Told { .. } | Gate::Asked { .. } => same(gate),
+                Gate::Uptime { .. } | Gate::Notify { .. } | Gate::Probe { .. } => same(gate),
             },
             Input::SpawnFailed(failure) => {
                 let from = match gate {
                     Gate::Spawning { from } => from,
-                    Gate::Uptime { .. } | Gate::Told { .. } | Gate::Asked { .. } => StateName::Starting,
+                    Gate::Uptime { .. } | Gate::Notify { .. } | Gate::Probe { .. } => StateName::Starting,
                 };
                 self.conclude(End::NeverUp, Some(run), from, |next| Cause::CannotStart { failure, next })
             }
@@ -117,9 +119,9 @@ impl Turn<'_> {
                 self.forget_question(run, &gate);
                 self.ended_by_itself(run, spawned, StateName::Starting, exit, session)
             }
-            Input::Halt(cause) => {
+            Input::Stop(cause) => {
                 self.forget_question(run, &gate);
-                self.halt(run, spawned, StateName::Starting, Aim::Asked, cause)
+                self.halt(run, spawned, StateName::Starting, StopReason::Requested, cause)
             }
             Input::Kill => {
                 self.forget_question(run, &gate);
@@ -127,17 +129,17 @@ impl Turn<'_> {
             }
             Input::Ticked => self.tick_gate(run, spawned, gate),
             Input::Probed(ProbeResult::Passed) => match gate {
-                Gate::Told { .. } | Gate::Asked { .. } => self.ready(run, spawned),
+                Gate::Notify { .. } | Gate::Probe { .. } => self.ready(run, spawned),
                 Gate::Spawning { .. } | Gate::Uptime { .. } => same(gate),
             },
             Input::Probed(ProbeResult::Failed(seen)) => match gate {
-                Gate::Asked { give_up, ask: _, last: _ } => {
+                Gate::Probe { give_up, ask: _, last: _ } => {
                     let ask = Ask::At(self.now.plus(self.interval()));
-                    same(Gate::Asked { give_up, ask, last: Some(seen) })
+                    same(Gate::Probe { give_up, ask, last: Some(seen) })
                 }
-                Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Told { .. } => same(gate),
+                Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Notify { .. } => same(gate),
             },
-            Input::Begin | Input::Hold(_) | Input::Renew | Input::SessionEmptied | Input::PreStopEnded => {
+            Input::Start | Input::Block(_) | Input::Reset | Input::SessionEmptied | Input::PreStopEnded => {
                 same(gate)
             }
         }
@@ -145,14 +147,12 @@ impl Turn<'_> {
 
     /// The process exists: what has to happen before it is ready?
     fn open_gate(&mut self, run: Run, spawned: Instant, from: StateName) -> State {
-        self.report(Some(run), from, StateName::Starting, Cause::Turn);
+        self.report(Some(run), from, StateName::Starting, Cause::Started);
         let gate = match self.spec.readiness {
             Readiness::Uptime => Gate::Uptime { until: spawned.plus(self.spec.restart.min_uptime) },
-            Readiness::Probe { asking: Asking::Told, interval: _, timeout } => {
-                Gate::Told { give_up: spawned.plus(timeout) }
-            }
-            Readiness::Probe { asking: Asking::Asked, interval: _, timeout } => {
-                Gate::Asked { give_up: spawned.plus(timeout), ask: Ask::At(self.now), last: None }
+            Readiness::Notify { timeout } => Gate::Notify { give_up: spawned.plus(timeout) },
+            Readiness::Probe { interval: _, timeout } => {
+                Gate::Probe { give_up: spawned.plus(timeout), ask: Ask::At(self.now), last: None }
             }
         };
         self.tick_gate(run, spawned, gate)
@@ -161,23 +161,23 @@ impl Turn<'_> {
     fn tick_gate(&mut self, run: Run, spawned: Instant, gate: Gate) -> State {
         match gate {
             Gate::Uptime { until } if until <= self.now => self.ready(run, spawned),
-            Gate::Told { give_up } if give_up <= self.now => self.unready(run, spawned, None),
-            Gate::Asked { give_up, ask, last } if give_up <= self.now => {
-                self.forget_question(run, &Gate::Asked { give_up, ask, last: None });
+            Gate::Notify { give_up } if give_up <= self.now => self.unready(run, spawned, None),
+            Gate::Probe { give_up, ask, last } if give_up <= self.now => {
+                self.forget_question(run, &Gate::Probe { give_up, ask, last: None });
                 self.unready(run, spawned, last)
             }
-            Gate::Asked { give_up, ask: Ask::At(at), last } if at <= self.now => {
+            Gate::Probe { give_up, ask: Ask::At(at), last } if at <= self.now => {
                 self.out.push(Action::Probe(run));
                 let ask = Ask::UnderWay(self.now.plus(ANSWER_TIMEOUT));
-                State::Starting { run, spawned, gate: Gate::Asked { give_up, ask, last } }
+                State::Starting { run, spawned, gate: Gate::Probe { give_up, ask, last } }
             }
-            Gate::Asked { give_up, ask: Ask::UnderWay(until), last: _ } if until <= self.now => {
+            Gate::Probe { give_up, ask: Ask::UnderWay(until), last: _ } if until <= self.now => {
                 self.out.push(Action::CancelProbe(run));
                 let last = Some(String::from("no answer in time"));
                 let ask = Ask::At(self.now.plus(self.interval()));
-                State::Starting { run, spawned, gate: Gate::Asked { give_up, ask, last } }
+                State::Starting { run, spawned, gate: Gate::Probe { give_up, ask, last } }
             }
-            Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Told { .. } | Gate::Asked { .. } => {
+            Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Notify { .. } | Gate::Probe { .. } => {
                 State::Starting { run, spawned, gate }
             }
         }
@@ -185,13 +185,13 @@ impl Turn<'_> {
 
     fn interval(&self) -> Duration {
         match self.spec.readiness {
-            Readiness::Probe { asking: _, interval, timeout: _ } => interval,
-            Readiness::Uptime => Duration::ZERO,
+            Readiness::Probe { interval, timeout: _ } => interval,
+            Readiness::Uptime | Readiness::Notify { .. } => Duration::ZERO,
         }
     }
 
     fn forget_question(&mut self, run: Run, gate: &Gate) {
-        if let Gate::Asked { give_up: _, ask: Ask::UnderWay(_), last: _ } = gate {
+        if let Gate::Probe { give_up: _, ask: Ask::UnderWay(_), last: _ } = gate {
             self.out.push(Action::CancelProbe(run));
         }
     }
@@ -207,10 +207,10 @@ impl Turn<'_> {
 
     fn unready(&mut self, run: Run, spawned: Instant, last: Option<String>) -> State {
         let timeout = self.now.since(spawned);
-        self.halt(run, spawned, StateName::Starting, Aim::Unready, Cause::NotReady { timeout, last })
+        self.halt(run, spawned, StateName::Starting, StopReason::NotReady, Cause::NotReady { timeout, last })
     }
 
-    fn halt(&mut self, run: Run, spawned: Instant, from: StateName, aim: Aim, cause: Cause) -> State {
+    fn halt(&mut self, run: Run, spawned: Instant, from: StateName, aim: StopReason, cause: Cause) -> State {
         self.report(Some(run), from, StateName::Stopping, cause);
         let until = self.now.plus(self.spec.stop.timeout);
         let phase = match self.spec.stop.pre_stop {
@@ -226,7 +226,7 @@ impl Turn<'_> {
     fn kill(&mut self, run: Run, spawned: Instant, from: StateName) -> State {
         self.report(Some(run), from, StateName::Stopping, Cause::Shutdown);
         let phase = self.send_kill(run);
-        State::Stopping { run, spawned, began: self.now, phase, aim: Aim::Asked }
+        State::Stopping { run, spawned, began: self.now, phase, aim: StopReason::Requested }
     }
 
     /// The main process ended although nobody asked it to.
@@ -251,7 +251,7 @@ impl Turn<'_> {
             Session::Lives => {
                 self.report(Some(run), from, StateName::Stopping, Cause::LeftOthers { exit, uptime });
                 let phase = self.term_others(run, exit);
-                State::Stopping { run, spawned, began: self.now, phase, aim: Aim::Own { start } }
+                State::Stopping { run, spawned, began: self.now, phase, aim: StopReason::Exited { start } }
             }
         }
     }
@@ -263,7 +263,7 @@ impl Turn<'_> {
         end: End,
         run: Option<Run>,
         from: StateName,
-        cause: impl FnOnce(Next) -> Cause,
+        cause: impl FnOnce(AfterExit) -> Cause,
     ) -> State {
         let exit = match end {
             End::ByItself { exit, start: _ } => Some(exit),
@@ -273,7 +273,7 @@ impl Turn<'_> {
             Desired::Rising | Desired::Up => {}
             Desired::Down(_) | Desired::Cycle(_) => {
                 let state = self.at_rest();
-                let next = if state == State::Waiting { Next::RestartNow } else { Next::StaysDown };
+                let next = if state == State::Waiting { AfterExit::RestartNow } else { AfterExit::StaysDown };
                 self.report(run, from, state.name(), cause(next));
                 return state;
             }
@@ -281,10 +281,12 @@ impl Turn<'_> {
         let (next, failures) = after_end(&self.spec.restart, end, self.instance.failures);
         self.instance.failures = failures;
         let state = match next {
-            Next::RestartNow => State::Waiting,
-            Next::RestartIn { wait, failures: _, limit: _ } => State::Backoff { until: self.now.plus(wait) },
-            Next::StaysDown => exit.map_or(State::Stopped, |exit| State::Exited { exit }),
-            Next::Failed | Next::GaveUp { failures: _ } => State::Fatal { exit },
+            AfterExit::RestartNow => State::Waiting,
+            AfterExit::RestartIn { wait, failures: _, limit: _ } => {
+                State::Backoff { until: self.now.plus(wait) }
+            }
+            AfterExit::StaysDown => exit.map_or(State::Stopped, |exit| State::Exited { exit }),
+            AfterExit::Failed | AfterExit::GaveUp { failures: _ } => State::Fatal { exit },
         };
         if matches!(state, State::Waiting | State::Backoff { .. }) {
             self.instance.restarts = self.instance.restarts.saturating_add(1);

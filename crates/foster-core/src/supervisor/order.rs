@@ -5,14 +5,15 @@
 //! instance halts when nothing that is going down too stands above it: no dependant, no higher tier. The same
 //! rule orders a shutdown, `stop all`, `restart all` and the fall of a requirement.
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::Supervisor;
 use crate::action::{Action, Cause};
-use crate::by_program::ByProgram;
 use crate::graph::dependencies;
 use crate::ids::{InstanceId, ProgramId};
-use crate::program::{CycleCause, Desired, Input, Instance, Rest, State};
+use crate::program::{CycleCause, Desired, DownReason, Input, Instance, State};
+use crate::program_map::ProgramMap;
 use crate::spec::ProgramSpec;
 use crate::time::Instant;
 
@@ -70,7 +71,7 @@ impl Supervisor {
             }
             for at in self.positions_of(program) {
                 if let Some(cause) = self.instances.get(at).and_then(cause_to_halt) {
-                    self.say(now, at, Input::Halt(cause), out);
+                    self.say(now, at, Input::Stop(cause), out);
                 }
             }
         }
@@ -78,7 +79,7 @@ impl Supervisor {
 
     fn begin_whose_turn_it_is(&mut self, now: Instant, out: &mut Vec<Action>) {
         // The programs that will not be ready without somebody's order.
-        let mut never: ByProgram<()> = ByProgram::new();
+        let mut never: ProgramMap<()> = ProgramMap::new();
         // The lowest tier that is still on its way, and who is: nothing above it may begin its first way up.
         let mut holder: Option<(i32, InstanceId)> = None;
         for program in self.plan.graph().order().to_vec() {
@@ -97,8 +98,8 @@ impl Supervisor {
                         (Way::First | Way::Again, _) => None,
                     };
                     match missing.or(tier) {
-                        None => self.say(now, at, Input::Begin, out),
-                        Some(other) => self.say(now, at, Input::Hold(other), out),
+                        None => self.say(now, at, Input::Start, out),
+                        Some(other) => self.say(now, at, Input::Block(other), out),
                     }
                 }
                 let Some(instance) = self.instances.get(at) else { continue };
@@ -140,7 +141,7 @@ impl Supervisor {
     }
 
     pub(super) fn spec(&self, program: ProgramId) -> Option<&ProgramSpec> {
-        self.plan.program(program)
+        self.plan.program(program).map(Rc::as_ref)
     }
 }
 
@@ -206,11 +207,10 @@ fn is_going_down(instance: &Instance) -> bool {
 /// Why an instance is to begin to stop, if it is to and has not begun.
 fn cause_to_halt(instance: &Instance) -> Option<Cause> {
     let cause = match instance.desired() {
-        Desired::Down(Rest::Shutdown) => Cause::Shutdown,
-        Desired::Down(Rest::Ordered | Rest::NotAutostarted) | Desired::Cycle(CycleCause::Ordered) => {
-            Cause::Ordered
-        }
-        Desired::Down(Rest::Removed) => Cause::Removed,
+        Desired::Down(DownReason::Shutdown) => Cause::Shutdown,
+        Desired::Down(DownReason::Ordered | DownReason::NotAutostarted)
+        | Desired::Cycle(CycleCause::Ordered) => Cause::Ordered,
+        Desired::Down(DownReason::Removed) => Cause::Removed,
         Desired::Cycle(CycleCause::Changed) => Cause::Changed,
         Desired::Cycle(CycleCause::Requirement(missing)) => Cause::RequirementDown(missing),
         Desired::Rising | Desired::Up => return None,

@@ -11,10 +11,11 @@ use core::mem;
 
 use super::{Boot, Supervisor};
 use crate::action::{Action, Cause};
-use crate::event::{Difference, Update};
+use crate::event::{SpecChange, Update};
 use crate::ids::InstanceId;
-use crate::program::{CycleCause, Desired, Input, Instance, Rest, State};
-use crate::spec::{Autostart, CorePlan, ProgramSpec, Restart};
+use crate::plan::CorePlan;
+use crate::program::{CycleCause, Desired, DownReason, Input, Instance, State};
+use crate::spec::{Autostart, ProgramSpec, Restart};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -25,7 +26,7 @@ impl Supervisor {
         let Update { plan, changed } = update;
         // All that has instances keeps its place in the plan until they are gone.
         let there = self.plan.programs().iter().filter(|(id, _)| !self.instances_of(*id).is_empty());
-        let kept: Vec<_> = there.map(|(id, spec)| (id, spec.clone())).collect();
+        let kept: Vec<_> = there.map(|(id, spec)| (id, Rc::clone(spec))).collect();
         // Shared with whoever sent it, unless something is added that only those here know of.
         let complete = kept.iter().all(|(id, _)| plan.programs().contains(*id));
         let plan = if complete { plan } else { Rc::new(Rc::unwrap_or_clone(plan).with_leaving(kept)) };
@@ -36,13 +37,13 @@ impl Supervisor {
             let Some(before) = old.program(id.program) else { continue };
             if !self.is_there(id) {
                 self.remove(now, at, before, out);
-            } else if instance.desired() == Desired::Down(Rest::Removed) {
+            } else if instance.desired() == Desired::Down(DownReason::Removed) {
                 self.take_back(at, before);
             } else {
                 match changed.get(id.program) {
                     None => {}
-                    Some(Difference::Rules) => self.apply_rules(now, at, before, out),
-                    Some(Difference::Process) => self.replace(now, at, before, out),
+                    Some(SpecChange::Policy) => self.apply_rules(now, at, before, out),
+                    Some(SpecChange::Process) => self.replace(now, at, before, out),
                 }
             }
         }
@@ -52,7 +53,7 @@ impl Supervisor {
     /// Drops what is to be forgotten and has nothing left.
     pub(super) fn forget_the_removed(&mut self, out: &mut Vec<Action>) {
         let (gone, left) = mem::take(&mut self.instances).into_iter().partition::<Vec<Instance>, _>(|one| {
-            one.desired() == Desired::Down(Rest::Removed) && one.live().is_none()
+            one.desired() == Desired::Down(DownReason::Removed) && one.live().is_none()
         });
         self.instances = left;
         for instance in gone {
@@ -63,7 +64,7 @@ impl Supervisor {
             self.spent.insert(id.program, instance.runs().max(spent));
             if self.plan.is_leaving(id.program) && self.instances_of(id.program).is_empty() {
                 self.spent.remove(id.program);
-                let plan = CorePlan::clone(&self.plan).without(id.program);
+                let plan = CorePlan::clone(&self.plan).without(&[id.program]);
                 self.plan = Rc::new(plan);
             }
         }
@@ -77,9 +78,9 @@ impl Supervisor {
 
     fn remove(&mut self, now: Instant, at: usize, before: &ProgramSpec, out: &mut Vec<Action>) {
         self.keep_rules(at, before);
-        self.want(at, Desired::Down(Rest::Removed));
+        self.want(at, Desired::Down(DownReason::Removed));
         if self.instances.get(at).is_some_and(|instance| instance.live().is_none()) {
-            self.say(now, at, Input::Halt(Cause::Removed), out);
+            self.say(now, at, Input::Stop(Cause::Removed), out);
         }
     }
 
@@ -91,7 +92,7 @@ impl Supervisor {
             at,
             match autostart {
                 true => Desired::Cycle(CycleCause::Changed),
-                false => Desired::Down(Rest::NotAutostarted),
+                false => Desired::Down(DownReason::NotAutostarted),
             },
         );
     }
@@ -104,7 +105,7 @@ impl Supervisor {
             (State::Exited { .. }, _) => {
                 spec.restart.restart == Restart::Always && before.restart.restart != Restart::Always
             }
-            (_, Desired::Down(Rest::NotAutostarted)) => self.is_autostarted_now(spec, before),
+            (_, Desired::Down(DownReason::NotAutostarted)) => self.is_autostarted_now(spec, before),
             (_, Desired::Down(_) | Desired::Cycle(_) | Desired::Rising | Desired::Up) => false,
         };
         if again {
@@ -124,8 +125,8 @@ impl Supervisor {
             }
             (_, Desired::Rising | Desired::Up) => true,
             (_, Desired::Cycle(_)) => return self.want(at, Desired::Cycle(CycleCause::Changed)),
-            (_, Desired::Down(Rest::NotAutostarted)) => self.is_autostarted_now(spec, before),
-            (_, Desired::Down(Rest::Ordered | Rest::Removed | Rest::Shutdown)) => false,
+            (_, Desired::Down(DownReason::NotAutostarted)) => self.is_autostarted_now(spec, before),
+            (_, Desired::Down(DownReason::Ordered | DownReason::Removed | DownReason::Shutdown)) => false,
         };
         if again {
             self.start(now, at, out);
@@ -157,7 +158,7 @@ impl Supervisor {
         }
         for id in &new {
             let runs = self.spent.get(id.program).copied().unwrap_or(0);
-            let instance = Instance::new(*id, Desired::Down(Rest::NotAutostarted)).after_runs(runs);
+            let instance = Instance::new(*id, Desired::Down(DownReason::NotAutostarted)).after_runs(runs);
             self.tally.add(&instance);
             let at = self.instances.partition_point(|other| other.id() < *id);
             self.instances.insert(at, instance);

@@ -14,11 +14,11 @@ use std::time::Duration;
 
 use foster_core::Supervisor;
 use foster_core::action::{Action, Ending, Scope};
-use foster_core::by_program::ByProgram;
 use foster_core::event::{
-    Difference, Event, Order, ProbeResult, Session, ShutdownCause, StartFailure, Update,
+    Event, Order, ProbeResult, Session, ShutdownCause, SpecChange, StartFailure, Update,
 };
 use foster_core::ids::{Exit, InstanceId, Killer, ProgramId, Run, Signal};
+use foster_core::program_map::ProgramMap;
 use foster_core::time::Instant;
 
 pub use plan::{Behaviour, End, parse};
@@ -84,7 +84,7 @@ pub enum Happening {
     Event(Event),
     /// This is the plan from now on.
     Update(String),
-    RestGone,
+    SweepDone,
 }
 
 struct Due {
@@ -198,8 +198,8 @@ impl World {
 
     fn updated(&mut self, text: &str) {
         let (plan, names, behaviours) = parse(text);
-        let mut changed = ByProgram::new();
-        let mut numbers = ByProgram::new();
+        let mut changed = ProgramMap::new();
+        let mut numbers = ProgramMap::new();
         for (own, (name, behaviour)) in (0..).map(ProgramId).zip(names.into_iter().zip(behaviours)) {
             let next = ProgramId(u32::try_from(self.names.len()).expect("few programs"));
             let id = *self.ids.entry(name.clone()).or_insert(next);
@@ -210,7 +210,7 @@ impl World {
                 continue;
             }
             if self.behaviours[id.0 as usize] != behaviour {
-                changed.insert(id, Difference::Process);
+                changed.insert(id, SpecChange::Process);
             }
             self.behaviours[id.0 as usize] = behaviour;
         }
@@ -218,7 +218,7 @@ impl World {
         for (id, spec) in plan.programs().iter() {
             let old = self.supervisor.plan().program(id);
             if old.is_some_and(|old| old != spec) && !changed.contains(id) {
-                changed.insert(id, Difference::Rules);
+                changed.insert(id, SpecChange::Policy);
             }
         }
         self.trace.push(format!("{:<7} updated", print::time(self.now)));
@@ -253,7 +253,7 @@ impl World {
             Happening::PreStopEnds(run) => self.step(Event::PreStopEnded(run)),
             Happening::Event(event) => self.step(event),
             Happening::Update(text) => self.updated(&text),
-            Happening::RestGone => self.step(Event::RestGone),
+            Happening::SweepDone => self.step(Event::SweepDone),
         }
     }
 
@@ -285,11 +285,11 @@ impl World {
                 }
             }
             Action::Probe(run) => self.answer(run),
-            Action::SignalRest(signal) => match self.orphans {
+            Action::Sweep(signal) => match self.orphans {
                 Some(Stubbornness::Ignores) if signal != Signal::KILL => {}
                 Some(_) | None => {
                     self.orphans = None;
-                    self.push(self.now, Happening::RestGone);
+                    self.push(self.now, Happening::SweepDone);
                 }
             },
             Action::Forget(instance) => {

@@ -8,9 +8,10 @@
 use std::time::Duration;
 
 use foster_core::ids::{Exit, Killer, ProgramId, Signal};
+use foster_core::plan::{CorePlan, PlanSettings, SignalAction, WhenAllEnded};
 use foster_core::spec::{
-    Asking, Autostart, Backoff, CorePlan, Fate, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy,
-    SignalAction, StopPlan, StopScope,
+    Autostart, Backoff, ExitAction, Growth, KillMode, PreStop, ProgramSpec, Readiness, Restart,
+    RestartPolicy, StopPlan, StopScope,
 };
 
 /// How the process of a program behaves.
@@ -76,8 +77,9 @@ pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
             },
         }
     }
-    let programs = (0..).map(ProgramId).zip(specs).collect();
-    (CorePlan::new(programs, timeout, signals).expect("a plan"), names, behaviours)
+    let settings = PlanSettings { shutdown_timeout: timeout, when_all_ended: WhenAllEnded::Exit, signals };
+    let programs: Vec<_> = (0..).map(ProgramId).zip(specs).collect();
+    (CorePlan::new(programs, settings).expect("a plan"), names, behaviours)
 }
 
 fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviour) {
@@ -91,17 +93,24 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
             restart: Restart::Always,
             success_exit_codes: vec![0],
             min_uptime: Duration::from_secs(1),
-            backoff: Backoff { initial: Duration::ZERO, factor: 2.0, max: Duration::from_secs(30) },
+            backoff: Backoff {
+                initial: Duration::ZERO,
+                factor: 2.0,
+                max: Duration::from_secs(30),
+                growth: Growth::Exponential,
+                reset: Duration::from_secs(10),
+            },
             start_limit: Some(10),
         },
-        on_exit: Fate::Ignore,
-        on_failure: Fate::Shutdown,
+        on_exit: ExitAction::Ignore,
+        on_failure: ExitAction::Shutdown,
         readiness: Readiness::Uptime,
         stop: StopPlan {
             signals: vec![Signal::TERM],
             timeout: Duration::from_secs(5),
             scope: StopScope::Main,
             pre_stop: PreStop::None,
+            kill_mode: KillMode::Tree,
         },
         reload_signal: None,
     };
@@ -117,9 +126,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         cannot_start: false,
         version: String::new(),
     };
-    let asked = |asking, timeout| Readiness::Probe { asking, interval: Duration::from_millis(100), timeout };
     let mut ready_timeout = Duration::from_secs(60);
-    let mut asking = None;
     for word in keys.split_whitespace() {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         let ids = || value.split(',').map(id).collect::<Vec<_>>();
@@ -139,8 +146,8 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
             }
             "min_uptime" => spec.restart.min_uptime = duration(value),
             "start_limit" => spec.restart.start_limit = value.parse().ok(),
-            "on_exit" => spec.on_exit = fate(value),
-            "on_failure" => spec.on_failure = fate(value),
+            "on_exit" => spec.on_exit = exit_action(value),
+            "on_failure" => spec.on_failure = exit_action(value),
             "stop_signal" => {
                 spec.stop.signals =
                     value.split(',').map(|name| Signal::parse(name).expect("a signal")).collect();
@@ -149,11 +156,12 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
             "reload_signal" => spec.reload_signal = Signal::parse(value),
             "ready_timeout" => ready_timeout = duration(value),
             "answers" => {
-                asking = Some(Asking::Asked);
+                spec.readiness =
+                    Readiness::Probe { interval: Duration::from_millis(100), timeout: ready_timeout };
                 behaviour.answers = (value != "never").then(|| duration(value));
             }
             "tells" => {
-                asking = Some(Asking::Told);
+                spec.readiness = Readiness::Notify { timeout: ready_timeout };
                 behaviour.tells = (value != "never").then(|| duration(value));
             }
             "life" => behaviour.end = Some(end(value)),
@@ -168,15 +176,17 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
             other => panic!("unknown key {other}"),
         }
     }
-    if let Some(asking) = asking {
-        spec.readiness = asked(asking, ready_timeout);
-    }
+    spec.readiness = match spec.readiness {
+        Readiness::Uptime => Readiness::Uptime,
+        Readiness::Probe { interval, timeout: _ } => Readiness::Probe { interval, timeout: ready_timeout },
+        Readiness::Notify { timeout: _ } => Readiness::Notify { timeout: ready_timeout },
+    };
     behaviour.stop_signals = spec.stop.signals.iter().rev().take(1).copied().collect();
     (spec, behaviour)
 }
 
-fn fate(value: &str) -> Fate {
-    if value == "shutdown" { Fate::Shutdown } else { Fate::Ignore }
+fn exit_action(value: &str) -> ExitAction {
+    if value == "shutdown" { ExitAction::Shutdown } else { ExitAction::Ignore }
 }
 
 /// `2s/3`: after 2 s, exit code 3; `2s` alone: 0.

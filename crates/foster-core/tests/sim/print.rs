@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use foster_core::action::{Action, Cause, Change, Next, Reason, Scope};
+use foster_core::action::{Action, AfterExit, Cause, Change, Reason, Scope};
 use foster_core::ids::InstanceId;
 use foster_core::time::Instant;
 
@@ -40,7 +40,7 @@ pub fn line(world: &World, action: &Action) -> Option<String> {
         Action::RunPreStop(run) => format!("pre_stop of {}", name(run.instance)),
         Action::CancelPreStop(run) => format!("cancel pre_stop of {}", name(run.instance)),
         Action::Probe(_) | Action::CancelProbe(_) => return None,
-        Action::SignalRest(signal) => format!("{signal} to the rest"),
+        Action::Sweep(signal) => format!("{signal} to the rest"),
         Action::ReopenLogs => "reopen logs".into(),
         Action::WriteStatus => "write status".into(),
         Action::Update => "update".into(),
@@ -61,7 +61,7 @@ fn change_line(world: &World, change: &Change) -> String {
 
 fn cause_words(world: &World, cause: &Cause) -> String {
     match cause {
-        Cause::Turn => "its turn".into(),
+        Cause::Started => "its turn".into(),
         Cause::WaitsFor(other) => format!("waits for {}", name(world, *other)),
         Cause::BecameReady { after } => format!("ready after {after:?}"),
         Cause::NotReady { timeout, last } => format!("not ready within {timeout:?}: {last:?}"),
@@ -78,16 +78,16 @@ fn cause_words(world: &World, cause: &Cause) -> String {
     }
 }
 
-fn next_words(next: &Next) -> String {
+fn next_words(next: &AfterExit) -> String {
     match next {
-        Next::RestartNow => "restart now".into(),
-        Next::RestartIn { wait, failures, limit } => {
+        AfterExit::RestartNow => "restart now".into(),
+        AfterExit::RestartIn { wait, failures, limit } => {
             let limit = limit.map_or("any".into(), |limit| limit.to_string());
             format!("restart in {}, {failures} of {limit} failed", short(*wait))
         }
-        Next::StaysDown => "stays down".into(),
-        Next::Failed => "failed".into(),
-        Next::GaveUp { failures } => format!("gave up after {failures}"),
+        AfterExit::StaysDown => "stays down".into(),
+        AfterExit::Failed => "failed".into(),
+        AfterExit::GaveUp { failures } => format!("gave up after {failures}"),
     }
 }
 

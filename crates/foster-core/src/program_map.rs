@@ -10,12 +10,12 @@ use crate::ids::ProgramId;
 
 /// Something for each of some programs.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ByProgram<T>(Vec<(ProgramId, T)>);
+pub struct ProgramMap<T>(Vec<(ProgramId, T)>);
 
-impl<T> ByProgram<T> {
+impl<T> ProgramMap<T> {
     /// Nothing for nobody.
-    pub const fn new() -> ByProgram<T> {
-        ByProgram(Vec::new())
+    pub const fn new() -> ProgramMap<T> {
+        ProgramMap(Vec::new())
     }
 
     /// What there is for this program.
@@ -85,13 +85,13 @@ impl<T> ByProgram<T> {
     }
 }
 
-impl<T> Default for ByProgram<T> {
-    fn default() -> ByProgram<T> {
-        ByProgram::new()
+impl<T> Default for ProgramMap<T> {
+    fn default() -> ProgramMap<T> {
+        ProgramMap::new()
     }
 }
 
-impl<T> Extend<(ProgramId, T)> for ByProgram<T> {
+impl<T> Extend<(ProgramId, T)> for ProgramMap<T> {
     fn extend<I: IntoIterator<Item = (ProgramId, T)>>(&mut self, values: I) {
         for (id, value) in values {
             self.insert(id, value);
@@ -99,15 +99,15 @@ impl<T> Extend<(ProgramId, T)> for ByProgram<T> {
     }
 }
 
-impl<T> FromIterator<(ProgramId, T)> for ByProgram<T> {
-    fn from_iter<I: IntoIterator<Item = (ProgramId, T)>>(values: I) -> ByProgram<T> {
-        let mut all = ByProgram::new();
+impl<T> FromIterator<(ProgramId, T)> for ProgramMap<T> {
+    fn from_iter<I: IntoIterator<Item = (ProgramId, T)>>(values: I) -> ProgramMap<T> {
+        let mut all = ProgramMap::new();
         all.extend(values);
         all
     }
 }
 
-impl<T> IntoIterator for ByProgram<T> {
+impl<T> IntoIterator for ProgramMap<T> {
     type Item = (ProgramId, T);
     type IntoIter = alloc::vec::IntoIter<(ProgramId, T)>;
 
@@ -116,7 +116,7 @@ impl<T> IntoIterator for ByProgram<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for ByProgram<T> {
+impl<T: fmt::Debug> fmt::Debug for ProgramMap<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
     }
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn it_is_sorted_however_it_was_filled_and_a_second_value_replaces_the_first() {
-        let mut all: ByProgram<char> =
+        let mut all: ProgramMap<char> =
             [(7, 'x'), (1, 'b'), (3, 'c')].into_iter().map(|(id, value)| (ProgramId(id), value)).collect();
         all.insert(ProgramId(7), 'd');
         assert!(all.iter().eq([(ProgramId(1), &'b'), (ProgramId(3), &'c'), (ProgramId(7), &'d')]));
