@@ -27,7 +27,7 @@ fn between(old: &str, new: &str) -> Keys {
 
 /// Every key of a program with another value than its default, and what that change means.
 const CHANGES: [(&str, &str, SpecChange); 39] = {
-    use SpecChange::{Process, Policy};
+    use SpecChange::{Policy, Process};
     [
         ("command", "'other'", Process),
         ("directory", "'/tmp'", Process),
