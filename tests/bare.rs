@@ -134,7 +134,7 @@ fn an_exit_code_can_be_made_a_success() {
 
 #[test]
 fn a_group_is_signalled_only_when_asked() {
-    let script = "puppet 'trap:USR1:touch:child' touch:up pause & trap : USR1; wait; wait; exit 9";
+    let script = "trap : USR1; puppet 'trap:USR1:touch:child' touch:up pause & wait; wait; exit 9";
     let mut alone = start(&["--", "sh", "-c", script]);
     alone.wait_for_file("up");
     alone.signal(Signal::SIGUSR1);

@@ -67,7 +67,7 @@ fn it_leaves_the_working_directory_before_the_command_begins() {
 
 #[test]
 fn every_signal_reaches_the_whole_group_and_with_c_the_command_alone() {
-    let script = "puppet trap:USR1:touch:child touch:up pause & trap 'touch main' USR1; wait; wait; wait";
+    let script = "trap 'touch main' USR1; puppet trap:USR1:touch:child touch:up pause & wait; wait; wait";
     let group = start(&["sh", "-c", script]);
     group.wait_for_file("up");
     group.signal(Signal::SIGUSR1);

@@ -101,7 +101,7 @@ fn the_command_keeps_the_signals_it_was_given() {
 
 #[test]
 fn a_group_is_signalled_by_flag_or_variable() {
-    let script = "puppet 'trap:USR1:touch:child' touch:up pause & trap : USR1; wait; wait; exit 9";
+    let script = "trap : USR1; puppet 'trap:USR1:touch:child' touch:up pause & wait; wait; exit 9";
     let by_flag = start(&["-g", "--", "sh", "-c", script]);
     let by_variable = Foster::new()
         .called("tini")
