@@ -3,6 +3,8 @@
 //! `ARCHITECTURE.md` says why each of them is there. A new module needs a layer in [`LAYERS`], a new
 //! dependency a reason in [`DEPENDENCIES`]: both are visible edits.
 
+mod circles;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

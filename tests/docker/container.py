@@ -1,7 +1,7 @@
 """A container of the tests: started, looked into from outside, removed at the end of its test.
 
 Processes are looked at through the engine (`docker top`), which works for every container, whatever is in its
-image and whatever its PID namespace. Next: `person.py`, who uses the app in it.
+image and whatever its PID namespace. Next: `app_client.py`, a client of the app in it.
 """
 
 from __future__ import annotations
@@ -138,17 +138,17 @@ def memory_of(pid: int) -> int:
 
 
 class Downtime:
-    """`with Downtime(url) as downtime:` asks for it over and over by a process of its own; then `seconds`."""
+    """`with Downtime(url) as downtime:` a separate process requests the page over and over; then `seconds` is the outage."""
 
     def __init__(self, url: str):
         self.url = url
 
     def __enter__(self) -> Downtime:
-        asker = Path(__file__).with_name("asker.py")
-        self.asker = subprocess.Popen(["python3", asker, self.url], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
-        assert self.asker.stdout.readline() == "asking\n"
+        probe = Path(__file__).with_name("availability_probe.py")
+        self.probe = subprocess.Popen(["python3", probe, self.url], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+        assert self.probe.stdout.readline() == "probing\n"
         return self
 
     def __exit__(self, *_: object) -> None:
-        told, _ = self.asker.communicate("enough\n", timeout=60)
-        self.seconds = float(told)
+        printed, _ = self.probe.communicate("enough\n", timeout=60)
+        self.seconds = float(printed)

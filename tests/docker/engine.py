@@ -1,7 +1,8 @@
-"""A Docker engine of the tests' own: its data, socket and pid file are apart from any other on the machine.
+"""The tests' own Docker engine: its data, socket, pid file, containerd and network (`network.py`) are apart from those of
+any other engine on the machine.
 
-It is started, and stopped by its pid, by `run`. What it keeps between runs (images, and with them the cache of
-builds) is under target/docker-cache. Next: `standins.py`, the base images; `container.py`, what runs.
+`run` starts it, and stops it by its pid. What it keeps between runs (images, and with them the cache of
+builds) is under target/docker-cache. Next: `base_images.py`; `container.py`, what runs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _PACKAGES = {
     "docker-compose": "docker-compose",
     "debootstrap": "debootstrap",
     "npm": "npm",
+    "slirp4netns": "slirp4netns",
+    "ip": "iproute2",
 }
 
 

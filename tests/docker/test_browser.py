@@ -9,7 +9,7 @@ from engine import CACHE, ROOT, client, install_what_is_missing, run
 
 
 class Browser(unittest.TestCase):
-    def test_a_person_registers_works_in_two_terminals_outlives_a_killed_backend_and_logs_out(self):
+    def test_a_user_registers_works_in_two_terminals_outlives_a_killed_backend_and_logs_out(self):
         install_what_is_missing({"chromium": "chromium", "npm": "npm"})
         folder = CACHE / "browser"
         source = ROOT / "examples" / "terminals" / "tests" / "browser"

@@ -8,10 +8,10 @@ import unittest
 from datetime import datetime
 from pathlib import Path
 
-import standins
+import base_images
+from app_client import AppClient
 from container import Container
 from engine import PREFIX, ROOT, build, client, docker, run, wait_for
-from person import Person
 
 
 def _free_port() -> int:
@@ -43,26 +43,26 @@ class Compose1(unittest.TestCase):
         check = next(check for check in state["Health"]["Log"] if check["ExitCode"] == 0)
         self.assertLess((_time(check["End"]) - _time(state["StartedAt"])).total_seconds(), 15)
 
-        person = Person(f"http://127.0.0.1:{self.port}")
-        status, page = person.ask("/")
+        user = AppClient(f"http://127.0.0.1:{self.port}")
+        status, page = user.ask("/")
         self.assertEqual(status, 200)
         self.assertIn('<div id="root">', page)
-        self.assertEqual(person.ask("/an/address/within/the/page")[1], page)
-        self.assertEqual(person.register().log_in().ask("/api/me")[0], 200)
-        with person.connect() as connection:
+        self.assertEqual(user.ask("/an/address/within/the/page")[1], page)
+        self.assertEqual(user.register().log_in().ask("/api/me")[0], 200)
+        with user.connect() as connection:
             first, second = connection.terminal(), connection.terminal()
             for terminal, words in (first, "left"), (second, "right"):
                 terminal.type(f"echo 'the' {words}")
                 terminal.shows(f"the {words}")
 
     def test_users_and_sessions_are_there_after_down_and_up(self):
-        person = Person(f"http://127.0.0.1:{self.port}")
+        user = AppClient(f"http://127.0.0.1:{self.port}")
         self.up().becomes_healthy(60)
-        person.register().log_in()
+        user.register().log_in()
         self.compose("down")
         self.up().becomes_healthy(60)
-        self.assertTrue(person.is_known())
-        person.log_in()
+        self.assertTrue(user.is_known())
+        user.log_in()
 
     def test_what_compose_sets_is_what_the_engine_does(self):
         host = json.loads(docker("inspect", "--format", "{{json .HostConfig}}", self.up().name))
@@ -81,7 +81,7 @@ class Compose2(Compose1):
         image = f"{PREFIX}compose-2"
         with tempfile.TemporaryDirectory() as folder:
             install = "apt-get update && apt-get install --yes --no-install-recommends docker-compose"
-            (Path(folder) / "Dockerfile").write_text(f"FROM {standins.DEBIAN}\nRUN {install}\n")
+            (Path(folder) / "Dockerfile").write_text(f"FROM {base_images.DEBIAN}\nRUN {install}\n")
             build(image, Path(folder))
         engine = os.environ["DOCKER_HOST"].removeprefix("unix://")
         mounts = ["--volume", f"{engine}:/var/run/docker.sock", "--volume", f"{ROOT}:{ROOT}", "--workdir", ROOT]

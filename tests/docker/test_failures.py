@@ -4,9 +4,9 @@ import time
 import unittest
 
 import figures
+from app_client import AppClient
 from container import Container, Downtime
 from engine import wait_for
-from person import Person
 
 ROWS: list[list[str]] = []
 
@@ -39,7 +39,7 @@ class Failures(unittest.TestCase):
         self.out_of_service("`kill -9` of the nginx master", "master process", "nginx", restarts=1, most=2)
 
     def test_five_hundred_orphans_of_a_terminal_are_reaped_and_nothing_is_out_of_service(self):
-        with Person(self.container.url).register().log_in().connect() as connection:
+        with AppClient(self.container.url).register().log_in().connect() as connection:
             terminal = connection.terminal()
             terminal.type("echo re''ady")
             terminal.shows("ready")

@@ -2,16 +2,16 @@
 
 import unittest
 
+from app_client import AppClient
 from container import Container
 from engine import docker, wait_for
-from person import Person
 
 
 class Stopping(unittest.TestCase):
     def test_docker_stop_with_two_busy_terminals_takes_less_than_two_seconds_and_exits_with_0(self):
         with Container() as container:
             container.becomes_healthy()
-            with Person(container.url).register().log_in().connect() as connection:
+            with AppClient(container.url).register().log_in().connect() as connection:
                 for terminal in connection.terminal(), connection.terminal():
                     terminal.type("sleep 1000")
                 wait_for("two sleeps", lambda: sum("sleep 1000" == it.command for it in container.processes()) == 2, 10)
@@ -32,11 +32,11 @@ class Stopping(unittest.TestCase):
     def test_after_docker_kill_and_start_the_data_is_there(self):
         with Container() as container:
             container.becomes_healthy()
-            person = Person(container.url).register().log_in()
+            user = AppClient(container.url).register().log_in()
             docker("kill", "--signal", "KILL", container.name)
             self.assertEqual(container.state["ExitCode"], 137)
             docker("start", container.name)
             container.becomes_healthy(60)
-            person.url = container.url
-            self.assertTrue(person.is_known())
-            person.log_in()
+            user.url = container.url
+            self.assertTrue(user.is_known())
+            user.log_in()

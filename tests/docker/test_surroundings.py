@@ -8,9 +8,9 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 
+from app_client import AppClient
 from container import APP, Container
 from engine import CACHE, docker, wait_for
-from person import Person
 
 CAPABILITIES = ["--cap-drop", "ALL", "--cap-add=KILL", "--cap-add=SETGID", "--cap-add=SETUID"]
 
@@ -20,8 +20,8 @@ class Surroundings(unittest.TestCase):
         """Healthy, an orphan is reaped, a killed backend comes back, and a stop is a stop."""
         with Container(*options, image=image) as container:
             container.becomes_healthy(20)
-            person = Person(container.url).register().log_in()
-            with person.connect() as connection:
+            user = AppClient(container.url).register().log_in()
+            with user.connect() as connection:
                 terminal = connection.terminal()
                 terminal.type("(sleep 0.1 &); echo hel''lo")
                 terminal.shows("hello")
@@ -31,7 +31,7 @@ class Surroundings(unittest.TestCase):
             wait_for("second backend", lambda: container.status().get("backend", {}).get("restarts") == 1, 10)
             wait_for("health", container.is_healthy, 15)
             container.has_no_zombie()
-            self.assertTrue(person.is_known())
+            self.assertTrue(user.is_known())
             seconds, status = container.stop()
             self.assertEqual(status, 0, container.output())
             self.assertLess(seconds, 3, container.output())

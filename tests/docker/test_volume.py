@@ -4,9 +4,9 @@ import os
 import tempfile
 import unittest
 
+from app_client import AppClient
 from container import Container
 from engine import PREFIX, docker
-from person import Person
 
 
 class Volume(unittest.TestCase):
@@ -16,13 +16,13 @@ class Volume(unittest.TestCase):
         try:
             with Container(*volume) as container:
                 container.becomes_healthy()
-                person = Person(container.url).register().log_in()
+                user = AppClient(container.url).register().log_in()
                 container.stop()
             with Container(*volume) as container:
                 container.becomes_healthy()
-                person.url = container.url
-                self.assertTrue(person.is_known())
-                self.assertEqual(person.log_in().ask("/api/me")[0], 200)
+                user.url = container.url
+                self.assertTrue(user.is_known())
+                self.assertEqual(user.log_in().ask("/api/me")[0], 200)
         finally:
             docker("volume", "rm", "--force", name)
 

@@ -51,7 +51,7 @@ def make() -> None:
     named = [line.split()[1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM ")]
     for image in sorted(set(named) - {"scratch"}):
         if image not in _DOCKERFILES:
-            raise AssertionError(f"Dockerfile names {image}, and tests/docker/standins.py has no stand-in for it")
+            raise AssertionError(f"Dockerfile names {image}, and tests/docker/base_images.py has no stand-in for it")
         if not _is_there(image):
             _make(image)
 

@@ -1,5 +1,5 @@
-"""Asks for a page a hundred times a second until it is told that this is enough, and says for how many seconds
-it was not served: from the first question without a good answer to the next good answer, all such times added up.
+"""Requests a page a hundred times a second until a line comes on stdin, then prints for how many seconds it was not
+served: each outage lasts from the first request that failed to the next one that succeeded.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def is_served(url: str) -> bool:
 
 
 def main(url: str) -> None:
-    assert is_served(url), f"{url} is not served to begin with"
-    print("asking", flush=True)
+    assert is_served(url), f"{url} is not served at the start"
+    print("probing", flush=True)
     down, since = 0.0, None
     while True:
         asked = time.monotonic()

@@ -1,4 +1,4 @@
-"""Somebody who uses the app: registers, logs in, and works in terminals, over HTTP and Socket.IO.
+"""A client of the app: registers, logs in, and works in terminals, over HTTP and Socket.IO.
 
 Socket.IO is spoken over a WebSocket from its first byte (Engine.IO 4, Socket.IO 5), with the standard library
 alone: https://github.com/socketio/engine.io-protocol, RFC 6455.
@@ -18,7 +18,7 @@ import urllib.request
 from urllib.parse import urlsplit
 
 
-class Person:
+class AppClient:
     """One account of the app at `url`."""
 
     def __init__(self, url: str, name: str = "ada", password: str = "correct horse battery"):
@@ -36,12 +36,12 @@ class Person:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
-    def register(self) -> Person:
+    def register(self) -> AppClient:
         status, text = self.ask("/api/register", {"username": self.name, "password": self.password})
         assert status == 201, (status, text)
         return self
 
-    def log_in(self) -> Person:
+    def log_in(self) -> AppClient:
         status, text = self.ask("/api/login", {"username": self.name, "password": self.password})
         assert status == 200, (status, text)
         self.token = json.loads(text)["token"]

@@ -1,0 +1,97 @@
+"""A network of the tests' own: the engine, its containers and the tests run in network and mount namespaces that
+no other engine of the machine shares. Two engines in one network namespace would share `docker0`, its addresses and
+the tables of iptables, and talk to each other's containers.
+
+The way out is slirp4netns(1), a process of the machine that carries connections into the namespace: it needs no
+forwarding, no iptables and no address of the machine. Next: `engine.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from engine import Failed, wait_for
+
+# Set for the process inside.
+_INSIDE = "FOSTER_TEST_NETWORK"
+_TAP = "tap0"
+# slirp4netns answers DNS here, by the machine's own resolver, also where that listens on the machine's loopback.
+_RESOLVER = "nameserver 10.0.2.3\n"
+# Where a system's containerd and engine keep what another engine would find and use.
+_SHARED = ["/run/containerd", "/run/docker"]
+
+
+def is_inside() -> bool:
+    return os.environ.get(_INSIDE) == "own"
+
+
+def run_inside(command: list[str]) -> int:
+    """Runs a command in the namespaces and returns its exit status; SIGTERM ends it."""
+    words = ["unshare", "--net", "--mount", "--propagation", "private", "setpriv", "--pdeathsig", "TERM", *command]
+    process = subprocess.Popen(words, env=os.environ | {_INSIDE: "own"})
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        namespace = f"/proc/{process.pid}/ns/net"
+        wait_for("network namespace", lambda: _differs(namespace) or process.poll() is not None, 10)
+        with tempfile.TemporaryFile("w+") as log:
+            link = _link(process.pid, log)
+            try:
+                return _wait(process, link, log)
+            finally:
+                link.terminate()
+                link.wait(10)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(60)
+
+
+def enter() -> None:
+    """Inside: waits for the way out, then sets the resolver and hides what another engine keeps under /run."""
+    wait_for("way out of the network namespace", _has_route, 20)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    resolver = Path(tempfile.mkdtemp(prefix="foster-test-")) / "resolv.conf"
+    resolver.write_text(_RESOLVER)
+    # /etc/resolv.conf may be a link: the mount follows it.
+    subprocess.run(["mount", "--bind", resolver, "/etc/resolv.conf"], check=True)
+    resolver.unlink()
+    resolver.parent.rmdir()
+    for folder in _SHARED:
+        if os.path.isdir(folder):
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], check=True)
+
+
+def _differs(namespace: str) -> bool:
+    try:
+        return os.readlink(namespace) != os.readlink("/proc/self/ns/net")
+    except OSError:
+        return False
+
+
+def _has_route() -> bool:
+    with open("/proc/net/route") as file:
+        return any(line.split()[:2] == [_TAP, "00000000"] for line in file)
+
+
+def _link(pid: int, log) -> subprocess.Popen:
+    # Nothing in the namespace reaches what listens on the machine's loopback.
+    words = ["slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", str(pid), _TAP]
+    return subprocess.Popen(words, stdout=log, stderr=log)
+
+
+def _wait(process: subprocess.Popen, link: subprocess.Popen, log) -> int:
+    """The command's exit status; an end of slirp4netns before it is a failure with its own words."""
+    while True:
+        try:
+            return process.wait(1)
+        except subprocess.TimeoutExpired:
+            if link.poll() is not None:
+                log.seek(0)
+                raise Failed(f"slirp4netns ended with {link.returncode}:\n{log.read()}") from None
+        except KeyboardInterrupt:
+            # The command has got it too.
+            continue
