@@ -18,11 +18,9 @@ const CRATES: [(&str, &str); 2] = [("foster", "src"), ("foster_core", "crates/fo
 /// Files that are still in a circle. The list only gets shorter: a file that has left its circle is taken out.
 const STILL_IN_A_CIRCLE: &[&str] = &[
     "crates/foster-core/src/action.rs",
-    "crates/foster-core/src/graph.rs",
     "crates/foster-core/src/program/stopping.rs",
     "crates/foster-core/src/program/transition.rs",
     "crates/foster-core/src/shutdown.rs",
-    "crates/foster-core/src/spec.rs",
     "src/cli/commands.rs",
     "src/cli/completions.rs",
     "src/cli/given.rs",
