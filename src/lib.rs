@@ -18,7 +18,7 @@ pub mod oom;
 pub mod output;
 pub mod probes;
 pub mod spawn;
-pub mod termination;
+pub mod termination_log;
 
 pub mod bare;
 pub mod doctor;
@@ -109,7 +109,7 @@ fn refuse(report: &config::Report, around: &mut Surroundings<'_>) -> ExitStatus 
     let text = report.to_string();
     // Nothing is left to be said to if stderr does not take it, or the termination log cannot be written.
     let _ = around.err.write_all(text.as_bytes());
-    let _ = termination::write(report.termination_log(), &text);
+    let _ = termination_log::write(report.termination_log(), &text);
     ExitStatus::USAGE
 }
 

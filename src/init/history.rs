@@ -14,7 +14,7 @@ const CAPACITY: usize = 64 * 1024;
 /// The last events.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    kept: VecDeque<Kept>,
+    kept: VecDeque<EventRecord>,
     size: usize,
     /// How many there ever were: the number of the last one.
     count: u64,
@@ -22,9 +22,9 @@ pub(super) struct History {
 
 /// An event.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct EventRecord {
     /// Whom it is about; `None`: the container.
-    pub(super) about: Option<About>,
+    pub(super) about: Option<Subject>,
     /// What it is called.
     pub(super) event: EventName,
     /// The line of the wire.
@@ -33,7 +33,7 @@ pub(super) struct Kept {
 
 /// Whom an event is about, by name: a number of the plan may be another's after an update.
 #[derive(Debug)]
-pub(super) struct About {
+pub(super) struct Subject {
     /// The program.
     pub(super) program: Box<str>,
     /// Which of its instances.
@@ -42,15 +42,17 @@ pub(super) struct About {
     pub(super) state: Option<StateName>,
 }
 
-impl Kept {
+impl EventRecord {
     fn cost(&self) -> usize {
-        size_of::<Kept>() + self.line.len() + self.about.as_ref().map_or(0, |about| about.program.len())
+        size_of::<EventRecord>()
+            + self.line.len()
+            + self.about.as_ref().map_or(0, |about| about.program.len())
     }
 }
 
 impl History {
     /// Adds one, at the cost of the oldest.
-    pub(super) fn keep(&mut self, event: Kept) {
+    pub(super) fn keep(&mut self, event: EventRecord) {
         self.count += 1;
         self.size += event.cost();
         self.kept.push_back(event);
@@ -66,7 +68,7 @@ impl History {
     }
 
     /// The events after the one with this number, each with its own, as far as they are kept.
-    pub(super) fn after(&self, number: u64) -> impl DoubleEndedIterator<Item = (u64, &Kept)> {
+    pub(super) fn after(&self, number: u64) -> impl DoubleEndedIterator<Item = (u64, &EventRecord)> {
         let first = self.first();
         let skipped = usize::try_from(number.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
         self.kept.iter().enumerate().skip(skipped).map(move |(place, kept)| (first + place as u64, kept))
@@ -87,8 +89,8 @@ impl History {
 mod tests {
     use super::*;
 
-    fn event(length: usize) -> Kept {
-        Kept { about: None, event: EventName::Shutdown, line: vec![b'x'; length].into() }
+    fn event(length: usize) -> EventRecord {
+        EventRecord { about: None, event: EventName::Shutdown, line: vec![b'x'; length].into() }
     }
 
     fn numbers(history: &History, after: u64) -> Vec<u64> {

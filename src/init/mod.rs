@@ -7,7 +7,6 @@
 
 mod children;
 mod difference;
-mod ending;
 mod history;
 mod memory;
 mod perform;
@@ -20,6 +19,7 @@ mod sessions;
 mod signals;
 mod status;
 mod succession;
+mod teardown;
 mod update;
 mod wait;
 
@@ -40,7 +40,7 @@ use crate::control::server::{BindError, Server};
 use crate::exit::ExitStatus;
 use crate::notify::Upward;
 use crate::oom::OomCounter;
-use crate::output::{self, Colour, Output, own};
+use crate::output::{self, ColourMode, Output, log as own_log};
 use crate::plan::{Limit, Plan};
 use crate::probes::Probes;
 use crate::spawn::Spawner;
@@ -109,32 +109,32 @@ struct Init {
 
 /// What keeps foster from coming up.
 #[derive(Debug)]
-enum CannotComeUp {
+enum StartupError {
     System { what: &'static str, error: String },
     Control(BindError),
 }
 
-impl fmt::Display for CannotComeUp {
+impl fmt::Display for StartupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CannotComeUp::System { what, error } => write!(f, "cannot {what}: {error}"),
-            CannotComeUp::Control(error) => error.fmt(f),
+            StartupError::System { what, error } => write!(f, "cannot {what}: {error}"),
+            StartupError::Control(error) => error.fmt(f),
         }
     }
 }
 
 /// Runs a plan until the container ends, and says with what status.
 pub fn run(plan: Plan, surroundings: &Surroundings) -> ExitStatus {
-    own::install(&plan.settings, surroundings.log.as_deref());
-    ending::report_faults(plan.settings.termination_log.clone());
+    own_log::install(&plan.settings, surroundings.log.as_deref());
+    teardown::report_faults(plan.settings.termination_log.clone());
     match Init::bring_up(plan, surroundings) {
         Ok(mut init) => init.run(),
-        Err((plan, error)) => ending::cannot_come_up(&plan, &error.to_string()),
+        Err((plan, error)) => teardown::report_startup_error(&plan, &error.to_string()),
     }
 }
 
 impl Init {
-    fn bring_up(mut plan: Plan, surroundings: &Surroundings) -> Result<Init, (Rc<Plan>, CannotComeUp)> {
+    fn bring_up(mut plan: Plan, surroundings: &Surroundings) -> Result<Init, (Rc<Plan>, StartupError)> {
         let limit = pid1::raise_limit();
         pid1::pass_on(limit, &mut plan);
         let plan = Rc::new(plan);
@@ -146,8 +146,8 @@ impl Init {
         plan: Rc<Plan>,
         limit: Option<Limit>,
         surroundings: &Surroundings,
-    ) -> Result<Init, CannotComeUp> {
-        let system = |what: &'static str, error: String| CannotComeUp::System { what, error };
+    ) -> Result<Init, StartupError> {
+        let system = |what: &'static str, error: String| StartupError::System { what, error };
         let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno.desc().into()))?);
         let configured = plan.core.settings().signals.iter().map(|(signal, _)| *signal);
         let signals =
@@ -159,8 +159,8 @@ impl Init {
         let spawner = Spawner::new().map_err(|failure| system("prepare to spawn", failure.message))?;
         let standing = pid1::take_place();
         let server = bind(&plan, &epoll)?;
-        let colour = if surroundings.no_color { Colour::Never } else { Colour::Terminal };
-        let process = output::Surroundings::of_process(colour);
+        let colour = if surroundings.no_color { ColourMode::Never } else { ColourMode::Terminal };
+        let process = output::OutputEnv::of_process(colour);
         let output = Output::new(Rc::clone(&epoll), space::OUTPUT, &plan.settings, &plan.programs, process);
         for warning in &plan.warnings {
             log::warn!("{warning}");
@@ -301,11 +301,11 @@ impl Init {
     }
 }
 
-fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, CannotComeUp> {
+fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, StartupError> {
     let Some(path) = &plan.settings.socket else { return Ok(None) };
     match Server::bind(path, Rc::clone(epoll), space::CONTROL) {
         Ok(server) => Ok(Some(server)),
-        Err(error @ BindError::AnotherAnswers(_)) => Err(CannotComeUp::Control(error)),
+        Err(error @ BindError::AnotherAnswers(_)) => Err(StartupError::Control(error)),
         Err(error @ (BindError::NotASocket(_) | BindError::TooLong(_) | BindError::Unavailable(..))) => {
             log::warn!("{error}; going on without the control socket");
             Ok(None)

@@ -16,12 +16,12 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, fchown};
 
 use super::children::Role;
-use super::history::{About, Kept};
+use super::history::{EventRecord, Subject};
 use super::{Init, report};
 use crate::control::protocol;
 use crate::control::server::Server;
 use crate::notify::Upward;
-use crate::output::{ChildStream, form};
+use crate::output::{ChildStream, format};
 use crate::plan::{Probe, Program};
 use crate::probes::ProbeTarget;
 use crate::spawn::{self, Request};
@@ -204,7 +204,7 @@ impl Init {
         let line = report::change(&self.plan, change, pid);
         let about = self.plan.program(change.instance.program).map(|program| {
             let index = change.instance.index;
-            About {
+            Subject {
                 program: program.name.as_str().into(),
                 instances: index..index + 1,
                 state: Some(change.to),
@@ -215,10 +215,10 @@ impl Init {
     }
 
     /// Says something that happened, in the log and to those who follow events.
-    pub(super) fn tell(&mut self, line: &report::Line, about: Option<About>) {
+    pub(super) fn tell(&mut self, line: &report::Line, about: Option<Subject>) {
         line.write();
-        let wire = protocol::Event::line(&form::stamp(SystemTime::now()), &line.members());
-        self.history.keep(Kept { about, event: line.event, line: wire.into() });
+        let wire = protocol::Event::line(&format::timestamp(SystemTime::now()), &line.members());
+        self.history.keep(EventRecord { about, event: line.event, line: wire.into() });
     }
 }
 

@@ -11,7 +11,7 @@ use foster_core::ids::{Exit, InstanceId, Killer};
 use log::Level;
 use log::kv::Value;
 
-use crate::output::own;
+use crate::output::log as own_log;
 use crate::plan::Plan;
 
 /// A line of foster's own log.
@@ -51,10 +51,10 @@ impl Line {
     pub(super) fn members(&self) -> Vec<u8> {
         const LONGEST: usize = 4096;
         match self.message.char_indices().nth(LONGEST) {
-            None => self.record(own::members),
+            None => self.record(own_log::members),
             Some((end, _)) => {
                 let message = self.message.get(..end).unwrap_or_default().to_owned() + "…";
-                Line { message, ..self.clone() }.record(own::members)
+                Line { message, ..self.clone() }.record(own_log::members)
             }
         }
     }

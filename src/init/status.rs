@@ -90,7 +90,7 @@ impl Init {
     /// The status of everything, to foster's own log (SIGUSR2).
     pub(super) fn write_status(&self) {
         #[cfg(debug_assertions)]
-        super::ending::fault_on_demand();
+        super::teardown::fault_on_demand();
         for view in self.supervisor.snapshot().instances() {
             let row = self.row(&view);
             let name = report::label(&self.plan, view.id);

@@ -17,13 +17,13 @@ use foster_core::supervisor::{InstanceView, Progress, progress};
 use log::Level;
 
 use super::difference::Keys;
-use super::history::About;
+use super::history::Subject;
 use super::succession::{Succession, succeed};
 use super::{Init, pid1, report};
 use crate::config::{self, Report};
 use crate::control::protocol::{Outcome, Problem, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
-use crate::output::own;
+use crate::output::log as own_log;
 use crate::plan::{Limit, Plan, Program};
 
 /// What is needed from one update to the next.
@@ -162,7 +162,7 @@ impl Init {
         self.keep_former(&succession);
         self.tell_of_update(&plan, &succession);
         if succession.applied.iter().any(|key| key.starts_with("log_")) {
-            own::install(&plan.settings, self.updates.filter.as_deref());
+            own_log::install(&plan.settings, self.updates.filter.as_deref());
         }
         self.output.configure(&plan.settings, &plan.programs);
         let signals: Vec<_> = plan.core.settings().signals.iter().map(|(signal, _)| *signal).collect();
@@ -407,9 +407,9 @@ fn bounded(report: &Report) -> Vec<String> {
 }
 
 /// A program as a whole, for those who read events.
-fn about(plan: &Plan, id: ProgramId) -> Option<About> {
+fn about(plan: &Plan, id: ProgramId) -> Option<Subject> {
     let (program, spec) = plan.program(id).zip(plan.spec(id))?;
-    Some(About { program: program.name.as_str().into(), instances: 0..spec.instances, state: None })
+    Some(Subject { program: program.name.as_str().into(), instances: 0..spec.instances, state: None })
 }
 
 /// How many programs are what they were, where any is.

@@ -1,7 +1,7 @@
-//! Which stream of which program goes where: pipes made before a spawn, outlets found or opened.
+//! Which stream of which program goes where: pipes made before a spawn, writers found or opened.
 //!
-//! A file is one outlet for all that write to its path. A path that means foster's own stdout or stderr is
-//! that, with the lines as they are. Nothing here reads or writes: that is `flow.rs`.
+//! A file is one writer for all that write to its path. A path that means foster's own stdout or stderr is
+//! that, with the lines as they are. Nothing here reads or writes: that is `pump.rs`.
 
 use std::cell::Cell;
 use std::io;
@@ -12,14 +12,14 @@ use std::rc::Rc;
 use foster_core::ids::Run;
 use log::Level;
 
-use super::file::{self, Opened, Trouble};
-use super::form::{Envelope, Stamps};
+use super::file::{self, FileEvent, Opened};
+use super::format::{LinePrefix, Timestamps};
 use super::lines::Lines;
-use super::outlet::{News, Outlet};
 use super::ring::Ring;
+use super::writer::{Writer, WriterEvent};
 use super::{
-    ChildStream, ChildStreams, Dress, Facts, OUTLET, Output, PAINTS, Pattern, Phase, Record, STDOUT, Source,
-    Stream,
+    COLOURS, ChildStream, ChildStreams, LineFormat, Output, Pattern, Phase, ProgramOutput, RunOutput, STDOUT,
+    Source, Stream, WRITER,
 };
 use crate::plan::{FileSink, LogFormat, Probe, Program, Sink};
 use crate::sys::epoll::Interest;
@@ -33,19 +33,19 @@ impl Output {
     /// pipe2(2), epoll_ctl(2): EMFILE, ENFILE, ENOSPC. Then nothing is left of it.
     pub fn attach(&mut self, run: Run, label: &str) -> io::Result<ChildStreams> {
         self.width = self.width.max(label.len());
-        let Some(facts) = self.facts(run.instance.program) else {
+        let Some(program) = self.program(run.instance.program) else {
             return Ok(ChildStreams { stdout: ChildStream::Null, stderr: ChildStream::Null });
         };
-        let record = Record {
+        let record = RunOutput {
             phase: Phase::Alive,
             label: label.to_owned(),
-            name: facts.name.clone(),
-            log_prefix: facts.log_prefix,
+            name: program.name.clone(),
+            log_prefix: program.log_prefix,
             pid: None,
             streams: Vec::new(),
         };
-        let (stdout, stderr) = (facts.stdout.clone(), facts.stderr.clone());
-        let pattern = facts.pattern.clone().map(|regex| Rc::new(Pattern { regex, seen: Cell::new(false) }));
+        let (stdout, stderr) = (program.stdout.clone(), program.stderr.clone());
+        let pattern = program.pattern.clone().map(|regex| Rc::new(Pattern { regex, seen: Cell::new(false) }));
         self.runs.insert(run, record);
         let streams = self.attach_stream(run, Stream::Stdout, &stdout, pattern.clone()).and_then(|stdout| {
             let stderr = self.attach_stream(run, Stream::Stderr, &stderr, pattern)?;
@@ -62,63 +62,63 @@ impl Output {
         let Some(record) = self.runs.get_mut(&run) else { return };
         record.pid = Some(pid);
         for (key, _) in record.streams.clone() {
-            self.dress_source(key);
+            self.reformat_source(key);
         }
     }
 
     /// Has the lines of every run look as it is configured now.
-    pub(super) fn dress_anew(&mut self) {
+    pub(super) fn reformat(&mut self) {
         for (run, record) in &mut self.runs {
             self.width = self.width.max(record.label.len());
-            if let Some(facts) = self.programs.get(run.instance.program) {
-                record.log_prefix = facts.log_prefix;
+            if let Some(program) = self.programs.get(run.instance.program) {
+                record.log_prefix = program.log_prefix;
             }
         }
         for key in self.sources.keys().copied().collect::<Vec<_>>() {
-            self.dress_source(key);
+            self.reformat_source(key);
         }
     }
 
-    fn dress_source(&mut self, key: u32) {
+    fn reformat_source(&mut self, key: u32) {
         let Some(source) = self.sources.get(&key) else { return };
-        let envelope = self.envelope(source.run, source.stream, source.dress, source.outlet);
+        let prefix = self.prefix(source.run, source.stream, source.format, source.writer);
         if let Some(source) = self.sources.get_mut(&key) {
-            source.envelope = envelope;
+            source.prefix = prefix;
         }
     }
 
     /// The run never came to be: nothing is left of it.
     pub fn abandon(&mut self, run: Run) {
         let Some(record) = self.runs.remove(&run) else { return };
-        for (key, outlet) in record.streams {
+        for (key, writer) in record.streams {
             self.paused.remove(&key);
             // Closing it ends its registration.
             self.sources.remove(&key);
-            self.release(outlet);
+            self.release(writer);
         }
     }
 
     /// Opens every log file anew (USR1).
     pub fn reopen(&mut self) {
-        let mut news = Vec::new();
-        for (key, outlet) in &mut self.outlets {
-            if let Outlet::File(file) = outlet {
-                news.extend(file.reopen().map(|trouble| (*key, News::File(trouble))));
+        let mut events = Vec::new();
+        for (key, writer) in &mut self.writers {
+            if let Writer::File(file) = writer {
+                events.extend(file.reopen().map(|event| (*key, WriterEvent::File(event))));
             }
         }
-        for (key, news) in news {
-            self.tell(key, vec![news]);
+        for (key, events) in events {
+            self.tell(key, vec![events]);
         }
     }
 
     /// Lets go of a file that nobody writes to any more, unless it has something to tell.
     pub(super) fn release(&mut self, key: u32) {
         let standard = key == STDOUT || key == self.stderr;
-        if standard || self.sources.values().any(|source| source.outlet == key) {
+        if standard || self.sources.values().any(|source| source.writer == key) {
             return;
         }
-        if self.outlets.get(&key).is_some_and(|outlet| outlet.waiting() == 0 && outlet.gap().is_none()) {
-            self.outlets.remove(&key);
+        if self.writers.get(&key).is_some_and(|writer| writer.waiting() == 0 && writer.gap().is_none()) {
+            self.writers.remove(&key);
             self.devices.remove(&key);
         }
     }
@@ -130,11 +130,11 @@ impl Output {
         sink: &Sink,
         pattern: Option<Rc<Pattern>>,
     ) -> io::Result<ChildStream> {
-        let (outlet, dress) = match sink {
+        let (writer, format) = match sink {
             Sink::Null => return Ok(ChildStream::Null),
             Sink::Inherit => return Ok(self.inherited(stream)),
-            Sink::Log => (self.standard(stream), Dress::Log),
-            Sink::File(sink) => (self.file_outlet(sink), Dress::Plain),
+            Sink::Log => (self.standard(stream), LineFormat::Log),
+            Sink::File(sink) => (self.file_writer(sink), LineFormat::Plain),
         };
         let (read, write) = stream::capture()?;
         let key = self.new_key();
@@ -145,24 +145,24 @@ impl Output {
                 run,
                 stream,
                 fd: read,
-                outlet,
-                envelope: self.envelope(run, stream, dress, outlet),
-                dress,
+                writer,
+                prefix: self.prefix(run, stream, format, writer),
+                format,
                 lines: Lines::default(),
                 pattern,
-                owed: 0,
+                unread: 0,
             },
         );
         if let Some(record) = self.runs.get_mut(&run) {
-            record.streams.push((key, outlet));
+            record.streams.push((key, writer));
         }
         Ok(ChildStream::Pipe(write))
     }
 
     fn inherited(&self, stream: Stream) -> ChildStream {
         let fd = match stream {
-            Stream::Stdout => &self.surroundings.stdout,
-            Stream::Stderr => &self.surroundings.stderr,
+            Stream::Stdout => &self.env.stdout,
+            Stream::Stderr => &self.env.stderr,
         };
         let copy = fd.as_ref().map(OwnedFd::try_clone);
         copy.and_then(Result::ok).map_or(ChildStream::Null, ChildStream::Inherited)
@@ -175,33 +175,33 @@ impl Output {
         }
     }
 
-    fn envelope(&self, run: Run, stream: Stream, dress: Dress, outlet: u32) -> Envelope {
-        if dress == Dress::Plain {
-            return match self.outlets.get(&outlet) {
-                Some(Outlet::File(file)) if file.path().is_some() => Envelope::verbatim(),
-                Some(_) | None => Envelope::bare(Stamps::Off),
+    fn prefix(&self, run: Run, stream: Stream, format: LineFormat, writer: u32) -> LinePrefix {
+        if format == LineFormat::Plain {
+            return match self.writers.get(&writer) {
+                Some(Writer::File(file)) if file.path().is_some() => LinePrefix::verbatim(),
+                Some(_) | None => LinePrefix::bare(Timestamps::Off),
             };
         }
-        let Some(record) = self.runs.get(&run) else { return Envelope::bare(self.stamps) };
+        let Some(record) = self.runs.get(&run) else { return LinePrefix::bare(self.timestamps) };
         match self.format {
-            LogFormat::Json => Envelope::json(&record.name, run.instance.index, stream, record.pid),
-            LogFormat::Text if !record.log_prefix => Envelope::bare(self.stamps),
+            LogFormat::Json => LinePrefix::json(&record.name, run.instance.index, stream, record.pid),
+            LogFormat::Text if !record.log_prefix => LinePrefix::bare(self.timestamps),
             LogFormat::Text => {
-                let paint = PAINTS.get(run.instance.program.0 as usize % PAINTS.len()).copied();
-                let paint = paint.filter(|_| self.painted.contains(&outlet));
-                Envelope::text(self.stamps, &record.label, self.width, paint)
+                let colour = COLOURS.get(run.instance.program.0 as usize % COLOURS.len()).copied();
+                let colour = colour.filter(|_| self.coloured.contains(&writer));
+                LinePrefix::text(self.timestamps, &record.label, self.width, colour)
             }
         }
     }
 
-    /// The outlet for a file: foster's own stream, the one that is open already, or a new one.
-    fn file_outlet(&mut self, sink: &FileSink) -> u32 {
+    /// The writer for a file: foster's own stream, the one that is open already, or a new one.
+    fn file_writer(&mut self, sink: &FileSink) -> u32 {
         if let Some(stream) = standard_path(&sink.path) {
             return self.standard(stream);
         }
         let path = Some(sink.path.as_path());
-        for (key, outlet) in &mut self.outlets {
-            if let Outlet::File(file) = outlet
+        for (key, writer) in &mut self.writers {
+            if let Writer::File(file) = writer
                 && file.path() == path
             {
                 file.retry();
@@ -209,18 +209,18 @@ impl Output {
             }
         }
         let key = self.new_key();
-        let (opened, trouble) = file::open(sink);
-        self.outlets.insert(
+        let (opened, event) = file::open(sink);
+        self.writers.insert(
             key,
             match opened {
-                Opened::File(file) => Outlet::File(file),
+                Opened::File(file) => Writer::File(file),
                 Opened::Other(target) => {
                     self.devices.insert(key, sink.path.clone());
-                    Outlet::new(target)
+                    Writer::new(target)
                 }
             },
         );
-        if let Some(Trouble::Failing(error)) = trouble {
+        if let Some(FileEvent::Failing(error)) = event {
             let path = sink.path.display();
             let message =
                 format!("cannot open `{path}`: {}; lines for it are dropped until it can be", error.desc());
@@ -232,9 +232,9 @@ impl Output {
     /// Keys are not used again for as long as it matters: a late report finds nothing.
     fn new_key(&mut self) -> u32 {
         loop {
-            self.next_key = (self.next_key + 1) & !OUTLET;
+            self.next_key = (self.next_key + 1) & !WRITER;
             let taken =
-                self.sources.contains_key(&self.next_key) || self.outlets.contains_key(&self.next_key);
+                self.sources.contains_key(&self.next_key) || self.writers.contains_key(&self.next_key);
             if self.next_key > super::STDERR && !taken {
                 return self.next_key;
             }
@@ -242,14 +242,14 @@ impl Output {
     }
 }
 
-impl Facts {
-    pub(super) fn new(program: &Program, ring: Ring) -> Facts {
+impl ProgramOutput {
+    pub(super) fn new(program: &Program, ring: Ring) -> ProgramOutput {
         let pattern = match &program.ready {
             Some(Probe::Log(pattern)) => Some(pattern.0.clone()),
             Some(Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_))
             | None => None,
         };
-        Facts {
+        ProgramOutput {
             name: program.name.clone(),
             stdout: program.stdout.clone(),
             stderr: program.stderr.clone(),

@@ -2,7 +2,7 @@
 //!
 //! Rotation happens between lines: before one that would push the file beyond its size. On a full disk lines
 //! are dropped whole and counted; one that was already begun is completed first when there is room again.
-//! One [`LogFile`] serves every program that writes to its path, so that rotation is not torn. foster's own
+//! One [`LogFile`] serves every program that writes to its path, so that rotation is not partial. foster's own
 //! stdout is one too where it is a file, without rotation. Writing to a disk waits for nobody's reading.
 
 use std::fs::{self, File, OpenOptions};
@@ -19,7 +19,7 @@ use crate::sys::stream::Target;
 
 /// What is worth a line in foster's own log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+pub enum FileEvent {
     /// Lines are dropped from now on.
     Failing(Errno),
     /// Lines are written again; so many were dropped.
@@ -46,7 +46,7 @@ pub struct LogFile {
     /// Who wrote last, and left the line unfinished.
     unfinished: Option<u32>,
     /// The rest of a line that the disk took only in part.
-    torn: Vec<u8>,
+    partial: Vec<u8>,
     gap: Option<Gap>,
 }
 
@@ -67,13 +67,13 @@ pub enum Opened {
 }
 
 /// Opens a sink. What cannot be opened is a file that drops its lines until it can.
-pub fn open(sink: &FileSink) -> (Opened, Option<Trouble>) {
+pub fn open(sink: &FileSink) -> (Opened, Option<FileEvent>) {
     let mut file = LogFile {
         place: Some(Place { sink: sink.clone(), real: sink.path.clone() }),
         target: None,
         size: 0,
         unfinished: None,
-        torn: Vec::new(),
+        partial: Vec::new(),
         gap: None,
     };
     match file.open() {
@@ -81,7 +81,7 @@ pub fn open(sink: &FileSink) -> (Opened, Option<Trouble>) {
         Ok(Some(other)) => (Opened::Other(other), None),
         Err(error) => {
             file.gap = Some(Gap { lines: 0, error });
-            (Opened::File(file), Some(Trouble::Failing(error)))
+            (Opened::File(file), Some(FileEvent::Failing(error)))
         }
     }
 }
@@ -89,7 +89,14 @@ pub fn open(sink: &FileSink) -> (Opened, Option<Trouble>) {
 impl LogFile {
     /// foster's own stdout or stderr, where that is a file.
     pub fn standard(target: Target) -> LogFile {
-        LogFile { place: None, target: Some(target), size: 0, unfinished: None, torn: Vec::new(), gap: None }
+        LogFile {
+            place: None,
+            target: Some(target),
+            size: 0,
+            unfinished: None,
+            partial: Vec::new(),
+            gap: None,
+        }
     }
 
     /// Where it is; `None` for foster's own stdout and stderr.
@@ -103,7 +110,7 @@ impl LogFile {
     }
 
     /// Opens the path anew: the file may have been moved, or may be possible now. Foster's own stdout stays.
-    pub fn reopen(&mut self) -> Option<Trouble> {
+    pub fn reopen(&mut self) -> Option<FileEvent> {
         self.place.as_ref()?;
         match self.open() {
             Ok(_) => None,
@@ -124,27 +131,27 @@ impl LogFile {
 
     /// Appends lines of one source; the last may be unfinished. `notice` stands before them: the words for
     /// [`LogFile::gap`], told once there is room.
-    pub fn append(&mut self, source: u32, notice: &[u8], text: &[u8], troubles: &mut Vec<Trouble>) {
+    pub fn append(&mut self, source: u32, notice: &[u8], text: &[u8], file_events: &mut Vec<FileEvent>) {
         if text.is_empty() && notice.is_empty() {
             return;
         }
-        let torn = std::mem::take(&mut self.torn);
-        if let Err((written, error)) = self.write(&torn) {
-            self.torn = torn.get(written..).unwrap_or(&[]).to_vec();
-            troubles.extend(self.fail(lines(text), error));
+        let partial = std::mem::take(&mut self.partial);
+        if let Err((written, error)) = self.write(&partial) {
+            self.partial = partial.get(written..).unwrap_or(&[]).to_vec();
+            file_events.extend(self.fail(lines(text), error));
             return;
         }
         if !notice.is_empty() {
             match self.write(notice) {
-                Ok(()) => troubles.extend(self.gap.take().map(Trouble::Recovered)),
+                Ok(()) => file_events.extend(self.gap.take().map(FileEvent::Recovered)),
                 Err((0, error)) => {
-                    troubles.extend(self.fail(lines(text), error));
+                    file_events.extend(self.fail(lines(text), error));
                     return;
                 }
                 Err((written, error)) => {
-                    self.torn = notice.get(written..).unwrap_or(&[]).to_vec();
+                    self.partial = notice.get(written..).unwrap_or(&[]).to_vec();
                     self.gap = None;
-                    troubles.extend(self.fail(lines(text), error));
+                    file_events.extend(self.fail(lines(text), error));
                     return;
                 }
             }
@@ -155,7 +162,7 @@ impl LogFile {
             Some(owner) if owner == source => memchr(b'\n', text).map_or(text.len(), |end| end + 1),
             // Lines are never mixed within a line, even where one is too long to be kept.
             Some(_) => {
-                self.write_or_drop(b"\n", troubles);
+                self.write_or_drop(b"\n", file_events);
                 0
             }
         };
@@ -164,19 +171,19 @@ impl LogFile {
         if !last.is_empty() {
             self.unfinished = (!last.ends_with(b"\n")).then_some(source);
         }
-        self.write_or_drop(rest_of_line, troubles);
-        self.append_rotating(text, troubles);
+        self.write_or_drop(rest_of_line, file_events);
+        self.append_rotating(text, file_events);
     }
 
-    fn append_rotating(&mut self, mut text: &[u8], troubles: &mut Vec<Trouble>) {
+    fn append_rotating(&mut self, mut text: &[u8], file_events: &mut Vec<FileEvent>) {
         while !text.is_empty() {
             let fitting = self.fitting(text);
             if fitting == 0 {
-                troubles.extend(self.rotate().err().map(Trouble::CannotRotate));
+                file_events.extend(self.rotate().err().map(FileEvent::CannotRotate));
                 continue;
             }
             let (now, later) = text.split_at_checked(fitting).unwrap_or((text, &[]));
-            self.write_or_drop(now, troubles);
+            self.write_or_drop(now, file_events);
             text = later;
         }
     }
@@ -197,25 +204,25 @@ impl LogFile {
         }
     }
 
-    fn write_or_drop(&mut self, text: &[u8], troubles: &mut Vec<Trouble>) {
+    fn write_or_drop(&mut self, text: &[u8], file_events: &mut Vec<FileEvent>) {
         let Err((written, error)) = self.write(text) else { return };
         let (done, rest) = text.split_at_checked(written).unwrap_or((text, &[]));
         let dropped = if done.is_empty() || done.ends_with(b"\n") {
             rest
         } else {
             let end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
-            let (torn, dropped) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-            self.torn = torn.to_vec();
+            let (partial, dropped) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            self.partial = partial.to_vec();
             dropped
         };
-        troubles.extend(self.fail(lines(dropped), error));
+        file_events.extend(self.fail(lines(dropped), error));
     }
 
-    fn fail(&mut self, lines: u64, error: Errno) -> Option<Trouble> {
+    fn fail(&mut self, lines: u64, error: Errno) -> Option<FileEvent> {
         let first = self.gap.is_none();
         let before = self.gap.map_or(0, |gap| gap.lines);
         self.gap = Some(Gap { lines: before + lines, error });
-        first.then_some(Trouble::Failing(error))
+        first.then_some(FileEvent::Failing(error))
     }
 
     /// Writes all of it, or says how much and why no more.

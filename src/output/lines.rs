@@ -2,7 +2,7 @@
 //!
 //! Whole lines are passed on straight from the buffer they were read into; only an unfinished last one is
 //! kept, and no memory is held when there is none. A line longer than the limit is passed on in pieces,
-//! nothing of it lost, and no UTF-8 sequence is cut. Pure: nothing here reads or writes. Next: `form.rs`.
+//! nothing of it lost, and no UTF-8 sequence is cut. Pure: nothing here reads or writes. Next: `format.rs`.
 
 use memchr::memchr;
 

@@ -1,20 +1,20 @@
 //! The programs' output, from their pipes to where it is to go, and foster's own lines among it.
 //!
 //! Driven by the loop in `init/`: nothing here waits, and nothing here fails a program. The way of a line:
-//! a `Source` (the reading end of a pipe) is read in `flow.rs`, split by `lines.rs`, dressed by `form.rs`,
-//! and taken by an [`outlet::Outlet`]: a queue before a reader, or a `file.rs`. A copy stays in a `ring.rs`.
-//! foster's own lines come from `own.rs`; a barrier holds them back until a dead program's last words are
+//! a `Source` (the reading end of a pipe) is read in `pump.rs`, split by `lines.rs`, dressed by `format.rs`,
+//! and taken by an [`writer::Writer`]: a queue before a reader, or a `file.rs`. A copy stays in a `ring.rs`.
+//! foster's own lines come from `log.rs`; a barrier holds them back until a dead program's last words are
 //! out. `attach.rs` says which stream of which program goes where.
 
 mod attach;
 pub mod file;
-mod flow;
-pub mod form;
+pub mod format;
 pub mod json;
 pub mod lines;
-pub mod outlet;
-pub mod own;
+pub mod log;
+mod pump;
 pub mod ring;
+pub mod writer;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,15 +24,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use foster_core::ids::{ProgramId, Run};
+use ::log::Level;
 use foster_core::program_map::ProgramMap;
-use log::Level;
+use foster_core::ids::{ProgramId, Run};
 
-use self::form::{Envelope, Paint, Stamps};
+use self::format::{Colour, LinePrefix, Timestamps};
 use self::lines::Lines;
-use self::outlet::Outlet;
-use self::own::{Backlog, Body, Entry};
+use self::log::{Backlog, Body, Entry};
 use self::ring::Ring;
+use self::writer::Writer;
 use crate::plan::{LogFormat, Program, Settings, Sink};
 use crate::sys::epoll::{Epoll, Space, Token};
 use crate::sys::stream::{self, Target};
@@ -76,9 +76,9 @@ pub struct ChildStreams {
     pub stderr: ChildStream,
 }
 
-/// Whether names may be painted.
+/// Whether names may be coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
+pub enum ColourMode {
     /// On a terminal.
     Terminal,
     /// Never: `NO_COLOR` is set.
@@ -87,28 +87,28 @@ pub enum Colour {
 
 /// What of foster's own process the output goes to, and its time.
 #[derive(Debug)]
-pub struct Surroundings {
+pub struct OutputEnv {
     /// foster's stdout; `None`: it is closed.
     pub stdout: Option<OwnedFd>,
     /// foster's stderr; `None`: it is closed.
     pub stderr: Option<OwnedFd>,
-    /// Whether names may be painted.
-    pub colour: Colour,
+    /// Whether names may be coloured.
+    pub colour: ColourMode,
     /// The time of day.
     pub clock: fn() -> SystemTime,
     /// Where foster's own lines come from.
     pub backlog: Arc<Backlog>,
 }
 
-impl Surroundings {
+impl OutputEnv {
     /// Those of this process.
-    pub fn of_process(colour: Colour) -> Surroundings {
-        Surroundings {
+    pub fn of_process(colour: ColourMode) -> OutputEnv {
+        OutputEnv {
             stdout: stream::stdout(),
             stderr: stream::stderr(),
             colour,
             clock: SystemTime::now,
-            backlog: own::backlog(),
+            backlog: log::backlog(),
         }
     }
 }
@@ -118,22 +118,22 @@ impl Surroundings {
 pub struct Output {
     epoll: Rc<Epoll>,
     space: Space,
-    surroundings: Surroundings,
+    env: OutputEnv,
     format: LogFormat,
-    stamps: Stamps,
+    timestamps: Timestamps,
     width: usize,
-    programs: ProgramMap<Facts>,
-    outlets: BTreeMap<u32, Outlet>,
+    programs: ProgramMap<ProgramOutput>,
+    writers: BTreeMap<u32, Writer>,
     /// What sinks that are no files are called.
     devices: BTreeMap<u32, PathBuf>,
-    /// The outlet of foster's stderr: the same as that of stdout where both are one file.
+    /// The writer of foster's stderr: the same as that of stdout where both are one file.
     stderr: u32,
-    /// Outlets whose names are painted.
-    painted: BTreeSet<u32>,
+    /// Outlets whose names are coloured.
+    coloured: BTreeSet<u32>,
     sources: BTreeMap<u32, Source>,
-    /// Sources that are left unread until their outlet has room.
+    /// Sources that are left unread until their writer has room.
     paused: BTreeSet<u32>,
-    runs: BTreeMap<Run, Record>,
+    runs: BTreeMap<Run, RunOutput>,
     next_key: u32,
     next_line: u64,
     matches: Vec<Run>,
@@ -143,7 +143,7 @@ pub struct Output {
 
 /// What is known of a program.
 #[derive(Debug)]
-struct Facts {
+struct ProgramOutput {
     name: String,
     stdout: Sink,
     stderr: Sink,
@@ -158,18 +158,18 @@ struct Source {
     run: Run,
     stream: Stream,
     fd: OwnedFd,
-    outlet: u32,
-    envelope: Envelope,
-    dress: Dress,
+    writer: u32,
+    prefix: LinePrefix,
+    format: LineFormat,
     lines: Lines,
     pattern: Option<Rc<Pattern>>,
     /// How many bytes of a dead main process lie in the pipe still.
-    owed: usize,
+    unread: usize,
 }
 
 /// How lines are dressed on their way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dress {
+enum LineFormat {
     /// As `[foster]` says.
     Log,
     /// As they are: for a file.
@@ -185,7 +185,7 @@ struct Pattern {
 
 /// The streams of a run that are captured, and where each goes.
 #[derive(Debug)]
-struct Record {
+struct RunOutput {
     phase: Phase,
     label: String,
     /// Of its program, which may be gone before its last line.
@@ -205,22 +205,22 @@ enum Phase {
 /// foster's own lines that are not in their place yet.
 #[derive(Debug, Default)]
 struct OwnLines {
-    waiting: VecDeque<Own>,
+    waiting: VecDeque<OwnLine>,
     size: usize,
     dropped: u64,
 }
 
 #[derive(Debug)]
-enum Own {
+enum OwnLine {
     Line(Entry),
     /// What follows has to wait until this source owes nothing.
     Read {
         source: u32,
-        outlet: u32,
+        writer: u32,
     },
-    /// What follows has to wait until this outlet has written so much.
+    /// What follows has to wait until this writer has written so much.
     Written {
-        outlet: u32,
+        writer: u32,
         position: u64,
     },
 }
@@ -233,59 +233,59 @@ struct Scratch {
     batch: Vec<u8>,
 }
 
-/// The outlet of foster's stdout.
+/// The writer of foster's stdout.
 const STDOUT: u32 = 0;
-/// The outlet of foster's stderr, where it is not the same.
+/// The writer of foster's stderr, where it is not the same.
 const STDERR: u32 = 1;
-/// Keys of outlets have this bit, those of sources have not.
-const OUTLET: u32 = 1 << 31;
+/// Keys of writers have this bit, those of sources have not.
+const WRITER: u32 = 1 << 31;
 /// How foster's own lines are called.
 const FOSTER: &str = "foster";
 /// Red is left to what is wrong; the others are told apart well on dark and light (SGR 32 to 36).
-const PAINTS: [Paint; 5] = [Paint(36), Paint(33), Paint(32), Paint(35), Paint(34)];
+const COLOURS: [Colour; 5] = [Colour(36), Colour(33), Colour(32), Colour(35), Colour(34)];
 
 impl Output {
-    /// Output to these surroundings; descriptors are registered with `epoll` under `space`.
+    /// Output to these env; descriptors are registered with `epoll` under `space`.
     pub fn new(
         epoll: Rc<Epoll>,
         space: Space,
         settings: &Settings,
         programs: &ProgramMap<Rc<Program>>,
-        mut surroundings: Surroundings,
+        mut env: OutputEnv,
     ) -> Output {
-        let mut outlets = BTreeMap::new();
-        let mut painted = BTreeSet::new();
-        let same = match (&surroundings.stdout, &surroundings.stderr) {
+        let mut writers = BTreeMap::new();
+        let mut coloured = BTreeSet::new();
+        let same = match (&env.stdout, &env.stderr) {
             (Some(one), Some(two)) => stream::identity(one).is_ok_and(|one| stream::identity(two) == Ok(one)),
             (_, _) => false,
         };
         let stderr = if same { STDOUT } else { STDERR };
-        for (key, fd) in [(STDERR, &mut surroundings.stderr), (STDOUT, &mut surroundings.stdout)] {
+        for (key, fd) in [(STDERR, &mut env.stderr), (STDOUT, &mut env.stdout)] {
             // The original stays for the programs that inherit it.
             let Some(copy) = fd.as_ref().and_then(|fd| fd.try_clone().ok()) else {
-                outlets.insert(key, Outlet::Nowhere);
+                writers.insert(key, Writer::Nowhere);
                 continue;
             };
             let target = Target::shared(copy);
-            if surroundings.colour == Colour::Terminal && target.is_terminal() {
-                painted.insert(key);
+            if env.colour == ColourMode::Terminal && target.is_terminal() {
+                coloured.insert(key);
             }
             if key == STDOUT || !same {
-                outlets.insert(key, Outlet::new(target));
+                writers.insert(key, Writer::new(target));
             }
         }
         let mut output = Output {
             epoll,
             space,
-            surroundings,
+            env,
             format: settings.log_format,
-            stamps: Stamps::Off,
+            timestamps: Timestamps::Off,
             width: 0,
             programs: ProgramMap::new(),
-            outlets,
+            writers,
             devices: BTreeMap::new(),
             stderr,
-            painted,
+            coloured,
             sources: BTreeMap::new(),
             paused: BTreeSet::new(),
             runs: BTreeMap::new(),
@@ -304,14 +304,14 @@ impl Output {
     /// named any more loses them.
     pub fn configure(&mut self, settings: &Settings, programs: &ProgramMap<Rc<Program>>) {
         self.format = settings.log_format;
-        self.stamps = if settings.log_timestamps { Stamps::On } else { Stamps::Off };
+        self.timestamps = if settings.log_timestamps { Timestamps::On } else { Timestamps::Off };
         self.width = programs.values().map(|program| program.name.len()).fold(FOSTER.len(), usize::max);
         let mut old = std::mem::take(&mut self.programs);
         for (id, program) in programs.iter() {
             let ring = old.remove(id).map(|old| old.ring).unwrap_or_default();
-            self.programs.insert(id, Facts::new(program, ring));
+            self.programs.insert(id, ProgramOutput::new(program, ring));
         }
-        self.dress_anew();
+        self.reformat();
     }
 
     /// Drops the last lines of a program that is no more. What its descendants still write is passed on.
@@ -321,7 +321,7 @@ impl Output {
 
     /// The last `count` lines of a program, the oldest first.
     pub fn tail(&self, program: ProgramId, count: usize) -> Vec<ring::Line> {
-        self.facts(program).map(|facts| facts.ring.tail(count)).unwrap_or_default()
+        self.program(program).map(|program| program.ring.tail(count)).unwrap_or_default()
     }
 
     /// The lines of these programs after the one with this number, the oldest first, as far as they are kept: at
@@ -332,7 +332,7 @@ impl Output {
         number: u64,
         most: usize,
     ) -> (Vec<(ProgramId, ring::Line)>, bool) {
-        let rings = programs.iter().filter_map(|id| Some((*id, &self.facts(*id)?.ring)));
+        let rings = programs.iter().filter_map(|id| Some((*id, &self.program(*id)?.ring)));
         let mut rings: Vec<_> = rings.map(|(id, ring)| (id, ring.after(number).peekable())).collect();
         let (mut lines, mut size) = (Vec::new(), 0);
         loop {
@@ -352,8 +352,8 @@ impl Output {
 
     /// The number that the last `count` lines of these programs come after.
     pub fn before_the_last(&self, programs: &[ProgramId], count: usize) -> u64 {
-        let rings = programs.iter().filter_map(|id| self.facts(*id));
-        let mut numbers: Vec<u64> = rings.flat_map(|facts| facts.ring.numbers().take(count)).collect();
+        let rings = programs.iter().filter_map(|id| self.program(*id));
+        let mut numbers: Vec<u64> = rings.flat_map(|program| program.ring.numbers().take(count)).collect();
         numbers.sort_unstable_by(|one, other| other.cmp(one));
         match count.checked_sub(1) {
             None => self.last_line(),
@@ -363,7 +363,7 @@ impl Output {
 
     /// The number of the last line of a program that is kept no more.
     pub fn dropped(&self, program: ProgramId) -> u64 {
-        self.facts(program).map_or(0, |facts| facts.ring.dropped())
+        self.program(program).map_or(0, |program| program.ring.dropped())
     }
 
     /// How wide the names before lines are.
@@ -384,12 +384,12 @@ impl Output {
     /// Whether anything is still unread or unwritten that can be written.
     pub fn pending(&self) -> bool {
         !self.own.waiting.is_empty()
-            || !self.surroundings.backlog.is_empty()
-            || self.outlets.values().any(|outlet| outlet.waiting() > 0)
+            || !self.env.backlog.is_empty()
+            || self.writers.values().any(|writer| writer.waiting() > 0)
             || self.sources.values().any(|source| stream::unread(&source.fd) > 0)
     }
 
-    fn facts(&self, program: ProgramId) -> Option<&Facts> {
+    fn program(&self, program: ProgramId) -> Option<&ProgramOutput> {
         self.programs.get(program)
     }
 
@@ -399,41 +399,41 @@ impl Output {
 
     /// A line of foster's own about output.
     fn say(&mut self, level: Level, message: &str) {
-        let at = (self.surroundings.clock)();
+        let at = (self.env.clock)();
         let body = Body::plain(self.format, level, message);
         self.own.push(Entry { at, body });
     }
 
-    /// One of foster's own lines as it is written to this outlet.
-    fn dress(&self, outlet: u32, entry: &Entry, out: &mut Vec<u8>) {
+    /// One of foster's own lines as it is written to this writer.
+    fn format_own(&self, writer: u32, entry: &Entry, out: &mut Vec<u8>) {
         let text = match &entry.body {
             Body::Text(text) => text,
             Body::Json(members) => {
-                out.extend_from_slice(format!("{{\"ts\":\"{}\",", form::stamp(entry.at)).as_bytes());
+                out.extend_from_slice(format!("{{\"ts\":\"{}\",", format::timestamp(entry.at)).as_bytes());
                 out.extend_from_slice(members);
                 out.push(b'\n');
                 return;
             }
         };
-        let paint = self.painted.contains(&outlet).then_some(Paint(1));
-        let envelope = Envelope::text(self.stamps, FOSTER, self.width, paint);
+        let colour = self.coloured.contains(&writer).then_some(Colour(1));
+        let prefix = LinePrefix::text(self.timestamps, FOSTER, self.width, colour);
         let mut head = Vec::new();
-        envelope.head(entry.at, &mut head);
+        prefix.head(entry.at, &mut head);
         let mut lines = Lines::default();
-        let mut emit = |piece: &[u8], end| envelope.write(&head, piece, end, out);
-        lines.feed(text.strip_suffix(b"\n").unwrap_or(text), envelope.limit(&head), &mut emit);
-        lines.feed(b"\n", envelope.limit(&head), &mut emit);
+        let mut emit = |piece: &[u8], end| prefix.write(&head, piece, end, out);
+        lines.feed(text.strip_suffix(b"\n").unwrap_or(text), prefix.limit(&head), &mut emit);
+        lines.feed(b"\n", prefix.limit(&head), &mut emit);
     }
 }
 
 impl OwnLines {
     fn push(&mut self, entry: Entry) {
-        if self.size + entry.body.len() > own::LIMIT {
+        if self.size + entry.body.len() > log::LIMIT {
             self.dropped += 1;
             return;
         }
         self.size += entry.body.len();
-        self.waiting.push_back(Own::Line(entry));
+        self.waiting.push_back(OwnLine::Line(entry));
     }
 }
 

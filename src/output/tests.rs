@@ -24,7 +24,7 @@ fn settings(log_format: LogFormat) -> Settings {
     Settings {
         socket: None,
         log_format,
-        log_level: log::LevelFilter::Info,
+        log_level: ::log::LevelFilter::Info,
         log_timestamps: false,
         termination_log: "/dev/null".into(),
     }
@@ -51,9 +51,9 @@ fn pipe() -> (OwnedFd, OwnedFd) {
     unistd::pipe2(OFlag::O_CLOEXEC).unwrap()
 }
 
-fn surroundings(stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) -> Surroundings {
+fn env(stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) -> OutputEnv {
     let clock = || UNIX_EPOCH;
-    Surroundings { stdout, stderr, colour: Colour::Terminal, clock, backlog: Arc::new(Backlog::new(clock)) }
+    OutputEnv { stdout, stderr, colour: ColourMode::Terminal, clock, backlog: Arc::new(Backlog::new(clock)) }
 }
 
 fn output_to(
@@ -63,7 +63,7 @@ fn output_to(
     programs: &[Program],
 ) -> (Rc<Epoll>, Output) {
     let epoll = Rc::new(Epoll::new().unwrap());
-    let around = surroundings(stdout, stderr);
+    let around = env(stdout, stderr);
     let output = Output::new(Rc::clone(&epoll), Space(7), &settings(format), &by_id(programs), around);
     (epoll, output)
 }
@@ -173,7 +173,7 @@ fn stdout_and_stderr_that_are_one_file_are_written_as_one() {
     set_nonblocking(&out);
     let copy = both.try_clone().unwrap();
     let (epoll, mut output) = output_to(Some(both), Some(copy), LogFormat::Text, &[program("web")]);
-    assert_eq!(output.outlets.len(), 1);
+    assert_eq!(output.writers.len(), 1);
     let streams = output.attach(run(0, 1), "web").unwrap();
     let (ChildStream::Pipe(stdout), ChildStream::Pipe(stderr)) = (streams.stdout, streams.stderr) else {
         panic!("not captured")
@@ -208,7 +208,7 @@ fn last_words_come_before_what_is_said_about_the_end_even_across_streams() {
     let (stdout, _descendant) = bench.start(run(0, 1), "web");
     // A line that lies in foster's queue: nobody reads stdout.
     let line = format!("{}\n", "x".repeat(999));
-    while bench.output.outlets[&STDOUT].waiting() == 0 {
+    while bench.output.writers[&STDOUT].waiting() == 0 {
         write(&stdout, &line);
         bench.turn();
     }
@@ -267,7 +267,7 @@ fn a_reader_that_stops_stops_the_writer_and_nothing_is_lost() {
             Err(_) => break,
         }
     }
-    assert!(bench.output.outlets[&STDOUT].waiting() < 1 << 20, "bounded");
+    assert!(bench.output.writers[&STDOUT].waiting() < 1 << 20, "bounded");
     assert_eq!(bench.turn(), 0, "a blocked output leaves foster asleep");
     // A blocked stdout does not stop a file, or foster's own stderr.
     write(&to_file, "through\n");
@@ -291,7 +291,7 @@ fn own_lines_that_wait_for_a_blocked_reader_are_bounded_and_the_loss_is_told() {
         bench.say(&long);
         bench.output.flush();
     }
-    assert!(bench.output.own.size <= own::LIMIT && bench.output.own.dropped > 0);
+    assert!(bench.output.own.size <= log::LIMIT && bench.output.own.dropped > 0);
     let mut err = String::new();
     turn_until(&bench.epoll, &mut bench.output, |output| {
         err += &String::from_utf8(drain(&bench.err)).unwrap();
@@ -366,7 +366,7 @@ fn a_full_standard_output_counts_its_lines_and_says_so_on_stderr() {
     };
     write(&stdout, "one\ntwo\n");
     turn_until(&epoll, &mut output, |output| !output.pending());
-    assert_eq!(output.outlets[&STDOUT].gap().unwrap().lines, 2);
+    assert_eq!(output.writers[&STDOUT].gap().unwrap().lines, 2);
     let expected =
         "foster | warning: cannot write stdout: No space left on device; lines for it are dropped\n";
     assert_eq!(String::from_utf8(drain(&err)).unwrap(), expected);
@@ -479,7 +479,7 @@ fn a_spawn_that_fails_leaves_nothing_behind() {
     bench.output.abandon(run(0, 1));
     drop(streams);
     assert!(bench.output.sources.is_empty() && bench.output.runs.is_empty());
-    assert_eq!(bench.output.outlets.len(), 2);
+    assert_eq!(bench.output.writers.len(), 2);
     bench.output.ended(run(0, 1));
     bench.output.started(run(0, 1), 1);
 }

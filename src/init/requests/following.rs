@@ -11,7 +11,7 @@ use std::rc::Rc;
 use foster_core::ids::{InstanceId, ProgramId};
 use foster_core::spec::ProgramSpec;
 
-use super::super::history::Kept;
+use super::super::history::EventRecord;
 use super::super::{Init, report};
 use super::Pending;
 use crate::control::names::matches;
@@ -271,7 +271,7 @@ impl Init {
     }
 }
 
-fn passes(whose: &Whose, filter: &Events, event: &Kept) -> bool {
+fn passes(whose: &Whose, filter: &Events, event: &EventRecord) -> bool {
     let about = event.about.as_ref();
     let named = whose.names.is_empty()
         || about.is_some_and(|about| whose.has_any(&about.program, about.instances.clone()));

@@ -12,11 +12,11 @@ fn opened(sink: &FileSink) -> LogFile {
     }
 }
 
-fn append(file: &mut LogFile, text: &[u8]) -> Vec<Trouble> {
-    let mut troubles = Vec::new();
+fn append(file: &mut LogFile, text: &[u8]) -> Vec<FileEvent> {
+    let mut file_events = Vec::new();
     let notice = file.gap().map(|gap| format!("{} lost\n", gap.lines)).unwrap_or_default();
-    file.append(1, notice.as_bytes(), text, &mut troubles);
-    troubles
+    file.append(1, notice.as_bytes(), text, &mut file_events);
+    file_events
 }
 
 fn read(path: &Path) -> String {
@@ -61,7 +61,7 @@ fn a_file_that_cannot_be_rotated_grows_on_and_says_so_once_a_size() {
     fs::create_dir(numbered(&path, 1)).unwrap();
     fs::write(numbered(&path, 1).join("in the way"), "").unwrap();
     let mut file = opened(&sink(&path, Some(8), 1));
-    assert_eq!(append(&mut file, b"one\ntwo\nthree\n"), [Trouble::CannotRotate(Errno::EISDIR)]);
+    assert_eq!(append(&mut file, b"one\ntwo\nthree\n"), [FileEvent::CannotRotate(Errno::EISDIR)]);
     assert_eq!(append(&mut file, b"a\n"), []);
     assert_eq!(read(&path), "one\ntwo\nthree\na\n");
 }
@@ -83,14 +83,14 @@ fn a_moved_file_is_left_when_it_is_reopened() {
 fn a_missing_folder_drops_lines_until_it_is_there_and_the_count_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("missing/log");
-    let (opened, trouble) = open(&sink(&path, Some(100), 1));
-    assert_eq!(trouble, Some(Trouble::Failing(Errno::ENOENT)));
+    let (opened, event) = open(&sink(&path, Some(100), 1));
+    assert_eq!(event, Some(FileEvent::Failing(Errno::ENOENT)));
     let Opened::File(mut file) = opened else { panic!("no file") };
     assert_eq!(append(&mut file, b"one\ntwo\n"), []);
     fs::create_dir(folder.path().join("missing")).unwrap();
     assert_eq!(file.reopen(), None);
     let gap = Gap { lines: 2, error: Errno::ENOENT };
-    assert_eq!(append(&mut file, b"three\n"), [Trouble::Recovered(gap)]);
+    assert_eq!(append(&mut file, b"three\n"), [FileEvent::Recovered(gap)]);
     assert_eq!(read(&path), "2 lost\nthree\n");
 }
 
@@ -98,7 +98,7 @@ fn a_missing_folder_drops_lines_until_it_is_there_and_the_count_is_written() {
 fn a_full_disk_is_told_once_and_counts_its_lines() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let mut file = LogFile::standard(Target::shared(full.into()));
-    assert_eq!(append(&mut file, b"one\ntwo\n"), [Trouble::Failing(Errno::ENOSPC)]);
+    assert_eq!(append(&mut file, b"one\ntwo\n"), [FileEvent::Failing(Errno::ENOSPC)]);
     assert_eq!(append(&mut file, b"three\n"), []);
     assert_eq!(file.gap(), Some(Gap { lines: 3, error: Errno::ENOSPC }));
 }
@@ -110,7 +110,7 @@ fn a_line_that_was_begun_on_a_full_disk_is_completed_first() {
     let mut file = opened(&sink(&path, None, 0));
     // What a write that stopped in the middle leaves behind.
     file.write(b"one\ntw").unwrap();
-    file.torn = b"o\n".to_vec();
+    file.partial = b"o\n".to_vec();
     file.fail(3, Errno::ENOSPC);
     append(&mut file, b"six\n");
     assert_eq!(read(&path), "one\ntwo\n3 lost\nsix\n");
@@ -121,14 +121,14 @@ fn a_long_line_of_one_source_is_not_mixed_with_another_and_not_parted_by_rotatio
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut file = opened(&sink(&path, Some(8), 1));
-    let mut troubles = Vec::new();
-    file.append(1, b"", b"long ", &mut troubles);
-    file.append(1, b"", b"and longer ", &mut troubles);
-    file.append(1, b"", b"line\nbegun", &mut troubles);
+    let mut file_events = Vec::new();
+    file.append(1, b"", b"long ", &mut file_events);
+    file.append(1, b"", b"and longer ", &mut file_events);
+    file.append(1, b"", b"line\nbegun", &mut file_events);
     assert_eq!(read(&numbered(&path, 1)), "long and longer line\n");
-    file.append(2, b"", b"x\n", &mut troubles);
+    file.append(2, b"", b"x\n", &mut file_events);
     assert_eq!(read(&path), "begun\nx\n");
-    assert_eq!(troubles, []);
+    assert_eq!(file_events, []);
 }
 
 #[test]
@@ -136,8 +136,8 @@ fn a_fifo_is_no_file_and_opening_it_waits_for_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let (found, trouble) = open(&sink(&path, Some(1), 1));
-    assert_eq!(trouble, None);
+    let (found, event) = open(&sink(&path, Some(1), 1));
+    assert_eq!(event, None);
     let Opened::Other(target) = found else { panic!("a file") };
     assert_eq!(target.write(b"line\n"), Ok(5));
 }

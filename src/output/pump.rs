@@ -1,6 +1,6 @@
-//! The flow of lines: sources are read, outlets are written, own lines find their place.
+//! The flow of lines: sources are read, writers are written, own lines find their place.
 //!
-//! An outlet that is full stops the reading of its sources; the kernel's pipes fill, and the programs wait.
+//! An writer that is full stops the reading of its sources; the kernel's pipes fill, and the programs wait.
 //! foster does not. The order that is promised: the last words of a process come before any own line that
 //! is said after [`Output::ended`].
 
@@ -10,11 +10,11 @@ use foster_core::ids::Run;
 use log::Level;
 use nix::errno::Errno;
 
-use super::file::Trouble;
+use super::file::FileEvent;
 use super::lines::End;
-use super::outlet::News;
-use super::own::{Body, Entry};
-use super::{OUTLET, Output, Own, Phase, STDOUT, Scratch, Stream};
+use super::log::{Body, Entry};
+use super::writer::WriterEvent;
+use super::{Output, OwnLine, Phase, STDOUT, Scratch, Stream, WRITER};
 use crate::sys::epoll::{Interest, Ready};
 use crate::sys::stream;
 
@@ -51,8 +51,8 @@ impl Output {
     /// Reads or writes what epoll has reported.
     pub fn on_ready(&mut self, ready: Ready) {
         let key = ready.token.key;
-        if key & OUTLET != 0 {
-            self.write(key & !OUTLET);
+        if key & WRITER != 0 {
+            self.write(key & !WRITER);
         } else if ready.readable {
             self.read_turn(key);
         }
@@ -62,8 +62,8 @@ impl Output {
     /// Puts foster's own lines in their place and tries again what had no room. To be called before each
     /// wait: own lines are written here.
     pub fn flush(&mut self) {
-        let waiting = |(key, outlet): (&u32, &super::Outlet)| (outlet.waiting() > 0).then_some(*key);
-        let waiting: Vec<u32> = self.outlets.iter().filter_map(waiting).collect();
+        let waiting = |(key, writer): (&u32, &super::Writer)| (writer.waiting() > 0).then_some(*key);
+        let waiting: Vec<u32> = self.writers.iter().filter_map(waiting).collect();
         for key in waiting {
             self.write(key);
         }
@@ -76,10 +76,10 @@ impl Output {
         self.take_backlog();
         let Some(record) = self.runs.get_mut(&run) else { return };
         record.phase = Phase::Ended;
-        for (source, outlet) in record.streams.clone() {
+        for (source, writer) in record.streams.clone() {
             self.read_last_words(source);
             if self.own.waiting.len() < BARRIERS {
-                self.own.waiting.push_back(Own::Read { source, outlet });
+                self.own.waiting.push_back(OwnLine::Read { source, writer });
             }
         }
         self.forget(run);
@@ -95,32 +95,32 @@ impl Output {
         for key in keys {
             self.read_last_words(key);
         }
-        let outlets: Vec<u32> = self.outlets.keys().copied().collect();
-        for outlet in outlets {
-            self.deliver(outlet, OWN, &mut Vec::new());
+        let writers: Vec<u32> = self.writers.keys().copied().collect();
+        for writer in writers {
+            self.deliver(writer, OWN, &mut Vec::new());
         }
         self.settle();
     }
 
-    /// Passes on news of an outlet to foster's own log.
-    pub(super) fn tell(&mut self, outlet: u32, news: Vec<News>) {
-        for news in news {
-            match news {
-                News::Gone(error) => self.tell_gone(outlet, error),
+    /// Passes on events of an writer to foster's own log.
+    pub(super) fn tell(&mut self, writer: u32, events: Vec<WriterEvent>) {
+        for events in events {
+            match events {
+                WriterEvent::Gone(error) => self.tell_gone(writer, error),
                 // About its own stderr there is nobody to tell but the file itself.
-                News::File(_) if outlet == self.stderr => {}
-                News::File(trouble) => {
-                    let path = self.name(outlet);
-                    let (level, message) = match trouble {
-                        Trouble::Failing(error) => {
+                WriterEvent::File(_) if writer == self.stderr => {}
+                WriterEvent::File(event) => {
+                    let path = self.name(writer);
+                    let (level, message) = match event {
+                        FileEvent::Failing(error) => {
                             let why = error.desc();
                             (Level::Warn, format!("cannot write {path}: {why}; lines for it are dropped"))
                         }
-                        Trouble::Recovered(gap) => {
+                        FileEvent::Recovered(gap) => {
                             let (lines, why) = (gap.lines, gap.error.desc());
                             (Level::Warn, format!("{path} is written again, {lines} lines dropped: {why}"))
                         }
-                        Trouble::CannotRotate(error) => {
+                        FileEvent::CannotRotate(error) => {
                             let why = error.desc();
                             (Level::Warn, format!("cannot rotate {path}: {why}; it grows on"))
                         }
@@ -131,7 +131,7 @@ impl Output {
         }
     }
 
-    /// Own lines as far as they may go, then sources whose outlet has room again.
+    /// OwnLine lines as far as they may go, then sources whose writer has room again.
     fn settle(&mut self) {
         self.take_backlog();
         self.write_own();
@@ -143,7 +143,7 @@ impl Output {
                 self.paused.remove(&key);
                 continue;
             };
-            let roomy = self.outlets.get(&source.outlet).is_none_or(super::Outlet::roomy);
+            let roomy = self.writers.get(&source.writer).is_none_or(super::Writer::roomy);
             if roomy && self.epoll.add(&source.fd, self.token(key), Interest::Read).is_ok() {
                 self.paused.remove(&key);
             }
@@ -151,17 +151,17 @@ impl Output {
     }
 
     fn write(&mut self, key: u32) {
-        let token = self.token(key | OUTLET);
-        let Some(outlet) = self.outlets.get_mut(&key) else { return };
-        let mut news = Vec::new();
-        outlet.write(&mut news);
-        outlet.watch(&self.epoll, token);
-        self.tell(key, news);
+        let token = self.token(key | WRITER);
+        let Some(writer) = self.writers.get_mut(&key) else { return };
+        let mut events = Vec::new();
+        writer.write(&mut events);
+        writer.watch(&self.epoll, token);
+        self.tell(key, events);
     }
 
     fn read_turn(&mut self, key: u32) {
         let Some(source) = self.sources.get(&key) else { return };
-        if !self.outlets.get(&source.outlet).is_some_and(super::Outlet::full) {
+        if !self.writers.get(&source.writer).is_some_and(super::Writer::full) {
             self.read(key);
         } else if self.paused.insert(key) {
             // Not only without interest: a hang-up would be reported again and again.
@@ -172,19 +172,19 @@ impl Output {
     /// Reads what lies there now, and no more: a descendant may write for ever. Most pipes are at their end, which
     /// the first read tells; only where it does not, FIONREAD is asked.
     fn read_last_words(&mut self, key: u32) {
-        let Some(outlet) = self.sources.get(&key).map(|source| source.outlet) else { return };
-        let full = |output: &Output| output.outlets.get(&outlet).is_some_and(super::Outlet::full);
+        let Some(writer) = self.sources.get(&key).map(|source| source.writer) else { return };
+        let full = |output: &Output| output.writers.get(&writer).is_some_and(super::Writer::full);
         if !full(self) && self.read(key) == Got::End {
             return;
         }
         let Some(source) = self.sources.get_mut(&key) else { return };
-        source.owed = stream::unread(&source.fd);
-        if source.owed == 0 {
+        source.unread = stream::unread(&source.fd);
+        if source.unread == 0 {
             let mut scratch = std::mem::take(&mut self.scratch);
             self.pass_on(key, Input::End, &mut scratch);
             self.scratch = scratch;
         }
-        while self.sources.get(&key).is_some_and(|source| source.owed > 0) && !full(self) {
+        while self.sources.get(&key).is_some_and(|source| source.unread > 0) && !full(self) {
             self.read(key);
         }
     }
@@ -194,7 +194,7 @@ impl Output {
         let Some(source) = self.sources.get_mut(&key) else { return Got::End };
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.read.resize(TURN, 0);
-        let most = if source.owed > 0 { source.owed.min(TURN) } else { TURN };
+        let most = if source.unread > 0 { source.unread.min(TURN) } else { TURN };
         let room = scratch.read.get_mut(..most).unwrap_or_default();
         let got = match stream::read(&source.fd, room) {
             Ok(count @ 1..) => {
@@ -203,7 +203,7 @@ impl Output {
             }
             Err(Errno::EAGAIN | Errno::EINTR) => {
                 // Somebody else has read it.
-                if source.owed > 0 {
+                if source.unread > 0 {
                     self.pass_on(key, Input::End, &mut scratch);
                 }
                 Got::Some
@@ -222,12 +222,12 @@ impl Output {
     fn pass_on(&mut self, key: u32, input: Input, scratch: &mut Scratch) {
         let Some(source) = self.sources.get_mut(&key) else { return };
         let Scratch { read, head, batch } = scratch;
-        let super::Source { run, stream, envelope, lines, pattern, .. } = source;
-        let mut ring = self.programs.get_mut(run.instance.program).map(|facts| &mut facts.ring);
+        let super::Source { run, stream, prefix, lines, pattern, .. } = source;
+        let mut ring = self.programs.get_mut(run.instance.program).map(|program| &mut program.ring);
         let (next_line, matches) = (&mut self.next_line, &mut self.matches);
-        envelope.head((self.surroundings.clock)(), head);
+        prefix.head((self.env.clock)(), head);
         let mut emit = |piece: &[u8], end: End| {
-            envelope.write(head, piece, end, batch);
+            prefix.write(head, piece, end, batch);
             if let Some(ring) = &mut ring {
                 ring.push(*next_line, run.instance.index, *stream, piece, end);
                 *next_line += 1;
@@ -240,25 +240,25 @@ impl Output {
         };
         let left = match input {
             Input::Bytes(count) => {
-                lines.feed(read.get(..count).unwrap_or_default(), envelope.limit(head), &mut emit);
-                source.owed.saturating_sub(count)
+                lines.feed(read.get(..count).unwrap_or_default(), prefix.limit(head), &mut emit);
+                source.unread.saturating_sub(count)
             }
             Input::End => 0,
         };
         // An unfinished line is a line when its writer is gone.
-        if left == 0 && (source.owed > 0 || input == Input::End) {
+        if left == 0 && (source.unread > 0 || input == Input::End) {
             lines.finish(&mut emit);
         }
-        source.owed = left;
-        let outlet = source.outlet;
-        self.deliver(outlet, key, batch);
+        source.unread = left;
+        let writer = source.writer;
+        self.deliver(writer, key, batch);
     }
 
     /// The last writer has closed the pipe.
     fn close(&mut self, key: u32) {
         let Some(source) = self.sources.remove(&key) else { return };
         self.paused.remove(&key);
-        self.release(source.outlet);
+        self.release(source.writer);
         self.forget(source.run);
     }
 
@@ -273,7 +273,7 @@ impl Output {
 
     /// A program that ends again and again while nobody reads must not use up the descriptors.
     fn bound_dead_runs(&mut self, run: Run) {
-        let owing = |(key, _): &&(u32, u32)| self.sources.get(key).is_some_and(|source| source.owed > 0);
+        let owing = |(key, _): &&(u32, u32)| self.sources.get(key).is_some_and(|source| source.unread > 0);
         let dead: Vec<Run> = self
             .runs
             .range(all_runs(run))
@@ -293,31 +293,31 @@ impl Output {
 
     fn deliver(&mut self, key: u32, source: u32, batch: &mut Vec<u8>) {
         let notice = self.notice(key);
-        let token = self.token(key | OUTLET);
-        let Some(outlet) = self.outlets.get_mut(&key) else {
+        let token = self.token(key | WRITER);
+        let Some(writer) = self.writers.get_mut(&key) else {
             batch.clear();
             return;
         };
-        let mut news = Vec::new();
-        outlet.append(source, &notice, batch, &mut news);
-        outlet.watch(&self.epoll, token);
-        self.tell(key, news);
+        let mut events = Vec::new();
+        writer.append(source, &notice, batch, &mut events);
+        writer.watch(&self.epoll, token);
+        self.tell(key, events);
     }
 
-    /// The words for what an outlet has dropped.
+    /// The words for what an writer has dropped.
     fn notice(&self, key: u32) -> Vec<u8> {
-        let Some(gap) = self.outlets.get(&key).and_then(super::Outlet::gap) else { return Vec::new() };
+        let Some(gap) = self.writers.get(&key).and_then(super::Writer::gap) else { return Vec::new() };
         let message = format!("{} lines dropped: {}", gap.lines, gap.error.desc());
         if key != STDOUT && key != self.stderr {
             return format!("foster: {message}\n").into_bytes();
         }
         let body = Body::plain(self.format, Level::Warn, &message);
         let mut notice = Vec::new();
-        self.dress(key, &Entry { at: (self.surroundings.clock)(), body }, &mut notice);
+        self.format_own(key, &Entry { at: (self.env.clock)(), body }, &mut notice);
         notice
     }
 
-    /// The reader of an outlet is gone: said once, where there is another one.
+    /// The reader of an writer is gone: said once, where there is another one.
     fn tell_gone(&mut self, key: u32, error: Errno) {
         let name = self.name(key);
         let message = format!("cannot write {name}: {}; lines for it are dropped", error.desc());
@@ -327,13 +327,13 @@ impl Output {
         }
         let body = Body::plain(self.format, Level::Warn, &message);
         let mut line = Vec::new();
-        self.dress(STDOUT, &Entry { at: (self.surroundings.clock)(), body }, &mut line);
+        self.format_own(STDOUT, &Entry { at: (self.env.clock)(), body }, &mut line);
         self.deliver(STDOUT, OWN, &mut line);
     }
 
     fn name(&self, key: u32) -> String {
-        match self.outlets.get(&key) {
-            Some(super::Outlet::File(file)) if file.path().is_some() => {
+        match self.writers.get(&key) {
+            Some(super::Writer::File(file)) if file.path().is_some() => {
                 format!("`{}`", file.path().unwrap_or("".as_ref()).display())
             }
             Some(_) | None if key == self.stderr => Stream::Stderr.name().to_owned(),
@@ -345,10 +345,10 @@ impl Output {
     }
 
     fn take_backlog(&mut self) {
-        if self.surroundings.backlog.is_empty() {
+        if self.env.backlog.is_empty() {
             return;
         }
-        let (entries, dropped) = self.surroundings.backlog.take();
+        let (entries, dropped) = self.env.backlog.take();
         self.own.dropped += dropped;
         entries.into_iter().for_each(|entry| self.own.push(entry));
     }
@@ -357,36 +357,36 @@ impl Output {
         let mut batch = Vec::new();
         while let Some(next) = self.own.waiting.front_mut() {
             match next {
-                Own::Read { source, outlet } => {
-                    if self.sources.get(source).is_some_and(|source| source.owed > 0) {
+                OwnLine::Read { source, writer } => {
+                    if self.sources.get(source).is_some_and(|source| source.unread > 0) {
                         break;
                     }
-                    let outlet = *outlet;
-                    let position = self.outlets.get(&outlet).map_or(0, super::Outlet::position);
-                    *next = Own::Written { outlet, position };
+                    let writer = *writer;
+                    let position = self.writers.get(&writer).map_or(0, super::Writer::position);
+                    *next = OwnLine::Written { writer, position };
                 }
-                Own::Written { outlet, position } => {
+                OwnLine::Written { writer, position } => {
                     // What comes after it in the same queue is written after it.
-                    let written = self.outlets.get(outlet).is_none_or(|outlet| outlet.reached(*position));
-                    if !written && *outlet != self.stderr {
+                    let written = self.writers.get(writer).is_none_or(|writer| writer.reached(*position));
+                    if !written && *writer != self.stderr {
                         break;
                     }
                     self.own.waiting.pop_front();
                 }
-                Own::Line(_) => {
-                    if self.outlets.get(&self.stderr).is_some_and(super::Outlet::full) {
+                OwnLine::Line(_) => {
+                    if self.writers.get(&self.stderr).is_some_and(super::Writer::full) {
                         break;
                     }
-                    let Some(Own::Line(entry)) = self.own.waiting.pop_front() else { break };
+                    let Some(OwnLine::Line(entry)) = self.own.waiting.pop_front() else { break };
                     self.own.size = self.own.size.saturating_sub(entry.body.len());
-                    self.dress(self.stderr, &entry, &mut batch);
+                    self.format_own(self.stderr, &entry, &mut batch);
                 }
             }
         }
         if self.own.waiting.is_empty() && self.own.dropped > 0 {
             let message = format!("{} lines of foster's own dropped: nobody reads them", self.own.dropped);
             let body = Body::plain(self.format, Level::Warn, &message);
-            self.dress(self.stderr, &Entry { at: (self.surroundings.clock)(), body }, &mut batch);
+            self.format_own(self.stderr, &Entry { at: (self.env.clock)(), body }, &mut batch);
             self.own.dropped = 0;
         }
         if !batch.is_empty() {

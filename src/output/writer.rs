@@ -1,12 +1,12 @@
 //! Where lines go: foster's own stdout and stderr, FIFOs and files.
 //!
-//! An outlet takes whole lines. One with a reader keeps what does not fit in a [`Queue`] and tells when it
-//! is [`Outlet::full`]: its sources are then left unread until it is [`Outlet::roomy`] again, so that the
-//! reader's pace becomes the programs' pace and memory stays bounded. Next: `flow.rs`.
+//! An writer takes whole lines. One with a reader keeps what does not fit in a [`Queue`] and tells when it
+//! is [`Writer::full`]: its sources are then left unread until it is [`Writer::roomy`] again, so that the
+//! reader's pace becomes the programs' pace and memory stays bounded. Next: `pump.rs`.
 
 use nix::errno::Errno;
 
-use super::file::{Gap, LogFile, Trouble};
+use super::file::{FileEvent, Gap, LogFile};
 use crate::sys::epoll::{Epoll, Interest, Token};
 use crate::sys::stream::{Reader, Target};
 
@@ -17,7 +17,7 @@ const LOW: usize = 64 * 1024;
 
 /// A place that lines are written to.
 #[derive(Debug)]
-pub enum Outlet {
+pub enum Writer {
     /// Somebody reads it, at their own pace.
     Queue(Queue),
     /// A file, or a device that takes everything.
@@ -28,11 +28,11 @@ pub enum Outlet {
 
 /// What changed while writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum WriterEvent {
     /// The reader is gone, for this reason.
     Gone(Errno),
     /// A file has something to tell.
-    File(Trouble),
+    File(FileEvent),
 }
 
 /// Lines on their way to a reader.
@@ -54,50 +54,50 @@ enum Watch {
     Off,
 }
 
-impl Outlet {
-    /// The outlet for this target.
-    pub fn new(target: Target) -> Outlet {
+impl Writer {
+    /// The writer for this target.
+    pub fn new(target: Target) -> Writer {
         match target.reader() {
-            Reader::Somebody => Outlet::queue(target),
-            Reader::Nobody => Outlet::File(LogFile::standard(target)),
+            Reader::Somebody => Writer::queue(target),
+            Reader::Nobody => Writer::File(LogFile::standard(target)),
         }
     }
 
-    /// An outlet whose reader is waited for.
-    fn queue(target: Target) -> Outlet {
-        Outlet::Queue(Queue { target, bytes: Vec::new(), head: 0, written: 0, watch: Watch::Off })
+    /// An writer whose reader is waited for.
+    fn queue(target: Target) -> Writer {
+        Writer::Queue(Queue { target, bytes: Vec::new(), head: 0, written: 0, watch: Watch::Off })
     }
 
     /// Takes lines of one source and leaves `text` empty; `notice` stands before them, for a file with a gap.
-    pub fn append(&mut self, source: u32, notice: &[u8], text: &mut Vec<u8>, news: &mut Vec<News>) {
+    pub fn append(&mut self, source: u32, notice: &[u8], text: &mut Vec<u8>, events: &mut Vec<WriterEvent>) {
         match self {
-            Outlet::Queue(queue) => {
+            Writer::Queue(queue) => {
                 queue.push(text);
-                self.write(news);
+                self.write(events);
             }
-            Outlet::File(file) => {
-                let mut troubles = Vec::new();
-                file.append(source, notice, text, &mut troubles);
-                news.extend(troubles.into_iter().map(News::File));
+            Writer::File(file) => {
+                let mut file_events = Vec::new();
+                file.append(source, notice, text, &mut file_events);
+                events.extend(file_events.into_iter().map(WriterEvent::File));
             }
-            Outlet::Nowhere => {}
+            Writer::Nowhere => {}
         }
         text.clear();
     }
 
     /// Writes what waits, as far as there is room.
-    pub fn write(&mut self, news: &mut Vec<News>) {
-        let Outlet::Queue(queue) = self else { return };
+    pub fn write(&mut self, events: &mut Vec<WriterEvent>) {
+        let Writer::Queue(queue) = self else { return };
         if let Err(error) = queue.write() {
-            news.push(News::Gone(error));
-            *self = Outlet::Nowhere;
+            events.push(WriterEvent::Gone(error));
+            *self = Writer::Nowhere;
         }
     }
 
     /// Has epoll tell of room as long as something waits, and only then: a hang-up is always reported,
     /// and would wake foster for nothing.
     pub fn watch(&mut self, epoll: &Epoll, token: Token) {
-        let Outlet::Queue(queue) = self else { return };
+        let Writer::Queue(queue) = self else { return };
         match (queue.waiting(), queue.watch) {
             (0, Watch::On) => {
                 // It cannot fail for what is registered; a stray report does no harm.
@@ -124,32 +124,32 @@ impl Outlet {
     /// How many bytes wait.
     pub fn waiting(&self) -> usize {
         match self {
-            Outlet::Queue(queue) => queue.waiting(),
-            Outlet::File(_) | Outlet::Nowhere => 0,
+            Writer::Queue(queue) => queue.waiting(),
+            Writer::File(_) | Writer::Nowhere => 0,
         }
     }
 
     /// What a file has dropped and not told.
     pub fn gap(&self) -> Option<Gap> {
         match self {
-            Outlet::File(file) => file.gap(),
-            Outlet::Queue(_) | Outlet::Nowhere => None,
+            Writer::File(file) => file.gap(),
+            Writer::Queue(_) | Writer::Nowhere => None,
         }
     }
 
-    /// The place of what was appended last, to be asked for with [`Outlet::reached`].
+    /// The place of what was appended last, to be asked for with [`Writer::reached`].
     pub fn position(&self) -> u64 {
         match self {
-            Outlet::Queue(queue) => queue.written + queue.waiting() as u64,
-            Outlet::File(_) | Outlet::Nowhere => 0,
+            Writer::Queue(queue) => queue.written + queue.waiting() as u64,
+            Writer::File(_) | Writer::Nowhere => 0,
         }
     }
 
     /// Whether everything up to this place is written, or never will be.
     pub fn reached(&self, position: u64) -> bool {
         match self {
-            Outlet::Queue(queue) => queue.written >= position,
-            Outlet::File(_) | Outlet::Nowhere => true,
+            Writer::Queue(queue) => queue.written >= position,
+            Writer::File(_) | Writer::Nowhere => true,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! How a line looks where it is written: as it is, behind its program's name, or as a JSON object.
 //!
-//! An [`Envelope`] is made once a run. What of it is the same for all lines of one read, the time included,
-//! is put together once ([`Envelope::head`]) and then copied before each line. No line is longer than
+//! An [`LinePrefix`] is made once a run. What of it is the same for all lines of one read, the time included,
+//! is put together once ([`LinePrefix::head`]) and then copied before each line. No line is longer than
 //! [`LONGEST`]: container runtimes split there. Pure: the time is handed in. Next: `json.rs`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,13 +16,13 @@ pub const LONGEST: usize = 16 * 1024;
 /// What is left for the text of a line whatever is around it.
 const SHORTEST: usize = 1024;
 
-/// How the name of a program is painted, on a terminal alone: the parameter of SGR (ECMA-48, 8.3.117).
+/// How the name of a program is coloured, on a terminal alone: the parameter of SGR (ECMA-48, 8.3.117).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paint(pub u8);
+pub struct Colour(pub u8);
 
 /// Whether text lines begin with the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stamps {
+pub enum Timestamps {
     /// They do.
     On,
     /// They do not.
@@ -31,7 +31,7 @@ pub enum Stamps {
 
 /// What is put around each line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Envelope(Form);
+pub struct LinePrefix(Form);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Form {
@@ -39,33 +39,33 @@ enum Form {
     Verbatim,
     /// A line, after the time and the name; each piece of a long one is a line of its own. There is no
     /// mark on them: any mark could have been written by the program.
-    Text { stamps: Stamps, label: Vec<u8> },
+    Text { timestamps: Timestamps, label: Vec<u8> },
     /// An object; every piece of a long line but the last says `"partial":true`.
     Json { fields: Vec<u8> },
 }
 
-impl Envelope {
+impl LinePrefix {
     /// Nothing around it, nothing between the pieces of a long line: for files.
-    pub fn verbatim() -> Envelope {
-        Envelope(Form::Verbatim)
+    pub fn verbatim() -> LinePrefix {
+        LinePrefix(Form::Verbatim)
     }
 
     /// A line without a name.
-    pub fn bare(stamps: Stamps) -> Envelope {
-        Envelope(Form::Text { stamps, label: Vec::new() })
+    pub fn bare(timestamps: Timestamps) -> LinePrefix {
+        LinePrefix(Form::Text { timestamps, label: Vec::new() })
     }
 
     /// A line behind a name, which is padded to `width`.
-    pub fn text(stamps: Stamps, name: &str, width: usize, paint: Option<Paint>) -> Envelope {
-        let label = match paint {
+    pub fn text(timestamps: Timestamps, name: &str, width: usize, colour: Option<Colour>) -> LinePrefix {
+        let label = match colour {
             None => format!("{name:width$} | "),
-            Some(Paint(colour)) => format!("\x1b[{colour}m{name:width$} |\x1b[0m "),
+            Some(Colour(colour)) => format!("\x1b[{colour}m{name:width$} |\x1b[0m "),
         };
-        Envelope(Form::Text { stamps, label: label.into_bytes() })
+        LinePrefix(Form::Text { timestamps, label: label.into_bytes() })
     }
 
     /// An object that says whose line it is.
-    pub fn json(program: &str, instance: u16, stream: Stream, pid: Option<u32>) -> Envelope {
+    pub fn json(program: &str, instance: u16, stream: Stream, pid: Option<u32>) -> LinePrefix {
         let mut fields = b"\"program\":".to_vec();
         json::string(program.as_bytes(), &mut fields);
         fields.extend_from_slice(format!(",\"instance\":{instance}").as_bytes());
@@ -74,7 +74,7 @@ impl Envelope {
             fields.extend_from_slice(format!(",\"pid\":{pid}").as_bytes());
         }
         fields.extend_from_slice(b",\"msg\":\"");
-        Envelope(Form::Json { fields })
+        LinePrefix(Form::Json { fields })
     }
 
     /// The beginning of every line at this time.
@@ -82,16 +82,16 @@ impl Envelope {
         head.clear();
         match &self.0 {
             Form::Verbatim => {}
-            Form::Text { stamps, label } => {
-                if *stamps == Stamps::On {
-                    head.extend_from_slice(stamp(now).as_bytes());
+            Form::Text { timestamps, label } => {
+                if *timestamps == Timestamps::On {
+                    head.extend_from_slice(timestamp(now).as_bytes());
                     head.push(b' ');
                 }
                 head.extend_from_slice(label);
             }
             Form::Json { fields } => {
                 head.extend_from_slice(b"{\"ts\":\"");
-                head.extend_from_slice(stamp(now).as_bytes());
+                head.extend_from_slice(timestamp(now).as_bytes());
                 head.extend_from_slice(b"\",");
                 head.extend_from_slice(fields);
             }
@@ -146,7 +146,7 @@ fn objects(head: &[u8], mut piece: &[u8], end: End, limit: usize, out: &mut Vec<
 }
 
 /// The time as RFC 3339 has it, in UTC, with microseconds; before 1970 it is 1970.
-pub fn stamp(now: SystemTime) -> String {
+pub fn timestamp(now: SystemTime) -> String {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = since.as_secs();
     let (year, month, day) = civil(seconds / 86_400);
@@ -181,50 +181,50 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros)
     }
 
-    fn written(envelope: &Envelope, bytes: &[u8]) -> Vec<u8> {
+    fn written(prefix: &LinePrefix, bytes: &[u8]) -> Vec<u8> {
         let (mut head, mut out) = (Vec::new(), Vec::new());
-        envelope.head(at(0, 0), &mut head);
+        prefix.head(at(0, 0), &mut head);
         let mut lines = Lines::default();
-        let mut emit = |piece: &[u8], end| envelope.write(&head, piece, end, &mut out);
-        lines.feed(bytes, envelope.limit(&head), &mut emit);
+        let mut emit = |piece: &[u8], end| prefix.write(&head, piece, end, &mut out);
+        lines.feed(bytes, prefix.limit(&head), &mut emit);
         lines.finish(&mut emit);
         out
     }
 
     #[test]
     fn times_are_rfc_3339_across_leap_years_and_centuries() {
-        assert_eq!(stamp(at(0, 0)), "1970-01-01T00:00:00.000000Z");
-        assert_eq!(stamp(at(951_782_399, 1)), "2000-02-28T23:59:59.000001Z");
-        assert_eq!(stamp(at(951_782_400, 0)), "2000-02-29T00:00:00.000000Z");
-        assert_eq!(stamp(at(1_735_689_599, 999_999)), "2024-12-31T23:59:59.999999Z");
-        assert_eq!(stamp(at(4_107_542_400, 0)), "2100-03-01T00:00:00.000000Z");
-        assert_eq!(stamp(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(timestamp(at(0, 0)), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(timestamp(at(951_782_399, 1)), "2000-02-28T23:59:59.000001Z");
+        assert_eq!(timestamp(at(951_782_400, 0)), "2000-02-29T00:00:00.000000Z");
+        assert_eq!(timestamp(at(1_735_689_599, 999_999)), "2024-12-31T23:59:59.999999Z");
+        assert_eq!(timestamp(at(4_107_542_400, 0)), "2100-03-01T00:00:00.000000Z");
+        assert_eq!(timestamp(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000000Z");
     }
 
     #[test]
     fn text_lines_stand_behind_a_padded_name() {
-        let envelope = Envelope::text(Stamps::Off, "web", 7, None);
-        assert_eq!(written(&envelope, b"a\n\nb"), b"web     | a\nweb     | \nweb     | b\n");
-        let stamped = Envelope::text(Stamps::On, "web", 3, Some(Paint(36)));
+        let prefix = LinePrefix::text(Timestamps::Off, "web", 7, None);
+        assert_eq!(written(&prefix, b"a\n\nb"), b"web     | a\nweb     | \nweb     | b\n");
+        let stamped = LinePrefix::text(Timestamps::On, "web", 3, Some(Colour(36)));
         assert_eq!(written(&stamped, b"a\n"), b"1970-01-01T00:00:00.000000Z \x1b[36mweb |\x1b[0m a\n");
     }
 
     #[test]
     fn a_json_line_has_its_keys_in_order() {
-        let envelope = Envelope::json("web", 1, Stream::Stderr, Some(42));
+        let prefix = LinePrefix::json("web", 1, Stream::Stderr, Some(42));
         let expected = r#"{"ts":"1970-01-01T00:00:00.000000Z","program":"web","instance":1,"stream":"stderr","pid":42,"msg":"a\tb"}"#;
-        assert_eq!(String::from_utf8(written(&envelope, b"a\tb\n")).unwrap(), format!("{expected}\n"));
+        assert_eq!(String::from_utf8(written(&prefix, b"a\tb\n")).unwrap(), format!("{expected}\n"));
     }
 
     #[test]
     fn a_long_line_makes_pieces_of_16_kib_and_nothing_is_lost() {
         let line = vec![b'x'; 100_000];
-        let out = written(&Envelope::text(Stamps::On, "web", 7, None), &line);
+        let out = written(&LinePrefix::text(Timestamps::On, "web", 7, None), &line);
         assert!(out.split_inclusive(|byte| *byte == b'\n').all(|piece| piece.len() <= LONGEST));
         assert_eq!(out.iter().filter(|byte| **byte == b'x').count(), 100_000);
         let mut whole = line;
         whole.push(b'\n');
-        assert_eq!(written(&Envelope::verbatim(), &whole), whole, "a file gets the line as it was");
+        assert_eq!(written(&LinePrefix::verbatim(), &whole), whole, "a file gets the line as it was");
     }
 
     proptest! {
@@ -233,7 +233,7 @@ mod tests {
             unit in prop::collection::vec(any::<u8>(), 1..40), times in 1..2000usize,
         ) {
             let bytes: Vec<u8> = unit.iter().copied().cycle().take(unit.len() * times).collect();
-            let out = written(&Envelope::json("w\"eb", 0, Stream::Stdout, None), &bytes);
+            let out = written(&LinePrefix::json("w\"eb", 0, Stream::Stdout, None), &bytes);
             let mut said = String::new();
             for line in out.split_inclusive(|byte| *byte == b'\n') {
                 prop_assert!(line.len() <= LONGEST);

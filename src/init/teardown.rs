@@ -15,16 +15,16 @@ use log::Level;
 use super::{Init, report, space};
 use crate::control::server::Server;
 use crate::exit::ExitStatus;
-use crate::output::own;
+use crate::output::log as own_log;
 use crate::plan::Plan;
 use crate::sys::epoll::Space;
-use crate::termination::{self, Summary};
+use crate::termination_log::{self, Summary};
 
 /// How many of a program's last lines are part of the last words.
 const LAST_LINES: usize = 10;
 
 /// What is unwritten when the programs took all the time there was still gets so long, if somebody reads.
-const PARTING: Duration = Duration::from_millis(100);
+const FLUSH_GRACE: Duration = Duration::from_millis(100);
 
 impl Init {
     /// Says why, writes what is unwritten until the deadline, and gives the exit status.
@@ -37,16 +37,16 @@ impl Init {
             server.retire();
         }
         self.output.finish();
-        let summary = self.last_words(&ending);
+        let summary = self.exit_summary(&ending);
         self.is_over = true;
         leave_behind(&self.plan, &summary);
         self.tell_upward(|upward| upward.exit_status(ending.status));
-        self.write_the_rest(deadline.max(self.now.plus(PARTING)));
+        self.write_the_rest(deadline.max(self.now.plus(FLUSH_GRACE)));
         ExitStatus(ending.status)
     }
 
     /// The summary, as the last thing in the log; and its text.
-    fn last_words(&mut self, ending: &Ending) -> String {
+    fn exit_summary(&mut self, ending: &Ending) -> String {
         let why = report::reason(&self.plan, &ending.reason);
         let text = match &ending.reason {
             Reason::Exited { instance, .. } | Reason::Failed { instance, .. } => {
@@ -76,7 +76,7 @@ impl Init {
 
     /// To the container's output until the deadline, and to those who follow for a moment.
     fn write_the_rest(&mut self, deadline: Instant) {
-        let parting = self.waiter.now().plus(PARTING);
+        let parting = self.waiter.now().plus(FLUSH_GRACE);
         loop {
             self.answer_requests();
             self.output.flush();
@@ -110,8 +110,8 @@ impl Init {
 }
 
 /// foster could not come up: that is all there is to say.
-pub(super) fn cannot_come_up(plan: &Plan, error: &str) -> ExitStatus {
-    own::emergency(&format!("foster: {error}\n"));
+pub(super) fn report_startup_error(plan: &Plan, error: &str) -> ExitStatus {
+    own_log::emergency(&format!("foster: {error}\n"));
     leave_behind(plan, &format!("foster: {error}\n"));
     ExitStatus::FAILED
 }
@@ -121,7 +121,7 @@ fn leave_behind(plan: &Plan, summary: &str) {
 }
 
 fn write_termination_log(path: &Path, text: &str) {
-    if let Err(error) = termination::write(path, text) {
+    if let Err(error) = termination_log::write(path, text) {
         log::warn!(
             "cannot write the termination log `{}`: {}",
             path.display(),
@@ -134,9 +134,9 @@ fn write_termination_log(path: &Path, text: &str) {
 pub(super) fn report_faults(termination_log: PathBuf) {
     panic::set_hook(Box::new(move |fault| {
         let text = format!("foster: a fault in foster itself, stopping everything: {fault}\n");
-        own::emergency(&text);
+        own_log::emergency(&text);
         // Nothing more can be done about an error here.
-        let _ = termination::write(&termination_log, &text);
+        let _ = termination_log::write(&termination_log, &text);
     }));
 }
 
