@@ -30,7 +30,7 @@ const LAYERS: [(&str, u8); 22] = [
     ("probes", 2),
     ("sockets", 2),
     ("spawn", 2),
-    ("termination", 2),
+    ("termination_log", 2),
     ("bare", 3),
     ("doctor", 3),
     ("init", 3),
