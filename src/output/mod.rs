@@ -25,8 +25,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use ::log::Level;
-use foster_core::program_map::ProgramMap;
 use foster_core::ids::{ProgramId, Run};
+use foster_core::program_map::ProgramMap;
 
 use self::format::{Colour, LinePrefix, Timestamps};
 use self::lines::Lines;
