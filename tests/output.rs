@@ -121,7 +121,7 @@ fn a_file_rotates_by_size_without_losing_or_splitting_a_line() {
 #[test]
 fn only_so_many_rotated_files_are_kept() {
     let foster =
-        run("command = 'puppet lines:5000'\nstdout = { file = 'app.log', max_size = '1K', keep = 2 }\n");
+        run("command = 'puppet lines:5000'\nstdout = { file = 'app.log', max_size = '4K', keep = 2 }\n");
     assert!(foster.path("app.log.2").exists());
     assert!(!foster.path("app.log.3").exists());
 }

@@ -31,7 +31,7 @@ fn split(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
         return None;
     };
     if let Some(operator) = shell_syntax(&text) {
-        let place = reader.findings.narrow(item.value.place, operator);
+        let place = reader.diagnostics.narrow(item.value.place, operator);
         let message = match operator {
             "#" => "what is behind `#` is a comment and no part of the command: quote it if it is".to_owned(),
             operator => format!(
@@ -39,7 +39,7 @@ fn split(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
                  use `[\"sh\", \"-c\", \"…\"]` if one is meant"
             ),
         };
-        reader.findings.warn(place, message);
+        reader.diagnostics.warn(place, message);
     }
     Some(words)
 }

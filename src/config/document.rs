@@ -11,10 +11,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Environment;
+use super::diagnostics::Diagnostics;
 use super::glob;
 use super::keys::FILE;
-use super::reader::{Reader, Scope, quoted};
-use super::report::{Findings, Place, Position};
+use super::phrase::quoted;
+use super::place::{Place, Position};
+use super::reader::{Reader, Scope};
 use super::table::{Item, Key, Kind, Table, Value, parse};
 
 /// What all files say together.
@@ -38,10 +40,10 @@ const O_NONBLOCK: i32 = 0o4000;
 const DEEPEST_INCLUDE: usize = 32;
 
 /// Reads a file and all that it includes.
-pub(super) fn read(path: &Path, environment: &Environment, findings: &mut Findings) -> Document {
+pub(super) fn read(path: &Path, environment: &Environment, diagnostics: &mut Diagnostics) -> Document {
     let mut reading = Reading {
         environment,
-        findings,
+        diagnostics,
         open: Vec::new(),
         seen: BTreeSet::new(),
         document: Document::default(),
@@ -52,7 +54,7 @@ pub(super) fn read(path: &Path, environment: &Environment, findings: &mut Findin
 
 struct Reading<'a> {
     environment: &'a Environment,
-    findings: &'a mut Findings,
+    diagnostics: &'a mut Diagnostics,
     /// The files that are being read, each included by the one before; without symbolic links.
     open: Vec<PathBuf>,
     /// Every file that was read.
@@ -66,11 +68,11 @@ impl Reading<'_> {
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         if let (true, Some(place)) = (self.open.contains(&real), from) {
             let message = format!("the files include each other in a circle: {}", circle(&self.open, &real));
-            self.findings.error(place, message, "this file is being read already");
+            self.diagnostics.error(place, message, "this file is being read already");
             return;
         }
         if let (true, Some(place)) = (self.open.len() >= DEEPEST_INCLUDE, from) {
-            self.findings.error(place, "the files include each other too deeply", "");
+            self.diagnostics.error(place, "the files include each other too deeply", "");
             return;
         }
         if !self.seen.insert(real.clone()) {
@@ -81,7 +83,7 @@ impl Reading<'_> {
             Err(reason) => return self.unreadable(path, from, &reason),
         };
         let Some(file) = self.take_in(path, bytes) else { return };
-        let table = parse(self.findings, file);
+        let table = parse(self.diagnostics, file);
         self.open.push(real);
         self.add(table, path);
         self.open.pop();
@@ -91,16 +93,16 @@ impl Reading<'_> {
         match from {
             Some(place) => {
                 let message = format!("cannot read {}: {reason}", quoted(&path.display().to_string()));
-                self.findings.error(place, message, "");
+                self.diagnostics.error(place, message, "");
             }
             None => {
-                let file = self.findings.add_source(path, String::new());
-                self.findings.error(Position::File(file), format!("cannot read it: {reason}"), "");
+                let file = self.diagnostics.add_source(path, String::new());
+                self.diagnostics.error(Position::File(file), format!("cannot read it: {reason}"), "");
             }
         }
     }
 
-    /// Hands the text of a file to the findings, if it is a text.
+    /// Hands the text of a file to the diagnostics, if it is a text.
     fn take_in(&mut self, path: &Path, bytes: Vec<u8>) -> Option<usize> {
         let (text, fault) = match String::from_utf8(bytes) {
             Ok(text) => {
@@ -114,15 +116,15 @@ impl Reading<'_> {
                 (text, Some((at, char::REPLACEMENT_CHARACTER.len_utf8(), "this is not UTF-8")))
             }
         };
-        let file = self.findings.add_source(path, text);
+        let file = self.diagnostics.add_source(path, text);
         let Some((start, length, message)) = fault else { return Some(file) };
-        self.findings.syntax_error(Place { file, start, end: start + length }, message, "");
+        self.diagnostics.syntax_error(Place { file, start, end: start + length }, message, "");
         None
     }
 
     /// Adds what a file says, then what its includes say.
     fn add(&mut self, table: Table, path: &Path) {
-        Reader::new(self.findings, self.environment, Scope::File).check_keys(
+        Reader::new(self.diagnostics, self.environment, Scope::File).check_keys(
             &table,
             &FILE,
             "at the top level",
@@ -140,7 +142,7 @@ impl Reading<'_> {
                 "program" => &mut self.document.programs,
                 _ => continue,
             };
-            merge(self.findings, target, &key, value);
+            merge(self.diagnostics, target, &key, value);
         }
         if let Some((key, value)) = includes {
             self.include(Item { key: &key, value: &value }, path.parent().unwrap_or(Path::new("")));
@@ -148,7 +150,7 @@ impl Reading<'_> {
     }
 
     fn include(&mut self, item: Item<'_>, folder: &Path) {
-        let mut reader = Reader::new(self.findings, self.environment, Scope::File);
+        let mut reader = Reader::new(self.diagnostics, self.environment, Scope::File);
         let mut wanted = Vec::new();
         for item in reader.one_or_more(item) {
             let text = reader.text_or(item, "a path or a list of paths");
@@ -163,12 +165,12 @@ impl Reading<'_> {
             }
             match glob::matching(&path) {
                 Ok(files) if files.is_empty() => {
-                    self.findings.warn(place, format!("no file matches {}", quoted(&text)));
+                    self.diagnostics.warn(place, format!("no file matches {}", quoted(&text)));
                 }
                 Ok(files) => files.iter().for_each(|file| self.file(file, Some(place))),
                 Err((folder, error)) => {
                     let folder = folder.display().to_string();
-                    self.findings.error(
+                    self.diagnostics.error(
                         place,
                         format!("cannot list {}: {}", quoted(&folder), said(&error)),
                         "",
@@ -180,10 +182,10 @@ impl Reading<'_> {
 }
 
 /// Adds the entries of a table to those of the other files.
-fn merge(findings: &mut Findings, target: &mut Table, key: &Key, value: Value) {
+fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Value) {
     let Kind::Table(table) = value.kind else {
         let message = format!("`{}` must be a table", key.name);
-        findings.error(value.place, message, format!("expected `[{}]` and keys below it", key.name));
+        diagnostics.error(value.place, message, format!("expected `[{}]` and keys below it", key.name));
         return;
     };
     // Looked up in a set: one by one would be quadratic.
@@ -193,12 +195,12 @@ fn merge(findings: &mut Findings, target: &mut Table, key: &Key, value: Value) {
             target.push(inner, value);
             continue;
         }
-        let first = target.get(&inner.name).map(|item| findings.locate(item.key.place));
+        let first = target.get(&inner.name).map(|item| diagnostics.locate(item.key.place));
         let what = match key.name.as_str() {
             "program" => format!("program `{}` is defined twice", inner.name),
             table => format!("`{}` in `[{table}]` is set twice", inner.name),
         };
-        findings.error(inner.place, what, format!("it is at {} already", first.unwrap_or_default()));
+        diagnostics.error(inner.place, what, format!("it is at {} already", first.unwrap_or_default()));
     }
 }
 

@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 
 use foster_core::ids::Signal;
 
+use super::key_spec::{Default, Key, Names, Section, Support, ValueKind};
 use super::keys::{FILE, SECTIONS};
 use super::launch::{capability_names, limit_names};
-use super::schema::{Form, Key, Names, Preset, Section, Support, Takes};
 
 /// The whole schema, one key a line.
 pub fn json_schema() -> String {
@@ -78,7 +78,7 @@ fn section(section: &Section) -> String {
     );
     // Only what nothing else can add: not another file, and not `[defaults]`.
     let whole = ![FILE.heading, super::keys::PROGRAM.heading].contains(&section.heading);
-    let required = section.keys.iter().filter(|key| whole && key.default == Preset::Required);
+    let required = section.keys.iter().filter(|key| whole && key.default == Default::Required);
     let required: Vec<String> = required.map(|key| quoted(key.name)).collect();
     if !required.is_empty() {
         let _ = write!(text, ",\"required\":[{}]", required.join(","));
@@ -95,12 +95,12 @@ fn property(key: &Key) -> String {
                 quoted(&format!("{} Not supported yet.", key.sentence))
             );
         }
-        Support::Now => form(&key.form),
+        Support::Now => one_of(key.kinds),
     };
     let default = match key.default {
         // Every value of the table is written the same in JSON; a test holds that.
-        Preset::Value(value) => format!("\"default\":{value},"),
-        Preset::Required | Preset::Words(_) => String::new(),
+        Default::Value(value) => format!("\"default\":{value},"),
+        Default::Required | Default::Words(_) => String::new(),
     };
     // A reference hides what stands beside it in its object.
     let accepted = match accepted.starts_with("{\"$ref\"") {
@@ -110,54 +110,36 @@ fn property(key: &Key) -> String {
     format!("{{\"description\":{},{default}{accepted}}}", quoted(key.sentence))
 }
 
-fn form(form: &Form) -> String {
-    match form {
-        Form::Text | Form::Path => one_of(&[Takes::Text]),
-        Form::Boolean => one_of(&[Takes::Boolean]),
-        Form::Integer => one_of(&[Takes::Integer]),
-        Form::Number => one_of(&[Takes::Number]),
-        Form::Duration => one_of(&[Takes::Duration]),
-        Form::Signal => one_of(&[Takes::Signal]),
-        Form::Signals => one_of(&[Takes::Signal, Takes::List(&[Takes::Signal])]),
-        Form::Command | Form::Paths => one_of(&[Takes::Text, Takes::List(&[Takes::Text])]),
-        Form::Names => one_of(&[Takes::Name, Takes::List(&[Takes::Name])]),
-        Form::Integers => one_of(&[Takes::List(&[Takes::Integer])]),
-        Form::Choice(words) => one_of(&[Takes::Words(words)]),
-        Form::Own(_, kinds) => one_of(kinds),
-        Form::Table(section) => one_of(&[Takes::Table(section)]),
-        Form::Map(_, names, kinds) => format!(
-            "{{\"type\":\"object\",\"propertyNames\":{},\"additionalProperties\":{}}}",
-            called(*names),
-            one_of(kinds)
-        ),
-    }
-}
-
-fn one_of(kinds: &[Takes]) -> String {
+fn one_of(kinds: &[ValueKind]) -> String {
     let kinds: Vec<String> = kinds.iter().flat_map(taken).collect();
     any_of(&kinds)
 }
 
 /// A word that is expected is an alternative of its own: editors offer it.
-fn taken(kind: &Takes) -> Vec<String> {
+fn taken(kind: &ValueKind) -> Vec<String> {
     let defined = |name: &str| vec![format!("{{\"$ref\":\"#/definitions/{name}\"}}")];
     match kind {
-        Takes::Text => vec!["{\"type\":\"string\"}".to_owned()],
-        Takes::Boolean => defined("boolean"),
-        Takes::Integer => defined("integer"),
-        Takes::Number => defined("number"),
-        Takes::Duration => defined("duration"),
-        Takes::Size => defined("size"),
-        Takes::Signal => defined("signal"),
-        Takes::Name => defined("name"),
-        Takes::Capability => defined("capability"),
-        Takes::Pattern(pattern) => vec![matching(pattern), EXPANDED.to_owned()],
-        Takes::Words(words) => {
+        ValueKind::Text | ValueKind::Path | ValueKind::Regex => vec!["{\"type\":\"string\"}".to_owned()],
+        ValueKind::Boolean => defined("boolean"),
+        ValueKind::Integer => defined("integer"),
+        ValueKind::Number => defined("number"),
+        ValueKind::Duration => defined("duration"),
+        ValueKind::Size => defined("size"),
+        ValueKind::Signal => defined("signal"),
+        ValueKind::Program => defined("name"),
+        ValueKind::Capability => defined("capability"),
+        ValueKind::Pattern(_, pattern) => vec![matching(pattern), EXPANDED.to_owned()],
+        ValueKind::Words(words) => {
             let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
             vec![format!("{{\"enum\":[{}]}}", words.join(",")), EXPANDED.to_owned()]
         }
-        Takes::List(kinds) => vec![format!("{{\"type\":\"array\",\"items\":{}}}", one_of(kinds))],
-        Takes::Table(section) => defined(name(section)),
+        ValueKind::List(kinds) => vec![format!("{{\"type\":\"array\",\"items\":{}}}", one_of(kinds))],
+        ValueKind::Table(section) => defined(name(section)),
+        ValueKind::Map(_, names, kinds) => vec![format!(
+            "{{\"type\":\"object\",\"propertyNames\":{},\"additionalProperties\":{}}}",
+            called(*names),
+            one_of(kinds)
+        )],
     }
 }
 

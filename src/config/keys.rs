@@ -1,8 +1,9 @@
-//! Every key of a configuration: its form, its default, one sentence.
+//! Every key of a configuration: the values it takes, its default, one sentence.
 //!
 //! The one table behind unknown keys and the nearest name, the defaults themselves (read by the same code as a
 //! user's values), `docs/config.md` and `docs/foster.toml.5` (made by `reference.rs`), and the schema for editors
-//! (made by `json_schema.rs`). A key that is not here does not exist; one that is here must be read in the file of its section.
+//! (made by `json_schema.rs`). A key that is not here does not exist; one that is here must be read in the file of
+//! its section. Next: `keys/program.rs`.
 
 mod nested;
 mod program;
@@ -10,54 +11,69 @@ mod program;
 pub use nested::{BACKOFF, READY, SINK};
 pub use program::PROGRAM;
 
-use super::schema::{Form, Key, Names, Preset, Section, Support, Takes};
+use super::key_spec::{Default, Key, Names, Section, Support, ValueKind};
 
-const fn key(name: &'static str, form: Form, default: Preset, sentence: &'static str) -> Key {
-    Key { name, form, default, support: Support::Now, sentence }
+const BOOLEAN: &[ValueKind] = &[ValueKind::Boolean];
+const DURATION: &[ValueKind] = &[ValueKind::Duration];
+const PATH: &[ValueKind] = &[ValueKind::Path];
+const PATHS: &[ValueKind] = &[ValueKind::Path, ValueKind::List(&[ValueKind::Path])];
+
+const COMMAND: &[ValueKind] = &[ValueKind::List(&[ValueKind::Text]), ValueKind::Text];
+const UNLIMITED: ValueKind = ValueKind::Words(&["unlimited"]);
+const NONE: Default = Default::Words("none");
+
+const fn key(
+    name: &'static str,
+    kinds: &'static [ValueKind],
+    default: Default,
+    sentence: &'static str,
+) -> Key {
+    Key { name, kinds, default, support: Support::Now, sentence }
 }
 
 const fn later(name: &'static str, sentence: &'static str) -> Key {
-    Key { name, form: Form::Own("", &[]), default: Preset::Words(""), support: Support::Later, sentence }
+    Key { name, kinds: &[], default: Default::Words(""), support: Support::Later, sentence }
 }
 
 /// The tables of a file.
 pub const FILE: Section = Section {
     heading: "The file",
-    sentence: "What may stand at the top of a file.",
+    sentence: "The tables and keys at the top of a file.",
     keys: &[
         key(
             "include",
-            Form::Paths,
-            Preset::Value("[]"),
+            PATHS,
+            Default::Value("[]"),
             "More files, relative to this one; `*` and `?` are patterns. A file may add, never redefine.",
         ),
-        key("foster", Form::Table(&FOSTER), Preset::Words("`{}`"), "foster itself."),
+        key("foster", &[ValueKind::Table(&FOSTER)], Default::Words("`{}`"), "foster itself."),
         key(
             "signals",
-            Form::Map(
+            &[ValueKind::Map(
                 "table of signals",
                 Names::Signals,
-                &[Takes::Pattern("^(shutdown|ignore|forward:[^:]+(:[^:]+)?)$")],
-            ),
-            Preset::Words("`{}`"),
+                &[ValueKind::Pattern("rule", "^(shutdown|ignore|forward:[^:]+(:[^:]+)?)$")],
+            )],
+            Default::Words("`{}`"),
             "What a signal to foster does: `WINCH = \"forward:nginx\"`, `USR1 = \"forward:backend:HUP\"`, \
              `PWR = \"shutdown\"`, `HUP = \"ignore\"`. TERM always stops foster.",
         ),
         key(
             "defaults",
-            Form::Own("table", &[Takes::Table(&PROGRAM)]),
-            Preset::Words("`{}`"),
+            &[ValueKind::Table(&PROGRAM)],
+            Default::Words("`{}`"),
             "Any key of a program: what each program starts from. `environment`, `secrets` and `limits` are \
              merged name by name, any other key of the program replaces the one here.",
         ),
         key(
             "program",
-            Form::Map("table of programs", Names::Programs, &[Takes::Table(&PROGRAM)]),
-            Preset::Required,
+            &[ValueKind::Map("table of programs", Names::Programs, &[ValueKind::Table(&PROGRAM)])],
+            Default::Required,
             "The programs, by their names.",
         ),
-        later("task", "Runs once, to completion, while the container boots."),
-        later("job", "Runs on a schedule."),
+        later("task", "A command that runs once, to completion, while the container boots."),
+        later("job", "A command that runs on a schedule."),
+        later("web", "A page with the state of all programs, and metrics."),
     ],
 };
 
@@ -66,42 +82,45 @@ pub const FOSTER: Section = Section {
     heading: "`[foster]`",
     sentence: "foster itself.",
     keys: &[
-        key(
-            "socket",
-            Form::Path,
-            Preset::Value("\"/run/foster.sock\""),
-            "The control socket; `\"\"` for none.",
-        ),
+        key("socket", PATH, Default::Value("\"/run/foster.sock\""), "The control socket; `\"\"` for none."),
         key(
             "log_format",
-            Form::Choice(&["text", "json"]),
-            Preset::Value("\"text\""),
-            "How lines are written: as they are behind a name, or one JSON object each.",
+            &[ValueKind::Words(&["text", "json"])],
+            Default::Value("\"text\""),
+            "How lines are written: as text after the program's name, or as one JSON object each.",
         ),
         key(
             "log_level",
-            Form::Choice(&["off", "error", "warn", "info", "debug", "trace"]),
-            Preset::Value("\"info\""),
+            &[ValueKind::Words(&["off", "error", "warn", "info", "debug", "trace"])],
+            Default::Value("\"info\""),
             "Which of foster's own lines are written; `FOSTER_LOG` overrides it.",
         ),
         key(
             "log_timestamps",
-            Form::Boolean,
-            Preset::Value("false"),
-            "Whether text lines begin with the time; the container runtime stamps them already.",
+            BOOLEAN,
+            Default::Value("false"),
+            "Whether text lines start with the time; the container runtime stamps them already.",
         ),
         key(
             "shutdown_timeout",
-            Form::Duration,
-            Preset::Value("\"9s\""),
+            DURATION,
+            Default::Value("\"9s\""),
             "How long the whole shutdown may take: less than the runtime waits before it kills.",
         ),
         key(
-            "termination_log",
-            Form::Path,
-            Preset::Value("\"/dev/termination-log\""),
-            "Gets what ended the container, where the file exists.",
+            "when_all_ended",
+            &[ValueKind::Words(&["exit", "stay"])],
+            Default::Value("\"exit\""),
+            "What foster does when every program has ended by itself and none will be restarted: it exits, or stays \
+             and waits for orders.",
         ),
+        key(
+            "termination_log",
+            PATH,
+            Default::Value("\"/dev/termination-log\""),
+            "The file that gets the reason why the container ended; written only where it exists.",
+        ),
+        later("on_fault", "What foster does after a fault in itself."),
     ],
 };
 
@@ -115,7 +134,7 @@ mod tests {
     #[test]
     fn every_default_is_a_value_of_toml() {
         for section in SECTIONS {
-            let given = section.keys.iter().filter(|key| matches!(key.default, Preset::Value(_)));
+            let given = section.keys.iter().filter(|key| matches!(key.default, Default::Value(_)));
             let names: Vec<&str> = given.map(|key| key.name).collect();
             let defaults = section.defaults();
             assert_eq!(defaults.items().map(|item| item.name()).collect::<Vec<_>>(), names);

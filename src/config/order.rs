@@ -19,17 +19,16 @@ pub fn start_order(plan: &Plan) -> String {
     let widest = plan.programs.values().map(|program| program.name.chars().count()).max().unwrap_or(0);
     for (number, wave) in (1..).zip(waves) {
         let priority = wave.first().and_then(|id| plan.spec(*id)).map_or(0, |spec| spec.priority);
-        text.push_str(&format!("\n{number}. priority {priority}\n"));
+        text.push_str(&format!("\nstep {number} (priority {priority})\n"));
         for id in wave {
             let name = name(plan, *id);
             text.push_str(&format!("   {name:widest$}  {}\n", sentence(plan, *id)));
         }
     }
-    let warnings: Vec<String> = plan.warnings.iter().cloned().chain(slow_stop(plan)).collect();
-    if !warnings.is_empty() {
+    if !plan.warnings.is_empty() {
         text.push('\n');
     }
-    warnings.iter().for_each(|warning| text.push_str(&format!("warning: {warning}\n")));
+    plan.warnings.iter().for_each(|warning| text.push_str(&format!("warning: {warning}\n")));
     text
 }
 
@@ -71,27 +70,6 @@ fn readiness(probe: Option<&Probe>, spec: &ProgramSpec) -> String {
         }
         Readiness::Uptime => format!("ready when {how}"),
     }
-}
-
-/// Stopping goes wave by wave: what each may take adds up, and the shutdown as a whole is bounded.
-fn slow_stop(plan: &Plan) -> Option<String> {
-    let longest = |wave: &Vec<ProgramId>| {
-        wave.iter().filter_map(|id| plan.spec(*id)).map(stop_time).max().unwrap_or_default()
-    };
-    let sum = plan.core.graph().waves().iter().map(longest).fold(Duration::ZERO, Duration::saturating_add);
-    let bound = plan.core.settings().shutdown_timeout;
-    (sum > bound).then(|| {
-        format!(
-            "stopping one after the other may take {}, but `shutdown_timeout` is {}: what is left then is killed",
-            written(sum),
-            written(bound)
-        )
-    })
-}
-
-/// How long a program may take to stop: each of its signals is given the stop timeout.
-fn stop_time(spec: &ProgramSpec) -> Duration {
-    spec.stop.timeout.saturating_mul(u32::try_from(spec.stop.signals.len()).unwrap_or(u32::MAX))
 }
 
 fn written(duration: Duration) -> String {

@@ -1,9 +1,9 @@
 //! The table of a program: the core's part and the shell's part of it.
 //!
-//! A program starts from foster's own defaults, then `[defaults]`, then its own keys. Whom it waits for
-//! stays a name with a place here; `check.rs` looks at all programs together.
+//! A program starts from foster's built-in defaults, then `[defaults]`, then its own keys. Its dependencies stay
+//! names with places here; `check.rs` looks at all programs together.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use foster_core::ids::Signal;
 use foster_core::spec::{
@@ -14,15 +14,16 @@ use foster_core::spec::{
 use crate::plan::{Program, Sink};
 
 use super::command::command;
+use super::defaults::over_built_in;
 use super::keys::{BACKOFF, PROGRAM};
 use super::launch::launch;
-use super::reader::Reader;
+use super::place::Place;
+use super::reader::{Reader, Reference};
 use super::ready::ready;
-use super::report::Place;
 use super::sink::sink;
 use super::table::{Item, Key, Kind, Table};
 
-/// A program whose neighbours are not known yet.
+/// A program whose dependencies are still names.
 #[derive(Debug)]
 pub(super) struct Draft {
     /// Its name, where it is defined.
@@ -31,25 +32,23 @@ pub(super) struct Draft {
     pub(super) spec: ProgramSpec,
     /// The shell's part.
     pub(super) program: Program,
-    /// Whom it waits for.
+    /// What it comes after.
     pub(super) after: Vec<Reference>,
-    /// Whom it needs.
+    /// What it requires.
     pub(super) requires: Vec<Reference>,
-    /// Where `stdin` is given.
-    pub(super) stdin: Option<Place>,
-    /// Where `stdout` and `stderr` are given.
-    pub(super) sinks: [Option<Place>; 2],
-    /// Where `ready` is given.
-    pub(super) ready: Option<Place>,
+    /// Where some of its keys are given.
+    pub(super) places: Places,
 }
 
-/// A program's name where another one uses it.
-#[derive(Debug, Clone)]
-pub(super) struct Reference {
-    /// The name.
-    pub(super) name: String,
-    /// Where it stands.
-    pub(super) place: Place,
+/// Where keys of a program are given, itself, in `[defaults]` or among the built-in defaults.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) stdin: Option<Place>,
+    pub(super) stdout: Option<Place>,
+    pub(super) stderr: Option<Place>,
+    pub(super) ready: Option<Place>,
+    pub(super) min_uptime: Option<Place>,
+    pub(super) stop_timeout: Option<Place>,
 }
 
 /// Reads one program from its table, defaults below it.
@@ -67,9 +66,14 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
         key: key.clone(),
         after: reader.field(table, "after", references).unwrap_or_default(),
         requires: reader.field(table, "requires", references).unwrap_or_default(),
-        stdin: place_of("stdin"),
-        sinks: [place_of("stdout"), place_of("stderr")],
-        ready: place_of("ready"),
+        places: Places {
+            stdin: place_of("stdin"),
+            stdout: place_of("stdout"),
+            stderr: place_of("stderr"),
+            ready: place_of("ready"),
+            min_uptime: place_of("min_uptime"),
+            stop_timeout: place_of("stop_timeout"),
+        },
         spec: spec(reader, table, readiness, pre_stop.as_ref()),
         program: Program {
             name: key.name.clone(),
@@ -84,10 +88,9 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
     }
 }
 
-/// This program's keys with `[defaults]` and foster's own below them.
-pub(super) fn with_defaults(own: &Table, defaults: &Table) -> Table {
-    let merges = |name: &str| PROGRAM.merges(name);
-    own.over(&defaults.over(&PROGRAM.defaults(), merges), merges)
+/// A program's keys over those that every program starts from: `[defaults]` over foster's built-in ones.
+pub(super) fn over_base(table: &Table, base: &Table) -> Table {
+    table.over(base, |name| PROGRAM.merges(name))
 }
 
 fn spec(
@@ -144,25 +147,28 @@ fn backoff(reader: &mut Reader<'_>, table: &Table) -> Backoff {
         reader.check_keys(given, &BACKOFF, "in `backoff`");
         Some((item, given))
     });
-    let defaults = BACKOFF.defaults();
-    let full = given.map_or_else(|| defaults.clone(), |(_, given)| given.over(&defaults, |_| false));
+    let full = over_built_in(given.map_or(&Table::default(), |(_, given)| given), &BACKOFF);
     let initial = reader.field(&full, "initial", Reader::duration).unwrap_or_default();
     let max = reader.field(&full, "max", Reader::duration);
     if let (Some((item, _)), Some(max)) = (given, max)
         && initial > max
     {
         let message = "`initial` of `backoff` is longer than `max`";
-        reader.findings.error(item.value.place, message, "expected a longer `max`");
+        reader.diagnostics.error(item.value.place, message, "expected a longer `max`");
     }
     let factor = reader.field(&full, "factor", |reader, item| reader.number(item, 1.0)).unwrap_or(1.0);
     Backoff {
         initial,
         factor,
         max: max.unwrap_or_default(),
-        growth: Growth::Exponential,
-        reset: Duration::from_secs(10),
+        growth: reader
+            .field(&full, "growth", |reader, item| reader.choice(item, &GROWTH))
+            .unwrap_or(Growth::Exponential),
+        reset: reader.field(&full, "reset", Reader::duration).unwrap_or_default(),
     }
 }
+
+const GROWTH: [(&str, Growth); 2] = [("exponential", Growth::Exponential), ("linear", Growth::Linear)];
 
 fn start_limit(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u32>> {
     if let Kind::String(_) = item.value.kind
@@ -180,9 +186,14 @@ fn stop_plan(reader: &mut Reader<'_>, table: &Table, pre_stop: Option<&Vec<Strin
         timeout: reader.field(table, "stop_timeout", Reader::duration).unwrap_or_default(),
         scope: if group { StopScope::Group } else { StopScope::Main },
         pre_stop: if pre_stop.is_some() { PreStop::Command } else { PreStop::None },
-        kill_mode: KillMode::Tree,
+        kill_mode: reader
+            .field(table, "kill_mode", |reader, item| reader.choice(item, &KILL_MODES))
+            .unwrap_or(KillMode::Tree),
     }
 }
+
+const KILL_MODES: [(&str, KillMode); 3] =
+    [("tree", KillMode::Tree), ("session", KillMode::Session), ("process", KillMode::Process)];
 
 fn stop_signals(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Signal>> {
     let items = reader.one_or_more(item);
@@ -193,12 +204,13 @@ fn stop_signals(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Signal>> 
 }
 
 fn references(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Reference>> {
-    let mut references: Vec<Reference> = Vec::new();
+    let mut references = Vec::new();
+    let mut names = BTreeSet::new();
     for item in reader.one_or_more(item) {
         let Some(name) = reader.text_or(item, "a name or a list of names, such as `[\"db\"]`") else {
             continue;
         };
-        if !references.iter().any(|known| known.name == name) {
+        if names.insert(name.clone()) {
             references.push(Reference { name, place: item.value.place });
         }
     }

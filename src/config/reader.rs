@@ -12,40 +12,51 @@ use std::time::Duration;
 use foster_core::ids::Signal;
 
 use super::Environment;
+use super::diagnostics::Diagnostics;
 use super::expand::{Fault, expand};
-use super::report::{Findings, Place};
-use super::schema::{Section, Support};
-use super::table::{Item, Kind, Table, Value};
+use super::key_spec::{Section, Support};
+use super::phrase::{described, one_of, quoted};
+use super::place::Place;
+use super::table::{Item, Kind, Table};
 use crate::suggest::suggest;
 
 /// Reads the values of one program, or of what belongs to none.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     /// Where problems go.
-    pub(super) findings: &'a mut Findings,
+    pub(super) diagnostics: &'a mut Diagnostics,
     environment: &'a Environment,
     scope: Scope<'a>,
 }
 
-/// Whose values are read: what `${FOSTER_PROGRAM}` is, and whether a variable may be missing.
+/// Which values are read: what `${FOSTER_PROGRAM}` is, and whether a variable may be missing.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Scope<'a> {
-    /// Nobody's.
+    /// Those of no program.
     File,
-    /// A program's.
+    /// Those of this program.
     Program(&'a str),
-    /// A program's that is switched off, perhaps because its variables are not there.
+    /// Those of this program, which is not enabled, perhaps because its variables are not set.
     Disabled(&'a str),
+}
+
+/// A program's name where another one uses it.
+#[derive(Debug, Clone)]
+pub(super) struct Reference {
+    /// The name.
+    pub(super) name: String,
+    /// Where it stands.
+    pub(super) place: Place,
 }
 
 impl<'a> Reader<'a> {
     /// A reader for this scope.
     pub(super) fn new(
-        findings: &'a mut Findings,
+        diagnostics: &'a mut Diagnostics,
         environment: &'a Environment,
         scope: Scope<'a>,
     ) -> Reader<'a> {
-        Reader { findings, environment, scope }
+        Reader { diagnostics, environment, scope }
     }
 
     /// Reads one key, if it is there.
@@ -65,12 +76,12 @@ impl<'a> Reader<'a> {
             match section.key(name).map(|key| key.support) {
                 Some(Support::Now) => {}
                 Some(Support::Later) => {
-                    self.findings.error(place, format!("`{name}` {owner} is not supported yet"), "");
+                    self.diagnostics.error(place, format!("`{name}` {owner} is not supported yet"), "");
                 }
                 None => {
                     let known = section.keys.iter().filter(|key| key.support == Support::Now);
                     let note = suggest(name, known.map(|key| key.name));
-                    self.findings.error(place, format!("unknown key `{name}` {owner}"), note);
+                    self.diagnostics.error(place, format!("unknown key `{name}` {owner}"), note);
                 }
             }
         }
@@ -79,7 +90,7 @@ impl<'a> Reader<'a> {
     /// Says that a value does not fit, and what would.
     pub(super) fn refuse(&mut self, item: Item<'_>, shown: &str, expected: &str) {
         let message = format!("`{}` cannot be {shown}", item.name());
-        self.findings.error(item.value.place, message, format!("expected {expected}"));
+        self.diagnostics.error(item.value.place, message, format!("expected {expected}"));
     }
 
     /// The same for a text that was found to be wrong after it was expanded.
@@ -95,7 +106,7 @@ impl<'a> Reader<'a> {
     /// A text where another form is possible too: `expected` names both.
     pub(super) fn text_or(&mut self, item: Item<'_>, expected: &str) -> Option<String> {
         let Kind::String(written) = &item.value.kind else {
-            self.refuse(item, &shown(item.value), expected);
+            self.refuse(item, &described(item.value), expected);
             return None;
         };
         self.expanded(item, written)
@@ -149,8 +160,8 @@ impl<'a> Reader<'a> {
                 (written, format!("the environment variable `{name}` is not UTF-8"), String::new())
             }
         };
-        let place = self.findings.narrow(place, written);
-        self.findings.error(place, message, note);
+        let place = self.diagnostics.narrow(place, written);
+        self.diagnostics.error(place, message, note);
     }
 
     /// True or false.
@@ -289,8 +300,8 @@ impl<'a> Reader<'a> {
     /// Says that there is no such signal.
     pub(super) fn unknown_signal(&mut self, place: Place, text: &str) {
         let bare = text.strip_prefix("SIG").unwrap_or(text);
-        let place = self.findings.narrow(place, text);
-        self.findings.error(
+        let place = self.diagnostics.narrow(place, text);
+        self.diagnostics.error(
             place,
             format!("unknown signal {}", quoted(text)),
             suggest(bare, Signal::names()),
@@ -307,10 +318,21 @@ impl<'a> Reader<'a> {
         Some(PathBuf::from(text))
     }
 
+    /// The path of a Unix socket, not too long for the kernel.
+    pub(super) fn socket_path(&mut self, item: Item<'_>) -> Option<PathBuf> {
+        let path = self.path(item)?;
+        if path.as_os_str().len() > LONGEST_SOCKET_PATH {
+            let expected = format!("at most {LONGEST_SOCKET_PATH} bytes for the path of a socket");
+            self.refuse_text(item, &path.display().to_string(), &expected);
+            return None;
+        }
+        Some(path)
+    }
+
     /// The elements of a list.
     pub(super) fn list<'t>(&mut self, item: Item<'t>, expected: &str) -> Option<Vec<Item<'t>>> {
         let Kind::Array(values) = &item.value.kind else {
-            self.refuse(item, &shown(item.value), expected);
+            self.refuse(item, &described(item.value), expected);
             return None;
         };
         Some(values.iter().map(|value| item.with(value)).collect())
@@ -327,12 +349,15 @@ impl<'a> Reader<'a> {
     /// A table.
     pub(super) fn table<'t>(&mut self, item: Item<'t>, expected: &str) -> Option<&'t Table> {
         let Kind::Table(table) = &item.value.kind else {
-            self.refuse(item, &shown(item.value), expected);
+            self.refuse(item, &described(item.value), expected);
             return None;
         };
         Some(table)
     }
 }
+
+/// A Unix socket's path is at most this long (unix(7): 108 bytes with the NUL).
+const LONGEST_SOCKET_PATH: usize = 107;
 
 /// Which of a program's processes it is; there is one.
 const INSTANCE: &str = "FOSTER_INSTANCE";
@@ -355,39 +380,6 @@ fn parse_size(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(1 << shift)
 }
 
-/// "`a`, `b` or `c`".
-pub(super) fn one_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
-    let words: Vec<String> = words.map(|word| format!("`{word}`")).collect();
-    match words.split_last() {
-        None => String::new(),
-        Some((last, [])) => last.clone(),
-        Some((last, before)) => format!("{} or {last}", before.join(", ")),
-    }
-}
-
-/// A user's text in a sentence, cut where nobody would read on.
-pub(super) fn quoted(text: &str) -> String {
-    const SHOWN: usize = 60;
-    match text.char_indices().nth(SHOWN) {
-        _ if text.is_empty() => "an empty string".to_owned(),
-        None => format!("`{text}`"),
-        Some((end, _)) => format!("`{}…`", text.get(..end).unwrap_or("")),
-    }
-}
-
-/// What a value is, in a sentence.
-pub(super) fn shown(value: &Value) -> String {
-    match &value.kind {
-        Kind::String(_) => "a string".to_owned(),
-        Kind::Integer(number) => format!("the number `{number}`"),
-        Kind::Float(number) => format!("the number `{number}`"),
-        Kind::Boolean(boolean) => format!("`{boolean}`"),
-        Kind::Datetime => "a date".to_owned(),
-        Kind::Array(_) => "a list".to_owned(),
-        Kind::Table(_) => "a table".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -400,11 +392,5 @@ mod tests {
         for text in ["", "K", "-1", "+1", "1.5M", "1KB", "1 M", "99999999999G", "é"] {
             assert_eq!(parse_size(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn words_are_listed_as_in_a_sentence() {
-        assert_eq!(one_of(["a"].into_iter()), "`a`");
-        assert_eq!(one_of(["a", "b", "c"].into_iter()), "`a`, `b` or `c`");
     }
 }

@@ -12,9 +12,10 @@ use foster_core::spec::Readiness;
 use crate::plan::{HttpProbe, LinePattern, Probe};
 
 use super::command::command;
+use super::defaults::over_built_in;
 use super::keys::READY;
-use super::reader::{Reader, one_of, quoted};
-use super::settings::socket_path;
+use super::phrase::{one_of, quoted};
+use super::reader::Reader;
 use super::table::{Item, Table};
 
 /// The keys of which there must be exactly one.
@@ -26,7 +27,7 @@ const LATER_KINDS: [&str; 2] = ["notify", "fd"];
 pub(super) fn ready(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Probe, Readiness)> {
     let table = reader.table(item, "a table such as `{ tcp = \"127.0.0.1:6379\" }`")?;
     reader.check_keys(table, &READY, "in `ready`");
-    let full = table.over(&READY.defaults(), |_| false);
+    let full = over_built_in(table, &READY);
     let interval = reader.field(&full, "interval", interval);
     let timeout = reader.field(&full, "timeout", Reader::duration_above_zero);
     let probe = probe(reader, item, table);
@@ -59,23 +60,23 @@ fn probe(reader: &mut Reader<'_>, ready: Item<'_>, table: &Table) -> Option<Prob
     let Some(kind) = kinds.next() else {
         if !later {
             let note = format!("expected one of {}", one_of(KINDS.into_iter()));
-            reader.findings.error(ready.value.place, "`ready` does not say what to ask", note);
+            reader.diagnostics.error(ready.value.place, "`ready` needs exactly one probe", note);
         }
         return None;
     };
     for other in kinds {
         let message = format!("`ready` has both `{}` and `{}`", kind.name(), other.name());
-        reader.findings.error(other.key.place, message, "expected only one of them");
+        reader.diagnostics.error(other.key.place, message, "expected only one of them");
     }
     for key in ["status", "headers", "method"] {
         if let Some(item) = table.get(key).filter(|_| kind.name() != "http") {
-            reader.findings.error(item.key.place, format!("`{key}` goes only with `http`"), "");
+            reader.diagnostics.error(item.key.place, format!("`{key}` goes only with `http`"), "");
         }
     }
     match kind.name() {
         "http" => http(reader, kind, table).map(Probe::Http),
         "tcp" => tcp(reader, kind).map(Probe::Tcp),
-        "unix" => socket_path(reader, kind).map(Probe::Unix),
+        "unix" => reader.socket_path(kind).map(Probe::Unix),
         "exec" => command(reader, kind).map(Probe::Exec),
         "file" => reader.path(kind).map(Probe::File),
         _ => log(reader, kind).map(Probe::Log),
@@ -87,7 +88,11 @@ fn log(reader: &mut Reader<'_>, item: Item<'_>) -> Option<LinePattern> {
     match regex_lite::Regex::new(&text) {
         Ok(regex) => Some(LinePattern(regex)),
         Err(error) => {
-            reader.findings.error(item.value.place, "`log` is not a regular expression", error.to_string());
+            reader.diagnostics.error(
+                item.value.place,
+                "`log` is not a regular expression",
+                error.to_string(),
+            );
             None
         }
     }
@@ -150,7 +155,11 @@ fn headers(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<(String, Strin
         }
     }
     if let Some(extra) = table.items().nth(MOST_HEADERS) {
-        reader.findings.error(extra.key.place, format!("`headers` has more than {MOST_HEADERS} fields"), "");
+        reader.diagnostics.error(
+            extra.key.place,
+            format!("`headers` has more than {MOST_HEADERS} fields"),
+            "",
+        );
     }
     Some(headers)
 }
@@ -169,7 +178,7 @@ fn is_header_name(reader: &mut Reader<'_>, item: Item<'_>, names: &mut BTreeSet<
     } else {
         return true;
     };
-    reader.findings.error(item.key.place, message, note);
+    reader.diagnostics.error(item.key.place, message, note);
     false
 }
 

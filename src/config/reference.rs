@@ -2,8 +2,8 @@
 //!
 //! Tests compare the files with this; `UPDATE_EXPECT=1 cargo test` writes them again.
 
+use super::key_spec::{Default, Key, Support, ValueKind};
 use super::keys::SECTIONS;
-use super::schema::{Form, Key, Preset, Support};
 use crate::roff::Page;
 
 /// The whole reference, as Markdown.
@@ -32,10 +32,10 @@ pub fn manual() -> String {
         page.paragraph(section.sentence);
         for key in section.keys {
             let holds = match key.default {
-                Preset::Required => "It is required.".to_owned(),
-                Preset::Value(_) | Preset::Words(_) => format!("Default: {}.", default(&key.default)),
+                Default::Required => "It is required.".to_owned(),
+                Default::Value(_) | Default::Words(_) => format!("Default: {}.", default(&key.default)),
             };
-            let takes = takes(&key.form);
+            let takes = takes(key.kinds);
             match key.support {
                 Support::Now => page.entry(key.name, &format!("{} Takes: {takes}. {holds}", key.sentence)),
                 Support::Later => page.entry(key.name, &format!("{} Not supported yet.", key.sentence)),
@@ -75,36 +75,46 @@ fn row(key: &Key) -> String {
         Support::Now => key.sentence.to_owned(),
         Support::Later => format!("{} *Not supported yet.*", key.sentence),
     };
-    let cells = [format!("`{}`", key.name), takes(&key.form), default(&key.default), sentence];
+    let cells = [format!("`{}`", key.name), takes(key.kinds), default(&key.default), sentence];
     format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
 }
 
-fn takes(form: &Form) -> String {
-    match form {
-        Form::Text => "string".to_owned(),
-        Form::Boolean => "boolean".to_owned(),
-        Form::Integer => "integer".to_owned(),
-        Form::Number => "number".to_owned(),
-        Form::Duration => "duration".to_owned(),
-        Form::Signal => "signal".to_owned(),
-        Form::Signals => "signal, or list of signals".to_owned(),
-        Form::Command => "list of strings, or string".to_owned(),
-        Form::Path => "path".to_owned(),
-        Form::Paths => "path, or list of paths".to_owned(),
-        Form::Names => "program, or list of programs".to_owned(),
-        Form::Integers => "list of integers".to_owned(),
-        Form::Choice(words) => {
+fn takes(kinds: &[ValueKind]) -> String {
+    kinds.iter().map(taken).collect::<Vec<_>>().join(", or ")
+}
+
+fn taken(kind: &ValueKind) -> String {
+    match kind {
+        ValueKind::Words(words) => {
             words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", ")
         }
-        Form::Map(words, ..) | Form::Own(words, _) => (*words).to_owned(),
-        Form::Table(section) => format!("table, see {}", section.heading),
+        ValueKind::List(kinds) => {
+            let many = |kind: &ValueKind| match taken(kind) {
+                word if word.ends_with('y') => format!("{}ies", word.trim_end_matches('y')),
+                word => format!("{word}s"),
+            };
+            format!("list of {}", kinds.iter().map(many).collect::<Vec<_>>().join(" or "))
+        }
+        ValueKind::Table(section) => format!("table, see {}", section.heading),
+        ValueKind::Map(words, ..) | ValueKind::Pattern(words, _) => (*words).to_owned(),
+        ValueKind::Text => "string".to_owned(),
+        ValueKind::Path => "path".to_owned(),
+        ValueKind::Regex => "regular expression".to_owned(),
+        ValueKind::Boolean => "boolean".to_owned(),
+        ValueKind::Integer => "integer".to_owned(),
+        ValueKind::Number => "number".to_owned(),
+        ValueKind::Duration => "duration".to_owned(),
+        ValueKind::Size => "size".to_owned(),
+        ValueKind::Signal => "signal".to_owned(),
+        ValueKind::Program => "program".to_owned(),
+        ValueKind::Capability => "capability".to_owned(),
     }
 }
 
-fn default(default: &Preset) -> String {
+fn default(default: &Default) -> String {
     match default {
-        Preset::Required => "required".to_owned(),
-        Preset::Value(value) => format!("`{value}`"),
-        Preset::Words(words) => (*words).to_owned(),
+        Default::Required => "required".to_owned(),
+        Default::Value(value) => format!("`{value}`"),
+        Default::Words(words) => (*words).to_owned(),
     }
 }

@@ -4,16 +4,17 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use foster_core::ids::Signal;
+use foster_core::plan::{PlanSettings, WhenAllEnded};
 use log::LevelFilter;
 
 use crate::plan::{LogFormat, Settings};
 
+use super::defaults::over_built_in;
 use super::keys::FOSTER;
-use super::program::Reference;
-use super::reader::{Reader, quoted};
+use super::phrase::quoted;
+use super::reader::{Reader, Reference};
 use super::table::{Item, Table};
 
 /// What a signal to foster does, as it was written.
@@ -27,13 +28,10 @@ pub(super) enum Rule {
     Ignore,
 }
 
-/// A Unix socket's path is at most this long (unix(7): 108 bytes with the NUL).
-const LONGEST_SOCKET_PATH: usize = 107;
-
-/// Reads `[foster]`: the settings, and how long the whole shutdown may take.
-pub(super) fn settings(reader: &mut Reader<'_>, table: &Table) -> (Settings, Duration) {
+/// Reads `[foster]`: the settings of the shell, and those of the core but for `[signals]`.
+pub(super) fn settings(reader: &mut Reader<'_>, table: &Table) -> (Settings, PlanSettings) {
     reader.check_keys(table, &FOSTER, "in `[foster]`");
-    let table = &table.over(&FOSTER.defaults(), |_| false);
+    let table = &over_built_in(table, &FOSTER);
     let settings = Settings {
         socket: reader.field(table, "socket", optional_socket).flatten(),
         log_format: reader
@@ -48,7 +46,12 @@ pub(super) fn settings(reader: &mut Reader<'_>, table: &Table) -> (Settings, Dur
         termination_log: reader.field(table, "termination_log", Reader::path).unwrap_or_default(),
     };
     let shutdown_timeout = reader.field(table, "shutdown_timeout", Reader::duration).unwrap_or_default();
-    (settings, shutdown_timeout)
+    let when_all_ended = reader
+        .field(table, "when_all_ended", |reader, item| {
+            reader.choice(item, &[("exit", WhenAllEnded::Exit), ("stay", WhenAllEnded::Stay)])
+        })
+        .unwrap_or(WhenAllEnded::Exit);
+    (settings, PlanSettings { shutdown_timeout, when_all_ended, signals: Vec::new() })
 }
 
 const LEVELS: [(&str, LevelFilter); 6] = [
@@ -65,18 +68,7 @@ fn optional_socket(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<Pat
     if text.is_empty() {
         return Some(None);
     }
-    socket_path(reader, item).map(Some)
-}
-
-/// The path of a Unix socket, not too long for the kernel.
-pub(super) fn socket_path(reader: &mut Reader<'_>, item: Item<'_>) -> Option<PathBuf> {
-    let path = reader.path(item)?;
-    if path.as_os_str().len() > LONGEST_SOCKET_PATH {
-        let expected = format!("at most {LONGEST_SOCKET_PATH} bytes for the path of a socket");
-        reader.refuse_text(item, &path.display().to_string(), &expected);
-        return None;
-    }
-    Some(path)
+    reader.socket_path(item).map(Some)
 }
 
 /// Reads `[signals]`.
@@ -89,11 +81,11 @@ pub(super) fn signals(reader: &mut Reader<'_>, table: &Table) -> Vec<(Signal, Ru
             continue;
         };
         if let Some(reason) = refusal(signal) {
-            reader.findings.error(item.key.place, format!("`[signals]` cannot change {signal}"), reason);
+            reader.diagnostics.error(item.key.place, format!("`[signals]` cannot change {signal}"), reason);
             continue;
         }
         if !seen.insert(signal) {
-            reader.findings.error(item.key.place, format!("`[signals]` says twice what {signal} does"), "");
+            reader.diagnostics.error(item.key.place, format!("{signal} is set twice in `[signals]`"), "");
             continue;
         }
         rules.extend(rule(reader, item, signal).map(|rule| (signal, rule)));
@@ -138,6 +130,6 @@ fn rule(reader: &mut Reader<'_>, item: Item<'_>, signal: Signal) -> Option<Rule>
             (name, parsed)
         }
     };
-    let place = reader.findings.narrow(item.value.place, name);
+    let place = reader.diagnostics.narrow(item.value.place, name);
     Some(Rule::Forward(Reference { name: name.to_owned(), place }, as_signal?))
 }

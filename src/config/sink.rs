@@ -5,12 +5,15 @@
 
 use crate::plan::{FileSink, Sink};
 
+use super::defaults::over_built_in;
 use super::keys::SINK;
 use super::reader::Reader;
 use super::table::{Item, Kind, Table};
 
 /// More rotated files than this would make a rotation slow: each is renamed.
-const MOST_KEPT: u32 = 1000;
+const MOST_KEPT: u32 = 100;
+/// A smaller file would be rotated at nearly every line.
+const LEAST_SIZE: u64 = 4096;
 
 /// Reads `stdout` or `stderr`.
 pub(super) fn sink(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Sink> {
@@ -33,11 +36,11 @@ pub(super) fn sink(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Sink> {
 
 fn file_sink(reader: &mut Reader<'_>, item: Item<'_>, given: &Table) -> Option<FileSink> {
     reader.check_keys(given, &SINK, &format!("in `{}`", item.name()));
-    let table = given.over(&SINK.defaults(), |_| false);
+    let table = over_built_in(given, &SINK);
     let path = reader.field(&table, "file", Reader::path);
     if table.get("file").is_none() {
-        let message = format!("`{}` does not say which file", item.name());
-        reader.findings.error(item.value.place, message, "expected `file = \"…\"` in it");
+        let message = format!("`{}` has no `file`", item.name());
+        reader.diagnostics.error(item.value.place, message, "expected `file = \"…\"` in it");
     }
     let max_size = reader.field(&table, "max_size", size_or_unlimited);
     let keep = reader.field(&table, "keep", |reader, item| reader.integer(item, 0..=MOST_KEPT));
@@ -52,8 +55,10 @@ fn size_or_unlimited(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u
         return Some(None);
     }
     let size = reader.size(item, EXPECTED)?;
-    if size == 0 {
-        reader.refuse(item, "zero", EXPECTED);
+    if size < LEAST_SIZE {
+        let message = format!("`{}` cannot be {size} bytes", item.name());
+        let note = "expected at least `\"4K\"`: each rotation renames every file that is kept";
+        reader.diagnostics.error(item.value.place, message, note);
         return None;
     }
     Some(Some(size))

@@ -9,7 +9,8 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::report::{DUPLICATE, Findings, Place, Position};
+use super::diagnostics::{DUPLICATE, Diagnostics};
+use super::place::{Place, Position};
 
 /// A key, where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,20 @@ pub(super) enum Kind {
     Table(Table),
 }
 
+impl Value {
+    fn weight(&self) -> usize {
+        match &self.kind {
+            Kind::String(text) => text.len(),
+            Kind::Array(values) => values.iter().map(|value| ENTRY + value.weight()).sum(),
+            Kind::Table(table) => table.weight(),
+            Kind::Integer(_) | Kind::Float(_) | Kind::Boolean(_) | Kind::Datetime => 0,
+        }
+    }
+}
+
+/// What an entry takes in a plan beside its text.
+const ENTRY: usize = 64;
+
 /// Keys and values, in the order of the file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
@@ -79,6 +94,11 @@ impl Table {
     /// The items, in order.
     pub(super) fn items(&self) -> impl Iterator<Item = Item<'_>> {
         self.entries.iter().map(|(key, value)| Item { key, value })
+    }
+
+    /// About how many bytes it takes, to bound what is made of it.
+    pub(super) fn weight(&self) -> usize {
+        self.entries.iter().map(|(key, value)| ENTRY + key.name.len() + value.weight()).sum()
     }
 
     /// The item of this name.
@@ -133,30 +153,30 @@ fn merged(above: &Value, below: &Value) -> Value {
 /// A file with more of them is no configuration, and nobody reads on.
 const MOST_SYNTAX_ERRORS: usize = 100;
 
-/// Parses a file that was taken in before. What is wrong with its syntax goes to the findings; what
+/// Parses a file that was taken in before. What is wrong with its syntax goes to the diagnostics; what
 /// could be understood in spite of that is returned.
-pub(super) fn parse(findings: &mut Findings, file: usize) -> Table {
-    let text = findings.text(file).to_owned();
+pub(super) fn parse(diagnostics: &mut Diagnostics, file: usize) -> Table {
+    let text = diagnostics.text(file).to_owned();
     let (document, errors) = DeTable::parse_recoverable(&text);
     let count = errors.len();
     for error in errors.into_iter().take(MOST_SYNTAX_ERRORS) {
         // The parser names no place for a key of too many parts.
         let position = error.span().map_or(Position::File(file), |span| at(file, span).into());
-        let (message, note) = in_our_words(error.message());
-        findings.syntax_error(position, message, note);
+        let (message, note) = reword(error.message());
+        diagnostics.syntax_error(position, message, note);
     }
     if count > MOST_SYNTAX_ERRORS {
         let message = format!("there are {} more errors of syntax in it", count - MOST_SYNTAX_ERRORS);
-        findings.syntax_error(Position::File(file), &message, "");
+        diagnostics.syntax_error(Position::File(file), &message, "");
     }
-    Tree { findings, file }.table(document.get_ref())
+    Tree { diagnostics, file }.table(document.get_ref())
 }
 
 /// The table of a text that is known to be well-formed: foster's own defaults.
 pub(super) fn parse_trusted(text: &str, file: usize) -> Table {
-    let mut findings = Findings::new();
+    let mut diagnostics = Diagnostics::new();
     let (document, _) = DeTable::parse_recoverable(text);
-    Tree { findings: &mut findings, file }.table(document.get_ref())
+    Tree { diagnostics: &mut diagnostics, file }.table(document.get_ref())
 }
 
 fn at(file: usize, span: Range<usize>) -> Place {
@@ -164,7 +184,7 @@ fn at(file: usize, span: Range<usize>) -> Place {
 }
 
 /// The parser's sentence in foster's words, and what it does not think of.
-fn in_our_words(message: &str) -> (&str, &str) {
+fn reword(message: &str) -> (&str, &str) {
     match message.strip_suffix(", expected nothing").unwrap_or(message) {
         "duplicate key" => (DUPLICATE, ""),
         // It stands at the end of the list, which is not where the parser noticed.
@@ -177,7 +197,7 @@ fn in_our_words(message: &str) -> (&str, &str) {
 
 /// Copies the parser's tree of one file.
 struct Tree<'f> {
-    findings: &'f mut Findings,
+    diagnostics: &'f mut Diagnostics,
     file: usize,
 }
 
@@ -202,7 +222,7 @@ impl Tree<'_> {
             DeValue::Float(float) => Kind::Float(float.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Integer(integer) => {
                 Kind::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).unwrap_or_else(|_| {
-                    self.findings.error(place, "this number does not fit into 64 bits", "");
+                    self.diagnostics.error(place, "this number does not fit into 64 bits", "");
                     0
                 }))
             }
@@ -256,10 +276,10 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_toml_at_all_costs_little() {
-        let mut findings = Findings::new();
-        let file = findings.add_source(Path::new("prose.toml"), "once upon\na time\n".repeat(50_000));
-        parse(&mut findings, file);
-        let report = findings.conclude::<()>(None).expect_err("a report");
+        let mut diagnostics = Diagnostics::new();
+        let file = diagnostics.add_source(Path::new("prose.toml"), "once upon\na time\n".repeat(50_000));
+        parse(&mut diagnostics, file);
+        let report = diagnostics.conclude::<()>(None).expect_err("a report");
         assert_eq!(report.count(), MOST_SYNTAX_ERRORS + 1);
     }
 
@@ -271,10 +291,10 @@ mod tests {
             format!("{}a = 1", "a.".repeat(100_000)),
             format!("[{}a]", "a.".repeat(100_000)),
         ] {
-            let mut findings = Findings::new();
-            let file = findings.add_source(Path::new("deep.toml"), text);
-            parse(&mut findings, file);
-            assert!(findings.is_garbled());
+            let mut diagnostics = Diagnostics::new();
+            let file = diagnostics.add_source(Path::new("deep.toml"), text);
+            parse(&mut diagnostics, file);
+            assert!(diagnostics.has_syntax_errors());
         }
     }
 }

@@ -13,8 +13,9 @@ use expect_test::expect_file;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use super::key_spec::{Support, ValueKind};
 use super::keys::SECTIONS;
-use super::schema::{Form, Support};
+use super::reference::{manual, reference};
 use super::*;
 
 const FIXTURES: &str = "tests/fixtures/config";
@@ -200,8 +201,8 @@ fn a_program_starts_from_the_defaults() {
 fn every_word_of_the_reference_is_understood() {
     for section in SECTIONS {
         for key in section.keys {
-            let Form::Choice(words) = key.form else { continue };
-            for word in words {
+            let [ValueKind::Words(words)] = key.kinds else { continue };
+            for word in *words {
                 let rest = "[program.web]\ncommand = ['web']";
                 let text = match section.heading {
                     "`[foster]`" => format!("[foster]\n{} = '{word}'\n{rest}", key.name),

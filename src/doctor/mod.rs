@@ -135,7 +135,7 @@ fn look_around(place: &Place, environment: &Environment) -> Known {
     let variable = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
     let plan = config::locate(place.config.as_deref(), environment)
         .map(|path| config::load(&path, environment).map(|plan| (path, plan)));
-    let usual = |name| PathBuf::from(keys::FOSTER.preset_text(name));
+    let usual = |name| PathBuf::from(keys::FOSTER.default_text(name));
     let (configuration, settings) = match plan {
         Err(_) => (Configuration::None, None),
         Ok(Err(report)) => (Configuration::Wrong { problems: report.count() }, None),

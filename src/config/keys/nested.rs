@@ -1,12 +1,9 @@
 //! The keys of the tables inside a program: `backoff`, `ready`, `stdout` and `stderr`.
 //!
-//! Only rows; what a row means is defined in `schema.rs`. The keys of a program are in `program.rs`.
+//! Only rows; `key_spec.rs` defines what a row means. The keys of a program are in `program.rs`.
 
-use super::super::schema::{Form, Names, Preset, Section, Takes};
-use super::{key, later};
-
-pub(super) const UNLIMITED: Takes = Takes::Words(&["unlimited"]);
-const NONE: Preset = Preset::Words("none");
+use super::super::key_spec::{Default, Names, Section, ValueKind};
+use super::{COMMAND, DURATION, NONE, PATH, UNLIMITED, key, later};
 
 /// The table `backoff`.
 pub const BACKOFF: Section = Section {
@@ -15,18 +12,30 @@ pub const BACKOFF: Section = Section {
     keys: &[
         key(
             "initial",
-            Form::Duration,
-            Preset::Value("\"0s\""),
-            "Before the first restart of a program that had been up well. When it is 0 the next ones wait 100 ms \
-             × factor^n.",
+            DURATION,
+            Default::Value("\"0s\""),
+            "The wait before the first restart of a program that had been up for `reset`. When it is 0 that restart is \
+             at once, and the next waits are 100 ms × factor^n.",
         ),
         key(
             "factor",
-            Form::Number,
-            Preset::Value("2"),
+            &[ValueKind::Number],
+            Default::Value("2"),
             "Each further wait is this many times the one before.",
         ),
-        key("max", Form::Duration, Preset::Value("\"30s\""), "No wait is longer."),
+        key("max", DURATION, Default::Value("\"30s\""), "No wait is longer."),
+        key(
+            "growth",
+            &[ValueKind::Words(&["exponential", "linear"])],
+            Default::Value("\"exponential\""),
+            "How the waits grow: by `factor` each time, or by `initial` each time (initial × n).",
+        ),
+        key(
+            "reset",
+            DURATION,
+            Default::Value("\"10s\""),
+            "After this much uptime the count of failures in a row is 0 again.",
+        ),
     ],
 };
 
@@ -34,50 +43,55 @@ pub const BACKOFF: Section = Section {
 pub const READY: Section = Section {
     heading: "`ready`",
     sentence: "Exactly one of `http`, `tcp`, `unix`, `exec`, `file` and `log`. Addresses are numbers or \
-               `localhost` (127.0.0.1): nothing is looked up.",
+               `localhost` (127.0.0.1): no names are looked up.",
     keys: &[
         key(
             "http",
-            Form::Text,
+            &[ValueKind::Text],
             NONE,
-            "A request to this URL is answered with a status from 200 to 399: \
+            "Ready when a request to this URL is answered with a status from 200 to 399: \
              `\"http://127.0.0.1:8000/health\"`.",
         ),
-        key("tcp", Form::Text, NONE, "A connection is accepted: `\"127.0.0.1:6379\"`."),
-        key("unix", Form::Path, NONE, "A connection is accepted at this socket."),
-        key("exec", Form::Command, NONE, "This command exits with 0."),
-        key("file", Form::Path, NONE, "This file exists."),
-        key("log", Form::Own("regular expression", &[Takes::Text]), NONE, "A line of its output matches."),
-        later("notify", "The program says so by sd_notify."),
-        later("fd", "The program writes a newline to this descriptor."),
+        key(
+            "tcp",
+            &[ValueKind::Text],
+            NONE,
+            "Ready when a connection to this address is accepted: `\"127.0.0.1:6379\"`.",
+        ),
+        key("unix", PATH, NONE, "Ready when a connection to this socket is accepted."),
+        key("exec", COMMAND, NONE, "Ready when this command exits with 0."),
+        key("file", PATH, NONE, "Ready when this file exists."),
+        key("log", &[ValueKind::Regex], NONE, "Ready when a line of the program's output matches."),
+        later("notify", "Ready when the program reports it by sd_notify."),
+        later("fd", "Ready when the program writes a newline to this descriptor."),
         key(
             "status",
-            Form::Own("integer, or list of integers", &[Takes::Integer, Takes::List(&[Takes::Integer])]),
-            Preset::Words("200 to 399"),
+            &[ValueKind::Integer, ValueKind::List(&[ValueKind::Integer])],
+            Default::Words("200 to 399"),
             "Only with `http`: the statuses that are accepted.",
         ),
         key(
             "headers",
-            Form::Map("table of strings", Names::Headers, &[Takes::Text]),
-            Preset::Value("{}"),
+            &[ValueKind::Map("table of strings", Names::Headers, &[ValueKind::Text])],
+            Default::Value("{}"),
             "Only with `http`: header fields of the request, as `{ Host = \"example.org\" }`.",
         ),
         key(
             "method",
-            Form::Choice(&["GET", "HEAD", "OPTIONS", "POST"]),
-            Preset::Value("\"GET\""),
+            &[ValueKind::Words(&["GET", "HEAD", "OPTIONS", "POST"])],
+            Default::Value("\"GET\""),
             "Only with `http`: the method of the request.",
         ),
         key(
             "interval",
-            Form::Duration,
-            Preset::Value("\"100ms\""),
+            DURATION,
+            Default::Value("\"100ms\""),
             "The time between two attempts; at least 10 ms.",
         ),
         key(
             "timeout",
-            Form::Duration,
-            Preset::Value("\"60s\""),
+            DURATION,
+            Default::Value("\"60s\""),
             "A program that is not ready by then has failed to start.",
         ),
     ],
@@ -86,20 +100,20 @@ pub const READY: Section = Section {
 /// The table of `stdout` and `stderr`.
 pub const SINK: Section = Section {
     heading: "`stdout` and `stderr` as a table",
-    sentence: "A file of the program's own, rotated by size.",
+    sentence: "A log file of the program, rotated by size.",
     keys: &[
-        key("file", Form::Path, Preset::Required, "Where it is; its folder must exist."),
+        key("file", PATH, Default::Required, "The path of the file; its folder must exist."),
         key(
             "max_size",
-            Form::Own("size or `\"unlimited\"`", &[Takes::Size, UNLIMITED]),
-            Preset::Value("\"50M\""),
-            "Rotated before it would grow beyond this.",
+            &[ValueKind::Size, UNLIMITED],
+            Default::Value("\"50M\""),
+            "The file is rotated before it would grow beyond this; at least 4 KiB.",
         ),
         key(
             "keep",
-            Form::Integer,
-            Preset::Value("10"),
-            "How many rotated files are kept, `.1` being the newest.",
+            &[ValueKind::Integer],
+            Default::Value("10"),
+            "How many rotated files are kept, at most 100; `.1` is the newest.",
         ),
     ],
 };

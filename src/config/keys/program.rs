@@ -1,212 +1,242 @@
-//! The keys of a program (spec, sections 3.1 to 3.6), in the order in which they are explained.
+//! The keys of a program (spec, sections 3.1 to 3.7), in the order in which they are explained.
 //!
-//! Only rows; what a row means is defined in `schema.rs`. The tables inside a program are in `nested.rs`.
+//! Only rows; `key_spec.rs` defines what a row means. The tables inside a program are in `nested.rs`.
 
-use super::super::schema::{Form, Names, Preset, Section, Takes};
-use super::nested::{BACKOFF, READY, SINK, UNLIMITED};
-use super::{key, later};
+use super::super::key_spec::{Default, Key, Names, Section, ValueKind};
+use super::nested::{BACKOFF, READY, SINK};
+use super::{BOOLEAN, COMMAND, DURATION, NONE, PATH, PATHS, UNLIMITED, key, later};
 
-const SINKS: &[Takes] = &[Takes::Words(&["log", "inherit", "null"]), Takes::Table(&SINK)];
-const NONE: Preset = Preset::Words("none");
-const FOSTERS: Preset = Preset::Words("foster's");
-const INHERITED: Preset = Preset::Words("inherited");
+const INTEGER: &[ValueKind] = &[ValueKind::Integer];
+const PROGRAMS: &[ValueKind] = &[ValueKind::Program, ValueKind::List(&[ValueKind::Program])];
+const SINKS: &[ValueKind] = &[ValueKind::Words(&["log", "inherit", "null"]), ValueKind::Table(&SINK)];
+const FOSTERS: Default = Default::Words("foster's");
+const INHERITED: Default = Default::Words("inherited");
 
 /// The table of a program.
 pub const PROGRAM: Section = Section {
     heading: "`[program.NAME]` and `[defaults]`",
-    sentence: "A program runs until it is told to stop.",
-    keys: &[
-        key(
-            "command",
-            Form::Command,
-            Preset::Required,
-            "What is run: an array is exactly those arguments, a string is split by a shell's quoting rules \
-             after expansion. No shell is run.",
-        ),
-        key("directory", Form::Path, FOSTERS, "The working directory."),
-        key(
-            "environment",
-            Form::Map("table of strings", Names::Variables, &[Takes::Text, Takes::Integer, Takes::Boolean]),
-            Preset::Value("{}"),
-            "Added to what is inherited; wins over `env_file`.",
-        ),
-        key(
-            "env_file",
-            Form::Paths,
-            NONE,
-            "Files of variables by dotenv rules, read at each start, later ones win; a leading `-` makes one \
-             optional.",
-        ),
-        key(
-            "secrets",
-            Form::Map("table of paths", Names::Variables, &[Takes::Text]),
-            Preset::Value("{}"),
-            "Variables whose value is a file's content, read at each start; never shown.",
-        ),
-        key(
-            "inherit_environment",
-            Form::Boolean,
-            Preset::Value("true"),
-            "Whether foster's own environment is passed on; else only `PATH`, `HOME`, `USER`, `LOGNAME`, \
-             `SHELL`, `TZ` and `LANG`.",
-        ),
-        key(
-            "user",
-            Form::Own(
-                "`name`, `uid`, `name:group` or `uid:gid`",
-                &[Takes::Integer, Takes::Pattern("^-?[^:\\s+-][^:\\s]*(:[^:\\s+-][^:\\s]*)?$")],
-            ),
-            FOSTERS,
-            "As whom it runs: sets uid, gid, supplementary groups, `HOME`, `USER`, `LOGNAME` and `SHELL`. Where \
-             foster may not change users, that is a failed start; with a leading `-` it runs as foster does then, \
-             with those of its `capabilities` that foster has.",
-        ),
-        key(
-            "umask",
-            Form::Own("octal string", &[Takes::Pattern("^0*[0-7]{1,3}$")]),
-            FOSTERS,
-            "The file mode creation mask.",
-        ),
-        key(
-            "stdin",
-            Form::Choice(&["null", "open", "inherit"]),
-            Preset::Value("\"null\""),
-            "Its standard input: `/dev/null`; a pipe that foster keeps open and never writes to; or foster's own, \
-             for one program only.",
-        ),
-        key(
-            "pre_start",
-            Form::Command,
-            NONE,
-            "Run before each start, as the program's user, in its directory and environment. It counts into \
-             `timeout` of `ready`; its failure is a failed start.",
-        ),
-        key(
-            "capabilities",
-            Form::Own("list of capabilities", &[Takes::List(&[Takes::Capability])]),
-            Preset::Words("kept as they are"),
-            "The capabilities that it keeps (ambient and bounding set): `[\"net_bind_service\"]`, `[]` for none.",
-        ),
-        key(
-            "no_new_privileges",
-            Form::Boolean,
-            Preset::Value("false"),
-            "Whether it can never gain privileges, by a setuid binary for instance.",
-        ),
-        key(
-            "limits",
-            Form::Map(
-                "table of limits",
-                Names::Limits,
-                &[Takes::Size, UNLIMITED, Takes::List(&[Takes::Size, UNLIMITED])],
-            ),
-            Preset::Value("{}"),
-            "Resource limits by the names of setrlimit(2): a number, a size, `\"unlimited\"`, or a list of the \
-             soft and the hard one: `{ nofile = 65536, nproc = [100, 200] }`.",
-        ),
-        key("nice", Form::Integer, INHERITED, "The scheduling priority, -20 to 19."),
-        key(
-            "oom_score_adj",
-            Form::Integer,
-            INHERITED,
-            "How soon the kernel kills it for memory, -1000 to 1000.",
-        ),
-        later("memory_max", "Restarts it when its process tree is over this."),
-        key(
-            "enabled",
-            Form::Boolean,
-            Preset::Value("true"),
-            "False: not there at all; others may still name it.",
-        ),
-        key("autostart", Form::Boolean, Preset::Value("true"), "False: there, and stopped until a `start`."),
-        key("priority", Form::Integer, Preset::Value("999"), "Its tier: lower starts first and stops last."),
-        key("after", Form::Names, Preset::Value("[]"), "Starts only when each of these is ready."),
-        key(
-            "requires",
-            Form::Names,
-            Preset::Value("[]"),
-            "As `after`; stops when one of them stays down, starts again when it is back.",
-        ),
-        key(
-            "restart",
-            Form::Choice(&["always", "on-failure", "never"]),
-            Preset::Value("\"always\""),
-            "Which ends are followed by a restart.",
-        ),
-        key("success_exit_codes", Form::Integers, Preset::Value("[0]"), "Exit codes that are not a failure."),
-        key(
-            "min_uptime",
-            Form::Duration,
-            Preset::Value("\"1s\""),
-            "Up this long (and ready, where `ready` is set): the start counts as good.",
-        ),
-        key("backoff", Form::Table(&BACKOFF), Preset::Value("{}"), "The wait before a restart."),
-        key(
-            "start_limit",
-            Form::Own("integer or `\"unlimited\"`", &[Takes::Integer, UNLIMITED]),
-            Preset::Value("10"),
-            "Failed starts in a row that make it fatal.",
-        ),
-        key(
-            "on_exit",
-            Form::Choice(&["ignore", "shutdown"]),
-            Preset::Value("\"ignore\""),
-            "What it does to the container when it ended for good, with success.",
-        ),
-        key(
-            "on_failure",
-            Form::Choice(&["shutdown", "ignore"]),
-            Preset::Value("\"shutdown\""),
-            "What it does to the container when it is fatal, or failed for good.",
-        ),
-        key(
-            "stop_signal",
-            Form::Signals,
-            Preset::Value("\"TERM\""),
-            "What stops it; a list is a sequence, each given `stop_timeout`.",
-        ),
-        key(
-            "stop_timeout",
-            Form::Duration,
-            Preset::Value("\"5s\""),
-            "How long it may take to stop; then KILL, to its whole session.",
-        ),
-        key(
-            "stop_group",
-            Form::Boolean,
-            Preset::Value("false"),
-            "Whether its process group gets `stop_signal`, and not the main process alone.",
-        ),
-        key("pre_stop", Form::Command, NONE, "Run before the stop signal, inside `stop_timeout`."),
-        key("reload_signal", Form::Signal, NONE, "What `foster reload` sends."),
-        key(
-            "ready",
-            Form::Table(&READY),
-            Preset::Words("up for `min_uptime`"),
-            "How its readiness is asked for.",
-        ),
-        later("health", "How it is watched while it runs."),
-        later("watchdog", "Restarts it when it does not report in time."),
-        key(
-            "stdout",
-            Form::Own("`\"log\"`, `\"inherit\"`, `\"null\"` or a table", SINKS),
-            Preset::Value("\"log\""),
-            "Where its standard output goes: line by line to foster's own, foster's descriptor itself, nowhere, \
-             or a file.",
-        ),
-        key(
-            "stderr",
-            Form::Own("`\"log\"`, `\"inherit\"`, `\"null\"` or a table", SINKS),
-            Preset::Value("\"log\""),
-            "The same for its standard error.",
-        ),
-        key(
-            "log_prefix",
-            Form::Boolean,
-            Preset::Value("true"),
-            "Whether its lines are preceded by its name, in text format.",
-        ),
-        later("instances", "How many processes it consists of."),
-        later("sockets", "Listening sockets that foster opens for it."),
-    ],
+    sentence: "A program runs until it is stopped.",
+    keys: &KEYS,
 };
+
+const KEYS: [Key; 42] = [
+    // What is run, and as whom.
+    key(
+        "command",
+        COMMAND,
+        Default::Required,
+        "The command and its arguments: an array is taken as it is, a string is split by a shell's quoting rules \
+         after expansion. No shell is run.",
+    ),
+    key("directory", PATH, FOSTERS, "The working directory."),
+    key(
+        "environment",
+        &[ValueKind::Map(
+            "table of strings",
+            Names::Variables,
+            &[ValueKind::Text, ValueKind::Integer, ValueKind::Boolean],
+        )],
+        Default::Value("{}"),
+        "Variables added to those that are inherited; they win over `env_file`.",
+    ),
+    key(
+        "env_file",
+        PATHS,
+        NONE,
+        "Files of variables by dotenv rules, read at each start; later files win, and a leading `-` makes one \
+         optional.",
+    ),
+    key(
+        "secrets",
+        &[ValueKind::Map("table of paths", Names::Variables, &[ValueKind::Path])],
+        Default::Value("{}"),
+        "Variables whose value is a file's content, read at each start; never shown.",
+    ),
+    key(
+        "inherit_environment",
+        BOOLEAN,
+        Default::Value("true"),
+        "Whether the program inherits foster's environment; else only `PATH`, `HOME`, `USER`, `LOGNAME`, `SHELL`, \
+         `TZ` and `LANG`.",
+    ),
+    key(
+        "user",
+        &[
+            ValueKind::Pattern(
+                "`name`, `uid`, `name:group` or `uid:gid`",
+                "^-?[^:\\s+-][^:\\s]*(:[^:\\s+-][^:\\s]*)?$",
+            ),
+            ValueKind::Integer,
+        ],
+        FOSTERS,
+        "The user that the program runs as: sets uid, gid, supplementary groups, `HOME`, `USER`, `LOGNAME` and \
+         `SHELL`. Where foster may not change users, the start fails; with a leading `-` the program then runs as \
+         foster's own user, with those of its `capabilities` that foster has.",
+    ),
+    key(
+        "umask",
+        &[ValueKind::Pattern("octal string", "^0*[0-7]{1,3}$")],
+        FOSTERS,
+        "The file mode creation mask.",
+    ),
+    key(
+        "stdin",
+        &[ValueKind::Words(&["null", "open", "inherit"])],
+        Default::Value("\"null\""),
+        "Standard input: `null` is `/dev/null`, `open` a pipe that foster keeps open and never writes to, `inherit` \
+         foster's own, for one program only.",
+    ),
+    key(
+        "pre_start",
+        COMMAND,
+        NONE,
+        "A command that is run before each start, as the program's user, in its directory and environment. It \
+         counts into `timeout` of `ready`; if it fails, the start fails.",
+    ),
+    key(
+        "capabilities",
+        &[ValueKind::List(&[ValueKind::Capability])],
+        Default::Words("kept as they are"),
+        "The capabilities that the program keeps (ambient and bounding set): `[\"net_bind_service\"]`, `[]` for \
+         none.",
+    ),
+    key(
+        "no_new_privileges",
+        BOOLEAN,
+        Default::Value("false"),
+        "Whether the program can never gain privileges, by a setuid binary for instance.",
+    ),
+    key(
+        "limits",
+        &[ValueKind::Map(
+            "table of limits",
+            Names::Limits,
+            &[ValueKind::Size, UNLIMITED, ValueKind::List(&[ValueKind::Size, UNLIMITED])],
+        )],
+        Default::Value("{}"),
+        "Resource limits by the names of setrlimit(2): a number, a size, `\"unlimited\"`, or a list of the soft and \
+         the hard limit: `{ nofile = 65536, nproc = [100, 200] }`.",
+    ),
+    key("nice", INTEGER, INHERITED, "The scheduling priority, -20 to 19."),
+    key(
+        "oom_score_adj",
+        INTEGER,
+        INHERITED,
+        "How readily the kernel kills the program when memory runs out, -1000 to 1000.",
+    ),
+    later("memory_max", "The memory of its process tree above which the program is restarted."),
+    // Order.
+    key(
+        "enabled",
+        BOOLEAN,
+        Default::Value("true"),
+        "False: the program does not exist; others may still name it in `after`.",
+    ),
+    key(
+        "autostart",
+        BOOLEAN,
+        Default::Value("true"),
+        "False: the program stays stopped until `foster start`.",
+    ),
+    key("priority", INTEGER, Default::Value("999"), "The tier: lower tiers start first and stop last."),
+    key("after", PROGRAMS, Default::Value("[]"), "The program starts only when each of these is ready."),
+    key(
+        "requires",
+        PROGRAMS,
+        Default::Value("[]"),
+        "As `after`; the program also stops when one of them stays down, and starts again when it is back.",
+    ),
+    // Restarts.
+    key(
+        "restart",
+        &[ValueKind::Words(&["always", "on-failure", "never"])],
+        Default::Value("\"always\""),
+        "After which exits the program is restarted.",
+    ),
+    key(
+        "success_exit_codes",
+        &[ValueKind::List(&[ValueKind::Integer])],
+        Default::Value("[0]"),
+        "The exit codes that are not a failure.",
+    ),
+    key(
+        "min_uptime",
+        DURATION,
+        Default::Value("\"1s\""),
+        "A start succeeds when the program has run for this long (and is ready, if `ready` is set).",
+    ),
+    key("backoff", &[ValueKind::Table(&BACKOFF)], Default::Value("{}"), "The wait before a restart."),
+    key(
+        "start_limit",
+        &[ValueKind::Integer, UNLIMITED],
+        Default::Value("10"),
+        "How many failed starts in a row make the program fatal.",
+    ),
+    key(
+        "on_exit",
+        &[ValueKind::Words(&["ignore", "shutdown"])],
+        Default::Value("\"ignore\""),
+        "What happens to the container when the program exits with success and is not restarted.",
+    ),
+    key(
+        "on_failure",
+        &[ValueKind::Words(&["shutdown", "ignore"])],
+        Default::Value("\"shutdown\""),
+        "What happens to the container when the program is fatal, or fails and is not restarted.",
+    ),
+    // Stopping and reloading.
+    key(
+        "stop_signal",
+        &[ValueKind::Signal, ValueKind::List(&[ValueKind::Signal])],
+        Default::Value("\"TERM\""),
+        "The signal that stops the program; a list is sent one after the other, `stop_timeout` apart.",
+    ),
+    key(
+        "stop_timeout",
+        DURATION,
+        Default::Value("\"5s\""),
+        "How long the program may take to stop; then all its processes get KILL.",
+    ),
+    key(
+        "stop_group",
+        BOOLEAN,
+        Default::Value("false"),
+        "Whether `stop_signal` goes to the program's process group instead of its main process alone.",
+    ),
+    key(
+        "kill_mode",
+        &[ValueKind::Words(&["tree", "session", "process"])],
+        Default::Value("\"tree\""),
+        "Which processes belong to the program and are killed after `stop_timeout`: all of them, also those that left \
+         its session (`tree`), its session alone, or its main process alone (sshd, whose logins live on).",
+    ),
+    key("pre_stop", COMMAND, NONE, "A command that is run before the stop signal, within `stop_timeout`."),
+    key("reload_signal", &[ValueKind::Signal], NONE, "The signal that `foster reload` sends."),
+    // Ready and healthy.
+    key(
+        "ready",
+        &[ValueKind::Table(&READY)],
+        Default::Words("up for `min_uptime`"),
+        "How foster finds out that the program is ready.",
+    ),
+    later("health", "How foster finds out that the program is still healthy."),
+    later("watchdog", "The time within which the program has to report, or is restarted."),
+    // Output.
+    key(
+        "stdout",
+        SINKS,
+        Default::Value("\"log\""),
+        "Standard output: `log` goes line by line to foster's own, `inherit` is foster's descriptor itself, `null` \
+         is discarded, a table is a file.",
+    ),
+    key("stderr", SINKS, Default::Value("\"log\""), "The same for standard error."),
+    key(
+        "log_prefix",
+        BOOLEAN,
+        Default::Value("true"),
+        "Whether the program's name is written before its lines, in text format.",
+    ),
+    // Scale.
+    later("instances", "How many processes the program consists of."),
+    later("sockets", "Listening sockets that foster opens for the program."),
+];

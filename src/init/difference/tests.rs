@@ -5,8 +5,8 @@ use std::fs;
 
 use super::*;
 
+use crate::config::key_spec::Support;
 use crate::config::keys::PROGRAM;
-use crate::config::schema::Support;
 use crate::config::{Environment, load};
 use crate::plan::Plan;
 
@@ -26,7 +26,7 @@ fn between(old: &str, new: &str) -> Keys {
 }
 
 /// Every key of a program with another value than its default, and what that change means.
-const CHANGES: [(&str, &str, SpecChange); 39] = {
+const CHANGES: [(&str, &str, SpecChange); 42] = {
     use SpecChange::{Policy, Process};
     [
         ("command", "'other'", Process),
@@ -53,6 +53,8 @@ const CHANGES: [(&str, &str, SpecChange); 39] = {
         ("backoff", "{ max = '1s' }", Policy),
         ("backoff", "{ initial = '1s' }", Policy),
         ("backoff", "{ factor = 3 }", Policy),
+        ("backoff", "{ growth = 'linear' }", Policy),
+        ("backoff", "{ reset = '1m' }", Policy),
         ("start_limit", "1", Policy),
         ("on_exit", "'shutdown'", Policy),
         ("on_failure", "'ignore'", Policy),
@@ -60,6 +62,7 @@ const CHANGES: [(&str, &str, SpecChange); 39] = {
         ("stop_timeout", "'1s'", Policy),
         ("stop_group", "true", Policy),
         ("pre_start", "'x'", Policy),
+        ("kill_mode", "'session'", Policy),
         ("pre_stop", "'x'", Policy),
         ("reload_signal", "'HUP'", Policy),
         ("ready", "{ file = '/x' }", Process),

@@ -1,0 +1,319 @@
+//! What is wrong with a configuration: collected while reading, made into a report once at the end.
+//!
+//! [`Diagnostics`] owns the text of every file, so that a place is three numbers and a problem can show its line.
+//! Nothing here knows what a configuration means. However many mistakes there are, their number, their size and the
+//! time to write them stay bounded: a running foster reads this too. Next: `source.rs`, `report.rs`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::place::{Place, Position};
+use super::report::Report;
+use super::source::{Source, printable};
+
+/// The message of a syntax error about a key that is there already: nothing follows from it.
+pub(super) const DUPLICATE: &str = "this is set twice";
+
+/// So many errors are listed; more are counted. A person mends these first.
+const MOST_ERRORS: usize = 500;
+/// So many warnings are kept.
+const MOST_WARNINGS: usize = 100;
+/// For so many errors a nearest name is looked for: each search looks at many names.
+const MOST_SEARCHES: usize = 100;
+
+/// Whether a problem is one of the text or of what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It is not TOML. What else is wrong in that line is a consequence.
+    Syntax,
+    /// It is TOML, and not a configuration.
+    Meaning,
+}
+
+#[derive(Debug)]
+struct Problem {
+    position: Position,
+    kind: Kind,
+    message: String,
+    note: String,
+}
+
+/// Everything found so far, and the files it was found in.
+#[derive(Debug)]
+pub(super) struct Diagnostics {
+    sources: Vec<Source>,
+    errors: Vec<Problem>,
+    /// What `errors` has: a mistake in `[defaults]` is met once for each program.
+    known: BTreeSet<(Position, String)>,
+    /// How many errors there are beyond those that are listed.
+    unlisted: usize,
+    warnings: Vec<Problem>,
+    searches: usize,
+}
+
+impl Diagnostics {
+    /// Nothing yet.
+    pub(super) fn new() -> Diagnostics {
+        let built_in = Source::new(Path::new("built-in defaults"), String::new());
+        Diagnostics {
+            sources: vec![built_in],
+            errors: Vec::new(),
+            known: BTreeSet::new(),
+            unlisted: 0,
+            warnings: Vec::new(),
+            searches: 0,
+        }
+    }
+
+    /// Takes the text of a file and returns the number by which places name it.
+    pub(super) fn add_source(&mut self, path: &Path, text: String) -> usize {
+        self.sources.push(Source::new(path, text));
+        self.sources.len() - 1
+    }
+
+    /// The text of a file.
+    pub(super) fn text(&self, file: usize) -> &str {
+        self.sources.get(file).map_or("", Source::text)
+    }
+
+    /// Adds an error; `note` stands after the carets and says what was expected.
+    pub(super) fn error(
+        &mut self,
+        position: impl Into<Position>,
+        message: impl Into<String>,
+        note: impl Into<String>,
+    ) {
+        self.add(position.into(), Kind::Meaning, message.into(), note.into());
+    }
+
+    /// Adds an error of TOML itself.
+    pub(super) fn syntax_error(&mut self, position: impl Into<Position>, message: &str, note: &str) {
+        self.add(position.into(), Kind::Syntax, message.to_owned(), note.to_owned());
+    }
+
+    fn add(&mut self, position: Position, kind: Kind, message: String, note: String) {
+        if self.known.contains(&(position, message.clone())) {
+            return;
+        }
+        if self.errors.len() >= MOST_ERRORS && kind == Kind::Meaning {
+            self.unlisted = self.unlisted.saturating_add(1);
+            return;
+        }
+        self.known.insert((position, message.clone()));
+        self.errors.push(Problem { position, kind, message, note });
+    }
+
+    /// Adds what is allowed and probably not meant.
+    pub(super) fn warn(&mut self, position: impl Into<Position>, message: impl Into<String>) {
+        if self.warnings.len() < MOST_WARNINGS {
+            let (position, message) = (position.into(), message.into());
+            self.warnings.push(Problem { position, kind: Kind::Meaning, message, note: String::new() });
+        }
+    }
+
+    /// Whether another nearest name may be looked for; counts the search.
+    pub(super) fn may_search(&mut self) -> bool {
+        self.searches += 1;
+        self.searches <= MOST_SEARCHES
+    }
+
+    /// Whether a file could not be parsed whole: then nothing can be said about what is missing.
+    pub(super) fn has_syntax_errors(&self) -> bool {
+        self.errors.iter().any(|problem| problem.kind == Kind::Syntax)
+    }
+
+    /// The first appearance of `part` inside a place, or the whole place.
+    pub(super) fn narrow(&self, place: Place, part: &str) -> Place {
+        let written = self.text(place.file).get(place.start..place.end).unwrap_or("");
+        match written.find(part) {
+            Some(offset) if !part.is_empty() => {
+                let start = place.start + offset;
+                Place { start, end: start + part.len(), ..place }
+            }
+            Some(_) | None => place,
+        }
+    }
+
+    /// A place as people write it: `foster.toml:2:1`.
+    pub(super) fn locate(&self, place: Place) -> String {
+        let Some(source) = self.sources.get(place.file) else { return String::new() };
+        let (line, column) = source.line_and_column(place);
+        format!("{}:{line}:{column}", source.name())
+    }
+
+    /// The warnings, each one sentence with its place.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut problems: Vec<&Problem> = self.warnings.iter().collect();
+        problems.sort_by_key(|problem| problem.position);
+        let mut lines: Vec<String> = problems.into_iter().map(|problem| self.headline(problem, "")).collect();
+        lines.dedup();
+        lines
+    }
+
+    /// Whether there is any error.
+    pub(super) fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// The value, if nothing was wrong; where there is none, the reason has been added before.
+    pub(super) fn conclude<T>(&self, value: Option<T>) -> Result<T, Report> {
+        match value {
+            Some(value) if !self.has_errors() => Ok(value),
+            Some(_) | None => Err(self.report()),
+        }
+    }
+
+    fn report(&self) -> Report {
+        let (syntax, shadows) = self.syntax_errors();
+        let is_shadowed = |problem: &&Problem| match problem.position {
+            Position::Nowhere | Position::File(_) => false,
+            Position::At(place) => shadows.iter().any(|shadow| shadow.covers(place)),
+        };
+        let meaning = self.errors.iter().filter(|problem| problem.kind == Kind::Meaning);
+        let mut problems: Vec<&Problem> = meaning.filter(|problem| !is_shadowed(problem)).collect();
+        problems.extend(syntax);
+        problems.sort_by(|a, b| (a.position, &a.message).cmp(&(b.position, &b.message)));
+        let errors = problems.into_iter().map(|problem| self.render(problem)).collect();
+        Report::new(errors, self.unlisted)
+    }
+
+    /// The syntax errors that stand for themselves, and the stretches in which whatever else is wrong
+    /// follows from one of them.
+    fn syntax_errors(&self) -> (Vec<&Problem>, Vec<Place>) {
+        let mut all: Vec<&Problem> =
+            self.errors.iter().filter(|problem| problem.kind == Kind::Syntax).collect();
+        all.sort_by_key(|problem| problem.position);
+        let mut shadows: Vec<Place> = Vec::new();
+        let mut independent = Vec::new();
+        for (index, problem) in all.iter().enumerate() {
+            if let Position::At(place) = problem.position {
+                // They are sorted: only the last shadow can reach this one.
+                if shadows.last().is_some_and(|shadow| shadow.covers(place)) {
+                    continue;
+                }
+                shadows.push(self.shadow(place, problem, all.get(index + 1..).unwrap_or(&[])));
+            }
+            independent.push(*problem);
+        }
+        (independent, shadows)
+    }
+
+    /// How far a syntax error reaches: over its line; over the section whose header it spoils; over all
+    /// that follows where a list is not closed.
+    fn shadow(&self, place: Place, problem: &Problem, later: &[&Problem]) -> Place {
+        let text = self.text(place.file);
+        let start = self.sources.get(place.file).map_or(0, |source| source.line_at(place.start).1);
+        let rest = text.get(start..).unwrap_or("");
+        let line_end = start + rest.find('\n').unwrap_or(rest.len());
+        let in_list =
+            |problem: &Problem| problem.message.contains("array") || problem.message.contains("inline table");
+        let goes_on = later.iter().any(|other| {
+            matches!(other.position, Position::At(at) if at.file == place.file && at.start > line_end)
+                && in_list(other)
+        });
+        let is_header = rest.trim_start().starts_with('[') && problem.message != DUPLICATE;
+        let end = match (in_list(problem) && goes_on, is_header) {
+            (true, _) => text.len(),
+            (false, true) => {
+                text.get(line_end..).and_then(|rest| rest.find("\n[")).map_or(text.len(), |at| line_end + at)
+            }
+            (false, false) => line_end,
+        };
+        Place { start, end, ..place }
+    }
+
+    fn headline(&self, problem: &Problem, kind: &str) -> String {
+        let message = printable(&problem.message);
+        match problem.position {
+            Position::Nowhere if kind.is_empty() => message,
+            Position::Nowhere => format!("foster: {kind}{message}"),
+            Position::File(file) => {
+                let name = self.sources.get(file).map(Source::name);
+                format!("{}: {kind}{message}", name.unwrap_or_default())
+            }
+            Position::At(place) => format!("{}: {kind}{message}", self.locate(place)),
+        }
+    }
+
+    fn render(&self, problem: &Problem) -> String {
+        let headline = self.headline(problem, "error: ");
+        let note = printable(&problem.note);
+        match problem.position {
+            Position::At(place) => {
+                let excerpt = self.sources.get(place.file).map(|source| source.excerpt(place, &note));
+                format!("{headline}\n{}", excerpt.unwrap_or_default())
+            }
+            Position::Nowhere | Position::File(_) if note.is_empty() => format!("{headline}\n"),
+            Position::Nowhere | Position::File(_) => format!("{headline}\n     = {note}\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(start: usize, end: usize) -> Place {
+        Place { file: 1, start, end }
+    }
+
+    fn diagnostics(text: &str) -> Diagnostics {
+        let mut diagnostics = Diagnostics::new();
+        diagnostics.add_source(Path::new("a.toml"), text.to_owned());
+        diagnostics
+    }
+
+    #[test]
+    fn a_problem_shows_its_line_with_carets_and_the_note() {
+        let mut diagnostics = diagnostics("x = 1\ncomand = 2\n");
+        diagnostics.error(place(6, 12), "unknown key `comand`", "did you mean `command`?");
+        assert_eq!(
+            diagnostics.report().to_string(),
+            "a.toml:2:1: error: unknown key `comand`\n   2 | comand = 2\n     | ^^^^^^ did you mean `command`?\n\
+             foster: cannot load the configuration: 1 error\n"
+        );
+    }
+
+    #[test]
+    fn problems_are_sorted_by_place_and_reported_once() {
+        let mut diagnostics = diagnostics("one\ntwo\n");
+        diagnostics.error(place(4, 7), "second", "");
+        diagnostics.error(place(0, 3), "first", "");
+        diagnostics.error(place(4, 7), "second", "");
+        let report = diagnostics.report();
+        assert_eq!(report.count(), 2);
+        assert!(report.to_string().find("first") < report.to_string().find("second"));
+    }
+
+    #[test]
+    fn what_follows_from_a_syntax_error_in_the_same_line_is_not_reported() {
+        let mut diagnostics = diagnostics("a = \nb = 1\n");
+        diagnostics.syntax_error(place(4, 4), "a value is missing", "");
+        diagnostics.error(place(0, 1), "a consequence", "");
+        diagnostics.error(place(5, 6), "an independent mistake", "");
+        let text = diagnostics.report().to_string();
+        assert!(!text.contains("consequence") && text.contains("independent"), "{text}");
+    }
+
+    #[test]
+    fn a_terminal_is_sent_no_control_characters() {
+        let mut diagnostics = diagnostics("a = \"\u{1b}[31m\"\t# x\n");
+        diagnostics.error(place(4, 10), "bad \u{7} value", "");
+        let text = diagnostics.report().to_string();
+        assert!(text.chars().all(|char| char == '\n' || !char.is_control()), "{text:?}");
+    }
+
+    #[test]
+    fn ten_thousand_errors_are_counted_and_some_of_them_listed() {
+        let mut diagnostics = diagnostics(&"x\n".repeat(10_000));
+        for line in 0..10_000 {
+            diagnostics.error(place(2 * line, 2 * line + 1), "wrong", "");
+        }
+        let report = diagnostics.report();
+        assert_eq!((report.count(), report.errors().count()), (10_000, MOST_ERRORS));
+        let text = report.to_string();
+        assert!(text.ends_with(
+            "foster: 9500 more errors are not listed\nfoster: cannot load the configuration: 10000 errors\n"
+        ));
+    }
+}

@@ -1,0 +1,166 @@
+//! What programs do to each other that no one of them shows: shared files and inputs, waits that never end or end
+//! too early, a shutdown that takes too long. Most of it is allowed and probably not meant: a warning.
+//!
+//! A configuration that is right gets no warning, so that none is skipped.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use foster_core::plan::CorePlan;
+use foster_core::spec::{Autostart, ProgramSpec, Readiness, Restart};
+
+use crate::plan::{Probe, Sink, Stdin};
+
+use super::diagnostics::Diagnostics;
+use super::keys::FOSTER;
+use super::place::{BUILT_IN, MAIN, Place, Position};
+use super::program::Draft;
+use super::reader::Reference;
+
+/// Looks at files, inputs and outputs of all programs.
+pub(super) fn check_together(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
+    warn_about_shared_files(diagnostics, drafts);
+    check_inherited_stdin(diagnostics, drafts);
+    drafts.iter().for_each(|draft| check_log_probe(diagnostics, draft));
+}
+
+/// Looks at one dependency of a program.
+pub(super) fn warn_about_dependency(
+    diagnostics: &mut Diagnostics,
+    draft: &Draft,
+    reference: &Reference,
+    dependency: &Draft,
+) {
+    warn_not_autostarted(diagnostics, draft, reference, dependency);
+    warn_ready_too_early(diagnostics, draft, reference, dependency);
+}
+
+/// A program that is not started holds up every program that waits for it.
+fn warn_not_autostarted(
+    diagnostics: &mut Diagnostics,
+    draft: &Draft,
+    reference: &Reference,
+    dependency: &Draft,
+) {
+    let is_manual = |spec: &ProgramSpec| spec.autostart == Autostart::No;
+    if is_manual(&dependency.spec) && !is_manual(&draft.spec) {
+        let message = format!(
+            "program `{}` waits for `{}`, which is not autostarted: it waits until `foster start {}`",
+            draft.key.name, reference.name, reference.name
+        );
+        diagnostics.warn(reference.place, message);
+    }
+}
+
+/// A program that ends by itself is ready after `min_uptime`, whether it has done its work or not.
+fn warn_ready_too_early(
+    diagnostics: &mut Diagnostics,
+    draft: &Draft,
+    reference: &Reference,
+    dependency: &Draft,
+) {
+    let restart = match dependency.spec.restart.restart {
+        Restart::Always => return,
+        Restart::OnFailure => "on-failure",
+        Restart::Never => "never",
+    };
+    let by_uptime = dependency.spec.readiness == Readiness::Uptime;
+    if by_uptime && !is_written(dependency.places.min_uptime) {
+        let (name, uptime) =
+            (&reference.name, humantime::format_duration(dependency.spec.restart.min_uptime));
+        let message = format!(
+            "program `{}` starts when `{name}` has run for {uptime}, not when it has finished: `{name}` has \
+             `restart = \"{restart}\"` and no `ready`; set its `min_uptime` to longer than it ever runs, and \
+             `{}` waits for its success",
+            draft.key.name, draft.key.name,
+        );
+        diagnostics.warn(reference.place, message);
+    }
+}
+
+/// Whether a user wrote this, and it is not a built-in default.
+fn is_written(place: Option<Place>) -> bool {
+    place.is_some_and(|place| place.file != BUILT_IN)
+}
+
+/// Stopping goes wave by wave: what each wave may take adds up, and the shutdown as a whole is bounded. foster's own
+/// defaults get no warning, however many waves there are.
+pub(super) fn warn_about_slow_stop(diagnostics: &mut Diagnostics, drafts: &[Draft], plan: &CorePlan) {
+    let longest = |wave: &Vec<_>| {
+        wave.iter().filter_map(|id| plan.program(*id)).map(|spec| stop_time(spec)).max().unwrap_or_default()
+    };
+    let sum = plan.graph().waves().iter().map(longest).fold(Duration::ZERO, Duration::saturating_add);
+    let bound = plan.settings().shutdown_timeout;
+    let written = drafts.iter().filter(|draft| is_written(draft.places.stop_timeout));
+    let slowest =
+        written.max_by_key(|draft| stop_time(&draft.spec)).and_then(|draft| draft.places.stop_timeout);
+    let default = humantime::parse_duration(FOSTER.default_text("shutdown_timeout")).unwrap_or(bound);
+    if sum <= bound || (slowest.is_none() && bound >= default) {
+        return;
+    }
+    let message = format!(
+        "stopping the programs one after the other may take {}, but `shutdown_timeout` is {}: programs that still run \
+         then are killed",
+        humantime::format_duration(sum),
+        humantime::format_duration(bound)
+    );
+    diagnostics.warn(slowest.map_or(Position::File(MAIN), Position::At), message);
+}
+
+/// How long a program may take to stop: each of its signals is given the stop timeout.
+fn stop_time(spec: &ProgramSpec) -> Duration {
+    spec.stop.timeout.saturating_mul(u32::try_from(spec.stop.signals.len()).unwrap_or(u32::MAX))
+}
+
+/// Two programs that rotate one file lose each other's lines.
+fn warn_about_shared_files(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
+    let mut writers: BTreeMap<PathBuf, &str> = BTreeMap::new();
+    for draft in drafts {
+        let places = [draft.places.stdout, draft.places.stderr];
+        for (sink, place) in [&draft.program.stdout, &draft.program.stderr].into_iter().zip(places) {
+            let Sink::File(file) = sink else { continue };
+            let writer = *writers.entry(normalized(&file.path)).or_insert(&draft.key.name);
+            if let (true, Some(place)) = (writer != draft.key.name, place) {
+                let message = format!(
+                    "programs `{writer}` and `{}` write the same file `{}`",
+                    draft.key.name,
+                    file.path.display()
+                );
+                diagnostics.warn(place, message);
+            }
+        }
+    }
+}
+
+/// The path without `.` and doubled slashes.
+fn normalized(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+/// Two programs that read one input each get a part of it that cannot be foretold.
+fn check_inherited_stdin(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
+    let mut readers = drafts.iter().filter(|draft| draft.program.launch.stdin == Stdin::Inherit);
+    let Some(first) = readers.next() else { return };
+    for other in readers {
+        let Some(place) = other.places.stdin else { continue };
+        let message = format!(
+            "programs `{}` and `{}` both inherit foster's standard input",
+            first.key.name, other.key.name
+        );
+        diagnostics.error(place, message, "expected `\"null\"` or `\"open\"` for all programs but one");
+    }
+}
+
+/// A line that does not pass through foster cannot make a program ready.
+fn check_log_probe(diagnostics: &mut Diagnostics, draft: &Draft) {
+    let program = &draft.program;
+    let is_unseen = |sink: &Sink| matches!(sink, Sink::Inherit | Sink::Null);
+    if let (Some(Probe::Log(_)), Some(place)) = (&program.ready, draft.places.ready)
+        && is_unseen(&program.stdout)
+        && is_unseen(&program.stderr)
+    {
+        let message = format!("program `{}` can never be ready: foster sees none of its lines", program.name);
+        diagnostics.error(place, message, "expected `stdout` or `stderr` as `log` or a file");
+    }
+}

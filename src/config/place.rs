@@ -1,0 +1,41 @@
+//! Where something stands in the files: three numbers, so that they are cheap to carry everywhere.
+
+/// A stretch of a file: bytes from `start` up to `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Which of the files of the diagnostics.
+    pub(super) file: usize,
+    /// Its first byte.
+    pub(super) start: usize,
+    /// The byte behind its last.
+    pub(super) end: usize,
+}
+
+impl Place {
+    /// Whether the other one starts in this one, or right at its end.
+    pub(super) fn covers(self, other: Place) -> bool {
+        self.file == other.file && (self.start..=self.end).contains(&other.start)
+    }
+}
+
+/// The file that stands for foster's built-in defaults; nothing is ever wrong there.
+pub(super) const BUILT_IN: usize = 0;
+/// The file that was asked for, which includes the others.
+pub(super) const MAIN: usize = 1;
+
+/// Where a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Position {
+    /// In no file: none was found.
+    Nowhere,
+    /// In a file as a whole: it cannot be read.
+    File(usize),
+    /// In a line.
+    At(Place),
+}
+
+impl From<Place> for Position {
+    fn from(place: Place) -> Position {
+        Position::At(place)
+    }
+}

@@ -1,0 +1,120 @@
+//! The text of one file, and how a place in it is shown: its line, carets below it, a note.
+//!
+//! The form of the output is fixed by the fixtures in `tests/fixtures/config`. What comes from a file may hold
+//! anything, so nothing is written that a terminal would obey.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::place::Place;
+
+/// One file.
+#[derive(Debug)]
+pub(super) struct Source {
+    path: PathBuf,
+    text: String,
+    /// Where each line starts.
+    lines: Vec<usize>,
+}
+
+impl Source {
+    /// A file with this text.
+    pub(super) fn new(path: &Path, text: String) -> Source {
+        let behind_newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
+        let lines = std::iter::once(0).chain(behind_newlines).collect();
+        Source { path: path.to_path_buf(), text, lines }
+    }
+
+    /// Its whole text.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its path, for people.
+    pub(super) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// The number of the line that holds this byte, counted from 1, and where it starts.
+    pub(super) fn line_at(&self, byte: usize) -> (usize, usize) {
+        let number = self.lines.partition_point(|start| *start <= byte);
+        (number, self.lines.get(number.saturating_sub(1)).copied().unwrap_or(0))
+    }
+
+    /// Line and column of a place, both counted from 1.
+    pub(super) fn line_and_column(&self, place: Place) -> (usize, usize) {
+        let (line, start) = self.line_at(place.start);
+        let before = self.text.get(start..place.start).unwrap_or("");
+        (line, before.chars().count() + 1)
+    }
+
+    /// The line itself, a run of carets below the place, and the note after it.
+    pub(super) fn excerpt(&self, place: Place, note: &str) -> String {
+        let (number, column) = self.line_and_column(place);
+        let (_, start) = self.line_at(place.start);
+        let line = self.text.get(start..).unwrap_or("").lines().next().unwrap_or("");
+        let covered = self.text.get(place.start..place.end).unwrap_or("");
+        let carets = covered.lines().next().unwrap_or("").chars().count().max(1);
+        let (line, column, carets) = clip(line, column - 1, carets);
+        let gap = if note.is_empty() { "" } else { " " };
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{number:>4} | {line}\n     | {blank:column$}{mark:^<carets$}{gap}{note}",
+            line = printable(&line),
+            blank = "",
+            mark = "",
+        );
+        text
+    }
+}
+
+/// The widest line that is shown whole, and how much of a wider one is shown, in characters.
+const WIDTH: usize = 160;
+/// How much of a wider line is shown before the place.
+const LEAD: usize = 60;
+
+/// Cuts a line that no terminal could show down to the part that matters.
+fn clip(line: &str, column: usize, carets: usize) -> (String, usize, usize) {
+    let length = line.chars().count();
+    if length <= WIDTH {
+        return (line.to_owned(), column, carets);
+    }
+    let skipped = column.saturating_sub(LEAD);
+    let mut text: String = line.chars().skip(skipped).take(WIDTH).collect();
+    if skipped + WIDTH < length {
+        text.push('…');
+    }
+    let carets = carets.min(WIDTH - (column - skipped).min(WIDTH - 1));
+    if skipped == 0 {
+        return (text, column, carets);
+    }
+    (format!("…{text}"), column - skipped + 1, carets)
+}
+
+/// The text without what a terminal would obey.
+pub(super) fn printable(text: &str) -> String {
+    let shown = |char: char| match char {
+        '\t' | '\n' => ' ',
+        char if char.is_control() => char::REPLACEMENT_CHARACTER,
+        char => char,
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_too_long_to_read_is_cut_around_the_place() {
+        let source =
+            Source::new(Path::new("a.toml"), format!("{}HERE{}", "a".repeat(5000), "b".repeat(5000)));
+        let text = source.excerpt(Place { file: 1, start: 5000, end: 5004 }, "there");
+        assert!(text.contains("HERE") && text.len() < 600, "{text}");
+        let (line, carets) = (text.lines().next().expect("line"), text.lines().nth(1).expect("carets"));
+        let column = |text: &str, part: &str| text.split(part).next().map(|before| before.chars().count());
+        assert_eq!(column(line, "HERE"), column(carets, "^^^^"));
+    }
+}
