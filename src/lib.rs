@@ -43,7 +43,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
     if let Some(status) = personality::run(&arguments) {
         return status;
     }
-    // Whoever stops reading what foster writes is an error to be seen, and no end.
+    // Before anything is read: PID 1 loses a signal that is neither caught nor blocked, and the configuration of a
+    // supervisor takes time to read.
+    let unblocked = sys::signal::block_all_but_faults();
+    // A reader that goes away is an error to be seen, and does not end foster.
     sys::signal::ignore(Signal::PIPE);
     let stdout = io::stdout();
     let mut around = Surroundings {
@@ -52,7 +55,12 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
         out: &mut stdout.lock(),
         err: &mut io::stderr().lock(),
     };
-    match cli::parse(arguments.into_iter().skip(1)) {
+    let command = cli::parse(arguments.into_iter().skip(1));
+    if !matches!(command, Ok(Command::Run { .. })) {
+        // A client is ended by ^C.
+        sys::sigwait::block(unblocked);
+    }
+    match command {
         Ok(Command::Run { config }) => match load(config.as_deref()) {
             Ok(plan) => {
                 drop(around);

@@ -12,7 +12,7 @@ mod terminal;
 mod words;
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use foster_core::ids::{Exit, Signal};
 
@@ -206,7 +206,9 @@ fn start(bare: &Bare, words: Words) -> Result<Init<'_>, Failure> {
     words.started(&bare.command, main.pid);
     let job = standing.job();
     if bare.release >= Release::Descriptors {
-        descriptors::close_all_but([Some(main.pidfd.as_fd()), job.terminal()]);
+        let kept = [Some(main.pidfd.as_fd()), job.terminal()];
+        let numbers: Vec<RawFd> = kept.into_iter().flatten().map(|fd| fd.as_raw_fd()).collect();
+        descriptors::close_all_but(&numbers);
     }
     Ok(Init { bare, words, waited, main, job })
 }

@@ -14,11 +14,12 @@ use nix::errno::Errno;
 use super::Inheritance;
 use super::terminal::Standing;
 use super::words::Failure;
-use crate::spawn::search::{self, Refusal, Search};
+use crate::spawn::path_lookup::{self, Refusal, Search};
 use crate::sys::child_stack::ChildStack;
+use crate::sys::fork::InChild;
 use crate::sys::in_child::StringList;
 use crate::sys::sigwait::SignalSet;
-use crate::sys::vfork::{self, Child, Descriptors, InChild, vfork};
+use crate::sys::vfork::{self, Child, Descriptors, vfork};
 
 /// What the init was started with, and has changed for itself since.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ pub(super) fn start(
                 return Failed::Directory(errno);
             }
             prepare_signals(child, signals, inherited);
-            Failed::Exec(search::try_each(candidates, |file| child.execute_inheriting(file, arguments)))
+            Failed::Exec(path_lookup::try_each(candidates, |file| child.execute_inheriting(file, arguments)))
         })
     };
     let arguments: Vec<CString> = command.iter().map(|text| c_string(text)).collect::<Result<_, _>>()?;

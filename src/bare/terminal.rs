@@ -16,11 +16,11 @@ use foster_core::ids::Signal;
 use nix::unistd::Pid;
 
 use super::{Place, Recipient};
+use crate::sys::fork::InChild;
 use crate::sys::process::{self, Change};
 use crate::sys::signal;
 use crate::sys::sigwait::{self, SignalSet};
 use crate::sys::terminal::Terminal;
-use crate::sys::vfork::InChild;
 
 /// Where the command is going to stand.
 #[derive(Debug)]

@@ -1,15 +1,14 @@
 //! Which process is what: the one map between the kernel's numbers and the core's runs.
 //!
 //! A number is in here from its spawn until it is reaped, and until then the kernel gives it to nobody else. What is
-//! reaped and not in here was an orphan. Signals go through pidfds only.
+//! reaped and not in here was an orphan. Signals go through [`ChildProcess`], which is dropped when it was reaped.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 
 use foster_core::ids::{InstanceId, Run, Signal};
 use nix::unistd::Pid;
 
-use crate::sys::{pidfd, process, vfork};
+use crate::spawn::ChildProcess;
 
 /// What a child of foster's is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +35,7 @@ pub(super) enum KilledBy {
 #[derive(Debug)]
 struct Child {
     role: Role,
-    pidfd: OwnedFd,
+    process: ChildProcess,
     killed_by: KilledBy,
 }
 
@@ -64,13 +63,13 @@ impl std::hash::Hash for Role {
 
 impl Children {
     /// A process was made.
-    pub(super) fn insert(&mut self, role: Role, child: vfork::Child) {
-        let pid = child.pid.as_raw();
+    pub(super) fn insert(&mut self, role: Role, process: ChildProcess) {
+        let pid = process.pid().as_raw();
         if let Role::Main(run) = role {
             self.last.insert(run.instance, (run, pid));
         }
         self.by_role.insert(role, pid);
-        self.by_pid.insert(pid, Child { role, pidfd: child.pidfd, killed_by: KilledBy::Others });
+        self.by_pid.insert(pid, Child { role, process, killed_by: KilledBy::Others });
     }
 
     /// A process was reaped. `None`: it was none of these, but an orphan.
@@ -110,16 +109,15 @@ impl Children {
         if signal == Signal::KILL {
             child.killed_by = KilledBy::Foster;
         }
-        match pidfd::send(&child.pidfd, signal) {
-            Ok(()) | Err(nix::Error::ESRCH) => Ok(()),
-            Err(errno) => Err(errno),
-        }
+        child.process.signal(signal)
     }
 
     /// Signals the process group that one process leads. Its number is safe: it was not reaped.
     pub(super) fn signal_group(&self, role: Role, signal: Signal) -> nix::Result<()> {
-        let Some(pid) = self.pid(role) else { return Ok(()) };
-        match process::signal_group(pid, signal) {
+        let Some(child) = self.by_role.get(&role).and_then(|pid| self.by_pid.get(pid)) else {
+            return Ok(());
+        };
+        match child.process.signal_group(signal) {
             Ok(()) | Err(nix::Error::ESRCH) => Ok(()),
             Err(errno) => Err(errno),
         }
@@ -129,7 +127,7 @@ impl Children {
     pub(super) fn kill_all(&mut self) {
         for child in self.by_pid.values() {
             // It may have ended.
-            let _ = pidfd::send(&child.pidfd, Signal::KILL);
+            let _ = child.process.signal(Signal::KILL);
         }
     }
 

@@ -45,6 +45,7 @@ use crate::plan::{Limit, Plan};
 use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
+use crate::sys::errno;
 use children::Children;
 use history::History;
 use memory::Thrift;
@@ -149,9 +150,7 @@ impl Init {
     ) -> Result<Init, StartupError> {
         let system = |what: &'static str, error: String| StartupError::System { what, error };
         let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno.desc().into()))?);
-        let configured = plan.core.settings().signals.iter().map(|(signal, _)| *signal);
-        let signals =
-            Signals::catch(configured).map_err(|error| system("catch signals", error.to_string()))?;
+        let signals = Signals::catch().map_err(|errno| system("catch signals", errno::text(errno)))?;
         let token = Token { space: space::SIGNALS, key: 0 };
         epoll
             .add(signals.fd(), token, Interest::Read)

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use foster_core::action::{Action, Cause, Change, Scope, StateName};
-use foster_core::event::{Event, ProbeResult, StartFailure};
+use foster_core::event::{Event, Persistence, ProbeResult, StartFailure};
 use foster_core::ids::{InstanceId, Run, Signal};
 use log::{debug, warn};
 use nix::sys::stat::{Mode, fchmod};
@@ -24,7 +24,7 @@ use crate::notify::Upward;
 use crate::output::{ChildStream, format};
 use crate::plan::{Probe, Program};
 use crate::probes::ProbeTarget;
-use crate::spawn::{self, Request};
+use crate::spawn::{Request, Spawner, Stdin};
 use crate::sys::errno;
 
 impl Init {
@@ -89,7 +89,8 @@ impl Init {
     fn spawn_main(&mut self, run: Run) -> Result<(), StartFailure> {
         self.updates.forget_former(run.instance);
         let Some(program) = self.plan.program(run.instance.program) else { return Err(unknown()) };
-        let owner = spawn::owner(&program.launch)?;
+        let run_as = Spawner::resolve(&program.launch)?;
+        let owner = run_as.owner();
         let label = report::label(&self.plan, run.instance);
         if owner.is_none() && program.launch.user.is_some() {
             warn!("{label}: runs as foster's own user, because foster may not change users");
@@ -103,12 +104,14 @@ impl Init {
         }
         let request = Request {
             command: &program.launch.command,
+            stdin: Stdin::Null,
             stdout: lent(&streams.stdout),
             stderr: lent(&streams.stderr),
+            descriptors: &[],
             extra: &extra,
         };
-        let child = self.spawner.spawn(&program.launch, &request)?;
-        self.output.started(run, child.pid.as_raw().unsigned_abs());
+        let child = self.spawner.spawn(&program.launch, &run_as, &request)?.wait()?;
+        self.output.started(run, child.pid().as_raw().unsigned_abs());
         self.children.insert(Role::Main(run), child);
         Ok(())
     }
@@ -122,11 +125,19 @@ impl Init {
             [("FOSTER_PROGRAM".to_string(), program.name.clone()), ("FOSTER_MAIN_PID".to_string(), main)];
         let label = report::label(&self.plan, run.instance);
         let streams = self.output.attach(voice(run), &label).map_err(|error| no_pipes(&error))?;
-        let request =
-            Request { command, stdout: lent(&streams.stdout), stderr: lent(&streams.stderr), extra: &extra };
-        match self.spawner.spawn(&program.launch, &request) {
+        let request = Request {
+            command,
+            stdin: Stdin::Null,
+            stdout: lent(&streams.stdout),
+            stderr: lent(&streams.stderr),
+            descriptors: &[],
+            extra: &extra,
+        };
+        let started = Spawner::resolve(&program.launch)
+            .and_then(|run_as| self.spawner.spawn(&program.launch, &run_as, &request)?.wait());
+        match started {
             Ok(child) => {
-                self.output.started(voice(run), child.pid.as_raw().unsigned_abs());
+                self.output.started(voice(run), child.pid().as_raw().unsigned_abs());
                 self.children.insert(Role::PreStop(run), child);
                 Ok(())
             }
@@ -164,8 +175,10 @@ impl Init {
 
     fn spawn_question(&mut self, run: Run, command: &[String]) -> Result<(), StartFailure> {
         let Some(program) = self.definition(run) else { return Err(unknown()) };
-        let request = Request { command, stdout: None, stderr: None, extra: &[] };
-        let child = self.spawner.spawn(&program.launch, &request)?;
+        let request =
+            Request { command, stdin: Stdin::Null, stdout: None, stderr: None, descriptors: &[], extra: &[] };
+        let run_as = Spawner::resolve(&program.launch)?;
+        let child = self.spawner.spawn(&program.launch, &run_as, &request)?.wait()?;
         self.children.insert(Role::Question(run), child);
         Ok(())
     }
@@ -195,7 +208,7 @@ impl Init {
         };
         if let Err(errno) = result {
             let name = report::label(&self.plan, run.instance);
-            warn!("cannot send {signal} to {name}: {}", errno.desc());
+            warn!("cannot send {signal} to {name}: {}", errno::text(errno));
         }
     }
 
@@ -300,11 +313,16 @@ pub(super) fn variables(program: &Program, id: InstanceId) -> [(String, String);
 }
 
 fn unknown() -> StartFailure {
-    StartFailure { stage: "plan", message: "it is not in the plan".into() }
+    StartFailure {
+        stage: "plan",
+        persistence: Persistence::Permanent,
+        message: "it is not in the plan".into(),
+    }
 }
 
 fn no_pipes(error: &std::io::Error) -> StartFailure {
-    StartFailure { stage: "output", message: format!("making its pipes: {}", errno::words(error)) }
+    let message = format!("making its pipes: {}", errno::words(error));
+    StartFailure { stage: "output", persistence: Persistence::Transient, message }
 }
 
 /// The name under which output knows the `pre_stop` command of a run: the number 0, which no run has.

@@ -1,69 +1,35 @@
 //! Signals to foster: they wake the loop and are then events like any other.
 //!
-//! Only signals that mean something are caught, and without a handler: they are blocked, and read from a descriptor
-//! that epoll watches ([`SignalFd`]). All others are ignored, so that none can end foster and none wakes it; the
-//! faults (SIGSEGV and its like) keep their default, since what follows a fault cannot be trusted.
+//! Every signal but the faults is blocked from the first instruction on (`sys/signal.rs`) and read from a descriptor that
+//! epoll watches ([`SignalFd`]), whether it means something or not: none is lost, none ends foster, and one that means
+//! nothing can be logged. Faults (SIGSEGV and its like) keep their default: what follows a fault cannot be trusted.
 
 use foster_core::ids::Signal;
 
 use crate::sys::signal;
 use crate::sys::signalfd::SignalFd;
-use crate::sys::sigwait::{self, SignalSet};
-
-/// What has to be caught whatever the configuration says.
-const ALWAYS: [Signal; 8] = [
-    Signal::TERM,
-    Signal::INT,
-    Signal::QUIT,
-    Signal::RTMIN_PLUS_3,
-    Signal::HUP,
-    Signal::USR1,
-    Signal::USR2,
-    Signal::CHLD,
-];
+use crate::sys::sigwait::SignalSet;
 
 /// The signals that have come.
 #[derive(Debug)]
 pub(super) struct Signals {
     arrived: SignalFd,
-    caught: Vec<Signal>,
 }
 
 impl Signals {
-    /// Catches what always means something and what the configuration names; ignores the rest.
+    /// Catches every signal that can be caught, but the faults and PIPE: a write to a pipe without a reader says so
+    /// itself.
     ///
     /// # Errors
     /// signalfd(2): EMFILE, ENFILE, ENOMEM.
-    pub(super) fn catch(configured: impl Iterator<Item = Signal>) -> nix::Result<Signals> {
-        let caught: Vec<Signal> = ALWAYS.into_iter().chain(configured).collect();
-        let set = SignalSet::of(&caught);
-        // What was blocked when foster was started is let in; what means something is kept until it is read.
-        sigwait::block(set);
-        let arrived = SignalFd::new(set)?;
-        signal::ignore_all_but(&caught);
-        Ok(Signals { arrived, caught })
-    }
-
-    /// Catches these as well, from now on. What was caught once stays so: the core ignores what nobody names any
-    /// more, and the wakeup is all it costs.
-    ///
-    /// # Errors
-    /// signalfd(2): none that a valid descriptor can give.
-    pub(super) fn catch_too(&mut self, configured: impl IntoIterator<Item = Signal>) -> nix::Result<()> {
-        let known = self.caught.len();
-        for signal in configured {
-            if !self.caught.contains(&signal) {
-                self.caught.push(signal);
-            }
-        }
-        if self.caught.len() == known {
-            return Ok(());
-        }
-        let set = SignalSet::of(&self.caught);
-        // Blocked first: with its default disposition it would end foster.
-        sigwait::block(set);
-        signal::ignore_all_but(&self.caught);
-        self.arrived.set(set)
+    pub(super) fn catch() -> nix::Result<Signals> {
+        signal::block_all_but_faults();
+        // After the block, so that none is lost in between. What foster inherited as ignored would stay so in its
+        // children, and an ignored CHLD takes their exit status away.
+        signal::reset_dispositions();
+        let wanted = SignalSet::ALL.without(SignalSet::of(&Signal::FAULTS));
+        let arrived = SignalFd::new(wanted.without(SignalSet::of(&[Signal::PIPE])))?;
+        Ok(Signals { arrived })
     }
 
     /// What epoll has to watch.

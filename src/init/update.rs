@@ -165,10 +165,6 @@ impl Init {
             own_log::install(&plan.settings, self.updates.filter.as_deref());
         }
         self.output.configure(&plan.settings, &plan.programs);
-        let signals: Vec<_> = plan.core.settings().signals.iter().map(|(signal, _)| *signal).collect();
-        if let Err(error) = self.signals.catch_too(signals) {
-            log::warn!("cannot catch the signals of `[signals]`: {}", error.desc());
-        }
         let before = self.supervisor.snapshot().instances().map(|view| Before::of(&view)).collect();
         let changed = succession.kept.iter().filter_map(|(id, keys)| Some((id, keys.difference()?)));
         let update = Update { plan: plan.core.clone(), changed: changed.collect() };

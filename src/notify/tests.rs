@@ -112,5 +112,5 @@ fn a_receiver_that_does_not_read_is_not_waited_for() {
     let long = "x".repeat(MESSAGE_LIMIT);
     let complaint = (0..100_000).find_map(|_| upward.status(&long));
     // EAGAIN: its queue is full (unix(7)).
-    assert_eq!(complaint.as_deref(), Some("cannot notify $NOTIFY_SOCKET: Try again"));
+    assert_eq!(complaint.as_deref(), Some("cannot notify $NOTIFY_SOCKET: Resource temporarily unavailable"));
 }

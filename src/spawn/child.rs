@@ -1,91 +1,49 @@
-//! The child, between clone and exec: which steps, and in which order.
+//! The child, between fork and exec: which steps, and in which order.
 //!
-//! It shares foster's memory (`sys/vfork.rs` has the rules): here is nothing but system calls through
-//! [`InChild`] and reads of what was prepared. No allocation, no lock, no panic, no destructor that does anything.
-//! The async-signal-safe calls made, and no others: setsid, fcntl, dup2, close_range, open, write, close,
-//! setrlimit, getrlimit, setpriority, umask, setgroups, setresgid, setresuid, prctl, capset, chdir, sigaction,
-//! sigprocmask, execve, exit. Next: `mod.rs`, who prepares.
+//! First it leaves foster behind: a session of its own, and no descriptor of foster's but those it was given, so that a
+//! child that is stopped or hangs holds nothing of foster's open. What can hang on a file system comes next and with
+//! foster's rights: env files and secrets. Then the order is that of rights: what needs root's comes first, and the
+//! working directory is entered as the user, so that a directory it must not enter is refused.
 //!
-//! The order is that of rights: what needs root's comes first, and the working directory is entered as the user,
-//! so that a directory it must not enter is refused.
+//! `foster exec` takes the same steps in place, without a child. Next: `mod.rs`, which makes the child.
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
-use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
 
+use foster_core::ids::Signal;
 use nix::errno::Errno;
 
 use crate::plan::Launch;
 use crate::spawn::command::Command;
+use crate::spawn::failure::Failure;
 use crate::spawn::identity::Change;
-use crate::spawn::search;
-use crate::sys::vfork::{Descriptors, InChild};
+use crate::sys::fork::InChild;
 
-/// Everything the child needs, in the form in which it needs it.
+/// What the process is to become.
 #[derive(Debug)]
-pub(super) struct Prepared<'a> {
-    /// Numbers that need no other form.
+pub(super) struct Become<'a> {
+    /// Limits, umask, directory and what else is plain data.
     pub(super) launch: &'a Launch,
-    /// Who takes the steps.
-    pub(super) place: Place<'a>,
-    /// The text of `oom_score_adj`.
-    pub(super) oom_score_adj: Option<CString>,
-    /// As whom.
+    /// The user as it was written, for messages.
+    pub(super) user: &'a str,
+    /// The change to that user.
     pub(super) change: Change,
     /// The capabilities kept; `None`: left as they are.
     pub(super) capabilities: Option<u64>,
-    /// Where.
-    pub(super) directory: Option<CString>,
-    /// What.
+    /// The program.
     pub(super) command: Command,
+    /// Where the steps are taken.
+    pub(super) place: Place,
 }
 
-/// Who becomes the program.
-#[derive(Debug)]
-pub(super) enum Place<'a> {
-    /// A child of foster's: with a session of its own, no signal of foster's, and these as 0, 1 and 2.
-    Child {
-        /// Whose table of descriptors it begins with.
-        descriptors: Descriptors,
-        /// Input, output and errors.
-        stdio: [BorrowedFd<'a>; 3],
-    },
-    /// The client, as it is: its terminal, its session and its descriptors are the command's.
+/// Which process becomes the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A child of foster: every signal is blocked, and has its default disposition.
+    Child,
+    /// The client of `foster exec`, whose terminal, session and descriptors are the command's.
     Here,
-}
-
-/// What the child leaves behind when it has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Failed {
-    /// At what.
-    pub(super) step: Step,
-    /// The system's word.
-    pub(super) errno: Errno,
-}
-
-/// One thing the child does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    /// Begin a session.
-    Session,
-    /// Put 0, 1 and 2 in place.
-    Stdio,
-    /// Write the OOM killer's preference.
-    OomScoreAdj,
-    /// Set the limit at this place in the list.
-    Limit(usize),
-    /// Set the nice value.
-    Nice,
-    /// Become the user.
-    User,
-    /// Give up the other capabilities.
-    Capabilities,
-    /// Forbid new privileges.
-    NoNewPrivileges,
-    /// Enter the directory.
-    Directory,
-    /// Run the program; the errno is about the candidate at this place, or about none.
-    Exec(Option<usize>),
 }
 
 /// Whether the bounding set of capabilities could be lowered.
@@ -93,102 +51,79 @@ pub(super) enum Step {
 enum Bounded {
     /// It is lowered, or is not to be.
     Done,
-    /// Only who has CAP_SETPCAP may.
+    /// CAP_SETPCAP is missing.
     NotPermitted,
 }
 
 const OOM_SCORE_ADJ: &CStr = c"/proc/self/oom_score_adj";
 
-/// Does it all. Returns only when something has failed.
-pub(super) fn run(child: &InChild, prepared: &Prepared<'_>) -> Failed {
-    match steps(child, prepared) {
-        Ok(never) => match never {},
-        Err(failed) => failed,
-    }
-}
-
-fn steps(child: &InChild, prepared: &Prepared<'_>) -> Result<Infallible, Failed> {
-    let launch = prepared.launch;
-    if let Place::Child { descriptors, stdio } = prepared.place {
-        child.new_session().map_err(at(Step::Session))?;
-        if let Descriptors::Shared { above } = descriptors {
-            child.leave_descriptors(above).map_err(at(Step::Stdio))?;
-        }
-        child.set_stdio(stdio).map_err(at(Step::Stdio))?;
-        child.close_others_on_exec();
-    }
-
+/// Takes every step up to and with exec. Returns only when one has failed.
+pub(super) fn execute(child: &InChild, target: &Become<'_>) -> Result<Infallible, Failure> {
+    let launch = target.launch;
     // Before the limits: with a low `nofile` nothing can be opened.
-    if let Some(text) = &prepared.oom_score_adj {
-        child.write_file(OOM_SCORE_ADJ, text).map_err(at(Step::OomScoreAdj))?;
+    if let Some(value) = launch.oom_score_adj
+        && let Ok(text) = CString::new(value.to_string())
+    {
+        child.write_file(OOM_SCORE_ADJ, &text).map_err(|errno| Failure::OomScoreAdj(value, errno))?;
     }
-    for (index, limit) in launch.limits.iter().enumerate() {
-        child.set_limit(limit.resource, limit.soft, limit.hard).map_err(at(Step::Limit(index)))?;
+    for limit in &launch.limits {
+        let set = child.set_limit(limit.resource, limit.soft, limit.hard);
+        set.map_err(|errno| Failure::Limit(*limit, errno))?;
     }
     // After the limits: a soft limit `nice` is what permits it without rights.
     if let Some(nice) = launch.nice {
-        child.set_nice(nice).map_err(at(Step::Nice))?;
+        child.set_nice(nice).map_err(|errno| Failure::Nice(nice, errno))?;
     }
     if let Some(mask) = launch.umask {
         child.set_umask(mask);
     }
 
-    let bounded = become_user(child, prepared.capabilities, &prepared.change)?;
+    let bounded = become_user(child, target)?;
     if launch.no_new_privileges || bounded == Bounded::NotPermitted {
-        child.forbid_new_privileges().map_err(at(Step::NoNewPrivileges))?;
+        child.forbid_new_privileges().map_err(Failure::NoNewPrivileges)?;
     }
-    if let Some(directory) = &prepared.directory {
-        child.change_directory(directory).map_err(at(Step::Directory))?;
+    if let Some(directory) = &launch.directory {
+        let refused = |errno| Failure::Directory(directory.clone(), errno);
+        let path = CString::new(directory.as_os_str().as_bytes()).map_err(|_| refused(Errno::EINVAL))?;
+        child.change_directory(&path).map_err(refused)?;
     }
 
-    match prepared.place {
-        Place::Child { .. } => {
-            child.reset_signal_dispositions();
-            child.unblock_signals();
-        }
-        // What the caller ignores (nohup) stays ignored; this one Rust's runtime has changed.
-        Place::Here => child.reset_disposition(libc::SIGPIPE),
+    match target.place {
+        Place::Child => child.unblock_signals(),
+        // What the caller ignores (nohup) stays ignored; this one foster has changed for itself.
+        Place::Here => child.reset_disposition(Signal::PIPE),
     }
-    Err(execute(child, &prepared.command))
+    Err(target.command.execute(child))
 }
 
 /// Groups, then group, then user: each needs a right that the next takes away. The capabilities go around them:
-/// the bounding set while CAP_SETPCAP is there, the others when the user is who it will be.
+/// the bounding set while CAP_SETPCAP is there, the others when the user is the one it will be.
 ///
 /// Without CAP_SETPCAP the bounding set stays, and an exec of a privileged file could give back what was
-/// given up. The caller then forbids new privileges, which comes to the same and is permitted to everybody.
-fn become_user(child: &InChild, kept: Option<u64>, change: &Change) -> Result<Bounded, Failed> {
+/// given up. The caller then forbids new privileges, which has the same effect and is always permitted.
+fn become_user(child: &InChild, target: &Become<'_>) -> Result<Bounded, Failure> {
+    let (kept, change) = (target.capabilities, &target.change);
+    let refused = |errno| Failure::ChangeUser(target.user.to_owned(), errno);
     let bounded = match kept.map(|kept| child.bound_capabilities(kept)) {
         None | Some(Ok(())) => Bounded::Done,
         Some(Err(Errno::EPERM)) => Bounded::NotPermitted,
-        Some(Err(errno)) => return Err(at(Step::Capabilities)(errno)),
+        Some(Err(errno)) => return Err(Failure::Capabilities(errno)),
     };
     if let Some(groups) = &change.groups {
-        child.set_groups(groups).map_err(at(Step::User))?;
+        child.set_groups(groups).map_err(refused)?;
     }
     if let Some(group) = change.group {
-        child.set_group(group).map_err(at(Step::User))?;
+        child.set_group(group).map_err(refused)?;
     }
     if let Some(user) = change.user {
         if kept.is_some() {
-            child.keep_capabilities().map_err(at(Step::Capabilities))?;
+            child.keep_capabilities().map_err(Failure::Capabilities)?;
         }
-        child.set_user(user).map_err(at(Step::User))?;
+        child.set_user(user).map_err(refused)?;
     }
     if let Some(kept) = kept {
-        child.set_capabilities(kept).map_err(at(Step::Capabilities))?;
-        child.raise_ambient(kept).map_err(at(Step::Capabilities))?;
+        child.set_capabilities(kept).map_err(Failure::Capabilities)?;
+        child.raise_ambient(kept).map_err(Failure::Capabilities)?;
     }
     Ok(bounded)
-}
-
-fn execute(child: &InChild, command: &Command) -> Failed {
-    let refusal = search::try_each(&command.candidates, |file| {
-        child.execute(file, &command.arguments, &command.environment)
-    });
-    Failed { step: Step::Exec(refusal.candidate), errno: refusal.errno }
-}
-
-fn at(step: Step) -> impl Fn(Errno) -> Failed {
-    move |errno| Failed { step, errno }
 }

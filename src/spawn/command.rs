@@ -1,28 +1,28 @@
-//! A command as the child needs it: arguments, environment, and every file that it might be.
+//! A command in the form that execve(2) takes: arguments, environment, and every file that it might be.
 //!
-//! The search along PATH (`search.rs`) is laid out here, before there is a child, which may not allocate; the child only tries
-//! one after the other. Why none of them ran is found out here again, afterwards. Next: `child.rs`.
+//! The files along PATH (`path_lookup.rs`) are tried one after the other; why none of them ran is found out afterwards.
+//! All of it in the child, which may wait for a file system. Next: `child.rs`.
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 
 use crate::spawn::environment::Environment;
 use crate::spawn::failure::{ExecProblem, Failure};
-use crate::spawn::search::Search;
+use crate::spawn::path_lookup::{self, Refusal, Search};
+use crate::sys::fork::InChild;
 use crate::sys::in_child::StringList;
 
 /// What execve(2) is called with.
 #[derive(Debug)]
 pub(super) struct Command {
-    /// The files it might be, in the order in which they are tried.
-    pub(super) candidates: Vec<CString>,
-    /// Its arguments, the name first.
-    pub(super) arguments: StringList,
-    /// Its variables.
-    pub(super) environment: StringList,
+    /// In the order in which they are tried.
+    candidates: Vec<CString>,
+    /// The name first.
+    arguments: StringList,
+    environment: StringList,
     name: String,
     search: Search,
 }
@@ -47,26 +47,27 @@ impl Command {
         })
     }
 
-    /// What it means that the child ended with this errno, about this candidate where it is about one.
-    /// `directory` is where the child was.
-    pub(super) fn explain(&self, refused: Option<usize>, errno: Errno, directory: Option<&Path>) -> Failure {
-        let problem = if errno == Errno::E2BIG {
-            ExecProblem::TooLong(self.arguments.size() + self.environment.size())
-        } else if errno == Errno::ENOEXEC {
-            ExecProblem::NoFormat
-        } else if let Some(index) = refused {
-            let found = matches!(self.search, Search::Path(_));
-            let file = self.candidates.get(index).filter(|_| found);
-            ExecProblem::Refused(file.map(|file| path(file)), errno)
-        } else {
-            self.explain_absence(errno, directory)
+    /// Tries every file it might be. Returns only when none was executed.
+    pub(super) fn execute(&self, child: &InChild) -> Failure {
+        let Refusal { candidate, errno } = path_lookup::try_each(&self.candidates, |file| {
+            child.execute(file, &self.arguments, &self.environment)
+        });
+        let problem = match (errno, candidate) {
+            (Errno::E2BIG, _) => ExecProblem::TooLong(self.arguments.size() + self.environment.size()),
+            (Errno::ENOEXEC, _) => ExecProblem::NoFormat,
+            (errno, Some(index)) => {
+                let found = matches!(self.search, Search::Path(_));
+                let file = self.candidates.get(index).filter(|_| found);
+                ExecProblem::Refused(file.map(|file| path(file)), errno)
+            }
+            (errno, None) => self.explain_absence(errno),
         };
         Failure::Exec(self.name.clone(), problem)
     }
 
     /// No candidate could be refused: none is there, or one whose interpreter is not.
-    fn explain_absence(&self, errno: Errno, directory: Option<&Path>) -> ExecProblem {
-        match (self.existing(directory), &self.search) {
+    fn explain_absence(&self, errno: Errno) -> ExecProblem {
+        match (self.existing(), &self.search) {
             (Some(file), Search::Path(_)) => ExecProblem::NoInterpreter(file),
             (Some(file), Search::None) if errno == Errno::ENOENT => ExecProblem::NoInterpreter(file),
             (None, Search::Path(path)) => ExecProblem::NotFound { path: path.clone() },
@@ -74,10 +75,9 @@ impl Command {
         }
     }
 
-    /// The first candidate that is a file after all.
-    fn existing(&self, directory: Option<&Path>) -> Option<PathBuf> {
-        let seen = |file: &Path| directory.unwrap_or(Path::new("")).join(file).is_file();
-        self.candidates.iter().map(|file| path(file)).find(|file| seen(file))
+    /// The first candidate that is a file after all, seen from the working directory of the program.
+    fn existing(&self) -> Option<PathBuf> {
+        self.candidates.iter().map(|file| path(file)).find(|file| file.is_file())
     }
 }
 

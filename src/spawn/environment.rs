@@ -10,10 +10,12 @@ use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+
 use crate::plan::{Inherit, Launch, Presence};
+use crate::spawn::bounded_read::{self, Unread};
 use crate::spawn::dotenv::{self, BadLine};
 use crate::spawn::identity::Identity;
-use crate::spawn::small_file::{self, Unread};
 
 /// Variables by name. Each name and value can be passed on: neither has a NUL, no name has a `=`.
 #[derive(Default, PartialEq, Eq)]
@@ -112,8 +114,8 @@ impl Environment {
 
     fn add_file(&mut self, path: &Path, presence: Presence) -> Result<(), Problem> {
         let content = match presence {
-            Presence::Required => small_file::read(path, LARGEST),
-            Presence::Optional => small_file::read_if_present(path, LARGEST),
+            Presence::Required => bounded_read::read(path, LARGEST),
+            Presence::Optional => bounded_read::read_if_present(path, LARGEST),
         };
         let content = content.map_err(|why| Problem::EnvFile(path.to_owned(), why))?;
         let variables = dotenv::parse(&content).map_err(|bad| Problem::EnvLine(path.to_owned(), bad))?;
@@ -123,7 +125,7 @@ impl Environment {
     }
 
     fn add_secret(&mut self, name: &str, path: &Path) -> Result<(), Problem> {
-        let content = small_file::read(path, LARGEST);
+        let content = bounded_read::read(path, LARGEST);
         let mut content = content.map_err(|why| Problem::Secret(name.to_owned(), path.to_owned(), why))?;
         if content.pop_if(|last| *last == b'\n').is_some() {
             content.pop_if(|last| *last == b'\r');
@@ -151,6 +153,14 @@ impl fmt::Debug for Environment {
 }
 
 impl Problem {
+    /// The system's error, where it is about one.
+    pub(super) fn errno(&self) -> Option<Errno> {
+        match self {
+            Problem::EnvFile(_, unread) | Problem::Secret(_, _, unread) => unread.errno(),
+            Problem::EnvLine(..) | Problem::SecretNul(..) | Problem::Name(_) | Problem::Nul(_) => None,
+        }
+    }
+
     /// The step, as a word for machines.
     pub(super) fn stage(&self) -> &'static str {
         match self {

@@ -5,15 +5,33 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 
-use foster_core::event::StartFailure;
+use foster_core::event::{Persistence, StartFailure};
 use nix::errno::Errno;
 
 use crate::plan::Limit;
 use crate::spawn::environment;
 use crate::spawn::identity;
+use crate::sys::errno::text;
+
+/// Every stage there is, as words for machines.
+pub(super) const STAGES: [&str; 14] = [
+    "process",
+    "user",
+    "secrets",
+    "env_file",
+    "environment",
+    "session",
+    "stdio",
+    "oom_score_adj",
+    "limits",
+    "nice",
+    "capabilities",
+    "no_new_privileges",
+    "directory",
+    "exec",
+];
 
 /// A start that failed.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,6 +104,56 @@ impl Failure {
             Failure::Exec(..) => "exec",
         }
     }
+
+    /// Whether a later attempt can go better.
+    fn persistence(&self) -> Persistence {
+        match self {
+            Failure::Prepare(errno)
+            | Failure::Process(errno)
+            | Failure::Session(errno)
+            | Failure::Stdio(errno)
+            | Failure::OomScoreAdj(_, errno)
+            | Failure::Limit(_, errno)
+            | Failure::Nice(_, errno)
+            | Failure::ChangeUser(_, errno)
+            | Failure::Capabilities(errno)
+            | Failure::NoNewPrivileges(errno)
+            | Failure::Directory(_, errno)
+            | Failure::Exec(_, ExecProblem::Refused(_, errno)) => persistence_of(*errno),
+            Failure::User(problem) => problem.errno().map_or(Persistence::Permanent, persistence_of),
+            Failure::Environment(problem) => problem.errno().map_or(Persistence::Permanent, persistence_of),
+            Failure::Exec(
+                _,
+                ExecProblem::NotFound { .. }
+                | ExecProblem::NoInterpreter(_)
+                | ExecProblem::NoFormat
+                | ExecProblem::TooLong(_)
+                | ExecProblem::Nul,
+            ) => Persistence::Permanent,
+        }
+    }
+}
+
+/// What the kernel refuses for what a file or a right is, it refuses again; what it has not enough of, it may have later.
+fn persistence_of(errno: Errno) -> Persistence {
+    const PERMANENT: [Errno; 12] = [
+        Errno::ENOENT,
+        Errno::ENOTDIR,
+        Errno::EISDIR,
+        Errno::ELOOP,
+        Errno::ENAMETOOLONG,
+        Errno::EACCES,
+        Errno::EPERM,
+        Errno::ENOEXEC,
+        Errno::ELIBBAD,
+        Errno::EINVAL,
+        Errno::E2BIG,
+        Errno::ENOSYS,
+    ];
+    match PERMANENT.contains(&errno) {
+        true => Persistence::Permanent,
+        false => Persistence::Transient,
+    }
 }
 
 impl ExecProblem {
@@ -104,7 +172,14 @@ impl ExecProblem {
 
 impl From<Failure> for StartFailure {
     fn from(failure: Failure) -> StartFailure {
-        StartFailure { stage: failure.stage(), message: failure.to_string() }
+        let (stage, persistence) = (failure.stage(), failure.persistence());
+        StartFailure { stage, persistence, message: failure.to_string() }
+    }
+}
+
+impl From<environment::Problem> for Failure {
+    fn from(problem: environment::Problem) -> Failure {
+        Failure::Environment(problem)
     }
 }
 
@@ -175,25 +250,9 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// The system's word for an errno, as strerror(3) gives it.
-pub(super) fn text(errno: Errno) -> String {
-    let number = errno as i32;
-    let words = io::Error::from_raw_os_error(number).to_string();
-    // The standard library appends the number; people know the word.
-    let suffix = format!(" (os error {number})");
-    words.strip_suffix(&suffix).map_or(words.clone(), str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_errno_is_told_in_the_system_s_words_without_its_number() {
-        assert_eq!(text(Errno::EPERM), "Operation not permitted");
-        assert_eq!(text(Errno::EAGAIN), "Resource temporarily unavailable");
-        assert_eq!(text(Errno::ENOMEM), "Cannot allocate memory");
-    }
 
     #[test]
     fn a_limit_is_told_as_it_was_written() {

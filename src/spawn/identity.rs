@@ -11,9 +11,11 @@ use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+use nix::errno::Errno;
+
 use crate::plan::{Account, User};
+use crate::spawn::bounded_read::{self, Unread};
 use crate::spawn::passwd;
-use crate::spawn::small_file::{self, Unread};
 use crate::sys::process::Credentials;
 
 /// A user, as the kernel and programs want it.
@@ -83,6 +85,16 @@ pub(super) enum Problem {
     Unread(&'static str, Unread),
 }
 
+impl Problem {
+    /// The system's error, where it is about one.
+    pub(super) fn errno(&self) -> Option<Errno> {
+        match self {
+            Problem::Unread(_, unread) => unread.errno(),
+            Problem::UnknownUser(_) | Problem::UnknownGroup(_) | Problem::NoNumber(_) => None,
+        }
+    }
+}
+
 /// Whether foster may set groups: CAP_SETGID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Groups {
@@ -110,7 +122,7 @@ impl Databases {
     /// Reads them.
     pub(super) fn read() -> Result<Databases, Problem> {
         let read = |path: &'static str| {
-            small_file::read_if_present(Path::new(path), LARGEST_DATABASE)
+            bounded_read::read_if_present(Path::new(path), LARGEST_DATABASE)
                 .map_err(|why| Problem::Unread(path, why))
         };
         Ok(Databases { passwd: read(PASSWD)?, group: read(GROUP)? })

@@ -1,11 +1,12 @@
 //! Making processes: from a [`Launch`] of the plan to a running program, or a sentence that says why not.
 //!
-//! Everything is prepared here, in foster: the environment, the user's numbers, every file the command might be.
-//! Then a child goes through the steps of `child.rs` in foster's memory, and either executes or leaves behind at
-//! what it failed. So a failed start is known at once, and costs the same however large foster is.
+//! foster looks up the user ([`Spawner::resolve`]), makes a child ([`Spawner::spawn`]) and goes on. The child takes the
+//! steps of `child.rs` beside it and executes the program; whether it could is read from a pipe ([`StartReport`]), which
+//! the loop watches. So neither a child that is stopped nor a file system that hangs can hold foster.
 //!
-//! Nothing here reaps, signals or decides. Next: `child.rs`; below it, `sys/vfork.rs`.
+//! Nothing here reaps or decides. Next: `child.rs`; below it, `sys/fork.rs`.
 
+mod bounded_read;
 mod child;
 mod command;
 mod dotenv;
@@ -13,46 +14,43 @@ mod environment;
 mod failure;
 mod identity;
 mod passwd;
-pub mod search;
-mod small_file;
+pub mod path_lookup;
+mod report;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::env;
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use foster_core::event::StartFailure;
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{self, Gid, Uid};
 
-pub use crate::sys::vfork::Child;
+pub use crate::spawn::report::StartReport;
+pub use crate::sys::fork::ChildProcess;
 
-use crate::plan::{Launch, Unprivileged, User};
-use crate::spawn::child::{Failed, Place, Prepared, Step};
+use crate::plan::{Launch, Unprivileged};
+use crate::spawn::child::{Become, Place};
 use crate::spawn::command::Command;
 use crate::spawn::environment::Environment;
 use crate::spawn::failure::Failure;
 use crate::spawn::identity::{Change, Databases, Groups, Identity};
-use crate::sys::child_stack::ChildStack;
+use crate::spawn::report::ReportWriter;
+use crate::sys::fork::{InChild, fork};
 use crate::sys::process::{self, Credentials};
-use crate::sys::stage::Stage;
-use crate::sys::vfork::{self, Descriptors, InChild, vfork};
 
 /// Makes processes. Holds what each of them needs.
 #[derive(Debug)]
 pub struct Spawner {
-    stack: ChildStack,
     null: OwnedFd,
-    /// `None`: each child gets a copy of foster's table of descriptors.
-    stage: Option<Stage>,
 }
 
 /// What to run of a program, and what of foster's goes with it.
@@ -60,74 +58,180 @@ pub struct Spawner {
 pub struct Request<'a> {
     /// The program's own command, or another to be run as it would be: a probe, a `pre_stop`.
     pub command: &'a [String],
+    /// Its standard input.
+    pub stdin: Stdin<'a>,
     /// Its standard output; `None`: /dev/null.
     pub stdout: Option<BorrowedFd<'a>>,
     /// Its standard error; `None`: /dev/null.
     pub stderr: Option<BorrowedFd<'a>>,
+    /// What else it is given, each with the number it has in the program: above 2, and no number twice. The numbers may
+    /// be those of other descriptors of foster's, in any order.
+    pub descriptors: &'a [(BorrowedFd<'a>, RawFd)],
     /// Variables that foster adds; they win.
     pub extra: &'a [(String, String)],
+}
+
+/// A program's standard input.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum Stdin<'a> {
+    /// /dev/null: reading it ends at once.
+    #[default]
+    Null,
+    /// This descriptor.
+    Given(BorrowedFd<'a>),
+    /// foster's own.
+    Inherit,
+}
+
+/// The user a program runs as, looked up once for each start: by [`Spawner::resolve`] alone, so that no program of
+/// another user can be started without that look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunAs {
+    /// `None`: foster's own user.
+    identity: Option<Identity>,
+    capabilities: Capabilities,
+}
+
+/// Which of the capabilities in the plan a program keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Capabilities {
+    /// Those that are written.
+    AsWritten,
+    /// Those of them that foster has: it may do without its user, so it may do without these.
+    OfFoster,
+}
+
+/// A child on its way to its program.
+#[derive(Debug)]
+pub struct Starting {
+    /// The child; foster has to reap it, whether it executed its program or not.
+    pub process: ChildProcess,
+    /// How the start went, once that is known.
+    pub report: StartReport,
 }
 
 impl Spawner {
     /// Gets what it needs, once.
     ///
     /// # Errors
-    /// Stage `process`: no memory, no descriptors.
+    /// Stage `process`: no descriptors.
     pub fn new() -> Result<Spawner, StartFailure> {
-        let stack = ChildStack::new().map_err(Failure::Prepare)?;
         let null = null(Path::new("/dev/null")).map_err(Failure::Prepare)?;
-        let stage = Stage::new(null.as_fd()).map_err(Failure::Prepare)?;
-        Ok(Spawner { stack, null, stage })
+        Ok(Spawner { null })
     }
 
-    /// Makes a process that executes the command. When this returns one, its `exec` has succeeded; foster is
-    /// its parent and has to reap it. The caller has one thread ([`process::threads`]).
+    /// Looks up the user of a program in /etc/passwd and /etc/group, as they are now.
     ///
     /// # Errors
-    /// What was attempted, on what, and the system's word for it. Nothing is left behind then.
-    pub fn spawn(&mut self, launch: &Launch, request: &Request<'_>) -> Result<Child, StartFailure> {
-        self.start(launch, request).map_err(StartFailure::from)
-    }
-
-    fn start(&mut self, launch: &Launch, request: &Request<'_>) -> Result<Child, Failure> {
-        let made = self.make(launch, request);
-        if let Some(stage) = &mut self.stage {
-            stage.clear();
-        }
-        made
-    }
-
-    fn make(&mut self, launch: &Launch, request: &Request<'_>) -> Result<Child, Failure> {
+    /// Stage `user`: there is no such user or group, or the files cannot be read.
+    pub fn resolve(launch: &Launch) -> Result<RunAs, StartFailure> {
         let own = process::credentials().map_err(Failure::Prepare)?;
-        let identity = find(launch, &own)?;
-        let environment = Environment::build(launch, env::vars_os(), identity.as_ref(), request.extra)
-            .map_err(Failure::Environment)?;
-        let null = self.null.as_fd();
-        let stdio = [null, request.stdout.unwrap_or(null), request.stderr.unwrap_or(null)];
-        let (descriptors, stdio) = match &mut self.stage {
-            None => (Descriptors::Copied, stdio),
-            Some(stage) => {
-                stage.set(stdio).map_err(Failure::Prepare)?;
-                (stage.descriptors(), stage.slots())
-            }
+        Ok(resolve(launch, &own)?)
+    }
+
+    /// Makes a child that executes the command, and does not wait for it: [`Starting::report`] says how that went.
+    /// The caller has one thread.
+    ///
+    /// # Errors
+    /// Stage `process`: no descriptors, no memory, or too many processes.
+    pub fn spawn(
+        &mut self,
+        launch: &Launch,
+        run_as: &RunAs,
+        request: &Request<'_>,
+    ) -> Result<Starting, StartFailure> {
+        let (report, writer) = report::pipe().map_err(Failure::Process)?;
+        let (null, own_stdin) = (self.null.as_fd(), io::stdin());
+        let stdin = match request.stdin {
+            Stdin::Null => null,
+            Stdin::Given(descriptor) => descriptor,
+            Stdin::Inherit => own_stdin.as_fd(),
         };
-        let change = identity.as_ref().map_or(Change::default(), |identity| identity.change(&own, groups()));
-        let command = Command::new(request.command, environment)?;
-        let prepared = prepare(launch, Place::Child { descriptors, stdio }, change, command)?;
-        let made = vfork(&mut self.stack, descriptors, &|in_child| child::run(in_child, &prepared));
-        made.map_err(|failure| match failure {
-            vfork::Failure::Clone(errno) => Failure::Process(errno),
-            vfork::Failure::Child(failed) => explain(failed, &prepared, identity.as_ref()),
-        })
+        let mut wanted =
+            vec![(stdin, 0), (request.stdout.unwrap_or(null), 1), (request.stderr.unwrap_or(null), 2)];
+        wanted.extend_from_slice(request.descriptors);
+        let mut writer = Some(writer);
+        let process = fork(|child| {
+            let Some(mut writer) = writer.take() else { return NOT_EXECUTED };
+            let failure = match run(child, launch, run_as, request, &wanted, &mut writer) {
+                Ok(never) => match never {},
+                Err(failure) => failure,
+            };
+            writer.write(&failure.into());
+            NOT_EXECUTED
+        });
+        // foster's copy of the child's end goes before anything else is made: no later child may hold it.
+        drop(writer);
+        Ok(Starting { process: process.map_err(Failure::Process)?, report })
     }
 }
 
-/// What a process that is no child of foster's inherits from foster all the same.
+/// What a child ends with that has executed nothing, as a shell does.
+const NOT_EXECUTED: u8 = 127;
+
+impl Starting {
+    /// Waits until it is known how the start went, and reaps the child where it failed.
+    ///
+    /// # Errors
+    /// What was attempted, on what, and the system's words for it.
+    pub fn wait(self) -> Result<ChildProcess, StartFailure> {
+        loop {
+            match self.report.read() {
+                Some(Ok(())) => return Ok(self.process),
+                Some(Err(failure)) => {
+                    process::reap_this(self.process.pid());
+                    return Err(failure);
+                }
+                None => {
+                    let mut watched = [PollFd::new(self.report.as_fd(), PollFlags::POLLIN)];
+                    // EINTR: it is looked at again.
+                    let _ = poll(&mut watched, PollTimeout::NONE);
+                }
+            }
+        }
+    }
+}
+
+impl RunAs {
+    /// The owner of a program's pipes, so that it can open /dev/stderr again after it has given up its rights; `None`:
+    /// they are foster's, and so is the program, whether it has no user or may not become it.
+    pub fn owner(&self) -> Option<(Uid, Gid)> {
+        let identity = self.identity.as_ref()?;
+        Some((Uid::from_raw(identity.user), Gid::from_raw(identity.group)))
+    }
+}
+
+/// The child's part. Returns only when something has failed.
+fn run(
+    child: &InChild,
+    launch: &Launch,
+    run_as: &RunAs,
+    request: &Request<'_>,
+    wanted: &[(BorrowedFd<'_>, RawFd)],
+    writer: &mut ReportWriter,
+) -> Result<Infallible, Failure> {
+    child.new_session().map_err(Failure::Session)?;
+    child.place_descriptors(wanted, &mut writer.0).map_err(Failure::Stdio)?;
+    let own = process::credentials().map_err(Failure::Prepare)?;
+    let identity = run_as.identity.as_ref();
+    let environment = Environment::build(launch, env::vars_os(), identity, request.extra)?;
+    let target = Become {
+        launch,
+        user: identity.map_or("", |identity| identity.written.as_str()),
+        change: identity.map_or(Change::default(), |identity| identity.change(&own, groups())),
+        capabilities: run_as.capabilities(launch),
+        command: Command::new(request.command, environment)?,
+        place: Place::Child,
+    };
+    child::execute(child, &target)
+}
+
+/// What a process that is not a child of foster inherits from foster all the same.
 #[derive(Debug, Clone, Copy)]
-pub struct Origin<'a> {
+pub struct Inherited<'a> {
     /// foster's environment.
     pub environment: &'a [(OsString, OsString)],
-    /// As whom foster runs: where the program has no `user`, so does it.
+    /// The user foster runs as: where the program has no `user`, so does it.
     pub credentials: &'a Credentials,
 }
 
@@ -138,21 +242,21 @@ pub enum NotExecuted {
     NotFound(String),
     /// It is there and cannot be run.
     NotExecutable(String),
-    /// It did not come to that.
+    /// A step before its execution failed.
     Failed(String),
 }
 
 /// Becomes this command, as the program would: with its environment, user, limits and directory, and with
 /// everything else as it is. Returns only when that has failed, perhaps half done.
-pub fn execute_here(launch: &Launch, command: &[OsString], origin: Origin<'_>) -> NotExecuted {
-    let failure = match become_command(launch, command, origin) {
+pub fn execute_here(launch: &Launch, command: &[OsString], inherited: Inherited<'_>) -> NotExecuted {
+    let failure = match become_command(launch, command, inherited) {
         Ok(never) => match never {},
         Err(failure) => failure,
     };
-    let told = failure.to_string();
+    let message = failure.to_string();
     match failure {
-        Failure::Exec(_, problem) if problem.is_absence() => NotExecuted::NotFound(told),
-        Failure::Exec(..) => NotExecuted::NotExecutable(told),
+        Failure::Exec(_, problem) if problem.is_absence() => NotExecuted::NotFound(message),
+        Failure::Exec(..) => NotExecuted::NotExecutable(message),
         Failure::Prepare(_)
         | Failure::User(_)
         | Failure::Environment(_)
@@ -165,83 +269,59 @@ pub fn execute_here(launch: &Launch, command: &[OsString], origin: Origin<'_>) -
         | Failure::ChangeUser(..)
         | Failure::Capabilities(_)
         | Failure::NoNewPrivileges(_)
-        | Failure::Directory(..) => NotExecuted::Failed(told),
+        | Failure::Directory(..) => NotExecuted::Failed(message),
     }
 }
 
-fn become_command(launch: &Launch, command: &[OsString], origin: Origin<'_>) -> Result<Infallible, Failure> {
+fn become_command(
+    launch: &Launch,
+    command: &[OsString],
+    inherited: Inherited<'_>,
+) -> Result<Infallible, Failure> {
     let own = process::credentials().map_err(Failure::Prepare)?;
-    let foster = origin.credentials;
-    let identity = find(launch, foster)?;
-    let inherited = origin.environment.iter().cloned();
-    let environment =
-        Environment::build(launch, inherited, identity.as_ref(), &[]).map_err(Failure::Environment)?;
-    let change = match &identity {
+    let foster = inherited.credentials;
+    let run_as = resolve(launch, foster)?;
+    let identity = run_as.identity.as_ref();
+    let environment = Environment::build(launch, inherited.environment.iter().cloned(), identity, &[])?;
+    let change = match identity {
         Some(identity) => identity.change(&own, groups()),
         None => {
             let groups_of_foster: BTreeSet<u32> = foster.groups.iter().map(|group| group.as_raw()).collect();
             Change::to(foster.user.as_raw(), foster.group.as_raw(), &groups_of_foster, &own, groups())
         }
     };
-    let prepared = prepare(launch, Place::Here, change, Command::new(command, environment)?)?;
-    let failed = child::run(&InChild::in_place(), &prepared);
-    Err(explain(failed, &prepared, identity.as_ref()))
-}
-
-fn prepare<'a>(
-    launch: &'a Launch,
-    place: Place<'a>,
-    change: Change,
-    command: Command,
-) -> Result<Prepared<'a>, Failure> {
-    // The one that the child could not refuse without allocating.
-    if let Some(limit) = launch.limits.iter().find(|limit| !limit.resource.is_supported()) {
-        return Err(Failure::Limit(*limit, Errno::EINVAL));
-    }
-    Ok(Prepared {
+    let target = Become {
         launch,
-        place,
-        oom_score_adj: launch.oom_score_adj.and_then(|value| CString::new(value.to_string()).ok()),
+        user: identity.map_or("", |identity| identity.written.as_str()),
         change,
-        capabilities: capabilities(launch),
-        directory: directory(launch)?,
-        command,
-    })
+        capabilities: run_as.capabilities(launch),
+        command: Command::new(command, environment)?,
+        place: Place::Here,
+    };
+    child::execute(&InChild::in_place(), &target)
 }
 
-/// Whom a program's pipes must belong to, so that it can open /dev/stderr again after it has given up its
-/// rights; `None`: they are foster's, and so is the program, whether it has no user or may not become it.
-///
-/// # Errors
-/// Stage `user`: it is not known who that is.
-pub fn owner(launch: &Launch) -> Result<Option<(Uid, Gid)>, StartFailure> {
-    let own = process::credentials().map_err(Failure::Prepare)?;
-    let identity = find(launch, &own)?;
-    Ok(identity.map(|identity| (Uid::from_raw(identity.user), Gid::from_raw(identity.group))))
-}
-
-/// As whom it is to run; `None`: as foster does.
-fn find(launch: &Launch, own: &Credentials) -> Result<Option<Identity>, Failure> {
-    let Some(user) = &launch.user else { return Ok(None) };
+/// The user it runs as. One that may be done without (`-name`) is, where foster may not become it.
+fn resolve(launch: &Launch, own: &Credentials) -> Result<RunAs, Failure> {
+    let as_foster = RunAs { identity: None, capabilities: Capabilities::AsWritten };
+    let Some(user) = &launch.user else { return Ok(as_foster) };
     let files = Databases::read().map_err(Failure::User)?;
     let identity = Identity::find(user, &files, own).map_err(Failure::User)?;
-    Ok((!stays_as_foster(user) || identity.user == own.user.as_raw()).then_some(identity))
+    let capabilities = match user.unprivileged {
+        Unprivileged::AsFoster if !process::may_change_users() => Capabilities::OfFoster,
+        Unprivileged::AsFoster | Unprivileged::Refused => Capabilities::AsWritten,
+    };
+    let stays = capabilities == Capabilities::OfFoster && identity.user != own.user.as_raw();
+    Ok(RunAs { identity: (!stays).then_some(identity), capabilities })
 }
 
-/// What it keeps. Where it may do without its user, it does without what foster does not have either: also where
-/// foster is that user already.
-fn capabilities(launch: &Launch) -> Option<u64> {
-    let kept = launch.capabilities?;
-    match launch.user.as_ref().is_some_and(stays_as_foster) {
-        true => Some(kept & process::permitted_capabilities()),
-        false => Some(kept),
-    }
-}
-
-fn stays_as_foster(user: &User) -> bool {
-    match user.unprivileged {
-        Unprivileged::Refused => false,
-        Unprivileged::AsFoster => !process::may_change_users(),
+impl RunAs {
+    fn capabilities(&self, launch: &Launch) -> Option<u64> {
+        let kept = launch.capabilities?;
+        match self.capabilities {
+            Capabilities::AsWritten => Some(kept),
+            Capabilities::OfFoster => Some(kept & process::permitted_capabilities()),
+        }
     }
 }
 
@@ -252,45 +332,8 @@ fn groups() -> Groups {
     }
 }
 
-fn directory(launch: &Launch) -> Result<Option<CString>, Failure> {
-    let Some(path) = &launch.directory else { return Ok(None) };
-    let text = CString::new(path.as_os_str().as_bytes());
-    text.map(Some).map_err(|_| Failure::Directory(path.clone(), Errno::EINVAL))
-}
-
-/// What the child's few bytes mean. What a step was about is looked up where the child had it from.
-fn explain(failed: Failed, prepared: &Prepared<'_>, identity: Option<&Identity>) -> Failure {
-    let Failed { step, errno } = failed;
-    let launch = prepared.launch;
-    match step {
-        Step::Session => Failure::Session(errno),
-        Step::Stdio => Failure::Stdio(errno),
-        Step::OomScoreAdj => Failure::OomScoreAdj(launch.oom_score_adj.unwrap_or_default(), errno),
-        Step::Limit(index) => match launch.limits.get(index) {
-            Some(limit) => Failure::Limit(*limit, errno),
-            None => Failure::Process(errno),
-        },
-        Step::Nice => Failure::Nice(launch.nice.unwrap_or_default(), errno),
-        Step::User => {
-            let written = identity.map(|identity| identity.written.clone());
-            Failure::ChangeUser(written.unwrap_or_default(), errno)
-        }
-        Step::Capabilities => Failure::Capabilities(errno),
-        Step::NoNewPrivileges => Failure::NoNewPrivileges(errno),
-        Step::Directory => Failure::Directory(launch.directory.clone().unwrap_or_default(), errno),
-        Step::Exec(refused) => {
-            let directory = match prepared.place {
-                Place::Child { .. } => launch.directory.as_deref(),
-                // This process has entered it.
-                Place::Here => None,
-            };
-            prepared.command.explain(refused, errno, directory)
-        }
-    }
-}
-
-/// /dev/null. An image without it gets the end of a pipe that nobody writes to: reading it ends at once, and
-/// writing to it is an error that kills nobody.
+/// /dev/null. An image without it gets the end of a pipe without a writer: reading it ends at once, and writing to it
+/// is an error that kills no program.
 fn null(path: &Path) -> nix::Result<OwnedFd> {
     let file = OpenOptions::new().read(true).write(true).open(path);
     let is_device = |file: &std::fs::File| file.metadata().is_ok_and(|it| it.file_type().is_char_device());

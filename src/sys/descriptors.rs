@@ -1,34 +1,65 @@
-//! Descriptors that were inherited: what is to be held no longer.
+//! Descriptors as a table: which stand where in a child, and which of them are closed.
 //!
-//! Only for an init that has none of its own but those it names: close_range(2) asks nobody whose a descriptor is.
-#![allow(unsafe_code, reason = "close_range(2) has no wrapper")]
+//! Only for a process that owns none but those it names: a child before `exec`, and the bare init. close_range(2) does
+//! not ask who owns a descriptor. Next: [`crate::sys::in_child`].
+#![allow(
+    unsafe_code,
+    reason = "close_range(2) has no wrapper, and numbers are closed that have no owner here"
+)]
 
-use std::ffi::c_long;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ffi::{c_int, c_long};
+use std::fs;
+use std::os::fd::RawFd;
 
-/// The first descriptor that is no standard stream.
-const FIRST: i64 = 3;
+use nix::errno::Errno;
 
-/// Closes every descriptor above 2 but these: close_range(2). Without that call (Linux before 5.9) all stay open.
+/// The first descriptor that is not a standard stream.
+const FIRST: RawFd = 3;
+/// How far descriptors are looked for where the kernel has no close_range(2) and /proc is missing.
+const LOOKED_AT: RawFd = 65_536;
+
+/// Closes every descriptor above 2 but these: close_range(2), or one by one where that is refused.
 ///
 /// Nothing else in this process may own one.
-pub fn close_all_but<const N: usize>(kept: [Option<BorrowedFd<'_>>; N]) {
-    let mut numbers = kept.map(|fd| fd.map_or(-1, |fd| i64::from(fd.as_raw_fd())));
-    numbers.sort_unstable();
+pub fn close_all_but(kept: &[RawFd]) {
+    let mut kept: Vec<RawFd> = kept.iter().copied().filter(|number| *number >= FIRST).collect();
+    kept.sort_unstable();
     let mut first = FIRST;
-    for number in numbers.into_iter().filter(|number| *number >= FIRST) {
-        close(first, number - 1);
+    let mut gaps = Vec::with_capacity(kept.len() + 1);
+    for number in &kept {
+        gaps.push((first, number - 1));
         first = number + 1;
     }
-    close(first, i64::from(u32::MAX));
+    gaps.push((first, RawFd::MAX));
+    let closed = gaps.iter().filter(|(first, last)| first <= last).try_for_each(|gap| close_range(*gap));
+    if closed.is_err() {
+        open_numbers()
+            .into_iter()
+            .filter(|number| *number >= FIRST && !kept.contains(number))
+            .for_each(close);
+    }
 }
 
-fn close(first: i64, last: i64) {
-    if first > last {
-        return;
-    }
+fn close_range((first, last): (RawFd, RawFd)) -> nix::Result<()> {
     let no_flags: c_long = 0;
-    // SAFETY: the call takes numbers only. None of these descriptors is owned in this process: the caller keeps
-    // those that are.
-    unsafe { libc::syscall(libc::SYS_close_range, first, last, no_flags) };
+    // SAFETY: the call takes numbers only. None of these descriptors is owned in this process: the caller says so.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, c_long::from(first), c_long::from(last), no_flags) };
+    Errno::result(result).map(drop)
+}
+
+/// Linux before 5.9, or a sandbox that does not know close_range(2).
+fn open_numbers() -> Vec<RawFd> {
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    if let Ok(entries) = fs::read_dir("/proc/self/fd") {
+        return entries.filter_map(Result::ok).filter_map(number).collect();
+    }
+    let limit = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
+    let end = c_int::try_from(limit).map_or(LOOKED_AT, |end| end.min(LOOKED_AT));
+    (FIRST..end).collect()
+}
+
+fn close(number: RawFd) {
+    // SAFETY: not owned in this process, as above; EBADF for a number that is not open is harmless.
+    unsafe { libc::close(number) };
 }

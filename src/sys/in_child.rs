@@ -1,19 +1,20 @@
-//! What a child may do between clone and exec: one system call each, or a few.
+//! What a child does between fork and exec: one system call each, or a few.
 //!
 //! Raw system calls wherever glibc's wrapper does more: those for user and group signal foster's other threads,
-//! `sigaction` hides two signals. None allocates, locks or panics; all may be called in a child that shares
-//! foster's memory ([`crate::sys::vfork`]). In which order is decided by `spawn/child.rs`.
+//! `sigaction` hides two signals. The order is decided by `spawn/child.rs` and `bare/start.rs`.
 #![allow(unsafe_code, reason = "system calls that nix has no wrapper for, or one that does too much")]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use foster_core::ids::Signal;
 use nix::errno::Errno;
 
-use crate::sys::sigwait::SignalSet;
-use crate::sys::vfork::InChild;
+use crate::sys::descriptors;
+use crate::sys::fork::InChild;
+use crate::sys::signal;
+use crate::sys::sigwait::{self, SignalSet};
 
 #[cfg(not(any(target_arch = "arm", target_arch = "x86")))]
 use libc::{SYS_setgroups as SETGROUPS, SYS_setresgid as SETRESGID, SYS_setresuid as SETRESUID};
@@ -30,14 +31,6 @@ pub struct StringList {
 
 /// No kernel has a capability with this number or a higher one (capget(2): two words of bits).
 const CAPABILITY_BITS: u8 = 64;
-/// The last signal's number (signal(7)).
-const LAST_SIGNAL: c_int = 64;
-/// The kernel's mask of 64 signals, in bytes.
-const MASK_SIZE: usize = 8;
-/// The descriptors that a program has of right: standard input, output and error.
-const STDIO: [RawFd; 3] = [0, 1, 2];
-/// How far descriptors are looked for where the kernel has no close_range(2).
-const DESCRIPTORS_LOOKED_AT: c_int = 65_536;
 
 impl StringList {
     /// Takes the strings.
@@ -60,16 +53,6 @@ impl InChild {
     pub fn new_session(&self) -> nix::Result<()> {
         // SAFETY: setsid takes no arguments.
         returned(unsafe { libc::syscall(libc::SYS_setsid) })
-    }
-
-    /// Leaves foster's table of descriptors for one of its own, with those below `above` in it: close_range(2).
-    ///
-    /// # Errors
-    /// ENOMEM, EMFILE; ENOSYS and EPERM where [`crate::sys::stage::Stage`] would not be there.
-    pub fn leave_descriptors(&self, above: RawFd) -> nix::Result<()> {
-        let flag = c_long::from(libc::CLOSE_RANGE_UNSHARE);
-        // SAFETY: close_range takes numbers only; what it closes, it closes in the child's own new table.
-        returned(unsafe { libc::syscall(libc::SYS_close_range, above, u32::MAX, flag) })
     }
 
     /// Begins a process group of its own, in the session it is in: setpgid(2).
@@ -106,41 +89,37 @@ impl InChild {
         Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) }).map(drop)
     }
 
-    /// Makes these 0, 1 and 2, whatever their numbers are: dup2(2). They stay open over exec.
+    /// Puts each of these where it is wanted, in any order and with numbers that overlap, and closes every other
+    /// descriptor but `kept`, which gets a number above them if it has one of theirs: dup2(2), close_range(2). They
+    /// stay open over exec, `kept` does not.
     ///
     /// # Errors
-    /// EMFILE, where one of them must be moved out of the way.
-    pub fn set_stdio(&self, sources: [BorrowedFd<'_>; 3]) -> nix::Result<()> {
-        // Two rounds: a source may be one of the three targets, and must not be overwritten before its turn.
-        let mut moved = sources.map(|source| source.as_raw_fd());
-        for source in &mut moved {
-            if STDIO.contains(source) {
-                // SAFETY: F_DUPFD_CLOEXEC takes a number and touches no memory.
-                *source = Errno::result(unsafe { libc::fcntl(*source, libc::F_DUPFD_CLOEXEC, 3) })?;
-            }
+    /// EMFILE where one must be moved out of the way; EBADF for a number that the limits do not permit.
+    pub fn place_descriptors(
+        &self,
+        wanted: &[(BorrowedFd<'_>, RawFd)],
+        kept: &mut OwnedFd,
+    ) -> nix::Result<()> {
+        let above =
+            wanted.iter().map(|(_, target)| target.saturating_add(1)).max().unwrap_or_default().max(3);
+        if kept.as_raw_fd() < above {
+            let moved = duplicate(kept.as_raw_fd(), above)?;
+            // SAFETY: the kernel made this descriptor for this call, and nothing else owns it.
+            *kept = unsafe { OwnedFd::from_raw_fd(moved) };
         }
-        for (source, target) in moved.into_iter().zip(STDIO) {
-            // SAFETY: dup2 takes two numbers; the target is the child's own, in its own table.
+        // Two rounds: a source may have the number of a target, and must not be overwritten before its turn.
+        let mut moved = Vec::with_capacity(wanted.len());
+        for (source, target) in wanted {
+            let source = source.as_raw_fd();
+            moved.push((if source < above { duplicate(source, above)? } else { source }, *target));
+        }
+        for (source, target) in moved {
+            // SAFETY: dup2 takes two numbers; the table of descriptors is the child's alone.
             Errno::result(unsafe { libc::dup2(source, target) })?;
         }
+        let targets = wanted.iter().map(|(_, target)| *target);
+        descriptors::close_all_but(&targets.chain([kept.as_raw_fd()]).collect::<Vec<RawFd>>());
         Ok(())
-    }
-
-    /// Marks every descriptor above 2 to be closed by exec: close_range(2). foster's own are so anyway; those
-    /// it was started with may not be.
-    pub fn close_others_on_exec(&self) {
-        let flag = c_long::from(libc::CLOSE_RANGE_CLOEXEC);
-        // SAFETY: close_range takes numbers only, and with this flag closes nothing.
-        if unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, flag) } == 0 {
-            return;
-        }
-        // Linux before 5.11, or a sandbox that does not know it.
-        let limit = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
-        let end = c_int::try_from(limit).map_or(DESCRIPTORS_LOOKED_AT, |end| end.min(DESCRIPTORS_LOOKED_AT));
-        for number in 3..end {
-            // SAFETY: F_SETFD takes a number; EBADF for what is not open is what is wanted.
-            unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
-        }
     }
 
     /// Writes `text` to a file of proc(5), at once.
@@ -300,52 +279,29 @@ impl InChild {
         returned(unsafe { libc::syscall(libc::SYS_fchdir, directory.as_raw_fd()) })
     }
 
-    /// Gives every signal its default disposition: sigaction(2). exec alone would keep those that are ignored,
-    /// and foster's handlers must be gone before signals are let in.
+    /// Gives every signal its default disposition: exec alone would keep those that are ignored.
     pub fn reset_signal_dispositions(&self) {
-        (1..=LAST_SIGNAL).for_each(|signal| self.reset_disposition(signal));
+        signal::reset_dispositions();
     }
 
     /// Gives one signal its default disposition.
-    pub fn reset_disposition(&self, signal: c_int) {
-        /// The kernel's `struct sigaction`, of four words at most on every architecture: SIG_DFL, no flags.
-        const DEFAULT: [u64; 4] = [0; 4];
-        let nothing_old = ptr::null_mut::<u64>();
-        // SAFETY: `DEFAULT` is at least as large as what the kernel reads; it is told the mask's size.
-        // EINVAL for KILL and STOP is as it should be. The child has its own table (no CLONE_SIGHAND).
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), nothing_old, MASK_SIZE) };
+    pub fn reset_disposition(&self, signal: Signal) {
+        signal::stop_ignoring(signal);
     }
 
-    /// Ignores this signal: sigaction(2). That survives exec.
+    /// Ignores this signal; that survives exec.
     pub fn ignore_signal(&self, signal: Signal) {
-        /// As `DEFAULT` above, with SIG_IGN in the first word, where the disposition stands.
-        const IGNORE: [u64; 4] = [1, 0, 0, 0];
-        let nothing_old = ptr::null_mut::<u64>();
-        // SAFETY: `IGNORE` is at least as large as what the kernel reads; it is told the mask's size.
-        unsafe {
-            libc::syscall(libc::SYS_rt_sigaction, signal.number(), IGNORE.as_ptr(), nothing_old, MASK_SIZE)
-        };
+        signal::ignore(signal);
     }
 
-    /// Lets every signal in: sigprocmask(2). Only after [`InChild::reset_signal_dispositions`].
+    /// Lets every signal in: sigprocmask(2). Only when each has its default disposition.
     pub fn unblock_signals(&self) {
         self.set_blocked(SignalSet::NONE);
     }
 
     /// Blocks exactly these signals: sigprocmask(2).
     pub fn set_blocked(&self, signals: SignalSet) {
-        let mask = signals.bits();
-        let nothing_old = ptr::null_mut::<u64>();
-        // SAFETY: the new mask is valid for reads of the size that the kernel is told of.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigprocmask,
-                libc::SIG_SETMASK,
-                ptr::from_ref(&mask),
-                nothing_old,
-                MASK_SIZE,
-            )
-        };
+        sigwait::block(signals);
     }
 
     /// Becomes the program at `path`: execve(2). Returns only if that failed.
@@ -381,6 +337,12 @@ fn prctl(operation: c_int, second: c_ulong, third: c_ulong) -> nix::Result<c_lon
     Errno::result(unsafe {
         libc::syscall(libc::SYS_prctl, c_long::from(operation), second, third, unused, unused)
     })
+}
+
+/// A copy with a number of at least `lowest`, closed by exec.
+fn duplicate(number: RawFd, lowest: RawFd) -> nix::Result<RawFd> {
+    // SAFETY: F_DUPFD_CLOEXEC takes numbers and touches no memory.
+    Errno::result(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, lowest) })
 }
 
 fn returned(result: c_long) -> nix::Result<()> {

@@ -4,15 +4,16 @@
 //! which man page it follows. Nothing here decides anything, and nothing here blocks but
 //! [`epoll::Epoll::wait`] for the supervisor and [`sigwait::take`] for the bare init.
 
-#[cfg(test)]
-pub(crate) mod alone;
 pub mod cgroup;
 pub mod child_stack;
 pub mod connect;
 pub mod descriptors;
 pub mod epoll;
 pub mod errno;
+pub mod fork;
 pub mod in_child;
+#[cfg(test)]
+pub(crate) mod isolated;
 pub mod memory;
 pub mod pidfd;
 pub mod process;
@@ -21,7 +22,6 @@ pub mod signal;
 pub mod signalfd;
 pub mod sigwait;
 pub mod socket;
-pub mod stage;
 pub mod stream;
 pub mod terminal;
 pub mod vfork;

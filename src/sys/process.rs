@@ -248,7 +248,7 @@ pub(super) fn restore_dumpable(was: Dumpable) {
 }
 
 /// Reaps this child, which is about to end: waits for microseconds.
-pub(super) fn reap_this(pid: Pid) {
+pub fn reap_this(pid: Pid) {
     // ECHILD where foster's parent made it ignore SIGCHLD: then the kernel reaps.
     let _ = wait(pid.as_raw(), libc::__WALL);
 }
@@ -257,6 +257,14 @@ pub(super) fn reap_this(pid: Pid) {
 pub(super) fn kill_unreaped(pid: Pid) {
     // It may have ended.
     let _ = kill(pid.as_raw(), libc::SIGKILL);
+}
+
+/// Sends a signal to a child that has not been reaped: kill(2). A number that could mean a group is refused.
+pub(super) fn signal_unreaped(pid: Pid, signal: Signal) -> nix::Result<()> {
+    match pid.as_raw() {
+        pid @ 1.. => kill(pid, signal.number()),
+        _ => Err(Errno::EINVAL),
+    }
 }
 
 fn wait(pid: c_int, options: c_int) -> nix::Result<(c_int, c_int)> {
@@ -296,7 +304,7 @@ pub(super) fn set_mask(new: u64, old: &mut u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::alone::{alone, alone_as_init, is_root};
+    use crate::sys::isolated::{alone, alone_as_init, is_root};
     use std::process::Command;
 
     /// A child that has ended when this returns, and is not reaped: WNOWAIT.

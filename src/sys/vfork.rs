@@ -20,19 +20,8 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use crate::sys::child_stack::ChildStack;
+use crate::sys::fork::InChild;
 use crate::sys::{pidfd, process};
-
-/// The right to act as the child. It exists only between clone and exec, or in who has nothing to lose.
-#[derive(Debug)]
-pub struct InChild(());
-
-impl InChild {
-    /// For a process that becomes another program itself, without a child. It is no supervisor, and returns only
-    /// to say why it could not.
-    pub fn in_place() -> InChild {
-        InChild(())
-    }
-}
 
 /// A process that executes its program: the kernel has gone past the point from which exec can come back.
 #[derive(Debug)]
@@ -138,6 +127,6 @@ extern "C" fn enter<F: Copy>(argument: *mut c_void) -> c_int {
     let call = argument.cast::<Call<'_, F>>();
     // SAFETY: `clone` passes a valid `Call<F>`, and its owner is suspended while this runs: no other access.
     let call = unsafe { &mut *call };
-    call.failure = Some((call.body)(&InChild(())));
+    call.failure = Some((call.body)(&InChild::in_place()));
     127
 }

@@ -11,7 +11,7 @@ use crate::control::client::ClientError;
 use crate::control::protocol::{Part, Reply};
 use crate::control::recipe;
 use crate::exit::ExitStatus;
-use crate::spawn::{self, NotExecuted, Origin};
+use crate::spawn::{self, Inherited, NotExecuted};
 
 /// Becomes the command; returns only where it cannot.
 pub(super) fn become_command(
@@ -29,7 +29,7 @@ pub(super) fn become_command(
     let recipe = recipe::assemble(parts).map_err(|senseless| Failure::OtherVersion(senseless.0))?;
     let (status, why) = match env::set_current_dir(&recipe.base) {
         Ok(()) => {
-            let origin = Origin { environment: &recipe.inherited, credentials: &recipe.credentials };
+            let origin = Inherited { environment: &recipe.inherited, credentials: &recipe.credentials };
             match spawn::execute_here(&recipe.launch, command, origin) {
                 NotExecuted::NotFound(why) => (ExitStatus::NOT_FOUND, why),
                 NotExecuted::NotExecutable(why) => (ExitStatus::NOT_EXECUTABLE, why),

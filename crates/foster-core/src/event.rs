@@ -121,6 +121,17 @@ pub enum ShutdownCause {
 pub struct StartFailure {
     /// The step, as a word for machines: `user`, `directory`, `exec` …
     pub stage: &'static str,
+    /// Whether a later attempt can go better.
+    pub persistence: Persistence,
     /// The whole sentence for people, with path and errno.
     pub message: String,
+}
+
+/// Whether the cause of a failed start can go away without a change of the image or the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persistence {
+    /// It can: no memory, too many processes, a busy file.
+    Transient,
+    /// It cannot mend itself: no such file, user or directory; not permitted; not executable.
+    Permanent,
 }

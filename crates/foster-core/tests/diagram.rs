@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use foster_core::action::{Action, Cause, StateName};
-use foster_core::event::{ProbeResult, Session, StartFailure};
+use foster_core::event::{Persistence, ProbeResult, Session, StartFailure};
 use foster_core::ids::{Exit, InstanceId, ProgramId};
 use foster_core::program::{CycleCause, Desired, DownReason, Input, Instance};
 use foster_core::spec::{
@@ -71,7 +71,7 @@ fn specs() -> Vec<ProgramSpec> {
 }
 
 fn inputs() -> Vec<Input> {
-    let failure = StartFailure { stage: "exec", message: String::new() };
+    let failure = StartFailure { stage: "exec", persistence: Persistence::Transient, message: String::new() };
     let mut inputs = vec![
         Input::Start,
         Input::Block(ID),

@@ -15,7 +15,7 @@ use std::time::Duration;
 use foster_core::Supervisor;
 use foster_core::action::{Action, Ending, Scope};
 use foster_core::event::{
-    Event, Order, ProbeResult, Session, ShutdownCause, SpecChange, StartFailure, Update,
+    Event, Order, Persistence, ProbeResult, Session, ShutdownCause, SpecChange, StartFailure, Update,
 };
 use foster_core::ids::{Exit, InstanceId, Killer, ProgramId, Run, Signal};
 use foster_core::program_map::ProgramMap;
@@ -320,7 +320,11 @@ impl World {
         let behaviour = self.behaviours[run.instance.program.0 as usize].clone();
         self.made.insert(run, behaviour.clone());
         if behaviour.cannot_start {
-            let failure = StartFailure { stage: "exec", message: "running \"x\": not found".into() };
+            let failure = StartFailure {
+                stage: "exec",
+                persistence: Persistence::Transient,
+                message: "running \"x\": not found".into(),
+            };
             return self.push(self.now, Happening::Event(Event::SpawnFailed(run, failure)));
         }
         let twice = self.live.keys().any(|other| other.instance == run.instance);

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use crate::spawn::failure::text;
+use crate::sys::errno;
 
 /// Why a file was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +22,20 @@ pub(super) enum Unread {
     TooLarge(usize),
 }
 
+impl Unread {
+    /// The system's error, where it is about one.
+    pub(super) fn errno(self) -> Option<Errno> {
+        match self {
+            Unread::System(errno) => Some(errno),
+            Unread::TooLarge(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unread::System(errno) => f.write_str(&text(*errno)),
+            Unread::System(errno) => f.write_str(&errno::text(*errno)),
             Unread::TooLarge(limit) => write!(f, "larger than {limit} bytes"),
         }
     }
@@ -33,8 +43,7 @@ impl fmt::Display for Unread {
 
 /// The whole content of a file of at most `limit` bytes.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Unread> {
-    let system =
-        |error: io::Error| Unread::System(error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw));
+    let system = |error: io::Error| Unread::System(errno::of(&error));
     // O_NONBLOCK: opening a pipe would otherwise wait for its writer, and foster waits for nobody.
     let file = OpenOptions::new()
         .read(true)

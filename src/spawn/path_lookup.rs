@@ -1,7 +1,6 @@
 //! The search for a command along PATH, as execvp(3) does it: which files it might be, and which of them counts.
 //!
-//! The files are laid out before there is a child, which may not allocate; the child tries one after the other
-//! ([`try_each`], under the rules of `sys/vfork.rs`). The bare init finds its command here, too.
+//! Nothing here executes: [`try_each`] is given what does. The bare init finds its command here, too.
 
 use std::ffi::{CStr, CString, NulError, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

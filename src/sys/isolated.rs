@@ -2,8 +2,11 @@
 //!
 //! Tests share one process and run side by side in it; one that would reap another's child, or give up root for
 //! all, runs once more in a process of its own, with nothing beside it.
+#![allow(unsafe_code, reason = "fcntl(2) with F_SETLEASE has no wrapper")]
 
 use std::env;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::process::{Command, Output};
 
 use nix::unistd::Uid;
@@ -42,4 +45,21 @@ fn run(test: &str, mut command: Command) -> Option<Output> {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
     Some(output)
+}
+
+/// Has every other open of this file, also by execve(2), wait until the lease is given back or 45 s have passed:
+/// F_SETLEASE of fcntl(2). It stands for a file system that hangs. Who waits is said by IO, which has to be ignored.
+pub(crate) fn take_lease(file: &File) {
+    set_lease(file, libc::F_WRLCK);
+}
+
+/// Lets them go on.
+pub(crate) fn give_lease_back(file: &File) {
+    set_lease(file, libc::F_UNLCK);
+}
+
+fn set_lease(file: &File, kind: i32) {
+    // SAFETY: F_SETLEASE takes a number.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, kind) };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }

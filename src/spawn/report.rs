@@ -1,0 +1,135 @@
+//! How a start went, from the child to foster: a pipe that `exec` closes.
+//!
+//! End of file without a byte: the program was executed, or the child was killed before it, which its exit status
+//! says. Otherwise one frame with the failure: stage, persistence and the sentence. It fits into PIPE_BUF, so that
+//! writing it is atomic and never blocks (pipe(7)), and one read has all of it. Next: `mod.rs`, which makes the pipe.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use foster_core::event::{Persistence, StartFailure};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd;
+
+use crate::spawn::failure::STAGES;
+
+/// The end of the pipe that foster reads; it never blocks.
+#[derive(Debug)]
+pub struct StartReport(OwnedFd);
+
+/// The end of the pipe that the child holds until it executes its program.
+#[derive(Debug)]
+pub(super) struct ReportWriter(pub(super) OwnedFd);
+
+/// What a frame may have: PIPE_BUF on Linux.
+const LARGEST_FRAME: usize = 4096;
+/// Stage, persistence.
+const HEADER: usize = 2;
+
+/// Makes the pipe.
+///
+/// # Errors
+/// pipe(2): EMFILE, ENFILE.
+pub(super) fn pipe() -> nix::Result<(StartReport, ReportWriter)> {
+    let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+    Ok((StartReport(reader), ReportWriter(writer)))
+}
+
+impl StartReport {
+    /// How the start went; `None`: that is not known yet. It never blocks.
+    pub fn read(&self) -> Option<Result<(), StartFailure>> {
+        let mut frame = [0; LARGEST_FRAME];
+        loop {
+            match unistd::read(&self.0, &mut frame) {
+                Ok(0) => return Some(Ok(())),
+                Ok(length) => return Some(Err(decode(frame.get(..length).unwrap_or_default()))),
+                Err(Errno::EINTR) => {}
+                // EAGAIN: the child holds its end and has written nothing.
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+impl AsFd for StartReport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl ReportWriter {
+    /// Says why nothing was executed.
+    pub(super) fn write(&self, failure: &StartFailure) {
+        // It cannot fail: the pipe is empty and the frame is atomic. Without a reader foster itself is gone.
+        let _ = unistd::write(&self.0, &encode(failure));
+    }
+}
+
+fn encode(failure: &StartFailure) -> Vec<u8> {
+    let stage = STAGES.iter().position(|stage| *stage == failure.stage).unwrap_or_default();
+    let persistence = match failure.persistence {
+        Persistence::Transient => 0,
+        Persistence::Permanent => 1,
+    };
+    let mut frame = vec![u8::try_from(stage).unwrap_or_default(), persistence];
+    frame.extend_from_slice(cut(&failure.message, LARGEST_FRAME - HEADER).as_bytes());
+    frame
+}
+
+/// As many whole characters of it as fit into this many bytes.
+fn cut(text: &str, room: usize) -> &str {
+    if text.len() <= room {
+        return text;
+    }
+    let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    text.get(..end).unwrap_or_default()
+}
+
+fn decode(frame: &[u8]) -> StartFailure {
+    let (header, message) = frame.split_at(frame.len().min(HEADER));
+    let stage = header.first().and_then(|stage| STAGES.get(usize::from(*stage)));
+    let persistence = match header.get(1) {
+        Some(1) => Persistence::Permanent,
+        Some(_) | None => Persistence::Transient,
+    };
+    StartFailure {
+        stage: stage.copied().unwrap_or("process"),
+        persistence,
+        message: String::from_utf8_lossy(message).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_arrives_as_it_was_written_and_only_then() {
+        for stage in STAGES {
+            for persistence in [Persistence::Transient, Persistence::Permanent] {
+                let (report, writer) = pipe().unwrap();
+                assert_eq!(report.read(), None);
+                let failure = StartFailure { stage, persistence, message: "it was not so".to_owned() };
+                writer.write(&failure);
+                assert_eq!(report.read(), Some(Err(failure)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_child_s_side_without_a_byte_means_that_the_program_runs() {
+        let (report, writer) = pipe().unwrap();
+        drop(writer);
+        assert_eq!(report.read(), Some(Ok(())));
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_cut_between_two_characters() {
+        let (report, writer) = pipe().unwrap();
+        let failure =
+            StartFailure { stage: "exec", persistence: Persistence::Permanent, message: "ä".repeat(5000) };
+        writer.write(&failure);
+        let Some(Err(seen)) = report.read() else { panic!("nothing was written") };
+        assert_eq!(seen.message, "ä".repeat((LARGEST_FRAME - HEADER) / 2));
+    }
+}

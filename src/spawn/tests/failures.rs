@@ -1,0 +1,189 @@
+//! Starts that fail: what is said, and what is left behind.
+
+use super::*;
+
+#[test]
+fn a_capability_that_does_not_exist_is_a_failed_start() {
+    let launch = Launch { capabilities: Some(1 << 63), ..launch(&["true"]) };
+    assert_eq!(failed(&launch).0, "capabilities");
+}
+
+#[test]
+fn a_foster_without_rights_starts_what_needs_none_and_says_what_needs_some() {
+    let name =
+        "spawn::tests::failures::a_foster_without_rights_starts_what_needs_none_and_says_what_needs_some";
+    if !is_root() || alone(name).is_some() {
+        return;
+    }
+    become_stranger();
+    let own = sleeping(Launch { user: user(STRANGER), capabilities: Some(0), ..Launch::default() });
+    assert_eq!(own.status("Gid"), "54321 54321 54321 54321");
+    assert_eq!(own.status("CapPrm"), "0000000000000000");
+    assert_eq!(own.status("NoNewPrivs"), "1", "instead of the bounding set, which it may not lower");
+    drop(own);
+    let elsewhere = User { user: Account::Id(1), group: None, unprivileged: Unprivileged::AsFoster };
+    let stayed = Launch { user: Some(elsewhere), capabilities: Some(NET_BIND_SERVICE), ..Launch::default() };
+    assert_eq!(Spawner::resolve(&stayed).unwrap().owner(), None);
+    let stayed = sleeping(stayed);
+    assert_eq!(stayed.status("Uid"), "54321 54321 54321 54321");
+    assert_eq!(stayed.status("CapPrm"), "0000000000000000");
+    drop(stayed);
+
+    let root =
+        User { user: Account::Name("root".to_owned()), group: None, unprivileged: Unprivileged::Refused };
+    let refused = [
+        (
+            Launch { user: Some(root), ..launch(&["true"]) },
+            "user",
+            r#"changing to user "root": Operation not permitted"#,
+        ),
+        (
+            Launch { capabilities: Some(NET_BIND_SERVICE), ..launch(&["true"]) },
+            "capabilities",
+            "limiting its capabilities: Operation not permitted",
+        ),
+        (Launch { nice: Some(-5), ..launch(&["true"]) }, "nice", "setting nice to -5: Permission denied"),
+        (
+            Launch { oom_score_adj: Some(-1000), ..launch(&["true"]) },
+            "oom_score_adj",
+            "setting oom_score_adj to -1000: Permission denied",
+        ),
+    ];
+    for (launch, stage, message) in refused {
+        assert_eq!(failed(&launch), (stage, message.to_owned()));
+    }
+}
+
+#[test]
+fn a_process_more_than_is_allowed_is_a_failed_start() {
+    let name = "spawn::tests::failures::a_process_more_than_is_allowed_is_a_failed_start";
+    if !is_root() || alone(name).is_some() {
+        return;
+    }
+    become_stranger();
+    rlimit::setrlimit(Resource::NPROC, 0, 0).unwrap();
+    let message = "making a process: Resource temporarily unavailable".to_owned();
+    assert_eq!(failed(&launch(&["true"])), ("process", message));
+}
+
+#[test]
+fn a_directory_is_entered_as_the_user() {
+    let message = r#"entering directory "/no/such": No such file or directory"#.to_owned();
+    let missing = Launch { directory: Some("/no/such".into()), ..launch(&["true"]) };
+    assert_eq!(failed(&missing), ("directory", message));
+    if !is_root() {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let mut launch = Launch { directory: Some(directory.path().into()), ..launch(&["true"]) };
+    drop(start(&launch).unwrap());
+    launch.user = user(STRANGER);
+    let message = format!("entering directory {:?}: Permission denied", directory.path());
+    assert_eq!(failed(&launch), ("directory", message));
+}
+
+#[test]
+fn a_limit_that_is_not_permitted_is_named() {
+    let limits = vec![
+        Limit { resource: Resource::CORE, soft: 0, hard: 0 },
+        Limit { resource: Resource::NOFILE, soft: 2_000_000_000, hard: 2_000_000_000 },
+    ];
+    let message = "setting limit nofile to 2000000000: Operation not permitted".to_owned();
+    assert_eq!(failed(&Launch { limits, ..launch(&["true"]) }), ("limits", message));
+}
+
+#[test]
+fn a_user_that_does_not_exist_is_named() {
+    let nobody = User {
+        user: Account::Name("no-such-user".to_owned()),
+        group: None,
+        unprivileged: Unprivileged::Refused,
+    };
+    let message = r#"looking up user "no-such-user": not in /etc/passwd"#.to_owned();
+    let launch = Launch { user: Some(nobody), ..launch(&["true"]) };
+    assert_eq!(failed(&launch), ("user", message));
+}
+
+#[test]
+fn why_a_program_did_not_run_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let file = file.to_str().unwrap();
+    let path = ("PATH".to_owned(), format!("/no/such:{}:/etc/passwd", directory.path().display()));
+    let searching = |name: &str| Launch { environment: vec![path.clone()], ..launch(&[name]) };
+    let missing = "No such file or directory";
+    let lost = script(directory.path(), "#!/no/such/interpreter\n");
+    let no_interpreter =
+        format!("{lost:?}: {missing}: the interpreter in its first line, or its loader, is missing");
+    let relative = Launch { directory: Some(directory.path().into()), ..launch(&["./script"]) };
+    let relative_message = no_interpreter.replace(&lost, "./script");
+    for (launch, command, why) in [
+        (searching("no-such"), "no-such", format!("No such file or directory in PATH ({})", path.1)),
+        (searching("file"), "file", format!("{file:?}: Permission denied")),
+        (searching("script"), "script", no_interpreter.clone()),
+        (launch(&[&lost]), &lost, no_interpreter),
+        (relative, "./script", relative_message),
+        (launch(&["/no/such/file"]), "/no/such/file", missing.to_owned()),
+        (launch(&["/etc/passwd/x"]), "/etc/passwd/x", "Not a directory".to_owned()),
+        (launch(&[file]), file, "Permission denied".to_owned()),
+        (launch(&["/usr"]), "/usr", "Permission denied".to_owned()),
+        (launch(&[""]), "", missing.to_owned()),
+        (launch(&[]), "", missing.to_owned()),
+    ] {
+        assert_eq!(failed(&launch), ("exec", format!("running {command:?}: {why}")));
+    }
+}
+
+#[test]
+fn a_file_that_is_no_program_is_not_given_to_a_shell() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = script(directory.path(), "exit 0\n");
+    let (stage, message) = failed(&launch(&[&path]));
+    assert_eq!(stage, "exec");
+    let why = "Exec format error: not for this machine, or a script without `#!` in its first line";
+    assert_eq!(message, format!("running {path:?}: {why}"));
+}
+
+#[test]
+fn more_arguments_than_the_kernel_takes_are_counted() {
+    let launch = launch(&["true", &"x".repeat(200_000)]);
+    let (stage, message) = failed(&launch);
+    assert_eq!(stage, "exec");
+    assert!(
+        message.starts_with(r#"running "true": Argument list too long: arguments and environment have 2"#)
+    );
+}
+
+#[test]
+fn a_failed_start_leaves_no_process_and_no_descriptor_behind() {
+    if alone("spawn::tests::failures::a_failed_start_leaves_no_process_and_no_descriptor_behind").is_some() {
+        return;
+    }
+    let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = descriptors();
+    let launch = launch(&["/no/such/file"]);
+    for _ in 0..100 {
+        spawn(&launch, &request(&launch)).unwrap_err();
+    }
+    assert_eq!(procfs::children().unwrap(), []);
+    assert_eq!(descriptors(), before);
+    assert_eq!(crate::sys::process::reap(), None);
+}
+
+#[test]
+fn a_path_with_a_nul_is_a_directory_that_cannot_be_entered() {
+    let directory = Some(PathBuf::from(OsString::from("/a\0b")));
+    assert_eq!(failed(&Launch { directory, ..launch(&["true"]) }).0, "directory");
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_pipe_open() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let launch = launch(&["/not/there"]);
+    let request = Request { stdout: Some(writer.as_fd()), ..request(&launch) };
+    assert_eq!(spawn(&launch, &request).unwrap_err().stage, "exec");
+    drop(writer);
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+}
