@@ -26,10 +26,6 @@ const STILL_IN_A_CIRCLE: &[&str] = &[
     "src/cli/given.rs",
     "src/cli/reading.rs",
     "src/cli/usage.rs",
-    "src/spawn/environment.rs",
-    "src/spawn/failure.rs",
-    "src/spawn/identity.rs",
-    "src/spawn/small_file.rs",
 ];
 
 /// A path as written: `crate`, `config`, `reader`, `Reader`.

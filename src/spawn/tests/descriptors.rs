@@ -1,4 +1,6 @@
-//! What a program is given, and a child beside foster that takes its time.
+//! What a program is given, and a child beside foster that takes its time before its `exec`.
+//!
+//! A lease on the executable stands for a file system that hangs (`sys/isolated.rs`). Next: `../mod.rs`.
 
 use super::*;
 

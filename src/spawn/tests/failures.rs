@@ -1,4 +1,6 @@
-//! Starts that fail: what is said, and what is left behind.
+//! Starts that fail: what is said of them, and what they leave behind.
+//!
+//! The words are those that follow "cannot start NAME: " in the log. Next: `../failure.rs`, where they are made.
 
 use super::*;
 
