@@ -42,12 +42,16 @@ fn what_is_not_there_is_127_and_what_cannot_be_run_is_126() {
     ends(&["--", "/etc"], 126);
     ends(&["--", "/etc/passwd"], 126);
     let words = |name: &str| Foster::new().finish(&["--", name]).stderr;
-    assert_eq!(
-        words("no-such-command"),
-        "foster: cannot run `no-such-command`: there is no such command in PATH\n"
+    let missing = words("no-such-command");
+    assert!(
+        matches(&missing, r"^foster: cannot run `no-such-command`: it is not in PATH \(/.*\)$"),
+        "{missing}"
     );
     assert_eq!(words("/etc"), "foster: cannot run `/etc`: it is a directory\n");
-    assert_eq!(words("/etc/passwd"), "foster: cannot run `/etc/passwd`: Permission denied\n");
+    assert_eq!(
+        words("/etc/passwd"),
+        "foster: cannot run `/etc/passwd`: it is not executable: chmod +x, or run it by its interpreter\n"
+    );
 }
 
 #[test]
@@ -243,12 +247,7 @@ fn foster_keeps_neither_the_working_directory_nor_a_descriptor() {
     assert_eq!(cwd.to_str(), Some("/"));
     let (command, _, _) = group_of(foster.command());
     assert_eq!(command, foster.command(), "a group of its own");
-    foster.wait_for("nothing but its streams and the command", || descriptors(foster.pid()).len() == 4);
-    assert!(
-        descriptors(foster.pid()).iter().any(|line| line.contains("pidfd")),
-        "{:?}",
-        descriptors(foster.pid())
-    );
+    foster.wait_for("nothing but its streams", || descriptors(foster.pid()).len() == 3);
 }
 
 #[test]

@@ -7,12 +7,12 @@
 //! The command is signalled through its pidfd, its group while its leader is not reaped: never a stranger. What is
 //! said goes to stderr, and where nobody reads that it is not said. Next: `start.rs`, then `terminal.rs`.
 
+mod messages;
 mod start;
 mod terminal;
-mod words;
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use foster_core::ids::{Exit, Signal};
 
@@ -21,20 +21,20 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
+use self::messages::{Failure, Messages};
 use self::start::Inherited;
-use self::terminal::{JobControl, Standing};
-use self::words::{Failure, Words};
+use self::terminal::{JobControl, Placement};
 use crate::exit::ExitStatus;
+use crate::sys::fork::ChildProcess;
 use crate::sys::process::{self, Change, Reaped};
 use crate::sys::sigwait::{self, Arrived, Origin, SignalSet};
-use crate::sys::vfork::Child;
-use crate::sys::{descriptors, pidfd, signal};
+use crate::sys::{descriptors, signal};
 
 /// How a bare init behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bare {
-    /// Whose words it uses.
-    pub face: Face,
+    /// Whose messages it uses.
+    pub persona: Persona,
     /// What to run, the name first. Never empty.
     pub command: Vec<OsString>,
     /// Whether orphans come to it where it is not PID 1.
@@ -46,11 +46,11 @@ pub struct Bare {
     /// Signals that are passed on as another, or (`None`) not at all; of several for one the last counts.
     pub rewrites: Vec<(Signal, Option<Signal>)>,
     /// Signals that are left to the system, as if there were no init.
-    pub left_alone: SignalSet,
+    pub not_forwarded: SignalSet,
     /// What a stop from the terminal does to the init itself.
     pub suspension: Suspension,
     /// Exit codes that become 0.
-    pub forgiven: Vec<u8>,
+    pub remapped_exits: Vec<u8>,
     /// What the init gets when its own parent dies.
     pub parent_death: Option<Signal>,
     /// With which signal dispositions and mask the command begins.
@@ -65,9 +65,9 @@ pub struct Bare {
     pub report_orphans: bool,
 }
 
-/// Whose words a bare init uses, and with what it ends when the command cannot be run.
+/// Whose messages a bare init uses, and with what it ends when the command cannot be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Face {
+pub enum Persona {
     /// foster's own.
     Foster,
     /// Those that scripts look for in tini's.
@@ -181,50 +181,50 @@ const SUSPENDING: [Signal; 3] = [Signal::TSTP, Signal::TTIN, Signal::TTOU];
 
 /// Runs the command to its end and returns what the process is to end with.
 pub fn run(bare: &Bare) -> ExitStatus {
-    let words = Words { face: bare.face, verbosity: bare.verbosity };
-    match start(bare, words) {
+    let messages = Messages { persona: bare.persona, verbosity: bare.verbosity };
+    match start(bare, messages) {
         Ok(init) => init.wait(),
-        Err(failure) => words.fail(&failure),
+        Err(failure) => messages.fail(&failure),
     }
 }
 
-fn start(bare: &Bare, words: Words) -> Result<Init<'_>, Failure> {
+fn start(bare: &Bare, messages: Messages) -> Result<Init<'_>, Failure> {
     // First of all: from here on no signal is lost, and none ends us.
-    let waited = SignalSet::ALL.without(bare.left_alone);
+    let waited = SignalSet::ALL.without(bare.not_forwarded);
     let blocked = sigwait::block(waited);
     // Where CHLD is ignored the kernel reaps in our place, and nobody learns how the command ended.
     let ignores_children = signal::stop_ignoring(Signal::CHLD);
     if let Some(signal) = bare.parent_death {
         process::follow_parent(signal).map_err(Failure::ParentDeath)?;
     }
-    adopt(bare.adoption, words)?;
-    let standing = Standing::take(bare.place, bare.recipient);
+    adopt(bare.adoption, messages);
+    let placement = Placement::take(bare.place, bare.recipient);
     let directory = if bare.release >= Release::Directory { leave_directory() } else { None };
     let inherited = Inherited { blocked, ignores_children, directory };
-    let main = start::start(&bare.command, bare.signals, &standing, &inherited)?;
+    let main = start::start(&bare.command, bare.signals, &placement, &inherited, messages)?;
     drop(inherited);
-    words.started(&bare.command, main.pid);
-    let job = standing.job();
+    messages.started(&bare.command, main.pid());
+    let job = placement.job();
     if bare.release >= Release::Descriptors {
-        let kept = [Some(main.pidfd.as_fd()), job.terminal()];
-        let numbers: Vec<RawFd> = kept.into_iter().flatten().map(|fd| fd.as_raw_fd()).collect();
-        descriptors::close_all_but(&numbers);
+        let kept = job.terminal().map(|terminal| terminal.as_raw_fd());
+        descriptors::close_all_but(kept.as_slice());
     }
-    Ok(Init { bare, words, waited, main, job })
+    Ok(Init { bare, messages, waited, main, job })
 }
 
-fn adopt(adoption: Adoption, words: Words) -> Result<(), Failure> {
+fn adopt(adoption: Adoption, messages: Messages) {
     let subreaper = match adoption {
         Adoption::Subreaper => true,
         Adoption::UnlessFirst => !process::is_init(),
         Adoption::Warn | Adoption::None => false,
     };
     if subreaper {
-        process::become_subreaper().map_err(Failure::Subreaper)?;
+        if let Err(errno) = process::become_subreaper() {
+            messages.warn_of_lost_orphans(errno);
+        }
     } else if adoption == Adoption::Warn && !process::is_init() && !process::is_subreaper() {
-        words.warn_of_zombies();
+        messages.warn_of_zombies();
     }
-    Ok(())
 }
 
 /// Goes to `/`, so that no mount is kept busy, and returns where the command is to begin. That is before there is a
@@ -241,9 +241,9 @@ fn leave_directory() -> Option<OwnedFd> {
 /// A bare init whose command runs.
 struct Init<'a> {
     bare: &'a Bare,
-    words: Words,
+    messages: Messages,
     waited: SignalSet,
-    main: Child,
+    main: ChildProcess,
     job: JobControl,
 }
 
@@ -253,7 +253,7 @@ impl Init<'_> {
             let arrived = sigwait::take(self.waited);
             match arrived.signal {
                 Signal::CHLD => {
-                    self.words.received(Signal::CHLD);
+                    self.messages.received(Signal::CHLD);
                     if let Some(exit) = self.reap() {
                         return self.end(exit);
                     }
@@ -268,9 +268,9 @@ impl Init<'_> {
         let mut end = None;
         while let Some(change) = self.job.next_change() {
             match change {
-                Change::Ended(Reaped { pid, exit }) if pid == self.main.pid => end = Some(exit),
-                Change::Ended(orphan) => self.words.reaped(orphan, self.bare.report_orphans),
-                Change::Stopped(pid, signal) if pid == self.main.pid => self.job.stopped(pid, signal),
+                Change::Ended(Reaped { pid, exit }) if pid == self.main.pid() => end = Some(exit),
+                Change::Ended(orphan) => self.messages.reaped(orphan, self.bare.report_orphans),
+                Change::Stopped(pid, signal) if pid == self.main.pid() => self.job.stopped(pid, signal),
                 Change::Stopped(..) => {}
             }
         }
@@ -278,17 +278,17 @@ impl Init<'_> {
     }
 
     fn end(&self, exit: Exit) -> ExitStatus {
-        self.words.ended(exit);
+        self.messages.ended(exit);
         if self.bare.at_end == AtEnd::Terminate
             && let Some(signal) = self.rewritten(Signal::TERM)
         {
             // Its leader was reaped this moment, and numbers are given out in a circle: whoever is in the group
             // was in it before, or it is empty.
-            let _ = process::signal_group(self.main.pid, signal);
+            let _ = process::signal_group(self.main.pid(), signal);
         }
-        self.job.ended(self.main.pid);
+        self.job.ended(self.main.pid());
         let status = exit.status();
-        if self.bare.forgiven.contains(&status) { ExitStatus::DONE } else { ExitStatus(status) }
+        if self.bare.remapped_exits.contains(&status) { ExitStatus::DONE } else { ExitStatus(status) }
     }
 
     fn pass_on(&self, arrived: Arrived) {
@@ -297,7 +297,7 @@ impl Init<'_> {
             origin == Origin::Kernel && self.job.shares_group() && FROM_TERMINALS.contains(&signal);
         match self.rewritten(signal) {
             _ if has_it_already => {}
-            None => self.words.dropped(signal),
+            None => self.messages.dropped(signal),
             Some(sent) => self.send(signal, sent),
         }
         if SUSPENDING.contains(&signal) {
@@ -312,15 +312,19 @@ impl Init<'_> {
     fn send(&self, received: Signal, sent: Signal) {
         let result = match self.bare.recipient {
             // A job that was stopped as a whole goes on as a whole.
-            _ if sent == Signal::CONT && self.job.resumed(self.main.pid) => Ok(()),
-            Recipient::Main => pidfd::send(&self.main.pidfd, sent),
-            Recipient::Group => process::signal_group(self.main.pid, sent),
+            _ if sent == Signal::CONT && self.job.resumed(self.main.pid()) => Ok(()),
+            Recipient::Main => self.main.signal(sent),
+            Recipient::Group => match self.main.signal_group(sent) {
+                // It has no group yet. It is alone then, and gets the signal when it runs.
+                Err(Errno::ESRCH) => self.main.signal(sent),
+                result => result,
+            },
         };
         match result {
-            Ok(()) => self.words.passed_on(received, sent),
+            Ok(()) => self.messages.passed_on(received, sent),
             // It has ended, and its CHLD is the next thing to be taken.
             Err(Errno::ESRCH) => {}
-            Err(errno) => self.words.not_passed_on(sent, errno),
+            Err(errno) => self.messages.not_passed_on(sent, errno),
         }
     }
 

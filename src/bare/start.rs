@@ -1,8 +1,8 @@
-//! The start of the command: laid out here, done in the child, explained if it fails.
+//! The start of the command: a child takes its place, and executes it or says why it cannot.
 //!
-//! The child shares the init's memory until it executes (`sys/vfork.rs` has the rules), so a start costs the same
-//! however large the binary is, and the init knows at once why there is none. A file without `#!` is given to
-//! `/bin/sh`, as execvp(3) does. Next: `words.rs`, what is said of a failure.
+//! The child speaks for itself, in the words of the persona, and ends with the status that stands for the failure; the
+//! init hands that on like any other. So it never waits for the child, and passes signals on from the first moment. A
+//! file without `#!` is given to `/bin/sh`, as execvp(3) does. Next: `messages.rs`, what is said of a failure.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,14 +12,12 @@ use foster_core::ids::Signal;
 use nix::errno::Errno;
 
 use super::Inheritance;
-use super::terminal::Standing;
-use super::words::Failure;
+use super::messages::{Failure, Messages};
+use super::terminal::Placement;
 use crate::spawn::path_lookup::{self, Refusal, Search};
-use crate::sys::child_stack::ChildStack;
-use crate::sys::fork::InChild;
+use crate::sys::fork::{ChildProcess, InChild, fork};
 use crate::sys::in_child::StringList;
 use crate::sys::sigwait::SignalSet;
-use crate::sys::vfork::{self, Child, Descriptors, vfork};
 
 /// What the init was started with, and has changed for itself since.
 #[derive(Debug)]
@@ -32,74 +30,41 @@ pub(super) struct Inherited {
     pub(super) directory: Option<OwnedFd>,
 }
 
-/// At what the child failed.
-#[derive(Debug, Clone, Copy)]
-enum Failed {
-    /// It could not take its place.
-    Place(Errno),
-    /// It could not go back to where we were.
-    Directory(Errno),
-    /// It executed nothing.
-    Exec(Refusal),
-}
-
 /// What runs a file that the kernel cannot, in the hope that it is a script (execvp(3)).
 const SHELL: &str = "/bin/sh";
 
 /// Starts the command.
+///
+/// # Errors
+/// fork(2): there is no process for it.
 pub(super) fn start(
     command: &[OsString],
     signals: Inheritance,
-    standing: &Standing,
+    placement: &Placement,
     inherited: &Inherited,
-) -> Result<Child, Failure> {
-    let name = command.first().map_or(OsStr::new(""), OsString::as_os_str);
-    let search = Search::of(name, std::env::var_os("PATH").as_deref());
-    let candidates = search.candidates(name).map_err(|_| Failure::Nul)?;
-    let mut stack = ChildStack::new().map_err(Failure::Process)?;
-    let mut run = |candidates: &[CString], arguments: &StringList| {
-        vfork(&mut stack, Descriptors::Copied, &|child| {
-            if let Err(errno) = standing.enter(child) {
-                return Failed::Place(errno);
-            }
-            if let Some(directory) = &inherited.directory
-                && let Err(errno) = child.enter_directory(directory.as_fd())
-            {
-                return Failed::Directory(errno);
-            }
-            prepare_signals(child, signals, inherited);
-            Failed::Exec(path_lookup::try_each(candidates, |file| child.execute_inheriting(file, arguments)))
-        })
-    };
-    let arguments: Vec<CString> = command.iter().map(|text| c_string(text)).collect::<Result<_, _>>()?;
-    let mut result = run(&candidates, &StringList::new(arguments.clone()));
-    if let Err(vfork::Failure::Child(Failed::Exec(Refusal {
-        candidate: Some(index),
-        errno: Errno::ENOEXEC,
-    }))) = result
-    {
-        let script = candidates.get(index).cloned().into_iter();
-        let shell = c_string(OsStr::new(SHELL))?;
-        let arguments = [shell.clone()].into_iter().chain(script).chain(arguments.into_iter().skip(1));
-        let by_shell = run(&[shell], &StringList::new(arguments.collect()));
-        // Without a shell, what was wrong is the file.
-        result = by_shell.or(result);
-    }
-    if let (Err(_), Some(directory)) = (&result, &inherited.directory) {
-        // A relative name is explained from where it was meant.
-        let _ = nix::unistd::fchdir(directory);
-    }
-    result.map_err(|failure| match failure {
-        vfork::Failure::Clone(errno) => Failure::Process(errno),
-        vfork::Failure::Child(Failed::Place(errno)) => Failure::Place(errno),
-        vfork::Failure::Child(Failed::Directory(errno)) => Failure::Directory(errno),
-        vfork::Failure::Child(Failed::Exec(Refusal { candidate: _, errno })) => {
-            Failure::Exec { name: name.to_owned(), searched: search != Search::None, errno }
-        }
-    })
+    messages: Messages,
+) -> Result<ChildProcess, Failure> {
+    let process = fork(|child| {
+        let failure = prepare(child, signals, placement, inherited).err();
+        let failure = failure.unwrap_or_else(|| execute(child, command));
+        // A reader of stderr that has gone away is no signal: the status says what happened.
+        child.set_blocked(SignalSet::ALL);
+        messages.fail(&failure).0
+    });
+    process.map_err(Failure::Process)
 }
 
-fn prepare_signals(child: &InChild, signals: Inheritance, inherited: &Inherited) {
+/// Everything before the command. The order matters: signals come in only when all else is in place.
+fn prepare(
+    child: &InChild,
+    signals: Inheritance,
+    placement: &Placement,
+    inherited: &Inherited,
+) -> Result<(), Failure> {
+    placement.enter(child).map_err(Failure::Place)?;
+    if let Some(directory) = &inherited.directory {
+        child.enter_directory(directory.as_fd()).map_err(Failure::Directory)?;
+    }
     match signals {
         Inheritance::Default => {
             child.reset_signal_dispositions();
@@ -112,8 +77,29 @@ fn prepare_signals(child: &InChild, signals: Inheritance, inherited: &Inherited)
             child.set_blocked(inherited.blocked);
         }
     }
+    Ok(())
 }
 
-fn c_string(text: &OsStr) -> Result<CString, Failure> {
-    CString::new(text.as_bytes()).map_err(|_| Failure::Nul)
+/// Returns only when nothing could be executed.
+fn execute(child: &InChild, command: &[OsString]) -> Failure {
+    let name = command.first().map_or(OsStr::new(""), OsString::as_os_str);
+    let search = Search::of(name, std::env::var_os("PATH").as_deref());
+    let Ok(candidates) = search.candidates(name) else { return Failure::Nul };
+    let arguments: Result<Vec<CString>, _> =
+        command.iter().map(|argument| CString::new(argument.as_bytes())).collect();
+    let Ok(arguments) = arguments else { return Failure::Nul };
+    let Refusal { candidate, errno } = {
+        let arguments = StringList::new(arguments.clone());
+        path_lookup::try_each(&candidates, |file| child.execute_inheriting(file, &arguments))
+    };
+    if errno == Errno::ENOEXEC
+        && let Some(script) = candidate.and_then(|index| candidates.into_iter().nth(index))
+        && let Ok(shell) = CString::new(SHELL)
+    {
+        let rest = arguments.into_iter().skip(1);
+        let arguments = [shell.clone(), script].into_iter().chain(rest);
+        // Without a shell, what was wrong is the file.
+        child.execute_inheriting(&shell, &StringList::new(arguments.collect()));
+    }
+    Failure::Exec { name: name.to_owned(), path: search.path().map(OsStr::to_owned), errno }
 }

@@ -24,7 +24,7 @@ use crate::sys::terminal::Terminal;
 
 /// Where the command is going to stand.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct Placement {
     group: Group,
     terminal: Option<Terminal>,
     part: Part,
@@ -65,16 +65,16 @@ pub(super) enum JobControl {
     Lent(Terminal),
 }
 
-impl Standing {
+impl Placement {
     /// Decides where the command is to stand, and gives the terminal up where it is to have it as its own.
-    pub(super) fn take(place: Place, recipient: Recipient) -> Standing {
+    pub(super) fn take(place: Place, recipient: Recipient) -> Placement {
         match place {
             Place::Natural => natural(recipient),
-            Place::Beside => Standing { group: Group::Ours, terminal: None, part: Part::None },
+            Place::Beside => Placement { group: Group::Ours, terminal: None, part: Part::None },
             Place::Group => {
                 let terminal = Terminal::of_stdin();
                 let group = if terminal.is_some() { Group::Front } else { Group::Own };
-                Standing { group, terminal, part: Part::None }
+                Placement { group, terminal, part: Part::None }
             }
             Place::Session => session(Terminal::of_stdin()),
         }
@@ -109,31 +109,31 @@ impl Standing {
     }
 }
 
-fn natural(recipient: Recipient) -> Standing {
+fn natural(recipient: Recipient) -> Placement {
     let Some(terminal) = Terminal::controlling() else {
-        return Standing { group: Group::Own, terminal: None, part: Part::None };
+        return Placement { group: Group::Own, terminal: None, part: Part::None };
     };
     if process::leads_session() {
         return session(Some(terminal));
     }
     match recipient {
-        Recipient::Main => Standing { group: Group::Ours, terminal: None, part: Part::Share },
+        Recipient::Main => Placement { group: Group::Ours, terminal: None, part: Part::Share },
         Recipient::Group => {
             // In the background the foreground is somebody else's.
             let group = if terminal.is_ours() { Group::Front } else { Group::Own };
-            Standing { group, terminal: Some(terminal), part: Part::Lend }
+            Placement { group, terminal: Some(terminal), part: Part::Lend }
         }
     }
 }
 
-fn session(terminal: Option<Terminal>) -> Standing {
+fn session(terminal: Option<Terminal>) -> Placement {
     let gives_up = |terminal: &Terminal| terminal.release().is_ok() && process::leads_session();
     if terminal.as_ref().is_some_and(gives_up) {
         // The kernel has told the foreground, which is us, that the terminal is gone (tty_ioctl(4)): that is over
         // before the command begins, and none of its business.
         while sigwait::take_pending(SignalSet::of(&[Signal::HUP, Signal::CONT])).is_some() {}
     }
-    Standing { group: Group::Session, terminal, part: Part::None }
+    Placement { group: Group::Session, terminal, part: Part::None }
 }
 
 impl JobControl {

@@ -20,7 +20,7 @@ pub struct Options {
     /// Signals passed on as others, or not at all; in the order in which they were written.
     pub rewrites: Vec<(Signal, Option<Signal>)>,
     /// Exit codes that become 0.
-    pub forgiven: Vec<u8>,
+    pub remapped_exits: Vec<u8>,
     /// Say which zombies were reaped.
     pub report_orphans: bool,
     /// Be a subreaper, as PID 1, too.
@@ -178,7 +178,7 @@ impl Options {
             Some('v') => self.verbose = true,
             Some('p') => self.parent_death = Some(signal(text()?)?),
             Some('r') => self.rewrites.push(rewrite(text()?)?),
-            Some('e') => self.forgiven.push(exit_code(text()?)?),
+            Some('e') => self.remapped_exits.push(exit_code(text()?)?),
             Some(_) | None => {}
         }
         Ok(())
@@ -259,7 +259,7 @@ mod tests {
             group: true,
             parent_death: Some(signal("RTMIN+2")),
             rewrites: vec![(signal("TERM"), Some(signal("QUIT"))), (signal("HUP"), None)],
-            forgiven: vec![143, 0],
+            remapped_exits: vec![143, 0],
             report_orphans: true,
             subreaper: true,
             verbose: true,

@@ -11,7 +11,7 @@ use foster_core::ids::Signal;
 use super::getopt::{Grammar, Order, Problem, Wrong};
 use super::{Lookup, Reading, Stream};
 use crate::bare::{
-    Adoption, AtEnd, Bare, Face, Inheritance, Place, Recipient, Release, Suspension, Verbosity,
+    Adoption, AtEnd, Bare, Inheritance, Persona, Place, Recipient, Release, Suspension, Verbosity,
 };
 use crate::exit::ExitStatus;
 use crate::sys::sigwait::SignalSet;
@@ -90,15 +90,15 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {
         rewrites.splice(0..0, JOB_CONTROL.map(|signal| (signal, Some(Signal::STOP))));
     }
     Reading::Run(Box::new(Bare {
-        face: Face::DumbInit,
+        persona: Persona::DumbInit,
         command,
         adoption: Adoption::None,
         place: if single { Place::Beside } else { Place::Session },
         recipient: if single { Recipient::Main } else { Recipient::Group },
         rewrites,
-        left_alone: SignalSet::NONE,
+        not_forwarded: SignalSet::NONE,
         suspension: Suspension::Stop,
-        forgiven: Vec::new(),
+        remapped_exits: Vec::new(),
         parent_death: None,
         signals: Inheritance::Default,
         at_end: if single { AtEnd::Leave } else { AtEnd::Terminate },

@@ -6,8 +6,8 @@
 //! does, before any allocation: what is neither of them goes on to the verbs in `lib.rs`.
 
 mod dumb_init;
+mod foster;
 mod getopt;
-mod plain;
 mod tini;
 
 use std::ffi::{OsStr, OsString};
@@ -51,7 +51,7 @@ pub fn run(arguments: &[OsString]) -> Option<ExitStatus> {
     let reading = match called(name) {
         "tini" | "tini-static" | "docker-init" => tini::read(rest, environment),
         "dumb-init" => dumb_init::read(rest, environment),
-        _ if is_asked_for(rest) => plain::read(rest),
+        _ if is_asked_for(rest) => foster::read(rest),
         _ => return None,
     };
     Some(match reading {

@@ -11,7 +11,7 @@ use foster_core::ids::Signal;
 use super::getopt::{Grammar, Order, Problem, Wrong};
 use super::{Lookup, Reading, Stream};
 use crate::bare::{
-    Adoption, AtEnd, Bare, Face, Inheritance, Place, Recipient, Release, Suspension, Verbosity,
+    Adoption, AtEnd, Bare, Inheritance, Persona, Place, Recipient, Release, Suspension, Verbosity,
 };
 use crate::exit::ExitStatus;
 use crate::sys::sigwait::SignalSet;
@@ -73,7 +73,7 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {
                 None => return refused("-p", &value, "the name of a signal, such as SIGKILL"),
             },
             b'e' => match value.to_str().and_then(|text| text.parse().ok()) {
-                Some(code) => bare.forgiven.push(code),
+                Some(code) => bare.remapped_exits.push(code),
                 None => return refused("-e", &value, "an exit code from 0 to 255"),
             },
             _ => {}
@@ -114,16 +114,16 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {
 /// tini without any option.
 fn described() -> Bare {
     Bare {
-        face: Face::Tini,
+        persona: Persona::Tini,
         command: Vec::new(),
         adoption: Adoption::Warn,
         place: Place::Group,
         recipient: Recipient::Main,
         // They are tini's own, which writes to a terminal from the background.
         rewrites: vec![(Signal::TTIN, None), (Signal::TTOU, None)],
-        left_alone: SignalSet::of(&Signal::FAULTS),
+        not_forwarded: SignalSet::of(&Signal::FAULTS),
         suspension: Suspension::None,
-        forgiven: Vec::new(),
+        remapped_exits: Vec::new(),
         parent_death: None,
         signals: Inheritance::Keep,
         at_end: AtEnd::Leave,
@@ -206,11 +206,11 @@ mod tests {
         assert_eq!(by_option.adoption, Adoption::Subreaper);
         assert_eq!(by_option.recipient, Recipient::Group);
         assert_eq!(by_option.verbosity, Verbosity::Steps);
-        assert_eq!(by_option.forgiven, [143, 0]);
+        assert_eq!(by_option.remapped_exits, [143, 0]);
         assert_eq!(by_option.parent_death, Some(Signal::TERM));
         let by_variable =
             runs("true", &[("TINI_SUBREAPER", ""), ("TINI_KILL_PROCESS_GROUP", ""), ("TINI_VERBOSITY", "2")]);
-        assert_eq!(by_variable, Bare { forgiven: Vec::new(), parent_death: None, ..by_option });
+        assert_eq!(by_variable, Bare { remapped_exits: Vec::new(), parent_death: None, ..by_option });
     }
 
     #[test]

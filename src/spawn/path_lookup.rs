@@ -40,6 +40,14 @@ impl Search {
         }
     }
 
+    /// The directories it is looked for in; `None`: the name has a slash.
+    pub fn path(&self) -> Option<&OsStr> {
+        match self {
+            Search::None => None,
+            Search::Path(directories) => Some(directories),
+        }
+    }
+
     /// The files it might be, in the order in which they are tried.
     ///
     /// # Errors

@@ -5,7 +5,6 @@
 //! [`epoll::Epoll::wait`] for the supervisor and [`sigwait::take`] for the bare init.
 
 pub mod cgroup;
-pub mod child_stack;
 pub mod connect;
 pub mod descriptors;
 pub mod epoll;
@@ -24,4 +23,3 @@ pub mod sigwait;
 pub mod socket;
 pub mod stream;
 pub mod terminal;
-pub mod vfork;

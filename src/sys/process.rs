@@ -5,8 +5,6 @@
 #![allow(unsafe_code, reason = "nix's waitpid(2) and kill(2) lose real-time signals")]
 
 use std::ffi::{c_int, c_long, c_ulong};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::ptr;
 
 use foster_core::ids::{Exit, Killer, Signal};
@@ -41,19 +39,6 @@ pub struct Credentials {
     pub group: Gid,
     /// Supplementary groups, in no order.
     pub groups: Vec<Gid>,
-}
-
-/// The signals that were blocked before.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Mask(u64);
-
-/// Who may look at foster's memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dumpable {
-    /// foster's own user: how a process begins.
-    ByUser,
-    /// What is left of that after a change of user, as fs.suid_dumpable says (proc_sys_fs(5)).
-    ByRootOrNobody,
 }
 
 /// Reaps one child that has ended, whoever bore it: waitpid(2). `None`: there is none at the moment. Called
@@ -189,12 +174,6 @@ pub fn permitted_capabilities() -> u64 {
     permitted.iter().fold(0, |mask, capability| mask | capability.bitmask())
 }
 
-/// How many threads foster has: the directory /proc/self/task has one more link for each (proc(5)). `None`
-/// without /proc. For the assertion that nothing is lost by a vfork: only the calling thread waits for it.
-pub fn threads() -> Option<u64> {
-    fs::metadata("/proc/self/task").ok()?.nlink().checked_sub(2)
-}
-
 /// Sends a signal to a process group: kill(2). Only while its leader is not reaped: until then the kernel gives
 /// its number to nobody else.
 ///
@@ -218,45 +197,10 @@ pub fn kill_all(signal: Signal) -> nix::Result<()> {
     }
 }
 
-/// Blocks every signal, also the two that glibc hides, and returns what was blocked before.
-pub(super) fn block_signals() -> Mask {
-    let mut old = 0;
-    set_mask(u64::MAX, &mut old);
-    Mask(old)
-}
-
-/// Undoes [`block_signals`].
-pub(super) fn restore_signals(mask: Mask) {
-    set_mask(mask.0, &mut 0);
-}
-
-/// Whether foster's memory may be looked at by its user: PR_GET_DUMPABLE(2const).
-pub(super) fn dumpable() -> Dumpable {
-    // SAFETY: this operation takes no arguments.
-    match unsafe { libc::prctl(libc::PR_GET_DUMPABLE) } {
-        1 => Dumpable::ByUser,
-        _ => Dumpable::ByRootOrNobody,
-    }
-}
-
-/// Makes it as it was.
-pub(super) fn restore_dumpable(was: Dumpable) {
-    if was == Dumpable::ByUser && dumpable() != was {
-        // It cannot fail for this value.
-        let _ = prctl::set_dumpable(true);
-    }
-}
-
 /// Reaps this child, which is about to end: waits for microseconds.
 pub fn reap_this(pid: Pid) {
     // ECHILD where foster's parent made it ignore SIGCHLD: then the kernel reaps.
     let _ = wait(pid.as_raw(), libc::__WALL);
-}
-
-/// Kills this child, which has not been reaped.
-pub(super) fn kill_unreaped(pid: Pid) {
-    // It may have ended.
-    let _ = kill(pid.as_raw(), libc::SIGKILL);
 }
 
 /// Sends a signal to a child that has not been reaped: kill(2). A number that could mean a group is refused.
@@ -392,10 +336,5 @@ mod tests {
         signal_group(Pid::from_raw(group), Signal::TERM).unwrap();
         assert_eq!(leader.wait().unwrap().signal(), Some(15));
         assert_eq!(other.wait().unwrap().signal(), Some(15));
-    }
-
-    #[test]
-    fn the_threads_are_counted() {
-        assert!(threads().unwrap() >= 1);
     }
 }

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 
 use super::{Reading, Stream};
 use crate::bare::{
-    Adoption, AtEnd, Bare, Face, Inheritance, Place, Recipient, Release, Suspension, Verbosity,
+    Adoption, AtEnd, Bare, Inheritance, Persona, Place, Recipient, Release, Suspension, Verbosity,
 };
 use crate::cli::bare::{Asked, parse};
 use crate::cli::help;
@@ -21,15 +21,15 @@ pub(super) fn read(arguments: &[OsString]) -> Reading {
         Err(error) => return Reading::say(Stream::Err, error.status(), format!("foster: {error}\n")),
     };
     Reading::Run(Box::new(Bare {
-        face: Face::Foster,
+        persona: Persona::Foster,
         command: options.command,
         adoption: if options.subreaper { Adoption::Subreaper } else { Adoption::UnlessFirst },
         place: Place::Natural,
         recipient: if options.group { Recipient::Group } else { Recipient::Main },
         rewrites: options.rewrites,
-        left_alone: SignalSet::NONE,
+        not_forwarded: SignalSet::NONE,
         suspension: Suspension::Natural,
-        forgiven: options.forgiven,
+        remapped_exits: options.remapped_exits,
         parent_death: options.parent_death,
         signals: Inheritance::Default,
         at_end: AtEnd::Leave,
