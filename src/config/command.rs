@@ -2,8 +2,12 @@
 //!
 //! No shell is ever run. A text that looks as if its author thought otherwise gets a warning.
 
+mod habits;
+
 use super::reader::Reader;
 use super::table::{Item, Kind};
+
+use habits::{background, habits, is_script, shell_variables};
 
 const EXPECTED: &str = "a list such as `[\"nginx\", \"-g\", \"daemon off;\"]`, or a string";
 
@@ -21,7 +25,58 @@ pub(super) fn command(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Str
         reader.refuse(item, "empty", "the command that is to be run");
         return None;
     }
+    let is_list = matches!(item.value.kind, Kind::Array(_));
+    // In a string the syntax of a shell has been noticed before it was split.
+    for (part, message) in habits(&words).into_iter().filter(|(part, _)| is_list || part != "$(") {
+        let place = reader.diagnostics.narrow(item.value.place, &part);
+        reader.diagnostics.warn(place, message);
+    }
+    warn_about_variables(reader, item, &words);
     Some(words)
+}
+
+/// The command of a program: it must stay in the foreground.
+pub(super) fn main_command(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
+    let words = command(reader, item)?;
+    if let Some((part, message)) = background(&words) {
+        let place = reader.diagnostics.narrow(item.value.place, &part);
+        reader.diagnostics.warn(place, message);
+    }
+    Some(words)
+}
+
+/// A variable as a shell has it, where foster passes on a `$` and letters.
+fn warn_about_variables(reader: &mut Reader<'_>, item: Item<'_>, words: &[String]) {
+    let values = match &item.value.kind {
+        Kind::Array(values) => values.as_slice(),
+        Kind::String(_)
+        | Kind::Integer(_)
+        | Kind::Float(_)
+        | Kind::Boolean(_)
+        | Kind::Datetime
+        | Kind::Table(_) => std::slice::from_ref(item.value),
+    };
+    let is_list = values.len() == words.len();
+    let written = values.iter().enumerate().filter_map(|(index, value)| match &value.kind {
+        Kind::String(_) if is_list && is_script(words, index) => None,
+        Kind::String(_) if !is_list && is_script(words, words.len()) => None,
+        Kind::String(text) => Some((text.as_str(), value.place)),
+        Kind::Integer(_)
+        | Kind::Float(_)
+        | Kind::Boolean(_)
+        | Kind::Datetime
+        | Kind::Array(_)
+        | Kind::Table(_) => None,
+    });
+    for (text, place) in written.collect::<Vec<_>>() {
+        for name in shell_variables(text) {
+            let place = reader.diagnostics.narrow(place, &format!("${name}"));
+            let message = format!(
+                "`${name}` is passed on as it is, no shell is run: `${{{name}}}` is the variable's value"
+            );
+            reader.diagnostics.warn(place, message);
+        }
+    }
 }
 
 fn split(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {

@@ -9,7 +9,7 @@ use rlimit::Resource;
 
 use crate::plan::{Account, EnvFile, Inherit, Launch, Limit, Presence, Stdin, Unprivileged, User};
 
-use super::command::command;
+use super::command::main_command;
 use super::phrase::described;
 use super::reader::Reader;
 use super::table::{Item, Kind, Table, Value};
@@ -19,7 +19,7 @@ use crate::suggest::suggest;
 pub(super) fn launch(reader: &mut Reader<'_>, table: &Table) -> Launch {
     let inherit = reader.field(table, "inherit_environment", Reader::boolean).unwrap_or(true);
     Launch {
-        command: reader.field(table, "command", command).unwrap_or_default(),
+        command: reader.field(table, "command", main_command).unwrap_or_default(),
         directory: reader.field(table, "directory", Reader::path),
         environment: reader.field(table, "environment", environment).unwrap_or_default(),
         env_files: reader.field(table, "env_file", env_files).unwrap_or_default(),

@@ -14,6 +14,7 @@ mod defaults;
 mod diagnostics;
 mod document;
 mod expand;
+mod foreign;
 mod glob;
 mod json_schema;
 pub mod key_spec;

@@ -15,8 +15,10 @@ use crate::plan::{Program, Sink};
 
 use super::command::command;
 use super::defaults::over_built_in;
+use super::foreign::foreign_restart;
 use super::keys::{BACKOFF, PROGRAM};
 use super::launch::launch;
+use super::phrase::quoted;
 use super::place::Place;
 use super::reader::{Reader, Reference};
 use super::ready::ready;
@@ -123,17 +125,29 @@ fn spec(
 }
 
 fn restart_policy(reader: &mut Reader<'_>, table: &Table) -> RestartPolicy {
-    const WORDS: [(&str, Restart); 3] =
-        [("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)];
     RestartPolicy {
-        restart: reader
-            .field(table, "restart", |reader, item| reader.choice(item, &WORDS))
-            .unwrap_or(Restart::Always),
+        restart: reader.field(table, "restart", restart).unwrap_or(Restart::Always),
         success_exit_codes: reader.field(table, "success_exit_codes", exit_codes).unwrap_or_default(),
         min_uptime: reader.field(table, "min_uptime", Reader::duration).unwrap_or_default(),
         backoff: backoff(reader, table),
         start_limit: reader.field(table, "start_limit", start_limit).flatten(),
     }
+}
+
+fn restart(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Restart> {
+    const WORDS: [(&str, Restart); 3] =
+        [("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)];
+    let text = match &item.value.kind {
+        Kind::Boolean(boolean) => boolean.to_string(),
+        Kind::String(text) => text.clone(),
+        Kind::Integer(_) | Kind::Float(_) | Kind::Datetime | Kind::Array(_) | Kind::Table(_) => String::new(),
+    };
+    if let Some(note) = foreign_restart(&text) {
+        let message = format!("`restart` cannot be {}", quoted(&text));
+        reader.diagnostics.error(item.value.place, message, note);
+        return None;
+    }
+    reader.choice(item, &WORDS)
 }
 
 fn exit_codes(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<u8>> {

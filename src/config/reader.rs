@@ -14,11 +14,13 @@ use foster_core::ids::Signal;
 use super::Environment;
 use super::diagnostics::Diagnostics;
 use super::expand::{Fault, expand};
-use super::key_spec::{Section, Support};
+use super::foreign::foreign;
+use super::key_spec::{Key, Section, Support};
+use super::keys::{FILE, SECTIONS};
 use super::phrase::{described, one_of, quoted};
 use super::place::Place;
 use super::table::{Item, Kind, Table};
-use crate::suggest::suggest;
+use crate::suggest::{nearest, suggest};
 
 /// Reads the values of one program, or of what belongs to none.
 #[derive(Debug)]
@@ -79,11 +81,38 @@ impl<'a> Reader<'a> {
                     self.diagnostics.error(place, format!("`{name}` {owner} is not supported yet"), "");
                 }
                 None => {
-                    let known = section.keys.iter().filter(|key| key.support == Support::Now);
-                    let note = suggest(name, known.map(|key| key.name));
+                    let note = self.unknown_key(item, section);
                     self.diagnostics.error(place, format!("unknown key `{name}` {owner}"), note);
                 }
             }
+        }
+    }
+
+    /// What to do about a key that the section does not have: another tool's word by its meaning, one that belongs
+    /// elsewhere by its place, else the nearest by spelling.
+    fn unknown_key(&mut self, item: Item<'_>, section: &Section) -> String {
+        let name = item.name();
+        if let Some(note) = foreign(section, name) {
+            return note;
+        }
+        if let (true, Kind::Table(inner)) = (section.heading == FILE.heading, &item.value.kind)
+            && inner.get("command").is_some()
+        {
+            return format!("a program is written `[program.{name}]`");
+        }
+        let now = |key: &&Key| key.support == Support::Now;
+        let known = || section.keys.iter().filter(now).map(|key| key.name);
+        if let Some(near) = nearest(name, known()) {
+            return format!("did you mean `{near}`?");
+        }
+        let elsewhere = SECTIONS.iter().find(|other| other.key(name).filter(now).is_some());
+        if let Some(other) = elsewhere {
+            return format!("`{name}` is a key of {}", other.heading);
+        }
+        let is_begun = |key: &&str| key.len() >= SHORTEST_BEGINNING && name.starts_with(*key);
+        match known().filter(is_begun).max_by_key(|key| key.len()) {
+            Some(begun) => format!("did you mean `{begun}`?"),
+            None => suggest(name, known()),
         }
     }
 
@@ -150,9 +179,11 @@ impl<'a> Reader<'a> {
                 let note = match self.scope {
                     Scope::Disabled(_) => return,
                     Scope::File if name == INSTANCE || name == PROGRAM => {
-                        "it is known only in a program".to_owned()
+                        "it is set only in programs".to_owned()
                     }
-                    Scope::File | Scope::Program(_) => format!("`${{{name}:-…}}` gives it a default"),
+                    Scope::File | Scope::Program(_) => format!(
+                        "set it, as by `docker run -e {name}=…`, or give it a default: `${{{name}:-…}}`"
+                    ),
                 };
                 (written, format!("the environment variable `{name}` is not set"), note)
             }
@@ -355,6 +386,9 @@ impl<'a> Reader<'a> {
         Some(table)
     }
 }
+
+/// A key of fewer letters begins too many words to be a suggestion.
+const SHORTEST_BEGINNING: usize = 4;
 
 /// A Unix socket's path is at most this long (unix(7): 108 bytes with the NUL).
 const LONGEST_SOCKET_PATH: usize = 107;

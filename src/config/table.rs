@@ -161,9 +161,12 @@ pub(super) fn parse(diagnostics: &mut Diagnostics, file: usize) -> Table {
     let count = errors.len();
     for error in errors.into_iter().take(MOST_SYNTAX_ERRORS) {
         // The parser names no place for a key of too many parts.
-        let position = error.span().map_or(Position::File(file), |span| at(file, span).into());
-        let (message, note) = reword(error.message());
-        diagnostics.syntax_error(position, message, note);
+        let place = error.span().map(|span| at(file, span));
+        let (message, note) = match place.and_then(|place| ini_header(&text, place.start)) {
+            Some(note) => ("this is not how TOML writes a table".to_owned(), note),
+            None => reword(error.message()),
+        };
+        diagnostics.syntax_error(place.map_or(Position::File(file), Position::At), &message, &note);
     }
     if count > MOST_SYNTAX_ERRORS {
         let message = format!("there are {} more errors of syntax in it", count - MOST_SYNTAX_ERRORS);
@@ -184,15 +187,29 @@ fn at(file: usize, span: Range<usize>) -> Place {
 }
 
 /// The parser's sentence in foster's words, and what it does not think of.
-fn reword(message: &str) -> (&str, &str) {
-    match message.strip_suffix(", expected nothing").unwrap_or(message) {
+fn reword(message: &str) -> (String, String) {
+    let message = message.strip_suffix(", expected nothing").unwrap_or(message);
+    let (message, note) = match message {
         "duplicate key" => (DUPLICATE, ""),
         // It stands at the end of the list, which is not where the parser noticed.
         message if message.starts_with("missing comma between array elements") => {
             (message, "or a `]` is missing before this")
         }
         message => (message, ""),
-    }
+    };
+    (message.to_owned(), note.to_owned())
+}
+
+/// What to write for `[program:web]`, a header of supervisord, where this byte is in one.
+fn ini_header(text: &str, byte: usize) -> Option<String> {
+    let before = text.get(..byte)?;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text.get(start..)?.lines().next()?.trim();
+    let (kind, name) = line.strip_prefix('[')?.split_once(']')?.0.split_once(':')?;
+    let is_plain = |part: &str| {
+        !part.is_empty() && part.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_'))
+    };
+    (is_plain(kind) && is_plain(name)).then(|| format!("TOML writes it `[{kind}.{name}]`"))
 }
 
 /// Copies the parser's tree of one file.
