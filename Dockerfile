@@ -40,7 +40,7 @@ COPY --from=builder /foster /foster
 
 FROM python:3.13-slim-trixie
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends nginx-light \
+    && apt-get install --yes --no-install-recommends nginx-light procps less \
     && rm -rf /var/lib/apt/lists/* /var/log/nginx/* /etc/nginx/sites-enabled/default \
     && groupadd --gid 10001 app && useradd --uid 10001 --gid app --no-log-init --home-dir /app app \
     && install --directory --owner app --group root --mode 2770 /app/data

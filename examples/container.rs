@@ -1,8 +1,8 @@
 //! The surroundings that a container runtime gives to a first process, for the tests.
 //!
 //! `container [--read-only] [--root DIR] [--uid N] [--drop CAPABILITY] [--without-proc] -- COMMAND…` gives itself
-//! a mount namespace with its own `/proc`, changes what it is told to and becomes the command. Whoever starts it
-//! makes the PID namespace. It does nothing by halves: what fails is said, and ends it. Read next: `tests/support/`.
+//! a mount namespace with its own `/proc`, makes the changes that its options ask for and becomes the command. Its
+//! parent makes the PID namespace. A step that fails is printed and ends it. Read next: `tests/support/`.
 #![allow(clippy::print_stderr, reason = "a test's tool speaks on stderr")]
 
 use std::ffi::OsString;

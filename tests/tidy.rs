@@ -4,6 +4,8 @@
 //! dependency a reason in [`DEPENDENCIES`]: both are visible edits.
 
 mod circles;
+mod sizes;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -3,7 +3,7 @@
  *
  * launch CONTROL-FD PROGRAM [ARG]...
  * writes to CONTROL-FD: "pid P", "exec NS", and at the end "exit WAIT-STATUS NS".
- * What is left dies with the launcher, and the launcher with who started it. */
+ * Remaining processes die with the launcher, and the launcher with its parent. */
 #include "record.h"
 #include <errno.h>
 #include <sched.h>

@@ -1,4 +1,4 @@
-"""A small backend: answers every GET, takes a moment to come up, ends at once when it is told to."""
+"""A small backend: answers every GET, takes half a second to start, ends at once at SIGTERM."""
 
 import signal
 import sys

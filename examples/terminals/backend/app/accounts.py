@@ -1,6 +1,6 @@
-"""Who somebody is: registration, login, tokens, and their revocation.
+"""Accounts: registration, login, tokens, and their revocation.
 
-A token is a signed name of a row in `sessions`; it is worth nothing once the row is revoked, so a logout is a
+A token is the signed name of a row in `sessions`; it is invalid once the row is revoked, so a logout is a
 logout, also where the token was copied. Next: `api.py`, which offers this over HTTP, and `live.py`.
 """
 
@@ -28,7 +28,7 @@ ALGORITHM = "HS256"
 
 
 class Refused(Exception):
-    """What somebody asked for and does not get, with an HTTP status and a sentence for a person."""
+    """A refused request, with an HTTP status and a sentence for the user."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """Somebody who has shown a token that is good."""
+    """The user of a valid token."""
 
     user_id: int
     name: str
@@ -54,12 +54,12 @@ class Accounts:
         self._open = async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
         self._secret = secret
         self._settings = settings
-        # A password is worked on for a good while: two at a time leave the other threads to the database.
+        # Hashing a password takes long: at most two at a time leave the other threads to the database.
         self._hashing = asyncio.Semaphore(2)
-        self._hash_of_nobody = bcrypt.hashpw(b"nobody", bcrypt.gensalt(settings.bcrypt_rounds))
+        self._hash_of_no_user = bcrypt.hashpw(b"nobody", bcrypt.gensalt(settings.bcrypt_rounds))
 
     async def prepare(self) -> None:
-        """Makes the tables, and closes what an earlier run of the backend left open: its shells are gone."""
+        """Creates the tables, and marks as closed the terminals that an earlier run of the backend left open."""
         async with self._engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)
         now = _now()
@@ -72,7 +72,7 @@ class Accounts:
             await session.execute(delete(Session).where(Session.expires_at < now - 30 * 24 * 3600))
 
     async def check(self) -> None:
-        """Asks the database for something: it answers, or this raises."""
+        """Queries the database, or raises."""
         async with self._open() as session:
             await session.execute(text("SELECT 1 FROM users LIMIT 1"))
 
@@ -105,9 +105,9 @@ class Accounts:
         return user
 
     async def log_in(self, name: str, password: str) -> tuple[str, Identity]:
-        """A new session and its token. Takes the same time for a name that is not there."""
+        """A new session and its token. Takes the same time for an unknown name."""
         user = await self._find(name)
-        known = user.password_hash.encode() if user else self._hash_of_nobody
+        known = user.password_hash.encode() if user else self._hash_of_no_user
         attempt = password.encode()[:LONGEST_PASSWORD]
         async with self._hashing:
             right = await asyncio.to_thread(bcrypt.checkpw, attempt, known)
@@ -127,7 +127,7 @@ class Accounts:
         return token, Identity(user.id, user.name, row.id, row.expires_at)
 
     async def identify(self, token: str) -> Identity:
-        """Whose token this is."""
+        """The user of this token."""
         try:
             claims = jwt.decode(
                 token, self._secret, algorithms=[ALGORITHM], options={"require": ["exp", "sub", "jti"]}
@@ -147,7 +147,7 @@ class Accounts:
         return Identity(found.User.id, found.User.name, found.Session.id, found.Session.expires_at)
 
     async def log_out(self, identity: Identity, everywhere: bool) -> list[str]:
-        """Revokes the session, or all of the user's; which ones."""
+        """Revokes the session, or all sessions of the user; returns the revoked ones."""
         mine = Session.user_id == identity.user_id if everywhere else Session.id == identity.session_id
         async with self._open.begin() as session:
             revoked = await session.scalars(
@@ -159,7 +159,7 @@ class Accounts:
             return list(revoked)
 
     async def note_opened(self, terminal_id: str, identity: Identity) -> None:
-        """Writes down that a terminal was opened."""
+        """Records that a terminal was opened."""
         async with self._open.begin() as session:
             session.add(
                 Terminal(
@@ -171,7 +171,7 @@ class Accounts:
             )
 
     async def note_closed(self, terminal_id: str, reason: str) -> None:
-        """Writes down that it was closed, and why."""
+        """Records that it was closed, and why."""
         async with self._open.begin() as session:
             await session.execute(
                 update(Terminal).where(Terminal.id == terminal_id).values(closed_at=_now(), reason=reason)

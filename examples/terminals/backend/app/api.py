@@ -1,4 +1,4 @@
-"""What is offered over HTTP, below `/api`. The shells are `live.py`'s."""
+"""The HTTP requests below `/api`. `live.py` has the events of terminals."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -15,20 +15,20 @@ log = logging.getLogger("uvicorn.error")
 
 
 class Credentials(BaseModel):
-    """What registration and login take. The exact rules are told by `accounts.py`, in words."""
+    """What registration and login take. `accounts.py` checks the exact rules."""
 
     username: str = Field(max_length=200)
     password: str = Field(max_length=1000)
 
 
 class Logout(BaseModel):
-    """What a logout may say."""
+    """The body of a logout."""
 
     everywhere: bool = False
 
 
 def routes(accounts: Accounts, end_sessions: Callable[[list[str]], Awaitable[None]]) -> APIRouter:
-    """The routes; `end_sessions` is told whose connections to end."""
+    """The routes; `end_sessions` ends the connections of the given sessions."""
     router = APIRouter(prefix="/api")
 
     async def identified(authorization: Annotated[str, Header()] = "") -> Identity:

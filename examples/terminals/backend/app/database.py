@@ -1,4 +1,4 @@
-"""The three tables, and the engine that reaches them. What the rows mean for whom is `accounts.py`'s.
+"""The three tables, and the engine that reaches them. `accounts.py` gives the rows their meaning.
 
 Times are whole seconds since 1970, in UTC: SQLite has no type of its own for them, and tokens count the same way.
 """
@@ -13,7 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """What all tables have in common: that they are made together."""
+    """The base of all tables, which creates them together."""
 
 
 class User(Base):
@@ -29,7 +29,7 @@ class User(Base):
 
 
 class Session(Base):
-    """One login. Its token is worth something as long as the row says so."""
+    """One login. Its token is valid until the row is revoked."""
 
     __tablename__ = "sessions"
 
@@ -41,7 +41,7 @@ class Session(Base):
 
 
 class Terminal(Base):
-    """One terminal, open or closed: who had a shell, and when."""
+    """One terminal, open or closed: its user and its times."""
 
     __tablename__ = "terminals"
     __table_args__ = (Index("terminals_open", "closed_at"),)

@@ -1,4 +1,4 @@
-"""Which fence the shells are behind: decided once, at the start, from what the kernel permits.
+"""The isolation of the shells: chosen once, at the start, from what the kernel permits.
 
 The database and the secret are the backend's. A shell that ran as the backend's user, with nothing else, could read
 both; so there are shells only behind a fence, unless the operator says otherwise. Next: `shell_entry.py`, which
@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from .settings import Isolation, Settings
 from .shell_entry import landlock_version
 
-# capabilities(7): to signal what runs as somebody else, and to become somebody else.
+# capabilities(7): to signal processes of another user, and to become another user.
 NEEDED = {"CAP_KILL": 5, "CAP_SETGID": 6, "CAP_SETUID": 7}
 
 
 @dataclass(frozen=True)
 class Fence:
-    """What was decided: `kind` is never AUTO, and None means that no shell is started."""
+    """The choice: `kind` is never AUTO, and None means that no shell is started."""
 
     kind: Isolation | None
     words: str
 
 
 def choose(settings: Settings) -> Fence:
-    """The strongest fence there is, or the one that was asked for, or none, with the reason in words."""
+    """The strongest isolation available, or the requested one, or none, with the reason."""
     missing = _missing_capabilities()
     abi = landlock_version()
     no_users = f"the backend may not change users: {', '.join(missing)} missing"
@@ -49,7 +49,7 @@ def choose(settings: Settings) -> Fence:
 
 
 def _missing_capabilities() -> list[str]:
-    """What is not there for a child that is executed: root's children have what root has, others what is ambient."""
+    """The capabilities that an executed child lacks: children of root have those of root, others the ambient ones."""
     column = "CapEff" if os.geteuid() == 0 else "CapAmb"
     with open("/proc/self/status") as status:
         fields = dict(line.split(":", 1) for line in status if ":" in line)

@@ -1,6 +1,6 @@
-"""The events of a connection: what a browser asks for and what it is told, over Socket.IO.
+"""The events of a connection, in both directions, over Socket.IO.
 
-Every event is checked here, and nothing that comes in ends the connection of somebody else: a mistake is answered
+Every event is checked here, and no event ends the connection of another user: a mistake is answered
 with `terminal_error`. Next: `terminals.py`.
 """
 
@@ -27,7 +27,7 @@ DEFAULT_SIZE = {"cols": 80, "rows": 24}
 
 @dataclass(frozen=True)
 class Connection:
-    """A browser that is connected, and whose it is."""
+    """A connected browser and its user."""
 
     identity: Identity
     expiry: asyncio.TimerHandle
@@ -40,7 +40,7 @@ class Live:
         self._accounts = accounts
         self._terminals = terminals
         self._connections: dict[str, Connection] = {}
-        # In order, one after the other: what is typed must not overtake itself.
+        # One event after the other: input must keep its order.
         self.server = socketio.AsyncServer(
             async_mode="asgi",
             async_handlers=False,
@@ -59,13 +59,13 @@ class Live:
             self.server.on(event, self._checked(event, answer))
 
     async def end_sessions(self, session_ids: list[str]) -> None:
-        """Ends the connections of sessions that are no more, and closes their terminals."""
+        """Ends the connections of revoked sessions, and closes their terminals."""
         for sid, connection in list(self._connections.items()):
             if connection.identity.session_id in session_ids:
                 await self._end(sid, "logged out")
 
     async def end_all(self, reason: str) -> None:
-        """Ends every connection, so that nothing holds up the end of the backend."""
+        """Ends every connection, so that none delays the end of the backend."""
         self._terminals.close_all(reason)
         await self._terminals.closed()
         await asyncio.gather(*(self.server.disconnect(sid) for sid in list(self._connections)))
@@ -100,7 +100,7 @@ class Live:
         await self.server.emit("terminal_created", created, to=sid)
 
         async def output(terminal: Terminal, text: str, count: int) -> None:
-            # Socket.IO's own acknowledgement: the browser gives it when the text is on the screen.
+            # Socket.IO's acknowledgement: the browser sends it when the text is on the screen.
             await self.server.emit(
                 "terminal_output",
                 {"terminal_id": terminal.id, "data": text},
@@ -131,7 +131,7 @@ class Live:
         self._terminals.of(sid, message.get("terminal_id")).close("closed")
 
     def _checked(self, event: str, answer: Callable[[str, dict], Awaitable[None]]) -> Callable:
-        """The event with its mistakes answered."""
+        """The event handler, with its mistakes answered."""
 
         async def checked(sid: str, message: object = None) -> None:
             known = message if isinstance(message, dict) else {}
@@ -167,5 +167,5 @@ def _size(message: dict) -> Size:
 
 
 def _short(value: object) -> str | None:
-    """What is sent back to tell one request from another: never more than came in, nor much."""
+    """The request's id for the answer, with a limited length."""
     return value[:64] if isinstance(value, str) else None

@@ -29,7 +29,7 @@ log = logging.getLogger("uvicorn.error")
 
 
 def create_app(settings: Settings) -> socketio.ASGIApp:
-    """The service over this volume. What is wrong with the volume is a `SetupError`."""
+    """The service over this volume. A defect of the volume is a `SetupError`."""
     secret = prepare(settings)
     fence = choose(settings)
     engine = open_database(settings.database)
@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> socketio.ASGIApp:
 
 
 def _end_at_once(live: Live) -> list[asyncio.Task[None]]:
-    """Closes the terminals at the stop signal itself. The server would first wait for its connections to end, and a
+    """Closes the terminals at the stop signal. The server would first wait for its connections to end, and a
     connection with an open terminal has no reason to. Returns the task, once there is one."""
     loop = asyncio.get_running_loop()
     ending: list[asyncio.Task[None]] = []
@@ -78,13 +78,13 @@ def _end_at_once(live: Live) -> list[asyncio.Task[None]]:
     try:
         chain(signal.SIGTERM)
         chain(signal.SIGINT)
-    except ValueError:  # not the main thread: somebody else's server, as in a test
+    except ValueError:  # not the main thread: another server's process, as in a test
         pass
     return ending
 
 
 def __getattr__(name: str) -> socketio.ASGIApp:
-    """`app`, made when it is asked for, so that a test may import this without a volume."""
+    """`app`, created on first use, so that a test can import this without a volume."""
     if name != "app":
         raise AttributeError(name)
     try:

@@ -1,4 +1,4 @@
-"""Every setting, from the environment, checked once. Nothing else looks at the environment.
+"""Every setting, from the environment, checked once. No other file reads the environment.
 
 What is wrong is a `SetupError`: one line that says what to do. Next: `volume.py`, which prepares the files.
 """
@@ -16,11 +16,11 @@ Choice = TypeVar("Choice")
 
 
 class SetupError(Exception):
-    """Why the backend cannot start, in one line for the person who starts it."""
+    """Why the backend cannot start, in one line for the operator."""
 
 
 class Isolation(StrEnum):
-    """What stands between the shells and the backend, and between one user's shells and another's."""
+    """The isolation of the shells from the backend and from other users' shells."""
 
     AUTO = "auto"  # USER where the backend may change users, else LANDLOCK where the kernel has it, else no shell
     USER = "user"  # a user number of their own for the shells of each account
@@ -30,7 +30,7 @@ class Isolation(StrEnum):
 
 @dataclass(frozen=True)
 class Settings:
-    """What may be set; README.md has the table."""
+    """The settings; README.md has the table."""
 
     data: Path = Path("/app/data")
     database: Path = Path("/app/data/db/app.db")

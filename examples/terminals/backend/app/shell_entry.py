@@ -1,9 +1,9 @@
-"""What runs between the backend and a shell: gives up every right, opens the terminal, becomes the shell.
+"""Runs between the backend and a shell: gives up every right, opens the terminal, becomes the shell.
 
 A program of its own, started with `python -I -S`, because an event loop with threads is no place to fork and change
 users in. It needs the standard library alone. The order is that of rights: it becomes the user *before* it opens
-the terminal, so that the terminal is that user's and nobody needs the right to give it away. The terminal's other
-end goes back through the socket that it was given. What it is told comes as JSON in the one argument.
+the terminal, so that the terminal is that user's and no process needs the right to give it away. The terminal's other
+end goes back through the socket that it was given. Its only argument is JSON.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom",
 
 
 def main() -> None:
-    """The whole of it. Ends as the shell, or with a word to the backend."""
+    """Becomes the shell, or reports an error to the backend."""
     told = json.loads(sys.argv[1])
     backend = socket.socket(fileno=told["socket"])
     try:
@@ -86,7 +86,7 @@ def _give_up_rights() -> None:
 
 
 def _home(wanted: str) -> str:
-    """This account's folder. Where somebody else has made one of that name, a fresh one: /tmp is everybody's."""
+    """This account's folder, or a new one where another user has created a folder of that name: /tmp is shared."""
     try:
         os.mkdir(wanted, 0o700)
     except FileExistsError:
@@ -102,7 +102,7 @@ def _resize(terminal: int, columns: int, rows: int) -> None:
 
 
 def _enter_landlock(home: str, files: list[str]) -> None:
-    """From here on: the system to read and run, the home to write, this terminal; no other process to look into."""
+    """Restricts the process: the system to read and run, the home to write, this terminal, no other process."""
     abi = landlock_version()
     rights = FIRST_RIGHTS
     rights |= REFER if abi >= 2 else 0
@@ -131,7 +131,7 @@ def _become_shell(terminal: int, home: str, told: dict) -> None:
     for descriptor in (0, 1, 2):
         os.dup2(terminal, descriptor)
     os.closerange(3, 65536)
-    # The backend started this process as the leader of a new session: what it lacks is the terminal.
+    # The backend started this process as the leader of a new session: only the terminal is missing.
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(ignored_by_python, signal.SIG_DFL)

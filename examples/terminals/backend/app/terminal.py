@@ -1,4 +1,4 @@
-"""One terminal: a shell on a pseudo-terminal, what it writes, what is typed, and its end.
+"""One terminal: a shell on a pseudo-terminal, its output, its input, and its end.
 
 Output is bounded by its reader: no more than `WINDOW` bytes are on their way that the browser has not acknowledged,
 and the shell blocks when they are. A pause after each piece keeps `yes` from taking the loop from the others.
@@ -38,23 +38,23 @@ STARTUP = Path(__file__).with_name("bashrc")
 
 
 class CannotStart(Exception):
-    """Why there is no shell, in words."""
+    """Why there is no shell."""
 
 
 class InputTooFast(Exception):
-    """More was typed than the program in the terminal reads."""
+    """More input than the program in the terminal reads."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Of a terminal, in characters."""
+    """The size of a terminal, in characters."""
 
     columns: int
     rows: int
 
 
 class Terminal:
-    """A shell that runs."""
+    """A running shell."""
 
     def __init__(self, terminal_id: str, process: asyncio.subprocess.Process, master: int) -> None:
         self.id = terminal_id
@@ -71,7 +71,7 @@ class Terminal:
     async def start(
         terminal_id: str, user_id: int, name: str, size: Size, kind: Isolation, settings: Settings
     ) -> Terminal:
-        """Starts a shell behind its fence; its terminal arrives over a socket."""
+        """Starts an isolated shell; its terminal arrives over a socket."""
         ours, theirs = socket.socketpair()
         told = {
             "socket": theirs.fileno(),
@@ -111,13 +111,13 @@ class Terminal:
         return Terminal(terminal_id, process, descriptors[0])
 
     async def run(self, output: Callable[[str, int], Awaitable[None]]) -> str:
-        """Passes output on until the shell has ended or `close` was called; nothing of its session is left then.
+        """Forwards output until the shell has ended or `close` was called; then its whole session has ended.
         Returns why it ended."""
         pump = asyncio.ensure_future(self._pump(output))
         ended = asyncio.ensure_future(self._process.wait())
         await asyncio.wait({pump, ended, self._close_wanted}, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
-            # Its last words; not longer, because what it left in the background may write for ever.
+            # Its last output; with a limit, because a process in the background may write for ever.
             await asyncio.wait({pump, self._close_wanted}, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
         pump.cancel()
         reason = self._close_wanted.result() if self._close_wanted.done() else None
@@ -129,12 +129,12 @@ class Terminal:
         return reason or f"the shell ended with {self._process.returncode}"
 
     def close(self, reason: str) -> None:
-        """Asks for its end; `run` returns soon after."""
+        """Requests its end; `run` returns soon after."""
         if not self._close_wanted.done():
             self._close_wanted.set_result(reason)
 
     def type(self, text: str) -> None:
-        """Hands on what was typed, in order; keeps what does not fit now."""
+        """Forwards input in order; keeps what does not fit."""
         data = text.encode(errors="replace")
         if len(self._typed) + len(data) > LARGEST_INPUT:
             raise InputTooFast
@@ -142,12 +142,12 @@ class Terminal:
         self._write()
 
     def resize(self, size: Size) -> None:
-        """Tells the kernel, which tells the program in the foreground."""
+        """Sets the size in the kernel, which signals the program in the foreground."""
         if not self._close_wanted.done():
             fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", size.rows, size.columns, 0, 0))
 
     def acknowledge(self, count: int) -> None:
-        """So many bytes have been shown."""
+        """The browser has shown this many bytes."""
         self._unacknowledged -= count
         if self._unacknowledged < WINDOW:
             self._has_room.set()
@@ -165,7 +165,7 @@ class Terminal:
             await self._has_room.wait()
 
     async def _read(self) -> bytes:
-        """What is there, up to a piece; waits for the first byte. Nothing at the end."""
+        """The next output, up to one chunk; waits for the first byte. Empty at the end."""
         pieces = bytearray()
         while len(pieces) < PIECE:
             try:
@@ -175,7 +175,7 @@ class Terminal:
                     break
                 await self._readable()
                 continue
-            except OSError:  # EIO: nobody has the terminal open any more
+            except OSError:  # EIO: no process has the terminal open
                 break
             if not data:
                 break
@@ -217,7 +217,7 @@ class Terminal:
 
 
 def signal_session(leader: int, *signals: signal.Signals) -> int:
-    """Signals every process of a session, whatever group it is in; how many there were."""
+    """Signals every process of a session, whatever group it is in; returns how many."""
     found = 0
     for entry in os.listdir("/proc"):
         if not entry.isdigit():

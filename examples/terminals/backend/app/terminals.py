@@ -1,4 +1,4 @@
-"""Whose terminal is whose, and how many one may have.
+"""All open terminals, their owners, and the limit of each user.
 
 A terminal belongs to the connection that made it: asked for by any other, also one of the same account, it is not
 there. Next: `live.py`, which brings the events.
@@ -26,7 +26,7 @@ Ended = Callable[[Terminal, str], Awaitable[None]]
 
 
 class NoTerminal(Exception):
-    """Why somebody does not get one, with a word for programs and a sentence for people."""
+    """Why a terminal was refused: a code for programs and a sentence for the user."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class Terminals:
         most = self._settings.terminals_per_user
         if self._per_user[identity.user_id] >= most:
             raise NoTerminal("limit", f"you have {most} terminals open, and may have no more: close one")
-        # Counted before the first wait: two requests at the same moment are two.
+        # Counted before the first wait, so that two simultaneous requests count as two.
         self._per_user[identity.user_id] += 1
         terminal = None
         try:
@@ -74,7 +74,7 @@ class Terminals:
         return terminal
 
     def attend(self, terminal: Terminal, identity: Identity, output: Output, ended: Ended) -> None:
-        """Passes its output on from now until its end, and tells that."""
+        """Forwards its output until its end, and reports the end."""
 
         async def attend() -> None:
             try:
@@ -93,25 +93,25 @@ class Terminals:
         task.add_done_callback(self._running.discard)
 
     def of(self, owner: str, terminal_id: object) -> Terminal:
-        """The terminal of this name, if it is this connection's."""
+        """The terminal with this id, if it belongs to this connection."""
         found = self._open.get(terminal_id) if isinstance(terminal_id, str) else None
         if found is None or found[0] != owner:
             raise NoTerminal("unknown_terminal", "you have no such terminal")
         return found[1]
 
     def close_all_of(self, owner: str, reason: str) -> None:
-        """Closes those of a connection."""
+        """Closes the terminals of a connection."""
         for of, terminal in list(self._open.values()):
             if of == owner:
                 terminal.close(reason)
 
     def close_all(self, reason: str) -> None:
-        """Closes every one, and whatever is opened from now on."""
+        """Closes all terminals, and any that is opened later."""
         self._closed_for = reason
         for _, terminal in list(self._open.values()):
             terminal.close(reason)
 
     async def closed(self) -> None:
-        """Waits until every one that was closed is gone."""
+        """Waits until all closed terminals have ended."""
         while self._running:
             await asyncio.wait(set(self._running))

@@ -1,4 +1,4 @@
-"""What lies on the volume: the database file and the secret that signs tokens. Prepared once, before anything runs.
+"""The files on the volume: the database and the secret that signs tokens. Prepared once, before anything runs.
 
 A volume that cannot be written is the commonest mistake of a first `docker run`, so it is found here, by trying,
 and told in one line. Everything made here is for the backend's user alone. Next: `database.py`.
@@ -20,7 +20,7 @@ SHORTEST_SECRET = 32
 
 
 def prepare(settings: Settings) -> str:
-    """Makes what is missing, tries the database, and returns the secret."""
+    """Creates missing files, tests the database, and returns the secret."""
     os.umask(0o077)
     _make_folder(settings.database.parent)
     _try_database(settings.database)
@@ -61,7 +61,7 @@ def _given_secret(path: Path) -> str:
 
 
 def _own_secret(path: Path) -> str:
-    """The one on the volume, made at the first start: complete under another name first, so that no crash halves it."""
+    """The one on the volume, made at the first start: written under another name first, so that a crash leaves no incomplete file."""
     try:
         if not path.exists():
             beside = path.with_name(f"{path.name}.{os.getpid()}")
@@ -87,7 +87,7 @@ def _long_enough(text: str, path: Path) -> str:
 
 
 def _remedy(path: Path) -> str:
-    """What to do about a place that is not writable: it names who we are and whose the place is."""
+    """What to do about a place that is not writable: it names the backend's user and the owner of the folder."""
     there = path
     # Not `Path.exists`: it raises where a folder may not be looked into.
     while not os.path.exists(there):

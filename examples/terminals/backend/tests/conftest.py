@@ -97,7 +97,7 @@ class Service:
 
 
 class Browser:
-    """A page that is connected, and what it was told."""
+    """A connected page and the events that it received."""
 
     def __init__(self) -> None:
         self.socket = socketio.AsyncClient(reconnection=False)

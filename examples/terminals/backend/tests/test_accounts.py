@@ -45,7 +45,7 @@ def test_a_password_that_is_too_short_or_longer_than_what_is_compared_is_refused
     service: Service, password: str
 ) -> None:
     with service.http() as http:
-        answer = http.post("/register", json={"username": "somebody", "password": password})
+        answer = http.post("/register", json={"username": "dora", "password": password})
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith("a password has at least 8")
 

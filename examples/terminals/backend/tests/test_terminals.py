@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def until(condition) -> None:
-    """Waits for what nobody tells a browser."""
+    """Waits for a condition that no event reports."""
     async with asyncio.timeout(LIMIT):
         while not condition():
             await asyncio.sleep(0.01)

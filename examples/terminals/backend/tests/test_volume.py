@@ -1,4 +1,4 @@
-"""The volume: what is made on it, what survives, and what is said where it cannot be written."""
+"""The volume: its files, their survival, and the message where it cannot be written."""
 
 from __future__ import annotations
 

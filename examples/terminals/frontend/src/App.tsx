@@ -15,7 +15,7 @@ export function App() {
     setNotice(why && sentence(why));
   }, []);
 
-  // A remembered token may have been revoked since; a backend that is away says nothing about it.
+  // A remembered token may have been revoked; a backend that does not answer says nothing about it.
   useEffect(() => {
     const known = remembered();
     if (!known) return;
@@ -31,10 +31,12 @@ export function App() {
   }, []);
 
   const end = useCallback(() => {
-    // Over for this browser whatever the backend answers; asked first, so that it can still be told whose.
+    // The session ends in this browser whatever the backend answers. The request needs the token, so it is sent first.
     if (login) logOut(login.token).catch(() => undefined);
     leave("you are logged out");
   }, [leave, login]);
 
-  return login ? <Workspace login={login} onLogOut={end} onEnd={leave} /> : <LoginForm notice={notice} onLogin={enter} />;
+  const forget = useCallback(() => setNotice(""), []);
+
+  return login ? <Workspace login={login} onLogOut={end} onEnd={leave} /> : <LoginForm notice={notice} onChange={forget} onLogin={enter} />;
 }

@@ -4,7 +4,14 @@ import { type Login, logIn, Refused, register } from "./api";
 
 type Mode = "log-in" | "register";
 
-export function LoginForm({ notice, onLogin }: { notice: string; onLogin: (login: Login) => void }) {
+interface Props {
+  /** Why the form is shown; it goes away with the first action. */
+  notice: string;
+  onChange: () => void;
+  onLogin: (login: Login) => void;
+}
+
+export function LoginForm({ notice, onChange, onLogin }: Props) {
   const [mode, setMode] = useState<Mode>("log-in");
   const [username, setUsername] = useState("");
   const [password, setPassword] = useState("");
@@ -16,6 +23,7 @@ export function LoginForm({ notice, onLogin }: { notice: string; onLogin: (login
     event.preventDefault();
     setBusy(true);
     setError("");
+    onChange();
     try {
       if (mode === "register") await register(username, password);
       onLogin(await logIn(username, password));
@@ -28,6 +36,7 @@ export function LoginForm({ notice, onLogin }: { notice: string; onLogin: (login
   function choose(chosen: Mode) {
     setMode(chosen);
     setError("");
+    onChange();
   }
 
   const registering = mode === "register";

@@ -32,6 +32,19 @@ const THEME = {
 /** The backend takes messages of 128 KiB; a pasted text may be longer. */
 const LONGEST_INPUT = 16_384;
 
+/** Programs expect 80 columns: where they do not fit, a smaller font is used, down to a size that can still be read. */
+const FONT_SIZE = 14;
+const SMALLEST_FONT_SIZE = 11;
+const COLUMNS = 80;
+
+function refit(terminal: Terminal, fit: FitAddon): void {
+  for (let size = FONT_SIZE; size >= SMALLEST_FONT_SIZE; size -= 1) {
+    terminal.options.fontSize = size;
+    if ((fit.proposeDimensions()?.cols ?? COLUMNS) >= COLUMNS) break;
+  }
+  fit.fit();
+}
+
 interface Props {
   number: number;
   connection: Connection | null;
@@ -44,7 +57,7 @@ export function TerminalPane({ number, connection, connected, screenReader }: Pr
   const [size, setSize] = useState("");
   const place = useRef<HTMLDivElement>(null);
   const screen = useRef<{ terminal: Terminal; fit: FitAddon } | null>(null);
-  // What the events of the socket and the screen look at: the state of now, not that of the last drawing.
+  // For the events of the socket and the screen: the current state, not that of the last rendering.
   const current = useRef<Pane>(pane);
   current.current = pane;
 
@@ -53,7 +66,7 @@ export function TerminalPane({ number, connection, connected, screenReader }: Pr
       allowProposedApi: false,
       cursorBlink: true,
       fontFamily: 'ui-monospace, "SF Mono", "JetBrains Mono", Menlo, "DejaVu Sans Mono", monospace',
-      fontSize: 14,
+      fontSize: FONT_SIZE,
       lineHeight: 1.15,
       scrollback: 5000,
       theme: THEME,
@@ -64,9 +77,9 @@ export function TerminalPane({ number, connection, connected, screenReader }: Pr
     screen.current = { terminal, fit };
     const show = () => setSize(`${terminal.cols} × ${terminal.rows}`);
     terminal.onResize(show);
-    fit.fit();
+    refit(terminal, fit);
     show();
-    const observer = new ResizeObserver(() => fit.fit());
+    const observer = new ResizeObserver(() => refit(terminal, fit));
     observer.observe(place.current as HTMLDivElement);
     return () => {
       observer.disconnect();
@@ -151,7 +164,7 @@ export function TerminalPane({ number, connection, connected, screenReader }: Pr
     if (!connection || !terminal) return;
     close();
     terminal.reset();
-    const event = { type: "asked", requestId: `${number}-${performance.now()}` } as const;
+    const event = { type: "requested", requestId: `${number}-${performance.now()}` } as const;
     current.current = next(current.current, event);
     dispatch(event);
     connection.emit("create_terminal", { cols: terminal.cols, rows: terminal.rows, request_id: event.requestId });
@@ -160,7 +173,7 @@ export function TerminalPane({ number, connection, connected, screenReader }: Pr
   const resize = useCallback(() => {
     const shown = screen.current;
     if (!shown) return;
-    shown.fit.fit();
+    refit(shown.terminal, shown.fit);
     if (connection && current.current.kind === "open") {
       const { cols, rows } = shown.terminal;
       connection.emit("resize", { terminal_id: current.current.terminalId, cols, rows });
@@ -182,15 +195,21 @@ export function TerminalPane({ number, connection, connected, screenReader }: Pr
         <div className="buttons" role="group" aria-label={`${title}: actions`}>
           <button
             type="button"
-            className="primary"
+            className={pane.kind === "open" ? undefined : "primary"}
             onClick={create}
             disabled={!connected || pane.kind === "opening"}
             data-testid={`new-${number}`}
-            title={pane.kind === "open" ? "Close this terminal and open a new one" : "Open a terminal"}
+            title={pane.kind === "open" ? "End the shell that runs here and start a new one" : "Start a shell"}
           >
-            New
+            {pane.kind === "open" ? "Restart" : "New"}
           </button>
-          <button type="button" onClick={close} disabled={pane.kind !== "open"} data-testid={`close-${number}`}>
+          <button
+            type="button"
+            onClick={close}
+            disabled={pane.kind !== "open"}
+            data-testid={`close-${number}`}
+            title="End the shell"
+          >
             Close
           </button>
           <button
@@ -198,9 +217,9 @@ export function TerminalPane({ number, connection, connected, screenReader }: Pr
             onClick={resize}
             disabled={pane.kind !== "open"}
             data-testid={`resize-${number}`}
-            title="Fit the terminal to the window, and tell the program in it"
+            title="The terminal follows the window by itself. Refit sends its size to the program again."
           >
-            Resize
+            Refit
           </button>
         </div>
       </header>
@@ -210,12 +229,12 @@ export function TerminalPane({ number, connection, connected, screenReader }: Pr
           <div className="veil">
             <div className="veil-card">
               <p>
-                {pane.kind === "empty" && "Nothing runs here yet."}
+                {pane.kind === "empty" && "No shell is running here."}
                 {pane.kind === "opening" && "Starting a shell…"}
                 {pane.kind === "ended" && `This terminal has ended: ${pane.reason}.`}
               </p>
               {pane.kind !== "opening" && (
-                <p className="hint">{connected ? "New opens a shell." : "New works again once the page is connected."}</p>
+                <p className="hint">{connected ? "Press New to open a shell." : "You can open a shell when the page is connected."}</p>
               )}
             </div>
           </div>

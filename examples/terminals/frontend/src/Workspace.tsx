@@ -7,7 +7,7 @@ import { TerminalPane } from "./TerminalPane";
 const WORDS: Record<Line, string> = {
   connecting: "Connecting…",
   connected: "Connected",
-  disconnected: "Disconnected: trying again…",
+  disconnected: "Disconnected, reconnecting…",
   reconnected: "Connected",
 };
 
@@ -20,11 +20,11 @@ interface Props {
 export function Workspace({ login, onLogOut, onEnd }: Props) {
   const [connection, line] = useConnection(login.token, onEnd);
   const [screenReader, setScreenReader] = useState(false);
-  const [told, setTold] = useState(false);
+  const [dismissed, setDismissed] = useState(false);
   const connected = line === "connected" || line === "reconnected";
 
   useEffect(() => {
-    if (line === "disconnected") setTold(false);
+    if (line === "disconnected") setDismissed(false);
   }, [line]);
 
   return (
@@ -39,9 +39,9 @@ export function Workspace({ login, onLogOut, onEnd }: Props) {
           {WORDS[line]}
         </p>
         <div className="who">
-          <label className="check">
+          <label className="check" title="Announces the output of both terminals to screen readers. It slows down fast output.">
             <input type="checkbox" checked={screenReader} onChange={(event) => setScreenReader(event.target.checked)} />
-            Screen reader
+            Screen reader support
           </label>
           <span data-testid="who">{login.username}</span>
           <button type="button" onClick={onLogOut} data-testid="log-out">
@@ -51,14 +51,14 @@ export function Workspace({ login, onLogOut, onEnd }: Props) {
       </header>
       {line === "disconnected" && (
         <p className="banner banner-lost" role="alert" data-testid="banner">
-          The connection to the backend is lost, and the terminals with it. This page reconnects by itself.
+          The connection to the backend is lost and the terminals have ended. This page reconnects automatically.
         </p>
       )}
-      {line === "reconnected" && !told && (
+      {line === "reconnected" && !dismissed && (
         <p className="banner banner-back" role="status" data-testid="banner">
-          Reconnected. Terminals that were open have ended: open new ones.
-          <button type="button" onClick={() => setTold(true)} aria-label="Dismiss" data-testid="dismiss">
-            Got it
+          Reconnected. The terminals that were open have ended: press New to open a shell.
+          <button type="button" onClick={() => setDismissed(true)} data-testid="dismiss">
+            Dismiss
           </button>
         </p>
       )}

@@ -1,11 +1,11 @@
-/** What is asked over HTTP. A refusal is an error with the backend's own sentence. */
+/** The requests over HTTP. A refusal is an error with the backend's own sentence. */
 
 export interface Login {
   token: string;
   username: string;
 }
 
-/** The backend said no; `status` is 0 where it said nothing at all. */
+/** The backend refused; `status` is 0 if it did not answer. */
 export class Refused extends Error {
   readonly status: number;
 
@@ -47,12 +47,14 @@ async function ask(method: string, path: string, body?: object, token?: string):
 }
 
 function detail(answer: unknown): string | undefined {
-  const said = (answer as { detail?: unknown } | null)?.detail;
-  return typeof said === "string" ? said : undefined;
+  const detail = (answer as { detail?: unknown } | null)?.detail;
+  return typeof detail === "string" ? detail : undefined;
 }
 
-/** As a person would write it: `the name is taken` becomes `The name is taken.` */
+/** A message of the backend as a sentence: `the name "ada" is taken` becomes `The name "ada" is taken.` */
 export function sentence(text: string): string {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  // Backticks are for logs, not for a page.
+  const plain = text.replace(/`([^`]*)`/g, "“$1”");
+  const whole = plain.charAt(0).toUpperCase() + plain.slice(1);
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

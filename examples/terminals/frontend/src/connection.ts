@@ -1,8 +1,8 @@
 /**
- * The connection to the backend: one Socket.IO socket per login, which comes back by itself.
+ * The connection to the backend: one Socket.IO socket per login, which reconnects automatically.
  *
- * Terminals end with the connection that they were made in, so that there is nothing to resume: the page says what
- * happened, and the next terminal is a new one.
+ * Terminals end with the connection that opened them, so nothing is resumed: the page says what happened, and the user
+ * opens new ones.
  */
 
 import { io, type Socket } from "socket.io-client";
@@ -49,10 +49,10 @@ export type Connection = Socket<FromServer, ToServer>;
 
 export type Line = "connecting" | "connected" | "disconnected" | "reconnected";
 
-/** How soon to try again after the backend itself ended the connection, in milliseconds. */
+/** The delay before a new attempt after the backend has ended the connection, in milliseconds. */
 const AGAIN = 500;
 
-/** The socket of this login, and how it is. `onEnd` is called when the backend does not know the session any more. */
+/** The socket of this login and its state. `onEnd` is called when the backend no longer knows the session. */
 export function useConnection(token: string, onEnd: (reason: string) => void): [Connection | null, Line] {
   const [socket, setSocket] = useState<Connection | null>(null);
   const [line, setLine] = useState<Line>("connecting");
@@ -80,12 +80,12 @@ export function useConnection(token: string, onEnd: (reason: string) => void): [
     });
     made.on("disconnect", (reason) => {
       setLine("disconnected");
-      // The library comes back from every loss but this one, which may be a restart of the backend.
+      // The library reconnects after every loss but this one, which may be a restart of the backend.
       if (reason === "io server disconnect" && !ended) again = setTimeout(() => made.connect(), AGAIN);
     });
     made.on("connect_error", (error) => {
       setLine("disconnected");
-      // Active: it tries again by itself. Not active: the backend answered, and refused.
+      // Active: the library tries again. Not active: the backend has refused.
       if (!made.active) end(error.message);
     });
     made.on("session_ended", ({ reason }) => end(reason));

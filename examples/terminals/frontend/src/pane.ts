@@ -1,4 +1,4 @@
-/** What one of the two panes is doing: a state, and what the events make of it. Nothing here touches the page. */
+/** The state of one of the two panes, and its transitions. Nothing here touches the page. */
 
 export type Pane =
   | { kind: "empty" }
@@ -7,16 +7,16 @@ export type Pane =
   | { kind: "ended"; reason: string };
 
 export type PaneEvent =
-  | { type: "asked"; requestId: string }
+  | { type: "requested"; requestId: string }
   | { type: "created"; terminalId: string; requestId: string | null }
   | { type: "closed"; terminalId: string; reason: string }
   | { type: "failed"; terminalId: string | null; requestId: string | null; message: string }
   | { type: "disconnected" };
 
-/** The state after an event; the same object where the event is another pane's. */
+/** The state after an event; the same object where the event belongs to another pane. */
 export function next(pane: Pane, event: PaneEvent): Pane {
   switch (event.type) {
-    case "asked":
+    case "requested":
       return { kind: "opening", requestId: event.requestId };
     case "created":
       return pane.kind === "opening" && pane.requestId === event.requestId

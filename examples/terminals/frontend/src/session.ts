@@ -1,4 +1,4 @@
-/** Who is logged in, kept over a reload of the page. A browser that refuses storage forgets, and works. */
+/** The login, kept over a reload of the page. In a browser that refuses storage it lasts until the reload. */
 
 import type { Login } from "./api";
 
@@ -17,7 +17,7 @@ export function remember(login: Login | null): void {
     if (login) localStorage.setItem(KEY, JSON.stringify(login));
     else localStorage.removeItem(KEY);
   } catch {
-    // Not kept, then.
+    // The login lasts until the page is reloaded.
   }
 }
 

@@ -1,10 +1,10 @@
-// What a person does with the page, in a real browser: register, log in, two terminals, a resize, a backend that is
-// killed under it, and the way back. Ends with 0 when all of it holds, else with the step that did not.
+// The page in a real browser: register, log in, two terminals, a resize, a killed backend, the reconnection, and the
+// layout at 1280 and 400 pixels. Exits with 0 if every step passes, else names the step that failed.
 //
 //     BASE_URL=http://127.0.0.1:8080 KILL_BACKEND='docker exec app foster signal KILL backend' node check.mjs
 //
-// CHROMIUM (/usr/bin/chromium) is the browser; SCREENSHOTS a folder for pictures. Nothing here sleeps: every wait is
-// for a condition, and bounded.
+// CHROMIUM (/usr/bin/chromium) is the browser; SCREENSHOTS a folder for screenshots. Nothing here sleeps: every wait is
+// for a condition and has a limit.
 import { execSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -103,7 +103,7 @@ async function fill(mode) {
 async function open(number) {
   await at(`new-${number}`).click();
   await paneIs(number, "open");
-  // Nobody types before there is a prompt: until then the shell still sets its terminal up.
+  // Input before the prompt could be lost: until then the shell still sets its terminal up.
   await page.waitForFunction(
     (pane) =>
       [...document.querySelectorAll(`[data-testid=screen-${pane}] .xterm-rows > div`)].some((row) =>
@@ -131,11 +131,13 @@ try {
     await line("connected");
     must((await at("who").textContent()) === name, "the page does not show who is logged in");
   });
-  await step("logs out, is told that the name is taken, and logs in", async () => {
+  await step("logs out, learns that the name is taken, and logs in; the old notice is gone", async () => {
     await at("log-out").click();
     await at("entry").waitFor();
     await fill("register");
     await at("error").getByText("is taken").waitFor();
+    must((await at("notice").count()) === 0, "the notice of the logout still stands above the error");
+    must(!(await at("error").textContent()).includes("`"), "a sentence for people has backticks");
     await picture("entry.png");
     await fill("log-in");
     await line("connected");
@@ -151,7 +153,7 @@ try {
   });
   await step("resizes, and the shell sees the size that the page shows", async () => {
     const before = await agreesOnSize(1);
-    await page.setViewportSize({ width: 1100, height: 700 });
+    await page.setViewportSize({ width: 1000, height: 700 });
     await at("resize-1").click();
     const after = await agreesOnSize(1);
     must(before !== after, `the size stayed ${before}`);
@@ -166,6 +168,30 @@ try {
     await page.waitForFunction(() => document.querySelector("[data-testid=screen-1]").textContent.includes("total"));
     await picture("terminals.png");
   });
+  await step("has 80 columns in both terminals at 1280 pixels", async () => {
+    await page.setViewportSize({ width: 1280, height: 800 });
+    for (const number of [1, 2]) {
+      await at(`resize-${number}`).click();
+      const columns = Number((await at(`size-${number}`).textContent()).split(" × ")[0]);
+      must(columns >= 80, `terminal ${number} has ${columns} columns`);
+    }
+    await picture("1280.png");
+  });
+  await step("cuts nothing off at 400 pixels", async () => {
+    await page.setViewportSize({ width: 400, height: 800 });
+    await at("resize-1").click();
+    const cut = await page.evaluate(() =>
+      [...document.querySelectorAll("header button, header p, header span, header label")]
+        .filter((part) => {
+          const box = part.getBoundingClientRect();
+          return box.right > innerWidth || box.left < 0 || part.scrollWidth > part.clientWidth + 1;
+        })
+        .map((part) => part.textContent),
+    );
+    await picture("400.png");
+    must(cut.length === 0, `cut off: ${cut.join(", ")}`);
+    await page.setViewportSize({ width: 1440, height: 820 });
+  });
   await step("closes one terminal, the other stays", async () => {
     await at("close-2").click();
     await paneIs(2, "ended");
@@ -173,13 +199,13 @@ try {
     await shows(1, "still-2");
     await open(2);
   });
-  await step("says that it is disconnected when the backend is killed", async () => {
+  await step("shows that it is disconnected when the backend is killed", async () => {
     execSync(KILL_BACKEND, { stdio: "inherit" });
     await line("disconnected");
     await paneIs(1, "ended");
     await paneIs(2, "ended");
   });
-  await step("is back by itself, and says so", async () => {
+  await step("reconnects by itself and shows it", async () => {
     await line("reconnected");
     await at("banner").getByText("Reconnected").waitFor();
     await picture("reconnected.png");
@@ -195,13 +221,13 @@ try {
   await step("is still logged in after a reload of the page", async () => {
     await page.reload();
     await line("connected");
-    must((await at("who").textContent()) === name, "somebody else is logged in");
+    must((await at("who").textContent()) === name, "another user is logged in");
   });
-  await step("logs out, and the token is worth nothing any more", async () => {
-    const worth = (known) =>
+  await step("logs out, and the token is no longer valid", async () => {
+    const statusOf = (known) =>
       page.evaluate((it) => fetch("/api/me", { headers: { Authorization: `Bearer ${it}` } }).then((r) => r.status), known);
     const known = await token();
-    must((await worth(known)) === 200, "the token was not good to begin with");
+    must((await statusOf(known)) === 200, "the token was not valid before the logout");
     await at("log-out").click();
     await at("entry").waitFor();
     must((await token()) === null, "the token is still in the browser");
@@ -210,7 +236,7 @@ try {
       known,
     );
   });
-  await step("breaks no rule of its own Content-Security-Policy, and throws nothing", async () => {
+  await step("violates no rule of its Content-Security-Policy and throws no error", async () => {
     must(violations.length === 0, violations.join("\n"));
   });
 } catch (error) {
