@@ -3,7 +3,7 @@
 #     docker build -t terminals .                     the app
 #     docker build --target foster -t foster .        foster alone, for COPY --from=foster in your own image
 #
-# docs/dockerfile.md says how to do the same in an image of yours.
+# docs/dockerfile.md explains how to use foster in your own image.
 
 FROM node:24-trixie-slim AS frontend
 WORKDIR /frontend
@@ -14,13 +14,13 @@ RUN npm run build
 
 FROM python:3.13-slim-trixie AS backend
 COPY examples/terminals/backend/requirements.txt /requirements.txt
-# In the place where it will run: a virtual environment does not move.
+# At its final path: a virtual environment cannot be moved.
 RUN python3 -m venv --without-pip /app/venv \
     && pip --python /app/venv/bin/python install --no-cache-dir --requirement /requirements.txt
 
 FROM rust:1.95-slim-trixie AS builder
 WORKDIR /src
-# What foster depends on, against empty sources: built again only when Cargo.lock changes.
+# The dependencies, against empty sources: built again only when Cargo.lock changes.
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY crates/foster-core/Cargo.toml crates/foster-core/
@@ -30,7 +30,7 @@ RUN mkdir -p src tests crates/foster-core/src \
     && cargo build --release --locked
 COPY crates crates
 COPY src src
-# The target's folder bears the machine's own name, which is why no name of a machine stands here.
+# The name of the target's folder is that of the machine, so no architecture is named here.
 RUN find src crates -name '*.rs' -exec touch {} + \
     && cargo build --release --locked \
     && cp target/*/release/foster /foster

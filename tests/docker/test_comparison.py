@@ -1,4 +1,6 @@
-"""The same image on foster and on supervisord, measured in the same run."""
+"""The same image on foster and on supervisord, measured in turns in one run.
+
+The memory of foster is published by `bench/run` in docs/benchmarks.md; here it only has to be the smaller one."""
 
 import statistics
 import time
@@ -11,7 +13,7 @@ from container import APP, Container, Downtime, memory_of
 from engine import PREFIX, build, docker, wait_for
 
 HERE = Path(__file__).resolve().parent
-ROUNDS = 3
+ROUNDS = 5
 
 
 def _is_served(url: str) -> bool:
@@ -49,7 +51,11 @@ def _is_replaced(container: Container, pid: int) -> bool:
 class Comparison(unittest.TestCase):
     def test_foster_is_smaller_and_quicker_than_supervisord_in_the_same_image(self):
         other = build(f"{PREFIX}supervisord", HERE / "supervisord", "--build-arg", f"APP={APP}")
-        ours, theirs = ([_measure(image) for _ in range(ROUNDS)] for image in (APP, other))
+        ours, theirs = [], []
+        # In turns, so that what else the machine does meets both.
+        for _ in range(ROUNDS):
+            ours.append(_measure(APP))
+            theirs.append(_measure(other))
 
         def median(measured: list[dict[str, float]], what: str) -> float:
             return statistics.median(each[what] for each in measured)
@@ -60,7 +66,6 @@ class Comparison(unittest.TestCase):
         rows = [["added to the image", figures.megabytes(foster), figures.megabytes(supervisord)]]
         for what, words, form in (
             ("start", "`docker run` to the first answer of the API", figures.seconds),
-            ("memory", "memory of the process manager (PSS)", figures.megabytes),
             ("crash", "`kill -9` of the backend to serving again", figures.seconds),
             ("stop", "`docker stop`", figures.seconds),
         ):
@@ -69,5 +74,5 @@ class Comparison(unittest.TestCase):
         self.assertLess(foster, supervisord)
         for what in "start", "memory", "stop":
             self.assertLess(median(ours, what), median(theirs, what), what)
-        # Both restart at once; what is left is how long the backend takes to come up.
-        self.assertLess(median(ours, "crash"), median(theirs, "crash") + 0.5)
+        # Both restart at once; the rest is the time that the backend takes to come up, the same for both.
+        self.assertLess(min(each["crash"] for each in ours), min(each["crash"] for each in theirs) + 0.5)
