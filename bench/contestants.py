@@ -53,7 +53,7 @@ class Contestant:
     binaries = ()
     beside = "nothing"
     stop_signal = signal.SIGTERM
-    waits = True  # until its programs have ended, when it is told to stop
+    waits = True  # at a stop signal, until its programs have ended
     setup = ""
 
     def __init__(self, tools):

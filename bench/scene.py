@@ -33,7 +33,7 @@ class Record:
 
 
 class Fifo:
-    """Where programs tell their facts. Holds both ends, so that nobody waits in open()."""
+    """The pipe of the programs' records. Holds both ends, so that no process waits in open()."""
 
     def __init__(self, path):
         os.mkfifo(path)
