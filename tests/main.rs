@@ -31,6 +31,7 @@ mod output;
 mod pid1;
 mod quickstart;
 mod readiness;
+mod refused_calls;
 mod restarts;
 mod schema;
 mod signals;

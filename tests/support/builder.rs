@@ -165,6 +165,13 @@ impl Foster {
         self
     }
 
+    /// In a sandbox that answers this system call with this error, as an old seccomp profile does. `subreaper` stands
+    /// for PR_SET_CHILD_SUBREAPER.
+    pub(crate) fn refusing(mut self, call: &str, errno: &str) -> Foster {
+        self.wishes.extend(["--refuse".to_owned(), format!("{call}={errno}")]);
+        self
+    }
+
     /// No path can be written to, the working directory among them.
     pub(crate) fn read_only(mut self) -> Foster {
         self.wishes.push("--read-only".to_owned());
@@ -391,9 +398,12 @@ pub(crate) fn container() -> PathBuf {
 /// Cargo builds examples with `cargo test`, and not with `cargo test --test main`: a stale one would lie.
 fn example(name: &str) -> PathBuf {
     let built = binary().with_file_name("examples").join(name);
-    let source = repository().join("examples").join(name).with_extension("rs");
+    let source = repository().join("examples").join(name);
     let time = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
-    match (time(&built), time(&source)) {
+    // One file, or a folder of them.
+    let files = fs::read_dir(&source).into_iter().flatten().flatten().map(|entry| entry.path());
+    let newest = files.chain([source.with_extension("rs")]).filter_map(|path| time(&path)).max();
+    match (time(&built), newest) {
         (Some(built), Some(source)) if built >= source => {}
         _ => panic!("examples/{name} is not built from its source: run `cargo build --examples`"),
     }

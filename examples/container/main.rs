@@ -1,8 +1,9 @@
 //! The surroundings that a container runtime gives to a first process, for the tests.
 //!
-//! `container [--read-only] [--root DIR] [--uid N] [--drop CAPABILITY] [--without-proc] -- COMMAND…` gives itself
-//! a mount namespace with its own `/proc`, makes the changes that its options ask for and becomes the command. Its
-//! parent makes the PID namespace. A step that fails is printed and ends it. Read next: `tests/support/`.
+//! `container [--read-only] [--root DIR] [--uid N] [--drop CAPABILITY] [--without-proc] [--refuse CALL=ERRNO]… --
+//! COMMAND…` gives itself a mount namespace with its own `/proc`, makes the changes that its options ask for and becomes
+//! the command. Its parent makes the PID namespace. A step that fails is printed and ends it. Read next:
+//! `refusal.rs`, `tests/support/`.
 #![allow(clippy::print_stderr, reason = "a test's tool speaks on stderr")]
 
 use std::ffi::OsString;
@@ -18,6 +19,8 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{self, Gid, Uid};
 
+mod refusal;
+
 /// What the command line asks for.
 #[derive(Default)]
 struct Wishes {
@@ -26,6 +29,7 @@ struct Wishes {
     root: Option<PathBuf>,
     uid: Option<u32>,
     drop: Option<Capability>,
+    refused: Vec<refusal::Refusal>,
     command: Vec<OsString>,
 }
 
@@ -49,6 +53,10 @@ fn parse() -> Result<Wishes, String> {
             Some("--root") => wishes.root = arguments.next().map(PathBuf::from),
             Some("--uid") => wishes.uid = arguments.next().and_then(|uid| uid.to_str()?.parse().ok()),
             Some("--drop") => wishes.drop = arguments.next().and_then(|name| name.to_str()?.parse().ok()),
+            Some("--refuse") => {
+                let text = arguments.next().and_then(|text| text.into_string().ok()).unwrap_or_default();
+                wishes.refused.push(refusal::parse(&text)?);
+            }
             Some("--") => {
                 wishes.command.extend(arguments);
                 return Ok(wishes);
@@ -84,6 +92,7 @@ fn become_it(wishes: Wishes) -> Result<ExitCode, String> {
     }
     // After the change of user, which clears it (prctl(2)): a test that is killed leaves nothing behind.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| format!("cannot follow the parent: {error}"))?;
+    refusal::install(&wishes.refused)?;
     let (program, arguments) = wishes.command.split_first().ok_or("no command")?;
     Err(format!("cannot become {}: {}", program.display(), Command::new(program).args(arguments).exec()))
 }
