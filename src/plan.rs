@@ -258,10 +258,37 @@ pub struct HttpProbe {
 
 /// A regular expression over a line, without its line end.
 #[derive(Debug, Clone)]
-pub struct LinePattern(pub regex_lite::Regex);
+pub struct LinePattern(regex_lite::Regex);
+
+impl LinePattern {
+    /// How many bytes of a line are matched. The time that a match takes grows with them and with the pattern.
+    pub const LONGEST_LINE: usize = 4096;
+
+    /// How large the compiled pattern may be, in bytes: some hundreds of repetitions.
+    const LARGEST: usize = 32 * 1024;
+
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// It is not a regular expression, or it is too large once its repetitions are counted out.
+    pub fn new(pattern: &str) -> Result<LinePattern, String> {
+        let mut builder = regex_lite::RegexBuilder::new(pattern);
+        builder.size_limit(LinePattern::LARGEST).build().map(LinePattern).map_err(|error| error.to_string())
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Whether a line matches.
+    pub fn is_match(&self, line: &str) -> bool {
+        self.0.is_match(line)
+    }
+}
 
 impl PartialEq for LinePattern {
     fn eq(&self, other: &LinePattern) -> bool {
-        self.0.as_str() == other.0.as_str()
+        self.as_str() == other.as_str()
     }
 }

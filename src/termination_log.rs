@@ -1,7 +1,7 @@
-//! The last words: what ended the container, for the termination log (Kubernetes) and for stderr.
+//! The summary of what ended the container, for the termination log (Kubernetes) and for stderr.
 //!
-//! [`Summary`] composes them; [`write`] leaves them in the file, if the file is there. The kubelet
-//! reads 4096 bytes of it, so nothing here is longer. Who gets which words is decided elsewhere.
+//! [`Summary`] composes it; [`write`] puts it into the file, if the file is there. The kubelet reads 4096 bytes of it,
+//! so nothing here is longer. What caused the end is decided elsewhere.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,16 +19,14 @@ const PIECE: usize = 512;
 /// Stands where something was left out.
 const GAP: &str = "\n[...]\n";
 
-/// What ended the container, with all that is worth knowing about it.
+/// What ended the container, and the last output of the program it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary<'a> {
     /// The program, or its instance.
     pub name: &'a str,
-    /// How it ended: the rest of a sentence that begins with the name.
-    pub ending: &'a str,
-    /// How often it was restarted.
-    pub restarts: u32,
-    /// Its last lines of output, without line ends, the oldest first.
+    /// What happened to it: a sentence.
+    pub cause: &'a str,
+    /// The last lines of its last run, without line ends, the oldest first.
     pub output: &'a [String],
 }
 
@@ -41,12 +39,23 @@ impl Summary<'_> {
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { name, ending, restarts, output } = self;
-        writeln!(f, "{name} {ending} (restarts: {restarts})")?;
+        let Summary { name, cause, output } = self;
+        writeln!(f, "{cause}")?;
         if !output.is_empty() {
-            writeln!(f, "last output:")?;
+            writeln!(f, "last output of {name}:")?;
         }
-        output.iter().try_for_each(|line| writeln!(f, "{line}"))
+        // A line that is repeated says no more the tenth time.
+        for same in output.chunk_by(|one, next| one == next) {
+            if let Some(line) = same.first() {
+                writeln!(f, "{line}")?;
+            }
+            match same.len() - 1 {
+                0 => {}
+                1 => writeln!(f, "(the line above once more)")?,
+                more => writeln!(f, "(the line above {more} more times)")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -54,7 +63,7 @@ impl fmt::Display for Summary<'_> {
 /// wanted; nothing is created, and nothing is waited for: neither a reader of a FIFO nor a terminal.
 ///
 /// # Errors
-/// open(2): EACCES, EISDIR, EROFS, ENXIO for a FIFO that nobody reads. write(2): ENOSPC, EAGAIN.
+/// open(2): EACCES, EISDIR, EROFS, ENXIO for a FIFO without a reader. write(2): ENOSPC, EAGAIN.
 pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let opened = OpenOptions::new()
         .write(true)

@@ -15,7 +15,7 @@ use super::{Persona, Verbosity};
 use crate::exit::ExitStatus;
 use crate::sys::errno::text;
 use crate::sys::process::Reaped;
-use crate::sys::stream;
+use crate::sys::target;
 
 /// Writes them: as which init, and how many.
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +132,7 @@ impl Messages {
             Persona::Tini => "tini:",
             Persona::DumbInit => "[dumb-init]",
         };
-        stream::tell_stderr(format!("{name} {text}\n").as_bytes());
+        target::tell_stderr(format!("{name} {text}\n").as_bytes());
     }
 }
 

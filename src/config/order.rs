@@ -62,7 +62,7 @@ fn readiness(probe: Option<&Probe>, spec: &ProgramSpec) -> String {
         Some(Probe::Unix(path)) => format!("{} accepts a connection", path.display()),
         Some(Probe::Exec(command)) => format!("`{}` succeeds", shell_words::join(command)),
         Some(Probe::File(path)) => format!("{} exists", path.display()),
-        Some(Probe::Log(pattern)) => format!("a line matches `{}`", pattern.0.as_str()),
+        Some(Probe::Log(pattern)) => format!("a line matches `{}`", pattern.as_str()),
     };
     match spec.readiness {
         Readiness::Probe { timeout, interval: _ } | Readiness::Notify { timeout } => {

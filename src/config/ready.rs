@@ -85,14 +85,10 @@ fn probe(reader: &mut Reader<'_>, ready: Item<'_>, table: &Table) -> Option<Prob
 
 fn log(reader: &mut Reader<'_>, item: Item<'_>) -> Option<LinePattern> {
     let text = reader.text_or(item, "a regular expression")?;
-    match regex_lite::Regex::new(&text) {
-        Ok(regex) => Some(LinePattern(regex)),
+    match LinePattern::new(&text) {
+        Ok(pattern) => Some(pattern),
         Err(error) => {
-            reader.diagnostics.error(
-                item.value.place,
-                "`log` is not a regular expression",
-                error.to_string(),
-            );
+            reader.diagnostics.error(item.value.place, "`log` is not a regular expression", error);
             None
         }
     }

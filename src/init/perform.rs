@@ -6,9 +6,8 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
-use std::time::SystemTime;
 
-use foster_core::action::{Action, Cause, Change, Scope, StateName};
+use foster_core::action::{Action, Cause, Change, EventName, Scope, StateName};
 use foster_core::event::{Event, Persistence, ProbeResult, StartFailure};
 use foster_core::ids::{InstanceId, Run, Signal};
 use log::{debug, warn};
@@ -227,11 +226,14 @@ impl Init {
         self.notes.note(change);
     }
 
-    /// Says something that happened, in the log and to those who follow events.
+    /// Logs something that happened, and passes it to those who follow events: one text, formatted once.
     pub(super) fn tell(&mut self, line: &report::Line, about: Option<Subject>) {
-        line.write();
-        let wire = protocol::Event::line(&format::timestamp(SystemTime::now()), &line.members());
-        self.history.keep(EventRecord { about, event: line.event, line: wire.into() });
+        let (at, members) = self.output.log(line);
+        let Some(event) = EventName::parse(line.event) else { return };
+        let mut timestamp = Vec::new();
+        format::timestamp(at, &mut timestamp);
+        let wire = protocol::Event::line(&String::from_utf8_lossy(&timestamp), &members);
+        self.history.keep(EventRecord { about, event, line: wire.into() });
     }
 }
 

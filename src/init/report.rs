@@ -1,105 +1,17 @@
-//! What foster says: a change of state becomes one line, with typed fields beside it.
+//! What foster logs about programs: a change of state becomes one line, with typed fields beside it.
 //!
-//! Text is for people at three in the morning: who, what, why, what follows. Fields are for machines: the
-//! `event` is one word per kind, numbers stay numbers. Nothing is decided here.
+//! Text is for people at three in the morning: which program, what happened, why, what follows. Fields are for
+//! machines: the `event` is one word per kind, numbers stay numbers. Pure, and nothing is decided here.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use foster_core::action::{AfterExit, Cause, Change, Ending, EventName, Reason, StateName};
-use foster_core::ids::{Exit, InstanceId, Killer};
+use foster_core::ids::{Exit, InstanceId, Killer, Signal};
+use foster_core::spec::StopPlan;
 use log::Level;
-use log::kv::Value;
 
-use crate::output::log as own_log;
+pub(super) use crate::output::log::Line;
 use crate::plan::Plan;
-
-/// A line of foster's own log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) level: Level,
-    pub(super) event: EventName,
-    pub(super) message: String,
-    pub(super) fields: Vec<(&'static str, Field)>,
-}
-
-/// The value of a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Field {
-    Number(u64),
-    Text(String),
-    Flag(bool),
-}
-
-impl Line {
-    pub(super) fn new(level: Level, event: EventName, message: String) -> Line {
-        Line { level, event, message, fields: Vec::new() }
-    }
-
-    pub(super) fn with(mut self, key: &'static str, value: impl Into<Field>) -> Line {
-        self.fields.push((key, value.into()));
-        self
-    }
-
-    /// Hands the line to the log.
-    pub(super) fn write(&self) {
-        self.record(|record| log::logger().log(record));
-    }
-
-    /// The members of the JSON object that the log makes of it, without the braces. A message that quotes
-    /// without measure is cut: an event has to fit a line of the wire.
-    pub(super) fn members(&self) -> Vec<u8> {
-        const LONGEST: usize = 4096;
-        match self.message.char_indices().nth(LONGEST) {
-            None => self.record(own_log::members),
-            Some((end, _)) => {
-                let message = self.message.get(..end).unwrap_or_default().to_owned() + "…";
-                Line { message, ..self.clone() }.record(own_log::members)
-            }
-        }
-    }
-
-    fn record<T>(&self, with: impl FnOnce(&log::Record<'_>) -> T) -> T {
-        let mut fields = vec![("event", Value::from(self.event.name()))];
-        fields.extend(self.fields.iter().map(|(key, field)| (*key, field.value())));
-        with(
-            &log::Record::builder()
-                .level(self.level)
-                .target("foster")
-                .key_values(&fields)
-                .args(format_args!("{}", self.message))
-                .build(),
-        )
-    }
-}
-
-impl Field {
-    fn value(&self) -> Value<'_> {
-        match self {
-            Field::Number(number) => Value::from(*number),
-            Field::Text(text) => Value::from(text.as_str()),
-            Field::Flag(flag) => Value::from(*flag),
-        }
-    }
-}
-
-impl From<u64> for Field {
-    fn from(number: u64) -> Field {
-        Field::Number(number)
-    }
-}
-
-impl From<String> for Field {
-    fn from(text: String) -> Field {
-        Field::Text(text)
-    }
-}
-
-impl From<Duration> for Field {
-    fn from(duration: Duration) -> Field {
-        Field::Number(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-    }
-}
 
 /// What an instance is called: `backend`, or `backend.0` where there are several.
 pub(super) fn label(plan: &Plan, id: InstanceId) -> String {
@@ -140,7 +52,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
         }
         Cause::LeftOthers { exit, uptime } => {
             let message = format!(
-                "{name}: {exit} after {}{process}; others of its session live on and get SIGTERM first",
+                "{name}: {exit} after {}{process}; some of its child processes still run: sending them SIGTERM before the restart",
                 short(*uptime)
             );
             exit_fields(Line::new(Level::Warn, EventName::LeftOthers, message), *exit)
@@ -151,13 +63,13 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
             next_fields(exit_fields(Line::new(level(next), EventName::Exited, message), *exit), next)
         }
         Cause::Ordered if change.to == StateName::Stopped => {
-            Line::new(Level::Info, EventName::Stopped, format!("{name}: stopped, as ordered"))
+            Line::new(Level::Info, EventName::Stopped, format!("{name}: stopped, as requested"))
         }
         Cause::Ordered => {
-            Line::new(Level::Info, EventName::Stopping, format!("{name}: stopping, as ordered{process}"))
+            Line::new(Level::Info, EventName::Stopping, format!("{name}: stopping, as requested{process}"))
         }
         Cause::Shutdown if change.to == StateName::Stopped => {
-            Line::new(Level::Info, EventName::Stopped, format!("{name}: not started any more, shutting down"))
+            Line::new(Level::Info, EventName::Stopped, format!("{name}: will not be started: shutting down"))
         }
         Cause::Shutdown => Line::new(Level::Info, EventName::Stopping, format!("{name}: stopping{process}")),
         Cause::RequirementDown(other) => {
@@ -177,8 +89,12 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
             Line::new(Level::Info, event, message)
         }
         Cause::Stopped { exit, took } => {
-            let message = format!("{name}: stopped, {exit} within {}{process}", short(*took));
-            exit_fields(Line::new(Level::Info, EventName::Stopped, message), *exit).with("took_ms", *took)
+            let stop = plan.spec(change.instance.program).map(|spec| &spec.stop);
+            let (level, message) = match stop.filter(|stop| is_escalated(stop, *exit, *took)) {
+                Some(stop) => (Level::Warn, escalated(&name, stop, &process)),
+                None => (Level::Info, stopped(&name, *exit, *took, &process)),
+            };
+            exit_fields(Line::new(level, EventName::Stopped, message), *exit).with("took_ms", *took)
         }
     };
     let line =
@@ -202,24 +118,76 @@ pub(super) fn shutdown(plan: &Plan, ending: &Ending) -> Line {
 pub(super) fn reason(plan: &Plan, reason: &Reason) -> String {
     match reason {
         Reason::Signal(signal) => format!("got {signal}"),
-        Reason::Operator => "told to by foster shutdown".into(),
+        Reason::Operator => "requested by `foster shutdown`".into(),
         Reason::AllEnded => "every program has ended".into(),
         Reason::Exited { instance, exit } => {
             format!("{} {exit}, and its on_exit is `shutdown`", label(plan, *instance))
         }
         Reason::Failed { instance, exit, failures } => {
-            let name = label(plan, *instance);
-            let mut text = match exit {
-                Some(exit) => format!("{name} {exit}"),
-                None => format!("{name} could not be started"),
-            };
-            let _ = match failures {
-                0 | 1 => write!(text, " and is not restarted"),
-                failures => write!(text, ", after {failures} failed starts in a row"),
-            };
-            text
+            failed(&label(plan, *instance), *exit, *failures, None)
         }
-        Reason::Fault => "foster itself cannot go on".into(),
+        Reason::Fault => FAULT.into(),
+    }
+}
+
+/// The same with what is known of the program's last failure: why it could not be started, what its probe saw.
+pub(super) fn explained(plan: &Plan, cause: &Reason, note: Option<&str>) -> String {
+    match cause {
+        Reason::Failed { instance, exit, failures } => {
+            failed(&label(plan, *instance), *exit, *failures, note)
+        }
+        Reason::Signal(_) | Reason::Operator | Reason::AllEnded | Reason::Exited { .. } | Reason::Fault => {
+            reason(plan, cause)
+        }
+    }
+}
+
+/// What is said of a fault in foster itself.
+pub(super) const FAULT: &str = "foster itself cannot go on";
+
+fn failed(name: &str, exit: Option<Exit>, failures: u32, note: Option<&str>) -> String {
+    let what = match (exit, note) {
+        (None, Some(note)) => format!("{name} could not be started: {note}"),
+        (None, None) => format!("{name} could not be started"),
+        // What its probe saw last says more than how it was then stopped.
+        (Some(_), Some(note)) if note.starts_with(NOT_READY) => format!("{name} was {note}"),
+        (Some(exit), _) => format!("{name} {exit}"),
+    };
+    match failures {
+        0 | 1 => format!("{what}; it is not restarted"),
+        failures => format!("{what}; gave up after {failures} failed starts in a row"),
+    }
+}
+
+/// How a note about a program starts that was not ready in time.
+const NOT_READY: &str = "not ready within";
+
+/// Whether it is foster's own KILL that ended it: it comes when every stop signal has had its time.
+fn is_escalated(stop: &StopPlan, exit: Exit, took: Duration) -> bool {
+    let time = stop.timeout.saturating_mul(u32::try_from(stop.signals.len()).unwrap_or(u32::MAX));
+    let is_killed = matches!(exit, Exit::Killed { signal: Signal::KILL, by: Killer::Unknown });
+    is_killed && !stop.signals.contains(&Signal::KILL) && took >= time
+}
+
+fn escalated(name: &str, stop: &StopPlan, process: &str) -> String {
+    let signals: Vec<String> = stop.signals.iter().map(Signal::to_string).collect();
+    let (timeout, signals) = (short(stop.timeout), signals.join(", "));
+    format!(
+        "{name}: did not stop within {timeout} of {signals}, killed with SIGKILL (stop_timeout){process}; \
+         raise `stop_timeout`, or set the `stop_signal` it obeys"
+    )
+}
+
+fn stopped(name: &str, exit: Exit, took: Duration, process: &str) -> String {
+    let took = short(took);
+    match exit {
+        Exit::Code(0) => format!("{name}: stopped after {took}{process}"),
+        Exit::Killed { signal, by: Killer::Unknown } => {
+            format!("{name}: stopped by {signal} after {took}{process}")
+        }
+        Exit::Code(_) | Exit::Killed { by: Killer::OutOfMemory, .. } => {
+            format!("{name}: stopped after {took}: {exit}{process}")
+        }
     }
 }
 
@@ -235,7 +203,7 @@ fn follows(next: &AfterExit) -> String {
             format!("restart in {} (failed start {failures})", short(*wait))
         }
         AfterExit::StaysDown => "done".into(),
-        AfterExit::Failed => "failed, and not to be restarted".into(),
+        AfterExit::Failed => "failed, will not be restarted".into(),
         AfterExit::GaveUp { failures } => format!("gave up after {failures} failed starts in a row"),
     }
 }
@@ -267,9 +235,7 @@ fn exit_fields(line: Line, exit: Exit) -> Line {
             let name = signal.to_string();
             let line = line.with("signal", name.strip_prefix("SIG").unwrap_or(&name).to_string());
             match by {
-                Killer::OutOfMemory => {
-                    Line { fields: [line.fields, vec![("oom", Field::Flag(true))]].concat(), ..line }
-                }
+                Killer::OutOfMemory => line.with("oom", true),
                 Killer::Unknown => line,
             }
         }

@@ -11,6 +11,7 @@ use foster_core::spec::Autostart;
 use foster_core::supervisor::InstanceView;
 use nix::unistd::Pid;
 
+use super::report::Line;
 use super::{Init, report};
 use crate::control::protocol::{Kind, Outcome, Reply, StatusRow, Verdict};
 use crate::sys::procfs::Memory;
@@ -88,20 +89,26 @@ impl Init {
     }
 
     /// The status of everything, to foster's own log (SIGUSR2).
-    pub(super) fn write_status(&self) {
+    pub(super) fn write_status(&mut self) {
         #[cfg(debug_assertions)]
         super::teardown::fault_on_demand();
-        for view in self.supervisor.snapshot().instances() {
-            let row = self.row(&view);
-            let name = report::label(&self.plan, view.id);
-            let pid = row.pid.map_or(String::new(), |pid| format!(", pid {pid}"));
-            let uptime = row.uptime_ms.map(Duration::from_millis).map(report::short);
-            let uptime = uptime.map_or(String::new(), |uptime| format!(", up {uptime}"));
-            let note = row.note.map_or(String::new(), |note| format!(", {note}"));
-            let message =
-                format!("{name}: {}{pid}{uptime}, {} restarts{note}", view.state.name(), row.restarts);
-            log::info!(event = "status", program = name.as_str(), state = view.state.name(); "{message}");
+        let lines: Vec<Line> =
+            self.supervisor.snapshot().instances().map(|view| self.status_line(&view)).collect();
+        for line in lines {
+            self.output.log(&line);
         }
+    }
+
+    fn status_line(&self, view: &InstanceView) -> Line {
+        let row = self.row(view);
+        let name = report::label(&self.plan, view.id);
+        let pid = row.pid.map_or(String::new(), |pid| format!(", pid {pid}"));
+        let uptime = row.uptime_ms.map(Duration::from_millis).map(report::short);
+        let uptime = uptime.map_or(String::new(), |uptime| format!(", up {uptime}"));
+        let note = row.note.map_or(String::new(), |note| format!(", {note}"));
+        let (state, restarts) = (view.state.name(), row.restarts);
+        let message = format!("{name}: {state}{pid}{uptime}, {restarts} restarts{note}");
+        Line::named(log::Level::Info, "status", message).with("program", name).with("state", state.to_owned())
     }
 
     pub(super) fn view(&self, id: InstanceId) -> Option<InstanceView> {

@@ -1,13 +1,14 @@
-//! The end of foster: last words, unwritten output, the exit status.
+//! The end of foster: the summary, unwritten output, the exit status.
 //!
-//! Whatever ends foster says why, on stderr and in the termination log: an ordinary end, a bring-up that
-//! failed, and a fault in foster itself.
+//! Whatever ends foster is explained on stderr and in the termination log: an ordinary end, a bring-up that failed, and
+//! a fault in foster itself. What the termination log holds: `termination_log.rs`.
 
 use std::panic;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use foster_core::action::{Ending, EventName, Reason};
+use foster_core::action::{Ending, EventName, Reason, StateName};
 use foster_core::ids::{InstanceId, Signal};
 use foster_core::time::Instant;
 use log::Level;
@@ -20,14 +21,18 @@ use crate::plan::Plan;
 use crate::sys::epoll::Space;
 use crate::termination_log::{self, Summary};
 
-/// How many of a program's last lines are part of the last words.
-const LAST_LINES: usize = 10;
+/// How many bytes of a program's last output are part of the summary: the rest of the 4096 that Kubernetes reads is for
+/// the reason.
+const LAST_OUTPUT: usize = 3 * 1024;
 
-/// What is unwritten when the programs took all the time there was still gets so long, if somebody reads.
+/// What a panic said: the only clue there is to a fault, so the summary repeats it.
+static FAULT: Mutex<Option<String>> = Mutex::new(None);
+
+/// Output that is unwritten when the programs took all the time there was still gets so long.
 const FLUSH_GRACE: Duration = Duration::from_millis(100);
 
 impl Init {
-    /// Says why, writes what is unwritten until the deadline, and gives the exit status.
+    /// Logs why, writes what is unwritten until the deadline, and gives the exit status.
     pub(super) fn close(&mut self) -> ExitStatus {
         let (ending, deadline) = match self.closing.take() {
             Some(closing) => (closing.ending, closing.deadline),
@@ -39,7 +44,7 @@ impl Init {
         self.output.finish();
         let summary = self.exit_summary(&ending);
         self.is_over = true;
-        leave_behind(&self.plan, &summary);
+        write_termination_log(&self.plan.settings.termination_log, &summary);
         self.tell_upward(|upward| upward.exit_status(ending.status));
         self.write_the_rest(deadline.max(self.now.plus(FLUSH_GRACE)));
         ExitStatus(ending.status)
@@ -50,9 +55,10 @@ impl Init {
         let why = report::reason(&self.plan, &ending.reason);
         let text = match &ending.reason {
             Reason::Exited { instance, .. } | Reason::Failed { instance, .. } => {
-                self.about(*instance, &ending.reason)
+                self.summary(*instance, &ending.reason)
             }
-            Reason::Signal(_) | Reason::Operator | Reason::AllEnded | Reason::Fault => why.clone(),
+            Reason::Fault => fault().map_or_else(|| why.clone(), |fault| format!("{why}: {fault}")),
+            Reason::Signal(_) | Reason::Operator | Reason::AllEnded => why.clone(),
         };
         let level = if ending.status == 0 { Level::Info } else { Level::Error };
         let text = format!("exit status {}: {}", ending.status, text.trim_end());
@@ -63,15 +69,14 @@ impl Init {
         text + "\n"
     }
 
-    fn about(&self, instance: InstanceId, reason: &Reason) -> String {
+    fn summary(&self, instance: InstanceId, reason: &Reason) -> String {
         let name = report::label(&self.plan, instance);
-        let sentence = report::reason(&self.plan, reason);
-        let ending = sentence.strip_prefix(&name).unwrap_or(&sentence).trim_start().to_owned();
-        let restarts = self.view(instance).map_or(0, |view| view.restarts);
-        let lines = self.output.tail(instance.program, LAST_LINES).into_iter();
+        let note = self.notes.of(instance, StateName::Fatal);
+        let cause = report::explained(&self.plan, reason, note);
+        let lines = self.output.last_output(instance, LAST_OUTPUT).into_iter();
         let output: Vec<String> =
             lines.map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
-        Summary { name: &name, ending: &ending, restarts, output: &output }.text()
+        Summary { name: &name, cause: &cause, output: &output }.text()
     }
 
     /// To the container's output until the deadline, and to those who follow for a moment.
@@ -100,7 +105,7 @@ impl Init {
                 }
             }
             self.waiter.give_back(ready);
-            // Told to stop again: now. A child that ends late costs no line; the kernel reaps it with foster.
+            // A second request to stop: at once. A child that ends late costs no line; the kernel reaps it with foster.
             let stop = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::RTMIN_PLUS_3];
             if self.signals.take().iter().any(|signal| stop.contains(signal)) {
                 return;
@@ -109,15 +114,11 @@ impl Init {
     }
 }
 
-/// foster could not come up: that is all there is to say.
+/// foster could not come up.
 pub(super) fn report_startup_error(plan: &Plan, error: &str) -> ExitStatus {
-    own_log::emergency(&format!("foster: {error}\n"));
-    leave_behind(plan, &format!("foster: {error}\n"));
+    own_log::emergency(error);
+    write_termination_log(&plan.settings.termination_log, &format!("{error}\n"));
     ExitStatus::FAILED
-}
-
-fn leave_behind(plan: &Plan, summary: &str) {
-    write_termination_log(&plan.settings.termination_log, summary);
 }
 
 fn write_termination_log(path: &Path, text: &str) {
@@ -130,11 +131,18 @@ fn write_termination_log(path: &Path, text: &str) {
     }
 }
 
-/// A fault in foster is said at once, where the container's owner looks, whatever becomes of the rest.
+fn fault() -> Option<String> {
+    FAULT.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// A fault in foster is reported at once, where the container's owner looks, whatever becomes of the rest.
 pub(super) fn report_faults(termination_log: PathBuf) {
     panic::set_hook(Box::new(move |fault| {
-        let text = format!("foster: a fault in foster itself, stopping everything: {fault}\n");
+        let text = fault.to_string().replace('\n', " ");
+        *FAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+        let text = format!("a fault in foster itself, stopping everything: {text}");
         own_log::emergency(&text);
+        let text = text + "\n";
         // Nothing more can be done about an error here.
         let _ = termination_log::write(&termination_log, &text);
     }));

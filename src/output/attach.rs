@@ -5,21 +5,20 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use ::log::Level;
 use foster_core::ids::Run;
-use log::Level;
 
 use super::file::{self, FileEvent, Opened};
 use super::format::{LinePrefix, Timestamps};
 use super::lines::Lines;
-use super::ring::Ring;
-use super::writer::{Writer, WriterEvent};
+use super::writer::Writer;
 use super::{
-    COLOURS, ChildStream, ChildStreams, LineFormat, Output, Pattern, Phase, ProgramOutput, RunOutput, STDOUT,
-    Source, Stream, WRITER,
+    COLOURS, ChildStream, ChildStreams, LineFormat, MainProcess, Output, PendingPattern, ProgramOutput,
+    RETRY, RunOutput, STDOUT, Source, Stream, WRITER,
 };
 use crate::plan::{FileSink, LogFormat, Probe, Program, Sink};
 use crate::sys::epoll::Interest;
@@ -32,12 +31,15 @@ impl Output {
     /// # Errors
     /// pipe2(2), epoll_ctl(2): EMFILE, ENFILE, ENOSPC. Then nothing is left of it.
     pub fn attach(&mut self, run: Run, label: &str) -> io::Result<ChildStreams> {
-        self.width = self.width.max(label.len());
-        let Some(program) = self.program(run.instance.program) else {
+        self.style.widen(label);
+        let Some(program) = self.programs.get_mut(run.instance.program) else {
             return Ok(ChildStreams { stdout: ChildStream::Null, stderr: ChildStream::Null });
         };
+        if run.number > 0 {
+            program.last_runs.insert(run.instance.index, run.number);
+        }
         let record = RunOutput {
-            phase: Phase::Alive,
+            main: MainProcess::Alive,
             label: label.to_owned(),
             name: program.name.clone(),
             log_prefix: program.log_prefix,
@@ -45,7 +47,9 @@ impl Output {
             streams: Vec::new(),
         };
         let (stdout, stderr) = (program.stdout.clone(), program.stderr.clone());
-        let pattern = program.pattern.clone().map(|regex| Rc::new(Pattern { regex, seen: Cell::new(false) }));
+        let pattern = program.pattern.clone();
+        let pattern =
+            pattern.map(|pattern| Rc::new(PendingPattern { pattern, is_matched: Cell::new(false) }));
         self.runs.insert(run, record);
         let streams = self.attach_stream(run, Stream::Stdout, &stdout, pattern.clone()).and_then(|stdout| {
             let stderr = self.attach_stream(run, Stream::Stderr, &stderr, pattern)?;
@@ -69,20 +73,20 @@ impl Output {
     /// Has the lines of every run look as it is configured now.
     pub(super) fn reformat(&mut self) {
         for (run, record) in &mut self.runs {
-            self.width = self.width.max(record.label.len());
+            self.style.widen(&record.label);
             if let Some(program) = self.programs.get(run.instance.program) {
                 record.log_prefix = program.log_prefix;
             }
         }
-        for key in self.sources.keys().copied().collect::<Vec<_>>() {
+        for key in self.sources.by_key.keys().copied().collect::<Vec<_>>() {
             self.reformat_source(key);
         }
     }
 
     fn reformat_source(&mut self, key: u32) {
-        let Some(source) = self.sources.get(&key) else { return };
+        let Some(source) = self.sources.by_key.get(&key) else { return };
         let prefix = self.prefix(source.run, source.stream, source.format, source.writer);
-        if let Some(source) = self.sources.get_mut(&key) {
+        if let Some(source) = self.sources.by_key.get_mut(&key) {
             source.prefix = prefix;
         }
     }
@@ -91,35 +95,18 @@ impl Output {
     pub fn abandon(&mut self, run: Run) {
         let Some(record) = self.runs.remove(&run) else { return };
         for (key, writer) in record.streams {
-            self.paused.remove(&key);
+            self.sources.paused.remove(&key);
             // Closing it ends its registration.
-            self.sources.remove(&key);
+            self.sources.by_key.remove(&key);
             self.release(writer);
         }
     }
 
-    /// Opens every log file anew (USR1).
-    pub fn reopen(&mut self) {
-        let mut events = Vec::new();
-        for (key, writer) in &mut self.writers {
-            if let Writer::File(file) = writer {
-                events.extend(file.reopen().map(|event| (*key, WriterEvent::File(event))));
-            }
-        }
-        for (key, events) in events {
-            self.tell(key, vec![events]);
-        }
-    }
-
-    /// Lets go of a file that nobody writes to any more, unless it has something to tell.
+    /// Lets go of a writer that has no source any more.
     pub(super) fn release(&mut self, key: u32) {
-        let standard = key == STDOUT || key == self.stderr;
-        if standard || self.sources.values().any(|source| source.writer == key) {
-            return;
-        }
-        if self.writers.get(&key).is_some_and(|writer| writer.waiting() == 0 && writer.gap().is_none()) {
-            self.writers.remove(&key);
-            self.devices.remove(&key);
+        let has_source = self.sources.by_key.values().any(|source| source.writer == key);
+        if !self.writers.is_standard(key) && !has_source {
+            self.writers.release(key);
         }
     }
 
@@ -128,68 +115,64 @@ impl Output {
         run: Run,
         stream: Stream,
         sink: &Sink,
-        pattern: Option<Rc<Pattern>>,
+        pattern: Option<Rc<PendingPattern>>,
     ) -> io::Result<ChildStream> {
         let (writer, format) = match sink {
             Sink::Null => return Ok(ChildStream::Null),
-            Sink::Inherit => return Ok(self.inherited(stream)),
+            Sink::Inherit => return self.inherited(stream),
             Sink::Log => (self.standard(stream), LineFormat::Log),
             Sink::File(sink) => (self.file_writer(sink), LineFormat::Plain),
         };
         let (read, write) = stream::capture()?;
         let key = self.new_key();
         self.epoll.add(&read, self.token(key), Interest::Read)?;
-        self.sources.insert(
-            key,
-            Source {
-                run,
-                stream,
-                fd: read,
-                writer,
-                prefix: self.prefix(run, stream, format, writer),
-                format,
-                lines: Lines::default(),
-                pattern,
-                unread: 0,
-            },
-        );
+        let prefix = self.prefix(run, stream, format, writer);
+        let (lines, unread) = (Lines::default(), 0);
+        let source = Source { run, stream, fd: read, writer, prefix, format, lines, pattern, unread };
+        self.sources.by_key.insert(key, source);
         if let Some(record) = self.runs.get_mut(&run) {
             record.streams.push((key, writer));
         }
         Ok(ChildStream::Pipe(write))
     }
 
-    fn inherited(&self, stream: Stream) -> ChildStream {
-        let fd = match stream {
+    fn inherited(&self, stream: Stream) -> io::Result<ChildStream> {
+        let descriptor = match stream {
             Stream::Stdout => &self.env.stdout,
             Stream::Stderr => &self.env.stderr,
         };
-        let copy = fd.as_ref().map(OwnedFd::try_clone);
-        copy.and_then(Result::ok).map_or(ChildStream::Null, ChildStream::Inherited)
+        let Some(descriptor) = descriptor else { return Ok(ChildStream::Null) };
+        descriptor.as_fd().try_clone_to_owned().map(ChildStream::Inherited)
     }
 
     fn standard(&self, stream: Stream) -> u32 {
         match stream {
             Stream::Stdout => STDOUT,
-            Stream::Stderr => self.stderr,
+            Stream::Stderr => self.writers.stderr,
         }
     }
 
     fn prefix(&self, run: Run, stream: Stream, format: LineFormat, writer: u32) -> LinePrefix {
+        let prefix = self.prefix_anywhere(run, stream, format, writer);
+        if self.writers.terminals.contains(&writer) { prefix.for_terminal() } else { prefix }
+    }
+
+    fn prefix_anywhere(&self, run: Run, stream: Stream, format: LineFormat, writer: u32) -> LinePrefix {
         if format == LineFormat::Plain {
-            return match self.writers.get(&writer) {
+            return match self.writers.get(writer) {
                 Some(Writer::File(file)) if file.path().is_some() => LinePrefix::verbatim(),
                 Some(_) | None => LinePrefix::bare(Timestamps::Off),
             };
         }
-        let Some(record) = self.runs.get(&run) else { return LinePrefix::bare(self.timestamps) };
-        match self.format {
+        let timestamps = self.style.timestamps;
+        let Some(record) = self.runs.get(&run) else { return LinePrefix::bare(timestamps) };
+        match self.style.format {
             LogFormat::Json => LinePrefix::json(&record.name, run.instance.index, stream, record.pid),
-            LogFormat::Text if !record.log_prefix => LinePrefix::bare(self.timestamps),
+            LogFormat::Text if !record.log_prefix => LinePrefix::bare(timestamps),
             LogFormat::Text => {
                 let colour = COLOURS.get(run.instance.program.0 as usize % COLOURS.len()).copied();
-                let colour = colour.filter(|_| self.coloured.contains(&writer));
-                LinePrefix::text(self.timestamps, &record.label, self.width, colour)
+                let colour = colour.filter(|_| self.writers.coloured.contains(&writer));
+                LinePrefix::text(timestamps, &record.label, self.style.width, colour)
             }
         }
     }
@@ -199,56 +182,53 @@ impl Output {
         if let Some(stream) = standard_path(&sink.path) {
             return self.standard(stream);
         }
-        let path = Some(sink.path.as_path());
-        for (key, writer) in &mut self.writers {
-            if let Writer::File(file) = writer
-                && file.path() == path
-            {
-                file.retry();
-                return *key;
-            }
+        if let Some((key, file)) = self.writers.file_mut(&sink.path) {
+            file.update(sink);
+            file.wake();
+            return key;
         }
         let key = self.new_key();
         let (opened, event) = file::open(sink);
-        self.writers.insert(
-            key,
-            match opened {
-                Opened::File(file) => Writer::File(file),
-                Opened::Other(target) => {
-                    self.devices.insert(key, sink.path.clone());
-                    Writer::new(target)
-                }
-            },
-        );
+        let writer = match opened {
+            Opened::File(file) => Writer::File(file),
+            Opened::Other(target) => {
+                self.writers.devices.insert(key, sink.path.clone());
+                Writer::new(target)
+            }
+        };
+        self.writers.insert(key, writer);
         if let Some(FileEvent::Failing(error)) = event {
             let path = sink.path.display();
             let message =
-                format!("cannot open `{path}`: {}; lines for it are dropped until it can be", error.desc());
+                format!("cannot open `{path}`: {error}; its lines are dropped until it can be opened");
             self.say(Level::Warn, &message);
         }
+        self.start_retry();
         key
     }
 
     /// Keys are not used again for as long as it matters: a late report finds nothing.
     fn new_key(&mut self) -> u32 {
         loop {
-            self.next_key = (self.next_key + 1) & !WRITER;
-            let taken =
-                self.sources.contains_key(&self.next_key) || self.writers.contains_key(&self.next_key);
-            if self.next_key > super::STDERR && !taken {
-                return self.next_key;
+            self.sources.last_key = (self.sources.last_key + 1) & !WRITER;
+            let key = self.sources.last_key;
+            if key > RETRY && !self.sources.by_key.contains_key(&key) && !self.writers.contains(key) {
+                return key;
             }
         }
     }
 }
 
 impl ProgramOutput {
-    pub(super) fn new(program: &Program, ring: Ring) -> ProgramOutput {
+    /// That of a program, which keeps the lines it had under its former definition.
+    pub(super) fn new(program: &Program, former: Option<ProgramOutput>) -> ProgramOutput {
         let pattern = match &program.ready {
-            Some(Probe::Log(pattern)) => Some(pattern.0.clone()),
+            Some(Probe::Log(pattern)) => Some(pattern.clone()),
             Some(Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_))
             | None => None,
         };
+        let (ring, last_runs) =
+            former.map_or_else(Default::default, |former| (former.ring, former.last_runs));
         ProgramOutput {
             name: program.name.clone(),
             stdout: program.stdout.clone(),
@@ -256,19 +236,22 @@ impl ProgramOutput {
             log_prefix: program.log_prefix,
             pattern,
             ring,
+            last_runs,
         }
     }
 }
 
-/// Which of foster's own streams a path means, links to it followed. (images link `access.log` to
-/// `/dev/stdout`.)
+/// Which of foster's own streams a path means, links to it followed: images link `access.log` to `/dev/stdout`, or to
+/// `/proc/1/fd/1`. Whoever placed the link, it leads to no file.
 fn standard_path(path: &Path) -> Option<Stream> {
     const LINKS: usize = 8;
+    let own = format!("/proc/{}/fd/", std::process::id());
     let mut path = PathBuf::from(path);
     for _ in 0..LINKS {
-        match path.to_str() {
-            Some("/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => return Some(Stream::Stdout),
-            Some("/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => return Some(Stream::Stderr),
+        let text = path.to_str();
+        match text.map(|text| text.strip_prefix(&own).unwrap_or(text)) {
+            Some("1" | "/dev/stdout" | "/dev/fd/1" | "/proc/self/fd/1") => return Some(Stream::Stdout),
+            Some("2" | "/dev/stderr" | "/dev/fd/2" | "/proc/self/fd/2") => return Some(Stream::Stderr),
             Some(_) | None => {}
         }
         let link = std::fs::read_link(&path).ok()?;

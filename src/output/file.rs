@@ -1,31 +1,37 @@
 //! Log files: appended to, rotated by size, and never a reason to stop a program.
 //!
-//! Rotation happens between lines: before one that would push the file beyond its size. On a full disk lines
-//! are dropped whole and counted; one that was already begun is completed first when there is room again.
-//! One [`LogFile`] serves every program that writes to its path, so that rotation is not partial. foster's own
-//! stdout is one too where it is a file, without rotation. Writing to a disk waits for nobody's reading.
+//! Rotation happens between lines: before one that would push the file beyond its size; only a line that is longer than
+//! a whole file is divided. On a full disk lines are dropped whole and counted; one that was already begun is completed
+//! first when there is room again. One [`LogFile`] serves every program that writes to its path. foster's own stdout is
+//! one too where it is a file, without rotation. A file that cannot be opened is tried again with the next line, after
+//! a rest. Which links are followed on the way to it: `log_path.rs`.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::fs::{File, Metadata};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use memchr::{memchr, memchr_iter, memrchr};
 use nix::errno::Errno;
 
+use super::lines::boundary;
+use super::log_path::{FileError, LogPath};
 use crate::plan::FileSink;
-use crate::sys::stream::Target;
+use crate::sys::target::Target;
+
+/// How many files one call renames at most: a configuration may ask for small files and many of them, and the loop
+/// waits meanwhile. What comes after that goes into the file as it is.
+const RENAMES: u32 = 512;
 
 /// What is worth a line in foster's own log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileEvent {
     /// Lines are dropped from now on.
-    Failing(Errno),
+    Failing(FileError),
     /// Lines are written again; so many were dropped.
     Recovered(Gap),
-    /// It could not be renamed, and grows on.
-    CannotRotate(Errno),
+    /// It could not be renamed, and exceeds its size.
+    CannotRotate(FileError),
 }
 
 /// Lines that were dropped.
@@ -34,54 +40,54 @@ pub struct Gap {
     /// How many.
     pub lines: u64,
     /// Why.
-    pub error: Errno,
+    pub error: FileError,
 }
 
 /// A file that lines are appended to.
 #[derive(Debug)]
 pub struct LogFile {
-    place: Option<Place>,
+    /// `None`: foster's own stdout or stderr.
+    sink: Option<FileSink>,
     target: Option<Target>,
+    /// Device and inode of what is open.
+    identity: (u64, u64),
     size: u64,
-    /// Who wrote last, and left the line unfinished.
+    /// The source that wrote last, and left its line unfinished.
     unfinished: Option<u32>,
     /// The rest of a line that the disk took only in part.
     partial: Vec<u8>,
     gap: Option<Gap>,
+    opening: Opening,
 }
 
-#[derive(Debug)]
-struct Place {
-    sink: FileSink,
-    /// Where it really is, links followed: what rotation renames.
-    real: PathBuf,
+/// Whether a file that is not open may be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// With the next line.
+    Allowed,
+    /// Not before [`LogFile::wake`].
+    Resting,
 }
 
 /// What was found at a sink's path.
 #[derive(Debug)]
 pub enum Opened {
-    /// A regular file, or nothing that could be opened: that is retried.
+    /// A regular file, or nothing that could be opened: that is tried again.
     File(LogFile),
-    /// A FIFO or a device: there is a reader to wait for, and nothing to rotate.
+    /// A FIFO or a device: there may be a reader to wait for, and there is nothing to rotate.
     Other(Target),
 }
 
 /// Opens a sink. What cannot be opened is a file that drops its lines until it can.
 pub fn open(sink: &FileSink) -> (Opened, Option<FileEvent>) {
-    let mut file = LogFile {
-        place: Some(Place { sink: sink.clone(), real: sink.path.clone() }),
-        target: None,
-        size: 0,
-        unfinished: None,
-        partial: Vec::new(),
-        gap: None,
-    };
+    let mut file = LogFile::new(Some(sink.clone()), None);
     match file.open() {
         Ok(None) => (Opened::File(file), None),
         Ok(Some(other)) => (Opened::Other(other), None),
         Err(error) => {
-            file.gap = Some(Gap { lines: 0, error });
-            (Opened::File(file), Some(FileEvent::Failing(error)))
+            file.opening = Opening::Resting;
+            let event = file.fail(0, error);
+            (Opened::File(file), event)
         }
     }
 }
@@ -89,109 +95,134 @@ pub fn open(sink: &FileSink) -> (Opened, Option<FileEvent>) {
 impl LogFile {
     /// foster's own stdout or stderr, where that is a file.
     pub fn standard(target: Target) -> LogFile {
+        LogFile::new(None, Some(target))
+    }
+
+    fn new(sink: Option<FileSink>, target: Option<Target>) -> LogFile {
         LogFile {
-            place: None,
-            target: Some(target),
+            sink,
+            target,
+            identity: (0, 0),
             size: 0,
             unfinished: None,
             partial: Vec::new(),
             gap: None,
+            opening: Opening::Allowed,
         }
     }
 
     /// Where it is; `None` for foster's own stdout and stderr.
     pub fn path(&self) -> Option<&Path> {
-        self.place.as_ref().map(|place| place.sink.path.as_path())
+        self.sink.as_ref().map(|sink| sink.path.as_path())
     }
 
-    /// What was dropped and not told yet: the caller puts it into words for [`LogFile::append`].
+    /// How large it may get.
+    pub fn max_size(&self) -> Option<u64> {
+        self.sink.as_ref().and_then(|sink| sink.max_size)
+    }
+
+    /// What was dropped and not reported yet: the caller puts it into words for [`LogFile::append`].
     pub fn gap(&self) -> Option<Gap> {
         self.gap.filter(|gap| gap.lines > 0)
     }
 
-    /// Opens the path anew: the file may have been moved, or may be possible now. Foster's own stdout stays.
-    pub fn reopen(&mut self) -> Option<FileEvent> {
-        self.place.as_ref()?;
-        match self.open() {
-            Ok(_) => None,
-            Err(error) => {
-                self.target = None;
-                self.fail(0, error)
-            }
+    /// Takes over the size and the number of files to keep from a sink with the same path.
+    pub fn update(&mut self, changed: &FileSink) {
+        if let Some(sink) = self.sink.as_mut().filter(|sink| sink.path == changed.path) {
+            *sink = changed.clone();
         }
     }
 
-    /// Opens it if it is not: at most once for each run of a program.
-    pub fn retry(&mut self) {
-        if self.target.is_none() {
-            // That it fails has been told.
-            let _ = self.open();
-        }
+    /// Opens the path again: the file may have been moved, or may be possible now. foster's own stdout stays.
+    pub fn reopen(&mut self) -> Option<FileEvent> {
+        self.sink.as_ref()?;
+        let error = self.open().err()?;
+        self.target = None;
+        self.opening = Opening::Resting;
+        self.fail(0, error)
+    }
+
+    /// Whether it could not be opened and is not tried for a while.
+    pub fn is_resting(&self) -> bool {
+        self.target.is_none() && self.opening == Opening::Resting
+    }
+
+    /// The while is over: the next line is a try.
+    pub fn wake(&mut self) {
+        self.opening = Opening::Allowed;
     }
 
     /// Appends lines of one source; the last may be unfinished. `notice` stands before them: the words for
-    /// [`LogFile::gap`], told once there is room.
-    pub fn append(&mut self, source: u32, notice: &[u8], text: &[u8], file_events: &mut Vec<FileEvent>) {
+    /// [`LogFile::gap`], written once there is room.
+    pub fn append(&mut self, source: u32, notice: &[u8], text: &[u8], events: &mut Vec<FileEvent>) {
         if text.is_empty() && notice.is_empty() {
             return;
         }
+        self.try_to_open();
         let partial = std::mem::take(&mut self.partial);
         if let Err((written, error)) = self.write(&partial) {
             self.partial = partial.get(written..).unwrap_or(&[]).to_vec();
-            file_events.extend(self.fail(lines(text), error));
+            events.extend(self.fail(lines(text), error));
             return;
         }
         if !notice.is_empty() {
             match self.write(notice) {
-                Ok(()) => file_events.extend(self.gap.take().map(FileEvent::Recovered)),
+                Ok(()) => events.extend(self.gap.take().map(FileEvent::Recovered)),
                 Err((0, error)) => {
-                    file_events.extend(self.fail(lines(text), error));
+                    events.extend(self.fail(lines(text), error));
                     return;
                 }
                 Err((written, error)) => {
                     self.partial = notice.get(written..).unwrap_or(&[]).to_vec();
                     self.gap = None;
-                    file_events.extend(self.fail(lines(text), error));
+                    events.extend(self.fail(lines(text), error));
                     return;
                 }
             }
+        } else if self.gap.is_some_and(|gap| gap.lines == 0) && self.target.is_some() {
+            self.gap = None;
         }
-        let begun = match self.unfinished {
-            None => 0,
-            // A line that is begun is completed where it is.
-            Some(owner) if owner == source => memchr(b'\n', text).map_or(text.len(), |end| end + 1),
-            // Lines are never mixed within a line, even where one is too long to be kept.
-            Some(_) => {
-                self.write_or_drop(b"\n", file_events);
-                0
-            }
-        };
-        let (rest_of_line, text) = text.split_at_checked(begun).unwrap_or((text, &[]));
-        let last = if text.is_empty() { rest_of_line } else { text };
-        if !last.is_empty() {
-            self.unfinished = (!last.ends_with(b"\n")).then_some(source);
+        // Lines are never mixed within a line, even where one is too long to be kept.
+        if self.unfinished.is_some_and(|owner| owner != source) {
+            self.write_or_drop(b"\n", events);
         }
-        self.write_or_drop(rest_of_line, file_events);
-        self.append_rotating(text, file_events);
+        if !text.is_empty() {
+            self.unfinished = (!text.ends_with(b"\n")).then_some(source);
+        }
+        self.append_rotating(text, events);
     }
 
-    fn append_rotating(&mut self, mut text: &[u8], file_events: &mut Vec<FileEvent>) {
+    fn try_to_open(&mut self) {
+        if self.target.is_none() && self.opening == Opening::Allowed && self.sink.is_some() {
+            match self.open() {
+                Ok(_) => {}
+                // It was reported when it failed for the first time.
+                Err(error) => {
+                    self.opening = Opening::Resting;
+                    self.fail(0, error);
+                }
+            }
+        }
+    }
+
+    fn append_rotating(&mut self, mut text: &[u8], events: &mut Vec<FileEvent>) {
+        let mut renames = RENAMES;
         while !text.is_empty() {
-            let fitting = self.fitting(text);
+            let fitting = if renames == 0 { text.len() } else { self.fitting(text) };
             if fitting == 0 {
-                file_events.extend(self.rotate().err().map(FileEvent::CannotRotate));
+                events.extend(self.rotate(&mut renames).err().map(FileEvent::CannotRotate));
                 continue;
             }
             let (now, later) = text.split_at_checked(fitting).unwrap_or((text, &[]));
-            self.write_or_drop(now, file_events);
+            self.write_or_drop(now, events);
             text = later;
         }
     }
 
-    /// How many bytes of whole lines can be written before the file has to be rotated. A line that is
-    /// too long for any file goes whole into a fresh one.
+    /// How many bytes can be written before the file has to be rotated: whole lines, or as much of one as fills an
+    /// empty file.
     fn fitting(&self, text: &[u8]) -> usize {
-        let limit = self.place.as_ref().and_then(|place| place.sink.max_size);
+        let limit = self.sink.as_ref().and_then(|sink| sink.max_size);
         let Some(room) = limit.map(|limit| limit.saturating_sub(self.size)) else { return text.len() };
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         if text.len() <= room || self.target.is_none() {
@@ -199,12 +230,15 @@ impl LogFile {
         }
         match text.get(..room).and_then(|fitting| memrchr(b'\n', fitting)) {
             Some(last) => last + 1,
-            None if self.size == 0 => memchr(b'\n', text).map_or(text.len(), |first| first + 1),
+            None if self.size == 0 => match boundary(text, room) {
+                0 => room.max(1),
+                cut => cut,
+            },
             None => 0,
         }
     }
 
-    fn write_or_drop(&mut self, text: &[u8], file_events: &mut Vec<FileEvent>) {
+    fn write_or_drop(&mut self, text: &[u8], events: &mut Vec<FileEvent>) {
         let Err((written, error)) = self.write(text) else { return };
         let (done, rest) = text.split_at_checked(written).unwrap_or((text, &[]));
         let dropped = if done.is_empty() || done.ends_with(b"\n") {
@@ -215,107 +249,86 @@ impl LogFile {
             self.partial = partial.to_vec();
             dropped
         };
-        file_events.extend(self.fail(lines(dropped), error));
+        events.extend(self.fail(lines(dropped), error));
     }
 
-    fn fail(&mut self, lines: u64, error: Errno) -> Option<FileEvent> {
+    fn fail(&mut self, lines: u64, error: FileError) -> Option<FileEvent> {
         let first = self.gap.is_none();
         let before = self.gap.map_or(0, |gap| gap.lines);
         self.gap = Some(Gap { lines: before + lines, error });
         first.then_some(FileEvent::Failing(error))
     }
 
-    /// Writes all of it, or says how much and why no more.
-    fn write(&mut self, text: &[u8]) -> Result<(), (usize, Errno)> {
+    /// Writes all of it, or says how much was written and why no more.
+    fn write(&mut self, text: &[u8]) -> Result<(), (usize, FileError)> {
         let Some(target) = &self.target else {
-            return Err((0, self.gap.map_or(Errno::EBADF, |gap| gap.error)));
+            return Err((0, self.gap.map_or(Errno::EBADF.into(), |gap| gap.error)));
         };
         let mut written = 0;
         while let Some(rest) = text.get(written..).filter(|rest| !rest.is_empty()) {
             match target.write(rest) {
-                Ok(0) => return Err((written, Errno::ENOSPC)),
+                Ok(0) => return Err((written, Errno::ENOSPC.into())),
                 Ok(count) => {
                     written += count;
                     self.size = self.size.saturating_add(count as u64);
                 }
-                Err(error) => return Err((written, error)),
+                Err(error) => return Err((written, error.into())),
             }
         }
         Ok(())
     }
 
     /// `path.1` becomes `path.2` and so on, `path` becomes `path.1`; with nothing to keep it is emptied.
-    fn rotate(&mut self) -> Result<(), Errno> {
-        let Some(place) = &self.place else { return Ok(()) };
-        // Somebody may have emptied it meanwhile.
-        match fs::metadata(&place.real) {
-            Ok(found) if found.len() < self.size => {
-                self.size = found.len();
-                return Ok(());
-            }
-            Ok(_) | Err(_) => {}
+    fn rotate(&mut self, renames: &mut u32) -> Result<(), FileError> {
+        let (Some(sink), Some(target)) = (&self.sink, &self.target) else { return Ok(()) };
+        // Another process may have emptied it meanwhile.
+        let size = nix::sys::stat::fstat(target)
+            .map_or(self.size, |found| u64::try_from(found.st_size).unwrap_or(0));
+        if size < self.size {
+            self.size = size;
+            return Ok(());
         }
         // Whatever comes of it, the next try is a whole file away: it must not be one for every line.
         self.size = 0;
-        if place.sink.keep == 0 {
-            return OpenOptions::new()
-                .write(true)
-                .open(&place.real)
-                .and_then(|file| file.set_len(0))
-                .map_err(errno);
+        if sink.keep == 0 {
+            *renames = renames.saturating_sub(1);
+            return nix::unistd::ftruncate(target, 0).map_err(FileError::System);
         }
-        for number in (1..place.sink.keep).rev() {
-            // The ones that are not there yet.
-            let _ = fs::rename(numbered(&place.real, number), numbered(&place.real, number + 1));
+        let path = LogPath::resolve(&sink.path)?;
+        // What was moved away, or replaced, is not foster's to rename any more.
+        if path.stat().is_ok_and(|found| (found.st_dev, found.st_ino) == self.identity) {
+            let is_free = |number: &u32| path.is_free(*number);
+            let free = (1..sink.keep).find(is_free).unwrap_or(sink.keep);
+            *renames = renames.saturating_sub(free);
+            // Going on after a failure would overwrite the one that has not moved.
+            (0..free).rev().try_for_each(|number| path.shift(number))?;
         }
-        fs::rename(&place.real, numbered(&place.real, 1)).map_err(errno)?;
-        let (file, _) = open_at(&place.real)?;
-        self.target = Some(Target::owned(OwnedFd::from(file)));
+        let (file, found) = path.open()?;
+        self.take(file, &found);
         Ok(())
     }
 
     /// Opens its path; gives it back when it is something with a reader.
-    fn open(&mut self) -> Result<Option<Target>, Errno> {
-        let Some(place) = &mut self.place else { return Ok(None) };
-        let (file, size) = open_at(&place.sink.path)?;
-        let Some(size) = size else { return Ok(Some(Target::owned(OwnedFd::from(file)))) };
-        place.real = fs::canonicalize(&place.sink.path).unwrap_or_else(|_| place.sink.path.clone());
-        self.size = size;
-        self.target = Some(Target::owned(OwnedFd::from(file)));
+    fn open(&mut self) -> Result<Option<Target>, FileError> {
+        let Some(sink) = &self.sink else { return Ok(None) };
+        let (file, found) = LogPath::resolve(&sink.path)?.open()?;
+        if !found.is_file() {
+            return Ok(Some(Target::owned(OwnedFd::from(file))));
+        }
+        self.take(file, &found);
         Ok(None)
     }
-}
 
-/// Opens a file to append to, and says how large it is; `None`: it is none. A FIFO is opened for reading as
-/// well: that does not wait for a reader, and outlives each (fifo(7)).
-fn open_at(path: &Path) -> Result<(File, Option<u64>), Errno> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let fifo = fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo());
-    let file = OpenOptions::new()
-        .append(true)
-        .create(!fifo)
-        .read(fifo)
-        .mode(0o644)
-        .custom_flags(flags)
-        .open(path)
-        .map_err(errno)?;
-    let found = file.metadata().map_err(errno)?;
-    Ok((file, found.is_file().then(|| found.size())))
-}
-
-fn numbered(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{number}"));
-    PathBuf::from(name)
+    fn take(&mut self, file: File, found: &Metadata) {
+        self.size = found.size();
+        self.identity = (found.dev(), found.ino());
+        self.target = Some(Target::owned(OwnedFd::from(file)));
+    }
 }
 
 fn lines(text: &[u8]) -> u64 {
     let unfinished = u64::from(!text.is_empty() && !text.ends_with(b"\n"));
     memchr_iter(b'\n', text).count() as u64 + unfinished
-}
-
-fn errno(error: io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
 }
 
 #[cfg(test)]

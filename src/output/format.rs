@@ -1,14 +1,16 @@
-//! How a line looks where it is written: as it is, behind its program's name, or as a JSON object.
+//! How a line is written: as it is, behind its program's name, or as a JSON object.
 //!
-//! An [`LinePrefix`] is made once a run. What of it is the same for all lines of one read, the time included,
+//! A [`LinePrefix`] is made once for each stream of a run. What of it is the same for all lines of one read, the time included,
 //! is put together once ([`LinePrefix::head`]) and then copied before each line. No line is longer than
 //! [`LONGEST`]: container runtimes split there. Pure: the time is handed in. Next: `json.rs`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::io::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::Stream;
-use super::json;
+use log::Level;
+
 use super::lines::End;
+use super::{Stream, json, visible};
 
 /// How long a line may be, with all that is around it and its newline, in bytes.
 pub const LONGEST: usize = 16 * 1024;
@@ -19,6 +21,16 @@ const SHORTEST: usize = 1024;
 /// How the name of a program is coloured, on a terminal alone: the parameter of SGR (ECMA-48, 8.3.117).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colour(pub u8);
+
+impl Colour {
+    /// No colour, but bold.
+    pub const BOLD: Colour = Colour(1);
+
+    /// The text in this colour.
+    pub fn around(self, text: &str) -> String {
+        format!("\x1b[{}m{text}\x1b[0m", self.0)
+    }
+}
 
 /// Whether text lines begin with the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,13 +45,22 @@ pub enum Timestamps {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinePrefix(Form);
 
+/// How the text of a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Display {
+    /// As it is.
+    Raw,
+    /// With its control characters made visible: for a terminal.
+    Visible,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Form {
     /// Bytes as they came: a long line stays one line.
     Verbatim,
     /// A line, after the time and the name; each piece of a long one is a line of its own. There is no
     /// mark on them: any mark could have been written by the program.
-    Text { timestamps: Timestamps, label: Vec<u8> },
+    Text { timestamps: Timestamps, label: Vec<u8>, display: Display },
     /// An object; every piece of a long line but the last says `"partial":true`.
     Json { fields: Vec<u8> },
 }
@@ -52,7 +73,7 @@ impl LinePrefix {
 
     /// A line without a name.
     pub fn bare(timestamps: Timestamps) -> LinePrefix {
-        LinePrefix(Form::Text { timestamps, label: Vec::new() })
+        LinePrefix(Form::Text { timestamps, label: Vec::new(), display: Display::Raw })
     }
 
     /// A line behind a name, which is padded to `width`.
@@ -61,7 +82,18 @@ impl LinePrefix {
             None => format!("{name:width$} | "),
             Some(Colour(colour)) => format!("\x1b[{colour}m{name:width$} |\x1b[0m "),
         };
-        LinePrefix(Form::Text { timestamps, label: label.into_bytes() })
+        LinePrefix(Form::Text { timestamps, label: label.into_bytes(), display: Display::Raw })
+    }
+
+    /// The same for a terminal, which must not be driven by what a program writes.
+    #[must_use]
+    pub fn for_terminal(self) -> LinePrefix {
+        LinePrefix(match self.0 {
+            Form::Text { timestamps, label, display: _ } => {
+                Form::Text { timestamps, label, display: Display::Visible }
+            }
+            form @ (Form::Verbatim | Form::Json { .. }) => form,
+        })
     }
 
     /// An object that says whose line it is.
@@ -82,16 +114,16 @@ impl LinePrefix {
         head.clear();
         match &self.0 {
             Form::Verbatim => {}
-            Form::Text { timestamps, label } => {
+            Form::Text { timestamps, label, display: _ } => {
                 if *timestamps == Timestamps::On {
-                    head.extend_from_slice(timestamp(now).as_bytes());
+                    timestamp(now, head);
                     head.push(b' ');
                 }
                 head.extend_from_slice(label);
             }
             Form::Json { fields } => {
                 head.extend_from_slice(b"{\"ts\":\"");
-                head.extend_from_slice(timestamp(now).as_bytes());
+                timestamp(now, head);
                 head.extend_from_slice(b"\",");
                 head.extend_from_slice(fields);
             }
@@ -117,10 +149,13 @@ impl LinePrefix {
                     out.push(b'\n');
                 }
             }
-            Form::Text { .. } => {
+            Form::Text { display, .. } => {
                 out.reserve(head.len() + piece.len() + 1);
                 out.extend_from_slice(head);
-                out.extend_from_slice(piece);
+                match display {
+                    Display::Raw => out.extend_from_slice(piece),
+                    Display::Visible => visible::push(piece, end, out),
+                }
                 out.push(b'\n');
             }
             Form::Json { .. } => objects(head, piece, end, self.limit(head), out),
@@ -145,29 +180,22 @@ fn objects(head: &[u8], mut piece: &[u8], end: End, limit: usize, out: &mut Vec<
     }
 }
 
-/// The time as RFC 3339 has it, in UTC, with microseconds; before 1970 it is 1970.
-pub fn timestamp(now: SystemTime) -> String {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = since.as_secs();
-    let (year, month, day) = civil(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    let micros = since.subsec_micros();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
+/// Adds the time as RFC 3339 has it, in UTC, with microseconds. What it cannot say is the nearest that it can.
+pub fn timestamp(now: SystemTime, out: &mut Vec<u8>) {
+    // 9999-12-31T23:59:59Z: humantime refuses what comes after it, and what comes before 1970.
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    let now = now.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST);
+    // A vector takes everything.
+    let _ = write!(out, "{}", humantime::format_rfc3339_micros(now));
 }
 
-/// Year, month and day of a day counted from 1970-01-01, in the proleptic Gregorian calendar. Years are
-/// counted from March, so that the leap day is the last of its year.
-fn civil(days: u64) -> (u64, u64, u64) {
-    const ERA: u64 = 146_097; // days in 400 years
-    let day = days + 719_468; // from 0000-03-01
-    let (era, of_era) = (day / ERA, day % ERA);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
+/// The colour of what stands for a level.
+pub fn level_colour(level: Level) -> Colour {
+    match level {
+        Level::Error => Colour(31),
+        Level::Warn => Colour(33),
+        Level::Info | Level::Debug | Level::Trace => Colour::BOLD,
+    }
 }
 
 #[cfg(test)]
@@ -175,7 +203,6 @@ mod tests {
     use super::*;
     use crate::output::lines::Lines;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     fn at(seconds: u64, micros: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros)
@@ -192,13 +219,16 @@ mod tests {
     }
 
     #[test]
-    fn times_are_rfc_3339_across_leap_years_and_centuries() {
-        assert_eq!(timestamp(at(0, 0)), "1970-01-01T00:00:00.000000Z");
-        assert_eq!(timestamp(at(951_782_399, 1)), "2000-02-28T23:59:59.000001Z");
-        assert_eq!(timestamp(at(951_782_400, 0)), "2000-02-29T00:00:00.000000Z");
-        assert_eq!(timestamp(at(1_735_689_599, 999_999)), "2024-12-31T23:59:59.999999Z");
-        assert_eq!(timestamp(at(4_107_542_400, 0)), "2100-03-01T00:00:00.000000Z");
-        assert_eq!(timestamp(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000000Z");
+    fn times_are_rfc_3339_in_utc_and_no_clock_breaks_them() {
+        let text = |at| {
+            let mut out = Vec::new();
+            timestamp(at, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(at(951_782_399, 1)), "2000-02-28T23:59:59.000001Z");
+        assert_eq!(text(at(951_782_400, 0)), "2000-02-29T00:00:00.000000Z");
+        assert_eq!(text(UNIX_EPOCH - Duration::from_secs(1)), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(text(at(1 << 40, 0)), "9999-12-31T23:59:59.000000Z");
     }
 
     #[test]

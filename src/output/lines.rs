@@ -36,6 +36,11 @@ impl Lines {
         self.unfinished.extend_from_slice(unfinished);
     }
 
+    /// The unfinished last line, as far as it is there.
+    pub fn unfinished(&self) -> &[u8] {
+        &self.unfinished
+    }
+
     /// Passes on an unfinished last line as a line: its writer is gone.
     pub fn finish(&mut self, emit: &mut impl FnMut(&[u8], End)) {
         if !self.unfinished.is_empty() {

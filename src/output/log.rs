@@ -1,69 +1,201 @@
-//! foster's own log: the `log` macros, through env_logger, into a bounded backlog.
+//! foster's own log: a [`Line`] with typed fields, and the `log` macros behind a bounded backlog.
 //!
-//! A log call never writes: it may come from anywhere, and stderr may be blocked. `Output` takes the backlog
-//! and puts it in its place among the programs' lines. The fields of a call (`log::info!(event = "exit",
-//! exit_code = 1; "…")`) are the typed fields of the JSON object. [`emergency`] is for when the loop is gone.
+//! What the supervisor reports is a `Line` that goes straight into `Output`: text for people, or an object whose
+//! members are also those of the event on the wire. The `log` macros are for code without access to the output, and for
+//! debug: a call never writes (stderr may be blocked), it fills the [`Backlog`], which `Output` empties. `FOSTER_LOG`
+//! and `log_level` filter both. [`emergency`] is for when the loop is gone. Next: `own_lines.rs`.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use log::kv::{self, Key, Value, VisitSource};
+use foster_core::action::EventName;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use super::format::timestamp;
 use super::json;
 use crate::plan::{LogFormat, Settings};
-use crate::sys::stream;
+use crate::sys::{stream, target::Target};
 
 /// How many bytes of own lines wait at most; what comes on top is dropped and counted.
 pub const LIMIT: usize = 256 * 1024;
 
-/// A line of foster's own, complete but for the time and the name before it.
+/// Where foster's own lines come from, for a filter such as `FOSTER_LOG=foster=warn`.
+const TARGET: &str = "foster";
+
+/// More of a message than this many characters does not fit a line of the wire.
+const LONGEST_MESSAGE: usize = 4096;
+
+/// A line of foster's own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// How bad it is.
+    pub level: Level,
+    /// What happened, in one word.
+    pub event: &'static str,
+    /// The whole sentence.
+    pub message: String,
+    /// What a machine wants to know of it.
+    pub fields: Vec<(&'static str, Field)>,
+}
+
+/// The value of a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Field {
+    /// A number, of the unit that the name of the field says.
+    Number(u64),
+    /// A text.
+    Text(String),
+    /// Whether it is so.
+    Flag(bool),
+}
+
+impl Line {
+    /// A line about something that happened.
+    pub fn new(level: Level, event: EventName, message: String) -> Line {
+        Line::named(level, event.name(), message)
+    }
+
+    /// A message without an event.
+    pub fn plain(level: Level, message: String) -> Line {
+        Line::named(level, "log", message)
+    }
+
+    /// A line that is not an event of `foster events`, under a name for machines.
+    pub fn named(level: Level, event: &'static str, message: String) -> Line {
+        Line { level, event, message, fields: Vec::new() }
+    }
+
+    /// The same with one more field.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<Field>) -> Line {
+        self.fields.push((key, value.into()));
+        self
+    }
+
+    /// Whether it is written at all.
+    pub fn is_enabled(&self) -> bool {
+        CURRENT.enabled(&Metadata::builder().level(self.level).target(TARGET).build())
+    }
+
+    /// The members of its JSON object, without the braces and the time. A message without measure is cut.
+    pub fn members(&self) -> Vec<u8> {
+        let mut out = format!("\"level\":\"{}\",\"program\":", level_name(self.level)).into_bytes();
+        let program = self.fields.iter().find_map(|(key, field)| match field {
+            Field::Text(name) if *key == "program" => Some(name.as_str()),
+            Field::Text(_) | Field::Number(_) | Field::Flag(_) => None,
+        });
+        // A line about a program carries its name, so that one filter finds all about it.
+        json::string(program.unwrap_or(TARGET).as_bytes(), &mut out);
+        out.extend_from_slice(b",\"event\":");
+        json::string(self.event.as_bytes(), &mut out);
+        for (key, field) in self.fields.iter().filter(|(key, _)| *key != "program") {
+            out.push(b',');
+            json::string(key.as_bytes(), &mut out);
+            out.push(b':');
+            match field {
+                Field::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+                Field::Flag(flag) => out.extend_from_slice(flag.to_string().as_bytes()),
+                Field::Text(text) => json::string(text.as_bytes(), &mut out),
+            }
+        }
+        out.extend_from_slice(b",\"msg\":");
+        match self.message.char_indices().nth(LONGEST_MESSAGE) {
+            None => json::string(self.message.as_bytes(), &mut out),
+            Some((end, _)) => {
+                let cut = self.message.get(..end).unwrap_or_default();
+                json::string(format!("{cut}…").as_bytes(), &mut out);
+            }
+        }
+        out
+    }
+}
+
+impl From<u64> for Field {
+    fn from(number: u64) -> Field {
+        Field::Number(number)
+    }
+}
+
+impl From<String> for Field {
+    fn from(text: String) -> Field {
+        Field::Text(text)
+    }
+}
+
+impl From<bool> for Field {
+    fn from(flag: bool) -> Field {
+        Field::Flag(flag)
+    }
+}
+
+impl From<Duration> for Field {
+    fn from(duration: Duration) -> Field {
+        Field::Number(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warning",
+        Level::Info => "info",
+        Level::Debug => "debug",
+        Level::Trace => "trace",
+    }
+}
+
+/// What stands before the message in text.
+pub fn level_word(level: Level) -> Option<&'static str> {
+    (level != Level::Info).then(|| level_name(level))
+}
+
+/// A line of foster's own with its time, in the form it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// When it was said.
+    /// When it was logged.
     pub at: SystemTime,
-    /// What was said.
+    /// What was logged.
     pub body: Body,
 }
 
-/// What was said, in the form it was asked for.
+/// What is written of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
-    /// One line or several, without a newline at the end.
-    Text(Vec<u8>),
-    /// The members of an object after its `ts`, with the closing brace.
+    /// The level and the message: one line or several, without a newline at the end.
+    Text(Level, String),
+    /// The members of an object after its `ts`.
     Json(Vec<u8>),
 }
 
 impl Body {
-    /// How many bytes it holds.
-    pub fn len(&self) -> usize {
-        match self {
-            Body::Text(bytes) | Body::Json(bytes) => bytes.len(),
+    /// A line in this format.
+    pub fn of(format: LogFormat, line: &Line) -> Body {
+        match format {
+            LogFormat::Text => Body::Text(line.level, line.message.clone()),
+            LogFormat::Json => Body::Json(line.members()),
         }
     }
 
-    /// Whether it holds nothing.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// A message without fields of its own.
-    pub fn plain(format: LogFormat, level: Level, message: &str) -> Body {
-        Body::of(format, &Record::builder().level(level).args(format_args!("{message}")).build())
-    }
-
-    fn of(format: LogFormat, record: &Record<'_>) -> Body {
-        match format {
-            LogFormat::Text => Body::Text(text(record)),
-            LogFormat::Json => Body::Json([members(record).as_slice(), b"}"].concat()),
+    /// How many bytes it holds.
+    pub fn size(&self) -> usize {
+        match self {
+            Body::Text(_, text) => text.len(),
+            Body::Json(members) => members.len(),
         }
     }
 }
 
-/// What was said and is not written yet.
+/// An object of its members.
+pub fn object(at: SystemTime, members: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"ts\":\"");
+    timestamp(at, out);
+    out.extend_from_slice(b"\",");
+    out.extend_from_slice(members);
+    out.extend_from_slice(b"}\n");
+}
+
+/// What the `log` macros left and is not written yet.
 #[derive(Debug)]
 pub struct Backlog {
     clock: fn() -> SystemTime,
@@ -78,7 +210,7 @@ struct Waiting {
 }
 
 impl Backlog {
-    /// An empty one, whose entries bear this clock's time.
+    /// An empty one, whose entries have this clock's time.
     pub fn new(clock: fn() -> SystemTime) -> Backlog {
         Backlog { clock, waiting: Mutex::default() }
     }
@@ -97,11 +229,11 @@ impl Backlog {
     fn push(&self, body: Body) {
         let at = (self.clock)();
         let mut waiting = self.lock();
-        if waiting.size + body.len() > LIMIT {
+        if waiting.size + body.size() > LIMIT {
             waiting.dropped += 1;
             return;
         }
-        waiting.size += body.len();
+        waiting.size += body.size();
         waiting.entries.push_back(Entry { at, body });
     }
 
@@ -119,12 +251,13 @@ pub fn backlog() -> Arc<Backlog> {
     Arc::clone(&BACKLOG)
 }
 
-/// Has the `log` macros fill the [`backlog`]; again after each change of the settings. `filter` is the
-/// value of `FOSTER_LOG` (`debug`, `foster::probes=trace,warn`) and wins over `log_level`; what of it is
-/// not understood is a warning.
+/// Has the `log` macros fill the [`backlog`]; again after each change of the settings. `filter` is the value of
+/// `FOSTER_LOG` (`debug`, `foster::probes=trace,warn`) and wins over `log_level`; what of it is not understood is a
+/// warning.
 pub fn install(settings: &Settings, filter: Option<&str>) {
-    let (logger, wrong) = logger(settings.log_format, settings.log_level, filter, backlog());
-    log::set_max_level(logger.filter());
+    let (filter, wrong) = filter_of(settings.log_level, filter);
+    log::set_max_level(filter.filter());
+    let logger = Logger { filter, format: settings.log_format, backlog: backlog() };
     *CURRENT.0.write().unwrap_or_else(PoisonError::into_inner) = Some(logger);
     // Fails when it is set already: then it is this one.
     let _ = log::set_logger(&CURRENT);
@@ -133,23 +266,30 @@ pub fn install(settings: &Settings, filter: Option<&str>) {
     }
 }
 
-/// Writes what waits, and then this, to stderr at once, as far as it takes it without waiting. For a fault
-/// in foster itself: there may be no loop and no [`super::Output`] any more.
-pub fn emergency(text: &str) {
-    let Some(fd) = stream::stderr() else { return };
-    let target = stream::Target::shared(fd);
-    let (entries, _) = BACKLOG.take();
-    for Entry { at: _, body } in entries {
-        let whole = match body {
-            Body::Text(text) => [b"foster: ".as_slice(), &text, b"\n"].concat(),
-            Body::Json(members) => [b"{".as_slice(), &members, b"\n"].concat(),
-        };
+/// Writes what waits, and then this, to stderr at once, as far as it takes it without waiting. For a fault in foster
+/// itself: there may be no loop and no [`super::Output`] any more.
+pub fn emergency(message: &str) {
+    let Some(stderr) = stream::stderr() else { return };
+    let target = Target::shared(stderr);
+    let format = CURRENT.0.try_read().ok().and_then(|logger| Some(logger.as_ref()?.format));
+    let line = Line::plain(Level::Error, message.to_owned());
+    let last = Entry { at: SystemTime::now(), body: Body::of(format.unwrap_or(LogFormat::Text), &line) };
+    let (mut entries, _) = BACKLOG.take();
+    entries.push_back(last);
+    for Entry { at, body } in entries {
+        let mut whole = Vec::new();
+        match body {
+            Body::Text(level, text) => {
+                let word = level_word(level).map_or(String::new(), |word| format!("{word}: "));
+                whole.extend_from_slice(format!("foster: {word}{text}\n").as_bytes());
+            }
+            Body::Json(members) => object(at, &members, &mut whole),
+        }
         write_now(&target, &whole);
     }
-    write_now(&target, format!("foster: {text}\n").as_bytes());
 }
 
-fn write_now(target: &stream::Target, mut bytes: &[u8]) {
+fn write_now(target: &Target, mut bytes: &[u8]) {
     while let Ok(written @ 1..) = target.write(bytes) {
         bytes = bytes.get(written..).unwrap_or(&[]);
         if bytes.is_empty() {
@@ -158,13 +298,28 @@ fn write_now(target: &stream::Target, mut bytes: &[u8]) {
     }
 }
 
-/// The logger that is in force; env_logger's own could not be exchanged.
-struct Current(RwLock<Option<env_logger::Logger>>);
+/// The logger that is in force: `log` takes one for ever.
+struct Current(RwLock<Option<Logger>>);
+
+struct Logger {
+    filter: env_logger::Logger,
+    format: LogFormat,
+    backlog: Arc<Backlog>,
+}
+
+impl Logger {
+    fn log(&self, record: &Record<'_>) {
+        if self.filter.matches(record) {
+            let line = Line::plain(record.level(), record.args().to_string());
+            self.backlog.push(Body::of(self.format, &line));
+        }
+    }
+}
 
 impl Log for Current {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let logger = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        logger.as_ref().is_some_and(|logger| logger.enabled(metadata))
+        logger.as_ref().is_none_or(|logger| logger.filter.enabled(metadata))
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -176,14 +331,9 @@ impl Log for Current {
     fn flush(&self) {}
 }
 
-/// A logger into this backlog, and the parts of the filter that are wrong. They are told apart here since
-/// env_logger would write about them to stderr itself.
-pub fn logger(
-    format: LogFormat,
-    level: LevelFilter,
-    filter: Option<&str>,
-    backlog: Arc<Backlog>,
-) -> (env_logger::Logger, Vec<String>) {
+/// A filter, and the parts of the text that are wrong. They are found here since env_logger would write about them to
+/// stderr itself.
+fn filter_of(level: LevelFilter, filter: Option<&str>) -> (env_logger::Logger, Vec<String>) {
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level);
     let mut wrong = Vec::new();
@@ -199,146 +349,61 @@ pub fn logger(
             Err(_) => wrong.push(directive.to_owned()),
         }
     }
-    builder.format(move |out, record| match Body::of(format, record) {
-        Body::Text(bytes) | Body::Json(bytes) => out.write_all(&bytes),
-    });
-    builder.target(env_logger::Target::Pipe(Box::new(Entries { format, backlog })));
     (builder.build(), wrong)
-}
-
-/// Takes each record that env_logger has formatted: it writes them whole, one by one.
-struct Entries {
-    format: LogFormat,
-    backlog: Arc<Backlog>,
-}
-
-impl Write for Entries {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.backlog.push(match self.format {
-            LogFormat::Text => Body::Text(bytes.to_vec()),
-            LogFormat::Json => Body::Json(bytes.to_vec()),
-        });
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn text(record: &Record<'_>) -> Vec<u8> {
-    let level = match record.level() {
-        Level::Error => "error: ",
-        Level::Warn => "warning: ",
-        Level::Info => "",
-        Level::Debug => "debug: ",
-        Level::Trace => "trace: ",
-    };
-    format!("{level}{}", record.args()).into_bytes()
-}
-
-/// The members of the object that a record is as JSON, but for its time and without the braces.
-pub fn members(record: &Record<'_>) -> Vec<u8> {
-    let level = match record.level() {
-        Level::Error => "error",
-        Level::Warn => "warning",
-        Level::Info => "info",
-        Level::Debug => "debug",
-        Level::Trace => "trace",
-    };
-    let fields = record.key_values();
-    let event = fields.get(Key::from("event")).map_or_else(|| "log".to_owned(), |event| event.to_string());
-    // A line about a program carries its name, so that one filter finds all about it; `event` tells them apart.
-    let program =
-        fields.get(Key::from("program")).map_or_else(|| "foster".to_owned(), |name| name.to_string());
-    let mut out = format!("\"level\":\"{level}\",\"program\":").into_bytes();
-    json::string(program.as_bytes(), &mut out);
-    out.extend_from_slice(b",\"event\":");
-    json::string(event.as_bytes(), &mut out);
-    // Never an error: the visitor gives none.
-    let _ = fields.visit(&mut Members(&mut out));
-    out.extend_from_slice(b",\"msg\":");
-    json::string(record.args().to_string().as_bytes(), &mut out);
-    out
-}
-
-/// Adds each field as a member, with its type.
-struct Members<'a>(&'a mut Vec<u8>);
-
-impl<'kvs> VisitSource<'kvs> for Members<'_> {
-    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), kv::Error> {
-        if matches!(key.as_str(), "event" | "ts" | "level" | "program" | "msg") {
-            return Ok(());
-        }
-        self.0.push(b',');
-        json::string(key.as_str().as_bytes(), self.0);
-        self.0.push(b':');
-        let number = value.to_u64().map(|number| number.to_string());
-        let number = number.or_else(|| value.to_i64().map(|number| number.to_string()));
-        let finite = |number: &f64| number.is_finite();
-        let number = number.or_else(|| value.to_f64().filter(finite).map(|number| number.to_string()));
-        match number.or_else(|| value.to_bool().map(|truth| truth.to_string())) {
-            Some(literal) => self.0.extend_from_slice(literal.as_bytes()),
-            None => json::string(value.to_string().as_bytes(), self.0),
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn said(format: LogFormat, filter: Option<&str>, record: &Record<'_>) -> Vec<String> {
-        let backlog = Arc::new(Backlog::new(|| SystemTime::UNIX_EPOCH));
-        let (logger, _) = logger(format, LevelFilter::Info, filter, Arc::clone(&backlog));
-        logger.log(record);
-        let bytes = |entry: Entry| match entry.body {
-            Body::Text(bytes) | Body::Json(bytes) => String::from_utf8(bytes).unwrap(),
-        };
-        backlog.take().0.into_iter().map(bytes).collect()
+    fn members(line: &Line) -> String {
+        String::from_utf8(line.members()).unwrap()
     }
 
     #[test]
     fn fields_keep_their_types_and_the_event_has_a_default() {
-        let fields = [("exit_code", Value::from(1)), ("x", Value::from("a\"b")), ("up", Value::from(true))];
-        let mut record = Record::builder();
-        record.level(Level::Error);
-        let lines = said(LogFormat::Json, None, &record.key_values(&fields).args(format_args!("no")).build());
-        let expected = r#""level":"error","program":"foster","event":"log","exit_code":1,"x":"a\"b","up":true,"msg":"no"}"#;
-        assert_eq!(lines, [expected]);
-        let fields =
-            [("event", Value::from("exit")), ("ratio", Value::from(0.5)), ("program", Value::from("web"))];
-        let lines = said(LogFormat::Json, None, &record.key_values(&fields).args(format_args!("no")).build());
-        let expected = r#""level":"error","program":"web","event":"exit","ratio":0.5,"msg":"no"}"#;
-        assert_eq!(lines, [expected]);
+        let line = Line::plain(Level::Error, "no".to_owned()).with("exit_code", 1u64);
+        let line = line.with("x", "a\"b".to_owned()).with("up", true).with("took_ms", Duration::from_secs(2));
+        let expected = r#""level":"error","program":"foster","event":"log","exit_code":1,"x":"a\"b","up":true,"took_ms":2000,"msg":"no""#;
+        assert_eq!(members(&line), expected);
+        let line =
+            Line::new(Level::Warn, EventName::Exited, "m".to_owned()).with("program", "web".to_owned());
+        let event = EventName::Exited.name();
+        assert_eq!(
+            members(&line),
+            format!(r#""level":"warning","program":"web","event":"{event}","msg":"m""#)
+        );
     }
 
     #[test]
-    fn warnings_and_errors_say_so_in_text() {
-        for (level, expected) in [(Level::Info, "m"), (Level::Warn, "warning: m"), (Level::Error, "error: m")]
-        {
-            let record = Record::builder().level(level).args(format_args!("m")).build();
-            assert_eq!(said(LogFormat::Text, None, &record), [expected]);
-        }
+    fn a_message_without_measure_fits_a_line_of_the_wire() {
+        let line = Line::plain(Level::Info, "é".repeat(100_000));
+        assert!(line.members().len() < 10_000 && members(&line).ends_with("é…\""));
     }
 
     #[test]
-    fn the_filter_wins_over_the_level_and_what_is_wrong_in_it_is_told() {
-        let backlog = Arc::new(Backlog::new(SystemTime::now));
-        let (logger, wrong) =
-            logger(LogFormat::Text, LevelFilter::Info, Some("debug,a=nonsense,,b=trace"), backlog);
+    fn the_filter_wins_over_the_level_and_what_is_wrong_in_it_is_reported() {
+        let (filter, wrong) = filter_of(LevelFilter::Info, Some("debug,a=nonsense,,b=trace"));
         assert_eq!(wrong, ["a=nonsense"]);
-        assert_eq!(logger.filter(), LevelFilter::Trace);
-        let record = Record::builder().level(Level::Info).args(format_args!("m")).build();
-        assert!(said(LogFormat::Text, Some("error"), &record).is_empty());
+        assert_eq!(filter.filter(), LevelFilter::Trace);
+        let backlog = Arc::new(Backlog::new(|| SystemTime::UNIX_EPOCH));
+        let (filter, _) = filter_of(LevelFilter::Info, Some("error"));
+        let logger = Logger { filter, format: LogFormat::Text, backlog: Arc::clone(&backlog) };
+        for level in [Level::Info, Level::Error] {
+            logger.log(&Record::builder().level(level).args(format_args!("m")).build());
+        }
+        let (entries, _) = backlog.take();
+        assert_eq!(
+            entries,
+            [Entry { at: SystemTime::UNIX_EPOCH, body: Body::Text(Level::Error, "m".to_owned()) }]
+        );
     }
 
     #[test]
     fn the_backlog_is_bounded_and_counts_what_it_drops() {
         let backlog = Backlog::new(SystemTime::now);
         for _ in 0..LIMIT / 1000 + 5 {
-            backlog.push(Body::Text(vec![b'x'; 1000]));
+            backlog.push(Body::Json(vec![b'x'; 1000]));
         }
         let (entries, dropped) = backlog.take();
         assert_eq!((entries.len(), dropped), (LIMIT / 1000, 5));

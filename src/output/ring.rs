@@ -5,6 +5,7 @@
 //! first line. Pure.
 
 use std::collections::VecDeque;
+use std::time::SystemTime;
 
 use super::Stream;
 use super::lines::End;
@@ -27,10 +28,21 @@ pub struct Ring {
 #[derive(Debug)]
 struct Entry {
     number: u64,
+    at: SystemTime,
+    origin: Origin,
     length: u32,
-    instance: u16,
-    stream: Stream,
     end: End,
+}
+
+/// Where a line comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Which instance wrote it.
+    pub instance: u16,
+    /// Which run of that: 0 is its `pre_stop` command.
+    pub run: u32,
+    /// To which stream.
+    pub stream: Stream,
 }
 
 /// A line as it was written.
@@ -38,10 +50,10 @@ struct Entry {
 pub struct Line {
     /// Its place among the lines of all programs.
     pub number: u64,
-    /// Which instance wrote it.
-    pub instance: u16,
-    /// To which stream.
-    pub stream: Stream,
+    /// When it was read.
+    pub at: SystemTime,
+    /// What wrote it.
+    pub origin: Origin,
     /// The line without its newline; any bytes.
     pub text: Vec<u8>,
     /// Whether the line ends here.
@@ -50,7 +62,7 @@ pub struct Line {
 
 impl Ring {
     /// Adds a line, at the cost of the oldest ones.
-    pub fn push(&mut self, number: u64, instance: u16, stream: Stream, text: &[u8], end: End) {
+    pub fn push(&mut self, number: u64, at: SystemTime, origin: Origin, text: &[u8], end: End) {
         while self.size() + OVERHEAD + text.len() > CAPACITY {
             let Some(oldest) = self.entries.pop_front() else { return };
             self.text.drain(..(oldest.length as usize).min(self.text.len()));
@@ -58,12 +70,26 @@ impl Ring {
         }
         let Ok(length) = u32::try_from(text.len()) else { return };
         self.text.extend(text);
-        self.entries.push_back(Entry { number, length, instance, stream, end });
+        self.entries.push_back(Entry { number, at, origin, length, end });
     }
 
     /// The last `count` lines, the oldest of them first.
     pub fn tail(&self, count: usize) -> Vec<Line> {
         self.from(self.entries.len().saturating_sub(count)).collect()
+    }
+
+    /// The last lines of one run of an instance, at most this many bytes with their line ends, the oldest first.
+    pub fn tail_of(&self, instance: u16, run: u32, most: usize) -> Vec<Line> {
+        let mut room = most;
+        let is_its = |entry: &Entry| entry.origin.instance == instance && entry.origin.run == run;
+        let fitting = self.entries.iter().rev().take_while(|entry| {
+            let cost = if is_its(entry) { entry.length as usize + 1 } else { 0 };
+            let fits = cost <= room;
+            room = room.saturating_sub(cost);
+            fits
+        });
+        let index = self.entries.len() - fitting.count();
+        self.from(index).filter(|line| line.origin.instance == instance && line.origin.run == run).collect()
     }
 
     /// The lines that came after the one with this number, as far as they are still there.
@@ -95,8 +121,8 @@ impl Ring {
             start = range.end;
             Line {
                 number: entry.number,
-                instance: entry.instance,
-                stream: entry.stream,
+                at: entry.at,
+                origin: entry.origin,
                 text: self.text.range(range).copied().collect(),
                 end: entry.end,
             }
@@ -109,6 +135,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const ORIGIN: Origin = Origin { instance: 0, run: 1, stream: Stream::Stdout };
+
     fn texts(lines: &[Line]) -> Vec<&[u8]> {
         lines.iter().map(|line| line.text.as_slice()).collect()
     }
@@ -117,13 +145,25 @@ mod tests {
     fn the_last_lines_come_oldest_first_and_a_follower_gets_what_is_new() {
         let mut ring = Ring::default();
         for (number, text) in (1..).zip([b"one".as_slice(), b"", b"three"]) {
-            ring.push(number, 0, Stream::Stdout, text, End::Line);
+            ring.push(number, SystemTime::UNIX_EPOCH, ORIGIN, text, End::Line);
         }
         assert_eq!(texts(&ring.tail(2)), [b"".as_slice(), b"three"]);
         assert_eq!(texts(&ring.tail(99)).len(), 3);
         assert_eq!(texts(&ring.after(1).collect::<Vec<_>>()), [b"".as_slice(), b"three"]);
         assert_eq!(ring.after(3).count(), 0);
         assert_eq!(ring.numbers().collect::<Vec<_>>(), [3, 2, 1]);
+    }
+
+    #[test]
+    fn the_tail_of_a_run_is_its_own_lines_as_far_as_they_fit() {
+        let mut ring = Ring::default();
+        for (number, (run, text)) in (1..).zip([(1, "old"), (2, "first"), (1, "descendant"), (2, "last")]) {
+            let origin = Origin { run, ..ORIGIN };
+            ring.push(number, SystemTime::UNIX_EPOCH, origin, text.as_bytes(), End::Line);
+        }
+        assert_eq!(texts(&ring.tail_of(0, 2, 100)), [b"first".as_slice(), b"last"]);
+        assert_eq!(texts(&ring.tail_of(0, 2, 10)), [b"last".as_slice()]);
+        assert_eq!(texts(&ring.tail_of(1, 2, 100)), [] as [&[u8]; 0]);
     }
 
     #[test]
@@ -139,7 +179,7 @@ mod tests {
         ) {
             let mut ring = Ring::default();
             for (number, size) in (1..).zip(&sizes) {
-                ring.push(number, 0, Stream::Stderr, &vec![b'x'; *size], End::Line);
+                ring.push(number, SystemTime::UNIX_EPOCH, ORIGIN, &vec![b'x'; *size], End::Line);
                 prop_assert!(ring.size() <= CAPACITY);
             }
             let tail = ring.tail(usize::MAX);
@@ -152,7 +192,7 @@ mod tests {
         #[test]
         fn empty_lines_are_bounded_too(count in 1..10_000u64) {
             let mut ring = Ring::default();
-            (0..count).for_each(|number| ring.push(number, 0, Stream::Stdout, b"", End::Line));
+            (0..count).for_each(|number| ring.push(number, SystemTime::UNIX_EPOCH, ORIGIN, b"", End::Line));
             prop_assert!(ring.entries.len() <= CAPACITY / OVERHEAD);
         }
     }

@@ -7,6 +7,8 @@ use foster_core::ids::InstanceId;
 use nix::fcntl::OFlag;
 use nix::unistd;
 
+use ::log::Level;
+
 use super::*;
 use crate::plan::{FileSink, LinePattern, Probe};
 
@@ -52,6 +54,7 @@ fn pipe() -> (OwnedFd, OwnedFd) {
 }
 
 fn env(stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) -> OutputEnv {
+    let (stdout, stderr) = (stdout.map(Descriptor::Own), stderr.map(Descriptor::Own));
     let clock = || UNIX_EPOCH;
     OutputEnv { stdout, stderr, colour: ColourMode::Terminal, clock, backlog: Arc::new(Backlog::new(clock)) }
 }
@@ -173,7 +176,7 @@ fn stdout_and_stderr_that_are_one_file_are_written_as_one() {
     set_nonblocking(&out);
     let copy = both.try_clone().unwrap();
     let (epoll, mut output) = output_to(Some(both), Some(copy), LogFormat::Text, &[program("web")]);
-    assert_eq!(output.writers.len(), 1);
+    assert_eq!(output.writers.count(), 1);
     let streams = output.attach(run(0, 1), "web").unwrap();
     let (ChildStream::Pipe(stdout), ChildStream::Pipe(stderr)) = (streams.stdout, streams.stderr) else {
         panic!("not captured")
@@ -208,7 +211,7 @@ fn last_words_come_before_what_is_said_about_the_end_even_across_streams() {
     let (stdout, _descendant) = bench.start(run(0, 1), "web");
     // A line that lies in foster's queue: nobody reads stdout.
     let line = format!("{}\n", "x".repeat(999));
-    while bench.output.writers[&STDOUT].waiting() == 0 {
+    while bench.output.writers.get(STDOUT).unwrap().unwritten() == 0 {
         write(&stdout, &line);
         bench.turn();
     }
@@ -239,7 +242,9 @@ fn a_descendant_that_goes_on_writing_holds_nothing_up_and_keeps_its_label() {
     bench.turn_until_idle();
     assert_eq!(bench.read().0, "web    | orphan\n");
     drop((stdout, _stderr));
-    turn_until(&bench.epoll, &mut bench.output, |output| output.sources.is_empty() && output.runs.is_empty());
+    turn_until(&bench.epoll, &mut bench.output, |output| {
+        output.sources.by_key.is_empty() && output.runs.is_empty()
+    });
 }
 
 #[test]
@@ -267,7 +272,7 @@ fn a_reader_that_stops_stops_the_writer_and_nothing_is_lost() {
             Err(_) => break,
         }
     }
-    assert!(bench.output.writers[&STDOUT].waiting() < 1 << 20, "bounded");
+    assert!(bench.output.writers.get(STDOUT).unwrap().unwritten() < 1 << 20, "bounded");
     assert_eq!(bench.turn(), 0, "a blocked output leaves foster asleep");
     // A blocked stdout does not stop a file, or foster's own stderr.
     write(&to_file, "through\n");
@@ -298,7 +303,7 @@ fn own_lines_that_wait_for_a_blocked_reader_are_bounded_and_the_loss_is_told() {
         !output.pending()
     });
     err += &bench.read_err();
-    assert!(err.ends_with("lines of foster's own dropped: nobody reads them\n"));
+    assert!(err.ends_with("log lines dropped: stderr is blocked\n"));
 }
 
 #[test]
@@ -312,12 +317,14 @@ fn a_program_that_dies_again_and_again_before_a_blocked_reader_keeps_no_descript
         bench.output.ended(run(0, number));
         bench.turn();
     }
-    assert!(bench.output.sources.len() <= 40, "{}", bench.output.sources.len());
+    assert!(bench.output.sources.by_key.len() <= 40, "{}", bench.output.sources.by_key.len());
     turn_until(&bench.epoll, &mut bench.output, |output| {
         drain(&bench.out);
         !output.pending()
     });
-    assert!(bench.read_err().contains("earlier run of web are dropped"));
+    assert!(
+        bench.read_err().contains("web: the last output of an earlier run is dropped: its reader is blocked")
+    );
 }
 
 #[test]
@@ -331,9 +338,9 @@ fn a_reader_that_is_gone_is_said_on_the_other_stream_and_programs_run_on() {
         write(&stdout, "lost\n");
         turn_until(&epoll, &mut output, |output| !output.pending());
     }
-    let expected = "foster | warning: cannot write stdout: Broken pipe; lines for it are dropped\n";
+    let expected = "foster | warning: cannot write stdout: Broken pipe; its lines are dropped from now on\n";
     assert_eq!(String::from_utf8(drain(&err)).unwrap(), expected);
-    assert_eq!(output.tail(ProgramId(0), 9).len(), 3);
+    assert_eq!(output.lines_after(&[ProgramId(0)], 0, 9999).0.len(), 3);
     drop(err);
     output.say(Level::Info, "nobody hears this");
     turn_until(&epoll, &mut output, |output| !output.pending());
@@ -348,7 +355,7 @@ fn closed_standard_streams_are_survived() {
     write(&stdout, "line\n");
     output.say(Level::Info, "line");
     turn_until(&epoll, &mut output, |output| !output.pending());
-    assert_eq!(output.tail(ProgramId(0), 1)[0].text, b"line");
+    assert_eq!(output.lines_after(&[ProgramId(0)], 0, 9999).0[0].1.text, b"line");
     let mut inherit = program("web");
     inherit.stdout = Sink::Inherit;
     output.configure(&settings(LogFormat::Text), &by_id(&[inherit]));
@@ -366,9 +373,8 @@ fn a_full_standard_output_counts_its_lines_and_says_so_on_stderr() {
     };
     write(&stdout, "one\ntwo\n");
     turn_until(&epoll, &mut output, |output| !output.pending());
-    assert_eq!(output.writers[&STDOUT].gap().unwrap().lines, 2);
-    let expected =
-        "foster | warning: cannot write stdout: No space left on device; lines for it are dropped\n";
+    assert_eq!(output.writers.get(STDOUT).unwrap().gap().unwrap().lines, 2);
+    let expected = "foster | warning: cannot write stdout: No space left on device; its lines are dropped until it can be written\n";
     assert_eq!(String::from_utf8(drain(&err)).unwrap(), expected);
 }
 
@@ -397,7 +403,7 @@ fn a_socket_as_stdout_is_written_without_waiting() {
 #[test]
 fn readiness_is_the_first_line_that_matches_on_either_stream() {
     let mut web = program("web");
-    web.ready = Some(Probe::Log(LinePattern(regex_lite::Regex::new("^listening on [0-9]+$").unwrap())));
+    web.ready = Some(Probe::Log(LinePattern::new("^listening on [0-9]+$").unwrap()));
     let mut bench = Bench::new(LogFormat::Text, &[web]);
     let (stdout, stderr) = bench.start(run(0, 1), "web");
     write(&stdout, "not listening on 80\nlistening on 8");
@@ -447,14 +453,18 @@ fn a_file_that_cannot_be_opened_is_a_warning_and_its_directory_may_come_later() 
     let (stdout, _stderr) = bench.start(run(0, 1), "web");
     write(&stdout, "lost\n");
     bench.turn_until_idle();
-    assert!(bench.read_err().contains("later/log`: No such file or directory; lines for it are dropped"));
+    assert!(
+        bench
+            .read_err()
+            .contains("later/log`: No such file or directory; its lines are dropped until it can be opened")
+    );
     std::fs::create_dir(folder.path().join("later")).unwrap();
     bench.output.reopen();
     write(&stdout, "kept\n");
     bench.turn_until_idle();
     let written = std::fs::read_to_string(&path).unwrap();
     assert_eq!(written, "foster: 1 lines dropped: No such file or directory\nkept\n");
-    assert!(bench.read_err().contains("is written again, 1 lines dropped"));
+    assert!(bench.read_err().contains("can be written again; 1 lines were dropped"));
 }
 
 #[test]
@@ -478,8 +488,8 @@ fn a_spawn_that_fails_leaves_nothing_behind() {
     let streams = bench.output.attach(run(0, 1), "web").unwrap();
     bench.output.abandon(run(0, 1));
     drop(streams);
-    assert!(bench.output.sources.is_empty() && bench.output.runs.is_empty());
-    assert_eq!(bench.output.writers.len(), 2);
+    assert!(bench.output.sources.by_key.is_empty() && bench.output.runs.is_empty());
+    assert_eq!(bench.output.writers.count(), 2);
     bench.output.ended(run(0, 1));
     bench.output.started(run(0, 1), 1);
 }
@@ -504,10 +514,14 @@ fn a_follower_asks_for_the_lines_after_the_last_it_has_seen() {
     write(&stderr, "two\n");
     bench.turn_until_idle();
     let (lines, more) = bench.output.lines_after(&[ProgramId(0)], seen, 1000);
-    let texts: Vec<_> = lines.iter().map(|(_, line)| (line.stream, line.text.as_slice())).collect();
+    let texts: Vec<_> = lines.iter().map(|(_, line)| (line.origin.stream, line.text.as_slice())).collect();
     assert_eq!((texts, more), (vec![(Stream::Stderr, b"two".as_slice())], false));
     bench.output.configure(&settings(LogFormat::Text), &by_id(&[program("web"), program("more")]));
-    assert_eq!(bench.output.tail(ProgramId(0), 9).len(), 2, "a changed plan keeps the tail");
+    assert_eq!(
+        bench.output.lines_after(&[ProgramId(0)], 0, 9999).0.len(),
+        2,
+        "a changed plan keeps the tail"
+    );
 }
 
 #[test]

@@ -1,38 +1,52 @@
 //! Where lines go: foster's own stdout and stderr, FIFOs and files.
 //!
-//! An writer takes whole lines. One with a reader keeps what does not fit in a [`Queue`] and tells when it
-//! is [`Writer::full`]: its sources are then left unread until it is [`Writer::roomy`] again, so that the
-//! reader's pace becomes the programs' pace and memory stays bounded. Next: `pump.rs`.
+//! A writer takes whole lines. One with a reader keeps what does not fit in a [`Queue`] and reports when it is
+//! [`Writer::is_full`]: its sources are then left unread until [`Writer::has_room`] again, so that the reader's pace
+//! becomes the programs' pace and memory stays bounded. After an error that need not be the last the queue rests until
+//! [`Writer::wake`]; a writer whose reader is gone for good is closed, and leaves epoll. Next: `pump.rs`.
 
 use nix::errno::Errno;
 
 use super::file::{FileEvent, Gap, LogFile};
 use crate::sys::epoll::{Epoll, Interest, Token};
-use crate::sys::stream::{Reader, Target};
+use crate::sys::target::{Reader, Target};
 
-/// Above this many bytes unwritten, nothing more is read for it.
+/// Above this many unwritten bytes, its sources are not read.
 const HIGH: usize = 256 * 1024;
-/// Below this many it is read for again.
+/// Below this many they are read again.
 const LOW: usize = 64 * 1024;
 
 /// A place that lines are written to.
 #[derive(Debug)]
 pub enum Writer {
-    /// Somebody reads it, at their own pace.
+    /// It has a reader with a pace.
     Queue(Queue),
     /// A file, or a device that takes everything.
     File(LogFile),
-    /// It was closed when foster started, or its reader is gone: lines are read and discarded.
-    Nowhere,
+    /// It was closed when foster started, or its reader is gone: lines are discarded.
+    Closed,
 }
 
 /// What changed while writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriterEvent {
-    /// The reader is gone, for this reason.
+    /// The reader is gone for good, for this reason.
     Gone(Errno),
-    /// A file has something to tell.
+    /// It cannot be written now; it is tried again.
+    Failing(Errno),
+    /// It can be written again.
+    Recovered,
+    /// Something happened to a file.
     File(FileEvent),
+}
+
+/// Where a writer is registered while it waits for room.
+#[derive(Debug, Clone, Copy)]
+pub struct Registration<'a> {
+    /// The instance of epoll.
+    pub epoll: &'a Epoll,
+    /// What its reports carry.
+    pub token: Token,
 }
 
 /// Lines on their way to a reader.
@@ -45,123 +59,167 @@ pub struct Queue {
     /// How much was ever written.
     written: u64,
     watch: Watch,
+    health: Health,
 }
 
-/// Whether epoll tells of room.
+/// Whether epoll reports room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watch {
     On,
     Off,
 }
 
+/// Whether the last write failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    /// It did not.
+    Good,
+    /// It did; the next write is tried after [`Writer::wake`].
+    Resting,
+    /// It did; the next write is the try.
+    Retrying,
+}
+
 impl Writer {
     /// The writer for this target.
     pub fn new(target: Target) -> Writer {
         match target.reader() {
-            Reader::Somebody => Writer::queue(target),
-            Reader::Nobody => Writer::File(LogFile::standard(target)),
+            Reader::Present => Writer::Queue(Queue {
+                target,
+                bytes: Vec::new(),
+                head: 0,
+                written: 0,
+                watch: Watch::Off,
+                health: Health::Good,
+            }),
+            Reader::None => Writer::File(LogFile::standard(target)),
         }
     }
 
-    /// An writer whose reader is waited for.
-    fn queue(target: Target) -> Writer {
-        Writer::Queue(Queue { target, bytes: Vec::new(), head: 0, written: 0, watch: Watch::Off })
-    }
-
     /// Takes lines of one source and leaves `text` empty; `notice` stands before them, for a file with a gap.
-    pub fn append(&mut self, source: u32, notice: &[u8], text: &mut Vec<u8>, events: &mut Vec<WriterEvent>) {
+    pub fn append(
+        &mut self,
+        source: u32,
+        notice: &[u8],
+        text: &mut Vec<u8>,
+        place: Registration<'_>,
+        events: &mut Vec<WriterEvent>,
+    ) {
         match self {
             Writer::Queue(queue) => {
                 queue.push(text);
-                self.write(events);
+                self.write(place, events);
             }
             Writer::File(file) => {
                 let mut file_events = Vec::new();
                 file.append(source, notice, text, &mut file_events);
                 events.extend(file_events.into_iter().map(WriterEvent::File));
             }
-            Writer::Nowhere => {}
+            Writer::Closed => {}
         }
         text.clear();
     }
 
-    /// Writes what waits, as far as there is room.
-    pub fn write(&mut self, events: &mut Vec<WriterEvent>) {
+    /// Writes what waits, as far as there is room. epoll reports room as long as something waits, and only then: a
+    /// hang-up is always reported, and would wake foster for nothing.
+    pub fn write(&mut self, place: Registration<'_>, events: &mut Vec<WriterEvent>) {
         let Writer::Queue(queue) = self else { return };
-        if let Err(error) = queue.write() {
-            events.push(WriterEvent::Gone(error));
-            *self = Writer::Nowhere;
+        if queue.health == Health::Resting {
+            return;
+        }
+        match queue.write() {
+            Ok(()) if queue.health == Health::Retrying => {
+                queue.health = Health::Good;
+                events.push(WriterEvent::Recovered);
+            }
+            Ok(()) => {}
+            Err(error) if queue.target.is_final(error) => {
+                // Other descriptors keep the open file description alive, and it would be reported for ever.
+                queue.watch(place, Watch::Off);
+                events.push(WriterEvent::Gone(error));
+                *self = Writer::Closed;
+                return;
+            }
+            Err(error) => {
+                if queue.health == Health::Good {
+                    events.push(WriterEvent::Failing(error));
+                }
+                queue.health = Health::Resting;
+            }
+        }
+        let waits = queue.unwritten() > 0 && queue.health != Health::Resting;
+        queue.watch(place, if waits { Watch::On } else { Watch::Off });
+    }
+
+    /// Whether it is to be tried again after a while.
+    pub fn is_resting(&self) -> bool {
+        match self {
+            Writer::Queue(queue) => queue.health == Health::Resting,
+            Writer::File(file) => file.is_resting(),
+            Writer::Closed => false,
         }
     }
 
-    /// Has epoll tell of room as long as something waits, and only then: a hang-up is always reported,
-    /// and would wake foster for nothing.
-    pub fn watch(&mut self, epoll: &Epoll, token: Token) {
-        let Writer::Queue(queue) = self else { return };
-        match (queue.waiting(), queue.watch) {
-            (0, Watch::On) => {
-                // It cannot fail for what is registered; a stray report does no harm.
-                let _ = epoll.remove(&queue.target);
-                queue.watch = Watch::Off;
-            }
-            (1.., Watch::Off) if epoll.add(&queue.target, token, Interest::Write).is_ok() => {
-                queue.watch = Watch::On;
-            }
-            (_, Watch::On | Watch::Off) => {}
+    /// The while is over.
+    pub fn wake(&mut self) {
+        match self {
+            Writer::Queue(queue) if queue.health == Health::Resting => queue.health = Health::Retrying,
+            Writer::File(file) => file.wake(),
+            Writer::Queue(_) | Writer::Closed => {}
         }
     }
 
     /// Whether its sources are to be left unread.
-    pub fn full(&self) -> bool {
-        self.waiting() > HIGH
+    pub fn is_full(&self) -> bool {
+        self.unwritten() > HIGH
     }
 
     /// Whether its sources may be read again.
-    pub fn roomy(&self) -> bool {
-        self.waiting() < LOW
+    pub fn has_room(&self) -> bool {
+        self.unwritten() < LOW
     }
 
     /// How many bytes wait.
-    pub fn waiting(&self) -> usize {
+    pub fn unwritten(&self) -> usize {
         match self {
-            Writer::Queue(queue) => queue.waiting(),
-            Writer::File(_) | Writer::Nowhere => 0,
+            Writer::Queue(queue) => queue.unwritten(),
+            Writer::File(_) | Writer::Closed => 0,
         }
     }
 
-    /// What a file has dropped and not told.
+    /// What a file has dropped and not reported.
     pub fn gap(&self) -> Option<Gap> {
         match self {
             Writer::File(file) => file.gap(),
-            Writer::Queue(_) | Writer::Nowhere => None,
+            Writer::Queue(_) | Writer::Closed => None,
         }
     }
 
-    /// The place of what was appended last, to be asked for with [`Writer::reached`].
+    /// The position after what was appended last, to be asked for with [`Writer::has_reached`].
     pub fn position(&self) -> u64 {
         match self {
-            Writer::Queue(queue) => queue.written + queue.waiting() as u64,
-            Writer::File(_) | Writer::Nowhere => 0,
+            Writer::Queue(queue) => queue.written + queue.unwritten() as u64,
+            Writer::File(_) | Writer::Closed => 0,
         }
     }
 
-    /// Whether everything up to this place is written, or never will be.
-    pub fn reached(&self, position: u64) -> bool {
+    /// Whether everything up to this position is written, or never will be.
+    pub fn has_reached(&self, position: u64) -> bool {
         match self {
             Writer::Queue(queue) => queue.written >= position,
-            Writer::File(_) | Writer::Nowhere => true,
+            Writer::File(_) | Writer::Closed => true,
         }
     }
 }
 
 impl Queue {
-    fn waiting(&self) -> usize {
+    fn unwritten(&self) -> usize {
         self.bytes.len().saturating_sub(self.head)
     }
 
     /// Takes the buffer itself where nothing waits: in the usual case nothing is copied.
     fn push(&mut self, text: &mut Vec<u8>) {
-        if self.waiting() == 0 {
+        if self.unwritten() == 0 {
             std::mem::swap(&mut self.bytes, text);
             self.head = 0;
         } else {
@@ -180,7 +238,7 @@ impl Queue {
                 Err(error) => return Err(error),
             }
         }
-        if self.waiting() == 0 {
+        if self.unwritten() == 0 {
             self.bytes.clear();
             self.bytes.shrink_to(HIGH);
             self.head = 0;
@@ -189,5 +247,21 @@ impl Queue {
             self.head = 0;
         }
         Ok(())
+    }
+
+    fn watch(&mut self, place: Registration<'_>, wanted: Watch) {
+        match (self.watch, wanted) {
+            (Watch::Off, Watch::On)
+                if place.epoll.add(&self.target, place.token, Interest::Write).is_ok() =>
+            {
+                self.watch = Watch::On;
+            }
+            (Watch::On, Watch::Off) => {
+                // It cannot fail for what is registered.
+                let _ = place.epoll.remove(&self.target);
+                self.watch = Watch::Off;
+            }
+            (_, _) => {}
+        }
     }
 }

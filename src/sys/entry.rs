@@ -46,6 +46,11 @@ fn open_standard_streams() {
     for _ in streams.iter().filter(|stream| stream.revents & libc::POLLNVAL != 0) {
         // The lowest number that is free is the one that is missing (open(2)).
         // SAFETY: the path ends with NUL, and no mode is needed to open what is there.
-        unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+        let opened = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+        if opened < 0 {
+            // A /dev without it: the root folder takes the place, which nothing can be written to or read from.
+            // SAFETY: the path ends with NUL, and no mode is needed to open what is there.
+            unsafe { libc::open(c"/".as_ptr(), libc::O_PATH) };
+        }
     }
 }

@@ -22,4 +22,6 @@ pub mod signalfd;
 pub mod sigwait;
 pub mod socket;
 pub mod stream;
+pub mod target;
 pub mod terminal;
+pub mod timer;

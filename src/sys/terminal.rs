@@ -19,6 +19,14 @@ pub struct Terminal(OwnedFd);
 /// It stands for whichever terminal is the session's own: tty(4).
 const OWN_TERMINAL: &str = "/dev/tty";
 
+/// The same terminal with an open file description of the caller's own that does not block, where it is that of
+/// foster's session: /dev/tty stands for it, and asks for no permission on the terminal itself (tty(4)).
+pub fn reopened(fd: impl AsFd) -> Option<OwnedFd> {
+    unistd::tcgetpgrp(fd).ok()?;
+    let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    open(OWN_TERMINAL, flags, Mode::empty()).ok()
+}
+
 impl Terminal {
     /// The session's terminal where standard input is it.
     pub fn of_stdin() -> Option<Terminal> {

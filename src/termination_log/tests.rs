@@ -1,4 +1,4 @@
-//! The last words: what is kept of them, and the files they must not hang at.
+//! The summary: what is kept of it, and the files that writing it must not hang at.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,24 +13,30 @@ fn error_of(path: &Path) -> Option<i32> {
 }
 
 #[test]
-fn a_summary_says_who_how_how_often_and_what_it_said_last() {
+fn a_summary_has_the_cause_and_the_last_output_by_name() {
     let output = ["Traceback (most recent call last):".to_owned(), "KeyError: 'DATABASE_URL'".to_owned()];
-    let mut summary =
-        Summary { name: "backend", ending: "exited with status 3", restarts: 9, output: &output };
-    let head = "backend exited with status 3 (restarts: 9)\n";
+    let mut summary = Summary { name: "backend", cause: "backend exited with status 3", output: &output };
     assert_eq!(
         summary.text(),
-        format!("{head}last output:\nTraceback (most recent call last):\nKeyError: 'DATABASE_URL'\n")
+        "backend exited with status 3\nlast output of backend:\nTraceback (most recent call last):\nKeyError: 'DATABASE_URL'\n"
     );
     summary.output = &[];
-    assert_eq!(summary.text(), head);
+    assert_eq!(summary.text(), "backend exited with status 3\n");
+}
+
+#[test]
+fn repeated_lines_are_counted_and_not_repeated() {
+    let output: Vec<String> = ["a", "b", "b", "c", "c", "c", "b"].into_iter().map(str::to_owned).collect();
+    let text = Summary { name: "web", cause: "web exited", output: &output }.text();
+    let expected = "a\nb\n(the line above once more)\nc\n(the line above 2 more times)\nb\n";
+    assert_eq!(text, format!("web exited\nlast output of web:\n{expected}"));
 }
 
 #[test]
 fn a_summary_that_is_too_long_keeps_its_head_and_the_newest_lines() {
     let output: Vec<String> = (0..1000).map(|number| format!("line {number}")).collect();
-    let text = Summary { name: "web", ending: "was killed by SIGSEGV", restarts: 0, output: &output }.text();
-    assert!(text.starts_with("web was killed by SIGSEGV (restarts: 0)\n[...]\nline "), "{text}");
+    let text = Summary { name: "web", cause: "web was killed by SIGSEGV", output: &output }.text();
+    assert!(text.starts_with("web was killed by SIGSEGV\n[...]\nline "), "{text}");
     assert!(text.ends_with("\nline 998\nline 999\n"));
     // As many as fit: one more would not have.
     assert!((LIMIT - "line 999\n".len()..=LIMIT).contains(&text.len()), "{}", text.len());
@@ -42,8 +48,8 @@ fn a_line_that_is_too_long_alone_is_cut_between_characters() {
     for filler in ["x", "é", "€", "🦀"] {
         let long = filler.repeat(LIMIT);
         let output = [long.clone()];
-        let text = Summary { name: "web", ending: "exited", restarts: 1, output: &output }.text();
-        assert!(text.starts_with("web exited (restarts: 1)\n[...]\n"));
+        let text = Summary { name: "web", cause: "web exited", output: &output }.text();
+        assert!(text.starts_with("web exited\n[...]\n"));
         assert!(text.ends_with(&format!("{filler}\n")));
         assert!((LIMIT - 3..=LIMIT).contains(&text.len()), "{filler}: {}", text.len());
         let long = long.repeat(2);

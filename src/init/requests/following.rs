@@ -224,7 +224,7 @@ impl Init {
         let last = lines.last().map_or(seen, |(_, line)| line.number);
         let mut begun: Vec<ProgramId> = Vec::new();
         for (program, line) in lines {
-            let id = InstanceId { program, index: line.instance };
+            let id = InstanceId { program, index: line.origin.instance };
             let Some(name) = self.plan.program(program).map(|program| &program.name) else { continue };
             if !whose.has(name, id.index) {
                 continue;
@@ -236,7 +236,7 @@ impl Init {
                     said.extend(Reply::Missed(Missed { name, count: None }).encode());
                 }
             }
-            let stream = match line.stream {
+            let stream = match line.origin.stream {
                 OutputStream::Stdout => protocol::Stream::Stdout,
                 OutputStream::Stderr => protocol::Stream::Stderr,
             };

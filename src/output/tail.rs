@@ -1,0 +1,87 @@
+//! The last lines of programs, for `foster logs` and for the summary at the end.
+//!
+//! A reader goes through the lines of any programs in the order of their numbers, a bounded piece at a time.
+
+use foster_core::ids::{InstanceId, ProgramId};
+
+use super::{Output, Stream, ring};
+
+/// A line that has not ended yet, as far as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The instance that writes it.
+    pub instance: InstanceId,
+    /// To which stream.
+    pub stream: Stream,
+    /// What is there of it.
+    pub text: Vec<u8>,
+}
+
+impl Output {
+    /// The last lines of the last run of an instance, at most this many bytes, the oldest first.
+    pub fn last_output(&self, instance: InstanceId, most: usize) -> Vec<ring::Line> {
+        let Some(program) = self.program(instance.program) else { return Vec::new() };
+        let Some(run) = program.last_runs.get(&instance.index) else { return Vec::new() };
+        program.ring.tail_of(instance.index, *run, most)
+    }
+
+    /// The lines of these programs after the one with this number, the oldest first, as far as they are kept: at
+    /// least one, and no more when they have this many bytes. And whether there are more.
+    pub fn lines_after(
+        &self,
+        programs: &[ProgramId],
+        number: u64,
+        most: usize,
+    ) -> (Vec<(ProgramId, ring::Line)>, bool) {
+        let rings = programs.iter().filter_map(|id| Some((*id, &self.program(*id)?.ring)));
+        let mut rings: Vec<_> = rings.map(|(id, ring)| (id, ring.after(number).peekable())).collect();
+        let (mut lines, mut size) = (Vec::new(), 0);
+        loop {
+            let oldest = rings.iter_mut().filter_map(|(id, ring)| Some((ring.peek()?.number, *id, ring)));
+            let Some((_, id, ring)) = oldest.min_by_key(|(number, _, _)| *number) else {
+                return (lines, false);
+            };
+            if size >= most {
+                return (lines, true);
+            }
+            if let Some(line) = ring.next() {
+                size += line.text.len() + ring::OVERHEAD;
+                lines.push((id, line));
+            }
+        }
+    }
+
+    /// The number that the last `count` lines of these programs come after.
+    pub fn before_the_last(&self, programs: &[ProgramId], count: usize) -> u64 {
+        let rings = programs.iter().filter_map(|id| self.program(*id));
+        let mut numbers: Vec<u64> = rings.flat_map(|program| program.ring.numbers().take(count)).collect();
+        numbers.sort_unstable_by(|one, other| other.cmp(one));
+        match count.checked_sub(1) {
+            None => self.last_line(),
+            Some(last) => numbers.get(last).map_or(0, |number| number - 1),
+        }
+    }
+
+    /// The number of the last line of a program that is no longer kept.
+    pub fn dropped(&self, program: ProgramId) -> u64 {
+        self.program(program).map_or(0, |program| program.ring.dropped())
+    }
+
+    /// The number of the last line of any program: a follower starts after it.
+    pub fn last_line(&self) -> u64 {
+        self.next_line - 1
+    }
+
+    /// The lines of these programs that have not ended yet: a prompt, a progress bar. They are kept back from the
+    /// container's output.
+    pub fn unfinished(&self, programs: &[ProgramId]) -> Vec<Unfinished> {
+        let sources = self.sources.by_key.values();
+        let sources = sources.filter(|source| programs.contains(&source.run.instance.program));
+        let unfinished = sources.map(|source| Unfinished {
+            instance: source.run.instance,
+            stream: source.stream,
+            text: source.lines.unfinished().to_vec(),
+        });
+        unfinished.filter(|unfinished| !unfinished.text.is_empty()).collect()
+    }
+}

@@ -1,0 +1,206 @@
+//! Every place that lines are written to, by its key, and the timer after which those that failed are tried again.
+//!
+//! foster's stdout and stderr are always there, closed or not; one writer serves both where they are one file. Which
+//! program writes to which is `attach.rs`; what a writer does is `writer.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::writer::{Registration, Writer, WriterEvent};
+use super::{ColourMode, Output, OutputEnv, RETRY, STDERR, STDOUT, WRITER};
+use crate::plan::Sink;
+use crate::sys::epoll::Interest;
+use crate::sys::stream;
+use crate::sys::target::Target;
+use crate::sys::timer::Timer;
+
+/// How long a writer rests after an error.
+const REST: Duration = Duration::from_secs(1);
+
+/// All writers.
+#[derive(Debug)]
+pub(super) struct Writers {
+    by_key: BTreeMap<u32, Writer>,
+    /// The paths of sinks that are not files.
+    pub(super) devices: BTreeMap<u32, PathBuf>,
+    /// The writer of foster's stderr: the same as that of stdout where both are one file.
+    pub(super) stderr: u32,
+    /// Writers to a terminal.
+    pub(super) terminals: BTreeSet<u32>,
+    /// Those of them that may be coloured.
+    pub(super) coloured: BTreeSet<u32>,
+    /// Running as long as one rests.
+    retry: Option<Timer>,
+}
+
+impl Writers {
+    /// Those of foster's own streams.
+    pub(super) fn new(env: &OutputEnv) -> Writers {
+        let is_same = match (&env.stdout, &env.stderr) {
+            (Some(one), Some(two)) => stream::identity(one).is_ok_and(|one| stream::identity(two) == Ok(one)),
+            (_, _) => false,
+        };
+        let mut writers = Writers {
+            by_key: BTreeMap::new(),
+            devices: BTreeMap::new(),
+            stderr: if is_same { STDOUT } else { STDERR },
+            terminals: BTreeSet::new(),
+            coloured: BTreeSet::new(),
+            retry: None,
+        };
+        for (key, descriptor) in [(STDOUT, &env.stdout), (STDERR, &env.stderr)] {
+            if key == STDERR && is_same {
+                continue;
+            }
+            let copy = descriptor.as_ref().and_then(|descriptor| descriptor.copy().ok());
+            let Some(target) = copy.map(Target::shared) else {
+                writers.by_key.insert(key, Writer::Closed);
+                continue;
+            };
+            if target.is_terminal() {
+                writers.terminals.insert(key);
+                if env.colour == ColourMode::Terminal {
+                    writers.coloured.insert(key);
+                }
+            }
+            writers.by_key.insert(key, Writer::new(target));
+        }
+        writers
+    }
+
+    pub(super) fn get(&self, key: u32) -> Option<&Writer> {
+        self.by_key.get(&key)
+    }
+
+    pub(super) fn insert(&mut self, key: u32, writer: Writer) {
+        self.by_key.insert(key, writer);
+    }
+
+    pub(super) fn contains(&self, key: u32) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
+    pub(super) fn is_full(&self, key: u32) -> bool {
+        self.get(key).is_some_and(Writer::is_full)
+    }
+
+    pub(super) fn any_unwritten(&self) -> bool {
+        self.by_key.values().any(|writer| writer.unwritten() > 0)
+    }
+
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether the key is that of foster's stdout or stderr.
+    pub(super) fn is_standard(&self, key: u32) -> bool {
+        key == STDOUT || key == self.stderr
+    }
+
+    /// The open file with this path.
+    pub(super) fn file_mut(&mut self, path: &std::path::Path) -> Option<(u32, &mut super::file::LogFile)> {
+        self.by_key.iter_mut().find_map(|(key, writer)| match writer {
+            Writer::File(file) if file.path() == Some(path) => Some((*key, file)),
+            Writer::File(_) | Writer::Queue(_) | Writer::Closed => None,
+        })
+    }
+
+    /// A changed size or number of files holds at once, not only once the last process has closed the file.
+    pub(super) fn update_file(&mut self, sink: &Sink) {
+        if let Sink::File(sink) = sink
+            && let Some((_, file)) = self.file_mut(&sink.path)
+        {
+            file.update(sink);
+        }
+    }
+
+    /// Closes a file that has no source any more, unless it has something to report.
+    pub(super) fn release(&mut self, key: u32) {
+        if self.get(key).is_some_and(|writer| writer.unwritten() == 0 && writer.gap().is_none()) {
+            self.by_key.remove(&key);
+            self.devices.remove(&key);
+        }
+    }
+}
+
+impl Output {
+    /// Opens every log file again (USR1).
+    pub fn reopen(&mut self) {
+        let mut events = Vec::new();
+        for (key, writer) in &mut self.writers.by_key {
+            if let Writer::File(file) = writer {
+                events.extend(file.reopen().map(|event| (*key, WriterEvent::File(event))));
+            }
+        }
+        for (key, event) in events {
+            self.report_events(key, vec![event]);
+        }
+        self.start_retry();
+    }
+
+    /// Adds lines of a source to a writer, which leaves `batch` empty.
+    pub(super) fn deliver(&mut self, key: u32, source: u32, batch: &mut Vec<u8>) {
+        let notice = self.notice(key);
+        let place = Registration { epoll: &self.epoll, token: self.token(key | WRITER) };
+        let Some(writer) = self.writers.by_key.get_mut(&key) else {
+            batch.clear();
+            return;
+        };
+        let mut events = Vec::new();
+        writer.append(source, &notice, batch, place, &mut events);
+        self.after_writing(key, events);
+    }
+
+    /// Writes what waits, as far as there is room.
+    pub(super) fn write(&mut self, key: u32) {
+        let place = Registration { epoll: &self.epoll, token: self.token(key | WRITER) };
+        let Some(writer) = self.writers.by_key.get_mut(&key) else { return };
+        let mut events = Vec::new();
+        writer.write(place, &mut events);
+        self.after_writing(key, events);
+    }
+
+    /// Writes what waits everywhere.
+    pub(super) fn write_all(&mut self) {
+        let unwritten = |(key, writer): (&u32, &Writer)| (writer.unwritten() > 0).then_some(*key);
+        let keys: Vec<u32> = self.writers.by_key.iter().filter_map(unwritten).collect();
+        keys.into_iter().for_each(|key| self.write(key));
+    }
+
+    /// Has every writer report what it has dropped.
+    pub(super) fn report_gaps(&mut self) {
+        for key in self.writers.by_key.keys().copied().collect::<Vec<_>>() {
+            self.deliver(key, super::own_lines::OWN, &mut Vec::new());
+        }
+    }
+
+    fn after_writing(&mut self, key: u32, events: Vec<WriterEvent>) {
+        let is_resting = self.writers.get(key).is_some_and(Writer::is_resting);
+        self.report_events(key, events);
+        if is_resting {
+            self.start_retry();
+        }
+    }
+
+    /// One timer serves all; while nothing rests there is none. Without a descriptor for it, the next write tries.
+    pub(super) fn start_retry(&mut self) {
+        if self.writers.retry.is_some() || !self.writers.by_key.values().any(Writer::is_resting) {
+            return;
+        }
+        let timer = Timer::after(REST);
+        let token = self.token(RETRY);
+        match timer.and_then(|timer| self.epoll.add(&timer, token, Interest::Read).map(|()| timer)) {
+            Ok(timer) => self.writers.retry = Some(timer),
+            Err(_) => self.writers.by_key.values_mut().for_each(Writer::wake),
+        }
+    }
+
+    /// The rest is over.
+    pub(super) fn retry(&mut self) {
+        self.writers.retry = None;
+        self.writers.by_key.values_mut().for_each(Writer::wake);
+        self.write_all();
+    }
+}
