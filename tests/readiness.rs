@@ -1,5 +1,6 @@
 //! `ready`: each kind of probe, and what happens without an answer.
 
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use crate::support::{End, Foster, Running, free_port};
@@ -89,7 +90,7 @@ fn a_server_that_hangs_costs_its_own_time_and_nothing_else() {
     // It accepts, and says nothing.
     let port = free_port();
     let config = format!(
-        "[program.hanging]\ncommand = 'puppet listen:tcp:{port} pause'\nready = {{ http = 'http://127.0.0.1:{port}/', interval = '1ms' }}\n[program.crashing]\ncommand = 'puppet append:starts:x sleep:0.05 exit:1'\nmin_uptime = '1ms'\n"
+        "[program.hanging]\ncommand = 'puppet listen:tcp:{port} pause'\nready = {{ http = 'http://127.0.0.1:{port}/', interval = '10ms' }}\n[program.crashing]\ncommand = 'puppet append:starts:x sleep:0.05 exit:1'\nmin_uptime = '1ms'\n"
     );
     let foster = Foster::new().config(&config).start();
     foster.wait_for("restarts beside the hanging probe", || foster.content("starts").lines().count() >= 5);
@@ -107,10 +108,39 @@ fn a_probe_command_is_not_left_behind() {
     foster.wait_for("foster and the other", || foster.processes().len() == 2);
 }
 
-/// An answer that comes on the spot is taken on the spot: foster asks again after `interval`, not after the time that
-/// one answer may take.
 #[test]
-fn a_file_that_comes_later_is_seen_at_the_next_question() {
+fn the_last_line_that_a_probe_command_wrote_is_in_the_message_about_it() {
+    let config = "[program.app]\ncommand = 'puppet pause'\nready = { exec = ['sh', '-c', 'echo connecting >&2; echo no route to host >&2; exit 2'], timeout = '300ms', interval = '10ms' }\nstart_limit = 1\n";
+    let mut foster = Foster::new().config(config).start();
+    assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
+    foster.wait_for_line("app.*not ready.*the command exited with status 2: no route to host");
+}
+
+#[test]
+fn headers_and_method_are_sent_as_they_are_configured() {
+    let port = free_port();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("a listener");
+    let config = format!(
+        "[program.app]\ncommand = 'puppet pause'\nready = {{ http = 'http://127.0.0.1:{port}/h', method = 'HEAD', headers = {{ Host = 'example.org', Authorization = 'Bearer x' }} }}\n"
+    );
+    let foster = Foster::new().config(&config).start();
+    let (mut server, _) = listener.accept().expect("a connection");
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        server.read_exact(&mut byte).expect("a request");
+        request.extend(byte);
+    }
+    let request = String::from_utf8(request).expect("text");
+    assert!(request.starts_with("HEAD /h HTTP/1.1\r\nHost: example.org\r\n"), "{request}");
+    assert!(request.contains("\r\nAuthorization: Bearer x\r\n"), "{request}");
+    server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("a response");
+    foster.wait_for_state("app", "running");
+}
+
+/// An answer is taken when it comes: foster asks again after `interval`, not after the time that one answer may take.
+#[test]
+fn a_file_that_comes_later_is_seen_at_the_next_attempt() {
     let config = "[program.backend]\ncommand = 'puppet sleep:0.2 touch:app.pid pause'\nready = { file = 'app.pid', interval = '10ms', timeout = '2s' }\nstart_limit = 1\n";
     let mut foster = Foster::new().config(config).start();
     // Only looked at, not asked: a client at the socket would wake the loop.

@@ -21,8 +21,8 @@ use crate::control::protocol;
 use crate::control::server::Server;
 use crate::notify::Upward;
 use crate::output::{ChildStream, format};
-use crate::plan::{Probe, Program};
-use crate::probes::ProbeTarget;
+use crate::plan::Program;
+use crate::probes::{Asker, LocalTarget, ProbeTarget};
 use crate::spawn::{Request, Spawner, Stdin};
 use crate::sys::errno;
 
@@ -155,27 +155,35 @@ impl Init {
     fn ask(&mut self, run: Run) {
         let Some(program) = self.definition(run) else { return };
         let Some(probe) = &program.ready else { return };
-        if let Some(question) = ProbeTarget::of(probe) {
-            self.probes.start(run, question);
-            // A file and a local socket are answered on the spot: no report of epoll follows that would wake the loop.
-            return self.take_answers();
-        }
-        match probe {
-            Probe::Exec(command) => {
-                if let Err(failure) = self.spawn_question(run, command) {
-                    self.events.push_back(Event::Probed(run, ProbeResult::Failed(failure.message)));
-                }
+        let started = match ProbeTarget::of(probe) {
+            ProbeTarget::Remote(target) => {
+                self.probes.start(run, target);
+                // A connection that is refused at once is answered already: no report of epoll follows.
+                return self.take_answers();
             }
-            // Output tells.
-            Probe::Log(_) => {}
-            Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::File(_) => {}
+            ProbeTarget::Local(target) => self.spawn_local_probe(run, target),
+            ProbeTarget::Command(command) => self.spawn_question(run, command),
+            ProbeTarget::Output => return,
+        };
+        if let Err(failure) = started {
+            self.probes.cancel(run);
+            self.events.push_back(Event::Probed(run, ProbeResult::Failed(failure.message)));
         }
+    }
+
+    fn spawn_local_probe(&mut self, run: Run, target: LocalTarget<'_>) -> Result<(), StartFailure> {
+        let child = self.probes.open_note(run, Asker::Child).and_then(|note| target.spawn(note));
+        let child = child.map_err(no_process)?;
+        self.children.insert(Role::Question(run), child);
+        Ok(())
     }
 
     fn spawn_question(&mut self, run: Run, command: &[String]) -> Result<(), StartFailure> {
         let Some(program) = self.definition(run) else { return Err(unknown()) };
+        let note = self.probes.open_note(run, Asker::Command).map_err(no_process)?;
+        let stderr = Some(note.as_fd());
         let request =
-            Request { command, stdin: Stdin::Null, stdout: None, stderr: None, descriptors: &[], extra: &[] };
+            Request { command, stdin: Stdin::Null, stdout: None, stderr, descriptors: &[], extra: &[] };
         let run_as = Spawner::resolve(&program.launch)?;
         let child = self.spawner.spawn(&program.launch, &run_as, &request)?.wait()?;
         self.children.insert(Role::Question(run), child);
@@ -320,6 +328,11 @@ fn unknown() -> StartFailure {
         persistence: Persistence::Permanent,
         message: "it is not in the plan".into(),
     }
+}
+
+fn no_process(errno: nix::errno::Errno) -> StartFailure {
+    let message = format!("making a process: {}", errno::text(errno));
+    StartFailure { stage: "process", persistence: Persistence::Transient, message }
 }
 
 fn no_pipes(error: &std::io::Error) -> StartFailure {

@@ -3,7 +3,7 @@
 //! One SIGCHLD may stand for thousands (signal(7)), so every call reaps until nothing is left. What is not in
 //! the table of children was an orphan: it is reaped and not mentioned.
 
-use foster_core::event::{Event, ProbeResult, Session};
+use foster_core::event::{Event, Session};
 use foster_core::ids::{Exit, Killer, Run, Signal};
 use nix::unistd::Pid;
 
@@ -34,7 +34,8 @@ impl Init {
                     self.events.push_back(Event::PreStopEnded(run));
                 }
                 Some((Role::Question(run), _)) => {
-                    self.events.push_back(Event::Probed(run, verdict(reaped.exit)))
+                    let answer = self.probes.ended(run, reaped.exit);
+                    self.events.push_back(Event::Probed(run, answer));
                 }
                 Some((Role::Forgotten, _)) => {}
                 None => log::trace!("reaped the orphan {}", reaped.pid),
@@ -82,11 +83,4 @@ enum Lookup {
     NotYet,
     Kernel,
     Somebody,
-}
-
-fn verdict(exit: Exit) -> ProbeResult {
-    match exit {
-        Exit::Code(0) => ProbeResult::Passed,
-        Exit::Code(_) | Exit::Killed { .. } => ProbeResult::Failed(format!("the command {exit}")),
-    }
 }

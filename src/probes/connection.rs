@@ -1,8 +1,8 @@
 //! One connection over TCP, from connect to verdict, moved on by each readiness report.
 //!
-//! It never waits, and a step does a bounded amount of work: one write or one read. A server may
-//! refuse, hang, drip, flood or leave; each ends in a verdict, or in silence that whoever asked ends
-//! by dropping the connection. What an HTTP answer means is known in `http.rs`.
+//! It never waits, and a step does a bounded amount of work: one write or one read. A server may refuse, hang, drip,
+//! flood or leave; each ends in a verdict, or in silence until the caller drops the connection. What an HTTP response
+//! means is in `http.rs`.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -26,36 +26,36 @@ pub(super) struct Connection {
     purpose: Purpose,
 }
 
-/// What a connection is made for.
+/// Why a connection is made.
 #[derive(Debug)]
 enum Purpose {
-    /// For itself: that it can be made is the answer.
+    /// Only to be made: that is the answer.
     Connection,
-    /// For a request and its answer.
+    /// To send a request and read its response.
     Exchange {
         /// What of the request has not been sent yet.
         unsent: Vec<u8>,
-        /// What reads the answer.
-        answer: ResponseHead,
+        /// Reads the response.
+        response: ResponseHead,
     },
 }
 
 impl Connection {
-    /// Begins to connect, to learn whether that works.
+    /// Starts to connect, to learn whether that works.
     ///
     /// # Errors
     /// The verdict, where it is known at once.
     pub(super) fn connect(address: SocketAddr) -> Result<Connection, ProbeResult> {
-        Connection::begin(address, Purpose::Connection)
+        Connection::open(address, Purpose::Connection)
     }
 
-    /// Begins to connect, to send a request.
+    /// Starts to connect, to send a request.
     ///
     /// # Errors
     /// The verdict, where it is known at once.
     pub(super) fn request(probe: &HttpProbe) -> Result<Connection, ProbeResult> {
         let unsent = http::request(probe).into_bytes();
-        Connection::begin(probe.address, Purpose::Exchange { unsent, answer: ResponseHead::new(probe) })
+        Connection::open(probe.address, Purpose::Exchange { unsent, response: ResponseHead::new(probe) })
     }
 
     /// Its stream, for the loop to watch.
@@ -66,7 +66,7 @@ impl Connection {
     /// What its stream has to be ready for before the next step.
     pub(super) fn interest(&self) -> Interest {
         match &self.purpose {
-            Purpose::Exchange { unsent, answer: _ } if unsent.is_empty() => Interest::Read,
+            Purpose::Exchange { unsent, response: _ } if unsent.is_empty() => Interest::Read,
             Purpose::Exchange { .. } | Purpose::Connection => Interest::Write,
         }
     }
@@ -74,9 +74,11 @@ impl Connection {
     /// Goes one step further, now that the stream is ready. The verdict is the last step.
     pub(super) fn advance(&mut self) -> Option<ProbeResult> {
         match &mut self.purpose {
-            Purpose::Exchange { unsent, answer } if unsent.is_empty() => listen(&self.stream, answer),
-            Purpose::Exchange { unsent, answer } => match connect::finish(&self.stream) {
-                Ok(()) => ask(&self.stream, unsent, answer),
+            Purpose::Exchange { unsent, response } if unsent.is_empty() => {
+                read_response(&self.stream, response)
+            }
+            Purpose::Exchange { unsent, response } => match connect::finish(&self.stream) {
+                Ok(()) => send_request(&self.stream, unsent, response),
                 Err(error) => Some(unreachable(self.address, error)),
             },
             Purpose::Connection => match connect::finish(&self.stream) {
@@ -86,13 +88,17 @@ impl Connection {
         }
     }
 
-    fn begin(address: SocketAddr, purpose: Purpose) -> Result<Connection, ProbeResult> {
+    fn open(address: SocketAddr, purpose: Purpose) -> Result<Connection, ProbeResult> {
         let stream = connect::begin(address).map_err(|error| unreachable(address, error))?;
         Ok(Connection { stream, address, purpose })
     }
 }
 
-fn ask(mut stream: &TcpStream, unsent: &mut Vec<u8>, answer: &ResponseHead) -> Option<ProbeResult> {
+fn send_request(
+    mut stream: &TcpStream,
+    unsent: &mut Vec<u8>,
+    response: &ResponseHead,
+) -> Option<ProbeResult> {
     // The standard library sends with MSG_NOSIGNAL: a server that is gone is an error, not a SIGPIPE.
     match stream.write(unsent) {
         Ok(count) => {
@@ -100,21 +106,21 @@ fn ask(mut stream: &TcpStream, unsent: &mut Vec<u8>, answer: &ResponseHead) -> O
             None
         }
         Err(error) if again(error.kind()) => None,
-        Err(error) => Some(answer.failed(format_args!("sending the request: {}", words(&error)))),
+        Err(error) => Some(response.failed(format_args!("sending the request: {}", words(&error)))),
     }
 }
 
-fn listen(mut stream: &TcpStream, answer: &mut ResponseHead) -> Option<ProbeResult> {
+fn read_response(mut stream: &TcpStream, response: &mut ResponseHead) -> Option<ProbeResult> {
     let mut buffer = [0; READ_SIZE];
     match stream.read(&mut buffer) {
-        Ok(0) => Some(answer.end()),
-        Ok(count) => answer.take(buffer.get(..count).unwrap_or(&buffer)),
+        Ok(0) => Some(response.end()),
+        Ok(count) => response.take(buffer.get(..count).unwrap_or(&buffer)),
         Err(error) if again(error.kind()) => None,
-        Err(error) => Some(answer.failed(format_args!("reading the answer: {}", words(&error)))),
+        Err(error) => Some(response.failed(format_args!("reading the response: {}", words(&error)))),
     }
 }
 
-/// Whether the next report is simply to be waited for.
+/// Whether the next report of the loop has to be waited for.
 fn again(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

@@ -1,8 +1,8 @@
-//! One request over HTTP/1.1 and the beginning of its answer, as bytes; no sockets here.
+//! One request over HTTP/1.1 and the head of its response, as bytes; no sockets here.
 //!
-//! [`ResponseHead`] is fed whatever arrives, in pieces of any size, and gives its verdict as soon as the
-//! head of the final answer is complete: the body is nobody's business. What it keeps is bounded,
-//! and how the bytes were cut into pieces makes no difference. RFC 9112 is the protocol.
+//! [`ResponseHead`] takes whatever arrives, in pieces of any size, and gives its verdict as soon as the head of the
+//! final response is complete; a body is never read. What it keeps is bounded, and how the bytes were cut into pieces
+//! makes no difference. RFC 9112 is the protocol.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use foster_core::event::ProbeResult;
 
 use crate::plan::HttpProbe;
 
-/// How many bytes of heads are read before it is too many, interim answers (1xx) included.
+/// How many bytes of heads are read before it is too many, interim responses (1xx) included.
 pub(super) const HEAD_LIMIT: usize = 16 * 1024;
 
 const USER_AGENT: &str = concat!("foster/", env!("CARGO_PKG_VERSION"));
@@ -40,7 +40,7 @@ pub(super) fn request(probe: &HttpProbe) -> String {
     text
 }
 
-/// What has come of an answer so far.
+/// The head of a response, as far as it has come.
 #[derive(Debug)]
 pub(super) struct ResponseHead {
     /// How the request is named in messages: `GET /health`.
@@ -52,20 +52,20 @@ pub(super) struct ResponseHead {
     room: usize,
 }
 
-/// What an answer's head says, as far as it has come.
+/// What the bytes of a head amount to.
 enum Head {
     /// More is to come.
     Incomplete,
-    /// Interim (1xx, but not 101): so many bytes, and the real answer follows.
+    /// Interim (1xx, but not 101): so many bytes, and the final response follows.
     Interim(usize),
-    /// This status is the answer.
+    /// The final status.
     Final(u16),
-    /// It cannot become an answer any more, for this reason.
+    /// It is not a response, for this reason.
     Broken(&'static str),
 }
 
 impl ResponseHead {
-    /// Nothing has come yet.
+    /// Nothing has come.
     pub(super) fn new(probe: &HttpProbe) -> ResponseHead {
         ResponseHead {
             request: format!("{} {}", probe.method, probe.target),
@@ -84,7 +84,7 @@ impl ResponseHead {
             match read_head(&self.head) {
                 Head::Interim(length) => drop(self.head.drain(..length)),
                 Head::Incomplete if self.room == 0 => {
-                    return Some(self.failed("the answer's headers are longer than 16 KiB"));
+                    return Some(self.failed("the response's headers are longer than 16 KiB"));
                 }
                 Head::Incomplete => return None,
                 Head::Final(status) => return Some(self.judge(status)),
@@ -96,13 +96,13 @@ impl ResponseHead {
     /// The verdict when the server has closed the connection and nothing more will come.
     pub(super) fn end(&self) -> ProbeResult {
         if self.room == HEAD_LIMIT {
-            self.failed("the connection was closed without an answer")
+            self.failed("the connection was closed without a response")
         } else {
-            self.failed("the connection was closed in the middle of the answer")
+            self.failed("the connection was closed in the middle of the response")
         }
     }
 
-    /// The verdict for this reason.
+    /// A failure for this reason.
     pub(super) fn failed(&self, why: impl std::fmt::Display) -> ProbeResult {
         ProbeResult::Failed(format!("{}: {why}", self.request))
     }
@@ -128,8 +128,8 @@ fn read_head(bytes: &[u8]) -> Head {
         (Ok(httparse::Status::Complete(length)), Some(100 | 102..=199)) => Head::Interim(length),
         (Ok(httparse::Status::Complete(_)), Some(status)) => Head::Final(status),
         (Ok(httparse::Status::Partial), _) => Head::Incomplete,
-        (Err(httparse::Error::TooManyHeaders), _) => Head::Broken("the answer has more than 128 headers"),
-        (Ok(httparse::Status::Complete(_)), None) | (Err(_), _) => Head::Broken("the answer is not HTTP"),
+        (Err(httparse::Error::TooManyHeaders), _) => Head::Broken("the response has more than 128 headers"),
+        (Ok(httparse::Status::Complete(_)), None) | (Err(_), _) => Head::Broken("the response is not HTTP"),
     }
 }
 

@@ -1,55 +1,67 @@
 //! Probes: foster asks a program from outside whether it is ready, and never waits for the answer.
 //!
-//! One attempt is one [`ProbeTarget`]. A connection goes on when the loop reports it ready; what can be
-//! told at once is told at once. When to ask, how often, and how long an answer may take is decided by
-//! the core, which ends an attempt with [`Probes::cancel`]. Commands are run by `init/`, and lines of
-//! output are seen by `output/`: neither is a question. Next: `connection.rs`, then `http.rs`.
+//! An attempt over TCP goes on when the loop reports its connection ready. An attempt that needs a process (a command,
+//! a path) is a child whose exit status is the answer; the pipe for its note is read here. The core decides when to
+//! ask, how often, and how long an answer may take; it ends an attempt with [`Probes::cancel`]. Next: `connection.rs`
+//! and `http.rs`; `local.rs` and `note.rs`.
 
 mod connection;
 mod http;
+mod local;
+mod note;
 
-use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 
 use foster_core::event::ProbeResult;
-use foster_core::ids::Run;
-use nix::errno::Errno;
+use foster_core::ids::{Exit, Run};
 
 use self::connection::Connection;
+pub use self::local::LocalTarget;
+pub use self::note::NoteWriter;
+use self::note::{More, NoteReader};
 use crate::plan::{HttpProbe, Probe};
-use crate::sys::connect;
 use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
-use crate::sys::errno::words;
+use crate::sys::errno;
 
-/// What can be asked without a process of one's own.
+/// How a probe of the plan is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeTarget<'plan> {
-    /// Does a GET of this answer well?
+    /// Over the network, within the loop.
+    Remote(RemoteTarget<'plan>),
+    /// A path, in a child.
+    Local(LocalTarget<'plan>),
+    /// A command, in a process like the program's.
+    Command(&'plan [String]),
+    /// Not at all: a line of output answers.
+    Output,
+}
+
+/// What is asked over the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteTarget<'plan> {
+    /// A request is answered with an accepted status.
     Http(&'plan HttpProbe),
-    /// Is a connection accepted?
+    /// A connection is accepted.
     Tcp(SocketAddr),
-    /// Is a connection accepted?
-    Unix(&'plan Path),
-    /// Is it there?
-    File(&'plan Path),
 }
 
 impl<'plan> ProbeTarget<'plan> {
-    /// The question in this probe; `None` where it is a command to be run or a line to be seen.
-    pub fn of(probe: &'plan Probe) -> Option<ProbeTarget<'plan>> {
+    /// How this probe is asked.
+    pub fn of(probe: &'plan Probe) -> ProbeTarget<'plan> {
         match probe {
-            Probe::Http(http) => Some(ProbeTarget::Http(http)),
-            Probe::Tcp(address) => Some(ProbeTarget::Tcp(*address)),
-            Probe::Unix(path) => Some(ProbeTarget::Unix(path)),
-            Probe::File(path) => Some(ProbeTarget::File(path)),
-            Probe::Exec(_) | Probe::Log(_) => None,
+            Probe::Http(http) => ProbeTarget::Remote(RemoteTarget::Http(http)),
+            Probe::Tcp(address) => ProbeTarget::Remote(RemoteTarget::Tcp(*address)),
+            Probe::Unix(path) => ProbeTarget::Local(LocalTarget::Unix(path)),
+            Probe::File(path) => ProbeTarget::Local(LocalTarget::File(path)),
+            Probe::Exec(command) => ProbeTarget::Command(command),
+            Probe::Log(_) => ProbeTarget::Output,
         }
     }
 }
 
-/// Every attempt that is under way, at most one a run.
+/// Every attempt in flight, at most one a run.
 #[derive(Debug)]
 pub struct Probes {
     epoll: Rc<Epoll>,
@@ -59,44 +71,91 @@ pub struct Probes {
     results: Vec<(Run, ProbeResult)>,
 }
 
-/// A question that is not answered yet.
+/// An attempt that is not answered yet.
 #[derive(Debug)]
 struct Attempt {
     /// Never used for the attempt before: a late report must not move on its successor.
     key: u32,
     run: Run,
-    /// What the loop watches it for.
-    watched: Interest,
-    connection: Connection,
+    medium: Medium,
+}
+
+/// Through what an attempt is answered.
+#[derive(Debug)]
+enum Medium {
+    /// A connection, and what the loop watches it for.
+    Connection(Connection, Interest),
+    /// A process: this is its note.
+    Process(Asker, NoteReader),
+}
+
+/// Which process answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// The command of the plan; its note is a part of the reason.
+    Command,
+    /// A child of foster's; its note is the reason.
+    Child,
 }
 
 impl Probes {
-    /// Nothing is asked yet. Reports for `space` belong to [`Probes::on_ready`].
+    /// No attempts. Reports for `space` belong to [`Probes::on_ready`].
     pub fn new(epoll: Rc<Epoll>, space: Space) -> Probes {
         Probes { epoll, space, last_key: 0, attempts: Vec::new(), results: Vec::new() }
     }
 
-    /// Asks once, in place of what this run is being asked already. Look at [`Probes::take_results`]
+    /// Asks once, in place of an attempt of this run that is in flight. Look at [`Probes::take_results`]
     /// afterwards: the answer may be there.
-    pub fn start(&mut self, run: Run, question: ProbeTarget<'_>) {
+    pub fn start(&mut self, run: Run, target: RemoteTarget<'_>) {
         self.cancel(run);
-        let begun = match question {
-            ProbeTarget::Http(probe) => Connection::request(probe),
-            ProbeTarget::Tcp(address) => Connection::connect(address),
-            ProbeTarget::Unix(path) => Err(connected(path)),
-            ProbeTarget::File(path) => Err(present(path)),
+        let connected = match target {
+            RemoteTarget::Http(probe) => Connection::request(probe),
+            RemoteTarget::Tcp(address) => Connection::connect(address),
         };
-        match begun.and_then(|connection| self.watch(run, connection)) {
-            Ok(attempt) => self.attempts.push(attempt),
-            Err(verdict) => self.results.push((run, verdict)),
+        let watched = connected.and_then(|connection| {
+            let interest = connection.interest();
+            self.watch(run, Medium::Connection(connection, interest)).map_err(unwatchable)
+        });
+        if let Err(verdict) = watched {
+            self.results.push((run, verdict));
         }
     }
 
-    /// Forgets what this run is being asked: there will be no answer.
+    /// A pipe for the note of a process that is about to answer for this run, in place of an attempt in flight.
+    /// [`Probes::ended`] ends it.
+    ///
+    /// # Errors
+    /// pipe(2): EMFILE, ENFILE; epoll_ctl(2): ENOSPC, ENOMEM.
+    pub fn open_note(&mut self, run: Run, asker: Asker) -> nix::Result<NoteWriter> {
+        self.cancel(run);
+        let (reader, writer) = note::pipe()?;
+        self.watch(run, Medium::Process(asker, reader))?;
+        Ok(writer)
+    }
+
+    /// The answer of the process that was asked for this run, now that it has ended.
+    pub fn ended(&mut self, run: Run, exit: Exit) -> ProbeResult {
+        let is_process =
+            |attempt: &Attempt| attempt.run == run && matches!(attempt.medium, Medium::Process(..));
+        let index = self.attempts.iter().position(is_process);
+        let (asker, note) = match index.map(|index| self.remove(index).medium) {
+            Some(Medium::Process(asker, reader)) => (asker, reader.finish()),
+            Some(Medium::Connection(..)) | None => (Asker::Command, None),
+        };
+        match (exit, asker, note) {
+            (Exit::Code(0), _, _) => ProbeResult::Passed,
+            (Exit::Code(_), Asker::Child, Some(note)) => ProbeResult::Failed(note),
+            (_, Asker::Child, _) => ProbeResult::Failed(format!("the check {exit}")),
+            (_, Asker::Command, None) => ProbeResult::Failed(format!("the command {exit}")),
+            (_, Asker::Command, Some(note)) => ProbeResult::Failed(format!("the command {exit}: {note}")),
+        }
+    }
+
+    /// Forgets the attempt of this run: there will be no answer.
     pub fn cancel(&mut self, run: Run) {
         self.results.retain(|(of, _)| *of != run);
         if let Some(index) = self.attempts.iter().position(|attempt| attempt.run == run) {
-            self.forget(index);
+            self.remove(index);
         }
     }
 
@@ -105,12 +164,23 @@ impl Probes {
         let Some(index) = self.attempts.iter().position(|attempt| attempt.key == ready.token.key) else {
             return;
         };
+        let token = Token { space: self.space, key: ready.token.key };
         let Some(attempt) = self.attempts.get_mut(index) else { return };
         let run = attempt.run;
-        if let Some(verdict) =
-            attempt.connection.advance().or_else(|| attempt.rewatch(&self.epoll, self.space))
-        {
-            self.forget(index);
+        let verdict = match &mut attempt.medium {
+            Medium::Connection(connection, watched) => {
+                connection.advance().or_else(|| rewatch(&self.epoll, token, connection, watched))
+            }
+            Medium::Process(_, reader) => {
+                if reader.read() == More::Never {
+                    // A pipe whose writers are gone is ready for ever; the process answers when it is reaped.
+                    let _ = self.epoll.remove(reader.as_fd());
+                }
+                None
+            }
+        };
+        if let Some(verdict) = verdict {
+            self.remove(index);
             self.results.push((run, verdict));
         }
     }
@@ -120,65 +190,49 @@ impl Probes {
         std::mem::take(&mut self.results)
     }
 
-    fn watch(&mut self, run: Run, connection: Connection) -> Result<Attempt, ProbeResult> {
+    fn watch(&mut self, run: Run, medium: Medium) -> nix::Result<()> {
         self.last_key = self.last_key.wrapping_add(1);
         let token = Token { space: self.space, key: self.last_key };
-        let watched = connection.interest();
-        self.epoll.add(connection.stream(), token, watched).map_err(unwatchable)?;
-        Ok(Attempt { key: token.key, run, watched, connection })
+        match &medium {
+            Medium::Connection(connection, interest) => {
+                self.epoll.add(connection.stream(), token, *interest)?
+            }
+            Medium::Process(_, reader) => self.epoll.add(reader.as_fd(), token, Interest::Read)?,
+        }
+        self.attempts.push(Attempt { key: token.key, run, medium });
+        Ok(())
     }
 
-    /// A process that is just being made may hold a copy of the descriptor until its exec, so that
-    /// closing ours would not be enough to end the reports (epoll(7)).
-    fn forget(&mut self, index: usize) {
+    /// A child that is just being made may hold a copy of the descriptor until its exec, so that closing foster's
+    /// would not be enough to end the reports (epoll(7)).
+    fn remove(&mut self, index: usize) -> Attempt {
         let attempt = self.attempts.swap_remove(index);
-        // It fails only where it is not watched, which is what is wanted.
-        let _ = self.epoll.remove(attempt.connection.stream());
+        // It fails only where the descriptor is not watched, which is what is wanted.
+        let _ = match &attempt.medium {
+            Medium::Connection(connection, _) => self.epoll.remove(connection.stream()),
+            Medium::Process(_, reader) => self.epoll.remove(reader.as_fd()),
+        };
+        attempt
     }
 }
 
-impl Attempt {
-    /// Has it watched for what it waits for now; the verdict, where that cannot be done.
-    fn rewatch(&mut self, epoll: &Epoll, space: Space) -> Option<ProbeResult> {
-        let interest = self.connection.interest();
-        if interest == self.watched {
-            return None;
-        }
-        self.watched = interest;
-        let token = Token { space, key: self.key };
-        epoll.modify(self.connection.stream(), token, interest).err().map(unwatchable)
+/// Has a connection watched for what it waits for now; the verdict, where that cannot be done.
+fn rewatch(
+    epoll: &Epoll,
+    token: Token,
+    connection: &Connection,
+    watched: &mut Interest,
+) -> Option<ProbeResult> {
+    let interest = connection.interest();
+    if interest == *watched {
+        return None;
     }
-}
-
-fn connected(path: &Path) -> ProbeResult {
-    match connect::try_unix(path) {
-        Ok(()) => ProbeResult::Passed,
-        Err(Errno::ENOENT) => absent(path),
-        Err(Errno::EAGAIN) => {
-            failed(format_args!("connecting to {}: too many connections wait to be accepted", path.display()))
-        }
-        Err(error) => failed(format_args!("connecting to {}: {}", path.display(), error.desc())),
-    }
-}
-
-fn present(path: &Path) -> ProbeResult {
-    match std::fs::metadata(path) {
-        Ok(_) => ProbeResult::Passed,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => absent(path),
-        Err(error) => failed(format_args!("looking for {}: {}", path.display(), words(&error))),
-    }
-}
-
-fn absent(path: &Path) -> ProbeResult {
-    failed(format_args!("{} is not there", path.display()))
+    *watched = interest;
+    epoll.modify(connection.stream(), token, interest).err().map(unwatchable)
 }
 
 fn unwatchable(error: nix::Error) -> ProbeResult {
-    failed(format_args!("watching the connection: {}", error.desc()))
-}
-
-fn failed(text: std::fmt::Arguments<'_>) -> ProbeResult {
-    ProbeResult::Failed(text.to_string())
+    ProbeResult::Failed(format!("watching the connection: {}", errno::text(error)))
 }
 
 #[cfg(test)]

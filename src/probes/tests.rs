@@ -4,13 +4,15 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use foster_core::ids::{InstanceId, ProgramId};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, listen, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, getsockopt, listen, socket, sockopt,
 };
+use nix::sys::wait::{WaitStatus, waitpid};
 
 use super::*;
 
@@ -38,7 +40,7 @@ impl Bench {
     fn turn(&mut self) -> Vec<Ready> {
         let mut ready = Vec::new();
         self.epoll.wait(Some(PATIENCE), &mut ready).unwrap();
-        assert!(!ready.is_empty(), "nothing happens any more");
+        assert!(!ready.is_empty(), "nothing happens");
         for report in ready.iter().filter(|report| report.token.space == SPACE) {
             self.probes.on_ready(*report);
         }
@@ -76,7 +78,7 @@ impl Bench {
     }
 
     /// Goes on until the server's side of the connection can be read or written to.
-    fn until_ready(&mut self, server: &impl std::os::fd::AsFd, interest: Interest) {
+    fn until_ready(&mut self, server: &impl AsFd, interest: Interest) {
         let token = Token { space: SERVERS, key: 0 };
         self.epoll.add(server, token, interest).unwrap();
         while !self.turn().iter().any(|report| report.token == token) {}
@@ -85,7 +87,7 @@ impl Bench {
 
     /// Asks a server over HTTP and gives the server's side, with the whole request read.
     fn exchange(&mut self, listener: &TcpListener) -> TcpStream {
-        self.probes.start(run(1), ProbeTarget::Http(&http(listener)));
+        self.probes.start(run(1), RemoteTarget::Http(&http(listener)));
         self.until_ready(listener, Interest::Read);
         let mut server = listener.accept().unwrap().0;
         server.set_nonblocking(true).unwrap();
@@ -139,20 +141,22 @@ fn closed_port() -> (std::os::fd::OwnedFd, SocketAddr) {
 }
 
 #[test]
-fn only_what_needs_no_process_is_a_question() {
+fn a_probe_is_asked_over_the_network_in_a_child_by_a_command_or_not_at_all() {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    assert_eq!(ProbeTarget::of(&Probe::Tcp(address)), Some(ProbeTarget::Tcp(address)));
     let path = PathBuf::from("/x");
-    assert_eq!(ProbeTarget::of(&Probe::Unix(path.clone())), Some(ProbeTarget::Unix(&path)));
-    assert_eq!(ProbeTarget::of(&Probe::File(path.clone())), Some(ProbeTarget::File(&path)));
-    assert_eq!(ProbeTarget::of(&Probe::Exec(vec!["true".to_owned()])), None);
+    let command = vec!["true".to_owned()];
+    let target = |probe: &Probe| format!("{:?}", ProbeTarget::of(probe));
+    assert_eq!(target(&Probe::Tcp(address)), "Remote(Tcp(127.0.0.1:1))");
+    assert_eq!(target(&Probe::Unix(path.clone())), "Local(Unix(\"/x\"))");
+    assert_eq!(target(&Probe::File(path)), "Local(File(\"/x\"))");
+    assert_eq!(target(&Probe::Exec(command)), "Command([\"true\"])");
 }
 
 #[test]
-fn a_tcp_probe_passes_when_somebody_listens() {
+fn a_tcp_probe_passes_when_the_port_accepts() {
     let listener = listener();
     let mut bench = Bench::new();
-    bench.probes.start(run(1), ProbeTarget::Tcp(listener.local_addr().unwrap()));
+    bench.probes.start(run(1), RemoteTarget::Tcp(listener.local_addr().unwrap()));
     assert_eq!(bench.verdict(), ProbeResult::Passed);
 }
 
@@ -161,7 +165,7 @@ fn a_tcp_or_http_probe_of_a_port_without_listener_says_so() {
     let (_taken, address) = closed_port();
     let mut bench = Bench::new();
     let refused = failed(&format!("connecting to {address}: Connection refused"));
-    bench.probes.start(run(1), ProbeTarget::Tcp(address));
+    bench.probes.start(run(1), RemoteTarget::Tcp(address));
     assert_eq!(bench.verdict(), refused);
     let probe = HttpProbe {
         address,
@@ -171,7 +175,7 @@ fn a_tcp_or_http_probe_of_a_port_without_listener_says_so() {
         headers: Vec::new(),
         status: Vec::new(),
     };
-    bench.probes.start(run(1), ProbeTarget::Http(&probe));
+    bench.probes.start(run(1), RemoteTarget::Http(&probe));
     assert_eq!(bench.verdict(), refused);
 }
 
@@ -196,7 +200,7 @@ fn an_http_probe_says_what_it_was_answered_instead() {
     assert_eq!(bench.verdict(), failed("GET /health answered 503"));
     let mut server = bench.exchange(&listener);
     server.write_all(b"-ERR unknown command 'GET'\r\n").unwrap();
-    assert_eq!(bench.verdict(), failed("GET /health: the answer is not HTTP"));
+    assert_eq!(bench.verdict(), failed("GET /health: the response is not HTTP"));
 }
 
 #[test]
@@ -204,9 +208,12 @@ fn a_server_that_closes_early_is_an_answer() {
     let listener = listener();
     let mut bench = Bench::new();
     drop(bench.exchange(&listener));
-    assert_eq!(bench.verdict(), failed("GET /health: the connection was closed without an answer"));
+    assert_eq!(bench.verdict(), failed("GET /health: the connection was closed without a response"));
     bench.exchange(&listener).write_all(b"HTTP/1.1 200 OK\r\nServer:").unwrap();
-    assert_eq!(bench.verdict(), failed("GET /health: the connection was closed in the middle of the answer"));
+    assert_eq!(
+        bench.verdict(),
+        failed("GET /health: the connection was closed in the middle of the response")
+    );
 }
 
 #[test]
@@ -217,14 +224,14 @@ fn a_server_that_resets_is_an_answer() {
     nix::sys::socket::setsockopt(&server, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })
         .unwrap();
     drop(server);
-    assert_eq!(bench.verdict(), failed("GET /health: reading the answer: Connection reset by peer"));
+    assert_eq!(bench.verdict(), failed("GET /health: reading the response: Connection reset by peer"));
 }
 
 #[test]
 fn a_server_that_closes_before_it_is_asked_is_an_answer() {
     let listener = listener();
     let mut bench = Bench::new();
-    bench.probes.start(run(1), ProbeTarget::Http(&http(&listener)));
+    bench.probes.start(run(1), RemoteTarget::Http(&http(&listener)));
     // Nothing was sent so far: the other side accepts and is gone with a reset.
     let token = Token { space: SERVERS, key: 0 };
     bench.epoll.add(&listener, token, Interest::Read).unwrap();
@@ -262,7 +269,7 @@ fn a_request_too_long_for_the_kernel_s_buffers_is_sent_in_parts() {
     let mut bench = Bench::new();
     let target = format!("/{}", "x".repeat(8 << 20));
     let probe = HttpProbe { target, ..http(&listener) };
-    bench.probes.start(run(1), ProbeTarget::Http(&probe));
+    bench.probes.start(run(1), RemoteTarget::Http(&probe));
     bench.until_ready(&listener, Interest::Read);
     let mut server = listener.accept().unwrap().0;
     server.set_nonblocking(true).unwrap();
@@ -297,7 +304,7 @@ fn a_flood_of_headers_is_cut_off() {
         }
         bench.turn();
     };
-    let expected = failed("GET /health: the answer's headers are longer than 16 KiB");
+    let expected = failed("GET /health: the response's headers are longer than 16 KiB");
     assert_eq!(written, [(run(1), expected)]);
 }
 
@@ -318,9 +325,9 @@ fn a_silent_server_causes_no_wakeup_and_is_forgotten_when_cancelled() {
 fn a_late_report_does_not_touch_the_attempt_that_came_after() {
     let listener = listener();
     let mut bench = Bench::new();
-    bench.probes.start(run(1), ProbeTarget::Tcp(listener.local_addr().unwrap()));
+    bench.probes.start(run(1), RemoteTarget::Tcp(listener.local_addr().unwrap()));
     let late = Token { space: SPACE, key: bench.probes.attempts[0].key };
-    bench.probes.start(run(1), ProbeTarget::Http(&http(&listener)));
+    bench.probes.start(run(1), RemoteTarget::Http(&http(&listener)));
     assert_eq!(bench.probes.attempts.len(), 1);
     bench.probes.on_ready(Ready { token: late, readable: true, writable: true });
     assert_eq!(bench.probes.attempts.len(), 1);
@@ -342,15 +349,15 @@ fn a_spurious_report_changes_nothing() {
 }
 
 #[test]
-fn an_answer_nobody_has_taken_is_forgotten_with_its_question() {
+fn an_answer_that_was_not_taken_is_forgotten_with_its_attempt() {
+    let (_taken, closed) = closed_port();
     let mut bench = Bench::new();
-    bench.probes.start(run(1), ProbeTarget::File(Path::new("/")));
-    bench.probes.start(run(2), ProbeTarget::File(Path::new("/")));
+    bench.probes.start(run(1), RemoteTarget::Tcp(closed));
+    while bench.probes.results.is_empty() {
+        bench.turn();
+    }
     bench.probes.cancel(run(1));
-    assert_eq!(bench.probes.take_results(), [(run(2), ProbeResult::Passed)]);
-    bench.probes.start(run(1), ProbeTarget::File(Path::new("/")));
-    bench.probes.start(run(1), ProbeTarget::File(Path::new("/not-there")));
-    assert_eq!(bench.probes.take_results(), [(run(1), failed("/not-there is not there"))]);
+    assert_eq!(bench.probes.take_results(), []);
 }
 
 #[test]
@@ -359,8 +366,8 @@ fn the_attempts_of_several_runs_do_not_disturb_each_other() {
     let mut bench = Bench::new();
     let mut silent = bench.exchange(&listener);
     let (_taken, closed) = closed_port();
-    bench.probes.start(run(2), ProbeTarget::Tcp(closed));
-    bench.probes.start(run(3), ProbeTarget::Tcp(listener.local_addr().unwrap()));
+    bench.probes.start(run(2), RemoteTarget::Tcp(closed));
+    bench.probes.start(run(3), RemoteTarget::Tcp(listener.local_addr().unwrap()));
     let mut results = Vec::new();
     while results.len() < 2 {
         results.extend(bench.results());
@@ -372,17 +379,24 @@ fn the_attempts_of_several_runs_do_not_disturb_each_other() {
     assert_eq!(bench.verdict(), ProbeResult::Passed);
 }
 
+/// The verdict of a check in a child.
+fn checked(target: LocalTarget<'_>) -> ProbeResult {
+    let mut bench = Bench::new();
+    let note = bench.probes.open_note(run(1), Asker::Child).unwrap();
+    let child = target.spawn(note).unwrap();
+    let WaitStatus::Exited(_, code) = waitpid(child.pid(), None).unwrap() else { panic!("it was killed") };
+    let verdict = bench.probes.ended(run(1), Exit::Code(u8::try_from(code).unwrap()));
+    assert_eq!(bench.probes.attempts.len(), 0);
+    verdict
+}
+
 #[test]
-fn a_unix_probe_passes_when_somebody_listens_and_says_why_not() {
+fn a_unix_probe_passes_when_the_socket_accepts_and_says_why_not() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.sock");
     let shown = path.display();
-    let mut bench = Bench::new();
-    let mut verdict = |path: &Path| {
-        bench.probes.start(run(1), ProbeTarget::Unix(path));
-        bench.verdict()
-    };
-    assert_eq!(verdict(&path), failed(&format!("{shown} is not there")));
+    let verdict = |path: &Path| checked(LocalTarget::Unix(path));
+    assert_eq!(verdict(&path), failed(&format!("{shown} does not exist")));
     let listener = UnixListener::bind(&path).unwrap();
     assert_eq!(verdict(&path), ProbeResult::Passed);
     drop(listener);
@@ -397,34 +411,62 @@ fn a_unix_probe_passes_when_somebody_listens_and_says_why_not() {
 }
 
 #[test]
-fn a_unix_listener_that_accepts_nobody_is_not_ready_once_its_queue_is_full() {
+fn a_path_is_never_touched_by_foster_itself() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    assert_eq!(checked(LocalTarget::Unix(&path)), ProbeResult::Passed);
+    let (peer, _) = listener.accept().unwrap();
+    let asked_by = getsockopt(&peer, sockopt::PeerCredentials).unwrap().pid();
+    assert_ne!(asked_by, std::process::id().cast_signed());
+}
+
+#[test]
+fn a_unix_listener_whose_queue_is_full_is_not_ready() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.sock");
     let listener = UnixListener::bind(&path).unwrap();
     listen(&listener, Backlog::new(0).unwrap()).unwrap();
-    let mut bench = Bench::new();
-    let full = failed(&format!("connecting to {}: too many connections wait to be accepted", path.display()));
-    bench.probes.start(run(1), ProbeTarget::Unix(&path));
-    assert_eq!(bench.verdict(), ProbeResult::Passed);
-    bench.probes.start(run(1), ProbeTarget::Unix(&path));
-    assert_eq!(bench.verdict(), full);
+    let full = failed(&format!("connecting to {}: its queue of connections is full", path.display()));
+    let verdict = || checked(LocalTarget::Unix(&path));
+    assert_eq!((verdict(), verdict()), (ProbeResult::Passed, full));
 }
 
 #[test]
-fn a_file_probe_passes_when_it_is_there_and_says_why_not() {
+fn a_file_probe_passes_when_the_file_exists_and_says_why_not() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.pid");
-    let mut bench = Bench::new();
-    let mut verdict = |path: &Path| {
-        bench.probes.start(run(1), ProbeTarget::File(path));
-        bench.verdict()
-    };
-    assert_eq!(verdict(&path), failed(&format!("{} is not there", path.display())));
+    let verdict = |path: &Path| checked(LocalTarget::File(path));
+    assert_eq!(verdict(&path), failed(&format!("{} does not exist", path.display())));
     std::fs::write(&path, "1\n").unwrap();
     assert_eq!(verdict(&path), ProbeResult::Passed);
     let below = path.join("x");
     assert_eq!(verdict(&below), failed(&format!("looking for {}: Not a directory", below.display())));
     std::os::unix::fs::symlink("nowhere", directory.path().join("dangling")).unwrap();
     let dangling = directory.path().join("dangling");
-    assert_eq!(verdict(&dangling), failed(&format!("{} is not there", dangling.display())));
+    assert_eq!(verdict(&dangling), failed(&format!("{} does not exist", dangling.display())));
+}
+
+#[test]
+fn a_note_is_drained_while_its_process_writes_and_wakes_nothing_when_it_is_gone() {
+    let mut bench = Bench::new();
+    let note = bench.probes.open_note(run(1), Asker::Command).unwrap();
+    // More than a pipe holds: without a reader the command would never end.
+    let script = "head -c 300000 /dev/zero >&2; echo first >&2; echo last word >&2";
+    let mut child = Command::new("sh").args(["-c", script]).stderr(note.into_file()).spawn().unwrap();
+    while child.try_wait().unwrap().is_none() {
+        bench.turn();
+    }
+    while bench.glance() > 0 {}
+    let failure = |bench: &mut Bench| bench.probes.ended(run(1), Exit::Code(2));
+    assert_eq!(failure(&mut bench), failed("the command exited with status 2: last word"));
+    assert_eq!(failure(&mut bench), failed("the command exited with status 2"));
+}
+
+#[test]
+fn the_note_of_an_attempt_that_was_cancelled_is_closed() {
+    let mut bench = Bench::new();
+    let mut note = bench.probes.open_note(run(1), Asker::Command).unwrap().into_file();
+    bench.probes.cancel(run(1));
+    assert_eq!(note.write(b"late").unwrap_err().kind(), ErrorKind::BrokenPipe);
 }

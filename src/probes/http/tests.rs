@@ -49,7 +49,7 @@ fn every_status_from_200_to_399_passes_unless_a_list_says_otherwise() {
     assert_eq!(of("HTTP/1.0 200 OK\nServer: old\n\n"), ProbeResult::Passed);
     for status in [199, 400, 404, 503, 999] {
         let expected = if status == 199 {
-            "GET /api/health?full: the connection was closed in the middle of the answer".to_owned()
+            "GET /api/health?full: the connection was closed in the middle of the response".to_owned()
         } else {
             format!("GET /api/health?full answered {status}")
         };
@@ -71,7 +71,7 @@ fn interim_answers_are_skipped_and_101_is_final() {
     assert_eq!(of("HTTP/1.1 101 Switching Protocols\r\n\r\n"), failed("GET /api/health?full answered 101"));
     assert_eq!(
         of(&early.repeat(1000)),
-        failed("GET /api/health?full: the answer's headers are longer than 16 KiB")
+        failed("GET /api/health?full: the response's headers are longer than 16 KiB")
     );
 }
 
@@ -90,7 +90,7 @@ fn what_is_not_http_is_said_to_be_so_at_once() {
         let mut answer = ResponseHead::new(&probe(&[]));
         assert_eq!(
             answer.take(text.as_bytes()),
-            Some(failed("GET /api/health?full: the answer is not HTTP")),
+            Some(failed("GET /api/health?full: the response is not HTTP")),
             "{text:?}"
         );
     }
@@ -98,11 +98,11 @@ fn what_is_not_http_is_said_to_be_so_at_once() {
 
 #[test]
 fn an_answer_that_is_cut_short_says_so() {
-    assert_eq!(of(""), failed("GET /api/health?full: the connection was closed without an answer"));
+    assert_eq!(of(""), failed("GET /api/health?full: the connection was closed without a response"));
     for text in ["H", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nServer: x\r\n\r"] {
         assert_eq!(
             of(text),
-            failed("GET /api/health?full: the connection was closed in the middle of the answer"),
+            failed("GET /api/health?full: the connection was closed in the middle of the response"),
             "{text:?}"
         );
     }
@@ -111,12 +111,12 @@ fn an_answer_that_is_cut_short_says_so() {
 #[test]
 fn endless_headers_end_at_the_limit() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(1_000_000));
-    assert_eq!(of(&long), failed("GET /api/health?full: the answer's headers are longer than 16 KiB"));
+    assert_eq!(of(&long), failed("GET /api/health?full: the response's headers are longer than 16 KiB"));
     let many = format!("HTTP/1.1 200 OK\r\n{}", "X: y\r\n".repeat(100_000));
-    assert_eq!(of(&many), failed("GET /api/health?full: the answer has more than 128 headers"));
+    assert_eq!(of(&many), failed("GET /api/health?full: the response has more than 128 headers"));
     assert_eq!(
         of(&"\r\n".repeat(100_000)),
-        failed("GET /api/health?full: the answer's headers are longer than 16 KiB")
+        failed("GET /api/health?full: the response's headers are longer than 16 KiB")
     );
 }
 
@@ -125,7 +125,10 @@ fn a_head_of_exactly_the_limit_is_read() {
     let frame = "HTTP/1.1 200 OK\r\nX: \r\n\r\n".len();
     for (filling, expected) in [
         (HEAD_LIMIT - frame, ProbeResult::Passed),
-        (HEAD_LIMIT - frame + 1, failed("GET /api/health?full: the answer's headers are longer than 16 KiB")),
+        (
+            HEAD_LIMIT - frame + 1,
+            failed("GET /api/health?full: the response's headers are longer than 16 KiB"),
+        ),
     ] {
         assert_eq!(of(&format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(filling))), expected);
     }

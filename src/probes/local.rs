@@ -1,0 +1,78 @@
+//! Probes of a path: a file that exists, a Unix socket that accepts.
+//!
+//! A path may lie on a file system that hangs, and then every system call with it does. So the check runs in a child,
+//! as the command of an `exec` probe does: its exit status is the answer, and the one line it writes is the note.
+
+use std::io::{self, Write as _};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+
+use super::note::NoteWriter;
+use crate::sys::connect;
+use crate::sys::descriptors::close_all_but;
+use crate::sys::errno;
+use crate::sys::fork::{ChildProcess, fork};
+
+/// What is checked in a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalTarget<'plan> {
+    /// A connection to this socket is accepted.
+    Unix(&'plan Path),
+    /// This file exists.
+    File(&'plan Path),
+}
+
+impl LocalTarget<'_> {
+    /// Starts the check. The child exits with 0 if it passed; else with 1, and the reason is written to `note`.
+    ///
+    /// # Errors
+    /// fork(2): EAGAIN, ENOMEM.
+    pub fn spawn(self, note: NoteWriter) -> nix::Result<ChildProcess> {
+        fork(|_| {
+            let mut note = note.into_file();
+            // A check that hangs must not keep foster's pipes, sockets and files open.
+            close_all_but(&[note.as_raw_fd()]);
+            match self.check() {
+                Ok(()) => 0,
+                Err(reason) => {
+                    // Without the reason the exit status still is an answer.
+                    let _ = note.write_all(reason.as_bytes());
+                    1
+                }
+            }
+        })
+    }
+
+    /// Checks here and now, however long that takes.
+    fn check(self) -> Result<(), String> {
+        match self {
+            LocalTarget::Unix(path) => connect_unix(path),
+            LocalTarget::File(path) => find(path),
+        }
+    }
+}
+
+fn connect_unix(path: &Path) -> Result<(), String> {
+    match connect::try_unix(path) {
+        Ok(()) => Ok(()),
+        Err(Errno::ENOENT) => Err(missing(path)),
+        Err(Errno::EAGAIN) => {
+            Err(format!("connecting to {}: its queue of connections is full", path.display()))
+        }
+        Err(error) => Err(format!("connecting to {}: {}", path.display(), errno::text(error))),
+    }
+}
+
+fn find(path: &Path) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing(path)),
+        Err(error) => Err(format!("looking for {}: {}", path.display(), errno::words(&error))),
+    }
+}
+
+fn missing(path: &Path) -> String {
+    format!("{} does not exist", path.display())
+}
