@@ -1,6 +1,5 @@
-/* The least that each job allows: a PID 1 in C that does that one job and nothing beside it. No configuration to
- * speak of, no states, no log, no errors worth the name. It is what the machine can do, not what anybody
- * should use.
+/* A PID 1 in C that does one job in the straightforward way and nothing else: almost no configuration, no states, no
+ * log, hardly any errors. It is a yardstick, not a program to use.
  *
  * limit one PROGRAM [ARG]...        an init: starts one program, reaps, ends with it; passes TERM on
  * limit many FILE                   starts each line of FILE, restarts what ends, TERM stops all
@@ -213,8 +212,8 @@ static int capture(int json, const char *path, const char *socket_path) {
     struct epoll_event events[64];
     int poller = epoll_create1(EPOLL_CLOEXEC);
     sigprocmask(SIG_BLOCK, &signals, NULL);
-    int told = signalfd(-1, &signals, SFD_CLOEXEC);
-    add(poller, told, SIGNALS);
+    int stop_signals = signalfd(-1, &signals, SFD_CLOEXEC);
+    add(poller, stop_signals, SIGNALS);
     read_programs(path);
     for (int i = 0; i < count; i++) start_captured(poller, i);
     if (socket_path) {
@@ -230,7 +229,7 @@ static int capture(int json, const char *path, const char *socket_path) {
             if (key == SOCKET) {
                 answer(fd);
             } else if (key == SIGNALS) {
-                if (read(told, &info, sizeof info) != sizeof info) die("cannot read a signal");
+                if (read(stop_signals, &info, sizeof info) != sizeof info) die("cannot read a signal");
                 if (info.ssi_signo == SIGTERM) stop(SIGTERM);
                 if (!reap(poller)) return 0;
             } else if (!pass_on(key, json)) {

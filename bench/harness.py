@@ -1,7 +1,6 @@
-"""A contestant at work as PID 1 of its own namespace, and what its programs tell about it.
+"""A subject as PID 1 of a namespace, and the records of its programs.
 
-Nothing here measures by itself: the stamps are taken by the programs in bench/c. The harness sleeps while
-they work. Next: rows.py.
+The harness takes no time itself: the programs in bench/c read the clock, and the harness sleeps while they work. Next: measurements.py.
 """
 
 import os
@@ -22,11 +21,11 @@ OURS = {"mark", "flood", "orphans"}
 
 
 class Failed(Exception):
-    """What a contestant has not done, or the harness could not do, in words for the table."""
+    """A failure of a subject or of the harness, as a text for the table."""
 
 
 class Record:
-    """One fact from a program: a letter, its pid in its namespace, and a value."""
+    """One record of a program: a letter, its pid in its namespace, and a value."""
 
     def __init__(self, kind, pid, value):
         self.kind, self.pid, self.value = chr(kind), pid, value
@@ -41,13 +40,13 @@ class Fifo:
         self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
     def waiting(self):
-        """How many records are there."""
+        """The number of records in the pipe."""
         size = array("i", [0])
         ioctl(self.fd, FIONREAD, size)
         return size[0] // RECORD.size
 
     def take(self, count, seconds, what):
-        """The next `count` records. Looks now and then, so that the harness does not run at each one."""
+        """The next `count` records. Polls with growing pauses, so that the harness does not run at each record."""
         end = time.monotonic() + seconds
         pause = 0.0005
         while self.waiting() < count:
@@ -63,7 +62,7 @@ class Fifo:
 
 
 class Process:
-    """A process of a scene, seen from outside."""
+    """A process of the subject, by its pids outside and inside."""
 
     def __init__(self, pid, inside, name, state):
         self.pid, self.inside, self.name, self.state = pid, inside, name, state
@@ -80,7 +79,7 @@ def processes(namespace):
                 continue
             fields = status(entry)
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # it has ended
         inside = int(fields["NSpid"].split()[-1])
         found.append(Process(int(entry), inside, fields["Name"], fields["State"][0]))
     return found
@@ -93,7 +92,7 @@ def status(pid):
 
 
 def switches(pid):
-    """How often the threads of a process have left a CPU, by themselves or not."""
+    """The context switches of all threads of a process, voluntary or not."""
     total = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
         fields = status(f"{pid}/task/{thread}")
@@ -110,16 +109,16 @@ def pss(pid):
 
 
 def cpu(pid):
-    """How long the threads of a process were on a CPU, in nanoseconds."""
+    """The processor time of all threads of a process, in nanoseconds."""
     threads = os.listdir(f"/proc/{pid}/task")
     return sum(int(Path(f"/proc/{pid}/task/{thread}/schedstat").read_text().split()[0]) for thread in threads)
 
 
-class Scene:
-    """A contestant with its programs. Leaves nothing behind."""
+class Harness:
+    """A subject with its programs. Removes everything at its end."""
 
-    def __init__(self, tools, contestant, programs, **options):
-        self.tools, self.contestant = tools, contestant
+    def __init__(self, tools, subject, programs, **options):
+        self.tools, self.subject = tools, subject
         self.programs = programs
         self.options = options
         self.control = self.executed = self.pid = None
@@ -136,12 +135,12 @@ class Scene:
         return self
 
     def start(self):
-        """Starts it; returns when it has replaced the launcher's child."""
+        """Starts the subject; returns when it has replaced the launcher's child."""
         self.fifo = Fifo(self.folder / "facts")
         programs = [program(self.tools, self.fifo.path) for program in self.programs]
         work = self.folder / "work"
         work.mkdir()
-        command = self.contestant.command(work, programs, **self.options)
+        command = self.subject.command(work, programs, **self.options)
         read, write = os.pipe()
         self.control, self.unread = read, b""
         self.log = open(self.folder / "log", "w+b")
@@ -152,14 +151,14 @@ class Scene:
             self.launcher = subprocess.Popen(
                 [self.tools["launch"], str(write), *map(str, command)],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=self.log, cwd=work, pass_fds=[write],
-                env={"PATH": os.environ["PATH"], "HOME": "/root", **self.contestant.environment(work)},
+                env={"PATH": os.environ["PATH"], "HOME": "/root", **self.subject.environment(work)},
             )
         finally:
             os.close(write)
             if feed is not None:
                 os.close(feed)
         while self.executed is None or self.pid is None:
-            word, *rest = self.tell(30)
+            word, *rest = self.next_line(30)
             if word == "exec":
                 self.executed = int(rest[0])
             elif word == "pid":
@@ -167,7 +166,7 @@ class Scene:
         self.namespace = os.readlink(f"/proc/{self.pid}/ns/pid")
 
     def open_drain(self, lines):
-        """The reader of PID 1's stdout, and the end of the pipe that leads there."""
+        """The reader of PID 1's stdout, and the write end of its pipe."""
         read, write = os.pipe()
         copy = [str(self.folder / "copy")] if self.options.get("copied") else []
         self.drain = subprocess.Popen(
@@ -177,15 +176,15 @@ class Scene:
         os.close(read)
         return write, write
 
-    def tell(self, seconds):
+    def next_line(self, seconds):
         """The launcher's next line."""
         while b"\n" not in self.unread:
             if not select.select([self.control], [], [], seconds)[0]:
                 raise Failed(f"does not end within {seconds:g} s")
-            said = os.read(self.control, 4096)
-            if not said:
+            data = os.read(self.control, 4096)
+            if not data:
                 raise Failed(f"cannot start: {self.words()}")
-            self.unread += said
+            self.unread += data
         line, _, self.unread = self.unread.partition(b"\n")
         word, *rest = line.decode().split()
         if word == "exit" and self.executed is None:
@@ -193,10 +192,10 @@ class Scene:
         return [word, *rest]
 
     def words(self):
-        """The last line that it said on its stderr."""
+        """The last line of its stderr."""
         self.log.flush()
-        said = (self.folder / "log").read_text(errors="replace").strip().splitlines()
-        return said[-1][:200] if said else "it says nothing"
+        lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
+        return lines[-1][:200] if lines else "its stderr is empty"
 
     def take(self, kind, count, what, seconds=60):
         """Records of this kind, as many as expected."""
@@ -210,7 +209,7 @@ class Scene:
         return records
 
     def outside(self, inside):
-        """The pid that a process of the scene has out here: looked for from PID 1 downwards."""
+        """The pid outside of a process in the namespace, searched from PID 1 downwards."""
         level = [str(self.pid)]
         while level:
             below = []
@@ -220,22 +219,22 @@ class Scene:
                         return int(pid)
                     below += Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
                 except OSError:
-                    continue  # it has ended meanwhile
+                    continue  # it has ended
             level = below
         raise Failed(f"no process {inside}")
 
     def staff(self):
-        """The processes that the contestant consists of: PID 1 first, then its helpers."""
+        """The processes of the subject: PID 1 first, then its helpers."""
         found = [process for process in processes(self.namespace) if process.name not in OURS]
         return sorted((process.pid for process in found), key=lambda pid: pid != self.pid)
 
     def end(self, number, seconds=90):
-        """Asks PID 1 to stop; the nanoseconds until it was gone, and its exit status."""
+        """Stops PID 1; returns the nanoseconds until its end, and its exit status."""
         start = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         os.kill(self.pid, number)
-        word, code, stamp = self.tell(seconds)
+        word, code, stamp = self.next_line(seconds)
         if word != "exit":
-            raise Failed(f"the launcher says {word}")
+            raise Failed(f"unexpected line of the launcher: {word}")
         return int(stamp) - start, os.waitstatus_to_exitcode(int(code))
 
     def __exit__(self, *_):
@@ -255,25 +254,25 @@ class Scene:
 
 
 def marks(count):
-    """Programs that say when they are up, and sleep."""
+    """Programs that write a record when they are up, and sleep."""
     return [lambda tools, fifo: [tools["mark"], fifo]] * count
 
 
 def flood(size):
-    """A program that writes `size` bytes when it gets USR1; 0: until USR2."""
+    """A program that writes `size` bytes at USR1; with 0 until USR2."""
     return lambda tools, fifo: [tools["flood"], fifo, str(size)]
 
 
 def orphans(kind, count):
-    """A program that makes orphans when it gets USR1."""
+    """A program that makes orphans at USR1."""
     return lambda tools, fifo: [tools["orphans"], fifo, kind, str(count)]
 
 
 def kill(pid, number=signal.SIGKILL):
-    """Sends a signal; when it was sent."""
+    """Sends a signal; returns the time of sending."""
     stamp = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        raise Failed("a program is not there any more") from None
+        raise Failed("a program has ended") from None
     return stamp

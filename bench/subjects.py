@@ -1,6 +1,6 @@
-"""Who is measured, and how each is set up: as its own documentation recommends for the job.
+"""The measured programs and their setup, as their documentation recommends it for the job.
 
-A contestant that is not installed says so (`missing`), and the table lists it as that. Next: scene.py.
+A subject that is not installed is `missing`, and the table lists it as such. Next: harness.py.
 """
 
 import os
@@ -10,14 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scene import Failed
+from harness import Failed
 
 
 def text_of(command):
-    """What a command says about itself, on either stream; its first line."""
+    """The first line that a command prints, on either stream."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    said = (done.stdout + done.stderr).strip().splitlines()
-    return said[0] if said else ""
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return lines[0] if lines else ""
 
 
 def packaged(package):
@@ -37,17 +37,17 @@ def script(path, *lines):
 
 
 def words(command):
-    """A command as one string; nothing of ours needs quoting."""
+    """A command as one string; the words need no quoting."""
     return " ".join(command)
 
 
 def names(programs):
-    """`p0000`, `p0001`…: what each program is called."""
+    """The names of the programs: `p0000`, `p0001`…"""
     return [f"p{index:04}" for index in range(len(programs))]
 
 
-class Contestant:
-    """One of the field."""
+class Subject:
+    """A measured program."""
 
     name = ""
     binaries = ()
@@ -65,31 +65,31 @@ class Contestant:
 
     @property
     def missing(self):
-        """Which of its programs is not installed."""
+        """The first of its binaries that is not installed."""
         return next((binary for binary in self.binaries if not self.find(binary)), None)
 
     def version(self):
-        """Its version, in its own words or its package's."""
+        """Its version, as it prints it or as its package has it."""
         return packaged(self.name)
 
     def size(self):
-        """How many bytes of its own it needs to be on the disk."""
+        """The size of its binaries in bytes."""
         return sum(Path(self.find(binary)).resolve().stat().st_size for binary in self.binaries)
 
     def command(self, folder, programs, **options):
-        """Writes its configuration for these programs; its command line."""
+        """Writes its configuration for these programs; returns its command line."""
         raise NotImplementedError
 
     def status(self, folder, programs):
-        """The command line that asks for the state of all programs."""
+        """The command line that prints the state of all programs."""
         return None
 
     def environment(self, folder):
-        """What it wants in its environment."""
+        """The variables that it needs."""
         return {}
 
 
-class Bare(Contestant):
+class Bare(Subject):
     """An init for one command."""
 
     flags = ()
@@ -132,8 +132,8 @@ class FosterBare(Bare):
         return text_of([self.tools["foster"], "version"])
 
 
-class Limit(Contestant):
-    """The C program that does the least that a job allows."""
+class Limit(Subject):
+    """The straightforward C program for each job."""
 
     name, beside = "limit", "nothing"
     setup = "`bench/c/limit.c`: that job and no other"
@@ -158,7 +158,7 @@ class Limit(Contestant):
         return [self.tools["limit"], "ask", folder / "socket"]
 
 
-class Foster(Contestant):
+class Foster(Subject):
     name = "foster"
     binaries = ("foster",)
     setup = "one `foster.toml`, a `[program.NAME]` with its `command` for each, everything else by default"
@@ -185,12 +185,12 @@ class Foster(Contestant):
         return [self.tools["foster"], "--socket", folder / "foster.sock", "status"]
 
 
-class S6(Contestant):
+class S6(Subject):
     name = "s6"
     binaries = ("s6-svscan", "s6-supervise", "s6-svstat", "s6-log")
     setup = (
         "`s6-svscan` over a scan directory; `run` is a shell script that execs; `s6-log` (`p`refix, to stdout) "
-        "as the `log` service where output is captured; told to stop by `TERM`, its `finish` script exits; "
+        "as the `log` service where output is captured; stopped by `TERM`, its `finish` script exits; "
         "status: `s6-svstat` for each directory, in one shell loop"
     )
 
@@ -207,14 +207,14 @@ class S6(Contestant):
         return ["/bin/sh", "-c", f'for one in {folder}/scan/*; do s6-svstat "$one"; done']
 
 
-class Runit(Contestant):
+class Runit(Subject):
     name = "runit"
     binaries = ("runsvdir", "runsv", "sv")
     stop_signal = signal.SIGHUP
     waits = False
     setup = (
-        "`runsvdir -P` over a directory; `run` is a shell script that execs; told to stop by `HUP`, which has the "
-        "programs told and does not wait for them"
+        "`runsvdir -P` over a directory; `run` is a shell script that execs; stopped by `HUP`, at which it "
+        "signals the programs and does not wait for them"
     )
 
     def command(self, folder, programs, **options):
@@ -226,7 +226,7 @@ class Runit(Contestant):
         return [self.find("sv"), "status", *(folder / "service" / name for name in names(programs))]
 
 
-class Dinit(Contestant):
+class Dinit(Subject):
     name = "dinit"
     binaries = ("dinit", "dinitctl")
     beside = "libstdc++"
@@ -257,7 +257,7 @@ class Dinit(Contestant):
         return [self.find("dinitctl"), "-p", folder / "dinitctl", "list"]
 
 
-class Supervisor(Contestant):
+class Supervisor(Subject):
     name = "supervisord"
     binaries = ("supervisord", "supervisorctl")
     setup = (
@@ -305,7 +305,7 @@ class Supervisor(Contestant):
         return [self.find("supervisorctl"), "-c", folder / "supervisord.conf", "status"]
 
 
-class Horust(Contestant):
+class Horust(Subject):
     name = "horust"
     binaries = ("horust",)
     setup = "`horust --services-path`, a TOML file for each program, `restart` strategy `always`, no backoff"
@@ -340,7 +340,7 @@ BARE = {"limit", "foster --", "tini", "dumb-init", "catatonit"}
 
 
 def field(tools, only):
-    """Those who take part, and the others with the reason."""
+    """The subjects that are present, and the missing ones with the reason."""
     present, absent = [], {}
     for one in (kind(tools) for kind in FIELD):
         if only and one.name not in only:
