@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use crate::support::{End, Foster, Running, binary, descriptors, may_make_namespaces, resident_kib};
 
-fn victim() -> Running {
+fn running_foster() -> Running {
     let config = "[program.app]\ncommand = 'puppet append:starts:x lines:20000 touch:up pause'\nmin_uptime = '1ms'\nstdout = { file = '/dev/null' }\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_file("up");
@@ -67,7 +67,7 @@ fn assert_well(foster: &Running) {
 
 #[test]
 fn among_two_hundred_clients_of_every_hostile_kind_the_honest_are_answered_and_a_crash_is_restarted() {
-    let mut foster = victim();
+    let mut foster = running_foster();
     let clients: Vec<UnixStream> = (0..200).map(|which| hostile(&foster, which)).collect();
     assert_well(&foster);
     assert_eq!(foster.terminate(), End::Code(0));
@@ -76,7 +76,7 @@ fn among_two_hundred_clients_of_every_hostile_kind_the_honest_are_answered_and_a
 
 #[test]
 fn far_more_clients_than_there_may_be_keep_nobody_out() {
-    let foster = victim();
+    let foster = running_foster();
     for kind in [0, 1, 4, 6, 7] {
         let clients: Vec<UnixStream> = (0..600).map(|_| hostile(&foster, kind)).collect();
         assert_well(&foster);
@@ -88,7 +88,7 @@ fn far_more_clients_than_there_may_be_keep_nobody_out() {
 
 #[test]
 fn what_hostile_clients_cost_is_bounded_and_given_back() {
-    let foster = victim();
+    let foster = running_foster();
     assert_well(&foster);
     let (before, open) = (resident_kib(foster.pid()), descriptors(foster.pid()));
     for _ in 0..3 {
@@ -106,7 +106,7 @@ fn what_hostile_clients_cost_is_bounded_and_given_back() {
 
 #[test]
 fn a_storm_of_connections_that_end_at_once_leaves_nothing_behind() {
-    let foster = victim();
+    let foster = running_foster();
     let open = descriptors(foster.pid()).len();
     for round in 0..2_000 {
         // One in four says something before it goes.
@@ -133,7 +133,7 @@ fn with_few_descriptors_clients_take_a_part_of_them_and_programs_are_started_all
 
 #[test]
 fn where_no_descriptor_is_left_a_client_is_told_so_and_foster_does_not_spin() {
-    let foster = victim();
+    let foster = running_foster();
     let pid = foster.pid().to_string();
     let open = descriptors(foster.pid()).len();
     // None but those that are open: not even one more.
@@ -186,7 +186,7 @@ fn another_user_is_refused_even_where_the_file_lets_it_in() {
     if !may_make_namespaces() {
         return;
     }
-    let foster = victim();
+    let foster = running_foster();
     let socket = foster.path("foster.sock");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(&socket, open).expect("its mode");
@@ -203,7 +203,7 @@ fn another_user_is_refused_even_where_the_file_lets_it_in() {
 
 #[test]
 fn a_socket_whose_file_was_removed_is_there_again_after_usr1() {
-    let foster = victim();
+    let foster = running_foster();
     std::fs::remove_file(foster.path("foster.sock")).expect("a socket");
     foster.verb(&["status"]).expect(4);
     foster.signal(Signal::SIGUSR1);
@@ -213,7 +213,7 @@ fn a_socket_whose_file_was_removed_is_there_again_after_usr1() {
 
 #[test]
 fn a_socket_that_was_replaced_is_left_to_who_has_it_and_not_removed_at_the_end() {
-    let mut foster = victim();
+    let mut foster = running_foster();
     let path = foster.path("foster.sock");
     std::fs::remove_file(&path).expect("a socket");
     let other = std::os::unix::net::UnixListener::bind(&path).expect("another socket");

@@ -1,5 +1,5 @@
-//! Documents that are true: their configurations pass `foster check`, their promises name tests that
-//! exist, the files they point to are there.
+//! The documents match the code: their configurations pass `foster check`, their promises name existing tests,
+//! and the files that they link to exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ fn documents() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = vec![repository().join("examples"), repository().join("docs")];
     while let Some(folder) = folders.pop() {
-        // There may be no docs/ yet.
+        // A folder may be missing.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            // What a package manager brought is not ours to check.
+            // Installed packages are not part of the documents.
             let brought = ["node_modules", "venv"].iter().any(|name| entry.file_name() == *name);
             match entry.path() {
                 path if path.is_dir() && !brought => folders.push(path),
@@ -43,7 +43,7 @@ fn every_configuration_in_the_documents_passes_the_check() {
     let mut seen = 0;
     for path in documents() {
         let text = fs::read_to_string(&path).expect("a document");
-        // What has no program is a fragment, shown for one table's sake.
+        // A block without a program is a fragment of a configuration.
         for block in toml_blocks(&text).into_iter().filter(|block| block.contains("[program.")) {
             let finished = check(block);
             assert_eq!(finished.code, 0, "{}\n{block}\n{}", path.display(), finished.text());
@@ -82,7 +82,7 @@ fn every_promise_names_a_test_that_exists() {
             let source = fs::read_to_string(repository().join(&found[1])).unwrap_or_default();
             let begins = |word| source.contains(&format!("{word} {}(", &found[2]));
             if !begins("fn") && !begins("def") {
-                wrong.push(format!("{number} names {}::{}, which is not there", &found[1], &found[2]));
+                wrong.push(format!("{number} names {}::{}, which does not exist", &found[1], &found[2]));
             }
         }
     }

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use crate::support::{End, Foster, Running, found, free_port, get, repository};
 
-/// The example with other ports and places, so that two tests do not meet.
+/// The example with other ports and paths, so that two tests do not collide.
 fn start() -> Option<(Running, u16)> {
     found("nginx")?;
     found("python3")?;
@@ -57,7 +57,7 @@ fn a_backend_that_is_killed_is_up_again_and_the_log_says_what_happened_in_order(
     foster.wait_for("an answer through to the backend", || {
         get(port, "/").is_some_and(|(status, _)| status == 200)
     });
-    // Up well: for its `min_uptime`.
+    // A good start: it has been up for `min_uptime`.
     foster.wait_for("a backend that has been up for a second", || {
         foster.row("backend").is_some_and(|row| row["uptime_ms"].as_u64() > Some(1000))
     });

@@ -1,4 +1,4 @@
-//! The first thing that anybody runs.
+//! The quickstart of README.md.
 
 use crate::support::{End, Foster, repository};
 

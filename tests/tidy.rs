@@ -1,6 +1,6 @@
-//! The house rules that no compiler checks: layers, sizes, words, dependencies.
+//! The rules that no compiler checks: layers, circles of imports, sizes, words, dependencies.
 //!
-//! `ARCHITECTURE.md` says why each of them is there. A new module needs a layer in [`LAYERS`], a new
+//! `ARCHITECTURE.md` gives the reasons. A new module needs a layer in [`LAYERS`], a new
 //! dependency a reason in [`DEPENDENCIES`]: both are visible edits.
 
 mod circles;
@@ -42,7 +42,7 @@ const LAYERS: [(&str, u8); 22] = [
     ("main", 6),
 ];
 
-/// What has no business with the system at all: text in, data out.
+/// Files that do not use the system: text in, data out.
 const PURE: [&str; 10] = [
     "src/plan.rs",
     "src/exit.rs",
@@ -59,7 +59,7 @@ const PURE: [&str; 10] = [
 const LINES_OF_CODE: usize = 400;
 const LINES_WITH_TESTS: usize = 600;
 
-/// Every dependency that ends up in the binary, the version asked for, and what it is for.
+/// Every dependency of the binary, its version, and its purpose.
 const DEPENDENCIES: [(&str, &str, &str); 16] = [
     ("caps", "0.5", "capability sets by name: the owner's choice"),
     ("env_logger", "0.11", "foster's own log: the owner's choice; no colour, no regex"),
@@ -84,7 +84,7 @@ fn rust_files(below: &str) -> Vec<PathBuf> {
     files(below).into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs")).collect()
 }
 
-/// Every file below this folder, as paths from the repository's root; nothing that a build makes.
+/// Every file below this folder, as paths from the repository's root, without the products of a build.
 fn files(below: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![repository().join(below)];
@@ -115,7 +115,7 @@ fn code(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
 }
 
-/// What comes before the tests at the foot.
+/// The part before the tests at the end of the file.
 fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests").next().unwrap_or(text)
 }
@@ -155,7 +155,7 @@ fn imports_go_one_way_and_siblings_never_meet() {
     for path in rust_files("src") {
         let module = module_of(&path);
         for used in modules_used(&code(&text(&path))) {
-            // What is re-exported at the root of the crate by name is not a module.
+            // A name that the root of the crate re-exports is not a module.
             if used != module
                 && used.chars().all(|c| c.is_lowercase() || c == '_')
                 && layer_of(&used) >= layer_of(&module)
@@ -204,7 +204,7 @@ fn no_file_is_too_long_to_be_read_at_once() {
 fn every_file_opens_with_what_it_is_for() {
     let mut wrong = Vec::new();
     let all = ["src", "crates", "tests", "examples"].iter().flat_map(|below| rust_files(below));
-    // What a module's own tests are for, the module says.
+    // The module describes its tests.
     for path in all.filter(|path| !path.ends_with("tests.rs")) {
         let text = text(&path);
         let opening = text.lines().take_while(|line| line.starts_with("//!")).count();
@@ -273,7 +273,7 @@ fn one_place_blocks() {
     let blocking = Regex::new(r"thread::sleep|thread::spawn|epoll_wait|\.wait_timeout\(|to_socket_addrs")
         .expect("a regular expression");
     let places = [Path::new("src/sys/epoll.rs"), Path::new("src/init/wait.rs")];
-    // The client is a short-lived process of its own: it may wait for its answer.
+    // The client is a short-lived separate process: it may wait for its answer.
     let is_allowed = |path: &Path| places.contains(&path) || path == Path::new("src/control/client.rs");
     let wrong: Vec<String> = rust_files("src")
         .iter()

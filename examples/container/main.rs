@@ -23,7 +23,7 @@ mod refusal;
 
 /// What the command line asks for.
 #[derive(Default)]
-struct Wishes {
+struct Options {
     read_only: bool,
     without_proc: bool,
     root: Option<PathBuf>,
@@ -43,23 +43,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn parse() -> Result<Wishes, String> {
-    let mut wishes = Wishes::default();
+fn parse() -> Result<Options, String> {
+    let mut options = Options::default();
     let mut arguments = std::env::args_os().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
-            Some("--read-only") => wishes.read_only = true,
-            Some("--without-proc") => wishes.without_proc = true,
-            Some("--root") => wishes.root = arguments.next().map(PathBuf::from),
-            Some("--uid") => wishes.uid = arguments.next().and_then(|uid| uid.to_str()?.parse().ok()),
-            Some("--drop") => wishes.drop = arguments.next().and_then(|name| name.to_str()?.parse().ok()),
+            Some("--read-only") => options.read_only = true,
+            Some("--without-proc") => options.without_proc = true,
+            Some("--root") => options.root = arguments.next().map(PathBuf::from),
+            Some("--uid") => options.uid = arguments.next().and_then(|uid| uid.to_str()?.parse().ok()),
+            Some("--drop") => options.drop = arguments.next().and_then(|name| name.to_str()?.parse().ok()),
             Some("--refuse") => {
                 let text = arguments.next().and_then(|text| text.into_string().ok()).unwrap_or_default();
-                wishes.refused.push(refusal::parse(&text)?);
+                options.refused.push(refusal::parse(&text)?);
             }
             Some("--") => {
-                wishes.command.extend(arguments);
-                return Ok(wishes);
+                options.command.extend(arguments);
+                return Ok(options);
             }
             Some(_) | None => return Err(format!("unknown argument {argument:?}")),
         }
@@ -67,24 +67,24 @@ fn parse() -> Result<Wishes, String> {
     Err("no command".to_owned())
 }
 
-fn become_it(wishes: Wishes) -> Result<ExitCode, String> {
+fn become_it(options: Options) -> Result<ExitCode, String> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(|error| format!("cannot unshare: {error}"))?;
     mount_at("none", Path::new("/"), None, MsFlags::MS_REC | MsFlags::MS_PRIVATE)?;
     mount_at("proc", Path::new("/proc"), Some("proc"), MsFlags::empty())?;
-    if let Some(root) = &wishes.root {
+    if let Some(root) = &options.root {
         enter(root)?;
     }
-    if wishes.read_only {
+    if options.read_only {
         make_read_only()?;
     }
-    if wishes.without_proc {
+    if options.without_proc {
         mount_at("none", Path::new("/proc"), Some("tmpfs"), MsFlags::empty())?;
     }
-    if let Some(capability) = wishes.drop {
+    if let Some(capability) = options.drop {
         // Out of the bounding set: the command, executed as root, does not get it.
         caps::drop(None, CapSet::Bounding, capability).map_err(|error| format!("cannot drop: {error}"))?;
     }
-    if let Some(uid) = wishes.uid {
+    if let Some(uid) = options.uid {
         let said = |error| format!("cannot become {uid}: {error}");
         unistd::setgroups(&[]).map_err(said)?;
         unistd::setgid(Gid::from_raw(uid)).map_err(said)?;
@@ -92,8 +92,8 @@ fn become_it(wishes: Wishes) -> Result<ExitCode, String> {
     }
     // After the change of user, which clears it (prctl(2)): a test that is killed leaves nothing behind.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| format!("cannot follow the parent: {error}"))?;
-    refusal::install(&wishes.refused)?;
-    let (program, arguments) = wishes.command.split_first().ok_or("no command")?;
+    refusal::install(&options.refused)?;
+    let (program, arguments) = options.command.split_first().ok_or("no command")?;
     Err(format!("cannot become {}: {}", program.display(), Command::new(program).args(arguments).exec()))
 }
 

@@ -16,33 +16,33 @@ use tempfile::TempDir;
 use super::output::Output;
 use super::parts::{found, may_make_namespaces};
 use super::running::{Launched, Running};
-use super::terminal::Ends;
+use super::terminal::PtyPair;
 use super::verb::{Finished, run};
 
-/// A container that is not started yet.
+/// A container before its start.
 pub(crate) struct Foster {
     folder: TempDir,
     config: String,
     arguments: Option<Vec<String>>,
     environment: Vec<(String, String)>,
-    wishes: Vec<String>,
-    place: Place,
-    streams: Streams,
-    company: Company,
+    options: Vec<String>,
+    place: Pid1Role,
+    streams: StdStreams,
+    concurrency: Concurrency,
     name: Option<String>,
     limit: Option<String>,
 }
 
-/// What foster is in its PID namespace.
+/// The role of foster in its PID namespace.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Pid1Role {
     First,
     AnyOther,
 }
 
 /// How stdout and stderr leave the container.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Streams {
+enum StdStreams {
     Apart,
     Together,
     /// One terminal, standard input too.
@@ -51,25 +51,25 @@ enum Streams {
 
 /// Whether other tests may run at the same time.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Company {
-    Any,
-    None,
+enum Concurrency {
+    Parallel,
+    Alone,
 }
 
 static QUIET: RwLock<()> = RwLock::new(());
 
 thread_local! {
-    /// Whether this test holds `QUIET` already: a second container of one test takes it no second time.
+    /// Whether this test holds `QUIET` already: a second container of a test does not take it again.
     static HOLDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The right to run, beside others or alone.
-pub(crate) struct Turn {
+/// The permission to run, in parallel or alone.
+pub(crate) struct RunPermit {
     beside: Option<RwLockReadGuard<'static, ()>>,
     alone: Option<RwLockWriteGuard<'static, ()>>,
 }
 
-impl Drop for Turn {
+impl Drop for RunPermit {
     fn drop(&mut self) {
         if self.beside.is_some() || self.alone.is_some() {
             HOLDS.set(false);
@@ -80,7 +80,7 @@ impl Drop for Turn {
 impl Foster {
     pub(crate) fn new() -> Foster {
         let folder = TempDir::with_prefix("foster-").expect("a temporary folder");
-        // What runs as another user must be able to come in.
+        // Processes of other users must be able to enter.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
         fs::create_dir(folder.path().join("bin")).expect("bin");
         install(&puppet(), &folder.path().join("bin/puppet"));
@@ -89,35 +89,35 @@ impl Foster {
             config: String::new(),
             arguments: None,
             environment: Vec::new(),
-            wishes: Vec::new(),
-            place: Place::First,
-            streams: Streams::Apart,
-            company: Company::Any,
+            options: Vec::new(),
+            place: Pid1Role::First,
+            streams: StdStreams::Apart,
+            concurrency: Concurrency::Parallel,
             limit: None,
             name: None,
         }
     }
 
-    /// By another name, as a copy in an image would be.
+    /// Under another name, as a copy in an image.
     pub(crate) fn called(mut self, name: &str) -> Foster {
         install(&binary(), &self.folder.path().join("bin").join(name));
         self.name = Some(name.to_owned());
         self
     }
 
-    /// With a terminal of its own, as with `docker run --tty`: foster leads its session.
+    /// On a new terminal, as with `docker run --tty`: foster leads its session.
     pub(crate) fn on_terminal(mut self) -> Foster {
-        self.streams = Streams::Terminal;
+        self.streams = StdStreams::Terminal;
         self
     }
 
-    /// foster itself may have no more of this than so much: an option of prlimit(1).
+    /// With a resource limit for foster itself: an option of prlimit(1).
     pub(crate) fn limited(mut self, resource: &str, most: u32) -> Foster {
         self.limit = Some(format!("--{resource}={most}"));
         self
     }
 
-    /// `foster.toml`; a control socket of the test's own is added to it, unless it names one.
+    /// `foster.toml`; a control socket for this test is added unless it names one.
     pub(crate) fn config(mut self, text: &str) -> Foster {
         text.clone_into(&mut self.config);
         self
@@ -142,63 +142,63 @@ impl Foster {
         self
     }
 
-    /// Another program in foster's place: a shell that is to start foster itself.
+    /// Another program in foster's place: a shell that starts foster.
     pub(crate) fn program(mut self, name: &str, arguments: &[&str]) -> Foster {
         self.name = Some(found(name).expect("a program").display().to_string());
         self.arguments(arguments)
     }
 
-    /// In the test's own PID namespace, like under another init.
+    /// In the test's PID namespace, as under another init.
     pub(crate) fn not_pid_1(mut self) -> Foster {
-        self.place = Place::AnyOther;
+        self.place = Pid1Role::AnyOther;
         self
     }
 
     pub(crate) fn uid(mut self, uid: u32) -> Foster {
-        self.wishes.extend(["--uid".to_owned(), uid.to_string()]);
+        self.options.extend(["--uid".to_owned(), uid.to_string()]);
         self
     }
 
-    /// Without this capability, as `docker run --cap-drop` does it.
+    /// Without this capability, as with `docker run --cap-drop`.
     pub(crate) fn without(mut self, capability: &str) -> Foster {
-        self.wishes.extend(["--drop".to_owned(), capability.to_owned()]);
+        self.options.extend(["--drop".to_owned(), capability.to_owned()]);
         self
     }
 
     /// In a sandbox that answers this system call with this error, as an old seccomp profile does. `subreaper` stands
     /// for PR_SET_CHILD_SUBREAPER.
     pub(crate) fn refusing(mut self, call: &str, errno: &str) -> Foster {
-        self.wishes.extend(["--refuse".to_owned(), format!("{call}={errno}")]);
+        self.options.extend(["--refuse".to_owned(), format!("{call}={errno}")]);
         self
     }
 
-    /// No path can be written to, the working directory among them.
+    /// No path is writable, including the working directory.
     pub(crate) fn read_only(mut self) -> Foster {
-        self.wishes.push("--read-only".to_owned());
+        self.options.push("--read-only".to_owned());
         self
     }
 
-    /// A root directory with nothing in it but foster, the puppet, and the files of this test.
+    /// A root directory that contains only foster, the puppet, and the files of this test.
     pub(crate) fn scratch_root(mut self) -> Foster {
-        self.wishes.extend(["--root".to_owned(), self.folder.path().display().to_string()]);
+        self.options.extend(["--root".to_owned(), self.folder.path().display().to_string()]);
         self
     }
 
-    /// stdout and stderr are one pipe, so that the order of what is written shows.
+    /// stdout and stderr are one pipe, so that the order of lines shows.
     pub(crate) fn one_stream(mut self) -> Foster {
-        self.streams = Streams::Together;
+        self.streams = StdStreams::Together;
         self
     }
 
     /// `/proc` is an empty folder.
     pub(crate) fn without_proc(mut self) -> Foster {
-        self.wishes.push("--without-proc".to_owned());
+        self.options.push("--without-proc".to_owned());
         self
     }
 
-    /// No other container runs meanwhile: for what is measured.
+    /// No other container runs meanwhile: for measurements.
     pub(crate) fn alone(mut self) -> Foster {
-        self.company = Company::None;
+        self.concurrency = Concurrency::Alone;
         self
     }
 
@@ -207,7 +207,7 @@ impl Foster {
         self.folder.path()
     }
 
-    /// A one-shot command line of foster in this folder, waited for: `check`, `run` of a bad configuration.
+    /// Runs one command of foster in this folder to its end: `check`, `run` of a bad configuration.
     pub(crate) fn finish(self, arguments: &[&str]) -> Finished {
         self.write_config();
         let mut command = Command::new(binary());
@@ -216,7 +216,7 @@ impl Foster {
         run(command)
     }
 
-    /// A shell's script, with foster by all its names on PATH; waited for.
+    /// Runs a shell script to its end, with foster under all its names on PATH.
     pub(crate) fn shell(self, script: &str) -> Finished {
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(self.folder.path()).env("PATH", self.path());
@@ -225,30 +225,30 @@ impl Foster {
     }
 
     pub(crate) fn start(self) -> Running {
-        let turn = self.turn();
+        let permit = self.permit();
         self.write_config();
-        if self.streams == Streams::Terminal {
-            return self.start_on_terminal(turn);
+        if self.streams == StdStreams::Terminal {
+            return self.start_on_terminal(permit);
         }
         let (out_reader, out_writer) = pipe().expect("a pipe");
         let (err_reader, err_writer) = match self.streams {
-            Streams::Apart => pipe().map(|(reader, writer)| (Some(reader), writer)).expect("a pipe"),
-            Streams::Together | Streams::Terminal => (None, out_writer.try_clone().expect("a pipe")),
+            StdStreams::Apart => pipe().map(|(reader, writer)| (Some(reader), writer)).expect("a pipe"),
+            StdStreams::Together | StdStreams::Terminal => (None, out_writer.try_clone().expect("a pipe")),
         };
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(out_writer).stderr(err_writer);
         let launched = match self.place() {
-            Place::First => Launched::first_of_a_namespace(command),
-            Place::AnyOther => Launched::beside_us(command),
+            Pid1Role::First => Launched::first_of_a_namespace(command),
+            Pid1Role::AnyOther => Launched::beside_us(command),
         };
         let output = Output::read(out_reader, err_reader);
-        Running::new(launched, output, self.folder, turn)
+        Running::new(launched, output, self.folder, permit)
     }
 
-    fn start_on_terminal(self, turn: Turn) -> Running {
-        let Ends { master, slave } = Ends::open();
+    fn start_on_terminal(self, permit: RunPermit) -> Running {
+        let PtyPair { master, slave } = PtyPair::open();
         let inner = self.command();
-        // It makes a session, takes its standard input for the terminal, and becomes the command (setsid(1)).
+        // setsid(1) creates a session, makes its standard input the terminal, and becomes the command.
         let mut command = Command::new("setsid");
         command.arg("--ctty").arg(inner.get_program()).args(inner.get_args());
         command.current_dir(self.folder.path());
@@ -262,21 +262,21 @@ impl Foster {
         command.stdin(again()).stdout(again()).stderr(again());
         drop(slave);
         let launched = match self.place() {
-            Place::First => Launched::first_of_a_namespace(command),
-            Place::AnyOther => Launched::beside_us(command),
+            Pid1Role::First => Launched::first_of_a_namespace(command),
+            Pid1Role::AnyOther => Launched::beside_us(command),
         };
         let output = Output::read(PipeReader::from(master.try_clone().expect("a terminal")), None);
-        Running::new(launched, output, self.folder, turn).typing(master)
+        Running::new(launched, output, self.folder, permit).typing(master)
     }
 
     fn command(&self) -> Command {
-        let inside = self.wishes.iter().any(|wish| wish == "--root");
+        let inside = self.options.iter().any(|option| option == "--root");
         let root = self.folder.path();
-        let (foster, folder) = if self.wishes.is_empty() {
+        let (foster, folder) = if self.options.is_empty() {
             let named = self.name.as_ref().map(|name| root.join("bin").join(name));
             (named.unwrap_or_else(binary), root)
         } else {
-            // The build's own folder may be closed to the user it becomes.
+            // The user may have no access to the build's folder.
             install(&binary(), &root.join("bin/foster"));
             (root.join("bin/foster"), root)
         };
@@ -285,12 +285,12 @@ impl Foster {
             false => (foster, folder.join("foster.toml")),
         };
         let mut command = match self.place() {
-            Place::First => {
+            Pid1Role::First => {
                 let mut command = Command::new(container());
-                command.args(&self.wishes).arg("--").arg(foster);
+                command.args(&self.options).arg("--").arg(foster);
                 command
             }
-            Place::AnyOther => match &self.limit {
+            Pid1Role::AnyOther => match &self.limit {
                 Some(limit) => {
                     let mut command = Command::new("prlimit");
                     command.args([limit, "--"]).arg(foster);
@@ -304,7 +304,7 @@ impl Foster {
             None => command.arg("run").arg("-c").arg(config),
         };
         command.current_dir(folder).env("PATH", if inside { "/bin".to_owned() } else { self.path() });
-        // What the test itself was given is not the container's.
+        // The test's own variables are not the container's.
         for name in
             ["NOTIFY_SOCKET", "LISTEN_FDS", "FOSTER_SOCKET", "FOSTER_CONFIG", "FOSTER_LOG", "NO_COLOR"]
         {
@@ -314,11 +314,11 @@ impl Foster {
         command
     }
 
-    /// Without the right to make a namespace, what can be seen under another init is still seen.
-    fn place(&self) -> Place {
+    /// Without the right to create a namespace, foster runs as under another init.
+    fn place(&self) -> Pid1Role {
         match self.place {
-            Place::First if may_make_namespaces() => Place::First,
-            Place::First | Place::AnyOther => Place::AnyOther,
+            Pid1Role::First if may_make_namespaces() => Pid1Role::First,
+            Pid1Role::First | Pid1Role::AnyOther => Pid1Role::AnyOther,
         }
     }
 
@@ -327,7 +327,7 @@ impl Foster {
             return;
         }
         let mut text = self.config.clone();
-        let socket = match self.wishes.iter().any(|wish| wish == "--root") {
+        let socket = match self.options.iter().any(|option| option == "--root") {
             true => "/foster.sock".to_owned(),
             false => self.folder.path().join("foster.sock").display().to_string(),
         };
@@ -335,13 +335,13 @@ impl Foster {
         match text.find("[foster]\n") {
             Some(_) if text.contains("socket = ") => {}
             Some(at) => text.insert_str(at + "[foster]\n".len(), &line),
-            // Behind what is there already, so that the lines of the test keep their numbers.
+            // At the end, so that the lines of the test keep their numbers.
             None => text.push_str(&format!("\n[foster]\n{line}")),
         }
         fs::write(self.folder.path().join("foster.toml"), text).expect("foster.toml");
     }
 
-    /// Every name foster goes by.
+    /// Under every name of foster.
     pub(crate) fn all_names(self) -> Foster {
         for name in ["foster", "tini", "dumb-init"] {
             install(&binary(), &self.folder.path().join("bin").join(name));
@@ -354,17 +354,17 @@ impl Foster {
         format!("{}:{inherited}", self.folder.path().join("bin").display())
     }
 
-    fn turn(&self) -> Turn {
+    fn permit(&self) -> RunPermit {
         if HOLDS.replace(true) {
-            return Turn { beside: None, alone: None };
+            return RunPermit { beside: None, alone: None };
         }
-        // A test that failed poisons nothing: there is no data behind the lock.
-        match self.company {
-            Company::Any => {
-                Turn { beside: Some(QUIET.read().unwrap_or_else(PoisonError::into_inner)), alone: None }
+        // A failed test poisons no data: the lock protects none.
+        match self.concurrency {
+            Concurrency::Parallel => {
+                RunPermit { beside: Some(QUIET.read().unwrap_or_else(PoisonError::into_inner)), alone: None }
             }
-            Company::None => {
-                Turn { beside: None, alone: Some(QUIET.write().unwrap_or_else(PoisonError::into_inner)) }
+            Concurrency::Alone => {
+                RunPermit { beside: None, alone: Some(QUIET.write().unwrap_or_else(PoisonError::into_inner)) }
             }
         }
     }
@@ -390,12 +390,12 @@ pub(crate) fn puppet() -> PathBuf {
     example("puppet")
 }
 
-/// What makes a container's surroundings.
+/// The program that sets up a container's environment.
 pub(crate) fn container() -> PathBuf {
     example("container")
 }
 
-/// Cargo builds examples with `cargo test`, and not with `cargo test --test main`: a stale one would lie.
+/// `cargo test` builds examples, `cargo test --test main` does not: a stale one would give a wrong result.
 fn example(name: &str) -> PathBuf {
     let built = binary().with_file_name("examples").join(name);
     let source = repository().join("examples").join(name);
@@ -410,7 +410,7 @@ fn example(name: &str) -> PathBuf {
     built
 }
 
-/// A link where that is possible, else a copy.
+/// A hard link where possible, else a copy.
 fn install(from: &Path, to: &Path) {
     if to.exists() || fs::hard_link(from, to).is_ok() {
         return;

@@ -1,8 +1,8 @@
-//! What every test of the real binary is written with.
+//! The support of the tests of the real binary.
 //!
-//! [`Foster`] describes a container and starts it; [`Running`] is what a test watches, signals and asks.
+//! [`Foster`] describes a container and starts it; a test observes and signals a [`Running`] one.
 //! There is no sleep here: a test waits for a condition, with a deadline and a message that shows all
-//! output so far. Nothing outlives a test: its namespace dies with its first process.
+//! output so far. No process outlives a test: its namespace ends with its first process.
 
 mod builder;
 mod following;

@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::builder::{Turn, binary};
+use super::builder::{RunPermit, binary};
 use super::output::Output;
 use super::processes::{Process, descendants, in_namespace_of};
 use super::verb::{Finished, rows, run};
@@ -94,12 +94,12 @@ pub(crate) struct Running {
     folder: TempDir,
     end: Option<(End, Instant)>,
     keyboard: Option<File>,
-    _turn: Turn,
+    _permit: RunPermit,
 }
 
 impl Running {
-    pub(crate) fn new(first: Launched, output: Output, folder: TempDir, turn: Turn) -> Running {
-        Running { first, output, folder, end: None, keyboard: None, _turn: turn }
+    pub(crate) fn new(first: Launched, output: Output, folder: TempDir, permit: RunPermit) -> Running {
+        Running { first, output, folder, end: None, keyboard: None, _permit: permit }
     }
 
     /// At this terminal.

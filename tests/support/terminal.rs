@@ -1,4 +1,4 @@
-//! A terminal: a command that believes somebody sits before it, and the keys that somebody presses.
+//! A command on a pseudo-terminal, and the keys that a user presses.
 
 use std::fs::File;
 use std::io::{PipeReader, Write};
@@ -11,23 +11,23 @@ use nix::pty::{Winsize, openpty};
 use super::output::Output;
 use super::running::PATIENCE;
 
-/// Both ends of a new terminal: what a person sits at, and what `docker run --tty` gives to a container (pty(7)).
-pub(crate) struct Ends {
-    /// The person's: keys are written to it, the screen is read from it.
+/// Both ends of a new pseudo-terminal (pty(7)), as `docker run --tty` opens it.
+pub(crate) struct PtyPair {
+    /// The user's end: keys are written to it, the screen is read from it.
     pub(crate) master: OwnedFd,
-    /// The container's.
+    /// The container's end.
     pub(crate) slave: OwnedFd,
 }
 
-impl Ends {
-    pub(crate) fn open() -> Ends {
+impl PtyPair {
+    pub(crate) fn open() -> PtyPair {
         let size = Winsize { ws_row: 24, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
         let ends = openpty(Some(&size), None).expect("a terminal");
-        Ends { master: ends.master, slave: ends.slave }
+        PtyPair { master: ends.master, slave: ends.slave }
     }
 }
 
-/// A command at a terminal. It ends with the test.
+/// A command on a terminal. It ends with the test.
 pub(crate) struct Terminal {
     keyboard: File,
     screen: Output,
@@ -35,9 +35,9 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Starts it, as the one whom the terminal belongs to.
+    /// Starts it as the leader of the terminal's session.
     pub(crate) fn start(command: &Command) -> Terminal {
-        let Ends { master, slave } = Ends::open();
+        let PtyPair { master, slave } = PtyPair::open();
         let copy = || slave.try_clone().expect("a descriptor");
         let mut owner = Command::new("setsid");
         owner.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
