@@ -15,6 +15,7 @@ mod support;
 
 mod attack;
 mod bare;
+mod blocked_output;
 mod colours;
 mod completions;
 mod configuration;

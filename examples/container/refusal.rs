@@ -32,6 +32,7 @@ pub(crate) fn parse(text: &str) -> Result<Refusal, String> {
         "pidfd_open" => Call::Number(libc::SYS_pidfd_open),
         "pidfd_send_signal" => Call::Number(libc::SYS_pidfd_send_signal),
         "close_range" => Call::Number(libc::SYS_close_range),
+        "pwritev2" => Call::Number(libc::SYS_pwritev2),
         "subreaper" => Call::Prctl(libc::PR_SET_CHILD_SUBREAPER),
         _ => return Err(unknown()),
     };

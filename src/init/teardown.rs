@@ -18,7 +18,6 @@ use crate::control::server::Server;
 use crate::exit::ExitStatus;
 use crate::output::log as own_log;
 use crate::plan::Plan;
-use crate::sys::epoll::Space;
 use crate::termination_log::{self, Summary};
 
 /// How many bytes of a program's last output are part of the summary: the rest of the 4096 that Kubernetes reads is for
@@ -98,13 +97,13 @@ impl Init {
             self.now = self.waiter.now();
             let ready = self.waiter.take_ready();
             for report in &ready {
-                match report.token.space {
-                    space::OUTPUT => self.output.on_ready(*report),
-                    space::CONTROL => self.serve(*report),
-                    Space(_) => {}
+                // Whatever is reported is taken: a process that ended would be reported again and again.
+                if report.token.space != space::SIGNALS {
+                    self.dispatch(*report);
                 }
             }
             self.waiter.give_back(ready);
+            self.events.clear();
             // A second request to stop: at once. A child that ends late costs no line; the kernel reaps it with foster.
             let stop = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::RTMIN_PLUS_3];
             if self.signals.take().iter().any(|signal| stop.contains(signal)) {

@@ -1,0 +1,268 @@
+//! What foster's stdout may do to it: stop, fill up, go away, or be closed. The supervision goes on.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::support::{End, Foster, Running, binary, may_make_namespaces, puppet};
+
+/// A user that owns neither the pipe nor the terminal, so that foster cannot open them again.
+const OTHER_USER: u32 = 12345;
+
+const FLOODING: &str = "[program.flooding]\ncommand = 'puppet flood'\n";
+const CRASHING: &str = "[program.crashing]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
+
+fn config(flooding: &str) -> String {
+    format!("{flooding}{CRASHING}[foster]\nshutdown_timeout = '1s'\nsocket = ''\n")
+}
+
+/// Waits until the writers have stopped, then has a program crash, and the container end.
+fn assert_supervises(mut foster: Running) {
+    let flooding = process_of(&foster, "flood");
+    let (mut seen, mut looks) = (0, 0);
+    foster.wait_for("the writer to be stopped", || {
+        let now = written(flooding);
+        looks = if now == seen { looks + 1 } else { 0 };
+        seen = now;
+        looks == 30
+    });
+    let victim = process_of(&foster, "pause");
+    let before = Instant::now();
+    kill(Pid::from_raw(victim), Signal::SIGKILL).expect("a signal");
+    foster.wait_for("the restart", || find(&foster, "pause").is_some_and(|pid| pid != victim));
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    let before = Instant::now();
+    foster.signal(Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0));
+    assert!(at - before < Duration::from_secs(3), "{:?}", at - before);
+}
+
+fn find(foster: &Running, argument: &str) -> Option<i32> {
+    let is_it = |pid: i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes())
+    };
+    foster.processes().into_iter().map(|process| process.pid).find(|pid| is_it(*pid))
+}
+
+fn process_of(foster: &Running, argument: &str) -> i32 {
+    let mut found = None;
+    foster.wait_for(argument, || {
+        found = find(foster, argument);
+        found.is_some()
+    });
+    found.expect("just found")
+}
+
+/// How many bytes a process has written so far (proc_pid_io(5)).
+fn written(pid: i32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn a_terminal_of_another_user_that_its_reader_stops_never_stops_foster() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let foster = Foster::new().config(&config(FLOODING)).on_terminal().uid(OTHER_USER).start();
+    foster.wait_for_line("flooding");
+    foster.type_keys("\x13");
+    assert_supervises(foster);
+}
+
+#[test]
+fn a_pipe_of_another_user_that_a_program_fills_too_never_stops_foster() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let inheriting = "[program.inheriting]\ncommand = 'puppet flood:also'\nstdout = 'inherit'\n";
+    let both = format!("{FLOODING}{inheriting}");
+    for foster in [Foster::new(), Foster::new().refusing("pwritev2", "ENOSYS")] {
+        let foster = foster.config(&config(&both)).uid(OTHER_USER).start();
+        foster.wait_for_line("flooding");
+        foster.output().stop_reading_stdout();
+        assert_supervises(foster);
+    }
+}
+
+/// foster with this as its stdout and stderr; it ends with the test.
+struct Bare {
+    child: Child,
+    folder: TempDir,
+}
+
+impl Bare {
+    fn start(programs: &str, stdout: Stdio, stderr: Stdio) -> Bare {
+        let folder = TempDir::with_prefix("foster-").expect("a folder");
+        let socket = folder.path().join("foster.sock");
+        let text = format!("{programs}\n[foster]\nsocket = '{}'\n", socket.display());
+        let text = text.replace("puppet ", &format!("{} ", puppet().display()));
+        std::fs::write(folder.path().join("foster.toml"), text).expect("a file");
+        let mut command = Command::new(binary());
+        command.args(["run", "-c", "foster.toml"]).current_dir(folder.path());
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        Bare { child: command.spawn().expect("foster"), folder }
+    }
+
+    /// As a user that does not own its terminal, in a session that does not have it.
+    fn at_a_foreign_terminal(programs: &str, terminal: &OwnedFd) -> Bare {
+        let folder = TempDir::with_prefix("foster-").expect("a folder");
+        let any = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(folder.path(), any).expect("its mode");
+        for (from, name) in [(binary(), "foster"), (puppet(), "puppet")] {
+            std::fs::copy(from, folder.path().join(name)).expect("a copy");
+        }
+        let text = format!("{programs}\n[foster]\nsocket = ''\nshutdown_timeout = '1s'\n");
+        let text = text.replace("puppet ", &format!("{}/puppet ", folder.path().display()));
+        std::fs::write(folder.path().join("foster.toml"), text).expect("a file");
+        let mut command = Command::new("setpriv");
+        let user = OTHER_USER.to_string();
+        command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "setsid", "./foster", "run"]);
+        command.args(["-c", "foster.toml"]).current_dir(folder.path()).stdin(Stdio::null());
+        let copy = || Stdio::from(terminal.try_clone().expect("a copy"));
+        command.stdout(copy()).stderr(copy());
+        Bare { child: command.spawn().expect("setpriv"), folder }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Processor time used so far.
+    fn busy(&self) -> Duration {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("a live process");
+        let fields: Vec<u64> = stat
+            .rsplit(')')
+            .next()
+            .into_iter()
+            .flat_map(str::split_whitespace)
+            .map(|field| field.parse().unwrap_or(0))
+            .collect();
+        // utime and stime in ticks of 10 ms (proc_pid_stat(5)).
+        Duration::from_millis((fields[11] + fields[12]) * 10)
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        _ = kill(Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")), Signal::SIGTERM);
+        _ = self.child.wait();
+    }
+}
+
+/// Waits for this, at most a while.
+#[track_caller]
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let pause = std::sync::mpsc::channel::<()>();
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        _ = pause.1.recv_timeout(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_foreign_terminal_that_its_reader_stops_never_stops_foster() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let ends = openpty(None, None).expect("a terminal");
+    let foster = Bare::at_a_foreign_terminal(
+        "[program.flooding]\ncommand = 'puppet flood'\n[program.crashing]\ncommand = 'puppet wait-file:go append:ends:x exit:1'\nbackoff = { initial = '1ms' }\nmin_uptime = '1ms'\n",
+        &ends.slave,
+    );
+    let mut master = File::from(ends.master);
+    let mut piece = [0; 4096];
+    while !String::from_utf8_lossy(&piece).contains("flood 9") {
+        let count = master.read(&mut piece).expect("the terminal");
+        assert!(count > 0, "foster is gone");
+    }
+    // Nobody reads any more, and then ^S.
+    master.write_all(b"\x13").expect("the terminal");
+    std::fs::write(foster.path("go"), "").expect("a file");
+    let ends = || std::fs::read_to_string(foster.path("ends")).unwrap_or_default().lines().count();
+    wait_for("restarts", || ends() >= 3);
+    let before = Instant::now();
+    drop(foster);
+    assert!(before.elapsed() < Duration::from_secs(4), "{:?}", before.elapsed());
+}
+
+#[test]
+fn a_reader_that_goes_away_with_bytes_unread_costs_no_processor_time() {
+    let (socket, end) = UnixStream::pair().expect("a pair of sockets");
+    let stdout = || Stdio::from(OwnedFd::from(end.try_clone().expect("a copy")));
+    let (mut stderr, err) = std::io::pipe().expect("a pipe");
+    let foster = Bare::start(
+        "[program.flooding]\ncommand = 'puppet append:up:x flood'\n[program.idle]\ncommand = 'puppet pause'\nstdout = 'inherit'",
+        stdout(),
+        Stdio::from(err),
+    );
+    wait_for("bytes that nobody reads", || nix_unread(&socket) > 100_000);
+    drop(socket);
+    let mut log = String::new();
+    let mut piece = [0; 4096];
+    while !log.contains("cannot write stdout") {
+        let count = stderr.read(&mut piece).expect("foster's log");
+        assert!(count > 0, "the end of the log: {log}");
+        log.push_str(&String::from_utf8_lossy(&piece[..count]));
+    }
+    assert!(log.contains("its lines are dropped from now on"), "{log}");
+    // Stop what makes work, then see what foster does by itself. The programs hold the socket open.
+    let mut verb = Command::new(binary());
+    verb.args(["stop", "flooding", "--socket"]).arg(foster.path("foster.sock")).stdout(Stdio::null());
+    assert!(verb.status().expect("foster stop").success());
+    let (before, began) = (foster.busy(), Instant::now());
+    wait_for("two seconds", || began.elapsed() > Duration::from_secs(2));
+    let used = foster.busy() - before;
+    assert!(used <= began.elapsed() / 100 + Duration::from_millis(10), "{used:?}");
+}
+
+fn nix_unread(socket: &UnixStream) -> usize {
+    foster::sys::stream::unread(socket)
+}
+
+#[test]
+fn a_fifo_as_stdout_keeps_what_is_written_while_it_has_no_reader() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("fifo");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    let first = File::options().read(true).write(true).open(&path).expect("the FIFO");
+    let stdout = File::options().write(true).open(&path).expect("the FIFO");
+    drop(first);
+    let foster = Bare::start(
+        "[program.app]\ncommand = 'puppet print:unread touch:written wait-file:go print:read pause'\nmin_uptime = '1ms'",
+        Stdio::from(stdout),
+        Stdio::null(),
+    );
+    wait_for("the first line", || foster.path("written").exists());
+    let mut reader = File::options().read(true).open(&path).expect("the FIFO");
+    std::fs::write(foster.path("go"), "").expect("a file");
+    let mut seen = String::new();
+    let mut piece = [0; 4096];
+    while !seen.contains("app    | read\n") {
+        let count = reader.read(&mut piece).expect("the FIFO");
+        assert!(count > 0, "closed after {seen}");
+        seen.push_str(&String::from_utf8_lossy(&piece[..count]));
+    }
+    assert!(seen.contains("app    | unread\n"), "{seen}");
+}
+
+#[test]
+fn with_few_descriptors_foster_still_says_what_is_wrong() {
+    for most in 10..16 {
+        let foster = Foster::new().not_pid_1().limited("nofile", most);
+        let foster = foster.config("[program.app]\ncommand = 'puppet pause'\n").start();
+        foster.wait_for_line("Too many open files|descriptors");
+    }
+}
