@@ -89,3 +89,21 @@ fn an_unprivileged_foster_answers_its_socket_and_restarts() {
     foster.verb(&["restart", "app"]).expect(0);
     assert_ne!(foster.pid_of("app"), before);
 }
+
+#[test]
+fn a_user_that_the_user_namespace_does_not_have_is_foster_s_own_where_that_is_allowed() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let config = "[foster]\nsocket = ''\n[program.app]\ncommand = 'cat /proc/self/uid_map'\nuser = '-nobody'\nrestart = 'never'\n\
+                  [program.root]\ncommand = 'echo as root'\nuser = 'root'\nrestart = 'never'\n";
+    let finished = Foster::new()
+        .all_names()
+        .file("foster.toml", config)
+        .shell("unshare --user --map-root-user --pid --fork --mount-proc foster run -c foster.toml");
+    let finished = finished.expect(0);
+    assert!(finished.stdout.contains("root   | as root"), "{}", finished.stdout);
+    assert!(finished.stdout.lines().any(|line| line.starts_with("app    | ")), "{}", finished.stdout);
+    let warning = "app: runs as foster's own user, because foster may not change users";
+    assert!(finished.stderr.contains(warning), "{}", finished.stderr);
+}

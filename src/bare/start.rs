@@ -4,6 +4,7 @@
 //! init hands that on like any other. So it never waits for the child, and passes signals on from the first moment. A
 //! file without `#!` is given to `/bin/sh`, as execvp(3) does. Next: `messages.rs`, what is said of a failure.
 
+use std::borrow::Cow;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -85,8 +86,8 @@ fn execute(child: &InChild, command: &[OsString]) -> Failure {
     let name = command.first().map_or(OsStr::new(""), OsString::as_os_str);
     let search = Search::of(name, std::env::var_os("PATH").as_deref());
     let Ok(candidates) = search.candidates(name) else { return Failure::Nul };
-    let arguments: Result<Vec<CString>, _> =
-        command.iter().map(|argument| CString::new(argument.as_bytes())).collect();
+    let argument = |argument: &OsString| CString::new(argument.as_bytes()).map(Cow::Owned);
+    let arguments: Result<Vec<_>, _> = command.iter().map(argument).collect();
     let Ok(arguments) = arguments else { return Failure::Nul };
     let Refusal { candidate, errno } = {
         let arguments = StringList::new(arguments.clone());
@@ -97,7 +98,7 @@ fn execute(child: &InChild, command: &[OsString]) -> Failure {
         && let Ok(shell) = CString::new(SHELL)
     {
         let rest = arguments.into_iter().skip(1);
-        let arguments = [shell.clone(), script].into_iter().chain(rest);
+        let arguments = [Cow::Owned(shell.clone()), Cow::Owned(script)].into_iter().chain(rest);
         // Without a shell, what was wrong is the file.
         child.execute_inheriting(&shell, &StringList::new(arguments.collect()));
     }

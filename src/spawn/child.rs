@@ -18,6 +18,7 @@ use crate::plan::Launch;
 use crate::spawn::command::Command;
 use crate::spawn::failure::Failure;
 use crate::spawn::identity::Change;
+use crate::spawn::run_as::RunAs;
 use crate::sys::fork::InChild;
 
 /// What the process is to become.
@@ -25,14 +26,10 @@ use crate::sys::fork::InChild;
 pub(super) struct Become<'a> {
     /// Limits, umask, directory and what else is plain data.
     pub(super) launch: &'a Launch,
-    /// The user as it was written, for messages.
-    pub(super) user: &'a str,
-    /// The change to that user.
+    /// Its user.
+    pub(super) run_as: &'a RunAs,
+    /// What it takes to become that user.
     pub(super) change: Change,
-    /// The capabilities kept; `None`: left as they are.
-    pub(super) capabilities: Option<u64>,
-    /// The program.
-    pub(super) command: Command,
     /// Where the steps are taken.
     pub(super) place: Place,
 }
@@ -58,7 +55,11 @@ enum Bounded {
 const OOM_SCORE_ADJ: &CStr = c"/proc/self/oom_score_adj";
 
 /// Takes every step up to and with exec. Returns only when one has failed.
-pub(super) fn execute(child: &InChild, target: &Become<'_>) -> Result<Infallible, Failure> {
+pub(super) fn execute(
+    child: &InChild,
+    target: &Become<'_>,
+    command: &Command<'_>,
+) -> Result<Infallible, Failure> {
     let launch = target.launch;
     // Before the limits: with a low `nofile` nothing can be opened.
     if let Some(value) = launch.oom_score_adj
@@ -93,7 +94,7 @@ pub(super) fn execute(child: &InChild, target: &Become<'_>) -> Result<Infallible
         // What the caller ignores (nohup) stays ignored; this one foster has changed for itself.
         Place::Here => child.reset_disposition(Signal::PIPE),
     }
-    Err(target.command.execute(child))
+    Err(command.execute(child))
 }
 
 /// Groups, then group, then user: each needs a right that the next takes away. The capabilities go around them:
@@ -102,8 +103,8 @@ pub(super) fn execute(child: &InChild, target: &Become<'_>) -> Result<Infallible
 /// Without CAP_SETPCAP the bounding set stays, and an exec of a privileged file could give back what was
 /// given up. The caller then forbids new privileges, which has the same effect and is always permitted.
 fn become_user(child: &InChild, target: &Become<'_>) -> Result<Bounded, Failure> {
-    let (kept, change) = (target.capabilities, &target.change);
-    let refused = |errno| Failure::ChangeUser(target.user.to_owned(), errno);
+    let (kept, change) = (target.run_as.capabilities(target.launch), &target.change);
+    let refused = |errno| Failure::ChangeUser(target.run_as.written().to_owned(), errno);
     let bounded = match kept.map(|kept| child.bound_capabilities(kept)) {
         None | Some(Ok(())) => Bounded::Done,
         Some(Err(Errno::EPERM)) => Bounded::NotPermitted,

@@ -3,6 +3,7 @@
 //! The files along PATH (`path_lookup.rs`) are tried one after the other; why none of them ran is found out afterwards.
 //! All of it in the child, which may wait for a file system. Next: `child.rs`.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
@@ -17,24 +18,27 @@ use crate::sys::in_child::StringList;
 
 /// What execve(2) is called with.
 #[derive(Debug)]
-pub(super) struct Command {
+pub(super) struct Command<'a> {
     /// In the order in which they are tried.
     candidates: Vec<CString>,
     /// The name first.
-    arguments: StringList,
-    environment: StringList,
+    arguments: StringList<'static>,
+    environment: StringList<'a>,
     name: String,
     search: Search,
 }
 
-impl Command {
+impl<'a> Command<'a> {
     /// Lays out a command with its environment.
-    pub(super) fn new<S: AsRef<OsStr>>(command: &[S], environment: Environment) -> Result<Command, Failure> {
+    pub(super) fn new<S: AsRef<OsStr>>(
+        command: &[S],
+        environment: Environment<'a>,
+    ) -> Result<Command<'a>, Failure> {
         let file = command.first().map(AsRef::as_ref).unwrap_or_default();
         let name = file.to_string_lossy().into_owned();
         let nul = |_| Failure::Exec(name.clone(), ExecProblem::Nul);
-        let arguments: Result<Vec<CString>, _> =
-            command.iter().map(|argument| CString::new(argument.as_ref().as_bytes())).collect();
+        let argument = |argument: &S| CString::new(argument.as_ref().as_bytes()).map(Cow::Owned);
+        let arguments: Result<Vec<_>, _> = command.iter().map(argument).collect();
         let arguments = arguments.map_err(nul)?;
         let search = Search::of(file, environment.get("PATH"));
         let candidates = search.candidates(file).map_err(nul)?;
@@ -89,10 +93,12 @@ fn path(file: &CStr) -> PathBuf {
 mod tests {
     use super::*;
     use crate::plan::Launch;
+    use crate::spawn::environment::Variables;
 
     fn candidates(name: &str, path: Option<&str>) -> Vec<String> {
         let inherited = path.map(|path| (OsString::from("PATH"), OsString::from(path)));
-        let environment = Environment::build(&Launch::default(), inherited.into_iter(), None, &[]).unwrap();
+        let inherited = Variables::new(inherited.into_iter());
+        let environment = Environment::build(&Launch::default(), &inherited, None, &[]).unwrap();
         let command = Command::new(&[name.to_owned()], environment).unwrap();
         command.candidates.into_iter().map(|file| file.into_string().unwrap()).collect()
     }

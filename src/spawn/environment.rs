@@ -4,8 +4,9 @@
 //! what foster itself adds. Files are read here, at each start. No message and no `Debug` output has a value in
 //! it: any of them may be a secret. Next: `dotenv.rs` for the form of env files.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,20 @@ use crate::spawn::identity::Identity;
 
 /// Variables by name. Each name and value can be passed on: neither has a NUL, no name has a `=`.
 #[derive(Default, PartialEq, Eq)]
-pub(super) struct Environment(BTreeMap<OsString, OsString>);
+pub(super) struct Environment<'a>(BTreeMap<Cow<'a, OsStr>, Value<'a>>);
+
+/// The value of one.
+#[derive(PartialEq, Eq)]
+enum Value<'a> {
+    /// Inherited: `NAME=value`, as it is passed on.
+    Inherited(&'a CStr),
+    /// The program's own: the value alone.
+    Own(OsString),
+}
+
+/// Variables that are inherited, in the form in which they are passed on. foster's own never change, so this is made
+/// once and not for each start.
+pub(super) struct Variables(Vec<(OsString, CString)>);
 
 /// Why there is no environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,17 +70,24 @@ const FOSTERS_OWN: [&str; 7] = [
     "WATCHDOG_PID",
 ];
 
-impl Environment {
+impl Variables {
+    /// Of two with one name the first counts, as it does for getenv(3).
+    pub(super) fn new(variables: impl Iterator<Item = (OsString, OsString)>) -> Variables {
+        Variables(variables.filter_map(|(name, value)| Some((name.clone(), join(&name, &value)?))).collect())
+    }
+}
+
+impl<'a> Environment<'a> {
     /// Puts it together.
     pub(super) fn build(
         launch: &Launch,
-        inherited: impl Iterator<Item = (OsString, OsString)>,
+        inherited: &'a Variables,
         identity: Option<&Identity>,
         extra: &[(String, String)],
-    ) -> Result<Environment, Problem> {
+    ) -> Result<Environment<'a>, Problem> {
         let mut all = Environment::inherit(launch.inherit_environment, inherited);
         for (name, value) in identity.iter().flat_map(|identity| identity.variables()) {
-            all.0.insert(name.into(), value.to_owned());
+            all.0.insert(Cow::Borrowed(OsStr::new(name)), Value::Own(value.to_owned()));
         }
         for file in &launch.env_files {
             all.add_file(&file.path, file.presence)?;
@@ -82,31 +103,31 @@ impl Environment {
 
     /// The value of a variable.
     pub(super) fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+        match self.0.get(OsStr::new(name))? {
+            Value::Inherited(text) => text.to_bytes().get(name.len() + 1..).map(OsStr::from_bytes),
+            Value::Own(value) => Some(value),
+        }
     }
 
     /// In the form that execve(2) wants, `NAME=value` each.
-    pub(super) fn into_strings(self) -> Vec<CString> {
-        let join = |(name, value): (OsString, OsString)| {
-            let mut bytes = name.into_vec();
-            bytes.push(b'=');
-            bytes.extend_from_slice(value.as_bytes());
-            CString::new(bytes).ok()
+    pub(super) fn into_strings(self) -> Vec<Cow<'a, CStr>> {
+        let string = |(name, value): (Cow<'_, OsStr>, Value<'a>)| match value {
+            Value::Inherited(text) => Some(Cow::Borrowed(text)),
+            Value::Own(value) => join(&name, &value).map(Cow::Owned),
         };
-        self.0.into_iter().filter_map(join).collect()
+        self.0.into_iter().filter_map(string).collect()
     }
 
-    fn inherit(what: Inherit, inherited: impl Iterator<Item = (OsString, OsString)>) -> Environment {
+    fn inherit(what: Inherit, inherited: &'a Variables) -> Environment<'a> {
         let listed = |list: &[&str], name: &OsStr| list.iter().any(|known| name == *known);
         let mut all = BTreeMap::new();
-        for (name, value) in inherited {
+        for (name, text) in &inherited.0 {
             let wanted = match what {
-                Inherit::All => !listed(&FOSTERS_OWN, &name),
-                Inherit::Basics => listed(&BASICS, &name),
+                Inherit::All => !listed(&FOSTERS_OWN, name),
+                Inherit::Basics => listed(&BASICS, name),
             };
             if wanted {
-                // Of two with one name the first counts, as it does for getenv(3).
-                all.entry(name).or_insert(value);
+                all.entry(Cow::Borrowed(name.as_os_str())).or_insert(Value::Inherited(text));
             }
         }
         Environment(all)
@@ -120,7 +141,9 @@ impl Environment {
         let content = content.map_err(|why| Problem::EnvFile(path.to_owned(), why))?;
         let variables = dotenv::parse(&content).map_err(|bad| Problem::EnvLine(path.to_owned(), bad))?;
         let variables = variables.into_iter();
-        self.0.extend(variables.map(|(name, value)| (OsString::from_vec(name), OsString::from_vec(value))));
+        self.0.extend(variables.map(|(name, value)| {
+            (Cow::Owned(OsString::from_vec(name)), Value::Own(OsString::from_vec(value)))
+        }));
         Ok(())
     }
 
@@ -140,16 +163,27 @@ impl Environment {
         if value.as_bytes().contains(&0) {
             return Err(nul());
         }
-        self.0.insert(name.into(), value);
+        self.0.insert(Cow::Owned(name.into()), Value::Own(value));
         Ok(())
     }
 }
 
 /// Names only.
-impl fmt::Debug for Environment {
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+/// Names only.
+impl fmt::Debug for Environment<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+fn join(name: &OsStr, value: &OsStr) -> Option<CString> {
+    CString::new([name.as_bytes(), b"=", value.as_bytes()].concat()).ok()
 }
 
 impl Problem {

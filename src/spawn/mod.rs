@@ -16,6 +16,7 @@ mod identity;
 mod passwd;
 pub mod path_lookup;
 mod report;
+mod run_as;
 #[cfg(test)]
 mod tests;
 
@@ -32,18 +33,18 @@ use std::path::Path;
 use foster_core::event::StartFailure;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::{self, Gid, Uid};
+use nix::unistd;
 
 pub use crate::spawn::report::StartReport;
+pub use crate::spawn::run_as::RunAs;
 pub use crate::sys::fork::ChildProcess;
 
-use crate::plan::{Launch, Unprivileged};
+use crate::plan::Launch;
 use crate::spawn::child::{Become, Place};
 use crate::spawn::command::Command;
-use crate::spawn::environment::Environment;
+use crate::spawn::environment::{Environment, Variables};
 use crate::spawn::failure::Failure;
-use crate::spawn::identity::{Change, Databases, Groups, Identity};
-use crate::spawn::report::ReportWriter;
+use crate::spawn::identity::Change;
 use crate::sys::fork::{InChild, fork};
 use crate::sys::process::{self, Credentials};
 
@@ -51,6 +52,8 @@ use crate::sys::process::{self, Credentials};
 #[derive(Debug)]
 pub struct Spawner {
     null: OwnedFd,
+    /// foster's environment.
+    variables: Variables,
 }
 
 /// What to run of a program, and what of foster's goes with it.
@@ -83,24 +86,6 @@ pub enum Stdin<'a> {
     Inherit,
 }
 
-/// The user a program runs as, looked up once for each start: by [`Spawner::resolve`] alone, so that no program of
-/// another user can be started without that look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunAs {
-    /// `None`: foster's own user.
-    identity: Option<Identity>,
-    capabilities: Capabilities,
-}
-
-/// Which of the capabilities in the plan a program keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Capabilities {
-    /// Those that are written.
-    AsWritten,
-    /// Those of them that foster has: it may do without its user, so it may do without these.
-    OfFoster,
-}
-
 /// A child on its way to its program.
 #[derive(Debug)]
 pub struct Starting {
@@ -117,7 +102,7 @@ impl Spawner {
     /// Stage `process`: no descriptors.
     pub fn new() -> Result<Spawner, StartFailure> {
         let null = null(Path::new("/dev/null")).map_err(Failure::Prepare)?;
-        Ok(Spawner { null })
+        Ok(Spawner { null, variables: Variables::new(env::vars_os()) })
     }
 
     /// Looks up the user of a program in /etc/passwd and /etc/group, as they are now.
@@ -126,7 +111,7 @@ impl Spawner {
     /// Stage `user`: there is no such user or group, or the files cannot be read.
     pub fn resolve(launch: &Launch) -> Result<RunAs, StartFailure> {
         let own = process::credentials().map_err(Failure::Prepare)?;
-        Ok(resolve(launch, &own)?)
+        Ok(run_as::resolve(launch, &own)?)
     }
 
     /// Makes a child that executes the command, and does not wait for it: [`Starting::report`] says how that went.
@@ -140,6 +125,16 @@ impl Spawner {
         run_as: &RunAs,
         request: &Request<'_>,
     ) -> Result<Starting, StartFailure> {
+        let identity = run_as.identity();
+        let own = process::credentials().map_err(Failure::Prepare)?;
+        let change = run_as.change(&own).unwrap_or_default();
+        let target = Become { launch, run_as, change, place: Place::Child };
+        let command = || -> Result<Command<'_>, Failure> {
+            let environment = Environment::build(launch, &self.variables, identity, request.extra)?;
+            Command::new(request.command, environment)
+        };
+        // A page that the child writes to is copied for it: what needs no file is made here.
+        let prepared = if reads_files(launch) { None } else { Some(command()?) };
         let (report, writer) = report::pipe().map_err(Failure::Process)?;
         let (null, own_stdin) = (self.null.as_fd(), io::stdin());
         let stdin = match request.stdin {
@@ -153,7 +148,15 @@ impl Spawner {
         let mut writer = Some(writer);
         let process = fork(|child| {
             let Some(mut writer) = writer.take() else { return NOT_EXECUTED };
-            let failure = match run(child, launch, run_as, request, &wanted, &mut writer) {
+            let mut run = || -> Result<Infallible, Failure> {
+                child.new_session().map_err(Failure::Session)?;
+                child.place_descriptors(&wanted, &mut writer.0).map_err(Failure::Stdio)?;
+                match &prepared {
+                    Some(command) => child::execute(child, &target, command),
+                    None => child::execute(child, &target, &command()?),
+                }
+            };
+            let failure = match run() {
                 Ok(never) => match never {},
                 Err(failure) => failure,
             };
@@ -192,38 +195,9 @@ impl Starting {
     }
 }
 
-impl RunAs {
-    /// The owner of a program's pipes, so that it can open /dev/stderr again after it has given up its rights; `None`:
-    /// they are foster's, and so is the program, whether it has no user or may not become it.
-    pub fn owner(&self) -> Option<(Uid, Gid)> {
-        let identity = self.identity.as_ref()?;
-        Some((Uid::from_raw(identity.user), Gid::from_raw(identity.group)))
-    }
-}
-
-/// The child's part. Returns only when something has failed.
-fn run(
-    child: &InChild,
-    launch: &Launch,
-    run_as: &RunAs,
-    request: &Request<'_>,
-    wanted: &[(BorrowedFd<'_>, RawFd)],
-    writer: &mut ReportWriter,
-) -> Result<Infallible, Failure> {
-    child.new_session().map_err(Failure::Session)?;
-    child.place_descriptors(wanted, &mut writer.0).map_err(Failure::Stdio)?;
-    let own = process::credentials().map_err(Failure::Prepare)?;
-    let identity = run_as.identity.as_ref();
-    let environment = Environment::build(launch, env::vars_os(), identity, request.extra)?;
-    let target = Become {
-        launch,
-        user: identity.map_or("", |identity| identity.written.as_str()),
-        change: identity.map_or(Change::default(), |identity| identity.change(&own, groups())),
-        capabilities: run_as.capabilities(launch),
-        command: Command::new(request.command, environment)?,
-        place: Place::Child,
-    };
-    child::execute(child, &target)
+/// Whether files are read at each start: they may be on a file system that hangs, so the child does that.
+fn reads_files(launch: &Launch) -> bool {
+    !launch.env_files.is_empty() || !launch.secrets.is_empty()
 }
 
 /// What a process that is not a child of foster inherits from foster all the same.
@@ -280,56 +254,16 @@ fn become_command(
 ) -> Result<Infallible, Failure> {
     let own = process::credentials().map_err(Failure::Prepare)?;
     let foster = inherited.credentials;
-    let run_as = resolve(launch, foster)?;
-    let identity = run_as.identity.as_ref();
-    let environment = Environment::build(launch, inherited.environment.iter().cloned(), identity, &[])?;
-    let change = match identity {
-        Some(identity) => identity.change(&own, groups()),
-        None => {
-            let groups_of_foster: BTreeSet<u32> = foster.groups.iter().map(|group| group.as_raw()).collect();
-            Change::to(foster.user.as_raw(), foster.group.as_raw(), &groups_of_foster, &own, groups())
-        }
-    };
-    let target = Become {
-        launch,
-        user: identity.map_or("", |identity| identity.written.as_str()),
-        change,
-        capabilities: run_as.capabilities(launch),
-        command: Command::new(command, environment)?,
-        place: Place::Here,
-    };
-    child::execute(&InChild::in_place(), &target)
-}
-
-/// The user it runs as. One that may be done without (`-name`) is, where foster may not become it.
-fn resolve(launch: &Launch, own: &Credentials) -> Result<RunAs, Failure> {
-    let as_foster = RunAs { identity: None, capabilities: Capabilities::AsWritten };
-    let Some(user) = &launch.user else { return Ok(as_foster) };
-    let files = Databases::read().map_err(Failure::User)?;
-    let identity = Identity::find(user, &files, own).map_err(Failure::User)?;
-    let capabilities = match user.unprivileged {
-        Unprivileged::AsFoster if !process::may_change_users() => Capabilities::OfFoster,
-        Unprivileged::AsFoster | Unprivileged::Refused => Capabilities::AsWritten,
-    };
-    let stays = capabilities == Capabilities::OfFoster && identity.user != own.user.as_raw();
-    Ok(RunAs { identity: (!stays).then_some(identity), capabilities })
-}
-
-impl RunAs {
-    fn capabilities(&self, launch: &Launch) -> Option<u64> {
-        let kept = launch.capabilities?;
-        match self.capabilities {
-            Capabilities::AsWritten => Some(kept),
-            Capabilities::OfFoster => Some(kept & process::permitted_capabilities()),
-        }
-    }
-}
-
-fn groups() -> Groups {
-    match process::may_set_groups() {
-        true => Groups::Settable,
-        false => Groups::Fixed,
-    }
+    let run_as = run_as::resolve(launch, foster)?;
+    let identity = run_as.identity();
+    let variables = Variables::new(inherited.environment.iter().cloned());
+    let environment = Environment::build(launch, &variables, identity, &[])?;
+    let change = run_as.change(&own).unwrap_or_else(|| {
+        let groups: BTreeSet<u32> = foster.groups.iter().map(|group| group.as_raw()).collect();
+        Change::to(foster.user.as_raw(), foster.group.as_raw(), &groups, &own, run_as::groups())
+    });
+    let target = Become { launch, run_as: &run_as, change, place: Place::Here };
+    child::execute(&InChild::in_place(), &target, &Command::new(command, environment)?)
 }
 
 /// /dev/null. An image without it gets the end of a pipe without a writer: reading it ends at once, and writing to it

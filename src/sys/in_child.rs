@@ -4,7 +4,8 @@
 //! `sigaction` hides two signals. The order is decided by `spawn/child.rs` and `bare/start.rs`.
 #![allow(unsafe_code, reason = "system calls that nix has no wrapper for, or one that does too much")]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_long, c_ulong};
+use std::borrow::Cow;
+use std::ffi::{CStr, c_char, c_int, c_long, c_ulong};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
@@ -22,26 +23,26 @@ use libc::{SYS_setgroups as SETGROUPS, SYS_setresgid as SETRESGID, SYS_setresuid
 #[cfg(any(target_arch = "arm", target_arch = "x86"))]
 use libc::{SYS_setgroups32 as SETGROUPS, SYS_setresgid32 as SETRESGID, SYS_setresuid32 as SETRESUID};
 
-/// A list of strings as execve(2) wants it, made before there is a child.
+/// A list of strings as execve(2) wants it.
 #[derive(Debug)]
-pub struct StringList {
-    strings: Vec<CString>,
+pub struct StringList<'a> {
+    strings: Vec<Cow<'a, CStr>>,
     pointers: Vec<*const c_char>,
 }
 
 /// No kernel has a capability with this number or a higher one (capget(2): two words of bits).
 const CAPABILITY_BITS: u8 = 64;
 
-impl StringList {
+impl<'a> StringList<'a> {
     /// Takes the strings.
-    pub fn new(strings: Vec<CString>) -> StringList {
+    pub fn new(strings: Vec<Cow<'a, CStr>>) -> StringList<'a> {
         let pointers = strings.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
         StringList { strings, pointers }
     }
 
     /// How many bytes they are, with their terminators: what counts against E2BIG.
     pub fn size(&self) -> usize {
-        self.strings.iter().map(|text| text.as_bytes_with_nul().len()).sum()
+        self.strings.iter().map(|text| text.to_bytes_with_nul().len()).sum()
     }
 }
 
@@ -305,7 +306,7 @@ impl InChild {
     }
 
     /// Becomes the program at `path`: execve(2). Returns only if that failed.
-    pub fn execute(&self, path: &CStr, arguments: &StringList, environment: &StringList) -> Errno {
+    pub fn execute(&self, path: &CStr, arguments: &StringList<'_>, environment: &StringList<'_>) -> Errno {
         let (arguments, environment) = (arguments.pointers.as_ptr(), environment.pointers.as_ptr());
         // SAFETY: `path` ends with NUL; both lists end with a null pointer and point to strings that end with
         // NUL, which `StringList` owns.
@@ -314,7 +315,7 @@ impl InChild {
     }
 
     /// The same with foster's own environment, as it was given. Nothing in foster ever changes that.
-    pub fn execute_inheriting(&self, path: &CStr, arguments: &StringList) -> Errno {
+    pub fn execute_inheriting(&self, path: &CStr, arguments: &StringList<'_>) -> Errno {
         // SAFETY: it is read only, and nothing writes to it: foster has one thread and sets no variable.
         let environment = unsafe { environ };
         // SAFETY: as in `execute`; the kernel laid the environment out in the same form.

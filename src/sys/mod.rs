@@ -25,3 +25,4 @@ pub mod stream;
 pub mod target;
 pub mod terminal;
 pub mod timer;
+pub mod user_namespace;

@@ -12,6 +12,8 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::unistd::{self, Gid, Pid, Uid};
 
+use crate::sys::user_namespace;
+
 /// A process that has ended and is no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reaped {
@@ -157,9 +159,10 @@ fn groups() -> nix::Result<Vec<Gid>> {
     Ok(groups.into_iter().map(Gid::from_raw).collect())
 }
 
-/// Whether foster may set groups: CAP_SETGID is in effect.
+/// Whether foster may set groups: CAP_SETGID is in effect, and its user namespace does not deny it.
 pub fn may_set_groups() -> bool {
-    caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SETGID).unwrap_or(false)
+    !user_namespace::denies_groups()
+        && caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SETGID).unwrap_or(false)
 }
 
 /// Whether foster may change users: CAP_SETUID and CAP_SETGID are in effect.

@@ -8,13 +8,18 @@ fn pair(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-fn build(launch: &Launch, inherited: &[(&str, &str)]) -> Result<Environment, Problem> {
-    let inherited = inherited.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    Environment::build(launch, inherited, None, &[])
+/// What is inherited by a test lasts as long as the test.
+fn variables(inherited: impl Iterator<Item = (OsString, OsString)>) -> &'static Variables {
+    Box::leak(Box::new(Variables::new(inherited)))
 }
 
-fn lines(environment: Environment) -> Vec<String> {
-    environment.into_strings().into_iter().map(|line| line.into_string().unwrap()).collect()
+fn build(launch: &Launch, inherited: &[(&str, &str)]) -> Result<Environment<'static>, Problem> {
+    let inherited = inherited.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Environment::build(launch, variables(inherited), None, &[])
+}
+
+fn lines(environment: Environment<'_>) -> Vec<String> {
+    environment.into_strings().into_iter().map(|line| line.into_owned().into_string().unwrap()).collect()
 }
 
 fn env_file(path: PathBuf) -> EnvFile {
@@ -55,7 +60,7 @@ fn later_sources_win() {
     let inherited =
         ["A", "B", "C", "D", "E", "F", "HOME", "USER"].map(|name| (name.into(), "inherited".into()));
     let extra = [pair("F", "foster")];
-    let all = Environment::build(&launch, inherited.into_iter(), Some(&identity), &extra).unwrap();
+    let all = Environment::build(&launch, variables(inherited.into_iter()), Some(&identity), &extra).unwrap();
     let expected = [
         "A=inherited",
         "B=file",
@@ -90,7 +95,7 @@ fn of_the_basics_nothing_else_is_inherited() {
 fn an_inherited_value_that_is_not_utf_8_is_passed_on_as_it_is_and_the_first_of_two_counts() {
     let odd = OsString::from_vec(vec![0xff, b'=', 0xfe]);
     let inherited = [("A".into(), odd), ("A".into(), "second".into())].into_iter();
-    let all = Environment::build(&Launch::default(), inherited, None, &[]).unwrap();
+    let all = Environment::build(&Launch::default(), variables(inherited), None, &[]).unwrap();
     assert_eq!(all.into_strings(), [c"A=\xff=\xfe".to_owned()]);
 }
 

@@ -1,0 +1,50 @@
+//! The user namespace foster is in: which users and groups exist there (user_namespaces(7)).
+//!
+//! Rootless podman without subordinate numbers, `unshare --map-root-user`, bubblewrap: foster is root with every
+//! capability, and still cannot become another user. Where /proc does not say, there is no such limit.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+const USERS: &str = "/proc/self/uid_map";
+const GROUPS: &str = "/proc/self/gid_map";
+const SETGROUPS: &str = "/proc/self/setgroups";
+
+/// Whether this user and all of these groups are mapped.
+pub fn has(user: u32, groups: &BTreeSet<u32>) -> bool {
+    let read = |path| fs::read_to_string(path).ok();
+    let maps = |map: &Option<String>, number| map.as_ref().is_none_or(|map| is_mapped(map, number));
+    let (users, all_groups) = (read(USERS), read(GROUPS));
+    maps(&users, user) && groups.iter().all(|group| maps(&all_groups, *group))
+}
+
+/// Whether setgroups(2) is refused to every process of this namespace, whatever its capabilities.
+pub fn denies_groups() -> bool {
+    fs::read_to_string(SETGROUPS).is_ok_and(|text| text.trim() == "deny")
+}
+
+/// A line is: the first number inside, the first outside, how many.
+fn is_mapped(map: &str, number: u32) -> bool {
+    map.lines().any(|line| {
+        let mut fields = line.split_whitespace().map(|field| field.parse::<u64>().unwrap_or_default());
+        let (first, _outside, count) = (fields.next(), fields.next(), fields.next());
+        let (first, count) = (first.unwrap_or_default(), count.unwrap_or_default());
+        (first..first.saturating_add(count)).contains(&u64::from(number))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_mapped_from_the_first_to_the_last_of_a_range() {
+        let whole = "         0          0 4294967295\n";
+        assert!(is_mapped(whole, 0) && is_mapped(whole, 4_294_967_294) && !is_mapped(whole, u32::MAX));
+        let one = "         0       1000          1\n";
+        assert!(is_mapped(one, 0) && !is_mapped(one, 1) && !is_mapped(one, 1000));
+        let two = "0 1000 1\n1 100000 65536\n";
+        assert!(is_mapped(two, 65536) && !is_mapped(two, 65537));
+        assert!(!is_mapped("", 0) && !is_mapped("x y z", 0));
+    }
+}
