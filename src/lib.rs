@@ -10,7 +10,6 @@ pub mod suggest;
 
 pub mod sys;
 
-pub mod cli;
 pub mod config;
 pub mod control;
 pub mod notify;
@@ -20,10 +19,12 @@ pub mod probes;
 pub mod spawn;
 pub mod termination_log;
 
+pub mod cli;
+
 pub mod bare;
+pub mod client;
 pub mod doctor;
 pub mod init;
-pub mod verbs;
 
 pub mod personality;
 
@@ -31,15 +32,16 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use cli::{Command, Output};
+use cli::verb::Verb;
+use cli::{Command, Invocation, Output};
+use client::ClientIo;
 use config::Environment;
 use exit::ExitStatus;
 use foster_core::ids::Signal;
-use verbs::Surroundings;
 
-/// Runs foster with this command line and returns what the process is to end with.
+/// Runs foster with this command line and returns the exit status.
 pub fn main(arguments: Vec<OsString>) -> ExitStatus {
-    // The shortest way there is, since many containers start this way: nothing comes before it.
+    // The shortest way, since many containers start this way: nothing comes before it.
     if let Some(status) = personality::run(&arguments) {
         return status;
     }
@@ -48,43 +50,44 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
     let unblocked = sys::signal::block_all_but_faults();
     // A reader that goes away is an error to be seen, and does not end foster.
     sys::signal::ignore(Signal::PIPE);
-    let stdout = io::stdout();
-    let mut around = Surroundings {
-        socket: std::env::var_os("FOSTER_SOCKET"),
-        colour: verbs::colour(&stdout),
-        out: &mut stdout.lock(),
-        err: &mut io::stderr().lock(),
-    };
-    let command = cli::parse(arguments.into_iter().skip(1));
-    if !matches!(command, Ok(Command::Run { .. })) {
+    let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
+    let mut io = ClientIo::of_process(&mut stdout, &mut stderr);
+    let parsed = cli::parse(arguments.into_iter().skip(1));
+    if !matches!(parsed, Ok(Invocation { command: Command::Run { .. }, .. })) {
         // A client is ended by ^C.
         sys::sigwait::block(unblocked);
     }
+    let Invocation { verb, command } = match parsed {
+        Ok(invocation) => invocation,
+        Err(error) => return client::print_usage_error(&error, &mut io),
+    };
     match command {
-        Ok(Command::Run { config }) => match load(config.as_deref()) {
+        Command::Run { config } => match load(config.as_deref()) {
             Ok(plan) => {
-                drop(around);
+                drop(stdout);
+                drop(stderr);
                 init::run(plan, &surroundings())
             }
-            Err(refused) => refuse(&refused, &mut around),
+            Err(refused) => refuse(&refused, &mut io),
         },
-        Ok(Command::Check { config, output }) => check(config.as_deref(), output, &mut around),
-        Ok(Command::Ask(ask)) => {
-            let config = ask.place.config.clone();
-            verbs::run_client(&ask, &mut around, || socket_of(config.as_deref()))
+        Command::Check { config, output } => check(config.as_deref(), output, &mut io),
+        Command::Client(command) => {
+            let config = command.endpoint.config.clone();
+            client::run(verb, &command, &mut io, || socket_of(config.as_deref()))
         }
-        Ok(Command::Doctor { place, output }) => {
-            let (page, status) = doctor::report(&place, &environment(), output, around.colour);
-            let printed = verbs::print_page(&page, &mut around);
+        Command::Doctor { endpoint, output } => {
+            let (page, status) = doctor::report(&endpoint, &environment(), output, io.colour);
+            let printed = client::print_page(&page, &mut io);
             if printed == ExitStatus::DONE { status } else { printed }
         }
-        Ok(Command::Schema) => verbs::print_page(&config::json_schema(), &mut around),
-        Ok(Command::Completions { shell, words }) => {
-            verbs::print_completions(shell, &words, &mut around, |place| socket_of(place.config.as_deref()))
+        Command::Schema => client::print_page(&config::json_schema(), &mut io),
+        Command::Completions { shell, words } => {
+            client::print_completions(shell, &words, &mut io, |endpoint| {
+                socket_of(endpoint.config.as_deref())
+            })
         }
-        Ok(Command::Version { output }) => verbs::print_version(output, &mut around),
-        Ok(Command::Help { verb }) => verbs::print_help(verb, &mut around),
-        Err(error) => verbs::print_usage_error(&error, &mut around),
+        Command::Version { output } => client::print_version(output, &mut io),
+        Command::Help { verb } => client::print_help(verb.as_deref().and_then(Verb::by_name), &mut io),
     }
 }
 
@@ -105,23 +108,22 @@ fn load(option: Option<&Path>) -> Result<plan::Plan, config::Report> {
     config::locate(option, &environment).and_then(|path| config::load(&path, &environment))
 }
 
-/// Where the configuration says the control socket is.
-fn socket_of(option: Option<&Path>) -> Result<Option<PathBuf>, String> {
+/// The control socket of the configuration, where there is a configuration, it can be read, and it has one.
+fn socket_of(option: Option<&Path>) -> Option<PathBuf> {
     let environment = environment();
-    let socket = config::locate(option, &environment).and_then(|path| config::socket(&path, &environment));
-    socket.map_err(|report| report.to_string().trim_end().to_owned())
+    config::locate(option, &environment).and_then(|path| config::socket(&path, &environment)).ok().flatten()
 }
 
-/// A configuration with an error starts nothing. The orchestrator sees why, too.
-fn refuse(report: &config::Report, around: &mut Surroundings<'_>) -> ExitStatus {
+/// A configuration with an error starts nothing. The orchestrator sees why in the termination log.
+fn refuse(report: &config::Report, client: &mut ClientIo<'_>) -> ExitStatus {
     let text = report.to_string();
-    // Nothing is left to be said to if stderr does not take it, or the termination log cannot be written.
-    let _ = around.err.write_all(text.as_bytes());
+    // There is no other place to report to if stderr or the termination log cannot be written to.
+    let _ = client.err.write_all(text.as_bytes());
     let _ = termination_log::write(report.termination_log(), &text);
     ExitStatus::USAGE
 }
 
-fn check(option: Option<&Path>, output: Output, around: &mut Surroundings<'_>) -> ExitStatus {
+fn check(option: Option<&Path>, output: Output, client: &mut ClientIo<'_>) -> ExitStatus {
     let (status, text) = match load(option) {
         Ok(plan) => (ExitStatus::DONE, config::start_order(&plan)),
         Err(report) => (ExitStatus::USAGE, report.to_string()),
@@ -130,10 +132,10 @@ fn check(option: Option<&Path>, output: Output, around: &mut Surroundings<'_>) -
         (Output::Json, _) => {
             let lines: Vec<&str> = text.lines().collect();
             let answer = serde_json::json!({ "valid": status == ExitStatus::DONE, "lines": lines });
-            writeln!(around.out, "{answer}")
+            writeln!(client.out, "{answer}")
         }
-        (Output::Text, ExitStatus::DONE) => around.out.write_all(text.as_bytes()),
-        (Output::Text, _) => around.err.write_all(text.as_bytes()),
+        (Output::Text, ExitStatus::DONE) => client.out.write_all(text.as_bytes()),
+        (Output::Text, _) => client.err.write_all(text.as_bytes()),
     };
     if printed.is_ok() { status } else { ExitStatus::FAILED }
 }

@@ -198,7 +198,7 @@ fn another_user_is_refused_even_where_the_file_lets_it_in() {
     let output = command.args(["status", "--socket"]).arg(&socket).output().expect("a client");
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(4), "{words}");
-    assert!(words.contains("not permitted: only root and uid 0 may use this foster"), "{words}");
+    assert!(words.contains("not permitted: only root and uid 0 may use this socket"), "{words}");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_socket_that_was_replaced_is_left_to_who_has_it_and_not_removed_at_the_end()
     std::fs::remove_file(&path).expect("a socket");
     let other = std::os::unix::net::UnixListener::bind(&path).expect("another socket");
     foster.signal(Signal::SIGUSR1);
-    foster.wait_for_line("another foster answers at .*; the control socket cannot be reached any more");
+    foster.wait_for_line("another process listens at .*: verbs cannot reach this foster");
     assert_eq!(foster.terminate(), End::Code(0));
     assert!(path.exists());
     drop(other);

@@ -92,10 +92,10 @@ fn fish_completes_verbs_flags_files_signals_and_names_with_what_they_are() {
     };
     assert_eq!(completed("foster vers"), "version\tPrint the version\n");
     let verbs = completed("foster st");
-    assert!(verbs.contains("status\tShow how programs stand\n") && verbs.contains("stop\t"), "{verbs}");
-    assert!(completed("foster stop --no").starts_with("--no-wait\tReturn when"));
+    assert!(verbs.contains("status\tShow the state of programs\n") && verbs.contains("stop\t"), "{verbs}");
+    assert!(completed("foster stop --no").starts_with("--no-wait\tReturn at once"));
     assert_eq!(completed("foster stop back"), "backend\trunning\n");
-    assert_eq!(completed("foster stop "), "all\teverybody\nbackend\trunning\nworker\trunning\n");
+    assert_eq!(completed("foster stop "), "all\tevery program\nbackend\trunning\nworker\trunning\n");
     assert_eq!(completed("foster signal HU"), "HUP\n");
     assert!(completed("foster check -c ano").starts_with("another.toml"));
     assert_eq!(completed("foster shutdown "), "");

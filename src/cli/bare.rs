@@ -8,7 +8,8 @@ use std::ffi::{OsStr, OsString};
 use foster_core::ids::Signal;
 
 use super::flags::{Flag, HELP};
-use super::{Problem, UsageError, no_such_signal};
+use super::problem::{GivenFlag, Problem};
+use super::usage::UsageError;
 
 /// What a bare init is asked to do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -138,19 +139,19 @@ pub fn parse(arguments: &[OsString]) -> Result<Asked, UsageError> {
 fn read(arguments: &[OsString]) -> Result<Asked, Problem> {
     let mut parser = lexopt::Parser::from_args(arguments.iter().cloned());
     let mut options = Options::default();
-    while let Some(argument) = parser.next().map_err(|error| super::unexpected(&error))? {
+    while let Some(argument) = parser.next().map_err(|error| Problem::of_parser(&error))? {
         let name = match argument {
             // There is nothing but flags before the `--`, and the command begins with its first value.
             lexopt::Arg::Value(name) => {
-                let rest = parser.raw_args().map_err(|error| super::unexpected(&error))?;
+                let rest = parser.raw_args().map_err(|error| Problem::of_parser(&error))?;
                 options.command = [name].into_iter().chain(rest).collect();
                 return Ok(Asked::Run(options));
             }
-            lexopt::Arg::Long(long) => super::Name::Long(long.to_owned()),
-            lexopt::Arg::Short(short) => super::Name::Short(short),
+            lexopt::Arg::Long(long) => GivenFlag::Long(long.to_owned()),
+            lexopt::Arg::Short(short) => GivenFlag::Short(short),
         };
-        let Some(flag) = FLAGS.iter().copied().chain([&HELP]).find(|flag| name.is_of(flag)) else {
-            return Err(super::unknown_among(&name, FLAGS.iter().map(|flag| flag.long)));
+        let Some(flag) = FLAGS.iter().copied().chain([&HELP]).find(|flag| name.is(flag)) else {
+            return Err(name.unknown_among(FLAGS.iter().map(|flag| flag.long)));
         };
         if *flag == HELP {
             return Ok(Asked::Help);
@@ -186,7 +187,7 @@ impl Options {
 }
 
 fn signal(text: &str) -> Result<Signal, Problem> {
-    Signal::parse(text).ok_or_else(|| no_such_signal(text))
+    Signal::parse(text).ok_or_else(|| Problem::no_such_signal(text))
 }
 
 /// Signals that no process is ever given, and the one that every init keeps for itself.
@@ -291,7 +292,7 @@ mod tests {
         refused(
             "-r 1 -- x",
             expect![
-                "`--rewrite` is `1`, and has to be two signals such as `TERM:QUIT`, or `HUP:0` to drop one (see `foster help`)"
+                "invalid value `1` for `--rewrite`: expected two signals such as `TERM:QUIT`, or `HUP:0` to drop one (see `foster help`)"
             ],
         );
         refused("-r 0:1 -- x", expect!["there is no signal `0` (see `foster help`)"]);
@@ -299,16 +300,20 @@ mod tests {
         refused(
             "-r KILL:TERM -- x",
             expect![
-                "`--rewrite` is `KILL:TERM`, and has to be about a signal that is passed on, which KILL, STOP and CHLD never are (see `foster help`)"
+                "invalid value `KILL:TERM` for `--rewrite`: expected about a signal that is passed on, which KILL, STOP and CHLD never are (see `foster help`)"
             ],
         );
         refused(
             "-e 256 -- x",
-            expect!["`--remap-exit` is `256`, and has to be an exit code from 0 to 255 (see `foster help`)"],
+            expect![
+                "invalid value `256` for `--remap-exit`: expected an exit code from 0 to 255 (see `foster help`)"
+            ],
         );
         refused(
             "-e '' -- x",
-            expect!["`--remap-exit` is ``, and has to be an exit code from 0 to 255 (see `foster help`)"],
+            expect![
+                "invalid value `` for `--remap-exit`: expected an exit code from 0 to 255 (see `foster help`)"
+            ],
         );
         refused("-x -- y", expect!["unknown flag `-x` (see `foster help`)"]);
         refused(

@@ -1,69 +1,21 @@
-//! Completion: what fits where the cursor stands, and the scripts that ask for it.
+//! Completion: the words that fit where the cursor stands.
 //!
-//! A script hands the words of the line to `foster completions SHELL -- WORD...` and offers what it is
-//! answered. So the scripts know nothing that the tables of verbs and flags do not say, and never grow old.
-//! Pure: which programs there are, `verbs.rs` asks the supervisor.
+//! A script hands the words of the line to `foster completions SHELL -- WORD...` and offers the answer, so
+//! the scripts know nothing that the tables of verbs and flags do not say. Pure: the client asks the supervisor
+//! which programs there are.
 
 use std::path::PathBuf;
 
+use foster_core::action::{EventName, StateName};
 use foster_core::ids::Signal;
 
-use super::commands::{COMMANDS, Verb};
-use super::flags::{CONFIG, Flag, SOCKET};
-use super::{Place, known_to};
+use super::command::Endpoint;
+use super::commands::{COMMANDS, flags_of};
+use super::flags::{CONFIG, EVENT, Flag, SOCKET, STATE, full_name};
+use super::shell::{Candidate, Shell};
+use super::verb::Verb;
 
-/// A shell that completes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shell {
-    /// GNU bash, 4.0 or later.
-    Bash,
-    /// The Z shell.
-    Zsh,
-    /// The friendly interactive shell.
-    Fish,
-}
-
-impl Shell {
-    /// Every one, by its name.
-    pub const ALL: [(&str, Shell); 3] = [("bash", Shell::Bash), ("zsh", Shell::Zsh), ("fish", Shell::Fish)];
-
-    /// What makes it complete.
-    pub const fn script(self) -> &'static str {
-        match self {
-            Shell::Bash => include_str!("completions/foster.bash"),
-            Shell::Zsh => include_str!("completions/foster.zsh"),
-            Shell::Fish => include_str!("completions/foster.fish"),
-        }
-    }
-
-    /// Candidates as its script reads them.
-    pub fn written(self, candidates: &[Candidate]) -> String {
-        let line = |Candidate { text, about }: &Candidate| match self {
-            Shell::Bash => format!("{text}\n"),
-            Shell::Zsh => format!("{}:{about}\n", text.replace(':', "\\:")),
-            Shell::Fish => format!("{text}\t{about}\n"),
-        };
-        candidates.iter().map(line).collect()
-    }
-}
-
-/// One word that fits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
-    /// The word.
-    pub text: String,
-    /// What it is, for shells that show that.
-    pub about: &'static str,
-}
-
-impl Candidate {
-    /// A word and what it is.
-    pub fn new(text: impl Into<String>, about: &'static str) -> Candidate {
-        Candidate { text: text.into(), about }
-    }
-}
-
-/// What fits.
+/// The words that fit.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fitting {
     /// One of these words; there may be none.
@@ -71,7 +23,7 @@ pub enum Fitting {
     /// The path of a file: the shell knows them best.
     Files,
     /// A NAME that the supervisor at this place knows.
-    Names(Place),
+    Names(Endpoint),
 }
 
 impl Fitting {
@@ -79,25 +31,20 @@ impl Fitting {
     pub const FILES: &str = ":files\n";
 }
 
-/// What fits in place of the last of these words, the first being the one behind `foster`. The shell picks what
-/// begins like it.
+/// What fits in place of the last of these words; the first stands behind `foster`. The shell keeps those that
+/// begin with what is typed.
 pub fn fitting(words: &[String]) -> Fitting {
     let (current, before) = words.split_last().map_or(("", [].as_slice()), |(last, rest)| (last, rest));
-    let mut line = Line {
-        verb: None,
-        place: Place { socket: None, config: None },
-        flag: None,
-        arguments: 0,
-        rest: Rest::Ours,
-    };
+    let mut line =
+        Line { verb: None, endpoint: Endpoint::default(), flag: None, arguments: 0, rest: Rest::Ours };
     before.iter().for_each(|word| line.take(word));
     line.fitting(current)
 }
 
-/// A command line up to the cursor. What is wrong in it is passed over: its author is not done yet.
+/// A command line up to the cursor. Mistakes in it are ignored: it is not finished.
 struct Line {
     verb: Option<&'static Verb>,
-    place: Place,
+    endpoint: Endpoint,
     /// Waits for its value.
     flag: Option<&'static Flag>,
     /// How many there are already.
@@ -112,7 +59,7 @@ enum Rest {
     Ours,
     /// A command's: they stand behind `--`.
     Foreign,
-    /// Nobody knows: there is no such verb.
+    /// There is no such verb.
     Unknown,
 }
 
@@ -132,16 +79,15 @@ impl Line {
             (Rest::Ours, short) if short.starts_with('-') => self.short(short.trim_start_matches('-')),
             (Rest::Ours, _) if self.verb.is_some() => self.arguments += 1,
             (Rest::Ours, name) => {
-                self.verb = Verb::called(name);
+                self.verb = Verb::by_name(name);
                 self.rest = if self.verb.is_some() { Rest::Ours } else { Rest::Unknown };
             }
         }
     }
 
-    fn long(&mut self, written: &str) {
-        let (name, value) =
-            written.split_once('=').map_or((written, None), |(name, value)| (name, Some(value)));
-        let Some(flag) = known_to(self.verb).find(|flag| flag.long == name) else { return };
+    fn long(&mut self, given: &str) {
+        let (name, value) = given.split_once('=').map_or((given, None), |(name, value)| (name, Some(value)));
+        let Some(flag) = flags_of(self.verb).find(|flag| flag.long == full_name(name)) else { return };
         match (flag.value, value) {
             (None, _) => {}
             (Some(_), None) => self.flag = Some(flag),
@@ -150,11 +96,11 @@ impl Line {
     }
 
     /// `-fn20` is `-f -n 20`.
-    fn short(&mut self, written: &str) {
-        for (at, letter) in written.char_indices() {
-            let flag = known_to(self.verb).find(|flag| flag.short == Some(letter));
+    fn short(&mut self, given: &str) {
+        for (at, letter) in given.char_indices() {
+            let flag = flags_of(self.verb).find(|flag| flag.short == Some(letter));
             let Some(flag) = flag.filter(|flag| flag.value.is_some()) else { continue };
-            match written.get(at + letter.len_utf8()..).filter(|value| !value.is_empty()) {
+            match given.get(at + letter.len_utf8()..).filter(|value| !value.is_empty()) {
                 None => self.flag = Some(flag),
                 Some(value) => self.set(flag, value),
             }
@@ -164,10 +110,10 @@ impl Line {
 
     fn set(&mut self, flag: &'static Flag, value: &str) {
         if *flag == SOCKET {
-            self.place.socket = Some(PathBuf::from(value));
+            self.endpoint.socket = Some(PathBuf::from(value));
         }
         if *flag == CONFIG {
-            self.place.config = Some(PathBuf::from(value));
+            self.endpoint.config = Some(PathBuf::from(value));
         }
     }
 
@@ -175,7 +121,12 @@ impl Line {
         let nothing = Fitting::Words(Vec::new());
         let verbs = || COMMANDS.iter().map(|verb| Candidate::new(verb.name, verb.summary)).collect();
         if let Some(flag) = self.flag {
-            return if matches!(flag.value, Some("FILE" | "PATH")) { Fitting::Files } else { nothing };
+            return match flag.value {
+                Some("FILE" | "PATH") => Fitting::Files,
+                Some(_) if *flag == EVENT => list(current, EventName::ALL.map(EventName::name)),
+                Some(_) if *flag == STATE => list(current, StateName::ALL.map(StateName::name)),
+                Some(_) | None => nothing,
+            };
         }
         match (self.rest, self.verb) {
             (Rest::Unknown, _) => nothing,
@@ -183,7 +134,7 @@ impl Line {
             (Rest::Ours, verb) if current.starts_with('-') => Fitting::Words(flags(verb)),
             (Rest::Ours, None) => Fitting::Words(verbs()),
             (Rest::Ours, Some(verb)) => match argument(verb, self.arguments) {
-                Some("NAME") => Fitting::Names(self.place),
+                Some("NAME") => Fitting::Names(self.endpoint),
                 Some("FILE") => Fitting::Files,
                 Some("VERB") => Fitting::Words(verbs()),
                 Some("SHELL") => {
@@ -198,9 +149,15 @@ impl Line {
     }
 }
 
+/// Words between commas: the last one is completed, behind those that are there.
+fn list<const N: usize>(current: &str, words: [&str; N]) -> Fitting {
+    let before = current.rfind(',').and_then(|comma| current.get(..=comma)).unwrap_or_default();
+    Fitting::Words(words.map(|word| Candidate::new(format!("{before}{word}"), "")).to_vec())
+}
+
 fn flags(verb: Option<&'static Verb>) -> Vec<Candidate> {
     let mut flags: Vec<Candidate> = Vec::new();
-    for flag in known_to(verb) {
+    for flag in flags_of(verb) {
         let candidate = Candidate::new(format!("--{}", flag.long), flag.summary);
         if !flags.contains(&candidate) {
             flags.push(candidate);

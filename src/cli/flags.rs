@@ -1,4 +1,6 @@
-//! The flags: one row each. Which verb takes which stands in the table of verbs.
+//! The flags: one row each, with the sentence that the help has for it.
+//!
+//! Which verb takes which flag: the table of verbs in `commands.rs`. Pure data.
 
 /// One flag.
 #[derive(Debug, PartialEq, Eq)]
@@ -7,10 +9,18 @@ pub struct Flag {
     pub long: &'static str,
     /// Its short name.
     pub short: Option<char>,
-    /// What its value is, as usage shows it; `None`: it has none.
+    /// Its value, as usage shows it; `None`: it has none.
     pub value: Option<&'static str>,
     /// What it does, in half a line.
     pub summary: &'static str,
+}
+
+/// Other long names of flags, as other tools have them.
+const ALIASES: [(&str, &str); 1] = [("tail", "lines")];
+
+/// The name of the flag that this long name stands for.
+pub(super) fn full_name(long: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == long).map_or(long, |(_, name)| *name)
 }
 
 /// Where the socket is.
@@ -18,7 +28,7 @@ pub static SOCKET: Flag = Flag {
     long: "socket",
     short: None,
     value: Some("PATH"),
-    summary: "The socket (else $FOSTER_SOCKET, else the configuration's)",
+    summary: "The socket (default: $FOSTER_SOCKET, the configuration)",
 };
 
 /// Which configuration.
@@ -26,26 +36,22 @@ pub static CONFIG: Flag = Flag {
     long: "config",
     short: Some('c'),
     value: Some("FILE"),
-    summary: "The configuration (else $FOSTER_CONFIG, the usual places)",
+    summary: "The configuration (default: $FOSTER_CONFIG, usual places)",
 };
 
-/// Answers for machines.
-pub static JSON: Flag = Flag { long: "json", short: None, value: None, summary: "Print JSON, for machines" };
+/// The form of the answer.
+pub static JSON: Flag = Flag { long: "json", short: None, value: None, summary: "Print JSON" };
 
-/// Orders that are not waited for.
-pub static NO_WAIT: Flag = Flag {
-    long: "no-wait",
-    short: None,
-    value: None,
-    summary: "Return when the order is given, not when it is done",
-};
+/// Whether an order is waited for.
+pub static NO_WAIT: Flag =
+    Flag { long: "no-wait", short: None, value: None, summary: "Return at once, not when it is done" };
 
-/// The end of patience.
+/// How long to wait.
 pub static TIMEOUT: Flag = Flag {
     long: "timeout",
     short: None,
     value: Some("TIME"),
-    summary: "Give up after this long, such as 30s or 1m (else never)",
+    summary: "Give up after this long, such as 1m (default: never)",
 };
 
 /// How many lines.
@@ -53,15 +59,39 @@ pub static LINES: Flag = Flag {
     long: "lines",
     short: Some('n'),
     value: Some("N"),
-    summary: "Only the last N; else all that are kept",
+    summary: "Only the last N (default: all that are kept)",
 };
 
-/// Lines to come.
-pub static FOLLOW: Flag = Flag {
-    long: "follow",
-    short: Some('f'),
+/// Whether to go on.
+pub static FOLLOW: Flag =
+    Flag { long: "follow", short: Some('f'), value: None, summary: "Go on with new ones, until interrupted" };
+
+/// How old lines may be.
+pub static SINCE: Flag = Flag {
+    long: "since",
+    short: None,
+    value: Some("TIME"),
+    summary: "Only what is not older than this, such as 10m",
+};
+
+/// Times before lines.
+pub static TIMESTAMPS: Flag =
+    Flag { long: "timestamps", short: Some('t'), value: None, summary: "Show when each line was written" };
+
+/// Repeats itself.
+pub static WATCH: Flag = Flag {
+    long: "watch",
+    short: Some('w'),
     value: None,
-    summary: "Go on with what comes from now on, until interrupted",
+    summary: "Show it again every 2 s, until interrupted",
+};
+
+/// Also what an order stopped.
+pub static ALL: Flag = Flag {
+    long: "all",
+    short: None,
+    value: None,
+    summary: "Also count what an order stopped: for readiness",
 };
 
 /// Which events.
@@ -80,14 +110,9 @@ pub static STATE: Flag = Flag {
     summary: "Only changes to these states, such as fatal,backoff",
 };
 
-/// Help with anything.
-pub static HELP: Flag =
-    Flag { long: "help", short: Some('h'), value: None, summary: "Print help, and do nothing else" };
+/// Help.
+pub static HELP: Flag = Flag { long: "help", short: Some('h'), value: None, summary: "Print help" };
 
-/// Which foster this is.
-pub static VERSION: Flag = Flag {
-    long: "version",
-    short: Some('V'),
-    value: None,
-    summary: "Print the version, and do nothing else",
-};
+/// The version.
+pub static VERSION: Flag =
+    Flag { long: "version", short: Some('V'), value: None, summary: "Print the version" };

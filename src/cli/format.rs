@@ -1,6 +1,6 @@
-//! How answers look to people: the table of `status`, durations, sizes.
+//! How answers look to people: the table of `status`, events, durations, sizes.
 //!
-//! What programs have said themselves (a note may quote a probe) is made harmless before it comes to a
+//! Text that programs have written (a note may quote a probe) loses its control characters before it comes to a
 //! terminal. Text in, text out; nothing here prints.
 
 use std::time::Duration;
@@ -10,32 +10,32 @@ use foster_core::action::EventName;
 /// A row of the table of `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// The word for its state.
+    /// Its state.
     pub state: &'static str,
     /// How good a state that is.
-    pub mood: Mood,
+    pub style: Style,
     /// Whether it is ready.
     pub ready: bool,
     /// Its main process.
     pub pid: Option<i32>,
-    /// How long that has been up.
+    /// How long that has been running.
     pub uptime: Option<Duration>,
-    /// How often it was started again.
+    /// How often it was restarted.
     pub restarts: u32,
-    /// What it holds, in bytes.
+    /// Its memory, in bytes.
     pub memory: Option<u64>,
-    /// What else there is to say.
+    /// What else there is to know.
     pub note: Option<String>,
 }
 
-/// How good a state is: what colour it gets.
+/// How good a state is: its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mood {
+pub enum Style {
     /// As it should be: green.
     Good,
-    /// On its way: yellow.
+    /// Changing: yellow.
     Busy,
     /// Wrong: red.
     Bad,
@@ -43,62 +43,133 @@ pub enum Mood {
     Quiet,
 }
 
-/// Whether there may be colours.
+/// Whether colours are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
-    /// The reader is a terminal, and wants them.
+    /// They are: on a terminal that has them.
     Yes,
-    /// There may be none.
+    /// They are not.
     No,
 }
 
-/// Which way a column is flush.
+/// How a column is aligned.
 #[derive(Clone, Copy)]
 enum Side {
     Left,
     Right,
 }
 
-const COLUMNS: [(&str, Side); 8] = [
-    ("NAME", Side::Left),
-    ("STATE", Side::Left),
-    ("READY", Side::Left),
-    ("PID", Side::Right),
-    ("UPTIME", Side::Right),
-    ("RESTARTS", Side::Right),
-    ("MEMORY", Side::Right),
-    ("NOTE", Side::Left),
+/// A column: its title, its alignment, and how early it goes where the terminal is too narrow for the notes; 0: never.
+const COLUMNS: [(&str, Side, u8); 8] = [
+    ("NAME", Side::Left, 0),
+    ("STATE", Side::Left, 0),
+    ("READY", Side::Left, 2),
+    ("PID", Side::Right, 3),
+    ("UPTIME", Side::Right, 0),
+    ("RESTARTS", Side::Right, 0),
+    ("MEMORY", Side::Right, 1),
+    ("NOTE", Side::Left, 0),
 ];
 
-/// Which column has a colour.
+const NAME: usize = 0;
+/// The column that has a colour.
 const STATE: usize = 1;
+const NOTE: usize = 7;
 
-/// The table, with a line end after each row.
-pub fn table(lines: &[Line], colour: Colour) -> String {
+/// What stands between two columns.
+const GAP: &str = "  ";
+
+/// The width that a note should have at least before a column goes.
+const NOTE_WIDTH: usize = 32;
+
+/// The width that a name may have at most where the table has to fit a terminal.
+const NAME_WIDTH: usize = 24;
+
+/// The table, with a line end after each row. Where `width` is given, no row is wider: long names and notes are cut,
+/// and columns go that matter least.
+pub fn table(lines: &[Line], colour: Colour, width: Option<usize>) -> String {
     if lines.is_empty() {
         return "nothing to show\n".to_owned();
     }
-    let rows: Vec<[String; 8]> = lines.iter().map(cells).collect();
-    let width = |column: usize, title: &str| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).chain([title.len()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> =
-        COLUMNS.iter().enumerate().map(|(column, (title, _))| width(column, title)).collect();
-    let heading = COLUMNS.map(|(title, _)| title.to_owned());
-    let mut table = written(&heading, &widths, None);
-    for (row, line) in rows.iter().zip(lines) {
-        let paint = match colour {
-            Colour::Yes => Some(line.mood),
-            Colour::No => None,
-        };
-        table += &written(row, &widths, paint);
+    let heading = COLUMNS.map(|(title, _, _)| title.to_owned());
+    let mut rows: Vec<[String; 8]> = lines.iter().map(cells).collect();
+    rows.insert(0, heading);
+    if let Some(width) = width {
+        for row in &mut rows {
+            let [name, ..] = row;
+            *name = cut_in_the_middle(name, NAME_WIDTH.min(width));
+        }
+    }
+    let mut widths = widths(&rows);
+    if let Some(width) = width {
+        fit(&mut widths, width);
+    }
+    let mut table = String::new();
+    let styles = [None].into_iter().chain(lines.iter().map(|line| Some(line.style)));
+    for (row, style) in rows.iter().zip(styles) {
+        table += &render(row, &widths, style.filter(|_| colour == Colour::Yes));
     }
     table
 }
 
-/// An event on a line: when, whom it is about, what it is called, the sentence. A time is shown to the
-/// millisecond, and a name as wide as the widest.
+fn widths(rows: &[[String; 8]]) -> [Option<usize>; 8] {
+    let mut widths = [Some(0); 8];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(Some(cell.chars().count()));
+        }
+    }
+    widths
+}
+
+/// Takes columns away, and cuts the notes, until the table fits.
+fn fit(widths: &mut [Option<usize>; 8], width: usize) {
+    let [.., note] = *widths;
+    let note = note.unwrap_or(0);
+    let others = |widths: &[Option<usize>; 8]| -> usize {
+        widths.iter().take(NOTE).flatten().map(|width| width + GAP.len()).sum()
+    };
+    for rank in 1..=3 {
+        if others(widths) + note.min(NOTE_WIDTH) <= width {
+            break;
+        }
+        for (column, (_, _, goes)) in widths.iter_mut().zip(COLUMNS) {
+            if goes == rank {
+                *column = None;
+            }
+        }
+    }
+    let left = width.saturating_sub(others(widths));
+    let over = others(widths).saturating_sub(width + GAP.len());
+    let [name, .., note] = widths;
+    *note = (*note).map(|note| note.min(left)).filter(|note| *note > 0);
+    *name = (*name).map(|name| name.saturating_sub(over).max(1));
+}
+
+/// The text in at most so many characters, with a mark where it was cut: both ends of a name tell it apart.
+fn cut_in_the_middle(text: &str, width: usize) -> String {
+    let count = text.chars().count();
+    if count <= width || width == 0 {
+        return text.to_owned();
+    }
+    let head = (width - 1) / 2;
+    let tail = width - 1 - head;
+    let head: String = text.chars().take(head).collect();
+    let tail: String = text.chars().skip(count - tail).collect();
+    format!("{head}…{tail}")
+}
+
+/// The text in at most so many characters, with a mark at its end where it was cut.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// An event on a line: time, program, event, sentence. A time is shown to the millisecond, and a name as wide as the
+/// widest.
 pub fn event(
     ts: &str,
     name: (&str, usize),
@@ -109,14 +180,14 @@ pub fn event(
 ) -> String {
     let longest = EventName::ALL.iter().map(|event| event.name().len()).max().unwrap_or(0);
     let time = ts.get(.."2026-01-01T00:00:00.000".len()).map_or(ts.to_owned(), |short| format!("{short}Z"));
-    let mood = match level {
-        "error" => Some(Mood::Bad),
-        "warning" => Some(Mood::Busy),
+    let style = match level {
+        "error" => Some(Style::Bad),
+        "warning" => Some(Style::Busy),
         _ => None,
     };
     let event = format!("{:longest$}", harmless(event));
-    let event = match (mood, colour) {
-        (Some(mood), Colour::Yes) => format!("\x1b[{}m{event}\x1b[0m", code(mood)),
+    let event = match (style, colour) {
+        (Some(style), Colour::Yes) => format!("\x1b[{}m{event}\x1b[0m", code(style)),
         (None, _) | (_, Colour::No) => event,
     };
     let (name, width) = name;
@@ -181,18 +252,20 @@ fn cells(line: &Line) -> [String; 8] {
     ]
 }
 
-fn written(row: &[String; 8], widths: &[usize], paint: Option<Mood>) -> String {
+fn render(row: &[String; 8], widths: &[Option<usize>; 8], paint: Option<Style>) -> String {
     let mut text = String::new();
-    for (column, ((cell, &width), (_, side))) in row.iter().zip(widths).zip(COLUMNS).enumerate() {
-        if column > 0 {
-            text += "  ";
+    for (column, ((cell, width), (_, side, _))) in row.iter().zip(widths).zip(COLUMNS).enumerate() {
+        let Some(width) = *width else { continue };
+        if !text.is_empty() {
+            text += GAP;
         }
+        let cell = if column == NAME { cut_in_the_middle(cell, width) } else { cut(cell, width) };
         let padded = match side {
             Side::Left => format!("{cell:<width$}"),
             Side::Right => format!("{cell:>width$}"),
         };
         match paint {
-            Some(mood) if column == STATE => text += &painted(&padded, mood, Colour::Yes),
+            Some(style) if column == STATE => text += &painted(&padded, style, Colour::Yes),
             Some(_) | None => text += &padded,
         }
     }
@@ -201,21 +274,21 @@ fn written(row: &[String; 8], widths: &[usize], paint: Option<Mood>) -> String {
     text
 }
 
-/// A word in the colour of its mood, where there may be one.
-pub fn painted(text: &str, mood: Mood, colour: Colour) -> String {
+/// A word in the colour of its style.
+pub fn painted(text: &str, style: Style, colour: Colour) -> String {
     match colour {
-        Colour::Yes => format!("\x1b[{}m{text}\x1b[0m", code(mood)),
+        Colour::Yes => format!("\x1b[{}m{text}\x1b[0m", code(style)),
         Colour::No => text.to_owned(),
     }
 }
 
 /// "Select graphic rendition" (console_codes(4)).
-const fn code(mood: Mood) -> u8 {
-    match mood {
-        Mood::Good => 32,
-        Mood::Busy => 33,
-        Mood::Bad => 31,
-        Mood::Quiet => 90,
+const fn code(style: Style) -> u8 {
+    match style {
+        Style::Good => 32,
+        Style::Busy => 33,
+        Style::Bad => 31,
+        Style::Quiet => 90,
     }
 }
 
@@ -225,11 +298,11 @@ mod tests {
 
     use expect_test::expect;
 
-    fn line(name: &str, state: &'static str, mood: Mood) -> Line {
+    fn line(name: &str, state: &'static str, style: Style) -> Line {
         Line {
             name: name.into(),
             state,
-            mood,
+            style,
             ready: false,
             pid: None,
             uptime: None,
@@ -247,20 +320,20 @@ mod tests {
                 uptime: Some(Duration::from_secs(3 * 86_400 + 4 * 3_600)),
                 restarts: 2,
                 memory: Some(130 << 20),
-                ..line("backend.0", "running", Mood::Good)
+                ..line("backend.0", "running", Style::Good)
             },
             Line {
                 restarts: 11,
                 note: Some("exited with status 3; next start in 3.2s".into()),
-                ..line("worker", "backoff", Mood::Busy)
+                ..line("worker", "backoff", Style::Busy)
             },
-            Line { note: Some("waits for backend\x1b[2J\n".into()), ..line("nginx", "waiting", Mood::Busy) },
-            line("é", "fatal", Mood::Bad),
+            Line { note: Some("waits for backend\x1b[2J\n".into()), ..line("nginx", "waiting", Style::Busy) },
+            line("é", "fatal", Style::Bad),
         ]
     }
 
     #[test]
-    fn the_table_is_good_to_read() {
+    fn the_table_has_a_row_for_each_instance_and_aligned_columns() {
         expect![[r#"
             NAME       STATE    READY  PID  UPTIME  RESTARTS  MEMORY  NOTE
             backend.0  running  yes     17   3d 4h         2    130M
@@ -268,13 +341,13 @@ mod tests {
             nginx      waiting  no       -       -         0       -  waits for backend�[2J�
             é          fatal    no       -       -         0       -
         "#]]
-        .assert_eq(&table(&some_lines(), Colour::No));
+        .assert_eq(&table(&some_lines(), Colour::No, None));
     }
 
     #[test]
     fn colours_move_no_column() {
-        let plain = table(&some_lines(), Colour::No);
-        let mut painted = table(&some_lines(), Colour::Yes);
+        let plain = table(&some_lines(), Colour::No, None);
+        let mut painted = table(&some_lines(), Colour::Yes, None);
         assert_ne!(plain, painted);
         for code in ["\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"] {
             painted = painted.replace(code, "");
@@ -283,8 +356,39 @@ mod tests {
     }
 
     #[test]
+    fn whatever_the_names_and_notes_no_row_is_wider_than_the_terminal() {
+        let mut lines = some_lines();
+        let long = "a-very-long-name-of-a-program-of-a-team.12";
+        lines.push(Line {
+            note: Some("cannot start: ".repeat(20)),
+            pid: Some(4_194_304),
+            uptime: Some(Duration::from_secs(9_000 * 86_400)),
+            restarts: u32::MAX,
+            memory: Some(u64::MAX),
+            ..line(long, "unhealthy", Style::Bad)
+        });
+        for width in [40, 60, 80, 100, 200] {
+            let table = table(&lines, Colour::No, Some(width));
+            for row in table.lines() {
+                assert!(row.chars().count() <= width, "{width}: {row}");
+            }
+        }
+        expect![[r#"
+            NAME                      STATE        UPTIME    RESTARTS  NOTE
+            backend.0                 running       3d 4h           2
+            worker                    backoff           -          11  exited with status 3…
+            nginx                     waiting           -           0  waits for backend�[2…
+            é                         fatal             -           0
+            a-very-long…of-a-team.12  unhealthy  9000d 0h  4294967295  cannot start: cannot…
+        "#]]
+        .assert_eq(&table(&lines, Colour::No, Some(80)));
+        // In a pipe nothing is cut.
+        assert!(table(&lines, Colour::No, None).contains(long));
+    }
+
+    #[test]
     fn an_empty_table_says_so() {
-        assert_eq!(table(&[], Colour::No), "nothing to show\n");
+        assert_eq!(table(&[], Colour::No, None), "nothing to show\n");
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! Help: the table of verbs, for people.
 //!
-//! At most 80 columns, plain text, nothing that is not in the table but a few words of welcome.
+//! At most 80 columns, plain text. What it says about a verb is in the table.
 
 use super::bare;
-use super::commands::{COMMANDS, Group, Verb};
+use super::commands::COMMANDS;
 use super::flags::{CONFIG, Flag, HELP, JSON, SOCKET, VERSION};
+use super::verb::{Group, Verb};
+use crate::exit::ExitStatus;
 
-/// Which foster this is, with a line end.
+/// The version, with a line end.
 pub fn version() -> String {
     format!("foster {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-/// All verbs, by what one wants to do.
+/// All verbs, grouped by task.
 pub fn overview() -> String {
     let mut page = String::from(
         "foster: the first process of a container: init and process manager\n\n\
@@ -25,22 +27,38 @@ pub fn overview() -> String {
             page += &format!("  {:width$}  {}\n", verb.name, verb.summary);
         }
     }
-    page += "\nA NAME is a program, task or job (backend), one of its instances (backend.0), a\n\
-             glob ('web*'), or all.\n";
+    page += "\nA NAME is a program (backend), one of its instances (backend.0), a glob\n\
+             ('web*'), or all.\n";
     page += "\nFlags that most verbs take\n";
     page += &flags(&[&SOCKET, &CONFIG, &JSON, &HELP, &VERSION]);
     page += "\nThe bare init, `foster [FLAGS] -- COMMAND`, runs one command, reaps zombies,\n\
-             passes signals on, and ends as the command does. A SIG is a name or a number.\n";
+             forwards signals, and ends as the command does. A SIG is a name or a number.\n";
     page += &flags(&bare::FLAGS);
+    page += "\nExit status\n";
+    for (status, meaning) in EXIT_STATUSES {
+        page += &format!("  {:<3}  {meaning}\n", status.0);
+    }
     page += "\n`foster help VERB` tells all about a verb.\n";
     page
 }
+
+/// What a verb's exit status means; each verb's own page says which of them it has.
+const EXIT_STATUSES: [(ExitStatus, &str); 5] = [
+    (ExitStatus::DONE, "done"),
+    (ExitStatus::FAILED, "it failed, a program is not as asked, or there is no such name"),
+    (ExitStatus::USAGE, "the command line or the configuration is wrong"),
+    (ExitStatus::NOT_RUNNING, "(status) a program that should be running is not"),
+    (ExitStatus::NO_SUPERVISOR, "no supervisor answers at the socket"),
+];
 
 /// All about one verb.
 pub fn of(verb: &Verb) -> String {
     let mut page = format!("foster {}: {}\n\n{}", verb.name, verb.summary, usage(verb));
     if !verb.about.is_empty() {
         page += &format!("\n{}\n", verb.about);
+    }
+    if !verb.aliases.is_empty() {
+        page += &format!("\nAlso: {}\n", verb.aliases.join(", "));
     }
     page += "\nFlags\n";
     let own = verb.flags.iter().copied();
@@ -69,14 +87,14 @@ pub fn usage(verb: &Verb) -> String {
 }
 
 fn flags(flags: &[&Flag]) -> String {
-    let names: Vec<String> = flags.iter().map(|flag| written(flag)).collect();
+    let names: Vec<String> = flags.iter().map(|flag| render(flag)).collect();
     let width = names.iter().map(String::len).max().unwrap_or(0);
     let line = |(name, flag): (&String, &&Flag)| format!("  {name:width$}  {}\n", flag.summary);
     names.iter().zip(flags).map(line).collect()
 }
 
 /// `-c, --config FILE`, the long ones flush.
-pub(super) fn written(flag: &Flag) -> String {
+pub(super) fn render(flag: &Flag) -> String {
     let short = flag.short.map_or("    ".to_owned(), |short| format!("-{short}, "));
     let value = flag.value.map_or(String::new(), |value| format!(" {value}"));
     format!("{short}--{}{value}", flag.long)

@@ -2,9 +2,10 @@
 //!
 //! A test compares the file with this; `UPDATE_EXPECT=1 cargo test` writes it again.
 
-use super::commands::{COMMANDS, Group, Verb};
+use super::commands::COMMANDS;
 use super::flags::{Flag, HELP, VERSION};
-use super::help::written;
+use super::help::render;
+use super::verb::{Group, Verb};
 use crate::roff::Page;
 
 /// The whole page, for man(1).
@@ -60,7 +61,7 @@ fn add(page: &mut Page, verb: &Verb) {
 }
 
 fn add_flag(page: &mut Page, flag: &Flag) {
-    page.entry(written(flag).trim_start(), &format!("{}.", flag.summary));
+    page.entry(render(flag).trim_start(), &format!("{}.", flag.summary));
 }
 
 #[cfg(test)]

@@ -1,29 +1,38 @@
 use super::*;
 
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
+use super::commands::COMMANDS;
+use super::verb::Verb;
 use crate::exit::ExitStatus;
 
-fn read(line: &str) -> Result<Command, UsageError> {
+fn read(line: &str) -> Result<Invocation, UsageError> {
     parse(shell_words::split(line).unwrap().into_iter().map(OsString::from))
 }
 
 /// What a command line means, without the verb's row.
 fn meaning(line: &str) -> String {
-    match read(line).unwrap() {
-        Command::Ask(Ask { verb: _, question, place: Place { socket, config }, output }) => {
-            format!("{question:?} {output:?} {socket:?} {config:?}")
+    match read(line).unwrap().command {
+        Command::Client(ClientCommand { request, endpoint, output, timestamps, watch, exec }) => {
+            let Endpoint { socket, config } = endpoint;
+            let mut text = format!("{request:?} {output:?} {socket:?} {config:?}");
+            for (is_set, name) in [(timestamps, " timestamps"), (watch, " watch")] {
+                text += if is_set { name } else { "" };
+            }
+            if exec.is_empty() { text } else { format!("{text} {exec:?}") }
         }
-        Command::Help { verb } => format!("Help {:?}", verb.map(|verb| verb.name)),
         command @ (Command::Run { .. }
         | Command::Check { .. }
         | Command::Doctor { .. }
         | Command::Schema
         | Command::Completions { .. }
-        | Command::Version { .. }) => format!("{command:?}"),
+        | Command::Version { .. }
+        | Command::Help { .. }) => format!("{command:?}"),
     }
 }
 
@@ -43,50 +52,44 @@ fn every_verb_is_read_with_its_flags() {
     means("run --config=a.toml", expect![[r#"Run { config: Some("a.toml") }"#]]);
     means("check", expect!["Check { config: None, output: Text }"]);
     means("check --json -ca.toml", expect![[r#"Check { config: Some("a.toml"), output: Json }"#]]);
-    means("status", expect!["Status { names: [] } Text None None"]);
+    means("status", expect!["Status(Names { names: [] }) Text None None"]);
     means(
         "status --json --socket /s 'web*' backend.0",
-        expect![[r#"Status { names: ["web*", "backend.0"] } Json Some("/s") None"#]],
+        expect![[r#"Status(Names { names: ["web*", "backend.0"] }) Json Some("/s") None"#]],
     );
+    means("start backend", expect![[r#"Start(Order { names: ["backend"], wait: true }) Text None None"#]]);
+    means("stop --no-wait all", expect![[r#"Stop(Order { names: ["all"], wait: false }) Text None None"#]]);
+    means("restart a b", expect![[r#"Restart(Order { names: ["a", "b"], wait: true }) Text None None"#]]);
+    means("reload a -c f", expect![[r#"Reload(Order { names: ["a"], wait: true }) Text None Some("f")"#]]);
+    means("update --json", expect!["Update(Update { wait: true }) Json None None"]);
+    means("update --no-wait", expect!["Update(Update { wait: false }) Text None None"]);
     means(
-        "start backend",
-        expect![[r#"Order { order: Start, names: ["backend"], patience: UntilDone } Text None None"#]],
+        "signal HUP a",
+        expect![[r#"Signal(SignalOrder { names: ["a"], signal: Signal(1) }) Text None None"#]],
     );
-    means(
-        "stop --no-wait all",
-        expect![[r#"Order { order: Stop, names: ["all"], patience: None } Text None None"#]],
-    );
-    means(
-        "restart a b",
-        expect![[r#"Order { order: Restart, names: ["a", "b"], patience: UntilDone } Text None None"#]],
-    );
-    means(
-        "reload a -c f",
-        expect![[r#"Order { order: Reload, names: ["a"], patience: UntilDone } Text None Some("f")"#]],
-    );
-    means("update --json", expect!["Update { patience: UntilDone } Json None None"]);
-    means("update --no-wait", expect!["Update { patience: None } Text None None"]);
-    means("signal HUP a", expect![[r#"Signal { signal: Signal(1), names: ["a"] } Text None None"#]]);
     means(
         "signal sigrtmin+3 a b",
-        expect![[r#"Signal { signal: Signal(37), names: ["a", "b"] } Text None None"#]],
+        expect![[r#"Signal(SignalOrder { names: ["a", "b"], signal: Signal(37) }) Text None None"#]],
     );
     means(
         "logs -fn 20 a",
-        expect![[r#"Logs { names: ["a"], lines: Some(20), follow: Yes } Text None None"#]],
+        expect![[r#"Logs(Logs { names: ["a"], lines: Some(20), follow: true }) Text None None"#]],
     );
-    means("logs --lines=3 --json", expect!["Logs { names: [], lines: Some(3), follow: No } Json None None"]);
-    means("wait a", expect![[r#"Wait { names: ["a"], timeout: None } Text None None"#]]);
+    means(
+        "logs --lines=3 --json",
+        expect!["Logs(Logs { names: [], lines: Some(3), follow: false }) Json None None"],
+    );
+    means("wait a", expect![[r#"Wait(Wait { names: ["a"], timeout_ms: None }) Text None None"#]]);
     means(
         "wait --timeout '1m 30s' a",
-        expect![[r#"Wait { names: ["a"], timeout: Some(90s) } Text None None"#]],
+        expect![[r#"Wait(Wait { names: ["a"], timeout_ms: Some(90000) }) Text None None"#]],
     );
-    means("health", expect!["Health { names: [] } Text None None"]);
-    means("health --json a", expect![[r#"Health { names: ["a"] } Json None None"#]]);
+    means("health", expect!["Health(HealthCheck { names: [], all: false }) Text None None"]);
+    means("health --json a", expect![[r#"Health(HealthCheck { names: ["a"], all: false }) Json None None"#]]);
     means("shutdown", expect!["Shutdown Text None None"]);
     means(
         "doctor --json --socket /s",
-        expect![[r#"Doctor { place: Place { socket: Some("/s"), config: None }, output: Json }"#]],
+        expect![[r#"Doctor { endpoint: Endpoint { socket: Some("/s"), config: None }, output: Json }"#]],
     );
     means("schema", expect!["Schema"]);
     means("completions zsh", expect!["Completions { shell: Zsh, words: [] }"]);
@@ -95,19 +98,19 @@ fn every_verb_is_read_with_its_flags() {
         expect![[r#"Completions { shell: Fish, words: ["--socket", "/s", "stop", ""] }"#]],
     );
     means("version --json", expect!["Version { output: Json }"]);
-    means("help", expect!["Help None"]);
+    means("help", expect!["Help { verb: None }"]);
 }
 
 #[test]
 fn help_and_version_are_found_wherever_one_looks_for_them() {
     for line in ["help", "-h", "--help", "-c x --help"] {
-        assert_eq!(meaning(line), "Help None", "{line}");
+        assert_eq!(meaning(line), "Help { verb: None }", "{line}");
     }
     for line in ["help status", "status --help", "status -h", "-h status", "status --json -h x y"] {
-        assert_eq!(meaning(line), "Help Some(\"status\")", "{line}");
+        assert_eq!(meaning(line), "Help { verb: Some(\"status\") }", "{line}");
     }
     // What is wrong otherwise does not stand in the way of help.
-    assert_eq!(meaning("start -h"), "Help Some(\"start\")");
+    assert_eq!(meaning("start -h"), "Help { verb: Some(\"start\") }");
     for line in ["version", "-V", "--version"] {
         assert_eq!(meaning(line), "Version { output: Text }", "{line}");
     }
@@ -135,8 +138,12 @@ fn what_is_wrong_is_said_with_the_nearest_right_thing() {
     refused("status --no-wait", expect!["2: status: unknown flag `--no-wait` (see `foster help status`)"]);
     refused("--no-wait status", expect!["2: status: unknown flag `--no-wait` (see `foster help status`)"]);
     refused("--socket /s run", expect!["2: run: unknown flag `--socket` (see `foster help run`)"]);
-    refused("run backend", expect!["2: run: there is no use for `backend` (see `foster help run`)"]);
-    refused("start", expect!["2: start: needs a NAME; `all` is all of them (see `foster help start`)"]);
+    refused("run a.toml b.toml", expect!["2: run: unexpected argument `b.toml` (see `foster help run`)"]);
+    refused(
+        "run a.toml -c b.toml",
+        expect!["2: run: the configuration is given twice: as FILE and with `-c` (see `foster help run`)"],
+    );
+    refused("start", expect!["2: start: needs a NAME; `all` means every program (see `foster help start`)"]);
     refused(
         "start --no-wat a",
         expect!["2: start: unknown flag `--no-wat`; did you mean `--no-wait`? (see `foster help start`)"],
@@ -144,7 +151,7 @@ fn what_is_wrong_is_said_with_the_nearest_right_thing() {
     refused("signal", expect!["2: signal: needs a SIGNAL (see `foster help signal`)"]);
     refused(
         "signal HUP",
-        expect!["2: signal: needs a NAME; `all` is all of them (see `foster help signal`)"],
+        expect!["2: signal: needs a NAME; `all` means every program (see `foster help signal`)"],
     );
     refused(
         "signal TREM a",
@@ -158,26 +165,30 @@ fn what_is_wrong_is_said_with_the_nearest_right_thing() {
     refused("logs -n", expect!["2: logs: `--lines` needs a value: `--lines N` (see `foster help logs`)"]);
     refused(
         "logs -n many",
-        expect!["2: logs: `--lines` is `many`, and has to be a number of lines (see `foster help logs`)"],
+        expect![
+            "2: logs: invalid value `many` for `--lines`: expected a number of lines (see `foster help logs`)"
+        ],
     );
     refused(
         "logs -n -1",
-        expect!["2: logs: `--lines` is `-1`, and has to be a number of lines (see `foster help logs`)"],
+        expect![
+            "2: logs: invalid value `-1` for `--lines`: expected a number of lines (see `foster help logs`)"
+        ],
     );
     refused(
         "logs -n 4294967296",
         expect![
-            "2: logs: `--lines` is `4294967296`, and has to be a number of lines (see `foster help logs`)"
+            "2: logs: invalid value `4294967296` for `--lines`: expected a number of lines (see `foster help logs`)"
         ],
     );
-    refused("wait", expect!["2: wait: needs a NAME; `all` is all of them (see `foster help wait`)"]);
+    refused("wait", expect!["2: wait: needs a NAME; `all` means every program (see `foster help wait`)"]);
     refused(
         "wait --timeout soon a",
         expect![
-            "2: wait: `--timeout` is `soon`, and has to be a duration such as `30s` or `1m 30s` (see `foster help wait`)"
+            "2: wait: invalid value `soon` for `--timeout`: expected a duration such as `30s` or `1m 30s` (see `foster help wait`)"
         ],
     );
-    refused("shutdown now", expect!["2: shutdown: there is no use for `now` (see `foster help shutdown`)"]);
+    refused("shutdown now", expect!["2: shutdown: unexpected argument `now` (see `foster help shutdown`)"]);
     refused(
         "completions",
         expect!["2: completions: needs a SHELL: `bash`, `zsh` or `fish` (see `foster help completions`)"],
@@ -185,14 +196,14 @@ fn what_is_wrong_is_said_with_the_nearest_right_thing() {
     refused(
         "completions ksh",
         expect![
-            "2: completions: cannot make `ksh` complete: expected `bash`, `zsh` or `fish` (see `foster help completions`)"
+            "2: completions: no completions for `ksh`: expected `bash`, `zsh` or `fish` (see `foster help completions`)"
         ],
     );
-    refused("schema x", expect!["2: schema: there is no use for `x` (see `foster help schema`)"]);
-    refused("doctor app", expect!["2: doctor: there is no use for `app` (see `foster help doctor`)"]);
-    refused("version 2", expect!["2: version: there is no use for `2` (see `foster help version`)"]);
+    refused("schema x", expect!["2: schema: unexpected argument `x` (see `foster help schema`)"]);
+    refused("doctor app", expect!["2: doctor: unexpected argument `app` (see `foster help doctor`)"]);
+    refused("version 2", expect!["2: version: unexpected argument `2` (see `foster help version`)"]);
     refused("help stauts", expect!["2: unknown verb `stauts`; did you mean `status`? (see `foster help`)"]);
-    refused("help status start", expect!["2: help: there is no use for `start` (see `foster help help`)"]);
+    refused("help status start", expect!["2: help: unexpected argument `start` (see `foster help help`)"]);
     refused(
         "status --socket",
         expect!["2: status: `--socket` needs a value: `--socket PATH` (see `foster help status`)"],
@@ -205,7 +216,7 @@ fn health_never_ends_with_anything_but_0_and_1() {
     for line in ["health --bogus", "health --socket", "health --json=1", "--no-wait health"] {
         assert_eq!(read(line).unwrap_err().status(), ExitStatus::FAILED, "{line}");
     }
-    let health = Verb::called("health").unwrap();
+    let health = Verb::by_name("health").unwrap();
     for status in 0..=5 {
         assert!(health.status(ExitStatus(status)).0 <= 1);
     }
@@ -219,10 +230,9 @@ fn names_must_be_text_and_paths_need_not_be() {
         assert!(matches!(error.problem, Problem::NotText(_)), "{error}");
     }
     assert!(parse([bytes()]).is_err());
-    let Command::Ask(ask) = parse(["status".into(), "--socket".into(), bytes()]).unwrap() else {
-        panic!("not a question")
-    };
-    assert_eq!(ask.place.socket, Some(PathBuf::from(bytes())));
+    let line = ["status".into(), "--socket".into(), bytes()];
+    let Command::Client(command) = parse(line).unwrap().command else { panic!("not a request") };
+    assert_eq!(command.endpoint.socket, Some(PathBuf::from(bytes())));
 }
 
 #[test]
@@ -232,6 +242,8 @@ fn the_table_has_each_verb_once_and_each_row_is_whole() {
         assert!(verb.statuses.iter().is_sorted_by_key(|(status, _)| status.0), "{}", verb.name);
         for (line, _) in verb.examples {
             assert!(read(line).is_ok(), "{line}");
+            // A man page runs a tag that is shorter than its indent together with the text behind it.
+            assert!(!line.is_empty(), "{}", verb.name);
         }
     }
 }
@@ -258,23 +270,81 @@ proptest! {
 
 #[test]
 fn what_comes_behind_the_name_in_exec_is_the_commands_own() {
-    let expected = r#"Exec { name: "backend", command: ["ls", "-la", "--json", "-h"] } Text None None"#;
+    let expected = r#"Exec(Exec { name: "backend" }) Text None None ["ls", "-la", "--json", "-h"]"#;
     for line in ["exec backend -- ls -la --json -h", "exec backend ls -la --json -h"] {
         assert_eq!(meaning(line), expected);
     }
     means(
         "exec --socket /s backend -- -- --help",
-        expect![[r#"Exec { name: "backend", command: ["--", "--help"] } Text Some("/s") None"#]],
+        expect![[r#"Exec(Exec { name: "backend" }) Text Some("/s") None ["--", "--help"]"#]],
     );
-    refused("exec", expect!["2: exec: needs a NAME; `all` is all of them (see `foster help exec`)"]);
+    refused("exec", expect!["2: exec: needs a NAME; `all` means every program (see `foster help exec`)"]);
     refused("exec backend", expect!["2: exec: needs a COMMAND (see `foster help exec`)"]);
     refused("exec backend --", expect!["2: exec: needs a COMMAND (see `foster help exec`)"]);
     let bytes = OsString::from_vec(vec![0xff]);
-    let command = parse(["exec".into(), "backend".into(), "--".into(), "printf".into(), bytes.clone()]);
-    let Ok(Command::Ask(Ask { question: Question::Exec { name: _, command }, .. })) = command else {
-        panic!("not read")
-    };
-    assert_eq!(command, [OsString::from("printf"), bytes]);
+    let line = ["exec".into(), "backend".into(), "--".into(), "printf".into(), bytes.clone()];
+    let Command::Client(command) = parse(line).unwrap().command else { panic!("not a request") };
+    assert_eq!(command.exec, [OsString::from("printf"), bytes]);
+}
+
+#[test]
+fn other_tools_words_mean_the_verb_that_does_it() {
+    for (alias, verb) in [
+        ("ps", "status"),
+        ("list", "status"),
+        ("ls", "status"),
+        ("top", "status"),
+        ("log -n 3 a", "logs -n 3 a"),
+        ("tail -f a", "logs -f a"),
+        ("logs --tail 5", "logs -n 5"),
+        ("validate", "check"),
+        ("config", "check"),
+        ("test app.toml", "check -c app.toml"),
+        ("sh backend", "exec backend -- sh"),
+        ("sh backend -- -c id", "exec backend -- sh -c id"),
+        ("app.toml", "run -c app.toml"),
+        ("./conf/app.toml", "run ./conf/app.toml"),
+    ] {
+        assert_eq!(meaning(alias), meaning(verb), "{alias}");
+    }
+    assert_eq!(meaning("./conf/app.toml"), r#"Run { config: Some("./conf/app.toml") }"#);
+    assert_eq!(meaning("run app.toml"), r#"Run { config: Some("app.toml") }"#);
+}
+
+#[test]
+fn a_word_that_would_stop_something_is_answered_and_never_carried_out() {
+    let line = |line: &str| read(line).unwrap_err().to_string();
+    let all: String =
+        ["kill web", "quit", "exit", "down", "reread", "delete web", "stat", "sto", "signal web HUP"]
+            .map(|words| format!("{}\n", line(words)))
+            .concat();
+    expect![[r#"
+        unknown verb `kill`: `foster stop NAME` stops a program, `foster signal KILL NAME` sends a signal, `foster shutdown` ends all (see `foster help`)
+        unknown verb `quit`: `foster shutdown` stops everything and ends the container (see `foster help`)
+        unknown verb `exit`: `foster shutdown` stops everything and ends the container (see `foster help`)
+        unknown verb `down`: `foster shutdown` stops everything and ends the container (see `foster help`)
+        unknown verb `reread`: `foster check` reads the configuration, `foster update` applies what changed (see `foster help`)
+        unknown verb `delete`: edit the configuration, then `foster update` applies it (see `foster help`)
+        unknown verb `stat`; did you mean `status`? (see `foster help`)
+        unknown verb `sto`; did you mean `stop`? (see `foster help`)
+        signal: SIGNAL comes first: `foster signal HUP web` (see `foster help signal`)
+    "#]].assert_eq(&all);
+    // What begins like a harmless verb is never answered with one that stops something.
+    for word in ["top", "st", "stat", "statu", "res", "rea"] {
+        let said = read(word).map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(!said.contains("`stop`") && !said.contains("`shutdown`"), "{word}: {said}");
+    }
+}
+
+#[test]
+fn every_alias_is_of_one_verb_and_changes_nothing() {
+    let aliases: Vec<&str> = COMMANDS.iter().flat_map(|verb| verb.aliases.iter().copied()).collect();
+    for (index, alias) in aliases.iter().enumerate() {
+        assert!(COMMANDS.iter().all(|verb| verb.name != *alias), "{alias}");
+        assert!(!aliases.iter().skip(index + 1).any(|other| other == alias), "{alias}");
+        let names = ["start", "stop", "restart", "reload", "signal", "update", "shutdown", "exec", "run"];
+        assert!(!names.contains(&Verb::by_name(alias).unwrap().name), "{alias}");
+    }
 }
 
 #[test]
@@ -282,25 +352,22 @@ fn events_are_filtered_by_name_event_and_state() {
     means(
         "events -f -n 0 --event exited,start_failed --state fatal 'web*'",
         expect![[
-            r#"Events { names: ["web*"], events: [Exited, StartFailed], states: [Fatal], lines: Some(0), follow: Yes } Text None None"#
+            r#"Events(Events { names: ["web*"], events: [Exited, StartFailed], states: [Fatal], lines: Some(0), follow: true }) Text None None"#
         ]],
     );
     refused(
         "events --event exitd",
-        expect![
-            "2: events: there is no event called `exitd`; did you mean `exited`? (see `foster help events`)"
-        ],
+        expect!["2: events: there is no event `exitd`; did you mean `exited`? (see `foster help events`)"],
     );
     refused(
         "events --state dead,fatal",
-        expect!["2: events: there is no state called `dead` (see `foster help events`)"],
+        expect!["2: events: there is no state `dead` (see `foster help events`)"],
     );
-    refused(
-        "events --event ''",
-        expect!["2: events: there is no event called `` (see `foster help events`)"],
-    );
+    refused("events --event ''", expect!["2: events: there is no event `` (see `foster help events`)"]);
     refused(
         "events -n x",
-        expect!["2: events: `--lines` is `x`, and has to be a number of events (see `foster help events`)"],
+        expect![
+            "2: events: invalid value `x` for `--lines`: expected a number of events (see `foster help events`)"
+        ],
     );
 }

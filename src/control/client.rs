@@ -1,34 +1,38 @@
-//! The other end of the control socket: a verb, in a process of its own.
+//! The client's end of the control socket.
 //!
-//! It may wait, for it is not the supervisor; where the backlog is full, for a place in it. Nothing is printed here.
+//! It may wait, since it is not the supervisor. It asks who listens (`SO_PEERCRED`) before it sends anything: at a
+//! path that others may write, another process could pretend to be foster. Nothing is printed here.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::unistd::Uid;
 
 use super::protocol::{LONGEST_LINE, Refusal, Reply, Request};
-use crate::sys::socket;
+use crate::sys::socket::{self, Peer};
 
 /// How long the next line of an answer may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// As long as this: for what is answered from state.
+    /// At most this long: for what is answered from state.
     For(Duration),
     /// For ever: for what is answered when it is done.
     Endless,
 }
 
-/// How long a place in the supervisor's backlog is waited for. It takes in thousands in a second.
+/// How long the client waits for a place in the supervisor's backlog. It admits thousands in a second.
 const LONGEST_QUEUE: Duration = Duration::from_secs(5);
 
 /// An answer, as it comes.
 #[derive(Debug)]
 pub struct Answer {
     path: PathBuf,
+    server: Option<Peer>,
     from: BufReader<UnixStream>,
     finished: bool,
 }
@@ -38,21 +42,23 @@ pub struct Answer {
 pub enum ClientError {
     /// Nothing is at the path.
     NoSocket(PathBuf),
-    /// Nobody listens: what is at the path was left by a supervisor that is gone.
-    NobodyListens(PathBuf),
+    /// No process listens: a supervisor that is gone has left the file.
+    NotListening(PathBuf),
     /// The file's mode, or a directory's, says no.
     Denied(PathBuf),
     /// The path cannot be connected to for another reason.
     Unreachable(PathBuf, Errno),
-    /// Somebody listens and says nothing, for longer than the client's patience.
+    /// The process that listens is neither root's, nor this user's, nor PID 1, nor the owner of the socket's file.
+    Untrusted(PathBuf, Peer),
+    /// There was no answer for longer than the client's patience.
     Silent(PathBuf),
     /// The connection ended in the middle of the answer.
     Lost(PathBuf),
-    /// What came is no reply: at the other end is something else, or another version.
+    /// The reply cannot be read: at the other end is another program, or another version.
     Garbled(PathBuf),
     /// The request does not fit a line.
     TooLong,
-    /// The supervisor says no.
+    /// The supervisor refuses.
     Refused(Refusal),
 }
 
@@ -72,11 +78,16 @@ pub fn ask(path: &Path, request: &Request, patience: Patience) -> Result<Answer,
         let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
         ClientError::Unreachable(path.to_owned(), errno)
     };
+    // A pair of sockets, as in a test, has this very process at both ends.
+    let server = socket::peer(&stream).map_err(|errno| ClientError::Unreachable(path.to_owned(), errno))?;
+    if !is_believed(path, server) {
+        return Err(ClientError::Untrusted(path.to_owned(), server));
+    }
     stream.set_read_timeout(timeout).map_err(unreachable)?;
     stream.set_write_timeout(timeout).map_err(unreachable)?;
-    // A supervisor that will not listen has said why before it closed: that is read first, and counts.
+    // A supervisor that refuses has said why before it closed: that is read first, and counts.
     let _ = stream.write_all(&line);
-    Ok(Answer { path: path.to_owned(), from: BufReader::new(stream), finished: false })
+    Ok(Answer { path: path.to_owned(), server: Some(server), from: BufReader::new(stream), finished: false })
 }
 
 impl Iterator for Answer {
@@ -98,7 +109,7 @@ impl Iterator for Answer {
                 | Reply::Width(_)
                 | Reply::Event(_)
                 | Reply::Missed(_)
-                | Reply::Part(_)),
+                | Reply::Context(_)),
             ) => Some(Ok(reply)),
             Err(error) => Some(Err(error)),
         };
@@ -108,6 +119,11 @@ impl Iterator for Answer {
 }
 
 impl Answer {
+    /// The process that answers, as the kernel knows it.
+    pub fn server(&self) -> Option<Peer> {
+        self.server
+    }
+
     fn read(&mut self) -> Result<Reply, ClientError> {
         let mut line = Vec::new();
         let limit = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX);
@@ -121,9 +137,17 @@ impl Answer {
     }
 }
 
-/// Both kinds are used for a read that took too long (`SO_RCVTIMEO`, socket(7)).
+/// A read that took too long fails with either kind (`SO_RCVTIMEO`, socket(7)).
 fn is_timeout(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::TimedOut
+}
+
+/// Whether the process that listens may be the supervisor. Root and the user's own processes could do anything that
+/// the answer makes this process do; PID 1 is the container's foster, as whichever user it runs; and the owner of
+/// the socket's file has made it.
+fn is_believed(path: &Path, server: Peer) -> bool {
+    let owner = || std::fs::metadata(path).is_ok_and(|metadata| metadata.uid() == server.uid.as_raw());
+    server.uid.is_root() || server.uid == Uid::effective() || server.pid == 1 || owner()
 }
 
 fn unconnected(path: &Path, error: Errno) -> ClientError {
@@ -132,7 +156,7 @@ fn unconnected(path: &Path, error: Errno) -> ClientError {
     if is(&[Errno::ENOENT, Errno::ENOTDIR]) {
         ClientError::NoSocket(path)
     } else if is(&[Errno::ECONNREFUSED]) {
-        ClientError::NobodyListens(path)
+        ClientError::NotListening(path)
     } else if is(&[Errno::EACCES, Errno::EPERM]) {
         ClientError::Denied(path)
     } else if is(&[Errno::EAGAIN]) {
@@ -147,13 +171,18 @@ impl fmt::Display for ClientError {
         match self {
             ClientError::NoSocket(path) => write!(
                 f,
-                "no supervisor answers: there is no socket at `{}` (is `foster run` up? `--socket PATH` \
-                 names another place)",
+                "no supervisor answers: there is no socket at `{}` (is `foster run` up? `--socket PATH` names \
+                 another)",
                 path.display()
             ),
-            ClientError::NobodyListens(path) => write!(
+            ClientError::NotListening(path) => write!(
                 f,
-                "no supervisor answers: nobody listens at `{}` any more (start it with `foster run`)",
+                "no supervisor answers: the one that made `{}` is gone (start it with `foster run`)",
+                path.display()
+            ),
+            ClientError::Untrusted(path, Peer { uid, pid, gid: _ }) => write!(
+                f,
+                "cannot trust what listens at `{}`: uid {uid}, pid {pid}, is not the owner of the socket",
                 path.display()
             ),
             ClientError::Denied(path) => write!(
@@ -165,18 +194,20 @@ impl fmt::Display for ClientError {
                 write!(f, "cannot connect to `{}`: {}", path.display(), error.desc())
             }
             ClientError::Silent(path) => {
-                write!(f, "the supervisor at `{}` is there and does not answer", path.display())
+                write!(f, "the supervisor at `{}` does not answer", path.display())
             }
             ClientError::Lost(path) => {
-                write!(f, "the supervisor at `{}` has gone away before it answered", path.display())
+                write!(f, "the supervisor at `{}` ended before it answered", path.display())
             }
             ClientError::Garbled(path) => write!(
                 f,
-                "what answers at `{}` is no foster, or one of another version than this ({})",
+                "unexpected reply from `{}`: not a foster supervisor, or of another version than {}",
                 path.display(),
                 env!("CARGO_PKG_VERSION")
             ),
-            ClientError::TooLong => write!(f, "the request has more than {LONGEST_LINE} bytes: name fewer"),
+            ClientError::TooLong => {
+                write!(f, "the request is longer than {LONGEST_LINE} bytes: give fewer names")
+            }
             ClientError::Refused(refusal) => refusal.fmt(f),
         }
     }
@@ -198,7 +229,7 @@ mod tests {
     fn answer(bytes: &[u8]) -> Answer {
         let (mut server, client) = UnixStream::pair().unwrap();
         server.write_all(bytes).unwrap();
-        Answer { path: "/s".into(), from: BufReader::new(client), finished: false }
+        Answer { path: "/s".into(), server: None, from: BufReader::new(client), finished: false }
     }
 
     #[test]
@@ -210,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told_as_one() {
+    fn a_refusal_is_an_error_with_its_reason() {
         let refusal = Refusal::new(Reason::NotPermitted, "no");
         let mut answer = answer(&Reply::Error(refusal.clone()).encode());
         let Some(Err(ClientError::Refused(told))) = answer.next() else { panic!("not refused") };
@@ -219,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_breaks_off_or_is_none_is_told_as_such() {
+    fn an_answer_that_breaks_off_or_cannot_be_read_is_an_error() {
         assert!(matches!(answer(b"").next(), Some(Err(ClientError::Lost(_)))));
         for garbage in [b"{\"reply\":\"en".as_slice(), b"HTTP/1.1 400\r\n", b"{}\n", b"\n", &[0xff; 70_000]] {
             assert!(matches!(answer(garbage).next(), Some(Err(ClientError::Garbled(_)))));
@@ -227,23 +258,23 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_is_the_path_is_told() {
+    fn where_no_process_listens_the_path_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let told = |path: &Path| ask(path, &status(), Patience::Endless).unwrap_err().to_string();
         assert!(told(&path).contains("there is no socket at"), "{}", told(&path));
         drop(socket::listen(&path).unwrap());
-        assert!(told(&path).contains("nobody listens at"), "{}", told(&path));
+        assert!(told(&path).contains("is gone"), "{}", told(&path));
         assert!(told(&path).contains(&path.display().to_string()));
         let file = directory.path().join("f");
         std::fs::write(&file, "").unwrap();
-        assert!(told(&file).contains("nobody listens at"));
+        assert!(told(&file).contains("is gone"));
         assert!(told(&file.join("x")).contains("there is no socket at"));
         assert!(told(&directory.path().join("x".repeat(200))).contains("File name too long"));
     }
 
     #[test]
-    fn a_supervisor_that_says_nothing_costs_no_more_than_the_patience() {
+    fn a_supervisor_that_does_not_answer_costs_no_more_than_the_patience() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let _listener = socket::listen(&path).unwrap();
@@ -253,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_fits_no_line_is_not_sent() {
+    fn a_request_that_does_not_fit_a_line_is_not_sent() {
         let request = Request::Status(Names { names: vec!["x".repeat(LONGEST_LINE)] });
         let error = ask(Path::new("/nowhere"), &request, Patience::Endless).unwrap_err();
         assert!(matches!(error, ClientError::TooLong));

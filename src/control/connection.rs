@@ -1,8 +1,8 @@
 //! One client of the control socket, as the server sees it.
 //!
-//! A client asks one thing at a time: its next line is looked at when the answer to the one before is
-//! written out. So what it sends meanwhile waits in the kernel, and all it can cost is one line in and a
-//! bounded answer out. Nothing here waits; [`Connection::interest`] says what to be told of next.
+//! A client has one request at a time: its next line is read when the answer to the one before is written. So what
+//! it sends meanwhile waits in the kernel, and it costs at most one line in and a bounded part of an answer out.
+//! Nothing here waits; [`Connection::interest`] says what epoll has to report next.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -12,178 +12,195 @@ use std::os::unix::net::UnixStream;
 
 use foster_core::time::Instant;
 
-use super::inbox::{Filled, Inbox};
+use super::line_buffer::{Filled, LineBuffer};
 use super::protocol::{LONGEST_LINE, Reason, Refusal, Reply, Request};
 use crate::sys::epoll::{Interest, Ready};
+use crate::sys::socket::Peer;
 
-/// How many bytes of an answer may wait for their reader. One that lets more gather is cut off.
+/// How many bytes of an answer may wait for their reader. Long answers are paced by [`WriteState`] and never come near
+/// it: a client at which this much waits is cut off.
 pub(super) const LONGEST_QUEUE: usize = 1024 * 1024;
 
 /// A client.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: UnixStream,
-    inbox: Inbox,
-    outbox: VecDeque<u8>,
+    peer: Peer,
+    received: LineBuffer,
+    unwritten: VecDeque<u8>,
     phase: Phase,
-    /// Since when a request is begun and not whole.
-    half_said: Option<Instant>,
-    /// What epoll was last told.
+    /// Since when a request is not complete.
+    incomplete_since: Option<Instant>,
+    /// What epoll reports at present.
     pub(super) watched: Interest,
 }
 
-/// Whose turn it is.
+/// What is expected next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The client's: it may ask.
+    /// A request.
     Idle,
-    /// foster's: it was asked.
+    /// foster's answer.
     Answering,
-    /// Nobody's: it is closed when everything is written.
+    /// Nothing: it is closed when everything is written.
     Closing,
 }
 
-/// Whether more of an answer may be said now.
+/// Whether more of an answer may be sent now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
+pub enum WriteState {
     /// Yes.
     Go,
-    /// It is kept, and written when the client reads. A long answer waits for [`super::server::Incident::Drained`].
+    /// It is kept, and written when the client reads. A long answer waits for [`super::server::ServerEvent::Drained`].
     Wait,
-    /// Nobody is there any more, or nobody asked.
+    /// The client is gone, or has no request.
     Gone,
 }
 
-/// What a connection is good for, the least first.
+/// How useful a connection is, the least useful first: that one is closed when there are too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Use {
-    /// It asks nothing, or has not said all of it.
+pub(super) enum EvictionRank {
+    /// It has no request, or not all of it.
     Silent,
-    /// It does not read what it was told.
+    /// It does not read its answer.
     Unread,
-    /// It asks, or waits for its answer.
+    /// It has a request, and waits for the answer.
     Waiting,
 }
 
-/// What a turn brought.
+/// The result of a turn.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Nothing that anybody has to know of.
+    /// Nothing to report.
     Nothing,
     /// A request.
     Asked(Request),
-    /// All that was said of an unfinished answer is written.
+    /// Everything sent so far of an unfinished answer is written.
     Drained,
-    /// It is gone while it was being answered.
+    /// It is gone before its answer was finished.
     Abandoned,
     /// It is gone.
     Gone,
 }
 
 impl Connection {
-    /// A client that has just come. The stream must not block.
-    pub(super) fn new(stream: UnixStream) -> Connection {
-        let (inbox, outbox) = (Inbox::default(), VecDeque::new());
-        Connection { stream, inbox, outbox, phase: Phase::Idle, half_said: None, watched: Interest::Read }
+    /// A client that has just connected. The stream must not block.
+    pub(super) fn new(stream: UnixStream, peer: Peer) -> Connection {
+        let (received, unwritten) = (LineBuffer::default(), VecDeque::new());
+        Connection {
+            stream,
+            peer,
+            received,
+            unwritten,
+            phase: Phase::Idle,
+            incomplete_since: None,
+            watched: Interest::Read,
+        }
     }
 
-    /// What epoll has to tell of next.
+    /// The process that connected.
+    pub(super) fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// What epoll has to report next.
     pub(super) fn interest(&self) -> Interest {
-        if !self.outbox.is_empty() {
+        if !self.unwritten.is_empty() {
             return Interest::Write;
         }
         match self.phase {
-            // There is room to write at once: a way to be called again for a line that is here already.
-            Phase::Idle if self.inbox.has_line() => Interest::Write,
+            // A socket is writable at once: a way to be called again for a line that is here already.
+            Phase::Idle if self.received.has_line() => Interest::Write,
             Phase::Closing => Interest::Write,
             Phase::Idle => Interest::Read,
             Phase::Answering => Interest::None,
         }
     }
 
-    /// What it is good for.
-    pub(super) fn use_of_it(&self) -> Use {
-        if !self.outbox.is_empty() {
-            return Use::Unread;
+    /// How useful it is.
+    pub(super) fn eviction_rank(&self) -> EvictionRank {
+        if !self.unwritten.is_empty() {
+            return EvictionRank::Unread;
         }
         match self.phase {
-            Phase::Answering => Use::Waiting,
-            Phase::Idle if self.inbox.has_line() => Use::Waiting,
-            Phase::Idle | Phase::Closing => Use::Silent,
+            Phase::Answering => EvictionRank::Waiting,
+            Phase::Idle if self.received.has_line() => EvictionRank::Waiting,
+            Phase::Idle | Phase::Closing => EvictionRank::Silent,
         }
     }
 
-    /// Whether an answer to it is not finished.
+    /// Whether its answer is not finished.
     pub(super) fn is_being_answered(&self) -> bool {
         self.phase == Phase::Answering
     }
 
-    /// Since when the rest of a request is awaited.
-    pub(super) fn half_said_since(&self) -> Option<Instant> {
-        self.half_said
+    /// Since when the rest of a request is missing.
+    pub(super) fn incomplete_since(&self) -> Option<Instant> {
+        self.incomplete_since
     }
 
     /// Does what can be done now: at most one read, and one request taken.
     pub(super) fn turn(&mut self, now: Instant, ready: Ready) -> Step {
-        if !self.outbox.is_empty() {
+        if !self.unwritten.is_empty() {
             match (self.flush(), self.phase) {
                 (Err(_), Phase::Answering) => return Step::Abandoned,
                 (Err(_), Phase::Idle | Phase::Closing) => return Step::Gone,
-                (Ok(()), Phase::Answering) if self.outbox.is_empty() => return Step::Drained,
-                (Ok(()), Phase::Closing) if self.outbox.is_empty() => return Step::Gone,
-                (Ok(()), Phase::Idle) if self.outbox.is_empty() => {}
+                (Ok(()), Phase::Answering) if self.unwritten.is_empty() => return Step::Drained,
+                (Ok(()), Phase::Closing) if self.unwritten.is_empty() => return Step::Gone,
+                (Ok(()), Phase::Idle) if self.unwritten.is_empty() => {}
                 (Ok(()), Phase::Idle | Phase::Answering | Phase::Closing) => return Step::Nothing,
             }
         }
         match self.phase {
             Phase::Closing => Step::Gone,
-            // It is not listened to now: what can be read is its end. (A report of room to write that is
-            // older than the last reply says nothing.)
+            // Nothing is read from it now, so a report that it is readable means its end. (A report that it is
+            // writable may be older than the last reply.)
             Phase::Answering if ready.readable => Step::Abandoned,
             Phase::Answering => Step::Nothing,
             Phase::Idle => {
                 let step = self.listen(ready);
-                let is_half = self.phase == Phase::Idle && self.inbox.is_begun() && !self.inbox.has_line();
-                self.half_said = is_half.then(|| self.half_said.unwrap_or(now));
+                let is_half =
+                    self.phase == Phase::Idle && self.received.has_bytes() && !self.received.has_line();
+                self.incomplete_since = is_half.then(|| self.incomplete_since.unwrap_or(now));
                 step
             }
         }
     }
 
-    /// Says whole lines of an answer; `finished`: to its end. Void where nothing was asked.
-    pub(super) fn say(&mut self, lines: &[u8], finished: bool) -> Pace {
+    /// Sends whole lines of an answer; `finished`: its last ones. Does nothing where there is no request.
+    pub(super) fn say(&mut self, lines: &[u8], finished: bool) -> WriteState {
         if self.phase != Phase::Answering {
-            return Pace::Gone;
+            return WriteState::Gone;
         }
         if finished {
             self.phase = Phase::Idle;
         }
-        self.outbox.extend(lines);
-        // An error here is seen by epoll too, and told there.
+        self.unwritten.extend(lines);
+        // epoll reports an error too, and it is handled there.
         let written = self.flush();
-        if written.is_err() || self.outbox.len() > LONGEST_QUEUE {
+        if written.is_err() || self.unwritten.len() > LONGEST_QUEUE {
             self.cut_off();
-            return Pace::Gone;
+            return WriteState::Gone;
         }
-        if self.outbox.is_empty() { Pace::Go } else { Pace::Wait }
+        if self.unwritten.is_empty() { WriteState::Go } else { WriteState::Wait }
     }
 
-    /// Says why, and closes.
+    /// Sends why, and closes.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
-        self.outbox.extend(Reply::Error(refusal).encode());
+        self.unwritten.extend(Reply::Error(refusal).encode());
         self.phase = Phase::Closing;
-        self.half_said = None;
+        self.incomplete_since = None;
     }
 
-    /// Says why, as far as it can be said at once, before it is closed.
+    /// Sends why, as far as it can be written at once, before it is closed.
     pub(super) fn dismiss(&mut self, refusal: Refusal) {
         self.refuse(refusal);
         let _ = self.flush();
     }
 
     fn listen(&mut self, ready: Ready) -> Step {
-        if !self.inbox.has_line() && ready.readable {
-            match self.inbox.fill(&mut self.stream) {
+        if !self.received.has_line() && ready.readable {
+            match self.received.fill(&mut self.stream) {
                 Filled::Some | Filled::Nothing => {}
                 Filled::Ended => return Step::Gone,
                 Filled::TooLong => {
@@ -193,38 +210,38 @@ impl Connection {
                 }
             }
         }
-        let Some(line) = self.inbox.take_line() else { return Step::Nothing };
+        let Some(line) = self.received.take_line() else { return Step::Nothing };
         match Request::parse(&line) {
             Ok(request) => {
                 self.phase = Phase::Answering;
                 Step::Asked(request)
             }
             Err(refusal) => {
-                self.outbox.extend(Reply::Error(refusal).encode());
+                self.unwritten.extend(Reply::Error(refusal).encode());
                 Step::Nothing
             }
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        while !self.outbox.is_empty() {
-            match self.stream.write(self.outbox.as_slices().0) {
+        while !self.unwritten.is_empty() {
+            match self.stream.write(self.unwritten.as_slices().0) {
                 Ok(0) => return Ok(()),
-                Ok(count) => drop(self.outbox.drain(..count.min(self.outbox.len()))),
+                Ok(count) => drop(self.unwritten.drain(..count.min(self.unwritten.len()))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        // The room is given back: most connections are written to once.
-        self.outbox = VecDeque::new();
+        // The memory is given back: most connections are written to once.
+        self.unwritten = VecDeque::new();
         Ok(())
     }
 
-    /// Both directions are shut, so that epoll reports a hang-up, and the end is told where every end is. What it
-    /// has asked in advance is forgotten.
+    /// Shuts both directions, so that epoll reports a hang-up, which is handled where every end is. Requests that it
+    /// sent in advance are dropped.
     fn cut_off(&mut self) {
-        (self.inbox, self.outbox) = (Inbox::default(), VecDeque::new());
+        (self.received, self.unwritten) = (LineBuffer::default(), VecDeque::new());
         if self.phase == Phase::Idle {
             self.phase = Phase::Closing;
         }

@@ -3,8 +3,9 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | [`protocol`] | the wire: requests and replies, JSON, one a line |
-//! | [`recipe`] | how a program's process is made, for a client that becomes one |
+//! | [`exec_context`] | how a program's process is made, for a client that becomes one |
 //! | [`names`] | which instances a NAME means |
+//! | [`socket_file`] | where the socket is |
 //! | [`server`] | foster's end: many connections, none of which can delay it |
 //! | [`client`] | the other end, in a process of its own |
 //!
@@ -12,9 +13,12 @@
 
 pub mod client;
 mod connection;
-mod inbox;
+pub mod exec_context;
+mod line_buffer;
 pub mod names;
-mod place;
 pub mod protocol;
-pub mod recipe;
 pub mod server;
+pub mod socket_file;
+
+/// Where the socket is unless the configuration says otherwise.
+pub const USUAL_SOCKET: &str = "/run/foster.sock";

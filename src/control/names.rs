@@ -1,53 +1,119 @@
 //! Which instances a NAME means: `backend`, `backend.1`, `all`, or a glob such as `'web*'`.
 //!
-//! Matching is the supervisor's business, for it alone knows who there is. Pure: names in, positions out.
-//! A glob knows `*`, `?` and `[a-z]`, `[!a-z]`; it is held against `backend` and against `backend.1`.
+//! Only the supervisor knows which programs there are, so it matches. The cost of a request is bounded: names are
+//! looked up, and globs, which have to be tried one by one, are few. A glob knows `*`, `?` and `[a-z]`, `[!a-z]`; it is
+//! matched against `backend` and against `backend.1`. Pure: names in, positions out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::protocol::{Reason, Refusal};
 use crate::suggest::nearest;
 
-/// A name that is nobody's.
+/// How many different globs a request may have.
+const MOST_GLOBS: usize = 100;
+
+/// Why names mean nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoSuchName {
-    /// The name, as it was written.
-    pub name: String,
-    /// What was probably meant.
-    pub nearest: Option<String>,
+pub enum NameError {
+    /// No program has this name.
+    NotFound {
+        /// The name, as given.
+        name: String,
+        /// What was probably meant.
+        nearest: Option<String>,
+    },
+    /// There are more than [`MOST_GLOBS`] different globs.
+    TooManyGlobs(usize),
+}
+
+/// The NAMEs of a request, ready to be matched against many instances.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NameFilter {
+    all: bool,
+    literals: BTreeSet<String>,
+    globs: BTreeSet<String>,
+}
+
+impl NameFilter {
+    /// Takes the names apart; none means all.
+    ///
+    /// # Errors
+    /// [`NameError::TooManyGlobs`].
+    pub fn new(names: &[String]) -> Result<NameFilter, NameError> {
+        let mut filter = NameFilter { all: names.is_empty(), ..NameFilter::default() };
+        for name in names {
+            match name {
+                name if name == "all" => filter.all = true,
+                name if name.contains(['*', '?', '[']) => drop(filter.globs.insert(name.clone())),
+                name => drop(filter.literals.insert(name.clone())),
+            }
+        }
+        match filter.globs.len() {
+            count if count > MOST_GLOBS => Err(NameError::TooManyGlobs(count)),
+            _ => Ok(filter),
+        }
+    }
+
+    /// Whether an instance of this program is meant.
+    pub fn matches(&self, name: &str, instance: u16) -> bool {
+        if self.all || self.literals.contains(name) {
+            return true;
+        }
+        let label = format!("{name}.{instance}");
+        self.literals.contains(&label)
+            || self.globs.iter().any(|pattern| glob(pattern, name) || glob(pattern, &label))
+    }
+
+    /// Whether no name was given: even what belongs to no program is meant.
+    pub fn is_open(&self) -> bool {
+        self.all && self.literals.is_empty() && self.globs.is_empty()
+    }
 }
 
 /// The instances that are meant, as (position in `known`, instance), each once, in the order of `known`.
 /// `known` has every program's name and how many instances it has.
 ///
 /// # Errors
-/// The first name that means nobody: an order to a name that was mistyped shall do nothing at all.
-pub fn resolve(patterns: &[String], known: &[(&str, u16)]) -> Result<Vec<(usize, u16)>, NoSuchName> {
-    let mut meant = Vec::new();
-    for pattern in patterns {
-        let before = meant.len();
-        for (position, &(name, instances)) in known.iter().enumerate() {
-            let matching = (0..instances).filter(|&instance| matches(pattern, name, instance));
-            meant.extend(matching.map(|instance| (position, instance)));
-        }
-        if meant.len() == before {
-            return Err(NoSuchName { name: pattern.clone(), nearest: suggestion(pattern, known) });
-        }
+/// The first name that no program has: an order to a mistyped name must do nothing at all.
+pub fn resolve(names: &[String], known: &[(&str, u16)]) -> Result<Vec<(usize, u16)>, NameError> {
+    let filter = NameFilter::new(names)?;
+    let instances: BTreeMap<&str, u16> = known.iter().copied().collect();
+    // Each different name is looked at once, however often it is given.
+    let different = filter.literals.iter().chain(&filter.globs);
+    let unknown: BTreeSet<&String> = different.filter(|name| !is_known(name, &instances)).collect();
+    let no_program = filter.all && instances.values().all(|count| *count == 0);
+    if let Some(name) = names.iter().find(|name| unknown.contains(name) || no_program) {
+        return Err(NameError::NotFound { name: name.clone(), nearest: suggestion(name, known) });
     }
-    meant.sort_unstable();
-    meant.dedup();
-    Ok(meant)
+    let all = known.iter().enumerate();
+    let all = all.flat_map(|(position, &(name, count))| (0..count).map(move |at| (position, name, at)));
+    Ok(all
+        .filter(|(_, name, instance)| filter.matches(name, *instance))
+        .map(|(position, _, instance)| (position, instance))
+        .collect())
 }
 
-/// Whether a pattern means this instance of this program.
-pub fn matches(pattern: &str, name: &str, instance: u16) -> bool {
-    if pattern == "all" || glob(pattern, name) {
+/// Whether a name means at least one instance.
+fn is_known(name: &str, instances: &BTreeMap<&str, u16>) -> bool {
+    let has_any = |program: &str| instances.get(program).is_some_and(|count| *count > 0);
+    if has_any(name) {
         return true;
     }
-    glob(pattern, &format!("{name}.{instance}"))
+    let as_instance = name.rsplit_once('.').and_then(|(program, instance)| {
+        // `backend.01` is not the name of an instance.
+        let number = instance.parse::<u16>().ok().filter(|number| number.to_string() == instance)?;
+        Some(number < *instances.get(program)?)
+    });
+    let is_glob = name.contains(['*', '?', '[']);
+    as_instance == Some(true)
+        || is_glob
+            && instances.iter().any(|(program, count)| {
+                (0..*count).any(|at| glob(name, program) || glob(name, &format!("{program}.{at}")))
+            })
 }
 
-/// For `backnd.1` the instance too, where the program that was probably meant has it.
+/// The nearest name; for `backnd.1` with the instance, where the program has it.
 fn suggestion(pattern: &str, known: &[(&str, u16)]) -> Option<String> {
     let (program, instance) = match pattern.split_once('.') {
         Some((program, instance)) => (program, instance.parse::<u16>().ok()),
@@ -62,7 +128,7 @@ fn suggestion(pattern: &str, known: &[(&str, u16)]) -> Option<String> {
     }
 }
 
-/// Whether `text` is what `pattern` describes (glob(7), without slashes and dots of their own).
+/// Whether `text` matches `pattern` (glob(7), where slashes and dots are characters like others).
 ///
 /// Only the last star is ever tried again: more would find nothing new, and the time stays bounded by the
 /// square of the text's length, whatever the pattern.
@@ -142,16 +208,29 @@ fn contains(members: &str, character: char) -> bool {
     found != negated
 }
 
-impl fmt::Display for NoSuchName {
+impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: String = self.name.chars().take(100).collect();
-        write!(f, "there is no program called `{shown}`")
+        match self {
+            NameError::NotFound { name, nearest: _ } => {
+                let shown: String = name.chars().take(100).collect();
+                write!(f, "there is no program `{shown}`")
+            }
+            NameError::TooManyGlobs(count) => {
+                write!(f, "cannot match {count} different globs: at most {MOST_GLOBS} in one request")
+            }
+        }
     }
 }
 
-impl From<NoSuchName> for Refusal {
-    fn from(name: NoSuchName) -> Refusal {
-        Refusal::new(Reason::NoSuchName, name.to_string()).with_suggestion(name.nearest.as_deref())
+impl From<NameError> for Refusal {
+    fn from(error: NameError) -> Refusal {
+        let message = error.to_string();
+        match error {
+            NameError::NotFound { name: _, nearest } => {
+                Refusal::new(Reason::NoSuchName, message).with_suggestion(nearest.as_deref())
+            }
+            NameError::TooManyGlobs(_) => Refusal::new(Reason::BadRequest, message),
+        }
     }
 }
 
@@ -163,13 +242,16 @@ mod tests {
 
     const KNOWN: [(&str, u16); 4] = [("backend", 2), ("web-1", 1), ("web-2", 1), ("nginx", 1)];
 
-    fn meant(patterns: &[&str]) -> Result<Vec<(usize, u16)>, NoSuchName> {
+    fn meant(patterns: &[&str]) -> Result<Vec<(usize, u16)>, NameError> {
         let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
         resolve(&patterns, &KNOWN)
     }
 
     fn suggested(pattern: &str) -> Option<String> {
-        meant(&[pattern]).unwrap_err().nearest
+        match meant(&[pattern]) {
+            Err(NameError::NotFound { name: _, nearest }) => nearest,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -191,28 +273,30 @@ mod tests {
         assert_eq!(meant(&["*.1"]).unwrap(), [(0, 1)]);
         assert_eq!(meant(&["web-[2-9]"]).unwrap(), [(2, 0)]);
         assert_eq!(meant(&["web-[!2-9]"]).unwrap(), [(1, 0)]);
-        assert_eq!(meant(&[]).unwrap(), []);
+        assert_eq!(meant(&[]).unwrap(), meant(&["all"]).unwrap());
     }
 
     #[test]
-    fn one_name_that_is_nobodys_spoils_the_order() {
-        assert_eq!(meant(&["nginx", "bakend"]).unwrap_err().name, "bakend");
+    fn one_unknown_name_refuses_the_whole_request() {
+        let nearest = Some("backend".into());
+        let expected = NameError::NotFound { name: "bakend".into(), nearest };
+        assert_eq!(meant(&["nginx", "bakend"]).unwrap_err(), expected);
         assert_eq!(suggested("bakend"), Some("backend".into()));
         assert_eq!(suggested("bakend.1"), Some("backend.1".into()));
         assert_eq!(suggested("backend.7"), Some("backend.1".into()));
         assert_eq!(suggested("bakend.7"), Some("backend".into()));
-        for nobody in
+        for unknown in
             ["", "mysql", ".", "backend.", "backend.00", "backend.-1", "[", "[!", "[]", "web-[", "🦊"]
         {
-            assert!(meant(&[nobody]).is_err(), "{nobody}");
+            assert!(meant(&[unknown]).is_err(), "{unknown}");
         }
         assert!(resolve(&["all".into()], &[]).is_err());
     }
 
     #[test]
-    fn a_refusal_says_the_name_and_the_nearest() {
+    fn a_refusal_names_the_name_and_the_nearest() {
         let refusal = Refusal::from(meant(&["ngnix"]).unwrap_err());
-        assert_eq!(refusal.to_string(), "there is no program called `ngnix`; did you mean `nginx`?");
+        assert_eq!(refusal.to_string(), "there is no program `ngnix`; did you mean `nginx`?");
     }
 
     #[test]
@@ -243,7 +327,34 @@ mod tests {
         assert!(!glob(&format!("{}b", "*a".repeat(30)), &"a".repeat(60)));
     }
 
+    #[test]
+    fn a_request_with_many_names_costs_a_lookup_each_and_one_with_many_globs_is_refused() {
+        let programs: Vec<String> = (0..2_000).map(|number| format!("program-{number}")).collect();
+        let known: Vec<(&str, u16)> = programs.iter().map(|name| (name.as_str(), 3)).collect();
+        let names: Vec<String> = (0..12_000).map(|at| format!("program-{}.{}", at % 2_000, at % 3)).collect();
+        // Each of the 6,000 instances once: in one turn of the loop, so quickly that no clock is needed to see it.
+        assert_eq!(resolve(&names, &known).unwrap().len(), 6_000);
+        // A thousand times the same costs what one does.
+        let same = vec!["*".to_owned(); 16_000];
+        assert_eq!(resolve(&same, &known).unwrap().len(), 6_000);
+        let globs: Vec<String> = (0..101).map(|at| format!("*{at}")).collect();
+        assert_eq!(resolve(&globs, &known).unwrap_err(), NameError::TooManyGlobs(101));
+    }
+
     proptest! {
+        #[test]
+        fn a_filter_and_a_resolution_agree(
+            names in proptest::collection::vec(r"(all|nginx|backend|backend\.1|web-1|\[bw\]\*|\*\.1|\*)", 1..4),
+        ) {
+            let filter = NameFilter::new(&names).unwrap();
+            let meant = resolve(&names, &KNOWN).unwrap();
+            for (position, &(name, count)) in KNOWN.iter().enumerate() {
+                for instance in 0..count {
+                    prop_assert_eq!(filter.matches(name, instance), meant.contains(&(position, instance)));
+                }
+            }
+        }
+
         #[test]
         fn any_pattern_is_decided(pattern in "[a-c*?!\\[\\]-]{0,12}", text in "[a-c-]{0,12}") {
             let _ = glob(&pattern, &text);

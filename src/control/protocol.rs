@@ -1,86 +1,132 @@
-//! The wire: what a client may ask over the control socket, and what it is answered.
+//! The wire: what a client may request over the control socket, and the answer.
 //!
-//! A request is one JSON object on one line. It is answered by any number of items (rows, outcomes, lines),
-//! each a line of its own, and then by exactly one `end` or `error`. So no answer is ever too long for a
-//! line, and a client sees each outcome when it happens. These types are the wire's own: what the core
-//! and the command line call things may change without a word of this. No sockets here: see `server` and
-//! `client`.
+//! A request is one JSON object on one line. Its answer is any number of items (rows, outcomes, lines), one a line,
+//! and then exactly one `end` or `error`. So no answer is too long for a line, and a client sees each outcome when it
+//! happens. The command line builds these types; the core's own names may change without any of them changing. No
+//! sockets here: see `server` and `client`.
+
+use std::fmt;
 
 use foster_core::action::{EventName, StateName};
 use foster_core::ids::Signal;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, from_value};
 
 pub use self::reply::{
-    Event, Exit, Health, Kind, LogLine, Missed, Outcome, Part, PartName, Problem, Reply, State, StatusRow,
-    Stream, Verdict, Width, label,
+    Event, Exit, Health, Kind, LogLine, Missed, Outcome, Piece, Problem, Reply, State, StatusRow, Stream,
+    Verdict, Width, label,
 };
 use crate::suggest::nearest;
 
 mod reply;
 
-/// Which protocol this is. A client that names another one is told.
+/// The version of the protocol. A client that names another one is refused.
 pub const VERSION: u32 = 1;
 
 /// The longest line, in bytes, its line end included.
 pub const LONGEST_LINE: usize = 64 * 1024;
 
-/// What a client asks for.
+/// A request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "verb", rename_all = "lowercase")]
 pub enum Request {
     /// A row for each instance. Answered by [`Reply::Row`]s.
     Status(Names),
-    /// Be up. Answered by [`Reply::Outcome`]s.
+    /// Start programs. Answered by [`Reply::Outcome`]s.
     Start(Order),
-    /// Be down.
+    /// Stop programs.
     Stop(Order),
-    /// Be down, then up.
+    /// Stop programs, then start them.
     Restart(Order),
-    /// Read the configuration of your own again, or be replaced one by one.
+    /// Have programs read their own configuration again.
     Reload(Order),
-    /// Get this signal.
+    /// Send programs this signal.
     Signal(SignalOrder),
     /// The last lines of output. Answered by [`Reply::Line`]s.
     Logs(Logs),
     /// The last events. Answered by [`Reply::Event`]s.
     Events(Events),
-    /// How a process of this program is made, for a client that becomes one. Answered by [`Reply::Part`]s.
+    /// How a process of this program is made, for a client that becomes one. Answered by [`Reply::Context`]s.
     Exec(Exec),
-    /// An answer when each is ready. Answered by [`Reply::Outcome`]s.
+    /// Wait until programs are ready. Answered by [`Reply::Outcome`]s.
     Wait(Wait),
     /// Whether each is ready and healthy. Answered by [`Reply::Outcome`]s.
-    Health(Names),
-    /// Read the configuration again, and go over to it. Answered by [`Reply::Outcome`]s, or where it has a mistake
-    /// by [`Reply::Problem`]s.
+    Health(HealthCheck),
+    /// Read the configuration again, and apply what changed. Answered by [`Reply::Outcome`]s, or where it has an
+    /// error by [`Reply::Problem`]s.
     Update(Update),
-    /// The container shall end. Answered when that has begun.
+    /// End the container. Answered when that has begun.
     Shutdown {},
 }
 
-/// For what is asked without any field.
+/// A request without fields.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-/// Who is meant, by name, instance or glob; nobody named is everybody.
+/// The fields of a request. One that stands twice is an error: readers that take the first and readers that take the
+/// last must not see two different requests.
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Fields, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Fields, A::Error> {
+                let mut fields = Map::new();
+                while let Some(name) = from.next_key::<String>()? {
+                    if fields.contains_key(&name) {
+                        let name: String = name.chars().take(100).collect();
+                        return Err(A::Error::custom(format_args!("the field `{name}` is given twice")));
+                    }
+                    fields.insert(name, from.next_value()?);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        from.deserialize_map(Reader)
+    }
+}
+
+/// Programs, by name, instance or glob; no name means all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Names {
-    /// The names, as they were written.
+    /// The names, as given.
     #[serde(default)]
     pub names: Vec<String>,
+}
+
+/// A question for the health of programs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// The programs; none: all that start with the container.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Whether a program that an order stopped counts too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
 }
 
 /// An order to programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// To whom; at least one.
+    /// The programs; at least one.
     #[serde(deserialize_with = "at_least_one")]
     pub names: Vec<String>,
-    /// Whether the answer comes when it is done, or at once.
-    #[serde(default = "patient")]
+    /// Whether the answer comes when it is done (default), or at once.
+    #[serde(default = "default_true")]
     pub wait: bool,
 }
 
@@ -88,48 +134,48 @@ pub struct Order {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignalOrder {
-    /// To whom; at least one.
+    /// The programs; at least one.
     #[serde(deserialize_with = "at_least_one")]
     pub names: Vec<String>,
-    /// Which, by name or number in a string: `"HUP"`.
+    /// The signal, by name or number in a string: `"HUP"`.
     #[serde(serialize_with = "signal_as_text", deserialize_with = "signal_from_text")]
     pub signal: Signal,
 }
 
-/// A question for output.
+/// A request for output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Logs {
-    /// Whose; nobody named is everybody.
+    /// The programs; none: all of them.
     #[serde(default)]
     pub names: Vec<String>,
-    /// How many of the last lines; none given: all that are kept.
+    /// How many of the last lines; absent: all that are kept.
     #[serde(default)]
     pub lines: Option<u32>,
-    /// Whether what is written from now on follows, without end.
+    /// Whether new lines follow, without end.
     #[serde(default)]
     pub follow: bool,
 }
 
-/// A question for events.
+/// A request for events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Events {
-    /// About whom; nobody named is everybody, and the container itself.
+    /// The programs; none: all of them, and the container itself.
     pub names: Vec<String>,
-    /// Which, by their names; none named: all.
+    /// Which events; none: all.
     #[serde(serialize_with = "words_of_events", deserialize_with = "events_from_words")]
     pub events: Vec<EventName>,
-    /// Only changes to one of these states; none named: all.
+    /// Only changes to one of these states; none: all.
     #[serde(serialize_with = "words_of_states", deserialize_with = "states_from_words")]
     pub states: Vec<StateName>,
-    /// How many of the last ones; none given: all that are kept.
+    /// How many of the last ones; absent: all that are kept.
     pub lines: Option<u32>,
-    /// Whether those that happen from now on follow, without end.
+    /// Whether new ones follow, without end.
     pub follow: bool,
 }
 
-/// A question for what a program's processes are made with.
+/// A request for how a program's processes are made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exec {
@@ -137,14 +183,14 @@ pub struct Exec {
     pub name: String,
 }
 
-/// A question that is answered when everybody named is ready.
+/// A request that is answered when all programs are ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wait {
-    /// Who; at least one.
+    /// The programs; at least one.
     #[serde(deserialize_with = "at_least_one")]
     pub names: Vec<String>,
-    /// How long at most, in milliseconds; none given: for ever.
+    /// How long at most, in milliseconds; absent: for ever.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
 }
@@ -153,17 +199,17 @@ pub struct Wait {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
-    /// Whether the answer comes when it is done, or at once.
-    #[serde(default = "patient")]
+    /// Whether the answer comes when it is done (default), or at once.
+    #[serde(default = "default_true")]
     pub wait: bool,
 }
 
-/// Why something is not done.
+/// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The reason, for machines.
     pub error: Reason,
-    /// The whole sentence, for people.
+    /// The sentence, for people.
     pub message: String,
     /// What was probably meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,24 +226,24 @@ pub enum Reason {
     TooLong,
     /// There is no such verb.
     UnknownVerb,
-    /// The client speaks another version of this.
+    /// The client speaks another version of the protocol.
     OtherVersion,
-    /// The client is neither root nor foster's own user. The connection is closed.
+    /// The client is neither root nor foster's user. The connection is closed.
     NotPermitted,
-    /// There are more connections than there may be. This one is closed.
+    /// There are too many connections. This one is closed.
     TooManyClients,
-    /// The request was begun and not finished in time. The connection is closed.
+    /// The request was not complete in time. The connection is closed.
     TooSlow,
     /// There is no such program.
     NoSuchName,
-    /// Not now: the container is about to end.
+    /// The container is about to end.
     ShuttingDown,
     /// It was tried, and it failed.
     Failed,
 }
 
 impl Request {
-    /// Every verb there is.
+    /// Every verb.
     pub const VERBS: [&'static str; 13] = [
         "status", "start", "stop", "restart", "reload", "signal", "logs", "events", "exec", "wait", "health",
         "update", "shutdown",
@@ -206,11 +252,12 @@ impl Request {
     /// Reads a line, with or without its line end.
     ///
     /// # Errors
-    /// What the client is to be answered: it is no JSON object, its version or verb is another one, it has
-    /// a field that the verb does not know.
+    /// The refusal for the client: it is not a JSON object, its version or verb is unknown, it has a field that
+    /// the verb does not know, or has one twice.
     pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
-        let mut fields: Map<String, Value> = serde_json::from_slice(line).map_err(|error| {
-            Refusal::new(Reason::BadRequest, format!("the request is not a JSON object: {error}"))
+        let Fields(mut fields) = serde_json::from_slice(line).map_err(|error| {
+            let shown: String = error.to_string().chars().take(400).collect();
+            Refusal::new(Reason::BadRequest, format!("cannot read the request: {shown}"))
         })?;
         match fields.remove("version") {
             None => {}
@@ -221,7 +268,7 @@ impl Request {
             return Err(Refusal::new(Reason::BadRequest, "the request has no `verb`"));
         };
         let fields = Value::Object(fields);
-        // By hand, since what serde makes of a tagged enum is many times larger.
+        // By hand: serde's code for a tagged enum is many times larger.
         let read = match verb.as_str() {
             "status" => from_value(fields).map(Request::Status),
             "start" => from_value(fields).map(Request::Start),
@@ -249,7 +296,26 @@ impl Request {
         })
     }
 
-    /// The line that says it, line end included; `None` where that is longer than [`LONGEST_LINE`].
+    /// Whether its answer comes from what is known already, and not from what is still to happen.
+    pub fn is_answered_at_once(&self) -> bool {
+        match self {
+            Request::Status(_)
+            | Request::Health(_)
+            | Request::Signal(_)
+            | Request::Exec(_)
+            | Request::Shutdown {} => true,
+            Request::Start(order)
+            | Request::Stop(order)
+            | Request::Restart(order)
+            | Request::Reload(order) => !order.wait,
+            Request::Update(update) => !update.wait,
+            Request::Logs(logs) => !logs.follow,
+            Request::Events(events) => !events.follow,
+            Request::Wait(_) => false,
+        }
+    }
+
+    /// Its line, line end included; `None` where that is longer than [`LONGEST_LINE`].
     pub fn encode(&self) -> Option<Vec<u8>> {
         #[derive(Serialize)]
         struct Envelope<'a> {
@@ -274,8 +340,8 @@ impl Refusal {
     }
 }
 
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
         match &self.suggestion {
             Some(suggestion) => write!(f, "; did you mean `{suggestion}`?"),
@@ -287,27 +353,27 @@ impl std::fmt::Display for Refusal {
 fn other_version(version: &Value) -> Refusal {
     let shown: String = version.to_string().chars().take(20).collect();
     let message = format!(
-        "the client speaks version {shown} of the protocol, this foster ({}) version {VERSION}: use the \
-         client that belongs to it",
+        "the client speaks version {shown} of the protocol, this foster ({}) speaks version {VERSION}: use the \
+         client of the same release",
         env!("CARGO_PKG_VERSION")
     );
     Refusal::new(Reason::OtherVersion, message)
 }
 
-fn line(said: &impl Serialize) -> Option<Vec<u8>> {
-    let mut line = serde_json::to_vec(said).ok()?;
+fn line(value: &impl Serialize) -> Option<Vec<u8>> {
+    let mut line = serde_json::to_vec(value).ok()?;
     line.push(b'\n');
     (line.len() <= LONGEST_LINE).then_some(line)
 }
 
-fn patient() -> bool {
+fn default_true() -> bool {
     true
 }
 
 fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let names = Vec::<String>::deserialize(from)?;
     if names.is_empty() {
-        return Err(serde::de::Error::custom("nobody is named; `all` is all of them"));
+        return Err(D::Error::custom("no name is given; `all` means every program"));
     }
     Ok(names)
 }
@@ -325,7 +391,7 @@ fn signal_as_text<S: Serializer>(signal: &Signal, to: S) -> Result<S::Ok, S::Err
 fn signal_from_text<'de, D: Deserializer<'de>>(from: D) -> Result<Signal, D::Error> {
     let text = String::deserialize(from)?;
     Signal::parse(&text)
-        .ok_or_else(|| serde::de::Error::custom(format_args!("there is no signal `{}`", text.escape_debug())))
+        .ok_or_else(|| D::Error::custom(format_args!("there is no signal `{}`", text.escape_debug())))
 }
 
 fn words_of_events<S: Serializer>(events: &[EventName], to: S) -> Result<S::Ok, S::Error> {
@@ -351,8 +417,7 @@ fn known<'de, D: Deserializer<'de>, T>(
 ) -> Result<Vec<T>, D::Error> {
     let words = Vec::<String>::deserialize(from)?;
     let one = |word: String| {
-        let unknown =
-            || serde::de::Error::custom(format_args!("there is no {what} `{}`", word.escape_debug()));
+        let unknown = || D::Error::custom(format_args!("there is no {what} `{}`", word.escape_debug()));
         parse(&word).ok_or_else(unknown)
     };
     words.into_iter().map(one).collect()

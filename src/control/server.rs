@@ -1,12 +1,11 @@
 //! foster's end of the control socket.
 //!
-//! Driven by the one loop in `init/`: each report of epoll in the server's space goes to
-//! [`Server::on_ready`], which gives back what happened; answers go out through [`Server::reply`]. Nothing
-//! waits, each call does a bounded amount of work, and each client costs a bounded amount of memory. What a
-//! request means is not known here. Read `connection` next.
+//! Driven by the one loop in `init/`: each report of epoll in the server's space goes to [`Server::on_ready`], which
+//! returns events; answers go out through [`Server::reply`]. Nothing waits, each call does a bounded amount of work,
+//! and each client costs a bounded amount of memory. What a request means is not known here. Next: `connection.rs`.
 //!
-//! There is always room for one more: whoever comes last is let in, and who is missed least has to go. So silence,
-//! half requests and readers that do not read keep nobody out.
+//! New clients are always accepted; when the limit is reached the least useful connection is closed. So silent
+//! clients, incomplete requests and readers that do not read lock no other client out.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,197 +18,224 @@ use std::time::Duration;
 use foster_core::time::Instant;
 use nix::unistd::Uid;
 
-pub use super::connection::Pace;
-use super::connection::{Connection, Step, Use};
-pub use super::place::BindError;
-use super::place::Place;
+pub use super::connection::WriteState;
+use super::connection::{Connection, EvictionRank, Step};
 use super::protocol::{Reason, Refusal, Reply, Request};
+use super::socket_file::{BindError, SocketFile};
 use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
-use crate::sys::socket;
+use crate::sys::socket::{self, Peer};
 
-/// How many clients there may be at once, where there are descriptors enough.
+/// The most clients at once, where there are enough descriptors.
 pub const MOST_CLIENTS: usize = 256;
 
-/// What part of all descriptors clients may take: the programs need theirs.
+/// The part of all descriptors that clients may take: programs need the others.
 const SHARE_OF_DESCRIPTORS: u64 = 4;
 
-/// How many are let in in one turn, so that a crowd holds up nobody.
+/// How many clients are accepted in one turn, so that a crowd delays nothing else.
 const ADMITTED_AT_ONCE: usize = 64;
 
-/// How long a request may be half said.
-const HALF_SAID: Duration = Duration::from_secs(10);
+/// How long a request may be incomplete.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long nobody is let in when even the spare descriptor was of no use: the kernel has no memory, or the
-/// whole system no descriptor. Else it would be tried without end.
-const RESPITE: Duration = Duration::from_millis(100);
+/// How long no client is accepted when even the spare descriptor did not help: the kernel has no memory, or the whole
+/// system no descriptor. Otherwise it would be tried without end.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// The listener's key; a client's is its number.
 const LISTENER: u32 = 0;
 
-/// A client, as long as it is connected. Not used again for another one.
+/// A connection. Its number is not used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u32);
 
-/// What happened at the socket.
+/// Whether lines finish an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// They do: the last of them is [`Reply::End`] or [`Reply::Error`].
+    ToTheEnd,
+    /// More lines follow.
+    Part,
+}
+
+/// An event at the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Incident {
-    /// A client asks. It asks nothing further until the last line of the answer was given to
+pub enum ServerEvent {
+    /// A client has a request. Its next one comes after the last line of the answer was given to
     /// [`Server::reply`].
     Requested(ConnectionId, Request),
-    /// A client has taken all that was said so far of its unfinished answer: go on.
+    /// A client has read everything sent so far of its unfinished answer: go on.
     Drained(ConnectionId),
-    /// A client is gone before its answer was finished: forget it.
+    /// A client is gone before its answer was finished: drop it.
     Abandoned(ConnectionId),
 }
 
-/// The listening socket and all who came.
+/// The listening socket and all connections.
 #[derive(Debug)]
 pub struct Server {
-    door: Door,
+    listening: ListenerState,
     owner: Uid,
     epoll: Rc<Epoll>,
     space: Space,
     clients: BTreeMap<u32, Connection>,
     most: usize,
     latest: u32,
-    /// A descriptor to give up when there are none left, so that a client can be let in and sent away.
-    /// Else it would wait in the backlog and be reported without end.
+    /// A descriptor to give up when there are none left, so that a client can be accepted and sent away. Otherwise
+    /// it would wait in the backlog and be reported without end.
     reserve: Option<OwnedFd>,
 }
 
-/// Where clients come in.
+/// Whether clients are accepted.
 #[derive(Debug)]
-enum Door {
-    Open(Place, UnixListener),
-    /// Nobody can be let in before this.
-    Shut(Place, UnixListener, Instant),
-    /// Nobody is let in any more.
-    Gone,
+enum ListenerState {
+    Open(SocketFile, UnixListener),
+    /// None before this time.
+    Paused(SocketFile, UnixListener, Instant),
+    /// No client is accepted any longer.
+    Closed,
 }
 
 impl Server {
-    /// Listens at `path`, with mode 0700 from the first moment. What a foster that is gone has left there
-    /// is replaced. The listener and all clients are watched in `space`, whose keys are the server's.
+    /// Listens at `path`, with mode 0700 from the first moment. A stale socket is replaced. The listener and all
+    /// clients are watched in `space`, whose keys are the server's.
     ///
     /// # Errors
-    /// Only [`BindError::AnotherAnswers`] has to end foster.
+    /// Only [`BindError::AnotherListens`] has to end foster.
     pub fn bind(path: &Path, epoll: Rc<Epoll>, space: Space) -> Result<Server, BindError> {
-        let (place, listener) = Place::take(path)?;
+        let (file, listener) = SocketFile::take(path)?;
         epoll
             .add(&listener, Token { space, key: LISTENER }, Interest::Read)
             .map_err(|error| BindError::Unavailable(path.to_owned(), error))?;
         let reserve = spare(&listener);
-        let (owner, clients, door) = (Uid::effective(), BTreeMap::new(), Door::Open(place, listener));
-        Ok(Server { door, owner, epoll, space, clients, most: most_clients(), latest: LISTENER, reserve })
+        let (owner, clients, listening) =
+            (Uid::effective(), BTreeMap::new(), ListenerState::Open(file, listener));
+        Ok(Server {
+            listening,
+            owner,
+            epoll,
+            space,
+            clients,
+            most: most_clients(),
+            latest: LISTENER,
+            reserve,
+        })
     }
 
-    /// Takes a report of epoll in the server's space. One that is out of date is void.
-    pub fn on_ready(&mut self, now: Instant, ready: Ready) -> Vec<Incident> {
+    /// Takes a report of epoll in the server's space. One that is out of date has no effect.
+    pub fn on_ready(&mut self, now: Instant, ready: Ready) -> Vec<ServerEvent> {
         if ready.token.key == LISTENER {
             return self.admit_all(now);
         }
         let key = ready.token.key;
         let id = ConnectionId(key);
         let Some(client) = self.clients.get_mut(&key) else { return Vec::new() };
-        let incident = match client.turn(now, ready) {
+        let event = match client.turn(now, ready) {
             Step::Nothing => None,
-            Step::Asked(request) => Some(Incident::Requested(id, request)),
-            Step::Drained => Some(Incident::Drained(id)),
+            Step::Asked(request) => Some(ServerEvent::Requested(id, request)),
+            Step::Drained => Some(ServerEvent::Drained(id)),
             Step::Abandoned => {
                 self.forget(key);
-                return vec![Incident::Abandoned(id)];
+                return vec![ServerEvent::Abandoned(id)];
             }
             Step::Gone => {
                 self.forget(key);
                 return Vec::new();
             }
         };
-        if self.watch(key) { incident.into_iter().collect() } else { Vec::new() }
+        if self.watch(key) { event.into_iter().collect() } else { Vec::new() }
     }
 
-    /// When [`Server::tick`] has something to do; never, as long as nobody owes the rest of a request.
+    /// When [`Server::tick`] has something to do; never, while no request is incomplete.
     pub fn deadline(&self) -> Option<Instant> {
-        let door = match &self.door {
-            Door::Shut(_, _, until) => Some(*until),
-            Door::Open(..) | Door::Gone => None,
+        let listening = match &self.listening {
+            ListenerState::Paused(_, _, until) => Some(*until),
+            ListenerState::Open(..) | ListenerState::Closed => None,
         };
-        let half_said = self.clients.values().filter_map(Connection::half_said_since).min();
-        door.into_iter().chain(half_said.map(|since| since.plus(HALF_SAID))).min()
+        let incomplete = self.clients.values().filter_map(Connection::incomplete_since).min();
+        listening.into_iter().chain(incomplete.map(|since| since.plus(REQUEST_TIMEOUT))).min()
     }
 
     /// Does what is due.
     pub fn tick(&mut self, now: Instant) {
-        let overdue =
-            |client: &Connection| client.half_said_since().is_some_and(|since| since.plus(HALF_SAID) <= now);
+        let overdue = |client: &Connection| {
+            client.incomplete_since().is_some_and(|since| since.plus(REQUEST_TIMEOUT) <= now)
+        };
         let late: Vec<u32> =
             self.clients.iter().filter(|(_, client)| overdue(client)).map(|(&key, _)| key).collect();
         for key in late {
             if let Some(client) = self.clients.get_mut(&key) {
-                let message = format!("the request was not whole after {} s", HALF_SAID.as_secs());
+                let message = format!("the request was not complete after {} s", REQUEST_TIMEOUT.as_secs());
                 client.refuse(Refusal::new(Reason::TooSlow, message));
                 self.watch(key);
             }
         }
-        self.door = match std::mem::replace(&mut self.door, Door::Gone) {
-            Door::Shut(place, listener, until) if until <= now => self.open(place, listener, now),
-            door @ (Door::Shut(..) | Door::Open(..) | Door::Gone) => door,
+        self.listening = match std::mem::replace(&mut self.listening, ListenerState::Closed) {
+            ListenerState::Paused(file, listener, until) if until <= now => self.open(file, listener, now),
+            listening @ (ListenerState::Paused(..) | ListenerState::Open(..) | ListenerState::Closed) => {
+                listening
+            }
         };
     }
 
-    /// Says a line of the answer to what this client asked last. [`Reply::End`] and [`Reply::Error`] finish
-    /// it. Never waits. A client that lets too much gather is cut off.
-    pub fn reply(&mut self, to: ConnectionId, reply: &Reply) -> Pace {
+    /// Sends a line of the answer to this client's request. [`Reply::End`] and [`Reply::Error`] finish it. Never waits.
+    pub fn reply(&mut self, to: ConnectionId, reply: &Reply) -> WriteState {
         self.say(to, &reply.encode(), reply.is_last())
     }
 
-    /// Says several lines at once: one write, and one awakening of the reader.
-    pub fn reply_all(&mut self, to: ConnectionId, replies: &[Reply]) -> Pace {
+    /// Sends several lines at once: one write, and one wakeup of the reader.
+    pub fn reply_all(&mut self, to: ConnectionId, replies: &[Reply]) -> WriteState {
         let lines: Vec<u8> = replies.iter().flat_map(Reply::encode).collect();
         self.say(to, &lines, replies.last().is_some_and(Reply::is_last))
     }
 
-    /// Says whole lines that are encoded already, and none of which is the last of its answer.
-    pub fn say_lines(&mut self, to: ConnectionId, lines: &[u8]) -> Pace {
-        self.say(to, lines, false)
+    /// Sends whole lines that are encoded already.
+    pub fn send_lines(&mut self, to: ConnectionId, lines: &[u8], extent: Extent) -> WriteState {
+        self.say(to, lines, extent == Extent::ToTheEnd)
     }
 
-    fn say(&mut self, to: ConnectionId, lines: &[u8], finished: bool) -> Pace {
-        let Some(client) = self.clients.get_mut(&to.0) else { return Pace::Gone };
+    /// The process at the other end of this connection.
+    pub fn peer(&self, of: ConnectionId) -> Option<Peer> {
+        self.clients.get(&of.0).map(Connection::peer)
+    }
+
+    fn say(&mut self, to: ConnectionId, lines: &[u8], finished: bool) -> WriteState {
+        let Some(client) = self.clients.get_mut(&to.0) else { return WriteState::Gone };
         let pace = client.say(lines, finished);
-        if self.watch(to.0) { pace } else { Pace::Gone }
+        if self.watch(to.0) { pace } else { WriteState::Gone }
     }
 
-    /// Lets nobody in any more, and lets go of those who wait for no answer. The end of foster is near.
+    /// Accepts no client any longer, and closes the connections that wait for no answer: foster ends soon.
     pub fn retire(&mut self) {
-        if let Door::Open(_, listener) | Door::Shut(_, listener, _) = &self.door {
+        if let ListenerState::Open(_, listener) | ListenerState::Paused(_, listener, _) = &self.listening {
             let _ = self.epoll.remove(listener);
         }
-        self.door = Door::Gone;
-        self.clients.retain(|_, client| client.use_of_it() >= Use::Unread);
+        self.listening = ListenerState::Closed;
+        self.clients.retain(|_, client| client.eviction_rank() >= EvictionRank::Unread);
     }
 
-    /// Whether somebody is still to take what was said.
+    /// Whether a client has still to read its answer.
     pub fn is_busy(&self) -> bool {
-        self.clients.values().any(|client| client.use_of_it() >= Use::Unread)
+        self.clients.values().any(|client| client.eviction_rank() >= EvictionRank::Unread)
     }
 
-    /// Makes the socket again where its file was removed. One that is another's by now is left to them.
+    /// Makes the socket again where its file was removed. A file that belongs to another process is left alone.
     ///
     /// # Errors
     /// As [`Server::bind`]; the old socket stays, without a name.
     pub fn restore(&mut self) -> Result<(), BindError> {
-        let (Door::Open(place, _) | Door::Shut(place, _, _)) = &self.door else { return Ok(()) };
-        if place.is_held() {
+        let (ListenerState::Open(file, _) | ListenerState::Paused(file, _, _)) = &self.listening else {
+            return Ok(());
+        };
+        if file.is_held() {
             return Ok(());
         }
-        let path = place.path().to_owned();
-        let (place, listener) = Place::take(&path)?;
+        let path = file.path().to_owned();
+        let (file, listener) = SocketFile::take(&path)?;
         self.epoll
             .add(&listener, Token { space: self.space, key: LISTENER }, Interest::Read)
             .map_err(|error| BindError::Unavailable(path, error))?;
         self.reserve = spare(&listener);
         // Closing the old one ends its registration, but for the spare copy that was just replaced.
-        self.door = Door::Open(place, listener);
+        self.listening = ListenerState::Open(file, listener);
         Ok(())
     }
 
@@ -218,42 +244,39 @@ impl Server {
         self.clients.len()
     }
 
-    fn admit_all(&mut self, now: Instant) -> Vec<Incident> {
-        let mut incidents = Vec::new();
+    fn admit_all(&mut self, now: Instant) -> Vec<ServerEvent> {
+        let mut events = Vec::new();
         for _ in 0..ADMITTED_AT_ONCE {
-            let Door::Open(_, listener) = &self.door else { break };
+            let ListenerState::Open(_, listener) = &self.listening else { break };
             match listener.accept() {
-                Ok((stream, _)) => self.admit(stream, &mut incidents),
+                Ok((stream, _)) => self.admit(stream, &mut events),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if is_passing(&error) => {}
-                // There are no descriptors left: one that nobody makes use of will do.
-                Err(_) if self.make_room(Use::Unread, &mut incidents) => {}
+                // There are no descriptors left: that of a connection without use serves.
+                Err(_) if self.make_room(EvictionRank::Unread, &mut events) => {}
                 Err(_) => {
                     self.send_one_away(now);
                     break;
                 }
             }
         }
-        incidents
+        events
     }
 
-    fn admit(&mut self, stream: UnixStream, incidents: &mut Vec<Incident>) {
+    fn admit(&mut self, stream: UnixStream, events: &mut Vec<ServerEvent>) {
         if stream.set_nonblocking(true).is_err() {
             return;
         }
-        let permitted = match socket::peer(&stream) {
-            Ok(uid) => permitted(uid, self.owner),
-            Err(_) => Permitted::No,
-        };
-        if permitted == Permitted::No {
-            let message = format!("not permitted: only root and uid {} may use this foster", self.owner);
+        let peer = socket::peer(&stream).ok().filter(|peer| may_connect(peer.uid, self.owner));
+        let Some(peer) = peer else {
+            let message = format!("not permitted: only root and uid {} may use this socket", self.owner);
             return send_away(stream, Refusal::new(Reason::NotPermitted, message));
-        }
+        };
         if self.clients.len() >= self.most {
-            self.make_room(Use::Waiting, incidents);
+            self.make_room(EvictionRank::Waiting, events);
         }
         let Some(key) = self.free_key() else { return };
-        let client = Connection::new(stream);
+        let client = Connection::new(stream, peer);
         let token = Token { space: self.space, key };
         if self.epoll.add(&client, token, client.watched).is_ok() {
             self.latest = key;
@@ -261,15 +284,15 @@ impl Server {
         }
     }
 
-    /// Closes the connection that is missed least, and of several the oldest, unless it is of more use than this.
-    /// Whether there was one.
-    fn make_room(&mut self, at_most: Use, incidents: &mut Vec<Incident>) -> bool {
-        let least = self.clients.iter().min_by_key(|(_, client)| client.use_of_it());
-        let Some((&key, client)) = least.filter(|(_, client)| client.use_of_it() <= at_most) else {
+    /// Closes the least useful connection, the oldest of several, unless it is more useful than this. Whether there
+    /// was one.
+    fn make_room(&mut self, at_most: EvictionRank, events: &mut Vec<ServerEvent>) -> bool {
+        let least = self.clients.iter().min_by_key(|(_, client)| client.eviction_rank());
+        let Some((&key, client)) = least.filter(|(_, client)| client.eviction_rank() <= at_most) else {
             return false;
         };
         if client.is_being_answered() {
-            incidents.push(Incident::Abandoned(ConnectionId(key)));
+            events.push(ServerEvent::Abandoned(ConnectionId(key)));
         }
         if let Some(client) = self.clients.get_mut(&key) {
             client.dismiss(crowded(&format!("there are {} clients, and another one came", self.most)));
@@ -277,9 +300,13 @@ impl Server {
         self.forget(key)
     }
 
-    /// Lets a client in at the cost of the spare descriptor, to tell it that there are none.
+    /// Accepts a client at the cost of the spare descriptor, to tell it that there are none.
     fn send_one_away(&mut self, now: Instant) {
-        let Door::Open(place, listener) = std::mem::replace(&mut self.door, Door::Gone) else { return };
+        let ListenerState::Open(file, listener) =
+            std::mem::replace(&mut self.listening, ListenerState::Closed)
+        else {
+            return;
+        };
         self.reserve = None;
         let accepted = listener.accept();
         let is_stuck = accepted.is_err();
@@ -287,43 +314,43 @@ impl Server {
             send_away(stream, crowded("foster has no descriptors left"));
         }
         self.reserve = spare(&listener);
-        self.door = if is_stuck || self.reserve.is_none() {
-            // Watched, it would be reported without end.
+        self.listening = if is_stuck || self.reserve.is_none() {
+            // If it stayed in epoll, it would be reported without end.
             let _ = self.epoll.remove(&listener);
-            Door::Shut(place, listener, now.plus(RESPITE))
+            ListenerState::Paused(file, listener, now.plus(ACCEPT_RETRY))
         } else {
-            Door::Open(place, listener)
+            ListenerState::Open(file, listener)
         };
     }
 
-    fn open(&mut self, place: Place, listener: UnixListener, now: Instant) -> Door {
+    fn open(&mut self, file: SocketFile, listener: UnixListener, now: Instant) -> ListenerState {
         if self.reserve.is_none() {
             self.reserve = spare(&listener);
         }
         let token = Token { space: self.space, key: LISTENER };
         match self.epoll.add(&listener, token, Interest::Read) {
-            Ok(()) => Door::Open(place, listener),
-            Err(_) => Door::Shut(place, listener, now.plus(RESPITE)),
+            Ok(()) => ListenerState::Open(file, listener),
+            Err(_) => ListenerState::Paused(file, listener, now.plus(ACCEPT_RETRY)),
         }
     }
 
-    /// The next number, none in use: four thousand million come and go before one is used again.
+    /// The next number that is not in use: four thousand million clients come before one is used again.
     fn free_key(&self) -> Option<u32> {
         let later = self.latest.wrapping_add(1)..=u32::MAX;
         let earlier = LISTENER + 1..=self.latest;
         later.chain(earlier).find(|key| *key != LISTENER && !self.clients.contains_key(key))
     }
 
-    /// Tells epoll what to tell of. A client of whom it cannot be told is of no use.
+    /// Tells epoll what to report. A client that it cannot report on is dropped.
     fn watch(&mut self, key: u32) -> bool {
         let Some(client) = self.clients.get_mut(&key) else { return false };
         let interest = client.interest();
         if interest == client.watched {
             return true;
         }
-        let told = self.epoll.modify(&*client, Token { space: self.space, key }, interest);
+        let modified = self.epoll.modify(&*client, Token { space: self.space, key }, interest);
         client.watched = interest;
-        told.is_ok() || !self.forget(key)
+        modified.is_ok() || !self.forget(key)
     }
 
     /// Closes the connection; whether there was one.
@@ -340,16 +367,9 @@ impl Drop for Server {
     }
 }
 
-/// Whether a client may ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Permitted {
-    Yes,
-    No,
-}
-
-/// The file's mode keeps most others out already; not one that has CAP_DAC_OVERRIDE, or a changed mode.
-fn permitted(peer: Uid, owner: Uid) -> Permitted {
-    if peer.is_root() || peer == owner { Permitted::Yes } else { Permitted::No }
+/// The file's mode keeps most others out; not a process with CAP_DAC_OVERRIDE, and an abstract socket has no mode.
+fn may_connect(peer: Uid, owner: Uid) -> bool {
+    peer.is_root() || peer == owner
 }
 
 fn most_clients() -> usize {
@@ -362,7 +382,7 @@ fn spare(listener: &UnixListener) -> Option<OwnedFd> {
     listener.try_clone().ok().map(OwnedFd::from)
 }
 
-/// The error of one client, who is gone already: the next one is not concerned (accept(2)).
+/// An error of one client, which is gone already: the next one is not concerned (accept(2)).
 fn is_passing(error: &io::Error) -> bool {
     let kind = error.kind();
     kind == io::ErrorKind::Interrupted || kind == io::ErrorKind::ConnectionAborted
@@ -372,7 +392,7 @@ fn crowded(message: &str) -> Refusal {
     Refusal::new(Reason::TooManyClients, message)
 }
 
-/// Says why, as far as it can be said at once, and closes.
+/// Sends why, as far as it can be written at once, and closes.
 fn send_away(mut stream: UnixStream, refusal: Refusal) {
     if stream.set_nonblocking(true).is_ok() {
         let _ = io::Write::write(&mut stream, &Reply::Error(refusal).encode());

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cli::format::{Colour, Mood, painted};
-use crate::cli::{Output, Place};
+use crate::cli::format::{Colour, Style, painted};
+use crate::cli::{Endpoint, Output};
 use crate::config::{self, Environment, keys};
 use crate::control::client::{self, ClientError, Patience};
 use crate::control::protocol::{Names, Reason, Request};
@@ -63,12 +63,12 @@ enum Grade {
 }
 
 impl Grade {
-    const fn word(self) -> (&'static str, Mood) {
+    const fn word(self) -> (&'static str, Style) {
         match self {
-            Grade::Ok => ("ok", Mood::Good),
-            Grade::Note => ("note", Mood::Quiet),
-            Grade::Warn => ("warn", Mood::Busy),
-            Grade::Bad => ("bad", Mood::Bad),
+            Grade::Ok => ("ok", Style::Good),
+            Grade::Note => ("note", Style::Quiet),
+            Grade::Warn => ("warn", Style::Busy),
+            Grade::Bad => ("bad", Style::Bad),
         }
     }
 }
@@ -114,7 +114,7 @@ enum Listener {
 
 /// The whole report, and what the verb ends with.
 pub fn report(
-    place: &Place,
+    place: &Endpoint,
     environment: &Environment,
     output: Output,
     colour: Colour,
@@ -131,7 +131,7 @@ pub fn report(
 /// How long a supervisor may take to show that it is one.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-fn look_around(place: &Place, environment: &Environment) -> Known {
+fn look_around(place: &Endpoint, environment: &Environment) -> Known {
     let variable = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
     let plan = config::locate(place.config.as_deref(), environment)
         .map(|path| config::load(&path, environment).map(|plan| (path, plan)));
@@ -169,10 +169,11 @@ fn listener(path: &Path) -> Listener {
         Err(ClientError::Refused(refusal)) if refusal.error == Reason::NotPermitted => Listener::Reserved,
         Err(ClientError::Denied(_)) => Listener::Reserved,
         Err(ClientError::Refused(_)) => Listener::Supervisor,
-        Err(ClientError::NobodyListens(_)) => Listener::Gone,
+        Err(ClientError::NotListening(_)) => Listener::Gone,
         Err(ClientError::NoSocket(_)) => Listener::Nobody,
         Err(
             ClientError::Unreachable(..)
+            | ClientError::Untrusted(..)
             | ClientError::Silent(_)
             | ClientError::Lost(_)
             | ClientError::Garbled(_)

@@ -27,6 +27,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 use std::rc::Rc;
 
 use foster_core::Supervisor;
@@ -35,8 +36,11 @@ use foster_core::event::{Event, ProbeResult, ShutdownCause};
 use foster_core::ids::Signal;
 use foster_core::shutdown::Closing;
 use foster_core::time::Instant;
+use nix::unistd::Uid;
 
-use crate::control::server::{BindError, Server};
+use crate::control::USUAL_SOCKET;
+use crate::control::server::Server;
+use crate::control::socket_file::{BindError, fallback};
 use crate::exit::ExitStatus;
 use crate::notify::Upward;
 use crate::oom::OomCounter;
@@ -300,13 +304,35 @@ impl Init {
     }
 }
 
+/// Listens at the configured socket, or where that cannot be made at the abstract one that clients try next.
 fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, StartupError> {
     let Some(path) = &plan.settings.socket else { return Ok(None) };
-    match Server::bind(path, Rc::clone(epoll), space::CONTROL) {
-        Ok(server) => Ok(Some(server)),
-        Err(error @ BindError::AnotherAnswers(_)) => Err(StartupError::Control(error)),
+    let listen = |path: &Path| match Server::bind(path, Rc::clone(epoll), space::CONTROL) {
+        Ok(server) => Ok(Ok(server)),
+        Err(error @ BindError::AnotherListens { .. }) => Err(StartupError::Control(error)),
         Err(error @ (BindError::NotASocket(_) | BindError::TooLong(_) | BindError::Unavailable(..))) => {
-            log::warn!("{error}; going on without the control socket");
+            Ok(Err(error))
+        }
+    };
+    let refused = match listen(path)? {
+        Ok(server) => return Ok(Some(server)),
+        Err(refused) => refused,
+    };
+    let fallback = fallback(Uid::effective());
+    let instead = fallback.display();
+    match listen(&fallback)? {
+        Ok(server) if path == Path::new(USUAL_SOCKET) => {
+            log::info!("{refused}; verbs find foster at the abstract socket `{instead}`");
+            Ok(Some(server))
+        }
+        Ok(server) => {
+            log::warn!("{refused}; verbs find foster at the abstract socket `{instead}` instead");
+            Ok(Some(server))
+        }
+        Err(error) => {
+            log::warn!(
+                "{refused}, {error}; no verb works, and `foster health` fails: set `socket` to a path that can be written"
+            );
             Ok(None)
         }
     }

@@ -19,6 +19,7 @@ use super::history::{EventRecord, Subject};
 use super::{Init, report};
 use crate::control::protocol;
 use crate::control::server::Server;
+use crate::control::socket_file::BindError;
 use crate::notify::Upward;
 use crate::output::{ChildStream, format};
 use crate::plan::Program;
@@ -57,7 +58,15 @@ impl Init {
             Action::ReopenLogs => {
                 self.output.reopen();
                 if let Some(Err(error)) = self.server.as_mut().map(Server::restore) {
-                    warn!("{error}; the control socket cannot be reached any more");
+                    match error {
+                        BindError::AnotherListens { path, pid: _ } => {
+                            let path = path.display();
+                            warn!("another process listens at `{path}`: verbs cannot reach this foster");
+                        }
+                        error @ (BindError::NotASocket(_)
+                        | BindError::TooLong(_)
+                        | BindError::Unavailable(..)) => warn!("{error}: verbs cannot reach this foster"),
+                    }
                 }
             }
             Action::WriteStatus => self.write_status(),
@@ -66,7 +75,7 @@ impl Init {
             Action::Report(change) => self.report(&change),
             Action::ReportShutdown(ending) => {
                 self.tell_upward(Upward::stopping);
-                let line = report::shutdown(&self.plan, &ending);
+                let line = report::shutdown(&self.plan, &ending, self.requests.shutdown_by());
                 self.tell(&line, None);
             }
             Action::ReportReady => {
@@ -216,6 +225,7 @@ impl Init {
         if let Err(errno) = result {
             let name = report::label(&self.plan, run.instance);
             warn!("cannot send {signal} to {name}: {}", errno::text(errno));
+            self.requests.note_unsent(run, signal, errno);
         }
     }
 

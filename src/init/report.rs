@@ -107,10 +107,14 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
     line.with("from", change.from.name().to_string()).with("to", change.to.name().to_string())
 }
 
-/// That the shutdown begins, and why.
-pub(super) fn shutdown(plan: &Plan, ending: &Ending) -> Line {
+/// That the shutdown begins, and why; `by`: who ordered it, where a client did.
+pub(super) fn shutdown(plan: &Plan, ending: &Ending, by: Option<&str>) -> Line {
     let level = if ending.status == 0 { Level::Info } else { Level::Error };
-    Line::new(level, EventName::Shutdown, format!("shutting down: {}", reason(plan, &ending.reason)))
+    let why = match (&ending.reason, by) {
+        (Reason::Operator, Some(by)) => by.to_owned(),
+        (why, _) => reason(plan, why),
+    };
+    Line::new(level, EventName::Shutdown, format!("shutting down: {why}"))
         .with("exit_status", u64::from(ending.status))
 }
 

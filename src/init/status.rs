@@ -1,6 +1,6 @@
-//! How everything stands, in the words of the wire: rows of `status`, verdicts of `health`.
+//! The state of every instance, in the wire's types: rows of `status`, verdicts of `health`.
 //!
-//! Answers come from the core's snapshot and a look at /proc; nothing is asked of any program, and nothing changes.
+//! Answers come from the core's snapshot and a look at /proc; no program is asked, and nothing changes.
 
 use std::time::Duration;
 
@@ -13,22 +13,18 @@ use nix::unistd::Pid;
 
 use super::report::Line;
 use super::{Init, report};
-use crate::control::protocol::{Kind, Outcome, Reply, StatusRow, Verdict};
+use crate::control::protocol::{HealthCheck, Kind, Outcome, Reply, StatusRow, Verdict};
 use crate::sys::procfs::Memory;
 
 impl Init {
-    /// The rows of these instances.
-    pub(super) fn rows(&self, instances: Vec<InstanceId>) -> Vec<Reply> {
-        let mut memory = Memory::new();
-        let row = |view: InstanceView| {
-            let row = self.row(&view);
-            let memory_bytes = row.pid.and_then(|pid| memory.of_tree(Pid::from_raw(pid)));
-            Reply::Row(StatusRow { memory_bytes, ..row })
-        };
-        instances.into_iter().filter_map(|id| self.view(id)).map(row).collect()
+    /// The row of an instance; `None`: it is gone.
+    pub(super) fn row_of(&self, id: InstanceId, memory: &mut Memory) -> Option<Reply> {
+        let row = self.row(&self.view(id)?);
+        let memory_bytes = row.pid.and_then(|pid| memory.of_tree(Pid::from_raw(pid)));
+        Some(Reply::Row(StatusRow { memory_bytes, ..row }))
     }
 
-    /// The row of an instance, but for its memory.
+    /// The row of an instance, without its memory.
     fn row(&self, view: &InstanceView) -> StatusRow {
         let pid = view.live.and_then(|(run, _)| self.children.pid(super::children::Role::Main(run)));
         StatusRow {
@@ -49,7 +45,7 @@ impl Init {
         }
     }
 
-    /// What else there is to say about an instance.
+    /// What else there is to know about an instance.
     pub(super) fn note(&self, view: &InstanceView) -> Option<String> {
         let note = self.notes.of(view.id, view.state).map(str::to_owned);
         let more = match (view.next_start, view.waits_for) {
@@ -66,12 +62,13 @@ impl Init {
         }
     }
 
-    /// Whether an instance is ready and healthy, for those who asked for it by name or for all.
-    pub(super) fn verdict(&self, view: &InstanceView, asked: Asked) -> Option<Outcome> {
-        let counts = match asked {
-            Asked::ByName => true,
-            // What an order or an update stopped, and what nobody has started, does not count against the whole.
-            Asked::AsPartOfAll => match view.desired {
+    /// Whether an instance is ready and healthy; `None`: it does not count.
+    pub(super) fn verdict(&self, view: &InstanceView, counted: Counted) -> Option<Outcome> {
+        let counts = match counted {
+            Counted::Every => true,
+            Counted::Autostarted => view.autostart == Autostart::Yes && !is_removed(view),
+            // What an order or an update stopped does not count.
+            Counted::Wanted => match view.desired {
                 Desired::Down(DownReason::Ordered | DownReason::Removed) => false,
                 Desired::Down(DownReason::NotAutostarted | DownReason::Shutdown)
                 | Desired::Cycle(_)
@@ -116,14 +113,33 @@ impl Init {
     }
 }
 
-/// Whether a question was about this very program.
+/// Which instances count for `health`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
-    ByName,
-    AsPartOfAll,
+pub(super) enum Counted {
+    /// Every one: they were named.
+    Every,
+    /// Those that start with the container, also when an order stopped them.
+    Autostarted,
+    /// Those that start with the container, unless an order stopped them.
+    Wanted,
 }
 
-/// Whether it should run, or have run: `status` fails for what is wanted and is not there.
+impl Counted {
+    /// The instances that count for this question.
+    pub(super) fn of(check: &HealthCheck) -> Counted {
+        match (check.names.is_empty(), check.all) {
+            (false, _) => Counted::Every,
+            (true, true) => Counted::Autostarted,
+            (true, false) => Counted::Wanted,
+        }
+    }
+}
+
+fn is_removed(view: &InstanceView) -> bool {
+    matches!(view.desired, Desired::Down(DownReason::Removed))
+}
+
+/// Whether it should run, or should have run: `status` fails where such a one does not.
 fn is_wanted(view: &InstanceView) -> bool {
     match view.desired {
         Desired::Rising | Desired::Up | Desired::Cycle(_) => true,

@@ -1,9 +1,10 @@
-//! Unix stream sockets by path: unix(7).
+//! Unix stream sockets by path, or by abstract name: unix(7).
 //!
-//! What the standard library does not do: a socket file that nobody else may open from its first moment,
-//! a connect that cannot wait, and who is at the other end. Whom to answer is decided in `control/`.
+//! What the standard library does not do: a socket file that is private from its first moment, a connect that
+//! cannot wait, and the credentials of the other end. Who is answered is decided in `control/`.
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use nix::errno::Errno;
 use nix::sys::socket as sys;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, sockopt};
 use nix::sys::stat::{Mode, fchmod};
-use nix::unistd::Uid;
+use nix::unistd::{Gid, Uid};
 
 /// The longest path that fits a socket's address, in bytes: `sun_path` has 108, one of them for the
 /// NUL at the end (unix(7)).
@@ -26,7 +27,9 @@ pub fn listen(path: &Path) -> nix::Result<UnixListener> {
     let socket = new()?;
     // bind(2) makes the file with the mode that the socket has by then (Linux, `unix_bind_bsd`), so there
     // is no moment in which others may connect, and the process's umask can stay as it is.
-    fchmod(&socket, Mode::S_IRWXU)?;
+    if !is_abstract(path) {
+        fchmod(&socket, Mode::S_IRWXU)?;
+    }
     sys::bind(socket.as_raw_fd(), &address(path)?)?;
     sys::listen(&socket, Backlog::MAXCONN)?;
     Ok(UnixListener::from(socket))
@@ -62,18 +65,40 @@ fn new() -> nix::Result<OwnedFd> {
     sys::socket(AddressFamily::Unix, SockType::Stream, flags, None)
 }
 
-/// An empty path is refused: to the kernel it means a name of its own choice, open to everybody (unix(7)).
-fn address(path: &Path) -> nix::Result<UnixAddr> {
-    if path.as_os_str().is_empty() { Err(Errno::ENOENT) } else { UnixAddr::new(path) }
+/// Whether a path stands for an abstract socket (unix(7)): `@name`, as ss(8) and systemd write it. It has no file,
+/// and so neither owner nor mode: anybody in the network namespace may connect.
+pub fn is_abstract(path: &Path) -> bool {
+    path.as_os_str().as_bytes().starts_with(b"@")
 }
 
-/// The effective uid that the process at the other end had when it connected (`SO_PEERCRED`, unix(7)).
+/// An empty path is refused: the kernel would choose an abstract name itself (unix(7)).
+fn address(path: &Path) -> nix::Result<UnixAddr> {
+    match path.as_os_str().as_bytes() {
+        [] => Err(Errno::ENOENT),
+        [b'@', name @ ..] => UnixAddr::new_abstract(name),
+        _ => UnixAddr::new(path),
+    }
+}
+
+/// The process at the other end, as it was when it connected or listened (`SO_PEERCRED`, unix(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Its effective uid.
+    pub uid: Uid,
+    /// Its effective gid.
+    pub gid: Gid,
+    /// Its pid; 0 where it is in no PID namespace that this process sees.
+    pub pid: i32,
+}
+
+/// The process at the other end.
 ///
 /// # Errors
 /// getsockopt(2).
-pub fn peer(stream: &UnixStream) -> nix::Result<Uid> {
+pub fn peer(stream: &UnixStream) -> nix::Result<Peer> {
     let credentials = sys::getsockopt(stream, sockopt::PeerCredentials)?;
-    Ok(Uid::from_raw(credentials.uid()))
+    let (uid, gid) = (Uid::from_raw(credentials.uid()), Gid::from_raw(credentials.gid()));
+    Ok(Peer { uid, gid, pid: credentials.pid() })
 }
 
 #[cfg(test)]
@@ -121,7 +146,8 @@ mod tests {
     #[test]
     fn the_peer_is_known() {
         let (one, _other) = UnixStream::pair().unwrap();
-        assert_eq!(peer(&one).unwrap(), Uid::effective());
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(peer(&one).unwrap(), Peer { uid: Uid::effective(), gid: Gid::effective(), pid: own });
     }
 
     #[test]
@@ -131,6 +157,17 @@ mod tests {
         assert!(listen(&directory.path().join("x".repeat(room))).is_ok());
         let longer = directory.path().join("x".repeat(room + 1));
         assert_eq!(listen(&longer).unwrap_err(), Errno::ENAMETOOLONG);
+    }
+
+    #[test]
+    fn an_abstract_socket_has_no_file_and_goes_with_its_listener() {
+        let path = Path::new("@foster-test-of-an-abstract-socket");
+        let listener = listen(path).unwrap();
+        assert!(connect(path).is_ok());
+        assert!(!path.exists());
+        assert_eq!(listen(path).unwrap_err(), Errno::EADDRINUSE);
+        drop(listener);
+        assert_eq!(connect(path).unwrap_err(), Errno::ECONNREFUSED);
     }
 
     #[test]

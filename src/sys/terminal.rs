@@ -12,6 +12,14 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{self, Pid};
 
+/// The width of this terminal in columns (TIOCGWINSZ, ioctl_tty(2)); 80 where it does not say.
+pub fn width(terminal: &impl AsFd) -> usize {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the descriptor is borrowed for the call, and the kernel writes one `winsize` through the pointer.
+    let result = unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    if result == 0 && size.ws_col > 0 { usize::from(size.ws_col) } else { 80 }
+}
+
 /// The terminal of foster's session.
 #[derive(Debug)]
 pub struct Terminal(OwnedFd);

@@ -19,7 +19,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 fn names(socket: Option<&str>, config: Option<&str>) -> Fitting {
-    Fitting::Names(Place { socket: socket.map(PathBuf::from), config: config.map(PathBuf::from) })
+    Fitting::Names(Endpoint { socket: socket.map(PathBuf::from), config: config.map(PathBuf::from) })
 }
 
 #[test]
@@ -81,6 +81,14 @@ fn a_flag_s_value_is_a_file_or_nothing_that_anybody_knows() {
 }
 
 #[test]
+fn states_and_events_are_completed_as_a_list() {
+    let states = StateName::ALL.map(StateName::name);
+    assert_eq!(words("events --state "), states);
+    assert!(words("events --state fatal,").contains(&"fatal,backoff".to_owned()));
+    assert!(words("events --event e").contains(&"exited".to_owned()));
+}
+
+#[test]
 fn behind_two_dashes_and_an_unknown_verb_foster_knows_nothing() {
     assert_eq!(at_the_end_of("stop -- "), Fitting::Files);
     assert_eq!(words("deploy "), [""; 0]);
@@ -90,9 +98,9 @@ fn behind_two_dashes_and_an_unknown_verb_foster_knows_nothing() {
 #[test]
 fn each_shell_gets_its_own_form() {
     let candidates = [Candidate::new("a:b", "what: it is"), Candidate::new("c", "")];
-    assert_eq!(Shell::Bash.written(&candidates), "a:b\nc\n");
-    assert_eq!(Shell::Zsh.written(&candidates), "a\\:b:what: it is\nc:\n");
-    assert_eq!(Shell::Fish.written(&candidates), "a:b\twhat: it is\nc\t\n");
+    assert_eq!(Shell::Bash.render(&candidates), "a:b\nc\n");
+    assert_eq!(Shell::Zsh.render(&candidates), "a\\:b:what: it is\nc:\n");
+    assert_eq!(Shell::Fish.render(&candidates), "a:b\twhat: it is\nc\t\n");
 }
 
 proptest! {

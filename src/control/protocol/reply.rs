@@ -1,7 +1,7 @@
 //! The answers: rows, outcomes and lines, then exactly one `end` or `error`.
 //!
-//! Every reply fits a line of the wire, whatever a program has written or a probe has seen. Conversions
-//! from the core's types are written out here: the wire is a promise to clients, the core is not.
+//! Every reply fits a line of the wire, whatever a program has written or a probe has seen. Conversions from the
+//! core's types are explicit here: the wire is a promise to clients, the core is not.
 
 use foster_core::action::StateName;
 use foster_core::ids::{Exit as CoreExit, Killer};
@@ -10,41 +10,41 @@ use serde_json::{Map, Value, from_value};
 
 use super::{Refusal, line, short};
 
-/// How much of a program's line goes into one reply, in bytes: JSON may write six for one (`\u0000`).
-const PIECE: usize = 8 * 1024;
+/// How much text goes into one reply, in bytes: JSON may write six for one (`\u0000`).
+const CHUNK: usize = 8 * 1024;
 
 /// A line of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "reply", rename_all = "lowercase")]
 pub enum Reply {
-    /// An instance, as it stands.
+    /// The state of an instance.
     Row(StatusRow),
-    /// What became of an order, or of a question, for one instance.
+    /// The result of a request for one instance.
     Outcome(Outcome),
     /// A line of output, or a piece of one.
     Line(LogLine),
-    /// How wide the longest name is, for those who align lines behind names.
+    /// The width of the longest name, for clients that align lines.
     Width(Width),
-    /// Something that happened.
+    /// An event.
     Event(Event),
-    /// What came is kept no more: it was asked for too slowly.
+    /// A gap: what came is no longer kept.
     Missed(Missed),
-    /// One part of how a process is made.
-    Part(Part),
-    /// A line about what is wrong with the configuration.
+    /// How a process of a program is made.
+    Context(Piece),
+    /// A line of the report on a configuration.
     Problem(Problem),
-    /// All has been said. The last line of an answer.
+    /// The answer is complete. Its last line.
     End {},
-    /// It cannot be done. The last line of an answer.
+    /// The request is refused. The last line of the answer.
     Error(Refusal),
 }
 
-/// How an instance stands.
+/// The state of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusRow {
     /// Its program's name.
     pub name: String,
-    /// What it is.
+    /// Program, task or job.
     pub kind: Kind,
     /// Which of the program's instances, from 0.
     pub instance: u16,
@@ -54,29 +54,29 @@ pub struct StatusRow {
     pub state: State,
     /// Its main process.
     pub pid: Option<i32>,
-    /// How long that has been up, in milliseconds.
+    /// How long that has been running, in milliseconds.
     pub uptime_ms: Option<u64>,
-    /// How often it was started again.
+    /// How often it was restarted.
     pub restarts: u32,
     /// Whether it is ready.
     pub ready: bool,
-    /// What its health check says, where it has one.
+    /// The result of its health check, where it has one.
     pub health: Option<Health>,
     /// How its main process ended last.
     pub exit: Option<Exit>,
-    /// What its processes hold, in bytes, where that is known.
+    /// The memory of its processes, in bytes, where that is known.
     pub memory_bytes: Option<u64>,
-    /// Whether it is meant to run, or to have run.
+    /// Whether it should run, or should have run.
     pub wanted: bool,
-    /// What else there is to say: `next start in 3.2s`.
+    /// What else there is to know: `next start in 3.2s`.
     pub note: Option<String>,
 }
 
-/// What something that is run is.
+/// What is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Runs until it is told to stop.
+    /// Runs until it is stopped.
     Program,
     /// Runs once, while the container boots.
     Task,
@@ -88,15 +88,15 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Wanted, and waiting for what it is after.
+    /// Wanted, and waiting for its dependencies.
     Waiting,
     /// Its process exists and is not ready yet.
     Starting,
-    /// Ready; of a task or a job: under way.
+    /// Ready; a task or job: running.
     Running,
     /// Running, and its health check fails.
     Unhealthy,
-    /// On its way down.
+    /// Being stopped.
     Stopping,
     /// Not running, and not wanted.
     Stopped,
@@ -104,17 +104,17 @@ pub enum State {
     Backoff,
     /// Ended for good, with success.
     Exited,
-    /// Gave up.
+    /// Given up after too many failures.
     Fatal,
-    /// A task that has done what it was for.
+    /// A task that ended with success.
     Succeeded,
-    /// A task that has not.
+    /// A task that failed.
     Failed,
     /// A job between two runs.
     Idle,
 }
 
-/// What a health check says.
+/// The result of a health check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
@@ -128,32 +128,32 @@ pub enum Health {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Exit {
-    /// It left by itself.
+    /// It exited.
     Code {
-        /// With this code.
+        /// Its exit code.
         code: u8,
     },
-    /// A signal ended it.
+    /// A signal killed it.
     Signal {
-        /// Which, without `SIG`.
+        /// The signal, without `SIG`.
         signal: String,
-        /// Whether the kernel sent it because memory was short.
+        /// Whether the kernel killed it for memory.
         oom: bool,
     },
 }
 
-/// What became of something, for one instance.
+/// The result of a request for one instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Whose: `backend`, or `backend.1` where there are several.
+    /// The instance: `backend`, or `backend.1` where there are several.
     pub name: String,
-    /// Whether it is as asked.
+    /// Whether it is as requested.
     pub verdict: Verdict,
     /// In words: `started (pid 17, ready after 1.2s)`.
     pub message: String,
 }
 
-/// Whether something is as asked.
+/// Whether something is as requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -166,13 +166,13 @@ pub enum Verdict {
 /// A line of output, or a piece of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// Whose: `backend`, or `backend.1` where there are several.
+    /// The instance: `backend`, or `backend.1` where there are several.
     pub name: String,
-    /// Where it was written.
+    /// The stream it was written to.
     pub stream: Stream,
-    /// What was written, without its line end.
+    /// The line, without its line end.
     pub text: String,
-    /// Whether the next reply goes on with the same line.
+    /// Whether the next reply continues this line.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
 }
@@ -187,16 +187,16 @@ pub enum Stream {
     Stderr,
 }
 
-/// How wide the longest name is.
+/// The width of the longest name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Width {
     /// In characters.
     pub width: usize,
 }
 
-/// Something that happened: a line of foster's own log, with the same fields. `ts` is when (RFC 3339, UTC), `level`
-/// how bad it is, `program` whom it is about or `foster`, `event` what it is called, `msg` the whole sentence;
-/// `exit_code`, `uptime_ms` and others belong to it.
+/// An event: a line of foster's own log, with the same fields. `ts` is its time (RFC 3339, UTC), `level` its severity,
+/// `program` its program or `foster`, `event` its name, `msg` the sentence; `exit_code`, `uptime_ms` and others belong
+/// to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Event(pub Map<String, Value>);
@@ -204,77 +204,22 @@ pub struct Event(pub Map<String, Value>);
 /// A gap in what a client follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missed {
-    /// Whose lines; `None`: events, whoever they are about.
+    /// The program whose lines are missing; `None`: events are missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How many, where that is known.
+    /// Their number, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
 }
 
-/// One part of how a process is made, or a piece of its value.
+/// A piece of a document that may be longer than a line; all pieces together are it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// Which.
-    pub part: PartName,
-    /// What it is, where that is UTF-8.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub value: String,
-    /// What it is, where it is not: environments and paths may be any bytes.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub bytes: Vec<u8>,
-    /// Whether the next reply goes on with the same value.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub more: bool,
+pub struct Piece {
+    /// The piece.
+    pub text: String,
 }
 
-/// What a part of how a process is made is about. Those that may come several times keep their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PartName {
-    /// foster's working directory: what other paths are relative to.
-    Base,
-    /// foster's user, group and supplementary groups: numbers between blanks.
-    Credentials,
-    /// A variable of foster's own environment: `NAME=value`.
-    Inherited,
-    /// The working directory.
-    Directory,
-    /// The path of a file of variables.
-    EnvFile,
-    /// The path of one that may be missing.
-    OptionalEnvFile,
-    /// A secret: `NAME=path`. Its value does not travel.
-    Secret,
-    /// A variable that wins: `NAME=value`.
-    Variable,
-    /// Which of foster's variables are inherited: only the basic ones.
-    InheritBasics,
-    /// The user, by name.
-    UserName,
-    /// The user, by number.
-    UserId,
-    /// Where that is not permitted: foster's own user.
-    UserIfPermitted,
-    /// The group, by name.
-    GroupName,
-    /// The group, by number.
-    GroupId,
-    /// The file mode creation mask, in decimal.
-    Umask,
-    /// The capabilities kept, as bits, in decimal.
-    Capabilities,
-    /// New privileges are forbidden.
-    NoNewPrivileges,
-    /// A limit: `NAME soft hard`, in decimal.
-    Limit,
-    /// The nice value.
-    Nice,
-    /// What the kernel is told for when memory is short.
-    OomScoreAdj,
-}
-
-/// A line about what is wrong with the configuration.
+/// A line of the report on a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The line, as it is printed at the start.
@@ -282,7 +227,7 @@ pub struct Problem {
 }
 
 impl Event {
-    /// The line that says it, line end included; `members` are those of its object after `ts`, without braces.
+    /// Its line, line end included; `members` are those of its object after `ts`, without braces.
     pub fn line(ts: &str, members: &[u8]) -> Vec<u8> {
         [b"{\"reply\":\"event\",\"ts\":\"", ts.as_bytes(), b"\",", members, b"}\n"].concat()
     }
@@ -292,7 +237,7 @@ impl Event {
         self.0.get(field).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The object, with its fields in the order of the log: who and what first, the sentence last.
+    /// The object, with its fields in the order of the log: program and event first, the sentence last.
     pub fn object(&self) -> String {
         const FIRST: [&str; 4] = ["ts", "level", "program", "event"];
         let first = FIRST.iter().filter_map(|name| self.0.get_key_value(*name));
@@ -304,25 +249,16 @@ impl Event {
     }
 }
 
-impl Part {
-    /// The replies that carry one value: more than one where it is long. To be sent in this order.
-    pub fn pieces(part: PartName, value: &[u8]) -> Vec<Reply> {
-        let count = value.len().div_ceil(PIECE).max(1);
-        let piece = |index: usize| {
-            let from = value.get(index * PIECE..).unwrap_or_default();
-            let bytes = from.get(..PIECE).unwrap_or(from).to_vec();
-            let (value, bytes) = match String::from_utf8(bytes) {
-                Ok(text) => (text, Vec::new()),
-                Err(error) => (String::new(), error.into_bytes()),
-            };
-            Reply::Part(Part { part, value, bytes, more: index + 1 < count })
-        };
-        (0..count).map(piece).collect()
-    }
-
-    /// The bytes of its value, or of this piece of it.
-    pub fn into_bytes(self) -> Vec<u8> {
-        if self.bytes.is_empty() { self.value.into_bytes() } else { self.bytes }
+impl Piece {
+    /// The pieces of a document, in order.
+    pub fn of(document: &str) -> impl Iterator<Item = Piece> {
+        let mut rest = document;
+        std::iter::from_fn(move || {
+            let (piece, after) =
+                rest.split_at_checked(boundary(rest)).filter(|(piece, _)| !piece.is_empty())?;
+            rest = after;
+            Some(Piece { text: piece.to_owned() })
+        })
     }
 }
 
@@ -330,12 +266,12 @@ impl Reply {
     /// Reads a line, with or without its line end.
     ///
     /// # Errors
-    /// It is no reply; with what is wrong.
+    /// It is not a reply.
     pub fn parse(line: &[u8]) -> Result<Reply, serde_json::Error> {
         let mut fields: Map<String, Value> = serde_json::from_slice(line)?;
         let kind = fields.remove("reply");
         let fields = Value::Object(fields);
-        // By hand, since what serde makes of a tagged enum is many times larger.
+        // By hand: serde's code for a tagged enum is many times larger.
         match kind.as_ref().and_then(Value::as_str).unwrap_or_default() {
             "row" => from_value(fields).map(Reply::Row),
             "outcome" => from_value(fields).map(Reply::Outcome),
@@ -343,18 +279,17 @@ impl Reply {
             "width" => from_value(fields).map(Reply::Width),
             "event" => from_value(fields).map(Event).map(Reply::Event),
             "missed" => from_value(fields).map(Reply::Missed),
-            "part" => from_value(fields).map(Reply::Part),
+            "context" => from_value(fields).map(Reply::Context),
             "problem" => from_value(fields).map(Reply::Problem),
             "end" => Ok(Reply::End {}),
             "error" => from_value(fields).map(Reply::Error),
-            _ => Err(serde::de::Error::custom("this is no reply")),
+            _ => Err(serde::de::Error::custom("not a reply")),
         }
     }
 
-    /// The line that says it, line end included. What would be longer than [`super::LONGEST_LINE`] becomes an
-    /// error that says so.
+    /// Its line, line end included. One that would be longer than [`super::LONGEST_LINE`] becomes an error.
     pub fn encode(&self) -> Vec<u8> {
-        line(self).unwrap_or_else(|| TOO_LONG_TO_SAY.to_vec())
+        line(self).unwrap_or_else(|| TOO_LONG.to_vec())
     }
 
     /// Whether it is the last line of an answer.
@@ -367,24 +302,24 @@ impl Reply {
             | Reply::Width(_)
             | Reply::Event(_)
             | Reply::Missed(_)
-            | Reply::Part(_)
+            | Reply::Context(_)
             | Reply::Problem(_) => false,
         }
     }
 }
 
-/// The reply in the place of one that does not fit.
-const TOO_LONG_TO_SAY: &[u8] =
+/// The reply in place of one that does not fit.
+const TOO_LONG: &[u8] =
     b"{\"reply\":\"error\",\"error\":\"failed\",\"message\":\"the reply does not fit a line\"}\n";
 
 impl StatusRow {
-    /// What it is called: with its instance's number where there are several.
+    /// Its name: with the instance's number where there are several.
     pub fn label(&self) -> String {
         label(&self.name, self.instance, self.instances)
     }
 }
 
-/// What an instance is called: `backend`, or `backend.1` where the program has several.
+/// The name of an instance: `backend`, or `backend.1` where the program has several.
 pub fn label(name: &str, instance: u16, instances: u16) -> String {
     if instances == 1 { name.to_owned() } else { format!("{name}.{instance}") }
 }
@@ -411,7 +346,7 @@ impl LogLine {
 
 /// Where to cut: at a character's beginning, so that no piece holds half of one.
 fn boundary(text: &str) -> usize {
-    let furthest = text.len().min(PIECE);
+    let furthest = text.len().min(CHUNK);
     (0..=furthest).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0)
 }
 

@@ -33,7 +33,7 @@ fn every_request() -> Vec<Request> {
         }),
         Request::Exec(Exec { name: "backend.1".into() }),
         Request::Wait(Wait { names: names(&["a"]), timeout_ms: Some(1_500) }),
-        Request::Health(Names { names: names(&["a"]) }),
+        Request::Health(HealthCheck { names: names(&["a"]), all: true }),
         Request::Update(Update { wait: false }),
         Request::Shutdown {},
     ]
@@ -64,23 +64,20 @@ fn a_request_written_by_hand_needs_only_what_it_is_about() {
 fn what_is_no_request_is_told_what_is_wrong_with_it() {
     refused(
         b"",
-        expect!["BadRequest: the request is not a JSON object: EOF while parsing a value at line 1 column 0"],
+        expect!["BadRequest: cannot read the request: EOF while parsing a value at line 1 column 0"],
     );
-    refused(
-        b"status",
-        expect!["BadRequest: the request is not a JSON object: expected value at line 1 column 1"],
-    );
+    refused(b"status", expect!["BadRequest: cannot read the request: expected value at line 1 column 1"]);
     refused(
         b"[]",
         expect![
-            "BadRequest: the request is not a JSON object: invalid type: sequence, expected a map at line 1 column 0"
+            "BadRequest: cannot read the request: invalid type: sequence, expected a JSON object at line 1 column 0"
         ],
     );
     refused(b"{}", expect!["BadRequest: the request has no `verb`"]);
     refused(b"{\"verb\":7}", expect!["BadRequest: the request has no `verb`"]);
     refused(
         b"{\"verb\":\"status\"} x",
-        expect!["BadRequest: the request is not a JSON object: trailing characters at line 1 column 19"],
+        expect!["BadRequest: cannot read the request: trailing characters at line 1 column 19"],
     );
     refused(
         b"{\"verb\":\"stauts\"}",
@@ -100,7 +97,7 @@ fn what_is_no_request_is_told_what_is_wrong_with_it() {
     );
     refused(
         b"{\"verb\":\"start\",\"names\":[]}",
-        expect!["BadRequest: cannot read the request `start`: nobody is named; `all` is all of them"],
+        expect!["BadRequest: cannot read the request `start`: no name is given; `all` means every program"],
     );
     refused(
         b"{\"verb\":\"start\",\"names\":[1]}",
@@ -126,6 +123,20 @@ fn what_is_no_request_is_told_what_is_wrong_with_it() {
         b"{\"verb\":\"signal\",\"names\":[\"a\"],\"signal\":\"TREM\"}",
         expect!["BadRequest: cannot read the request `signal`: there is no signal `TREM`"],
     );
+}
+
+#[test]
+fn a_field_that_is_given_twice_is_refused() {
+    for line in [
+        br#"{"verb":"status","verb":"shutdown"}"#.as_slice(),
+        br#"{"version":1,"version":1,"verb":"status"}"#,
+        br#"{"verb":"stop","names":["a"],"names":["all"]}"#,
+        br#"{"verb":"stop","names":["a"],"wait":true,"wait":true}"#,
+    ] {
+        let refusal = Request::parse(line).unwrap_err();
+        assert_eq!(refusal.error, Reason::BadRequest);
+        assert!(refusal.message.contains("is given twice"), "{}", refusal.message);
+    }
 }
 
 #[test]
@@ -218,9 +229,7 @@ fn every_reply_comes_back_as_it_was_sent() {
         Reply::Missed(Missed { name: None, count: Some(7) }),
         Reply::Problem(Problem { text: "foster.toml:1:1: error: `x`\n".into() }),
         Reply::Missed(Missed { name: Some("a".into()), count: None }),
-        Part::pieces(PartName::Inherited, "A=é".as_bytes()).remove(0),
-        Part::pieces(PartName::Variable, &[0xff; 10_000]).remove(0),
-        Part::pieces(PartName::Base, b"").remove(0),
+        Reply::Context(Piece { text: "é\n".into() }),
         Reply::End {},
         Reply::Error(Refusal::new(Reason::NoSuchName, "m").with_suggestion(Some("s"))),
     ];
@@ -307,15 +316,15 @@ proptest! {
     }
 
     #[test]
-    fn a_part_of_any_bytes_fits_its_replies_and_arrives(bytes in proptest::collection::vec(any::<u8>(), 0..40_000)) {
-        let mut arrived = Vec::new();
-        for piece in Part::pieces(PartName::Inherited, &bytes) {
-            let line = piece.encode();
+    fn a_document_of_any_length_fits_its_replies_and_arrives(document in "\\PC{0,9000}") {
+        let mut arrived = String::new();
+        for piece in Piece::of(&document) {
+            let line = Reply::Context(piece).encode();
             prop_assert!(line.len() <= LONGEST_LINE);
-            let Reply::Part(part) = Reply::parse(&line).unwrap() else { panic!("not a part") };
-            arrived.extend(part.into_bytes());
+            let Reply::Context(piece) = Reply::parse(&line).unwrap() else { panic!("not a piece") };
+            arrived += &piece.text;
         }
-        prop_assert_eq!(arrived, bytes);
+        prop_assert_eq!(arrived, document);
     }
 
     #[test]

@@ -47,38 +47,38 @@ impl Stage {
     }
 
     /// One turn of the loop, without waiting; how many reports there were.
-    fn turn(&mut self, incidents: &mut Vec<Incident>) -> usize {
+    fn turn(&mut self, events: &mut Vec<ServerEvent>) -> usize {
         let mut ready = Vec::new();
         self.epoll.wait(Some(Duration::ZERO), &mut ready).unwrap();
         for &report in &ready {
             assert_eq!(report.token.space, SPACE);
-            incidents.extend(self.server.on_ready(self.now, report));
+            events.extend(self.server.on_ready(self.now, report));
         }
         ready.len()
     }
 
     /// Turns until nothing is left to do. A loop that spins is a failure.
-    fn settle(&mut self) -> Vec<Incident> {
-        let mut incidents = Vec::new();
+    fn settle(&mut self) -> Vec<ServerEvent> {
+        let mut events = Vec::new();
         for _ in 0..20_000 {
-            if self.turn(&mut incidents) == 0 {
-                return incidents;
+            if self.turn(&mut events) == 0 {
+                return events;
             }
         }
-        panic!("the loop does not come to rest: {} incidents", incidents.len());
+        panic!("the loop does not come to rest: {} events", events.len());
     }
 
     /// Settles, where one client has asked one thing.
     fn asked(&mut self) -> (ConnectionId, Request) {
-        let incidents = self.settle();
-        match <[Incident; 1]>::try_from(incidents) {
-            Ok([Incident::Requested(id, request)]) => (id, request),
+        let events = self.settle();
+        match <[ServerEvent; 1]>::try_from(events) {
+            Ok([ServerEvent::Requested(id, request)]) => (id, request),
             other => panic!("not one request: {other:?}"),
         }
     }
 
     fn answer(&mut self, client: ConnectionId) {
-        assert_eq!(self.server.reply(client, &Reply::End {}), Pace::Go);
+        assert_eq!(self.server.reply(client, &Reply::End {}), WriteState::Go);
     }
 }
 
@@ -119,7 +119,7 @@ fn a_request_is_answered_and_the_next_one_on_the_same_connection_too() {
         let (id, request) = stage.asked();
         assert_eq!(request, status());
         let outcome = Outcome { name: "a".into(), verdict: Verdict::Ok, message: "m".into() };
-        assert_eq!(stage.server.reply(id, &Reply::Outcome(outcome.clone())), Pace::Go);
+        assert_eq!(stage.server.reply(id, &Reply::Outcome(outcome.clone())), WriteState::Go);
         stage.answer(id);
         assert_eq!(next(&mut client), Reply::Outcome(outcome));
         assert_eq!(next(&mut client), Reply::End {});
@@ -141,8 +141,8 @@ fn the_client_and_the_server_understand_each_other() {
         while !client.is_finished() {
             stage.epoll.wait(Some(Duration::from_millis(10)), &mut ready).unwrap();
             for &report in &ready {
-                for incident in stage.server.on_ready(stage.now, report) {
-                    let Incident::Requested(id, request) = incident else { continue };
+                for event in stage.server.on_ready(stage.now, report) {
+                    let ServerEvent::Requested(id, request) = event else { continue };
                     assert_eq!(request, status());
                     stage.server.reply_all(id, &[Reply::Outcome(outcome.clone()), Reply::End {}]);
                 }
@@ -266,13 +266,13 @@ fn a_reader_that_does_not_read_is_cut_off_and_told_of() {
     let client = stage.client(STATUS);
     let (id, _) = stage.asked();
     let mut said = 0;
-    while stage.server.reply(id, &long_line()) != Pace::Gone {
+    while stage.server.reply(id, &long_line()) != WriteState::Gone {
         said += 8_000;
         assert!(said < 2 * LONGEST_QUEUE);
     }
-    assert_eq!(stage.settle(), [Incident::Abandoned(id)]);
+    assert_eq!(stage.settle(), [ServerEvent::Abandoned(id)]);
     assert_eq!(stage.server.clients(), 0);
-    assert_eq!(stage.server.reply(id, &Reply::End {}), Pace::Gone);
+    assert_eq!(stage.server.reply(id, &Reply::End {}), WriteState::Gone);
     assert!(all(&client).len() < LONGEST_QUEUE);
 }
 
@@ -283,17 +283,17 @@ fn a_long_answer_goes_on_when_the_reader_has_read() {
     let (id, _) = stage.asked();
     for _ in 0..5 {
         let mut said = 1;
-        while stage.server.reply(id, &long_line()) == Pace::Go {
+        while stage.server.reply(id, &long_line()) == WriteState::Go {
             said += 1;
         }
         assert_eq!(stage.settle(), []);
-        let mut incidents = Vec::new();
+        let mut events = Vec::new();
         for _ in 0..said {
-            stage.turn(&mut incidents);
+            stage.turn(&mut events);
             assert_eq!(next(&mut client), long_line());
         }
-        incidents.extend(stage.settle());
-        assert_eq!(incidents, [Incident::Drained(id)]);
+        events.extend(stage.settle());
+        assert_eq!(events, [ServerEvent::Drained(id)]);
     }
     stage.answer(id);
     assert_eq!(next(&mut client), Reply::End {});
@@ -304,17 +304,17 @@ fn a_client_that_goes_away_in_the_middle_of_an_answer_is_told_of_once() {
     let mut stage = stage();
     let client = stage.client(STATUS);
     let (id, _) = stage.asked();
-    assert_eq!(stage.server.reply(id, &long_line()), Pace::Go);
+    assert_eq!(stage.server.reply(id, &long_line()), WriteState::Go);
     drop(client);
-    assert_eq!(stage.settle(), [Incident::Abandoned(id)]);
-    assert_eq!(stage.server.reply(id, &long_line()), Pace::Gone);
+    assert_eq!(stage.settle(), [ServerEvent::Abandoned(id)]);
+    assert_eq!(stage.server.reply(id, &long_line()), WriteState::Gone);
 
     let client = stage.client(STATUS);
     let (id, _) = stage.asked();
-    while stage.server.reply(id, &long_line()) == Pace::Go {}
+    while stage.server.reply(id, &long_line()) == WriteState::Go {}
     drop(client);
-    assert_eq!(stage.server.reply(id, &long_line()), Pace::Gone);
-    assert_eq!(stage.settle(), [Incident::Abandoned(id)]);
+    assert_eq!(stage.server.reply(id, &long_line()), WriteState::Gone);
+    assert_eq!(stage.settle(), [ServerEvent::Abandoned(id)]);
     assert_eq!(stage.server.clients(), 0);
 }
 
@@ -325,7 +325,7 @@ fn a_client_that_goes_away_while_it_waits_is_told_of() {
     let (id, _) = stage.asked();
     assert_eq!(stage.settle(), []);
     drop(client);
-    assert_eq!(stage.settle(), [Incident::Abandoned(id)]);
+    assert_eq!(stage.settle(), [ServerEvent::Abandoned(id)]);
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn an_answer_that_nobody_asked_for_is_void() {
     let mut client = stage.client(STATUS);
     let (id, _) = stage.asked();
     stage.answer(id);
-    assert_eq!(stage.server.reply(id, &Reply::End {}), Pace::Gone);
+    assert_eq!(stage.server.reply(id, &Reply::End {}), WriteState::Gone);
     client.shutdown(std::net::Shutdown::Write).unwrap();
     stage.settle();
     let mut said = Vec::new();
@@ -378,7 +378,7 @@ fn a_socket_that_another_has_taken_is_left_to_them() {
     let mut stage = stage();
     std::fs::remove_file(&stage.path).unwrap();
     let other = bind(&stage.path).unwrap();
-    assert!(matches!(stage.server.restore(), Err(BindError::AnotherAnswers(_))));
+    assert!(matches!(stage.server.restore(), Err(BindError::AnotherListens { .. })));
     drop(stage.server);
     assert!(stage.path.exists());
     drop(other);
@@ -401,10 +401,10 @@ fn at_the_end_nobody_comes_in_and_who_is_being_answered_is_answered() {
 #[test]
 fn only_root_and_fosters_own_user_are_permitted() {
     let (own, other, root) = (Uid::from_raw(1000), Uid::from_raw(1001), Uid::from_raw(0));
-    assert_eq!(permitted(own, own), Permitted::Yes);
-    assert_eq!(permitted(root, own), Permitted::Yes);
-    assert_eq!(permitted(other, own), Permitted::No);
-    assert_eq!(permitted(own, root), Permitted::No);
+    assert!(may_connect(own, own));
+    assert!(may_connect(root, own));
+    assert!(!may_connect(other, own));
+    assert!(!may_connect(own, root));
 }
 
 #[test]
@@ -423,8 +423,12 @@ fn bind(path: &Path) -> Result<Server, BindError> {
 fn a_socket_at_which_another_answers_is_not_taken() {
     let stage = stage();
     let error = bind(&stage.path).unwrap_err();
-    assert!(matches!(error, BindError::AnotherAnswers(_)));
-    assert_eq!(error.to_string(), format!("another foster answers at `{}`", stage.path.display()));
+    assert!(matches!(error, BindError::AnotherListens { .. }));
+    let (pid, path) = (std::process::id(), stage.path.display());
+    let expected = format!(
+        "already running here (PID {pid}), at `{path}`: `foster status` shows it, `foster help` has the verbs"
+    );
+    assert_eq!(error.to_string(), expected);
     stage.connect();
 }
 

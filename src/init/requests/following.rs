@@ -1,9 +1,9 @@
-//! Those who read output or events: what is kept, and with `follow` what comes.
+//! Clients that read output or events: what is kept, and with `follow` what comes.
 //!
-//! A reader is somewhere in a sequence of numbers and gets a bounded piece of what comes after that in each turn,
-//! the next one when it has taken the last: it costs that piece of memory, and time for it, however slow it is. What
-//! meanwhile is kept no more it has missed, and is told so. Whom it reads about is kept as it was named, and looked up
-//! again in every plan: programs that an update brings are among them, and where nobody is called so any more, it ends.
+//! A reader has a position in a sequence of numbers and gets a bounded chunk of what follows in each turn, the next
+//! one when it has read the last: it costs one chunk of memory, and the time for it, however slow it is. Lines that
+//! are no longer kept when it comes to them are reported as missed. The names that it gave are matched against every
+//! new plan: it also gets programs that an update adds, and ends when no program matches any longer.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -13,57 +13,56 @@ use foster_core::spec::ProgramSpec;
 
 use super::super::history::EventRecord;
 use super::super::{Init, report};
-use super::Pending;
-use crate::control::names::matches;
+use super::{Pending, Waiter};
+use crate::control::names::NameFilter;
 use crate::control::protocol::{self, Events, LogLine, Logs, Missed, Refusal, Reply, Width};
-use crate::control::server::{ConnectionId, Pace};
+use crate::control::server::{ConnectionId, Extent, WriteState};
 use crate::output::Stream as OutputStream;
 use crate::plan::{Plan, Program};
 
-/// How many bytes are said to one reader in one turn, more or less.
-const PIECE: usize = 16 * 1024;
+/// How many bytes are sent to one reader in one turn, more or less.
+const CHUNK: usize = 16 * 1024;
 
 /// A reader.
 #[derive(Debug)]
 pub(super) struct Stream {
-    what: What,
-    whose: Whose,
-    /// The number of the last that it was told, or does not want.
+    kind: StreamKind,
+    subject: Subject,
+    /// The number of the last one that it was sent, or does not want.
     seen: u64,
-    /// The number of the last when it came: what was kept no more by then, it has not missed.
-    begun: u64,
-    /// How wide the names are that it was told of.
+    /// The number of the last one when it came: what was no longer kept then, it has not missed.
+    start: u64,
+    /// The width of names that it was sent.
     width: usize,
-    /// The number of the last that it gets; `None`: there is no end.
+    /// The number of the last one that it gets; `None`: there is no end.
     last: Option<u64>,
-    pace: Pace,
     /// Whether there is more of it already.
     more: bool,
-    /// Programs that are no more, and of whose lines it had not had all.
+    /// Removed programs of which it has not had all lines.
     lost: Vec<String>,
 }
 
 /// What is read.
 #[derive(Debug)]
-enum What {
+enum StreamKind {
     /// Lines of output.
     Output,
-    /// Events that pass this filter, besides that they are about the right ones.
+    /// Events that this filter lets pass.
     Events(Events),
 }
 
-/// Whom it is about, as they were named, and who that is in the plan.
+/// The programs it is about: as they were named, and which of the plan these are.
 #[derive(Debug)]
-struct Whose {
-    names: Vec<String>,
+struct Subject {
+    names: NameFilter,
     programs: Vec<ProgramId>,
 }
 
-impl Whose {
-    fn called(names: Vec<String>, plan: &Plan) -> Whose {
-        let mut whose = Whose { names, programs: Vec::new() };
-        whose.look_up(plan);
-        whose
+impl Subject {
+    fn new(names: &[String], plan: &Plan) -> Result<Subject, Refusal> {
+        let mut subject = Subject { names: NameFilter::new(names)?, programs: Vec::new() };
+        subject.look_up(plan);
+        Ok(subject)
     }
 
     fn look_up(&mut self, plan: &Plan) {
@@ -72,29 +71,20 @@ impl Whose {
         self.programs = plan.programs.iter().filter_map(meant).collect();
     }
 
-    fn has(&self, name: &str, instance: u16) -> bool {
-        self.names.is_empty() || self.names.iter().any(|pattern| matches(pattern, name, instance))
-    }
-
     fn has_any(&self, name: &str, mut instances: Range<u16>) -> bool {
-        instances.any(|instance| self.has(name, instance))
+        instances.any(|instance| self.names.matches(name, instance))
     }
 }
 
 impl Stream {
-    /// Whether it can go on without waiting for anything.
-    pub(super) fn is_behind(&self) -> bool {
-        self.more && self.pace == Pace::Go
+    /// Whether there is more for it already.
+    pub(super) fn has_backlog(&self) -> bool {
+        self.more
     }
 
-    /// It is to go on in the next turn.
+    /// Lets it go on in the next turn.
     pub(super) fn put_off(self) -> Stream {
         Stream { more: true, ..self }
-    }
-
-    /// It has taken what it was told.
-    pub(super) fn go_on(&mut self) {
-        self.pace = Pace::Go;
     }
 
     fn end_after(&mut self, newest: u64) {
@@ -106,134 +96,137 @@ impl Stream {
 impl Init {
     pub(super) fn logs(&mut self, client: ConnectionId, asked: Logs) -> Result<(), Refusal> {
         self.named_or_all(&asked.names)?;
-        let whose = Whose::called(asked.names, &self.plan);
+        let subject = Subject::new(&asked.names, &self.plan)?;
         let newest = self.output.last_line();
         let seen = match asked.lines.and_then(|count| usize::try_from(count).ok()) {
-            Some(count) => self.output.before_the_last(&whose.programs, count),
+            Some(count) => self.output.before_the_last(&subject.programs, count),
             None => 0,
         };
         let last = (!asked.follow).then_some(newest);
-        self.begin(client, What::Output, whose, seen..newest, last);
+        self.start_stream(client, StreamKind::Output, subject, seen..newest, last);
         Ok(())
     }
 
     pub(super) fn events(&mut self, client: ConnectionId, mut asked: Events) -> Result<(), Refusal> {
         self.named_or_all(&asked.names)?;
-        let whose = Whose::called(std::mem::take(&mut asked.names), &self.plan);
+        let subject = Subject::new(&std::mem::take(&mut asked.names), &self.plan)?;
         let newest = self.history.last();
         let seen = match asked.lines.and_then(|count| usize::try_from(count).ok()) {
             Some(0) => newest,
             Some(count) => {
                 let mut wanted =
-                    self.history.after(0).rev().filter(|(_, event)| passes(&whose, &asked, event));
+                    self.history.after(0).rev().filter(|(_, event)| passes(&subject, &asked, event));
                 wanted.nth(count - 1).map_or(0, |(number, _)| number - 1)
             }
             None => 0,
         };
         let last = (!asked.follow).then_some(newest);
-        self.begin(client, What::Events(asked), whose, seen..newest, last);
+        self.start_stream(client, StreamKind::Events(asked), subject, seen..newest, last);
         Ok(())
     }
 
-    fn begin(
+    fn start_stream(
         &mut self,
         client: ConnectionId,
-        what: What,
-        whose: Whose,
-        Range { start: seen, end: begun }: Range<u64>,
+        kind: StreamKind,
+        subject: Subject,
+        Range { start: seen, end: start }: Range<u64>,
         last: Option<u64>,
     ) {
-        let (pace, more, lost) = (Pace::Go, false, Vec::new());
-        let stream = Stream { what, whose, seen, begun, width: 0, last, pace, more, lost };
+        let (more, lost) = (false, Vec::new());
+        let stream = Stream { kind, subject, seen, start, width: 0, last, more, lost };
         self.requests.wait_for(client, Pending::Stream(stream));
     }
 
-    /// The plan is another one: everybody who reads is told of the right ones from now on, or ends with what there is.
+    /// The plan has changed: every reader gets the right programs from now on, or ends with what there is.
     pub(in super::super) fn look_up_again(&mut self) {
         let (line, event) = (self.output.last_line(), self.history.last());
         for stream in self.requests.streams() {
-            stream.whose.look_up(&self.plan);
-            if stream.whose.programs.is_empty() {
-                stream.end_after(match &stream.what {
-                    What::Output => line,
-                    What::Events(_) => event,
+            stream.subject.look_up(&self.plan);
+            if stream.subject.programs.is_empty() {
+                stream.end_after(match &stream.kind {
+                    StreamKind::Output => line,
+                    StreamKind::Events(_) => event,
                 });
             }
         }
     }
 
-    /// The last lines of this program go: who has not had them has missed them.
+    /// The last lines of this program are dropped: a reader that has not had them has missed them.
     pub(in super::super) fn note_losses(&mut self, program: ProgramId) {
         let Some(name) = self.plan.program(program).map(|program| &program.name) else { return };
         for stream in self.requests.streams() {
-            let reads = matches!(stream.what, What::Output) && stream.whose.programs.contains(&program);
+            let reads =
+                matches!(stream.kind, StreamKind::Output) && stream.subject.programs.contains(&program);
             if reads && self.output.lines_after(&[program], stream.seen, 0).1 && !stream.lost.contains(name) {
                 stream.lost.push(name.clone());
             }
         }
     }
 
-    /// Says what there is, of which there may be so much `room` in this turn; `None`: that was all.
-    pub(super) fn answer_stream(
+    /// Sends what there is, as far as the budget goes; keeps the stream unless that was all.
+    pub(super) fn answer_stream(&mut self, client: ConnectionId, stream: Stream, budget: &mut usize) {
+        let newest = match &stream.kind {
+            StreamKind::Output => self.output.last_line(),
+            StreamKind::Events(_) => self.history.last(),
+        };
+        let (stream, state) = match newest > stream.seen {
+            true => self.send_chunk(client, stream, budget),
+            false => (Stream { more: false, ..stream }, WriteState::Go),
+        };
+        let over = self.is_over || stream.last.is_some_and(|last| stream.seen >= last);
+        if stream.more || !over {
+            self.requests.pending.insert(client, Waiter { pending: Pending::Stream(stream), state });
+        } else {
+            self.end(client);
+        }
+    }
+
+    /// Sends the next chunk.
+    fn send_chunk(
         &mut self,
         client: ConnectionId,
         stream: Stream,
-        room: &mut usize,
-    ) -> Option<Stream> {
-        match stream.pace {
-            Pace::Go => {}
-            Pace::Wait => return Some(stream),
-            Pace::Gone => return None,
-        }
-        let newest = match &stream.what {
-            What::Output => self.output.last_line(),
-            What::Events(_) => self.history.last(),
-        };
-        let stream = match newest > stream.seen {
-            true => self.say_next(client, stream, room),
-            false => Stream { more: false, ..stream },
-        };
-        let over = self.is_over || stream.last.is_some_and(|last| stream.seen >= last);
-        (stream.more || !over).then_some(stream)
-    }
-
-    /// Says the next piece.
-    fn say_next(&mut self, client: ConnectionId, stream: Stream, room: &mut usize) -> Stream {
+        budget: &mut usize,
+    ) -> (Stream, WriteState) {
         let width = self.output.width();
-        let mut said = Vec::new();
+        let mut lines = Vec::new();
         if stream.width != width {
-            said.extend(Reply::Width(Width { width }).encode());
+            lines.extend(Reply::Width(Width { width }).encode());
         }
         for name in stream.lost {
-            said.extend(Reply::Missed(Missed { name: Some(name), count: None }).encode());
+            lines.extend(Reply::Missed(Missed { name: Some(name), count: None }).encode());
         }
-        let known = stream.seen.max(stream.begun);
-        let (seen, more) = match &stream.what {
-            What::Output => self.say_output(&stream.whose, stream.seen, known, &mut said),
-            What::Events(filter) => self.say_events(&stream.whose, filter, stream.seen, known, &mut said),
+        let known = stream.seen.max(stream.start);
+        let (seen, more) = match &stream.kind {
+            StreamKind::Output => self.add_output(&stream.subject, stream.seen, known, &mut lines),
+            StreamKind::Events(filter) => {
+                self.add_events(&stream.subject, filter, stream.seen, known, &mut lines)
+            }
         };
-        *room = room.saturating_sub(said.len());
-        let pace = self.server.as_mut().map_or(Pace::Gone, |server| server.say_lines(client, &said));
-        Stream { seen, width, pace, more, lost: Vec::new(), ..stream }
+        *budget = budget.saturating_sub(lines.len());
+        let sent = self.server.as_mut().map(|server| server.send_lines(client, &lines, Extent::Part));
+        let state = sent.unwrap_or(WriteState::Gone);
+        (Stream { seen, width, more, lost: Vec::new(), ..stream }, state)
     }
 
-    /// Adds lines after `seen`; gives the number of the last of them, and whether there are more. Of what had to
-    /// go a reader has missed what is newer than `known`.
-    fn say_output(&self, whose: &Whose, seen: u64, known: u64, said: &mut Vec<u8>) -> (u64, bool) {
-        let (lines, more) = self.output.lines_after(&whose.programs, seen, PIECE);
-        let last = lines.last().map_or(seen, |(_, line)| line.number);
-        let mut begun: Vec<ProgramId> = Vec::new();
-        for (program, line) in lines {
+    /// Adds lines after `seen`; gives the number of the last of them, and whether there are more. Of the lines that
+    /// are no longer kept, the reader has missed those newer than `known`.
+    fn add_output(&self, subject: &Subject, seen: u64, known: u64, lines: &mut Vec<u8>) -> (u64, bool) {
+        let (kept, more) = self.output.lines_after(&subject.programs, seen, CHUNK);
+        let last = kept.last().map_or(seen, |(_, line)| line.number);
+        let mut seen_programs: Vec<ProgramId> = Vec::new();
+        for (program, line) in kept {
             let id = InstanceId { program, index: line.origin.instance };
             let Some(name) = self.plan.program(program).map(|program| &program.name) else { continue };
-            if !whose.has(name, id.index) {
+            if !subject.names.matches(name, id.index) {
                 continue;
             }
-            if !begun.contains(&program) {
-                begun.push(program);
+            if !seen_programs.contains(&program) {
+                seen_programs.push(program);
                 if self.output.dropped(program) > known {
                     let name = Some(name.clone());
-                    said.extend(Reply::Missed(Missed { name, count: None }).encode());
+                    lines.extend(Reply::Missed(Missed { name, count: None }).encode());
                 }
             }
             let stream = match line.origin.stream {
@@ -241,40 +234,40 @@ impl Init {
                 OutputStream::Stderr => protocol::Stream::Stderr,
             };
             let pieces = LogLine::pieces(&report::label(&self.plan, id), stream, &line.text);
-            said.extend(pieces.iter().flat_map(Reply::encode));
+            lines.extend(pieces.iter().flat_map(Reply::encode));
         }
         (if more { last } else { self.output.last_line() }, more)
     }
 
     /// The same for events.
-    fn say_events(
+    fn add_events(
         &self,
-        whose: &Whose,
+        subject: &Subject,
         filter: &Events,
         seen: u64,
         known: u64,
-        said: &mut Vec<u8>,
+        lines: &mut Vec<u8>,
     ) -> (u64, bool) {
         let missed = self.history.missed(known);
         if missed > 0 {
-            said.extend(Reply::Missed(Missed { name: None, count: Some(missed) }).encode());
+            lines.extend(Reply::Missed(Missed { name: None, count: Some(missed) }).encode());
         }
         for (number, event) in self.history.after(seen) {
-            if said.len() > PIECE {
+            if lines.len() > CHUNK {
                 return (number - 1, true);
             }
-            if passes(whose, filter, event) {
-                said.extend_from_slice(&event.line);
+            if passes(subject, filter, event) {
+                lines.extend_from_slice(&event.line);
             }
         }
         (self.history.last(), false)
     }
 }
 
-fn passes(whose: &Whose, filter: &Events, event: &EventRecord) -> bool {
+fn passes(subject: &Subject, filter: &Events, event: &EventRecord) -> bool {
     let about = event.about.as_ref();
-    let named = whose.names.is_empty()
-        || about.is_some_and(|about| whose.has_any(&about.program, about.instances.clone()));
+    let named = subject.names.is_open()
+        || about.is_some_and(|about| subject.has_any(&about.program, about.instances.clone()));
     let state = about.and_then(|about| about.state);
     let in_state = filter.states.is_empty() || state.is_some_and(|state| filter.states.contains(&state));
     named && in_state && (filter.events.is_empty() || filter.events.contains(&event.event))

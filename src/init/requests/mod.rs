@@ -1,101 +1,155 @@
-//! What clients ask for: orders become events, questions are answered from state, and those who wait are
-//! answered when it is done.
+//! Requests of clients: orders become events, questions are answered from state, and a client that waits is answered
+//! when it is done.
 //!
-//! A request that waits is looked at after every turn of the loop; nothing polls. Answers go out when they are
-//! known. Next: `orders.rs` (who waits for programs), `following.rs` (who reads output and events), `launching.rs`
-//! (who becomes a program), and beside this folder `update.rs`.
+//! An answer of any size arrives whole: what is sent in one turn is bounded, and the rest follows when the client
+//! has read that. A request that waits is looked at after every turn of the loop; nothing polls. Next: `orders.rs`
+//! (clients that wait for programs), `answers.rs` (long answers), `following.rs` (output and events), `exec.rs`, and
+//! beside this folder `update.rs`.
 
+mod answers;
+mod exec;
 mod following;
-mod launching;
 mod orders;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use foster_core::event::{Event, Order, ShutdownCause};
-use foster_core::ids::{InstanceId, ProgramId};
+use foster_core::ids::{InstanceId, ProgramId, Run, Signal};
 use foster_core::time::Instant;
+use nix::errno::Errno;
 
 use super::Init;
-use super::status::Asked;
+use super::status::Counted;
 use super::update::Waiting;
 use crate::control::names::resolve;
-use crate::control::protocol::{Refusal, Reply, Request};
-use crate::control::server::{ConnectionId, Incident, Pace};
+use crate::control::protocol::{Piece, Refusal, Reply, Request};
+use crate::control::server::{ConnectionId, ServerEvent, WriteState};
 use crate::sys::epoll::Ready;
+use answers::Answer;
 use following::Stream;
-use orders::Before;
+use orders::{InstanceBefore, SentSignal};
 
 /// The requests that are not fully answered yet.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    pending: BTreeMap<ConnectionId, Pending>,
-    /// Who was answered last: when not everybody can be in one turn, the next one begins there.
+    pending: BTreeMap<ConnectionId, Waiter>,
+    /// The client that was answered last: when one turn is too short for all, the next one starts behind it.
     last: Option<ConnectionId>,
+    /// The signals of this turn that could not be sent.
+    unsent: Vec<(Run, Signal, Errno)>,
+    /// Who ordered the shutdown.
+    shutdown_by: Option<String>,
 }
 
-/// How many bytes are said to all readers together in one turn, more or less: a crowd of them holds up nobody.
-const ONE_TURN: usize = 64 * 1024;
+/// How many bytes are sent to all clients together in one turn, more or less: a crowd of them delays nothing else.
+const TURN_BUDGET: usize = 64 * 1024;
 
-/// A request that waits for something.
+/// A client that waits for its answer, or for the rest of it.
+#[derive(Debug)]
+struct Waiter {
+    pending: Pending,
+    /// Whether it has read what was sent.
+    state: WriteState,
+}
+
+/// What an answer waits for.
 #[derive(Debug)]
 enum Pending {
-    /// For an order to be fulfilled.
-    Order { order: Order, open: Vec<(InstanceId, Before)> },
-    /// For instances to be ready.
+    /// The client's reading.
+    Answer(Answer),
+    /// Signals that are about to be sent.
+    Signals { open: VecDeque<SentSignal> },
+    /// An order to be fulfilled.
+    Order { order: Order, open: Vec<(InstanceId, InstanceBefore)> },
+    /// Instances to be ready.
     Ready { open: Vec<InstanceId>, until: Option<Instant> },
-    /// For output or events.
+    /// Output or events.
     Stream(Stream),
-    /// For an update to be done.
+    /// An update to be done.
     Update(Waiting),
 }
 
 impl Requests {
-    /// When the first of those who wait has waited long enough. A reader that has not had everything goes on in
-    /// the next turn, after whoever else is there.
+    /// When the first client that waits has waited long enough. A client that has not had everything goes on in the
+    /// next turn, after whatever else is there.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
-        let until = |pending: &Pending| match pending {
+        let until = |waiter: &Waiter| match &waiter.pending {
             Pending::Ready { open: _, until } => *until,
-            Pending::Stream(stream) => stream.is_behind().then_some(now),
-            Pending::Order { .. } | Pending::Update(_) => None,
+            Pending::Stream(stream) => (waiter.is_writable() && stream.has_backlog()).then_some(now),
+            Pending::Answer(_) => waiter.is_writable().then_some(now),
+            Pending::Order { .. } | Pending::Update(_) | Pending::Signals { .. } => None,
         };
         self.pending.values().filter_map(until).min()
     }
 
-    /// Whether a reader that takes what it is told has not had everything.
-    fn is_anybody_behind(&self) -> bool {
-        self.pending.values().any(|pending| matches!(pending, Pending::Stream(stream) if stream.is_behind()))
+    /// Who ordered the shutdown, where a client did: `` `foster shutdown` (uid 0, pid 77) ``.
+    pub(super) fn shutdown_by(&self) -> Option<&str> {
+        self.shutdown_by.as_deref()
+    }
+
+    /// A signal could not be sent: the client that ordered it is answered so.
+    pub(super) fn note_unsent(&mut self, run: Run, signal: Signal, errno: Errno) {
+        self.unsent.push((run, signal, errno));
+    }
+
+    /// Why this signal could not be sent in this turn; `None`: it was sent.
+    fn unsent(&self, run: Run, signal: Signal) -> Option<Errno> {
+        self.unsent.iter().find(|(of, sent, _)| (*of, *sent) == (run, signal)).map(|(_, _, errno)| *errno)
+    }
+
+    /// Whether a reader that takes what it is sent has not had everything.
+    fn has_backlog(&self) -> bool {
+        let is_behind = |waiter: &Waiter| match &waiter.pending {
+            Pending::Stream(stream) => waiter.is_writable() && stream.has_backlog(),
+            Pending::Answer(_)
+            | Pending::Signals { .. }
+            | Pending::Order { .. }
+            | Pending::Ready { .. }
+            | Pending::Update(_) => false,
+        };
+        self.pending.values().any(is_behind)
     }
 
     fn streams(&mut self) -> impl Iterator<Item = &mut Stream> {
-        self.pending.values_mut().filter_map(|pending| match pending {
+        self.pending.values_mut().filter_map(|waiter| match &mut waiter.pending {
             Pending::Stream(stream) => Some(stream),
-            Pending::Order { .. } | Pending::Ready { .. } | Pending::Update(_) => None,
+            Pending::Answer(_)
+            | Pending::Signals { .. }
+            | Pending::Order { .. }
+            | Pending::Ready { .. }
+            | Pending::Update(_) => None,
         })
     }
 
     fn wait_for(&mut self, client: ConnectionId, pending: Pending) {
-        self.pending.insert(client, pending);
+        self.pending.insert(client, Waiter { pending, state: WriteState::Go });
+    }
+}
+
+impl Waiter {
+    fn is_writable(&self) -> bool {
+        self.state == WriteState::Go
     }
 }
 
 impl Init {
-    /// Something happened at the control socket.
+    /// Takes a report of epoll on the control socket.
     pub(super) fn serve(&mut self, ready: Ready) {
         let Some(server) = &mut self.server else { return };
-        for incident in server.on_ready(self.now, ready) {
-            match incident {
-                Incident::Requested(client, request) => {
+        for event in server.on_ready(self.now, ready) {
+            match event {
+                ServerEvent::Requested(client, request) => {
                     if let Err(refusal) = self.take(client, request) {
                         self.reply(client, &Reply::Error(refusal));
                     }
                 }
-                Incident::Drained(client) => {
-                    if let Some(Pending::Stream(stream)) = self.requests.pending.get_mut(&client) {
-                        stream.go_on();
+                ServerEvent::Drained(client) => {
+                    if let Some(waiter) = self.requests.pending.get_mut(&client) {
+                        waiter.state = WriteState::Go;
                     }
                 }
-                Incident::Abandoned(client) => {
+                ServerEvent::Abandoned(client) => {
                     self.requests.pending.remove(&client);
                 }
             }
@@ -105,15 +159,13 @@ impl Init {
     fn take(&mut self, client: ConnectionId, request: Request) -> Result<(), Refusal> {
         match request {
             Request::Status(names) => {
-                let replies = self.rows(self.named_or_all(&names.names)?);
-                self.answer(client, replies);
+                let open = self.named_or_all(&names.names)?.into();
+                self.requests.wait_for(client, Pending::Answer(Answer::Rows(open)));
             }
-            Request::Health(names) => {
-                let asked = if names.names.is_empty() { Asked::AsPartOfAll } else { Asked::ByName };
-                let named = self.named_or_all(&names.names)?.into_iter();
-                let outcomes = named.filter_map(|id| self.verdict(&self.view(id)?, asked));
-                let replies = outcomes.map(Reply::Outcome).collect();
-                self.answer(client, replies);
+            Request::Health(check) => {
+                let counted = Counted::of(&check);
+                let open = self.named_or_all(&check.names)?.into();
+                self.requests.wait_for(client, Pending::Answer(Answer::Verdicts(open, counted)));
             }
             Request::Start(order) => self.order(client, Order::Start, &order)?,
             Request::Stop(order) => self.order(client, Order::Stop, &order)?,
@@ -123,8 +175,9 @@ impl Init {
             Request::Logs(logs) => self.logs(client, logs)?,
             Request::Events(events) => self.events(client, events)?,
             Request::Exec(exec) => {
-                let replies = self.recipe(&exec)?;
-                self.answer(client, replies);
+                let document = self.exec_context(&exec)?.render();
+                let pieces = Piece::of(&document).map(Reply::Context).collect();
+                self.requests.wait_for(client, Pending::Answer(Answer::Replies(pieces)));
             }
             Request::Wait(wait) => {
                 let open = self.named_or_all(&wait.names)?;
@@ -136,6 +189,7 @@ impl Init {
                 None => self.end(client),
             },
             Request::Shutdown {} => {
+                self.requests.shutdown_by = Some(self.ordered_by(client, "shutdown"));
                 self.events.push_back(Event::ShutdownOrdered(ShutdownCause::Operator));
                 self.end(client);
             }
@@ -143,42 +197,66 @@ impl Init {
         Ok(())
     }
 
-    /// Answers those whose turn it is. Called after every turn of the loop.
+    /// Answers the clients whose answer is known. Called after every turn of the loop.
     pub(super) fn answer_requests(&mut self) {
         let mut earlier = std::mem::take(&mut self.requests.pending);
         let later = self.requests.last.map(|last| earlier.split_off(&last)).unwrap_or_default();
-        let mut room = ONE_TURN;
-        for (client, pending) in later.into_iter().chain(earlier) {
-            let pending = match pending {
+        let mut budget = TURN_BUDGET;
+        for (client, waiter) in later.into_iter().chain(earlier) {
+            if waiter.state == WriteState::Wait {
+                self.requests.pending.insert(client, waiter);
+                continue;
+            }
+            let next = match waiter.pending {
+                Pending::Answer(answer) if budget == 0 => Some(Pending::Answer(answer)),
+                Pending::Stream(stream) if budget == 0 => Some(Pending::Stream(stream.put_off())),
+                Pending::Answer(answer) => {
+                    self.requests.last = Some(client);
+                    self.send_answer(client, answer, &mut budget);
+                    continue;
+                }
+                Pending::Stream(stream) => {
+                    self.requests.last = Some(client);
+                    self.answer_stream(client, stream, &mut budget);
+                    continue;
+                }
+                Pending::Signals { open } => Some(self.answer_signals(open)),
                 Pending::Order { order, open } => self.answer_order(client, order, open),
                 Pending::Ready { open, until } => self.answer_ready(client, open, until),
                 Pending::Update(waiting) => self.answer_update(client, waiting).map(Pending::Update),
-                Pending::Stream(stream) if room == 0 => Some(Pending::Stream(stream.put_off())),
-                Pending::Stream(stream) => {
-                    self.requests.last = Some(client);
-                    self.answer_stream(client, stream, &mut room).map(Pending::Stream)
+            };
+            match next {
+                Some(pending) => self.requests.pending.insert(client, Waiter { pending, ..waiter }),
+                None => {
+                    self.end(client);
+                    None
                 }
             };
-            match pending {
-                Some(pending) => self.requests.wait_for(client, pending),
-                None => self.end(client),
-            }
         }
-        if !self.requests.is_anybody_behind() {
+        self.requests.unsent.clear();
+        if !self.requests.has_backlog() {
             self.bury();
         }
     }
 
-    /// The instances that are meant; nobody named is everybody.
+    /// Who gave an order, for the log: `` `foster stop` (uid 0, pid 77) ``.
+    fn ordered_by(&self, client: ConnectionId, verb: &str) -> String {
+        match self.server.as_ref().and_then(|server| server.peer(client)) {
+            Some(peer) => {
+                format!("`foster {verb}` (uid {}, pid {})", peer.uid, peer.pid)
+            }
+            None => format!("`foster {verb}`"),
+        }
+    }
+
+    /// The instances that are meant; no name means all.
     fn named_or_all(&self, names: &[String]) -> Result<Vec<InstanceId>, Refusal> {
         let snapshot = self.supervisor.snapshot();
-        // What is removed and not buried yet is nobody's name any more.
+        // A program that was removed has no name any longer, even while it is still stopping.
         let there = self.plan.programs.iter().filter(|(id, _)| snapshot.of(*id).next().is_some());
-        let called = there
+        let named = there
             .filter_map(|(id, program)| Some((id, (program.name.as_str(), self.plan.spec(id)?.instances))));
-        let (ids, known): (Vec<ProgramId>, Vec<(&str, u16)>) = called.unzip();
-        let all = ["all".to_string()];
-        let names = if names.is_empty() { &all } else { names };
+        let (ids, known): (Vec<ProgramId>, Vec<(&str, u16)>) = named.unzip();
         let meant = resolve(names, &known).map_err(Refusal::from)?;
         let id = |(program, index): (usize, u16)| {
             ids.get(program).map(|program| InstanceId { program: *program, index })
@@ -186,16 +264,8 @@ impl Init {
         Ok(meant.into_iter().filter_map(id).collect())
     }
 
-    /// Says a whole answer at once.
-    fn answer(&mut self, client: ConnectionId, mut replies: Vec<Reply>) {
-        replies.push(Reply::End {});
-        if let Some(server) = &mut self.server {
-            server.reply_all(client, &replies);
-        }
-    }
-
-    pub(super) fn reply(&mut self, client: ConnectionId, reply: &Reply) -> Pace {
-        self.server.as_mut().map_or(Pace::Gone, |server| server.reply(client, reply))
+    pub(super) fn reply(&mut self, client: ConnectionId, reply: &Reply) -> WriteState {
+        self.server.as_mut().map_or(WriteState::Gone, |server| server.reply(client, reply))
     }
 
     fn end(&mut self, client: ConnectionId) {

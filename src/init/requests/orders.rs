@@ -1,24 +1,37 @@
-//! Orders and those who wait for programs: given at once, answered for each instance when it is known.
+//! Orders, and clients that wait for programs: given at once, answered for each instance when it is known.
 //!
-//! How far an order has come the core says ([`foster_core::supervisor::progress`]), so that "done" means the same
-//! to every verb. Next: `mod.rs`, who asks after every turn.
+//! The core says how far an order has come ([`foster_core::supervisor::progress`]), so that "done" means the same
+//! to every verb. A signal is answered after it was sent, with what the kernel said. Next: `mod.rs`, which asks after
+//! every turn.
+
+use std::collections::VecDeque;
 
 use foster_core::action::StateName;
 use foster_core::event::{Event, Order};
-use foster_core::ids::{InstanceId, Signal};
+use foster_core::ids::{InstanceId, Run, Signal};
 use foster_core::supervisor::{InstanceView, Progress, progress};
 use foster_core::time::Instant;
+use nix::errno::Errno;
 
 use super::super::{Init, report};
 use super::Pending;
+use super::answers::Answer;
 use crate::control::protocol::{self, Outcome, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
 
-/// How an instance stood when an order was given.
+/// An instance as it was when an order was given.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Before {
+pub(super) struct InstanceBefore {
     runs: u32,
     state: StateName,
+}
+
+/// A signal that was ordered: for which run, where there is one and a signal for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SentSignal {
+    id: InstanceId,
+    run: Option<Run>,
+    signal: Option<Signal>,
 }
 
 impl Init {
@@ -34,7 +47,7 @@ impl Init {
         }
         let before = |id: &InstanceId| {
             let view = self.view(*id)?;
-            Some((*id, Before { runs: view.runs, state: view.state }))
+            Some((*id, InstanceBefore { runs: view.runs, state: view.state }))
         };
         let open: Vec<_> = targets.iter().filter_map(before).collect();
         self.events.push_back(Event::Ordered { order, targets: targets.clone() });
@@ -42,49 +55,61 @@ impl Init {
             self.requests.wait_for(client, Pending::Order { order, open });
             return Ok(());
         }
-        for id in targets {
-            let name = report::label(&self.plan, id);
-            self.reply(client, &outcome(name, Verdict::Ok, "ordered".into()));
-        }
-        self.end(client);
+        let label = |id| outcome(report::label(&self.plan, id), Verdict::Ok, "ordered".into());
+        let replies = targets.into_iter().map(label).collect();
+        self.requests.wait_for(client, Pending::Answer(Answer::Replies(replies)));
         Ok(())
     }
 
-    /// Sends a signal, or where none is given each program's `reload_signal`, and says who got it.
+    /// Orders a signal, or where none is given each program's `reload_signal`.
     pub(super) fn signal_each(
         &mut self,
         client: ConnectionId,
         names: &[String],
         signal: Option<Signal>,
     ) -> Result<(), Refusal> {
+        let mut open = VecDeque::new();
         for id in self.named_or_all(names)? {
             let reload = self.plan.spec(id.program).and_then(|spec| spec.reload_signal);
-            let name = report::label(&self.plan, id);
-            let pid =
-                self.view(id).and_then(|view| view.live).and_then(|(run, _)| self.children.last_pid(run));
-            let reply = match (signal.or(reload), pid) {
-                (None, _) => {
-                    let why = "has no reload_signal; a rolling restart is not supported yet, `restart` is";
-                    outcome(name, Verdict::Failed, why.into())
-                }
-                (Some(_), None) => outcome(name, Verdict::Failed, "does not run".into()),
-                (Some(sent), Some(pid)) => {
-                    let order = signal.map_or(Order::Reload, Order::Signal);
-                    self.events.push_back(Event::Ordered { order, targets: vec![id] });
-                    outcome(name, Verdict::Ok, format!("got {sent} (pid {pid})"))
-                }
-            };
-            self.reply(client, &reply);
+            let run = self.view(id).and_then(|view| view.live).map(|(run, _)| run);
+            let sent = signal.or(reload);
+            if run.is_some() && sent.is_some() {
+                let order = signal.map_or(Order::Reload, Order::Signal);
+                self.events.push_back(Event::Ordered { order, targets: vec![id] });
+            }
+            open.push_back(SentSignal { id, run, signal: sent });
         }
-        self.end(client);
+        self.requests.wait_for(client, Pending::Signals { open });
         Ok(())
+    }
+
+    /// What became of signals that were ordered in this turn: they were sent by now, or not.
+    pub(super) fn answer_signals(&self, open: VecDeque<SentSignal>) -> Pending {
+        let reply = |SentSignal { id, run, signal }: SentSignal| {
+            let name = report::label(&self.plan, id);
+            let failed = |why: String| outcome(name.clone(), Verdict::Failed, why);
+            let (signal, run) = match (signal, run) {
+                (Some(signal), Some(run)) => (signal, run),
+                (None, _) => {
+                    return failed(format!("has no `reload_signal`: `foster restart {name}` restarts it"));
+                }
+                (_, None) => return failed("does not run".into()),
+            };
+            if let Some(errno) = self.requests.unsent(run, signal) {
+                let hint = if errno == Errno::EPERM { " (CAP_KILL is missing)" } else { "" };
+                return failed(format!("cannot send {signal}: {}{hint}", errno.desc()));
+            }
+            let pid = self.children.last_pid(run).map_or(String::new(), |pid| format!(" (pid {pid})"));
+            outcome(name.clone(), Verdict::Ok, format!("sent {signal}{pid}"))
+        };
+        Pending::Answer(Answer::Replies(open.into_iter().map(reply).collect()))
     }
 
     pub(super) fn answer_order(
         &mut self,
         client: ConnectionId,
         order: Order,
-        open: Vec<(InstanceId, Before)>,
+        open: Vec<(InstanceId, InstanceBefore)>,
     ) -> Option<Pending> {
         let mut left = Vec::new();
         for (id, before) in open {
@@ -127,7 +152,7 @@ impl Init {
             let note = self.note(&view).map_or(String::new(), |note| format!(" ({note})"));
             let (verdict, message) = match view.state {
                 StateName::Running => (Verdict::Ok, "ready".into()),
-                StateName::Exited => (Verdict::Ok, "ended with success".into()),
+                StateName::Exited => (Verdict::Ok, "exited with success".into()),
                 StateName::Fatal => (Verdict::Failed, format!("{state}{note}")),
                 _ if over => (Verdict::Failed, format!("not ready in time: {state}{note}")),
                 StateName::Stopped
@@ -145,21 +170,26 @@ impl Init {
         (!left.is_empty()).then_some(Pending::Ready { open: left, until })
     }
 
-    /// Whether an instance waits for something that will not come by itself.
+    /// Whether an instance waits for one that will not start by itself. Followed along the chain of waiting ones.
     pub(in super::super) fn is_blocked_for_good(&self, view: &InstanceView) -> bool {
-        let Some(other) = view.waits_for.and_then(|other| self.view(other)) else { return false };
-        match other.state {
-            StateName::Stopped | StateName::Fatal => true,
-            StateName::Waiting => self.is_blocked_for_good(&other),
-            StateName::Starting
-            | StateName::Running
-            | StateName::Stopping
-            | StateName::Backoff
-            | StateName::Exited => false,
+        let mut next = view.waits_for;
+        // A chain has no circle; it ends after as many steps as there are instances in any case.
+        for _ in self.supervisor.snapshot().instances() {
+            let Some(other) = next.and_then(|other| self.view(other)) else { return false };
+            match other.state {
+                StateName::Stopped | StateName::Fatal => return true,
+                StateName::Waiting => next = other.waits_for,
+                StateName::Starting
+                | StateName::Running
+                | StateName::Stopping
+                | StateName::Backoff
+                | StateName::Exited => return false,
+            }
         }
+        false
     }
 
-    fn success(&self, order: Order, view: &InstanceView, before: Before) -> String {
+    fn success(&self, order: Order, view: &InstanceView, before: InstanceBefore) -> String {
         let pid = view.live.and_then(|(run, _)| self.children.last_pid(run));
         let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
         match (order, view.state) {
@@ -168,7 +198,7 @@ impl Init {
             (Order::Start, _) if view.runs == before.runs && before.state == StateName::Running => {
                 format!("already running{pid}")
             }
-            (Order::Start | Order::Restart, StateName::Exited) => "ended with success".into(),
+            (Order::Start | Order::Restart, StateName::Exited) => "exited with success".into(),
             (Order::Restart, _) => format!("restarted{pid}"),
             (Order::Start | Order::Reload | Order::Signal(_), _) => format!("started{pid}"),
         }
@@ -177,7 +207,7 @@ impl Init {
     pub(in super::super) fn failure(&self, order: Order, view: &InstanceView) -> String {
         let note = self.note(view).map_or(String::new(), |note| format!(": {note}"));
         match order {
-            Order::Stop => format!("not stopped, another order came ({})", view.state.name()),
+            Order::Stop => format!("not stopped: another order came ({})", view.state.name()),
             Order::Start | Order::Restart | Order::Reload | Order::Signal(_) => {
                 format!("{}{note}", view.state.name())
             }
@@ -185,7 +215,7 @@ impl Init {
     }
 }
 
-/// What is said about an instance that an update has taken away from those who wait for it.
+/// The answer for an instance that an update has removed.
 const REMOVED: &str = "removed by an update";
 
 fn is_down(state: StateName) -> bool {

@@ -30,9 +30,9 @@ fn where_all_places_are_taken_by_questions_the_last_to_come_is_answered_and_the_
         asking.push((client, stage.asked().0));
     }
     let late = stage.client(STATUS);
-    let incidents = stage.settle();
-    let [Incident::Abandoned(gone), Incident::Requested(id, _)] = incidents.as_slice() else {
-        panic!("not one for another: {incidents:?}")
+    let events = stage.settle();
+    let [ServerEvent::Abandoned(gone), ServerEvent::Requested(id, _)] = events.as_slice() else {
+        panic!("not one for another: {events:?}")
     };
     assert_eq!(*gone, asking[0].1);
     assert_eq!(refusal(Reply::parse(&all(&asking[0].0)).unwrap()).error, Reason::TooManyClients);
@@ -49,9 +49,9 @@ fn a_reader_that_does_not_read_has_to_go_before_one_that_waits() {
     let (waiting, _) = stage.asked();
     let _unread = stage.client(STATUS);
     let (unread, _) = stage.asked();
-    while stage.server.reply(unread, &long_line()) == Pace::Go {}
+    while stage.server.reply(unread, &long_line()) == WriteState::Go {}
     let _late = stage.client(b"{");
-    assert_eq!(stage.settle(), [Incident::Abandoned(unread)]);
+    assert_eq!(stage.settle(), [ServerEvent::Abandoned(unread)]);
     stage.answer(waiting);
 }
 
@@ -81,7 +81,7 @@ fn half_a_request_is_waited_for_so_long_and_no_wakeup_is_due_for_any_other_clien
     let mut half = stage.client(b"{\"verb\":");
     stage.settle();
     let due = stage.server.deadline().expect("a deadline");
-    assert_eq!(due, stage.now.plus(HALF_SAID));
+    assert_eq!(due, stage.now.plus(REQUEST_TIMEOUT));
     // A byte more is no new beginning.
     stage.now = stage.now.plus(Duration::from_secs(9));
     half.write_all(b"\"sta").unwrap();
@@ -138,7 +138,7 @@ fn one_that_is_gone_is_not_answered_what_it_asked_in_advance() {
     let client = stage.client(&STATUS.repeat(500));
     let (id, _) = stage.asked();
     drop(client);
-    assert_eq!(stage.server.reply(id, &Reply::End {}), Pace::Gone);
+    assert_eq!(stage.server.reply(id, &Reply::End {}), WriteState::Gone);
     assert_eq!(stage.settle(), []);
     assert_eq!(stage.server.clients(), 0);
 }

@@ -1,19 +1,19 @@
 //! How a program's process is made, for `foster exec`: the client becomes one itself, so that the terminal, the
 //! signals and the exit status are the command's own.
 //!
-//! Told to root and foster's own user alone, as everything is; what is a secret goes as a path.
+//! Like every answer it goes to root and foster's own user only; a secret goes as a path.
 
 use foster_core::ids::InstanceId;
 
 use super::super::{Init, perform};
-use crate::control::protocol::{Exec, Reason, Refusal, Reply};
-use crate::control::recipe::{self, Recipe};
+use crate::control::exec_context::ExecContext;
+use crate::control::protocol::{Exec, Reason, Refusal};
 use crate::plan::Launch;
 use crate::sys::{process, procfs};
 
 impl Init {
-    /// The parts of what a process of this program is made from. Of several instances the first is meant.
-    pub(super) fn recipe(&self, asked: &Exec) -> Result<Vec<Reply>, Refusal> {
+    /// What a process of this program is made from. Of several instances the first is meant.
+    pub(super) fn exec_context(&self, asked: &Exec) -> Result<ExecContext, Refusal> {
         let named = self.named_or_all(std::slice::from_ref(&asked.name))?;
         let several = named.iter().any(|id| named.first().is_some_and(|first| first.program != id.program));
         let id = match named.first() {
@@ -23,23 +23,23 @@ impl Init {
                 return Err(Refusal::new(Reason::BadRequest, message));
             }
         };
-        self.recipe_of(id).map(|recipe| recipe::replies(&recipe))
+        self.exec_context_of(id)
     }
 
-    fn recipe_of(&self, id: InstanceId) -> Result<Recipe, Refusal> {
+    fn exec_context_of(&self, id: InstanceId) -> Result<ExecContext, Refusal> {
         let failed = |what: &str, why: String| Refusal::new(Reason::Failed, format!("cannot {what}: {why}"));
         let Some(program) = self.plan.program(id.program) else {
-            return Err(Refusal::new(Reason::NoSuchName, "it is not in the plan"));
+            return Err(Refusal::new(Reason::NoSuchName, "it is not in the configuration"));
         };
         let environment =
             program.launch.environment.iter().cloned().chain(perform::variables(program, id)).collect();
-        // What is not said here the client would take from itself.
+        // The client would take its own for what is missing here.
         let umask = program.launch.umask.or_else(procfs::own_umask);
-        Ok(Recipe {
+        Ok(ExecContext {
             base: std::env::current_dir()
                 .map_err(|error| failed("find foster's working directory", error.to_string()))?,
             credentials: process::credentials()
-                .map_err(|errno| failed("find out as whom foster runs", errno.desc().into()))?,
+                .map_err(|errno| failed("find foster's user and groups", errno.desc().into()))?,
             inherited: std::env::vars_os().collect(),
             launch: Launch { environment, umask, ..program.launch.clone() },
         })

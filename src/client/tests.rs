@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 
 use expect_test::{Expect, expect};
 
-use crate::cli::Command;
+use crate::cli::{self, Command, Invocation};
 use crate::control::protocol::{
     Event, Exit, Health, Kind, LogLine, Missed, Outcome, Problem, Refusal, Reply, State, StatusRow, Stream,
     Verdict, Width,
@@ -25,29 +25,27 @@ impl Done {
     }
 }
 
-fn read(line: &str) -> Ask {
-    match cli::parse(shell_words::split(line).unwrap().into_iter().map(OsString::from)).unwrap() {
-        Command::Ask(ask) => ask,
-        command @ (Command::Run { .. }
-        | Command::Check { .. }
-        | Command::Doctor { .. }
-        | Command::Schema
-        | Command::Completions { .. }
-        | Command::Version { .. }
-        | Command::Help { .. }) => panic!("not a question: {command:?}"),
-    }
+fn read(line: &str) -> (&'static Verb, ClientCommand) {
+    let words = shell_words::split(line).unwrap().into_iter().map(OsString::from);
+    let Invocation { verb, command } = cli::parse(words).unwrap();
+    let Command::Client(command) = command else { panic!("not a request: {command:?}") };
+    (verb, command)
 }
 
-fn run(line: &str, socket: Option<OsString>, configured: Result<Option<PathBuf>, String>) -> Done {
+fn client_io<'a>(socket: Option<OsString>, out: &'a mut dyn Write, err: &'a mut dyn Write) -> ClientIo<'a> {
+    ClientIo { socket, colour: Colour::No, width: None, watch_interval: Duration::ZERO, out, err }
+}
+
+fn run_verb(line: &str, socket: Option<OsString>, configured: Option<PathBuf>) -> Done {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut around = Surroundings { socket, colour: Colour::No, out: &mut out, err: &mut err };
-    let status = run_client(&read(line), &mut around, || configured).0;
+    let (verb, command) = read(line);
+    let status = run(verb, &command, &mut client_io(socket, &mut out, &mut err), || configured).0;
     Done { status, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
 }
 
 /// Runs a verb against a supervisor that answers these bytes, whatever it is asked.
 fn answered(line: &str, answer: &[u8]) -> (Request, Done) {
-    asked(answer, |socket| run(line, Some(socket), Err("not to be asked".into())))
+    asked(answer, |socket| run_verb(line, Some(socket), None))
 }
 
 /// Does something against the socket of such a supervisor.
@@ -292,8 +290,8 @@ fn health_prints_only_what_is_not_well_and_ends_with_0_or_1() {
     for garbage in [b"".as_slice(), b"garbage\n", b"{\"reply\":\"outcome\"}\n"] {
         assert_eq!(answered("health", garbage).1.status, 1);
     }
-    assert_eq!(run("health --socket /nowhere/s", None, Ok(None)).status, 1);
-    assert_eq!(run("health", None, Err("broken".into())).status, 1);
+    assert_eq!(run_verb("health --socket /nowhere/s", None, None).status, 1);
+    assert_eq!(run_verb("health", Some("/nowhere/s".into()), None).status, 1);
 }
 
 #[test]
@@ -344,24 +342,12 @@ fn an_orderly_end_ends_what_was_followed_and_another_is_a_failure() {
 
 #[test]
 fn where_nobody_answers_the_status_is_4_and_the_path_is_told() {
-    run("status --socket /nowhere/s", Some("/elsewhere".into()), Ok(None)).shows(expect![[r#"
-        stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another place)
+    run_verb("status --socket /nowhere/s", Some("/elsewhere".into()), None).shows(expect![[r#"
+        stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another)
         exit status 4
     "#]]);
-    run("status", Some("/nowhere/s".into()), Ok(None)).shows(expect![[r#"
-        stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another place)
-        exit status 4
-    "#]]);
-    run("status", Some("".into()), Ok(Some("/nowhere/s".into()))).shows(expect![[r#"
-        stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another place)
-        exit status 4
-    "#]]);
-    run("status", None, Ok(None)).shows(expect![[r#"
-        stderr: foster: the configuration has no socket: no verb can reach its supervisor
-        exit status 4
-    "#]]);
-    run("status", None, Err("foster.toml has 2 errors".into())).shows(expect![[r#"
-        stderr: foster: cannot tell where the supervisor's socket is; `--socket PATH` names it: foster.toml has 2 errors
+    run_verb("status", Some("/nowhere/s".into()), None).shows(expect![[r#"
+        stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another)
         exit status 4
     "#]]);
     let refused = Reply::Error(Refusal::new(Reason::NotPermitted, "not permitted")).encode();
@@ -389,28 +375,26 @@ fn a_closed_pipe_ends_a_verb_quietly_and_a_full_disk_does_not() {
     ] {
         let answer = [Ok(piece("a", "x", false))].into_iter();
         let (mut out, mut err) = (Closed(kind), Vec::new());
-        let mut around = Surroundings { socket: None, colour: Colour::No, out: &mut out, err: &mut err };
-        let Err(failure) = answer::print(&read("logs"), answer, &mut around) else {
+        let mut client = client_io(None, &mut out, &mut err);
+        let (verb, command) = read("logs");
+        let Err(failure) = print::print(verb, &command, answer, &mut client) else {
             panic!("it was written")
         };
         assert_eq!(failure.status(), ExitStatus::FAILED);
-        let words = if failure.is_broken_pipe() {
-            String::new()
-        } else {
-            format!("foster: {}\n", failure.in_words())
-        };
+        let words =
+            if failure.is_broken_pipe() { String::new() } else { format!("foster: {}\n", failure.render()) };
         assert_eq!(words, expected);
-        assert_eq!(print_help(None, &mut around), ExitStatus::FAILED);
-        assert_eq!(print_version(Output::Json, &mut around), ExitStatus::FAILED);
+        assert_eq!(print_help(None, &mut client), ExitStatus::FAILED);
+        assert_eq!(print_version(Output::Json, &mut client), ExitStatus::FAILED);
     }
 }
 
 /// What a shell is answered for this line.
 fn completed(line: &[&str], socket: Option<OsString>) -> String {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut around = Surroundings { socket, colour: Colour::No, out: &mut out, err: &mut err };
+    let mut client = client_io(socket, &mut out, &mut err);
     let words: Vec<String> = line.iter().map(|&word| word.to_owned()).collect();
-    let status = print_completions(Shell::Fish, &words, &mut around, |_| Err("no configuration".into()));
+    let status = print_completions(Shell::Fish, &words, &mut client, |_| None);
     assert_eq!((status, err.as_slice()), (ExitStatus::DONE, b"".as_slice()));
     String::from_utf8(out).unwrap()
 }
@@ -427,14 +411,13 @@ fn names_are_completed_with_the_instances_of_what_has_several() {
         web	all its instances
         web.0	running
         web.1	running
-        all	everybody
+        all	every program
     "#]]
     .assert_eq(&page);
 }
 
 #[test]
 fn where_no_names_are_known_nothing_is_said_in_the_middle_of_a_line() {
-    assert_eq!(completed(&["stop", ""], None), "");
     assert_eq!(completed(&["stop", ""], Some("/nowhere".into())), "");
     let (_, page) = asked(b"{\"garbage\n", |socket| completed(&["stop", ""], Some(socket)));
     assert_eq!(page, "");
@@ -445,11 +428,11 @@ fn where_no_names_are_known_nothing_is_said_in_the_middle_of_a_line() {
 #[test]
 fn help_version_and_usage_are_printed() {
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut around = Surroundings { socket: None, colour: Colour::No, out: &mut out, err: &mut err };
-    assert_eq!(print_help(Verb::called("status"), &mut around), ExitStatus::DONE);
-    assert_eq!(print_version(Output::Text, &mut around), ExitStatus::DONE);
+    let mut client = client_io(None, &mut out, &mut err);
+    assert_eq!(print_help(Verb::by_name("status"), &mut client), ExitStatus::DONE);
+    assert_eq!(print_version(Output::Text, &mut client), ExitStatus::DONE);
     let error = cli::parse(["stauts".into()]).unwrap_err();
-    assert_eq!(print_usage_error(&error, &mut around), ExitStatus::USAGE);
+    assert_eq!(print_usage_error(&error, &mut client), ExitStatus::USAGE);
     let out = String::from_utf8(out).unwrap();
     assert!(out.starts_with("foster status: ") && out.ends_with(&help::version()), "{out}");
     let err = String::from_utf8(err).unwrap();

@@ -1,42 +1,42 @@
 //! Bytes that come in over a connection, until they are lines.
 //!
-//! Room is taken only for what has come, and never more than for one line of the longest kind. No byte is
-//! looked at twice for a line end, so a client that sends one byte at a time costs no more than another.
+//! Memory is taken only for bytes that have come, and never more than for one line of the longest kind. No byte is
+//! searched twice for a line end, so a client that sends one byte at a time costs no more than another.
 
 use std::io::{self, Read};
 
 use super::protocol::LONGEST_LINE;
 
-/// What has come and was not taken yet.
+/// The bytes that were read and not taken yet.
 #[derive(Debug, Default)]
-pub(super) struct Inbox {
+pub(super) struct LineBuffer {
     bytes: Vec<u8>,
-    /// How long the first line is, its line end included, once that is here.
+    /// The length of the first line, its line end included, once that is here.
     line: Option<usize>,
 }
 
-/// What a read brought.
+/// The result of a read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Filled {
-    /// Something, perhaps not a whole line yet.
+    /// Bytes, perhaps not a whole line yet.
     Some,
-    /// Nothing: there is nothing now.
+    /// Nothing for now.
     Nothing,
-    /// The other end says no more, or is gone.
+    /// The other end has shut down, or is gone.
     Ended,
-    /// More than a line may have, and no line end.
+    /// More bytes than a line may have, and no line end.
     TooLong,
 }
 
-/// How much is read in one turn, so that no connection holds up another.
-const TURN: usize = 16 * 1024;
+/// How much is read at once, so that no connection delays another.
+const CHUNK: usize = 16 * 1024;
 
-impl Inbox {
+impl LineBuffer {
     /// Reads once.
     pub(super) fn fill(&mut self, from: &mut impl Read) -> Filled {
-        let mut buffer = [0; TURN];
-        let room = LONGEST_LINE.saturating_sub(self.bytes.len()).min(TURN);
-        let Some(free) = buffer.get_mut(..room) else { return Filled::TooLong };
+        let mut buffer = [0; CHUNK];
+        let free = LONGEST_LINE.saturating_sub(self.bytes.len()).min(CHUNK);
+        let Some(free) = buffer.get_mut(..free) else { return Filled::TooLong };
         if free.is_empty() {
             return Filled::TooLong;
         }
@@ -54,8 +54,8 @@ impl Inbox {
         if too_long { Filled::TooLong } else { Filled::Some }
     }
 
-    /// Whether anything is here.
-    pub(super) fn is_begun(&self) -> bool {
+    /// Whether any byte is here.
+    pub(super) fn has_bytes(&self) -> bool {
         !self.bytes.is_empty()
     }
 
@@ -88,12 +88,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn lines(mut bytes: &[u8]) -> (Vec<Vec<u8>>, Filled) {
-        let mut inbox = Inbox::default();
+        let mut buffer = LineBuffer::default();
         let mut lines = Vec::new();
         loop {
-            let filled = inbox.fill(&mut bytes);
-            assert!(inbox.bytes.len() <= LONGEST_LINE);
-            while let Some(line) = inbox.take_line() {
+            let filled = buffer.fill(&mut bytes);
+            assert!(buffer.bytes.len() <= LONGEST_LINE);
+            while let Some(line) = buffer.take_line() {
                 lines.push(line);
             }
             if filled != Filled::Some {
@@ -121,13 +121,13 @@ mod tests {
 
     #[test]
     fn nothing_is_read_beyond_the_first_line_until_there_is_room() {
-        let mut inbox = Inbox::default();
+        let mut buffer = LineBuffer::default();
         let mut endless = io::repeat(b'\n');
         for _ in 0..4 {
-            assert_eq!(inbox.fill(&mut endless), Filled::Some);
+            assert_eq!(buffer.fill(&mut endless), Filled::Some);
         }
-        assert_eq!(inbox.fill(&mut endless), Filled::TooLong);
-        assert_eq!(inbox.bytes.len(), LONGEST_LINE);
+        assert_eq!(buffer.fill(&mut endless), Filled::TooLong);
+        assert_eq!(buffer.bytes.len(), LONGEST_LINE);
     }
 
     proptest! {

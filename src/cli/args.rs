@@ -1,43 +1,40 @@
-//! What was given on a command line: flags that the verb knows, and arguments.
+//! The arguments of a verb: flags that it knows, and words.
 //!
-//! Flags are checked against the verb's row of the table; what they mean is the row's own business.
+//! Flags were checked against the verb's row of the table; `verb_args.rs` reads their values. Pure.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::Problem;
-use super::commands::Verb;
 use super::flags::Flag;
+use super::problem::Problem;
 use crate::suggest::nearest;
 
-/// A verb with its flags and arguments.
+/// The flags and arguments of a verb.
 #[derive(Debug)]
-pub(super) struct Given {
-    pub(super) verb: &'static Verb,
+pub struct ParsedArgs {
     flags: Vec<(&'static Flag, Option<OsString>)>,
     arguments: VecDeque<OsString>,
 }
 
-impl Given {
+impl ParsedArgs {
     pub(super) fn new(
-        verb: &'static Verb,
         flags: Vec<(&'static Flag, Option<OsString>)>,
         arguments: VecDeque<OsString>,
-    ) -> Given {
-        Given { verb, flags, arguments }
+    ) -> ParsedArgs {
+        ParsedArgs { flags, arguments }
     }
 
     pub(super) fn has(&self, flag: &Flag) -> bool {
         self.flags.iter().any(|(given, _)| *given == flag)
     }
 
-    /// The value of a flag that is a path: any bytes will do. Of several, the last one counts.
+    /// The value of a flag that is a path, of any bytes. The last one counts.
     pub(super) fn path(&self, flag: &Flag) -> Option<PathBuf> {
         self.value(flag).map(PathBuf::from)
     }
 
-    /// The value of a flag that is something else, read so.
+    /// The value of a flag, read by `read`.
     pub(super) fn read<T>(
         &self,
         flag: &'static Flag,
@@ -74,14 +71,22 @@ impl Given {
         value.split(',').map(str::trim).map(word).collect()
     }
 
-    /// The next argument, which must be there.
+    /// The next argument.
+    ///
+    /// # Errors
+    /// There is none.
     pub(super) fn next(&mut self, what: &'static str) -> Result<String, Problem> {
         self.optional()?.ok_or(Problem::MissingArgument(what))
     }
 
-    /// The next argument.
+    /// The next argument, if there is one.
     pub(super) fn optional(&mut self) -> Result<Option<String>, Problem> {
         self.arguments.pop_front().map(text).transpose()
+    }
+
+    /// The next argument as a path, if there is one.
+    pub(super) fn optional_path(&mut self) -> Option<PathBuf> {
+        self.arguments.pop_front().map(PathBuf::from)
     }
 
     /// All further arguments.
@@ -103,7 +108,7 @@ impl Given {
         if names.is_empty() { Err(Problem::MissingArgument("NAME")) } else { Ok(names) }
     }
 
-    /// To be asked when the verb has taken what it wants: what is left is too much.
+    /// Refuses arguments that the verb has not taken.
     pub(super) fn done(&mut self) -> Result<(), Problem> {
         match self.optional()? {
             None => Ok(()),

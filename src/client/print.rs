@@ -1,18 +1,18 @@
 //! Answers of the supervisor, printed: for people as they come, for machines as JSON.
 //!
-//! Each function takes an answer and gives what the verb ends with. An answer is an iterator here, so that
-//! a test can make one up.
+//! The verb's row says how its answer is shown. Each function takes an answer and gives the exit status. An answer is
+//! an iterator here, so that a test can make one up.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Failure, Surroundings};
-use crate::cli::completions::Candidate;
-use crate::cli::format::{self, Line, Mood};
-use crate::cli::{Ask, Output, Question};
-use crate::control::client::{self, ClientError, Patience};
+use super::{ClientIo, Failure, ask_within};
+use crate::cli::format::{self, Line, Style};
+use crate::cli::verb::{Printer, Verb};
+use crate::cli::{Candidate, ClientCommand, Output};
+use crate::control::client::{ClientError, Patience};
 use crate::control::protocol::{
     Event, LogLine, Names, Outcome, Problem, Reply, Request, State, StatusRow, Verdict, Width,
 };
@@ -21,45 +21,59 @@ use crate::exit::ExitStatus;
 /// An answer, as it comes.
 type Replies<'a> = &'a mut dyn Iterator<Item = Result<Reply, ClientError>>;
 
-/// Prints an answer to this question; gives what the verb is to end with.
+/// Prints the answer to this verb's request; gives the exit status.
 pub(super) fn print(
-    ask: &Ask,
+    verb: &Verb,
+    command: &ClientCommand,
     mut answer: impl Iterator<Item = Result<Reply, ClientError>>,
-    around: &mut Surroundings<'_>,
+    client: &mut ClientIo<'_>,
 ) -> Result<ExitStatus, Failure> {
-    let status = match &ask.question {
-        Question::Status { names } => print_status(names, ask.output, &mut answer, around),
-        Question::Order { .. } | Question::Signal { .. } => print_outcomes(&mut answer, around),
-        Question::Update { .. } => print_update(ask.output, &mut answer, around),
-        Question::Wait { .. } => match ask.output {
-            Output::Text => print_outcomes(&mut answer, around),
-            Output::Json => print_verdict("ready", &mut answer, around),
-        },
-        Question::Health { .. } => match ask.output {
-            Output::Text => print_failures(&mut answer, around),
-            Output::Json => print_verdict("healthy", &mut answer, around),
-        },
-        Question::Logs { names, .. } => print_logs(names, ask.output, &mut answer, around),
-        Question::Events { .. } => print_events(ask.output, &mut answer, around),
-        // Nothing is printed where a command takes over.
-        Question::Exec { .. } => Ok(ExitStatus::DONE),
-        // The supervisor may be gone before it is thanked for that.
-        Question::Shutdown => or_ended(print_outcomes(&mut answer, around)),
-    }?;
-    around.out.flush().map_err(Failure::Print)?;
+    let names = names_of(&command.request);
+    let status = match (verb.answer, command.output) {
+        (Printer::Table, output) => print_status(names, output, &mut answer, client),
+        (Printer::Outcomes(_), Output::Text) => print_outcomes(&mut answer, client),
+        (Printer::Failures(_), Output::Text) => print_failures(&mut answer, client),
+        (Printer::Outcomes(field) | Printer::Failures(field), Output::Json) => {
+            print_verdict(field, &mut answer, client)
+        }
+        (Printer::Update, output) => print_update(output, &mut answer, client),
+        (Printer::Output, output) => print_logs(names, output, &mut answer, client),
+        (Printer::Events, output) => print_events(output, &mut answer, client),
+        (Printer::Nothing, _) => Ok(ExitStatus::DONE),
+    };
+    let status = match (&command.request, status) {
+        // The supervisor may end before it has sent the end of its answer.
+        (Request::Shutdown {}, Err(Failure::Client(ClientError::Lost(_)))) => ExitStatus::DONE,
+        (_, status) => status?,
+    };
+    client.out.flush().map_err(Failure::Print)?;
     Ok(status)
 }
 
-/// Where the end of the supervisor is an end of the answer like another, it is no failure.
-fn or_ended(done: Result<ExitStatus, Failure>) -> Result<ExitStatus, Failure> {
-    if let Err(Failure::Client(ClientError::Lost(_))) = done { Ok(ExitStatus::DONE) } else { done }
+/// The names that were given, where the request has some.
+fn names_of(request: &Request) -> &[String] {
+    match request {
+        Request::Status(names) => &names.names,
+        Request::Logs(logs) => &logs.names,
+        Request::Start(_)
+        | Request::Stop(_)
+        | Request::Restart(_)
+        | Request::Reload(_)
+        | Request::Signal(_)
+        | Request::Events(_)
+        | Request::Exec(_)
+        | Request::Wait(_)
+        | Request::Health(_)
+        | Request::Update(_)
+        | Request::Shutdown {} => &[],
+    }
 }
 
 fn print_status(
     names: &[String],
     output: Output,
     answer: Replies<'_>,
-    around: &mut Surroundings<'_>,
+    client: &mut ClientIo<'_>,
 ) -> Result<ExitStatus, Failure> {
     let mut rows = Vec::new();
     for reply in answer {
@@ -68,35 +82,37 @@ fn print_status(
         }
     }
     let page = match output {
-        Output::Text => format::table(&rows.iter().map(shown).collect::<Vec<_>>(), around.colour),
+        Output::Text => {
+            format::table(&rows.iter().map(shown).collect::<Vec<_>>(), client.colour, client.width)
+        }
         Output::Json => array(&rows),
     };
-    around.out.write_all(page.as_bytes()).map_err(Failure::Print)?;
-    // `all` is nobody by name.
+    client.out.write_all(page.as_bytes()).map_err(Failure::Print)?;
+    // `all` names no program.
     let named = names.iter().any(|name| name != "all");
     let missing = rows.iter().any(|row| (row.wanted || named) && !is_well(row.state));
     Ok(if missing { ExitStatus::NOT_RUNNING } else { ExitStatus::DONE })
 }
 
-/// How long somebody who pressed a key waits for the names: a supervisor that answers takes a millisecond.
-const WHILE_TYPING: Duration = Duration::from_millis(500);
+/// How long a user who pressed the tabulator key waits for names: a supervisor that answers takes a millisecond.
+const COMPLETION_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Every NAME that the supervisor at this socket knows, with how it stands.
-pub(super) fn names(socket: &Path) -> Option<Vec<Candidate>> {
-    let everybody = Request::Status(Names { names: Vec::new() });
+/// Every NAME that the supervisor at one of these sockets knows, with its state.
+pub(super) fn names(sockets: &[PathBuf]) -> Option<Vec<Candidate>> {
+    let all = Request::Status(Names { names: Vec::new() });
     let mut names = Vec::new();
-    for reply in client::ask(socket, &everybody, Patience::For(WHILE_TYPING)).ok()? {
+    for reply in ask_within(sockets, &all, Patience::For(COMPLETION_TIMEOUT)).ok()? {
         let Reply::Row(row) = reply.ok()? else { continue };
         if row.instances > 1 && row.instance == 0 {
             names.push(Candidate::new(&row.name, "all its instances"));
         }
         names.push(Candidate::new(row.label(), shown(&row).state));
     }
-    names.push(Candidate::new("all", "everybody"));
+    names.push(Candidate::new("all", "every program"));
     Some(names)
 }
 
-/// Whether it runs, or has done what it was to do.
+/// Whether it runs, or has ended with success.
 fn is_well(state: State) -> bool {
     match state {
         State::Starting
@@ -112,24 +128,24 @@ fn is_well(state: State) -> bool {
 }
 
 fn shown(row: &StatusRow) -> Line {
-    let (state, mood) = match row.state {
-        State::Running => ("running", Mood::Good),
-        State::Waiting => ("waiting", Mood::Busy),
-        State::Starting => ("starting", Mood::Busy),
-        State::Stopping => ("stopping", Mood::Busy),
-        State::Backoff => ("backoff", Mood::Busy),
-        State::Unhealthy => ("unhealthy", Mood::Bad),
-        State::Fatal => ("fatal", Mood::Bad),
-        State::Failed => ("failed", Mood::Bad),
-        State::Stopped => ("stopped", Mood::Quiet),
-        State::Exited => ("exited", Mood::Quiet),
-        State::Succeeded => ("succeeded", Mood::Quiet),
-        State::Idle => ("idle", Mood::Quiet),
+    let (state, style) = match row.state {
+        State::Running => ("running", Style::Good),
+        State::Waiting => ("waiting", Style::Busy),
+        State::Starting => ("starting", Style::Busy),
+        State::Stopping => ("stopping", Style::Busy),
+        State::Backoff => ("backoff", Style::Busy),
+        State::Unhealthy => ("unhealthy", Style::Bad),
+        State::Fatal => ("fatal", Style::Bad),
+        State::Failed => ("failed", Style::Bad),
+        State::Stopped => ("stopped", Style::Quiet),
+        State::Exited => ("exited", Style::Quiet),
+        State::Succeeded => ("succeeded", Style::Quiet),
+        State::Idle => ("idle", Style::Quiet),
     };
     Line {
         name: row.label(),
         state,
-        mood,
+        style,
         ready: row.ready,
         pid: row.pid,
         uptime: row.uptime_ms.map(Duration::from_millis),
@@ -140,24 +156,24 @@ fn shown(row: &StatusRow) -> Line {
 }
 
 /// Each outcome when it is known, one a line.
-fn print_outcomes(answer: Replies<'_>, around: &mut Surroundings<'_>) -> Result<ExitStatus, Failure> {
+fn print_outcomes(answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<ExitStatus, Failure> {
     let mut status = ExitStatus::DONE;
     for reply in answer {
         if let Reply::Outcome(outcome) = reply? {
             if outcome.verdict == Verdict::Failed {
                 status = ExitStatus::FAILED;
             }
-            print_line(&in_words(&outcome), around)?;
+            print_line(&render(&outcome), client)?;
         }
     }
     Ok(status)
 }
 
-/// What became of each program; or where the configuration has a mistake, the report, as at the start.
+/// What became of each program; or where the configuration has an error, the report, as at the start.
 fn print_update(
     output: Output,
     answer: Replies<'_>,
-    around: &mut Surroundings<'_>,
+    client: &mut ClientIo<'_>,
 ) -> Result<ExitStatus, Failure> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut problems: Vec<String> = Vec::new();
@@ -165,12 +181,12 @@ fn print_update(
     for reply in answer {
         match (reply, output) {
             (Ok(Reply::Outcome(outcome)), Output::Text) => {
-                print_line(&in_words(&outcome), around)?;
+                print_line(&render(&outcome), client)?;
                 outcomes.push(outcome);
             }
             (Ok(Reply::Problem(Problem { text })), Output::Text) => {
-                // Nobody is left to be told if stderr does not take it.
-                let _ = writeln!(around.err, "{}", format::harmless(&text));
+                // There is no other place to report to if stderr cannot be written to.
+                let _ = writeln!(client.err, "{}", format::harmless(&text));
             }
             (Ok(Reply::Outcome(outcome)), Output::Json) => outcomes.push(outcome),
             (Ok(Reply::Problem(Problem { text })), Output::Json) => problems.push(text),
@@ -181,7 +197,7 @@ fn print_update(
                     | Reply::Width(_)
                     | Reply::Event(_)
                     | Reply::Missed(_)
-                    | Reply::Part(_)
+                    | Reply::Context(_)
                     | Reply::End {}
                     | Reply::Error(_),
                 ),
@@ -196,7 +212,7 @@ fn print_update(
         let (outcomes, problems) = (json(&outcomes), json(&problems));
         print_line(
             &format!("{{\"updated\":{updated},\"outcomes\":{outcomes},\"problems\":{problems}}}"),
-            around,
+            client,
         )?;
     }
     match refused {
@@ -205,26 +221,22 @@ fn print_update(
     }
 }
 
-/// Only what is not as asked.
-fn print_failures(answer: Replies<'_>, around: &mut Surroundings<'_>) -> Result<ExitStatus, Failure> {
+/// Only the outcomes that are not as requested.
+fn print_failures(answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<ExitStatus, Failure> {
     let mut status = ExitStatus::DONE;
     for reply in answer {
         if let Reply::Outcome(outcome) = reply?
             && outcome.verdict == Verdict::Failed
         {
             status = ExitStatus::FAILED;
-            print_line(&in_words(&outcome), around)?;
+            print_line(&render(&outcome), client)?;
         }
     }
     Ok(status)
 }
 
-/// All outcomes as one object, with one word on all of them.
-fn print_verdict(
-    word: &str,
-    answer: Replies<'_>,
-    around: &mut Surroundings<'_>,
-) -> Result<ExitStatus, Failure> {
+/// All outcomes as one object, in which `field` says whether all are as requested.
+fn print_verdict(field: &str, answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<ExitStatus, Failure> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     for reply in answer {
         if let Reply::Outcome(outcome) = reply? {
@@ -232,22 +244,22 @@ fn print_verdict(
         }
     }
     let good = outcomes.iter().all(|outcome| outcome.verdict == Verdict::Ok);
-    print_line(&format!("{{\"{word}\":{good},\"outcomes\":{}}}", json(&outcomes)), around)?;
+    print_line(&format!("{{\"{field}\":{good},\"outcomes\":{}}}", json(&outcomes)), client)?;
     Ok(if good { ExitStatus::DONE } else { ExitStatus::FAILED })
 }
 
-/// Lines of output, as programs wrote them. Where only one name was asked for, it is not repeated.
+/// Lines of output, as programs wrote them. Where one name alone was given, it is not repeated.
 fn print_logs(
     names: &[String],
     output: Output,
     answer: Replies<'_>,
-    around: &mut Surroundings<'_>,
+    client: &mut ClientIo<'_>,
 ) -> Result<ExitStatus, Failure> {
     let mut begun = String::new();
     let mut width = 0;
     for reply in answer {
         let reply = reply?;
-        width = print_aside(&reply, output, around)?.unwrap_or(width);
+        width = print_aside(&reply, output, client)?.unwrap_or(width);
         let Reply::Line(piece) = reply else { continue };
         begun += &piece.text;
         if piece.more {
@@ -262,7 +274,7 @@ fn print_logs(
                 format!("{:width$} | {}", line.name, line.text)
             }
         };
-        print_line(&text, around)?;
+        print_line(&text, client)?;
     }
     Ok(ExitStatus::DONE)
 }
@@ -270,12 +282,12 @@ fn print_logs(
 fn print_events(
     output: Output,
     answer: Replies<'_>,
-    around: &mut Surroundings<'_>,
+    client: &mut ClientIo<'_>,
 ) -> Result<ExitStatus, Failure> {
     let mut width = 0;
     for reply in answer {
         let reply = reply?;
-        width = print_aside(&reply, output, around)?.unwrap_or(width);
+        width = print_aside(&reply, output, client)?.unwrap_or(width);
         let Reply::Event(event) = reply else { continue };
         let text = match output {
             Output::Json => event.object(),
@@ -288,16 +300,16 @@ fn print_events(
                     event.text("event"),
                     event.text("level"),
                     message,
-                    around.colour,
+                    client.colour,
                 )
             }
         };
-        print_line(&text, around)?;
+        print_line(&text, client)?;
     }
     Ok(ExitStatus::DONE)
 }
 
-/// The name that an event's sentence begins with, for a column of its own, and the rest of it.
+/// The name that an event's sentence begins with, for its own column, and the rest of the sentence.
 fn in_columns(event: &Event) -> (&str, &str) {
     let (program, sentence) = (event.text("program"), event.text("msg"));
     let instance = |label: &str| label.strip_prefix(program).is_some_and(|rest| rest.starts_with('.'));
@@ -307,12 +319,8 @@ fn in_columns(event: &Event) -> (&str, &str) {
     }
 }
 
-/// What comes between lines: a gap is told; the width of names is for who prints them.
-fn print_aside(
-    reply: &Reply,
-    output: Output,
-    around: &mut Surroundings<'_>,
-) -> Result<Option<usize>, Failure> {
+/// What comes between lines: a gap is reported; the width of names is returned.
+fn print_aside(reply: &Reply, output: Output, client: &mut ClientIo<'_>) -> Result<Option<usize>, Failure> {
     let missed = match reply {
         Reply::Missed(missed) => missed,
         Reply::Width(Width { width }) => return Ok(Some(*width)),
@@ -320,7 +328,7 @@ fn print_aside(
         | Reply::Outcome(_)
         | Reply::Line(_)
         | Reply::Event(_)
-        | Reply::Part(_)
+        | Reply::Context(_)
         | Reply::Problem(_)
         | Reply::End {}
         | Reply::Error(_) => return Ok(None),
@@ -328,7 +336,7 @@ fn print_aside(
     match output {
         Output::Json => {
             let gap = serde_json::json!({ "event": "missed", "name": missed.name, "count": missed.count });
-            print_line(&gap.to_string(), around)?;
+            print_line(&gap.to_string(), client)?;
         }
         Output::Text => {
             let what = match (&missed.name, missed.count) {
@@ -337,21 +345,21 @@ fn print_aside(
                 (None, None) => "events".to_owned(),
                 (None, Some(count)) => format!("{count} events"),
             };
-            // In its place among the others, and never taken for one of them.
-            around.out.flush().map_err(Failure::Print)?;
-            let _ = writeln!(around.err, "foster: {what} are missing here: they were read too slowly");
+            // In its place between the lines, and on stderr, so that it is not taken for one of them.
+            client.out.flush().map_err(Failure::Print)?;
+            let _ = writeln!(client.err, "foster: {what} are missing here: they were read too slowly");
         }
     }
     Ok(None)
 }
 
-fn in_words(outcome: &Outcome) -> String {
+fn render(outcome: &Outcome) -> String {
     format::harmless(&format!("{}: {}", outcome.name, outcome.message))
 }
 
-/// A line at a time reaches its reader when it is there: an order may take long.
-fn print_line(line: &str, around: &mut Surroundings<'_>) -> Result<(), Failure> {
-    let written = writeln!(around.out, "{line}").and_then(|()| around.out.flush());
+/// Each line reaches its reader at once: an order may take long.
+fn print_line(line: &str, client: &mut ClientIo<'_>) -> Result<(), Failure> {
+    let written = writeln!(client.out, "{line}").and_then(|()| client.out.flush());
     written.map_err(Failure::Print)
 }
 
@@ -361,7 +369,7 @@ fn array(rows: &[StatusRow]) -> String {
     if rows.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", rows.join(",\n")) }
 }
 
-/// The wire's types always can be written: they have no maps with keys that are not text.
+/// The wire's types can always be written: they have no maps with keys that are not text.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

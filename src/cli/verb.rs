@@ -1,0 +1,102 @@
+//! What there is to know about a verb: the columns of the table in `commands.rs`.
+//!
+//! Pure data: which verbs there are, the table alone says.
+
+use super::args::ParsedArgs;
+use super::command::Command;
+use super::flags::Flag;
+use super::problem::Problem;
+use crate::exit::ExitStatus;
+
+/// One verb.
+#[derive(Debug)]
+pub struct Verb {
+    /// Its name.
+    pub name: &'static str,
+    /// Other tools' names for it.
+    pub aliases: &'static [&'static str],
+    /// Its heading in the help.
+    pub group: Group,
+    /// What it does, in half a line.
+    pub summary: &'static str,
+    /// Its arguments beside flags, as usage shows them; empty: none.
+    pub arguments: &'static str,
+    /// What else there is to know: lines of at most 80 columns.
+    pub about: &'static str,
+    /// The flags it takes, beside `--help`.
+    pub flags: &'static [&'static Flag],
+    /// Command lines after `foster`, each with its purpose.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Its exit statuses, and when. It ends with no other: see [`Verb::status`].
+    pub statuses: &'static [(ExitStatus, &'static str)],
+    /// How the client shows the supervisor's answer.
+    pub answer: Printer,
+    /// Makes a command of its arguments.
+    pub(super) read: fn(&mut ParsedArgs) -> Result<Command, Problem>,
+}
+
+/// How an answer is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Printer {
+    /// A table of instances; it fails where one that is wanted does not run.
+    Table,
+    /// A line for each instance; as JSON one object, in which this field says whether all is as asked.
+    Outcomes(&'static str),
+    /// The same, with a line only for what is not as asked.
+    Failures(&'static str),
+    /// What an update did, or the report of the configuration's errors.
+    Update,
+    /// Lines of output.
+    Output,
+    /// Events.
+    Events,
+    /// Nothing: the client becomes a command, or the verb has no supervisor to ask.
+    Nothing,
+}
+
+/// The headings under which the help lists verbs: what one wants to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Run and check.
+    Run,
+    /// Look.
+    Look,
+    /// Operate.
+    Operate,
+    /// For the orchestrator.
+    Orchestrator,
+    /// About foster.
+    About,
+}
+
+impl Group {
+    /// Every group, in the order of the help.
+    pub const ALL: [Group; 5] = [Group::Run, Group::Look, Group::Operate, Group::Orchestrator, Group::About];
+
+    /// Its heading.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Group::Run => "Run and check",
+            Group::Look => "Look",
+            Group::Operate => "Operate",
+            Group::Orchestrator => "For the orchestrator",
+            Group::About => "About foster",
+        }
+    }
+}
+
+impl Verb {
+    /// Whether its last argument is a command line.
+    pub(super) fn ends_with_a_command(&self) -> bool {
+        self.arguments.ends_with(COMMAND)
+    }
+
+    /// The status it ends with where this one would be right: one that it does not promise becomes 1.
+    pub fn status(&self, wanted: ExitStatus) -> ExitStatus {
+        let promised = self.statuses.iter().any(|&(status, _)| status == wanted);
+        if promised { wanted } else { ExitStatus::FAILED }
+    }
+}
+
+/// How usage shows a command line as the last argument.
+const COMMAND: &str = "-- COMMAND [ARG...]";

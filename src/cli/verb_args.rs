@@ -1,0 +1,139 @@
+//! The arguments of each verb, made a [`Command`]: the functions that the rows of `commands.rs` name.
+//!
+//! Values are read here, and an invalid one is refused. Nothing here knows which verb it reads for. Pure. Next:
+//! `args.rs`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use foster_core::action::{EventName, StateName};
+use foster_core::ids::Signal;
+
+use super::args::ParsedArgs;
+use super::command::{ClientCommand, Command, Endpoint, Output};
+use super::flags::{
+    ALL, CONFIG, EVENT, FOLLOW, JSON, LINES, NO_WAIT, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WATCH,
+};
+use super::problem::Problem;
+use super::shell::Shell;
+use crate::control::protocol::{
+    Events, Exec, HealthCheck, Logs, Names, Order, Request, SignalOrder, Update, Wait,
+};
+
+pub(super) fn run(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    Ok(Command::Run { config: configuration(args)? })
+}
+
+pub(super) fn check(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    Ok(Command::Check { config: configuration(args)?, output: output(args) })
+}
+
+pub(super) fn status(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    let names = args.rest()?;
+    Ok(client(args, Request::Status(Names { names })))
+}
+
+pub(super) fn health(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    let check = HealthCheck { names: args.rest()?, all: args.has(&ALL) };
+    Ok(client(args, Request::Health(check)))
+}
+
+pub(super) fn logs(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    let lines = args.read(&LINES, "a number of lines", |text| text.parse::<u32>().ok())?;
+    let logs = Logs { names: args.rest()?, lines, follow: args.has(&FOLLOW) };
+    Ok(client(args, Request::Logs(logs)))
+}
+
+pub(super) fn events(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    let lines = args.read(&LINES, "a number of events", |text| text.parse::<u32>().ok())?;
+    let events = args.words(&EVENT, &EventName::ALL, EventName::name)?;
+    let states = args.words(&STATE, &StateName::ALL, StateName::name)?;
+    let events = Events { names: args.rest()?, events, states, lines, follow: args.has(&FOLLOW) };
+    Ok(client(args, Request::Events(events)))
+}
+
+pub(super) fn exec(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    let (name, exec) = (args.next("NAME")?, args.command()?);
+    Ok(Command::Client(ClientCommand { exec, ..client_command(args, Request::Exec(Exec { name })) }))
+}
+
+pub(super) fn order(args: &mut ParsedArgs, request: fn(Order) -> Request) -> Result<Command, Problem> {
+    let order = Order { names: args.names()?, wait: !args.has(&NO_WAIT) };
+    Ok(client(args, request(order)))
+}
+
+pub(super) fn update(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    let wait = !args.has(&NO_WAIT);
+    Ok(client(args, Request::Update(Update { wait })))
+}
+
+pub(super) fn signal(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    let text = args.next("SIGNAL")?;
+    let Some(signal) = Signal::parse(&text) else {
+        let second = args.optional()?.filter(|second| Signal::parse(second).is_some());
+        return Err(match second {
+            Some(signal) => Problem::SignalComesFirst { name: text, signal },
+            None => Problem::no_such_signal(&text),
+        });
+    };
+    let names = args.names()?;
+    Ok(client(args, Request::Signal(SignalOrder { names, signal })))
+}
+
+pub(super) fn wait(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    let timeout_ms = args.read(&TIMEOUT, "a duration such as `30s` or `1m 30s`", milliseconds)?;
+    let wait = Wait { names: args.names()?, timeout_ms };
+    Ok(client(args, Request::Wait(wait)))
+}
+
+pub(super) fn doctor(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    Ok(Command::Doctor { endpoint: endpoint(args), output: output(args) })
+}
+
+pub(super) fn completions(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    let name = args.next("SHELL")?;
+    let Some((_, shell)) = Shell::ALL.into_iter().find(|(known, _)| *known == name) else {
+        return Err(Problem::NoSuchShell(name));
+    };
+    Ok(Command::Completions { shell, words: args.rest()? })
+}
+
+pub(super) fn version(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    Ok(Command::Version { output: output(args) })
+}
+
+pub(super) fn help(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    Ok(Command::Help { verb: args.optional()? })
+}
+
+/// A request without further arguments.
+pub(super) fn client(args: &ParsedArgs, request: Request) -> Command {
+    Command::Client(client_command(args, request))
+}
+
+fn client_command(args: &ParsedArgs, request: Request) -> ClientCommand {
+    let (timestamps, watch, exec) = (args.has(&TIMESTAMPS), args.has(&WATCH), Vec::<OsString>::new());
+    ClientCommand { request, endpoint: endpoint(args), output: output(args), timestamps, watch, exec }
+}
+
+/// FILE, or `-c FILE`.
+fn configuration(args: &mut ParsedArgs) -> Result<Option<PathBuf>, Problem> {
+    match (args.path(&CONFIG), args.optional_path()) {
+        (Some(_), Some(_)) => Err(Problem::TwoConfigurations),
+        (flag, argument) => Ok(flag.or(argument)),
+    }
+}
+
+fn endpoint(args: &ParsedArgs) -> Endpoint {
+    Endpoint { socket: args.path(&SOCKET), config: args.path(&CONFIG) }
+}
+
+fn output(args: &ParsedArgs) -> Output {
+    if args.has(&JSON) { Output::Json } else { Output::Text }
+}
+
+fn milliseconds(text: &str) -> Option<u64> {
+    let duration: Duration = humantime::parse_duration(text).ok()?;
+    Some(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,69 @@
+//! Where the supervisor is: the sockets that a client tries, the first that answers is it.
+//!
+//! `--socket`, else `$FOSTER_SOCKET`: that one alone. Else the configuration's, the usual place, and the abstract
+//! sockets that a foster falls back to where no file can be made. Nothing is connected to here.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Uid;
+
+use crate::cli::Endpoint;
+use crate::control::USUAL_SOCKET;
+use crate::control::socket_file::fallback;
+
+/// The sockets to try, in this order.
+pub(super) fn candidates(
+    endpoint: &Endpoint,
+    variable: Option<&OsStr>,
+    configured: impl FnOnce() -> Option<PathBuf>,
+) -> Vec<PathBuf> {
+    if let Some(path) = &endpoint.socket {
+        return vec![path.clone()];
+    }
+    if let Some(path) = variable.filter(|path| !path.is_empty()) {
+        return vec![PathBuf::from(path)];
+    }
+    let own = Uid::effective();
+    let mut sockets = vec![PathBuf::from(USUAL_SOCKET), fallback(own)];
+    // The foster of a container is its PID 1, and may run as another user than the one who asks.
+    if let Some(other) = uid_of_pid_1().filter(|uid| *uid != own) {
+        sockets.push(fallback(other));
+    }
+    if let Some(path) = configured().filter(|path| path != Path::new(USUAL_SOCKET)) {
+        sockets.insert(0, path);
+    }
+    sockets
+}
+
+fn uid_of_pid_1() -> Option<Uid> {
+    std::fs::metadata("/proc/1").ok().map(|metadata| Uid::from_raw(metadata.uid()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(socket: Option<&str>, variable: Option<&str>, configured: Option<&str>) -> Vec<String> {
+        let endpoint = Endpoint { socket: socket.map(PathBuf::from), config: None };
+        let sockets = candidates(&endpoint, variable.map(OsStr::new), || configured.map(PathBuf::from));
+        sockets.iter().map(|path| path.display().to_string()).collect()
+    }
+
+    #[test]
+    fn a_socket_that_was_named_is_the_only_one_tried() {
+        assert_eq!(tried(Some("/a"), Some("/b"), Some("/c")), ["/a"]);
+        assert_eq!(tried(None, Some("/b"), Some("/c")), ["/b"]);
+        assert!(tried(None, Some(""), Some("/c")).len() > 1);
+    }
+
+    #[test]
+    fn else_the_configurations_the_usual_one_and_the_abstract_one_are_tried() {
+        let own = fallback(Uid::effective()).display().to_string();
+        let sockets = tried(None, None, Some("/c"));
+        assert_eq!(sockets.get(..3).unwrap(), ["/c", USUAL_SOCKET, own.as_str()]);
+        assert_eq!(tried(None, None, None).get(..2).unwrap(), [USUAL_SOCKET, own.as_str()]);
+        assert_eq!(tried(None, None, Some(USUAL_SOCKET)), tried(None, None, None));
+    }
+}

@@ -1,0 +1,238 @@
+//! The client: sends a command's request to the supervisor, and prints the answer.
+//!
+//! It stands above `cli` (the request, how answers look) and `control` (the socket). It runs in a process of its
+//! own, not in the supervisor's, and may wait. Its exit statuses are those of the verb's row in `cli/commands.rs`.
+//! Next: `endpoint.rs` (where the supervisor is), `print.rs` (answers), `exec.rs` (`foster exec`).
+
+mod endpoint;
+mod exec;
+mod print;
+mod watch;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::completions::{self, Fitting};
+use crate::cli::format::Colour;
+use crate::cli::verb::Verb;
+use crate::cli::{ClientCommand, Endpoint, Output, Shell, UsageError, help};
+use crate::control::client::{self, Answer, ClientError, Patience};
+use crate::control::protocol::{Reason, Request};
+use crate::exit::ExitStatus;
+use crate::sys::terminal;
+use endpoint::candidates;
+
+/// How long the supervisor may take to answer from state. It takes milliseconds: one that does not answer in this
+/// time is stopped, or not foster.
+const ANSWER_AT_ONCE: Duration = Duration::from_secs(5);
+
+/// How long `status -w` waits before it asks again.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The environment of a client, and its streams.
+pub struct ClientIo<'a> {
+    /// `$FOSTER_SOCKET`.
+    pub socket: Option<OsString>,
+    /// Whether colours may be printed.
+    pub colour: Colour,
+    /// The width of the terminal that standard output is; `None`: it is not a terminal.
+    pub width: Option<usize>,
+    /// How long a watching verb waits before it asks again.
+    pub watch_interval: Duration,
+    /// Standard output.
+    pub out: &'a mut dyn Write,
+    /// Standard error.
+    pub err: &'a mut dyn Write,
+}
+
+impl<'a> ClientIo<'a> {
+    /// The environment of this process, with these streams for standard output and standard error.
+    pub fn of_process(out: &'a mut dyn Write, err: &'a mut dyn Write) -> ClientIo<'a> {
+        let stdout = io::stdout();
+        let width = stdout.is_terminal().then(|| terminal::width(&stdout));
+        let socket = std::env::var_os("FOSTER_SOCKET");
+        let (colour, watch_interval) = (colour(&stdout), WATCH_INTERVAL);
+        ClientIo { socket, colour, width, watch_interval, out, err }
+    }
+}
+
+/// Colours are printed on a terminal that has them, where `$NO_COLOR` is not set (<https://no-color.org>).
+fn colour(stdout: &impl IsTerminal) -> Colour {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value: OsString| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if stdout.is_terminal() && !is_set("NO_COLOR") && !dumb { Colour::Yes } else { Colour::No }
+}
+
+/// Sends the request, prints the answer, and gives the exit status.
+///
+/// `configured` is called where neither `--socket` nor `$FOSTER_SOCKET` names the socket: it gives the
+/// configuration's, if there is a configuration that has one.
+pub fn run(
+    verb: &Verb,
+    command: &ClientCommand,
+    client: &mut ClientIo<'_>,
+    configured: impl FnOnce() -> Option<PathBuf>,
+) -> ExitStatus {
+    let sockets = candidates(&command.endpoint, client.socket.as_deref(), configured);
+    let done = if command.watch {
+        watch::run(verb, command, &sockets, client)
+    } else {
+        ask(&sockets, &command.request).and_then(|answer| {
+            if let Request::Exec(exec) = &command.request {
+                return exec::become_command(&exec.name, &command.exec, answer, client);
+            }
+            print::print(verb, command, answer, client)
+        })
+    };
+    let status = match done {
+        Ok(status) => status,
+        Err(failure) => {
+            let status = failure.status();
+            // A reader that closed the pipe (`foster logs -f | head`) knows why.
+            if !failure.is_broken_pipe() {
+                let _ = writeln!(client.err, "foster: {}", failure.render());
+            }
+            status
+        }
+    };
+    verb.status(status)
+}
+
+/// Sends a request to the first of these sockets at which a supervisor listens.
+fn ask(sockets: &[PathBuf], request: &Request) -> Result<Answer, Failure> {
+    let patience =
+        if request.is_answered_at_once() { Patience::For(ANSWER_AT_ONCE) } else { Patience::Endless };
+    ask_within(sockets, request, patience)
+}
+
+fn ask_within(sockets: &[PathBuf], request: &Request, patience: Patience) -> Result<Answer, Failure> {
+    let mut first = None;
+    for socket in sockets {
+        match client::ask(socket, request, patience) {
+            Err(
+                error @ (ClientError::NoSocket(_) | ClientError::NotListening(_) | ClientError::Denied(_)),
+            ) => {
+                // A socket that says no tells more than one that is not there.
+                let is_denied = matches!(error, ClientError::Denied(_));
+                if first.is_none() || is_denied {
+                    first = Some(error);
+                }
+            }
+            answer => return answer.map_err(Failure::Client),
+        }
+    }
+    Err(first.map_or(Failure::NoEndpoint, Failure::Client))
+}
+
+/// Prints help: about one verb, or the overview.
+pub fn print_help(verb: Option<&Verb>, client: &mut ClientIo<'_>) -> ExitStatus {
+    print_page(&verb.map_or_else(help::overview, help::of), client)
+}
+
+/// Prints a shell's script, or what completes the last of these words. Where the names cannot be had, none is
+/// printed: a message would appear in the middle of a command line.
+pub fn print_completions(
+    shell: Shell,
+    words: &[String],
+    client: &mut ClientIo<'_>,
+    configured: impl FnOnce(&Endpoint) -> Option<PathBuf>,
+) -> ExitStatus {
+    if words.is_empty() {
+        return print_page(shell.script(), client);
+    }
+    let page = match completions::fitting(words) {
+        Fitting::Files => Fitting::FILES.to_owned(),
+        Fitting::Words(words) => shell.render(&words),
+        Fitting::Names(endpoint) => {
+            let sockets = candidates(&endpoint, client.socket.as_deref(), || configured(&endpoint));
+            shell.render(&print::names(&sockets).unwrap_or_default())
+        }
+    };
+    print_page(&page, client)
+}
+
+/// Prints the version.
+pub fn print_version(output: Output, client: &mut ClientIo<'_>) -> ExitStatus {
+    let page = match output {
+        Output::Text => help::version(),
+        Output::Json => format!("{}\n", serde_json::json!({ "version": env!("CARGO_PKG_VERSION") })),
+    };
+    print_page(&page, client)
+}
+
+/// Prints a page.
+pub fn print_page(page: &str, client: &mut ClientIo<'_>) -> ExitStatus {
+    let printed = client.out.write_all(page.as_bytes()).and_then(|()| client.out.flush());
+    if printed.is_ok() { ExitStatus::DONE } else { ExitStatus::FAILED }
+}
+
+/// Prints what is wrong with the command line.
+pub fn print_usage_error(error: &UsageError, client: &mut ClientIo<'_>) -> ExitStatus {
+    let _ = writeln!(client.err, "foster: {error}");
+    error.status()
+}
+
+/// Why a verb has no answer, or could not print it.
+enum Failure {
+    /// There is no socket to try.
+    NoEndpoint,
+    /// The supervisor did not answer, or refused.
+    Client(ClientError),
+    /// The answer cannot be understood: the supervisor is of another version.
+    OtherVersion(&'static str),
+    /// The client does not believe this supervisor.
+    Untrusted(String),
+    /// Standard output cannot be written to.
+    Print(io::Error),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        Failure::Client(error)
+    }
+}
+
+impl Failure {
+    fn status(&self) -> ExitStatus {
+        match self {
+            Failure::NoEndpoint => ExitStatus::NO_SUPERVISOR,
+            Failure::Print(_) | Failure::OtherVersion(_) | Failure::Untrusted(_) => ExitStatus::FAILED,
+            Failure::Client(error) => match error {
+                ClientError::TooLong => ExitStatus::FAILED,
+                ClientError::Refused(refusal) if refusal.error == Reason::NotPermitted => {
+                    ExitStatus::NO_SUPERVISOR
+                }
+                ClientError::Refused(_) => ExitStatus::FAILED,
+                ClientError::NoSocket(_)
+                | ClientError::NotListening(_)
+                | ClientError::Denied(_)
+                | ClientError::Unreachable(..)
+                | ClientError::Untrusted(..)
+                | ClientError::Silent(_)
+                | ClientError::Lost(_)
+                | ClientError::Garbled(_) => ExitStatus::NO_SUPERVISOR,
+            },
+        }
+    }
+
+    fn is_broken_pipe(&self) -> bool {
+        matches!(self, Failure::Print(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    fn render(&self) -> String {
+        match self {
+            Failure::NoEndpoint => "no supervisor answers: there is no socket to try".to_owned(),
+            Failure::Client(error) => error.to_string(),
+            Failure::Untrusted(why) => why.clone(),
+            Failure::OtherVersion(what) => {
+                format!("cannot understand `{what}`: the supervisor is of another version than this client")
+            }
+            Failure::Print(error) => format!("cannot write to standard output: {error}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
