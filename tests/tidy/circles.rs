@@ -21,11 +21,6 @@ const STILL_IN_A_CIRCLE: &[&str] = &[
     "crates/foster-core/src/program/stopping.rs",
     "crates/foster-core/src/program/transition.rs",
     "crates/foster-core/src/shutdown.rs",
-    "src/cli/commands.rs",
-    "src/cli/completions.rs",
-    "src/cli/given.rs",
-    "src/cli/reading.rs",
-    "src/cli/usage.rs",
 ];
 
 /// A path as written: `crate`, `config`, `reader`, `Reader`.

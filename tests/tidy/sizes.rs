@@ -24,12 +24,11 @@ const PLAIN_DATA: [&str; 6] = [
 ];
 
 /// Files that are still too long. The list only gets shorter.
-const STILL_TOO_LONG: &[&str] = &["src/control/protocol/reply.rs", "src/init/update.rs"];
+const STILL_TOO_LONG: &[&str] = &["src/init/update.rs"];
 
 /// Structs that still have more fields. The list only gets shorter.
 const STILL_TOO_WIDE: &[&str] = &[
     "src/init/mod.rs: Init",
-    "src/init/requests/following.rs: Stream",
     "src/output/mod.rs: Output",
     "src/output/mod.rs: Source",
 ];
