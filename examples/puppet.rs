@@ -101,11 +101,14 @@ fn perform(step: &str) {
         // Processes.
         "orphans" => orphans(u32::try_from(number(rest)).expect("orphans:N")),
         "child" => child(rest),
+        "forks" => forks(number(rest)),
+        "chain" => chain(rest),
         "setsid" => drop(unistd::setsid().expect("setsid")),
         "pgrp" => unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).expect("setpgid"),
         // Signals.
         "ignore" => ignore(signal_named(rest)),
         "report-signals" => report_signals(),
+        "stop-others" => stop_others(i32::try_from(number(rest)).expect("stop-others:LAST")),
         // Servers.
         "listen" => listen(rest),
         "http" => http(rest),
@@ -253,6 +256,44 @@ fn child(steps: &str) {
     let mut command = Command::new(std::env::current_exe().expect("/proc"));
     let mut child = command.args(steps.split(' ')).spawn().expect("a child");
     thread::spawn(move || child.wait());
+}
+
+/// So many children that do nothing until they are killed. They inherit everything, the session and what is ignored.
+fn forks(count: usize) {
+    for _ in 0..count {
+        // SAFETY: the child calls pause(2) alone.
+        if let ForkResult::Child = unsafe { unistd::fork() }.expect("fork") {
+            loop {
+                unistd::pause();
+            }
+        }
+    }
+}
+
+/// A process that is never the same for long: it forks, the parent ends, the child does likewise, for ever. Each
+/// leaves a byte in the file.
+fn chain(path: &str) -> ! {
+    let mut file = OpenOptions::new().append(true).create(true).open(path).expect("chain:PATH");
+    loop {
+        // SAFETY: this process has one thread, so that what the child calls is in order.
+        match unsafe { unistd::fork() } {
+            Ok(ForkResult::Parent { .. }) => exit_now(),
+            Ok(ForkResult::Child) => file.write_all(b"x").expect("a file"),
+            // Where there is no room for a child now, there will be.
+            Err(_) => {}
+        }
+    }
+}
+
+/// SIGSTOP to every process of its user with a number up to this, as soon as there is one; for ever.
+fn stop_others(last: i32) -> ! {
+    let own = unistd::getpid().as_raw();
+    loop {
+        for pid in (2..=last).filter(|pid| *pid != own) {
+            // Most are not there, or belong to another user.
+            _ = signal::kill(Pid::from_raw(pid), Signal::SIGSTOP);
+        }
+    }
 }
 
 fn ignore(which: Signal) {

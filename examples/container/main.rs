@@ -1,13 +1,13 @@
 //! The surroundings that a container runtime gives to a first process, for the tests.
 //!
-//! `container [--read-only] [--root DIR] [--uid N] [--drop CAPABILITY] [--without-proc] [--refuse CALL=ERRNO]… --
-//! COMMAND…` gives itself a mount namespace with its own `/proc`, makes the changes that its options ask for and becomes
-//! the command. Its parent makes the PID namespace. A step that fails is printed and ends it. Read next:
-//! `refusal.rs`, `tests/support/`.
+//! `container [OPTION…] -- COMMAND…` gives itself a mount namespace with its own `/proc`, changes what the options
+//! ask for (the fields of [`Options`]) and becomes the command. The PID namespace is made by its parent.
+//! It does nothing by halves: an option that fails ends it, with the reason. Read next: `tests/support/`.
 #![allow(clippy::print_stderr, reason = "a test's tool speaks on stderr")]
+#![allow(clippy::disallowed_methods, reason = "a test's tool has threads; foster does not")]
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -20,16 +20,29 @@ use nix::sys::signal::Signal;
 use nix::unistd::{self, Gid, Uid};
 
 mod refusal;
+mod watch;
 
 /// What the command line asks for.
 #[derive(Default)]
 struct Options {
+    /// `--read-only`: every mount.
     read_only: bool,
+    /// `--without-proc`: `/proc` is an empty folder.
     without_proc: bool,
+    /// `--hidepid`: a process sees those of its own user alone (proc(5)).
+    hidepid: bool,
+    /// `--root DIR`: nothing is there but what is in it, `/proc` and `/dev`.
     root: Option<PathBuf>,
+    /// `--hanging DIR`: a FUSE file system whose server never answers; standard input is its `/dev/fuse`.
+    hanging: Option<PathBuf>,
+    /// `--uid N`.
     uid: Option<u32>,
+    /// `--drop CAPABILITY`.
     drop: Option<Capability>,
+    /// `--refuse CALL=ERRNO`: system calls that fail.
     refused: Vec<refusal::Refusal>,
+    /// `--watched-by SOCKET`, `--watch NUMBER`: system calls that a test is asked about.
+    watch: watch::Watch,
     command: Vec<OsString>,
 }
 
@@ -50,6 +63,10 @@ fn parse() -> Result<Options, String> {
         match argument.to_str() {
             Some("--read-only") => options.read_only = true,
             Some("--without-proc") => options.without_proc = true,
+            Some("--hidepid") => options.hidepid = true,
+            Some("--hanging") => options.hanging = arguments.next().map(PathBuf::from),
+            Some("--watched-by") => options.watch.by = arguments.next().map(PathBuf::from),
+            Some("--watch") => options.watch.calls.extend(arguments.next().and_then(number)),
             Some("--root") => options.root = arguments.next().map(PathBuf::from),
             Some("--uid") => options.uid = arguments.next().and_then(|uid| uid.to_str()?.parse().ok()),
             Some("--drop") => options.drop = arguments.next().and_then(|name| name.to_str()?.parse().ok()),
@@ -67,10 +84,17 @@ fn parse() -> Result<Options, String> {
     Err("no command".to_owned())
 }
 
+fn number(text: OsString) -> Option<u32> {
+    text.to_str()?.parse().ok()
+}
+
 fn become_it(options: Options) -> Result<ExitCode, String> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(|error| format!("cannot unshare: {error}"))?;
     mount_at("none", Path::new("/"), None, MsFlags::MS_REC | MsFlags::MS_PRIVATE)?;
-    mount_at("proc", Path::new("/proc"), Some("proc"), MsFlags::empty())?;
+    mount_with("proc", Path::new("/proc"), Some("proc"), options.hidepid.then_some("hidepid=2"))?;
+    if let Some(place) = &options.hanging {
+        hang(place)?;
+    }
     if let Some(root) = &options.root {
         enter(root)?;
     }
@@ -94,6 +118,7 @@ fn become_it(options: Options) -> Result<ExitCode, String> {
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| format!("cannot follow the parent: {error}"))?;
     refusal::install(&options.refused)?;
     let (program, arguments) = options.command.split_first().ok_or("no command")?;
+    options.watch.install()?;
     Err(format!("cannot become {}: {}", program.display(), Command::new(program).args(arguments).exec()))
 }
 
@@ -122,6 +147,20 @@ fn make_read_only() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A server that never answers the kernel's first request answers none: whatever looks below this folder waits.
+fn hang(place: &Path) -> Result<(), String> {
+    fs::create_dir_all(place).map_err(|error| format!("cannot make {}: {error}", place.display()))?;
+    let options = "fd=0,rootmode=40000,user_id=0,group_id=0,allow_other";
+    mount_with("hanging", place, Some("fuse"), Some(options))?;
+    let null = File::open("/dev/null").map_err(|error| format!("cannot open /dev/null: {error}"))?;
+    unistd::dup2_stdin(null).map_err(|error| format!("cannot replace standard input: {error}"))
+}
+
+fn mount_with(source: &str, target: &Path, kind: Option<&str>, options: Option<&str>) -> Result<(), String> {
+    mount(Some(source), target, kind, MsFlags::empty(), options)
+        .map_err(|error| format!("cannot mount {}: {error}", target.display()))
 }
 
 fn mount_at(source: &str, target: &Path, kind: Option<&str>, flags: MsFlags) -> Result<(), String> {

@@ -4,8 +4,10 @@
 //! reads like a deployment's: `command = "puppet print:hello pause"`.
 
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{PipeReader, pipe};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -31,6 +33,15 @@ pub(crate) struct Foster {
     concurrency: Concurrency,
     name: Option<String>,
     limit: Option<String>,
+    given: Given,
+}
+
+/// Descriptors of the test in place of the builder's own.
+#[derive(Default)]
+struct Given {
+    stdin: Option<OwnedFd>,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
 }
 
 /// The role of foster in its PID namespace.
@@ -95,6 +106,7 @@ impl Foster {
             concurrency: Concurrency::Parallel,
             limit: None,
             name: None,
+            given: Given::default(),
         }
     }
 
@@ -196,6 +208,30 @@ impl Foster {
         self
     }
 
+    /// An option of `examples/container/`, and its value.
+    pub(super) fn surroundings(mut self, options: &[&str]) -> Foster {
+        self.options.extend(options.iter().map(|&option| option.to_owned()));
+        self
+    }
+
+    /// This is foster's standard input.
+    pub(super) fn stdin(mut self, stdin: OwnedFd) -> Foster {
+        self.given.stdin = Some(stdin);
+        self
+    }
+
+    /// This is foster's standard output; the test does not read it.
+    pub(crate) fn stdout(mut self, stdout: OwnedFd) -> Foster {
+        self.given.stdout = Some(stdout);
+        self
+    }
+
+    /// This is foster's standard error; the test does not read it.
+    pub(crate) fn stderr(mut self, stderr: OwnedFd) -> Foster {
+        self.given.stderr = Some(stderr);
+        self
+    }
+
     /// No other container runs meanwhile: for measurements.
     pub(crate) fn alone(mut self) -> Foster {
         self.concurrency = Concurrency::Alone;
@@ -224,7 +260,7 @@ impl Foster {
         run(command)
     }
 
-    pub(crate) fn start(self) -> Running {
+    pub(crate) fn start(mut self) -> Running {
         let permit = self.permit();
         self.write_config();
         if self.streams == StdStreams::Terminal {
@@ -236,7 +272,10 @@ impl Foster {
             StdStreams::Together | StdStreams::Terminal => (None, out_writer.try_clone().expect("a pipe")),
         };
         let mut command = self.command();
-        command.stdin(Stdio::null()).stdout(out_writer).stderr(err_writer);
+        let given = std::mem::take(&mut self.given);
+        command.stdin(given.stdin.map_or_else(Stdio::null, Stdio::from));
+        command.stdout(given.stdout.map_or_else(|| Stdio::from(out_writer), Stdio::from));
+        command.stderr(given.stderr.map_or_else(|| Stdio::from(err_writer), Stdio::from));
         let launched = match self.place() {
             Pid1Role::First => Launched::first_of_a_namespace(command),
             Pid1Role::AnyOther => Launched::beside_us(command),
@@ -284,21 +323,18 @@ impl Foster {
             true => (PathBuf::from("/bin/foster"), PathBuf::from("/foster.toml")),
             false => (foster, folder.join("foster.toml")),
         };
-        let mut command = match self.place() {
-            Pid1Role::First => {
-                let mut command = Command::new(container());
-                command.args(&self.options).arg("--").arg(foster);
-                command
-            }
-            Pid1Role::AnyOther => match &self.limit {
-                Some(limit) => {
-                    let mut command = Command::new("prlimit");
-                    command.args([limit, "--"]).arg(foster);
-                    command
-                }
-                None => Command::new(foster),
-            },
-        };
+        let mut words: Vec<OsString> = Vec::new();
+        if let Some(limit) = &self.limit {
+            words.extend(["prlimit".into(), limit.into(), "--".into()]);
+        }
+        if self.place() == Pid1Role::First {
+            words.push(container().into());
+            words.extend(self.options.iter().map(OsString::from));
+            words.push("--".into());
+        }
+        words.push(foster.into());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         match &self.arguments {
             Some(arguments) => command.args(arguments),
             None => command.arg("run").arg("-c").arg(config),

@@ -5,21 +5,27 @@
 //! output so far. No process outlives a test: its namespace ends with its first process.
 
 mod builder;
+mod calls;
 mod following;
+mod injector;
 mod network;
 mod output;
 mod parts;
 mod processes;
 mod running;
+mod surroundings;
 mod terminal;
 mod verb;
 
 pub(crate) use builder::{Foster, binary, check, puppet, repository};
+pub(crate) use calls::{EXCEPTED, FAILING};
 pub(crate) use following::Following;
+pub(crate) use injector::{Caller, Calls, Fault, Injector};
 pub(crate) use network::{free_port, get};
 pub(crate) use output::matches;
 pub(crate) use parts::{found, may_make_namespaces, present_or_skipped};
-pub(crate) use processes::{descriptors, group_of, resident_kib, state_of};
+pub(crate) use processes::{cpu_time, descriptors, group_of, resident_kib, state_of, written_by};
 pub(crate) use running::{End, Running};
-pub(crate) use terminal::Terminal;
+pub(crate) use surroundings::DeadFileSystem;
+pub(crate) use terminal::{PtyPair, Terminal};
 pub(crate) use verb::{Finished, run};

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// One process.
 #[derive(Debug, Clone)]
@@ -77,6 +78,18 @@ pub(crate) fn group_of(pid: i32) -> (i32, i32, i32) {
     let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
     let number = |index: usize| fields[index].parse().expect("a number");
     (number(2), number(3), number(5))
+}
+
+/// The CPU time it has used (Documentation/scheduler/sched-stats.rst).
+pub(crate) fn cpu_time(pid: i32) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("a live process");
+    Duration::from_nanos(text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number"))
+}
+
+/// How many bytes it has handed to write(2) and its like (proc_pid_io(5)).
+pub(crate) fn written_by(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/io")).expect("a live process");
+    field(&text, "wchar:").and_then(|number| number.parse().ok()).expect("wchar")
 }
 
 fn all() -> Vec<Process> {

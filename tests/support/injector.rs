@@ -1,0 +1,209 @@
+//! An injector: one system call of foster's fails, or a signal comes just before it.
+//!
+//! seccomp(2)'s user notification: `examples/container/` installs a filter that asks for an answer before each call
+//! that is watched, and hands its listener over; a thread of the test answers "go on", or with the fault
+//! (seccomp_unotify(2)). The thread ends with the last process that has the filter.
+#![allow(clippy::wildcard_enum_match_arm, reason = "control messages of other kinds are of no interest")]
+#![allow(unsafe_code, reason = "the ioctls of seccomp_unotify(2) have no safe wrapper")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use tempfile::TempDir;
+
+use super::builder::Foster;
+
+/// The process that makes the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Caller {
+    /// The supervisor itself.
+    Foster,
+    /// A child of foster that has not become its program yet.
+    Child,
+}
+
+/// The system call that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) caller: Caller,
+    /// The number of the call.
+    pub(crate) call: i64,
+    /// Which of them, counted from 1.
+    pub(crate) occurrence: u64,
+    pub(crate) errno: Errno,
+}
+
+/// What happens at one call.
+#[derive(Debug, Clone, Copy)]
+enum Plan {
+    /// Nothing: they are counted.
+    Count,
+    /// It fails.
+    Fail(Fault),
+    /// The supervisor gets this signal before it makes so many more calls, of any kind.
+    Signal { number: i32, before: u64 },
+}
+
+/// How often each caller made each call.
+pub(crate) type Calls = BTreeMap<(Caller, i64), u64>;
+
+/// The thread that answers, and what it has counted.
+pub(crate) struct Injector {
+    folder: TempDir,
+    plan: Plan,
+    calls: Arc<Mutex<Calls>>,
+    thread: JoinHandle<()>,
+}
+
+impl Injector {
+    /// Counts every call and lets it go on.
+    pub(crate) fn counting() -> Injector {
+        Injector::start(Plan::Count)
+    }
+
+    /// Lets one call fail.
+    pub(crate) fn failing(fault: Fault) -> Injector {
+        Injector::start(Plan::Fail(fault))
+    }
+
+    /// Sends the supervisor a signal just before its call of this number, counted from 1 over all calls.
+    pub(crate) fn signalling(number: i32, before: u64) -> Injector {
+        Injector::start(Plan::Signal { number, before })
+    }
+
+    fn start(plan: Plan) -> Injector {
+        let folder = TempDir::with_prefix("injector-").expect("a temporary folder");
+        let socket = UnixListener::bind(folder.path().join("socket")).expect("a socket");
+        let calls = Arc::new(Mutex::new(Calls::new()));
+        let counts = Arc::clone(&calls);
+        let thread = thread::spawn(move || answer_all(&receive_listener(&socket), plan, &counts));
+        Injector { folder, plan, calls, thread }
+    }
+
+    /// What was called until now.
+    pub(crate) fn so_far(&self) -> Calls {
+        lock(&self.calls).clone()
+    }
+
+    /// What was called until the end of the last process that has the filter.
+    pub(crate) fn finish(self) -> Calls {
+        self.thread.join().expect("the thread that answers");
+        lock(&self.calls).clone()
+    }
+}
+
+impl Foster {
+    /// Its system calls are answered by this injector.
+    pub(crate) fn injected(self, injector: &Injector) -> Foster {
+        let socket = injector.folder.path().join("socket").display().to_string();
+        let foster = self.surroundings(&["--watched-by", &socket]);
+        match injector.plan {
+            Plan::Fail(fault) => foster.surroundings(&["--watch", &fault.call.to_string()]),
+            Plan::Count | Plan::Signal { .. } => foster,
+        }
+    }
+}
+
+fn lock(calls: &Mutex<Calls>) -> MutexGuard<'_, Calls> {
+    calls.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn receive_listener(socket: &UnixListener) -> OwnedFd {
+    let (stream, _) = socket.accept().expect("the container");
+    let mut byte = [0];
+    let mut pieces = [IoSliceMut::new(&mut byte)];
+    let mut space = cmsg_space!(i32);
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message =
+        recvmsg::<()>(stream.as_raw_fd(), &mut pieces, Some(&mut space), flags).expect("its listener");
+    let rights = message.cmsgs().expect("a control message").find_map(|message| match message {
+        ControlMessageOwned::ScmRights(numbers) => numbers.first().copied(),
+        // Any other kind has no descriptor.
+        _ => None,
+    });
+    // SAFETY: the kernel made this descriptor for this message, and nothing else owns it.
+    unsafe { OwnedFd::from_raw_fd(rights.expect("a descriptor")) }
+}
+
+fn answer_all(listener: &OwnedFd, plan: Plan, calls: &Mutex<Calls>) {
+    loop {
+        let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::NONE).expect("poll");
+        let ready = fds[0].revents().unwrap_or(PollFlags::empty());
+        if !ready.contains(PollFlags::POLLIN) {
+            // Hung up: no process has the filter any longer.
+            return;
+        }
+        let Some(asked) = next(listener) else { continue };
+        let error = caller_of(&asked).and_then(|caller| strike(&asked, caller, plan, &mut lock(calls)));
+        answer(listener, asked.id, error);
+    }
+}
+
+/// Counts the call, and does what is planned for it; the error it gets.
+fn strike(asked: &libc::seccomp_notif, caller: Caller, plan: Plan, calls: &mut Calls) -> Option<Errno> {
+    let call = i64::from(asked.data.nr);
+    let count = calls.entry((caller, call)).or_default();
+    *count += 1;
+    match plan {
+        Plan::Count => None,
+        Plan::Fail(fault) => {
+            ((fault.caller, fault.call, fault.occurrence) == (caller, call, *count)).then_some(fault.errno)
+        }
+        Plan::Signal { number, before } => {
+            let made: u64 = calls.iter().filter(|((by, _), _)| *by == Caller::Foster).map(|(_, n)| n).sum();
+            if caller == Caller::Foster && made == before {
+                let pid = i32::try_from(asked.pid).expect("a pid");
+                // SAFETY: kill(2) has no precondition, and the process that waits for the answer has not ended.
+                unsafe { libc::kill(pid, number) };
+            }
+            None
+        }
+    }
+}
+
+/// The next notification; `None`: its process has ended (ENOENT).
+fn next(listener: &OwnedFd) -> Option<libc::seccomp_notif> {
+    // SAFETY: it is made of numbers, for which all zeros is a value, and the kernel asks for just that.
+    let mut asked: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one seccomp_notif, for which there is room.
+    let result = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut asked) };
+    match Errno::result(result) {
+        Ok(_) => Some(asked),
+        Err(Errno::ENOENT | Errno::EINTR) => None,
+        Err(error) => panic!("cannot receive a notification: {error}"),
+    }
+}
+
+fn answer(listener: &OwnedFd, id: u64, error: Option<Errno>) {
+    let (error, flags) = match error {
+        Some(errno) => (-(errno as i32), 0),
+        None => (0, u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).expect("a small number")),
+    };
+    let mut reply = libc::seccomp_notif_resp { id, val: 0, error, flags };
+    // SAFETY: the kernel reads one seccomp_notif_resp. The process may have ended (ENOENT).
+    unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut reply) };
+}
+
+/// The caller; `None`: a program, or the process that prepares the container.
+fn caller_of(asked: &libc::seccomp_notif) -> Option<Caller> {
+    let pid = asked.pid;
+    let exe = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    if !exe.ends_with("foster") {
+        return None;
+    }
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    // Its own number in its namespace is 1.
+    let inner = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split('\t').next_back()?;
+    Some(if inner == "1" { Caller::Foster } else { Caller::Child })
+}
