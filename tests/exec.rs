@@ -168,7 +168,7 @@ fn what_goes_wrong_is_told_apart_by_the_status() {
     };
     let (code, words) = status(&["app", "--", "no-such-command"]);
     assert!(
-        code == 127 && words.contains("cannot run it as `app` would: running \"no-such-command\""),
+        code == 127 && words.contains("cannot run it as `app` would: `no-such-command` is not in PATH"),
         "{words}"
     );
     assert_eq!(status(&["app", "./missing"]).0, 127);

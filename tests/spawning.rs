@@ -26,13 +26,17 @@ fn refused(keys: &str, words: &[&str]) {
 
 #[test]
 fn a_start_that_fails_names_the_step_the_path_and_the_reason() {
-    refused("command = 'no-such-command'", &["no-such-command", "No such file or directory"]);
-    refused("command = '/etc'", &["/etc", "Permission denied"]);
+    refused("command = 'no-such-command'", &["`no-such-command` is not in PATH (/"]);
+    refused("command = '/etc'", &["`/etc` is a directory"]);
+    refused("command = '/etc/passwd'", &["`/etc/passwd` is not executable: chmod +x"]);
     refused(
         "command = 'puppet'\ndirectory = '/no/such/place'",
         &["/no/such/place", "No such file or directory"],
     );
-    refused("command = 'puppet'\nuser = 'nobody-of-this-name'", &["nobody-of-this-name"]);
+    refused(
+        "command = 'puppet'\nuser = 'nobody-of-this-name'",
+        &["user `nobody-of-this-name` is not in /etc/passwd"],
+    );
     refused("command = 'puppet'\nenv_file = 'missing.env'", &["missing.env", "No such file or directory"]);
     refused(
         "command = 'puppet'\nsecrets = { TOKEN = '/no/secret' }",

@@ -222,7 +222,7 @@ fn a_start_that_fails_fails_the_update_and_the_rest_is_done() {
     );
     let said = foster.verb(&["update"]).expect(1).stdout;
     assert!(
-        said.contains("bad: backoff: running \"no-such-command\"") || said.contains("bad: backoff"),
+        said.contains("bad: backoff: `no-such-command` is not in PATH") || said.contains("bad: backoff"),
         "{said}"
     );
     assert!(said.contains("a: restarted"), "{said}");

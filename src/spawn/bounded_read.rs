@@ -1,12 +1,12 @@
 //! Small files read at each start: account databases, env files, secrets.
 //!
-//! They are named by users, so they may be anything: a pipe nobody writes to, /dev/zero, a directory. Reading
-//! never waits and never takes more than a limit. Next: `environment.rs` and `identity.rs`, who read.
+//! A configuration names them, so they may be anything: a FIFO, /dev/zero, a directory. Reading never waits for a writer
+//! and never takes more than a limit. Next: `environment.rs` and `identity.rs`, which read.
 
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -16,8 +16,10 @@ use crate::sys::errno;
 /// Why a file was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unread {
-    /// The system says so.
+    /// The system's error.
     System(Errno),
+    /// It is a FIFO: what it holds is there once, for one reader.
+    Fifo,
     /// It has more than this many bytes.
     TooLarge(usize),
 }
@@ -27,7 +29,7 @@ impl Unread {
     pub(super) fn errno(self) -> Option<Errno> {
         match self {
             Unread::System(errno) => Some(errno),
-            Unread::TooLarge(_) => None,
+            Unread::Fifo | Unread::TooLarge(_) => None,
         }
     }
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unread::System(errno) => f.write_str(&errno::text(*errno)),
+            Unread::Fifo => f.write_str("it is a FIFO, and has to be a file"),
             Unread::TooLarge(limit) => write!(f, "larger than {limit} bytes"),
         }
     }
@@ -44,12 +47,15 @@ impl fmt::Display for Unread {
 /// The whole content of a file of at most `limit` bytes.
 pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Unread> {
     let system = |error: io::Error| Unread::System(errno::of(&error));
-    // O_NONBLOCK: opening a pipe would otherwise wait for its writer, and foster waits for nobody.
+    // O_NONBLOCK: opening a FIFO would otherwise wait for its writer.
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)
         .map_err(system)?;
+    if file.metadata().map_err(system)?.file_type().is_fifo() {
+        return Err(Unread::Fifo);
+    }
     let mut content = Vec::new();
     let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     file.take(one_more).read_to_end(&mut content).map_err(system)?;
@@ -83,17 +89,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_ordinary_file_neither_waits_nor_fills_the_memory() {
+    fn a_fifo_a_device_and_a_directory_are_errors_that_neither_wait_nor_fill_the_memory() {
         let directory = tempfile::tempdir().unwrap();
         let pipe = directory.path().join("pipe");
         mkfifo(&pipe, Mode::S_IRWXU).unwrap();
-        assert_eq!(read(&pipe, 10).unwrap(), b"");
+        assert_eq!(read(&pipe, 10), Err(Unread::Fifo));
+        assert_eq!(read(Path::new("/dev/null"), 10).unwrap(), b"");
         assert_eq!(read(Path::new("/dev/zero"), 10), Err(Unread::TooLarge(10)));
         assert_eq!(read(directory.path(), 10), Err(Unread::System(Errno::EISDIR)));
     }
 
     #[test]
-    fn only_what_is_missing_may_be_missing() {
+    fn an_optional_file_may_be_missing_and_not_unreadable() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(read_if_present(&directory.path().join("no/such"), 10).unwrap(), b"");
         assert_eq!(read_if_present(directory.path(), 10), Err(Unread::System(Errno::EISDIR)));

@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use foster_core::ids::Signal;
 use nix::errno::Errno;
+use nix::unistd::Uid;
 
 use crate::plan::Launch;
 use crate::spawn::command::Command;
@@ -104,7 +105,7 @@ pub(super) fn execute(
 /// given up. The caller then forbids new privileges, which has the same effect and is always permitted.
 fn become_user(child: &InChild, target: &Become<'_>) -> Result<Bounded, Failure> {
     let (kept, change) = (target.run_as.capabilities(target.launch), &target.change);
-    let refused = |errno| Failure::ChangeUser(target.run_as.written().to_owned(), errno);
+    let refused = |errno| Failure::ChangeUser(target.run_as.written().to_owned(), Uid::effective(), errno);
     let bounded = match kept.map(|kept| child.bound_capabilities(kept)) {
         None | Some(Ok(())) => Bounded::Done,
         Some(Err(Errno::EPERM)) => Bounded::NotPermitted,

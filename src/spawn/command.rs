@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -59,14 +60,28 @@ impl<'a> Command<'a> {
         let problem = match (errno, candidate) {
             (Errno::E2BIG, _) => ExecProblem::TooLong(self.arguments.size() + self.environment.size()),
             (Errno::ENOEXEC, _) => ExecProblem::NoFormat,
-            (errno, Some(index)) => {
-                let found = matches!(self.search, Search::Path(_));
-                let file = self.candidates.get(index).filter(|_| found);
-                ExecProblem::Refused(file.map(|file| path(file)), errno)
-            }
+            (errno, Some(index)) => self.explain_refusal(index, errno),
             (errno, None) => self.explain_absence(errno),
         };
         Failure::Exec(self.name.clone(), problem)
+    }
+
+    /// This candidate is there, and was not run.
+    fn explain_refusal(&self, index: usize, errno: Errno) -> ExecProblem {
+        let Some(file) = self.candidates.get(index).map(|file| path(file)) else {
+            return ExecProblem::Refused(None, errno);
+        };
+        let is_found = matches!(self.search, Search::Path(_));
+        match file.metadata() {
+            Ok(metadata) if errno == Errno::EACCES && metadata.is_dir() && !is_found => {
+                ExecProblem::Directory
+            }
+            // Else a directory above it, another user's permission or a mount without exec is in the way.
+            Ok(metadata) if errno == Errno::EACCES && metadata.permissions().mode() & 0o111 == 0 => {
+                ExecProblem::NotExecutable(file)
+            }
+            Ok(_) | Err(_) => ExecProblem::Refused(is_found.then_some(file), errno),
+        }
     }
 
     /// No candidate could be refused: none is there, or one whose interpreter is not.
@@ -117,6 +132,6 @@ mod tests {
     fn an_argument_with_a_nul_is_refused() {
         let command = ["x".to_owned(), "a\0b".to_owned()];
         let failure = Command::new(&command, Environment::default()).unwrap_err();
-        assert_eq!(failure.to_string(), r#"running "x": an argument contains a NUL byte"#);
+        assert_eq!(failure.to_string(), "running `x`: an argument contains a NUL byte");
     }
 }

@@ -208,16 +208,18 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Problem::EnvFile(path, why) => write!(f, "reading env file {path:?}: {why}"),
+            Problem::EnvFile(path, why) => write!(f, "reading env file `{}`: {why}", path.display()),
             Problem::EnvLine(path, BadLine { line, why }) => {
-                write!(f, "reading env file {path:?}: line {line}: {why}")
+                write!(f, "reading env file `{}`: line {line}: {why}", path.display())
             }
-            Problem::Secret(name, path, why) => write!(f, "reading secret {name:?} from {path:?}: {why}"),
+            Problem::Secret(name, path, why) => {
+                write!(f, "reading secret `{name}` from `{}`: {why}", path.display())
+            }
             Problem::SecretNul(name, path) => {
-                write!(f, "reading secret {name:?} from {path:?}: it contains a NUL byte")
+                write!(f, "reading secret `{name}` from `{}`: it contains a NUL byte", path.display())
             }
-            Problem::Name(name) => write!(f, "setting variable {name:?}: no variable can have this name"),
-            Problem::Nul(name) => write!(f, "setting variable {name:?}: its value contains a NUL byte"),
+            Problem::Name(name) => write!(f, "setting variable `{name}`: no variable can have this name"),
+            Problem::Nul(name) => write!(f, "setting variable `{name}`: its value contains a NUL byte"),
         }
     }
 }

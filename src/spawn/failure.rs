@@ -1,7 +1,7 @@
-//! Why a process could not be made: every stage there is, and its sentence.
+//! Why a process could not be made: every stage there is, its sentence, and whether a later attempt can go better.
 //!
-//! Each sentence says what was attempted, on what, and the system's word for it; "cannot start NAME: " goes
-//! before it. No sentence contains a value of the environment. Next: `child.rs`, where most of them come from.
+//! A sentence says what was attempted, on what, the system's words for it, and what to do where that is known; "cannot
+//! start NAME: " goes before it. None contains a value of the environment. Next: `child.rs`, where most come from.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use foster_core::event::{Persistence, StartFailure};
 use nix::errno::Errno;
+use nix::unistd::Uid;
 
 use crate::plan::Limit;
 use crate::spawn::environment;
@@ -36,7 +37,7 @@ pub(super) const STAGES: [&str; 14] = [
 /// A start that failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// What every spawn needs could not be had.
+    /// What every start needs is not there.
     Prepare(Errno),
     /// The user, or foster's own, could not be looked up.
     User(identity::Problem),
@@ -44,7 +45,7 @@ pub(super) enum Failure {
     Environment(environment::Problem),
     /// The kernel makes no process.
     Process(Errno),
-    /// It could not have a session of its own.
+    /// setsid(2) failed.
     Session(Errno),
     /// Its descriptors could not be put in place.
     Stdio(Errno),
@@ -54,8 +55,8 @@ pub(super) enum Failure {
     Limit(Limit, Errno),
     /// The nice value is not permitted.
     Nice(i8, Errno),
-    /// Its user, with the groups, could not be taken on.
-    ChangeUser(String, Errno),
+    /// The user, with its groups, could not be taken on by a process of this other one.
+    ChangeUser(String, Uid, Errno),
     /// The capabilities to keep could not be kept, or the others not given up.
     Capabilities(Errno),
     /// The kernel does not know it.
@@ -74,15 +75,19 @@ pub(super) enum ExecProblem {
         /// PATH, as the program has it.
         path: OsString,
     },
-    /// The file is there; what runs it is not.
+    /// The file is there; its interpreter or loader is not.
     NoInterpreter(PathBuf),
-    /// The file has no form that the kernel can run.
+    /// The kernel cannot run a file of this format.
     NoFormat,
+    /// No user may execute this file.
+    NotExecutable(PathBuf),
+    /// It is a directory.
+    Directory,
     /// Arguments and environment are of this many bytes: too many.
     TooLong(usize),
     /// A NUL byte cannot be passed on.
     Nul,
-    /// The system's word, with the file that it is about where a search found it.
+    /// The system's error, with the file that it is about where a search found it.
     Refused(Option<PathBuf>, Errno),
 }
 
@@ -115,7 +120,7 @@ impl Failure {
             | Failure::OomScoreAdj(_, errno)
             | Failure::Limit(_, errno)
             | Failure::Nice(_, errno)
-            | Failure::ChangeUser(_, errno)
+            | Failure::ChangeUser(_, _, errno)
             | Failure::Capabilities(errno)
             | Failure::NoNewPrivileges(errno)
             | Failure::Directory(_, errno)
@@ -127,6 +132,8 @@ impl Failure {
                 ExecProblem::NotFound { .. }
                 | ExecProblem::NoInterpreter(_)
                 | ExecProblem::NoFormat
+                | ExecProblem::NotExecutable(_)
+                | ExecProblem::Directory
                 | ExecProblem::TooLong(_)
                 | ExecProblem::Nul,
             ) => Persistence::Permanent,
@@ -134,7 +141,7 @@ impl Failure {
     }
 }
 
-/// What the kernel refuses for what a file or a right is, it refuses again; what it has not enough of, it may have later.
+/// A refusal because of what a file or a right is comes again; a lack of something may end.
 fn persistence_of(errno: Errno) -> Persistence {
     const PERMANENT: [Errno; 12] = [
         Errno::ENOENT,
@@ -163,6 +170,8 @@ impl ExecProblem {
             ExecProblem::NotFound { .. } | ExecProblem::Refused(_, Errno::ENOENT | Errno::ENOTDIR) => true,
             ExecProblem::NoInterpreter(_)
             | ExecProblem::NoFormat
+            | ExecProblem::NotExecutable(_)
+            | ExecProblem::Directory
             | ExecProblem::TooLong(_)
             | ExecProblem::Nul
             | ExecProblem::Refused(..) => false,
@@ -189,44 +198,98 @@ impl fmt::Display for Failure {
             Failure::Prepare(errno) => write!(f, "preparing to make processes: {}", text(*errno)),
             Failure::User(problem) => problem.fmt(f),
             Failure::Environment(problem) => problem.fmt(f),
-            Failure::Process(errno) => write!(f, "making a process: {}", text(*errno)),
-            Failure::Session(errno) => write!(f, "beginning a session: {}", text(*errno)),
+            Failure::Process(errno) => {
+                write!(f, "making a process: {}{}", text(*errno), remedy_of_fork(*errno))
+            }
+            Failure::Session(errno) => write!(f, "starting a session: {}", text(*errno)),
             Failure::Stdio(errno) => write!(f, "setting up its descriptors: {}", text(*errno)),
             Failure::OomScoreAdj(value, errno) => {
-                write!(f, "setting oom_score_adj to {value}: {}", text(*errno))
+                let right = needs(*errno, "lowering it needs CAP_SYS_RESOURCE");
+                write!(f, "setting `oom_score_adj` to {value}: {}{right}", text(*errno))
             }
-            Failure::Limit(limit, errno) => write!(f, "setting limit {}: {}", Shown(limit), text(*errno)),
-            Failure::Nice(value, errno) => write!(f, "setting nice to {value}: {}", text(*errno)),
-            Failure::ChangeUser(user, errno) => write!(f, "changing to user {user:?}: {}", text(*errno)),
-            Failure::Capabilities(errno) => write!(f, "limiting its capabilities: {}", text(*errno)),
+            Failure::Limit(limit, errno) => {
+                let right = needs(*errno, "it is more than the hard limit, or than fs.nr_open, permits");
+                write!(f, "setting the limit {}: {}{right}", Shown(limit), text(*errno))
+            }
+            Failure::Nice(value, errno) => {
+                let right = needs(*errno, "lowering it needs CAP_SYS_NICE");
+                write!(f, "setting `nice` to {value}: {}{right}", text(*errno))
+            }
+            Failure::ChangeUser(user, own, errno) => {
+                write!(f, "changing to user `{user}`: {}", text(*errno))?;
+                match (errno, own.is_root()) {
+                    (Errno::EPERM, false) => write!(f, ": foster is not root here")?,
+                    (Errno::EPERM, true) => write!(f, ": CAP_SETUID or CAP_SETGID is missing")?,
+                    (Errno::EINVAL, _) => write!(f, ": this user namespace does not have it")?,
+                    (Errno::EAGAIN, _) => return write!(f, ": its limit `nproc` is reached"),
+                    (_, _) => return Ok(()),
+                }
+                write!(f, "; `user = \"-{user}\"` runs it as foster's own user")
+            }
+            Failure::Capabilities(errno) => {
+                let right = needs(*errno, "foster does not have all of `capabilities`");
+                write!(f, "limiting its capabilities: {}{right}", text(*errno))
+            }
             Failure::NoNewPrivileges(errno) => write!(f, "forbidding new privileges: {}", text(*errno)),
-            Failure::Directory(path, errno) => write!(f, "entering directory {path:?}: {}", text(*errno)),
-            Failure::Exec(command, problem) => write!(f, "running {command:?}: {problem}"),
+            Failure::Directory(path, errno) => {
+                write!(f, "entering directory `{}`: {}", path.display(), text(*errno))
+            }
+            Failure::Exec(command, problem) => problem.write(command, f),
         }
     }
 }
 
-impl fmt::Display for ExecProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// What a refusal for want of a right means; nothing for any other error.
+fn needs(errno: Errno, right: &str) -> String {
+    match errno {
+        Errno::EPERM | Errno::EACCES => format!(": {right}"),
+        _ => String::new(),
+    }
+}
+
+fn remedy_of_fork(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EAGAIN => ": there are as many as the container's `pids` limit or foster's `nproc` permits",
+        Errno::EMFILE => ": foster has as many descriptors as its limit `nofile` permits",
+        _ => "",
+    }
+}
+
+impl ExecProblem {
+    fn write(&self, command: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ExecProblem::NotFound { path } => {
-                write!(f, "No such file or directory in PATH ({})", path.display())
+                write!(f, "`{command}` is not in PATH ({})", path.display())
             }
-            ExecProblem::NoInterpreter(file) => {
-                let missing = text(Errno::ENOENT);
-                write!(f, "{file:?}: {missing}: the interpreter in its first line, or its loader, is missing")
+            ExecProblem::NoInterpreter(file) => write!(
+                f,
+                "running `{command}`: the interpreter in the first line of `{}`, or its loader, is missing",
+                file.display()
+            ),
+            ExecProblem::NoFormat => write!(
+                f,
+                "running `{command}`: {}: it is not for this machine, or a script without `#!` in its first line",
+                text(Errno::ENOEXEC)
+            ),
+            ExecProblem::NotExecutable(file) => {
+                write!(f, "`{}` is not executable: chmod +x, or run it by its interpreter", file.display())
             }
-            ExecProblem::NoFormat => {
-                let word = text(Errno::ENOEXEC);
-                write!(f, "{word}: not for this machine, or a script without `#!` in its first line")
+            ExecProblem::Directory => write!(f, "`{command}` is a directory"),
+            ExecProblem::TooLong(size) => write!(
+                f,
+                "running `{command}`: {}: arguments and environment have {size} bytes",
+                text(Errno::E2BIG)
+            ),
+            ExecProblem::Nul => write!(f, "running `{command}`: an argument contains a NUL byte"),
+            ExecProblem::Refused(_, Errno::EAGAIN) => write!(
+                f,
+                "running `{command}`: {}: its user has as many processes as the limit `nproc` permits",
+                text(Errno::EAGAIN)
+            ),
+            ExecProblem::Refused(Some(file), errno) => {
+                write!(f, "running `{command}`: `{}`: {}", file.display(), text(*errno))
             }
-            ExecProblem::TooLong(size) => {
-                let word = text(Errno::E2BIG);
-                write!(f, "{word}: arguments and environment have {size} bytes")
-            }
-            ExecProblem::Nul => f.write_str("an argument contains a NUL byte"),
-            ExecProblem::Refused(Some(file), errno) => write!(f, "{file:?}: {}", text(*errno)),
-            ExecProblem::Refused(None, errno) => f.write_str(&text(*errno)),
+            ExecProblem::Refused(None, errno) => write!(f, "running `{command}`: {}", text(*errno)),
         }
     }
 }
@@ -244,8 +307,8 @@ impl fmt::Display for Shown<'_> {
             number => number.to_string(),
         };
         match soft == hard {
-            true => write!(f, "{name} to {}", value(*soft)),
-            false => write!(f, "{name} to {} (hard {})", value(*soft), value(*hard)),
+            true => write!(f, "`{name}` to {}", value(*soft)),
+            false => write!(f, "`{name}` to {} (hard {})", value(*soft), value(*hard)),
         }
     }
 }
@@ -255,20 +318,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_told_as_it_was_written() {
-        let told = |resource, soft, hard| Shown(&Limit { resource, soft, hard }).to_string();
-        assert_eq!(told(rlimit::Resource::NOFILE, 9, 9), "nofile to 9");
+    fn a_limit_is_shown_as_it_was_written() {
+        let shown = |resource, soft, hard| Shown(&Limit { resource, soft, hard }).to_string();
+        assert_eq!(shown(rlimit::Resource::NOFILE, 9, 9), "`nofile` to 9");
         assert_eq!(
-            told(rlimit::Resource::MEMLOCK, rlimit::INFINITY, rlimit::INFINITY),
-            "memlock to unlimited"
+            shown(rlimit::Resource::MEMLOCK, rlimit::INFINITY, rlimit::INFINITY),
+            "`memlock` to unlimited"
         );
-        assert_eq!(told(rlimit::Resource::NPROC, 100, 200), "nproc to 100 (hard 200)");
+        assert_eq!(shown(rlimit::Resource::NPROC, 100, 200), "`nproc` to 100 (hard 200)");
     }
 
     #[test]
-    fn a_process_that_the_kernel_refuses_to_make_is_told() {
+    fn a_process_too_many_is_transient_and_names_the_limits() {
         let failure = StartFailure::from(Failure::Process(Errno::EAGAIN));
-        assert_eq!(failure.stage, "process");
-        assert_eq!(failure.message, "making a process: Resource temporarily unavailable");
+        assert_eq!((failure.stage, failure.persistence), ("process", Persistence::Transient));
+        let message = "making a process: Resource temporarily unavailable: there are as many as the \
+                       container's `pids` limit or foster's `nproc` permits";
+        assert_eq!(failure.message, message);
+    }
+
+    #[test]
+    fn what_cannot_mend_itself_is_permanent() {
+        let exec = |problem| Failure::Exec("x".to_owned(), problem);
+        for failure in [
+            exec(ExecProblem::NotFound { path: "/bin".into() }),
+            exec(ExecProblem::Refused(None, Errno::ENOENT)),
+            exec(ExecProblem::Refused(None, Errno::EACCES)),
+            exec(ExecProblem::NotExecutable("x".into())),
+            exec(ExecProblem::NoFormat),
+            Failure::Directory("/x".into(), Errno::ENOENT),
+            Failure::ChangeUser("app".to_owned(), Uid::from_raw(5), Errno::EPERM),
+            Failure::User(identity::Problem::UnknownUser("app".to_owned())),
+        ] {
+            assert_eq!(failure.persistence(), Persistence::Permanent, "{failure}");
+        }
+        for failure in [
+            exec(ExecProblem::Refused(None, Errno::EAGAIN)),
+            exec(ExecProblem::Refused(None, Errno::ETXTBSY)),
+            exec(ExecProblem::Refused(None, Errno::ENOMEM)),
+            Failure::Stdio(Errno::EMFILE),
+            Failure::Directory("/x".into(), Errno::EIO),
+        ] {
+            assert_eq!(failure.persistence(), Persistence::Transient, "{failure}");
+        }
     }
 }

@@ -183,9 +183,9 @@ impl Identity {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Problem::UnknownUser(name) => write!(f, "looking up user {name:?}: not in {PASSWD}"),
-            Problem::UnknownGroup(name) => write!(f, "looking up group {name:?}: not in {GROUP}"),
-            Problem::NoNumber(number) => write!(f, "looking up {number}: the number of no user or group"),
+            Problem::UnknownUser(name) => write!(f, "user `{name}` is not in {PASSWD}"),
+            Problem::UnknownGroup(name) => write!(f, "group `{name}` is not in {GROUP}"),
+            Problem::NoNumber(number) => write!(f, "{number} cannot be the number of a user or group"),
             Problem::Unread(path, why) => write!(f, "reading {path}: {why}"),
         }
     }

@@ -63,12 +63,12 @@ fn a_number_that_is_nowhere_and_is_foster_s_own_needs_no_change() {
 }
 
 #[test]
-fn who_is_unknown_or_impossible_is_said() {
+fn an_unknown_or_impossible_user_or_group_is_named() {
     let said = |user, group| find(user, group).unwrap_err().to_string();
-    assert_eq!(said(name("web"), None), r#"looking up user "web": not in /etc/passwd"#);
-    assert_eq!(said(name("app"), Some(name("web"))), r#"looking up group "web": not in /etc/group"#);
-    assert_eq!(said(name(""), None), r#"looking up user "": not in /etc/passwd"#);
-    let none = "looking up 4294967295: the number of no user or group";
+    assert_eq!(said(name("web"), None), "user `web` is not in /etc/passwd");
+    assert_eq!(said(name("app"), Some(name("web"))), "group `web` is not in /etc/group");
+    assert_eq!(said(name(""), None), "user `` is not in /etc/passwd");
+    let none = "4294967295 cannot be the number of a user or group";
     assert_eq!(said(Account::Id(u32::MAX), None), none);
     assert_eq!(said(name("app"), Some(Account::Id(u32::MAX))), none);
     let unread = Problem::Unread(PASSWD, Unread::System(Errno::EACCES));

@@ -37,18 +37,23 @@ fn a_foster_without_rights_starts_what_needs_none_and_says_what_needs_some() {
         (
             Launch { user: Some(root), ..launch(&["true"]) },
             "user",
-            r#"changing to user "root": Operation not permitted"#,
+            "changing to user `root`: Operation not permitted: foster is not root here; `user = \"-root\"` runs it \
+             as foster's own user",
         ),
         (
             Launch { capabilities: Some(NET_BIND_SERVICE), ..launch(&["true"]) },
             "capabilities",
-            "limiting its capabilities: Operation not permitted",
+            "limiting its capabilities: Operation not permitted: foster does not have all of `capabilities`",
         ),
-        (Launch { nice: Some(-5), ..launch(&["true"]) }, "nice", "setting nice to -5: Permission denied"),
+        (
+            Launch { nice: Some(-5), ..launch(&["true"]) },
+            "nice",
+            "setting `nice` to -5: Permission denied: lowering it needs CAP_SYS_NICE",
+        ),
         (
             Launch { oom_score_adj: Some(-1000), ..launch(&["true"]) },
             "oom_score_adj",
-            "setting oom_score_adj to -1000: Permission denied",
+            "setting `oom_score_adj` to -1000: Permission denied: lowering it needs CAP_SYS_RESOURCE",
         ),
     ];
     for (launch, stage, message) in refused {
@@ -64,13 +69,14 @@ fn a_process_more_than_is_allowed_is_a_failed_start() {
     }
     become_stranger();
     rlimit::setrlimit(Resource::NPROC, 0, 0).unwrap();
-    let message = "making a process: Resource temporarily unavailable".to_owned();
-    assert_eq!(failed(&launch(&["true"])), ("process", message));
+    let (stage, message) = failed(&launch(&["true"]));
+    assert_eq!(stage, "process");
+    assert!(message.starts_with("making a process: Resource temporarily unavailable: "), "{message}");
 }
 
 #[test]
 fn a_directory_is_entered_as_the_user() {
-    let message = r#"entering directory "/no/such": No such file or directory"#.to_owned();
+    let message = "entering directory `/no/such`: No such file or directory".to_owned();
     let missing = Launch { directory: Some("/no/such".into()), ..launch(&["true"]) };
     assert_eq!(failed(&missing), ("directory", message));
     if !is_root() {
@@ -81,7 +87,7 @@ fn a_directory_is_entered_as_the_user() {
     let mut launch = Launch { directory: Some(directory.path().into()), ..launch(&["true"]) };
     drop(start(&launch).unwrap());
     launch.user = user(STRANGER);
-    let message = format!("entering directory {:?}: Permission denied", directory.path());
+    let message = format!("entering directory `{}`: Permission denied", directory.path().display());
     assert_eq!(failed(&launch), ("directory", message));
 }
 
@@ -91,7 +97,9 @@ fn a_limit_that_is_not_permitted_is_named() {
         Limit { resource: Resource::CORE, soft: 0, hard: 0 },
         Limit { resource: Resource::NOFILE, soft: 2_000_000_000, hard: 2_000_000_000 },
     ];
-    let message = "setting limit nofile to 2000000000: Operation not permitted".to_owned();
+    let message = "setting the limit `nofile` to 2000000000: Operation not permitted: it is more than the hard limit, or \
+                   than fs.nr_open, permits"
+        .to_owned();
     assert_eq!(failed(&Launch { limits, ..launch(&["true"]) }), ("limits", message));
 }
 
@@ -102,13 +110,13 @@ fn a_user_that_does_not_exist_is_named() {
         group: None,
         unprivileged: Unprivileged::Refused,
     };
-    let message = r#"looking up user "no-such-user": not in /etc/passwd"#.to_owned();
+    let message = "user `no-such-user` is not in /etc/passwd".to_owned();
     let launch = Launch { user: Some(nobody), ..launch(&["true"]) };
     assert_eq!(failed(&launch), ("user", message));
 }
 
 #[test]
-fn why_a_program_did_not_run_is_said() {
+fn the_reason_why_a_program_did_not_run_is_given_with_its_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
@@ -117,25 +125,41 @@ fn why_a_program_did_not_run_is_said() {
     let searching = |name: &str| Launch { environment: vec![path.clone()], ..launch(&[name]) };
     let missing = "No such file or directory";
     let lost = script(directory.path(), "#!/no/such/interpreter\n");
-    let no_interpreter =
-        format!("{lost:?}: {missing}: the interpreter in its first line, or its loader, is missing");
+    let no_interpreter = |command: &str, file: &str| {
+        format!(
+            "running `{command}`: the interpreter in the first line of `{file}`, or its loader, is missing"
+        )
+    };
     let relative = Launch { directory: Some(directory.path().into()), ..launch(&["./script"]) };
-    let relative_message = no_interpreter.replace(&lost, "./script");
-    for (launch, command, why) in [
-        (searching("no-such"), "no-such", format!("No such file or directory in PATH ({})", path.1)),
-        (searching("file"), "file", format!("{file:?}: Permission denied")),
-        (searching("script"), "script", no_interpreter.clone()),
-        (launch(&[&lost]), &lost, no_interpreter),
-        (relative, "./script", relative_message),
-        (launch(&["/no/such/file"]), "/no/such/file", missing.to_owned()),
-        (launch(&["/etc/passwd/x"]), "/etc/passwd/x", "Not a directory".to_owned()),
-        (launch(&[file]), file, "Permission denied".to_owned()),
-        (launch(&["/usr"]), "/usr", "Permission denied".to_owned()),
-        (launch(&[""]), "", missing.to_owned()),
-        (launch(&[]), "", missing.to_owned()),
+    let not_executable = format!("`{file}` is not executable: chmod +x, or run it by its interpreter");
+    for (launch, message) in [
+        (searching("no-such"), format!("`no-such` is not in PATH ({})", path.1)),
+        (searching("file"), not_executable.clone()),
+        (searching("script"), no_interpreter("script", &lost)),
+        (launch(&[&lost]), no_interpreter(&lost, &lost)),
+        (relative, no_interpreter("./script", "./script")),
+        (launch(&["/no/such/file"]), format!("running `/no/such/file`: {missing}")),
+        (launch(&["/etc/passwd/x"]), "running `/etc/passwd/x`: Not a directory".to_owned()),
+        (launch(&[file]), not_executable),
+        (launch(&["/usr"]), "`/usr` is a directory".to_owned()),
+        (launch(&[""]), format!("running ``: {missing}")),
+        (launch(&[]), format!("running ``: {missing}")),
     ] {
-        assert_eq!(failed(&launch), ("exec", format!("running {command:?}: {why}")));
+        assert_eq!(failed(&launch), ("exec", message));
     }
+}
+
+#[test]
+fn a_program_whose_user_has_too_many_processes_names_the_limit_and_no_folder_of_path() {
+    if !is_root() {
+        return;
+    }
+    let _first = sleeping(Launch { user: user(STRANGER), ..Launch::default() });
+    let limits = vec![Limit { resource: Resource::NPROC, soft: 0, hard: 0 }];
+    let (stage, message) = failed(&Launch { limits, user: user(STRANGER), ..launch(&["true"]) });
+    let expected = "running `true`: Resource temporarily unavailable: its user has as many processes as the limit \
+                    `nproc` permits";
+    assert_eq!((stage, message.as_str()), ("exec", expected));
 }
 
 #[test]
@@ -144,8 +168,8 @@ fn a_file_that_is_no_program_is_not_given_to_a_shell() {
     let path = script(directory.path(), "exit 0\n");
     let (stage, message) = failed(&launch(&[&path]));
     assert_eq!(stage, "exec");
-    let why = "Exec format error: not for this machine, or a script without `#!` in its first line";
-    assert_eq!(message, format!("running {path:?}: {why}"));
+    let why = "Exec format error: it is not for this machine, or a script without `#!` in its first line";
+    assert_eq!(message, format!("running `{path}`: {why}"));
 }
 
 #[test]
@@ -153,9 +177,7 @@ fn more_arguments_than_the_kernel_takes_are_counted() {
     let launch = launch(&["true", &"x".repeat(200_000)]);
     let (stage, message) = failed(&launch);
     assert_eq!(stage, "exec");
-    assert!(
-        message.starts_with(r#"running "true": Argument list too long: arguments and environment have 2"#)
-    );
+    assert!(message.starts_with("running `true`: Argument list too long: arguments and environment have 2"));
 }
 
 #[test]
