@@ -168,3 +168,28 @@ fn limits_priority_mask_and_directory_are_as_asked() {
     let stat = seen.lines().find_map(|line| line.split_once("(puppet) ")).expect("a stat").1;
     assert_eq!(stat.split(' ').nth(16), Some("5"), "{stat}");
 }
+
+#[test]
+fn standard_input_is_at_its_end_or_stays_open_as_asked() {
+    let ends = run("command = ['sh', '-c', 'cat; echo at its end']");
+    assert!(ends.output().stdout().contains("| at its end"), "{}", ends.output().shown());
+    drop(ends);
+    let config =
+        "[program.app]\ncommand = ['sh', '-c', 'echo up; exec cat']\nstdin = 'open'\nmin_uptime = '50ms'\n";
+    let mut open = Foster::new().config(config).start();
+    // It becomes ready by being up: with its input at its end it would have ended at once.
+    open.wait_for_state("app", "running");
+    assert_eq!(open.terminate(), End::Code(0), "{}", open.output().shown());
+}
+
+#[test]
+fn a_limit_on_descriptors_that_is_too_low_for_foster_itself_is_named() {
+    let config = "[program.app]\ncommand = 'puppet pause'\nrestart = 'never'\n";
+    for limit in [12, 16, 24] {
+        let mut foster = Foster::new().config(config).not_pid_1().limited("nofile", limit).start();
+        foster.wait_for_line(&format!(
+            r"the limit on open files \(`nofile`\) is {limit}: foster needs about 32"
+        ));
+        foster.terminate();
+    }
+}

@@ -112,7 +112,7 @@ impl Init {
         }
         let request = Request {
             command: &program.launch.command,
-            stdin: Stdin::Null,
+            stdin: program.launch.stdin.into(),
             stdout: lent(&streams.stdout),
             stderr: lent(&streams.stderr),
             descriptors: &[],

@@ -10,7 +10,7 @@ use rlimit::Resource;
 
 use super::rest::Standing;
 use crate::plan::{Limit, Plan};
-use crate::sys::process;
+use crate::sys::{errno, process};
 
 /// Finds out who foster is here, and takes that place.
 pub(super) fn take_place() -> Standing {
@@ -18,15 +18,24 @@ pub(super) fn take_place() -> Standing {
         return Standing::Init;
     }
     if let Err(errno) = process::become_subreaper() {
-        warn!("cannot become a subreaper: {}; orphans of programs go to another init", errno.desc());
+        warn!("cannot become a subreaper: {}; orphans of programs go to another init", errno::text(errno));
     }
     Standing::Subreaper
 }
 
-/// Lets foster itself have as many descriptors as it may (three for each program). Returns what it had, where
+/// Below this, foster itself may not have all the descriptors that it needs.
+const FEW_DESCRIPTORS: u64 = 32;
+
+/// Lets foster itself have as many descriptors as it may (two for each program). Returns what it had, where
 /// that was less.
 pub(super) fn raise_limit() -> Option<Limit> {
     let (soft, hard) = Resource::NOFILE.get().ok()?;
+    if hard < FEW_DESCRIPTORS {
+        warn!(
+            "the limit on open files (`nofile`) is {hard}: foster needs about {FEW_DESCRIPTORS}, and 2 more for \
+             each program"
+        );
+    }
     if soft >= hard || Resource::NOFILE.set(hard, hard).is_err() {
         return None;
     }

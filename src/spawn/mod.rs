@@ -39,7 +39,7 @@ pub use crate::spawn::report::StartReport;
 pub use crate::spawn::run_as::RunAs;
 pub use crate::sys::fork::ChildProcess;
 
-use crate::plan::Launch;
+use crate::plan::{self, Launch};
 use crate::spawn::child::{Become, Place};
 use crate::spawn::command::Command;
 use crate::spawn::environment::{Environment, Variables};
@@ -80,10 +80,22 @@ pub enum Stdin<'a> {
     /// /dev/null: reading it ends at once.
     #[default]
     Null,
+    /// A pipe whose other end foster keeps open until the program is reaped, and never writes to: reading it waits.
+    Open,
     /// This descriptor.
     Given(BorrowedFd<'a>),
     /// foster's own.
     Inherit,
+}
+
+impl From<plan::Stdin> for Stdin<'_> {
+    fn from(stdin: plan::Stdin) -> Self {
+        match stdin {
+            plan::Stdin::Null => Stdin::Null,
+            plan::Stdin::Open => Stdin::Open,
+            plan::Stdin::Inherit => Stdin::Inherit,
+        }
+    }
 }
 
 /// A child on its way to its program.
@@ -137,8 +149,13 @@ impl Spawner {
         let prepared = if reads_files(launch) { None } else { Some(command()?) };
         let (report, writer) = report::pipe().map_err(Failure::Process)?;
         let (null, own_stdin) = (self.null.as_fd(), io::stdin());
+        let open = match request.stdin {
+            Stdin::Open => Some(unistd::pipe2(OFlag::O_CLOEXEC).map_err(Failure::Process)?),
+            Stdin::Null | Stdin::Given(_) | Stdin::Inherit => None,
+        };
         let stdin = match request.stdin {
             Stdin::Null => null,
+            Stdin::Open => open.as_ref().map_or(null, |(reader, _)| reader.as_fd()),
             Stdin::Given(descriptor) => descriptor,
             Stdin::Inherit => own_stdin.as_fd(),
         };
@@ -165,7 +182,11 @@ impl Spawner {
         });
         // foster's copy of the child's end goes before anything else is made: no later child may hold it.
         drop(writer);
-        Ok(Starting { process: process.map_err(Failure::Process)?, report })
+        let mut process = process.map_err(Failure::Process)?;
+        if let Some((_reader, writer)) = open {
+            process.keep_stdin(writer);
+        }
+        Ok(Starting { process, report })
     }
 }
 

@@ -9,6 +9,8 @@
 //! that is not reaped is named without a race by its number. Next: `in_child.rs`, what a child does.
 #![allow(unsafe_code, reason = "fork(2) returns twice, and _exit(2) runs no destructor")]
 
+use std::os::fd::OwnedFd;
+
 use foster_core::ids::Signal;
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -21,8 +23,12 @@ pub struct InChild(());
 
 /// A child of foster that has not been reaped. Until then the kernel gives its number to no other process, so a signal
 /// sent through this reaches the child and nothing else: drop it when the number was reaped.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ChildProcess(Pid);
+#[derive(Debug)]
+pub struct ChildProcess {
+    pid: Pid,
+    /// The other end of its standard input, which stays open for as long as it runs.
+    stdin: Option<OwnedFd>,
+}
 
 /// Ends the child whatever happens: it must never return into foster's loop as a second foster.
 struct ExitOnUnwind;
@@ -41,7 +47,12 @@ impl InChild {
 impl ChildProcess {
     /// Its number, for messages and to compare with what was reaped.
     pub fn pid(&self) -> Pid {
-        self.0
+        self.pid
+    }
+
+    /// Keeps this open until the child is reaped.
+    pub fn keep_stdin(&mut self, writer: OwnedFd) {
+        self.stdin = Some(writer);
     }
 
     /// Sends it a signal: kill(2). One that has ended and is not reaped takes it without an error.
@@ -49,7 +60,7 @@ impl ChildProcess {
     /// # Errors
     /// EPERM where it runs as another user and CAP_KILL is missing.
     pub fn signal(&self, signal: Signal) -> nix::Result<()> {
-        process::signal_unreaped(self.0, signal)
+        process::signal_unreaped(self.pid, signal)
     }
 
     /// Sends a signal to the process group that it leads: kill(2).
@@ -57,7 +68,7 @@ impl ChildProcess {
     /// # Errors
     /// ESRCH where it leads none yet, or the group is empty; EPERM as for [`ChildProcess::signal`].
     pub fn signal_group(&self, signal: Signal) -> nix::Result<()> {
-        process::signal_group(self.0, signal)
+        process::signal_group(self.pid, signal)
     }
 }
 
@@ -71,7 +82,7 @@ pub fn fork(body: impl FnOnce(&InChild) -> u8) -> nix::Result<ChildProcess> {
     // `body` and an exit, never a return to the caller.
     match unsafe { libc::fork() } {
         0 => run_child(body),
-        pid => Errno::result(pid).map(|pid| ChildProcess(Pid::from_raw(pid))),
+        pid => Errno::result(pid).map(|pid| ChildProcess { pid: Pid::from_raw(pid), stdin: None }),
     }
 }
 

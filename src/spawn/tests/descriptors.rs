@@ -115,6 +115,17 @@ fn standard_input_is_what_was_asked_for() {
     assert_eq!(text, "typed");
     waitpid(child.pid(), None).unwrap();
 
+    // Reading waits for as long as foster keeps its end, and ends with it.
+    let (mut reader, output) = io::pipe().unwrap();
+    let request = Request { stdin: Stdin::Open, stdout: Some(output.as_fd()), ..self::request(&launch) };
+    let child = spawn(&launch, &request).unwrap();
+    drop(output);
+    let pid = child.pid();
+    assert_eq!(waitpid(pid, Some(WaitPidFlag::WNOHANG)).unwrap(), WaitStatus::StillAlive);
+    drop(child);
+    assert_eq!(reader.read(&mut [0]).unwrap(), 0);
+    assert_eq!(waitpid(pid, None).unwrap(), WaitStatus::Exited(pid, 0));
+
     let launch = self::launch(&["sh", "-c", "kill -STOP $$"]);
     let request = Request { stdin: Stdin::Inherit, ..self::request(&launch) };
     let running = Running(spawn(&launch, &request).unwrap()).stopped();
