@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{End, Foster, Running};
+use crate::support::{End, Foster, Running, found};
 
 fn reporting(signals: &str) -> Running {
     let config = format!("[program.backend]\ncommand = 'puppet report-signals touch:ready pause'\n{signals}");
@@ -87,6 +87,22 @@ fn usr1_reopens_the_log_files() {
     std::fs::write(foster.path("moved"), "").expect("a file");
     foster.wait_for("the second line in the new file", || foster.content("app.log") == "two\n");
     assert_eq!(foster.content("app.log.old"), "one\n");
+}
+
+#[test]
+fn signals_are_blocked_before_the_configuration_is_read() {
+    let Some(strace) = found("strace") else { return };
+    // PID 1 loses a signal that is neither caught nor blocked.
+    let config = "[foster]\nsocket = ''\n[program.app]\ncommand = 'puppet exit:0'\nrestart = 'never'\n";
+    let foster = Foster::new().file("foster.toml", config).all_names();
+    let strace = strace.display();
+    let script =
+        format!("{strace} -o trace -e trace=rt_sigprocmask,openat,open foster run -c foster.toml; cat trace");
+    let trace = foster.shell(&script).stdout;
+    let first = |text: &str| trace.lines().position(|line| line.contains(text));
+    let blocked = first("rt_sigprocmask(SIG_SETMASK, ~[").unwrap_or_else(|| panic!("{trace}"));
+    let read = first("foster.toml").unwrap_or_else(|| panic!("{trace}"));
+    assert!(blocked < read, "{trace}");
 }
 
 #[test]

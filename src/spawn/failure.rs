@@ -241,17 +241,19 @@ impl fmt::Display for Failure {
 
 /// What a refusal for want of a right means; nothing for any other error.
 fn needs(errno: Errno, right: &str) -> String {
-    match errno {
-        Errno::EPERM | Errno::EACCES => format!(": {right}"),
-        _ => String::new(),
+    match matches!(errno, Errno::EPERM | Errno::EACCES) {
+        true => format!(": {right}"),
+        false => String::new(),
     }
 }
 
 fn remedy_of_fork(errno: Errno) -> &'static str {
-    match errno {
-        Errno::EAGAIN => ": there are as many as the container's `pids` limit or foster's `nproc` permits",
-        Errno::EMFILE => ": foster has as many descriptors as its limit `nofile` permits",
-        _ => "",
+    if errno == Errno::EAGAIN {
+        ": there are as many as the container's `pids` limit or foster's `nproc` permits"
+    } else if errno == Errno::EMFILE {
+        ": foster has as many descriptors as its limit `nofile` permits"
+    } else {
+        ""
     }
 }
 
