@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use crate::support::{End, Foster, Running, resident_kib};
+use crate::support::{End, Following, Foster, Running, binary, may_make_namespaces, resident_kib};
 
 fn three() -> Running {
     let config = "[program.backend]\ncommand = 'puppet report-signals print:words touch:up pause'\nmin_uptime = '1ms'\n[program.web1]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n[program.web2]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
@@ -199,4 +199,111 @@ fn hostile_clients_delay_nobody_and_cost_a_bounded_amount() {
     let after = resident_kib(foster.pid());
     assert!(after < before + 8 * 1024, "{before} KiB before, {after} KiB after");
     drop(silent);
+}
+
+#[test]
+fn an_answer_of_any_size_arrives_whole_and_a_client_that_does_not_read_it_delays_no_other() {
+    let mut config = String::from("[program.up]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n");
+    let name = |number: usize| format!("a-program-with-a-name-of-some-length-{number}");
+    for number in 0..4_500 {
+        config += &format!("[program.{}]\ncommand = 'puppet pause'\nautostart = false\n", name(number));
+    }
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for_state("up", "running");
+    let mut unread = UnixStream::connect(foster.path("foster.sock")).expect("a connection");
+    unread.write_all(b"{\"verb\":\"status\"}\n").expect("a request");
+    let before = resident_kib(foster.pid());
+    for _ in 0..3 {
+        let rows = foster.rows();
+        assert_eq!(rows.len(), 4_501);
+        assert_eq!(rows.last().expect("a row")["name"], name(4_499));
+    }
+    // What the unread answer still needs is a list of instances, not its text, which is more than a megabyte.
+    assert!(resident_kib(foster.pid()) < before + 4_096, "{before}");
+    let mut answer = String::new();
+    let mut bytes = [0; 65_536];
+    while !answer.ends_with("{\"reply\":\"end\"}\n") {
+        let count = unread.read(&mut bytes).expect("the answer");
+        assert_ne!(count, 0, "{} bytes", answer.len());
+        answer += std::str::from_utf8(&bytes[..count]).expect("text");
+    }
+    assert_eq!(answer.lines().count(), 4_502);
+    assert!(answer.len() > 1024 * 1024, "{}", answer.len());
+    // An order to all of them too.
+    let said = foster.verb(&["stop", "all"]).expect(0).stdout;
+    assert_eq!(said.lines().count(), 4_501);
+}
+
+#[test]
+fn a_signal_that_cannot_be_sent_is_a_failure_with_its_reason() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let config = "[program.web]\ncommand = 'puppet report-signals pause'\nuser = '12345'\nreload_signal = 'HUP'\nmin_uptime = '1ms'\n[program.plain]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
+    let foster = Foster::new().config(config).without("CAP_KILL").start();
+    foster.wait_for_state("web", "running");
+    foster.wait_for_state("plain", "running");
+    for verb in
+        [["signal", "USR1", "web"].as_slice(), &["reload", "web"], &["signal", "--json", "HUP", "web"]]
+    {
+        let said = foster.verb(verb).expect(1).stdout;
+        assert!(said.contains("cannot send SIG") && said.contains("CAP_KILL"), "{said}");
+    }
+    let said = foster.verb(&["reload", "plain"]).expect(1).stdout;
+    assert_eq!(said, "plain: has no `reload_signal`: `foster restart plain` restarts it\n");
+}
+
+#[test]
+fn the_log_says_who_ordered_the_shutdown() {
+    let mut foster = three();
+    foster.verb(&["shutdown"]).expect(0);
+    foster.wait_for_line(r"shutting down: `foster shutdown` \(uid \d+, pid \d+\)");
+    assert_eq!(foster.wait_exit(), End::Code(0));
+}
+
+#[test]
+fn status_repeats_itself_until_it_is_interrupted() {
+    let foster = three();
+    let mut watching = Following::start(&foster, &["status", "-w"]);
+    let tables = watching.next_lines(8);
+    assert_eq!(tables.lines().filter(|line| line.starts_with("NAME")).count(), 2, "{tables}");
+    assert_eq!(tables.lines().filter(|line| line.starts_with("backend")).count(), 2, "{tables}");
+}
+
+#[test]
+fn orders_answer_machines_too() {
+    let foster = three();
+    let said = foster.verb(&["restart", "--json", "web1", "web2"]).expect(0).stdout;
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(said["done"], true);
+    assert_eq!(said["outcomes"].as_array().expect("outcomes").len(), 2);
+}
+
+#[test]
+fn health_with_all_counts_what_an_order_stopped() {
+    let foster = three();
+    foster.verb(&["stop", "web1"]).expect(0);
+    foster.verb(&["health"]).expect(0);
+    let said = foster.verb(&["health", "--all"]).expect(1).stdout;
+    assert_eq!(said, "web1: stopped\n");
+    foster.verb(&["health", "web2"]).expect(0);
+}
+
+#[test]
+fn where_no_file_can_be_made_the_verbs_find_an_abstract_socket() {
+    let client = binary();
+    let client = client.display();
+    let config = format!(
+        "[foster]\nsocket = '/nowhere/foster.sock'\n[program.web]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n\
+         [program.asks]\ncommand = ['{client}', 'status', '--json', 'web']\nafter = ['web']\nrestart = 'never'\n\
+         environment = {{ FOSTER_SOCKET = '' }}\n\
+         [program.probes]\ncommand = 'puppet pause'\nready = {{ exec = ['{client}', 'health', 'web'] }}\n\
+         environment = {{ FOSTER_SOCKET = '' }}\nafter = ['web']\n"
+    );
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for_line(
+        r"cannot listen at `/nowhere/foster.sock`: .*; verbs find foster at the abstract socket `@foster-",
+    );
+    foster.wait_for_line(r#""name":"web".*"state":"running""#);
+    foster.wait_for_line("probes: ready");
 }

@@ -127,3 +127,61 @@ fn readme_and_ci_give_the_same_two_commands() {
     let ci = text(".ci/run");
     assert!(ci.lines().any(|line| line == "cargo test"), "{ci}");
 }
+
+/// The files that this row of the table in CONTRIBUTING.md names.
+fn files_for(what: &str) -> Vec<String> {
+    let contributing = text("CONTRIBUTING.md");
+    let row = contributing.lines().find(|line| line.starts_with(&format!("| {what} |")));
+    let row = row.unwrap_or_else(|| panic!("CONTRIBUTING.md does not say what to touch for {what}"));
+    row.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_to_touch_exists_and_a_verb_is_four_files_at_most() {
+    for what in ["a key", "a verb", "a state", "an event", "a probe"] {
+        let files = files_for(what);
+        assert!((1..=4).contains(&files.len()), "{what}: {files:?}");
+        for file in files {
+            assert!(repository().join(&file).is_file(), "{what}: {file}");
+        }
+    }
+    let named = files_for("a verb");
+    let protocol = text("src/control/protocol.rs");
+    let request = protocol.split("pub enum Request {").nth(1).and_then(|rest| rest.split("\n}").next());
+    let variant = Regex::new(r"(?m)^    ([A-Z]\w+)[({ ]").expect("a regular expression");
+    let variants: Vec<String> =
+        variant.captures_iter(request.expect("the requests")).map(|found| found[1].to_owned()).collect();
+    assert!(variants.len() > 10, "{variants:?}");
+    for variant in variants {
+        let mention = Regex::new(&format!(r"\bRequest::{variant}\b")).expect("a regular expression");
+        for path in sources("src") {
+            let name = path.to_string_lossy().into_owned();
+            // What becomes another command, and what may end before it has answered, the client knows too.
+            let special =
+                name.starts_with("src/client/") && ["Exec", "Shutdown", "Status"].contains(&variant.as_str());
+            let code = text(&name);
+            let code = code.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
+            let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
+            if !is_test && !special && !named.contains(&name) && !name.starts_with("src/doctor/") {
+                assert!(!mention.is_match(&code), "{name} has to change for a verb such as {variant}");
+            }
+        }
+    }
+}
+
+/// The Rust files below a folder of the repository, as paths from its root.
+fn sources(below: &str) -> Vec<PathBuf> {
+    let mut folders = vec![repository().join(below)];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                found.push(path.strip_prefix(repository()).expect("inside").to_path_buf());
+            }
+        }
+    }
+    found
+}

@@ -194,3 +194,31 @@ fn a_program_that_does_not_run_can_be_had_and_several_cannot() {
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(words.contains("`all` means several programs: name one of them"), "{words}");
 }
+
+#[test]
+fn root_takes_no_rights_from_a_supervisor_that_is_not_roots() {
+    if !may_make_namespaces() {
+        return;
+    }
+    // What it says of users, groups and capabilities is not believed: it has none of them to give.
+    let keys = "user = '-root'\ncapabilities = ['sys_admin', 'dac_override']\nmin_uptime = '1ms'";
+    let config =
+        format!("[program.app]\ncommand = 'puppet pause'\n{keys}\n[foster]\nsocket = '/tmp/foster.sock'\n");
+    let foster = Foster::new().config(&config).uid(12345).scratch_root();
+    let socket = foster.folder().join("tmp/foster.sock");
+    std::fs::create_dir_all(socket.parent().expect("tmp")).expect("tmp");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(socket.parent().expect("tmp"), open).expect("its mode");
+    let foster = foster.start();
+    foster.wait_for("the socket", || socket.exists());
+    let mut command = stranger(&foster, &["app", "--", "cat", "/proc/self/status"]);
+    command.env("FOSTER_SOCKET", &socket);
+    let output = command.output().expect("a client");
+    let seen = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        assert!(seen.contains("Uid:\t12345\t12345\t12345\t12345"), "{seen}");
+        assert!(seen.contains("CapEff:\t0000000000000000"), "{seen}");
+    } else {
+        assert!(!seen.contains("Uid:"), "{output:?}");
+    }
+}

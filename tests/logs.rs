@@ -103,3 +103,36 @@ fn a_follower_that_reads_nothing_stops_nobody_and_is_told_that_it_missed_lines()
     }
     assert!(missed, "no word about the gap");
 }
+
+#[test]
+fn lines_have_their_time_and_old_ones_are_left_out() {
+    let config =
+        "[program.web]\ncommand = 'puppet print:hello partial:password: pause'\nmin_uptime = '1ms'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_line("hello");
+    foster.wait_for("the unfinished line", || foster.verb(&["logs", "web"]).stdout.contains("password"));
+    let said = foster.verb(&["logs", "-t", "web"]).expect(0).stdout;
+    let mut lines = said.lines();
+    let line = lines.next().expect("a line");
+    assert!(line.starts_with("20") && line.ends_with("Z  hello"), "{said}");
+    assert!(lines.next().expect("a line").ends_with("password: [line not ended]"), "{said}");
+    let json = foster.verb(&["logs", "--json", "--since", "1h", "web"]).expect(0).stdout;
+    let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((&lines[0]["text"], &lines[1]["unfinished"]), (&"hello".into(), &true.into()), "{json}");
+    assert!(lines[0]["ts"].as_str().expect("a time").ends_with('Z'), "{json}");
+    let said = foster.verb(&["logs", "--since", "0s", "web"]).expect(0).stdout;
+    assert!(!said.contains("hello"), "{said}");
+}
+
+#[test]
+fn output_that_foster_does_not_keep_is_said_to_be_so_and_its_own_is_in_the_events() {
+    let config = "[program.web]\ncommand = 'puppet print:hello pause'\nstdout = 'inherit'\nstderr = 'null'\nmin_uptime = '1ms'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_state("web", "running");
+    let said = foster.verb(&["logs", "web"]).expect(0);
+    assert_eq!(said.stdout, "");
+    assert!(said.stderr.contains("web: its stdout is not kept: it is set to `inherit`"), "{}", said.stderr);
+    assert!(said.stderr.contains("web: its stderr is not kept: it is set to `null`"), "{}", said.stderr);
+    let said = foster.verb(&["logs", "foster"]).expect(1).stderr;
+    assert!(said.contains("`foster events`"), "{said}");
+}

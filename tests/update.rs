@@ -541,3 +541,23 @@ fn three_hundred_updates_leave_memory_and_descriptors_as_they_were() {
     foster.wait_for("no more descriptors than before", || descriptors(foster.pid()).len() <= open);
     assert_eq!(foster.pid_of("keeper"), keeper);
 }
+
+#[test]
+fn a_client_that_waits_for_an_update_is_answered_at_a_shutdown() {
+    let mut foster = start(
+        "a command = 'puppet pause'
+        stubborn command = 'puppet trap:TERM:print:deaf touch:up pause'; stop_timeout = '1m'",
+    );
+    foster.wait_for_file("up");
+    rewrite(&foster, &programs("a command = 'puppet pause'"));
+    let updating = Following::start(&foster, &["update"]);
+    foster.wait_for_line("deaf");
+    // Twice: what does not end is killed at once.
+    foster.signal(Signal::SIGTERM);
+    foster.wait_for_line("shutting down");
+    foster.signal(Signal::SIGINT);
+    foster.wait_exit();
+    let said = updating.finish();
+    assert_ne!(said.code, 4, "{}", said.text());
+    assert!(!said.text().contains("ended before it answered"), "{}", said.text());
+}

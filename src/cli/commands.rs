@@ -7,7 +7,8 @@
 
 use super::command::Command;
 use super::flags::{
-    self, ALL, CONFIG, EVENT, FOLLOW, Flag, JSON, LINES, NO_WAIT, SOCKET, STATE, TIMEOUT, WATCH,
+    self, ALL, CONFIG, EVENT, FOLLOW, Flag, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS,
+    WATCH,
 };
 use super::verb::{Group, Printer, Verb};
 use super::verb_args;
@@ -118,8 +119,12 @@ pub static COMMANDS: &[Verb] = &[
                 --json each line is an object. With -f it goes on, also with programs that\n\
                 appear later, and ends with 0 when foster has ended in order, or no program has\n\
                 that name any longer. A reader that is too slow is told that it missed lines.",
-        flags: &[&LINES, &FOLLOW, &JSON, &SOCKET, &CONFIG],
-        examples: &[("logs -n 20 backend", "its last 20 lines"), ("logs -f", "of all programs, as it comes")],
+        flags: &[&LINES, &FOLLOW, &SINCE, &TIMESTAMPS, &JSON, &SOCKET, &CONFIG],
+        examples: &[
+            ("logs -n 20 backend", "its last 20 lines"),
+            ("logs -f", "of all programs, as it comes"),
+            ("logs -t --since 10m", "of the last ten minutes, with times"),
+        ],
         statuses: LOOK_STATUSES,
         answer: Printer::Output,
         read: verb_args::logs,

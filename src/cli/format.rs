@@ -179,7 +179,7 @@ pub fn event(
     colour: Colour,
 ) -> String {
     let longest = EventName::ALL.iter().map(|event| event.name().len()).max().unwrap_or(0);
-    let time = ts.get(.."2026-01-01T00:00:00.000".len()).map_or(ts.to_owned(), |short| format!("{short}Z"));
+    let time = time(ts);
     let style = match level {
         "error" => Some(Style::Bad),
         "warning" => Some(Style::Busy),
@@ -192,6 +192,11 @@ pub fn event(
     };
     let (name, width) = name;
     format!("{}  {:width$}  {event}  {}", harmless(&time), harmless(name), harmless(message))
+}
+
+/// A time (RFC 3339, UTC) to the millisecond.
+pub fn time(ts: &str) -> String {
+    ts.get(.."2026-01-01T00:00:00.000".len()).map_or(ts.to_owned(), |short| format!("{short}Z"))
 }
 
 /// A duration in its two greatest units: `85ms`, `3.2s`, `42s`, `12m 5s`, `4h 12m`, `3d 4h`.

@@ -73,11 +73,13 @@ fn every_verb_is_read_with_its_flags() {
     );
     means(
         "logs -fn 20 a",
-        expect![[r#"Logs(Logs { names: ["a"], lines: Some(20), follow: true }) Text None None"#]],
+        expect![[
+            r#"Logs(Logs { names: ["a"], lines: Some(20), since_ms: None, follow: true }) Text None None"#
+        ]],
     );
     means(
         "logs --lines=3 --json",
-        expect!["Logs(Logs { names: [], lines: Some(3), follow: false }) Json None None"],
+        expect!["Logs(Logs { names: [], lines: Some(3), since_ms: None, follow: false }) Json None None"],
     );
     means("wait a", expect![[r#"Wait(Wait { names: ["a"], timeout_ms: None }) Text None None"#]]);
     means(

@@ -13,7 +13,7 @@ use foster_core::ids::Signal;
 use super::args::ParsedArgs;
 use super::command::{ClientCommand, Command, Endpoint, Output};
 use super::flags::{
-    ALL, CONFIG, EVENT, FOLLOW, JSON, LINES, NO_WAIT, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WATCH,
+    ALL, CONFIG, EVENT, FOLLOW, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WATCH,
 };
 use super::problem::Problem;
 use super::shell::Shell;
@@ -41,7 +41,8 @@ pub(super) fn health(args: &mut ParsedArgs) -> Result<Command, Problem> {
 
 pub(super) fn logs(args: &mut ParsedArgs) -> Result<Command, Problem> {
     let lines = args.read(&LINES, "a number of lines", |text| text.parse::<u32>().ok())?;
-    let logs = Logs { names: args.rest()?, lines, follow: args.has(&FOLLOW) };
+    let since_ms = args.read(&SINCE, "a duration such as `10m`", milliseconds)?;
+    let logs = Logs { names: args.rest()?, lines, since_ms, follow: args.has(&FOLLOW) };
     Ok(client(args, Request::Logs(logs)))
 }
 

@@ -28,7 +28,7 @@ pub(super) fn print(
     mut answer: impl Iterator<Item = Result<Reply, ClientError>>,
     client: &mut ClientIo<'_>,
 ) -> Result<ExitStatus, Failure> {
-    let names = names_of(&command.request);
+    let names = command.request.names();
     let status = match (verb.answer, command.output) {
         (Printer::Table, output) => print_status(names, output, &mut answer, client),
         (Printer::Outcomes(_), Output::Text) => print_outcomes(&mut answer, client),
@@ -37,7 +37,7 @@ pub(super) fn print(
             print_verdict(field, &mut answer, client)
         }
         (Printer::Update, output) => print_update(output, &mut answer, client),
-        (Printer::Output, output) => print_logs(names, output, &mut answer, client),
+        (Printer::Output, _) => print_logs(command, names, &mut answer, client),
         (Printer::Events, output) => print_events(output, &mut answer, client),
         (Printer::Nothing, _) => Ok(ExitStatus::DONE),
     };
@@ -48,25 +48,6 @@ pub(super) fn print(
     };
     client.out.flush().map_err(Failure::Print)?;
     Ok(status)
-}
-
-/// The names that were given, where the request has some.
-fn names_of(request: &Request) -> &[String] {
-    match request {
-        Request::Status(names) => &names.names,
-        Request::Logs(logs) => &logs.names,
-        Request::Start(_)
-        | Request::Stop(_)
-        | Request::Restart(_)
-        | Request::Reload(_)
-        | Request::Signal(_)
-        | Request::Events(_)
-        | Request::Exec(_)
-        | Request::Wait(_)
-        | Request::Health(_)
-        | Request::Update(_)
-        | Request::Shutdown {} => &[],
-    }
 }
 
 fn print_status(
@@ -197,6 +178,7 @@ fn print_update(
                     | Reply::Width(_)
                     | Reply::Event(_)
                     | Reply::Missed(_)
+                    | Reply::Note(_)
                     | Reply::Context(_)
                     | Reply::End {}
                     | Reply::Error(_),
@@ -250,28 +232,35 @@ fn print_verdict(field: &str, answer: Replies<'_>, client: &mut ClientIo<'_>) ->
 
 /// Lines of output, as programs wrote them. Where one name alone was given, it is not repeated.
 fn print_logs(
+    command: &ClientCommand,
     names: &[String],
-    output: Output,
     answer: Replies<'_>,
     client: &mut ClientIo<'_>,
 ) -> Result<ExitStatus, Failure> {
-    let mut begun = String::new();
+    let mut start = String::new();
     let mut width = 0;
     for reply in answer {
         let reply = reply?;
-        width = print_aside(&reply, output, client)?.unwrap_or(width);
+        width = print_aside(&reply, command.output, client)?.unwrap_or(width);
         let Reply::Line(piece) = reply else { continue };
-        begun += &piece.text;
+        start += &piece.text;
         if piece.more {
             continue;
         }
-        let line = LogLine { text: std::mem::take(&mut begun), ..piece };
-        let text = match output {
+        let line = LogLine { text: std::mem::take(&mut start), ..piece };
+        let text = match command.output {
             Output::Json => json(&line),
-            Output::Text if names == [line.name.as_str()] => line.text,
             Output::Text => {
-                width = width.max(line.name.chars().count());
-                format!("{:width$} | {}", line.name, line.text)
+                let time =
+                    if command.timestamps { format!("{}  ", format::time(&line.ts)) } else { String::new() };
+                let mark = if line.unfinished { " [line not ended]" } else { "" };
+                let text = format!("{}{mark}", line.text);
+                if names == [line.name.as_str()] {
+                    format!("{time}{text}")
+                } else {
+                    width = width.max(line.name.chars().count());
+                    format!("{time}{:width$} | {text}", line.name)
+                }
             }
         };
         print_line(&text, client)?;
@@ -324,6 +313,12 @@ fn print_aside(reply: &Reply, output: Output, client: &mut ClientIo<'_>) -> Resu
     let missed = match reply {
         Reply::Missed(missed) => missed,
         Reply::Width(Width { width }) => return Ok(Some(*width)),
+        Reply::Note(note) => {
+            // Beside the lines, so that it is not taken for one of them.
+            client.out.flush().map_err(Failure::Print)?;
+            let _ = writeln!(client.err, "foster: {}", format::harmless(&note.text));
+            return Ok(None);
+        }
         Reply::Row(_)
         | Reply::Outcome(_)
         | Reply::Line(_)

@@ -7,8 +7,8 @@ use expect_test::{Expect, expect};
 
 use crate::cli::{self, Command, Invocation};
 use crate::control::protocol::{
-    Event, Exit, Health, Kind, LogLine, Missed, Outcome, Problem, Refusal, Reply, State, StatusRow, Stream,
-    Verdict, Width,
+    Event, Exit, Health, Kind, LogLine, Missed, Note, Outcome, Problem, Refusal, Reply, State, StatusRow,
+    Stream, Verdict, Width,
 };
 
 /// What a verb printed and ended with.
@@ -109,7 +109,14 @@ fn outcome(name: &str, verdict: Verdict, message: &str) -> Reply {
 }
 
 fn piece(name: &str, text: &str, more: bool) -> Reply {
-    Reply::Line(LogLine { name: name.into(), stream: Stream::Stdout, text: text.into(), more })
+    Reply::Line(LogLine {
+        ts: "2026-11-25T12:26:49.307585Z".into(),
+        name: name.into(),
+        stream: Stream::Stdout,
+        text: text.into(),
+        more,
+        unfinished: false,
+    })
 }
 
 #[test]
@@ -316,12 +323,28 @@ fn lines_of_output_are_put_together_and_named_where_there_may_be_several() {
         exit status 0
     "#]]);
     told("logs --json backend", &lines).shows(expect![[r#"
-        {"name":"backend","stream":"stdout","text":"one line"}
-        {"name":"web.0","stream":"stdout","text":""}
+        {"ts":"2026-11-25T12:26:49.307585Z","name":"backend","stream":"stdout","text":"one line"}
+        {"ts":"2026-11-25T12:26:49.307585Z","name":"web.0","stream":"stdout","text":""}
         exit status 0
     "#]]);
     told("logs backend", &lines[..2]).shows(expect![[r#"
         one line
+        exit status 0
+    "#]]);
+}
+
+#[test]
+fn lines_have_their_time_where_it_is_wanted_and_a_mark_where_they_have_not_ended() {
+    let Reply::Line(prompt) = piece("backend", "password: ", false) else { panic!("not a line") };
+    let lines = [piece("backend", "one", false), Reply::Line(LogLine { unfinished: true, ..prompt })];
+    told("logs -t backend", &lines).shows(expect![[r#"
+        2026-11-25T12:26:49.307Z  one
+        2026-11-25T12:26:49.307Z  password:  [line not ended]
+        exit status 0
+    "#]]);
+    let note = Reply::Note(Note { text: "web: its stdout is not kept: it is set to `inherit`".into() });
+    told("logs web", &[note]).shows(expect![[r#"
+        stderr: foster: web: its stdout is not kept: it is set to `inherit`
         exit status 0
     "#]]);
 }

@@ -109,6 +109,7 @@ impl Iterator for Answer {
                 | Reply::Width(_)
                 | Reply::Event(_)
                 | Reply::Missed(_)
+                | Reply::Note(_)
                 | Reply::Context(_)),
             ) => Some(Ok(reply)),
             Err(error) => Some(Err(error)),

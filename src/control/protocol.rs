@@ -14,8 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, from_value};
 
 pub use self::reply::{
-    Event, Exit, Health, Kind, LogLine, Missed, Outcome, Piece, Problem, Reply, State, StatusRow, Stream,
-    Verdict, Width, label,
+    Event, Exit, Health, Kind, LogLine, Missed, Note, Outcome, Piece, Problem, Reply, State, StatusRow,
+    Stream, Verdict, Width, label,
 };
 use crate::suggest::nearest;
 
@@ -152,6 +152,9 @@ pub struct Logs {
     /// How many of the last lines; absent: all that are kept.
     #[serde(default)]
     pub lines: Option<u32>,
+    /// Only lines that are not older than this, in milliseconds; absent: of any age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<u64>,
     /// Whether new lines follow, without end.
     #[serde(default)]
     pub follow: bool,
@@ -312,6 +315,24 @@ impl Request {
             Request::Logs(logs) => !logs.follow,
             Request::Events(events) => !events.follow,
             Request::Wait(_) => false,
+        }
+    }
+
+    /// The NAMEs it gives.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Request::Status(names) => &names.names,
+            Request::Health(check) => &check.names,
+            Request::Start(order)
+            | Request::Stop(order)
+            | Request::Restart(order)
+            | Request::Reload(order) => &order.names,
+            Request::Signal(order) => &order.names,
+            Request::Logs(logs) => &logs.names,
+            Request::Events(events) => &events.names,
+            Request::Exec(exec) => std::slice::from_ref(&exec.name),
+            Request::Wait(wait) => &wait.names,
+            Request::Update(_) | Request::Shutdown {} => &[],
         }
     }
 

@@ -5,6 +5,7 @@
 //! answered for each program when it is as it is to be. Files are read in the loop, so only regular ones of a bounded
 //! size are (`config/document.rs`). Who is the same program, and what is different: `succession.rs`, `difference.rs`.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -232,11 +233,14 @@ impl Init {
     }
 
     /// Answers for those that are as they are to be by now.
-    pub(super) fn answer_update(&mut self, client: ConnectionId, waiting: Waiting) -> Option<Waiting> {
+    pub(super) fn answer_update(&self, waiting: Waiting, queue: &mut VecDeque<Reply>) -> Option<Waiting> {
         let mut left = Vec::new();
         for expected in waiting.0 {
             match self.became(&expected) {
-                Some((verdict, message)) => self.answer_for(client, expected.before.id, verdict, message),
+                Some((verdict, message)) => {
+                    let name = report::label(&self.plan, expected.before.id);
+                    queue.push_back(Reply::Outcome(Outcome { name, verdict, message }));
+                }
                 None => left.push(expected),
             }
         }

@@ -89,14 +89,17 @@ fn the_help_of_a_verb_tells_all_about_it() {
         Flags
           -n, --lines N      Only the last N (default: all that are kept)
           -f, --follow       Go on with new ones, until interrupted
+              --since TIME   Only what is not older than this, such as 10m
+          -t, --timestamps   Show when each line was written
               --json         Print JSON
               --socket PATH  The socket (default: $FOSTER_SOCKET, the configuration)
           -c, --config FILE  The configuration (default: $FOSTER_CONFIG, usual places)
           -h, --help         Print help
 
         Examples
-          foster logs -n 20 backend  its last 20 lines
-          foster logs -f             of all programs, as it comes
+          foster logs -n 20 backend   its last 20 lines
+          foster logs -f              of all programs, as it comes
+          foster logs -t --since 10m  of the last ten minutes, with times
 
         Exit status
           0  done

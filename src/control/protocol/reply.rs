@@ -29,6 +29,8 @@ pub enum Reply {
     Event(Event),
     /// A gap: what came is no longer kept.
     Missed(Missed),
+    /// What a reader should know beside the lines.
+    Note(Note),
     /// How a process of a program is made.
     Context(Piece),
     /// A line of the report on a configuration.
@@ -166,6 +168,8 @@ pub enum Verdict {
 /// A line of output, or a piece of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
+    /// When it was written (RFC 3339, UTC).
+    pub ts: String,
     /// The instance: `backend`, or `backend.1` where there are several.
     pub name: String,
     /// The stream it was written to.
@@ -175,6 +179,16 @@ pub struct LogLine {
     /// Whether the next reply continues this line.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
+    /// Whether the program has not ended this line yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unfinished: bool,
+}
+
+/// What a reader should know beside the lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// The sentence.
+    pub text: String,
 }
 
 /// A stream of a program's output.
@@ -279,6 +293,7 @@ impl Reply {
             "width" => from_value(fields).map(Reply::Width),
             "event" => from_value(fields).map(Event).map(Reply::Event),
             "missed" => from_value(fields).map(Reply::Missed),
+            "note" => from_value(fields).map(Reply::Note),
             "context" => from_value(fields).map(Reply::Context),
             "problem" => from_value(fields).map(Reply::Problem),
             "end" => Ok(Reply::End {}),
@@ -302,6 +317,7 @@ impl Reply {
             | Reply::Width(_)
             | Reply::Event(_)
             | Reply::Missed(_)
+            | Reply::Note(_)
             | Reply::Context(_)
             | Reply::Problem(_) => false,
         }
@@ -325,17 +341,17 @@ pub fn label(name: &str, instance: u16, instances: u16) -> String {
 }
 
 impl LogLine {
-    /// The replies that carry one line of output, given without its line end: more than one where it is
-    /// long. Bytes that are not UTF-8 become U+FFFD. To be sent in this order, with nothing between.
-    pub fn pieces(name: &str, stream: Stream, line: &[u8]) -> Vec<Reply> {
-        let text = String::from_utf8_lossy(line);
-        let mut rest = text.as_ref();
+    /// The replies that carry this line: more than one where it is long. To be sent in this order, with nothing
+    /// between.
+    pub fn into_pieces(self) -> Vec<Reply> {
+        let mut rest = self.text.as_str();
         let mut pieces = Vec::new();
         loop {
             let (piece, after) = rest.split_at_checked(boundary(rest)).unwrap_or((rest, ""));
             let more = !after.is_empty();
-            let (name, text) = (name.to_owned(), piece.to_owned());
-            pieces.push(Reply::Line(LogLine { name, stream, text, more }));
+            let (ts, name, stream) = (self.ts.clone(), self.name.clone(), self.stream);
+            let unfinished = self.unfinished && !more;
+            pieces.push(Reply::Line(LogLine { ts, name, stream, text: piece.to_owned(), more, unfinished }));
             if !more {
                 return pieces;
             }

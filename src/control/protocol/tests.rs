@@ -14,6 +14,11 @@ fn names(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
+fn log_line(text: &str, more: bool) -> LogLine {
+    let (ts, name) = ("2026-11-25T12:26:49.307585Z".into(), "backend".into());
+    LogLine { ts, name, stream: Stream::Stderr, text: text.into(), more, unfinished: !more }
+}
+
 fn every_request() -> Vec<Request> {
     let order = Order { names: names(&["web*", "backend.0"]), wait: false };
     vec![
@@ -23,7 +28,7 @@ fn every_request() -> Vec<Request> {
         Request::Restart(order.clone()),
         Request::Reload(order),
         Request::Signal(SignalOrder { names: names(&["all"]), signal: Signal::RTMIN_PLUS_3 }),
-        Request::Logs(Logs { names: names(&["é\n\"\0"]), lines: Some(20), follow: true }),
+        Request::Logs(Logs { names: names(&["é\n\"\0"]), lines: Some(20), since_ms: Some(5), follow: true }),
         Request::Events(Events {
             names: names(&["a"]),
             events: EventName::ALL.to_vec(),
@@ -223,7 +228,7 @@ fn every_reply_comes_back_as_it_was_sent() {
         Reply::Row(row()),
         Reply::Row(code),
         Reply::Outcome(Outcome { name: "a".into(), verdict: Verdict::Failed, message: "\n".into() }),
-        Reply::Line(LogLine { name: "a".into(), stream: Stream::Stderr, text: "t".into(), more: true }),
+        Reply::Line(log_line("t", true)),
         Reply::Width(Width { width: 12 }),
         Reply::Event(event()),
         Reply::Missed(Missed { name: None, count: Some(7) }),
@@ -276,7 +281,7 @@ fn a_reply_that_does_not_fit_a_line_becomes_an_error_that_says_so() {
 fn a_line_of_output_of_any_length_fits_its_replies_and_none_of_it_is_lost() {
     for line in ["", "short", &"\0".repeat(20_000), &"é🦊".repeat(9_000), &"x".repeat(8 * 1024)] {
         let mut whole = String::new();
-        let pieces = LogLine::pieces("backend", Stream::Stdout, line.as_bytes());
+        let pieces = log_line(line, false).into_pieces();
         let count = pieces.len();
         for (index, piece) in pieces.into_iter().enumerate() {
             assert!(piece.encode().len() <= LONGEST_LINE);
@@ -329,7 +334,7 @@ proptest! {
 
     #[test]
     fn output_of_any_bytes_fits_its_replies(bytes in proptest::collection::vec(any::<u8>(), 0..40_000)) {
-        for piece in LogLine::pieces("a", Stream::Stdout, &bytes) {
+        for piece in log_line(&String::from_utf8_lossy(&bytes), false).into_pieces() {
             prop_assert!(!String::from_utf8(piece.encode()).unwrap().contains("does not fit"));
         }
     }

@@ -87,7 +87,8 @@ fn status() -> Request {
 }
 
 fn long_line() -> Reply {
-    LogLine::pieces("backend", Stream::Stdout, &[b'x'; 8_000]).remove(0)
+    let (ts, name, text) = ("2026-11-25T12:26:49.307585Z".into(), "backend".into(), "x".repeat(8_000));
+    Reply::Line(LogLine { ts, name, stream: Stream::Stdout, text, more: false, unfinished: false })
 }
 
 /// All that foster says until it closes the connection.

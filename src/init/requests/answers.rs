@@ -21,8 +21,6 @@ pub(super) enum Answer {
     Rows(VecDeque<InstanceId>),
     /// Whether these instances are ready and healthy.
     Verdicts(VecDeque<InstanceId>, Counted),
-    /// Replies that are known already.
-    Replies(VecDeque<Reply>),
 }
 
 impl Init {
@@ -39,22 +37,59 @@ impl Init {
                 Answer::Verdicts(open, counted) => {
                     open.pop_front().map(|id| Some(Reply::Outcome(self.verdict(&self.view(id)?, *counted)?)))
                 }
-                Answer::Replies(replies) => replies.pop_front().map(Some),
             };
             match reply {
                 Some(reply) => lines.extend(reply.iter().flat_map(Reply::encode)),
                 None => break true,
             }
         };
+        let state = self.send_part(client, lines, is_complete, budget);
+        if !is_complete && state != WriteState::Gone {
+            let waiter = Waiter { pending: Pending::Answer(answer), queue: VecDeque::new(), state };
+            self.requests.pending.insert(client, waiter);
+        }
+    }
+
+    /// Sends as much of a queue as the budget allows. The answer ends with it where nothing more is waited for.
+    pub(super) fn send_queue(&mut self, client: ConnectionId, mut waiter: Waiter, budget: &mut usize) {
+        let mut lines = Vec::new();
+        let mut is_refused = false;
+        while lines.len() < *budget
+            && let Some(reply) = waiter.queue.pop_front()
+        {
+            is_refused |= reply.is_last();
+            lines.extend(reply.encode());
+        }
+        let is_done = waiter.queue.is_empty() && matches!(waiter.pending, Pending::Nothing);
+        if lines.is_empty() && !is_done {
+            self.requests.pending.insert(client, waiter);
+            return;
+        }
+        if is_refused {
+            if let Some(server) = self.server.as_mut() {
+                server.send_lines(client, &lines, Extent::ToTheEnd);
+            }
+            return;
+        }
+        let state = self.send_part(client, lines, is_done, budget);
+        if !is_done && state != WriteState::Gone {
+            self.requests.pending.insert(client, Waiter { state, ..waiter });
+        }
+    }
+
+    /// Sends lines of an answer, and where it is complete its end.
+    fn send_part(
+        &mut self,
+        client: ConnectionId,
+        mut lines: Vec<u8>,
+        is_complete: bool,
+        budget: &mut usize,
+    ) -> WriteState {
         *budget = budget.saturating_sub(lines.len());
         let extent = if is_complete { Extent::ToTheEnd } else { Extent::Part };
         if is_complete {
             lines.extend(Reply::End {}.encode());
         }
-        let sent = self.server.as_mut().map(|server| server.send_lines(client, &lines, extent));
-        let state = sent.unwrap_or(WriteState::Gone);
-        if !is_complete && state != WriteState::Gone {
-            self.requests.pending.insert(client, Waiter { pending: Pending::Answer(answer), state });
-        }
+        self.server.as_mut().map_or(WriteState::Gone, |server| server.send_lines(client, &lines, extent))
     }
 }

@@ -5,8 +5,10 @@
 //! are no longer kept when it comes to them are reported as missed. The names that it gave are matched against every
 //! new plan: it also gets programs that an update adds, and ends when no program matches any longer.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
+use std::time::{Duration, SystemTime};
 
 use foster_core::ids::{InstanceId, ProgramId};
 use foster_core::spec::ProgramSpec;
@@ -15,10 +17,10 @@ use super::super::history::EventRecord;
 use super::super::{Init, report};
 use super::{Pending, Waiter};
 use crate::control::names::NameFilter;
-use crate::control::protocol::{self, Events, LogLine, Logs, Missed, Refusal, Reply, Width};
+use crate::control::protocol::{self, Events, LogLine, Logs, Missed, Note, Reason, Refusal, Reply, Width};
 use crate::control::server::{ConnectionId, Extent, WriteState};
-use crate::output::Stream as OutputStream;
-use crate::plan::{Plan, Program};
+use crate::output::{Stream as OutputStream, format};
+use crate::plan::{Plan, Program, Sink};
 
 /// How many bytes are sent to one reader in one turn, more or less.
 const CHUNK: usize = 16 * 1024;
@@ -45,8 +47,8 @@ pub(super) struct Stream {
 /// What is read.
 #[derive(Debug)]
 enum StreamKind {
-    /// Lines of output.
-    Output,
+    /// Lines of output that are not older than this.
+    Output { since: Option<SystemTime> },
     /// Events that this filter lets pass.
     Events(Events),
 }
@@ -95,15 +97,25 @@ impl Stream {
 
 impl Init {
     pub(super) fn logs(&mut self, client: ConnectionId, asked: Logs) -> Result<(), Refusal> {
-        self.named_or_all(&asked.names)?;
+        self.named_or_all(&asked.names).map_err(|refusal| {
+            let message = "foster's own lines are not among the programs' output: `foster events` shows them";
+            let is_foster =
+                refusal.error == Reason::NoSuchName && asked.names.iter().any(|name| name == "foster");
+            if is_foster { Refusal::new(Reason::NoSuchName, message) } else { refusal }
+        })?;
         let subject = Subject::new(&asked.names, &self.plan)?;
+        if !asked.names.is_empty() {
+            self.note_unkept(client, &subject);
+        }
         let newest = self.output.last_line();
         let seen = match asked.lines.and_then(|count| usize::try_from(count).ok()) {
             Some(count) => self.output.before_the_last(&subject.programs, count),
             None => 0,
         };
         let last = (!asked.follow).then_some(newest);
-        self.start_stream(client, StreamKind::Output, subject, seen..newest, last);
+        let age = asked.since_ms.map(Duration::from_millis);
+        let since = age.and_then(|age| SystemTime::now().checked_sub(age));
+        self.start_stream(client, StreamKind::Output { since }, subject, seen..newest, last);
         Ok(())
     }
 
@@ -145,7 +157,7 @@ impl Init {
             stream.subject.look_up(&self.plan);
             if stream.subject.programs.is_empty() {
                 stream.end_after(match &stream.kind {
-                    StreamKind::Output => line,
+                    StreamKind::Output { .. } => line,
                     StreamKind::Events(_) => event,
                 });
             }
@@ -156,8 +168,8 @@ impl Init {
     pub(in super::super) fn note_losses(&mut self, program: ProgramId) {
         let Some(name) = self.plan.program(program).map(|program| &program.name) else { return };
         for stream in self.requests.streams() {
-            let reads =
-                matches!(stream.kind, StreamKind::Output) && stream.subject.programs.contains(&program);
+            let reads = matches!(stream.kind, StreamKind::Output { .. })
+                && stream.subject.programs.contains(&program);
             if reads && self.output.lines_after(&[program], stream.seen, 0).1 && !stream.lost.contains(name) {
                 stream.lost.push(name.clone());
             }
@@ -167,7 +179,7 @@ impl Init {
     /// Sends what there is, as far as the budget goes; keeps the stream unless that was all.
     pub(super) fn answer_stream(&mut self, client: ConnectionId, stream: Stream, budget: &mut usize) {
         let newest = match &stream.kind {
-            StreamKind::Output => self.output.last_line(),
+            StreamKind::Output { .. } => self.output.last_line(),
             StreamKind::Events(_) => self.history.last(),
         };
         let (stream, state) = match newest > stream.seen {
@@ -176,8 +188,15 @@ impl Init {
         };
         let over = self.is_over || stream.last.is_some_and(|last| stream.seen >= last);
         if stream.more || !over {
-            self.requests.pending.insert(client, Waiter { pending: Pending::Stream(stream), state });
+            let waiter = Waiter { pending: Pending::Stream(stream), queue: VecDeque::new(), state };
+            self.requests.pending.insert(client, waiter);
         } else {
+            if matches!(stream.kind, StreamKind::Output { .. }) {
+                let lines = self.unfinished(&stream.subject);
+                if let Some(server) = &mut self.server {
+                    server.send_lines(client, &lines, Extent::Part);
+                }
+            }
             self.end(client);
         }
     }
@@ -199,7 +218,9 @@ impl Init {
         }
         let known = stream.seen.max(stream.start);
         let (seen, more) = match &stream.kind {
-            StreamKind::Output => self.add_output(&stream.subject, stream.seen, known, &mut lines),
+            StreamKind::Output { since } => {
+                self.add_output(&stream.subject, *since, stream.seen..known, &mut lines)
+            }
             StreamKind::Events(filter) => {
                 self.add_events(&stream.subject, filter, stream.seen, known, &mut lines)
             }
@@ -212,14 +233,20 @@ impl Init {
 
     /// Adds lines after `seen`; gives the number of the last of them, and whether there are more. Of the lines that
     /// are no longer kept, the reader has missed those newer than `known`.
-    fn add_output(&self, subject: &Subject, seen: u64, known: u64, lines: &mut Vec<u8>) -> (u64, bool) {
+    fn add_output(
+        &self,
+        subject: &Subject,
+        since: Option<SystemTime>,
+        Range { start: seen, end: known }: Range<u64>,
+        lines: &mut Vec<u8>,
+    ) -> (u64, bool) {
         let (kept, more) = self.output.lines_after(&subject.programs, seen, CHUNK);
         let last = kept.last().map_or(seen, |(_, line)| line.number);
         let mut seen_programs: Vec<ProgramId> = Vec::new();
         for (program, line) in kept {
             let id = InstanceId { program, index: line.origin.instance };
             let Some(name) = self.plan.program(program).map(|program| &program.name) else { continue };
-            if !subject.names.matches(name, id.index) {
+            if !subject.names.matches(name, id.index) || since.is_some_and(|since| line.at < since) {
                 continue;
             }
             if !seen_programs.contains(&program) {
@@ -229,14 +256,65 @@ impl Init {
                     lines.extend(Reply::Missed(Missed { name, count: None }).encode());
                 }
             }
-            let stream = match line.origin.stream {
-                OutputStream::Stdout => protocol::Stream::Stdout,
-                OutputStream::Stderr => protocol::Stream::Stderr,
-            };
-            let pieces = LogLine::pieces(&report::label(&self.plan, id), stream, &line.text);
-            lines.extend(pieces.iter().flat_map(Reply::encode));
+            lines.extend(self.log_line(id, line.origin.stream, line.at, &line.text, false));
         }
         (if more { last } else { self.output.last_line() }, more)
+    }
+
+    /// The replies for one line. Bytes that are not UTF-8 become U+FFFD.
+    fn log_line(
+        &self,
+        id: InstanceId,
+        stream: OutputStream,
+        at: SystemTime,
+        text: &[u8],
+        unfinished: bool,
+    ) -> Vec<u8> {
+        let stream = match stream {
+            OutputStream::Stdout => protocol::Stream::Stdout,
+            OutputStream::Stderr => protocol::Stream::Stderr,
+        };
+        let mut ts = Vec::new();
+        format::timestamp(at, &mut ts);
+        let (ts, name) = (String::from_utf8_lossy(&ts).into_owned(), report::label(&self.plan, id));
+        let text = String::from_utf8_lossy(text).into_owned();
+        let line = LogLine { ts, name, stream, text, more: false, unfinished };
+        line.into_pieces().iter().flat_map(Reply::encode).collect()
+    }
+
+    /// The lines that have not ended yet, for a reader that does not wait for their ends.
+    fn unfinished(&self, subject: &Subject) -> Vec<u8> {
+        let unfinished = self.output.unfinished(&subject.programs).into_iter();
+        let now = SystemTime::now();
+        let meant = unfinished.filter(|line| {
+            let name = self.plan.program(line.instance.program).map(|program| &program.name);
+            name.is_some_and(|name| subject.names.matches(name, line.instance.index))
+        });
+        meant.flat_map(|line| self.log_line(line.instance, line.stream, now, &line.text, true)).collect()
+    }
+
+    /// Tells a reader which of the programs that it named have output that foster does not see.
+    fn note_unkept(&mut self, client: ConnectionId, subject: &Subject) {
+        let unseen = |name: &str, stream: &str, sink: &Sink| {
+            let word = match sink {
+                Sink::Inherit => "inherit",
+                Sink::Null => "null",
+                Sink::Log | Sink::File(_) => return None,
+            };
+            let text = format!("{name}: its {stream} is not kept: it is set to `{word}`");
+            Some(Reply::Note(Note { text }))
+        };
+        let programs = subject.programs.iter().filter_map(|id| self.plan.program(*id));
+        let notes: Vec<Reply> = programs
+            .flat_map(|program| {
+                let name = program.name.as_str();
+                [unseen(name, "stdout", &program.stdout), unseen(name, "stderr", &program.stderr)]
+            })
+            .flatten()
+            .collect();
+        for note in notes {
+            self.reply(client, &note);
+        }
     }
 
     /// The same for events.

@@ -23,7 +23,7 @@ use super::Init;
 use super::status::Counted;
 use super::update::Waiting;
 use crate::control::names::resolve;
-use crate::control::protocol::{Piece, Refusal, Reply, Request};
+use crate::control::protocol::{Piece, Reason, Refusal, Reply, Request};
 use crate::control::server::{ConnectionId, ServerEvent, WriteState};
 use crate::sys::epoll::Ready;
 use answers::Answer;
@@ -49,6 +49,8 @@ const TURN_BUDGET: usize = 64 * 1024;
 #[derive(Debug)]
 struct Waiter {
     pending: Pending,
+    /// Replies that are known, and not sent yet.
+    queue: VecDeque<Reply>,
     /// Whether it has read what was sent.
     state: WriteState,
 }
@@ -56,7 +58,9 @@ struct Waiter {
 /// What an answer waits for.
 #[derive(Debug)]
 enum Pending {
-    /// The client's reading.
+    /// Nothing more: only its queue is to be sent.
+    Nothing,
+    /// The state of instances, as far as the client reads.
     Answer(Answer),
     /// Signals that are about to be sent.
     Signals { open: VecDeque<SentSignal> },
@@ -77,8 +81,10 @@ impl Requests {
         let until = |waiter: &Waiter| match &waiter.pending {
             Pending::Ready { open: _, until } => *until,
             Pending::Stream(stream) => (waiter.is_writable() && stream.has_backlog()).then_some(now),
-            Pending::Answer(_) => waiter.is_writable().then_some(now),
-            Pending::Order { .. } | Pending::Update(_) | Pending::Signals { .. } => None,
+            Pending::Answer(_) | Pending::Nothing => waiter.is_writable().then_some(now),
+            Pending::Order { .. } | Pending::Update(_) | Pending::Signals { .. } => {
+                (waiter.is_writable() && !waiter.queue.is_empty()).then_some(now)
+            }
         };
         self.pending.values().filter_map(until).min()
     }
@@ -102,7 +108,8 @@ impl Requests {
     fn has_backlog(&self) -> bool {
         let is_behind = |waiter: &Waiter| match &waiter.pending {
             Pending::Stream(stream) => waiter.is_writable() && stream.has_backlog(),
-            Pending::Answer(_)
+            Pending::Nothing
+            | Pending::Answer(_)
             | Pending::Signals { .. }
             | Pending::Order { .. }
             | Pending::Ready { .. }
@@ -114,7 +121,8 @@ impl Requests {
     fn streams(&mut self) -> impl Iterator<Item = &mut Stream> {
         self.pending.values_mut().filter_map(|waiter| match &mut waiter.pending {
             Pending::Stream(stream) => Some(stream),
-            Pending::Answer(_)
+            Pending::Nothing
+            | Pending::Answer(_)
             | Pending::Signals { .. }
             | Pending::Order { .. }
             | Pending::Ready { .. }
@@ -123,7 +131,11 @@ impl Requests {
     }
 
     fn wait_for(&mut self, client: ConnectionId, pending: Pending) {
-        self.pending.insert(client, Waiter { pending, state: WriteState::Go });
+        self.pending.insert(client, Waiter { pending, queue: VecDeque::new(), state: WriteState::Go });
+    }
+
+    fn send_all(&mut self, client: ConnectionId, queue: VecDeque<Reply>) {
+        self.pending.insert(client, Waiter { pending: Pending::Nothing, queue, state: WriteState::Go });
     }
 }
 
@@ -177,7 +189,7 @@ impl Init {
             Request::Exec(exec) => {
                 let document = self.exec_context(&exec)?.render();
                 let pieces = Piece::of(&document).map(Reply::Context).collect();
-                self.requests.wait_for(client, Pending::Answer(Answer::Replies(pieces)));
+                self.requests.send_all(client, pieces);
             }
             Request::Wait(wait) => {
                 let open = self.named_or_all(&wait.names)?;
@@ -202,36 +214,44 @@ impl Init {
         let mut earlier = std::mem::take(&mut self.requests.pending);
         let later = self.requests.last.map(|last| earlier.split_off(&last)).unwrap_or_default();
         let mut budget = TURN_BUDGET;
-        for (client, waiter) in later.into_iter().chain(earlier) {
-            if waiter.state == WriteState::Wait {
-                self.requests.pending.insert(client, waiter);
-                continue;
-            }
-            let next = match waiter.pending {
-                Pending::Answer(answer) if budget == 0 => Some(Pending::Answer(answer)),
-                Pending::Stream(stream) if budget == 0 => Some(Pending::Stream(stream.put_off())),
-                Pending::Answer(answer) => {
+        for (client, mut waiter) in later.into_iter().chain(earlier) {
+            let queue = &mut waiter.queue;
+            waiter.pending = match waiter.pending {
+                Pending::Nothing => Pending::Nothing,
+                Pending::Answer(answer) if waiter.state == WriteState::Go && budget > 0 => {
                     self.requests.last = Some(client);
                     self.send_answer(client, answer, &mut budget);
                     continue;
                 }
-                Pending::Stream(stream) => {
+                Pending::Stream(stream) if waiter.state == WriteState::Go && budget > 0 => {
                     self.requests.last = Some(client);
                     self.answer_stream(client, stream, &mut budget);
                     continue;
                 }
-                Pending::Signals { open } => Some(self.answer_signals(open)),
-                Pending::Order { order, open } => self.answer_order(client, order, open),
-                Pending::Ready { open, until } => self.answer_ready(client, open, until),
-                Pending::Update(waiting) => self.answer_update(client, waiting).map(Pending::Update),
-            };
-            match next {
-                Some(pending) => self.requests.pending.insert(client, Waiter { pending, ..waiter }),
-                None => {
-                    self.end(client);
-                    None
+                Pending::Stream(stream) => Pending::Stream(stream.put_off()),
+                Pending::Answer(answer) => Pending::Answer(answer),
+                Pending::Signals { open } => {
+                    queue.extend(open.into_iter().map(|sent| self.signal_outcome(sent)));
+                    Pending::Nothing
+                }
+                Pending::Order { order, open } => self.answer_order(order, open, queue),
+                Pending::Ready { open, until } => self.answer_ready(open, until, queue),
+                Pending::Update(waiting) => {
+                    self.answer_update(waiting, queue).map_or(Pending::Nothing, Pending::Update)
                 }
             };
+            if self.is_over
+                && !matches!(waiter.pending, Pending::Nothing | Pending::Answer(_) | Pending::Stream(_))
+            {
+                let refusal = Refusal::new(Reason::ShuttingDown, "foster ended before it was done");
+                waiter.queue.push_back(Reply::Error(refusal));
+                waiter.pending = Pending::Nothing;
+            }
+            if waiter.state == WriteState::Go && budget > 0 {
+                self.send_queue(client, waiter, &mut budget);
+            } else {
+                self.requests.pending.insert(client, waiter);
+            }
         }
         self.requests.unsent.clear();
         if !self.requests.has_backlog() {

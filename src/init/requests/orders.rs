@@ -15,7 +15,6 @@ use nix::errno::Errno;
 
 use super::super::{Init, report};
 use super::Pending;
-use super::answers::Answer;
 use crate::control::protocol::{self, Outcome, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
 
@@ -57,7 +56,7 @@ impl Init {
         }
         let label = |id| outcome(report::label(&self.plan, id), Verdict::Ok, "ordered".into());
         let replies = targets.into_iter().map(label).collect();
-        self.requests.wait_for(client, Pending::Answer(Answer::Replies(replies)));
+        self.requests.send_all(client, replies);
         Ok(())
     }
 
@@ -83,39 +82,37 @@ impl Init {
         Ok(())
     }
 
-    /// What became of signals that were ordered in this turn: they were sent by now, or not.
-    pub(super) fn answer_signals(&self, open: VecDeque<SentSignal>) -> Pending {
-        let reply = |SentSignal { id, run, signal }: SentSignal| {
-            let name = report::label(&self.plan, id);
-            let failed = |why: String| outcome(name.clone(), Verdict::Failed, why);
-            let (signal, run) = match (signal, run) {
-                (Some(signal), Some(run)) => (signal, run),
-                (None, _) => {
-                    return failed(format!("has no `reload_signal`: `foster restart {name}` restarts it"));
-                }
-                (_, None) => return failed("does not run".into()),
-            };
-            if let Some(errno) = self.requests.unsent(run, signal) {
-                let hint = if errno == Errno::EPERM { " (CAP_KILL is missing)" } else { "" };
-                return failed(format!("cannot send {signal}: {}{hint}", errno.desc()));
+    /// What became of a signal that was ordered in this turn: it was sent by now, or not.
+    pub(super) fn signal_outcome(&self, sent: SentSignal) -> Reply {
+        let SentSignal { id, run, signal } = sent;
+        let name = report::label(&self.plan, id);
+        let failed = |why: String| outcome(name.clone(), Verdict::Failed, why);
+        let (signal, run) = match (signal, run) {
+            (Some(signal), Some(run)) => (signal, run),
+            (None, _) => {
+                return failed(format!("has no `reload_signal`: `foster restart {name}` restarts it"));
             }
-            let pid = self.children.last_pid(run).map_or(String::new(), |pid| format!(" (pid {pid})"));
-            outcome(name.clone(), Verdict::Ok, format!("sent {signal}{pid}"))
+            (_, None) => return failed("does not run".into()),
         };
-        Pending::Answer(Answer::Replies(open.into_iter().map(reply).collect()))
+        if let Some(errno) = self.requests.unsent(run, signal) {
+            let hint = if errno == Errno::EPERM { " (CAP_KILL is missing)" } else { "" };
+            return failed(format!("cannot send {signal}: {}{hint}", errno.desc()));
+        }
+        let pid = self.children.last_pid(run).map_or(String::new(), |pid| format!(" (pid {pid})"));
+        outcome(name.clone(), Verdict::Ok, format!("sent {signal}{pid}"))
     }
 
     pub(super) fn answer_order(
-        &mut self,
-        client: ConnectionId,
+        &self,
         order: Order,
         open: Vec<(InstanceId, InstanceBefore)>,
-    ) -> Option<Pending> {
+        queue: &mut VecDeque<Reply>,
+    ) -> Pending {
         let mut left = Vec::new();
         for (id, before) in open {
             let Some(view) = self.view(id) else {
                 let verdict = if order == Order::Stop { Verdict::Ok } else { Verdict::Failed };
-                self.reply(client, &outcome(report::label(&self.plan, id), verdict, REMOVED.into()));
+                queue.push_back(outcome(report::label(&self.plan, id), verdict, REMOVED.into()));
                 continue;
             };
             let blocked = self.is_blocked_for_good(&view);
@@ -129,23 +126,23 @@ impl Init {
                 Progress::Failed => (Verdict::Failed, self.failure(order, &view)),
             };
             let name = report::label(&self.plan, id);
-            self.reply(client, &outcome(name, verdict, message));
+            queue.push_back(outcome(name, verdict, message));
         }
-        (!left.is_empty()).then_some(Pending::Order { order, open: left })
+        if left.is_empty() { Pending::Nothing } else { Pending::Order { order, open: left } }
     }
 
     pub(super) fn answer_ready(
-        &mut self,
-        client: ConnectionId,
+        &self,
         open: Vec<InstanceId>,
         until: Option<Instant>,
-    ) -> Option<Pending> {
+        queue: &mut VecDeque<Reply>,
+    ) -> Pending {
         let over = until.is_some_and(|until| until <= self.now) || self.supervisor.is_shutting_down();
         let mut left = Vec::new();
         for id in open {
             let Some(view) = self.view(id) else {
                 let name = report::label(&self.plan, id);
-                self.reply(client, &outcome(name, Verdict::Failed, REMOVED.into()));
+                queue.push_back(outcome(name, Verdict::Failed, REMOVED.into()));
                 continue;
             };
             let state = view.state.name();
@@ -165,9 +162,9 @@ impl Init {
                 }
             };
             let name = report::label(&self.plan, id);
-            self.reply(client, &outcome(name, verdict, message));
+            queue.push_back(outcome(name, verdict, message));
         }
-        (!left.is_empty()).then_some(Pending::Ready { open: left, until })
+        if left.is_empty() { Pending::Nothing } else { Pending::Ready { open: left, until } }
     }
 
     /// Whether an instance waits for one that will not start by itself. Followed along the chain of waiting ones.
