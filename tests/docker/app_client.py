@@ -25,7 +25,7 @@ class AppClient:
         self.url, self.name, self.password, self.token = url, name, password, ""
 
     def ask(self, path: str, body: dict | None = None, timeout: float = 10) -> tuple[int, str]:
-        """Status and text of an answer. A body makes it a POST."""
+        """The status and text of a response. With a body the request is a POST."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         data = None if body is None else json.dumps(body).encode()
         headers |= {"Content-Type": "application/json"} if data else {}
@@ -48,7 +48,7 @@ class AppClient:
         return self
 
     def is_known(self) -> bool:
-        """Whether the token is still good."""
+        """Whether the token is valid."""
         return self.ask("/api/me")[0] == 200
 
     def connect(self) -> Connection:
@@ -56,7 +56,7 @@ class AppClient:
 
 
 class Connection:
-    """A Socket.IO connection. Events that come while another one is waited for are kept."""
+    """A Socket.IO connection. It keeps events that arrive while it waits for another one."""
 
     def __init__(self, url: str, token: str):
         place = urlsplit(url)
@@ -108,7 +108,7 @@ class Connection:
         return Terminal(self, self.wait_for("terminal_created")["terminal_id"])
 
     def _packet(self) -> str:
-        """The next one that is not a question for a sign of life: that one is answered."""
+        """The next packet that is not a ping; pings are answered."""
         while (packet := self._frame()) == "2":
             self._send("3")
         return packet
@@ -144,7 +144,7 @@ class Connection:
 
 
 class Terminal:
-    """A shell in the page, seen from its other side."""
+    """A shell of the page."""
 
     def __init__(self, connection: Connection, number: str):
         self.connection, self.number, self.seen = connection, number, ""
@@ -153,7 +153,7 @@ class Terminal:
         self.connection.emit("terminal_input", terminal_id=self.number, data=line + "\n")
 
     def shows(self, words: str, seconds: float = 10) -> str:
-        """What it has shown up to these words."""
+        """Waits for these words; returns the output up to them."""
         deadline = time.monotonic() + seconds
         while words not in self.seen:
             assert time.monotonic() < deadline, f"no {words!r} in {self.seen!r}"

@@ -1,4 +1,4 @@
-"""Stand-ins for the official base images, under the same names, for a machine that reaches no registry of images.
+"""Stand-ins for the official base images, under the same names, for a machine without access to a registry of images.
 
 Each has what Dockerfile uses of the original, in the original's places: Debian by debootstrap, Node from npm,
 the Rust of this machine. Where this machine's clients trust a certificate bundle of its own, so do the
@@ -47,7 +47,7 @@ ENV CARGO_HOME=/usr/local/cargo PATH=/usr/local/toolchain/bin:/usr/local/sbin:/u
 
 
 def make() -> None:
-    """Makes what Dockerfile names and the engine does not have."""
+    """Makes the images that Dockerfile names and the engine lacks."""
     named = [line.split()[1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM ")]
     for image in sorted(set(named) - {"scratch"}):
         if image not in _DOCKERFILES:
@@ -98,7 +98,7 @@ def _debian() -> None:
 
 
 def _node(folder: Path) -> None:
-    """The packages that carry Node's own binaries, and its npm."""
+    """Node's binary and npm, from their npm packages."""
     machine = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
     place = folder / "packages"
     package = f"node-linux-{machine}"

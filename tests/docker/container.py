@@ -1,7 +1,6 @@
-"""A container of the tests: started, looked into from outside, removed at the end of its test.
+"""A container of the tests: started, inspected from outside, removed at the end of its test.
 
-Processes are looked at through the engine (`docker top`), which works for every container, whatever is in its
-image and whatever its PID namespace. Next: `app_client.py`, a client of the app in it.
+Processes come from the engine (`docker top`), which works for every image and every PID namespace. Next: `app_client.py`, a client of the app in it.
 """
 
 from __future__ import annotations
@@ -53,14 +52,14 @@ class Container:
 
     @classmethod
     def named(cls, name: str) -> Container:
-        """One that was started by something else, and is ended by it."""
+        """A container that another tool started and will end."""
         container = cls()
         container.name = name
         return container
 
     @property
     def url(self) -> str:
-        """Where its port 80 is."""
+        """The address of its port 80."""
         return "http://" + docker("port", self.name, "80/tcp").splitlines()[0]
 
     @property
@@ -71,18 +70,18 @@ class Container:
         return docker("logs", *options, self.name)
 
     def run(self, *command: object, check: bool = True, user: str | None = None) -> str:
-        """A command in it."""
+        """Runs a command in it."""
         as_whom = ["--user", user] if user else []
         return run(client(), "exec", *as_whom, self.name, *command, check=check).stdout.strip()
 
     def processes(self) -> list[Process]:
-        """All of them; those that `docker exec` brought in are gone by the time it has returned."""
+        """All processes; those of `docker exec` have ended when it returns."""
         lines = docker("top", self.name, "-eo", "pid,ppid,stat,args").splitlines()[1:]
         fields = [line.split(None, 3) for line in lines]
         return [Process(int(pid), int(parent), state, command) for pid, parent, state, command in fields]
 
     def process(self, words: str) -> Process:
-        """The one whose command line has these words."""
+        """The process whose command line has these words."""
         found = [process for process in self.processes() if words in process.command]
         assert len(found) == 1, f"{words}: {found}"
         return found[0]
@@ -94,8 +93,8 @@ class Container:
         wait_for(f"container without zombies: {self.zombies()}", lambda: not self.zombies(), seconds)
 
     def status(self) -> dict[str, dict]:
-        """What foster says about its programs, by name."""
-        # Exit status 3: something that is wanted does not run. It is told all the same.
+        """The rows of `foster status`, by name."""
+        # Exit status 3: a program that should be running is not. The rows are printed all the same.
         text = self.run("foster", "status", "--json", check=False)
         try:
             return {row["name"]: row for row in json.loads(text)}
@@ -103,34 +102,34 @@ class Container:
             return {}
 
     def is_healthy(self) -> bool:
-        """By foster's word; Docker asks for it every five seconds."""
+        """By `foster health`; Docker runs it every five seconds."""
         assert self.state["Running"], f"it ended with {self.state['ExitCode']}:\n{self.output()}"
         return run(client(), "exec", self.name, "foster", "health", check=False).returncode == 0
 
     def becomes_healthy(self, seconds: float = 15) -> float:
-        """How long it took, in seconds from the start of the container."""
+        """Waits for health; returns the seconds since the start of the container."""
         wait_for(f"health of {self.name}", self.is_healthy, seconds)
         return time.monotonic() - self.began
 
     def stop(self) -> tuple[float, int]:
-        """How long `docker stop` took, and the container's exit status."""
+        """Runs `docker stop`; returns its duration and the container's exit status."""
         began = time.monotonic()
         docker("stop", self.name)
         return time.monotonic() - began, self.state["ExitCode"]
 
     def ends(self, seconds: float = 30) -> int:
-        """Its exit status, once it has ended by itself."""
+        """Waits for its end; returns its exit status."""
         wait_for("end of the container", lambda: not self.state["Running"], seconds)
         return self.state["ExitCode"]
 
     def says(self, words: str, seconds: float = 5) -> str:
-        """The line of its output with these words."""
+        """Waits for a line of its output with these words."""
         found = lambda: [line for line in self.output().splitlines() if words in line]
         return wait_for(f"line with {words!r} of {self.name}", found, seconds)[0]
 
 
 def memory_of(pid: int) -> int:
-    """Bytes of memory that this process alone would give back, and its share of what others use too."""
+    """The proportional set size of a process, in bytes."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024

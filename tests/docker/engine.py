@@ -31,11 +31,11 @@ _PACKAGES = {
 
 
 class Failed(AssertionError):
-    """A command that should have worked: what it was and what it said."""
+    """A failed command and its output."""
 
 
 def wait_for(what: str, condition: Callable[[], object], seconds: float):
-    """The first true answer of the condition; looked at often, so that a test takes no longer than it must."""
+    """The first true value of the condition, checked every 20 ms."""
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()
@@ -57,23 +57,23 @@ def run(*command: object, check: bool = True, seconds: float = 120, **options) -
 
 
 def docker(*words: object, **options) -> str:
-    """One order to the engine; what it printed."""
+    """Runs one command of the client; returns its output."""
     return run(client(), *words, **options).stdout.strip()
 
 
 def client() -> str:
-    """Debian's client beside its engine: another one may want a plug-in to build."""
+    """Debian's client for Debian's engine: another client may need a plug-in to build."""
     return "/usr/bin/docker" if os.access("/usr/bin/docker", os.X_OK) else "docker"
 
 
 def build(tag: str, context: Path = ROOT, *words: object, **options) -> str:
-    """Builds an image, gently."""
+    """Builds an image with a low priority."""
     run("nice", client(), "build", "--tag", tag, *words, context, seconds=1500, **options)
     return tag
 
 
 def install_what_is_missing(parts: dict[str, str] = _PACKAGES) -> None:
-    """These commands, from their packages of Debian; without more words those of the engine."""
+    """Installs the Debian packages of these commands; by default those of the engine."""
     if os.geteuid() != 0:
         raise Failed("cannot start a Docker engine: only root can; run it as root, or set FOSTER_TEST_DOCKER=no")
     missing = [package for part, package in parts.items() if not shutil.which(part, path=_path())]
@@ -92,7 +92,7 @@ def _path() -> str:
 
 
 class Engine:
-    """`with Engine():` there is one, and `docker` talks to it."""
+    """`with Engine():` starts the engine for `docker`."""
 
     def __enter__(self) -> Engine:
         # A socket's path must be short.

@@ -1,5 +1,5 @@
-"""The measured tables of the documents. They stand between two marks, and are written anew with UPDATE_EXPECT=1;
-otherwise a test sees to it that the rows of the document are those that were measured.
+"""The measured tables of the documents. They stand between two marks, and UPDATE_EXPECT=1 writes them;
+otherwise a test checks that the document has the rows that were measured.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from engine import ROOT
 
 
 def table(document: str, mark: str, head: list[str], rows: list[list[str]]) -> None:
-    """Puts the table into the document, or compares what is not a number."""
+    """Writes the table into the document, or compares its texts without the numbers."""
     lines = [head, ["---"] * len(head), *rows]
     text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
     print(f"\n{text}", flush=True)

@@ -1,8 +1,8 @@
-"""A network of the tests' own: the engine, its containers and the tests run in network and mount namespaces that
-no other engine of the machine shares. Two engines in one network namespace would share `docker0`, its addresses and
+"""A separate network: the engine, its containers and the tests run in network and mount namespaces that no other
+engine of the machine shares. Two engines in one network namespace would share `docker0`, its addresses and
 the tables of iptables, and talk to each other's containers.
 
-The way out is slirp4netns(1), a process of the machine that carries connections into the namespace: it needs no
+The uplink is slirp4netns(1), a process outside that forwards connections out of the namespace: it needs no IP
 forwarding, no iptables and no address of the machine. Next: `engine.py`.
 """
 
@@ -21,7 +21,7 @@ _INSIDE = "FOSTER_TEST_NETWORK"
 _TAP = "tap0"
 # slirp4netns answers DNS here, by the machine's own resolver, also where that listens on the machine's loopback.
 _RESOLVER = "nameserver 10.0.2.3\n"
-# Where a system's containerd and engine keep what another engine would find and use.
+# Where the system's containerd and engine keep sockets that another engine would use.
 _SHARED = ["/run/containerd", "/run/docker"]
 
 
@@ -51,8 +51,8 @@ def run_inside(command: list[str]) -> int:
 
 
 def enter() -> None:
-    """Inside: waits for the way out, then sets the resolver and hides what another engine keeps under /run."""
-    wait_for("way out of the network namespace", _has_route, 20)
+    """Inside: waits for the uplink, then sets the resolver and hides the sockets of another engine under /run."""
+    wait_for("uplink of the network namespace", _has_route, 20)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     resolver = Path(tempfile.mkdtemp(prefix="foster-test-")) / "resolv.conf"
     resolver.write_text(_RESOLVER)
@@ -84,7 +84,7 @@ def _link(pid: int, log) -> subprocess.Popen:
 
 
 def _wait(process: subprocess.Popen, link: subprocess.Popen, log) -> int:
-    """The command's exit status; an end of slirp4netns before it is a failure with its own words."""
+    """The command's exit status; if slirp4netns ends first, that is a failure with its output."""
     while True:
         try:
             return process.wait(1)
@@ -93,5 +93,5 @@ def _wait(process: subprocess.Popen, link: subprocess.Popen, log) -> int:
                 log.seek(0)
                 raise Failed(f"slirp4netns ended with {link.returncode}:\n{log.read()}") from None
         except KeyboardInterrupt:
-            # The command has got it too.
+            # The command receives it too.
             continue

@@ -20,7 +20,7 @@ def _free_port() -> int:
 
 
 class Compose1(unittest.TestCase):
-    """That of this machine's Debian."""
+    """Compose of this machine's Debian."""
 
     command = ["docker-compose"]
 
@@ -74,7 +74,7 @@ class Compose1(unittest.TestCase):
 
 
 class Compose2(Compose1):
-    """That of the Debian in the images, from a container that reaches the engine."""
+    """Compose of the images' Debian, in a container that has the engine's socket."""
 
     @classmethod
     def setUpClass(cls):
@@ -93,7 +93,7 @@ class Compose2(Compose1):
 
 
 def _time(text: str) -> datetime:
-    """As the engine writes it: nanoseconds, and the zone of the machine."""
+    """Parses the engine's format: nanoseconds, and the machine's time zone."""
     day, rest = text.split("T")
     zone = "+00:00" if rest.endswith("Z") else rest[-6:]
     return datetime.fromisoformat(f"{day}T{rest[:8]}{zone}")

@@ -1,4 +1,4 @@
-"""What goes wrong in the container, and for how long it is out of service then."""
+"""Failures in the container, and how long the service is interrupted."""
 
 import time
 import unittest
@@ -18,11 +18,11 @@ class Failures(unittest.TestCase):
 
     def out_of_service(self, what: str, words: str, program: str, restarts: int, most: float) -> None:
         """Kills the first process with these words; the service is back within `most` seconds."""
-        victim = next(process for process in self.container.processes() if words in process.command)
+        target = next(process for process in self.container.processes() if words in process.command)
         with Downtime(f"{self.container.url}/api/health") as downtime:
-            victim.kill()
-            is_gone = lambda: victim.pid not in {process.pid for process in self.container.processes()}
-            wait_for(f"end of {victim}", is_gone, 5)
+            target.kill()
+            is_gone = lambda: target.pid not in {process.pid for process in self.container.processes()}
+            wait_for(f"end of {target}", is_gone, 5)
             wait_for("health", self.container.is_healthy, 15)
         self.container.has_no_zombie()
         self.assertEqual(self.container.status()[program]["restarts"], restarts)
@@ -70,7 +70,7 @@ class Mistakes(unittest.TestCase):
 
 
 class Table(unittest.TestCase):
-    """Last, because unittest goes by the alphabet."""
+    """Runs last: unittest sorts classes by name."""
 
     def test_the_document_has_what_was_measured(self):
         head = ["what happened", "out of service", "zombies a second later"]

@@ -1,4 +1,4 @@
-"""What is in the images, and how large it is."""
+"""The content and the size of the images."""
 
 import json
 import re

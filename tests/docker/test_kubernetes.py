@@ -1,4 +1,4 @@
-"""The manifests of deploy/kubernetes: valid for a current Kubernetes, and what they say fits foster and the image."""
+"""The manifests of deploy/kubernetes: valid for a current Kubernetes, and consistent with foster and the image."""
 
 import re
 import unittest

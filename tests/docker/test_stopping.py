@@ -1,4 +1,4 @@
-"""What the signals of `docker stop` and `docker kill` do to the container, and what is left after them."""
+"""The effect of `docker stop` and `docker kill` on the container and its data."""
 
 import unittest
 

@@ -1,4 +1,4 @@
-"""The same image under what people put around it."""
+"""The same image with the options that users of Docker give."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ CAPABILITIES = ["--cap-drop", "ALL", "--cap-add=KILL", "--cap-add=SETGID", "--ca
 
 class Surroundings(unittest.TestCase):
     def works(self, *options: str, image: str = APP) -> None:
-        """Healthy, an orphan is reaped, a killed backend comes back, and a stop is a stop."""
+        """The container is healthy, reaps an orphan, restarts a killed backend, and stops."""
         with Container(*options, image=image) as container:
             container.becomes_healthy(20)
             user = AppClient(container.url).register().log_in()
@@ -91,18 +91,18 @@ class Surroundings(unittest.TestCase):
             self.assertEqual(container.status()["backend"]["restarts"], 0)
             self.assertEqual(container.status()["nginx"]["restarts"], 0)
 
-    def test_where_nobody_reads_the_log_a_crash_is_restarted_and_a_signal_obeyed(self):
+    def test_where_no_reader_the_log_a_crash_is_restarted_and_a_signal_obeyed(self):
         with Container("--log-driver", "json-file", "--log-opt", "mode=blocking") as container:
             container.becomes_healthy()
             url = f"http://{docker('inspect', '-f', '{{.NetworkSettings.IPAddress}}', container.name)}"
             backend, first = container.process("uvicorn"), container.process("foster")
-            with _nobody_reads(url):
+            with _no_reader(url):
                 backend.kill()
                 second = wait_for("second backend", lambda: _children(first.pid, "uvicorn") - {backend.pid}, 10)
                 self.assertEqual(len(second), 1)
             container.says("backend: was killed by SIGKILL")
             container.becomes_healthy(60)
-            with _nobody_reads(url):
+            with _no_reader(url):
                 began = time.monotonic()
                 os.kill(first.pid, signal.SIGTERM)
                 wait_for("end of foster", lambda: not _command(first.pid), 10)
@@ -111,8 +111,8 @@ class Surroundings(unittest.TestCase):
 
 
 @contextmanager
-def _nobody_reads(url: str):
-    """The engine stands still, and what the container had to say has filled the pipe to it."""
+def _no_reader(url: str):
+    """Stops the engine, and fills the pipe of the container's output."""
     engine = _pid_of_engine()
     os.kill(engine, signal.SIGSTOP)
     try:
@@ -139,7 +139,7 @@ def _is_answered(url: str) -> bool:
 
 
 def _children(parent: int, words: str) -> set[int]:
-    """What runs below a process, by /proc: the engine cannot be asked."""
+    """The children of a process, from /proc: the engine is stopped."""
     with open(f"/proc/{parent}/task/{parent}/children") as file:
         pids = [int(pid) for pid in file.read().split()]
     return {pid for pid in pids if words in _command(pid)}

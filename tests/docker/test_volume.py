@@ -1,4 +1,4 @@
-"""What lies on the volume, and what is said where it cannot be written."""
+"""The files on the volume, and the message where it cannot be written."""
 
 import os
 import tempfile

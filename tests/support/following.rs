@@ -1,4 +1,4 @@
-//! A verb beside others, that goes on until something is done or foster ends: `logs -f`, `events -f`, `update`.
+//! A verb that runs in the background until its end or foster's: `logs -f`, `events -f`, `update`.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -18,7 +18,7 @@ impl Following {
         Following(Some(command.spawn().expect("a client")))
     }
 
-    /// Until foster has its request: until its socket has been read empty, seen from the client's end.
+    /// Waits until foster has read the request: until the socket is empty, seen from the client's end.
     pub(crate) fn wait_until_asked(&self, foster: &Running) {
         let pid = self.0.as_ref().expect("a client").id();
         foster.wait_for("the client to wait for its answer", || {
@@ -30,7 +30,7 @@ impl Following {
         foster.verb(&["status"]);
     }
 
-    /// The next so many lines of it, byte by byte: nothing after them is taken.
+    /// The next lines, read byte by byte so that later ones stay.
     pub(crate) fn next_lines(&mut self, count: usize) -> String {
         let stdout = self.0.as_mut().and_then(|client| client.stdout.as_mut()).expect("a pipe");
         let mut text = Vec::new();
@@ -42,7 +42,7 @@ impl Following {
         String::from_utf8(text).expect("text")
     }
 
-    /// Its end, and all it said that was not taken before.
+    /// Waits for its end; returns the rest of its output.
     pub(crate) fn finish(mut self) -> Finished {
         let output = self.0.take().expect("a client").wait_with_output().expect("its end");
         Finished {

@@ -1,10 +1,10 @@
-//! Ports and requests: as little of a client as a test needs.
+//! Ports and HTTP requests of the tests.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// A port at which nobody listens now. The kernel does not give it away again soon.
+/// A free port. The kernel does not assign it again soon.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("its address").port()

@@ -1,6 +1,6 @@
-//! What a container wrote: read as it comes, kept whole, waited for.
+//! The output of a container: read at once, kept, and waited for.
 //!
-//! A thread for each pipe. A test may tell the one of stdout to stop reading, as a container runtime
+//! A thread for each pipe. A test may stop the thread of stdout, as a container runtime
 //! with a full disk does.
 
 use std::io::{PipeReader, Read};
@@ -32,7 +32,7 @@ const STDOUT: usize = 0;
 const STDERR: usize = 1;
 
 impl Output {
-    /// Begins to read. Without a second pipe, the first is both streams, and shows as stdout.
+    /// Starts to read. Without a second pipe, the first one carries both streams, as stdout.
     pub(crate) fn read(stdout: PipeReader, stderr: Option<PipeReader>) -> Output {
         let shared = Arc::new(Shared::default());
         let mut readers = vec![reader(&shared, stdout, STDOUT)];
@@ -48,12 +48,12 @@ impl Output {
         String::from_utf8_lossy(&self.lock().streams[STDERR]).into_owned()
     }
 
-    /// Every byte of stdout, where text would hide some.
+    /// Every byte of stdout.
     pub(crate) fn stdout_bytes(&self) -> Vec<u8> {
         self.lock().streams[STDOUT].clone()
     }
 
-    /// For a failure's message: the whole of it, or its ends where it is a flood.
+    /// For the message of a failure: all output, or its first and last part if it is long.
     pub(crate) fn shown(&self) -> String {
         let state = self.lock();
         let [stdout, stderr] = state.streams.each_ref().map(|bytes| shortened(bytes));
@@ -65,7 +65,7 @@ impl Output {
         matches(&self.stdout(), pattern) || matches(&self.stderr(), pattern)
     }
 
-    /// The readers of stdout stop, after at most one more piece.
+    /// Stops the reader of stdout, after at most one more chunk.
     pub(crate) fn stop_reading_stdout(&self) {
         self.lock().stopped = true;
     }
@@ -75,7 +75,7 @@ impl Output {
         self.shared.changed.notify_all();
     }
 
-    /// Until there is something new, or this much time is over.
+    /// Waits for new output, or for this time.
     pub(crate) fn wait_for_news(&self, at_most: Duration) {
         let state = self.lock();
         drop(self.shared.changed.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner));

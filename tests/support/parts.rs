@@ -1,8 +1,8 @@
-//! Parts that a test needs and a machine may not have: a failure in CI, a printed skip elsewhere.
+//! Programs that a test needs and a machine may lack: a failure in CI, a printed skip elsewhere.
 
 use std::path::{Path, PathBuf};
 
-/// Where this program is, if it is there.
+/// The path of this program, if it is installed.
 pub(crate) fn found(program: &str) -> Option<PathBuf> {
     let path = std::env::var("PATH").expect("PATH");
     // Debian keeps servers where an ordinary user's PATH does not look.
@@ -11,13 +11,13 @@ pub(crate) fn found(program: &str) -> Option<PathBuf> {
     present_or_skipped(place, program)
 }
 
-/// Whether PID and mount namespaces can be made here: that takes root.
+/// Whether PID and mount namespaces can be created: this needs root.
 pub(crate) fn may_make_namespaces() -> bool {
     let root = nix::unistd::geteuid().is_root().then_some(());
     present_or_skipped(root, "root, to be PID 1 of a namespace").is_some()
 }
 
-/// What was looked for; where it is missing, that is a failure in CI and said elsewhere.
+/// The program; a missing one is a failure in CI and a printed skip elsewhere.
 pub(crate) fn present_or_skipped<T>(part: Option<T>, name: &str) -> Option<T> {
     let in_ci = std::env::var_os("CI").is_some_and(|value| value == "true");
     if part.is_none() {

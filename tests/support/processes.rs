@@ -1,4 +1,4 @@
-//! Processes as `/proc` shows them: who lives in a namespace, who descends from whom, what they use.
+//! Processes from `/proc`: the members of a namespace, descendants, and what they use.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(crate) struct Process {
     pub(crate) state: char,
 }
 
-/// Every process of the PID namespace that this one is the first of; `None`: it is the first of none.
+/// Every process of the PID namespace whose first process this is; `None` if it is not a first process.
 pub(crate) fn in_namespace_of(pid: i32) -> Option<Vec<Process>> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let theirs = namespace(&pid.to_string())?;
@@ -67,7 +67,7 @@ pub(crate) fn descriptors(pid: i32) -> Vec<String> {
     descriptors
 }
 
-/// The letter of a process's state, `T` when it is stopped; `None`: it is gone.
+/// The letter of a process's state, `T` when it is stopped; `None` if it has ended.
 pub(crate) fn state_of(pid: i32) -> Option<char> {
     process(pid).map(|process| process.state)
 }

@@ -1,7 +1,7 @@
-//! A container that runs: what a test waits for, signals, asks and measures.
+//! A running container, for a test to observe, signal and measure.
 //!
-//! Its first process is waited for without being reaped, so that its pid stays its own until the end of
-//! the test and a signal can never reach a stranger. Dropping it kills it, and with it its namespace.
+//! A thread waits for its first process without reaping it, so that its pid is not reused before the end of
+//! the test and no signal reaches another process. Dropping it kills it, and with it its namespace.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -25,7 +25,7 @@ use super::output::Output;
 use super::processes::{Process, descendants, in_namespace_of};
 use super::verb::{Finished, rows, run};
 
-/// How long a condition is waited for: long enough for a loaded machine, since no test passes by it.
+/// The limit of a wait: long enough for a loaded machine, since no test passes by reaching it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a container ended.
@@ -44,7 +44,7 @@ pub(crate) struct Launched {
 }
 
 impl Launched {
-    /// As PID 1 of a namespace of its own.
+    /// As PID 1 of a new namespace.
     pub(crate) fn first_of_a_namespace(command: Command) -> Launched {
         // Only the calling thread's next children are concerned (unshare(2)): a thread that does nothing else.
         Launched::by(command, || unshare(CloneFlags::CLONE_NEWPID).expect("a PID namespace"))
@@ -88,7 +88,7 @@ impl Drop for Launched {
     }
 }
 
-/// A container that runs.
+/// A running container.
 pub(crate) struct Running {
     first: Launched,
     output: Output,
@@ -103,7 +103,7 @@ impl Running {
         Running { first, output, folder, end: None, keyboard: None, _permit: permit }
     }
 
-    /// At this terminal.
+    /// With this terminal.
     pub(crate) fn typing(mut self, master: OwnedFd) -> Running {
         self.keyboard = Some(File::from(master));
         self
@@ -134,7 +134,7 @@ impl Running {
         &self.output
     }
 
-    /// Waits until it is so; else fails, with everything that was written until then.
+    /// Waits for a condition; at the limit it fails with all output so far.
     #[track_caller]
     pub(crate) fn wait_for(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let deadline = Instant::now() + PATIENCE;
@@ -167,14 +167,14 @@ impl Running {
         kill(self.first.pid, signal).expect("a signal to foster");
     }
 
-    /// A signal by number: real-time ones have no name in nix.
+    /// Sends a signal by number: nix has no names of real-time signals.
     #[allow(unsafe_code, reason = "kill(2) by number has no safe wrapper")]
     pub(crate) fn signal_number(&self, number: i32) {
         // SAFETY: kill(2) has no precondition, and the first process is not reaped before the test is over.
         assert_eq!(unsafe { libc::kill(self.pid(), number) }, 0, "kill -{number}");
     }
 
-    /// A command line of the client, at this container's socket.
+    /// Runs a command line of the client with this container's socket.
     pub(crate) fn verb(&self, arguments: &[&str]) -> Finished {
         let mut command = Command::new(binary());
         command.args(arguments).env("FOSTER_SOCKET", self.path("foster.sock"));
@@ -206,7 +206,7 @@ impl Running {
         found.expect("just found")
     }
 
-    /// Everything that foster answers for: its namespace, or its descendants.
+    /// All processes of foster: its namespace, or its descendants.
     pub(crate) fn processes(&self) -> Vec<Process> {
         match in_namespace_of(self.pid()) {
             Some(inside) => inside,
@@ -255,15 +255,15 @@ impl Running {
         self.wait_exit()
     }
 
-    /// Whether foster has not ended.
+    /// Whether foster is running.
     pub(crate) fn is_alive(&self) -> bool {
         Path::new(&format!("/proc/{}/exe", self.pid())).read_link().is_ok()
     }
 }
 
 impl Drop for Running {
-    /// What is not in a namespace of its own has nobody to end it with its first process. That is held meanwhile, so
-    /// that no pid of a child of its own is given to another.
+    /// Outside a namespace the descendants outlive their first process: they are killed one by one. The first process
+    /// is stopped meanwhile, so that it reaps no child and no pid is reused.
     fn drop(&mut self) {
         if in_namespace_of(self.pid()).is_some() || !self.is_alive() {
             return;

@@ -1,10 +1,10 @@
-//! A command that ran to its end, and how to read what it said.
+//! A finished command and its output.
 
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// What a command ended with.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Finished {
     /// Its exit code; -1 if a signal ended it.
@@ -14,14 +14,14 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// Fails with everything it said unless it ended with this code.
+    /// Fails with its output unless it ended with this code.
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Finished {
         assert_eq!(self.code, code, "---- stdout\n{}\n---- stderr\n{}\n----", self.stdout, self.stderr);
         self
     }
 
-    /// All that was said.
+    /// Both streams.
     pub(crate) fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
