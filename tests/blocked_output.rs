@@ -188,7 +188,7 @@ fn a_foreign_terminal_that_its_reader_stops_never_stops_foster() {
         let count = master.read(&mut piece).expect("the terminal");
         assert!(count > 0, "foster is gone");
     }
-    // Nobody reads any more, and then ^S.
+    // No process reads any more, and then ^S.
     master.write_all(b"\x13").expect("the terminal");
     std::fs::write(foster.path("go"), "").expect("a file");
     let ends = || std::fs::read_to_string(foster.path("ends")).unwrap_or_default().lines().count();
@@ -208,7 +208,7 @@ fn a_reader_that_goes_away_with_bytes_unread_costs_no_processor_time() {
         stdout(),
         Stdio::from(err),
     );
-    wait_for("bytes that nobody reads", || nix_unread(&socket) > 100_000);
+    wait_for("bytes that no process reads", || nix_unread(&socket) > 100_000);
     drop(socket);
     let mut log = String::new();
     let mut piece = [0; 4096];
