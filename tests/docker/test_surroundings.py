@@ -91,7 +91,7 @@ class Surroundings(unittest.TestCase):
             self.assertEqual(container.status()["backend"]["restarts"], 0)
             self.assertEqual(container.status()["nginx"]["restarts"], 0)
 
-    def test_where_no_reader_the_log_a_crash_is_restarted_and_a_signal_obeyed(self):
+    def test_while_the_log_is_not_read_a_crash_is_restarted_and_a_signal_obeyed(self):
         with Container("--log-driver", "json-file", "--log-opt", "mode=blocking") as container:
             container.becomes_healthy()
             url = f"http://{docker('inspect', '-f', '{{.NetworkSettings.IPAddress}}', container.name)}"
