@@ -170,7 +170,7 @@ async def test_a_closed_terminal_leaves_nothing_of_its_session(service: Service,
     async with browser(service, service.register("closer")) as page:
         terminal = await page.open()
         await page.run(terminal, "nohup sleep 91002 >/dev/null 2>&1 & (trap '' HUP TERM; sleep 91003) & true")
-        assert lives("sleep 91002") and lives("sleep 91003")
+        await until(lambda: lives("sleep 91002") and lives("sleep 91003"))
         await page.socket.emit("close_terminal", {"terminal_id": terminal})
         await page.until(lambda: page.ended.get(terminal) == "closed")
         await gone(lives, "sleep 91002")
