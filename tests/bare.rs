@@ -259,11 +259,11 @@ fn closed_streams_are_no_obstacle() {
 
 #[test]
 fn a_reader_that_stops_never_stops_foster() {
-    // Nobody reads stderr, and every word goes there.
+    // Nothing reads stderr, and every message goes there.
     let script = "mkfifo full; sleep 1000 <full & foster -v -- puppet ignore:USR1 orphans:4000 exit:6 2>full; \
                   code=$?; kill $!; echo $code";
     assert_eq!(Foster::new().all_names().shell(script).expect(0).stdout, "6\n");
-    // Nobody can read it any more, and the command gets no SIGPIPE of ours.
+    // Its reader has gone away, and the command gets no SIGPIPE of the init.
     let script = "{ foster -v -- puppet orphans:10 exit:6; echo $? >code; } 2>&1 | true; cat code";
     assert_eq!(Foster::new().all_names().shell(script).expect(0).stdout, "6\n");
 }
@@ -299,7 +299,7 @@ fn the_parents_death_is_a_signal() {
 }
 
 #[test]
-fn it_runs_where_there_is_nothing_as_anybody() {
+fn it_runs_in_an_empty_image_and_as_any_user() {
     let status = |foster: Foster| {
         let mut foster = foster.arguments(&["--", "puppet", "cat:/proc/self/status", "exit:8"]).start();
         assert_eq!(foster.wait_exit(), End::Code(8), "{}", foster.output().shown());

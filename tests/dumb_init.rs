@@ -84,15 +84,15 @@ fn every_signal_reaches_the_whole_group_and_with_c_the_command_alone() {
 #[test]
 fn when_the_command_ends_its_group_gets_term_or_with_c_nothing() {
     let script = |traps| format!("puppet {traps} touch:up pause & until [ -e up ]; do :; done; exit 3");
-    let mut foster = start(&["sh", "-c", &script("trap:TERM:touch:told trap:TERM:exit:0")]);
+    let mut foster = start(&["sh", "-c", &script("trap:TERM:touch:terminated trap:TERM:exit:0")]);
     // The end of the output is waited for, too, which the one left behind holds open.
     assert_eq!(foster.wait_exit(), End::Code(3));
-    assert!(foster.path("told").exists());
+    assert!(foster.path("terminated").exists());
 
-    let alone = "dumb-init -c sh -c 'puppet trap:USR1:exit:0 trap:TERM:touch:told touch:up pause & echo $! >pid; \
+    let alone = "dumb-init -c sh -c 'puppet trap:USR1:exit:0 trap:TERM:touch:terminated touch:up pause & echo $! >pid; \
                  until [ -e up ]; do :; done'; kill -USR1 $(cat pid); while kill -0 $(cat pid) 2>/dev/null; do :; done; \
-                 ls told 2>&1";
-    assert!(!shell(alone).text().contains("told\n"), "TERM to a group that is not the command's");
+                 ls terminated 2>&1";
+    assert!(!shell(alone).text().contains("terminated\n"), "TERM to a group that is not the command's");
 }
 
 #[test]

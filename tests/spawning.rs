@@ -1,4 +1,4 @@
-//! How a program's process is made: as whom, with what, and what is said when it cannot be.
+//! How a program's process is made: its user, its environment, and the message when it cannot be.
 
 use crate::support::{End, Foster, Running, matches, may_make_namespaces};
 

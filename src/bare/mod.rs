@@ -1,11 +1,11 @@
 //! The bare init: one command, its zombies reaped, signals passed on, its exit status handed out.
 //!
-//! [`Bare`] says in plain data how it is to behave; who is asked for what is read in `personality/`. There is no
+//! [`Bare`] is its behaviour as plain data; `personality/` reads it from a command line. There is no
 //! configuration, no socket and no handler: every signal is blocked and taken one by one, in one place
 //! ([`sigwait::take`]), so nothing can interrupt anything and nothing is allocated once the command runs.
 //!
-//! The command is signalled through its pidfd, its group while its leader is not reaped: never a stranger. What is
-//! said goes to stderr, and where nobody reads that it is not said. Next: `start.rs`, then `terminal.rs`.
+//! The command and its group are signalled by number, and only until the command is reaped: never a stranger. Messages
+//! go to stderr, and are dropped where nothing reads it. Next: `start.rs`, then `terminal.rs`.
 
 mod messages;
 mod start;
@@ -37,11 +37,11 @@ pub struct Bare {
     pub persona: Persona,
     /// What to run, the name first. Never empty.
     pub command: Vec<OsString>,
-    /// Whether orphans come to it where it is not PID 1.
+    /// Whether it adopts orphans where it is not PID 1.
     pub adoption: Adoption,
     /// Where the command stands among groups, sessions and terminals.
     pub place: Place,
-    /// Who gets a signal that is passed on.
+    /// Which processes get a signal that is passed on.
     pub recipient: Recipient,
     /// Signals that are passed on as another, or (`None`) not at all; of several for one the last counts.
     pub rewrites: Vec<(Signal, Option<Signal>)>,
@@ -53,15 +53,15 @@ pub struct Bare {
     pub remapped_exits: Vec<u8>,
     /// What the init gets when its own parent dies.
     pub parent_death: Option<Signal>,
-    /// With which signal dispositions and mask the command begins.
+    /// The signal dispositions and mask with which the command starts.
     pub signals: Inheritance,
-    /// What becomes of the command's group when the command has ended.
+    /// What is done to the command's group when the command has ended.
     pub at_end: AtEnd,
     /// What the init lets go of once the command runs.
     pub release: Release,
-    /// How much is said.
+    /// Which messages are written.
     pub verbosity: Verbosity,
-    /// Whether every orphan that is reaped is mentioned.
+    /// Whether a message is written for every orphan that is reaped.
     pub report_orphans: bool,
 }
 
@@ -76,7 +76,7 @@ pub enum Persona {
     DumbInit,
 }
 
-/// Whether orphans come to an init that is not PID 1.
+/// Whether an init that is not PID 1 adopts orphans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adoption {
     /// It becomes a subreaper.
@@ -94,15 +94,15 @@ pub enum Adoption {
 pub enum Place {
     /// As it would without an init: in front of the terminal, where there is one.
     Natural,
-    /// In a group of its own, in front of the terminal that is standard input.
+    /// In a new group, in the foreground of the terminal that is standard input.
     Group,
-    /// In a session of its own, with the terminal that is standard input.
+    /// In a new session, with the terminal that is standard input.
     Session,
     /// In the init's own group.
     Beside,
 }
 
-/// Who gets a signal that is passed on.
+/// Which processes get a signal that is passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recipient {
     /// The command's process.
@@ -122,7 +122,7 @@ pub enum Suspension {
     None,
 }
 
-/// With which signal dispositions and mask the command begins.
+/// The signal dispositions and mask with which the command starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inheritance {
     /// Those that the init was started with.
@@ -131,7 +131,7 @@ pub enum Inheritance {
     Default,
 }
 
-/// What becomes of the command's group at its end.
+/// What is done to the command's group when the command has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtEnd {
     /// Nothing.
@@ -151,7 +151,7 @@ pub enum Release {
     Descriptors,
 }
 
-/// How much is said, each including those before.
+/// Which messages are written, each including those before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
     /// Only what ends the init.
@@ -192,7 +192,7 @@ fn start(bare: &Bare, messages: Messages) -> Result<Init<'_>, Failure> {
     // First of all: from here on no signal is lost, and none ends us.
     let waited = SignalSet::ALL.without(bare.not_forwarded);
     let blocked = sigwait::block(waited);
-    // Where CHLD is ignored the kernel reaps in our place, and nobody learns how the command ended.
+    // Where CHLD is ignored the kernel reaps in our place, and the exit status of the command is lost.
     let ignores_children = signal::stop_ignoring(Signal::CHLD);
     if let Some(signal) = bare.parent_death {
         process::follow_parent(signal).map_err(Failure::ParentDeath)?;
@@ -227,8 +227,9 @@ fn adopt(adoption: Adoption, messages: Messages) {
     }
 }
 
-/// Goes to `/`, so that no mount is kept busy, and returns where the command is to begin. That is before there is a
-/// command: it never sees an init that is where it is. `None`: nobody may come back, or go, and all stay.
+/// Goes to `/`, so that no mount is kept busy, and returns the directory in which the command starts. That is before the
+/// command starts, so that it never sees the init in its own directory. `None`: one of the two cannot be entered, and
+/// both stay.
 fn leave_directory() -> Option<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let directory = open(".", flags, Mode::empty()).ok()?;
@@ -282,8 +283,8 @@ impl Init<'_> {
         if self.bare.at_end == AtEnd::Terminate
             && let Some(signal) = self.rewritten(Signal::TERM)
         {
-            // Its leader was reaped this moment, and numbers are given out in a circle: whoever is in the group
-            // was in it before, or it is empty.
+            // Its leader was reaped this moment, and numbers are given out in a circle: the members of the group
+            // were in it before, or it is empty.
             let _ = process::signal_group(self.main.pid(), signal);
         }
         self.job.ended(self.main.pid());

@@ -2,7 +2,7 @@
 //!
 //! The child speaks for itself, in the words of the persona, and ends with the status that stands for the failure; the
 //! init hands that on like any other. So it never waits for the child, and passes signals on from the first moment. A
-//! file without `#!` is given to `/bin/sh`, as execvp(3) does. Next: `messages.rs`, what is said of a failure.
+//! file without `#!` is given to `/bin/sh`, as execvp(3) does. Next: `messages.rs`, the words for a failure.
 
 use std::borrow::Cow;
 use std::ffi::{CString, OsStr, OsString};
@@ -37,7 +37,7 @@ const SHELL: &str = "/bin/sh";
 /// Starts the command.
 ///
 /// # Errors
-/// fork(2): there is no process for it.
+/// fork(2): the kernel makes no process for it.
 pub(super) fn start(
     command: &[OsString],
     signals: Inheritance,
@@ -48,7 +48,7 @@ pub(super) fn start(
     let process = fork(|child| {
         let failure = prepare(child, signals, placement, inherited).err();
         let failure = failure.unwrap_or_else(|| execute(child, command));
-        // A reader of stderr that has gone away is no signal: the status says what happened.
+        // SIGPIPE of a stderr without a reader must not replace the status.
         child.set_blocked(SignalSet::ALL);
         messages.fail(&failure).0
     });

@@ -1,14 +1,14 @@
 //! Where the command stands towards the terminal, so that ^C, ^Z and job control are what they are without an init.
 //!
-//! Without a terminal it has a process group of its own. With one, [`Place::Natural`] is decided by who is above us:
+//! Without a terminal it has a new process group. With one, [`Place::Natural`] depends on the process above the init:
 //!
-//! - Nobody: we lead the session (`docker run --tty`, `docker exec --tty`). The command gets a session of its own
-//!   and the terminal with it. Nobody could continue it after ^Z, and the kernel stops no such group (an orphaned
-//!   one, setpgid(2)), as it would not without us.
+//! - None: the init leads the session (`docker run --tty`, `docker exec --tty`). The command gets a new session and the
+//!   terminal with it. After ^Z nothing could continue it, and the kernel does not stop such a group (an orphaned
+//!   one, setpgid(2)), as it would not without an init.
 //! - A shell that has jobs. The command stays in our group, which is the job: the terminal's signals reach both,
 //!   ours are not passed on, and we stop when the job stops, so that the shell sees it.
-//! - The same, but the group is to be signalled: then it is one of its own in the foreground. We pass the terminal
-//!   on, and stop and go on with it.
+//! - The same, but signals go to the command's group: then it is a new one in the foreground. We pass the terminal on,
+//!   and stop and continue with it.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -35,11 +35,11 @@ pub(super) struct Placement {
 enum Group {
     /// In our group.
     Ours,
-    /// In a group of its own.
+    /// In a new group.
     Own,
-    /// In a group of its own, in the foreground of the terminal.
+    /// In a new group, in the foreground of the terminal.
     Front,
-    /// In a session of its own, with the terminal.
+    /// In a new session, with the terminal.
     Session,
 }
 
@@ -92,7 +92,7 @@ impl Placement {
             (Group::Session, None) => child.new_session(),
             (Group::Session, Some(terminal)) => {
                 child.new_session()?;
-                // Where it is the terminal of those who started us it stays theirs.
+                // The terminal of another session stays with that session.
                 let _ = child.acquire_terminal(terminal.as_fd());
                 Ok(())
             }
@@ -119,7 +119,7 @@ fn natural(recipient: Recipient) -> Placement {
     match recipient {
         Recipient::Main => Placement { group: Group::Ours, terminal: None, part: Part::Share },
         Recipient::Group => {
-            // In the background the foreground is somebody else's.
+            // In the background the foreground belongs to another job.
             let group = if terminal.is_ours() { Group::Front } else { Group::Own };
             Placement { group, terminal: Some(terminal), part: Part::Lend }
         }
@@ -129,8 +129,8 @@ fn natural(recipient: Recipient) -> Placement {
 fn session(terminal: Option<Terminal>) -> Placement {
     let gives_up = |terminal: &Terminal| terminal.release().is_ok() && process::leads_session();
     if terminal.as_ref().is_some_and(gives_up) {
-        // The kernel has told the foreground, which is us, that the terminal is gone (tty_ioctl(4)): that is over
-        // before the command begins, and none of its business.
+        // The kernel sends HUP and CONT to the foreground, which is this group (tty_ioctl(4)): they are discarded
+        // before the command starts.
         while sigwait::take_pending(SignalSet::of(&[Signal::HUP, Signal::CONT])).is_some() {}
     }
     Placement { group: Group::Session, terminal, part: Part::None }
@@ -172,7 +172,7 @@ impl JobControl {
         }
     }
 
-    /// The job goes on. `true`: the command, as a group, was told.
+    /// The job continues. `true`: the command's group got CONT.
     pub(super) fn resumed(&self, command: Pid) -> bool {
         let JobControl::Lent(terminal) = self else { return false };
         if terminal.is_ours() {
@@ -198,7 +198,7 @@ pub(super) fn stop_by(signal: Signal) {
     let_in(signal);
 }
 
-/// Lets a signal do what it does by default: stop us, but not where nobody could continue us, nor as PID 1.
+/// Lets a signal do what it does by default: stop this process, except in an orphaned group and as PID 1.
 fn let_in(stop: Signal) {
     signal::stop_ignoring(stop);
     let blocked = sigwait::block(SignalSet::ALL.without(SignalSet::of(&[stop])));

@@ -85,7 +85,7 @@ pub static SUBREAPER: Flag = Flag {
     summary: "Adopt orphans; on by itself where foster is not PID 1",
 };
 
-/// All is told.
+/// Every step is printed.
 pub static VERBOSE: Flag =
     Flag { long: "verbose", short: Some('v'), value: None, summary: "Say what is done, on stderr" };
 
@@ -97,7 +97,7 @@ pub static FLAGS: [&Flag; 7] =
 const END_OF_FLAGS: &str = "--";
 
 /// Whether this command line, without the program's own name, is the bare init's: nothing but flags before `--`.
-/// A verb may have a `--` of its own, but stands before it.
+/// A verb may have its own `--`, but stands before it.
 pub fn is_asked_for(arguments: &[OsString]) -> bool {
     let mut is_value = false;
     for argument in arguments {
@@ -131,7 +131,7 @@ fn wants_next(argument: &[u8]) -> bool {
 /// Reads a command line of which [`is_asked_for`] is true.
 ///
 /// # Errors
-/// The first thing that makes no sense.
+/// The first argument that is not valid.
 pub fn parse(arguments: &[OsString]) -> Result<Asked, UsageError> {
     read(arguments).map_err(|problem| UsageError { verb: None, problem })
 }
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_with_the_remedy() {
+    fn an_invalid_command_line_is_refused_with_the_remedy() {
         refused("--", expect!["needs a COMMAND (see `foster help`)"]);
         refused("-g --", expect!["needs a COMMAND (see `foster help`)"]);
         refused(

@@ -1,8 +1,8 @@
 //! dumb-init: <https://github.com/Yelp/dumb-init>, version 1.2.5.
 //!
-//! The command gets a session of its own, with the terminal if there is one, and its whole group every signal; when
+//! The command gets a new session, with the terminal if there is one, and its whole group every signal; when
 //! it ends, its group gets TERM. With `-c` it is one process in the init's own group. TSTP, TTIN and TTOU stop
-//! dumb-init itself; a session of its own would ignore them, so there they are passed on as STOP.
+//! dumb-init itself; a new session would ignore them, so there they are passed on as STOP.
 
 use std::ffi::{OsStr, OsString};
 
@@ -44,7 +44,7 @@ const REWRITE_EXPECTED: &str = "two numbers of signals such as `15:3`, the secon
 /// The signals that can be rewritten are numbered from 1 to this.
 const LAST: i32 = 31;
 
-/// What a session of its own would ignore.
+/// The signals that a new session would ignore.
 const JOB_CONTROL: [Signal; 3] = [Signal::TSTP, Signal::TTOU, Signal::TTIN];
 
 pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {

@@ -33,7 +33,7 @@ pub(super) struct Parsed {
     pub(super) command: Vec<OsString>,
 }
 
-/// An option that makes no sense. What stood before it counts: it may have ended everything (`-h`).
+/// An invalid option. The options before it count: one of them may end everything (`-h`).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     pub(super) before: Vec<(u8, OsString)>,
@@ -43,7 +43,7 @@ pub(super) struct Wrong {
 /// What is wrong with an option.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// There is none such, or several begin so.
+    /// It is unknown, or the start of several.
     Unknown(String),
     /// It has no value, and needs one.
     MissingValue(String),
@@ -132,7 +132,7 @@ impl Grammar {
         Ok(())
     }
 
-    /// `None`: there is no such letter.
+    /// `None`: the letter is unknown.
     fn takes_value(self, letter: u8) -> Option<bool> {
         let letters = self.letters.as_bytes();
         let at = letters.iter().position(|known| *known == letter && letter != b':')?;
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn options_behind_an_operand_belong_to_whom_the_order_says() {
+    fn options_behind_an_operand_belong_to_the_program_that_the_order_says() {
         reads(PERMUTING, &["a", "-v", "b", "--", "-v"], &[('v', "")], &["a", "b", "-v"]);
         reads(STOPPING, &["-v", "a", "-v", "--", "b"], &[('v', "")], &["a", "-v", "--", "b"]);
         reads(STOPPING, &["--", "--", "a"], &[], &["--", "a"]);

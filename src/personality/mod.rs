@@ -60,7 +60,7 @@ pub fn run(arguments: &[OsString]) -> Option<ExitStatus> {
     })
 }
 
-/// The last part of the name; what is no text is nobody's name.
+/// The last part of the name; empty where that is not UTF-8.
 fn called(name: &OsStr) -> &str {
     Path::new(name).file_name().and_then(OsStr::to_str).unwrap_or("")
 }

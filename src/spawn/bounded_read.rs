@@ -65,7 +65,7 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>, Unread> {
     Ok(content)
 }
 
-/// The same, and nothing where there is no such file.
+/// The same, and nothing where the file is missing.
 pub(super) fn read_if_present(path: &Path, limit: usize) -> Result<Vec<u8>, Unread> {
     match read(path, limit) {
         Err(Unread::System(Errno::ENOENT | Errno::ENOTDIR)) => Ok(Vec::new()),

@@ -8,7 +8,7 @@
 /// A variable, in bytes: values need not be UTF-8.
 pub(super) type Variable = (Vec<u8>, Vec<u8>);
 
-/// A line that is no assignment.
+/// A line that is not an assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadLine {
     /// Which, counted from 1.
@@ -52,7 +52,7 @@ fn assignment(cursor: &mut Cursor<'_>) -> Result<Variable, &'static str> {
         Some(_) | None => left,
     };
     if !is_name(name) {
-        return Err("what is before `=` is no name");
+        return Err("the text before `=` is not a name");
     }
     let blanks = cursor.take_while(is_blank);
     let value = match cursor.rest.first() {
@@ -66,7 +66,7 @@ fn assignment(cursor: &mut Cursor<'_>) -> Result<Variable, &'static str> {
     }
 }
 
-/// Letters, digits and `_`; `.` and `-` besides, since some write them.
+/// Letters, digits and `_`; also `.` and `-`, which some tools write.
 fn is_name(name: &[u8]) -> bool {
     let inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
     let first = name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');

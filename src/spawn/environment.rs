@@ -1,7 +1,7 @@
-//! The environment of a program: from whom each variable comes, and who wins.
+//! The environment of a program: where each variable comes from, and which source wins.
 //!
-//! Later wins: what foster inherited, who the `user` is, the env files in order, the secrets, `environment`, and
-//! what foster itself adds. Files are read here, at each start. No message and no `Debug` output has a value in
+//! Later wins: what foster inherited, what the `user` sets, the env files in order, the secrets, `environment`, and
+//! what foster itself adds. Files are read at each start. No message and no `Debug` output has a value in
 //! it: any of them may be a secret. Next: `dotenv.rs` for the form of env files.
 
 use std::borrow::Cow;
@@ -35,12 +35,12 @@ enum Value<'a> {
 /// once and not for each start.
 pub(super) struct Variables(Vec<(OsString, CString)>);
 
-/// Why there is no environment.
+/// Why the environment could not be put together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Problem {
     /// An env file was not read.
     EnvFile(PathBuf, Unread),
-    /// A line of one is no assignment.
+    /// A line of one is not an assignment.
     EnvLine(PathBuf, BadLine),
     /// A secret's file was not read.
     Secret(String, PathBuf, Unread),
@@ -58,7 +58,7 @@ const LARGEST: usize = 1 << 20;
 /// What `inherit_environment = false` leaves.
 const BASICS: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "LANG"];
 
-/// What is meant for foster alone: a program that believed it would answer in foster's place (sd_notify(3),
+/// Variables meant for foster alone: a program that took them would answer in foster's place (sd_notify(3),
 /// sd_listen_fds(3), sd_watchdog_enabled(3)). By their whole names: `LISTEN_PORT` is many a program's own.
 const FOSTERS_OWN: [&str; 7] = [
     "NOTIFY_SOCKET",

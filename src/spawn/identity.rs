@@ -1,4 +1,4 @@
-//! As whom a program runs: a `user` of the plan to numbers, and what of them has to be changed.
+//! The user of a program: a `user` of the plan to numbers, and which of them a process has to change.
 //!
 //! Looked up at each start, so that a user made by a task is found. What the numbers are follows
 //! `docker run --user`: one that is in no /etc/passwd is fine, and has group 0, no others, and `/` as its home;
@@ -37,7 +37,7 @@ pub(super) struct Identity {
     pub(super) shell: OsString,
 }
 
-/// What is not as it should be already; `None` each: leave it.
+/// What has to be changed; `None` each: it is right already.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Change {
     /// Supplementary groups to set.
@@ -49,7 +49,7 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// What makes `own` somebody else.
+    /// The change from `own` to this user.
     pub(super) fn to(
         user: u32,
         group: u32,
@@ -72,7 +72,7 @@ impl Change {
     }
 }
 
-/// Why it is not known who that is.
+/// Why the user could not be looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Problem {
     /// No such name in /etc/passwd.
@@ -130,7 +130,7 @@ impl Databases {
 }
 
 impl Identity {
-    /// Who `user` is. `own` matters for a number that is in no file: foster's own has foster's own group.
+    /// Looks up `user`. `own` matters for a number without an entry: foster's own user has foster's own group.
     pub(super) fn find(user: &User, files: &Databases, own: &Credentials) -> Result<Identity, Problem> {
         let mut users = passwd::users(&files.passwd);
         let (id, entry) = match &user.user {
@@ -174,7 +174,7 @@ impl Identity {
         Change::to(self.user, self.group, &self.groups, own, right)
     }
 
-    /// The variables that say who it is.
+    /// The variables that name it.
     pub(super) fn variables(&self) -> [(&'static str, &OsStr); 4] {
         [("HOME", &self.home), ("USER", &self.name), ("LOGNAME", &self.name), ("SHELL", &self.shell)]
     }

@@ -1,8 +1,8 @@
 //! The text of /etc/passwd and /etc/group (passwd(5), group(5)), without the C library.
 //!
 //! A static binary cannot load the name services that glibc would ask, and images have these two files only.
-//! A line that is no entry is passed over: the files are of the image's maker, and one bad line must not keep
-//! another user from being found. Nothing here reads a file. Next: `identity.rs`.
+//! A line that is not an entry is passed over: one bad line in an image must not keep another user from being
+//! found. Nothing here reads a file. Next: `identity.rs`.
 
 /// One user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_entries_are_passed_over() {
+    fn lines_that_are_not_entries_are_passed_over() {
         let text: &[u8] = b"\n#comment:x:1:1\n+nis:x:2:2::/:\n-nis:x:3:3::/:\n+\n:x:4:4::/:\nshort:x:5\n\
             minus:x:-1:6::/:\nplus:x:+7:7::/:\nhuge:x:4294967296:8::/:\nnobody:x:4294967295:9::/:\n\
             spaces:x: 10:10::/:\nempty:x::11::/:\n\xff\xfe:x:12:12::/\xff:\nlast:x:13:13";
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn an_overlong_line_hides_nobody() {
+    fn an_overlong_line_hides_no_entry() {
         let mut text = b"long:x:1:1:".to_vec();
         text.resize(1 << 20, b'a');
         text.extend_from_slice(b":/home/long:/bin/sh\r\napp:x:2:2::/:");

@@ -19,16 +19,16 @@ pub enum Search {
 /// Why no candidate was executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
-    /// The candidate that it is about; `None`: none of them is there.
+    /// The candidate that was refused; `None`: none of them exists.
     pub candidate: Option<usize>,
-    /// The system's word.
+    /// The system's error.
     pub errno: Errno,
 }
 
 /// For programs without one: what images are built with.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What execve(2) says where there is no file, or one whose interpreter is not there.
+/// The errors of execve(2) for a file that is missing, or whose interpreter is missing.
 const NOT_THERE: [Errno; 5] = [Errno::ENOENT, Errno::ENOTDIR, Errno::ESTALE, Errno::ENODEV, Errno::ETIMEDOUT];
 
 impl Search {
@@ -63,8 +63,8 @@ impl Search {
     }
 }
 
-/// Tries every candidate: a file that is not there does not end the search, one that may not be run is
-/// remembered, anything else is final. Returns only when none was executed. No shell is tried for a file
+/// Tries every candidate: a file that is missing does not end the search, one that may not be run is
+/// remembered, any other error is final. Returns only when none was executed. No shell is tried for a file
 /// without `#!`.
 pub fn try_each(candidates: &[CString], execute: impl Fn(&CStr) -> Errno) -> Refusal {
     let mut best = Refusal { candidate: None, errno: Errno::ENOENT };

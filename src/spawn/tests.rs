@@ -1,7 +1,7 @@
 //! Real processes, made by [`Spawner`] and looked at from outside through /proc.
 //!
 //! Each test waits for its own children by number, since others run beside it. What concerns all of foster's
-//! process (its user, its limits) is tested in a process of its own.
+//! process (its user, its limits) is tested in a separate process.
 
 mod descriptors;
 mod failures;
@@ -218,7 +218,7 @@ fn a_program_begins_with_default_signals_whatever_foster_blocks_and_was_started_
 }
 
 #[test]
-fn it_leads_a_session_of_its_own() {
+fn a_program_leads_its_session() {
     let running = sleeping(Launch::default());
     let pid = running.0.pid();
     assert_eq!((unistd::getsid(Some(pid)).unwrap(), unistd::getpgid(Some(pid)).unwrap()), (pid, pid));
@@ -265,7 +265,7 @@ fn no_new_privileges_is_set_when_asked_for_only() {
 }
 
 #[test]
-fn a_user_is_taken_on_wholly() {
+fn a_program_has_its_user_group_and_groups() {
     if !is_root() {
         return;
     }

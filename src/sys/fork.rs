@@ -1,6 +1,6 @@
 //! A child that runs beside foster until it executes a program: fork(2).
 //!
-//! The child has memory and descriptors of its own, and foster never waits for it. A child that is stopped before its
+//! The child has its own memory and descriptors, and foster never waits for it. A child that is stopped before its
 //! `exec`, or that looks for its program on a file system that hangs, holds up itself and nothing else; how a start went
 //! is read from a pipe (`spawn/report.rs`). Since foster has one thread, no lock is held by another at the fork, so the
 //! child may allocate and read files as foster may.
@@ -37,7 +37,7 @@ struct ExitOnUnwind;
 const NOT_EXECUTED: i32 = 127;
 
 impl InChild {
-    /// For a process that becomes another program itself, without a child. It is no supervisor, and returns only
+    /// For a process that becomes another program itself, without a child. It returns only
     /// to say why it could not.
     pub fn in_place() -> InChild {
         InChild(())

@@ -47,7 +47,7 @@ impl<'a> StringList<'a> {
 }
 
 impl InChild {
-    /// Begins a session of its own, without a terminal: setsid(2).
+    /// Starts a session, without a terminal: setsid(2).
     ///
     /// # Errors
     /// None for a new process.
@@ -56,7 +56,7 @@ impl InChild {
         returned(unsafe { libc::syscall(libc::SYS_setsid) })
     }
 
-    /// Begins a process group of its own, in the session it is in: setpgid(2).
+    /// Starts a process group in the session it is in: setpgid(2).
     ///
     /// # Errors
     /// None for a new process that leads no session.
@@ -84,7 +84,7 @@ impl InChild {
     /// ioctl_tty(2).
     ///
     /// # Errors
-    /// EPERM where it is another session's, ENOTTY where it is no terminal.
+    /// EPERM where it is another session's, ENOTTY where it is not a terminal.
     pub fn acquire_terminal(&self, terminal: BorrowedFd<'_>) -> nix::Result<()> {
         // SAFETY: this operation takes a number: 0, no stealing from another session.
         Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) }).map(drop)

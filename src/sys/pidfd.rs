@@ -1,6 +1,7 @@
 //! Processes by descriptor: a pidfd names one process for ever, a number only until it is used again.
 //!
-//! Everything foster signals alone is signalled through here. Next: [`crate::sys::procfs`], which finds them.
+//! For processes that are not foster's children: members of sessions, and what it adopted. A child is signalled by its
+//! number ([`crate::sys::fork::ChildProcess`]). Next: [`crate::sys::procfs`], which finds them.
 #![allow(unsafe_code, reason = "nix has neither pidfd_open(2) nor pidfd_send_signal(2)")]
 
 use std::ffi::c_int;
@@ -15,7 +16,7 @@ use nix::unistd::Pid;
 /// has ended.
 ///
 /// # Errors
-/// ESRCH where there is none, EINVAL for a thread that is no process, EMFILE, ENFILE, ENOMEM; ENOSYS before
+/// ESRCH where there is none, EINVAL for a thread that is not a process, EMFILE, ENFILE, ENOMEM; ENOSYS before
 /// Linux 5.3.
 pub fn open(pid: Pid) -> nix::Result<OwnedFd> {
     // SAFETY: pidfd_open takes numbers only.
@@ -44,7 +45,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn a_signal_reaches_the_process_and_nobody_after_it_was_reaped() {
+    fn a_signal_reaches_the_process_and_none_after_it_was_reaped() {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pidfd = open(Pid::from_raw(child.id().cast_signed())).unwrap();
         let real_time = Signal::parse("RTMIN+3").unwrap();

@@ -1,7 +1,7 @@
-//! foster as a process among processes: its children's ends, who it is, signals to many at once.
+//! foster as a process: reaping, credentials, and signals to groups and to all.
 //!
-//! Reaping is for everything that was born to foster or re-parented to it; what an end means is decided by who
-//! keeps the map from numbers to runs. Single processes are signalled through [`crate::sys::pidfd`].
+//! It reaps its children and the orphans that it adopted; the map from numbers to runs is in `init/children.rs`. A child
+//! is signalled through [`crate::sys::fork::ChildProcess`], any other process through [`crate::sys::pidfd`].
 #![allow(unsafe_code, reason = "nix's waitpid(2) and kill(2) lose real-time signals")]
 
 use std::ffi::{c_int, c_long, c_ulong};
@@ -14,7 +14,7 @@ use nix::unistd::{self, Gid, Pid, Uid};
 
 use crate::sys::user_namespace;
 
-/// A process that has ended and is no more.
+/// A process that has ended and was reaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reaped {
     /// Its number, which may be another's from now on.
@@ -26,13 +26,13 @@ pub struct Reaped {
 /// What became of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It has ended and is no more.
+    /// It has ended and was reaped.
     Ended(Reaped),
     /// It was stopped by a signal, and can be continued.
     Stopped(Pid, Signal),
 }
 
-/// As whom foster runs: its effective ids.
+/// The user foster runs as: its effective ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// User.
@@ -43,7 +43,7 @@ pub struct Credentials {
     pub groups: Vec<Gid>,
 }
 
-/// Reaps one child that has ended, whoever bore it: waitpid(2). `None`: there is none at the moment. Called
+/// Reaps one child that has ended, adopted or not: waitpid(2). `None`: none has at the moment. Called
 /// until then, since one SIGCHLD may stand for many.
 pub fn reap() -> Option<Reaped> {
     loop {
@@ -51,7 +51,7 @@ pub fn reap() -> Option<Reaped> {
         if pid == 0 {
             return None;
         }
-        // A stop of a traced child is no end: what foster traces not is never reported so.
+        // A stop is not an end; only a traced child reports one here, and foster traces none.
         if let Some(exit) = exit(status) {
             return Some(Reaped { pid: Pid::from_raw(pid), exit });
         }
@@ -131,7 +131,7 @@ pub fn signal_own_group(signal: Signal) -> nix::Result<()> {
 
 /// Sends a signal to foster itself. Where it is blocked it stays pending.
 pub fn signal_self(signal: Signal) {
-    // It cannot fail: who sends is who receives.
+    // It cannot fail: a process may signal itself.
     let _ = kill(unistd::getpid().as_raw(), signal.number());
 }
 
@@ -140,7 +140,7 @@ pub fn is_init() -> bool {
     unistd::getpid() == Pid::from_raw(1)
 }
 
-/// As whom foster runs.
+/// The user foster runs as.
 ///
 /// # Errors
 /// getgroups(2): none that a correct call can give.
@@ -153,7 +153,7 @@ fn groups() -> nix::Result<Vec<Gid>> {
     // SAFETY: with a size of 0 nothing is written.
     let count = Errno::result(unsafe { libc::getgroups(0, ptr::null_mut()) })?;
     let mut groups: Vec<libc::gid_t> = vec![0; usize::try_from(count).unwrap_or_default()];
-    // SAFETY: the list is valid for writes of `count` groups; nobody changes them in between.
+    // SAFETY: the list is valid for writes of `count` groups; nothing changes them in between.
     let count = Errno::result(unsafe { libc::getgroups(count, groups.as_mut_ptr()) })?;
     groups.truncate(usize::try_from(count).unwrap_or_default());
     Ok(groups.into_iter().map(Gid::from_raw).collect())
@@ -178,10 +178,10 @@ pub fn permitted_capabilities() -> u64 {
 }
 
 /// Sends a signal to a process group: kill(2). Only while its leader is not reaped: until then the kernel gives
-/// its number to nobody else.
+/// its number to no other process.
 ///
 /// # Errors
-/// ESRCH where it is empty, EPERM, EINVAL for what is no group of a program's (1 and below).
+/// ESRCH where it is empty, EPERM, EINVAL for 1 and below, which are not groups of programs.
 pub fn signal_group(leader: Pid, signal: Signal) -> nix::Result<()> {
     match leader.as_raw() {
         group @ 2.. => kill(-group, signal.number()),
@@ -244,7 +244,7 @@ fn kill(target: c_int, signal: c_int) -> nix::Result<()> {
 /// Blocks exactly `new`, and tells what was blocked before: rt_sigprocmask(2).
 pub(super) fn set_mask(new: u64, old: &mut u64) {
     let how = c_long::from(libc::SIG_SETMASK);
-    // SAFETY: both masks are of the 8 bytes that the kernel is told of; it cannot fail with them.
+    // SAFETY: both masks have the 8 bytes given as their size; it cannot fail with them.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, ptr::from_ref(&new), ptr::from_mut(old), 8_usize) };
 }
 

@@ -61,7 +61,7 @@ impl AsFd for SignalFd {
 fn signalfd(descriptor: i32, signals: SignalSet) -> nix::Result<i32> {
     let bits = signals.bits();
     let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
-    // SAFETY: the set is of the size that the kernel is told of.
+    // SAFETY: the set has the size that is given.
     let result = unsafe {
         libc::syscall(libc::SYS_signalfd4, descriptor, ptr::from_ref(&bits), size_of::<u64>(), flags)
     };

@@ -3,7 +3,7 @@
 //! Real-time signals come like any other, also the two that glibc hides. A blocked signal is kept even where its
 //! disposition is to ignore it, so nothing that was inherited hides one. This is the one place where the bare
 //! init waits (`bare/mod.rs`); the supervisor waits in [`crate::sys::epoll`] instead.
-#![allow(unsafe_code, reason = "nix's sigwait(3) knows neither real-time signals nor who sent one")]
+#![allow(unsafe_code, reason = "nix's sigwait(3) knows neither real-time signals nor the sender")]
 
 use std::ptr;
 
@@ -21,11 +21,11 @@ pub struct SignalSet(u64);
 pub struct Arrived {
     /// Which.
     pub signal: Signal,
-    /// From whom.
+    /// Its sender.
     pub origin: Origin,
 }
 
-/// Who sent a signal (`si_code` in sigaction(2)).
+/// The sender of a signal (`si_code` in sigaction(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     /// The kernel: for a terminal it does so to a whole process group.
@@ -83,7 +83,7 @@ fn wait(signals: SignalSet, timeout: *const libc::timespec) -> nix::Result<Arriv
     // SAFETY: a siginfo_t of zeros is valid.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let (set, size) = (&raw const signals.0, size_of::<u64>());
-    // SAFETY: the set is of the size that the kernel is told of, `info` is valid for a write, and the timeout is
+    // SAFETY: the set has the size that is given, `info` is valid for a write, and the timeout is
     // null or valid for a read.
     let result = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, set, &raw mut info, timeout, size) };
     let number = Errno::result(result)?;

@@ -61,7 +61,7 @@ fn a_value_need_not_be_utf_8() {
 
 #[test]
 fn a_bad_line_is_named_by_its_number() {
-    let no_name = "what is before `=` is no name";
+    let no_name = "the text before `=` is not a name";
     for (text, line, why) in [
         ("A=1\n\nB", 3, "there is no `=`"),
         ("A='1\n2'\nB\nC=1", 3, "there is no `=`"),

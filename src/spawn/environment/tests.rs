@@ -1,4 +1,4 @@
-//! Who wins, what is refused, and that no value is ever shown.
+//! Which source wins, what is refused, and that no value is ever shown.
 
 use super::*;
 use crate::plan::EnvFile;
@@ -123,15 +123,15 @@ fn a_secret_that_cannot_be_had_is_named_and_never_shown() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s");
     let launch = Launch { secrets: vec![("S".to_owned(), path.clone())], ..Launch::default() };
-    let said = |why: &str| ("secrets", format!("reading secret `S` from `{}`: {why}", path.display()));
-    assert_eq!(failed(&launch), said("No such file or directory"));
+    let message = |why: &str| ("secrets", format!("reading secret `S` from `{}`: {why}", path.display()));
+    assert_eq!(failed(&launch), message("No such file or directory"));
     fs::write(&path, b"hunter2\0").unwrap();
-    assert_eq!(failed(&launch), said("it contains a NUL byte"));
+    assert_eq!(failed(&launch), message("it contains a NUL byte"));
     fs::write(&path, vec![b'x'; LARGEST + 1]).unwrap();
-    assert_eq!(failed(&launch), said("larger than 1048576 bytes"));
+    assert_eq!(failed(&launch), message("larger than 1048576 bytes"));
     fs::remove_file(&path).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    assert_eq!(failed(&launch), said("it is a FIFO, and has to be a file"));
+    assert_eq!(failed(&launch), message("it is a FIFO, and has to be a file"));
 }
 
 #[test]
@@ -150,8 +150,8 @@ fn a_bad_line_of_an_env_file_is_named_and_never_shown() {
 fn only_an_optional_env_file_may_be_missing() {
     let missing = PathBuf::from("/no/such/file");
     let mut launch = Launch { env_files: vec![env_file(missing)], ..Launch::default() };
-    let said = "reading env file `/no/such/file`: No such file or directory";
-    assert_eq!(failed(&launch), ("env_file", said.to_owned()));
+    let message = "reading env file `/no/such/file`: No such file or directory";
+    assert_eq!(failed(&launch), ("env_file", message.to_owned()));
     launch.env_files[0].presence = Presence::Optional;
     assert_eq!(lines(build(&launch, &[]).unwrap()), [""; 0]);
 }
@@ -163,8 +163,8 @@ fn a_name_or_value_that_cannot_be_passed_on_is_refused() {
         assert_eq!(failed(&launch).0, "environment", "{name:?}");
     }
     let launch = Launch { environment: vec![pair("A", "hunter2\0")], ..Launch::default() };
-    let said = "setting variable `A`: its value contains a NUL byte";
-    assert_eq!(failed(&launch), ("environment", said.to_owned()));
+    let message = "setting variable `A`: its value contains a NUL byte";
+    assert_eq!(failed(&launch), ("environment", message.to_owned()));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Who a `user` is, and what must be changed to become it, from the text of files that are not there.
+//! What a `user` means, and what a process changes to become it, from texts in place of the files.
 
 use super::*;
 use crate::plan::Unprivileged;
@@ -64,26 +64,26 @@ fn a_number_that_is_nowhere_and_is_foster_s_own_needs_no_change() {
 
 #[test]
 fn an_unknown_or_impossible_user_or_group_is_named() {
-    let said = |user, group| find(user, group).unwrap_err().to_string();
-    assert_eq!(said(name("web"), None), "user `web` is not in /etc/passwd");
-    assert_eq!(said(name("app"), Some(name("web"))), "group `web` is not in /etc/group");
-    assert_eq!(said(name(""), None), "user `` is not in /etc/passwd");
+    let message = |user, group| find(user, group).unwrap_err().to_string();
+    assert_eq!(message(name("web"), None), "user `web` is not in /etc/passwd");
+    assert_eq!(message(name("app"), Some(name("web"))), "group `web` is not in /etc/group");
+    assert_eq!(message(name(""), None), "user `` is not in /etc/passwd");
     let none = "4294967295 cannot be the number of a user or group";
-    assert_eq!(said(Account::Id(u32::MAX), None), none);
-    assert_eq!(said(name("app"), Some(Account::Id(u32::MAX))), none);
+    assert_eq!(message(Account::Id(u32::MAX), None), none);
+    assert_eq!(message(name("app"), Some(Account::Id(u32::MAX))), none);
     let unread = Problem::Unread(PASSWD, Unread::System(Errno::EACCES));
     assert_eq!(unread.to_string(), "reading /etc/passwd: Permission denied");
 }
 
 #[test]
-fn root_becomes_somebody_else_wholly() {
+fn root_changes_user_group_and_groups() {
     let change = find(name("app"), None).unwrap().change(&own(0, 0, &[0]), Groups::Settable);
     let whole = Change { groups: Some(vec![4, 33, 1001]), group: Some(1001), user: Some(1000) };
     assert_eq!(change, whole);
 }
 
 #[test]
-fn what_is_so_already_is_left_alone() {
+fn what_is_right_already_is_not_changed() {
     let app = find(name("app"), None).unwrap();
     assert_eq!(app.change(&own(1000, 1001, &[33, 4]), Groups::Fixed), Change::default());
     assert_eq!(app.change(&own(1000, 1001, &[33, 1001, 4]), Groups::Settable), Change::default());

@@ -37,7 +37,7 @@ fn foster_s_own_output_and_error_can_be_exchanged() {
 }
 
 #[test]
-fn without_dev_null_reading_ends_at_once_and_writing_kills_nobody() {
+fn without_dev_null_reading_ends_at_once_and_writing_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let no_device = directory.path().join("null");
     fs::write(&no_device, "made by a mistake").unwrap();

@@ -1,4 +1,4 @@
-//! Starts that fail: what is said of them, and what they leave behind.
+//! Starts that fail: their messages, and what they leave behind.
 //!
 //! The words are those that follow "cannot start NAME: " in the log. Next: `../failure.rs`, where they are made.
 
@@ -105,13 +105,13 @@ fn a_limit_that_is_not_permitted_is_named() {
 
 #[test]
 fn a_user_that_does_not_exist_is_named() {
-    let nobody = User {
+    let unknown = User {
         user: Account::Name("no-such-user".to_owned()),
         group: None,
         unprivileged: Unprivileged::Refused,
     };
     let message = "user `no-such-user` is not in /etc/passwd".to_owned();
-    let launch = Launch { user: Some(nobody), ..launch(&["true"]) };
+    let launch = Launch { user: Some(unknown), ..launch(&["true"]) };
     assert_eq!(failed(&launch), ("user", message));
 }
 
