@@ -254,8 +254,12 @@ fn a_signal_that_cannot_be_sent_is_a_failure_with_its_reason() {
 }
 
 #[test]
-fn the_log_says_who_ordered_the_shutdown() {
+fn the_log_says_who_ordered_a_stop_and_the_shutdown() {
     let mut foster = three();
+    foster.verb(&["stop", "web1"]).expect(0);
+    foster.wait_for_line(r"web1: stopping: `foster stop` \(uid \d+, pid \d+\) \(pid \d+\)");
+    foster.verb(&["restart", "web2"]).expect(0);
+    foster.wait_for_line(r"web2: stopping: `foster restart` \(uid \d+, pid \d+\)");
     foster.verb(&["shutdown"]).expect(0);
     foster.wait_for_line(r"shutting down: `foster shutdown` \(uid \d+, pid \d+\)");
     assert_eq!(foster.wait_exit(), End::Code(0));
@@ -306,4 +310,15 @@ fn where_no_file_can_be_made_the_verbs_find_an_abstract_socket() {
     );
     foster.wait_for_line(r#""name":"web".*"state":"running""#);
     foster.wait_for_line("probes: ready");
+}
+
+#[test]
+fn status_says_how_the_last_run_of_a_program_that_was_restarted_ended() {
+    let config = "[program.web]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_state("web", "running");
+    foster.verb(&["signal", "KILL", "web"]).expect(0);
+    foster.wait_for("a restart", || foster.row("web").is_some_and(|row| row["restarts"] == 1));
+    foster.wait_for_state("web", "running");
+    assert_eq!(foster.row("web").expect("a row")["note"], "last run was killed by SIGKILL");
 }

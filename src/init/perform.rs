@@ -231,7 +231,9 @@ impl Init {
 
     fn report(&mut self, change: &Change) {
         let pid = change.run.and_then(|run| self.children.last_pid(run));
-        let line = report::change(&self.plan, change, pid);
+        let is_ordered = matches!(change.cause, Cause::Ordered);
+        let by = is_ordered.then(|| self.requests.take_stop_by(change.instance)).flatten();
+        let line = report::change(&self.plan, change, pid, by.as_deref());
         let about = self.plan.program(change.instance.program).map(|program| {
             let index = change.instance.index;
             Subject {

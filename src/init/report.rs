@@ -20,8 +20,9 @@ pub(super) fn label(plan: &Plan, id: InstanceId) -> String {
     if several { format!("{name}.{}", id.index) } else { name.to_string() }
 }
 
-/// The line for a change of state; `pid` is that of the run it is about, where there is or was one.
-pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
+/// The line for a change of state; `pid` is that of the run it is about, where there is or was one, and `by` the
+/// client that ordered it, where one did.
+pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<&str>) -> Line {
     let name = label(plan, change.instance);
     let process = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
     let line = match &change.cause {
@@ -66,7 +67,11 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>) -> Line {
             Line::new(Level::Info, EventName::Stopped, format!("{name}: stopped, as requested"))
         }
         Cause::Ordered => {
-            Line::new(Level::Info, EventName::Stopping, format!("{name}: stopping, as requested{process}"))
+            let message = match by {
+                Some(by) => format!("{name}: stopping: {by}{process}"),
+                None => format!("{name}: stopping, as requested{process}"),
+            };
+            Line::new(Level::Info, EventName::Stopping, message)
         }
         Cause::Shutdown if change.to == StateName::Stopped => {
             Line::new(Level::Info, EventName::Stopped, format!("{name}: will not be started: shutting down"))

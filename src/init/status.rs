@@ -47,7 +47,13 @@ impl Init {
 
     /// What else there is to know about an instance.
     pub(super) fn note(&self, view: &InstanceView) -> Option<String> {
-        let note = self.notes.of(view.id, view.state).map(str::to_owned);
+        let note = self.notes.of(view.id, view.state).map(without_search_path);
+        // An instance that runs again says how the run before it ended: else only RESTARTS would.
+        let note = note.or_else(|| {
+            let is_up = matches!(view.state, StateName::Starting | StateName::Running);
+            let last = view.last.filter(|_| is_up && view.restarts > 0)?;
+            Some(format!("last run {last}"))
+        });
         let more = match (view.next_start, view.waits_for) {
             (Some(at), _) => Some(format!("next start in {}", report::short(at.since(self.now)))),
             (None, Some(other)) => Some(format!("waits for {}", report::label(&self.plan, other))),
@@ -147,6 +153,29 @@ fn is_wanted(view: &InstanceView) -> bool {
     }
 }
 
+/// A note without the directories of PATH, which may be longer than everything else; the log has them.
+fn without_search_path(note: &str) -> String {
+    let Some((before, after)) = note.split_once("PATH (") else { return note.to_owned() };
+    let after = after.split_once(')').map_or("", |(_, after)| after);
+    format!("{before}PATH{after}")
+}
+
 pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_never_repeats_the_directories_of_path() {
+        assert_eq!(
+            without_search_path("cannot start: `x` is not in PATH (/usr/bin:/bin); gave up"),
+            "cannot start: `x` is not in PATH; gave up"
+        );
+        for note in ["exited with status 1", "PATH", "PATH (", ""] {
+            assert!(!without_search_path(note).contains('('));
+        }
+    }
 }

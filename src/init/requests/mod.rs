@@ -40,6 +40,8 @@ pub(super) struct Requests {
     unsent: Vec<(Run, Signal, Errno)>,
     /// Who ordered the shutdown.
     shutdown_by: Option<String>,
+    /// Who ordered an instance to stop, until the log has said so.
+    stop_by: BTreeMap<InstanceId, String>,
 }
 
 /// How many bytes are sent to all clients together in one turn, more or less: a crowd of them delays nothing else.
@@ -92,6 +94,11 @@ impl Requests {
     /// Who ordered the shutdown, where a client did: `` `foster shutdown` (uid 0, pid 77) ``.
     pub(super) fn shutdown_by(&self) -> Option<&str> {
         self.shutdown_by.as_deref()
+    }
+
+    /// Who ordered this instance to stop, where a client did and the log has not said so yet.
+    pub(super) fn take_stop_by(&mut self, instance: InstanceId) -> Option<String> {
+        self.stop_by.remove(&instance)
     }
 
     /// A signal could not be sent: the client that ordered it is answered so.

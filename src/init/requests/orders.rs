@@ -49,6 +49,15 @@ impl Init {
             Some((*id, InstanceBefore { runs: view.runs, state: view.state }))
         };
         let open: Vec<_> = targets.iter().filter_map(before).collect();
+        let verb = match order {
+            Order::Stop => Some("stop"),
+            Order::Restart => Some("restart"),
+            Order::Start | Order::Reload | Order::Signal(_) => None,
+        };
+        if let Some(verb) = verb {
+            let by = self.ordered_by(client, verb);
+            self.requests.stop_by.extend(targets.iter().map(|id| (*id, by.clone())));
+        }
         self.events.push_back(Event::Ordered { order, targets: targets.clone() });
         if asked.wait {
             self.requests.wait_for(client, Pending::Order { order, open });
