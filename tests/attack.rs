@@ -1,4 +1,4 @@
-//! The control socket under attack: what hostile clients cost, and that nobody waits for them.
+//! The control socket under attack: what hostile clients cost, and that no other client waits for them.
 //!
 //! Nothing here is timed: it is asserted that the honest are answered, and what foster holds meanwhile.
 
@@ -29,7 +29,7 @@ fn connect(foster: &Running) -> UnixStream {
 /// Says this, as far as it is taken.
 fn saying(foster: &Running, bytes: &[u8]) -> UnixStream {
     let mut client = connect(foster);
-    // Whoever is sent away while it speaks gets a broken pipe.
+    // A client that is sent away while it writes gets a broken pipe.
     drop(client.write_all(bytes));
     client
 }
@@ -127,7 +127,7 @@ fn with_few_descriptors_clients_take_a_part_of_them_and_programs_are_started_all
     let open = descriptors(foster.pid()).len();
     assert!(open <= 40, "{open} of 64");
     drop(clients);
-    // Outside a namespace nobody else ends what it has started.
+    // Outside a namespace nothing else ends the processes that it started.
     assert_eq!(foster.terminate(), End::Code(0));
 }
 
@@ -159,7 +159,7 @@ fn where_no_descriptor_is_left_a_client_is_told_so_and_foster_does_not_spin() {
         }
         clients.push(client);
     }
-    // The silent ones have to go one by one for those who come: somebody was told.
+    // The silent ones are closed one by one for new ones, and each gets a reason.
     assert!(refused.is_none_or(|said| said.is_empty() || said.contains("too-many-clients")));
     let before = cpu_ticks(foster.pid());
     let mut late = connect(&foster);

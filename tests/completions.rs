@@ -27,7 +27,7 @@ fn shell(program: &Path, foster: &Running) -> Command {
     command
 }
 
-/// What somebody at this shell completes with the tabulator key, and what comes of it.
+/// What this shell completes at the tabulator key.
 fn keys_are_completed(mut terminal: Terminal) {
     terminal.press("foster vers\t\n");
     terminal.wait_for(concat!("^foster ", env!("CARGO_PKG_VERSION")));

@@ -118,7 +118,7 @@ pub static COMMANDS: &[Verb] = &[
         about: "Of all programs, or of those named, as far as foster keeps them in memory. With\n\
                 --json each line is an object. With -f it goes on, also with programs that\n\
                 appear later, and ends with 0 when foster has ended in order, or no program has\n\
-                that name any longer. A reader that is too slow is told that it missed lines.",
+                that name any longer. A note says where lines are missing.",
         flags: &[&LINES, &FOLLOW, &SINCE, &TIMESTAMPS, &JSON, &SOCKET, &CONFIG],
         examples: &[
             ("logs -n 20 backend", "its last 20 lines"),
@@ -140,8 +140,8 @@ pub static COMMANDS: &[Verb] = &[
                 foster's own log. Events: waiting, starting, ready, not_ready, start_failed,\n\
                 exited, left_others, stopping, stopped, changed, removed, updated,\n\
                 update_failed, shutdown, exit. With -f it goes on, and ends with 0 when foster\n\
-                has ended in order, or no program has that name any longer. A reader that is too\n\
-                slow is told how many events it missed.",
+                has ended in order, or no program has that name any longer. A note says where\n\
+                events are missing.",
         flags: &[&LINES, &FOLLOW, &EVENT, &STATE, &JSON, &SOCKET, &CONFIG],
         examples: &[
             ("events backend", "what happened to it"),

@@ -1,4 +1,4 @@
-//! The command line: what was asked for, and how answers look.
+//! The command line: how it is read, and how answers look.
 //!
 //! [`parse()`] turns arguments into an [`Invocation`], by the table in [`commands`]; [`help`] prints the table;
 //! [`mod@format`] makes answers readable. All pure: nothing here reads a file, an environment or a socket,

@@ -11,7 +11,7 @@ use crate::control::protocol::{
     Stream, Verdict, Width,
 };
 
-/// What a verb printed and ended with.
+/// What a verb printed, and its exit status.
 struct Done {
     status: u8,
     out: String,
@@ -120,7 +120,7 @@ fn piece(name: &str, text: &str, more: bool) -> Reply {
 }
 
 #[test]
-fn each_verb_asks_what_it_means() {
+fn each_verb_sends_its_request() {
     let asked = |line: &str| {
         let (request, _) = answered(line, &Reply::End {}.encode());
         String::from_utf8(request.encode().unwrap()).unwrap()
@@ -265,11 +265,11 @@ fn an_order_prints_what_became_of_each_and_fails_where_one_failed() {
 }
 
 #[test]
-fn a_name_that_is_nobodys_is_told_with_the_nearest() {
-    let message = "there is no program called `bakend`";
+fn an_unknown_name_is_refused_with_the_nearest() {
+    let message = "there is no program `bakend`";
     let refusal = Refusal::new(Reason::NoSuchName, message).with_suggestion(Some("backend"));
     answered("stop bakend", &Reply::Error(refusal).encode()).1.shows(expect![[r#"
-        stderr: foster: there is no program called `bakend`; did you mean `backend`?
+        stderr: foster: there is no program `bakend`; did you mean `backend`?
         exit status 1
     "#]]);
 }
@@ -351,9 +351,9 @@ fn lines_have_their_time_where_it_is_wanted_and_a_mark_where_they_have_not_ended
 
 #[test]
 fn an_orderly_end_ends_what_was_followed_and_another_is_a_failure() {
-    let line = piece("backend", "last words", false).encode();
-    told("logs -f backend", &[piece("backend", "last words", false)]).shows(expect![[r#"
-        last words
+    let line = piece("backend", "goodbye", false).encode();
+    told("logs -f backend", &[piece("backend", "goodbye", false)]).shows(expect![[r#"
+        goodbye
         exit status 0
     "#]]);
     for verb in ["logs backend", "logs -f backend", "events -f"] {
@@ -364,7 +364,7 @@ fn an_orderly_end_ends_what_was_followed_and_another_is_a_failure() {
 }
 
 #[test]
-fn where_nobody_answers_the_status_is_4_and_the_path_is_told() {
+fn where_no_supervisor_answers_the_status_is_4_and_the_path_is_named() {
     run_verb("status --socket /nowhere/s", Some("/elsewhere".into()), None).shows(expect![[r#"
         stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another)
         exit status 4
@@ -440,7 +440,7 @@ fn names_are_completed_with_the_instances_of_what_has_several() {
 }
 
 #[test]
-fn where_no_names_are_known_nothing_is_said_in_the_middle_of_a_line() {
+fn where_no_names_are_known_nothing_is_printed_in_the_middle_of_a_line() {
     assert_eq!(completed(&["stop", ""], Some("/nowhere".into())), "");
     let (_, page) = asked(b"{\"garbage\n", |socket| completed(&["stop", ""], Some(socket)));
     assert_eq!(page, "");
@@ -496,7 +496,7 @@ fn events_are_in_columns_or_objects() {
 }
 
 #[test]
-fn a_gap_is_told_in_its_place_and_is_no_failure() {
+fn a_gap_is_reported_in_its_place_and_is_not_a_failure() {
     let of_events = Reply::Missed(Missed { name: None, count: Some(12) });
     told("events -f", std::slice::from_ref(&of_events)).shows(expect![[r#"
         stderr: foster: 12 events are missing here: they were read too slowly
@@ -518,7 +518,7 @@ fn a_gap_is_told_in_its_place_and_is_no_failure() {
 }
 
 #[test]
-fn exec_of_a_supervisor_that_says_too_little_runs_nothing() {
+fn exec_runs_nothing_where_the_supervisors_answer_is_incomplete() {
     let done = answered("exec web -- true", &Reply::End {}.encode()).1;
     assert_eq!(done.status, 1);
     assert!(done.err.contains("another version"), "{}", done.err);

@@ -82,7 +82,7 @@ fn the_help_of_a_verb_tells_all_about_it() {
         Of all programs, or of those named, as far as foster keeps them in memory. With
         --json each line is an object. With -f it goes on, also with programs that
         appear later, and ends with 0 when foster has ended in order, or no program has
-        that name any longer. A reader that is too slow is told that it missed lines.
+        that name any longer. A note says where lines are missing.
 
         Also: log, tail
 

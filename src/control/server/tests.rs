@@ -94,7 +94,7 @@ fn long_line() -> Reply {
 /// All that foster says until it closes the connection.
 fn all(mut client: &UnixStream) -> Vec<u8> {
     let mut said = Vec::new();
-    // Where foster has not read all that was sent, the end is a reset (unix(7)), after what was said.
+    // Where foster has not read everything, the end is a reset (unix(7)), after what it sent.
     if let Err(error) = client.read_to_end(&mut said) {
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
@@ -155,7 +155,7 @@ fn the_client_and_the_server_understand_each_other() {
 }
 
 #[test]
-fn two_hundred_idle_clients_cost_no_turn_and_delay_nobody() {
+fn two_hundred_idle_clients_cost_no_turn_and_delay_no_other() {
     let mut stage = stage();
     let idle: Vec<UnixStream> = (0..200).map(|_| stage.connect()).collect();
     assert_eq!(stage.settle(), []);

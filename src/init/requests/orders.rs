@@ -91,7 +91,7 @@ impl Init {
         Ok(())
     }
 
-    /// What became of a signal that was ordered in this turn: it was sent by now, or not.
+    /// What became of a signal that was ordered in this turn: it was sent, or it could not be.
     pub(super) fn signal_outcome(&self, sent: SentSignal) -> Reply {
         let SentSignal { id, run, signal } = sent;
         let name = report::label(&self.plan, id);

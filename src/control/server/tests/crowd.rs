@@ -120,7 +120,7 @@ fn without_a_descriptor_left_a_client_is_let_in_and_sent_away() {
 #[test]
 fn where_nobody_can_be_let_in_the_door_is_shut_for_a_while_and_not_watched() {
     let mut stage = stage();
-    // Nobody is there to be sent away: as little comes of it as where accept fails.
+    // There is no client to send away: the result is that of an accept that fails.
     stage.server.send_one_away(stage.now);
     let _client = stage.client(STATUS);
     assert_eq!(stage.turn(&mut Vec::new()), 0);
