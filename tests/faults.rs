@@ -104,8 +104,7 @@ fn serve(foster: &Running) {
     assert_eq!(foster.row("works").or_else(|| foster.row("works")).expect("a row")["state"], "stopped");
     ask(foster, &["start", "works"]);
     foster.wait_for_state("works", "running");
-    let writes = Pid::from_raw(foster.pid_of("writes"));
-    kill(writes, Signal::SIGUSR1).expect("a signal");
+    ask(foster, &["signal", "USR1", "writes"]);
     foster.wait_for("a rotated log", || foster.path("writes.log.2").exists());
     foster.signal(Signal::SIGUSR1);
     foster.signal(Signal::SIGUSR2);

@@ -1,0 +1,45 @@
+//! A program that foster may not signal: every verb ends in bounded time, and says so.
+//!
+//! Without CAP_KILL root may not signal another user's processes (kill(2)), as with `--cap-drop KILL` and on OpenShift.
+
+use std::process::Command;
+
+use crate::support::{Finished, Foster, Running, binary, may_make_namespaces, run};
+
+const CONFIG: &str = "[program.web]
+command = 'puppet pause'
+user = 'nobody'
+reload_signal = 'HUP'
+stop_timeout = '300ms'
+min_uptime = '1ms'
+[foster]
+shutdown_timeout = '1s'
+";
+
+/// A program of another user, running, and a foster without CAP_KILL.
+fn start() -> Running {
+    let foster = Foster::new().config(CONFIG).without("CAP_KILL").start();
+    foster.wait_for_state("web", "running");
+    foster
+}
+
+/// A verb, and exit code 124 where it has not ended after ten seconds (timeout(1)).
+fn bounded(foster: &Running, arguments: &[&str]) -> Finished {
+    let mut command = Command::new("timeout");
+    command.arg("10").arg(binary()).args(arguments).env("FOSTER_SOCKET", foster.path("foster.sock"));
+    run(command)
+}
+
+#[test]
+fn a_signal_that_cannot_be_sent_fails_the_verb_with_the_reason() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let foster = start();
+    for verb in [&["reload", "web"][..], &["signal", "USR1", "web"]] {
+        let failed = bounded(&foster, verb).expect(1);
+        assert!(failed.text().contains("web"), "{verb:?}: {}", failed.text());
+        assert!(failed.text().contains("Operation not permitted"), "{verb:?}: {}", failed.text());
+    }
+    bounded(&foster, &["status"]).expect(0);
+}
