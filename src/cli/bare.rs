@@ -1,6 +1,6 @@
 //! The command line of the bare init: `foster [FLAGS] -- COMMAND [ARG...]`.
 //!
-//! Its flags are a table, like those of verbs; the help prints it. [`is_asked_for`] tells the bare init from a verb
+//! Its flags are a table, like those of verbs; the help prints it. [`is_bare_init`] tells the bare init from a verb
 //! and is the first thing foster does, so it looks at no more than it must. Pure, like all of `cli/`.
 
 use std::ffi::{OsStr, OsString};
@@ -34,7 +34,7 @@ pub struct Options {
 
 /// What a command line of the bare init comes to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Invocation {
     /// Run a command.
     Run(Options),
     /// Print help.
@@ -98,7 +98,7 @@ const END_OF_FLAGS: &str = "--";
 
 /// Whether this command line, without the program's own name, is the bare init's: nothing but flags before `--`.
 /// A verb may have its own `--`, but stands before it.
-pub fn is_asked_for(arguments: &[OsString]) -> bool {
+pub fn is_bare_init(arguments: &[OsString]) -> bool {
     let mut is_value = false;
     for argument in arguments {
         if argument == END_OF_FLAGS {
@@ -128,15 +128,15 @@ fn wants_next(argument: &[u8]) -> bool {
     }
 }
 
-/// Reads a command line of which [`is_asked_for`] is true.
+/// Reads a command line of which [`is_bare_init`] is true.
 ///
 /// # Errors
 /// The first argument that is not valid.
-pub fn parse(arguments: &[OsString]) -> Result<Asked, UsageError> {
+pub fn parse(arguments: &[OsString]) -> Result<Invocation, UsageError> {
     read(arguments).map_err(|problem| UsageError { verb: None, problem })
 }
 
-fn read(arguments: &[OsString]) -> Result<Asked, Problem> {
+fn read(arguments: &[OsString]) -> Result<Invocation, Problem> {
     let mut parser = lexopt::Parser::from_args(arguments.iter().cloned());
     let mut options = Options::default();
     while let Some(argument) = parser.next().map_err(|error| Problem::of_parser(&error))? {
@@ -145,7 +145,7 @@ fn read(arguments: &[OsString]) -> Result<Asked, Problem> {
             lexopt::Arg::Value(name) => {
                 let rest = parser.raw_args().map_err(|error| Problem::of_parser(&error))?;
                 options.command = [name].into_iter().chain(rest).collect();
-                return Ok(Asked::Run(options));
+                return Ok(Invocation::Run(options));
             }
             lexopt::Arg::Long(long) => GivenFlag::Long(long.to_owned()),
             lexopt::Arg::Short(short) => GivenFlag::Short(short),
@@ -154,7 +154,7 @@ fn read(arguments: &[OsString]) -> Result<Asked, Problem> {
             return Err(name.unknown_among(FLAGS.iter().map(|flag| flag.long)));
         };
         if *flag == HELP {
-            return Ok(Asked::Help);
+            return Ok(Invocation::Help);
         }
         let value = match flag.value {
             None => OsString::new(),
@@ -223,13 +223,13 @@ mod tests {
 
     fn run(line: &str) -> Options {
         match parse(&split(line)).unwrap() {
-            Asked::Run(options) => options,
-            Asked::Help => panic!("help"),
+            Invocation::Run(options) => options,
+            Invocation::Help => panic!("help"),
         }
     }
 
     fn refused(line: &str, expected: Expect) {
-        assert!(is_asked_for(&split(line)), "{line}");
+        assert!(is_bare_init(&split(line)), "{line}");
         expected.assert_eq(&parse(&split(line)).unwrap_err().to_string());
     }
 
@@ -244,12 +244,12 @@ mod tests {
             "--rewrite 1:2 -e 3 -- x",
             "-x -- y",
         ] {
-            assert!(is_asked_for(&split(line)), "{line}");
+            assert!(is_bare_init(&split(line)), "{line}");
         }
         for line in
             ["", "run", "exec web -- ls", "-g sleep 1", "-p -g sleep -- 1", "-h", "-c a.toml run -- x"]
         {
-            assert!(!is_asked_for(&split(line)), "{line}");
+            assert!(!is_bare_init(&split(line)), "{line}");
         }
     }
 
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(run(&format!("{long} {command}")), expected);
         assert_eq!(run("-- -g").command, ["-g"]);
         assert_eq!(run("-- -- x").command, ["--", "x"]);
-        assert_eq!(parse(&split("-g --help -- x")).unwrap(), Asked::Help);
+        assert_eq!(parse(&split("-g --help -- x")).unwrap(), Invocation::Help);
     }
 
     #[test]

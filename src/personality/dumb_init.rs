@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use foster_core::ids::Signal;
 
 use super::getopt::{Grammar, Order, Problem, Wrong};
-use super::{Lookup, Reading, Stream};
+use super::{Invocation, Lookup, Stream};
 use crate::bare::{
     Adoption, AtEnd, Bare, Inheritance, Persona, Place, Recipient, Release, Suspension, Verbosity,
 };
@@ -47,7 +47,7 @@ const LAST: i32 = 31;
 /// The signals that a new session would ignore.
 const JOB_CONTROL: [Signal; 3] = [Signal::TSTP, Signal::TTOU, Signal::TTIN];
 
-pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {
+pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Invocation {
     let (options, rest) = match GRAMMAR.read(arguments) {
         Ok(parsed) => (parsed.options, Ok(parsed.command)),
         Err(Wrong { before, problem }) => (before, Err(problem)),
@@ -58,8 +58,8 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {
     let mut rewrites = Vec::new();
     for (letter, value) in options {
         match letter {
-            b'h' => return Reading::say(Stream::Err, ExitStatus::DONE, USAGE),
-            b'V' => return Reading::say(Stream::Err, ExitStatus::DONE, VERSION),
+            b'h' => return Invocation::print(Stream::Err, ExitStatus::DONE, USAGE),
+            b'V' => return Invocation::print(Stream::Err, ExitStatus::DONE, VERSION),
             b'c' => single = true,
             b'v' => verbose = true,
             b'r' => match rewrite(&value) {
@@ -89,7 +89,7 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {
         // Before those that were asked for: the last rule for a signal counts.
         rewrites.splice(0..0, JOB_CONTROL.map(|signal| (signal, Some(Signal::STOP))));
     }
-    Reading::Run(Box::new(Bare {
+    Invocation::Run(Box::new(Bare {
         persona: Persona::DumbInit,
         command,
         adoption: Adoption::None,
@@ -108,8 +108,8 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {
     }))
 }
 
-fn refused(words: &str) -> Reading {
-    Reading::say(Stream::Err, ExitStatus::FAILED, format!("[dumb-init] {words}\n"))
+fn refused(words: &str) -> Invocation {
+    Invocation::print(Stream::Err, ExitStatus::FAILED, format!("[dumb-init] {words}\n"))
 }
 
 /// `S:R`, as scanf(3) reads it with `%d:%d`: what follows the second number is not looked at.
@@ -134,7 +134,7 @@ fn number(text: &str) -> Option<(i32, &str)> {
 mod tests {
     use super::*;
 
-    fn reading(line: &str, environment: &[(&str, &str)]) -> Reading {
+    fn reading(line: &str, environment: &[(&str, &str)]) -> Invocation {
         let arguments: Vec<OsString> =
             shell_words::split(line).unwrap().into_iter().map(OsString::from).collect();
         let value =
@@ -145,19 +145,19 @@ mod tests {
     #[track_caller]
     fn runs(line: &str, environment: &[(&str, &str)]) -> Bare {
         match reading(line, environment) {
-            Reading::Run(bare) => *bare,
-            Reading::Say(text) => panic!("{text:?}"),
+            Invocation::Run(bare) => *bare,
+            Invocation::Print(text) => panic!("{text:?}"),
         }
     }
 
     #[track_caller]
-    fn says(line: &str, status: u8, words: &str) {
+    fn prints(line: &str, status: u8, words: &str) {
         match reading(line, &[]) {
-            Reading::Say(text) => {
+            Invocation::Print(text) => {
                 assert_eq!((text.stream, text.status.0), (Stream::Err, status), "{line}");
-                assert!(text.words.contains(words), "{line}: {}", text.words);
+                assert!(text.text.contains(words), "{line}: {}", text.text);
             }
-            Reading::Run(bare) => panic!("{bare:?}"),
+            Invocation::Run(bare) => panic!("{bare:?}"),
         }
     }
 
@@ -204,19 +204,19 @@ mod tests {
             "TERM:INT",
             "99999999999:1",
         ] {
-            says(&format!("-r {wrong} true"), 1, "`-r` is `");
+            prints(&format!("-r {wrong} true"), 1, "`-r` is `");
         }
-        says("-r 15:12 -r", 1, "`-r` needs a value");
+        prints("-r 15:12 -r", 1, "`-r` needs a value");
     }
 
     #[test]
-    fn what_is_asked_for_is_said_and_what_is_wrong_is_named() {
-        says("-V", 0, "dumb-init v");
-        says("--vers", 0, "dumb-init v");
-        says("-h", 0, "usage: dumb-init");
-        says("--help", 0, "usage: dumb-init");
-        says("", 1, "no command");
-        says("--yolo /bin/true", 1, "unknown option `--yolo`");
-        says("-c --help --yolo", 0, "usage: dumb-init");
+    fn help_and_version_are_printed_and_an_invalid_option_is_named() {
+        prints("-V", 0, "dumb-init v");
+        prints("--vers", 0, "dumb-init v");
+        prints("-h", 0, "usage: dumb-init");
+        prints("--help", 0, "usage: dumb-init");
+        prints("", 1, "no command");
+        prints("--yolo /bin/true", 1, "unknown option `--yolo`");
+        prints("-c --help --yolo", 0, "usage: dumb-init");
     }
 }

@@ -5,22 +5,24 @@
 
 use std::ffi::OsString;
 
-use super::{Reading, Stream};
+use super::{Invocation, Stream};
 use crate::bare::{
     Adoption, AtEnd, Bare, Inheritance, Persona, Place, Recipient, Release, Suspension, Verbosity,
 };
-use crate::cli::bare::{Asked, parse};
+use crate::cli::bare::{self, parse};
 use crate::cli::help;
 use crate::exit::ExitStatus;
 use crate::sys::sigwait::SignalSet;
 
-pub(super) fn read(arguments: &[OsString]) -> Reading {
+pub(super) fn read(arguments: &[OsString]) -> Invocation {
     let options = match parse(arguments) {
-        Ok(Asked::Run(options)) => options,
-        Ok(Asked::Help) => return Reading::say(Stream::Out, ExitStatus::DONE, help::overview()),
-        Err(error) => return Reading::say(Stream::Err, error.status(), format!("foster: {error}\n")),
+        Ok(bare::Invocation::Run(options)) => options,
+        Ok(bare::Invocation::Help) => {
+            return Invocation::print(Stream::Out, ExitStatus::DONE, help::overview());
+        }
+        Err(error) => return Invocation::print(Stream::Err, error.status(), format!("foster: {error}\n")),
     };
-    Reading::Run(Box::new(Bare {
+    Invocation::Run(Box::new(Bare {
         persona: Persona::Foster,
         command: options.command,
         adoption: if options.subreaper { Adoption::Subreaper } else { Adoption::UnlessFirst },

@@ -15,22 +15,22 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::bare::{self, Bare};
-use crate::cli::bare::is_asked_for;
+use crate::cli::bare::is_bare_init;
 use crate::exit::ExitStatus;
 
 /// What a command line comes to.
 #[derive(Debug, PartialEq, Eq)]
-enum Reading {
+enum Invocation {
     /// A command to run.
     Run(Box<Bare>),
-    /// A text, and the end.
-    Say(Text),
+    /// A text to print, and the exit status.
+    Print(Text),
 }
 
 /// What is printed instead of running anything.
 #[derive(Debug, PartialEq, Eq)]
 struct Text {
-    words: String,
+    text: String,
     stream: Stream,
     status: ExitStatus,
 }
@@ -44,40 +44,40 @@ enum Stream {
 /// The environment: the value of a variable.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Does it all where this command line asks for a bare init, under whatever name; `None`: it does not.
+/// Runs the bare init that this command line asks for, under any of its names; `None`: it asks for none.
 pub fn run(arguments: &[OsString]) -> Option<ExitStatus> {
     let (name, rest) = arguments.split_first()?;
     let environment: Lookup<'_> = &|name| std::env::var_os(name);
-    let reading = match called(name) {
+    let invocation = match base_name(name) {
         "tini" | "tini-static" | "docker-init" => tini::read(rest, environment),
         "dumb-init" => dumb_init::read(rest, environment),
-        _ if is_asked_for(rest) => foster::read(rest),
+        _ if is_bare_init(rest) => foster::read(rest),
         _ => return None,
     };
-    Some(match reading {
-        Reading::Run(bare) => bare::run(&bare),
-        Reading::Say(text) => text.say(),
+    Some(match invocation {
+        Invocation::Run(bare) => bare::run(&bare),
+        Invocation::Print(text) => text.print(),
     })
 }
 
 /// The last part of the name; empty where that is not UTF-8.
-fn called(name: &OsStr) -> &str {
+fn base_name(name: &OsStr) -> &str {
     Path::new(name).file_name().and_then(OsStr::to_str).unwrap_or("")
 }
 
 impl Text {
-    fn say(&self) -> ExitStatus {
+    fn print(&self) -> ExitStatus {
         let written = match self.stream {
-            Stream::Out => std::io::stdout().write_all(self.words.as_bytes()),
-            Stream::Err => std::io::stderr().write_all(self.words.as_bytes()),
+            Stream::Out => std::io::stdout().write_all(self.text.as_bytes()),
+            Stream::Err => std::io::stderr().write_all(self.text.as_bytes()),
         };
         if written.is_ok() { self.status } else { ExitStatus::FAILED }
     }
 }
 
-impl Reading {
-    fn say(stream: Stream, status: ExitStatus, words: impl Into<String>) -> Reading {
-        Reading::Say(Text { words: words.into(), stream, status })
+impl Invocation {
+    fn print(stream: Stream, status: ExitStatus, text: impl Into<String>) -> Invocation {
+        Invocation::Print(Text { text: text.into(), stream, status })
     }
 }
 
@@ -90,7 +90,7 @@ mod tests {
         for (name, last) in
             [("tini", "tini"), ("/sbin/tini", "tini"), ("./a/dumb-init", "dumb-init"), ("", "")]
         {
-            assert_eq!(called(name.as_ref()), last);
+            assert_eq!(base_name(name.as_ref()), last);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use foster_core::ids::Signal;
 
 use super::getopt::{Grammar, Order, Problem, Wrong};
-use super::{Lookup, Reading, Stream};
+use super::{Invocation, Lookup, Stream};
 use crate::bare::{
     Adoption, AtEnd, Bare, Inheritance, Persona, Place, Recipient, Release, Suspension, Verbosity,
 };
@@ -47,11 +47,11 @@ verbose it is (1).
 const NAMES_KNOWN: u8 = 31;
 const NAMES_UNKNOWN: [&str; 3] = ["SIGSTKFLT", "SIGIO", "SIGPWR"];
 
-pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {
+pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Invocation {
     if let [only] = arguments
         && only == "--version"
     {
-        return Reading::say(Stream::Out, ExitStatus::DONE, VERSION);
+        return Invocation::print(Stream::Out, ExitStatus::DONE, VERSION);
     }
     let order = if environment("POSIXLY_CORRECT").is_some() { Order::Stop } else { Order::Permute };
     let (options, rest) = match (Grammar { letters: LETTERS, long: &[], order }).read(arguments) {
@@ -62,8 +62,8 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {
     let mut level = 1;
     for (letter, value) in options {
         match letter {
-            b'h' => return Reading::say(Stream::Out, ExitStatus::DONE, USAGE),
-            b'l' => return Reading::say(Stream::Out, ExitStatus::DONE, LICENSE),
+            b'h' => return Invocation::print(Stream::Out, ExitStatus::DONE, USAGE),
+            b'l' => return Invocation::print(Stream::Out, ExitStatus::DONE, LICENSE),
             b's' => bare.adoption = Adoption::Subreaper,
             b'g' => bare.recipient = Recipient::Group,
             b'w' => bare.report_orphans = true,
@@ -81,11 +81,11 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {
     }
     bare.command = match rest {
         Ok(command) if command.is_empty() => {
-            return Reading::say(Stream::Err, ExitStatus::FAILED, USAGE);
+            return Invocation::print(Stream::Err, ExitStatus::FAILED, USAGE);
         }
         Ok(command) => command,
         Err(problem) => {
-            return Reading::say(
+            return Invocation::print(
                 Stream::Err,
                 ExitStatus::FAILED,
                 format!("tini: {}\n{USAGE}", wrong(&problem)),
@@ -108,7 +108,7 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Reading {
         // What is below 0 is more than all there is.
         _ => Verbosity::Signals,
     };
-    Reading::Run(Box::new(bare))
+    Invocation::Run(Box::new(bare))
 }
 
 /// tini without any option.
@@ -140,9 +140,9 @@ fn signal(name: &OsStr) -> Option<Signal> {
     known.into_iter().find(is_named)
 }
 
-fn refused(option: &str, value: &OsStr, expected: &str) -> Reading {
+fn refused(option: &str, value: &OsStr, expected: &str) -> Invocation {
     let words = format!("tini: `{option}` is `{}`, and has to be {expected}\n", value.display());
-    Reading::say(Stream::Err, ExitStatus::FAILED, words)
+    Invocation::print(Stream::Err, ExitStatus::FAILED, words)
 }
 
 fn wrong(problem: &Problem) -> String {
@@ -167,7 +167,7 @@ fn leading_number(text: &OsStr) -> i32 {
 mod tests {
     use super::*;
 
-    fn reading(line: &str, environment: &[(&str, &str)]) -> Reading {
+    fn reading(line: &str, environment: &[(&str, &str)]) -> Invocation {
         let arguments: Vec<OsString> =
             shell_words::split(line).unwrap().into_iter().map(OsString::from).collect();
         let value =
@@ -178,19 +178,19 @@ mod tests {
     #[track_caller]
     fn runs(line: &str, environment: &[(&str, &str)]) -> Bare {
         match reading(line, environment) {
-            Reading::Run(bare) => *bare,
-            Reading::Say(text) => panic!("{text:?}"),
+            Invocation::Run(bare) => *bare,
+            Invocation::Print(text) => panic!("{text:?}"),
         }
     }
 
     #[track_caller]
-    fn says(line: &str, stream: Stream, status: u8, words: &str) {
+    fn prints(line: &str, stream: Stream, status: u8, words: &str) {
         match reading(line, &[]) {
-            Reading::Say(text) => {
+            Invocation::Print(text) => {
                 assert_eq!((text.stream, text.status.0), (stream, status), "{line}");
-                assert!(text.words.contains(words), "{line}: {}", text.words);
+                assert!(text.text.contains(words), "{line}: {}", text.text);
             }
-            Reading::Run(bare) => panic!("{bare:?}"),
+            Invocation::Run(bare) => panic!("{bare:?}"),
         }
     }
 
@@ -237,20 +237,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_said_and_what_is_wrong_is_named() {
-        says("--version", Stream::Out, 0, "tini version");
-        says("-h", Stream::Out, 0, "usage: tini");
-        says("-l", Stream::Out, 0, "license");
-        says("", Stream::Err, 1, "usage: tini");
-        says("-v", Stream::Err, 1, "usage: tini");
-        says("-x true", Stream::Err, 1, "unknown option `-x`");
-        says("--version true", Stream::Err, 1, "unknown option `--`");
-        says("-p", Stream::Err, 1, "`-p` needs a value");
+    fn help_and_version_are_printed_and_an_invalid_option_is_named() {
+        prints("--version", Stream::Out, 0, "tini version");
+        prints("-h", Stream::Out, 0, "usage: tini");
+        prints("-l", Stream::Out, 0, "license");
+        prints("", Stream::Err, 1, "usage: tini");
+        prints("-v", Stream::Err, 1, "usage: tini");
+        prints("-x true", Stream::Err, 1, "unknown option `-x`");
+        prints("--version true", Stream::Err, 1, "unknown option `--`");
+        prints("-p", Stream::Err, 1, "`-p` needs a value");
         for wrong in ["TERM", "9", "SIGIO", "SIGTREM", "SIGRTMIN"] {
-            says(&format!("-p {wrong} true"), Stream::Err, 1, &format!("`-p` is `{wrong}`"));
+            prints(&format!("-p {wrong} true"), Stream::Err, 1, &format!("`-p` is `{wrong}`"));
         }
         for wrong in ["256", "-1", "x", "''"] {
-            says(&format!("-e {wrong} true"), Stream::Err, 1, "`-e` is `");
+            prints(&format!("-e {wrong} true"), Stream::Err, 1, "`-e` is `");
         }
     }
 }
