@@ -135,4 +135,21 @@ fn output_that_foster_does_not_keep_is_said_to_be_so_and_its_own_is_in_the_event
     assert!(said.stderr.contains("web: its stderr is not kept: it is set to `null`"), "{}", said.stderr);
     let said = foster.verb(&["logs", "foster"]).expect(1).stderr;
     assert!(said.contains("`foster events`"), "{said}");
+fn an_unfinished_line_is_shown_and_marked_and_lines_have_their_time() {
+    let config = "[program.app]\ncommand = 'puppet print:whole partial:Password: touch:up pause'\nmin_uptime = '1ms'\nready = { log = 'Password' }\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    foster.wait_for("both lines", || {
+        foster.verb(&["logs", "app"]).expect(0).stdout == "whole\nPassword: [line not ended]\n"
+    });
+    assert!(!foster.output().stdout().contains("Password"), "kept back until it ends");
+    assert_ne!(foster.row("app").expect("its row")["ready"], true, "a line is matched once it has ended");
+    let seen = foster.verb(&["logs", "app", "--json"]).expect(0).stdout;
+    let lines: Vec<Value> = seen.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    assert!(lines[0]["ts"].as_str().is_some_and(|ts| ts.ends_with('Z')), "{seen}");
+    assert_eq!(
+        (&lines[1]["unfinished"], &lines[1]["text"]),
+        (&Value::Bool(true), &"Password:".into()),
+        "{seen}"
+    );
 }

@@ -1,0 +1,223 @@
+//! What a slow, stopped or absent reader does to the output.
+
+use super::*;
+
+#[test]
+fn a_reader_that_stops_stops_the_writer_and_nothing_is_lost() {
+    let mut file = program("file");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    file.stdout = Sink::File(FileSink { path: path.clone(), max_size: None, keep: 0 });
+    let mut bench = Bench::new(LogFormat::Text, &[program("web"), file]);
+    let (web, _e1) = bench.start(run(0, 1), "web");
+    let (to_file, _e2) = bench.start(run(1, 1), "file");
+    set_nonblocking(&web);
+    let mut sent = Vec::new();
+    let mut number = 0;
+    loop {
+        let line = format!("{number} {}\n", "x".repeat(1000));
+        match unistd::write(&web, line.as_bytes()) {
+            Ok(count) => {
+                assert_eq!(count, line.len());
+                sent.extend_from_slice(format!("web    | {line}").as_bytes());
+                number += 1;
+            }
+            // The pipe is full: either foster reads it now, or it has stopped doing so.
+            Err(_) if bench.turn() > 0 => {}
+            Err(_) => break,
+        }
+    }
+    assert!(bench.output.writers.get(STDOUT).unwrap().unwritten() < 1 << 20, "bounded");
+    assert_eq!(bench.turn(), 0, "a blocked output leaves foster asleep");
+    // A blocked stdout does not stop a file, or foster's own stderr.
+    write(&to_file, "through\n");
+    bench.say("alive");
+    turn_until(&bench.epoll, &mut bench.output, |_| std::fs::read_to_string(&path).unwrap() == "through\n");
+    assert_eq!(bench.read_err(), "foster | alive\n");
+    let mut got = Vec::new();
+    turn_until(&bench.epoll, &mut bench.output, |output| {
+        got.extend(drain(&bench.out));
+        !output.pending()
+    });
+    got.extend(drain(&bench.out));
+    assert!(got == sent, "{} bytes of {}", got.len(), sent.len());
+}
+
+#[test]
+fn own_lines_that_wait_for_a_blocked_reader_are_bounded_and_the_loss_is_told() {
+    let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
+    let long = "x".repeat(10_000);
+    for _ in 0..200 {
+        bench.say(&long);
+        bench.output.flush();
+    }
+    assert!(bench.output.own.size <= log::LIMIT && bench.output.own.dropped > 0);
+    let mut err = String::new();
+    turn_until(&bench.epoll, &mut bench.output, |output| {
+        err += &String::from_utf8(drain(&bench.err)).unwrap();
+        !output.pending()
+    });
+    err += &bench.read_err();
+    assert!(err.ends_with("log lines dropped: stderr is blocked\n"));
+}
+
+#[test]
+fn a_program_that_dies_again_and_again_before_a_blocked_reader_keeps_no_descriptors() {
+    let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
+    for number in 1..200 {
+        let (stdout, stderr) = bench.start(run(0, number), "web");
+        let filler = vec![b'x'; 60_000];
+        assert_eq!(unistd::write(&stdout, &filler), Ok(filler.len()));
+        drop((stdout, stderr));
+        bench.output.ended(run(0, number));
+        bench.turn();
+    }
+    assert!(bench.output.sources.by_key.len() <= 40, "{}", bench.output.sources.by_key.len());
+    turn_until(&bench.epoll, &mut bench.output, |output| {
+        drain(&bench.out);
+        !output.pending()
+    });
+    assert!(
+        bench.read_err().contains("web: the last output of an earlier run is dropped: its reader is blocked")
+    );
+}
+
+#[test]
+fn a_reader_that_is_gone_is_said_on_the_other_stream_and_programs_run_on() {
+    let Bench { epoll, mut output, out, err } = Bench::new(LogFormat::Text, &[program("web")]);
+    drop(out);
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
+        panic!("not captured")
+    };
+    for _ in 0..3 {
+        write(&stdout, "lost\n");
+        turn_until(&epoll, &mut output, |output| !output.pending());
+    }
+    let expected = "foster | warning: cannot write stdout: Broken pipe; its lines are dropped from now on\n";
+    assert_eq!(String::from_utf8(drain(&err)).unwrap(), expected);
+    assert_eq!(output.lines_after(&[ProgramId(0)], 0, 9999).0.len(), 3);
+    drop(err);
+    output.say(Level::Info, "nobody hears this");
+    turn_until(&epoll, &mut output, |output| !output.pending());
+}
+
+#[test]
+fn closed_standard_streams_are_survived() {
+    let (epoll, mut output) = output_to(None, None, LogFormat::Text, &[program("web")]);
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
+        panic!("not captured")
+    };
+    write(&stdout, "line\n");
+    output.say(Level::Info, "line");
+    turn_until(&epoll, &mut output, |output| !output.pending());
+    assert_eq!(output.lines_after(&[ProgramId(0)], 0, 9999).0[0].1.text, b"line");
+    let mut inherit = program("web");
+    inherit.stdout = Sink::Inherit;
+    output.configure(&settings(LogFormat::Text), &by_id(&[inherit]));
+    assert!(matches!(output.attach(run(0, 2), "web").unwrap().stdout, ChildStream::Null));
+}
+
+#[test]
+fn a_full_standard_output_counts_its_lines_and_says_so_on_stderr() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (err, stderr) = pipe();
+    set_nonblocking(&err);
+    let (epoll, mut output) = output_to(Some(full.into()), Some(stderr), LogFormat::Text, &[program("web")]);
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
+        panic!("not captured")
+    };
+    write(&stdout, "one\ntwo\n");
+    turn_until(&epoll, &mut output, |output| !output.pending());
+    assert_eq!(output.writers.get(STDOUT).unwrap().gap().unwrap().lines, 2);
+    let expected = "foster | warning: cannot write stdout: No space left on device; its lines are dropped until it can be written\n";
+    assert_eq!(String::from_utf8(drain(&err)).unwrap(), expected);
+}
+
+#[test]
+fn a_socket_as_stdout_is_written_without_waiting() {
+    let (mut reader, stdout) = UnixStream::pair().unwrap();
+    reader.set_nonblocking(true).unwrap();
+    let (epoll, mut output) = output_to(Some(stdout.into()), None, LogFormat::Text, &[program("web")]);
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
+        panic!("not captured")
+    };
+    let mut got = Vec::new();
+    let mut sent = 0;
+    while sent < 2_000_000 {
+        write(&stdout, &"y\n".repeat(25_000));
+        sent += 25_000 * 2;
+        turn_until(&epoll, &mut output, |output| {
+            let _ = reader.read_to_end(&mut got);
+            !output.pending()
+        });
+    }
+    let _ = reader.read_to_end(&mut got);
+    assert_eq!(got.len(), sent / 2 * "web    | y\n".len());
+}
+
+#[test]
+fn a_stream_that_is_given_up_with_bytes_unwritten_wakes_foster_no_more() {
+    let (reader, stdout) = UnixStream::pair().unwrap();
+    // As a program that inherited it does.
+    let kept = stdout.try_clone().unwrap();
+    let (epoll, mut output) = output_to(Some(stdout.into()), None, LogFormat::Text, &[program("web")]);
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
+        panic!("not captured")
+    };
+    let mut ready = Vec::new();
+    while output.writers.get(STDOUT).unwrap().unwritten() == 0 {
+        write(&stdout, &"y\n".repeat(25_000));
+        epoll.wait(Some(Duration::ZERO), &mut ready).unwrap();
+        ready.iter().for_each(|ready| output.on_ready(*ready));
+    }
+    drop(reader);
+    turn_until(&epoll, &mut output, |output| !output.pending());
+    epoll.wait(Some(Duration::ZERO), &mut ready).unwrap();
+    assert_eq!(ready, []);
+    drop(kept);
+}
+
+#[test]
+fn an_error_that_need_not_be_the_last_is_reported_and_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fifo");
+    let mode = nix::sys::stat::Mode::S_IRWXU;
+    unistd::mkfifo(&path, mode).unwrap();
+    let open = |flags| nix::fcntl::open(&path, flags | OFlag::O_NONBLOCK, mode).unwrap();
+    let reader = open(OFlag::O_RDONLY);
+    // Without the reading side that keeps a FIFO alive: as one that foster may not read.
+    let target = crate::sys::target::Target::owned(open(OFlag::O_WRONLY));
+    drop(reader);
+    let (err, stderr) = pipe();
+    set_nonblocking(&err);
+    let (epoll, mut output) = output_to(None, Some(stderr), LogFormat::Text, &[program("web")]);
+    output.writers.insert(STDOUT, writer::Writer::new(target));
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
+        panic!("not captured")
+    };
+    write(&stdout, "kept\n");
+    let mut log = String::new();
+    let mut has_logged = |words: &str| {
+        log += &String::from_utf8(drain(&err)).unwrap();
+        log.contains(words)
+    };
+    turn_until(&epoll, &mut output, |_| has_logged("Broken pipe; trying again each second"));
+    let reader = open(OFlag::O_RDONLY);
+    turn_until(&epoll, &mut output, |_| has_logged("stdout can be written again"));
+    assert_eq!(drain(&reader), b"web    | kept\n");
+}
+
+#[test]
+fn daemons_that_earlier_runs_left_behind_keep_a_bounded_number_of_pipes() {
+    let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
+    let mut held = Vec::new();
+    for number in 1..100 {
+        held.push(bench.start(run(0, number), "web"));
+        bench.output.ended(run(0, number));
+        bench.turn();
+    }
+    assert!(bench.output.sources.by_key.len() <= 40, "{}", bench.output.sources.by_key.len());
+    bench.turn_until_idle();
+    let words = "web: output of processes that an earlier run left behind is no longer read";
+    assert!(bench.read_err().contains(words));
+}

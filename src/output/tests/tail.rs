@@ -1,0 +1,84 @@
+//! What is kept of the output.
+
+use super::*;
+
+#[test]
+fn a_follower_asks_for_the_lines_after_the_last_it_has_seen() {
+    let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
+    let (stdout, stderr) = bench.start(run(0, 1), "web");
+    write(&stdout, "one\n");
+    bench.turn_until_idle();
+    let seen = bench.output.last_line();
+    write(&stderr, "two\n");
+    bench.turn_until_idle();
+    let (lines, more) = bench.output.lines_after(&[ProgramId(0)], seen, 1000);
+    let texts: Vec<_> = lines.iter().map(|(_, line)| (line.origin.stream, line.text.as_slice())).collect();
+    assert_eq!((texts, more), (vec![(Stream::Stderr, b"two".as_slice())], false));
+    bench.output.configure(&settings(LogFormat::Text), &by_id(&[program("web"), program("more")]));
+    assert_eq!(
+        bench.output.lines_after(&[ProgramId(0)], 0, 9999).0.len(),
+        2,
+        "a changed plan keeps the tail"
+    );
+}
+
+#[test]
+fn lines_of_several_programs_come_in_their_order_and_in_pieces() {
+    let mut bench = Bench::new(LogFormat::Text, &[program("a"), program("b"), program("c")]);
+    let (a, _a) = bench.start(run(0, 1), "a");
+    let (b, _b) = bench.start(run(1, 1), "b");
+    let (c, _c) = bench.start(run(2, 1), "c");
+    for (stream, text) in [(&a, "1\n"), (&b, "2\n"), (&c, "hidden\n"), (&a, "3\n"), (&b, "4\n")] {
+        write(stream, text);
+        bench.turn_until_idle();
+    }
+    let wanted = [ProgramId(0), ProgramId(1)];
+    let mut seen = 0;
+    let mut texts = Vec::new();
+    loop {
+        let (lines, more) = bench.output.lines_after(&wanted, seen, 1);
+        assert_eq!(lines.len(), 1, "a piece is never empty, and no longer than it must be");
+        seen = lines[0].1.number;
+        texts.extend(lines[0].1.text.clone());
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(texts, b"1234");
+    let before = |count| bench.output.before_the_last(&wanted, count);
+    let after = |number| bench.output.lines_after(&wanted, number, usize::MAX).0.len();
+    assert_eq!([0, 1, 3, 4, 99].map(before).map(after), [0, 1, 3, 4, 4]);
+}
+
+#[test]
+fn the_last_output_is_that_of_the_last_run_even_where_it_wrote_nothing() {
+    let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
+    let texts = |bench: &Bench| -> Vec<Vec<u8>> {
+        let lines = bench.output.last_output(run(0, 0).instance, 3000);
+        lines.into_iter().map(|line| line.text).collect()
+    };
+    for number in 1..=2 {
+        let (stdout, _stderr) = bench.start(run(0, number), "web");
+        write(&stdout, &format!("of run {number}\n"));
+        bench.output.ended(run(0, number));
+    }
+    assert_eq!(texts(&bench), [b"of run 2"]);
+    bench.output.attach(run(0, 3), "web").unwrap();
+    bench.output.abandon(run(0, 3));
+    assert_eq!(texts(&bench), [] as [Vec<u8>; 0]);
+}
+
+#[test]
+fn an_unfinished_line_is_known_before_it_ends() {
+    let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
+    let (stdout, _stderr) = bench.start(run(0, 1), "web");
+    write(&stdout, "whole\nPassword:");
+    bench.turn_until_idle();
+    let unfinished = bench.output.unfinished(&[ProgramId(0)]);
+    assert_eq!(unfinished.len(), 1);
+    assert_eq!(
+        (unfinished[0].stream, unfinished[0].text.as_slice()),
+        (Stream::Stdout, b"Password:".as_slice())
+    );
+    assert_eq!(bench.output.unfinished(&[ProgramId(1)]), []);
+}
