@@ -259,6 +259,33 @@ fn a_fifo_as_stdout_keeps_what_is_written_while_it_has_no_reader() {
 }
 
 #[test]
+fn closed_streams_without_a_dev_null_take_no_descriptor_of_fosters_own() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let folder = TempDir::with_prefix("foster-").expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let config = format!(
+        "[program.app]\ncommand = '{} touch:{} pause'\nstdin = 'inherit'\n[foster]\nsocket = ''\nshutdown_timeout = '1m'\n",
+        puppet().display(),
+        path("up")
+    );
+    std::fs::write(path("foster.toml"), config).expect("a file");
+    let script = format!(
+        "mount -t tmpfs none /dev; exec 1>&- 2>&- '{}' run -c {}",
+        binary().display(),
+        path("foster.toml")
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]).stdin(File::open("/dev/null").expect("a file"));
+    let foster = Bare { child: command.spawn().expect("unshare"), folder };
+    wait_for("the program", || foster.path("up").exists());
+    let before = Instant::now();
+    drop(foster);
+    assert!(before.elapsed() < Duration::from_secs(5), "it waited for a reader: {:?}", before.elapsed());
+}
+
+#[test]
 fn with_few_descriptors_foster_still_says_what_is_wrong() {
     for most in 10..16 {
         let foster = Foster::new().not_pid_1().limited("nofile", most);

@@ -209,3 +209,87 @@ fn a_full_disk_stops_no_program_and_the_loss_is_counted() {
     foster.wait_for_file("done");
     foster.wait_for_line(r"/dev/full.*No space left");
 }
+
+/// What the container's owner reads of its end: the last thing on stderr, and the termination log.
+fn summary_of(program: &str) -> String {
+    let config = format!(
+        "[program.web]\n{program}\nstart_limit = 2\nbackoff = {{ initial = '1ms' }}\n[foster]\ntermination_log = 'log'\n"
+    );
+    let mut foster = Foster::new().config(&config).file("log", "").start();
+    foster.wait_exit();
+    let (summary, stderr) = (foster.content("log"), foster.output().stderr());
+    let shown: String = summary.lines().map(|line| format!("foster | {line}\n")).collect();
+    let shown = shown.replacen("foster | ", "foster | error: ", 1);
+    assert!(stderr.ends_with(&shown), "{summary}\n{}", foster.output().shown());
+    summary
+}
+
+#[test]
+fn the_summary_has_the_last_output_of_the_last_run_with_repeated_lines_counted() {
+    let summary = summary_of(
+        "command = 'puppet append:starts:x print:one lines:2 print:same print:same print:same exit:3'",
+    );
+    let head = "exit status 3: web exited with status 3; gave up after 2 failed starts in a row\n";
+    let output = "one\nline 1\nline 2\nsame\n(the line above 2 more times)\n";
+    assert_eq!(summary, format!("{head}last output of web:\n{output}"));
+}
+
+#[test]
+fn the_summary_says_why_a_program_could_not_be_started() {
+    let summary = summary_of("command = ['/no/such/program']");
+    let (head, rest) = summary.split_once('\n').expect("a line");
+    assert!(head.starts_with("exit status 1: web could not be started: "), "{summary}");
+    assert!(head.contains("/no/such/program") && head.contains("No such file or directory"), "{summary}");
+    assert!(head.ends_with("; gave up after 2 failed starts in a row") && rest.is_empty(), "{summary}");
+}
+
+#[test]
+fn the_summary_says_what_a_program_was_not_ready_for() {
+    let summary =
+        summary_of("command = 'puppet pause'\nready = { file = '/no/such/file', timeout = '50ms' }");
+    assert!(summary.contains("web was not ready within 50ms"), "{summary}");
+}
+
+#[test]
+fn what_keeps_foster_from_starting_is_said_once_and_in_the_configured_format() {
+    for (format, expected) in [("text", "foster: error: another foster "), ("json", "{\"ts\":\"")] {
+        let config = format!("[program.app]\ncommand = 'puppet pause'\n[foster]\nlog_format = '{format}'\n");
+        let foster = Foster::new().config(&config).start();
+        foster.wait_for_state("app", "running");
+        let second =
+            Foster::new().config(&format!("{config}socket = '{}'\n", foster.path("foster.sock").display()));
+        let seen = second.finish(&["run", "-c", "foster.toml"]).stderr;
+        assert!(seen.starts_with(expected) && seen.lines().count() == 1, "{seen}");
+        assert!(!seen.contains("foster: foster:") && !seen.contains("\n\n"), "{seen}");
+    }
+}
+
+#[test]
+fn a_log_file_is_not_opened_through_a_link_of_the_programs_user() {
+    if !crate::support::may_make_namespaces() {
+        return;
+    }
+    let config = "[program.app]\ncommand = 'puppet print:injected touch:up pause'\nuser = '12345:12345'\nstdout = { file = 'logs/app.log' }\n";
+    let foster =
+        Foster::new().config(&config.replace("touch:up ", "")).file("secret", "of root\n").file("logs/x", "");
+    std::os::unix::fs::chown(foster.folder().join("logs"), Some(12345), Some(12345)).expect("an owner");
+    std::os::unix::fs::symlink("../secret", foster.folder().join("logs/app.log")).expect("a link");
+    let mut foster = foster.start();
+    foster.wait_for_line(
+        r"cannot open .*app\.log`: a symbolic link in a folder that another user can write to",
+    );
+    foster.wait_for("the line in memory", || foster.verb(&["logs", "app"]).stdout == "injected\n");
+    assert_eq!(foster.terminate(), End::Code(0));
+    assert_eq!(foster.content("secret"), "of root\n");
+}
+
+#[test]
+fn a_log_file_is_tried_again_once_its_folder_is_there() {
+    let config = "[program.app]\ncommand = 'puppet print:lost wait-file:go flood'\nmin_uptime = '1ms'\nstdout = { file = 'later/app.log', max_size = '4K', keep = 1 }\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_line(r"cannot open .*app\.log`: No such file or directory");
+    std::fs::create_dir(foster.path("later")).expect("a folder");
+    std::fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for_line(r"app\.log` can be written again; \d+ lines were dropped");
+    foster.wait_for("lines in it", || foster.content("later/app.log").contains("flood"));
+}

@@ -159,5 +159,6 @@ fn a_fault_in_foster_stops_the_programs_in_order_and_says_why() {
     assert!(stderr.contains("a fault in foster itself"), "{stderr}");
     assert!(stderr.contains("app: stopping"), "{stderr}");
     let reason = foster.content("termination-log");
-    assert!(reason.contains("foster itself cannot go on"), "{reason}");
+    assert!(reason.contains("foster itself cannot go on: "), "{reason}");
+    assert!(reason.contains("asked for by FOSTER_TEST_FAULT"), "the one clue there is: {reason}");
 }

@@ -156,11 +156,11 @@ pub(super) const FAULT: &str = "foster itself cannot go on";
 
 fn failed(name: &str, exit: Option<Exit>, failures: u32, note: Option<&str>) -> String {
     let what = match (exit, note) {
+        // What its probe saw last says more than how it was then stopped.
+        (_, Some(note)) if note.starts_with(NOT_READY) => format!("{name} was {note}"),
+        (Some(exit), _) => format!("{name} {exit}"),
         (None, Some(note)) => format!("{name} could not be started: {note}"),
         (None, None) => format!("{name} could not be started"),
-        // What its probe saw last says more than how it was then stopped.
-        (Some(_), Some(note)) if note.starts_with(NOT_READY) => format!("{name} was {note}"),
-        (Some(exit), _) => format!("{name} {exit}"),
     };
     match failures {
         0 | 1 => format!("{what}; it is not restarted"),
