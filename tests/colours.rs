@@ -33,6 +33,20 @@ fn a_name_is_coloured_on_a_terminal_and_the_line_is_not() {
 }
 
 #[test]
+fn control_characters_are_shown_on_a_terminal_and_kept_in_a_pipe() {
+    let config = "[program.app]\ncommand = ['puppet', \"print:10%\\r20%\\u001b[2J\", 'pause']\n";
+    for (foster, expected) in
+        [(Foster::new().on_terminal(), "10%^M20%^[[2J"), (Foster::new(), "app    | 10%\r20%\u{1b}[2J")]
+    {
+        let mut foster = foster.config(config).start();
+        foster.wait_for_line("20%");
+        assert_eq!(foster.terminate(), End::Code(0));
+        let seen = foster.output().stdout();
+        assert!(seen.contains(expected), "{seen:?}");
+    }
+}
+
+#[test]
 fn no_color_is_honoured_on_a_terminal_too() {
     let seen = seen(Foster::new().env("NO_COLOR", "1"));
     assert!(seen.contains("app    | hello") && !seen.contains(ESCAPE), "{seen:?}");

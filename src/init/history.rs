@@ -1,7 +1,7 @@
-//! The events that were, in bounded memory: for `foster events`.
+//! Past events in bounded memory, for `foster events`.
 //!
 //! Each is kept as the line that a client gets, so that many clients cost one encoding; beside it is what a filter
-//! looks at. Events are numbered without gaps: a reader who comes too late knows how many it has missed.
+//! looks at. Events are numbered without gaps: a reader that comes too late knows how many it has missed.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -14,24 +14,24 @@ const CAPACITY: usize = 64 * 1024;
 /// The last events.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    kept: VecDeque<EventRecord>,
+    records: VecDeque<EventRecord>,
     size: usize,
-    /// How many there ever were: the number of the last one.
+    /// How many there were in all: the number of the last one.
     count: u64,
 }
 
 /// An event.
 #[derive(Debug)]
 pub(super) struct EventRecord {
-    /// Whom it is about; `None`: the container.
+    /// What it is about; `None`: the container.
     pub(super) about: Option<Subject>,
-    /// What it is called.
+    /// Its name.
     pub(super) event: EventName,
     /// The line of the wire.
     pub(super) line: Box<[u8]>,
 }
 
-/// Whom an event is about, by name: a number of the plan may be another's after an update.
+/// The instances that an event is about, by name: a number of the plan may mean another program after an update.
 #[derive(Debug)]
 pub(super) struct Subject {
     /// The program.
@@ -55,9 +55,9 @@ impl History {
     pub(super) fn keep(&mut self, event: EventRecord) {
         self.count += 1;
         self.size += event.cost();
-        self.kept.push_back(event);
+        self.records.push_back(event);
         while self.size > CAPACITY {
-            let Some(oldest) = self.kept.pop_front() else { break };
+            let Some(oldest) = self.records.pop_front() else { break };
             self.size -= oldest.cost();
         }
     }
@@ -71,7 +71,7 @@ impl History {
     pub(super) fn after(&self, number: u64) -> impl DoubleEndedIterator<Item = (u64, &EventRecord)> {
         let first = self.first();
         let skipped = usize::try_from(number.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
-        self.kept.iter().enumerate().skip(skipped).map(move |(place, kept)| (first + place as u64, kept))
+        self.records.iter().enumerate().skip(skipped).map(move |(place, kept)| (first + place as u64, kept))
     }
 
     /// How many events after the one with this number are kept no more.
@@ -81,7 +81,7 @@ impl History {
 
     /// The number of the oldest that is kept, or would be.
     fn first(&self) -> u64 {
-        self.count + 1 - self.kept.len() as u64
+        self.count + 1 - self.records.len() as u64
     }
 }
 

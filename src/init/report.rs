@@ -151,7 +151,7 @@ pub(super) fn explained(plan: &Plan, cause: &Reason, note: Option<&str>) -> Stri
     }
 }
 
-/// What is said of a fault in foster itself.
+/// The words for a fault in foster itself.
 pub(super) const FAULT: &str = "foster itself cannot go on";
 
 fn failed(name: &str, exit: Option<Exit>, failures: u32, note: Option<&str>) -> String {

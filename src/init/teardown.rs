@@ -24,7 +24,7 @@ use crate::termination_log::{self, Summary};
 /// the reason.
 const LAST_OUTPUT: usize = 3 * 1024;
 
-/// What a panic said: the only clue there is to a fault, so the summary repeats it.
+/// The message of a panic: the only clue to a fault, so the summary repeats it.
 static FAULT: Mutex<Option<String>> = Mutex::new(None);
 
 /// Output that is unwritten when the programs took all the time there was still gets so long.
@@ -78,7 +78,7 @@ impl Init {
         Summary { name: &name, cause: &cause, output: &output }.text()
     }
 
-    /// To the container's output until the deadline, and to those who follow for a moment.
+    /// To the container's output until the deadline, and to followers for a moment.
     fn write_the_rest(&mut self, deadline: Instant) {
         let parting = self.waiter.now().plus(FLUSH_GRACE);
         loop {

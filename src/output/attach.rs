@@ -102,7 +102,7 @@ impl Output {
         }
     }
 
-    /// Lets go of a writer that has no source any more.
+    /// Closes a writer whose last source is gone.
     pub(super) fn release(&mut self, key: u32) {
         let has_source = self.sources.by_key.values().any(|source| source.writer == key);
         if !self.writers.is_standard(key) && !has_source {

@@ -295,7 +295,7 @@ impl LogFile {
             return nix::unistd::ftruncate(target, 0).map_err(FileError::System);
         }
         let path = LogPath::resolve(&sink.path)?;
-        // What was moved away, or replaced, is not foster's to rename any more.
+        // What was moved away, or replaced, is no longer foster's to rename.
         if path.stat().is_ok_and(|found| (found.st_dev, found.st_ino) == self.identity) {
             let is_free = |number: &u32| path.is_free(*number);
             let free = (1..sink.keep).find(is_free).unwrap_or(sink.keep);

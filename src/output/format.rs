@@ -58,7 +58,7 @@ enum Display {
 enum Form {
     /// Bytes as they came: a long line stays one line.
     Verbatim,
-    /// A line, after the time and the name; each piece of a long one is a line of its own. There is no
+    /// A line, after the time and the name; each piece of a long one becomes a line. There is no
     /// mark on them: any mark could have been written by the program.
     Text { timestamps: Timestamps, label: Vec<u8>, display: Display },
     /// An object; every piece of a long line but the last says `"partial":true`.
@@ -264,20 +264,20 @@ mod tests {
         ) {
             let bytes: Vec<u8> = unit.iter().copied().cycle().take(unit.len() * times).collect();
             let out = written(&LinePrefix::json("w\"eb", 0, Stream::Stdout, None), &bytes);
-            let mut said = String::new();
+            let mut text = String::new();
             for line in out.split_inclusive(|byte| *byte == b'\n') {
                 prop_assert!(line.len() <= LONGEST);
                 let object: serde_json::Value = serde_json::from_slice(line).unwrap();
-                said.push_str(object["msg"].as_str().unwrap());
+                text.push_str(object["msg"].as_str().unwrap());
                 if object.get("partial").is_none() {
-                    said.push('\n');
+                    text.push('\n');
                 }
             }
             let mut expected = String::from_utf8_lossy(&bytes).into_owned();
             if !expected.ends_with('\n') {
                 expected.push('\n');
             }
-            prop_assert_eq!(said, expected);
+            prop_assert_eq!(text, expected);
         }
     }
 }

@@ -267,7 +267,7 @@ pub fn install(settings: &Settings, filter: Option<&str>) {
 }
 
 /// Writes what waits, and then this, to stderr at once, as far as it takes it without waiting. For a fault in foster
-/// itself: there may be no loop and no [`super::Output`] any more.
+/// itself: the loop and [`super::Output`] may be gone.
 pub fn emergency(message: &str) {
     let Some(stderr) = stream::stderr() else { return };
     let target = Target::shared(stderr);

@@ -2,7 +2,7 @@
 //!
 //! foster often runs as root, and a program's user often owns the folder its logs are in: a link there would have
 //! foster append to, or rename, any file of root's. So the path is walked component by component, each folder held by a
-//! descriptor (O_PATH, open(2)); a link is followed only where nobody but root and foster's own user can have put it
+//! descriptor (O_PATH, open(2)); a link is followed only where root or foster's own user alone can have put it
 //! there, and never at the last step, which is opened with O_NOFOLLOW. Rotation goes through the same walk.
 
 use std::ffi::{OsStr, OsString};

@@ -238,7 +238,7 @@ const WRITER: u32 = 1 << 31;
 const FOSTER: &str = "foster";
 /// Longer names push their own line only: one of 38 characters must not indent all others.
 const WIDEST_NAME: usize = 20;
-/// Red is left to errors; the others are told apart well on dark and light (SGR 32 to 36).
+/// Red is left to errors; the others are distinct on dark and on light (SGR 32 to 36).
 const COLOURS: [Colour; 5] = [Colour(36), Colour(33), Colour(32), Colour(35), Colour(34)];
 
 impl Output {

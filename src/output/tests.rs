@@ -206,10 +206,10 @@ fn json_lines_name_the_process() {
 }
 
 #[test]
-fn last_words_come_before_what_is_said_about_the_end_even_across_streams() {
+fn the_last_output_comes_before_what_is_logged_about_the_end_even_across_streams() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let (stdout, _descendant) = bench.start(run(0, 1), "web");
-    // A line that lies in foster's queue: nobody reads stdout.
+    // A line that lies in foster's queue: stdout is not read.
     let line = format!("{}\n", "x".repeat(999));
     while bench.output.writers.get(STDOUT).unwrap().unwritten() == 0 {
         write(&stdout, &line);
@@ -219,7 +219,7 @@ fn last_words_come_before_what_is_said_about_the_end_even_across_streams() {
     bench.output.ended(run(0, 1));
     bench.say("web ended");
     bench.output.flush();
-    assert_eq!(bench.read_err(), "", "said before its last words were out");
+    assert_eq!(bench.read_err(), "", "logged before its last output was written");
     let mut out = String::new();
     turn_until(&bench.epoll, &mut bench.output, |output| {
         out += &String::from_utf8(drain(&bench.out)).unwrap();

@@ -116,7 +116,7 @@ impl Writers {
         }
     }
 
-    /// Closes a file that has no source any more, unless it has something to report.
+    /// Closes a file whose last source is gone, unless it has something to report.
     pub(super) fn release(&mut self, key: u32) {
         if self.get(key).is_some_and(|writer| writer.unwritten() == 0 && writer.gap().is_none()) {
             self.by_key.remove(&key);

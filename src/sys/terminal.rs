@@ -41,7 +41,7 @@ impl Terminal {
         Terminal::at(io::stdin().as_fd())
     }
 
-    /// The session's terminal, wherever it is: one of the three standard streams, or open to nobody.
+    /// The session's terminal, wherever it is: one of the three standard streams, or none of them.
     pub fn controlling() -> Option<Terminal> {
         Terminal::of_stdin()
             .or_else(|| Terminal::at(io::stderr().as_fd()))

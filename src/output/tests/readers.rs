@@ -44,7 +44,7 @@ fn a_reader_that_stops_stops_the_writer_and_nothing_is_lost() {
 }
 
 #[test]
-fn own_lines_that_wait_for_a_blocked_reader_are_bounded_and_the_loss_is_told() {
+fn own_lines_that_wait_for_a_blocked_reader_are_bounded_and_the_loss_is_reported() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let long = "x".repeat(10_000);
     for _ in 0..200 {
@@ -83,7 +83,7 @@ fn a_program_that_dies_again_and_again_before_a_blocked_reader_keeps_no_descript
 }
 
 #[test]
-fn a_reader_that_is_gone_is_said_on_the_other_stream_and_programs_run_on() {
+fn a_reader_that_is_gone_is_reported_on_the_other_stream_and_programs_run_on() {
     let Bench { epoll, mut output, out, err } = Bench::new(LogFormat::Text, &[program("web")]);
     drop(out);
     let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
@@ -97,7 +97,7 @@ fn a_reader_that_is_gone_is_said_on_the_other_stream_and_programs_run_on() {
     assert_eq!(String::from_utf8(drain(&err)).unwrap(), expected);
     assert_eq!(output.lines_after(&[ProgramId(0)], 0, 9999).0.len(), 3);
     drop(err);
-    output.say(Level::Info, "nobody hears this");
+    output.say(Level::Info, "no reader is left");
     turn_until(&epoll, &mut output, |output| !output.pending());
 }
 
