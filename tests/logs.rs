@@ -135,6 +135,9 @@ fn output_that_foster_does_not_keep_is_said_to_be_so_and_its_own_is_in_the_event
     assert!(said.stderr.contains("web: its stderr is not kept: it is set to `null`"), "{}", said.stderr);
     let said = foster.verb(&["logs", "foster"]).expect(1).stderr;
     assert!(said.contains("`foster events`"), "{said}");
+}
+
+#[test]
 fn an_unfinished_line_is_shown_and_marked_and_lines_have_their_time() {
     let config = "[program.app]\ncommand = 'puppet print:whole partial:Password: touch:up pause'\nmin_uptime = '1ms'\nready = { log = 'Password' }\n";
     let foster = Foster::new().config(config).start();
