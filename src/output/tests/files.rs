@@ -1,4 +1,6 @@
-//! Streams that go to files.
+//! Streams that go to files: one writer for each path, tried again, resized in place.
+//!
+//! What a file does by itself, rotation among it, is in `file/tests.rs`.
 
 use super::*;
 

@@ -1,4 +1,6 @@
 //! How lines look, on a terminal and elsewhere.
+//!
+//! What is put around a line is in `format.rs`, what a terminal may show in `visible.rs`.
 
 use nix::pty::openpty;
 

@@ -1,4 +1,6 @@
-//! What a slow, stopped or absent reader does to the output.
+//! What a slow, stopped or absent reader does to the output: it waits, and foster does not.
+//!
+//! The same with real terminals, sockets and users is in `tests/blocked_output.rs`.
 
 use super::*;
 

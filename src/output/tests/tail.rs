@@ -1,4 +1,6 @@
-//! What is kept of the output.
+//! What is kept of the output, and what a reader gets of it.
+//!
+//! The ring itself has its tests in `ring.rs`.
 
 use super::*;
 
