@@ -38,6 +38,7 @@ use client::ClientIo;
 use config::Environment;
 use exit::ExitStatus;
 use foster_core::ids::Signal;
+use serde_json::json;
 
 /// Runs foster with this command line and returns the exit status.
 pub fn main(arguments: Vec<OsString>) -> ExitStatus {
@@ -124,18 +125,23 @@ fn refuse(report: &config::Report, client: &mut ClientIo<'_>) -> ExitStatus {
 }
 
 fn check(option: Option<&Path>, output: Output, client: &mut ClientIo<'_>) -> ExitStatus {
-    let (status, text) = match load(option) {
-        Ok(plan) => (ExitStatus::DONE, config::start_order(&plan)),
-        Err(report) => (ExitStatus::USAGE, report.to_string()),
-    };
-    let printed = match (output, status) {
-        (Output::Json, _) => {
-            let lines: Vec<&str> = text.lines().collect();
-            let answer = serde_json::json!({ "valid": status == ExitStatus::DONE, "lines": lines });
+    let loaded = load(option);
+    let status = if loaded.is_ok() { ExitStatus::DONE } else { ExitStatus::USAGE };
+    let printed = match (output, loaded) {
+        (Output::Json, Ok(plan)) => {
+            let order = config::start_order(&plan);
+            let lines: Vec<&str> = order.lines().collect();
+            let none: [&str; 0] = [];
+            let answer = json!({ "valid": true, "errors": none, "warnings": plan.warnings, "lines": lines });
             writeln!(client.out, "{answer}")
         }
-        (Output::Text, ExitStatus::DONE) => client.out.write_all(text.as_bytes()),
-        (Output::Text, _) => client.err.write_all(text.as_bytes()),
+        (Output::Json, Err(report)) => {
+            let (text, errors) = (report.to_string(), report.in_parts());
+            let lines: Vec<&str> = text.lines().collect();
+            writeln!(client.out, "{}", json!({ "valid": false, "errors": errors, "lines": lines }))
+        }
+        (Output::Text, Ok(plan)) => client.out.write_all(config::start_order(&plan).as_bytes()),
+        (Output::Text, Err(report)) => client.err.write_all(report.to_string().as_bytes()),
     };
     if printed.is_ok() { status } else { ExitStatus::FAILED }
 }

@@ -173,3 +173,16 @@ fn values_from_the_environment_are_expanded_and_never_parsed_again() {
         assert!(seen.lines().any(|seen| seen == line), "{line}\n{seen}");
     }
 }
+
+#[test]
+fn a_machine_gets_each_error_in_its_parts() {
+    let config = "[program.web]\ncomand = 'x'\n";
+    let said = Foster::new().config(config).finish(&["check", "--json"]).expect(2).stdout;
+    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(said["valid"], false);
+    let error = &said["errors"][0];
+    assert!(error["file"].as_str().expect("a file").ends_with("foster.toml"), "{error}");
+    assert_eq!((&error["line"], &error["column"]), (&2.into(), &1.into()), "{error}");
+    assert!(error["message"].as_str().expect("a message").contains("unknown key `comand`"), "{error}");
+    assert_eq!(error["hint"], "did you mean `command`?");
+}

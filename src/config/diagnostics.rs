@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::place::{Place, Position};
-use super::report::Report;
+use super::report::{Report, ReportedError};
 use super::source::{Source, printable};
 
 /// The message of a syntax error about a key that is there already: nothing follows from it.
@@ -173,7 +173,7 @@ impl Diagnostics {
         let mut problems: Vec<&Problem> = meaning.filter(|problem| !is_shadowed(problem)).collect();
         problems.extend(syntax);
         problems.sort_by(|a, b| (a.position, &a.message).cmp(&(b.position, &b.message)));
-        let errors = problems.into_iter().map(|problem| self.render(problem)).collect();
+        let errors = problems.into_iter().map(|problem| self.reported(problem)).collect();
         Report::new(errors, self.unlisted)
     }
 
@@ -232,6 +232,23 @@ impl Diagnostics {
                 format!("{}: {kind}{message}", name.unwrap_or_default())
             }
             Position::At(place) => format!("{}: {kind}{message}", self.locate(place)),
+        }
+    }
+
+    fn reported(&self, problem: &Problem) -> ReportedError {
+        let (file, place) = match problem.position {
+            Position::Nowhere => (None, None),
+            Position::File(file) => (self.sources.get(file), None),
+            Position::At(place) => (self.sources.get(place.file), Some(place)),
+        };
+        let (line, column) = file.zip(place).map(|(source, place)| source.line_and_column(place)).unzip();
+        ReportedError {
+            file: file.map(|source| source.name().to_owned()),
+            line,
+            column,
+            message: printable(&problem.message),
+            hint: Some(printable(&problem.note)).filter(|note| !note.is_empty()),
+            text: self.render(problem),
         }
     }
 

@@ -3,20 +3,39 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 /// Where Kubernetes looks, where no configuration was found that could name another place.
 const DEFAULT_TERMINATION_LOG: &str = "/dev/termination-log";
+
+/// One error: its text for people, and its parts for machines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReportedError {
+    /// The file; `None`: it belongs to none.
+    pub file: Option<String>,
+    /// The line in the file, from 1.
+    pub line: Option<usize>,
+    /// The column in the line, from 1.
+    pub column: Option<usize>,
+    /// The sentence.
+    pub message: String,
+    /// What was expected, or probably meant.
+    pub hint: Option<String>,
+    #[serde(skip)]
+    pub(super) text: String,
+}
 
 /// Why a configuration cannot be used: every problem of every file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    errors: Vec<String>,
+    errors: Vec<ReportedError>,
     unlisted: usize,
     termination_log: PathBuf,
 }
 
 impl Report {
     /// The errors that are listed, and how many more there are.
-    pub(super) fn new(errors: Vec<String>, unlisted: usize) -> Report {
+    pub(super) fn new(errors: Vec<ReportedError>, unlisted: usize) -> Report {
         Report { errors, unlisted, termination_log: PathBuf::from(DEFAULT_TERMINATION_LOG) }
     }
 
@@ -31,7 +50,12 @@ impl Report {
 
     /// The errors that are listed, each with its place, in the order of the files; a line end behind each.
     pub fn errors(&self) -> impl Iterator<Item = &str> {
-        self.errors.iter().map(String::as_str)
+        self.errors.iter().map(|error| error.text.as_str())
+    }
+
+    /// The errors that are listed, in their parts.
+    pub fn in_parts(&self) -> &[ReportedError] {
+        &self.errors
     }
 
     /// The whole report in one line.
@@ -49,7 +73,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for error in &self.errors {
-            f.write_str(error)?;
+            f.write_str(&error.text)?;
         }
         if self.unlisted > 0 {
             writeln!(f, "foster: {} more errors are not listed", self.unlisted)?;
