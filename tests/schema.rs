@@ -113,7 +113,7 @@ fn a_key_or_a_value_that_is_wrong_is_marked_at_its_place() {
         ("[program.web]\nautostart = 'yes'\n", "program.web.autostart: ", "'yes' is not valid"),
         ("[program.web]\npriority = 1.5\n", "program.web.priority: ", "1.5 is not valid"),
         ("[program.web]\numask = '089'\n", "program.web.umask: ", "'089' is not valid"),
-        ("[program.web]\nafter = 'd b'\n", "program.web.after: ", "'db' is not of type 'array'"),
+        ("[program.web]\nafter = 'd b'\n", "program.web.after: ", "'d b' is not valid"),
         ("[program.web]\ncapabilities = ['fly']\n", "program.web.capabilities.0: ", "'fly' is not valid"),
         ("[program.web]\nlimits = { files = 1 }\n", "program.web.limits: ", "'files' is not one of"),
         (
