@@ -24,6 +24,7 @@ pub mod cli;
 pub mod bare;
 pub mod client;
 pub mod doctor;
+pub mod here;
 pub mod init;
 
 pub mod personality;
@@ -33,7 +34,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cli::verb::Verb;
-use cli::{Command, Invocation, Output};
+use cli::{Command, Invocation, Output, Scope};
 use client::ClientIo;
 use config::Environment;
 use exit::ExitStatus;
@@ -71,7 +72,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
             }
             Err(refused) => refuse(&refused, &mut io),
         },
-        Command::Check { config, output } => check(config.as_deref(), output, &mut io),
+        Command::Check { config, scope, output } => check(config.as_deref(), scope, output, &mut io),
         Command::Client(command) => {
             let config = command.endpoint.config.clone();
             client::run(verb, &command, &mut io, || socket_of(config.as_deref()))
@@ -93,7 +94,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
 }
 
 fn environment() -> Environment {
-    std::env::vars_os().collect()
+    sys::cpus::environment()
 }
 
 fn surroundings() -> init::Surroundings {
@@ -124,8 +125,12 @@ fn refuse(report: &config::Report, client: &mut ClientIo<'_>) -> ExitStatus {
     ExitStatus::USAGE
 }
 
-fn check(option: Option<&Path>, output: Output, client: &mut ClientIo<'_>) -> ExitStatus {
-    let loaded = load(option);
+fn check(option: Option<&Path>, scope: Scope, output: Output, client: &mut ClientIo<'_>) -> ExitStatus {
+    let environment = environment();
+    let loaded = config::locate(option, &environment).and_then(|path| match scope {
+        Scope::File => config::load(&path, &environment),
+        Scope::Here => config::load_and_examine(&path, &environment, here::examine),
+    });
     let status = if loaded.is_ok() { ExitStatus::DONE } else { ExitStatus::USAGE };
     let printed = match (output, loaded) {
         (Output::Json, Ok(plan)) => {

@@ -186,3 +186,16 @@ fn a_machine_gets_each_error_in_its_parts() {
     assert!(error["message"].as_str().expect("a message").contains("unknown key `comand`"), "{error}");
     assert_eq!(error["hint"], "did you mean `command`?");
 }
+
+#[test]
+fn check_here_finds_what_only_a_start_would_have_found() {
+    let config =
+        "[program.web]\ncommand = ['no-such-command']\nstdout = { file = '/no/such/folder/web.log' }\n";
+    check(config).expect(0);
+    let here = Foster::new().config(config).finish(&["check", "--here", "-c", "foster.toml"]).expect(2);
+    let said = here.text();
+    assert!(said.contains("command = ['no-such-command']"), "{said}");
+    assert!(said.contains("error: `no-such-command` is not in PATH"), "{said}");
+    assert!(said.contains("error: the folder `/no/such/folder` of the log file: No such file"), "{said}");
+    assert!(said.contains("2 errors"), "{said}");
+}

@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// Which module may use which: those of lower layers, and itself. Siblings never meet.
-const LAYERS: [(&str, u8); 22] = [
+const LAYERS: [(&str, u8); 23] = [
     ("exit", 0),
     ("plan", 0),
     ("suggest", 0),
@@ -35,6 +35,7 @@ const LAYERS: [(&str, u8); 22] = [
     ("termination_log", 2),
     ("bare", 4),
     ("doctor", 4),
+    ("here", 4),
     ("init", 4),
     ("client", 4),
     ("personality", 5),

@@ -21,6 +21,8 @@ pub enum Command {
     Check {
         /// `-c`, or FILE.
         config: Option<PathBuf>,
+        /// How far it looks.
+        scope: Scope,
         /// The form of the answer.
         output: Output,
     },
@@ -52,6 +54,15 @@ pub enum Command {
         /// About this verb; `None`: the overview.
         verb: Option<String>,
     },
+}
+
+/// How far `check` looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// At the files of the configuration.
+    File,
+    /// Also at what they need: `--here`.
+    Here,
 }
 
 /// A request to the supervisor, and what the client does with the answer.

@@ -7,8 +7,8 @@
 
 use super::command::Command;
 use super::flags::{
-    self, ALL, CONFIG, EVENT, FOLLOW, Flag, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS,
-    WATCH,
+    self, ALL, CONFIG, EVENT, FOLLOW, Flag, HERE, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT,
+    TIMESTAMPS, WATCH,
 };
 use super::verb::{Group, Printer, Verb};
 use super::verb_args;
@@ -77,9 +77,14 @@ pub static COMMANDS: &[Verb] = &[
         summary: "Check the configuration, and print the order of starts",
         arguments: "[FILE]",
         about: "Reports every error at once, each with its place. Starts nothing, and needs no\n\
-                supervisor.",
-        flags: &[&CONFIG, &JSON],
-        examples: &[("check", "what `foster run` would run"), ("check app.toml", "this file")],
+                supervisor. With `--here` it also looks, as each program's user, for its\n\
+                command, directory, files and ports: `RUN foster check --here` in a Dockerfile.",
+        flags: &[&HERE, &CONFIG, &JSON],
+        examples: &[
+            ("check", "what `foster run` would run"),
+            ("check app.toml", "this file"),
+            ("check --here", "also what it needs"),
+        ],
         statuses: &[(DONE, "it is valid"), (USAGE, "the command line or the configuration is wrong")],
         answer: Printer::Nothing,
         read: verb_args::check,

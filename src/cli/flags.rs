@@ -39,6 +39,14 @@ pub static CONFIG: Flag = Flag {
     summary: "The configuration (default: $FOSTER_CONFIG, usual places)",
 };
 
+/// Looks at more than the file.
+pub static HERE: Flag = Flag {
+    long: "here",
+    short: None,
+    value: None,
+    summary: "Look for its commands, users, folders and ports too",
+};
+
 /// The form of the answer.
 pub static JSON: Flag = Flag { long: "json", short: None, value: None, summary: "Print JSON" };
 

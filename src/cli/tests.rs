@@ -50,8 +50,11 @@ fn every_verb_is_read_with_its_flags() {
     means("", expect!["Run { config: None }"]);
     means("-c a.toml", expect![[r#"Run { config: Some("a.toml") }"#]]);
     means("run --config=a.toml", expect![[r#"Run { config: Some("a.toml") }"#]]);
-    means("check", expect!["Check { config: None, output: Text }"]);
-    means("check --json -ca.toml", expect![[r#"Check { config: Some("a.toml"), output: Json }"#]]);
+    means("check", expect!["Check { config: None, scope: File, output: Text }"]);
+    means(
+        "check --json -ca.toml",
+        expect![[r#"Check { config: Some("a.toml"), scope: File, output: Json }"#]],
+    );
     means("status", expect!["Status(Names { names: [] }) Text None None"]);
     means(
         "status --json --socket /s 'web*' backend.0",

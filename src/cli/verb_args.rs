@@ -11,9 +11,9 @@ use foster_core::action::{EventName, StateName};
 use foster_core::ids::Signal;
 
 use super::args::ParsedArgs;
-use super::command::{ClientCommand, Command, Endpoint, Output};
+use super::command::{ClientCommand, Command, Endpoint, Output, Scope};
 use super::flags::{
-    ALL, CONFIG, EVENT, FOLLOW, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WATCH,
+    ALL, CONFIG, EVENT, FOLLOW, HERE, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WATCH,
 };
 use super::problem::Problem;
 use super::shell::Shell;
@@ -26,7 +26,8 @@ pub(super) fn run(args: &mut ParsedArgs) -> Result<Command, Problem> {
 }
 
 pub(super) fn check(args: &mut ParsedArgs) -> Result<Command, Problem> {
-    Ok(Command::Check { config: configuration(args)?, output: output(args) })
+    let scope = if args.has(&HERE) { Scope::Here } else { Scope::File };
+    Ok(Command::Check { config: configuration(args)?, scope, output: output(args) })
 }
 
 pub(super) fn status(args: &mut ParsedArgs) -> Result<Command, Problem> {

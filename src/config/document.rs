@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Environment;
@@ -15,7 +15,7 @@ use super::diagnostics::Diagnostics;
 use super::glob;
 use super::keys::FILE;
 use super::phrase::quoted;
-use super::place::{Place, Position};
+use super::place::{MAIN, Place, Position};
 use super::reader::{Reader, Scope};
 use super::table::{Item, Key, Kind, Table, Value, parse};
 
@@ -34,6 +34,8 @@ pub(super) struct Document {
 
 /// More than any person writes; a device that never ends is given up here.
 const LARGEST_FILE: u64 = 4 << 20;
+/// More than that all files together do not have.
+const LARGEST_DOCUMENT: u64 = 8 << 20;
 /// open(2); the same number on every architecture foster builds for.
 const O_NONBLOCK: i32 = 0o4000;
 /// How deep files may include each other: a bound for the recursion, far above any use.
@@ -46,28 +48,35 @@ pub(super) fn read(path: &Path, environment: &Environment, diagnostics: &mut Dia
         diagnostics,
         open: Vec::new(),
         seen: BTreeSet::new(),
+        size: 0,
         document: Document::default(),
     };
     reading.file(path, None);
     reading.document
 }
 
+/// Which file it is, whatever its name: device and inode.
+type FileId = (u64, u64);
+
 struct Reading<'a> {
     environment: &'a Environment,
     diagnostics: &'a mut Diagnostics,
-    /// The files that are being read, each included by the one before; without symbolic links.
-    open: Vec<PathBuf>,
+    /// The files that are being read, each included by the one before.
+    open: Vec<(FileId, PathBuf)>,
     /// Every file that was read.
-    seen: BTreeSet<PathBuf>,
+    seen: BTreeSet<FileId>,
+    /// What was read, in bytes.
+    size: u64,
     document: Document,
 }
 
 impl Reading<'_> {
     /// Reads one file, named by the `include` at `from`.
     fn file(&mut self, path: &Path, from: Option<Place>) {
-        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        if let (true, Some(place)) = (self.open.contains(&real), from) {
-            let message = format!("the files include each other in a circle: {}", circle(&self.open, &real));
+        let file = fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+        let is_open = |open: &&(FileId, PathBuf)| Some(open.0) == file;
+        if let (Some((id, _)), Some(place)) = (self.open.iter().find(is_open), from) {
+            let message = format!("the files include each other in a circle: {}", circle(&self.open, *id));
             self.diagnostics.error(place, message, "this file is being read already");
             return;
         }
@@ -75,16 +84,22 @@ impl Reading<'_> {
             self.diagnostics.error(place, "the files include each other too deeply", "");
             return;
         }
-        if !self.seen.insert(real.clone()) {
+        if file.is_some_and(|file| !self.seen.insert(file)) {
             return;
         }
         let bytes = match contents(path) {
             Ok(bytes) => bytes,
             Err(reason) => return self.unreadable(path, from, &reason),
         };
-        let Some(file) = self.take_in(path, bytes) else { return };
-        let table = parse(self.diagnostics, file);
-        self.open.push(real);
+        self.size = self.size.saturating_add(bytes.len() as u64);
+        if self.size > LARGEST_DOCUMENT {
+            let message = format!("the files together are larger than {} MiB", LARGEST_DOCUMENT >> 20);
+            self.diagnostics.error(from.map_or(Position::File(MAIN), Position::At), message, "");
+            return;
+        }
+        let Some(source) = self.add_text(path, bytes) else { return };
+        let table = parse(self.diagnostics, source);
+        self.open.extend(file.map(|file| (file, path.to_path_buf())));
         self.add(table, path);
         self.open.pop();
     }
@@ -103,7 +118,7 @@ impl Reading<'_> {
     }
 
     /// Hands the text of a file to the diagnostics, if it is a text.
-    fn take_in(&mut self, path: &Path, bytes: Vec<u8>) -> Option<usize> {
+    fn add_text(&mut self, path: &Path, bytes: Vec<u8>) -> Option<usize> {
         let (text, fault) = match String::from_utf8(bytes) {
             Ok(text) => {
                 let control = text.char_indices().find(|(_, char)| is_binary(*char));
@@ -172,7 +187,7 @@ impl Reading<'_> {
                     let folder = folder.display().to_string();
                     self.diagnostics.error(
                         place,
-                        format!("cannot list {}: {}", quoted(&folder), said(&error)),
+                        format!("cannot list {}: {}", quoted(&folder), reason(&error)),
                         "",
                     );
                 }
@@ -206,7 +221,7 @@ fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Va
 
 /// The bytes of a regular file.
 fn contents(path: &Path) -> Result<Vec<u8>, String> {
-    let metadata = fs::metadata(path).map_err(|error| said(&error))?;
+    let metadata = fs::metadata(path).map_err(|error| reason(&error))?;
     if metadata.is_dir() {
         return Err("it is a directory".to_owned());
     }
@@ -222,19 +237,19 @@ fn contents(path: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     // Not to wait even for a pipe that has taken the file's place since: a running foster reads this, too.
     let open = fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
-    let file = open.map_err(|error| said(&error))?;
+    let file = open.map_err(|error| reason(&error))?;
     if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Err("it is not a regular file".to_owned());
     }
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| said(&error))?;
+    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20));
     }
     Ok(bytes)
 }
 
-/// What the system says, without the number behind it.
-fn said(error: &io::Error) -> String {
+/// The system's words for an error, without its number.
+fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
@@ -244,9 +259,9 @@ fn is_binary(char: char) -> bool {
     char.is_ascii_control() && !matches!(char, '\t' | '\n' | '\r')
 }
 
-fn circle(open: &[PathBuf], again: &Path) -> String {
-    let start = open.iter().position(|path| path == again).unwrap_or(0);
-    let names = open.iter().skip(start).map(PathBuf::as_path).chain([again]);
-    let short = |path: &Path| format!("`{}`", path.file_name().unwrap_or_default().to_string_lossy());
-    names.map(short).collect::<Vec<_>>().join(" -> ")
+fn circle(open: &[(FileId, PathBuf)], again: FileId) -> String {
+    let start = open.iter().position(|(file, _)| *file == again).unwrap_or(0);
+    let files = open.get(start..).unwrap_or_default();
+    let names = files.iter().chain(files.first()).map(|(_, path)| path.file_name().unwrap_or_default());
+    names.map(|name| format!("`{}`", name.to_string_lossy())).collect::<Vec<_>>().join(" -> ")
 }

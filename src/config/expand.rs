@@ -28,6 +28,9 @@ pub(super) enum Fault {
     },
 }
 
+/// So many references of one text are reported.
+const MOST_FAULTS: usize = 16;
+
 /// The text with every reference replaced by what `lookup` knows.
 ///
 /// # Errors
@@ -58,7 +61,8 @@ pub(super) fn expand<'v>(
         };
         match replace(reference, &lookup) {
             Ok(value) => result.push_str(&value),
-            Err(fault) => faults.push(fault),
+            Err(fault) if faults.len() < MOST_FAULTS => faults.push(fault),
+            Err(_) => {}
         }
         rest = after;
     }

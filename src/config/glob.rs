@@ -3,8 +3,10 @@
 //! As in a shell, a leading dot is matched only by a dot (a mounted ConfigMap keeps its real files in
 //! `..data`), and names come in order. Brackets and braces mean themselves.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Whether the text is a pattern and not the path of a file.
@@ -34,10 +36,17 @@ pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Err
                 names.into_iter().filter(|name| matches(pattern, name)).map(|name| folder.join(name)),
             );
         }
-        found = next;
+        found = once_each(next);
     }
     found.retain(|path| path.is_file());
     Ok(found)
+}
+
+/// Each file once, whatever the links that lead to it: two links to one folder would double what is below at each level.
+fn once_each(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    paths.retain(|path| fs::metadata(path).map_or(true, |file| seen.insert((file.dev(), file.ino()))));
+    paths
 }
 
 fn entries(folder: &Path) -> io::Result<Vec<String>> {
@@ -51,7 +60,7 @@ fn entries(folder: &Path) -> io::Result<Vec<String>> {
     };
     let mut names = Vec::new();
     for entry in listing {
-        // A name that is not UTF-8 could not be shown in a report; nobody gives a configuration one.
+        // A name that is not UTF-8 could not be shown in a report; no configuration has one.
         names.extend(entry?.file_name().into_string());
     }
     names.sort();
@@ -108,6 +117,17 @@ mod tests {
     #[test]
     fn a_hostile_pattern_is_not_slow() {
         assert!(!matches(&"*a".repeat(200), &"a".repeat(10_000).replace("aaaa", "aaab")[..150]));
+    }
+
+    #[test]
+    fn links_in_a_circle_are_followed_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("a.toml"), "").expect("a file");
+        for link in ["one", "two"] {
+            std::os::unix::fs::symlink(".", folder.path().join(link)).expect("a link");
+        }
+        let pattern = folder.path().join("*/".repeat(30)).join("*.toml");
+        assert_eq!(matching(&pattern).expect("a listing").len(), 1);
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn warn_ready_too_early(
         Restart::Never => "never",
     };
     let by_uptime = dependency.spec.readiness == Readiness::Uptime;
-    if by_uptime && !is_written(dependency.places.min_uptime) {
+    if by_uptime && !is_written(dependency.places.get("min_uptime")) {
         let (name, uptime) =
             (&reference.name, humantime::format_duration(dependency.spec.restart.min_uptime));
         let message = format!(
@@ -92,9 +92,9 @@ pub(super) fn warn_about_slow_stop(diagnostics: &mut Diagnostics, drafts: &[Draf
     };
     let sum = plan.graph().waves().iter().map(longest).fold(Duration::ZERO, Duration::saturating_add);
     let bound = plan.settings().shutdown_timeout;
-    let written = drafts.iter().filter(|draft| is_written(draft.places.stop_timeout));
+    let written = drafts.iter().filter(|draft| is_written(draft.places.get("stop_timeout")));
     let slowest =
-        written.max_by_key(|draft| stop_time(&draft.spec)).and_then(|draft| draft.places.stop_timeout);
+        written.max_by_key(|draft| stop_time(&draft.spec)).and_then(|draft| draft.places.get("stop_timeout"));
     let default = humantime::parse_duration(FOSTER.default_text("shutdown_timeout")).unwrap_or(bound);
     if sum <= bound || (slowest.is_none() && bound >= default) {
         return;
@@ -117,7 +117,7 @@ fn stop_time(spec: &ProgramSpec) -> Duration {
 fn warn_about_shared_files(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     let mut writers: BTreeMap<PathBuf, &str> = BTreeMap::new();
     for draft in drafts {
-        let places = [draft.places.stdout, draft.places.stderr];
+        let places = [draft.places.get("stdout"), draft.places.get("stderr")];
         for (sink, place) in [&draft.program.stdout, &draft.program.stderr].into_iter().zip(places) {
             let Sink::File(file) = sink else { continue };
             let writer = *writers.entry(normalized(&file.path)).or_insert(&draft.key.name);
@@ -143,7 +143,7 @@ fn check_inherited_stdin(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     let mut readers = drafts.iter().filter(|draft| draft.program.launch.stdin == Stdin::Inherit);
     let Some(first) = readers.next() else { return };
     for other in readers {
-        let Some(place) = other.places.stdin else { continue };
+        let Some(place) = other.places.get("stdin") else { continue };
         let message = format!(
             "programs `{}` and `{}` both inherit foster's standard input",
             first.key.name, other.key.name
@@ -156,7 +156,7 @@ fn check_inherited_stdin(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
 fn check_log_probe(diagnostics: &mut Diagnostics, draft: &Draft) {
     let program = &draft.program;
     let is_unseen = |sink: &Sink| matches!(sink, Sink::Inherit | Sink::Null);
-    if let (Some(Probe::Log(_)), Some(place)) = (&program.ready, draft.places.ready)
+    if let (Some(Probe::Log(_)), Some(place)) = (&program.ready, draft.places.get("ready"))
         && is_unseen(&program.stdout)
         && is_unseen(&program.stderr)
     {

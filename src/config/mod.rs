@@ -51,7 +51,7 @@ use check::resolve;
 use diagnostics::Diagnostics;
 pub use json_schema::json_schema;
 pub use order::start_order;
-use place::Position;
+use place::{BUILT_IN, MAIN, Position};
 use programs::read_programs;
 use reader::{Reader, Scope};
 pub use report::Report;
@@ -94,11 +94,47 @@ fn locate_among(
     diagnostics.conclude(None)
 }
 
+/// What was found about a plan outside its files, and which key of them it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// The program; `None`: the file as a whole.
+    pub program: Option<ProgramId>,
+    /// The key of the program.
+    pub key: &'static str,
+    /// Whether the program can work all the same.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub note: String,
+}
+
+/// Whether a program can work in spite of a remark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// Perhaps.
+    Warning,
+}
+
 /// Reads a configuration and all that it includes.
 ///
 /// # Errors
 /// Every problem of every file.
 pub fn load(path: &Path, environment: &Environment) -> Result<Plan, Report> {
+    load_and_examine(path, environment, |_| Vec::new())
+}
+
+/// The same, and where the files are right, what `examine` finds about the plan is reported at its place in them.
+///
+/// # Errors
+/// Every problem of every file, or every error that was found.
+pub fn load_and_examine(
+    path: &Path,
+    environment: &Environment,
+    examine: impl FnOnce(&Plan) -> Vec<Remark>,
+) -> Result<Plan, Report> {
     let mut diagnostics = Diagnostics::new();
     let document = document::read(path, environment, &mut diagnostics);
     let mut reader = Reader::new(&mut diagnostics, environment, Scope::File);
@@ -110,12 +146,38 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Plan, Report> {
         true => None,
         false => resolve(&mut diagnostics, &programs, core_settings, rules),
     };
-    let warnings = diagnostics.warnings();
+    let (drafts, places): (Vec<_>, Vec<_>) = programs
+        .drafts
+        .into_iter()
+        .map(|draft| (Rc::new(draft.program), (draft.key.place, draft.places)))
+        .unzip();
     let termination_log = settings.termination_log.clone();
-    let programs = programs.drafts.into_iter().map(|draft| Rc::new(draft.program));
-    let programs = (0..).map(ProgramId).zip(programs).collect();
-    let plan =
-        core.map(|core| Plan { source: path.to_path_buf(), settings, core: core.into(), programs, warnings });
+    let mut plan = core.map(|core| Plan {
+        source: path.to_path_buf(),
+        settings,
+        core: core.into(),
+        programs: (0..).map(ProgramId).zip(drafts).collect(),
+        warnings: Vec::new(),
+    });
+    if let (Some(plan), false) = (&plan, diagnostics.has_errors()) {
+        for remark in examine(plan) {
+            let of_program = remark.program.and_then(|id| places.get(id.0 as usize));
+            // A key that is not written stands for its program.
+            let place = of_program.map(|(name, keys)| {
+                keys.get(remark.key).filter(|place| place.file != BUILT_IN).unwrap_or(*name)
+            });
+            let position = place.map_or(Position::File(MAIN), Position::At);
+            match remark.severity {
+                Severity::Error => diagnostics.error(position, remark.message, remark.note),
+                Severity::Warning => {
+                    diagnostics.warn(position, format!("{}: {}", remark.message, remark.note))
+                }
+            }
+        }
+    }
+    if let Some(plan) = &mut plan {
+        plan.warnings = diagnostics.warnings();
+    }
     diagnostics.conclude(plan).map_err(|report| report.with_termination_log(termination_log))
 }
 

@@ -1,4 +1,6 @@
 //! Parts of the sentences in messages: a user's text, a value's kind, a list of words.
+//!
+//! Pure, and the same for every key, so that one thing is always described in one way.
 
 use super::table::{Kind, Value};
 

@@ -1,4 +1,6 @@
 //! Where something stands in the files: three numbers, so that they are cheap to carry everywhere.
+//!
+//! Which file a number means, only `diagnostics.rs` knows.
 
 /// A stretch of a file: bytes from `start` up to `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

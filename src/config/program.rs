@@ -16,6 +16,7 @@ use crate::plan::{Program, Sink};
 use super::command::command;
 use super::defaults::over_built_in;
 use super::foreign::foreign_restart;
+use super::key_spec::Key as Spec;
 use super::keys::{BACKOFF, PROGRAM};
 use super::launch::launch;
 use super::phrase::quoted;
@@ -38,19 +39,24 @@ pub(super) struct Draft {
     pub(super) after: Vec<Reference>,
     /// What it requires.
     pub(super) requires: Vec<Reference>,
-    /// Where some of its keys are given.
+    /// Where its keys are given.
     pub(super) places: Places,
 }
 
-/// Where keys of a program are given, itself, in `[defaults]` or among the built-in defaults.
+/// Where the keys of a program are given: by itself, in `[defaults]` or among the built-in defaults.
 #[derive(Debug)]
-pub(super) struct Places {
-    pub(super) stdin: Option<Place>,
-    pub(super) stdout: Option<Place>,
-    pub(super) stderr: Option<Place>,
-    pub(super) ready: Option<Place>,
-    pub(super) min_uptime: Option<Place>,
-    pub(super) stop_timeout: Option<Place>,
+pub(super) struct Places(Vec<(&'static str, Place)>);
+
+impl Places {
+    fn of(table: &Table) -> Places {
+        let place = |key: &'static Spec| Some((key.name, table.get(key.name)?.value.place));
+        Places(PROGRAM.keys.iter().filter_map(place).collect())
+    }
+
+    /// Where this key is given, if it is.
+    pub(super) fn get(&self, key: &str) -> Option<Place> {
+        self.0.iter().find(|(name, _)| *name == key).map(|(_, place)| *place)
+    }
 }
 
 /// Reads one program from its table, defaults below it.
@@ -63,19 +69,11 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
         Some((probe, readiness)) => (Some(probe), readiness),
         None => (None, Readiness::Uptime),
     };
-    let place_of = |name| table.get(name).map(|item| item.value.place);
     Draft {
         key: key.clone(),
         after: reader.field(table, "after", references).unwrap_or_default(),
         requires: reader.field(table, "requires", references).unwrap_or_default(),
-        places: Places {
-            stdin: place_of("stdin"),
-            stdout: place_of("stdout"),
-            stderr: place_of("stderr"),
-            ready: place_of("ready"),
-            min_uptime: place_of("min_uptime"),
-            stop_timeout: place_of("stop_timeout"),
-        },
+        places: Places::of(table),
         spec: spec(reader, table, readiness, pre_stop.as_ref()),
         program: Program {
             name: key.name.clone(),

@@ -58,7 +58,8 @@ at once, and prints the order in which things will start.
 
 - **Strings** are expanded: `${NAME}` is a variable of foster's environment, `${NAME:-default}` has a default
   for one that is unset or empty (taken as it is, up to the brace), `$$` is a `$`, and a `$` before anything
-  else stays. Within a program there are `${FOSTER_PROGRAM}` and `${FOSTER_INSTANCE}`. A value is never
+  else stays. `${FOSTER_CPUS}` is how many CPUs affinity and quotas
+  allow, at least 1; within a program there are `${FOSTER_PROGRAM}` and `${FOSTER_INSTANCE}`. A value is never
   expanded again, nor read as TOML; a `command` that is a string is split *after* it was expanded, so
   write a list where a value may contain spaces or quotes.
 - Where something else than a string is wanted, a **string that expands to one** will do: `\"${PORT}\"`.

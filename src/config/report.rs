@@ -1,4 +1,6 @@
 //! Why a configuration cannot be used: the finished text of every problem of every file.
+//!
+//! What is printed and written to the termination log. Nothing is decided here. Next: `diagnostics.rs`, which makes it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -27,6 +27,7 @@ fn environment() -> Environment {
         ("TRUE", "true"),
         ("DURATION", "2s"),
         ("EMPTY", ""),
+        ("FOSTER_CPUS", "3"),
         ("TRICKY", "\"\npriority = 1\n${PORT} $$"),
     ];
     let mut environment: Environment =
@@ -348,4 +349,37 @@ fn the_place_of_the_socket_is_known_whatever_is_wrong_with_a_program_and_while_i
     let broken = "[foster]\nsocket = '/'\nlog_level = 7\n[program.web\n";
     assert_eq!(socket(broken).expect("what is there"), Some("/".into()));
     assert!(socket(&broken.replace("'/'", "'/no/such'")).is_err());
+}
+
+/// What an update costs a running foster is bounded, however hostile the file: each of these takes seconds or
+/// gigabytes where something is quadratic.
+#[test]
+fn a_hostile_configuration_is_refused_without_much_work() {
+    let names = |count: usize| (0..count).map(|n| format!("'nobody{n}'")).collect::<Vec<_>>().join(",");
+    let variables = |count: usize| (0..count).map(|n| format!("${{UNSET_{n}}}")).collect::<String>();
+    let programs = |count: usize| {
+        (0..count).map(|n| format!("[program.p{n}]\ncommand='x'\n")).collect::<Vec<_>>().concat()
+    };
+    let defaults = (0..3000).map(|n| format!("VARIABLE_{n} = 'value'\n")).collect::<String>();
+    for (text, expected) in [
+        (
+            format!("{}\n[program.a]\ncommand='x'\nafter=[{}]", programs(3000), names(10_000)),
+            "9500 more errors",
+        ),
+        (format!("[program.a]\ncommand=[\"{}\"]", variables(16_000)), "16 errors"),
+        (programs(10_001), "there are 10001 programs"),
+        (format!("[defaults.environment]\n{defaults}{}", programs(9_000)), "take more than 64 MiB"),
+        (format!("[program.{}]\ncommand='x'", "a".repeat(70_000)), "it has 70000 bytes"),
+        ("[program.a]\ncommand='x'\nready={ log='(.{0,1000}){1,20}!' }".to_owned(), "regular expression"),
+        (
+            "[program.a]\ncommand='x'\nready={ log='.{0,200}.{0,200}.{0,200}X!' }".to_owned(),
+            "`log` is not a regular expression",
+        ),
+        (format!("[program.a]\ncommand='x'\nnice={}", "9".repeat(10_000)), "does not fit"),
+        ((0..20_000).map(|n| format!("key{n} = 1\n")).collect(), "more errors are not listed"),
+    ] {
+        let report = load_text(&text).expect_err("a report").to_string();
+        assert!(report.contains(expected), "{expected}: {}", report.chars().take(2000).collect::<String>());
+        assert!(report.len() < 1 << 20, "{expected}: {} bytes", report.len());
+    }
 }

@@ -154,7 +154,7 @@ impl Init {
         // Names of what is gone by now must not be taken for those of what is new.
         self.answer_requests();
         self.bury();
-        let environment = std::env::vars_os().collect();
+        let environment = crate::sys::cpus::environment();
         let mut read = config::load(&self.updates.source, &environment)
             .inspect_err(|report| self.tell_of_mistakes(report))?;
         pid1::pass_on(self.updates.limit, &mut read);

@@ -36,6 +36,13 @@ impl RunAs {
         Some((Uid::from_raw(identity.user), Gid::from_raw(identity.group)))
     }
 
+    /// The user and groups that the program has; `None`: foster's.
+    pub fn credentials(&self) -> Option<Credentials> {
+        let identity = self.identity.as_ref()?;
+        let groups = identity.groups.iter().map(|group| Gid::from_raw(*group)).collect();
+        Some(Credentials { user: Uid::from_raw(identity.user), group: Gid::from_raw(identity.group), groups })
+    }
+
     /// Its entry in /etc/passwd; `None`: foster's own user.
     pub(super) fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()

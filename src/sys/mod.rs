@@ -6,6 +6,7 @@
 
 pub mod cgroup;
 pub mod connect;
+pub mod cpus;
 pub mod descriptors;
 pub mod epoll;
 pub mod errno;

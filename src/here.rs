@@ -1,0 +1,111 @@
+//! `foster check --here`: looks at what surrounds a configuration, for `RUN foster check --here` in a Dockerfile.
+//!
+//! Commands, users, folders, files and ports, as each program's user would find them. Everything is only looked at:
+//! nothing is started, opened for writing or bound for longer than it takes to see whether it can be. What may well
+//! come later (a secret that is mounted, a right that the runtime grants) is a warning. Next: `here/access.rs`.
+
+mod access;
+mod command;
+mod files;
+mod ports;
+
+use foster_core::ids::ProgramId;
+
+use crate::config::{Remark, Severity};
+use crate::plan::{Plan, Probe, Program, Unprivileged};
+use crate::spawn::Spawner;
+use crate::sys::process::{self, Credentials};
+
+use access::Accessor;
+
+/// What is found about every program.
+pub fn examine(plan: &Plan) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    for (id, program) in plan.programs.iter() {
+        let mut found = Found { program: id, remarks: &mut remarks };
+        examine_program(&mut found, program);
+    }
+    ports::examine(plan, &mut remarks);
+    remarks
+}
+
+/// The remarks, and the program that is looked at.
+struct Found<'r> {
+    program: ProgramId,
+    remarks: &'r mut Vec<Remark>,
+}
+
+impl Found<'_> {
+    fn error(&mut self, key: &'static str, message: impl Into<String>, note: impl Into<String>) {
+        self.add(Severity::Error, key, message.into(), note.into());
+    }
+
+    fn warn(&mut self, key: &'static str, message: impl Into<String>, note: impl Into<String>) {
+        self.add(Severity::Warning, key, message.into(), note.into());
+    }
+
+    fn add(&mut self, severity: Severity, key: &'static str, message: String, note: String) {
+        self.remarks.push(Remark { program: Some(self.program), key, severity, message, note });
+    }
+}
+
+fn examine_program(found: &mut Found<'_>, program: &Program) {
+    let Some(user) = user(found, program) else { return };
+    let directory = files::directory(found, program, &user);
+    let mut commands = vec![("command", &program.launch.command)];
+    commands.extend(program.pre_start.as_ref().map(|command| ("pre_start", command)));
+    commands.extend(program.pre_stop.as_ref().map(|command| ("pre_stop", command)));
+    if let Some(Probe::Exec(command)) = &program.ready {
+        commands.push(("ready", command));
+    }
+    for (key, words) in commands {
+        command::examine(found, (key, words), program, &directory, &user);
+    }
+    files::variables(found, program);
+    files::logs(found, program);
+}
+
+/// The program's user; `None` where there is none, which is reported.
+fn user(found: &mut Found<'_>, program: &Program) -> Option<Accessor> {
+    let foster = process::credentials().ok()?;
+    let run_as = match Spawner::resolve(&program.launch) {
+        Ok(run_as) => run_as,
+        Err(failure) => {
+            let name = &program.name;
+            let message = format!("cannot start `{name}`: {}", failure.message);
+            found.error("user", message, "expected a user and a group that exist here");
+            return None;
+        }
+    };
+    let credentials = run_as.credentials().unwrap_or_else(|| foster.clone());
+    check_rights(found, program, &credentials, &foster);
+    Some(Accessor::new(credentials))
+}
+
+/// What foster needs to become another user and to stop its processes. An image is often built with other rights than
+/// it is run with, so this is a warning.
+fn check_rights(found: &mut Found<'_>, program: &Program, user: &Credentials, foster: &Credentials) {
+    let name = &program.name;
+    if user.user == foster.user {
+        return;
+    }
+    let may_run_as_foster =
+        program.launch.user.as_ref().is_some_and(|user| user.unprivileged == Unprivileged::AsFoster);
+    if !process::may_change_users() && !may_run_as_foster {
+        found.warn(
+            "user",
+            format!("foster may not change to the user of `{name}` here"),
+            "run it as root with CAP_SETUID and CAP_SETGID, or with a leading `-` let the program run as foster's user",
+        );
+    }
+    if process::permitted_capabilities() & caps::Capability::CAP_KILL.bitmask() == 0 {
+        found.warn(
+            "user",
+            format!("foster may not signal `{name}` here, which runs as another user: it cannot be stopped"),
+            "add CAP_KILL",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

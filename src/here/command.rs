@@ -1,0 +1,114 @@
+//! The commands of a program: found along its PATH, executable for its user, in the foreground.
+//!
+//! The search is the one of a start (`spawn/path_lookup.rs`), with the modes of files in place of execve(2): nothing is
+//! run, so what a program would do when it is run is not known here.
+
+use std::env;
+use std::ffi::{CStr, OsStr, OsString};
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::Found;
+use super::access::{Accessor, Want};
+use crate::plan::Program;
+use crate::spawn::path_lookup::Search;
+
+/// Looks at one command: its key and its words.
+pub(super) fn examine(
+    found: &mut Found<'_>,
+    (key, words): (&'static str, &[String]),
+    program: &Program,
+    directory: &Path,
+    user: &Accessor,
+) {
+    let Some(name) = words.first() else { return };
+    let path = path_variable(program);
+    let search = Search::of(OsStr::new(name), path.as_deref());
+    let Ok(candidates) = search.candidates(OsStr::new(name)) else { return };
+    let files = candidates.iter().map(|file| directory.join(path_of(file)));
+    let mut denied = None;
+    for file in files {
+        match user.find(&file) {
+            Ok(metadata) if metadata.is_file() && user.may(&metadata, Want::Execute) => {
+                check_interpreter(found, key, &file, user);
+                return check_foreground(found, key, words);
+            }
+            Ok(metadata) if metadata.is_dir() => denied = denied.or(Some((file, "is a directory"))),
+            Ok(_) => denied = denied.or(Some((file, "is not executable"))),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                denied = denied.or(Some((file, "is in a folder that the program's user may not enter")));
+            }
+            Err(_) => {}
+        }
+    }
+    match (denied, search.path()) {
+        (Some((file, reason)), _) => {
+            let note =
+                format!("`chmod a+x {0}`, or name its interpreter: `[\"python3\", \"{0}\"]`", file.display());
+            let note = if reason == "is not executable" { note } else { String::new() };
+            found.error(key, format!("`{}` {reason}", file.display()), note);
+        }
+        (None, Some(path)) => {
+            let message = format!("`{name}` is not in PATH");
+            found.error(key, message, format!("looked in {}", path.display()));
+        }
+        (None, None) => found.error(key, format!("`{name}` does not exist"), ""),
+    }
+}
+
+/// PATH as the program gets it; what an env file or a secret holds is only known at a start.
+fn path_variable(program: &Program) -> Option<OsString> {
+    let own = program.launch.environment.iter().rev().find(|(name, _)| name == "PATH");
+    own.map(|(_, value)| OsString::from(value)).or_else(|| env::var_os("PATH"))
+}
+
+fn path_of(file: &CStr) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(file.to_bytes()))
+}
+
+/// The interpreter that a script names (execve(2)).
+fn check_interpreter(found: &mut Found<'_>, key: &'static str, file: &Path, user: &Accessor) {
+    let mut head = Vec::new();
+    let Ok(script) = File::open(file) else { return };
+    if script.take(256).read_to_end(&mut head).is_err() {
+        return;
+    }
+    let Some(line) = head.strip_prefix(b"#!").and_then(|rest| rest.split(|byte| *byte == b'\n').next())
+    else {
+        return;
+    };
+    let text = String::from_utf8_lossy(line).into_owned();
+    let Some(interpreter) = text.split([' ', '\t']).find(|word| !word.is_empty()) else { return };
+    if user.find(Path::new(interpreter.trim_end_matches('\r'))).is_err() || text.ends_with('\r') {
+        let note = match text.ends_with('\r') {
+            true => "its lines end with CR LF: write it with LF alone",
+            false => "install it, or name another in the first line of the script",
+        };
+        let interpreter = interpreter.trim_end_matches('\r');
+        let message = format!("the interpreter `{interpreter}` of `{}` does not exist", file.display());
+        found.error(key, message, note);
+    }
+}
+
+/// What nginx.conf says where the command says nothing.
+fn check_foreground(found: &mut Found<'_>, key: &'static str, words: &[String]) {
+    let mut arguments = words.iter();
+    let is_nginx =
+        arguments.next().is_some_and(|first| Path::new(first).file_name() == Some(OsStr::new("nginx")));
+    if !is_nginx || key != "command" || words.iter().any(|word| word.contains("daemon off")) {
+        return;
+    }
+    let given = words.iter().position(|word| word == "-c").and_then(|at| words.get(at + 1));
+    let file = given.map_or("/etc/nginx/nginx.conf", String::as_str);
+    let Ok(text) = std::fs::read_to_string(file) else { return };
+    let says_off = |line: &str| {
+        let mut words = line.split(|char: char| char.is_whitespace() || char == ';');
+        words.next() == Some("daemon") && words.any(|word| word == "off")
+    };
+    if !text.lines().map(str::trim).any(says_off) {
+        let message = format!("`nginx` goes into the background: `{file}` has no `daemon off;`");
+        found.error(key, message, "add `-g \"daemon off;\"`");
+    }
+}

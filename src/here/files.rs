@@ -1,0 +1,94 @@
+//! The files and folders of a program: where it works, where its variables come from, where its log goes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::sys::statfs::{FsType, statfs};
+
+use super::Found;
+use super::access::{Accessor, Want};
+use crate::plan::{Presence, Program, Sink};
+use crate::sys::errno;
+
+/// The working directory, for what is relative to it.
+pub(super) fn directory(found: &mut Found<'_>, program: &Program, user: &Accessor) -> PathBuf {
+    let own = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let Some(path) = &program.launch.directory else { return own };
+    let shown = path.display();
+    match user.find(path) {
+        Ok(metadata) if !metadata.is_dir() => {
+            found.error("directory", format!("`{shown}` is not a directory"), "");
+        }
+        Ok(metadata) if !user.may(&metadata, Want::Execute) => {
+            found.error("directory", format!("the user of `{}` may not enter `{shown}`", program.name), "");
+        }
+        Ok(_) => {}
+        Err(error) => found.error("directory", format!("cannot enter `{shown}`: {}", reason(&error)), ""),
+    }
+    own.join(path)
+}
+
+/// The files of variables, which foster reads at each start.
+pub(super) fn variables(found: &mut Found<'_>, program: &Program) {
+    for file in &program.launch.env_files {
+        if let (Presence::Required, Err(error)) = (file.presence, std::fs::metadata(&file.path)) {
+            let message = format!("cannot read `{}`: {}", file.path.display(), reason(&error));
+            found.error("env_file", message, "a leading `-` makes it optional");
+        }
+    }
+    for (name, path) in &program.launch.secrets {
+        if let Err(error) = std::fs::metadata(path) {
+            let message = format!("the secret `{name}` is not at `{}`: {}", path.display(), reason(&error));
+            found.warn("secrets", message, "it has to be mounted when the container runs");
+        }
+    }
+}
+
+/// The folders of log files, which foster opens.
+pub(super) fn logs(found: &mut Found<'_>, program: &Program) {
+    for (key, sink) in [("stdout", &program.stdout), ("stderr", &program.stderr)] {
+        let Sink::File(file) = sink else { continue };
+        let folder = match file.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            Some(_) | None => Path::new("."),
+        };
+        let shown = folder.display();
+        match std::fs::metadata(folder) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => found.error(key, format!("`{shown}` is not a directory"), ""),
+            Err(error) => {
+                let message = format!("the folder `{shown}` of the log file: {}", reason(&error));
+                found.error(key, message, format!("`mkdir -p {shown}`"));
+            }
+        }
+        if let Some(kind) = network_file_system(folder) {
+            found.warn(
+                key,
+                format!("`{}` is on a network file system ({kind})", file.path.display()),
+                "foster waits for it when it hangs; use a local file, or `\"log\"`",
+            );
+        }
+    }
+}
+
+/// The name of the network file system that a folder is on (statfs(2)).
+fn network_file_system(folder: &Path) -> Option<&'static str> {
+    const KINDS: [(i64, &str); 7] = [
+        (0x6969, "NFS"),
+        (0xff53_4d42, "CIFS"),
+        (0xfe53_4d42, "SMB"),
+        (0x00c3_6400, "Ceph"),
+        (0x6573_5546, "FUSE"),
+        (0x0102_1997, "9P"),
+        (0x5346_414f, "AFS"),
+    ];
+    let FsType(kind) = statfs(folder).ok()?.filesystem_type();
+    KINDS.into_iter().find(|(number, _)| *number == kind).map(|(_, name)| name)
+}
+
+fn reason(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return "Permission denied".to_owned();
+    }
+    errno::words(error).into_owned()
+}

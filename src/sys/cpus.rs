@@ -1,0 +1,35 @@
+//! How many CPUs foster and its programs may use: the affinity mask and the quotas of cgroups, versions 1 and 2.
+//!
+//! `nproc` and most runtimes count the mask alone and start too many workers under a quota; a configuration can give
+//! them this number.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::thread;
+
+/// The variable that a configuration knows this number by.
+const VARIABLE: &str = "FOSTER_CPUS";
+
+/// Whole CPUs, at least one: sched_getaffinity(2), `cpu.max` and `cpu.cfs_quota_us` of every cgroup above.
+pub fn allowed() -> usize {
+    // Where neither can be read one CPU is always there.
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// foster's environment as a configuration sees it: with the number of CPUs.
+pub fn environment() -> BTreeMap<OsString, OsString> {
+    env::vars_os().chain([(VARIABLE.into(), allowed().to_string().into())]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_sees_the_number_of_cpus_whatever_the_environment_has() {
+        let number = environment().remove(&OsString::from(VARIABLE)).and_then(|text| text.into_string().ok());
+        let number: usize = number.and_then(|text| text.parse().ok()).unwrap();
+        assert!(number >= 1 && number == allowed());
+    }
+}
