@@ -32,7 +32,7 @@ fn as_pid_1_it_says_that_orphans_come_to_it() {
     }
     let report = report(Foster::new());
     assert!(about(&report, "init").starts_with("ok init PID 1 is `foster`"), "{report}");
-    assert!(about(&report, "PID namespace").contains("one of its own"), "{report}");
+    assert!(about(&report, "PID namespace").contains("separate"), "{report}");
     assert!(about(&report, "standard output").contains("a pipe"), "{report}");
     assert!(about(&report, "configuration").contains("has 1 program"), "{report}");
     assert!(report.lines().all(|line| line.chars().count() <= 80 || !line.trim().contains(' ')), "{report}");
@@ -121,7 +121,7 @@ fn it_needs_no_configuration_and_a_wrong_one_keeps_foster_from_working() {
     let wrong = wrong.expect(1);
     assert!(about(&wrong.stdout, "configuration").starts_with("bad configuration wrong in 1 place"));
     assert!(
-        wrong.stdout.ends_with("foster cannot work here: see what is marked `bad` (1)\n"),
+        wrong.stdout.ends_with("foster cannot work here: see the items marked `bad` (1)\n"),
         "{}",
         wrong.stdout
     );

@@ -10,23 +10,24 @@ use crate::sys::cgroup::{Version, directories};
 
 use super::Finding;
 use super::Grade::{Note, Ok, Warn};
-use super::tree::{Tree, count};
+use super::rootfs::{RootFs, count};
 
-pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
-    let read = |name| tree.of_process(name).unwrap_or_default();
+pub(super) fn findings(rootfs: &RootFs) -> Vec<Finding> {
+    let read = |name| rootfs.of_process(name).unwrap_or_default();
     let (membership, mounts) = (read("cgroup"), read("mountinfo"));
-    let of = |name| Controller { tree, folders: directories(membership.as_bytes(), mounts.as_bytes(), name) };
+    let of =
+        |name| Controller { rootfs, folders: directories(membership.as_bytes(), mounts.as_bytes(), name) };
     let (memory, cpu, pids) = (of("memory"), of("cpu"), of("pids"));
     let mut findings = vec![version(&memory, &cpu, &mounts), memory_limit(&memory)];
     findings.extend(oom_group(&memory));
-    findings.extend(cpus(tree, &cpu));
+    findings.extend(cpus(rootfs, &cpu));
     findings.push(processes(&pids));
     findings
 }
 
 /// The folders in which a controller's files are, best first.
 struct Controller<'t> {
-    tree: &'t Tree,
+    rootfs: &'t RootFs,
     folders: Vec<(Version, PathBuf)>,
 }
 
@@ -38,7 +39,7 @@ impl Controller<'_> {
                 Version::One => one,
                 Version::Two => two,
             };
-            Some((*version, self.tree.text(folder.join(name))?))
+            Some((*version, self.rootfs.text(folder.join(name))?))
         })
     }
 
@@ -61,9 +62,9 @@ fn version(memory: &Controller<'_>, cpu: &Controller<'_>, mounts: &str) -> Findi
     let has = |kind: &str| mounts.lines().any(|line| line.contains(&format!(" - {kind} ")));
     let seen = memory.folders.first().or(cpu.folders.first());
     let (true, Some((_, folder))) = (has("cgroup") || has("cgroup2"), seen) else {
-        let meaning = "No limit can be seen, and a program that the kernel kills for memory looks like any that was \
+        let meaning = "No limit is visible, and a program that the kernel kills for memory looks like any that was \
                        killed by signal 9.";
-        return Finding::new(Note, subject, "none in sight", meaning);
+        return Finding::new(Note, subject, "not visible", meaning);
     };
     let version = match (has("cgroup"), has("cgroup2")) {
         (true, true) => "versions 1 and 2",
@@ -79,12 +80,12 @@ fn memory_limit(memory: &Controller<'_>) -> Finding {
     let used = memory.first("memory.usage_in_bytes", "memory.current");
     let kills =
         memory.all("memory.oom_control", "memory.events").find_map(|(_, text)| oom_kills(text.as_bytes()));
-    let mut value = limit.map_or_else(|| "no limit in sight".to_owned(), size);
+    let mut value = limit.map_or_else(|| "no visible limit".to_owned(), size);
     if let Some(used) = used {
         value += &format!(", {} in use", size(used));
     }
     let meaning = match limit {
-        Some(_) => "Beyond it the kernel kills a process; foster says so, and restarts the program.",
+        Some(_) => "Beyond it the kernel kills a process; foster reports it, and restarts the program.",
         None => "A program that leaks takes the machine's memory. `docker run --memory` bounds it.",
     };
     match kills {
@@ -104,7 +105,7 @@ fn oom_group(memory: &Controller<'_>) -> Option<Finding> {
     // The highest cgroup that has it is killed as a whole (cgroup v2, "Memory Interface Files").
     if memory.all("", "memory.oom.group").any(|(_, text)| text.trim() == "1") {
         let meaning = "One program over the limit takes all of them along, foster too: nothing is restarted, and \
-                       nobody says why. Kubernetes sets it since 1.28; `singleProcessOOMKill: true` in the kubelet's \
+                       the reason is lost. Kubernetes sets it since 1.28; `singleProcessOOMKill: true` in the kubelet's \
                        configuration turns it off.";
         return Some(Finding::new(Warn, subject, "1", meaning));
     }
@@ -112,9 +113,10 @@ fn oom_group(memory: &Controller<'_>) -> Option<Finding> {
     Some(Finding::new(Ok, subject, "0", meaning))
 }
 
-fn cpus(tree: &Tree, cpu: &Controller<'_>) -> Option<Finding> {
-    let allowed = count(&tree.status("Cpus_allowed_list")?)?;
-    let online = tree.text("sys/devices/system/cpu/online").and_then(|list| count(&list)).unwrap_or(allowed);
+fn cpus(rootfs: &RootFs, cpu: &Controller<'_>) -> Option<Finding> {
+    let allowed = count(&rootfs.status("Cpus_allowed_list")?)?;
+    let online =
+        rootfs.text("sys/devices/system/cpu/online").and_then(|list| count(&list)).unwrap_or(allowed);
     let allowed = allowed.min(online);
     let hundredths = quota(cpu).filter(|hundredths| *hundredths < allowed.saturating_mul(100));
     let Some(hundredths) = hundredths else {
@@ -139,7 +141,7 @@ fn quota(cpu: &Controller<'_>) -> Option<u64> {
         quota.checked_mul(100)?.checked_div(period)
     };
     let quotas = cpu.folders.iter().filter_map(|(version, folder)| {
-        let text = |name: &str| cpu.tree.text(folder.join(name));
+        let text = |name: &str| cpu.rootfs.text(folder.join(name));
         match version {
             Version::One => hundredths(&text("cpu.cfs_quota_us")?, &text("cpu.cfs_period_us")?),
             Version::Two => {
@@ -158,7 +160,7 @@ fn processes(pids: &Controller<'_>) -> Finding {
     let Some(limit) = pids.least("pids.max", "pids.max") else {
         let meaning =
             "A program that forks without end takes the whole machine. `docker run --pids-limit` bounds it.";
-        return Finding::new(Ok, subject, format!("no limit in sight{in_use}"), meaning);
+        return Finding::new(Ok, subject, format!("no visible limit{in_use}"), meaning);
     };
     let value = format!("{limit}{in_use}");
     match used.is_some_and(|used| used.saturating_mul(10) >= limit.saturating_mul(9)) {
@@ -169,7 +171,7 @@ fn processes(pids: &Controller<'_>) -> Finding {
             Ok,
             subject,
             value,
-            "Threads count, too. When they are used up a start fails with EAGAIN.",
+            "Threads count too. When they are used up a start fails with EAGAIN.",
         ),
     }
 }

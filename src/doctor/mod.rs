@@ -1,13 +1,13 @@
 //! `foster doctor`: what foster sees of its surroundings, and what each of it means here.
 //!
 //! Looks at PID 1 where that is a foster, else at this process. Everything is read below a root directory, so that
-//! a test can make one up; it changes nothing, and starts nothing. `process.rs`, `cgroup.rs` and `place.rs` find,
+//! a test can make one up; it changes nothing, and starts nothing. `process.rs`, `cgroup.rs` and `environment.rs` find,
 //! this file puts together and writes.
 
 mod cgroup;
-mod place;
+mod environment;
 mod process;
-mod tree;
+mod rootfs;
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -23,9 +23,9 @@ use crate::control::client::{self, ClientError, Patience};
 use crate::control::protocol::{Names, Reason, Request};
 use crate::exit::ExitStatus;
 
-use tree::Tree;
+use rootfs::RootFs;
 
-/// One thing that was looked at.
+/// One thing that was examined.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     /// What.
@@ -56,7 +56,7 @@ enum Grade {
     Ok,
     /// Good to know.
     Note,
-    /// It will hurt.
+    /// It needs attention.
     Warn,
     /// It keeps foster from working.
     Bad,
@@ -97,7 +97,7 @@ enum Socket {
     At(PathBuf, Listener),
 }
 
-/// Who is at the socket.
+/// What is at the socket.
 #[derive(Clone, Copy)]
 enum Listener {
     /// A supervisor that answers.
@@ -107,8 +107,8 @@ enum Listener {
     /// A supervisor that is gone has left it.
     Gone,
     /// There is no socket.
-    Nobody,
-    /// Somebody who gives no answer that makes sense.
+    Missing,
+    /// Something that does not answer like a supervisor.
     Strange,
 }
 
@@ -119,7 +119,7 @@ pub fn report(
     output: Output,
     colour: Colour,
 ) -> (String, ExitStatus) {
-    let findings = examine(Path::new("/"), &look_around(place, environment));
+    let findings = examine(Path::new("/"), &gather(place, environment));
     let is_bad = findings.iter().any(|finding| finding.grade == Grade::Bad);
     let page = match output {
         Output::Text => text(&findings, colour),
@@ -131,7 +131,7 @@ pub fn report(
 /// How long a supervisor may take to show that it is one.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-fn look_around(place: &Endpoint, environment: &Environment) -> Known {
+fn gather(place: &Endpoint, environment: &Environment) -> Known {
     let variable = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
     let plan = config::locate(place.config.as_deref(), environment)
         .map(|path| config::load(&path, environment).map(|plan| (path, plan)));
@@ -170,7 +170,7 @@ fn listener(path: &Path) -> Listener {
         Err(ClientError::Denied(_)) => Listener::Reserved,
         Err(ClientError::Refused(_)) => Listener::Supervisor,
         Err(ClientError::NotListening(_)) => Listener::Gone,
-        Err(ClientError::NoSocket(_)) => Listener::Nobody,
+        Err(ClientError::NoSocket(_)) => Listener::Missing,
         Err(
             ClientError::Unreachable(..)
             | ClientError::Untrusted(..)
@@ -183,10 +183,10 @@ fn listener(path: &Path) -> Listener {
 }
 
 fn examine(root: &Path, known: &Known) -> Vec<Finding> {
-    let tree = Tree::at(root);
-    let mut findings = process::findings(&tree);
-    findings.extend(cgroup::findings(&tree));
-    findings.extend(place::findings(&tree, known));
+    let rootfs = RootFs::at(root);
+    let mut findings = process::findings(&rootfs);
+    findings.extend(cgroup::findings(&rootfs));
+    findings.extend(environment::findings(&rootfs, known));
     findings
 }
 
@@ -209,8 +209,8 @@ fn text(findings: &[Finding], colour: Colour) -> String {
     let count = |grade| findings.iter().filter(|finding| finding.grade == grade).count();
     page + &match (count(Grade::Bad), count(Grade::Warn)) {
         (0, 0) => "\nfoster can work here\n".to_owned(),
-        (0, warnings) => format!("\nfoster can work here; what is marked `warn` will hurt ({warnings})\n"),
-        (bad, _) => format!("\nfoster cannot work here: see what is marked `bad` ({bad})\n"),
+        (0, warnings) => format!("\nfoster can work here; items marked `warn` need attention ({warnings})\n"),
+        (bad, _) => format!("\nfoster cannot work here: see the items marked `bad` ({bad})\n"),
     }
 }
 

@@ -1,59 +1,102 @@
 //! The process: its kernel, its place among others, its user, what it may do and how much of it.
 //!
-//! From /proc/PID/status and /proc/PID/limits (proc(5)), of PID 1 or of this process, as `tree.rs` decides. A field
-//! that is not there, as on an old kernel, gives no line.
+//! From /proc/PID/status and /proc/PID/limits (proc(5)), of PID 1 or of this process, as `rootfs.rs` decides. A field
+//! that an old kernel does not have gives no line. Refused system calls are found by trying them.
+
+use std::fs;
 
 use caps::Capability;
+use foster_core::ids::Signal;
+use nix::errno::Errno;
 use nix::unistd;
 
-use crate::sys::pidfd;
+use crate::sys::{errno, pidfd, process};
 
 use super::Finding;
-use super::Grade::{Bad, Note, Ok, Warn};
-use super::tree::Tree;
+use super::Grade::{Note, Ok, Warn};
+use super::rootfs::RootFs;
 
-pub(super) fn findings(tree: &Tree) -> Vec<Finding> {
-    let capabilities = tree.status("CapEff").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
-    let mut findings = vec![kernel(tree), first(tree), namespace(tree)];
-    findings.extend(user(tree, capabilities));
+pub(super) fn findings(rootfs: &RootFs) -> Vec<Finding> {
+    let capabilities = rootfs.status("CapEff").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    let mut findings = vec![kernel(rootfs), pid1(rootfs), namespace(rootfs)];
+    findings.extend(subreaper(rootfs));
+    findings.extend(proc_namespace(rootfs));
+    findings.extend(user(rootfs, capabilities));
     findings.extend(capabilities.map(privileges));
-    findings.extend(restrictions(tree));
-    findings.extend(limits(tree));
+    findings.extend(restrictions(rootfs));
+    findings.extend(limits(rootfs));
     findings
 }
 
-fn kernel(tree: &Tree) -> Finding {
-    let release = tree.text("proc/sys/kernel/osrelease");
+fn kernel(rootfs: &RootFs) -> Finding {
+    let release = rootfs.text("proc/sys/kernel/osrelease");
     let release = release.map_or_else(|| "unknown".to_owned(), |text| text.trim_end().to_owned());
-    match pidfd::open(unistd::getpid()) {
-        Result::Ok(_) => Finding::new(
-            Ok,
-            "kernel",
-            release,
-            "It has pidfds: no signal of foster's ever reaches a stranger.",
-        ),
-        Err(error) => {
+    match pidfd_signals() {
+        Result::Ok(()) => {
+            let meaning = "It has pidfds: a signal never reaches another process that got the same number.";
+            Finding::new(Ok, "kernel", release, meaning)
+        }
+        Err((call, error)) => {
             let meaning = format!(
-                "A pidfd cannot be opened: {}. foster needs Linux 5.3 or later, and a runtime that does not \
-                 forbid pidfd_open(2).",
-                error.desc()
+                "{call} is refused: {}. foster signals its own children without it; processes that it only adopted, \
+                 such as those that a program leaves behind, it cannot signal safely. Linux 5.3 and a seccomp profile \
+                 that allows pidfd_open(2) and pidfd_send_signal(2) have it; qemu-user and Docker before 20.10 do not.",
+                errno::text(error)
             );
-            Finding::new(Bad, "kernel", release, meaning)
+            Finding::new(Warn, "kernel", release, meaning)
         }
     }
+}
+
+/// Whether this process can be signalled through a pidfd: a sandbox may allow to open one and refuse to use it.
+fn pidfd_signals() -> Result<(), (&'static str, Errno)> {
+    let pidfd = pidfd::open(unistd::getpid()).map_err(|error| ("pidfd_open(2)", error))?;
+    // SIGURG is ignored unless a process wants it, and this one does not.
+    let Some(harmless) = Signal::parse("URG") else { return Result::Ok(()) };
+    pidfd::send(&pidfd, harmless).map_err(|error| ("pidfd_send_signal(2)", error))
+}
+
+/// Where foster is not the first process, orphans come to it only as a subreaper.
+fn subreaper(rootfs: &RootFs) -> Option<Finding> {
+    if rootfs.is_pid1() {
+        return None;
+    }
+    match process::become_subreaper() {
+        Result::Ok(()) => None,
+        Err(error) => {
+            let meaning = format!(
+                "prctl(PR_SET_CHILD_SUBREAPER) is refused: {}. Orphans of programs go to PID 1 of this namespace, and \
+                 foster neither reaps nor stops them. As PID 1 of a container it needs no such call.",
+                errno::text(error)
+            );
+            Some(Finding::new(Warn, "subreaper", "refused", meaning))
+        }
+    }
+}
+
+/// A /proc of another PID namespace has other processes behind the same numbers.
+fn proc_namespace(rootfs: &RootFs) -> Option<Finding> {
+    let own = unistd::getpid().to_string();
+    let shown = fs::read_link(rootfs.path("proc/self")).ok()?.to_string_lossy().into_owned();
+    if shown == own {
+        return None;
+    }
+    let meaning = "/proc is that of another PID namespace: what foster reads there is about other processes. Mount one \
+                   of this namespace (`mount -t proc proc /proc`), and do not bind the machine's.";
+    Some(Finding::new(Warn, "/proc", format!("shows this process as {shown}, it is {own}"), meaning))
 }
 
 /// Programs that are inits and nothing else.
 const INITS: [&str; 5] = ["tini", "docker-init", "dumb-init", "catatonit", "podman-init"];
 
-fn first(tree: &Tree) -> Finding {
+fn pid1(rootfs: &RootFs) -> Finding {
     let subject = "init";
-    let Some(first) = tree.first() else {
-        let meaning = "/proc is not mounted. foster runs without it, but neither finds what a dead program leaves \
-                       behind nor shows how much memory one takes.";
+    let Some(first) = rootfs.pid1_name() else {
+        let meaning = "/proc is not mounted. foster runs without it, but neither finds what a program leaves behind \
+                       when it ends nor shows how much memory one takes.";
         return Finding::new(Warn, subject, "unknown", meaning);
     };
-    if tree.is_of_first() {
+    if rootfs.is_pid1() {
         let meaning = "foster is the first process: every orphan comes to it and is reaped. What follows about \
                        process, limits and streams is about PID 1.";
         return Finding::new(Ok, subject, "PID 1 is `foster`", meaning);
@@ -73,17 +116,17 @@ fn first(tree: &Tree) -> Finding {
 /// The inode of the first PID namespace of a machine (PROC_PID_INIT_INO in the kernel's proc_ns.h).
 const OF_THE_MACHINE: &str = "pid:[4026531836]";
 
-fn namespace(tree: &Tree) -> Finding {
+fn namespace(rootfs: &RootFs) -> Finding {
     let subject = "PID namespace";
-    match tree.link("ns/pid") {
+    match rootfs.link("ns/pid") {
         Result::Ok(link) if link == OF_THE_MACHINE => {
-            let meaning = "All processes of the machine are in sight. At the end foster stops its own alone.";
+            let meaning = "All processes of the machine are visible. At the end foster stops only its own.";
             Finding::new(Note, subject, "the machine's", meaning)
         }
         Result::Ok(_) => Finding::new(
             Ok,
             subject,
-            "one of its own",
+            "separate",
             "When its PID 1 ends, the kernel kills all that is left in it.",
         ),
         Err(_) => Finding::new(Note, subject, "unknown", "It cannot be seen from here."),
@@ -94,10 +137,10 @@ fn has(mask: u64, capability: Capability) -> bool {
     mask & capability.bitmask() != 0
 }
 
-fn user(tree: &Tree, capabilities: Option<u64>) -> Option<Finding> {
+fn user(rootfs: &RootFs, capabilities: Option<u64>) -> Option<Finding> {
     // Real, effective, saved, of the file system.
-    let id = tree.status("Uid")?.split_whitespace().nth(1)?.to_owned();
-    let passwd = tree.text("etc/passwd").unwrap_or_default();
+    let id = rootfs.status("Uid")?.split_whitespace().nth(1)?.to_owned();
+    let passwd = rootfs.text("etc/passwd").unwrap_or_default();
     let name = passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -106,14 +149,14 @@ fn user(tree: &Tree, capabilities: Option<u64>) -> Option<Finding> {
     let mask = capabilities.unwrap_or(0);
     let may_change = has(mask, Capability::CAP_SETUID) && has(mask, Capability::CAP_SETGID);
     let (grade, mut meaning) = match (may_change, id.as_str()) {
-        (true, _) => (Ok, "Each program may have a `user` of its own.".to_owned()),
+        (true, _) => (Ok, "Each program may have another `user`.".to_owned()),
         (false, "0") => {
-            let meaning = "Without the capabilities setuid and setgid no program can have a `user` of its own: \
-                           such a start fails.";
+            let meaning = "Without the capabilities setuid and setgid no program can have another `user`: such a start \
+                           fails.";
             (Warn, meaning.to_owned())
         }
         (false, _) => {
-            let meaning = "All programs run as this user; a `user` that is another one is a failed start.";
+            let meaning = "All programs run as this user; a start with another `user` fails.";
             (Note, meaning.to_owned())
         }
     };
@@ -148,11 +191,11 @@ fn privileges(mask: u64) -> Finding {
     };
     let changes_user = has(mask, Capability::CAP_SETUID);
     if changes_user && !has(mask, Capability::CAP_KILL) {
-        let meaning = "Without kill, foster cannot stop a program whose `user` is another one.";
+        let meaning = "Without kill, foster cannot stop a program with another `user`.";
         return Finding::new(Warn, subject, value, meaning);
     }
     if changes_user && !has(mask, Capability::CAP_CHOWN) {
-        let meaning = "Without chown, a program whose `user` is another one cannot open /dev/stdout again, as nginx \
+        let meaning = "Without chown, a program with another `user` cannot open /dev/stdout again, as nginx \
                        does for its logs.";
         return Finding::new(Warn, subject, value, meaning);
     }
@@ -166,9 +209,9 @@ fn privileges(mask: u64) -> Finding {
     Finding::new(Ok, subject, value, meaning)
 }
 
-fn restrictions(tree: &Tree) -> Vec<Finding> {
+fn restrictions(rootfs: &RootFs) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(flag) = tree.status("NoNewPrivs") {
+    if let Some(flag) = rootfs.status("NoNewPrivs") {
         let (value, meaning) = match flag.as_str() {
             "0" => {
                 ("off", "A setuid binary such as sudo gains privileges, unless `no_new_privileges` is set.")
@@ -180,7 +223,7 @@ fn restrictions(tree: &Tree) -> Vec<Finding> {
         };
         findings.push(Finding::new(Ok, "no new privileges", value, meaning));
     }
-    if let Some(mode) = tree.status("Seccomp") {
+    if let Some(mode) = rootfs.status("Seccomp") {
         let (value, meaning) = match mode.as_str() {
             "0" => ("off", "No system call is forbidden."),
             _ => (
@@ -198,8 +241,8 @@ const FEW_FILES: u64 = 256;
 /// What closes every descriptor that there could be takes seconds from here on.
 const MANY_FILES: u64 = 1 << 20;
 
-fn limits(tree: &Tree) -> Vec<Finding> {
-    let Some(table) = tree.of_process("limits") else { return Vec::new() };
+fn limits(rootfs: &RootFs) -> Vec<Finding> {
+    let Some(table) = rootfs.of_process("limits") else { return Vec::new() };
     let limit = |name: &str| {
         let line = table.lines().find_map(|line| line.strip_prefix(name))?;
         let mut fields = line.split_whitespace();
@@ -219,7 +262,7 @@ fn limits(tree: &Tree) -> Vec<Finding> {
                            seconds to start: `limits = { nofile = 65536 }` helps.";
             (Note, meaning)
         } else {
-            let meaning = "Programs begin with the first number; `limits = { nofile = … }` changes it. foster itself \
+            let meaning = "Programs start with the first number; `limits = { nofile = … }` changes it. foster itself \
                            takes all that it may.";
             (Ok, meaning)
         };

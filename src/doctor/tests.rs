@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use tempfile::TempDir;
 
-/// A tree of files like a container's, made file by file.
+/// A rootfs of files like a container's, made file by file.
 struct Surroundings(TempDir);
 
 const STATUS: &str = "Name:\tfoster\nPid:\t1\nUid:\t0\t0\t0\t0\nCapEff:\t00000000a80425fb\nNoNewPrivs:\t0\n\
@@ -117,11 +117,11 @@ fn an_ordinary_container_is_in_order() {
         .cgroup("pids.max", "100\n")
         .cgroup("pids.current", "7\n");
     shows(&container, "init", Grade::Ok, "PID 1 is `foster`", "the first process");
-    shows(&container, "PID namespace", Grade::Ok, "one of its own", "kills all");
-    shows(&container, "user", Grade::Ok, "0 (root)", "a `user` of its own");
+    shows(&container, "PID namespace", Grade::Ok, "separate", "kills all");
+    shows(&container, "user", Grade::Ok, "0 (root)", "another `user`");
     shows(&container, "no new privileges", Grade::Ok, "off", "setuid");
     shows(&container, "seccomp", Grade::Ok, "a filter", "EPERM");
-    shows(&container, "open files", Grade::Ok, "1024, at most 524288", "begin with the first number");
+    shows(&container, "open files", Grade::Ok, "1024, at most 524288", "start with the first number");
     shows(&container, "core files", Grade::Ok, "0, at most unlimited", "no core file");
     shows(&container, "cgroup", Grade::Ok, "version 2, /sys/fs/cgroup/", "for memory");
     shows(&container, "memory", Grade::Ok, "512M, 32M in use", "Beyond it");
@@ -176,10 +176,10 @@ fn version_1_and_a_hybrid_are_read_too() {
         .cgroup("cpu/cpu.cfs_period_us", "100000\n")
         .cgroup("pids/pids.max", "max\n");
     shows(&old, "cgroup", Grade::Ok, "version 1, /sys/fs/cgroup/memory/", "");
-    shows(&old, "memory", Grade::Warn, "no limit in sight, 2.0K in use, 1 killed for it so far", "leaks");
+    shows(&old, "memory", Grade::Warn, "no visible limit, 2.0K in use, 1 killed for it so far", "leaks");
     shows(&old, "memory.oom.group", Grade::Ok, "not there", "Version 1");
     shows(&old, "CPUs", Grade::Note, "2.00 of 5, by quota", "throttled");
-    shows(&old, "processes", Grade::Ok, "no limit in sight", "forks without end");
+    shows(&old, "processes", Grade::Ok, "no visible limit", "forks without end");
     let hybrid = Surroundings::container()
         .file("proc/1/cgroup", "8:memory:/\n0::/\n")
         .file("proc/1/mountinfo", format!("{one}{V2}"));
@@ -189,12 +189,12 @@ fn version_1_and_a_hybrid_are_read_too() {
 #[test]
 fn without_cgroups_and_without_proc_it_says_what_cannot_be_seen() {
     let without = Surroundings::container().without("proc/1/cgroup").without("proc/1/mountinfo");
-    shows(&without, "cgroup", Grade::Note, "none in sight", "signal 9");
-    shows(&without, "memory", Grade::Ok, "no limit in sight", "");
+    shows(&without, "cgroup", Grade::Note, "not visible", "signal 9");
+    shows(&without, "memory", Grade::Ok, "no visible limit", "");
     let nothing = Surroundings::none();
     shows(&nothing, "init", Grade::Warn, "unknown", "/proc is not mounted");
     shows(&nothing, "standard output", Grade::Note, "unknown", "cannot be seen");
-    shows(&nothing, "time zone", Grade::Ok, "UTC", "nowhere set");
+    shows(&nothing, "time zone", Grade::Ok, "UTC", "not set");
     assert!(nothing.findings().iter().all(|finding| !finding.meaning.is_empty()));
 }
 
@@ -214,8 +214,8 @@ fn garbage_is_no_reason_to_say_anything_else() {
         .cgroup("cpu.max", "18446744073709551615 0\n")
         .cgroup("memory.max", "-5\n")
         .cgroup("pids.max", "\u{1b}[2J\n");
-    shows(&wild, "memory", Grade::Ok, "no limit in sight", "");
-    shows(&wild, "processes", Grade::Ok, "no limit in sight", "");
+    shows(&wild, "memory", Grade::Ok, "no visible limit", "");
+    shows(&wild, "processes", Grade::Ok, "no visible limit", "");
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn under_another_init_this_process_is_looked_at() {
     assert!(!meaning.contains("is not needed"), "{meaning}");
     shows(&under("pause"), "user", Grade::Ok, "0", "has no name");
     let machine = under("systemd").link("proc/self/ns/pid", "pid:[4026531836]");
-    shows(&machine, "PID namespace", Grade::Note, "the machine's", "its own alone");
+    shows(&machine, "PID namespace", Grade::Note, "the machine's", "only its own");
 }
 
 #[test]
@@ -290,7 +290,7 @@ fn each_kind_of_stream_is_told() {
     shows(&to("/dev/null"), "standard output", Grade::Warn, "/dev/null", "foster logs");
     shows(&to("/dev/pts/0"), "standard output", Grade::Ok, "a terminal, /dev/pts/0", "coloured");
     shows(&to("socket:[7]"), "standard output", Grade::Ok, "a socket", "journal");
-    shows(&to("/var/log/x"), "standard output", Grade::Note, "a file, /var/log/x", "nobody rotates");
+    shows(&to("/var/log/x"), "standard output", Grade::Note, "a file, /var/log/x", "is not rotated");
     shows(&to("anon_inode:[x]"), "standard output", Grade::Ok, "anon_inode:[x]", "");
     let closed = Surroundings::container().without("proc/1/fd/2");
     shows(&closed, "standard error", Grade::Warn, "closed", "foster logs");
@@ -307,7 +307,7 @@ fn who_is_at_the_socket_decides_what_it_means() {
         (Listener::Supervisor, Grade::Ok, "/run/s, in use", "refuses to start"),
         (Listener::Reserved, Grade::Note, "/run/s, not for this user", "root and its own user"),
         (Listener::Gone, Grade::Ok, "/run/s, left by a supervisor that is gone", "makes it"),
-        (Listener::Nobody, Grade::Ok, "/run/s, free", "makes it"),
+        (Listener::Missing, Grade::Ok, "/run/s, free", "makes it"),
         (Listener::Strange, Grade::Warn, "/run/s, no answer", "another program"),
     ];
     for (listener, grade, value, meaning) in cases {
@@ -315,7 +315,7 @@ fn who_is_at_the_socket_decides_what_it_means() {
         assert_eq!((found.0, found.1.as_str()), (grade, value));
         assert!(found.2.contains(meaning), "{}", found.2);
     }
-    let found = at("/nowhere/s", Listener::Nobody);
+    let found = at("/nowhere/s", Listener::Missing);
     assert_eq!(found.0, Grade::Warn);
     assert!(found.2.contains("No such file or directory") && found.2.contains("tmpfs"), "{}", found.2);
     assert_eq!(container.finding("control socket").0, Grade::Note);
@@ -367,13 +367,24 @@ fn the_page_fits_a_terminal_and_ends_with_the_verdict() {
     let page = text(&[finding(Grade::Ok, word.trim_end()), finding(Grade::Warn, "b")], Colour::No);
     assert!(page.lines().all(|line| line.len() <= 80 && line == line.trim_end()), "{page}");
     assert!(page.starts_with("ok    subject  value\n               word word "), "{page}");
-    assert!(page.ends_with("warn  subject  value\n               b\n\nfoster can work here; what is marked `warn` will hurt (1)\n"));
+    assert!(page.ends_with("warn  subject  value\n               b\n\nfoster can work here; items marked `warn` need attention (1)\n"));
     let page = text(&[finding(Grade::Bad, "b")], Colour::Yes);
     assert!(page.starts_with("\u{1b}[31mbad \u{1b}[0m  subject  value\n"), "{page}");
-    assert!(page.ends_with("foster cannot work here: see what is marked `bad` (1)\n"), "{page}");
+    assert!(page.ends_with("foster cannot work here: see the items marked `bad` (1)\n"), "{page}");
     let rows: serde_json::Value = serde_json::from_str(&json(&[finding(Grade::Note, "b")])).unwrap();
     assert_eq!(
         rows,
         serde_json::json!([{ "subject": "subject", "grade": "note", "value": "value", "meaning": "b" }])
     );
+}
+
+#[test]
+fn a_proc_of_another_namespace_is_a_warning() {
+    let foreign = Surroundings::container().link("proc/self", "4711");
+    let (grade, value, meaning) = foreign.finding("/proc");
+    assert_eq!(grade, Grade::Warn);
+    assert!(value.starts_with("shows this process as 4711, it is "), "{value}");
+    assert!(meaning.contains("another PID namespace"), "{meaning}");
+    let own = Surroundings::container().link("proc/self", &std::process::id().to_string());
+    assert!(own.findings().iter().all(|finding| finding.subject != "/proc"));
 }

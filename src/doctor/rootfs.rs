@@ -1,6 +1,6 @@
-//! A tree of files as Linux shows it: /proc, /sys, /etc, below any root directory.
+//! The files that Linux and an image show: /proc, /sys, /etc, below any root directory.
 //!
-//! Whatever cannot be read is not there: the doctor says what it sees and guesses nothing.
+//! A file that cannot be read counts as missing: the doctor reports what it sees and guesses nothing.
 
 use std::fs;
 use std::io;
@@ -9,39 +9,39 @@ use std::path::{Path, PathBuf};
 use crate::cli::format::harmless;
 
 /// A root directory, and the process that is looked at.
-pub(super) struct Tree {
+pub(super) struct RootFs {
     root: PathBuf,
     /// Whose folder of /proc.
     process: &'static str,
 }
 
-impl Tree {
-    /// PID 1 of this tree where that is a foster; else whoever asks.
-    pub(super) fn at(root: &Path) -> Tree {
-        let mut tree = Tree { root: root.to_path_buf(), process: "self" };
-        if tree.first().as_deref() == Some("foster") {
-            tree.process = "1";
+impl RootFs {
+    /// PID 1 where that is a foster; else this process.
+    pub(super) fn at(root: &Path) -> RootFs {
+        let mut rootfs = RootFs { root: root.to_path_buf(), process: "self" };
+        if rootfs.pid1_name().as_deref() == Some("foster") {
+            rootfs.process = "1";
         }
-        tree
+        rootfs
     }
 
     /// The name of PID 1; `None` without /proc.
-    pub(super) fn first(&self) -> Option<String> {
+    pub(super) fn pid1_name(&self) -> Option<String> {
         Some(harmless(self.text("proc/1/comm")?.trim_end()))
     }
 
     /// Whether PID 1 is looked at.
-    pub(super) fn is_of_first(&self) -> bool {
+    pub(super) fn is_pid1(&self) -> bool {
         self.process == "1"
     }
 
-    /// A path of this tree.
+    /// A path below the root directory.
     pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// A file that is a text; bytes that are none become U+FFFD.
+    /// A file that is a text; bytes that are not UTF-8 become U+FFFD.
     pub(super) fn text(&self, path: impl AsRef<Path>) -> Option<String> {
         let bytes = fs::read(self.path(path)).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())

@@ -1,7 +1,7 @@
-//! The place: where output goes, what can be written, who is at the socket, what time it is.
+//! What foster works with: its streams, its configuration, its socket, its termination log, its time zone.
 //!
-//! What has to be asked of somebody, the socket and the configuration, was asked before and comes as [`Known`].
-//! Whether a path can be written is asked of the kernel, and nothing is written.
+//! The socket and the configuration were tried before and come as [`Known`]. Whether a path can be written is asked of
+//! the kernel, and nothing is written.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -11,23 +11,24 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access};
 
 use super::Grade::{Bad, Note, Ok, Warn};
-use super::tree::Tree;
+use super::rootfs::RootFs;
 use super::{Configuration, Finding, Known, Listener, Socket};
 
-pub(super) fn findings(tree: &Tree, known: &Known) -> Vec<Finding> {
-    let mut findings = vec![stream(tree, "standard output", "fd/1"), stream(tree, "standard error", "fd/2")];
-    findings.extend(root(tree));
+pub(super) fn findings(rootfs: &RootFs, known: &Known) -> Vec<Finding> {
+    let mut findings =
+        vec![stream(rootfs, "standard output", "fd/1"), stream(rootfs, "standard error", "fd/2")];
+    findings.extend(root(rootfs));
     findings.push(configuration(&known.configuration));
-    findings.push(socket(tree, &known.socket));
-    findings.push(termination_log(tree, &known.termination_log));
-    findings.push(time_zone(tree, known.time_zone.as_deref()));
+    findings.push(socket(rootfs, &known.socket));
+    findings.push(termination_log(rootfs, &known.termination_log));
+    findings.push(time_zone(rootfs, known.time_zone.as_deref()));
     findings
 }
 
-fn stream(tree: &Tree, subject: &'static str, link: &str) -> Finding {
-    let target = match tree.link(link) {
+fn stream(rootfs: &RootFs, subject: &'static str, link: &str) -> Finding {
+    let target = match rootfs.link(link) {
         Result::Ok(target) => target,
-        Err(error) if error.kind() == ErrorKind::NotFound && tree.status("Pid").is_some() => {
+        Err(error) if error.kind() == ErrorKind::NotFound && rootfs.status("Pid").is_some() => {
             return Finding::new(
                 Warn,
                 subject,
@@ -48,16 +49,15 @@ fn stream(tree: &Tree, subject: &'static str, link: &str) -> Finding {
             (Ok, format!("a terminal, {target}"), "Names before lines are coloured, unless $NO_COLOR is set.")
         }
         pipe if pipe.starts_with("pipe:") => {
-            let meaning =
-                "Whoever reads it sets the pace: one that stops reading stops the writers, never foster.";
+            let meaning = "Its reader sets the pace: a reader that stops stops the writers, never foster.";
             (Ok, "a pipe".to_owned(), meaning)
         }
         socket if socket.starts_with("socket:") => {
             (Ok, "a socket".to_owned(), "As with a pipe; systemd's journal, for instance, is one.")
         }
         file if file.starts_with('/') => {
-            let meaning = "It grows, and nobody rotates it. foster rotates what `stdout = { file = … }` of a program \
-                           names.";
+            let meaning = "It grows and is not rotated. foster rotates the file that `stdout = { file = … }` of a \
+                           program names.";
             (Note, format!("a file, {target}"), meaning)
         }
         _ => (Ok, target, "Lines go there."),
@@ -65,8 +65,8 @@ fn stream(tree: &Tree, subject: &'static str, link: &str) -> Finding {
     Finding::new(grade, subject, value, meaning)
 }
 
-fn root(tree: &Tree) -> Option<Finding> {
-    let flags = statvfs(&tree.path("/")).ok()?.flags();
+fn root(rootfs: &RootFs) -> Option<Finding> {
+    let flags = statvfs(&rootfs.path("/")).ok()?.flags();
     let (value, meaning) = match flags.contains(FsFlags::ST_RDONLY) {
         true => {
             ("read-only", "foster writes nothing that the configuration does not name, and needs no path.")
@@ -80,8 +80,8 @@ fn configuration(configuration: &Configuration) -> Finding {
     let subject = "configuration";
     match configuration {
         Configuration::None => {
-            let meaning = "`foster run` wants one: `-c FILE`, $FOSTER_CONFIG, or one of the usual places. `foster help \
-                           run` tells them.";
+            let meaning = "`foster run` needs one: `-c FILE`, $FOSTER_CONFIG, or one of the usual places. `foster help \
+                           run` lists them.";
             Finding::new(Note, subject, "none", meaning)
         }
         Configuration::Wrong { problems } => {
@@ -90,7 +90,7 @@ fn configuration(configuration: &Configuration) -> Finding {
                 Bad,
                 subject,
                 value,
-                "`foster run` starts nothing with it; `foster check` tells all.",
+                "`foster run` starts nothing with it; `foster check` lists every mistake.",
             )
         }
         Configuration::Right { path, programs } => {
@@ -101,7 +101,7 @@ fn configuration(configuration: &Configuration) -> Finding {
     }
 }
 
-fn socket(tree: &Tree, socket: &Socket) -> Finding {
+fn socket(rootfs: &RootFs, socket: &Socket) -> Finding {
     let subject = "control socket";
     let Socket::At(path, listener) = socket else {
         let meaning =
@@ -119,17 +119,17 @@ fn socket(tree: &Tree, socket: &Socket) -> Finding {
             Finding::new(Note, subject, format!("{shown}, not for this user"), meaning)
         }
         Listener::Strange => {
-            let meaning = "Somebody is there, and gives no answer of a supervisor's: it is stopped, or another \
+            let meaning = "Something listens there but does not answer like a supervisor: it is stopped, or another \
                            program, or another version of foster.";
             Finding::new(Warn, subject, format!("{shown}, no answer"), meaning)
         }
-        Listener::Gone | Listener::Nobody => {
+        Listener::Gone | Listener::Missing => {
             let left = matches!(listener, Listener::Gone);
             let value =
                 format!("{shown}, {}", if left { "left by a supervisor that is gone" } else { "free" });
             let folder =
                 path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            match writable(tree, folder) {
+            match writable(rootfs, folder) {
                 Result::Ok(()) => {
                     Finding::new(Ok, subject, value, "No supervisor runs with it; `foster run` makes it.")
                 }
@@ -146,40 +146,38 @@ fn socket(tree: &Tree, socket: &Socket) -> Finding {
     }
 }
 
-fn writable(tree: &Tree, path: &Path) -> Result<(), Errno> {
-    access(&tree.path(path), AccessFlags::W_OK)
+fn writable(rootfs: &RootFs, path: &Path) -> Result<(), Errno> {
+    access(&rootfs.path(path), AccessFlags::W_OK)
 }
 
-fn termination_log(tree: &Tree, path: &Path) -> Finding {
+fn termination_log(rootfs: &RootFs, path: &Path) -> Finding {
     let subject = "termination log";
     let shown = path.display();
-    match writable(tree, path) {
+    match writable(rootfs, path) {
         Result::Ok(()) => Finding::new(
             Ok,
             subject,
             shown.to_string(),
-            "What ends the container is told there, for Kubernetes.",
+            "What ends the container is written there, for Kubernetes.",
         ),
         Err(Errno::ENOENT | Errno::ENOTDIR) => {
-            let meaning =
-                "There is none, and none is made: what ends the container is told on standard error alone.";
+            let meaning = "It does not exist and is not created: what ends the container is written to standard error alone.";
             Finding::new(Ok, subject, format!("{shown}, not there"), meaning)
         }
         Err(error) => {
-            let meaning =
-                "It is there and cannot be written: what ends the container is told on standard error alone.";
+            let meaning = "It cannot be written: what ends the container is written to standard error alone.";
             Finding::new(Warn, subject, format!("{shown}: {}", error.desc()), meaning)
         }
     }
 }
 
-fn time_zone(tree: &Tree, variable: Option<&str>) -> Finding {
+fn time_zone(rootfs: &RootFs, variable: Option<&str>) -> Finding {
     let subject = "time zone";
     let Some(zone) = variable else {
-        return match tree.path("/etc/localtime").exists() {
-            true => Finding::new(Ok, subject, "of /etc/localtime", "Stamps of foster's are UTC in any zone."),
+        return match rootfs.path("/etc/localtime").exists() {
+            true => Finding::new(Ok, subject, "of /etc/localtime", "foster's timestamps are always UTC."),
             false => {
-                Finding::new(Ok, subject, "UTC", "It is nowhere set; `TZ` in `environment` sets a program's.")
+                Finding::new(Ok, subject, "UTC", "It is not set; `TZ` in `environment` sets a program's.")
             }
         };
     };
@@ -187,15 +185,15 @@ fn time_zone(tree: &Tree, variable: Option<&str>) -> Finding {
     let named = zone.strip_prefix(':').unwrap_or(zone);
     let is_rule = named.contains(|letter: char| letter.is_ascii_digit() || letter == ',');
     let file = Path::new("/usr/share/zoneinfo").join(named);
-    if named != "UTC" && !is_rule && !tree.path(&file).exists() {
+    if named != "UTC" && !is_rule && !rootfs.path(&file).exists() {
         let meaning =
-            format!("There is no {}: programs take it for UTC. A package `tzdata` has it.", file.display());
+            format!("There is no {}: programs use UTC. The package `tzdata` has it.", file.display());
         return Finding::new(Warn, subject, format!("{zone}, by $TZ"), meaning);
     }
     Finding::new(
         Ok,
         subject,
         format!("{zone}, by $TZ"),
-        "Programs inherit it. Stamps of foster's are UTC in any zone.",
+        "Programs inherit it. foster's timestamps are always UTC.",
     )
 }
