@@ -80,11 +80,7 @@ pub static COMMANDS: &[Verb] = &[
                 supervisor. With `--here` it also looks, as each program's user, for its\n\
                 command, directory, files and ports: `RUN foster check --here` in a Dockerfile.",
         flags: &[&HERE, &CONFIG, &JSON],
-        examples: &[
-            ("check", "what `foster run` would run"),
-            ("check app.toml", "this file"),
-            ("check --here", "also what it needs"),
-        ],
+        examples: &[("check app.toml", "this file"), ("check --here", "also what it needs")],
         statuses: &[(DONE, "it is valid"), (USAGE, "the command line or the configuration is wrong")],
         answer: Printer::Nothing,
         read: verb_args::check,

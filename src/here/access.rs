@@ -13,7 +13,7 @@ use crate::sys::process::Credentials;
 #[derive(Debug)]
 pub(super) struct Accessor(Credentials);
 
-/// What is wanted of a file.
+/// An access to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     /// To execute it, or to go through it where it is a folder.

@@ -17,7 +17,7 @@ pub(super) fn examine(plan: &Plan, remarks: &mut Vec<Remark>) {
             Some(Probe::Tcp(address)) => *address,
             Some(Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) | Probe::Log(_)) | None => continue,
         };
-        // Only the address of this machine can be bound; the rest is somebody else's server.
+        // Only the address of this machine can be bound; the rest belongs to other machines.
         let Err(error) = TcpListener::bind(address) else { continue };
         if error.kind() == ErrorKind::AddrInUse {
             remarks.push(Remark {
