@@ -79,6 +79,8 @@ pub struct Program {
     pub log_prefix: bool,
     /// How its readiness is asked for; `None`: up for `min_uptime`.
     pub ready: Option<Probe>,
+    /// How its health is asked for once it is ready; `None`: not at all.
+    pub health: Option<Probe>,
     /// Run before each start: arguments of a command with the program's own environment and user.
     pub pre_start: Option<Vec<String>>,
     /// Run before the stop signal, like `pre_start`.

@@ -90,7 +90,7 @@ fn a_server_that_hangs_costs_its_own_time_and_nothing_else() {
     // It accepts, and says nothing.
     let port = free_port();
     let config = format!(
-        "[program.hanging]\ncommand = 'puppet listen:tcp:{port} pause'\nready = {{ http = 'http://127.0.0.1:{port}/', interval = '10ms' }}\n[program.crashing]\ncommand = 'puppet append:starts:x sleep:0.05 exit:1'\nmin_uptime = '1ms'\n"
+        "[program.hanging]\ncommand = 'puppet listen:tcp:{port} pause'\nready = {{ http = 'http://127.0.0.1:{port}/', interval = '10ms' }}\n[program.crashing]\ncommand = 'puppet append:starts:x sleep:0.05 exit:1'\nbackoff = {{ factor = 1 }}\n"
     );
     let foster = Foster::new().config(&config).start();
     foster.wait_for("restarts beside the hanging probe", || foster.content("starts").lines().count() >= 5);

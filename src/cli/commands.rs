@@ -139,10 +139,10 @@ pub static COMMANDS: &[Verb] = &[
         about: "Every change of a state, each update, and the shutdown, as far as foster keeps\n\
                 them in memory. With --json each is an object on a line, with the fields of\n\
                 foster's own log. Events: waiting, starting, ready, not_ready, start_failed,\n\
-                exited, left_others, stopping, stopped, changed, removed, updated,\n\
-                update_failed, shutdown, exit. With -f it goes on, and ends with 0 when foster\n\
-                has ended in order, or no program has that name any longer. A note says where\n\
-                events are missing.",
+                unhealthy, recovered, exited, processes_left, stopping, not_killed, stopped,\n\
+                changed, removed, updated, update_failed, shutdown, exit. With -f it goes on,\n\
+                and ends with 0 when foster has ended in order, or no program has that name any\n\
+                longer. A note says where events are missing.",
         flags: &[&LINES, &FOLLOW, &EVENT, &STATE, &JSON, &SOCKET, &CONFIG],
         examples: &[
             ("events backend", "what happened to it"),

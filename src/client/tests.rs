@@ -484,9 +484,9 @@ fn events_are_in_columns_or_objects() {
         event("shutdown", "info", "foster", "shutting down: got SIGTERM"),
     ];
     told("events", &events).shows(expect![[r#"
-        2026-11-25T12:26:49.307Z  backend.1  ready          ready after 85ms (pid 17)
-        2026-11-25T12:26:49.307Z  web        start_failed   cannot start web: no�[2J such file
-        2026-11-25T12:26:49.307Z  foster     shutdown       shutting down: got SIGTERM
+        2026-11-25T12:26:49.307Z  backend.1  ready           ready after 85ms (pid 17)
+        2026-11-25T12:26:49.307Z  web        start_failed    cannot start web: no�[2J such file
+        2026-11-25T12:26:49.307Z  foster     shutdown        shutting down: got SIGTERM
         exit status 0
     "#]]);
     told("events --json", &events[..2]).shows(expect![[r#"

@@ -82,6 +82,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
             stderr,
             log_prefix: reader.field(table, "log_prefix", Reader::boolean).unwrap_or(true),
             ready: probe,
+            health: None,
             pre_start: reader.field(table, "pre_start", command),
             pre_stop,
         },
@@ -117,6 +118,7 @@ fn spec(
         on_exit: reader.field(table, "on_exit", fate).unwrap_or(ExitAction::Ignore),
         on_failure: reader.field(table, "on_failure", fate).unwrap_or(ExitAction::Shutdown),
         readiness,
+        health: None,
         stop: stop_plan(reader, table, pre_stop),
         reload_signal: reader.field(table, "reload_signal", Reader::signal),
     }

@@ -22,7 +22,7 @@ pub use super::connection::WriteState;
 use super::connection::{Connection, EvictionRank, Step};
 use super::protocol::{Reason, Refusal, Reply, Request};
 use super::socket_file::{BindError, SocketFile};
-use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
+use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
 use crate::sys::socket::{self, Peer};
 
 /// The most clients at once, where there are enough descriptors.
@@ -75,7 +75,7 @@ pub struct Server {
     listening: ListenerState,
     owner: Uid,
     epoll: Rc<Epoll>,
-    space: Space,
+    space: Owner,
     clients: BTreeMap<u32, Connection>,
     most: usize,
     latest: u32,
@@ -100,10 +100,10 @@ impl Server {
     ///
     /// # Errors
     /// Only [`BindError::AnotherListens`] has to end foster.
-    pub fn bind(path: &Path, epoll: Rc<Epoll>, space: Space) -> Result<Server, BindError> {
+    pub fn bind(path: &Path, epoll: Rc<Epoll>, space: Owner) -> Result<Server, BindError> {
         let (file, listener) = SocketFile::take(path)?;
         epoll
-            .add(&listener, Token { space, key: LISTENER }, Interest::Read)
+            .add(&listener, Token { owner: space, key: LISTENER }, Interest::Read)
             .map_err(|error| BindError::Unavailable(path.to_owned(), error))?;
         let reserve = spare(&listener);
         let (owner, clients, listening) =
@@ -231,7 +231,7 @@ impl Server {
         let path = file.path().to_owned();
         let (file, listener) = SocketFile::take(&path)?;
         self.epoll
-            .add(&listener, Token { space: self.space, key: LISTENER }, Interest::Read)
+            .add(&listener, Token { owner: self.space, key: LISTENER }, Interest::Read)
             .map_err(|error| BindError::Unavailable(path, error))?;
         self.reserve = spare(&listener);
         // Closing the old one ends its registration, but for the spare copy that was just replaced.
@@ -277,7 +277,7 @@ impl Server {
         }
         let Some(key) = self.free_key() else { return };
         let client = Connection::new(stream, peer);
-        let token = Token { space: self.space, key };
+        let token = Token { owner: self.space, key };
         if self.epoll.add(&client, token, client.watched).is_ok() {
             self.latest = key;
             self.clients.insert(key, client);
@@ -327,7 +327,7 @@ impl Server {
         if self.reserve.is_none() {
             self.reserve = spare(&listener);
         }
-        let token = Token { space: self.space, key: LISTENER };
+        let token = Token { owner: self.space, key: LISTENER };
         match self.epoll.add(&listener, token, Interest::Read) {
             Ok(()) => ListenerState::Open(file, listener),
             Err(_) => ListenerState::Paused(file, listener, now.plus(ACCEPT_RETRY)),
@@ -348,7 +348,7 @@ impl Server {
         if interest == client.watched {
             return true;
         }
-        let modified = self.epoll.modify(&*client, Token { space: self.space, key }, interest);
+        let modified = self.epoll.modify(&*client, Token { owner: self.space, key }, interest);
         client.watched = interest;
         modified.is_ok() || !self.forget(key)
     }

@@ -1,35 +1,46 @@
-//! Which process is what: the one map between the kernel's numbers and the core's runs.
+//! The children that foster has made and not reaped: the one map between the kernel's numbers and the core's runs.
 //!
-//! A number is in here from its spawn until it is reaped, and until then the kernel gives it to nobody else. What is
-//! reaped and not in here was an orphan. Signals go through [`ChildProcess`], which is dropped when it was reaped.
+//! A number is in here from its spawn until it is reaped, and until then the kernel gives it to no other process. What
+//! is reaped and not in here was an orphan. Signals go through [`ChildProcess`], which is dropped when it was reaped.
+//! How a start went is read here too: the report of a child belongs to the child. Next: `reap.rs`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
-use foster_core::ids::{InstanceId, Run, Signal};
+use foster_core::event::StartFailure;
+use foster_core::ids::{InstanceId, KilledBy, Run, Signal};
+use foster_core::probe::Which;
 use nix::unistd::Pid;
 
-use crate::spawn::ChildProcess;
+use crate::plan::Program;
+use crate::spawn::{ChildProcess, StartReport, Starting};
+use crate::sys::epoll::{Epoll, Interest, Owner, Token};
 
-/// What a child of foster's is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a child of foster is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     /// The main process of a run.
     Main(Run),
+    /// The `pre_start` command of a run.
+    PreStart(Run),
     /// The `pre_stop` command of a run.
     PreStop(Run),
-    /// A readiness question of a run.
-    Question(Run),
-    /// Nobody waits for it any more.
-    Forgotten,
+    /// An attempt of a probe of a run.
+    Probe(Run, Which),
+    /// Nothing waits for it.
+    Detached,
 }
 
-/// Who sent the KILL that may have ended a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum KilledBy {
-    /// Not foster.
-    Others,
-    /// foster.
-    Foster,
+/// A child that was reaped.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) role: Role,
+    /// Whether foster sent it KILL.
+    pub(super) killed_by: KilledBy,
+    /// Whether foster has sent it a stop signal.
+    pub(super) was_told_to_stop: bool,
+    /// How its start went, where that had not been read.
+    pub(super) start: Option<Result<(), StartFailure>>,
 }
 
 #[derive(Debug)]
@@ -37,48 +48,118 @@ struct Child {
     role: Role,
     process: ChildProcess,
     killed_by: KilledBy,
+    was_told_to_stop: bool,
+    report: Option<StartReport>,
 }
 
-/// The children foster has made and not reaped.
-#[derive(Debug, Default)]
+/// The children that foster has made and not reaped.
+#[derive(Debug)]
 pub(super) struct Children {
+    epoll: Rc<Epoll>,
+    owner: Owner,
     by_pid: HashMap<i32, Child>,
-    by_role: HashMap<Role, i32>,
+    by_role: BTreeMap<Role, i32>,
+    /// What each live run was made from. It belongs to the run, whatever the plan says since.
+    definitions: BTreeMap<Run, Rc<Program>>,
     /// The number each instance's main process has or had last, for messages.
-    last: HashMap<InstanceId, (Run, i32)>,
-}
-
-impl std::hash::Hash for Role {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        let (kind, run) = match self {
-            Role::Main(run) => (0u8, Some(run)),
-            Role::PreStop(run) => (1, Some(run)),
-            Role::Question(run) => (2, Some(run)),
-            Role::Forgotten => (3, None),
-        };
-        kind.hash(state);
-        run.hash(state);
-    }
+    last: BTreeMap<InstanceId, (Run, i32)>,
 }
 
 impl Children {
-    /// A process was made.
-    pub(super) fn insert(&mut self, role: Role, process: ChildProcess) {
+    /// None yet. Reports of starts are watched for `owner`.
+    pub(super) fn new(epoll: Rc<Epoll>, owner: Owner) -> Children {
+        Children {
+            epoll,
+            owner,
+            by_pid: HashMap::new(),
+            by_role: BTreeMap::new(),
+            definitions: BTreeMap::new(),
+            last: BTreeMap::new(),
+        }
+    }
+
+    /// A run begins: this is what it is made from.
+    pub(super) fn define(&mut self, run: Run, program: Rc<Program>) {
+        self.definitions.insert(run, program);
+    }
+
+    /// A run goes on with other decisions about it.
+    pub(super) fn redefine(&mut self, run: Run, program: Rc<Program>) {
+        if let Some(definition) = self.definitions.get_mut(&run) {
+            *definition = program;
+        }
+    }
+
+    /// What a live run was made from.
+    pub(super) fn definition(&self, run: Run) -> Option<&Rc<Program>> {
+        self.definitions.get(&run)
+    }
+
+    /// The live runs.
+    pub(super) fn runs(&self) -> impl Iterator<Item = Run> + '_ {
+        self.definitions.keys().copied()
+    }
+
+    /// Nothing of a run is left.
+    pub(super) fn forget_run(&mut self, run: Run) {
+        self.definitions.remove(&run);
+    }
+
+    /// A process was made; what it reports of its start is watched.
+    pub(super) fn insert(&mut self, role: Role, starting: Starting) {
+        let Starting { process, report } = starting;
+        let token = Token { owner: self.owner, key: process.pid().as_raw().unsigned_abs() };
+        // Where it cannot be watched (ENOMEM), it is read when the child is reaped.
+        let _ = self.epoll.add(&report, token, Interest::Read);
+        self.add(role, process, Some(report));
+    }
+
+    /// A process was made that executes nothing.
+    pub(super) fn insert_process(&mut self, role: Role, process: ChildProcess) {
+        self.add(role, process, None);
+    }
+
+    fn add(&mut self, role: Role, process: ChildProcess, report: Option<StartReport>) {
         let pid = process.pid().as_raw();
         if let Role::Main(run) = role {
             self.last.insert(run.instance, (run, pid));
         }
-        self.by_role.insert(role, pid);
-        self.by_pid.insert(pid, Child { role, process, killed_by: KilledBy::Others });
+        if role != Role::Detached {
+            self.by_role.insert(role, pid);
+        }
+        let (killed_by, was_told_to_stop) = (KilledBy::Unknown, false);
+        self.by_pid.insert(pid, Child { role, process, killed_by, was_told_to_stop, report });
+    }
+
+    /// The report of this child can be read. Returns its role and how its start went, once.
+    pub(super) fn read_report(&mut self, key: u32) -> Option<(Role, Result<(), StartFailure>)> {
+        let pid = i32::try_from(key).ok()?;
+        let child = self.by_pid.get_mut(&pid)?;
+        let how = child.report.as_ref()?.read()?;
+        unwatch(&self.epoll, child.report.take());
+        let role = child.role;
+        if how.is_err() {
+            // It ends by itself, and its exit status says nothing more.
+            self.by_role.remove(&role);
+            child.role = Role::Detached;
+        }
+        Some((role, how))
     }
 
     /// A process was reaped. `None`: it was none of these, but an orphan.
-    pub(super) fn remove(&mut self, pid: Pid) -> Option<(Role, KilledBy)> {
+    pub(super) fn remove(&mut self, pid: Pid) -> Option<Ended> {
         let child = self.by_pid.remove(&pid.as_raw())?;
         if self.by_role.get(&child.role) == Some(&pid.as_raw()) {
             self.by_role.remove(&child.role);
         }
-        Some((child.role, child.killed_by))
+        let start = child.report.as_ref().map(|report| report.read().unwrap_or(Ok(())));
+        unwatch(&self.epoll, child.report);
+        Some(Ended {
+            role: child.role,
+            killed_by: child.killed_by,
+            was_told_to_stop: child.was_told_to_stop,
+            start,
+        })
     }
 
     /// Whether this number is one of these.
@@ -96,50 +177,80 @@ impl Children {
         self.last.get(&run.instance).filter(|(last, _)| *last == run).map(|(_, pid)| *pid)
     }
 
-    /// The instance is no more: nobody will ask for its number.
+    /// An instance was removed: its number is not asked for again.
     pub(super) fn forget_instance(&mut self, instance: InstanceId) {
         self.last.remove(&instance);
     }
 
-    /// Signals one process. It may have ended and not been reaped: that is no error (ESRCH).
+    /// Signals one process. One that has ended and is not reaped takes it without an error.
+    ///
+    /// # Errors
+    /// EPERM: it runs as another user, and CAP_KILL is missing.
     pub(super) fn signal(&mut self, role: Role, signal: Signal) -> nix::Result<()> {
-        let Some(child) = self.by_role.get(&role).and_then(|pid| self.by_pid.get_mut(pid)) else {
-            return Ok(());
-        };
-        if signal == Signal::KILL {
+        self.child(role).map_or(Ok(()), |child| child.process.signal(signal))
+    }
+
+    /// Signals the process group that one process leads.
+    ///
+    /// # Errors
+    /// As [`Children::signal`].
+    pub(super) fn signal_group(&mut self, role: Role, signal: Signal) -> nix::Result<()> {
+        let Some(child) = self.child(role) else { return Ok(()) };
+        match child.process.signal_group(signal) {
+            // It leads none yet: it is on its way to its program.
+            Err(nix::Error::ESRCH) => child.process.signal(signal),
+            result => result,
+        }
+    }
+
+    /// Remembers that a process was told to stop, and by which signal.
+    pub(super) fn mark_stopping(&mut self, role: Role, signal: Signal) {
+        if let Some(child) = self.child(role) {
+            child.was_told_to_stop = true;
+            if signal == Signal::KILL {
+                child.killed_by = KilledBy::Foster;
+            }
+        }
+    }
+
+    /// Every child got KILL by one call for all.
+    pub(super) fn mark_all_killed(&mut self) {
+        for child in self.by_pid.values_mut() {
             child.killed_by = KilledBy::Foster;
         }
-        child.process.signal(signal)
     }
 
-    /// Signals the process group that one process leads. Its number is safe: it was not reaped.
-    pub(super) fn signal_group(&self, role: Role, signal: Signal) -> nix::Result<()> {
-        let Some(child) = self.by_role.get(&role).and_then(|pid| self.by_pid.get(pid)) else {
-            return Ok(());
-        };
-        match child.process.signal_group(signal) {
-            Ok(()) | Err(nix::Error::ESRCH) => Ok(()),
-            Err(errno) => Err(errno),
-        }
-    }
-
-    /// Kills every process there is, when nothing can be relied on any more.
+    /// Kills every child, when nothing else can be relied on.
     pub(super) fn kill_all(&mut self) {
+        self.mark_all_killed();
         for child in self.by_pid.values() {
             // It may have ended.
             let _ = child.process.signal(Signal::KILL);
         }
     }
 
-    /// Kills a process that nobody waits for any more, with its group.
-    pub(super) fn forget(&mut self, role: Role) {
+    /// Kills a process that nothing waits for any longer, with its group.
+    pub(super) fn detach(&mut self, role: Role) {
         let Some(pid) = self.pid(role) else { return };
-        // Nothing follows from either failing: it is reaped whenever it ends.
+        // Nothing follows from a failure: it is reaped whenever it ends.
         let _ = self.signal_group(role, Signal::KILL);
         let _ = self.signal(role, Signal::KILL);
         self.by_role.remove(&role);
         if let Some(child) = self.by_pid.get_mut(&pid.as_raw()) {
-            child.role = Role::Forgotten;
+            child.role = Role::Detached;
         }
+    }
+
+    fn child(&mut self, role: Role) -> Option<&mut Child> {
+        self.by_role.get(&role).and_then(|pid| self.by_pid.get_mut(pid))
+    }
+}
+
+/// Ends the watch of a report. Closing it would not suffice: another child that is on its way to its program holds a copy,
+/// and epoll watches for as long as there is one (epoll(7)).
+fn unwatch(epoll: &Epoll, report: Option<StartReport>) {
+    if let Some(report) = report {
+        // ENOENT: it could not be watched.
+        let _ = epoll.remove(&report);
     }
 }

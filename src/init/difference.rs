@@ -49,12 +49,13 @@ impl Keys {
 /// What is different about a program.
 pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &ProgramSpec)) -> Keys {
     let mut keys = Keys::default();
-    let Program { name: _, launch, stdout, stderr, log_prefix, ready, pre_start, pre_stop } = old.0;
+    let Program { name: _, launch, stdout, stderr, log_prefix, ready, health, pre_start, pre_stop } = old.0;
     launch_keys(&mut keys, launch, &new.0.launch);
     spec_keys(&mut keys, old.1, new.1);
     keys.rule("pre_start", *pre_start == new.0.pre_start);
     keys.rule("pre_stop", *pre_stop == new.0.pre_stop);
     keys.process("ready", *ready == new.0.ready);
+    keys.process("health", *health == new.0.health);
     keys.process("stdout", *stdout == new.0.stdout);
     keys.process("stderr", *stderr == new.0.stderr);
     keys.rule("log_prefix", *log_prefix == new.0.log_prefix);
@@ -117,6 +118,7 @@ fn spec_keys(keys: &mut Keys, old: &ProgramSpec, new: &ProgramSpec) {
         on_exit,
         on_failure,
         readiness,
+        health,
         stop,
         reload_signal,
     } = old;
@@ -130,6 +132,7 @@ fn spec_keys(keys: &mut Keys, old: &ProgramSpec, new: &ProgramSpec) {
     stop_keys(keys, stop, &new.stop);
     keys.rule("reload_signal", *reload_signal == new.reload_signal);
     keys.process("ready", *readiness == new.readiness);
+    keys.process("health", *health == new.health);
     keys.rule("instances", *instances == new.instances);
 }
 

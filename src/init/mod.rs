@@ -8,6 +8,7 @@
 mod children;
 mod difference;
 mod history;
+mod last_failures;
 mod memory;
 mod perform;
 mod pid1;
@@ -17,13 +18,15 @@ mod requests;
 mod rest;
 mod sessions;
 mod signals;
+mod start;
 mod status;
 mod succession;
 mod teardown;
 mod update;
+mod update_texts;
 mod wait;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -32,9 +35,9 @@ use std::rc::Rc;
 
 use foster_core::Supervisor;
 use foster_core::action::Action;
-use foster_core::event::{Event, ProbeResult, ShutdownCause};
+use foster_core::ending::Closing;
+use foster_core::event::{Event, ShutdownCause};
 use foster_core::ids::Signal;
-use foster_core::shutdown::Closing;
 use foster_core::time::Instant;
 use nix::unistd::Uid;
 
@@ -48,12 +51,12 @@ use crate::output::{self, ColourMode, Output, log as own_log};
 use crate::plan::{Limit, Plan};
 use crate::probes::Probes;
 use crate::spawn::Spawner;
-use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
+use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
 use crate::sys::errno;
 use children::Children;
 use history::History;
+use last_failures::LastFailures;
 use memory::Thrift;
-use perform::Notes;
 use requests::Requests;
 use rest::Rest;
 use sessions::Sessions;
@@ -62,15 +65,16 @@ use update::Updates;
 use wait::Waiter;
 
 /// Which leaf a readiness report is for.
-mod space {
-    use crate::sys::epoll::Space;
+mod owner {
+    use crate::sys::epoll::Owner;
 
-    pub(super) const SIGNALS: Space = Space(0);
-    pub(super) const SESSIONS: Space = Space(1);
-    pub(super) const REST: Space = Space(2);
-    pub(super) const OUTPUT: Space = Space(3);
-    pub(super) const PROBES: Space = Space(4);
-    pub(super) const CONTROL: Space = Space(5);
+    pub(super) const SIGNALS: Owner = Owner(0);
+    pub(super) const SESSIONS: Owner = Owner(1);
+    pub(super) const REST: Owner = Owner(2);
+    pub(super) const OUTPUT: Owner = Owner(3);
+    pub(super) const PROBES: Owner = Owner(4);
+    pub(super) const CONTROL: Owner = Owner(5);
+    pub(super) const STARTS: Owner = Owner(6);
 }
 
 /// What the supervisor takes from its own environment, besides the plan.
@@ -102,11 +106,15 @@ struct Init {
     server: Option<Server>,
     requests: Requests,
     history: History,
-    notes: Notes,
+    failures: LastFailures,
     updates: Updates,
     upward: Upward,
     oom: OomCounter,
     closing: Option<Closing>,
+    /// SIGHUP came: the configuration is read after the actions at hand.
+    update_requested: bool,
+    /// Signals that mean nothing here, and were reported.
+    ignored: BTreeSet<Signal>,
     thrift: Thrift,
     /// Whether all that there is to say has been said.
     is_over: bool,
@@ -155,7 +163,7 @@ impl Init {
         let system = |what: &'static str, error: String| StartupError::System { what, error };
         let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno.desc().into()))?);
         let signals = Signals::catch().map_err(|errno| system("catch signals", errno::text(errno)))?;
-        let token = Token { space: space::SIGNALS, key: 0 };
+        let token = Token { owner: owner::SIGNALS, key: 0 };
         epoll
             .add(signals.fd(), token, Interest::Read)
             .map_err(|errno| system("watch signals", errno.desc().into()))?;
@@ -164,7 +172,7 @@ impl Init {
         let server = bind(&plan, &epoll)?;
         let colour = if surroundings.no_color { ColourMode::Never } else { ColourMode::Terminal };
         let process = output::OutputEnv::of_process(colour);
-        let output = Output::new(Rc::clone(&epoll), space::OUTPUT, &plan.settings, &plan.programs, process);
+        let output = Output::new(Rc::clone(&epoll), owner::OUTPUT, &plan.settings, &plan.programs, process);
         for warning in &plan.warnings {
             log::warn!("{warning}");
         }
@@ -180,19 +188,21 @@ impl Init {
             actions: Vec::new(),
             signals,
             spawner,
-            children: Children::default(),
-            sessions: Sessions::new(Rc::clone(&epoll), space::SESSIONS),
-            rest: Rest::new(Rc::clone(&epoll), space::REST, standing),
+            children: Children::new(Rc::clone(&epoll), owner::STARTS),
+            sessions: Sessions::new(Rc::clone(&epoll), owner::SESSIONS),
+            rest: Rest::new(Rc::clone(&epoll), owner::REST, standing),
             output,
-            probes: Probes::new(Rc::clone(&epoll), space::PROBES),
+            probes: Probes::new(Rc::clone(&epoll), owner::PROBES),
             server,
             requests: Requests::default(),
             history: History::default(),
-            notes: Notes::default(),
+            failures: LastFailures::default(),
             updates: Updates::new(&plan, surroundings.log.clone(), limit),
             upward,
             oom: OomCounter::open(),
             closing: None,
+            update_requested: false,
+            ignored: BTreeSet::new(),
             thrift: Thrift::default(),
             is_over: false,
             waiter: Waiter::new(epoll),
@@ -224,20 +234,22 @@ impl Init {
         }
     }
 
+    /// Has the core decide about what has happened, all of it in one step, and does what it says; until nothing more
+    /// follows at once.
     fn handle_events(&mut self) {
-        while let Some(event) = self.events.pop_front() {
-            self.take_in(event);
+        while !self.events.is_empty() || self.update_requested {
+            let events = std::mem::take(&mut self.events);
+            let mut actions = std::mem::take(&mut self.actions);
+            self.supervisor.step(self.now, events, &mut actions);
+            for action in actions.drain(..) {
+                self.perform(action);
+            }
+            self.actions = actions;
+            // Only now: an update in the middle would change what the actions after it are about.
+            if std::mem::take(&mut self.update_requested) {
+                self.update_by_signal();
+            }
         }
-    }
-
-    /// Has the core decide, and does what it says.
-    fn take_in(&mut self, event: Event) {
-        let mut actions = std::mem::take(&mut self.actions);
-        self.supervisor.step(self.now, event, &mut actions);
-        for action in actions.drain(..) {
-            self.perform(action);
-        }
-        self.actions = actions;
     }
 
     /// Waits, and turns what has happened into events.
@@ -268,29 +280,30 @@ impl Init {
     }
 
     fn dispatch(&mut self, ready: Ready) {
-        match ready.token.space {
-            space::SIGNALS => self.take_signals(),
-            space::SESSIONS => {
+        match ready.token.owner {
+            owner::SIGNALS => self.take_signals(),
+            owner::SESSIONS => {
                 if let Some(run) = self.sessions.ended(ready.token.key) {
-                    self.events.push_back(Event::SessionEmptied(run));
+                    self.events.push_back(Event::TreeEmptied(run));
                 }
             }
-            space::REST => self.see_whether_rest_is_gone(),
-            space::OUTPUT => self.output.on_ready(ready),
-            space::PROBES => self.probes.on_ready(ready),
-            space::CONTROL => self.serve(ready),
-            Space(_) => {}
+            owner::REST => self.see_whether_rest_is_gone(),
+            owner::OUTPUT => self.output.on_ready(ready),
+            owner::PROBES => self.probes.on_ready(ready),
+            owner::CONTROL => self.serve(ready),
+            owner::STARTS => self.take_start(ready.token.key),
+            Owner(_) => {}
         }
     }
 
     fn take_answers(&mut self) {
         let answers = self.probes.take_results().into_iter();
-        self.events.extend(answers.map(|(run, result)| Event::Probed(run, result)));
+        self.events.extend(answers.map(|((run, which), result)| Event::Probed(run, which, result)));
     }
 
     fn take_matches(&mut self) {
         for run in self.output.take_matches() {
-            self.events.push_back(Event::Probed(run, ProbeResult::Passed));
+            self.events.push_back(Event::SaidReady(run));
         }
     }
 
@@ -307,7 +320,7 @@ impl Init {
 /// Listens at the configured socket, or where that cannot be made at the abstract one that clients try next.
 fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, StartupError> {
     let Some(path) = &plan.settings.socket else { return Ok(None) };
-    let listen = |path: &Path| match Server::bind(path, Rc::clone(epoll), space::CONTROL) {
+    let listen = |path: &Path| match Server::bind(path, Rc::clone(epoll), owner::CONTROL) {
         Ok(server) => Ok(Ok(server)),
         Err(error @ BindError::AnotherListens { .. }) => Err(StartupError::Control(error)),
         Err(error @ (BindError::NotASocket(_) | BindError::TooLong(_) | BindError::Unavailable(..))) => {

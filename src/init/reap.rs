@@ -1,14 +1,15 @@
-//! Children that have ended: reaped all at once, then told to whom it concerns.
+//! Children that have ended: reaped all at once, then reported.
 //!
-//! One SIGCHLD may stand for thousands (signal(7)), so every call reaps until nothing is left. What is not in
-//! the table of children was an orphan: it is reaped and not mentioned.
+//! One SIGCHLD may stand for thousands (signal(7)), so every call reaps until nothing is left. What is not in the table
+//! of children was an orphan: it is reaped and not mentioned.
 
-use foster_core::event::{Event, Session};
-use foster_core::ids::{Exit, Killer, Run, Signal};
+use foster_core::event::{Event, Leftovers, Persistence, StartFailure};
+use foster_core::ids::{Exit, KilledBy, Run, Signal};
+use foster_core::spec::KillMode;
 use nix::unistd::Pid;
 
-use super::children::{KilledBy, Role};
-use super::perform::voice;
+use super::children::{Ended, Role};
+use super::start::helper_output;
 use super::{Init, report};
 use crate::sys::process;
 
@@ -17,56 +18,96 @@ impl Init {
         let mut mains: Vec<(Run, Pid, Exit)> = Vec::new();
         // The kernel's counter is looked at once for the whole batch, also where only an orphan was killed: else an
         // old kill of a worker would be blamed for a later signal 9.
-        let mut memory = Lookup::NotYet;
+        let mut check = OomCheck::NotYet;
         while let Some(reaped) = process::reap() {
-            let child = self.children.remove(reaped.pid);
-            let exit = match child {
-                Some((_, KilledBy::Foster)) => reaped.exit,
-                Some((_, KilledBy::Others)) | None => self.killer(reaped.exit, &mut memory),
+            let Some(child) = self.children.remove(reaped.pid) else {
+                self.killed_by(reaped.exit, KilledBy::Unknown, &mut check);
+                log::trace!("reaped the orphan {}", reaped.pid);
+                continue;
             };
-            match child {
-                Some((Role::Main(run), _)) => mains.push((run, reaped.pid, exit)),
-                Some((Role::PreStop(run), _)) => {
-                    self.output.ended(voice(run));
+            let exit = self.killed_by(reaped.exit, child.killed_by, &mut check);
+            let Ended { role, was_told_to_stop, start, .. } = child;
+            match start {
+                // It could not be started: its exit status says nothing more.
+                Some(how @ Err(_)) => {
+                    self.started(role, how);
+                    continue;
+                }
+                Some(how @ Ok(())) => self.started(role, how),
+                None => {}
+            }
+            match role {
+                Role::Main(run) => mains.push((run, reaped.pid, exit)),
+                Role::PreStart(run) => self.pre_start_ended(run, exit, was_told_to_stop),
+                Role::PreStop(run) => {
+                    self.output.ended(helper_output(run));
                     if exit != Exit::Code(0) {
-                        log::warn!("pre_stop of {} {exit}", report::label(&self.plan, run.instance));
+                        log::warn!("{}: its pre_stop {exit}", report::label(&self.plan, run.instance));
                     }
                     self.events.push_back(Event::PreStopEnded(run));
                 }
-                Some((Role::Question(run), _)) => {
-                    let answer = self.probes.ended(run, reaped.exit);
-                    self.events.push_back(Event::Probed(run, answer));
+                Role::Probe(run, which) => {
+                    let answer = self.probes.ended((run, which), reaped.exit);
+                    self.events.push_back(Event::Probed(run, which, answer));
                 }
-                Some((Role::Forgotten, _)) => {}
-                None => log::trace!("reaped the orphan {}", reaped.pid),
+                Role::Detached => {}
             }
         }
         if !mains.is_empty() {
-            self.tell_of(&mains);
+            self.report_exits(&mains);
         }
         self.see_whether_rest_is_gone();
     }
 
-    fn tell_of(&mut self, mains: &[(Run, Pid, Exit)]) {
-        let sessions: Vec<(Run, Pid)> = mains.iter().map(|(run, pid, _)| (*run, *pid)).collect();
+    fn report_exits(&mut self, mains: &[(Run, Pid, Exit)]) {
+        let sessions = mains.iter().filter(|(run, ..)| self.kill_mode(*run) != KillMode::Process);
+        let sessions: Vec<(Run, Pid)> = sessions.map(|(run, pid, _)| (*run, *pid)).collect();
         let left = self.sessions.left_behind(&sessions, &self.children);
         for (run, _, exit) in mains {
-            // Its last words are read now, so that they stand before what is said about its end.
+            // Its last output is read now, so that it stands before the line about its end.
             self.output.ended(*run);
-            let session = if left.contains(run) { Session::Lives } else { Session::Empty };
-            self.events.push_back(Event::Exited { run: *run, exit: *exit, session });
+            let left = if left.contains(run) { Leftovers::Some } else { Leftovers::None };
+            if left == Leftovers::None {
+                self.children.forget_run(*run);
+            }
+            self.events.push_back(Event::Exited { run: *run, exit: *exit, left });
         }
     }
 
-    /// Whether a KILL that foster did not send was the kernel's, for want of memory.
-    fn killer(&mut self, exit: Exit, memory: &mut Lookup) -> Exit {
-        let Exit::Killed { signal: Signal::KILL, by: _ } = exit else { return exit };
-        if *memory == Lookup::NotYet {
-            *memory = if self.oom.moved() { Lookup::Kernel } else { Lookup::Somebody };
+    /// The `pre_start` of a run has ended: the program follows, unless that failed or the run is being stopped.
+    fn pre_start_ended(&mut self, run: Run, exit: Exit, was_told_to_stop: bool) {
+        self.output.ended(helper_output(run));
+        if was_told_to_stop {
+            self.output.abandon(run);
+            self.children.forget_run(run);
+            return self.events.push_back(Event::Exited { run, exit, left: Leftovers::None });
         }
-        match memory {
-            Lookup::Kernel => Exit::Killed { signal: Signal::KILL, by: Killer::OutOfMemory },
-            Lookup::Somebody | Lookup::NotYet => exit,
+        let result = match exit {
+            Exit::Code(0) => self.start_program(run),
+            Exit::Code(_) | Exit::Killed { .. } => {
+                let command = self.children.definition(run).and_then(|program| program.pre_start.clone());
+                let command = shell_words::join(command.unwrap_or_default());
+                let message = format!("its pre_start `{command}` {exit}");
+                Err(StartFailure { stage: "pre_start", persistence: Persistence::Transient, message })
+            }
+        };
+        if let Err(failure) = result {
+            self.start_failed(run, failure);
+        }
+    }
+
+    /// Completes an exit by what sent the signal: foster, the kernel for want of memory, or something unknown.
+    fn killed_by(&mut self, exit: Exit, known: KilledBy, check: &mut OomCheck) -> Exit {
+        let Exit::Killed { signal: Signal::KILL, by: _ } = exit else { return exit };
+        if known != KilledBy::Unknown {
+            return Exit::Killed { signal: Signal::KILL, by: known };
+        }
+        if *check == OomCheck::NotYet {
+            *check = if self.oom.moved() { OomCheck::OutOfMemory } else { OomCheck::Other };
+        }
+        match check {
+            OomCheck::OutOfMemory => Exit::Killed { signal: Signal::KILL, by: KilledBy::OutOfMemory },
+            OomCheck::Other | OomCheck::NotYet => exit,
         }
     }
 
@@ -77,10 +118,10 @@ impl Init {
     }
 }
 
-/// Who killed, according to the kernel's counter.
+/// Whether the kernel has killed for want of memory, looked up at most once a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lookup {
+enum OomCheck {
     NotYet,
-    Kernel,
-    Somebody,
+    OutOfMemory,
+    Other,
 }

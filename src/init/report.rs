@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
-use foster_core::action::{AfterExit, Cause, Change, Ending, EventName, Reason, StateName};
-use foster_core::ids::{Exit, InstanceId, Killer, Signal};
+use foster_core::action::{Cause, Change, EventName, StateName};
+use foster_core::ending::{Ending, Failure, Reason};
+use foster_core::ids::{Exit, InstanceId, KilledBy, Signal};
+use foster_core::restart::AfterExit;
 use foster_core::spec::StopPlan;
 use log::Level;
 
@@ -20,9 +22,10 @@ pub(super) fn label(plan: &Plan, id: InstanceId) -> String {
     if several { format!("{name}.{}", id.index) } else { name.to_string() }
 }
 
-/// The line for a change of state; `pid` is that of the run it is about, where there is or was one, and `by` the
-/// client that ordered it, where one did.
+/// The line for a change of state; `pid` is that of the run it is about, where there is or was one; `by`:
+/// who ordered it, where a client did.
 pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<&str>) -> Line {
+    let by = by.unwrap_or("as requested");
     let name = label(plan, change.instance);
     let process = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
     let line = match &change.cause {
@@ -36,10 +39,21 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             let message = format!("{name}: ready after {}{process}", short(*after));
             Line::new(Level::Info, EventName::Ready, message).with("after_ms", *after)
         }
-        Cause::NotReady { timeout, last } => {
+        Cause::NotReady { within, last } => {
             let seen = last.as_ref().map_or(String::new(), |last| format!(" ({last})"));
-            let message = format!("{name}: not ready within {}{seen}; stopping it{process}", short(*timeout));
-            Line::new(Level::Warn, EventName::NotReady, message).with("timeout_ms", *timeout)
+            let message = format!("{name}: not ready within {}{seen}; stopping it{process}", short(*within));
+            Line::new(Level::Warn, EventName::NotReady, message).with("timeout_ms", *within)
+        }
+        Cause::Unhealthy { seen } => {
+            let message = format!("{name}: unhealthy: {}{process}", seen.join("; "));
+            Line::new(Level::Warn, EventName::Unhealthy, message)
+        }
+        Cause::Recovered => {
+            Line::new(Level::Info, EventName::Recovered, format!("{name}: healthy again{process}"))
+        }
+        Cause::NotKilled => {
+            let message = format!("{name}: some of its processes are still there after SIGKILL{process}");
+            Line::new(Level::Error, EventName::NotKilled, message)
         }
         Cause::CannotStart { failure, next } => {
             let message = format!("cannot start {name}: {}; {}", failure.message, follows(next));
@@ -51,27 +65,24 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             let line = Line::new(level(next), EventName::Exited, message).with("uptime_ms", *uptime);
             next_fields(exit_fields(line, *exit), next)
         }
-        Cause::LeftOthers { exit, uptime } => {
+        Cause::ProcessesLeft { exit, uptime } => {
             let message = format!(
                 "{name}: {exit} after {}{process}; some of its child processes still run: sending them SIGTERM before the restart",
                 short(*uptime)
             );
-            exit_fields(Line::new(Level::Warn, EventName::LeftOthers, message), *exit)
+            exit_fields(Line::new(Level::Warn, EventName::ProcessesLeft, message), *exit)
                 .with("uptime_ms", *uptime)
         }
-        Cause::StoppedUnready { exit, next } => {
+        Cause::StoppedNotReady { within: _, last: _, exit, next }
+        | Cause::StoppedUnhealthy { exit, next } => {
             let message = format!("{name}: {exit}{process}; {}", follows(next));
             next_fields(exit_fields(Line::new(level(next), EventName::Exited, message), *exit), next)
         }
-        Cause::Ordered if change.to == StateName::Stopped => {
-            Line::new(Level::Info, EventName::Stopped, format!("{name}: stopped, as requested"))
+        Cause::Requested(_) if change.to == StateName::Stopped => {
+            Line::new(Level::Info, EventName::Stopped, format!("{name}: stopped: {by}"))
         }
-        Cause::Ordered => {
-            let message = match by {
-                Some(by) => format!("{name}: stopping: {by}{process}"),
-                None => format!("{name}: stopping, as requested{process}"),
-            };
-            Line::new(Level::Info, EventName::Stopping, message)
+        Cause::Requested(_) => {
+            Line::new(Level::Info, EventName::Stopping, format!("{name}: stopping: {by}{process}"))
         }
         Cause::Shutdown if change.to == StateName::Stopped => {
             Line::new(Level::Info, EventName::Stopped, format!("{name}: will not be started: shutting down"))
@@ -95,7 +106,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         }
         Cause::Stopped { exit, took } => {
             let stop = plan.spec(change.instance.program).map(|spec| &spec.stop);
-            let (level, message) = match stop.filter(|stop| is_escalated(stop, *exit, *took)) {
+            let (level, message) = match stop.filter(|stop| is_escalated(stop, *exit)) {
                 Some(stop) => (Level::Warn, escalated(&name, stop, &process)),
                 None => (Level::Info, stopped(&name, *exit, *took, &process)),
             };
@@ -115,67 +126,53 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
 /// That the shutdown begins, and why; `by`: who ordered it, where a client did.
 pub(super) fn shutdown(plan: &Plan, ending: &Ending, by: Option<&str>) -> Line {
     let level = if ending.status == 0 { Level::Info } else { Level::Error };
-    let why = match (&ending.reason, by) {
-        (Reason::Operator, Some(by)) => by.to_owned(),
-        (why, _) => reason(plan, why),
-    };
+    let why = reason(plan, &ending.reason, by);
     Line::new(level, EventName::Shutdown, format!("shutting down: {why}"))
         .with("exit_status", u64::from(ending.status))
 }
 
 /// Why foster ends, as half a sentence.
-pub(super) fn reason(plan: &Plan, reason: &Reason) -> String {
+pub(super) fn reason(plan: &Plan, reason: &Reason, by: Option<&str>) -> String {
     match reason {
         Reason::Signal(signal) => format!("got {signal}"),
-        Reason::Operator => "requested by `foster shutdown`".into(),
+        Reason::Operator(_) => by.unwrap_or("`foster shutdown`").into(),
         Reason::AllEnded => "every program has ended".into(),
         Reason::Exited { instance, exit } => {
             format!("{} {exit}, and its on_exit is `shutdown`", label(plan, *instance))
         }
-        Reason::Failed { instance, exit, failures } => {
-            failed(&label(plan, *instance), *exit, *failures, None)
+        Reason::Failed { instance, failure, failures } => {
+            let what = failed(&label(plan, *instance), failure);
+            match failures {
+                0 | 1 => format!("{what}; it is not restarted"),
+                failures => format!("{what}; gave up after {failures} failed starts in a row"),
+            }
+        }
+        Reason::Unhealthy { instance, seen } => {
+            format!("{} is unhealthy: {}", label(plan, *instance), seen.join("; "))
         }
         Reason::Fault => FAULT.into(),
-    }
-}
-
-/// The same with what is known of the program's last failure: why it could not be started, what its probe saw.
-pub(super) fn explained(plan: &Plan, cause: &Reason, note: Option<&str>) -> String {
-    match cause {
-        Reason::Failed { instance, exit, failures } => {
-            failed(&label(plan, *instance), *exit, *failures, note)
-        }
-        Reason::Signal(_) | Reason::Operator | Reason::AllEnded | Reason::Exited { .. } | Reason::Fault => {
-            reason(plan, cause)
-        }
     }
 }
 
 /// The words for a fault in foster itself.
 pub(super) const FAULT: &str = "foster itself cannot go on";
 
-fn failed(name: &str, exit: Option<Exit>, failures: u32, note: Option<&str>) -> String {
-    let what = match (exit, note) {
-        // What its probe saw last says more than how it was then stopped.
-        (_, Some(note)) if note.starts_with(NOT_READY) => format!("{name} was {note}"),
-        (Some(exit), _) => format!("{name} {exit}"),
-        (None, Some(note)) => format!("{name} could not be started: {note}"),
-        (None, None) => format!("{name} could not be started"),
-    };
-    match failures {
-        0 | 1 => format!("{what}; it is not restarted"),
-        failures => format!("{what}; gave up after {failures} failed starts in a row"),
+fn failed(name: &str, failure: &Failure) -> String {
+    match failure {
+        Failure::NotStarted(failure) => format!("{name} could not be started: {}", failure.message),
+        Failure::NotReady { within, last, exit: _ } => {
+            let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
+            format!("{name} was not ready within {}{seen}", short(*within))
+        }
+        Failure::Unhealthy { seen, exit: _ } => format!("{name} was unhealthy: {}", seen.join("; ")),
+        Failure::Exited { exit, uptime } => format!("{name} {exit} after {}", short(*uptime)),
     }
 }
 
-/// How a note about a program starts that was not ready in time.
-const NOT_READY: &str = "not ready within";
-
-/// Whether it is foster's own KILL that ended it: it comes when every stop signal has had its time.
-fn is_escalated(stop: &StopPlan, exit: Exit, took: Duration) -> bool {
-    let time = stop.timeout.saturating_mul(u32::try_from(stop.signals.len()).unwrap_or(u32::MAX));
-    let is_killed = matches!(exit, Exit::Killed { signal: Signal::KILL, by: Killer::Unknown });
-    is_killed && !stop.signals.contains(&Signal::KILL) && took >= time
+/// Whether it was killed because its time to stop was over.
+fn is_escalated(stop: &StopPlan, exit: Exit) -> bool {
+    let is_killed = matches!(exit, Exit::Killed { signal: Signal::KILL, by: KilledBy::Foster });
+    is_killed && !stop.signals.contains(&Signal::KILL)
 }
 
 fn escalated(name: &str, stop: &StopPlan, process: &str) -> String {
@@ -191,10 +188,10 @@ fn stopped(name: &str, exit: Exit, took: Duration, process: &str) -> String {
     let took = short(took);
     match exit {
         Exit::Code(0) => format!("{name}: stopped after {took}{process}"),
-        Exit::Killed { signal, by: Killer::Unknown } => {
+        Exit::Killed { signal, by: KilledBy::Unknown | KilledBy::Foster } => {
             format!("{name}: stopped by {signal} after {took}{process}")
         }
-        Exit::Code(_) | Exit::Killed { by: Killer::OutOfMemory, .. } => {
+        Exit::Code(_) | Exit::Killed { by: KilledBy::OutOfMemory, .. } => {
             format!("{name}: stopped after {took}: {exit}{process}")
         }
     }
@@ -244,8 +241,8 @@ fn exit_fields(line: Line, exit: Exit) -> Line {
             let name = signal.to_string();
             let line = line.with("signal", name.strip_prefix("SIG").unwrap_or(&name).to_string());
             match by {
-                Killer::OutOfMemory => line.with("oom", true),
-                Killer::Unknown => line,
+                KilledBy::OutOfMemory => line.with("oom", true),
+                KilledBy::Unknown | KilledBy::Foster => line,
             }
         }
     }

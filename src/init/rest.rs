@@ -9,7 +9,7 @@ use foster_core::ids::Signal;
 use nix::unistd::Pid;
 
 use super::children::Children;
-use crate::sys::epoll::{Epoll, Interest, Space, Token};
+use crate::sys::epoll::{Epoll, Interest, Owner, Token};
 use crate::sys::procfs::{self, Member};
 use crate::sys::{pidfd, process};
 
@@ -26,7 +26,7 @@ pub(super) enum Standing {
 #[derive(Debug)]
 pub(super) struct Rest {
     epoll: Rc<Epoll>,
-    space: Space,
+    owner: Owner,
     standing: Standing,
     watched: Vec<Member>,
     begun: Option<Signal>,
@@ -34,8 +34,13 @@ pub(super) struct Rest {
 
 impl Rest {
     /// Nothing is swept yet.
-    pub(super) fn new(epoll: Rc<Epoll>, space: Space, standing: Standing) -> Rest {
-        Rest { epoll, space, standing, watched: Vec::new(), begun: None }
+    pub(super) fn new(epoll: Rc<Epoll>, owner: Owner, standing: Standing) -> Rest {
+        Rest { epoll, owner, standing, watched: Vec::new(), begun: None }
+    }
+
+    /// What foster is to the processes around it.
+    pub(super) fn standing(&self) -> Standing {
+        self.standing
     }
 
     /// Signals all that is left.
@@ -85,7 +90,7 @@ impl Rest {
                 }
                 self.watched = procfs::others().unwrap_or_default();
                 for member in &self.watched {
-                    let token = Token { space: self.space, key: 0 };
+                    let token = Token { owner: self.owner, key: 0 };
                     let _ = self.epoll.add(&member.pidfd, token, Interest::Read);
                 }
                 self.watched.is_empty()

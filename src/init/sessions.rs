@@ -11,15 +11,16 @@ use foster_core::ids::{Run, Signal};
 use nix::unistd::Pid;
 
 use super::children::Children;
-use crate::sys::epoll::{Epoll, Interest, Space, Token};
-use crate::sys::pidfd;
+use super::rest::Standing;
+use crate::sys::epoll::{Epoll, Interest, Owner, Token};
 use crate::sys::procfs::{self, Member};
+use crate::sys::{pidfd, process};
 
 /// The members of sessions whose main process is gone.
 #[derive(Debug)]
 pub(super) struct Sessions {
     epoll: Rc<Epoll>,
-    space: Space,
+    owner: Owner,
     next_key: u32,
     members: HashMap<u32, (Run, Member)>,
     /// Each such session, by its number, with how many of its members are watched.
@@ -28,8 +29,8 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// None yet.
-    pub(super) fn new(epoll: Rc<Epoll>, space: Space) -> Sessions {
-        Sessions { epoll, space, next_key: 0, members: HashMap::new(), open: HashMap::new() }
+    pub(super) fn new(epoll: Rc<Epoll>, owner: Owner) -> Sessions {
+        Sessions { epoll, owner, next_key: 0, members: HashMap::new(), open: HashMap::new() }
     }
 
     /// Which of these runs, whose main processes were just reaped, left others behind. One look at foster's own
@@ -62,6 +63,18 @@ impl Sessions {
                 // It may have ended since: ESRCH is no error, and nothing else can be done about another.
                 let _ = pidfd::send(&member.pidfd, signal);
             }
+        }
+    }
+
+    /// Kills everything in these sessions: the whole namespace in one call where it is foster's own, else found by one
+    /// look at /proc for all of them.
+    pub(super) fn kill(&self, sessions: &[Pid], standing: Standing) {
+        if standing == Standing::Init && process::kill_all(Signal::KILL).is_ok() {
+            return;
+        }
+        for member in procfs::members_of(sessions).unwrap_or_default() {
+            // It may have ended since.
+            let _ = pidfd::send(&member.pidfd, Signal::KILL);
         }
     }
 
@@ -104,7 +117,7 @@ impl Sessions {
         for member in members {
             let key = self.next_key;
             self.next_key = self.next_key.wrapping_add(1);
-            let token = Token { space: self.space, key };
+            let token = Token { owner: self.owner, key };
             if self.epoll.add(&member.pidfd, token, Interest::Read).is_ok() {
                 self.members.insert(key, (run, member));
                 any = true;

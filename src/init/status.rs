@@ -26,7 +26,7 @@ impl Init {
 
     /// The row of an instance, without its memory.
     fn row(&self, view: &InstanceView) -> StatusRow {
-        let pid = view.live.and_then(|(run, _)| self.children.pid(super::children::Role::Main(run)));
+        let pid = view.live.and_then(|live| self.children.pid(super::children::Role::Main(live.run)));
         StatusRow {
             name: self.plan.program(view.id.program).map_or(String::new(), |program| program.name.clone()),
             kind: Kind::Program,
@@ -34,7 +34,7 @@ impl Init {
             instances: self.plan.spec(view.id.program).map_or(1, |spec| spec.instances),
             state: view.state.into(),
             pid: pid.map(Pid::as_raw),
-            uptime_ms: pid.and(view.live).map(|(_, since)| milliseconds(self.now.since(since))),
+            uptime_ms: pid.and(view.live).map(|live| milliseconds(self.now.since(live.since))),
             restarts: view.restarts,
             ready: view.state == StateName::Running,
             health: None,
@@ -47,7 +47,7 @@ impl Init {
 
     /// What else there is to know about an instance.
     pub(super) fn note(&self, view: &InstanceView) -> Option<String> {
-        let note = self.notes.of(view.id, view.state).map(without_search_path);
+        let note = self.failures.of(view.id, view.state).map(without_search_path);
         // An instance that runs again says how the run before it ended: else only RESTARTS would.
         let note = note.or_else(|| {
             let is_up = matches!(view.state, StateName::Starting | StateName::Running);
@@ -75,7 +75,7 @@ impl Init {
             Counted::Autostarted => view.autostart == Autostart::Yes && !is_removed(view),
             // What an order or an update stopped does not count.
             Counted::Wanted => match view.desired {
-                Desired::Down(DownReason::Ordered | DownReason::Removed) => false,
+                Desired::Down(DownReason::Requested(_) | DownReason::Removed) => false,
                 Desired::Down(DownReason::NotAutostarted | DownReason::Shutdown)
                 | Desired::Cycle(_)
                 | Desired::Rising

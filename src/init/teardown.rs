@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use foster_core::action::{Ending, EventName, Reason, StateName};
+use foster_core::action::EventName;
+use foster_core::ending::{Ending, Reason};
 use foster_core::ids::{InstanceId, Signal};
 use foster_core::time::Instant;
 use log::Level;
 
-use super::{Init, report, space};
+use super::{Init, owner, report};
 use crate::control::server::Server;
 use crate::exit::ExitStatus;
 use crate::output::log as own_log;
@@ -51,13 +52,13 @@ impl Init {
 
     /// The summary, as the last thing in the log; and its text.
     fn exit_summary(&mut self, ending: &Ending) -> String {
-        let why = report::reason(&self.plan, &ending.reason);
+        let why = report::reason(&self.plan, &ending.reason, self.ordered_by(&ending.reason));
         let text = match &ending.reason {
-            Reason::Exited { instance, .. } | Reason::Failed { instance, .. } => {
-                self.summary(*instance, &ending.reason)
-            }
+            Reason::Exited { instance, .. }
+            | Reason::Failed { instance, .. }
+            | Reason::Unhealthy { instance, .. } => self.summary(*instance, &why),
             Reason::Fault => fault().map_or_else(|| why.clone(), |fault| format!("{why}: {fault}")),
-            Reason::Signal(_) | Reason::Operator | Reason::AllEnded => why.clone(),
+            Reason::Signal(_) | Reason::Operator(_) | Reason::AllEnded => why.clone(),
         };
         let level = if ending.status == 0 { Level::Info } else { Level::Error };
         let text = format!("exit status {}: {}", ending.status, text.trim_end());
@@ -68,14 +69,25 @@ impl Init {
         text + "\n"
     }
 
-    fn summary(&self, instance: InstanceId, reason: &Reason) -> String {
+    /// Who ordered the end, where a client did.
+    pub(super) fn ordered_by(&self, reason: &Reason) -> Option<&str> {
+        match reason {
+            Reason::Operator(id) => self.requests.ordered_by(*id),
+            Reason::Signal(_)
+            | Reason::AllEnded
+            | Reason::Exited { .. }
+            | Reason::Failed { .. }
+            | Reason::Unhealthy { .. }
+            | Reason::Fault => None,
+        }
+    }
+
+    fn summary(&self, instance: InstanceId, cause: &str) -> String {
         let name = report::label(&self.plan, instance);
-        let note = self.notes.of(instance, StateName::Fatal);
-        let cause = report::explained(&self.plan, reason, note);
         let lines = self.output.last_output(instance, LAST_OUTPUT).into_iter();
         let output: Vec<String> =
             lines.map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
-        Summary { name: &name, cause: &cause, output: &output }.text()
+        Summary { name: &name, cause, output: &output }.text()
     }
 
     /// To the container's output until the deadline, and to followers for a moment.
@@ -98,7 +110,7 @@ impl Init {
             let ready = self.waiter.take_ready();
             for report in &ready {
                 // Whatever is reported is taken: a process that ended would be reported again and again.
-                if report.token.space != space::SIGNALS {
+                if report.token.owner != owner::SIGNALS {
                     self.dispatch(*report);
                 }
             }

@@ -11,8 +11,7 @@ use std::rc::Rc;
 
 use foster_core::action::{EventName, StateName};
 use foster_core::event::{Event, Order, SpecChange, Update};
-use foster_core::ids::{InstanceId, ProgramId, Run};
-use foster_core::plan::CorePlan;
+use foster_core::ids::{InstanceId, ProgramId};
 use foster_core::program::{Desired, DownReason};
 use foster_core::supervisor::{InstanceView, Progress, progress};
 use log::Level;
@@ -20,12 +19,13 @@ use log::Level;
 use super::difference::Keys;
 use super::history::Subject;
 use super::succession::{Succession, succeed};
+use super::update_texts::{LONGEST_PROBLEM, because, bounded, counted, listed, remarks, unchanged};
 use super::{Init, pid1, report};
 use crate::config::{self, Report};
 use crate::control::protocol::{Outcome, Problem, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
 use crate::output::log as own_log;
-use crate::plan::{Limit, Plan, Program};
+use crate::plan::{Limit, Plan};
 
 /// What is needed from one update to the next.
 #[derive(Debug)]
@@ -38,8 +38,6 @@ pub(super) struct Updates {
     limit: Option<Limit>,
     /// No program ever had this id, or one above it.
     next: ProgramId,
-    /// What the last run of an instance was made from, where that is not what the plan says now.
-    former: Vec<(Run, Rc<Program>)>,
     /// Programs the core has forgotten, to be buried when everybody who waits for them was told.
     forgotten: Vec<ProgramId>,
 }
@@ -86,19 +84,8 @@ impl Updates {
             filter,
             limit,
             next: after_all(plan, ProgramId(0)),
-            former: Vec::new(),
             forgotten: Vec::new(),
         }
-    }
-
-    /// What this run was made from, where the plan does not say that any more.
-    pub(super) fn former(&self, run: Run) -> Option<Rc<Program>> {
-        self.former.iter().find(|(of, _)| *of == run).map(|(_, program)| Rc::clone(program))
-    }
-
-    /// The instance has a new run, which is made from what the plan says; or it is no more.
-    pub(super) fn forget_former(&mut self, instance: InstanceId) {
-        self.former.retain(|(run, _)| run.instance != instance);
     }
 }
 
@@ -160,7 +147,6 @@ impl Init {
         pid1::pass_on(self.updates.limit, &mut read);
         let (plan, succession) = succeed(&self.plan, read, self.updates.next);
         self.updates.next = after_all(&plan, self.updates.next);
-        self.keep_former(&succession);
         self.tell_of_update(&plan, &succession);
         if succession.applied.iter().any(|key| key.starts_with("log_")) {
             own_log::install(&plan.settings, self.updates.filter.as_deref());
@@ -170,22 +156,22 @@ impl Init {
         let changed = succession.kept.iter().filter_map(|(id, keys)| Some((id, keys.difference()?)));
         let update = Update { plan: plan.core.clone(), changed: changed.collect() };
         self.plan = Rc::new(plan);
+        self.redefine_runs(&succession);
         self.look_up_again();
-        self.take_in(Event::Updated(Box::new(update)));
+        self.events.push_back(Event::Updated(Box::new(update)));
+        self.handle_events();
         self.thrift.done_with_work(self.now);
         Ok((succession, before))
     }
 
-    /// What runs and is to be replaced is stopped as it was started: with its own `pre_stop`, user, environment.
-    fn keep_former(&mut self, succession: &Succession) {
-        let replaced =
-            succession.kept.iter().filter(|(_, keys)| keys.difference() == Some(SpecChange::Process));
-        for id in replaced.map(|(id, _)| id).chain(succession.new.iter().copied()) {
-            let Some(program) = self.plan.programs.get(id) else { continue };
-            for (run, _) in self.supervisor.snapshot().of(id).filter_map(|view| view.live) {
-                if self.updates.former(run).is_none() {
-                    self.updates.former.push((run, Rc::clone(program)));
-                }
+    /// A run that goes on takes the new definition; one that is to be replaced ends by the one it was made from.
+    fn redefine_runs(&mut self, succession: &Succession) {
+        for run in self.children.runs().collect::<Vec<_>>() {
+            let id = run.instance.program;
+            let goes_on =
+                succession.kept.get(id).is_some_and(|keys| keys.difference() != Some(SpecChange::Process));
+            if let Some(program) = self.plan.programs.get(id).filter(|_| goes_on) {
+                self.children.redefine(run, Rc::clone(program));
             }
         }
     }
@@ -272,7 +258,7 @@ impl Init {
             }
             Progress::Done => {
                 let done = if before.live { "restarted" } else { "started" };
-                let pid = view.live.and_then(|(run, _)| self.children.last_pid(run));
+                let pid = view.live.and_then(|live| self.children.last_pid(live.run));
                 let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
                 Some((Verdict::Ok, format!("{done}{pid}{why}")))
             }
@@ -281,9 +267,8 @@ impl Init {
 
     /// Nothing is left of an instance that was removed.
     pub(super) fn forget(&mut self, instance: InstanceId) {
-        self.notes.forget(instance);
+        self.failures.forget(instance);
         self.children.forget_instance(instance);
-        self.updates.forget_former(instance);
         if self.supervisor.snapshot().of(instance.program).next().is_none() {
             let name = report::label(&self.plan, instance);
             let about = about(&self.plan, instance.program);
@@ -299,13 +284,13 @@ impl Init {
         if forgotten.is_empty() {
             return;
         }
-        for program in forgotten {
-            self.note_losses(program);
-            let plan = Rc::make_mut(&mut self.plan);
-            plan.programs.remove(program);
-            plan.core = Rc::new(CorePlan::clone(&plan.core).without(&[program]));
-            self.output.forget_program(program);
+        for program in &forgotten {
+            self.note_losses(*program);
+            Rc::make_mut(&mut self.plan).programs.remove(*program);
+            self.output.forget_program(*program);
         }
+        // The core has forgotten them as well; its plan is the one.
+        Rc::make_mut(&mut self.plan).core = Rc::clone(self.supervisor.plan());
         self.look_up_again();
     }
 
@@ -365,7 +350,7 @@ impl Before {
     }
 
     fn of(view: &InstanceView) -> Before {
-        Before { id: view.id, runs: view.runs, state: Some(view.state), live: view.live.is_some() }
+        Before { id: view.id, runs: view.last_run, state: Some(view.state), live: view.live.is_some() }
     }
 }
 
@@ -386,78 +371,10 @@ fn outlook(view: &InstanceView, before: Before, difference: Option<SpecChange>) 
     }
 }
 
-/// How much of a report is sent and logged: nobody reads on.
-const LONGEST_REPORT: usize = 64 * 1024;
-/// How much of one of its lines, in characters.
-const LONGEST_PROBLEM: usize = 2000;
-
-/// The errors of a report as far as anybody reads them.
-fn bounded(report: &Report) -> Vec<String> {
-    let mut size = 0;
-    let mut all: Vec<String> = Vec::new();
-    for error in report.errors() {
-        size += error.len();
-        if size > LONGEST_REPORT {
-            all.push(format!("and {} more", report.count() - all.len()));
-            break;
-        }
-        all.push(error.trim_end().to_owned());
-    }
-    all
-}
-
 /// A program as a whole, for those who read events.
 fn about(plan: &Plan, id: ProgramId) -> Option<Subject> {
     let (program, spec) = plan.program(id).zip(plan.spec(id))?;
     Some(Subject { program: program.name.as_str().into(), instances: 0..spec.instances, state: None })
-}
-
-/// How many programs are what they were, where any is.
-fn unchanged(succession: &Succession) -> Option<String> {
-    match succession.kept.values().filter(|keys| keys.is_empty()).count() {
-        0 => None,
-        1 => Some("1 program unchanged".into()),
-        count => Some(format!("{count} programs unchanged")),
-    }
-}
-
-/// What there is to say about `[foster]` and `[signals]`.
-fn remarks(succession: &Succession) -> Vec<String> {
-    let mut remarks = Vec::new();
-    if !succession.applied.is_empty() {
-        remarks.push(format!("{} applied", listed(succession.applied.iter().copied())));
-    }
-    if !succession.fixed.is_empty() {
-        let want = if succession.fixed.len() == 1 { "wants" } else { "want" };
-        remarks.push(format!("{} {want} a new container", listed(succession.fixed.iter().copied())));
-    }
-    remarks
-}
-
-fn counted(succession: &Succession) -> String {
-    let changed = succession.kept.values().filter(|keys| !keys.is_empty()).count();
-    let numbers = [
-        (succession.new.len(), "new"),
-        (changed, "changed"),
-        (succession.removed.len(), "removed"),
-        (succession.kept.len() - changed, "unchanged"),
-    ];
-    let parts = numbers.iter().filter(|(number, _)| *number > 0);
-    parts.map(|(number, word)| format!("{number} {word}")).collect::<Vec<_>>().join(", ")
-}
-
-fn because(keys: &Keys) -> String {
-    if keys.is_empty() { String::new() } else { format!(": {} changed", listed(keys.names())) }
-}
-
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<&str> = names.collect();
-    match names.as_slice() {
-        [most @ .., one, last] => {
-            most.iter().map(|name| format!("{name}, ")).collect::<String>() + one + " and " + last
-        }
-        one => one.concat(),
-    }
 }
 
 /// The first id above all of this plan, and not below `least`.

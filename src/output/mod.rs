@@ -38,7 +38,7 @@ use self::own_lines::OwnLines;
 use self::ring::Ring;
 use self::writers::Writers;
 use crate::plan::{LinePattern, LogFormat, Program, Settings, Sink};
-use crate::sys::epoll::{Epoll, Space, Token};
+use crate::sys::epoll::{Epoll, Owner, Token};
 use crate::sys::stream::{self, Descriptor};
 
 pub use self::tail::Unfinished;
@@ -123,7 +123,7 @@ impl OutputEnv {
 #[derive(Debug)]
 pub struct Output {
     epoll: Rc<Epoll>,
-    space: Space,
+    owner: Owner,
     env: OutputEnv,
     style: Style,
     programs: ProgramMap<ProgramOutput>,
@@ -245,7 +245,7 @@ impl Output {
     /// Output to this environment; descriptors are registered with `epoll` under `space`.
     pub fn new(
         epoll: Rc<Epoll>,
-        space: Space,
+        owner: Owner,
         settings: &Settings,
         programs: &ProgramMap<Rc<Program>>,
         env: OutputEnv,
@@ -253,7 +253,7 @@ impl Output {
         let style = Style { format: settings.log_format, timestamps: Timestamps::Off, width: 0 };
         let mut output = Output {
             epoll,
-            space,
+            owner,
             style,
             programs: ProgramMap::new(),
             runs: BTreeMap::new(),
@@ -315,7 +315,7 @@ impl Output {
     }
 
     fn token(&self, key: u32) -> Token {
-        Token { space: self.space, key }
+        Token { owner: self.owner, key }
     }
 }
 

@@ -39,6 +39,7 @@ fn program(name: &str) -> Program {
         stdout: Sink::Log,
         stderr: Sink::Log,
         log_prefix: true,
+        health: None,
         ready: None,
         pre_start: None,
         pre_stop: None,
@@ -67,7 +68,7 @@ fn output_to(
 ) -> (Rc<Epoll>, Output) {
     let epoll = Rc::new(Epoll::new().unwrap());
     let around = env(stdout, stderr);
-    let output = Output::new(Rc::clone(&epoll), Space(7), &settings(format), &by_id(programs), around);
+    let output = Output::new(Rc::clone(&epoll), Owner(7), &settings(format), &by_id(programs), around);
     (epoll, output)
 }
 

@@ -7,7 +7,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use foster_core::event::ProbeResult;
+use foster_core::probe::ProbeResult;
 
 use super::http::{self, ResponseHead};
 use crate::plan::HttpProbe;

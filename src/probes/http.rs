@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use foster_core::event::ProbeResult;
+use foster_core::probe::ProbeResult;
 
 use crate::plan::HttpProbe;
 

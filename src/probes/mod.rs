@@ -14,15 +14,15 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use foster_core::event::ProbeResult;
 use foster_core::ids::{Exit, Run};
+use foster_core::probe::{ProbeResult, Which};
 
 use self::connection::Connection;
 pub use self::local::LocalTarget;
 pub use self::note::NoteWriter;
 use self::note::{More, NoteReader};
 use crate::plan::{HttpProbe, Probe};
-use crate::sys::epoll::{Epoll, Interest, Ready, Space, Token};
+use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
 use crate::sys::errno;
 
 /// How a probe of the plan is asked.
@@ -61,14 +61,17 @@ impl<'plan> ProbeTarget<'plan> {
     }
 }
 
-/// Every attempt in flight, at most one a run.
+/// A probe of a run: each has at most one attempt at a time.
+pub type ProbeId = (Run, Which);
+
+/// Every attempt in flight, at most one for each probe.
 #[derive(Debug)]
 pub struct Probes {
     epoll: Rc<Epoll>,
-    space: Space,
+    owner: Owner,
     last_key: u32,
     attempts: Vec<Attempt>,
-    results: Vec<(Run, ProbeResult)>,
+    results: Vec<(ProbeId, ProbeResult)>,
 }
 
 /// An attempt that is not answered yet.
@@ -76,7 +79,7 @@ pub struct Probes {
 struct Attempt {
     /// Never used for the attempt before: a late report must not move on its successor.
     key: u32,
-    run: Run,
+    id: ProbeId,
     medium: Medium,
 }
 
@@ -99,44 +102,44 @@ pub enum Asker {
 }
 
 impl Probes {
-    /// No attempts. Reports for `space` belong to [`Probes::on_ready`].
-    pub fn new(epoll: Rc<Epoll>, space: Space) -> Probes {
-        Probes { epoll, space, last_key: 0, attempts: Vec::new(), results: Vec::new() }
+    /// No attempts. Reports for `owner` belong to [`Probes::on_ready`].
+    pub fn new(epoll: Rc<Epoll>, owner: Owner) -> Probes {
+        Probes { epoll, owner, last_key: 0, attempts: Vec::new(), results: Vec::new() }
     }
 
-    /// Asks once, in place of an attempt of this run that is in flight. Look at [`Probes::take_results`]
+    /// Asks once, in place of an attempt of this probe that is in flight. Look at [`Probes::take_results`]
     /// afterwards: the answer may be there.
-    pub fn start(&mut self, run: Run, target: RemoteTarget<'_>) {
-        self.cancel(run);
+    pub fn start(&mut self, id: ProbeId, target: RemoteTarget<'_>) {
+        self.cancel(id);
         let connected = match target {
             RemoteTarget::Http(probe) => Connection::request(probe),
             RemoteTarget::Tcp(address) => Connection::connect(address),
         };
         let watched = connected.and_then(|connection| {
             let interest = connection.interest();
-            self.watch(run, Medium::Connection(connection, interest)).map_err(unwatchable)
+            self.watch(id, Medium::Connection(connection, interest)).map_err(unwatchable)
         });
         if let Err(verdict) = watched {
-            self.results.push((run, verdict));
+            self.results.push((id, verdict));
         }
     }
 
-    /// A pipe for the note of a process that is about to answer for this run, in place of an attempt in flight.
+    /// A pipe for the note of a process that is about to answer for this probe, in place of an attempt in flight.
     /// [`Probes::ended`] ends it.
     ///
     /// # Errors
     /// pipe(2): EMFILE, ENFILE; epoll_ctl(2): ENOSPC, ENOMEM.
-    pub fn open_note(&mut self, run: Run, asker: Asker) -> nix::Result<NoteWriter> {
-        self.cancel(run);
+    pub fn open_note(&mut self, id: ProbeId, asker: Asker) -> nix::Result<NoteWriter> {
+        self.cancel(id);
         let (reader, writer) = note::pipe()?;
-        self.watch(run, Medium::Process(asker, reader))?;
+        self.watch(id, Medium::Process(asker, reader))?;
         Ok(writer)
     }
 
-    /// The answer of the process that was asked for this run, now that it has ended.
-    pub fn ended(&mut self, run: Run, exit: Exit) -> ProbeResult {
+    /// The answer of the process that was asked for this probe, now that it has ended.
+    pub fn ended(&mut self, id: ProbeId, exit: Exit) -> ProbeResult {
         let is_process =
-            |attempt: &Attempt| attempt.run == run && matches!(attempt.medium, Medium::Process(..));
+            |attempt: &Attempt| attempt.id == id && matches!(attempt.medium, Medium::Process(..));
         let index = self.attempts.iter().position(is_process);
         let (asker, note) = match index.map(|index| self.remove(index).medium) {
             Some(Medium::Process(asker, reader)) => (asker, reader.finish()),
@@ -151,10 +154,10 @@ impl Probes {
         }
     }
 
-    /// Forgets the attempt of this run: there will be no answer.
-    pub fn cancel(&mut self, run: Run) {
-        self.results.retain(|(of, _)| *of != run);
-        if let Some(index) = self.attempts.iter().position(|attempt| attempt.run == run) {
+    /// Forgets the attempt of this probe: there will be no answer.
+    pub fn cancel(&mut self, id: ProbeId) {
+        self.results.retain(|(of, _)| *of != id);
+        if let Some(index) = self.attempts.iter().position(|attempt| attempt.id == id) {
             self.remove(index);
         }
     }
@@ -164,9 +167,9 @@ impl Probes {
         let Some(index) = self.attempts.iter().position(|attempt| attempt.key == ready.token.key) else {
             return;
         };
-        let token = Token { space: self.space, key: ready.token.key };
+        let token = Token { owner: self.owner, key: ready.token.key };
         let Some(attempt) = self.attempts.get_mut(index) else { return };
-        let run = attempt.run;
+        let id = attempt.id;
         let verdict = match &mut attempt.medium {
             Medium::Connection(connection, watched) => {
                 connection.advance().or_else(|| rewatch(&self.epoll, token, connection, watched))
@@ -181,25 +184,25 @@ impl Probes {
         };
         if let Some(verdict) = verdict {
             self.remove(index);
-            self.results.push((run, verdict));
+            self.results.push((id, verdict));
         }
     }
 
     /// The answers since the last call, in the order in which they came.
-    pub fn take_results(&mut self) -> Vec<(Run, ProbeResult)> {
+    pub fn take_results(&mut self) -> Vec<(ProbeId, ProbeResult)> {
         std::mem::take(&mut self.results)
     }
 
-    fn watch(&mut self, run: Run, medium: Medium) -> nix::Result<()> {
+    fn watch(&mut self, id: ProbeId, medium: Medium) -> nix::Result<()> {
         self.last_key = self.last_key.wrapping_add(1);
-        let token = Token { space: self.space, key: self.last_key };
+        let token = Token { owner: self.owner, key: self.last_key };
         match &medium {
             Medium::Connection(connection, interest) => {
                 self.epoll.add(connection.stream(), token, *interest)?
             }
             Medium::Process(_, reader) => self.epoll.add(reader.as_fd(), token, Interest::Read)?,
         }
-        self.attempts.push(Attempt { key: token.key, run, medium });
+        self.attempts.push(Attempt { key: token.key, id, medium });
         Ok(())
     }
 

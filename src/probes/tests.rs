@@ -19,10 +19,10 @@ use super::*;
 /// Longer than any step takes: a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-const SPACE: Space = Space(7);
+const SPACE: Owner = Owner(7);
 
 /// Where the servers of a test are watched.
-const SERVERS: Space = Space(8);
+const SERVERS: Owner = Owner(8);
 
 struct Bench {
     epoll: Rc<Epoll>,
@@ -41,7 +41,7 @@ impl Bench {
         let mut ready = Vec::new();
         self.epoll.wait(Some(PATIENCE), &mut ready).unwrap();
         assert!(!ready.is_empty(), "nothing happens");
-        for report in ready.iter().filter(|report| report.token.space == SPACE) {
+        for report in ready.iter().filter(|report| report.token.owner == SPACE) {
             self.probes.on_ready(*report);
         }
         ready
@@ -58,7 +58,7 @@ impl Bench {
     }
 
     /// Goes on until there are results.
-    fn results(&mut self) -> Vec<(Run, ProbeResult)> {
+    fn results(&mut self) -> Vec<(ProbeId, ProbeResult)> {
         loop {
             let results = self.probes.take_results();
             if !results.is_empty() {
@@ -79,7 +79,7 @@ impl Bench {
 
     /// Goes on until the server's side of the connection can be read or written to.
     fn until_ready(&mut self, server: &impl AsFd, interest: Interest) {
-        let token = Token { space: SERVERS, key: 0 };
+        let token = Token { owner: SERVERS, key: 0 };
         self.epoll.add(server, token, interest).unwrap();
         while !self.turn().iter().any(|report| report.token == token) {}
         self.epoll.remove(server).unwrap();
@@ -104,8 +104,8 @@ impl Bench {
     }
 }
 
-fn run(number: u32) -> Run {
-    Run { instance: InstanceId { program: ProgramId(0), index: 0 }, number }
+fn run(number: u32) -> ProbeId {
+    (Run { instance: InstanceId { program: ProgramId(0), index: 0 }, number }, Which::Ready)
 }
 
 fn listener() -> TcpListener {
@@ -233,7 +233,7 @@ fn a_server_that_closes_before_it_is_asked_is_an_answer() {
     let mut bench = Bench::new();
     bench.probes.start(run(1), RemoteTarget::Http(&http(&listener)));
     // Nothing was sent so far: the other side accepts and is gone with a reset.
-    let token = Token { space: SERVERS, key: 0 };
+    let token = Token { owner: SERVERS, key: 0 };
     bench.epoll.add(&listener, token, Interest::Read).unwrap();
     let mut ready = Vec::new();
     while !ready.iter().any(|report: &Ready| report.token == token) {
@@ -326,7 +326,7 @@ fn a_late_report_does_not_touch_the_attempt_that_came_after() {
     let listener = listener();
     let mut bench = Bench::new();
     bench.probes.start(run(1), RemoteTarget::Tcp(listener.local_addr().unwrap()));
-    let late = Token { space: SPACE, key: bench.probes.attempts[0].key };
+    let late = Token { owner: SPACE, key: bench.probes.attempts[0].key };
     bench.probes.start(run(1), RemoteTarget::Http(&http(&listener)));
     assert_eq!(bench.probes.attempts.len(), 1);
     bench.probes.on_ready(Ready { token: late, readable: true, writable: true });
@@ -339,7 +339,7 @@ fn a_spurious_report_changes_nothing() {
     let listener = listener();
     let mut bench = Bench::new();
     let mut server = bench.exchange(&listener);
-    let token = Token { space: SPACE, key: bench.probes.attempts[0].key };
+    let token = Token { owner: SPACE, key: bench.probes.attempts[0].key };
     for _ in 0..3 {
         bench.probes.on_ready(Ready { token, readable: true, writable: true });
         assert_eq!(bench.probes.take_results(), []);

@@ -87,7 +87,7 @@ impl Mount<'_> {
     }
 }
 
-/// Space, tab, newline and backslash are written as a backslash and three octal digits.
+/// Owner, tab, newline and backslash are written as a backslash and three octal digits.
 fn unescape(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;

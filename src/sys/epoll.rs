@@ -1,6 +1,6 @@
 //! Readiness of descriptors: epoll(7).
 //!
-//! A [`Token`] comes back with each report. Its upper half, the [`Space`], says which leaf it belongs to;
+//! A [`Token`] comes back with each report. Its upper half, the [`Owner`], says which leaf it belongs to;
 //! the lower half is that leaf's own key. Level-triggered throughout: nothing is lost by handling it later.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,13 +10,13 @@ use nix::sys::epoll as sys;
 
 /// Which leaf a report is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Space(pub u32);
+pub struct Owner(pub u32);
 
 /// What comes back with a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
     /// Which leaf it is for.
-    pub space: Space,
+    pub owner: Owner,
     /// The leaf's own key.
     pub key: u32,
 }
@@ -118,7 +118,7 @@ fn event(token: Token, interest: Interest) -> sys::EpollEvent {
         Interest::Both => Flags::EPOLLIN | Flags::EPOLLRDHUP | Flags::EPOLLOUT,
         Interest::None => Flags::empty(),
     };
-    sys::EpollEvent::new(flags, u64::from(token.space.0) << 32 | u64::from(token.key))
+    sys::EpollEvent::new(flags, u64::from(token.owner.0) << 32 | u64::from(token.key))
 }
 
 fn report(event: &sys::EpollEvent) -> Ready {
@@ -127,9 +127,9 @@ fn report(event: &sys::EpollEvent) -> Ready {
     let flags = event.events();
     let data = event.data();
     #[expect(clippy::cast_possible_truncation, reason = "the two halves that `event` put together")]
-    let (space, key) = (Space((data >> 32) as u32), data as u32);
+    let (owner, key) = (Owner((data >> 32) as u32), data as u32);
     Ready {
-        token: Token { space, key },
+        token: Token { owner, key },
         readable: flags.intersects(Flags::EPOLLIN | Flags::EPOLLRDHUP | ended),
         writable: flags.intersects(Flags::EPOLLOUT | ended),
     }

@@ -7,7 +7,7 @@
 use std::ffi::{c_int, c_long, c_ulong};
 use std::ptr;
 
-use foster_core::ids::{Exit, Killer, Signal};
+use foster_core::ids::{Exit, KilledBy, Signal};
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::unistd::{self, Gid, Pid, Uid};
@@ -233,7 +233,7 @@ fn exit(status: c_int) -> Option<Exit> {
     if !libc::WIFSIGNALED(status) {
         return None;
     }
-    Signal::new(libc::WTERMSIG(status)).map(|signal| Exit::Killed { signal, by: Killer::Unknown })
+    Signal::new(libc::WTERMSIG(status)).map(|signal| Exit::Killed { signal, by: KilledBy::Unknown })
 }
 
 fn kill(target: c_int, signal: c_int) -> nix::Result<()> {
@@ -274,7 +274,7 @@ mod tests {
         }
         assert_eq!(reap(), None, "nothing was born yet");
         let real_time = Signal::new(40).unwrap();
-        let killed = |signal| Exit::Killed { signal, by: Killer::Unknown };
+        let killed = |signal| Exit::Killed { signal, by: KilledBy::Unknown };
         for (script, exit) in [
             ("exit 0", Exit::Code(0)),
             ("exit 255", Exit::Code(255)),

@@ -4,6 +4,7 @@
 //! looked at again after that; a number that was given to another in between is seen. Without /proc, or without
 //! the right to see it, the answer is an error and never a guess. Next: [`crate::sys::pidfd`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -70,6 +71,15 @@ pub fn children() -> io::Result<Vec<Pid>> {
 /// Where /proc is not mounted or not readable; no descriptor is left.
 pub fn session_members(session: Pid) -> io::Result<Vec<Member>> {
     living(|stat| stat.session == session.as_raw())
+}
+
+/// The living processes of several sessions, found by one look.
+///
+/// # Errors
+/// As [`session_members`].
+pub fn members_of(sessions: &[Pid]) -> io::Result<Vec<Member>> {
+    let sessions: BTreeSet<i32> = sessions.iter().map(|session| session.as_raw()).collect();
+    living(|stat| sessions.contains(&stat.session))
 }
 
 /// Every living process that foster can see but itself, each pinned.

@@ -24,7 +24,7 @@ const PLAIN_DATA: [&str; 6] = [
 ];
 
 /// Files that are still too long. The list only gets shorter.
-const STILL_TOO_LONG: &[&str] = &["src/init/update.rs"];
+const STILL_TOO_LONG: &[&str] = &[];
 
 /// Structs that still have more fields. The list only gets shorter.
 const STILL_TOO_WIDE: &[&str] =

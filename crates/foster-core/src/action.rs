@@ -1,55 +1,64 @@
 //! Everything we can ask of the shell, in the imperative.
 //!
 //! The shell performs actions in the order given and decides nothing. What an action brings about comes
-//! back as an [`crate::event::Event`]; an action about a run that is gone already is simply void.
+//! back as an [`crate::event::Event`]; an action about a run that is gone already does nothing.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::ending::{Closing, Ending};
 use crate::event::StartFailure;
-use crate::ids::{Exit, InstanceId, Run, Signal};
-use crate::shutdown::Closing;
+use crate::ids::{Exit, InstanceId, OrderId, Run, Signal};
+use crate::probe::Which;
+use crate::restart::AfterExit;
 
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Make the process of this run. Answered by `Spawned` or `SpawnFailed`.
     Spawn(Run),
-    /// Send a signal.
+    /// Send a signal. Answered by `SignalRefused` where it cannot be sent, and otherwise not.
     Signal {
-        /// To whose processes.
+        /// To which run.
         run: Run,
         /// Which.
         signal: Signal,
-        /// To which of them.
+        /// To which of its processes.
         scope: Scope,
+        /// What for.
+        purpose: Purpose,
     },
+    /// Send KILL to every process of every run, in one pass.
+    KillAll,
     /// Run the `pre_stop` command. Answered by `PreStopEnded`.
     RunPreStop(Run),
     /// End the `pre_stop` command if it still runs; no answer.
     CancelPreStop(Run),
-    /// Ask once whether the program is ready. Answered by `Probed`.
-    Probe(Run),
-    /// Forget the question under way; no answer.
-    CancelProbe(Run),
-    /// Send a signal to all that is left after the programs: orphans, daemons. Answered by `SweepDone`
+    /// Make one attempt of a probe. Answered by `Probed`.
+    Probe(Run, Which),
+    /// Give up the attempt being made; no answer.
+    CancelProbe(Run, Which),
+    /// Send a signal to everything that is left after the programs: orphans, daemons. Answered by `SweepDone`
     /// as soon as nothing is left.
     Sweep(Signal),
     /// Reopen the log files.
     ReopenLogs,
     /// Write the status of every program to foster's own log.
     WriteStatus,
-    /// Read the configuration again.
+    /// Read the configuration again. Done after the actions at hand.
     Update,
-    /// Nothing is left of an instance that an update removed. It will not be spoken of again.
+    /// A signal came that means nothing here: say so once.
+    ReportIgnored(Signal),
+    /// Nothing is left of an instance that an update removed. It is never mentioned again.
     Forget(InstanceId),
-    /// Say what changed: one line of the log, one event.
+    /// Report what changed: one line of the log, one event.
     Report(Change),
-    /// Say that the shutdown begins, and why.
+    /// Report that the shutdown begins, and why.
     ReportShutdown(Ending),
     /// Everything that was autostarted is ready for the first time.
     ReportReady,
-    /// Write what is unwritten, until the deadline, and leave.
+    /// Write what is unwritten, until the deadline, and exit.
     Exit(Closing),
 }
 
@@ -60,8 +69,17 @@ pub enum Scope {
     Main,
     /// Its process group.
     Group,
-    /// Every process of its session.
-    Session,
+    /// Every process of the program, as its `kill_mode` says.
+    All,
+}
+
+/// What a signal is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To end the program: a process that was stopped (SIGSTOP) has to continue to obey.
+    Stop,
+    /// What an operator or another process asked for.
+    Deliver,
 }
 
 /// A change of one instance's state, with its cause.
@@ -90,6 +108,8 @@ pub enum StateName {
     Starting,
     /// Ready.
     Running,
+    /// Ready once, and its health probe fails.
+    Unhealthy,
     /// On its way down.
     Stopping,
     /// Between a failed start and the next.
@@ -101,12 +121,13 @@ pub enum StateName {
 }
 
 impl StateName {
-    /// Every state, in the order in which they are told.
-    pub const ALL: [StateName; 8] = [
+    /// Every state, in the order of a program's life.
+    pub const ALL: [StateName; 9] = [
         StateName::Stopped,
         StateName::Waiting,
         StateName::Starting,
         StateName::Running,
+        StateName::Unhealthy,
         StateName::Stopping,
         StateName::Backoff,
         StateName::Exited,
@@ -120,6 +141,7 @@ impl StateName {
             StateName::Waiting => "waiting",
             StateName::Starting => "starting",
             StateName::Running => "running",
+            StateName::Unhealthy => "unhealthy",
             StateName::Stopping => "stopping",
             StateName::Backoff => "backoff",
             StateName::Exited => "exited",
@@ -127,18 +149,18 @@ impl StateName {
         }
     }
 
-    /// The state called so.
+    /// The state of this name.
     pub fn parse(text: &str) -> Option<StateName> {
         StateName::ALL.into_iter().find(|state| state.name() == text)
     }
 }
 
-/// An event without its fields, as users see it: what a line of the log and `foster events` call it.
+/// An event without its fields, as users see it: its name in a line of the log and in `foster events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventName {
     /// It has to wait for another one.
     Waiting,
-    /// Its process is made.
+    /// Its process is being made.
     Starting,
     /// It is ready.
     Ready,
@@ -146,19 +168,25 @@ pub enum EventName {
     NotReady,
     /// Its process could not be made.
     StartFailed,
+    /// Its health probe fails.
+    Unhealthy,
+    /// Its health probe passes again.
+    Recovered,
     /// Its main process ended by itself.
     Exited,
-    /// Its main process ended by itself, and others of its session have to go first.
-    LeftOthers,
-    /// It is told to stop.
+    /// Its main process ended by itself, and other processes of it have to end first.
+    ProcessesLeft,
+    /// It is being stopped.
     Stopping,
-    /// It ended as it was told to, or is not to start any more.
+    /// It could not be killed.
+    NotKilled,
+    /// It ended as requested, or will not be started.
     Stopped,
-    /// It is defined otherwise from now on.
+    /// Its definition has changed.
     Changed,
-    /// It is no more: the configuration does not have it.
+    /// It was removed from the configuration.
     Removed,
-    /// The configuration was read again, and holds.
+    /// The configuration was read again, and applied.
     Updated,
     /// The configuration was read again, and has a mistake.
     UpdateFailed,
@@ -170,15 +198,18 @@ pub enum EventName {
 
 impl EventName {
     /// Every event, in the order of a program's life.
-    pub const ALL: [EventName; 15] = [
+    pub const ALL: [EventName; 18] = [
         EventName::Waiting,
         EventName::Starting,
         EventName::Ready,
         EventName::NotReady,
         EventName::StartFailed,
+        EventName::Unhealthy,
+        EventName::Recovered,
         EventName::Exited,
-        EventName::LeftOthers,
+        EventName::ProcessesLeft,
         EventName::Stopping,
+        EventName::NotKilled,
         EventName::Stopped,
         EventName::Changed,
         EventName::Removed,
@@ -197,8 +228,11 @@ impl EventName {
             EventName::NotReady => "not_ready",
             EventName::StartFailed => "start_failed",
             EventName::Exited => "exited",
-            EventName::LeftOthers => "left_others",
+            EventName::Unhealthy => "unhealthy",
+            EventName::Recovered => "recovered",
+            EventName::ProcessesLeft => "processes_left",
             EventName::Stopping => "stopping",
+            EventName::NotKilled => "not_killed",
             EventName::Stopped => "stopped",
             EventName::Changed => "changed",
             EventName::Removed => "removed",
@@ -209,7 +243,7 @@ impl EventName {
         }
     }
 
-    /// The event called so.
+    /// The event of this name.
     pub fn parse(text: &str) -> Option<EventName> {
         EventName::ALL.into_iter().find(|event| event.name() == text)
     }
@@ -218,22 +252,29 @@ impl EventName {
 /// Why a state changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// It is its turn: nothing holds it back.
+    /// Its process is being made: nothing held it back.
     Started,
     /// It has to wait for this one.
     WaitsFor(InstanceId),
-    /// The probe passed, or it was up for long enough.
+    /// It has passed its readiness probe, or was up for `min_uptime`.
     BecameReady {
-        /// So long after its spawn.
+        /// How long after its start.
         after: Duration,
     },
-    /// It was not ready within its time; with what the last probe saw.
+    /// It was not ready within its time, and is being stopped.
     NotReady {
         /// The time it had.
-        timeout: Duration,
-        /// The last answer of the probe.
+        within: Duration,
+        /// What the probe saw last.
         last: Option<String>,
     },
+    /// Its health probe failed often enough.
+    Unhealthy {
+        /// What the probe saw, the newest last.
+        seen: Vec<String>,
+    },
+    /// Its health probe passes again.
+    Recovered,
     /// Its process could not be made.
     CannotStart {
         /// Why.
@@ -241,7 +282,7 @@ pub enum Cause {
         /// What follows.
         next: AfterExit,
     },
-    /// Its main process ended by itself.
+    /// Its main process ended by itself, and nothing of it is left.
     Ended {
         /// How.
         exit: Exit,
@@ -250,98 +291,48 @@ pub enum Cause {
         /// What follows.
         next: AfterExit,
     },
-    /// Its main process ended by itself, and others of its session have to go before anything follows.
-    LeftOthers {
+    /// Its main process ended by itself, and other processes of it have to end before anything follows.
+    ProcessesLeft {
         /// How it ended.
         exit: Exit,
         /// How long it was up.
         uptime: Duration,
     },
-    /// It was stopped for not being ready in time, and is gone.
-    StoppedUnready {
+    /// It was stopped because it was not ready in time.
+    StoppedNotReady {
+        /// The time it had.
+        within: Duration,
+        /// What the probe saw last.
+        last: Option<String>,
         /// How it ended.
         exit: Exit,
         /// What follows.
         next: AfterExit,
     },
-    /// An operator ordered it.
-    Ordered,
-    /// Its definition is another one now: it comes up again as that.
+    /// It was stopped because it was unhealthy.
+    StoppedUnhealthy {
+        /// How it ended.
+        exit: Exit,
+        /// What follows.
+        next: AfterExit,
+    },
+    /// KILL was sent, or refused, and processes of it are still there: foster does not wait for them.
+    NotKilled,
+    /// An operator's order.
+    Requested(OrderId),
+    /// Its definition has changed: it starts again with the new one.
     Changed,
-    /// It is not in the plan any more.
+    /// It was removed from the plan.
     Removed,
     /// What it requires stays down.
     RequirementDown(InstanceId),
     /// The container ends.
     Shutdown,
-    /// It ended as it was told to.
+    /// It ended as requested.
     Stopped {
         /// How.
         exit: Exit,
         /// How long that took.
         took: Duration,
     },
-}
-
-/// What follows an end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterExit {
-    /// A restart, at once.
-    RestartNow,
-    /// A restart after a wait.
-    RestartIn {
-        /// How long.
-        wait: Duration,
-        /// How many starts in a row have failed.
-        failures: u32,
-        /// How many may; `None`: any number.
-        limit: Option<u32>,
-    },
-    /// Nothing: it ended with success.
-    StaysDown,
-    /// Nothing: it failed, and is not to be restarted.
-    Failed,
-    /// Nothing: too many starts failed.
-    GaveUp {
-        /// How many.
-        failures: u32,
-    },
-}
-
-/// Why foster ends, and with what status.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    /// What ended it.
-    pub reason: Reason,
-    /// foster's own exit status (spec, section 5).
-    pub status: u8,
-}
-
-/// What ended the container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reason {
-    /// A signal told it to.
-    Signal(Signal),
-    /// An operator told it to.
-    Operator,
-    /// Every program ended by itself, and none will be restarted.
-    AllEnded,
-    /// This one ended with success, and its `on_exit` says so.
-    Exited {
-        /// Which.
-        instance: InstanceId,
-        /// How.
-        exit: Exit,
-    },
-    /// This one failed for good, and its `on_failure` says so.
-    Failed {
-        /// Which.
-        instance: InstanceId,
-        /// How it ended last; `None`: it could not be started, or was never ready.
-        exit: Option<Exit>,
-        /// How many starts in a row failed.
-        failures: u32,
-    },
-    /// A fault in foster.
-    Fault,
 }

@@ -8,8 +8,9 @@ use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::ids::{Exit, InstanceId, Run, Signal};
+use crate::ids::{Exit, InstanceId, OrderId, Run, Signal};
 use crate::plan::CorePlan;
+use crate::probe::{ProbeResult, Which};
 use crate::program_map::ProgramMap;
 
 /// Something that happened.
@@ -19,77 +20,74 @@ pub enum Event {
     Booted,
     /// The instant given by [`crate::Supervisor::deadline`] has come.
     Ticked,
-    /// The process of this run exists: its `exec` succeeded.
+    /// The process of this run has executed its program.
     Spawned(Run),
-    /// The process of this run could not be made.
+    /// The process of this run could not be made, or could not execute its program.
     SpawnFailed(Run, StartFailure),
     /// The main process of this run has ended and was reaped.
     Exited {
-        /// Whose.
+        /// Which run.
         run: Run,
         /// How.
         exit: Exit,
-        /// Whether others of its session live on.
-        session: Session,
+        /// Whether other processes of the program are left.
+        left: Leftovers,
     },
-    /// The last process of this run's session is gone.
-    SessionEmptied(Run),
-    /// A readiness probe of this run gave an answer.
-    Probed(Run, ProbeResult),
+    /// The last process of this run is gone.
+    TreeEmptied(Run),
+    /// A probe of this run gave an answer.
+    Probed(Run, Which, ProbeResult),
+    /// The program has said that it is ready.
+    SaidReady(Run),
     /// The `pre_stop` command of this run has ended, or could not be run.
     PreStopEnded(Run),
+    /// A signal could not be sent to this run: EPERM (kill(2)).
+    SignalRefused(Run, Signal),
     /// A signal came for foster.
     Signalled(Signal),
     /// An operator gave an order.
     Ordered {
-        /// Which.
+        /// What.
         order: Order,
-        /// To whom.
+        /// To which instances.
         targets: Vec<InstanceId>,
+        /// Which order it is.
+        id: OrderId,
     },
     /// An operator told foster to end, or foster itself cannot go on.
     ShutdownOrdered(ShutdownCause),
-    /// Nothing is left that has to be ended before foster may.
+    /// Nothing is left that has to be ended before foster may end.
     SweepDone,
-    /// The configuration was read anew, without a mistake.
+    /// The configuration was read again, without a mistake.
     Updated(Box<Update>),
 }
 
-/// What is to be from now on. A program that stays has the id it had, a new one an id that nobody had; one that
-/// is not in the plan any more is stopped, and forgotten when nothing of it is left.
+/// The plan from now on. A program that stays keeps its id, a new one gets an id that was never used. One that is
+/// not in the plan any longer is stopped, and forgotten when nothing of it is left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
     /// The new plan.
     pub plan: Rc<CorePlan>,
-    /// The programs of both plans that are not what they were.
+    /// The programs of both plans whose definition has changed.
     pub changed: ProgramMap<SpecChange>,
 }
 
-/// How much of a program's definition is another one.
+/// How much of a program's definition has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SpecChange {
-    /// Only what is decided about it: that holds from the next decision on, also for a process that runs.
+    /// Only decisions about it: the change applies from the next decision on, also to a process that runs.
     Policy,
     /// What its process is made from: a process that runs has to be replaced.
     Process,
 }
 
-/// Whether a session outlived its main process.
+/// Whether other processes of a program outlived its main process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Session {
-    /// Nobody is left in it.
-    Empty,
-    /// Others of it live on.
-    Lives,
-}
-
-/// What a probe answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProbeResult {
-    /// The program is ready.
-    Passed,
-    /// Not yet, with what was seen instead.
-    Failed(String),
+pub enum Leftovers {
+    /// None is left.
+    None,
+    /// Some are left, or it cannot be known that none is.
+    Some,
 }
 
 /// An operator's order to instances.
@@ -111,17 +109,17 @@ pub enum Order {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShutdownCause {
     /// `foster shutdown`.
-    Operator,
+    Operator(OrderId),
     /// A fault in foster: the exit status is not 0.
     Fault,
 }
 
-/// Why a process could not be made: what was being done, and the system's word for it.
+/// Why a process could not be made: what was attempted, and the system's error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartFailure {
     /// The step, as a word for machines: `user`, `directory`, `exec` …
     pub stage: &'static str,
-    /// Whether a later attempt can go better.
+    /// Whether a later attempt can succeed.
     pub persistence: Persistence,
     /// The whole sentence for people, with path and errno.
     pub message: String,

@@ -7,16 +7,16 @@ use core::fmt;
 use core::num::ParseIntError;
 
 /// A program of the plan. It keeps this number for as long as there is anything of it, and no other program
-/// ever gets it: what is still said about one that is gone reaches nobody.
+/// ever gets it: a late event about a program that is gone is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProgramId(pub u32);
 
-/// One of the processes a program consists of, counted from 0.
+/// One of the processes of a program, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId {
     /// The program it belongs to.
     pub program: ProgramId,
-    /// Which of the program's instances.
+    /// Its index among the instances of the program.
     pub index: u16,
 }
 
@@ -25,9 +25,13 @@ pub struct InstanceId {
 pub struct Run {
     /// Whose execution.
     pub instance: InstanceId,
-    /// The how-manieth, counted from 1.
+    /// Its sequence number among the runs of its program, starting at 1. It is never used again.
     pub number: u32,
 }
+
+/// An operator's order. The shell knows who gave it, and says so in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderId(pub u32);
 
 /// A signal's number, 1 to 64 (signal(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,7 +120,7 @@ impl Signal {
         (1..=RTMAX).contains(&number).then_some(Signal(number))
     }
 
-    /// The signal called so: a name with or without `SIG`, in any case, `RTMIN+3`, `RTMAX-1`, or a number.
+    /// The signal of this name: a name with or without `SIG`, in any case, `RTMIN+3`, `RTMAX-1`, or a number.
     pub fn parse(text: &str) -> Option<Signal> {
         if let Ok(number) = text.parse::<i32>() {
             return Signal::new(number);
@@ -134,6 +138,11 @@ impl Signal {
             () if name.eq_ignore_ascii_case("IOT") => Some(Signal(6)),
             () => real_time(name),
         }
+    }
+
+    /// Whether a process that does not ask for it never sees it: CHLD, CONT, URG, WINCH (signal(7)).
+    pub fn is_ignored_by_default(self) -> bool {
+        [17, 18, 23, 28].contains(&self.0)
     }
 
     /// Its number.
@@ -191,17 +200,19 @@ pub enum Exit {
         /// Which.
         signal: Signal,
         /// Who sent it, as far as that can be known.
-        by: Killer,
+        by: KilledBy,
     },
 }
 
-/// Who ended a process that was killed.
+/// What sent the signal that ended a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Killer {
-    /// Nobody in particular: a signal is only a signal.
+pub enum KilledBy {
+    /// It is not known: another process, or the kernel for a fault.
     Unknown,
     /// The kernel, because memory was short: the `oom_kill` counter of its cgroup moved.
     OutOfMemory,
+    /// foster, because its time to stop was over.
+    Foster,
 }
 
 impl Exit {
@@ -218,9 +229,10 @@ impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Exit::Code(code) => write!(f, "exited with status {code}"),
-            Exit::Killed { signal, by: Killer::Unknown } => write!(f, "was killed by {signal}"),
-            Exit::Killed { signal, by: Killer::OutOfMemory } => {
-                write!(f, "was killed by the kernel, out of memory ({signal})")
+            Exit::Killed { signal, by: KilledBy::Unknown } => write!(f, "was killed by {signal}"),
+            Exit::Killed { signal, by: KilledBy::Foster } => write!(f, "was killed by foster ({signal})"),
+            Exit::Killed { signal, by: KilledBy::OutOfMemory } => {
+                write!(f, "was killed by the kernel: out of memory ({signal})")
             }
         }
     }
@@ -243,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_signal_is_refused() {
+    fn a_text_that_is_not_a_signal_is_refused() {
         let hostile = [
             "",
             "SIG",

@@ -7,12 +7,13 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | [`time`], [`ids`], [`program_map`] | instants without a clock; programs, runs, signals, exits |
-//! | [`spec`] | what is to be supervised, valid by construction |
+//! | [`spec`], [`plan`] | one program; all of them together, valid by construction |
 //! | [`event`], [`action`] | what can happen; what can be asked for |
 //! | [`program`] | one instance: its states and the one transition function; the essay |
+//! | [`probe`] | when a probe asks and what its answers mean |
 //! | [`restart`] | what follows an end: restart, wait, give up |
-//! | [`graph`] | who waits for whom |
-//! | [`shutdown`] | the end of the container and its exit status |
+//! | [`graph`] | which program waits for which |
+//! | [`ending`], [`shutdown`] | why things end, with what exit status; the end of the container |
 //! | [`supervisor`] | all instances together: the only entry |
 //!
 //! Read [`program`] first.
@@ -23,10 +24,12 @@
 extern crate alloc;
 
 pub mod action;
+pub mod ending;
 pub mod event;
 pub mod graph;
 pub mod ids;
 pub mod plan;
+pub mod probe;
 pub mod program;
 pub mod program_map;
 pub mod restart;

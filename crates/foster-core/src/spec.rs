@@ -11,7 +11,7 @@ use crate::ids::{ProgramId, Signal};
 /// One program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProgramSpec {
-    /// How many processes it consists of; at least 1.
+    /// How many processes it has.
     pub instances: u16,
     /// Whether it starts with the container.
     pub autostart: Autostart,
@@ -29,6 +29,8 @@ pub struct ProgramSpec {
     pub on_failure: ExitAction,
     /// When it counts as ready.
     pub readiness: Readiness,
+    /// How its health is watched; `None`: not at all.
+    pub health: Option<HealthPlan>,
     /// How it is stopped.
     pub stop: StopPlan,
     /// What `reload` sends it.
@@ -60,7 +62,7 @@ pub struct RestartPolicy {
     pub restart: Restart,
     /// Exit codes that are not a failure.
     pub success_exit_codes: Vec<u8>,
-    /// Up this long, and ready: the start was good.
+    /// Up this long without a probe: it is ready. An end before that is a failed start.
     pub min_uptime: Duration,
     /// How long to wait before a restart.
     pub backoff: Backoff,
@@ -82,7 +84,7 @@ pub enum Restart {
 /// The wait before a restart: it grows with every failed start in a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Backoff {
-    /// Before the first restart of a program that had been up well.
+    /// The first wait; zero: none for the first restart after a good run, then 100 ms.
     pub initial: Duration,
     /// Each further wait is this many times the one before; at least 1.
     pub factor: f64,
@@ -122,14 +124,40 @@ pub enum Readiness {
     },
 }
 
+/// How the health of a program that is ready is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthPlan {
+    /// From one attempt to the next.
+    pub interval: Duration,
+    /// An attempt without an answer by then has failed.
+    pub timeout: Duration,
+    /// Failed attempts in a row that make the program unhealthy.
+    pub failures: u32,
+    /// Attempts begin so long after the program is ready.
+    pub start_period: Duration,
+    /// What happens then.
+    pub action: HealthAction,
+}
+
+/// What happens to a program that is unhealthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthAction {
+    /// It is restarted, as if it had ended by itself.
+    Restart,
+    /// It ends the container.
+    Shutdown,
+    /// Nothing: its state says so.
+    Report,
+}
+
 /// How a program is stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopPlan {
-    /// Sent in turn, each given `timeout`; at least one.
+    /// Sent in this order, each given `timeout`; at least one.
     pub signals: Vec<Signal>,
-    /// After the last of them: KILL, to the whole session.
+    /// After the last of them: KILL, to every process of the program (`kill_mode`).
     pub timeout: Duration,
-    /// Who gets the signals.
+    /// Which processes get the signals.
     pub scope: StopScope,
     /// A command to be run first.
     pub pre_stop: PreStop,
@@ -148,7 +176,7 @@ pub enum KillMode {
     Process,
 }
 
-/// Who gets the stop signal.
+/// Which processes get the stop signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopScope {
     /// The main process.

@@ -1,11 +1,11 @@
-//! All instances together: whose turn it is to start and to stop, and what an end does to the container.
+//! All instances together: which may start and stop now, and what an end does to the container.
 //!
-//! [`Supervisor::step`] is the only entry. Each event goes to the instances it concerns; then the order
-//! is looked at once ([`order`]), because whatever changed may have let others go on. That pass costs time
-//! proportional to the programs, so it is made only while somebody waits for his turn ([`Tally`]): the end of
-//! each of a thousand stopping programs costs the same as that of one.
+//! [`Supervisor::step`] is the only entry. Each event goes to the instances it concerns; then the order is looked at
+//! once (`supervisor/order.rs`), because whatever changed may let others go on. That pass costs time proportional to
+//! the programs, so it is made only when something it looks at has changed, and once for a batch of events.
 
 mod order;
+mod orders;
 mod snapshot;
 mod update;
 
@@ -13,31 +13,35 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::action::{Action, Cause, Ending, Scope, StateName};
-use crate::event::{Event, Order};
+use crate::action::{Action, Cause, Purpose, Scope, StateName};
+use crate::ending::{Closing, Ending};
+use crate::event::Event;
 use crate::ids::{InstanceId, ProgramId, Run, Signal};
-use crate::plan::{CorePlan, SignalAction};
-use crate::program::{CycleCause, Desired, DownReason, Input, Instance, State};
+use crate::plan::{CorePlan, SignalAction, WhenAllEnded};
+use crate::program::{Desired, DownReason, Input, Instance, State};
 use crate::program_map::ProgramMap;
-use crate::shutdown::{Closing, Demand, Phase};
-use crate::spec::{Autostart, ExitAction, ProgramSpec};
+use crate::shutdown::Phase;
+use crate::spec::{Autostart, ExitAction, HealthAction, ProgramSpec};
 use crate::time::Instant;
 
 pub use snapshot::{InstanceView, Progress, Snapshot, progress};
 
-/// The supervisor: a plan, and where everything stands.
+/// The supervisor: a plan, and the state of everything in it.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
     plan: Rc<CorePlan>,
     /// The instances of all programs, by their ids.
     instances: Vec<Instance>,
-    /// What the runs that an update ends were started by: they are stopped by that, too.
-    former: Vec<(Run, ProgramSpec)>,
-    /// The highest number of a run that any forgotten instance of a program had.
-    spent: ProgramMap<u32>,
+    /// The number of the last run of each program that had one: none is ever used again.
+    last_runs: ProgramMap<u32>,
     phase: Phase,
     boot: Boot,
-    tally: Tally,
+    /// How many instances have a process, or leftovers of one.
+    live: usize,
+    /// Whether anything has changed that the order looks at.
+    dirty: bool,
+    /// More may start than one step lets: the next step is due at once, after signals and the clock.
+    more_to_start: Option<Instant>,
 }
 
 /// How far the first start of everything has come.
@@ -51,25 +55,6 @@ enum Boot {
     Complete,
 }
 
-/// How many instances are in the conditions that decide whether anything has to be looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Tally {
-    /// Have a process, or leftovers of one.
-    live: usize,
-    /// Are to go down and have not begun to.
-    to_stop: usize,
-    /// Are to come up and have not begun to.
-    to_start: usize,
-    /// Are wanted up and have never been ready since.
-    rising: usize,
-    /// Are down because an operator said so.
-    ordered_down: usize,
-    /// Wait for the next attempt.
-    backoff: usize,
-    /// Are to be forgotten.
-    removed: usize,
-}
-
 impl Supervisor {
     /// A supervisor of this plan; nothing happens before [`Event::Booted`].
     pub fn new(plan: impl Into<Rc<CorePlan>>) -> Supervisor {
@@ -78,48 +63,39 @@ impl Supervisor {
         for (program, spec) in plan.programs().iter() {
             for index in 0..spec.instances {
                 let id = InstanceId { program, index };
-                instances.push(Instance::new(id, Desired::Down(DownReason::NotAutostarted)));
+                let desired = Desired::Down(DownReason::NotAutostarted);
+                instances.push(Instance::new(id, Rc::clone(spec), desired));
             }
         }
         Supervisor {
             plan,
             instances,
-            former: Vec::new(),
-            spent: ProgramMap::new(),
+            last_runs: ProgramMap::new(),
             phase: Phase::Up,
             boot: Boot::Before,
-            tally: Tally::default(),
+            live: 0,
+            dirty: false,
+            more_to_start: None,
         }
     }
 
     /// The plan it keeps.
-    pub fn plan(&self) -> &CorePlan {
+    pub fn plan(&self) -> &Rc<CorePlan> {
         &self.plan
     }
 
-    /// Takes note of what happened and says what to do about it. Cannot fail.
-    pub fn step(&mut self, now: Instant, event: Event, out: &mut Vec<Action>) {
-        match event {
-            Event::Booted => self.boot(),
-            Event::Ticked => self.tick(now, out),
-            Event::Spawned(run) => self.tell(now, run, Input::Spawned, out),
-            Event::SpawnFailed(run, failure) => self.tell(now, run, Input::SpawnFailed(failure), out),
-            Event::Exited { run, exit, session } => self.tell(now, run, Input::Exited(exit, session), out),
-            Event::SessionEmptied(run) => self.tell(now, run, Input::SessionEmptied, out),
-            Event::Probed(run, result) => self.tell(now, run, Input::Probed(result), out),
-            Event::PreStopEnded(run) => self.tell(now, run, Input::PreStopEnded, out),
-            Event::Signalled(signal) => self.signalled(now, signal, out),
-            Event::Ordered { order, targets } => self.ordered(now, order, &targets, out),
-            Event::ShutdownOrdered(cause) => self.shut_down(now, Ending::by_order(cause), out),
-            Event::SweepDone => self.phase.rest_gone(out),
-            Event::Updated(update) => self.update(now, *update, out),
+    /// Takes note of what happened and pushes what to do about it. Cannot fail.
+    pub fn step(&mut self, now: Instant, events: impl IntoIterator<Item = Event>, out: &mut Vec<Action>) {
+        for event in events {
+            self.handle(now, event, out);
         }
         self.settle(now, out);
     }
 
     /// When the shell has to send [`Event::Ticked`].
     pub fn deadline(&self) -> Option<Instant> {
-        self.instances.iter().filter_map(Instance::deadline).chain(self.phase.deadline()).min()
+        let instances = self.instances.iter().filter_map(Instance::deadline);
+        instances.chain(self.phase.deadline()).chain(self.more_to_start).min()
     }
 
     /// Whether the end has begun.
@@ -127,76 +103,101 @@ impl Supervisor {
         self.phase.has_begun()
     }
 
+    fn handle(&mut self, now: Instant, event: Event, out: &mut Vec<Action>) {
+        match event {
+            Event::Booted => self.boot(),
+            Event::Ticked => self.tick(now, out),
+            Event::Spawned(run) => self.route(now, run, Input::Spawned, out),
+            Event::SpawnFailed(run, failure) => self.route(now, run, Input::SpawnFailed(failure), out),
+            Event::Exited { run, exit, left } => self.route(now, run, Input::Exited(exit, left), out),
+            Event::TreeEmptied(run) => self.route(now, run, Input::TreeEmptied, out),
+            Event::Probed(run, which, result) => self.route(now, run, Input::Probed(which, result), out),
+            Event::SaidReady(run) => self.route(now, run, Input::SaidReady, out),
+            Event::PreStopEnded(run) => self.route(now, run, Input::PreStopEnded, out),
+            Event::SignalRefused(run, signal) => self.route(now, run, Input::SignalRefused(signal), out),
+            Event::Signalled(signal) => self.signalled(now, signal, out),
+            Event::Ordered { order, targets, id } => self.ordered(now, order, &targets, id, out),
+            Event::ShutdownOrdered(cause) => self.shut_down(now, Ending::by_order(cause), out),
+            Event::SweepDone => self.phase.sweep_done(out),
+            Event::Updated(update) => self.update(now, *update, out),
+        }
+    }
+
     fn boot(&mut self) {
         if self.boot != Boot::Before {
             return;
         }
         self.boot = Boot::Rising;
+        self.dirty = true;
         for at in 0..self.instances.len() {
             let autostart = self.spec_at(at).is_some_and(|spec| spec.autostart == Autostart::Yes);
             if autostart && !self.phase.has_begun() {
-                self.want(at, Desired::Rising);
+                self.set_desired(at, Desired::Rising);
             }
         }
     }
 
     fn tick(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.more_to_start.take().is_some() {
+            self.dirty = true;
+        }
         for at in 0..self.instances.len() {
-            if self.instances.get(at).and_then(Instance::deadline).is_some_and(|deadline| deadline <= now) {
-                self.say(now, at, Input::Ticked, out);
+            let Some(instance) = self.instances.get(at) else { continue };
+            if instance.deadline().is_some_and(|deadline| deadline <= now) {
+                self.dirty |= instance.state().backoff_until().is_some();
+                self.apply(now, at, Input::Ticked, out);
             }
         }
     }
 
-    /// Passes something on to the instance whose run it is about, if that run is the one it is in.
-    fn tell(&mut self, now: Instant, run: Run, input: Input, out: &mut Vec<Action>) {
+    /// Passes an input on to the instance whose run it is about, if that run is the one it is in.
+    fn route(&mut self, now: Instant, run: Run, input: Input, out: &mut Vec<Action>) {
         if let Some(at) = self.position(run.instance)
             && self.instances.get(at).and_then(Instance::run) == Some(run)
         {
-            self.say(now, at, input, out);
+            self.apply(now, at, input, out);
         }
     }
 
-    /// The one place where an instance is told something: the tally is kept, and an end for good is noticed.
-    fn say(&mut self, now: Instant, at: usize, input: Input, out: &mut Vec<Action>) {
+    /// The one place where an instance takes an input: what is live is counted, and an end for good is noticed.
+    fn apply(&mut self, now: Instant, at: usize, input: Input, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get_mut(at) else { return };
-        let run = instance.run();
-        let former = self.former.iter().find(|(of, _)| Some(*of) == run).map(|(_, spec)| spec);
-        let Some(spec) = former.or_else(|| self.plan.program(instance.id().program).map(Rc::as_ref)) else {
-            return;
-        };
-        let before = instance.state().name();
-        self.tally.remove(instance);
-        instance.step(now, input, spec, out);
-        self.tally.add(instance);
-        if let Some(run) = run
-            && instance.run() != Some(run)
-        {
-            self.former.retain(|(of, _)| *of != run);
+        let (before, was_live) = (instance.state().name(), instance.run().is_some());
+        instance.step(now, input, out);
+        match (was_live, instance.run().is_some()) {
+            (false, true) => self.live += 1,
+            (true, false) => self.live -= 1,
+            (true, true) | (false, false) => {}
         }
         let after = instance.state().name();
-        if before != after && matches!(after, StateName::Exited | StateName::Fatal) {
-            self.ended_for_good(now, at, out);
+        if before == after {
+            return;
+        }
+        self.dirty = true;
+        match after {
+            StateName::Exited | StateName::Fatal => self.ended_for_good(now, at, out),
+            StateName::Unhealthy => self.became_unhealthy(now, at, out),
+            StateName::Stopped
+            | StateName::Waiting
+            | StateName::Starting
+            | StateName::Running
+            | StateName::Stopping
+            | StateName::Backoff => {}
         }
     }
 
-    fn want(&mut self, at: usize, desired: Desired) {
-        if let Some(instance) = self.instances.get_mut(at) {
-            self.tally.remove(instance);
-            instance.want(desired);
-            self.tally.add(instance);
+    fn set_desired(&mut self, at: usize, desired: Desired) {
+        if let Some(instance) = self.instances.get_mut(at)
+            && instance.desired() != desired
+        {
+            instance.set_desired(desired);
+            self.dirty = true;
         }
     }
 
     fn signalled(&mut self, now: Instant, signal: Signal, out: &mut Vec<Action>) {
-        let configured = self
-            .plan
-            .settings()
-            .signals
-            .iter()
-            .find(|(known, _)| *known == signal)
-            .map(|(_, action)| *action);
-        match configured {
+        let table = &self.plan.settings().signals;
+        match table.iter().find(|(known, _)| *known == signal).map(|(_, action)| *action) {
             Some(SignalAction::Forward { program, signal }) => self.forward(program, signal, out),
             Some(SignalAction::Shutdown) => self.shut_down(now, Ending::by_signal(signal), out),
             Some(SignalAction::Ignore) => {}
@@ -207,172 +208,130 @@ impl Supervisor {
                 Signal::HUP => out.push(Action::Update),
                 Signal::USR1 => out.push(Action::ReopenLogs),
                 Signal::USR2 => out.push(Action::WriteStatus),
-                _ => {}
+                _ => out.push(Action::ReportIgnored(signal)),
             },
         }
     }
 
     fn forward(&self, program: ProgramId, signal: Signal, out: &mut Vec<Action>) {
         for run in self.instances_of(program).iter().filter_map(Instance::run) {
-            out.push(Action::Signal { run, signal, scope: Scope::Main });
-        }
-    }
-
-    fn ordered(&mut self, now: Instant, order: Order, targets: &[InstanceId], out: &mut Vec<Action>) {
-        for at in targets.iter().filter_map(|id| self.position(*id)).collect::<Vec<_>>() {
-            let removed =
-                self.instances.get(at).map(Instance::desired) == Some(Desired::Down(DownReason::Removed));
-            match order {
-                Order::Start | Order::Stop | Order::Restart if removed => {}
-                Order::Start if !self.phase.has_begun() => self.start(now, at, out),
-                Order::Restart if !self.phase.has_begun() => {
-                    match self.instances.get(at).and_then(Instance::run) {
-                        Some(_) => self.want(at, Desired::Cycle(CycleCause::Ordered)),
-                        None => self.start(now, at, out),
-                    }
-                }
-                Order::Stop if !self.phase.has_begun() => self.stop(now, at, out),
-                Order::Start | Order::Restart | Order::Stop => {}
-                Order::Signal(signal) => self.signal(at, signal, out),
-                Order::Reload => {
-                    if let Some(signal) = self.spec_at(at).and_then(|spec| spec.reload_signal) {
-                        self.signal(at, signal, out);
-                    }
-                }
-            }
-        }
-    }
-
-    fn start(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
-        let Some(instance) = self.instances.get(at) else { return };
-        let desired = match instance.state() {
-            State::Running { .. } => Desired::Up,
-            State::Stopped
-            | State::Waiting
-            | State::Starting { .. }
-            | State::Stopping { .. }
-            | State::Backoff { .. }
-            | State::Exited { .. }
-            | State::Fatal { .. } => Desired::Rising,
-        };
-        self.want(at, desired);
-        self.say(now, at, Input::Reset, out);
-    }
-
-    fn stop(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
-        let ended = self
-            .instances
-            .get(at)
-            .is_some_and(|instance| matches!(instance.state(), State::Exited { .. } | State::Fatal { .. }));
-        if ended {
-            return; // as it is down already, the order is fulfilled
-        }
-        self.want(at, Desired::Down(DownReason::Ordered));
-        if self.instances.get(at).is_some_and(|instance| instance.live().is_none()) {
-            self.say(now, at, Input::Stop(Cause::Ordered), out);
-        }
-    }
-
-    fn signal(&self, at: usize, signal: Signal, out: &mut Vec<Action>) {
-        if let Some(run) = self.instances.get(at).and_then(Instance::run) {
-            out.push(Action::Signal { run, signal, scope: Scope::Main });
+            out.push(Action::Signal { run, signal, scope: Scope::Main, purpose: Purpose::Deliver });
         }
     }
 
     /// The end begins; where it has begun already, what is left is killed at once.
     fn shut_down(&mut self, now: Instant, ending: Ending, out: &mut Vec<Action>) {
         if self.phase.has_begun() {
-            return self.phase.hurry(now);
+            return self.phase.escalate(now);
         }
         out.push(Action::ReportShutdown(ending.clone()));
         let deadline = now.plus(self.plan.settings().shutdown_timeout);
         self.phase = Phase::Stopping(Closing { began: now, deadline, ending });
+        self.dirty = true;
+        self.more_to_start = None;
         for at in 0..self.instances.len() {
-            self.want(at, Desired::Down(DownReason::Shutdown));
-            if self.instances.get(at).is_some_and(|instance| instance.live().is_none()) {
-                self.say(now, at, Input::Stop(Cause::Shutdown), out);
+            self.set_desired(at, Desired::Down(DownReason::Shutdown));
+            if self.instances.get(at).is_some_and(|instance| instance.run().is_none()) {
+                self.apply(now, at, Input::Stop(Cause::Shutdown), out);
             }
         }
     }
 
-    /// An instance ended for good. What that does to the container, its program says, once none of
-    /// its instances runs or will.
+    /// An instance ended for good. What that does to the container its program's definition says, once none of its
+    /// instances runs or will.
     fn ended_for_good(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get(at) else { return };
-        let id = instance.id();
-        let others = self.instances_of(id.program).iter().filter(|other| other.id() != id);
-        if others.clone().any(runs_or_will) {
+        let (id, spec) = (instance.id(), instance.spec());
+        let siblings = self.instances_of(id.program);
+        if siblings.iter().any(|other| other.id() != id && runs_or_will(other)) {
             return;
         }
-        let Some(spec) = self.spec_at(at) else { return };
-        let failed = others.chain([instance]).find_map(|one| match one.state() {
-            State::Fatal { exit } => Some(Ending::failed(one.id(), *exit, one.failures())),
-            State::Stopped
-            | State::Waiting
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Stopping { .. }
-            | State::Backoff { .. }
-            | State::Exited { .. } => None,
+        let others = siblings.iter().filter(|other| other.id() != id);
+        let failed = [instance].into_iter().chain(others).find_map(|one| {
+            let failure = one.state().failure()?;
+            Some(Ending::failed(one.id(), failure.clone(), one.failures()))
         });
-        let exited = match instance.state() {
-            State::Exited { exit } => Some(Ending::exited(id, *exit)),
-            State::Stopped
-            | State::Waiting
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Stopping { .. }
-            | State::Backoff { .. }
-            | State::Fatal { .. } => None,
-        };
-        let (fate, ending) = match failed {
+        let exited = instance.state().exit().map(|exit| Ending::exited(id, exit));
+        let (action, ending) = match failed {
             Some(ending) => (spec.on_failure, Some(ending)),
             None => (spec.on_exit, exited),
         };
-        if let (ExitAction::Shutdown, Some(ending), false) = (fate, ending, self.phase.has_begun()) {
+        if let (ExitAction::Shutdown, Some(ending), false) = (action, ending, self.phase.has_begun()) {
             self.shut_down(now, ending, out);
         }
     }
 
-    /// After every event: let others go on whose turn it has become, and see whether it is all over.
+    fn became_unhealthy(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
+        let Some(instance) = self.instances.get(at) else { return };
+        let ends = instance.spec().health.is_some_and(|health| health.action == HealthAction::Shutdown);
+        let State::Running { live: _, health: Some(health) } = instance.state() else { return };
+        let ending = Ending::unhealthy(instance.id(), health.prober.seen().to_vec());
+        if ends && !self.phase.has_begun() {
+            self.shut_down(now, ending, out);
+        }
+    }
+
+    /// After a batch of events: lets others go on that may now, and sees whether everything is over.
     fn settle(&mut self, now: Instant, out: &mut Vec<Action>) {
-        if self.tally.removed > 0 {
+        let changed = self.dirty;
+        if changed {
             self.forget_the_removed(out);
+            self.follow_order(now, out);
+            self.dirty = false;
         }
-        self.look_at_order(now, out);
-        if self.phase.advance(now, self.tally.live, out) == Demand::KillAll {
-            for at in 0..self.instances.len() {
-                if self.instances.get(at).is_some_and(|instance| instance.live().is_some()) {
-                    self.say(now, at, Input::Kill, out);
-                }
-            }
+        self.advance_shutdown(now, out);
+        if !changed || self.boot == Boot::Before || self.phase.has_begun() {
+            return;
         }
-        if self.boot == Boot::Rising && self.tally.rising == 0 && !self.phase.has_begun() {
+        if self.boot == Boot::Rising && !self.instances.iter().any(is_rising) {
             self.boot = Boot::Complete;
             out.push(Action::ReportReady);
         }
-        if self.boot == Boot::Before || self.phase.has_begun() {
-            return;
-        }
-        if self.nothing_will_happen() {
+        if self.plan.settings().when_all_ended == WhenAllEnded::Exit && self.nothing_will_happen() {
             self.shut_down(now, Ending::all_ended(), out);
             self.settle(now, out);
         }
     }
 
-    /// Whether everything ended by itself and nothing will be started again. What an operator stopped has
-    /// not ended by itself, and what nobody has ever started does not count, but does not suffice either.
+    fn advance_shutdown(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if !self.phase.has_begun() {
+            return;
+        }
+        let was_killing = matches!(self.phase, Phase::Killing { .. });
+        let stuck = self.instances.iter().filter(|instance| instance.state().is_stuck()).count();
+        self.phase.advance(now, self.live - stuck, out);
+        if !was_killing && matches!(self.phase, Phase::Killing { .. }) {
+            for at in 0..self.instances.len() {
+                if self.instances.get(at).is_some_and(|instance| instance.run().is_some()) {
+                    self.apply(now, at, Input::Kill, out);
+                }
+            }
+        }
+    }
+
+    /// Whether everything ended by itself and nothing will be started again. What an operator stopped has not ended
+    /// by itself; what was never started does not count, but does not suffice either.
     fn nothing_will_happen(&self) -> bool {
-        if self.tally.live + self.tally.ordered_down + self.tally.backoff > 0 {
+        if self.live > 0 || self.more_to_start.is_some() {
             return false;
         }
-        let ended =
-            |instance: &Instance| matches!(instance.state(), State::Exited { .. } | State::Fatal { .. });
-        self.instances.iter().any(ended)
+        let goes_on = |instance: &Instance| match instance.state() {
+            State::Backoff { .. } => true,
+            State::Stopped | State::Waiting { .. } => {
+                matches!(instance.desired(), Desired::Down(DownReason::Requested(_)))
+            }
+            State::Starting { .. } | State::Running { .. } | State::Stopping(_) => true,
+            State::Exited { .. } | State::Fatal { .. } => false,
+        };
+        !self.instances.iter().any(goes_on) && self.instances.iter().any(|one| one.state().has_ended())
     }
 
     fn spec_at(&self, at: usize) -> Option<&ProgramSpec> {
-        self.plan.program(self.instances.get(at)?.id().program).map(Rc::as_ref)
+        self.spec(self.instances.get(at)?.id().program)
+    }
+
+    fn spec(&self, program: ProgramId) -> Option<&ProgramSpec> {
+        self.plan.program(program).map(Rc::as_ref)
     }
 
     fn instances_of(&self, program: ProgramId) -> &[Instance] {
@@ -391,54 +350,19 @@ impl Supervisor {
     }
 }
 
-/// Whether an instance runs, or is going to without anybody's order.
+/// Whether an instance runs, or is going to without an order.
 fn runs_or_will(instance: &Instance) -> bool {
     match instance.state() {
-        State::Starting { .. } | State::Running { .. } | State::Backoff { .. } | State::Waiting => true,
-        State::Stopping { .. } | State::Stopped => !matches!(instance.desired(), Desired::Down(_)),
+        State::Starting { .. } | State::Running { .. } | State::Backoff { .. } | State::Waiting { .. } => {
+            true
+        }
+        State::Stopping(_) | State::Stopped => !matches!(instance.desired(), Desired::Down(_)),
         State::Exited { .. } | State::Fatal { .. } => false,
     }
 }
 
-impl Tally {
-    fn add(&mut self, instance: &Instance) {
-        self.count(instance, |number| *number += 1);
-    }
-
-    fn remove(&mut self, instance: &Instance) {
-        self.count(instance, |number| *number -= 1);
-    }
-
-    fn count(&mut self, instance: &Instance, change: impl Fn(&mut usize)) {
-        let desired = instance.desired();
-        if desired == Desired::Down(DownReason::Removed) {
-            change(&mut self.removed);
-        }
-        let wanted_down = matches!(desired, Desired::Down(_) | Desired::Cycle(_));
-        match instance.state() {
-            State::Starting { .. } | State::Running { .. } => {
-                change(&mut self.live);
-                if wanted_down {
-                    change(&mut self.to_stop);
-                }
-            }
-            State::Stopping { .. } => change(&mut self.live),
-            State::Backoff { .. } => {
-                change(&mut self.backoff);
-                change(&mut self.to_start);
-            }
-            State::Stopped | State::Waiting => {
-                if !wanted_down {
-                    change(&mut self.to_start);
-                }
-            }
-            State::Exited { .. } | State::Fatal { .. } => return,
-        }
-        match desired {
-            Desired::Rising | Desired::Cycle(_) => change(&mut self.rising),
-            Desired::Down(DownReason::Ordered) => change(&mut self.ordered_down),
-            Desired::Down(DownReason::NotAutostarted | DownReason::Removed | DownReason::Shutdown)
-            | Desired::Up => {}
-        }
-    }
+/// Whether an instance is on its way to be ready for the first time.
+fn is_rising(instance: &Instance) -> bool {
+    let rising = matches!(instance.desired(), Desired::Rising | Desired::Cycle(_));
+    rising && !instance.state().has_ended()
 }

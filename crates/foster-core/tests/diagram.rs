@@ -15,12 +15,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use foster_core::action::{Action, Cause, StateName};
-use foster_core::event::{Persistence, ProbeResult, Session, StartFailure};
-use foster_core::ids::{Exit, InstanceId, ProgramId};
+use foster_core::event::{Leftovers, Persistence, StartFailure};
+use foster_core::ids::{Exit, InstanceId, OrderId, ProgramId, Signal};
+use foster_core::probe::{ProbeResult, Which};
 use foster_core::program::{CycleCause, Desired, DownReason, Input, Instance};
 use foster_core::spec::{
-    Autostart, Backoff, ExitAction, Growth, KillMode, PreStop, ProgramSpec, Readiness, Restart,
-    RestartPolicy, StopPlan, StopScope,
+    Autostart, Backoff, ExitAction, Growth, HealthAction, HealthPlan, KillMode, PreStop, ProgramSpec,
+    Readiness, Restart, RestartPolicy, StopPlan, StopScope,
 };
 use foster_core::time::Instant;
 
@@ -32,7 +33,11 @@ fn specs() -> Vec<ProgramSpec> {
     let mut specs = Vec::new();
     for restart in [Restart::Always, Restart::OnFailure, Restart::Never] {
         for readiness in [Readiness::Uptime, probe, Readiness::Notify { timeout }] {
-            for pre_stop in [PreStop::None, PreStop::Command] {
+            for (pre_stop, health) in [
+                (PreStop::None, None),
+                (PreStop::Command, health(HealthAction::Restart)),
+                (PreStop::None, health(HealthAction::Report)),
+            ] {
                 specs.push(ProgramSpec {
                     instances: 1,
                     autostart: Autostart::Yes,
@@ -55,8 +60,9 @@ fn specs() -> Vec<ProgramSpec> {
                     on_exit: ExitAction::Ignore,
                     on_failure: ExitAction::Ignore,
                     readiness,
+                    health,
                     stop: StopPlan {
-                        signals: vec![foster_core::ids::Signal::TERM],
+                        signals: vec![Signal::TERM],
                         timeout: Duration::from_secs(1),
                         scope: StopScope::Main,
                         pre_stop,
@@ -70,12 +76,18 @@ fn specs() -> Vec<ProgramSpec> {
     specs
 }
 
+fn health(action: HealthAction) -> Option<HealthPlan> {
+    let second = Duration::from_secs(1);
+    let (interval, timeout, start_period) = (second, second, Duration::ZERO);
+    Some(HealthPlan { interval, timeout, failures: 1, start_period, action })
+}
+
 fn inputs() -> Vec<Input> {
     let failure = StartFailure { stage: "exec", persistence: Persistence::Transient, message: String::new() };
     let mut inputs = vec![
-        Input::Start,
+        Input::Start(1),
         Input::Block(ID),
-        Input::Stop(Cause::Ordered),
+        Input::Stop(Cause::Requested(OrderId(0))),
         Input::Stop(Cause::Changed),
         Input::Stop(Cause::Removed),
         Input::Reset,
@@ -83,14 +95,19 @@ fn inputs() -> Vec<Input> {
         Input::Ticked,
         Input::Spawned,
         Input::SpawnFailed(failure),
-        Input::SessionEmptied,
-        Input::Probed(ProbeResult::Passed),
-        Input::Probed(ProbeResult::Failed(String::new())),
+        Input::TreeEmptied,
+        Input::Probed(Which::Ready, ProbeResult::Passed),
+        Input::Probed(Which::Ready, ProbeResult::Failed(String::new())),
+        Input::Probed(Which::Health, ProbeResult::Passed),
+        Input::Probed(Which::Health, ProbeResult::Failed(String::new())),
+        Input::SaidReady,
+        Input::SignalRefused(Signal::TERM),
+        Input::SignalRefused(Signal::KILL),
         Input::PreStopEnded,
     ];
     for code in [0, 1] {
-        for session in [Session::Empty, Session::Lives] {
-            inputs.push(Input::Exited(Exit::Code(code), session));
+        for left in [Leftovers::None, Leftovers::Some] {
+            inputs.push(Input::Exited(Exit::Code(code), left));
         }
     }
     inputs
@@ -99,7 +116,7 @@ fn inputs() -> Vec<Input> {
 /// What the supervisor would send for this desire: it never begins what is to be down.
 fn makes_sense(instance: &Instance, input: &Input) -> bool {
     match input {
-        Input::Start | Input::Block(_) | Input::Reset => {
+        Input::Start(_) | Input::Block(_) | Input::Reset => {
             matches!(instance.desired(), Desired::Rising | Desired::Up)
         }
         Input::Stop(_) => matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_)),
@@ -108,23 +125,29 @@ fn makes_sense(instance: &Instance, input: &Input) -> bool {
         | Input::Spawned
         | Input::SpawnFailed(_)
         | Input::Exited(..)
-        | Input::SessionEmptied
-        | Input::Probed(_)
+        | Input::TreeEmptied
+        | Input::Probed(..)
+        | Input::SaidReady
+        | Input::SignalRefused(_)
         | Input::PreStopEnded => true,
     }
 }
 
 fn word(cause: &Cause) -> &'static str {
     match cause {
-        Cause::Started => "its turn",
+        Cause::Started => "started",
         Cause::WaitsFor(_) => "waits for another",
         Cause::BecameReady { .. } => "ready",
         Cause::NotReady { .. } => "not ready in time",
         Cause::CannotStart { .. } => "cannot start",
         Cause::Ended { .. } => "ended",
-        Cause::LeftOthers { .. } => "ended, left others",
-        Cause::StoppedUnready { .. } => "stopped for not being ready",
-        Cause::Ordered => "ordered",
+        Cause::ProcessesLeft { .. } => "ended, processes left",
+        Cause::StoppedNotReady { .. } => "stopped for not being ready",
+        Cause::StoppedUnhealthy { .. } => "stopped for being unhealthy",
+        Cause::Unhealthy { .. } => "unhealthy",
+        Cause::Recovered => "recovered",
+        Cause::NotKilled => "not killed",
+        Cause::Requested(_) => "ordered",
         Cause::Changed => "changed",
         Cause::Removed => "removed",
         Cause::RequirementDown(_) => "requirement down",
@@ -135,25 +158,31 @@ fn word(cause: &Cause) -> &'static str {
 
 fn arrows() -> BTreeMap<(StateName, StateName), BTreeSet<&'static str>> {
     let mut arrows: BTreeMap<(StateName, StateName), BTreeSet<&'static str>> = BTreeMap::new();
-    let desires = [Desired::Rising, Desired::Down(DownReason::Shutdown), Desired::Cycle(CycleCause::Ordered)];
+    let desires = [
+        Desired::Rising,
+        Desired::Down(DownReason::Shutdown),
+        Desired::Cycle(CycleCause::Requested(OrderId(0))),
+    ];
     for spec in specs() {
         let mut seen = BTreeSet::new();
-        let mut open = vec![(Instant::START, Instance::new(ID, Desired::Rising), 0)];
+        let mut open =
+            vec![(Instant::START, Instance::new(ID, std::rc::Rc::new(spec.clone()), Desired::Rising), 0)];
         while let Some((now, instance, depth)) = open.pop() {
-            let kind: String = format!("{instance:?}").chars().filter(|c| !c.is_ascii_digit()).collect();
-            if depth > 9 || !seen.insert((kind, instance.failures())) {
+            let kind = format!("{:?} {:?} {:?}", instance.state(), instance.desired(), instance.last());
+            let kind: String = kind.chars().filter(|c| !c.is_ascii_digit()).collect();
+            if depth > 8 || !seen.insert((kind, instance.failures())) {
                 continue;
             }
             let later = instance.deadline().unwrap_or(now).max(now);
             for desired in desires.into_iter().chain([instance.desired()]) {
                 for input in inputs() {
                     let mut next = instance.clone();
-                    next.want(desired);
+                    next.set_desired(desired);
                     if !makes_sense(&next, &input) {
                         continue;
                     }
                     let mut actions = Vec::new();
-                    next.step(later, input, &spec, &mut actions);
+                    next.step(later, input, &mut actions);
                     for action in actions {
                         if let Action::Report(change) = action {
                             arrows.entry((change.from, change.to)).or_default().insert(word(&change.cause));

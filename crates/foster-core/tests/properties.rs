@@ -18,8 +18,9 @@ mod sim;
 use std::time::Duration;
 
 use foster_core::action::{Action, StateName};
-use foster_core::event::{Event, Order, ProbeResult, Session, ShutdownCause};
-use foster_core::ids::{Exit, InstanceId, ProgramId, Run, Signal};
+use foster_core::event::{Event, Leftovers, Order, ShutdownCause};
+use foster_core::ids::{Exit, InstanceId, OrderId, ProgramId, Run, Signal};
+use foster_core::probe::{ProbeResult, Which};
 use foster_core::program::{Desired, DownReason};
 use foster_core::spec::ExitAction;
 use foster_core::time::Instant;
@@ -100,11 +101,11 @@ fn happenings() -> impl Strategy<Value = Vec<(u64, Happening)>> {
     let order = prop_oneof![Just(Order::Start), Just(Order::Stop), Just(Order::Restart), Just(Order::Reload)];
     let event = prop_oneof![
         4 => (order, prop::collection::vec(instance.clone(), 1..4))
-            .prop_map(|(order, targets)| Event::Ordered { order, targets }),
+            .prop_map(|(order, targets)| Event::Ordered { order, targets, id: OrderId(0) }),
         1 => run.clone().prop_map(Event::Spawned),
-        1 => run.clone().prop_map(Event::SessionEmptied),
+        1 => run.clone().prop_map(Event::TreeEmptied),
         1 => run.clone().prop_map(Event::PreStopEnded),
-        1 => run.clone().prop_map(|run| Event::Probed(run, ProbeResult::Passed)),
+        1 => run.clone().prop_map(|run| Event::Probed(run, Which::Ready, ProbeResult::Passed)),
         1 => Just(Event::Ticked),
         1 => Just(Event::SweepDone),
         1 => Just(Event::Signalled(Signal::USR2)),
@@ -125,7 +126,7 @@ fn world(plan: &str, happenings: &[(u64, Happening)], end: Option<u64>) -> World
         world.push(Instant::after_start(Duration::from_millis(*at)), what.clone());
     }
     if let Some(at) = end {
-        let event = Event::ShutdownOrdered(ShutdownCause::Operator);
+        let event = Event::ShutdownOrdered(ShutdownCause::Operator(OrderId(0)));
         world.push(Instant::after_start(Duration::from_millis(at)), Happening::Event(event));
     }
     world
@@ -226,7 +227,7 @@ proptest! {
         world.run(Duration::from_millis(at));
         let instance = InstanceId { program: ProgramId(program), index: 0 };
         let run = Run { instance, number };
-        let live = world.supervisor.snapshot().instance(instance).and_then(|view| view.live).map(|(run, _)| run);
+        let live = world.supervisor.snapshot().instance(instance).and_then(|view| view.live).map(|live| live.run);
         if live == Some(run) || world.supervisor.is_shutting_down() {
             return Ok(());
         }
@@ -234,16 +235,16 @@ proptest! {
         let exit = Exit::Code(1);
         for event in [
             Event::Spawned(run),
-            Event::Exited { run, exit, session: Session::Empty },
-            Event::Exited { run, exit, session: Session::Lives },
-            Event::SessionEmptied(run),
-            Event::Probed(run, ProbeResult::Passed),
+            Event::Exited { run, exit, left: Leftovers::None },
+            Event::Exited { run, exit, left: Leftovers::Some },
+            Event::TreeEmptied(run),
+            Event::Probed(run, Which::Ready, ProbeResult::Passed),
             Event::PreStopEnded(run),
             Event::SweepDone,
             Event::Booted,
         ] {
             let mut actions: Vec<Action> = Vec::new();
-            world.supervisor.step(world.now, event, &mut actions);
+            world.supervisor.step(world.now, [event], &mut actions);
             prop_assert_eq!(&actions, &Vec::new());
         }
         prop_assert_eq!(before, format!("{:?}", world.supervisor));

@@ -4,7 +4,7 @@
 //! core's types are explicit here: the wire is a promise to clients, the core is not.
 
 use foster_core::action::StateName;
-use foster_core::ids::{Exit as CoreExit, Killer};
+use foster_core::ids::{Exit as CoreExit, KilledBy};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, from_value};
 
@@ -390,8 +390,8 @@ impl From<CoreExit> for Exit {
             CoreExit::Killed { signal, by } => Exit::Signal {
                 signal: short(signal),
                 oom: match by {
-                    Killer::OutOfMemory => true,
-                    Killer::Unknown => false,
+                    KilledBy::OutOfMemory => true,
+                    KilledBy::Unknown | KilledBy::Foster => false,
                 },
             },
         }
@@ -405,6 +405,7 @@ impl From<StateName> for State {
             StateName::Waiting => State::Waiting,
             StateName::Starting => State::Starting,
             StateName::Running => State::Running,
+            StateName::Unhealthy => State::Unhealthy,
             StateName::Stopping => State::Stopping,
             StateName::Backoff => State::Backoff,
             StateName::Exited => State::Exited,

@@ -2,7 +2,7 @@ use super::*;
 
 use expect_test::{Expect, expect};
 use foster_core::action::StateName;
-use foster_core::ids::{Exit as CoreExit, Killer};
+use foster_core::ids::{Exit as CoreExit, KilledBy};
 use proptest::prelude::*;
 
 fn refused(line: &[u8], expected: Expect) {
@@ -256,9 +256,9 @@ fn a_row_has_the_fields_that_users_rely_on() {
 fn an_exit_is_said_as_code_or_signal() {
     let killed = |signal, by| serde_json::to_string(&Exit::from(CoreExit::Killed { signal, by })).unwrap();
     assert_eq!(serde_json::to_string(&Exit::from(CoreExit::Code(3))).unwrap(), "{\"code\":3}");
-    assert_eq!(killed(Signal::KILL, Killer::OutOfMemory), "{\"signal\":\"KILL\",\"oom\":true}");
-    assert_eq!(killed(Signal::TERM, Killer::Unknown), "{\"signal\":\"TERM\",\"oom\":false}");
-    assert_eq!(killed(Signal::new(32).unwrap(), Killer::Unknown), "{\"signal\":\"32\",\"oom\":false}");
+    assert_eq!(killed(Signal::KILL, KilledBy::OutOfMemory), "{\"signal\":\"KILL\",\"oom\":true}");
+    assert_eq!(killed(Signal::TERM, KilledBy::Unknown), "{\"signal\":\"TERM\",\"oom\":false}");
+    assert_eq!(killed(Signal::new(32).unwrap(), KilledBy::Unknown), "{\"signal\":\"32\",\"oom\":false}");
 }
 
 #[test]

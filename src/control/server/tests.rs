@@ -12,7 +12,7 @@ use super::super::protocol::{LONGEST_LINE, LogLine, Names, Outcome, Stream, Verd
 mod crowd;
 
 const STATUS: &[u8] = b"{\"verb\":\"status\"}\n";
-const SPACE: Space = Space(7);
+const SPACE: Owner = Owner(7);
 
 /// A server at a path of its own, with the loop that drives it.
 struct Stage {
@@ -51,7 +51,7 @@ impl Stage {
         let mut ready = Vec::new();
         self.epoll.wait(Some(Duration::ZERO), &mut ready).unwrap();
         for &report in &ready {
-            assert_eq!(report.token.space, SPACE);
+            assert_eq!(report.token.owner, SPACE);
             events.extend(self.server.on_ready(self.now, report));
         }
         ready.len()
@@ -334,9 +334,9 @@ fn a_report_that_is_older_than_the_last_reply_is_not_taken_for_an_end() {
     let mut stage = stage();
     let _client = stage.client(STATUS);
     let (id, _) = stage.asked();
-    let token = Token { space: SPACE, key: id.0 };
+    let token = Token { owner: SPACE, key: id.0 };
     assert_eq!(stage.server.on_ready(stage.now, Ready { token, readable: false, writable: true }), []);
-    let token = Token { space: SPACE, key: id.0 + 1 };
+    let token = Token { owner: SPACE, key: id.0 + 1 };
     assert_eq!(stage.server.on_ready(stage.now, Ready { token, readable: true, writable: true }), []);
     assert_eq!(stage.server.clients(), 1);
     stage.answer(id);

@@ -5,7 +5,7 @@
 
 use foster_core::ids::InstanceId;
 
-use super::super::{Init, perform};
+use super::super::{Init, start};
 use crate::control::exec_context::ExecContext;
 use crate::control::protocol::{Exec, Reason, Refusal};
 use crate::plan::Launch;
@@ -32,7 +32,7 @@ impl Init {
             return Err(Refusal::new(Reason::NoSuchName, "it is not in the configuration"));
         };
         let environment =
-            program.launch.environment.iter().cloned().chain(perform::variables(program, id)).collect();
+            program.launch.environment.iter().cloned().chain(start::variables(program, id)).collect();
         // The client would take its own for what is missing here.
         let umask = program.launch.umask.or_else(procfs::own_umask);
         Ok(ExecContext {

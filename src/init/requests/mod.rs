@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use foster_core::event::{Event, Order, ShutdownCause};
-use foster_core::ids::{InstanceId, ProgramId, Run, Signal};
+use foster_core::ids::{InstanceId, OrderId, ProgramId, Run, Signal};
 use foster_core::time::Instant;
 use nix::errno::Errno;
 
@@ -38,11 +38,12 @@ pub(super) struct Requests {
     last: Option<ConnectionId>,
     /// The signals of this turn that could not be sent.
     unsent: Vec<(Run, Signal, Errno)>,
-    /// Who ordered the shutdown.
-    shutdown_by: Option<String>,
-    /// Who ordered an instance to stop, until the log has said so.
-    stop_by: BTreeMap<InstanceId, String>,
+    /// Who gave the last orders, the newest last, and the number of that one.
+    orders: (VecDeque<String>, u32),
 }
+
+/// How many orders are remembered: one is looked up when it takes effect.
+const REMEMBERED_ORDERS: usize = 256;
 
 /// How many bytes are sent to all clients together in one turn, more or less: a crowd of them delays nothing else.
 const TURN_BUDGET: usize = 64 * 1024;
@@ -91,14 +92,22 @@ impl Requests {
         self.pending.values().filter_map(until).min()
     }
 
-    /// Who ordered the shutdown, where a client did: `` `foster shutdown` (uid 0, pid 77) ``.
-    pub(super) fn shutdown_by(&self) -> Option<&str> {
-        self.shutdown_by.as_deref()
+    /// The id of an order that is given now, by `` `foster shutdown` (uid 0, pid 77) ``.
+    fn new_order(&mut self, by: String) -> OrderId {
+        let (texts, newest) = &mut self.orders;
+        if texts.len() == REMEMBERED_ORDERS {
+            texts.pop_front();
+        }
+        texts.push_back(by);
+        *newest = newest.wrapping_add(1);
+        OrderId(*newest)
     }
 
-    /// Who ordered this instance to stop, where a client did and the log has not said so yet.
-    pub(super) fn take_stop_by(&mut self, instance: InstanceId) -> Option<String> {
-        self.stop_by.remove(&instance)
+    /// Who gave an order, as long as that is remembered.
+    pub(super) fn ordered_by(&self, OrderId(id): OrderId) -> Option<&str> {
+        let (texts, newest) = &self.orders;
+        let age = usize::try_from(newest.wrapping_sub(id)).ok()?;
+        texts.iter().rev().nth(age).map(String::as_str)
     }
 
     /// A signal could not be sent: the client that ordered it is answered so.
@@ -208,8 +217,8 @@ impl Init {
                 None => self.end(client),
             },
             Request::Shutdown {} => {
-                self.requests.shutdown_by = Some(self.ordered_by(client, "shutdown"));
-                self.events.push_back(Event::ShutdownOrdered(ShutdownCause::Operator));
+                let id = self.order_id(client, "shutdown");
+                self.events.push_back(Event::ShutdownOrdered(ShutdownCause::Operator(id)));
                 self.end(client);
             }
         }
@@ -266,14 +275,15 @@ impl Init {
         }
     }
 
-    /// Who gave an order, for the log: `` `foster stop` (uid 0, pid 77) ``.
-    fn ordered_by(&self, client: ConnectionId, verb: &str) -> String {
-        match self.server.as_ref().and_then(|server| server.peer(client)) {
+    /// The id of an order of this client; who gave it is remembered for the log.
+    fn order_id(&mut self, client: ConnectionId, verb: &str) -> OrderId {
+        let by = match self.server.as_ref().and_then(|server| server.peer(client)) {
             Some(peer) => {
                 format!("`foster {verb}` (uid {}, pid {})", peer.uid, peer.pid)
             }
             None => format!("`foster {verb}`"),
-        }
+        };
+        self.requests.new_order(by)
     }
 
     /// The instances that are meant; no name means all.

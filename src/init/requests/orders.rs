@@ -21,7 +21,7 @@ use crate::control::server::ConnectionId;
 /// An instance as it was when an order was given.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InstanceBefore {
-    runs: u32,
+    last_run: u32,
     state: StateName,
 }
 
@@ -46,19 +46,18 @@ impl Init {
         }
         let before = |id: &InstanceId| {
             let view = self.view(*id)?;
-            Some((*id, InstanceBefore { runs: view.runs, state: view.state }))
+            Some((*id, InstanceBefore { last_run: view.last_run, state: view.state }))
         };
         let open: Vec<_> = targets.iter().filter_map(before).collect();
         let verb = match order {
-            Order::Stop => Some("stop"),
-            Order::Restart => Some("restart"),
-            Order::Start | Order::Reload | Order::Signal(_) => None,
+            Order::Start => "start",
+            Order::Stop => "stop",
+            Order::Restart => "restart",
+            Order::Reload => "reload",
+            Order::Signal(_) => "signal",
         };
-        if let Some(verb) = verb {
-            let by = self.ordered_by(client, verb);
-            self.requests.stop_by.extend(targets.iter().map(|id| (*id, by.clone())));
-        }
-        self.events.push_back(Event::Ordered { order, targets: targets.clone() });
+        let id = self.order_id(client, verb);
+        self.events.push_back(Event::Ordered { order, targets: targets.clone(), id });
         if asked.wait {
             self.requests.wait_for(client, Pending::Order { order, open });
             return Ok(());
@@ -78,12 +77,14 @@ impl Init {
     ) -> Result<(), Refusal> {
         let mut open = VecDeque::new();
         for id in self.named_or_all(names)? {
-            let reload = self.plan.spec(id.program).and_then(|spec| spec.reload_signal);
-            let run = self.view(id).and_then(|view| view.live).map(|(run, _)| run);
+            let view = self.view(id);
+            let reload = view.and_then(|view| view.reload_signal);
+            let run = view.and_then(|view| view.live).map(|live| live.run);
             let sent = signal.or(reload);
             if run.is_some() && sent.is_some() {
                 let order = signal.map_or(Order::Reload, Order::Signal);
-                self.events.push_back(Event::Ordered { order, targets: vec![id] });
+                let number = self.order_id(client, if signal.is_some() { "signal" } else { "reload" });
+                self.events.push_back(Event::Ordered { order, targets: vec![id], id: number });
             }
             open.push_back(SentSignal { id, run, signal: sent });
         }
@@ -125,7 +126,7 @@ impl Init {
                 continue;
             };
             let blocked = self.is_blocked_for_good(&view);
-            let (verdict, message) = match progress(order, &view, before.runs) {
+            let (verdict, message) = match progress(order, &view, before.last_run) {
                 Progress::UnderWay if blocked => (Verdict::Failed, self.note(&view).unwrap_or_default()),
                 Progress::UnderWay => {
                     left.push((id, before));
@@ -157,7 +158,7 @@ impl Init {
             let state = view.state.name();
             let note = self.note(&view).map_or(String::new(), |note| format!(" ({note})"));
             let (verdict, message) = match view.state {
-                StateName::Running => (Verdict::Ok, "ready".into()),
+                StateName::Running | StateName::Unhealthy => (Verdict::Ok, "ready".into()),
                 StateName::Exited => (Verdict::Ok, "exited with success".into()),
                 StateName::Fatal => (Verdict::Failed, format!("{state}{note}")),
                 _ if over => (Verdict::Failed, format!("not ready in time: {state}{note}")),
@@ -187,6 +188,7 @@ impl Init {
                 StateName::Waiting => next = other.waits_for,
                 StateName::Starting
                 | StateName::Running
+                | StateName::Unhealthy
                 | StateName::Stopping
                 | StateName::Backoff
                 | StateName::Exited => return false,
@@ -196,12 +198,12 @@ impl Init {
     }
 
     fn success(&self, order: Order, view: &InstanceView, before: InstanceBefore) -> String {
-        let pid = view.live.and_then(|(run, _)| self.children.last_pid(run));
+        let pid = view.live.and_then(|live| self.children.last_pid(live.run));
         let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
         match (order, view.state) {
-            (Order::Stop, _) if before.runs == 0 || is_down(before.state) => "already stopped".into(),
+            (Order::Stop, _) if before.last_run == 0 || is_down(before.state) => "already stopped".into(),
             (Order::Stop, _) => "stopped".into(),
-            (Order::Start, _) if view.runs == before.runs && before.state == StateName::Running => {
+            (Order::Start, _) if view.last_run == before.last_run && before.state == StateName::Running => {
                 format!("already running{pid}")
             }
             (Order::Start | Order::Restart, StateName::Exited) => "exited with success".into(),
@@ -213,6 +215,7 @@ impl Init {
     pub(in super::super) fn failure(&self, order: Order, view: &InstanceView) -> String {
         let note = self.note(view).map_or(String::new(), |note| format!(": {note}"));
         match order {
+            Order::Stop if view.stuck => format!("not stopped{note}"),
             Order::Stop => format!("not stopped: another order came ({})", view.state.name()),
             Order::Start | Order::Restart | Order::Reload | Order::Signal(_) => {
                 format!("{}{note}", view.state.name())

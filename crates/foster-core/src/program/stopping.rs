@@ -1,119 +1,204 @@
-//! The way down: the stop sequence, KILL, and those of a session who outlive its main process.
+//! The way down: the stop sequence, KILL, and the processes of a program that outlive its main process.
 //!
-//! The other half of `transition.rs`, which begins a stop and decides what follows its end. The data of a stop
-//! is handed around whole ([`Stop`]), so that no phase can forget what it was about.
+//! A signal that was refused is never counted as sent: the next one follows at once, and after a refused KILL the
+//! stop is over for whoever waits for it, with processes still there ([`Phase::is_stuck`]). The data of a stop is
+//! handed around whole ([`Stop`]), so that no phase can forget what it was about.
 
-use super::transition::Turn;
-use super::{Input, Phase, State, StopReason};
-use crate::action::{Action, Cause, Scope, StateName};
-use crate::event::Session;
+use super::transition::Transition;
+use super::{Input, KILL_TIMEOUT, Live, Phase, State, Stop, StopReason};
+use crate::action::{Action, Cause, Purpose, Scope, StateName};
+use crate::ending::Failure;
+use crate::event::Leftovers;
 use crate::ids::{Exit, Run, Signal};
 use crate::restart::End;
-use crate::spec::StopScope;
+use crate::spec::{PreStop, StopScope};
 use crate::time::Instant;
 
-/// The data of [`State::Stopping`], to be handed around whole.
-#[derive(Clone, Copy)]
-pub(super) struct Stop {
-    pub(super) run: Run,
-    pub(super) spawned: Instant,
-    pub(super) began: Instant,
-    pub(super) phase: Phase,
-    pub(super) aim: StopReason,
-}
+impl Transition<'_> {
+    /// Begins to stop a run.
+    pub(super) fn stop(&mut self, live: Live, from: StateName, reason: StopReason, cause: Cause) -> State {
+        self.report(Some(live.run), from, StateName::Stopping, cause);
+        let until = self.now.plus(self.spec.stop.timeout);
+        let phase = match self.spec.stop.pre_stop {
+            PreStop::Command => {
+                self.out.push(Action::RunPreStop(live.run));
+                Phase::PreStop { until }
+            }
+            PreStop::None => self.send(live.run, 0, until),
+        };
+        State::Stopping(Stop { live, began: self.now, phase, reason })
+    }
 
-impl Turn<'_> {
+    /// Everything got KILL, this run as well.
+    pub(super) fn kill(&mut self, live: Live, from: StateName) -> State {
+        self.report(Some(live.run), from, StateName::Stopping, Cause::Shutdown);
+        let phase = Phase::Killed { until: Some(self.now.plus(KILL_TIMEOUT)) };
+        State::Stopping(Stop { live, began: self.now, phase, reason: StopReason::Requested })
+    }
+
+    /// The main process ended and left others, which get TERM.
+    pub(super) fn drain(&mut self, live: Live, reason: StopReason, exit: Exit) -> State {
+        let phase = self.term_leftovers(live.run, exit);
+        State::Stopping(Stop { live, began: self.now, phase, reason })
+    }
+
     pub(super) fn stopping(&mut self, stop: Stop, input: Input) -> State {
-        let Stop { run, spawned: _, began: _, phase, aim: _ } = stop;
+        let run = stop.live.run;
         match input {
-            Input::Exited(exit, session) => {
-                self.forget_pre_stop(run, phase);
+            Input::Exited(exit, left) => {
+                self.cancel_pre_stop(run, stop.phase);
                 self.instance.last = Some(exit);
-                match (session, phase) {
-                    (_, Phase::Others { .. }) => stop.state(),
-                    (Session::Empty, _) => self.stopped(stop, exit),
-                    (Session::Lives, Phase::Killed) => {
+                match (left, stop.phase) {
+                    (_, Phase::Draining { .. } | Phase::DrainKilled { .. }) => State::Stopping(stop),
+                    (Leftovers::None, _) => self.stopped(stop, exit),
+                    (Leftovers::Some, Phase::Killed { until }) => {
                         self.send_kill(run);
-                        stop.with(Phase::Others { exit, kill: None })
+                        stop.with(Phase::DrainKilled { exit, until })
                     }
-                    (Session::Lives, Phase::PreStop { .. } | Phase::Signalled { .. }) => {
-                        stop.with(self.term_others(run, exit))
+                    (Leftovers::Some, Phase::PreStop { .. } | Phase::Signalled { .. }) => {
+                        let phase = self.term_leftovers(run, exit);
+                        stop.with(phase)
                     }
                 }
             }
-            Input::SessionEmptied => match phase {
-                Phase::Others { exit, kill: _ } => self.stopped(stop, exit),
-                Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Killed => stop.state(),
+            Input::TreeEmptied => match stop.phase {
+                Phase::Draining { exit, kill: _ } | Phase::DrainKilled { exit, until: _ } => {
+                    self.stopped(stop, exit)
+                }
+                Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Killed { .. } => {
+                    State::Stopping(stop)
+                }
             },
-            Input::Ticked => stop.with(self.escalate(run, phase)),
-            Input::PreStopEnded => match phase {
-                Phase::PreStop { until } => stop.with(self.send(run, 0, until)),
-                Phase::Signalled { .. } | Phase::Killed | Phase::Others { .. } => stop.state(),
+            Input::Ticked => self.escalate(stop),
+            Input::PreStopEnded => match stop.phase {
+                Phase::PreStop { until } => {
+                    let phase = self.send(run, 0, until);
+                    stop.with(phase)
+                }
+                Phase::Signalled { .. }
+                | Phase::Killed { .. }
+                | Phase::Draining { .. }
+                | Phase::DrainKilled { .. } => State::Stopping(stop),
             },
             Input::Kill => {
-                self.forget_pre_stop(run, phase);
-                self.send_kill(run);
-                match phase {
-                    Phase::Others { exit, kill: _ } => stop.with(Phase::Others { exit, kill: None }),
-                    Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Killed => {
-                        stop.with(Phase::Killed)
+                self.cancel_pre_stop(run, stop.phase);
+                let until = Some(self.now.plus(KILL_TIMEOUT));
+                match stop.phase {
+                    Phase::Draining { exit, kill: _ } | Phase::DrainKilled { exit, until: _ } => {
+                        stop.with(Phase::DrainKilled { exit, until })
+                    }
+                    Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Killed { .. } => {
+                        stop.with(Phase::Killed { until })
                     }
                 }
             }
-            // The order to stop overtook the news that there is a process: the signal was for nobody.
-            Input::Spawned => match phase {
-                Phase::Signalled { step, until } => stop.with(self.send(run, step, until)),
-                Phase::Killed => stop.with(self.send_kill(run)),
-                Phase::PreStop { .. } | Phase::Others { .. } => stop.state(),
+            // The signal came before the `exec` and did not end the process: one that is ignored by default is lost
+            // then. Any other has reached the program.
+            Input::Spawned => match stop.phase {
+                Phase::Signalled { step, until } if self.stop_signal(step).is_ignored_by_default() => {
+                    let phase = self.send(run, step, until);
+                    stop.with(phase)
+                }
+                Phase::PreStop { .. }
+                | Phase::Signalled { .. }
+                | Phase::Killed { .. }
+                | Phase::Draining { .. }
+                | Phase::DrainKilled { .. } => State::Stopping(stop),
             },
             Input::SpawnFailed(failure) => {
-                self.forget_pre_stop(run, phase);
-                self.conclude(End::NeverUp, Some(run), StateName::Stopping, |next| Cause::CannotStart {
-                    failure,
-                    next,
-                })
+                self.cancel_pre_stop(run, stop.phase);
+                let end = End::NotStarted { persistence: failure.persistence };
+                self.conclude(
+                    end,
+                    Failure::NotStarted(failure.clone()),
+                    run,
+                    StateName::Stopping,
+                    |_, next| Cause::CannotStart { failure, next },
+                )
             }
+            Input::SignalRefused(signal) => self.refused(stop, signal),
             // It ends for another reason already: now nothing is to follow, or another start.
-            Input::Stop(_) => Stop { aim: StopReason::Requested, ..stop }.state(),
-            Input::Start | Input::Block(_) | Input::Reset | Input::Probed(_) => stop.state(),
+            Input::Stop(_) => State::Stopping(Stop { reason: StopReason::Requested, ..stop }),
+            Input::Start(_) | Input::Block(_) | Input::Reset | Input::Probed(..) | Input::SaidReady => {
+                State::Stopping(stop)
+            }
         }
     }
 
     /// Nothing of a run that was stopping is left.
     fn stopped(&mut self, stop: Stop, exit: Exit) -> State {
-        let Stop { run, spawned, began, phase: _, aim } = stop;
-        match aim {
+        let Stop { live: Live { run, since }, began, phase: _, reason } = stop;
+        let uptime = began.since(since);
+        match reason {
             StopReason::Requested => {
                 let state = self.at_rest();
                 let took = self.now.since(began);
                 self.report(Some(run), StateName::Stopping, state.name(), Cause::Stopped { exit, took });
                 state
             }
-            StopReason::NotReady => self.conclude(End::NeverUp, Some(run), StateName::Stopping, |next| {
-                Cause::StoppedUnready { exit, next }
-            }),
-            StopReason::Exited { start } => {
-                let uptime = began.since(spawned);
-                let end = End::ByItself { exit, start };
-                self.conclude(end, Some(run), StateName::Stopping, |next| Cause::Ended { exit, uptime, next })
+            StopReason::NotReady { within, last } => {
+                let failure = Failure::NotReady { within, last: last.clone(), exit };
+                self.conclude(End::NeverUp { uptime }, failure, run, StateName::Stopping, |_, next| {
+                    Cause::StoppedNotReady { within, last, exit, next }
+                })
             }
+            StopReason::Unhealthy { seen } => {
+                let failure = Failure::Unhealthy { seen, exit };
+                self.conclude(End::Unhealthy { uptime }, failure, run, StateName::Stopping, |_, next| {
+                    Cause::StoppedUnhealthy { exit, next }
+                })
+            }
+            StopReason::Exited { start } => self.exited(run, StateName::Stopping, exit, uptime, start),
         }
     }
 
     /// What comes when a phase has had its time.
-    fn escalate(&mut self, run: Run, phase: Phase) -> Phase {
-        match phase {
-            Phase::PreStop { until } if until <= self.now => {
+    fn escalate(&mut self, stop: Stop) -> State {
+        if stop.phase.deadline().is_none_or(|at| at > self.now) {
+            return State::Stopping(stop);
+        }
+        let run = stop.live.run;
+        let phase = match stop.phase {
+            Phase::PreStop { until: _ } => {
                 self.out.push(Action::CancelPreStop(run));
                 self.after_signal(run, 0)
             }
-            Phase::Signalled { step, until } if until <= self.now => self.after_signal(run, step),
-            Phase::Others { exit, kill: Some(at) } if at <= self.now => {
-                self.send_kill(run);
-                Phase::Others { exit, kill: None }
+            Phase::Signalled { step, until: _ } => self.after_signal(run, step),
+            Phase::Draining { exit, kill: _ } => self.kill_leftovers(run, exit),
+            Phase::Killed { until: _ } => self.stuck(run, Phase::Killed { until: None }),
+            Phase::DrainKilled { exit, until: _ } => {
+                self.stuck(run, Phase::DrainKilled { exit, until: None })
             }
-            Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Killed | Phase::Others { .. } => phase,
-        }
+        };
+        stop.with(phase)
+    }
+
+    /// A signal could not be sent: the next one may be, and after KILL there is none.
+    fn refused(&mut self, stop: Stop, signal: Signal) -> State {
+        let run = stop.live.run;
+        let phase = match stop.phase {
+            Phase::Signalled { step, until: _ } if self.stop_signal(step) == signal => {
+                self.after_signal(run, step)
+            }
+            Phase::Draining { exit, kill: _ } if signal == Signal::TERM => self.kill_leftovers(run, exit),
+            Phase::Killed { until: Some(_) } if signal == Signal::KILL => {
+                self.stuck(run, Phase::Killed { until: None })
+            }
+            Phase::DrainKilled { exit, until: Some(_) } if signal == Signal::KILL => {
+                self.stuck(run, Phase::DrainKilled { exit, until: None })
+            }
+            phase @ (Phase::PreStop { .. }
+            | Phase::Signalled { .. }
+            | Phase::Killed { .. }
+            | Phase::Draining { .. }
+            | Phase::DrainKilled { .. }) => phase,
+        };
+        stop.with(phase)
+    }
+
+    fn stuck(&mut self, run: Run, phase: Phase) -> Phase {
+        self.report(Some(run), StateName::Stopping, StateName::Stopping, Cause::NotKilled);
+        phase
     }
 
     /// The signal after this one, or KILL when it was the last.
@@ -121,31 +206,42 @@ impl Turn<'_> {
         if step + 1 < self.spec.stop.signals.len() {
             self.send(run, step + 1, self.now.plus(self.spec.stop.timeout))
         } else {
-            self.send_kill(run)
+            self.send_kill(run);
+            Phase::Killed { until: Some(self.now.plus(KILL_TIMEOUT)) }
         }
     }
 
-    pub(super) fn send(&mut self, run: Run, step: usize, until: Instant) -> Phase {
-        let signal = self.spec.stop.signals.get(step).copied().unwrap_or(Signal::TERM);
+    fn stop_signal(&self, step: usize) -> Signal {
+        self.spec.stop.signals.get(step).copied().unwrap_or(Signal::TERM)
+    }
+
+    fn send(&mut self, run: Run, step: usize, until: Instant) -> Phase {
         let scope = match self.spec.stop.scope {
             StopScope::Main => Scope::Main,
             StopScope::Group => Scope::Group,
         };
-        self.out.push(Action::Signal { run, signal, scope });
+        let signal = self.stop_signal(step);
+        self.out.push(Action::Signal { run, signal, scope, purpose: Purpose::Stop });
         Phase::Signalled { step, until }
     }
 
-    pub(super) fn send_kill(&mut self, run: Run) -> Phase {
-        self.out.push(Action::Signal { run, signal: Signal::KILL, scope: Scope::Session });
-        Phase::Killed
+    fn send_kill(&mut self, run: Run) {
+        let (signal, scope) = (Signal::KILL, Scope::All);
+        self.out.push(Action::Signal { run, signal, scope, purpose: Purpose::Stop });
     }
 
-    pub(super) fn term_others(&mut self, run: Run, exit: Exit) -> Phase {
-        self.out.push(Action::Signal { run, signal: Signal::TERM, scope: Scope::Session });
-        Phase::Others { exit, kill: Some(self.now.plus(self.spec.stop.timeout)) }
+    fn term_leftovers(&mut self, run: Run, exit: Exit) -> Phase {
+        let (signal, scope) = (Signal::TERM, Scope::All);
+        self.out.push(Action::Signal { run, signal, scope, purpose: Purpose::Stop });
+        Phase::Draining { exit, kill: self.now.plus(self.spec.stop.timeout) }
     }
 
-    fn forget_pre_stop(&mut self, run: Run, phase: Phase) {
+    fn kill_leftovers(&mut self, run: Run, exit: Exit) -> Phase {
+        self.send_kill(run);
+        Phase::DrainKilled { exit, until: Some(self.now.plus(KILL_TIMEOUT)) }
+    }
+
+    fn cancel_pre_stop(&mut self, run: Run, phase: Phase) {
         if let Phase::PreStop { until: _ } = phase {
             self.out.push(Action::CancelPreStop(run));
         }
@@ -154,11 +250,6 @@ impl Turn<'_> {
 
 impl Stop {
     fn with(self, phase: Phase) -> State {
-        Stop { phase, ..self }.state()
-    }
-
-    fn state(self) -> State {
-        let Stop { run, spawned, began, phase, aim } = self;
-        State::Stopping { run, spawned, began, phase, aim }
+        State::Stopping(Stop { phase, ..self })
     }
 }

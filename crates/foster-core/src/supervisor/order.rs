@@ -1,9 +1,9 @@
-//! Whose turn it is: tiers and dependencies, upwards for starting and downwards for stopping.
+//! Which instance may start or stop now: tiers and dependencies, upwards for starting and downwards for stopping.
 //!
-//! One rule each way. **Up:** an instance begins when all that it is `after` is ready (or has ended with
-//! success), and, on its first way up, when nothing of a lower tier is still on its way. **Down:** an
-//! instance halts when nothing that is going down too stands above it: no dependant, no higher tier. The same
-//! rule orders a shutdown, `stop all`, `restart all` and the fall of a requirement.
+//! One rule each way. **Up:** an instance starts when everything it is `after` is ready (or has ended with success)
+//! and, on its first way up, when nothing of a lower tier is still on its way. **Down:** an instance stops when
+//! nothing above it is going down too: no dependant, no higher tier. The same rule orders a shutdown, `stop all`,
+//! `restart all` and the fall of a requirement.
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -17,15 +17,19 @@ use crate::program_map::ProgramMap;
 use crate::spec::ProgramSpec;
 use crate::time::Instant;
 
+/// How many programs one step starts. Signals and the clock are looked at between two steps, so that a thousand starts
+/// do not delay a TERM, and each start has its own instant.
+const STARTS_PER_STEP: usize = 16;
+
 impl Supervisor {
-    /// Lets every instance go on whose turn it has become.
-    pub(super) fn look_at_order(&mut self, now: Instant, out: &mut Vec<Action>) {
+    /// Lets every instance go on that nothing holds back any longer.
+    pub(super) fn follow_order(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.enforce_requirements();
-        if self.tally.to_stop > 0 {
-            self.halt_whose_turn_it_is(now, out);
+        if self.instances.iter().any(|instance| cause_to_stop(instance).is_some()) {
+            self.stop_the_free(now, out);
         }
-        if self.tally.to_start > 0 {
-            self.begin_whose_turn_it_is(now, out);
+        if self.instances.iter().any(|instance| is_to_start(instance, now).is_some()) {
+            self.start_the_free(now, out);
         }
     }
 
@@ -46,16 +50,16 @@ impl Supervisor {
             let cause = CycleCause::Requirement(InstanceId { program: missing, index: 0 });
             for at in self.positions_of(program) {
                 let is_up = self.instances.get(at).is_some_and(|instance| {
-                    instance.live().is_some() && matches!(instance.desired(), Desired::Rising | Desired::Up)
+                    instance.run().is_some() && matches!(instance.desired(), Desired::Rising | Desired::Up)
                 });
                 if is_up {
-                    self.want(at, Desired::Cycle(cause));
+                    self.set_desired(at, Desired::Cycle(cause));
                 }
             }
         }
     }
 
-    fn halt_whose_turn_it_is(&mut self, now: Instant, out: &mut Vec<Action>) {
+    fn stop_the_free(&mut self, now: Instant, out: &mut Vec<Action>) {
         let highest = self.instances.iter().filter(|instance| is_going_down(instance));
         let highest =
             highest.filter_map(|instance| self.spec(instance.id().program)).map(|spec| spec.priority).max();
@@ -70,17 +74,18 @@ impl Supervisor {
                 continue;
             }
             for at in self.positions_of(program) {
-                if let Some(cause) = self.instances.get(at).and_then(cause_to_halt) {
-                    self.say(now, at, Input::Stop(cause), out);
+                if let Some(cause) = self.instances.get(at).and_then(cause_to_stop) {
+                    self.apply(now, at, Input::Stop(cause), out);
                 }
             }
         }
     }
 
-    fn begin_whose_turn_it_is(&mut self, now: Instant, out: &mut Vec<Action>) {
-        // The programs that will not be ready without somebody's order.
+    fn start_the_free(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let mut started = 0;
+        // The programs that will not be ready without an order.
         let mut never: ProgramMap<()> = ProgramMap::new();
-        // The lowest tier that is still on its way, and who is: nothing above it may begin its first way up.
+        // The lowest tier that is still on its way, with one that is: nothing above it may start for the first time.
         let mut holder: Option<(i32, InstanceId)> = None;
         for program in self.plan.graph().order().to_vec() {
             let Some(spec) = self.spec(program) else { continue };
@@ -92,14 +97,18 @@ impl Supervisor {
             let mut will_be = true;
             for at in self.positions_of(program) {
                 let Some(instance) = self.instances.get(at) else { continue };
-                if let Some(first_way) = is_to_begin(instance, now) {
+                if let Some(first_way) = is_to_start(instance, now) {
                     let tier = match (first_way, holder) {
                         (Way::First, Some((lower, holder))) if lower < priority => Some(holder),
                         (Way::First | Way::Again, _) => None,
                     };
                     match missing.or(tier) {
-                        None => self.say(now, at, Input::Start, out),
-                        Some(other) => self.say(now, at, Input::Block(other), out),
+                        None if started == STARTS_PER_STEP => self.more_to_start = Some(now),
+                        None => {
+                            started += 1;
+                            self.begin(now, at, out);
+                        }
+                        Some(other) => self.apply(now, at, Input::Block(other), out),
                     }
                 }
                 let Some(instance) = self.instances.get(at) else { continue };
@@ -120,8 +129,20 @@ impl Supervisor {
         }
     }
 
+    /// A new run of an instance, made from what the plan says now.
+    fn begin(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
+        let Some(program) = self.instances.get(at).map(|instance| instance.id().program) else { return };
+        let Some(spec) = self.plan.program(program).map(Rc::clone) else { return };
+        let number = self.last_runs.get(program).copied().unwrap_or(0).saturating_add(1);
+        self.last_runs.insert(program, number);
+        if let Some(instance) = self.instances.get_mut(at) {
+            instance.redefine(&spec);
+        }
+        self.apply(now, at, Input::Start(number), out);
+    }
+
     /// The first instance that this program has to wait for, by `after` or `requires`.
-    pub(super) fn first_unready(&self, spec: &ProgramSpec) -> Option<InstanceId> {
+    fn first_unready(&self, spec: &ProgramSpec) -> Option<InstanceId> {
         let missing = dependencies(spec).find(|other| !self.is_satisfied(*other))?;
         let instances = self.instances_of(missing);
         let unready = instances.iter().find(|instance| !is_ready_or_done(instance)).map(Instance::id);
@@ -129,23 +150,19 @@ impl Supervisor {
     }
 
     /// Whether those after this program may start: it is ready, or has ended with success.
-    pub(super) fn is_satisfied(&self, program: ProgramId) -> bool {
+    fn is_satisfied(&self, program: ProgramId) -> bool {
         self.instances_of(program).iter().all(is_ready_or_done)
     }
 
     /// Whether this program is down and will not come up by itself.
     fn stays_down(&self, program: ProgramId) -> bool {
         self.instances_of(program).iter().all(|instance| {
-            matches!(instance.desired(), Desired::Down(_)) || matches!(instance.state(), State::Fatal { .. })
+            matches!(instance.desired(), Desired::Down(_)) || instance.state().failure().is_some()
         })
-    }
-
-    pub(super) fn spec(&self, program: ProgramId) -> Option<&ProgramSpec> {
-        self.plan.program(program).map(Rc::as_ref)
     }
 }
 
-/// Which way up an instance is about to begin.
+/// Whether an instance is about to start for the first time.
 #[derive(Clone, Copy)]
 enum Way {
     /// It has not been ready since it was first wanted: tiers count.
@@ -154,34 +171,32 @@ enum Way {
     Again,
 }
 
-/// Whether an instance is at rest, wanted up, and not in the middle of a wait.
-fn is_to_begin(instance: &Instance, now: Instant) -> Option<Way> {
+/// Whether an instance is down, wanted up, and not in the middle of a wait.
+fn is_to_start(instance: &Instance, now: Instant) -> Option<Way> {
     let way = match instance.desired() {
         Desired::Rising => Way::First,
         Desired::Up => Way::Again,
         Desired::Down(_) | Desired::Cycle(_) => return None,
     };
     match instance.state() {
-        State::Stopped | State::Waiting => Some(way),
+        State::Stopped | State::Waiting { .. } => Some(way),
         State::Backoff { until } => (*until <= now).then_some(way),
         State::Starting { .. }
         | State::Running { .. }
-        | State::Stopping { .. }
+        | State::Stopping(_)
         | State::Exited { .. }
         | State::Fatal { .. } => None,
     }
 }
 
-/// Whether an instance is up, or will be without anybody's order.
+/// Whether an instance is up, or will be without an order.
 fn comes_by_itself(instance: &Instance, blocked_for_good: bool) -> bool {
     if let Desired::Down(_) = instance.desired() {
         return false;
     }
     match instance.state() {
-        State::Starting { .. } | State::Running { .. } | State::Stopping { .. } | State::Backoff { .. } => {
-            true
-        }
-        State::Stopped | State::Waiting => !blocked_for_good,
+        State::Starting { .. } | State::Running { .. } | State::Stopping(_) | State::Backoff { .. } => true,
+        State::Stopped | State::Waiting { .. } => !blocked_for_good,
         State::Exited { .. } | State::Fatal { .. } => false,
     }
 }
@@ -191,9 +206,9 @@ fn is_ready_or_done(instance: &Instance) -> bool {
         State::Running { .. } => matches!(instance.desired(), Desired::Rising | Desired::Up),
         State::Exited { .. } => true,
         State::Stopped
-        | State::Waiting
+        | State::Waiting { .. }
         | State::Starting { .. }
-        | State::Stopping { .. }
+        | State::Stopping(_)
         | State::Backoff { .. }
         | State::Fatal { .. } => false,
     }
@@ -201,15 +216,18 @@ fn is_ready_or_done(instance: &Instance) -> bool {
 
 /// Whether an instance has a process and is to have none.
 fn is_going_down(instance: &Instance) -> bool {
-    instance.live().is_some() && matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_))
+    instance.run().is_some() && matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_))
 }
 
-/// Why an instance is to begin to stop, if it is to and has not begun.
-fn cause_to_halt(instance: &Instance) -> Option<Cause> {
+/// Why an instance is to stop, if it is to and has not begun.
+fn cause_to_stop(instance: &Instance) -> Option<Cause> {
     let cause = match instance.desired() {
         Desired::Down(DownReason::Shutdown) => Cause::Shutdown,
-        Desired::Down(DownReason::Ordered | DownReason::NotAutostarted)
-        | Desired::Cycle(CycleCause::Ordered) => Cause::Ordered,
+        Desired::Down(DownReason::Requested(id)) | Desired::Cycle(CycleCause::Requested(id)) => {
+            Cause::Requested(id)
+        }
+        // An update took it out of the autostart while it was on its way down.
+        Desired::Down(DownReason::NotAutostarted) => Cause::Changed,
         Desired::Down(DownReason::Removed) => Cause::Removed,
         Desired::Cycle(CycleCause::Changed) => Cause::Changed,
         Desired::Cycle(CycleCause::Requirement(missing)) => Cause::RequirementDown(missing),
@@ -218,8 +236,8 @@ fn cause_to_halt(instance: &Instance) -> Option<Cause> {
     match instance.state() {
         State::Starting { .. } | State::Running { .. } => Some(cause),
         State::Stopped
-        | State::Waiting
-        | State::Stopping { .. }
+        | State::Waiting { .. }
+        | State::Stopping(_)
         | State::Backoff { .. }
         | State::Exited { .. }
         | State::Fatal { .. } => None,

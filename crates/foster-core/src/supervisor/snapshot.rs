@@ -1,4 +1,4 @@
-//! Where everything stands, for those who only look: status, health, the verbs that wait.
+//! The state of everything, for callers that only look: status, health, the verbs that wait.
 //!
 //! A [`Snapshot`] borrows and copies nothing. [`progress`] says how far an order has come, so that
 //! "done" means the same to every verb.
@@ -6,9 +6,9 @@
 use super::Supervisor;
 use crate::action::StateName;
 use crate::event::Order;
-use crate::ids::{Exit, InstanceId, ProgramId, Run};
-use crate::program::{Desired, Instance, State};
-use crate::spec::Autostart;
+use crate::ids::{Exit, InstanceId, ProgramId, Signal};
+use crate::program::{Desired, Instance, Live};
+use crate::spec::{Autostart, KillMode};
 use crate::time::Instant;
 
 /// Everything, as it is.
@@ -27,9 +27,9 @@ pub struct InstanceView {
     /// What is wanted of it.
     pub desired: Desired,
     /// The run that is live, and since when.
-    pub live: Option<(Run, Instant)>,
+    pub live: Option<Live>,
     /// The number of its last run; 0: it had none.
-    pub runs: u32,
+    pub last_run: u32,
     /// How often it was restarted after an end by itself.
     pub restarts: u32,
     /// How many starts in a row have failed.
@@ -40,6 +40,23 @@ pub struct InstanceView {
     pub next_start: Option<Instant>,
     /// What it waits for, where it waits.
     pub waits_for: Option<InstanceId>,
+    /// Whether processes of it are still there after KILL.
+    pub stuck: bool,
+    /// Whether its health is watched.
+    pub health: Watched,
+    /// What `reload` sends it.
+    pub reload_signal: Option<Signal>,
+    /// Which processes belong to it.
+    pub kill_mode: KillMode,
+}
+
+/// Whether the health of an instance is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// Its definition has a health probe.
+    Yes,
+    /// It has none.
+    No,
 }
 
 /// How far an order has come with an instance.
@@ -54,7 +71,7 @@ pub enum Progress {
 }
 
 impl Supervisor {
-    /// Where everything stands.
+    /// The state of everything.
     pub fn snapshot(&self) -> Snapshot<'_> {
         Snapshot(self)
     }
@@ -77,60 +94,60 @@ impl<'a> Snapshot<'a> {
     }
 
     fn view(self, instance: &Instance) -> InstanceView {
-        let spec = self.0.spec(instance.id().program);
         let state = instance.state();
-        let waits = matches!(state, State::Waiting);
+        let spec = self.0.plan.program(instance.id().program);
         InstanceView {
             id: instance.id(),
             state: state.name(),
             autostart: spec.map_or(Autostart::No, |spec| spec.autostart),
             desired: instance.desired(),
-            live: instance.live(),
-            runs: instance.runs(),
+            live: state.live(),
+            last_run: instance.last_run(),
             restarts: instance.restarts(),
             failures: instance.failures(),
             last: instance.last(),
-            next_start: match state {
-                State::Backoff { until } => Some(*until),
-                State::Stopped
-                | State::Waiting
-                | State::Starting { .. }
-                | State::Running { .. }
-                | State::Stopping { .. }
-                | State::Exited { .. }
-                | State::Fatal { .. } => None,
-            },
-            waits_for: spec.filter(|_| waits).and_then(|spec| self.0.first_unready(spec)),
+            next_start: state.backoff_until(),
+            waits_for: state.waits_on(),
+            stuck: state.is_stuck(),
+            health: if instance.spec().health.is_some() { Watched::Yes } else { Watched::No },
+            reload_signal: instance.spec().reload_signal,
+            kill_mode: instance.spec().stop.kill_mode,
         }
     }
 }
 
-/// How far `order` has come with this instance; `runs` is how many runs it had when the order was given.
+/// How far `order` has come with this instance; `last_run` is what the view said when the order was given.
 ///
-/// A first failed start is told at once, not after the last of ten attempts: foster goes on trying, and the
+/// A first failed start is reported at once, not after the last of ten attempts: foster goes on trying, and the
 /// operator knows.
-pub fn progress(order: Order, view: &InstanceView, runs: u32) -> Progress {
+pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
     match order {
         Order::Signal(_) | Order::Reload => Progress::Done,
         Order::Stop => match view.state {
             StateName::Stopped | StateName::Exited | StateName::Fatal => Progress::Done,
             StateName::Waiting | StateName::Backoff => Progress::Failed,
-            StateName::Starting | StateName::Running | StateName::Stopping => match view.desired {
-                Desired::Down(_) => Progress::UnderWay,
-                Desired::Cycle(_) | Desired::Rising | Desired::Up => Progress::Failed,
-            },
+            StateName::Starting | StateName::Running | StateName::Unhealthy | StateName::Stopping => {
+                match view.desired {
+                    Desired::Down(_) if view.stuck => Progress::Failed,
+                    Desired::Down(_) => Progress::UnderWay,
+                    Desired::Cycle(_) | Desired::Rising | Desired::Up => Progress::Failed,
+                }
+            }
         },
-        Order::Restart if view.runs == runs => match view.state {
+        Order::Restart if view.last_run == last_run => match view.state {
             StateName::Stopped | StateName::Exited | StateName::Fatal => Progress::Failed,
+            StateName::Stopping if view.stuck => Progress::Failed,
             StateName::Waiting
             | StateName::Starting
             | StateName::Running
+            | StateName::Unhealthy
             | StateName::Stopping
             | StateName::Backoff => Progress::UnderWay,
         },
         Order::Start | Order::Restart => match view.state {
-            StateName::Running | StateName::Exited => Progress::Done,
+            StateName::Running | StateName::Unhealthy | StateName::Exited => Progress::Done,
             StateName::Waiting | StateName::Starting => Progress::UnderWay,
+            StateName::Stopping if view.stuck => Progress::Failed,
             StateName::Stopping => match view.desired {
                 Desired::Rising | Desired::Up | Desired::Cycle(_) => Progress::UnderWay,
                 Desired::Down(_) => Progress::Failed,

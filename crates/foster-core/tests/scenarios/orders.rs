@@ -13,16 +13,16 @@ fn a_stop_while_starting_is_obeyed_at_once_and_a_start_begins_afresh() {
         "1s stop backend\n 3s start backend\n 3s start backend\n 8s stop backend\n 9s shutdown",
         expect![[r#"
             0.000   spawn backend #1
-            0.000   backend: stopped -> starting (its turn)
+            0.000   backend: stopped -> starting (started)
             1.000   backend: starting -> stopping (ordered)
-            1.000   SIGTERM to the main of backend
+            1.000   SIGTERM to the main process of backend
             1.000   everything is ready
             1.010   backend: stopping -> stopped (was killed by SIGTERM within 10ms)
             3.000   spawn backend #2
-            3.000   backend: stopped -> starting (its turn)
-            5.021   backend: starting -> running (ready after 2.021s)
+            3.000   backend: stopped -> starting (started)
+            5.001   backend: starting -> running (ready after 2.001s)
             8.000   backend: running -> stopping (ordered)
-            8.000   SIGTERM to the main of backend
+            8.000   SIGTERM to the main process of backend
             8.010   backend: stopping -> stopped (was killed by SIGTERM within 10ms)
             9.000   shutdown: operator
             9.000   SIGTERM to the rest
@@ -39,23 +39,23 @@ fn a_stop_in_backoff_is_immediate_and_a_start_of_the_fatal_has_a_fresh_count() {
         "1s start flaky\n 1s stop flaky\n 3s shutdown",
         expect![[r#"
             0.000   spawn flaky #1
-            0.000   flaky: stopped -> starting (its turn)
+            0.000   flaky: stopped -> starting (started)
             0.000   spawn other #1
-            0.000   other: stopped -> starting (its turn)
+            0.000   other: stopped -> starting (started)
             0.005   flaky: starting -> backoff (exited with status 1 after 5ms; restart in 100ms, 1 of 2 failed)
             0.105   spawn flaky #2
-            0.105   flaky: backoff -> starting (its turn)
+            0.105   flaky: backoff -> starting (started)
             0.110   flaky: starting -> fatal (exited with status 1 after 5ms; gave up after 2)
             1.000   spawn flaky #3
-            1.000   flaky: stopped -> starting (its turn)
+            1.000   flaky: stopped -> starting (started)
             1.000   flaky: starting -> stopping (ordered)
-            1.000   SIGTERM to the main of flaky
+            1.000   SIGTERM to the main process of flaky
             1.000   other: starting -> running (ready after 1s)
             1.000   everything is ready
             1.005   flaky: stopping -> stopped (exited with status 1 within 5ms)
             3.000   shutdown: operator
             3.000   other: running -> stopping (shutdown)
-            3.000   SIGTERM to the main of other
+            3.000   SIGTERM to the main process of other
             3.010   other: stopping -> stopped (was killed by SIGTERM within 10ms)
             3.010   SIGTERM to the rest
             3.010   exit 0: operator
@@ -72,44 +72,44 @@ fn what_requires_a_program_goes_down_before_it_and_comes_back_with_it() {
         "5s stop db\n 10s start db\n 20s signal TERM",
         expect![[r#"
             0.000   spawn db #1
-            0.000   db: stopped -> starting (its turn)
+            0.000   db: stopped -> starting (started)
             0.000   web: stopped -> waiting (waits for db)
             0.000   proxy: stopped -> waiting (waits for web)
             1.000   db: starting -> running (ready after 1s)
             1.000   spawn web #1
-            1.000   web: waiting -> starting (its turn)
+            1.000   web: waiting -> starting (started)
             2.000   web: starting -> running (ready after 1s)
             2.000   spawn proxy #1
-            2.000   proxy: waiting -> starting (its turn)
+            2.000   proxy: waiting -> starting (started)
             3.000   proxy: starting -> running (ready after 1s)
             3.000   everything is ready
             5.000   proxy: running -> stopping (web is down)
-            5.000   SIGTERM to the main of proxy
+            5.000   SIGTERM to the main process of proxy
             5.010   proxy: stopping -> waiting (was killed by SIGTERM within 10ms)
             5.010   web: running -> stopping (db is down)
-            5.010   SIGTERM to the main of web
+            5.010   SIGTERM to the main process of web
             5.020   web: stopping -> waiting (was killed by SIGTERM within 10ms)
             5.020   db: running -> stopping (ordered)
-            5.020   SIGTERM to the main of db
+            5.020   SIGTERM to the main process of db
             5.030   db: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.000  spawn db #2
-            10.000  db: stopped -> starting (its turn)
+            10.000  db: stopped -> starting (started)
             11.000  db: starting -> running (ready after 1s)
             11.000  spawn web #2
-            11.000  web: waiting -> starting (its turn)
+            11.000  web: waiting -> starting (started)
             12.000  web: starting -> running (ready after 1s)
             12.000  spawn proxy #2
-            12.000  proxy: waiting -> starting (its turn)
+            12.000  proxy: waiting -> starting (started)
             13.000  proxy: starting -> running (ready after 1s)
             20.000  shutdown: SIGTERM
             20.000  proxy: running -> stopping (shutdown)
-            20.000  SIGTERM to the main of proxy
+            20.000  SIGTERM to the main process of proxy
             20.010  proxy: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.010  web: running -> stopping (shutdown)
-            20.010  SIGTERM to the main of web
+            20.010  SIGTERM to the main process of web
             20.020  web: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.020  db: running -> stopping (shutdown)
-            20.020  SIGTERM to the main of db
+            20.020  SIGTERM to the main process of db
             20.030  db: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.030  SIGTERM to the rest
             20.030  exit 0: SIGTERM
@@ -125,31 +125,31 @@ fn a_restart_of_all_goes_down_and_up_in_order() {
         "5s restart all\n 20s signal TERM",
         expect![[r#"
             0.000   spawn db #1
-            0.000   db: stopped -> starting (its turn)
+            0.000   db: stopped -> starting (started)
             0.000   web: stopped -> waiting (waits for db)
             1.000   db: starting -> running (ready after 1s)
             1.000   spawn web #1
-            1.000   web: waiting -> starting (its turn)
+            1.000   web: waiting -> starting (started)
             2.000   web: starting -> running (ready after 1s)
             2.000   everything is ready
             5.000   web: running -> stopping (ordered)
-            5.000   SIGTERM to the main of web
+            5.000   SIGTERM to the main process of web
             5.010   web: stopping -> waiting (was killed by SIGTERM within 10ms)
             5.010   db: running -> stopping (ordered)
-            5.010   SIGTERM to the main of db
+            5.010   SIGTERM to the main process of db
             5.020   db: stopping -> waiting (was killed by SIGTERM within 10ms)
             5.020   spawn db #2
-            5.020   db: waiting -> starting (its turn)
+            5.020   db: waiting -> starting (started)
             6.020   db: starting -> running (ready after 1s)
             6.020   spawn web #2
-            6.020   web: waiting -> starting (its turn)
+            6.020   web: waiting -> starting (started)
             7.020   web: starting -> running (ready after 1s)
             20.000  shutdown: SIGTERM
             20.000  web: running -> stopping (shutdown)
-            20.000  SIGTERM to the main of web
+            20.000  SIGTERM to the main process of web
             20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.010  db: running -> stopping (shutdown)
-            20.010  SIGTERM to the main of db
+            20.010  SIGTERM to the main process of db
             20.020  db: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.020  SIGTERM to the rest
             20.020  exit 0: SIGTERM
@@ -164,16 +164,16 @@ fn on_exit_shutdown_ends_the_container_with_the_programs_status() {
         "",
         expect![[r#"
             0.000   spawn job #1
-            0.000   job: stopped -> starting (its turn)
+            0.000   job: stopped -> starting (started)
             0.000   spawn other #1
-            0.000   other: stopped -> starting (its turn)
+            0.000   other: stopped -> starting (started)
             1.000   job: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
             1.000   everything is ready
             2.000   job: running -> exited (exited with status 0 after 2s; stays down)
             2.000   shutdown: job exited with status 0
             2.000   other: running -> stopping (shutdown)
-            2.000   SIGTERM to the main of other
+            2.000   SIGTERM to the main process of other
             2.010   other: stopping -> stopped (was killed by SIGTERM within 10ms)
             2.010   SIGTERM to the rest
             2.010   exit 0: job exited with status 0
@@ -188,15 +188,16 @@ fn signals_are_forwarded_and_rewritten_as_the_table_says() {
         "2s signal USR1\n 2s signal USR2\n 2s signal HUP\n 2s signal WINCH\n 3s signal PWR",
         expect![[r#"
             0.000   spawn nginx #1
-            0.000   nginx: stopped -> starting (its turn)
+            0.000   nginx: stopped -> starting (started)
             1.000   nginx: starting -> running (ready after 1s)
             1.000   everything is ready
-            2.000   SIGHUP to the main of nginx
+            2.000   SIGHUP to the main process of nginx
             2.000   write status
             2.000   update
+            2.000   SIGWINCH means nothing here
             3.000   shutdown: SIGPWR
             3.000   nginx: running -> stopping (shutdown)
-            3.000   SIGTERM to the main of nginx
+            3.000   SIGTERM to the main process of nginx
             3.010   nginx: stopping -> stopped (was killed by SIGTERM within 10ms)
             3.010   SIGTERM to the rest
             3.010   exit 0: SIGPWR

@@ -14,32 +14,32 @@ fn what_is_removed_stops_before_what_it_was_after_and_is_forgotten() {
         "6s start web\n 20s shutdown",
         expect![[r#"
             0.000   spawn db #1
-            0.000   db: stopped -> starting (its turn)
+            0.000   db: stopped -> starting (started)
             0.000   web: stopped -> waiting (waits for db)
             0.000   spawn other #1
-            0.000   other: stopped -> starting (its turn)
+            0.000   other: stopped -> starting (started)
             1.000   db: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
             1.000   spawn web #1
-            1.000   web: waiting -> starting (its turn)
+            1.000   web: waiting -> starting (started)
             2.000   web: starting -> running (ready after 1s)
             2.000   everything is ready
             5.000   updated
             5.000   web: running -> stopping (removed)
-            5.000   SIGTERM to the main of web
+            5.000   SIGTERM to the main process of web
             5.700   web: stopping -> stopped (exited with status 0 within 700ms)
             5.700   forget web
             5.700   db: running -> stopping (changed)
-            5.700   SIGTERM to the main of db
+            5.700   SIGTERM to the main process of db
             5.710   db: stopping -> waiting (was killed by SIGTERM within 10ms)
             5.710   spawn db #2
-            5.710   db: waiting -> starting (its turn)
+            5.710   db: waiting -> starting (started)
             6.710   db: starting -> running (ready after 1s)
             20.000  shutdown: operator
             20.000  other: running -> stopping (shutdown)
-            20.000  SIGTERM to the main of other
+            20.000  SIGTERM to the main process of other
             20.000  db: running -> stopping (shutdown)
-            20.000  SIGTERM to the main of db
+            20.000  SIGTERM to the main process of db
             20.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.010  db: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.010  SIGTERM to the rest
@@ -56,34 +56,34 @@ fn one_that_comes_back_before_it_is_gone_is_started_when_it_is() {
         "20s shutdown",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (its turn)
+            0.000   web: stopped -> starting (started)
             0.000   spawn other #1
-            0.000   other: stopped -> starting (its turn)
+            0.000   other: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
             1.000   everything is ready
             5.000   updated
             5.000   web: running -> stopping (removed)
-            5.000   SIGTERM to the main of web
+            5.000   SIGTERM to the main process of web
             6.000   updated
             7.000   web: stopping -> waiting (exited with status 0 within 2s)
             7.000   spawn web #2
-            7.000   web: waiting -> starting (its turn)
+            7.000   web: waiting -> starting (started)
             8.000   web: starting -> running (ready after 1s)
             10.000  updated
             10.000  web: running -> stopping (removed)
-            10.000  SIGTERM to the main of web
+            10.000  SIGTERM to the main process of web
             10.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  forget web
             12.000  updated
             12.000  spawn web #1
-            12.000  web: stopped -> starting (its turn)
+            12.000  web: stopped -> starting (started)
             13.000  web: starting -> running (ready after 1s)
             20.000  shutdown: operator
             20.000  web: running -> stopping (shutdown)
-            20.000  SIGTERM to the main of web
+            20.000  SIGTERM to the main process of web
             20.000  other: running -> stopping (shutdown)
-            20.000  SIGTERM to the main of other
+            20.000  SIGTERM to the main process of other
             20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.010  SIGTERM to the rest
@@ -100,31 +100,31 @@ fn instances_come_and_go_and_no_run_is_counted_twice() {
         "15s shutdown",
         expect![[r#"
             0.000   spawn web.0 #1
-            0.000   web.0: stopped -> starting (its turn)
-            0.000   spawn web.1 #1
-            0.000   web.1: stopped -> starting (its turn)
+            0.000   web.0: stopped -> starting (started)
+            0.000   spawn web.1 #2
+            0.000   web.1: stopped -> starting (started)
             1.000   web.0: starting -> running (ready after 1s)
             1.000   web.1: starting -> running (ready after 1s)
             1.000   everything is ready
             5.000   updated
             5.000   web.1: running -> stopping (removed)
-            5.000   SIGTERM to the main of web.1
+            5.000   SIGTERM to the main process of web.1
             5.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.010   forget web
             10.000  updated
-            10.000  spawn web.1 #2
-            10.000  web.1: stopped -> starting (its turn)
-            10.000  spawn web.2 #2
-            10.000  web.2: stopped -> starting (its turn)
+            10.000  spawn web.1 #3
+            10.000  web.1: stopped -> starting (started)
+            10.000  spawn web.2 #4
+            10.000  web.2: stopped -> starting (started)
             11.000  web.1: starting -> running (ready after 1s)
             11.000  web.2: starting -> running (ready after 1s)
             15.000  shutdown: operator
             15.000  web.0: running -> stopping (shutdown)
-            15.000  SIGTERM to the main of web.0
+            15.000  SIGTERM to the main process of web.0
             15.000  web.1: running -> stopping (shutdown)
-            15.000  SIGTERM to the main of web.1
+            15.000  SIGTERM to the main process of web.1
             15.000  web.2: running -> stopping (shutdown)
-            15.000  SIGTERM to the main of web.2
+            15.000  SIGTERM to the main process of web.2
             15.010  web.0: stopping -> stopped (was killed by SIGTERM within 10ms)
             15.010  web.1: stopping -> stopped (was killed by SIGTERM within 10ms)
             15.010  web.2: stopping -> stopped (was killed by SIGTERM within 10ms)
@@ -142,16 +142,16 @@ fn removing_the_last_that_ran_ends_the_container_when_all_others_have_ended() {
         "",
         expect![[r#"
             0.000   spawn job #1
-            0.000   job: stopped -> starting (its turn)
+            0.000   job: stopped -> starting (started)
             0.000   spawn web #1
-            0.000   web: stopped -> starting (its turn)
+            0.000   web: stopped -> starting (started)
             1.000   job: starting -> running (ready after 1s)
             1.000   web: starting -> running (ready after 1s)
             1.000   everything is ready
             2.000   job: running -> exited (exited with status 0 after 2s; stays down)
             5.000   updated
             5.000   web: running -> stopping (removed)
-            5.000   SIGTERM to the main of web
+            5.000   SIGTERM to the main process of web
             5.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.010   forget web
             5.010   shutdown: all ended
@@ -169,40 +169,40 @@ fn where_the_old_order_of_what_leaves_and_the_new_tiers_contradict_the_tiers_win
         "10s shutdown",
         expect![[r#"
             0.000   spawn db #1
-            0.000   db: stopped -> starting (its turn)
+            0.000   db: stopped -> starting (started)
             0.000   web: stopped -> waiting (waits for db)
             0.000   last: stopped -> waiting (waits for db)
             1.000   db: starting -> running (ready after 1s)
             1.000   spawn web #1
-            1.000   web: waiting -> starting (its turn)
+            1.000   web: waiting -> starting (started)
             2.000   web: starting -> running (ready after 1s)
             2.000   spawn last #1
-            2.000   last: waiting -> starting (its turn)
+            2.000   last: waiting -> starting (started)
             3.000   last: starting -> running (ready after 1s)
             3.000   everything is ready
             5.000   updated
             5.000   last: running -> stopping (changed)
-            5.000   SIGTERM to the main of last
+            5.000   SIGTERM to the main process of last
             5.010   last: stopping -> waiting (was killed by SIGTERM within 10ms)
             5.010   db: running -> stopping (changed)
-            5.010   SIGTERM to the main of db
+            5.010   SIGTERM to the main process of db
             5.020   db: stopping -> waiting (was killed by SIGTERM within 10ms)
             5.020   web: running -> stopping (removed)
-            5.020   SIGTERM to the main of web
+            5.020   SIGTERM to the main process of web
             5.020   spawn db #2
-            5.020   db: waiting -> starting (its turn)
+            5.020   db: waiting -> starting (started)
             5.030   web: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.030   forget web
             6.020   db: starting -> running (ready after 1s)
             6.020   spawn last #2
-            6.020   last: waiting -> starting (its turn)
+            6.020   last: waiting -> starting (started)
             7.020   last: starting -> running (ready after 1s)
             10.000  shutdown: operator
             10.000  last: running -> stopping (shutdown)
-            10.000  SIGTERM to the main of last
+            10.000  SIGTERM to the main process of last
             10.010  last: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  db: running -> stopping (shutdown)
-            10.010  SIGTERM to the main of db
+            10.010  SIGTERM to the main process of db
             10.020  db: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.020  SIGTERM to the rest
             10.020  exit 0: operator

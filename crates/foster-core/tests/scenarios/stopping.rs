@@ -17,19 +17,19 @@ fn tiers_start_in_order_and_stop_in_reverse() {
         "5s signal TERM",
         expect![[r#"
             0.000   spawn backend #1
-            0.000   backend: stopped -> starting (its turn)
+            0.000   backend: stopped -> starting (started)
             0.000   nginx: stopped -> waiting (waits for backend)
-            0.304   backend: starting -> running (ready after 304ms)
-            0.304   spawn nginx #1
-            0.304   nginx: waiting -> starting (its turn)
-            1.304   nginx: starting -> running (ready after 1s)
-            1.304   everything is ready
+            0.301   backend: starting -> running (ready after 301ms)
+            0.301   spawn nginx #1
+            0.301   nginx: waiting -> starting (started)
+            1.301   nginx: starting -> running (ready after 1s)
+            1.301   everything is ready
             5.000   shutdown: SIGTERM
             5.000   nginx: running -> stopping (shutdown)
-            5.000   SIGQUIT to the main of nginx
+            5.000   SIGQUIT to the main process of nginx
             5.010   nginx: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.010   backend: running -> stopping (shutdown)
-            5.010   SIGTERM to the main of backend
+            5.010   SIGTERM to the main process of backend
             5.020   backend: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.020   SIGTERM to the rest
             5.020   exit 0: SIGTERM
@@ -44,18 +44,18 @@ fn what_is_not_ready_in_time_is_stopped_and_counts_as_a_failed_start() {
         "",
         expect![[r#"
             0.000   spawn backend #1
-            0.000   backend: stopped -> starting (its turn)
+            0.000   backend: stopped -> starting (started)
             1.000   backend: starting -> stopping (not ready within 1s: None)
-            1.000   SIGTERM to the main of backend
+            1.000   SIGTERM to the main process of backend
             1.010   backend: stopping -> backoff (was killed by SIGTERM; restart in 100ms, 1 of 2 failed)
             1.110   spawn backend #2
-            1.110   backend: backoff -> starting (its turn)
+            1.110   backend: backoff -> starting (started)
             2.110   backend: starting -> stopping (not ready within 1s: None)
-            2.110   SIGTERM to the main of backend
+            2.110   SIGTERM to the main process of backend
             2.120   backend: stopping -> fatal (was killed by SIGTERM; gave up after 2)
-            2.120   shutdown: backend failed 2 times, never came up
+            2.120   shutdown: backend failed 2 times, not ready: None, was killed by SIGTERM
             2.120   SIGTERM to the rest
-            2.120   exit 1: backend failed 2 times, never came up
+            2.120   exit 1: backend failed 2 times, not ready: None, was killed by SIGTERM
         "#]],
     );
 }
@@ -67,19 +67,19 @@ fn the_session_of_a_dead_main_process_goes_before_the_restart() {
         "5s kill gunicorn KILL\n 8s signal TERM",
         expect![[r#"
             0.000   spawn gunicorn #1
-            0.000   gunicorn: stopped -> starting (its turn)
+            0.000   gunicorn: stopped -> starting (started)
             1.000   gunicorn: starting -> running (ready after 1s)
             1.000   everything is ready
             5.000   gunicorn: running -> stopping (was killed by SIGKILL after 5s, left others)
-            5.000   SIGTERM to the session of gunicorn
+            5.000   SIGTERM to all processes of gunicorn
             5.040   gunicorn: stopping -> waiting (was killed by SIGKILL after 5s; restart now)
             5.040   spawn gunicorn #2
-            5.040   gunicorn: waiting -> starting (its turn)
+            5.040   gunicorn: waiting -> starting (started)
             6.040   gunicorn: starting -> running (ready after 1s)
             8.000   shutdown: SIGTERM
             8.000   gunicorn: running -> stopping (shutdown)
-            8.000   SIGTERM to the main of gunicorn
-            8.010   SIGTERM to the session of gunicorn
+            8.000   SIGTERM to the main process of gunicorn
+            8.010   SIGTERM to all processes of gunicorn
             8.050   gunicorn: stopping -> stopped (was killed by SIGTERM within 50ms)
             8.050   SIGTERM to the rest
             8.050   exit 0: SIGTERM
@@ -94,14 +94,14 @@ fn what_ignores_term_is_killed_after_its_timeout_and_so_are_the_others_of_its_se
         "3s signal TERM",
         expect![[r#"
             0.000   spawn stubborn #1
-            0.000   stubborn: stopped -> starting (its turn)
+            0.000   stubborn: stopped -> starting (started)
             1.000   stubborn: starting -> running (ready after 1s)
             1.000   everything is ready
             3.000   shutdown: SIGTERM
             3.000   stubborn: running -> stopping (shutdown)
-            3.000   SIGTERM to the main of stubborn
-            5.000   SIGKILL to the session of stubborn
-            5.000   SIGKILL to the session of stubborn
+            3.000   SIGTERM to the main process of stubborn
+            5.000   SIGKILL to all processes of stubborn
+            5.000   SIGKILL to all processes of stubborn
             5.000   stubborn: stopping -> stopped (was killed by SIGKILL within 2s)
             5.000   SIGTERM to the rest
             5.000   exit 0: SIGTERM
@@ -116,12 +116,12 @@ fn a_sequence_of_stop_signals_gives_each_its_time() {
         "3s stop server\n 9s signal TERM",
         expect![[r#"
             0.000   spawn server #1
-            0.000   server: stopped -> starting (its turn)
+            0.000   server: stopped -> starting (started)
             1.000   server: starting -> running (ready after 1s)
             1.000   everything is ready
             3.000   server: running -> stopping (ordered)
-            3.000   SIGQUIT to the main of server
-            4.000   SIGTERM to the main of server
+            3.000   SIGQUIT to the main process of server
+            4.000   SIGTERM to the main process of server
             4.010   server: stopping -> stopped (was killed by SIGTERM within 1.01s)
             9.000   shutdown: SIGTERM
             9.000   SIGTERM to the rest
@@ -137,13 +137,13 @@ fn pre_stop_runs_first_and_inside_the_timeout() {
         "3s signal TERM",
         expect![[r#"
             0.000   spawn server #1
-            0.000   server: stopped -> starting (its turn)
+            0.000   server: stopped -> starting (started)
             1.000   server: starting -> running (ready after 1s)
             1.000   everything is ready
             3.000   shutdown: SIGTERM
             3.000   server: running -> stopping (shutdown)
             3.000   pre_stop of server
-            3.300   SIGTERM to the main of server
+            3.300   SIGTERM to the main process of server
             3.310   server: stopping -> stopped (was killed by SIGTERM within 310ms)
             3.310   SIGTERM to the rest
             3.310   exit 0: SIGTERM
@@ -154,14 +154,14 @@ fn pre_stop_runs_first_and_inside_the_timeout() {
         "3s signal TERM",
         expect![[r#"
             0.000   spawn server #1
-            0.000   server: stopped -> starting (its turn)
+            0.000   server: stopped -> starting (started)
             1.000   server: starting -> running (ready after 1s)
             1.000   everything is ready
             3.000   shutdown: SIGTERM
             3.000   server: running -> stopping (shutdown)
             3.000   pre_stop of server
             4.000   cancel pre_stop of server
-            4.000   SIGKILL to the session of server
+            4.000   SIGKILL to all processes of server
             4.000   server: stopping -> stopped (was killed by SIGKILL within 1s)
             4.000   SIGTERM to the rest
             4.000   exit 0: SIGTERM
@@ -179,28 +179,28 @@ fn the_deadline_of_the_shutdown_is_shared_by_all_tiers() {
         "5s signal TERM",
         expect![[r#"
             0.000   spawn one #1
-            0.000   one: stopped -> starting (its turn)
+            0.000   one: stopped -> starting (started)
             0.000   two: stopped -> waiting (waits for one)
             0.000   three: stopped -> waiting (waits for one)
             1.000   one: starting -> running (ready after 1s)
             1.000   spawn two #1
-            1.000   two: waiting -> starting (its turn)
+            1.000   two: waiting -> starting (started)
             2.000   two: starting -> running (ready after 1s)
             2.000   spawn three #1
-            2.000   three: waiting -> starting (its turn)
+            2.000   three: waiting -> starting (started)
             3.000   three: starting -> running (ready after 1s)
             3.000   everything is ready
             5.000   shutdown: SIGTERM
             5.000   three: running -> stopping (shutdown)
-            5.000   SIGTERM to the main of three
+            5.000   SIGTERM to the main process of three
             5.010   three: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.010   two: running -> stopping (shutdown)
-            5.010   SIGTERM to the main of two
-            7.010   SIGKILL to the session of two
+            5.010   SIGTERM to the main process of two
+            7.010   SIGKILL to all processes of two
             7.010   two: stopping -> stopped (was killed by SIGKILL within 2s)
             7.010   one: running -> stopping (shutdown)
-            7.010   SIGTERM to the main of one
-            8.000   SIGKILL to the session of one
+            7.010   SIGTERM to the main process of one
+            8.000   kill all
             8.000   one: stopping -> stopped (was killed by SIGKILL within 990ms)
             8.000   SIGKILL to the rest
             8.000   exit 0: SIGTERM
@@ -215,13 +215,13 @@ fn a_second_signal_kills_what_is_left_at_once() {
         "2s signal TERM\n 3s signal TERM",
         expect![[r#"
             0.000   spawn stubborn #1
-            0.000   stubborn: stopped -> starting (its turn)
+            0.000   stubborn: stopped -> starting (started)
             1.000   stubborn: starting -> running (ready after 1s)
             1.000   everything is ready
             2.000   shutdown: SIGTERM
             2.000   stubborn: running -> stopping (shutdown)
-            2.000   SIGTERM to the main of stubborn
-            3.000   SIGKILL to the session of stubborn
+            2.000   SIGTERM to the main process of stubborn
+            3.000   kill all
             3.000   stubborn: stopping -> stopped (was killed by SIGKILL within 1s)
             3.000   SIGKILL to the rest
             3.000   exit 0: SIGTERM
@@ -236,9 +236,9 @@ fn the_container_ends_when_everything_has_ended_by_itself_but_not_what_was_stopp
         "",
         expect![[r#"
             0.000   spawn one #1
-            0.000   one: stopped -> starting (its turn)
+            0.000   one: stopped -> starting (started)
             0.000   spawn two #1
-            0.000   two: stopped -> starting (its turn)
+            0.000   two: stopped -> starting (started)
             1.000   one: starting -> running (ready after 1s)
             1.000   two: starting -> running (ready after 1s)
             1.000   everything is ready
@@ -254,11 +254,11 @@ fn the_container_ends_when_everything_has_ended_by_itself_but_not_what_was_stopp
         "1s stop two\n 60s signal TERM",
         expect![[r#"
             0.000   spawn one #1
-            0.000   one: stopped -> starting (its turn)
+            0.000   one: stopped -> starting (started)
             0.000   spawn two #1
-            0.000   two: stopped -> starting (its turn)
+            0.000   two: stopped -> starting (started)
             1.000   two: starting -> stopping (ordered)
-            1.000   SIGTERM to the main of two
+            1.000   SIGTERM to the main process of two
             1.000   one: starting -> running (ready after 1s)
             1.000   everything is ready
             1.010   two: stopping -> stopped (was killed by SIGTERM within 10ms)
@@ -279,16 +279,16 @@ fn a_daemon_that_ignores_term_is_swept_with_kill() {
     world.run(Duration::from_secs(60));
     expect![[r#"
         0.000   spawn web #1
-        0.000   web: stopped -> starting (its turn)
+        0.000   web: stopped -> starting (started)
         1.000   web: starting -> running (ready after 1s)
         1.000   everything is ready
         2.000   shutdown: SIGTERM
         2.000   web: running -> stopping (shutdown)
-        2.000   SIGTERM to the main of web
+        2.000   SIGTERM to the main process of web
         2.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
         2.010   SIGTERM to the rest
-        2.510   SIGKILL to the rest
-        2.510   exit 0: SIGTERM
+        7.010   SIGKILL to the rest
+        7.010   exit 0: SIGTERM
     "#]]
     .assert_eq(&(world.trace.join("\n") + "\n"));
 }
@@ -299,16 +299,16 @@ fn two_signals_in_one_breath_are_one() {
         "web:",
         "2s signal TERM\n 2s signal TERM",
         expect![[r#"
-        0.000   spawn web #1
-        0.000   web: stopped -> starting (its turn)
-        1.000   web: starting -> running (ready after 1s)
-        1.000   everything is ready
-        2.000   shutdown: SIGTERM
-        2.000   web: running -> stopping (shutdown)
-        2.000   SIGTERM to the main of web
-        2.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
-        2.010   SIGTERM to the rest
-        2.010   exit 0: SIGTERM
-    "#]],
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            1.000   web: starting -> running (ready after 1s)
+            1.000   everything is ready
+            2.000   shutdown: SIGTERM
+            2.000   web: running -> stopping (shutdown)
+            2.000   SIGTERM to the main process of web
+            2.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            2.010   SIGTERM to the rest
+            2.010   exit 0: SIGTERM
+        "#]],
     );
 }

@@ -14,46 +14,46 @@ fn only_what_changed_is_restarted_in_order_and_what_is_new_is_started() {
         "20s shutdown",
         expect![[r#"
             0.000   spawn db #1
-            0.000   db: stopped -> starting (its turn)
+            0.000   db: stopped -> starting (started)
             0.000   web: stopped -> waiting (waits for db)
             0.000   other: stopped -> waiting (waits for db)
             1.000   db: starting -> running (ready after 1s)
             1.000   spawn web #1
-            1.000   web: waiting -> starting (its turn)
+            1.000   web: waiting -> starting (started)
             1.000   spawn other #1
-            1.000   other: waiting -> starting (its turn)
+            1.000   other: waiting -> starting (started)
             2.000   web: starting -> running (ready after 1s)
             2.000   other: starting -> running (ready after 1s)
             2.000   everything is ready
             5.000   updated
             5.000   web: running -> stopping (changed)
-            5.000   SIGTERM to the main of web
+            5.000   SIGTERM to the main process of web
             5.000   worker: stopped -> waiting (waits for web)
             5.010   web: stopping -> waiting (was killed by SIGTERM within 10ms)
             5.010   db: running -> stopping (changed)
-            5.010   SIGTERM to the main of db
+            5.010   SIGTERM to the main process of db
             5.020   db: stopping -> waiting (was killed by SIGTERM within 10ms)
             5.020   spawn db #2
-            5.020   db: waiting -> starting (its turn)
+            5.020   db: waiting -> starting (started)
             6.020   db: starting -> running (ready after 1s)
             6.020   spawn web #2
-            6.020   web: waiting -> starting (its turn)
+            6.020   web: waiting -> starting (started)
             7.020   web: starting -> running (ready after 1s)
             7.020   spawn worker #1
-            7.020   worker: waiting -> starting (its turn)
+            7.020   worker: waiting -> starting (started)
             8.020   worker: starting -> running (ready after 1s)
             20.000  shutdown: operator
             20.000  worker: running -> stopping (shutdown)
-            20.000  SIGTERM to the main of worker
+            20.000  SIGTERM to the main process of worker
             20.000  other: running -> stopping (shutdown)
-            20.000  SIGTERM to the main of other
+            20.000  SIGTERM to the main process of other
             20.010  worker: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.010  web: running -> stopping (shutdown)
-            20.010  SIGTERM to the main of web
+            20.010  SIGTERM to the main process of web
             20.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.020  web: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.020  db: running -> stopping (shutdown)
-            20.020  SIGTERM to the main of db
+            20.020  SIGTERM to the main process of db
             20.030  db: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.030  SIGTERM to the rest
             20.030  exit 0: operator
@@ -69,20 +69,20 @@ fn rules_are_applied_without_a_restart_and_hold_from_the_next_decision_on() {
         "6s stop web\n 10s shutdown",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (its turn)
+            0.000   web: stopped -> starting (started)
             0.000   spawn other #1
-            0.000   other: stopped -> starting (its turn)
+            0.000   other: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
             1.000   everything is ready
             5.000   updated
             6.000   web: running -> stopping (ordered)
-            6.000   SIGTERM to the main of web
-            7.000   SIGKILL to the session of web
+            6.000   SIGTERM to the main process of web
+            7.000   SIGKILL to all processes of web
             7.000   web: stopping -> stopped (was killed by SIGKILL within 1s)
             10.000  shutdown: operator
             10.000  other: running -> stopping (shutdown)
-            10.000  SIGTERM to the main of other
+            10.000  SIGTERM to the main process of other
             10.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  SIGTERM to the rest
             10.010  exit 0: operator
@@ -101,21 +101,21 @@ fn a_process_that_is_replaced_is_stopped_by_the_rules_it_was_started_with() {
         "20s shutdown",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (its turn)
+            0.000   web: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   everything is ready
             5.000   updated
             5.000   web: running -> stopping (changed)
-            5.000   SIGTERM to the main of web
+            5.000   SIGTERM to the main process of web
             6.000   updated
-            7.000   SIGKILL to the session of web
+            7.000   SIGKILL to all processes of web
             7.000   web: stopping -> waiting (was killed by SIGKILL within 2s)
             7.000   spawn web #2
-            7.000   web: waiting -> starting (its turn)
+            7.000   web: waiting -> starting (started)
             8.000   web: starting -> running (ready after 1s)
             20.000  shutdown: operator
             20.000  web: running -> stopping (shutdown)
-            20.000  SIGINT to the main of web
+            20.000  SIGINT to the main process of web
             20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.010  SIGTERM to the rest
             20.010  exit 0: operator
@@ -131,24 +131,24 @@ fn what_was_stopped_stays_stopped_and_starts_as_something_else() {
         "2s stop web\n 8s start web\n 10s shutdown",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (its turn)
+            0.000   web: stopped -> starting (started)
             0.000   spawn other #1
-            0.000   other: stopped -> starting (its turn)
+            0.000   other: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
             1.000   everything is ready
             2.000   web: running -> stopping (ordered)
-            2.000   SIGTERM to the main of web
+            2.000   SIGTERM to the main process of web
             2.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.000   updated
             8.000   spawn web #2
-            8.000   web: stopped -> starting (its turn)
+            8.000   web: stopped -> starting (started)
             9.000   web: starting -> running (ready after 1s)
             10.000  shutdown: operator
             10.000  other: running -> stopping (shutdown)
-            10.000  SIGTERM to the main of other
+            10.000  SIGTERM to the main process of other
             10.000  web: running -> stopping (shutdown)
-            10.000  SIGTERM to the main of web
+            10.000  SIGTERM to the main process of web
             10.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  SIGTERM to the rest
@@ -168,36 +168,36 @@ fn what_is_fatal_or_in_backoff_begins_with_a_fresh_count() {
         "3s shutdown",
         expect![[r#"
             0.000   spawn flaky #1
-            0.000   flaky: stopped -> starting (its turn)
+            0.000   flaky: stopped -> starting (started)
             0.000   spawn slow #1
-            0.000   slow: stopped -> starting (its turn)
+            0.000   slow: stopped -> starting (started)
             0.000   spawn other #1
-            0.000   other: stopped -> starting (its turn)
+            0.000   other: stopped -> starting (started)
             0.005   flaky: starting -> backoff (exited with status 1 after 5ms; restart in 100ms, 1 of 2 failed)
             0.005   slow: starting -> backoff (exited with status 1 after 5ms; restart in 100ms, 1 of 3 failed)
             0.105   spawn flaky #2
-            0.105   flaky: backoff -> starting (its turn)
+            0.105   flaky: backoff -> starting (started)
             0.105   spawn slow #2
-            0.105   slow: backoff -> starting (its turn)
+            0.105   slow: backoff -> starting (started)
             0.110   flaky: starting -> fatal (exited with status 1 after 5ms; gave up after 2)
             0.110   slow: starting -> backoff (exited with status 1 after 5ms; restart in 200ms, 2 of 3 failed)
             0.250   updated
             0.250   spawn flaky #3
-            0.250   flaky: stopped -> starting (its turn)
+            0.250   flaky: stopped -> starting (started)
             0.250   spawn slow #3
-            0.250   slow: stopped -> starting (its turn)
+            0.250   slow: stopped -> starting (started)
             0.255   flaky: starting -> backoff (exited with status 1 after 5ms; restart in 100ms, 1 of 2 failed)
             0.355   spawn flaky #4
-            0.355   flaky: backoff -> starting (its turn)
+            0.355   flaky: backoff -> starting (started)
             0.360   flaky: starting -> fatal (exited with status 1 after 5ms; gave up after 2)
             1.000   other: starting -> running (ready after 1s)
             1.250   slow: starting -> running (ready after 1s)
             1.250   everything is ready
             3.000   shutdown: operator
             3.000   other: running -> stopping (shutdown)
-            3.000   SIGTERM to the main of other
+            3.000   SIGTERM to the main process of other
             3.000   slow: running -> stopping (shutdown)
-            3.000   SIGTERM to the main of slow
+            3.000   SIGTERM to the main process of slow
             3.010   other: stopping -> stopped (was killed by SIGTERM within 10ms)
             3.010   slow: stopping -> stopped (was killed by SIGTERM within 10ms)
             3.010   SIGTERM to the rest
@@ -219,11 +219,11 @@ fn what_ended_with_success_runs_again_only_as_something_else() {
         "1s start by_hand\n 20s shutdown",
         expect![[r#"
             0.000   spawn job #1
-            0.000   job: stopped -> starting (its turn)
+            0.000   job: stopped -> starting (started)
             0.000   spawn other #1
-            0.000   other: stopped -> starting (its turn)
+            0.000   other: stopped -> starting (started)
             1.000   spawn by_hand #1
-            1.000   by_hand: stopped -> starting (its turn)
+            1.000   by_hand: stopped -> starting (started)
             1.000   job: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
             1.500   job: running -> exited (exited with status 0 after 1.5s; stays down)
@@ -233,12 +233,12 @@ fn what_ended_with_success_runs_again_only_as_something_else() {
             5.000   updated
             10.000  updated
             10.000  spawn job #2
-            10.000  job: stopped -> starting (its turn)
+            10.000  job: stopped -> starting (started)
             11.000  job: starting -> running (ready after 1s)
             11.500  job: running -> exited (exited with status 0 after 1.5s; stays down)
             20.000  shutdown: operator
             20.000  other: running -> stopping (shutdown)
-            20.000  SIGTERM to the main of other
+            20.000  SIGTERM to the main process of other
             20.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.010  SIGTERM to the rest
             20.010  exit 0: operator
@@ -254,24 +254,24 @@ fn autostart_that_is_turned_on_starts_what_nobody_has_stopped() {
         "1s start halted\n 3s stop halted\n 10s shutdown",
         expect![[r#"
             0.000   spawn other #1
-            0.000   other: stopped -> starting (its turn)
+            0.000   other: stopped -> starting (started)
             1.000   spawn halted #1
-            1.000   halted: stopped -> starting (its turn)
+            1.000   halted: stopped -> starting (started)
             1.000   other: starting -> running (ready after 1s)
             2.000   halted: starting -> running (ready after 1s)
             2.000   everything is ready
             3.000   halted: running -> stopping (ordered)
-            3.000   SIGTERM to the main of halted
+            3.000   SIGTERM to the main process of halted
             3.010   halted: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.000   updated
             5.000   spawn lazy #1
-            5.000   lazy: stopped -> starting (its turn)
+            5.000   lazy: stopped -> starting (started)
             6.000   lazy: starting -> running (ready after 1s)
             10.000  shutdown: operator
             10.000  other: running -> stopping (shutdown)
-            10.000  SIGTERM to the main of other
+            10.000  SIGTERM to the main process of other
             10.000  lazy: running -> stopping (shutdown)
-            10.000  SIGTERM to the main of lazy
+            10.000  SIGTERM to the main process of lazy
             10.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  lazy: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  SIGTERM to the rest
@@ -288,17 +288,17 @@ fn what_waits_goes_on_when_it_has_no_longer_to_wait() {
         "10s shutdown",
         expect![[r#"
             0.000   spawn db #1
-            0.000   db: stopped -> starting (its turn)
+            0.000   db: stopped -> starting (started)
             0.000   web: stopped -> waiting (waits for db)
             5.000   updated
             5.000   spawn web #1
-            5.000   web: waiting -> starting (its turn)
+            5.000   web: waiting -> starting (started)
             6.000   web: starting -> running (ready after 1s)
             10.000  shutdown: operator
             10.000  web: running -> stopping (shutdown)
-            10.000  SIGTERM to the main of web
+            10.000  SIGTERM to the main process of web
             10.000  db: starting -> stopping (shutdown)
-            10.000  SIGTERM to the main of db
+            10.000  SIGTERM to the main process of db
             10.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  db: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  SIGTERM to the rest
@@ -315,31 +315,31 @@ fn a_requirement_that_is_added_is_enforced_at_once() {
         "3s stop db\n 8s start db\n 15s shutdown",
         expect![[r#"
             0.000   spawn db #1
-            0.000   db: stopped -> starting (its turn)
+            0.000   db: stopped -> starting (started)
             0.000   spawn web #1
-            0.000   web: stopped -> starting (its turn)
+            0.000   web: stopped -> starting (started)
             1.000   db: starting -> running (ready after 1s)
             1.000   web: starting -> running (ready after 1s)
             1.000   everything is ready
             3.000   db: running -> stopping (ordered)
-            3.000   SIGTERM to the main of db
+            3.000   SIGTERM to the main process of db
             3.010   db: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.000   updated
             5.000   web: running -> stopping (db is down)
-            5.000   SIGTERM to the main of web
+            5.000   SIGTERM to the main process of web
             5.010   web: stopping -> waiting (was killed by SIGTERM within 10ms)
             8.000   spawn db #2
-            8.000   db: stopped -> starting (its turn)
+            8.000   db: stopped -> starting (started)
             9.000   db: starting -> running (ready after 1s)
             9.000   spawn web #2
-            9.000   web: waiting -> starting (its turn)
+            9.000   web: waiting -> starting (started)
             10.000  web: starting -> running (ready after 1s)
             15.000  shutdown: operator
             15.000  web: running -> stopping (shutdown)
-            15.000  SIGTERM to the main of web
+            15.000  SIGTERM to the main process of web
             15.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
             15.010  db: running -> stopping (shutdown)
-            15.010  SIGTERM to the main of db
+            15.010  SIGTERM to the main process of db
             15.020  db: stopping -> stopped (was killed by SIGTERM within 10ms)
             15.020  SIGTERM to the rest
             15.020  exit 0: operator
@@ -355,16 +355,16 @@ fn signals_and_the_time_for_a_shutdown_are_those_of_the_new_plan() {
         "4s signal USR1\n 6s signal USR1\n 7s signal PWR",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (its turn)
+            0.000   web: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   everything is ready
-            4.000   SIGHUP to the main of web
+            4.000   SIGHUP to the main process of web
             5.000   updated
             6.000   reopen logs
             7.000   shutdown: SIGPWR
             7.000   web: running -> stopping (shutdown)
-            7.000   SIGTERM to the main of web
-            9.000   SIGKILL to the session of web
+            7.000   SIGTERM to the main process of web
+            9.000   kill all
             9.000   web: stopping -> stopped (was killed by SIGKILL within 2s)
             9.000   SIGKILL to the rest
             9.000   exit 0: SIGPWR
@@ -379,18 +379,18 @@ fn nothing_is_updated_once_the_end_has_begun() {
         &[("5s", "other:")],
         "4500ms shutdown",
         expect![[r#"
-        0.000   spawn web #1
-        0.000   web: stopped -> starting (its turn)
-        1.000   web: starting -> running (ready after 1s)
-        1.000   everything is ready
-        4.500   shutdown: operator
-        4.500   web: running -> stopping (shutdown)
-        4.500   SIGTERM to the main of web
-        5.000   updated
-        5.500   web: stopping -> stopped (exited with status 0 within 1s)
-        5.500   SIGTERM to the rest
-        5.500   exit 0: operator
-    "#]],
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            1.000   web: starting -> running (ready after 1s)
+            1.000   everything is ready
+            4.500   shutdown: operator
+            4.500   web: running -> stopping (shutdown)
+            4.500   SIGTERM to the main process of web
+            5.000   updated
+            5.500   web: stopping -> stopped (exited with status 0 within 1s)
+            5.500   SIGTERM to the rest
+            5.500   exit 0: operator
+        "#]],
     );
 }
 
@@ -402,24 +402,24 @@ fn an_update_that_changes_nothing_does_nothing() {
         &[("5s", plan)],
         "6s shutdown",
         expect![[r#"
-        0.000   spawn db #1
-        0.000   db: stopped -> starting (its turn)
-        0.000   web: stopped -> waiting (waits for db)
-        1.000   db: starting -> running (ready after 1s)
-        1.000   spawn web #1
-        1.000   web: waiting -> starting (its turn)
-        2.000   web: starting -> running (ready after 1s)
-        2.000   everything is ready
-        5.000   updated
-        6.000   shutdown: operator
-        6.000   web: running -> stopping (shutdown)
-        6.000   SIGTERM to the main of web
-        6.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
-        6.010   db: running -> stopping (shutdown)
-        6.010   SIGTERM to the main of db
-        6.020   db: stopping -> stopped (was killed by SIGTERM within 10ms)
-        6.020   SIGTERM to the rest
-        6.020   exit 0: operator
-    "#]],
+            0.000   spawn db #1
+            0.000   db: stopped -> starting (started)
+            0.000   web: stopped -> waiting (waits for db)
+            1.000   db: starting -> running (ready after 1s)
+            1.000   spawn web #1
+            1.000   web: waiting -> starting (started)
+            2.000   web: starting -> running (ready after 1s)
+            2.000   everything is ready
+            5.000   updated
+            6.000   shutdown: operator
+            6.000   web: running -> stopping (shutdown)
+            6.000   SIGTERM to the main process of web
+            6.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            6.010   db: running -> stopping (shutdown)
+            6.010   SIGTERM to the main process of db
+            6.020   db: stopping -> stopped (was killed by SIGTERM within 10ms)
+            6.020   SIGTERM to the rest
+            6.020   exit 0: operator
+        "#]],
     );
 }

@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use foster_core::Supervisor;
-use foster_core::action::{Action, Ending, Scope};
-use foster_core::event::{
-    Event, Order, Persistence, ProbeResult, Session, ShutdownCause, SpecChange, StartFailure, Update,
-};
-use foster_core::ids::{Exit, InstanceId, Killer, ProgramId, Run, Signal};
+use foster_core::action::{Action, Scope};
+use foster_core::ending::Ending;
+use foster_core::event::{Event, Leftovers, Order, ShutdownCause, SpecChange, StartFailure, Update};
+use foster_core::ids::{Exit, InstanceId, KilledBy, OrderId, ProgramId, Run, Signal};
+use foster_core::probe::{ProbeResult, Which};
 use foster_core::program_map::ProgramMap;
 use foster_core::time::Instant;
 
@@ -69,6 +69,8 @@ pub enum Stubbornness {
 /// Something that will happen.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Happening {
+    /// A process executes its program.
+    Execs(Run),
     /// A main process ends, unless it has by then.
     Exit(Run, Exit),
     /// Whatever main process the instance has then ends.
@@ -78,7 +80,7 @@ pub enum Happening {
     /// The program becomes ready, by telling.
     Tells(Run),
     /// An answer to a question.
-    Answer(Run, ProbeResult),
+    Answer(Run, Which, ProbeResult),
     PreStopEnds(Run),
     /// From outside.
     Event(Event),
@@ -141,7 +143,7 @@ impl World {
         let words: Vec<&str> = what.split_whitespace().collect();
         let happening = match words.as_slice() {
             ["boot"] => Happening::Event(Event::Booted),
-            ["shutdown"] => Happening::Event(Event::ShutdownOrdered(ShutdownCause::Operator)),
+            ["shutdown"] => Happening::Event(Event::ShutdownOrdered(ShutdownCause::Operator(OrderId(0)))),
             ["signal", name] => Happening::Event(Event::Signalled(Signal::parse(name).expect("a signal"))),
             ["exit", name, code] => {
                 let exit = Exit::Code(code.parse().expect("a code"));
@@ -149,7 +151,7 @@ impl World {
             }
             ["kill", name, signal] => {
                 let signal = Signal::parse(signal).expect("a signal");
-                return self.push_exit(at, name, Exit::Killed { signal, by: Killer::Unknown });
+                return self.push_exit(at, name, Exit::Killed { signal, by: KilledBy::Unknown });
             }
             [verb, names @ ..] => {
                 let order = match *verb {
@@ -160,7 +162,7 @@ impl World {
                     other => panic!("unknown verb {other}"),
                 };
                 let targets = self.targets(names);
-                Happening::Event(Event::Ordered { order, targets })
+                Happening::Event(Event::Ordered { order, targets, id: OrderId(0) })
             }
             [] => panic!("nothing happens"),
         };
@@ -184,8 +186,11 @@ impl World {
                 self.happen(due.what);
             } else {
                 self.ticks += 1;
+                let lines = self.trace.len();
                 self.step(Event::Ticked);
-                let moved = self.supervisor.deadline().is_none_or(|deadline| deadline > self.now);
+                // A storm of starts goes on in the next step.
+                let moved = self.supervisor.deadline().is_none_or(|deadline| deadline > self.now)
+                    || self.trace.len() > lines;
                 assert!(moved || self.ended.is_some(), "stepping at the deadline did not move it: a spin");
             }
         }
@@ -227,7 +232,7 @@ impl World {
 
     pub fn step(&mut self, event: Event) {
         let mut actions = Vec::new();
-        self.supervisor.step(self.now, event, &mut actions);
+        self.supervisor.step(self.now, [event], &mut actions);
         for action in actions {
             self.perform(action);
         }
@@ -235,6 +240,7 @@ impl World {
 
     fn happen(&mut self, what: Happening) {
         match what {
+            Happening::Execs(run) => self.exec(run),
             Happening::Exit(run, exit) => self.exit(run, exit),
             Happening::ExitOf(instance, exit) => {
                 let run = self.live.keys().find(|run| run.instance == instance).copied();
@@ -245,11 +251,11 @@ impl World {
             Happening::OthersGone(run) => {
                 if self.live.get(&run) == Some(&Process::Others) {
                     self.live.remove(&run);
-                    self.step(Event::SessionEmptied(run));
+                    self.step(Event::TreeEmptied(run));
                 }
             }
-            Happening::Tells(run) => self.step(Event::Probed(run, ProbeResult::Passed)),
-            Happening::Answer(run, result) => self.step(Event::Probed(run, result)),
+            Happening::Tells(run) => self.step(Event::SaidReady(run)),
+            Happening::Answer(run, which, result) => self.step(Event::Probed(run, which, result)),
             Happening::PreStopEnds(run) => self.step(Event::PreStopEnded(run)),
             Happening::Event(event) => self.step(event),
             Happening::Update(text) => self.updated(&text),
@@ -262,14 +268,14 @@ impl World {
             return;
         }
         let others = self.behaviour(run).others;
-        let session = if others.is_some() {
+        let left = if others.is_some() {
             self.live.insert(run, Process::Others);
-            Session::Lives
+            Leftovers::Some
         } else {
             self.live.remove(&run);
-            Session::Empty
+            Leftovers::None
         };
-        self.step(Event::Exited { run, exit, session });
+        self.step(Event::Exited { run, exit, left });
     }
 
     fn perform(&mut self, action: Action) {
@@ -278,13 +284,18 @@ impl World {
         }
         match action {
             Action::Spawn(run) => self.spawn(run),
-            Action::Signal { run, signal, scope } => self.signal(run, signal, scope),
+            Action::Signal { run, signal, scope, purpose: _ } => self.signal(run, signal, scope),
             Action::RunPreStop(run) => {
                 if let Some(takes) = self.behaviour(run).pre_stop {
                     self.push(self.now.plus(takes), Happening::PreStopEnds(run));
                 }
             }
-            Action::Probe(run) => self.answer(run),
+            Action::Probe(run, which) => self.answer(run, which),
+            Action::KillAll => {
+                for run in self.live.keys().copied().collect::<Vec<_>>() {
+                    self.signal(run, Signal::KILL, Scope::All);
+                }
+            }
             Action::Sweep(signal) => match self.orphans {
                 Some(Stubbornness::Ignores) if signal != Signal::KILL => {}
                 Some(_) | None => {
@@ -301,7 +312,8 @@ impl World {
             }
             Action::Exit(closing) => self.ended = Some((self.now, closing.ending)),
             Action::CancelPreStop(_)
-            | Action::CancelProbe(_)
+            | Action::CancelProbe(..)
+            | Action::ReportIgnored(_)
             | Action::ReopenLogs
             | Action::WriteStatus
             | Action::Update
@@ -322,14 +334,25 @@ impl World {
         if behaviour.cannot_start {
             let failure = StartFailure {
                 stage: "exec",
-                persistence: Persistence::Transient,
-                message: "running \"x\": not found".into(),
+                persistence: behaviour.persistence,
+                message: "running `x`: not found".into(),
             };
             return self.push(self.now, Happening::Event(Event::SpawnFailed(run, failure)));
         }
         let twice = self.live.keys().any(|other| other.instance == run.instance);
         assert!(!twice, "two live runs of {}", print::name(self, run.instance));
         self.live.insert(run, Process::Main);
+        if let Some(takes) = behaviour.spawns {
+            self.push(self.now.plus(takes), Happening::Execs(run));
+        }
+    }
+
+    /// The program is executed, unless its process has ended.
+    fn exec(&mut self, run: Run) {
+        if self.live.get(&run) != Some(&Process::Main) {
+            return;
+        }
+        let behaviour = self.behaviour(run);
         self.step(Event::Spawned(run));
         if let Some(End { after, exit }) = behaviour.end {
             self.push(self.now.plus(after), Happening::Exit(run, exit));
@@ -339,21 +362,27 @@ impl World {
         }
     }
 
-    fn answer(&mut self, run: Run) {
+    fn answer(&mut self, run: Run, which: Which) {
         let behaviour = self.behaviour(run);
-        let Some(after) = behaviour.answers else { return };
         let up = self.supervisor.snapshot().instance(run.instance).and_then(|view| view.live);
-        let up = up.map_or(Duration::ZERO, |(_, spawned)| self.now.since(spawned));
-        let result = match up >= after {
+        let up = up.map_or(Duration::ZERO, |live| self.now.since(live.since));
+        let good = match (which, behaviour.answers, behaviour.sick) {
+            (Which::Ready, None, _) => return,
+            (Which::Ready, Some(after), _) => up >= after,
+            (Which::Health, _, None) => true,
+            (Which::Health, _, Some((from, None))) => up < from,
+            (Which::Health, _, Some((from, Some(until)))) => up < from || up >= until,
+        };
+        let result = match good {
             true => ProbeResult::Passed,
             false => ProbeResult::Failed("Connection refused".into()),
         };
-        self.push(self.now.plus(Duration::from_millis(1)), Happening::Answer(run, result));
+        self.push(self.now.plus(Duration::from_millis(1)), Happening::Answer(run, which, result));
     }
 
     fn signal(&mut self, run: Run, signal: Signal, scope: Scope) {
         let behaviour = self.behaviour(run);
-        let killed = Exit::Killed { signal, by: Killer::Unknown };
+        let killed = Exit::Killed { signal, by: KilledBy::Unknown };
         match (self.live.get(&run), signal) {
             (Some(Process::Main), Signal::KILL) => self.push(self.now, Happening::Exit(run, killed)),
             (Some(Process::Main), signal) => {
@@ -364,7 +393,7 @@ impl World {
                 }
             }
             (Some(Process::Others), Signal::KILL) => self.push(self.now, Happening::OthersGone(run)),
-            (Some(Process::Others), _) if scope == Scope::Session => {
+            (Some(Process::Others), _) if scope == Scope::All => {
                 if let Some(Some(after)) = behaviour.others {
                     self.push(self.now.plus(after), Happening::OthersGone(run));
                 }

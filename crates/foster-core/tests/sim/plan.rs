@@ -1,17 +1,19 @@
 //! Plans and behaviours in words: a line a program, `NAME: key=value …`.
 //!
 //! `shutdown_timeout=9s` alone on a line sets that. Keys are those of foster.toml where there is one; the rest say
-//! how the fake process behaves: `life=2s/3` (ends after 2 s with 3), `stops=50ms/0` (after a stop signal) or
+//! how the fake process behaves: `spawns=5ms` (executes its program after 5 ms) or `spawns=never`, `sick=20s..50s`
+//! (fails its health probe between these ages), `life=2s/3` (ends after 2 s with 3), `stops=50ms/0` (after a stop signal) or
 //! `stops=never`, `answers=200ms` (passes a probe from then on), `tells=200ms`, `others=50ms` (leaves a session
 //! that goes 50 ms after TERM) or `others=never`, `pre_stop=100ms`, `cannot_start`, `v=2` (another command).
 
 use std::time::Duration;
 
-use foster_core::ids::{Exit, Killer, ProgramId, Signal};
+use foster_core::event::Persistence;
+use foster_core::ids::{Exit, KilledBy, ProgramId, Signal};
 use foster_core::plan::{CorePlan, PlanSettings, SignalAction, WhenAllEnded};
 use foster_core::spec::{
-    Autostart, Backoff, ExitAction, Growth, KillMode, PreStop, ProgramSpec, Readiness, Restart,
-    RestartPolicy, StopPlan, StopScope,
+    Autostart, Backoff, ExitAction, Growth, HealthAction, HealthPlan, KillMode, PreStop, ProgramSpec,
+    Readiness, Restart, RestartPolicy, StopPlan, StopScope,
 };
 
 /// How the process of a program behaves.
@@ -30,6 +32,12 @@ pub struct Behaviour {
     /// How long its `pre_stop` takes.
     pub pre_stop: Option<Duration>,
     pub cannot_start: bool,
+    /// Whether the failure of a start can mend itself.
+    pub persistence: Persistence,
+    /// How long it takes to execute its program; `None`: for ever.
+    pub spawns: Option<Duration>,
+    /// From when until when its health probe fails, counted from its start.
+    pub sick: Option<(Duration, Option<Duration>)>,
     /// Which command it is.
     pub version: String,
 }
@@ -53,6 +61,7 @@ pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
     let mut behaviours = Vec::new();
     let mut timeout = Duration::from_secs(9);
     let mut signals = Vec::new();
+    let mut when_all_ended = WhenAllEnded::Exit;
     for line in lines {
         match line.split_once(':') {
             Some((_, keys)) => {
@@ -62,6 +71,7 @@ pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
             }
             None => match line.split_once('=') {
                 Some(("shutdown_timeout", value)) => timeout = duration(value),
+                Some(("when_all_ended", _)) => when_all_ended = WhenAllEnded::Stay,
                 Some((signal, target)) => {
                     let signal = Signal::parse(signal).expect("a signal");
                     let action = match target.split_once(' ') {
@@ -77,7 +87,7 @@ pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
             },
         }
     }
-    let settings = PlanSettings { shutdown_timeout: timeout, when_all_ended: WhenAllEnded::Exit, signals };
+    let settings = PlanSettings { shutdown_timeout: timeout, when_all_ended, signals };
     let programs: Vec<_> = (0..).map(ProgramId).zip(specs).collect();
     (CorePlan::new(programs, settings).expect("a plan"), names, behaviours)
 }
@@ -105,6 +115,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         on_exit: ExitAction::Ignore,
         on_failure: ExitAction::Shutdown,
         readiness: Readiness::Uptime,
+        health: None,
         stop: StopPlan {
             signals: vec![Signal::TERM],
             timeout: Duration::from_secs(5),
@@ -114,7 +125,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         },
         reload_signal: None,
     };
-    let killed = Exit::Killed { signal: Signal::TERM, by: Killer::Unknown };
+    let killed = Exit::Killed { signal: Signal::TERM, by: KilledBy::Unknown };
     let mut behaviour = Behaviour {
         end: None,
         stops: Some(End { after: Duration::from_millis(10), exit: killed }),
@@ -124,6 +135,9 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         others: None,
         pre_stop: None,
         cannot_start: false,
+        persistence: Persistence::Transient,
+        spawns: Some(Duration::ZERO),
+        sick: None,
         version: String::new(),
     };
     let mut ready_timeout = Duration::from_secs(60);
@@ -171,7 +185,33 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
                 spec.stop.pre_stop = PreStop::Command;
                 behaviour.pre_stop = (value != "never").then(|| duration(value));
             }
-            "cannot_start" => behaviour.cannot_start = true,
+            "cannot_start" => {
+                behaviour.cannot_start = true;
+                if value == "permanent" {
+                    behaviour.persistence = Persistence::Permanent;
+                }
+            }
+            "spawns" => behaviour.spawns = (value != "never").then(|| duration(value)),
+            "health" => {
+                let action = match value {
+                    "restart" => HealthAction::Restart,
+                    "shutdown" => HealthAction::Shutdown,
+                    "report" => HealthAction::Report,
+                    other => panic!("{other}"),
+                };
+                spec.health = Some(HealthPlan {
+                    interval: Duration::from_secs(10),
+                    timeout: Duration::from_secs(3),
+                    failures: 3,
+                    start_period: Duration::ZERO,
+                    action,
+                });
+            }
+            "sick" => {
+                let (from, until) = value.split_once("..").expect("a range");
+                behaviour.sick = Some((duration(from), (!until.is_empty()).then(|| duration(until))));
+            }
+            "reset" => spec.restart.backoff.reset = duration(value),
             "v" => behaviour.version = value.into(),
             other => panic!("unknown key {other}"),
         }

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use foster_core::action::{Action, AfterExit, Cause, Change, Reason, Scope};
+use foster_core::action::{Action, Cause, Change, Scope};
+use foster_core::ending::{Failure, Reason};
 use foster_core::ids::InstanceId;
+use foster_core::restart::AfterExit;
 use foster_core::time::Instant;
 
 use super::World;
@@ -29,18 +31,20 @@ pub fn line(world: &World, action: &Action) -> Option<String> {
     let name = |id| name(world, id);
     Some(match action {
         Action::Spawn(run) => format!("spawn {} #{}", name(run.instance), run.number),
-        Action::Signal { run, signal, scope } => {
+        Action::Signal { run, signal, scope, purpose: _ } => {
             let scope = match scope {
-                Scope::Main => "main",
-                Scope::Group => "group",
-                Scope::Session => "session",
+                Scope::Main => "the main process",
+                Scope::Group => "the group",
+                Scope::All => "all processes",
             };
-            format!("{signal} to the {scope} of {}", name(run.instance))
+            format!("{signal} to {scope} of {}", name(run.instance))
         }
         Action::RunPreStop(run) => format!("pre_stop of {}", name(run.instance)),
         Action::CancelPreStop(run) => format!("cancel pre_stop of {}", name(run.instance)),
-        Action::Probe(_) | Action::CancelProbe(_) => return None,
+        Action::Probe(..) | Action::CancelProbe(..) => return None,
         Action::Sweep(signal) => format!("{signal} to the rest"),
+        Action::KillAll => "kill all".into(),
+        Action::ReportIgnored(signal) => format!("{signal} means nothing here"),
         Action::ReopenLogs => "reopen logs".into(),
         Action::WriteStatus => "write status".into(),
         Action::Update => "update".into(),
@@ -61,15 +65,21 @@ fn change_line(world: &World, change: &Change) -> String {
 
 fn cause_words(world: &World, cause: &Cause) -> String {
     match cause {
-        Cause::Started => "its turn".into(),
+        Cause::Started => "started".into(),
         Cause::WaitsFor(other) => format!("waits for {}", name(world, *other)),
         Cause::BecameReady { after } => format!("ready after {after:?}"),
-        Cause::NotReady { timeout, last } => format!("not ready within {timeout:?}: {last:?}"),
+        Cause::NotReady { within, last } => format!("not ready within {within:?}: {last:?}"),
         Cause::CannotStart { failure, next } => format!("{}; {}", failure.message, next_words(next)),
         Cause::Ended { exit, uptime, next } => format!("{exit} after {uptime:?}; {}", next_words(next)),
-        Cause::LeftOthers { exit, uptime } => format!("{exit} after {uptime:?}, left others"),
-        Cause::StoppedUnready { exit, next } => format!("{exit}; {}", next_words(next)),
-        Cause::Ordered => "ordered".into(),
+        Cause::ProcessesLeft { exit, uptime } => format!("{exit} after {uptime:?}, left others"),
+        Cause::StoppedNotReady { within: _, last: _, exit, next }
+        | Cause::StoppedUnhealthy { exit, next } => {
+            format!("{exit}; {}", next_words(next))
+        }
+        Cause::Unhealthy { seen } => format!("unhealthy: {seen:?}"),
+        Cause::Recovered => "recovered".into(),
+        Cause::NotKilled => "not killed".into(),
+        Cause::Requested(_) => "ordered".into(),
         Cause::Changed => "changed".into(),
         Cause::Removed => "removed".into(),
         Cause::RequirementDown(other) => format!("{} is down", name(world, *other)),
@@ -98,11 +108,17 @@ fn short(wait: Duration) -> String {
 fn reason(world: &World, reason: &Reason) -> String {
     match reason {
         Reason::Signal(signal) => format!("{signal}"),
-        Reason::Operator => "operator".into(),
+        Reason::Operator(_) => "operator".into(),
         Reason::AllEnded => "all ended".into(),
         Reason::Exited { instance, exit } => format!("{} {exit}", name(world, *instance)),
-        Reason::Failed { instance, exit, failures } => {
-            let how = exit.map_or("never came up".into(), |exit| exit.to_string());
+        Reason::Unhealthy { instance, seen } => format!("{} is unhealthy: {seen:?}", name(world, *instance)),
+        Reason::Failed { instance, failure, failures } => {
+            let how = match failure {
+                Failure::NotStarted(failure) => failure.message.clone(),
+                Failure::NotReady { within: _, last, exit } => format!("not ready: {last:?}, {exit}"),
+                Failure::Unhealthy { seen, exit } => format!("unhealthy: {seen:?}, {exit}"),
+                Failure::Exited { exit, uptime: _ } => exit.to_string(),
+            };
             format!("{} failed {failures} times, {how}", name(world, *instance))
         }
         Reason::Fault => "fault".into(),

@@ -1,0 +1,320 @@
+//! What an instance is doing, as data: the states, and what each of them carries.
+//!
+//! A state has what it needs and nothing else; accessors name what others ask for, so that no caller lists the states.
+//! How one follows another is `transition.rs`.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::action::StateName;
+use crate::ending::Failure;
+use crate::ids::{Exit, InstanceId, Run};
+use crate::probe::Prober;
+use crate::restart::Start;
+use crate::time::Instant;
+
+/// What an instance is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Nothing runs, and nothing is about to.
+    Stopped,
+    /// Wanted, and about to start.
+    Waiting {
+        /// What it waits for; `None`: nothing.
+        on: Option<InstanceId>,
+    },
+    /// Its process exists, or is just being made, and is not ready yet.
+    Starting {
+        /// This execution.
+        live: Live,
+        /// What has to happen before it counts as ready.
+        gate: Gate,
+    },
+    /// Ready.
+    Running {
+        /// This execution.
+        live: Live,
+        /// Its health, where that is watched.
+        health: Option<Health>,
+    },
+    /// Its processes are being ended.
+    Stopping(Stop),
+    /// Its last run failed; the next one comes later.
+    Backoff {
+        /// When.
+        until: Instant,
+    },
+    /// It ended with success and is not to be restarted.
+    Exited {
+        /// How.
+        exit: Exit,
+    },
+    /// It failed and is not to be restarted.
+    Fatal {
+        /// Its last failure.
+        failure: Failure,
+    },
+}
+
+/// An execution that is live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Live {
+    /// Which.
+    pub run: Run,
+    /// When its program was executed; before that, when its spawn was asked for.
+    pub since: Instant,
+}
+
+/// What a starting process has to pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// The process has to execute its program.
+    Spawning {
+        /// When that has taken too long.
+        give_up: Instant,
+    },
+    /// It has to stay up until then.
+    Uptime {
+        /// When it counts as ready.
+        until: Instant,
+    },
+    /// It has to say that it is ready.
+    Notify {
+        /// When that is too late.
+        give_up: Instant,
+    },
+    /// It has to give a good answer.
+    Probe {
+        /// When that is too late.
+        give_up: Instant,
+        /// The probe.
+        prober: Prober,
+    },
+}
+
+/// The health of a program that is ready.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// The probe.
+    pub prober: Prober,
+    /// What it says so far.
+    pub verdict: HealthVerdict,
+}
+
+/// Whether a program is healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthVerdict {
+    /// It is, or too few answers in a row were bad.
+    Healthy,
+    /// It is not.
+    Unhealthy,
+}
+
+/// A stop that has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// This execution.
+    pub live: Live,
+    /// When the stop began.
+    pub began: Instant,
+    /// How far it has come.
+    pub phase: Phase,
+    /// Why, and so what follows.
+    pub reason: StopReason,
+}
+
+/// How far a stop has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Its `pre_stop` command runs.
+    PreStop {
+        /// When that has used up the stop timeout.
+        until: Instant,
+    },
+    /// A stop signal was sent.
+    Signalled {
+        /// Which of the sequence.
+        step: usize,
+        /// When the next one is due.
+        until: Instant,
+    },
+    /// KILL was sent.
+    Killed {
+        /// When foster stops waiting for the kernel; `None`: it has.
+        until: Option<Instant>,
+    },
+    /// The main process is gone, other processes of the program got TERM.
+    Draining {
+        /// How the main process ended.
+        exit: Exit,
+        /// When they get KILL.
+        kill: Instant,
+    },
+    /// The main process is gone, other processes of the program got KILL.
+    DrainKilled {
+        /// How the main process ended.
+        exit: Exit,
+        /// When foster stops waiting for the kernel; `None`: it has.
+        until: Option<Instant>,
+    },
+}
+
+/// Why a run ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopReason {
+    /// It was asked to.
+    Requested,
+    /// It was not ready in time.
+    NotReady {
+        /// The time it had.
+        within: Duration,
+        /// What the probe saw last.
+        last: Option<String>,
+    },
+    /// Its health probe failed.
+    Unhealthy {
+        /// What the probe saw, the newest last.
+        seen: Vec<String>,
+    },
+    /// Its main process ended by itself.
+    Exited {
+        /// What it had achieved before.
+        start: Start,
+    },
+}
+
+impl State {
+    /// The word for it.
+    pub fn name(&self) -> StateName {
+        match self {
+            State::Stopped => StateName::Stopped,
+            State::Waiting { .. } => StateName::Waiting,
+            State::Starting { .. } => StateName::Starting,
+            State::Running {
+                live: _,
+                health: Some(Health { prober: _, verdict: HealthVerdict::Unhealthy }),
+            } => StateName::Unhealthy,
+            State::Running { .. } => StateName::Running,
+            State::Stopping(_) => StateName::Stopping,
+            State::Backoff { .. } => StateName::Backoff,
+            State::Exited { .. } => StateName::Exited,
+            State::Fatal { .. } => StateName::Fatal,
+        }
+    }
+
+    /// The execution that is live, if one is.
+    pub fn live(&self) -> Option<Live> {
+        match self {
+            State::Starting { live, gate: _ } | State::Running { live, health: _ } => Some(*live),
+            State::Stopping(stop) => Some(stop.live),
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Backoff { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => None,
+        }
+    }
+
+    /// How it ended, where it ended for good with success.
+    pub fn exit(&self) -> Option<Exit> {
+        match self {
+            State::Exited { exit } => Some(*exit),
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping(_)
+            | State::Backoff { .. }
+            | State::Fatal { .. } => None,
+        }
+    }
+
+    /// Why it failed, where it failed for good.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            State::Fatal { failure } => Some(failure),
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping(_)
+            | State::Backoff { .. }
+            | State::Exited { .. } => None,
+        }
+    }
+
+    /// Whether it ended for good.
+    pub fn has_ended(&self) -> bool {
+        self.exit().is_some() || self.failure().is_some()
+    }
+
+    /// What it waits for, where it waits.
+    pub fn waits_on(&self) -> Option<InstanceId> {
+        match self {
+            State::Waiting { on } => *on,
+            State::Stopped
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping(_)
+            | State::Backoff { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => None,
+        }
+    }
+
+    /// When its next start is due, where it waits for that.
+    pub fn backoff_until(&self) -> Option<Instant> {
+        match self {
+            State::Backoff { until } => Some(*until),
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Stopping(_)
+            | State::Exited { .. }
+            | State::Fatal { .. } => None,
+        }
+    }
+
+    /// Whether processes of it are still there after KILL, and foster no longer waits for them.
+    pub fn is_stuck(&self) -> bool {
+        match self {
+            State::Stopping(stop) => stop.phase.is_stuck(),
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => false,
+        }
+    }
+}
+
+impl Gate {
+    pub(super) fn deadline(&self) -> Instant {
+        match self {
+            Gate::Spawning { give_up: at } | Gate::Uptime { until: at } | Gate::Notify { give_up: at } => *at,
+            Gate::Probe { give_up, prober } => prober.deadline().min(*give_up),
+        }
+    }
+}
+
+impl Phase {
+    pub(super) fn deadline(self) -> Option<Instant> {
+        match self {
+            Phase::PreStop { until: at }
+            | Phase::Signalled { step: _, until: at }
+            | Phase::Draining { exit: _, kill: at } => Some(at),
+            Phase::Killed { until } | Phase::DrainKilled { exit: _, until } => until,
+        }
+    }
+
+    fn is_stuck(self) -> bool {
+        match self {
+            Phase::Killed { until } | Phase::DrainKilled { exit: _, until } => until.is_none(),
+            Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Draining { .. } => false,
+        }
+    }
+}

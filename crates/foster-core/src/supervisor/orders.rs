@@ -1,0 +1,77 @@
+//! What an operator orders: start, stop, restart, reload, a signal.
+//!
+//! An order says what is wanted; when it may begin is for `order.rs`. While the container ends only signals are
+//! passed on. Next: `snapshot.rs`, which says how far an order has come.
+
+use alloc::vec::Vec;
+
+use super::Supervisor;
+use crate::action::{Action, Cause, Purpose, Scope};
+use crate::event::Order;
+use crate::ids::{InstanceId, OrderId, Signal};
+use crate::program::{CycleCause, Desired, DownReason, Input, Instance, State};
+use crate::time::Instant;
+
+impl Supervisor {
+    pub(super) fn ordered(
+        &mut self,
+        now: Instant,
+        order: Order,
+        targets: &[InstanceId],
+        id: OrderId,
+        out: &mut Vec<Action>,
+    ) {
+        for at in targets.iter().filter_map(|id| self.position(*id)).collect::<Vec<_>>() {
+            let removed = Desired::Down(DownReason::Removed);
+            let is_removed = self.instances.get(at).map(Instance::desired) == Some(removed);
+            match order {
+                Order::Start | Order::Stop | Order::Restart if is_removed || self.phase.has_begun() => {}
+                Order::Start => self.start(now, at, out),
+                Order::Restart => match self.instances.get(at).and_then(Instance::run) {
+                    Some(_) => self.set_desired(at, Desired::Cycle(CycleCause::Requested(id))),
+                    None => self.start(now, at, out),
+                },
+                Order::Stop => self.stop(now, at, id, out),
+                Order::Signal(signal) => self.signal(at, signal, out),
+                Order::Reload => {
+                    let signal = self.instances.get(at).and_then(|instance| instance.spec().reload_signal);
+                    if let Some(signal) = signal {
+                        self.signal(at, signal, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Wants an instance up, with a fresh count of failures.
+    pub(super) fn start(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
+        let Some(instance) = self.instances.get(at) else { return };
+        let desired = match instance.state() {
+            State::Running { .. } => Desired::Up,
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Stopping(_)
+            | State::Backoff { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => Desired::Rising,
+        };
+        self.set_desired(at, desired);
+        self.apply(now, at, Input::Reset, out);
+        self.dirty = true;
+    }
+
+    /// Wants an instance down. One that has ended is down already, and stays down from now on.
+    fn stop(&mut self, now: Instant, at: usize, id: OrderId, out: &mut Vec<Action>) {
+        self.set_desired(at, Desired::Down(DownReason::Requested(id)));
+        if self.instances.get(at).is_some_and(|instance| instance.run().is_none()) {
+            self.apply(now, at, Input::Stop(Cause::Requested(id)), out);
+        }
+    }
+
+    fn signal(&self, at: usize, signal: Signal, out: &mut Vec<Action>) {
+        if let Some(run) = self.instances.get(at).and_then(Instance::run) {
+            out.push(Action::Signal { run, signal, scope: Scope::Main, purpose: Purpose::Deliver });
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Why instances are not as they should be, for `status`: the last failure that nothing has made good since.
+
+use std::collections::BTreeMap;
+
+use foster_core::action::{Cause, Change, StateName};
+use foster_core::ids::InstanceId;
+
+use super::report;
+
+/// The last failure of each instance that had one.
+#[derive(Debug, Default)]
+pub(super) struct LastFailures(BTreeMap<InstanceId, String>);
+
+impl LastFailures {
+    /// Takes note of a change.
+    pub(super) fn note(&mut self, change: &Change) {
+        let text = match &change.cause {
+            Cause::CannotStart { failure, next: _ } => failure.message.clone(),
+            Cause::NotReady { within, last } => {
+                let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
+                format!("not ready within {}{seen}", report::short(*within))
+            }
+            Cause::Unhealthy { seen } => format!("unhealthy: {}", seen.join("; ")),
+            Cause::NotKilled => "some of its processes could not be killed".into(),
+            Cause::Ended { exit, uptime, next: _ } | Cause::ProcessesLeft { exit, uptime } => {
+                format!("{exit} after {}", report::short(*uptime))
+            }
+            Cause::BecameReady { .. } | Cause::Recovered | Cause::Requested(_) | Cause::Stopped { .. } => {
+                self.0.remove(&change.instance);
+                return;
+            }
+            Cause::Started
+            | Cause::WaitsFor(_)
+            | Cause::Changed
+            | Cause::Removed
+            | Cause::StoppedNotReady { .. }
+            | Cause::StoppedUnhealthy { .. }
+            | Cause::RequirementDown(_)
+            | Cause::Shutdown => return,
+        };
+        self.0.insert(change.instance, text);
+    }
+
+    /// The instance was removed.
+    pub(super) fn forget(&mut self, instance: InstanceId) {
+        self.0.remove(&instance);
+    }
+
+    /// The last failure of an instance in this state.
+    pub(super) fn of(&self, instance: InstanceId, state: StateName) -> Option<&str> {
+        match state {
+            StateName::Running | StateName::Stopped => None,
+            StateName::Waiting
+            | StateName::Starting
+            | StateName::Unhealthy
+            | StateName::Stopping
+            | StateName::Backoff
+            | StateName::Exited
+            | StateName::Fatal => self.0.get(&instance).map(String::as_str),
+        }
+    }
+}

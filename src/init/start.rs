@@ -1,0 +1,254 @@
+//! Making the processes of a run: `pre_start`, the program, `pre_stop`, attempts of an `exec` probe.
+//!
+//! Each is made beside foster and not waited for. How its start went is an event like any other, read from the report
+//! of the child ([`Init::take_start`]). Nothing here decides what follows.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+
+use foster_core::event::{Event, Persistence, StartFailure};
+use foster_core::ids::{InstanceId, Run};
+use foster_core::probe::{ProbeResult, Which};
+use log::warn;
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{Gid, Uid, fchown};
+
+use super::children::Role;
+use super::{Init, report};
+use crate::output::ChildStream;
+use crate::plan::Program;
+use crate::probes::{Asker, LocalTarget, ProbeTarget};
+use crate::spawn::{Request, RunAs, Spawner, Stdin};
+use crate::sys::errno;
+
+impl Init {
+    /// Begins a run: its `pre_start` first, where it has one.
+    pub(super) fn start(&mut self, run: Run) {
+        let Some(program) = self.plan.programs.get(run.instance.program).map(Rc::clone) else {
+            return self.start_failed(run, unknown());
+        };
+        self.children.define(run, Rc::clone(&program));
+        let started = match &program.pre_start {
+            Some(command) => self.start_helper(Role::PreStart(run), run, command),
+            None => self.start_program(run),
+        };
+        if let Err(failure) = started {
+            self.start_failed(run, failure);
+        }
+    }
+
+    /// The program itself.
+    pub(super) fn start_program(&mut self, run: Run) -> Result<(), StartFailure> {
+        let Some(program) = self.children.definition(run).map(Rc::clone) else {
+            return Err(unknown());
+        };
+        let run_as = Spawner::resolve(&program.launch)?;
+        let label = report::label(&self.plan, run.instance);
+        if run_as.owner().is_none() && program.launch.user.is_some() {
+            warn!("{label}: runs as foster's own user, because foster may not change users");
+        }
+        let stdin = program.launch.stdin.into();
+        let extra = variables(&program, run.instance);
+        self.spawn(Role::Main(run), run, &program, &run_as, &program.launch.command, stdin, &extra)
+    }
+
+    /// A command of the program beside its main process: with its environment, user, directory and output.
+    fn start_helper(&mut self, role: Role, run: Run, command: &[String]) -> Result<(), StartFailure> {
+        let Some(program) = self.children.definition(run).map(Rc::clone) else {
+            return Err(unknown());
+        };
+        let run_as = Spawner::resolve(&program.launch)?;
+        let mut extra = variables(&program, run.instance).to_vec();
+        if let Some(pid) = self.children.pid(Role::Main(run)) {
+            extra.push(("FOSTER_MAIN_PID".to_string(), pid.to_string()));
+        }
+        self.spawn(role, helper_output(run), &program, &run_as, command, Stdin::Null, &extra)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is one part of the process that is made")]
+    fn spawn(
+        &mut self,
+        role: Role,
+        output: Run,
+        program: &Program,
+        run_as: &RunAs,
+        command: &[String],
+        stdin: Stdin<'_>,
+        extra: &[(String, String)],
+    ) -> Result<(), StartFailure> {
+        let label = report::label(&self.plan, output.instance);
+        let streams = self.output.attach(output, &label).map_err(|error| no_pipes(&error))?;
+        if let Some((user, group)) = run_as.owner() {
+            for stream in [&streams.stdout, &streams.stderr] {
+                chown_pipe(stream, user, group);
+            }
+        }
+        let (stdout, stderr) = (borrow_fd(&streams.stdout), borrow_fd(&streams.stderr));
+        let request = Request { command, stdin, stdout, stderr, descriptors: &[], extra };
+        match self.spawner.spawn(&program.launch, run_as, &request) {
+            Ok(starting) => {
+                self.output.started(output, starting.process.pid().as_raw().unsigned_abs());
+                self.children.insert(role, starting);
+                Ok(())
+            }
+            Err(failure) => {
+                self.output.abandon(output);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Runs the `pre_stop` command.
+    pub(super) fn pre_stop(&mut self, run: Run) {
+        let Some(program) = self.children.definition(run).map(Rc::clone) else {
+            return self.events.push_back(Event::PreStopEnded(run));
+        };
+        let command = program.pre_stop.as_deref().unwrap_or_default();
+        if let Err(failure) = self.start_helper(Role::PreStop(run), run, command) {
+            self.pre_stop_failed(run, &failure);
+        }
+    }
+
+    fn pre_stop_failed(&mut self, run: Run, failure: &StartFailure) {
+        let name = report::label(&self.plan, run.instance);
+        warn!("{name}: cannot run pre_stop: {}", failure.message);
+        self.events.push_back(Event::PreStopEnded(run));
+    }
+
+    /// Makes one attempt of a probe.
+    pub(super) fn probe(&mut self, run: Run, which: Which) {
+        let Some(program) = self.children.definition(run).map(Rc::clone) else { return };
+        let probe = match which {
+            Which::Ready => program.ready.as_ref(),
+            Which::Health => program.health.as_ref(),
+        };
+        let started = match probe.map(ProbeTarget::of) {
+            Some(ProbeTarget::Remote(target)) => {
+                self.probes.start((run, which), target);
+                // A connection that is refused at once is answered already: no report of epoll follows.
+                return self.take_answers();
+            }
+            Some(ProbeTarget::Local(target)) => self.start_local_probe(run, which, target),
+            Some(ProbeTarget::Command(command)) => self.start_probe_command(run, which, &program, command),
+            Some(ProbeTarget::Output) | None => return,
+        };
+        if let Err(failure) = started {
+            self.probe_failed(run, which, failure);
+        }
+    }
+
+    /// A path is looked at by a child: a file system that hangs holds that up and nothing else.
+    fn start_local_probe(
+        &mut self,
+        run: Run,
+        which: Which,
+        target: LocalTarget<'_>,
+    ) -> Result<(), StartFailure> {
+        let note = self.probes.open_note((run, which), Asker::Child).map_err(no_process)?;
+        let process = target.spawn(note).map_err(no_process)?;
+        self.children.insert_process(Role::Probe(run, which), process);
+        Ok(())
+    }
+
+    fn start_probe_command(
+        &mut self,
+        run: Run,
+        which: Which,
+        program: &Program,
+        command: &[String],
+    ) -> Result<(), StartFailure> {
+        let run_as = Spawner::resolve(&program.launch)?;
+        let note = self.probes.open_note((run, which), Asker::Command).map_err(no_process)?;
+        let (stdin, stderr) = (Stdin::Null, Some(note.as_fd()));
+        let request = Request { command, stdin, stdout: None, stderr, descriptors: &[], extra: &[] };
+        let starting = self.spawner.spawn(&program.launch, &run_as, &request)?;
+        self.children.insert(Role::Probe(run, which), starting);
+        Ok(())
+    }
+
+    fn probe_failed(&mut self, run: Run, which: Which, failure: StartFailure) {
+        self.probes.cancel((run, which));
+        self.events.push_back(Event::Probed(run, which, ProbeResult::Failed(failure.message)));
+    }
+
+    /// A child has said how its start went.
+    pub(super) fn take_start(&mut self, key: u32) {
+        if let Some((role, how)) = self.children.read_report(key) {
+            self.started(role, how);
+        }
+    }
+
+    pub(super) fn started(&mut self, role: Role, how: Result<(), StartFailure>) {
+        match (role, how) {
+            (Role::Main(run), Ok(())) => self.events.push_back(Event::Spawned(run)),
+            (_, Ok(())) => {}
+            (Role::Main(run), Err(failure)) => self.start_failed(run, failure),
+            (Role::PreStart(run), Err(failure)) => {
+                let message = format!("pre_start: {}", failure.message);
+                self.output.abandon(helper_output(run));
+                self.start_failed(run, StartFailure { message, ..failure });
+            }
+            (Role::PreStop(run), Err(failure)) => {
+                self.output.abandon(helper_output(run));
+                self.pre_stop_failed(run, &failure);
+            }
+            (Role::Probe(run, which), Err(failure)) => {
+                self.probe_failed(run, which, failure);
+            }
+            (Role::Detached, Err(_)) => {}
+        }
+    }
+
+    /// The process of a run could not be made; there is none.
+    pub(super) fn start_failed(&mut self, run: Run, failure: StartFailure) {
+        self.output.abandon(run);
+        self.children.forget_run(run);
+        self.events.push_back(Event::SpawnFailed(run, failure));
+    }
+}
+
+/// Gives a pipe to a program's user: nginx opens /dev/stderr again as the user of its workers. Not permitted (no
+/// CAP_CHOWN): then it is opened to every user, who still needs a descriptor's entry in /proc to reach it, and that is
+/// closed to other users. What is inherited is not foster's to give.
+fn chown_pipe(stream: &ChildStream, user: Uid, group: Gid) {
+    if let ChildStream::Pipe(pipe) = stream
+        && fchown(pipe, Some(user), Some(group)).is_err()
+    {
+        let _ = fchmod(pipe, Mode::from_bits_truncate(0o666));
+    }
+}
+
+fn borrow_fd(stream: &ChildStream) -> Option<BorrowedFd<'_>> {
+    match stream {
+        ChildStream::Pipe(fd) | ChildStream::Inherited(fd) => Some(fd.as_fd()),
+        ChildStream::Null => None,
+    }
+}
+
+/// What foster adds to the environment of an instance.
+pub(super) fn variables(program: &Program, id: InstanceId) -> [(String, String); 2] {
+    [
+        ("FOSTER_PROGRAM".to_string(), program.name.clone()),
+        ("FOSTER_INSTANCE".to_string(), id.index.to_string()),
+    ]
+}
+
+fn unknown() -> StartFailure {
+    let message = "it is not in the plan".into();
+    StartFailure { stage: "plan", persistence: Persistence::Permanent, message }
+}
+
+fn no_process(errno: nix::errno::Errno) -> StartFailure {
+    let message = format!("making a process: {}", errno::text(errno));
+    StartFailure { stage: "process", persistence: Persistence::Transient, message }
+}
+
+fn no_pipes(error: &std::io::Error) -> StartFailure {
+    let message = format!("making its pipes: {}", errno::words(error));
+    StartFailure { stage: "output", persistence: Persistence::Transient, message }
+}
+
+/// The run under which the output of `pre_start` and `pre_stop` is known: number 0, which no run has.
+pub(super) fn helper_output(run: Run) -> Run {
+    Run { number: 0, ..run }
+}
