@@ -88,3 +88,13 @@ fn a_signal_in_the_first_30_ms_ends_foster_in_order() {
     }
     run_many(ONE, 60);
 }
+
+#[test]
+fn a_signal_while_two_thousand_programs_are_read_ends_foster_in_order() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let program = |n: u32| format!("[program.app{n}]\ncommand = 'puppet pause'\n");
+    let config: String = (0..2000).map(program).collect();
+    run_many(&config, 12);
+}

@@ -74,7 +74,7 @@ fn live(injector: &Injector) -> Result<(), String> {
         return Err(format!("TERM ended it with {end:?}"));
     }
     // What got no TERM is killed, and had no time for words.
-    let killed = stderr.matches("cannot send SIGTERM to works").count();
+    let killed = stderr.matches("works: cannot send SIGTERM").count();
     // Neither stream is given up because of one error: what it said at its stop, and at its end.
     if stdout.matches("last_words").count() != stops - killed || !stderr.contains("exit status 0") {
         return Err(format!("a stream fell silent\n{}", foster.output().shown()));

@@ -41,7 +41,7 @@ shutdown_timeout = '1s'
 
 #[track_caller]
 fn assert_served(foster: &Running) {
-    let status = shortest(|| drop(foster.verb(&["status"]).expect(0)));
+    let status = shortest(|| drop(foster.verb(&["status", "bystander"]).expect(0)));
     assert!(status < AT_ONCE, "status took {status:?}");
     let signals = foster.content("signals").len();
     let before = Instant::now();
@@ -76,19 +76,55 @@ fn assert_ended_by_term(mut foster: Running) {
     assert!(at - before < SHUTDOWN, "{:?}\n{}", at - before, foster.output().shown());
 }
 
-/// Each probe looks at a file system that is dead.
-const DEAD_PROBES: [&str; 2] = ["ready = { file = 'dead/ready' }", "ready = { unix = 'dead/socket' }"];
+/// Whether a child of foster is stopped before it has become its program.
+fn is_stopped_before_exec(foster: &Running) -> bool {
+    let is_fosters =
+        |pid: i32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.ends_with("foster"));
+    foster.processes().iter().any(|process| process.state == 'T' && is_fosters(process.pid))
+}
 
 #[test]
-fn a_probe_of_a_file_system_that_hangs_holds_only_its_program() {
+fn a_user_that_stops_its_new_processes_before_exec_holds_only_its_programs() {
     if !may_make_namespaces() {
         return;
     }
-    for keys in DEAD_PROBES {
+    // A long way to look for the program: it is looked for as its user.
+    let path = format!("{}${{PATH}}", "/x:".repeat(2000));
+    let victim = |n: u32| {
+        format!(
+            "[program.victim{n}]\ncommand = 'puppet exit:1'\nenvironment = {{ PATH = '{path}' }}\nuser = '{USER}'\nready = {{ file = 'never', timeout = '300ms' }}\nstop_timeout = '10ms'\nstart_limit = 'unlimited'\nbackoff = {{ initial = '10ms', max = '20ms' }}\n"
+        )
+    };
+    let attacker = format!("[program.attacker]\ncommand = 'puppet stop-others:400'\nuser = '{USER}'\n");
+    let config: String = (0..8).map(victim).chain([attacker, BYSTANDER.to_owned()]).collect();
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for_file("bystander");
+    foster.wait_for("a child that is stopped before exec", || is_stopped_before_exec(&foster));
+    assert_served(&foster);
+    foster.wait_for("a child that is stopped before exec", || is_stopped_before_exec(&foster));
+    assert_ended_by_term(foster);
+}
+
+/// Programs that need a dead file system to start, or to be ready.
+const DEAD_STARTS: [&str; 7] = [
+    "command = 'dead/app'",
+    "command = 'puppet pause'\ndirectory = 'dead/work'",
+    "command = 'app'\nenvironment = { PATH = 'dead' }",
+    "command = 'puppet pause'\nenv_file = 'dead/env'",
+    "command = 'puppet pause'\nsecrets = { KEY = 'dead/key' }",
+    "command = 'puppet pause'\nready = { file = 'dead/ready' }",
+    "command = 'puppet pause'\nready = { unix = 'dead/socket' }",
+];
+
+#[test]
+fn a_file_system_that_hangs_holds_only_what_needs_it() {
+    if !may_make_namespaces() {
+        return;
+    }
+    for keys in DEAD_STARTS {
         let Some(dead) = DeadFileSystem::new() else { return };
         eprintln!("{keys}");
-        let config =
-            format!("[program.held]\ncommand = 'puppet pause'\n{keys}\nstop_timeout = '200ms'\n{BYSTANDER}");
+        let config = format!("[program.held]\n{keys}\nstop_timeout = '200ms'\n{BYSTANDER}");
         let foster = Foster::new().config(&config).dead_folder("dead", &dead).start();
         foster.wait_for_file("bystander");
         foster.wait_for_state("held", "starting");
@@ -96,6 +132,23 @@ fn a_probe_of_a_file_system_that_hangs_holds_only_its_program() {
         foster.wait_for_state("held", "starting");
         assert_ended_by_term(foster);
     }
+}
+
+#[test]
+fn a_start_that_hangs_is_a_failed_start_after_its_ready_timeout() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let Some(dead) = DeadFileSystem::new() else { return };
+    let config = format!(
+        "[program.held]\ncommand = 'dead/app'\nready = {{ file = 'never', timeout = '200ms' }}\nstart_limit = 2\nbackoff = {{ initial = '10ms' }}\non_failure = 'ignore'\n{BYSTANDER}"
+    );
+    let foster = Foster::new().config(&config).dead_folder("dead", &dead).start();
+    foster.wait_for_state("held", "fatal");
+    foster.wait_for_line("held: .*200ms");
+    assert_served(&foster);
+    foster.wait_for("no process of the failed starts", || foster.processes().len() == 2);
+    assert_ended_by_term(foster);
 }
 
 /// foster as a user that may not open its standard output again, since another made it.

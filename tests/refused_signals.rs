@@ -3,8 +3,11 @@
 //! Without CAP_KILL root may not signal another user's processes (kill(2)), as with `--cap-drop KILL` and on OpenShift.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use crate::support::{Finished, Foster, Running, binary, may_make_namespaces, run};
+use nix::sys::signal::Signal;
+
+use crate::support::{End, Finished, Foster, Running, binary, may_make_namespaces, run};
 
 const CONFIG: &str = "[program.web]
 command = 'puppet pause'
@@ -42,4 +45,25 @@ fn a_signal_that_cannot_be_sent_fails_the_verb_with_the_reason() {
         assert!(failed.text().contains("Operation not permitted"), "{verb:?}: {}", failed.text());
     }
     bounded(&foster, &["status"]).expect(0);
+}
+
+#[test]
+fn a_program_that_cannot_be_killed_fails_stop_and_restart_in_bounded_time() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let mut foster = start();
+    let pid = foster.pid_of("web");
+    for verb in [&["stop", "web"][..], &["restart", "web"], &["stop", "all"]] {
+        let failed = bounded(&foster, verb).expect(1);
+        assert!(failed.text().contains("web: "), "{verb:?}: {}", failed.text());
+        assert!(failed.text().contains("could not be killed"), "{verb:?}: {}", failed.text());
+        assert!(foster.processes().iter().any(|process| process.pid == pid), "{verb:?}");
+    }
+    foster.wait_for_line("web: cannot send SIGKILL: Operation not permitted");
+    let before = Instant::now();
+    foster.signal(Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0), "{}", foster.output().shown());
+    assert!(at - before < Duration::from_secs(4), "{:?}\n{}", at - before, foster.output().shown());
 }

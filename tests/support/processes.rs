@@ -92,6 +92,15 @@ pub(crate) fn written_by(pid: i32) -> u64 {
     field(&text, "wchar:").and_then(|number| number.parse().ok()).expect("wchar")
 }
 
+/// How long ago it was made, to a hundredth of a second.
+pub(crate) fn age_of(pid: i32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let ticks: u64 = stat.rsplit(") ").next()?.split(' ').nth(19)?.parse().ok()?;
+    let uptime = fs::read_to_string("/proc/uptime").ok()?;
+    let since_boot = Duration::from_secs_f64(uptime.split(' ').next()?.parse().ok()?);
+    Some(since_boot.saturating_sub(Duration::from_millis(ticks * 10)))
+}
+
 fn all() -> Vec<Process> {
     let folder = fs::read_dir("/proc").expect("/proc");
     let pids = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());

@@ -1,0 +1,128 @@
+//! A thousand programs at once: how soon a shutdown ends, and what a start of all of them holds up.
+//!
+//! What a thousand processes cost is the machine's: it is measured in the same run, by ending a namespace of as many,
+//! and a bound is never tighter than that.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::support::{End, Foster, Running, age_of, may_make_namespaces};
+
+const PROGRAMS: usize = 1000;
+
+fn programs(keys: &str, foster: &str) -> Foster {
+    let program = |n: usize| format!("[program.app{n}]\n{keys}\n");
+    let config: String = (0..PROGRAMS).map(program).chain([format!("[foster]\n{foster}\n")]).collect();
+    Foster::new().config(&config).alone()
+}
+
+/// All of them up, and deaf to TERM.
+fn stubborn() -> Running {
+    let foster =
+        programs("command = 'puppet ignore:TERM append:up:x pause'", "shutdown_timeout = '1s'").start();
+    foster.wait_for("all to be up", || foster.content("up").len() == 2 * PROGRAMS);
+    foster
+}
+
+/// How long the kernel takes for the end of that many processes, when their first process is killed.
+fn time_to_kill_them() -> Duration {
+    let mut foster = stubborn();
+    let before = Instant::now();
+    foster.signal(Signal::SIGKILL);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Killed(Signal::SIGKILL));
+    at - before
+}
+
+/// The bound, or four times what the machine takes, where that is more.
+fn at_least(bound: Duration, limit: Duration) -> Duration {
+    bound.max(4 * limit)
+}
+
+#[test]
+fn a_thousand_programs_that_ignore_term_end_with_the_shutdown_timeout() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let bound = Duration::from_secs(1) + at_least(Duration::from_millis(300), time_to_kill_them());
+    let mut foster = stubborn();
+    let before = Instant::now();
+    foster.signal(Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0));
+    assert!(at - before < bound, "{:?}, at most {bound:?}", at - before);
+}
+
+#[test]
+fn a_second_term_ends_a_thousand_programs_at_once() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let bound = at_least(Duration::from_millis(300), time_to_kill_them());
+    let mut foster = stubborn();
+    foster.signal(Signal::SIGTERM);
+    // It is the last of its tier: the others got their signal before it.
+    foster.wait_for_line(r"app0: stopping");
+    let before = Instant::now();
+    foster.signal(Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0));
+    assert!(at - before < bound, "{:?}, at most {bound:?}", at - before);
+}
+
+#[test]
+fn a_signal_is_obeyed_while_a_thousand_programs_start() {
+    if !may_make_namespaces() {
+        return;
+    }
+    // What other processes of the machine take is not foster's: the shortest of three.
+    let shortest = (0..3).map(|_| time_to_obey()).min().expect("three");
+    assert!(shortest < Duration::from_millis(100), "{shortest:?}");
+}
+
+/// From a TERM 50 ms after the first start to the line that says it is obeyed.
+fn time_to_obey() -> Duration {
+    let mut foster = programs("command = 'puppet pause'", "").start();
+    foster.wait_for_line("app0: starting");
+    let first = Instant::now();
+    foster.wait_for("50 ms to go by", || first.elapsed() >= Duration::from_millis(50));
+    let before = Instant::now();
+    foster.signal(Signal::SIGTERM);
+    foster.wait_for_line("shutting down");
+    let took = before.elapsed();
+    assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
+    took
+}
+
+#[test]
+fn min_uptime_counts_from_the_start_of_each_program() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let foster = programs("command = 'puppet pause'\nmin_uptime = '500ms'", "log_format = 'json'").start();
+    let is_ready = |line: &Value| line["event"] == "running" || line["to"] == "running";
+    let ready = || -> Vec<Value> { json_lines(&foster).into_iter().filter(is_ready).collect() };
+    foster.wait_for("all to be ready", || ready().len() == PROGRAMS);
+    // By the kernel's clock, to a hundredth of a second.
+    let now = SystemTime::now();
+    let born: HashMap<i64, SystemTime> = foster
+        .processes()
+        .iter()
+        .filter_map(|process| Some((i64::from(process.inner_pid), now - age_of(process.pid)?)))
+        .collect();
+    for line in ready() {
+        let born = born[&line["pid"].as_i64().expect("a pid")];
+        let ready: SystemTime =
+            humantime::parse_rfc3339(line["ts"].as_str().expect("a time")).expect("RFC 3339");
+        let uptime = ready.duration_since(born).unwrap_or_default();
+        assert!(uptime >= Duration::from_millis(480), "ready after {uptime:?}: {line}");
+    }
+}
+
+fn json_lines(foster: &Running) -> Vec<Value> {
+    let text = foster.output().stderr();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
