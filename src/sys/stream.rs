@@ -6,6 +6,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::fstat;
 
@@ -26,7 +27,11 @@ pub fn capture() -> nix::Result<(OwnedFd, OwnedFd)> {
 /// # Errors
 /// EAGAIN when nothing is there and the descriptor does not block.
 pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> nix::Result<usize> {
-    nix::unistd::read(fd, buffer)
+    match nix::unistd::read(&fd, buffer) {
+        // Neither is the end of a pipe, and the bytes are still there: they are read again, once.
+        Err(Errno::ENOMEM | Errno::EIO) => nix::unistd::read(&fd, buffer),
+        result => result,
+    }
 }
 
 /// How many bytes lie in a pipe, unread (FIONREAD, ioctl_pipe(2)); 0 where that is not known.
