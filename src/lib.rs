@@ -97,8 +97,8 @@ fn environment() -> Environment {
     sys::cpus::environment()
 }
 
-fn surroundings() -> init::Surroundings {
-    init::Surroundings {
+fn surroundings() -> init::InitEnv {
+    init::InitEnv {
         log: std::env::var("FOSTER_LOG").ok(),
         notify_socket: std::env::var_os("NOTIFY_SOCKET"),
         no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),

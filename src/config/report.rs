@@ -41,6 +41,15 @@ impl Report {
         Report { errors, unlisted, termination_log: PathBuf::from(DEFAULT_TERMINATION_LOG) }
     }
 
+    /// foster itself failed while it read this file.
+    pub fn of_fault(file: &Path, fault: &str) -> Report {
+        let file = file.display().to_string();
+        let message = format!("a fault in foster itself while it read this file: {fault}");
+        let text = format!("{file}: error: {message}\n");
+        let error = ReportedError { file: Some(file), line: None, column: None, message, hint: None, text };
+        Report::new(vec![error], 0)
+    }
+
     /// Where the orchestrator reads why nothing was started: as the file says, as far as it could be read.
     pub fn termination_log(&self) -> &Path {
         &self.termination_log

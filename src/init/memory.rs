@@ -15,11 +15,11 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// When to give back next.
 #[derive(Debug, Default)]
-pub(super) struct Thrift {
+pub(super) struct MemoryTrimmer {
     next: Option<Instant>,
 }
 
-impl Thrift {
+impl MemoryTrimmer {
     /// Bring-up, or another rare piece of work, is over.
     pub(super) fn done_with_work(&mut self, now: Instant) {
         self.next = Some(now);

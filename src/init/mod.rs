@@ -1,17 +1,21 @@
-//! The supervisor at work: bring-up, the loop, teardown.
+//! The supervisor at work: the loop.
 //!
-//! One thread, one loop, one blocking call (`wait.rs`). A turn of the loop: wait; turn what is ready into events;
-//! hand each event to the core and perform the actions it answers with (`perform.rs`); answer the
-//! clients whose orders are done (`requests/`); write what can be written. After bring-up no error ends
-//! the process: it becomes an event or a line of the log. Nothing here decides.
+//! One thread, one loop, one blocking call (`wait.rs`). A turn of the loop: wait; turn what is ready into events; hand
+//! the events to the core and perform the actions it answers with (`perform.rs`); answer the clients whose orders are
+//! done (`requests/`); write what can be written. After bring-up (`bring_up.rs`) no error ends the process: it becomes
+//! an event or a line of the log. Nothing here decides. Next: `core.rs`, `processes.rs` and `operators.rs`, the parts.
 
+mod bring_up;
 mod children;
+mod core;
 mod difference;
 mod history;
 mod last_failures;
 mod memory;
+mod operators;
 mod perform;
 mod pid1;
+mod processes;
 mod reap;
 mod report;
 mod requests;
@@ -26,45 +30,28 @@ mod update;
 mod update_texts;
 mod wait;
 
-use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
-use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::Path;
 use std::rc::Rc;
 
-use foster_core::Supervisor;
-use foster_core::action::Action;
-use foster_core::ending::Closing;
 use foster_core::event::{Event, ShutdownCause};
 use foster_core::ids::Signal;
-use foster_core::time::Instant;
-use nix::unistd::Uid;
 
-use crate::control::USUAL_SOCKET;
+use self::core::Core;
 use crate::control::server::Server;
-use crate::control::socket_file::{BindError, fallback};
 use crate::exit::ExitStatus;
-use crate::notify::Upward;
-use crate::oom::OomCounter;
-use crate::output::{self, ColourMode, Output, log as own_log};
-use crate::plan::{Limit, Plan};
+use crate::output::Output;
+use crate::output::log as own_log;
+use crate::plan::Plan;
 use crate::probes::Probes;
-use crate::spawn::Spawner;
-use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
+use crate::sys::epoll::{Owner, Ready};
 use crate::sys::errno;
-use children::Children;
-use history::History;
-use last_failures::LastFailures;
-use memory::Thrift;
-use requests::Requests;
-use rest::Rest;
-use sessions::Sessions;
+use operators::Operators;
+use processes::Processes;
 use signals::Signals;
-use update::Updates;
 use wait::Waiter;
 
-/// Which leaf a readiness report is for.
+/// Which part a report of epoll is for.
 mod owner {
     use crate::sys::epoll::Owner;
 
@@ -79,10 +66,10 @@ mod owner {
 
 /// What the supervisor takes from its own environment, besides the plan.
 #[derive(Debug, Clone, Default)]
-pub struct Surroundings {
+pub struct InitEnv {
     /// `FOSTER_LOG`: which of foster's own lines are written.
     pub log: Option<String>,
-    /// `NOTIFY_SOCKET`: whom to tell when everything is ready.
+    /// `NOTIFY_SOCKET`: the service manager that is notified when everything is ready.
     pub notify_socket: Option<OsString>,
     /// `NO_COLOR`: no colours even on a terminal.
     pub no_color: bool,
@@ -91,133 +78,34 @@ pub struct Surroundings {
 /// Everything the loop works on.
 struct Init {
     plan: Rc<Plan>,
-    supervisor: Supervisor,
+    core: Core,
     waiter: Waiter,
-    now: Instant,
-    events: VecDeque<Event>,
-    actions: Vec<Action>,
     signals: Signals,
-    spawner: Spawner,
-    children: Children,
-    sessions: Sessions,
-    rest: Rest,
+    processes: Processes,
     output: Output,
     probes: Probes,
-    server: Option<Server>,
-    requests: Requests,
-    history: History,
-    failures: LastFailures,
-    updates: Updates,
-    upward: Upward,
-    oom: OomCounter,
-    closing: Option<Closing>,
-    /// SIGHUP came: the configuration is read after the actions at hand.
-    update_requested: bool,
-    /// Signals that mean nothing here, and were reported.
-    ignored: BTreeSet<Signal>,
-    thrift: Thrift,
-    /// Whether all that there is to say has been said.
-    is_over: bool,
+    operators: Operators,
 }
 
-/// What keeps foster from coming up.
-#[derive(Debug)]
-enum StartupError {
-    System { what: &'static str, error: String },
-    Control(BindError),
-}
-
-impl fmt::Display for StartupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartupError::System { what, error } => write!(f, "cannot {what}: {error}"),
-            StartupError::Control(error) => error.fmt(f),
-        }
-    }
-}
-
-/// Runs a plan until the container ends, and says with what status.
-pub fn run(plan: Plan, surroundings: &Surroundings) -> ExitStatus {
-    own_log::install(&plan.settings, surroundings.log.as_deref());
+/// Runs a plan until the container ends, and returns the status to exit with.
+pub fn run(plan: Plan, env: &InitEnv) -> ExitStatus {
+    own_log::install(&plan.settings, env.log.as_deref());
     teardown::report_faults(plan.settings.termination_log.clone());
-    match Init::bring_up(plan, surroundings) {
+    match Init::bring_up(plan, env) {
         Ok(mut init) => init.run(),
         Err((plan, error)) => teardown::report_startup_error(&plan, &error.to_string()),
     }
 }
 
 impl Init {
-    fn bring_up(mut plan: Plan, surroundings: &Surroundings) -> Result<Init, (Rc<Plan>, StartupError)> {
-        let limit = pid1::raise_limit();
-        pid1::pass_on(limit, &mut plan);
-        let plan = Rc::new(plan);
-        let keep = Rc::clone(&plan);
-        Init::assemble(plan, limit, surroundings).map_err(|error| (keep, error))
-    }
-
-    fn assemble(
-        plan: Rc<Plan>,
-        limit: Option<Limit>,
-        surroundings: &Surroundings,
-    ) -> Result<Init, StartupError> {
-        let system = |what: &'static str, error: String| StartupError::System { what, error };
-        let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno.desc().into()))?);
-        let signals = Signals::catch().map_err(|errno| system("catch signals", errno::text(errno)))?;
-        let token = Token { owner: owner::SIGNALS, key: 0 };
-        epoll
-            .add(signals.fd(), token, Interest::Read)
-            .map_err(|errno| system("watch signals", errno.desc().into()))?;
-        let spawner = Spawner::new().map_err(|failure| system("prepare to spawn", failure.message))?;
-        let standing = pid1::take_place();
-        let server = bind(&plan, &epoll)?;
-        let colour = if surroundings.no_color { ColourMode::Never } else { ColourMode::Terminal };
-        let process = output::OutputEnv::of_process(colour);
-        let output = Output::new(Rc::clone(&epoll), owner::OUTPUT, &plan.settings, &plan.programs, process);
-        for warning in &plan.warnings {
-            log::warn!("{warning}");
-        }
-        let upward =
-            Upward::from_environment(surroundings.notify_socket.as_deref()).unwrap_or_else(|unusable| {
-                log::warn!("{unusable}");
-                Upward::default()
-            });
-        Ok(Init {
-            supervisor: Supervisor::new(plan.core.clone()),
-            now: Instant::START,
-            events: VecDeque::from([Event::Booted]),
-            actions: Vec::new(),
-            signals,
-            spawner,
-            children: Children::new(Rc::clone(&epoll), owner::STARTS),
-            sessions: Sessions::new(Rc::clone(&epoll), owner::SESSIONS),
-            rest: Rest::new(Rc::clone(&epoll), owner::REST, standing),
-            output,
-            probes: Probes::new(Rc::clone(&epoll), owner::PROBES),
-            server,
-            requests: Requests::default(),
-            history: History::default(),
-            failures: LastFailures::default(),
-            updates: Updates::new(&plan, surroundings.log.clone(), limit),
-            upward,
-            oom: OomCounter::open(),
-            closing: None,
-            update_requested: false,
-            ignored: BTreeSet::new(),
-            thrift: Thrift::default(),
-            is_over: false,
-            waiter: Waiter::new(epoll),
-            plan,
-        })
-    }
-
     /// The loop, to the end. A fault in foster ends the programs in order, and then foster, with a word.
     fn run(&mut self) -> ExitStatus {
         if panic::catch_unwind(AssertUnwindSafe(|| self.turn_until_closing())).is_err() {
-            self.events.clear();
-            self.events.push_back(Event::ShutdownOrdered(ShutdownCause::Fault));
+            self.core.clear();
+            self.core.push(Event::ShutdownOrdered(ShutdownCause::Fault));
             // A second fault on the way down: nothing can be relied on any more but KILL.
             let _ = panic::catch_unwind(AssertUnwindSafe(|| self.turn_until_closing()));
-            self.children.kill_all();
+            self.processes.children.kill_all();
         }
         self.close()
     }
@@ -227,7 +115,7 @@ impl Init {
             self.handle_events();
             self.answer_requests();
             self.output.flush();
-            if self.closing.is_some() {
+            if self.core.closing.is_some() {
                 return;
             }
             self.wait();
@@ -237,16 +125,14 @@ impl Init {
     /// Has the core decide about what has happened, all of it in one step, and does what it says; until nothing more
     /// follows at once.
     fn handle_events(&mut self) {
-        while !self.events.is_empty() || self.update_requested {
-            let events = std::mem::take(&mut self.events);
-            let mut actions = std::mem::take(&mut self.actions);
-            self.supervisor.step(self.now, events, &mut actions);
+        while self.core.has_work() {
+            let mut actions = self.core.decide();
             for action in actions.drain(..) {
                 self.perform(action);
             }
-            self.actions = actions;
+            self.core.give_back(actions);
             // Only now: an update in the middle would change what the actions after it are about.
-            if std::mem::take(&mut self.update_requested) {
+            if std::mem::take(&mut self.core.update_requested) {
                 self.update_by_signal();
             }
         }
@@ -254,28 +140,29 @@ impl Init {
 
     /// Waits, and turns what has happened into events.
     fn wait(&mut self) {
-        let server = self.server.as_ref().and_then(Server::deadline);
-        let deadlines = [self.supervisor.deadline(), self.requests.deadline(self.now), server];
+        let server = self.operators.server.as_ref().and_then(Server::deadline);
+        let deadlines =
+            [self.core.supervisor.deadline(), self.operators.requests.deadline(self.core.now), server];
         let deadline = deadlines.into_iter().flatten().min();
-        self.thrift.about_to_wait(self.now);
+        self.waiter.trimmer.about_to_wait(self.core.now);
         if let Err(errno) = self.waiter.wait(deadline) {
             // It cannot be, and must not become a loop without a wait either.
-            log::error!("cannot wait: {}", errno.desc());
-            self.events.push_back(Event::ShutdownOrdered(ShutdownCause::Fault));
+            log::error!("cannot wait: {}", errno::text(errno));
+            self.core.push(Event::ShutdownOrdered(ShutdownCause::Fault));
         }
-        self.now = self.waiter.now();
+        self.core.now = self.waiter.now();
         let ready = self.waiter.take_ready();
         for report in &ready {
             self.dispatch(*report);
         }
         self.waiter.give_back(ready);
-        if let Some(server) = &mut self.server {
-            server.tick(self.now);
+        if let Some(server) = &mut self.operators.server {
+            server.tick(self.core.now);
         }
         self.take_answers();
         self.take_matches();
-        if self.supervisor.deadline().is_some_and(|deadline| deadline <= self.now) {
-            self.events.push_back(Event::Ticked);
+        if self.core.supervisor.deadline().is_some_and(|deadline| deadline <= self.core.now) {
+            self.core.push(Event::Ticked);
         }
     }
 
@@ -283,8 +170,9 @@ impl Init {
         match ready.token.owner {
             owner::SIGNALS => self.take_signals(),
             owner::SESSIONS => {
-                if let Some(run) = self.sessions.ended(ready.token.key) {
-                    self.events.push_back(Event::TreeEmptied(run));
+                if let Some(run) = self.processes.sessions.ended(ready.token.key) {
+                    self.processes.children.forget_run(run);
+                    self.core.push(Event::TreeEmptied(run));
                 }
             }
             owner::REST => self.see_whether_rest_is_gone(),
@@ -298,12 +186,14 @@ impl Init {
 
     fn take_answers(&mut self) {
         let answers = self.probes.take_results().into_iter();
-        self.events.extend(answers.map(|((run, which), result)| Event::Probed(run, which, result)));
+        for ((run, which), result) in answers {
+            self.core.push(Event::Probed(run, which, result));
+        }
     }
 
     fn take_matches(&mut self) {
         for run in self.output.take_matches() {
-            self.events.push_back(Event::SaidReady(run));
+            self.core.push(Event::SaidReady(run));
         }
     }
 
@@ -311,42 +201,8 @@ impl Init {
         for signal in self.signals.take() {
             match signal {
                 Signal::CHLD => self.reap(),
-                signal => self.events.push_back(Event::Signalled(signal)),
+                signal => self.core.push(Event::Signalled(signal)),
             }
-        }
-    }
-}
-
-/// Listens at the configured socket, or where that cannot be made at the abstract one that clients try next.
-fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, StartupError> {
-    let Some(path) = &plan.settings.socket else { return Ok(None) };
-    let listen = |path: &Path| match Server::bind(path, Rc::clone(epoll), owner::CONTROL) {
-        Ok(server) => Ok(Ok(server)),
-        Err(error @ BindError::AnotherListens { .. }) => Err(StartupError::Control(error)),
-        Err(error @ (BindError::NotASocket(_) | BindError::TooLong(_) | BindError::Unavailable(..))) => {
-            Ok(Err(error))
-        }
-    };
-    let refused = match listen(path)? {
-        Ok(server) => return Ok(Some(server)),
-        Err(refused) => refused,
-    };
-    let fallback = fallback(Uid::effective());
-    let instead = fallback.display();
-    match listen(&fallback)? {
-        Ok(server) if path == Path::new(USUAL_SOCKET) => {
-            log::info!("{refused}; verbs find foster at the abstract socket `{instead}`");
-            Ok(Some(server))
-        }
-        Ok(server) => {
-            log::warn!("{refused}; verbs find foster at the abstract socket `{instead}` instead");
-            Ok(Some(server))
-        }
-        Err(error) => {
-            log::warn!(
-                "{refused}, {error}; no verb works, and `foster health` fails: set `socket` to a path that can be written"
-            );
-            Ok(None)
         }
     }
 }

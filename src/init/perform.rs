@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 
 use super::children::Role;
 use super::history::{EventRecord, Subject};
+use super::processes::TreeState;
 use super::{Init, report};
 use crate::control::protocol;
 use crate::control::server::Server;
@@ -28,19 +29,19 @@ impl Init {
             Action::Signal { run, signal, scope, purpose } => self.signal(run, signal, scope, purpose),
             Action::KillAll => self.kill_all(),
             Action::RunPreStop(run) => self.pre_stop(run),
-            Action::CancelPreStop(run) => self.children.detach(Role::PreStop(run)),
+            Action::CancelPreStop(run) => self.processes.children.detach(Role::PreStop(run)),
             Action::Probe(run, which) => self.probe(run, which),
             Action::CancelProbe(run, which) => {
                 self.probes.cancel((run, which));
-                self.children.detach(Role::Probe(run, which));
+                self.processes.children.detach(Role::Probe(run, which));
             }
             Action::Sweep(signal) => {
-                self.rest.signal(signal, &self.children);
+                self.processes.rest.signal(signal, &self.processes.children);
                 self.see_whether_rest_is_gone();
             }
             Action::ReopenLogs => {
                 self.output.reopen();
-                if let Some(Err(error)) = self.server.as_mut().map(Server::restore) {
+                if let Some(Err(error)) = self.operators.server.as_mut().map(Server::restore) {
                     match error {
                         BindError::AnotherListens { path, pid: _ } => {
                             let path = path.display();
@@ -53,7 +54,7 @@ impl Init {
                 }
             }
             Action::WriteStatus => self.write_status(),
-            Action::Update => self.update_requested = true,
+            Action::Update => self.core.update_requested = true,
             Action::ReportIgnored(signal) => self.report_ignored(signal),
             Action::Forget(instance) => self.forget(instance),
             Action::Report(change) => self.report(&change),
@@ -65,79 +66,65 @@ impl Init {
             Action::ReportReady => {
                 self.tell_upward(Upward::ready);
                 debug!("everything that was autostarted is ready");
-                self.thrift.done_with_work(self.now);
+                self.waiter.trimmer.done_with_work(self.core.now);
             }
-            Action::Exit(closing) => self.closing = Some(closing),
+            Action::Exit(closing) => self.core.closing = Some(closing),
         }
     }
 
     /// Tells the process that started foster, where it wants to know.
     pub(super) fn tell_upward(&mut self, what: impl FnOnce(&mut Upward) -> Option<String>) {
-        if let Some(trouble) = what(&mut self.upward) {
+        if let Some(trouble) = what(&mut self.operators.upward) {
             debug!("{trouble}");
         }
     }
 
     fn signal(&mut self, run: Run, signal: Signal, scope: Scope, purpose: Purpose) {
-        // Until its `pre_start` has ended, that is the process of a run.
-        let role = match self.children.pid(Role::PreStart(run)) {
-            Some(_) => Role::PreStart(run),
-            None => Role::Main(run),
-        };
-        let result = self.send(run, role, signal, scope);
+        let result = self.send(run, signal, scope);
         if purpose == Purpose::Stop && result.is_ok() {
-            self.children.mark_stopping(role, signal);
+            let role = self.processes.role(run);
+            self.processes.children.mark_stopping(role, signal);
             if signal != Signal::KILL {
                 // A stopped process (SIGSTOP, ^Z) has to continue to obey. It may have ended.
-                let _ = self.send(run, role, Signal::CONT, scope);
+                let _ = self.send(run, Signal::CONT, scope);
             }
         }
         if let Err(errno) = result {
             let name = report::label(&self.plan, run.instance);
             let hint = if errno == nix::Error::EPERM { " (CAP_KILL is missing)" } else { "" };
             warn!("{name}: cannot send {signal}: {}{hint}", errno::text(errno));
-            self.requests.note_unsent(run, signal, errno);
-            self.events.push_back(Event::SignalRefused(run, signal));
+            self.operators.requests.note_unsent(run, signal, errno);
+            self.core.push(Event::SignalRefused(run, signal));
         }
     }
 
-    fn send(&mut self, run: Run, role: Role, signal: Signal, scope: Scope) -> nix::Result<()> {
-        match (scope, self.kill_mode(run)) {
-            (Scope::Main, _) | (Scope::All, KillMode::Process) => self.children.signal(role, signal),
-            (Scope::Group, _) => self.children.signal_group(role, signal),
-            (Scope::All, KillMode::Session | KillMode::Tree) => match self.children.pid(role) {
-                // The main process first, so that it is known what killed it; then its session.
-                Some(session) => {
-                    let result = self.children.signal(role, signal);
-                    self.sessions.signal(session, signal);
-                    result
+    fn send(&mut self, run: Run, signal: Signal, scope: Scope) -> nix::Result<()> {
+        let role = self.processes.role(run);
+        match scope {
+            Scope::Main => self.processes.children.signal(role, signal),
+            Scope::Group => self.processes.children.signal_group(role, signal),
+            Scope::All => {
+                let state = self.processes.signal_all(run, self.kill_mode(run), signal)?;
+                if state == TreeState::Empty {
+                    self.core.push(Event::TreeEmptied(run));
                 }
-                None => {
-                    if let Some(session) = self.sessions.session(run) {
-                        self.sessions.signal(session, signal);
-                        if self.sessions.is_empty_now(run) {
-                            self.children.forget_run(run);
-                            self.events.push_back(Event::TreeEmptied(run));
-                        }
-                    }
-                    Ok(())
-                }
-            },
+                Ok(())
+            }
         }
     }
 
-    /// Everything foster has made gets KILL, and what it left in its session.
     fn kill_all(&mut self) {
-        self.children.kill_all();
-        let sessions: Vec<_> = self.children.runs().filter_map(|run| self.session_of(run)).collect();
-        self.sessions.kill(&sessions, self.rest.standing());
+        let sessions: Vec<_> =
+            self.processes.children.runs().filter_map(|run| self.session_of(run)).collect();
+        self.processes.kill_all(&sessions);
     }
 
     fn session_of(&self, run: Run) -> Option<Pid> {
         if self.kill_mode(run) == KillMode::Process {
             return None;
         }
-        self.children.pid(Role::Main(run)).or_else(|| self.sessions.session(run))
+        let main = self.processes.children.pid(Role::Main(run));
+        main.or_else(|| self.processes.sessions.session(run))
     }
 
     /// Which processes belong to a run.
@@ -146,7 +133,7 @@ impl Init {
     }
 
     fn report_ignored(&mut self, signal: Signal) {
-        if self.ignored.insert(signal) {
+        if self.signals.is_news(signal) {
             let name = signal.to_string();
             let name = name.strip_prefix("SIG").unwrap_or(&name);
             warn!(
@@ -157,8 +144,12 @@ impl Init {
     }
 
     fn report(&mut self, change: &Change) {
-        let pid = change.run.and_then(|run| self.children.last_pid(run));
-        let by = if let Cause::Requested(id) = &change.cause { self.requests.ordered_by(*id) } else { None };
+        let pid = change.run.and_then(|run| self.processes.children.last_pid(run));
+        let by = if let Cause::Requested(id) = &change.cause {
+            self.operators.requests.ordered_by(*id)
+        } else {
+            None
+        };
         let line = report::change(&self.plan, change, pid, by);
         let subject = self.plan.program(change.instance.program).map(|program| {
             let index = change.instance.index;
@@ -169,7 +160,7 @@ impl Init {
             }
         });
         self.tell(&line, subject);
-        self.failures.note(change);
+        self.operators.failures.note(change);
     }
 
     /// Logs something that happened, and passes it to those who follow events: one text, formatted once.
@@ -179,6 +170,6 @@ impl Init {
         let mut timestamp = Vec::new();
         format::timestamp(at, &mut timestamp);
         let wire = protocol::Event::line(&String::from_utf8_lossy(&timestamp), &members);
-        self.history.keep(EventRecord { about, event, line: wire.into() });
+        self.operators.history.keep(EventRecord { about, event, line: wire.into() });
     }
 }

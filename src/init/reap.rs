@@ -20,7 +20,7 @@ impl Init {
         // old kill of a worker would be blamed for a later signal 9.
         let mut check = OomCheck::NotYet;
         while let Some(reaped) = process::reap() {
-            let Some(child) = self.children.remove(reaped.pid) else {
+            let Some(child) = self.processes.children.remove(reaped.pid) else {
                 self.killed_by(reaped.exit, KilledBy::Unknown, &mut check);
                 log::trace!("reaped the orphan {}", reaped.pid);
                 continue;
@@ -44,11 +44,11 @@ impl Init {
                     if exit != Exit::Code(0) {
                         log::warn!("{}: its pre_stop {exit}", report::label(&self.plan, run.instance));
                     }
-                    self.events.push_back(Event::PreStopEnded(run));
+                    self.core.push(Event::PreStopEnded(run));
                 }
                 Role::Probe(run, which) => {
                     let answer = self.probes.ended((run, which), reaped.exit);
-                    self.events.push_back(Event::Probed(run, which, answer));
+                    self.core.push(Event::Probed(run, which, answer));
                 }
                 Role::Detached => {}
             }
@@ -62,15 +62,15 @@ impl Init {
     fn report_exits(&mut self, mains: &[(Run, Pid, Exit)]) {
         let sessions = mains.iter().filter(|(run, ..)| self.kill_mode(*run) != KillMode::Process);
         let sessions: Vec<(Run, Pid)> = sessions.map(|(run, pid, _)| (*run, *pid)).collect();
-        let left = self.sessions.left_behind(&sessions, &self.children);
+        let left = self.processes.sessions.left_behind(&sessions, &self.processes.children);
         for (run, _, exit) in mains {
             // Its last output is read now, so that it stands before the line about its end.
             self.output.ended(*run);
             let left = if left.contains(run) { Leftovers::Some } else { Leftovers::None };
             if left == Leftovers::None {
-                self.children.forget_run(*run);
+                self.processes.children.forget_run(*run);
             }
-            self.events.push_back(Event::Exited { run: *run, exit: *exit, left });
+            self.core.push(Event::Exited { run: *run, exit: *exit, left });
         }
     }
 
@@ -79,13 +79,14 @@ impl Init {
         self.output.ended(helper_output(run));
         if was_told_to_stop {
             self.output.abandon(run);
-            self.children.forget_run(run);
-            return self.events.push_back(Event::Exited { run, exit, left: Leftovers::None });
+            self.processes.children.forget_run(run);
+            return self.core.push(Event::Exited { run, exit, left: Leftovers::None });
         }
         let result = match exit {
             Exit::Code(0) => self.start_program(run),
             Exit::Code(_) | Exit::Killed { .. } => {
-                let command = self.children.definition(run).and_then(|program| program.pre_start.clone());
+                let command =
+                    self.processes.children.definition(run).and_then(|program| program.pre_start.clone());
                 let command = shell_words::join(command.unwrap_or_default());
                 let message = format!("its pre_start `{command}` {exit}");
                 Err(StartFailure { stage: "pre_start", persistence: Persistence::Transient, message })
@@ -103,7 +104,7 @@ impl Init {
             return Exit::Killed { signal: Signal::KILL, by: known };
         }
         if *check == OomCheck::NotYet {
-            *check = if self.oom.moved() { OomCheck::OutOfMemory } else { OomCheck::Other };
+            *check = if self.processes.oom.moved() { OomCheck::OutOfMemory } else { OomCheck::Other };
         }
         match check {
             OomCheck::OutOfMemory => Exit::Killed { signal: Signal::KILL, by: KilledBy::OutOfMemory },
@@ -112,8 +113,8 @@ impl Init {
     }
 
     pub(super) fn see_whether_rest_is_gone(&mut self) {
-        if self.rest.is_gone(&self.children) {
-            self.events.push_back(Event::SweepDone);
+        if self.processes.rest.is_gone(&self.processes.children) {
+            self.core.push(Event::SweepDone);
         }
     }
 }

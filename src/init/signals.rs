@@ -4,6 +4,8 @@
 //! epoll watches ([`SignalFd`]), whether it means something or not: none is lost, none ends foster, and one that means
 //! nothing can be logged. Faults (SIGSEGV and its like) keep their default: what follows a fault cannot be trusted.
 
+use std::collections::BTreeSet;
+
 use foster_core::ids::Signal;
 
 use crate::sys::signal;
@@ -14,6 +16,8 @@ use crate::sys::sigwait::SignalSet;
 #[derive(Debug)]
 pub(super) struct Signals {
     arrived: SignalFd,
+    /// Those that mean nothing here, and were reported.
+    ignored: BTreeSet<Signal>,
 }
 
 impl Signals {
@@ -29,7 +33,12 @@ impl Signals {
         signal::reset_dispositions();
         let wanted = SignalSet::ALL.without(SignalSet::of(&Signal::FAULTS));
         let arrived = SignalFd::new(wanted.without(SignalSet::of(&[Signal::PIPE])))?;
-        Ok(Signals { arrived })
+        Ok(Signals { arrived, ignored: BTreeSet::new() })
+    }
+
+    /// Whether this signal, which means nothing here, has to be reported: once.
+    pub(super) fn is_news(&mut self, signal: Signal) -> bool {
+        self.ignored.insert(signal)
     }
 
     /// What epoll has to watch.

@@ -27,7 +27,7 @@ impl Init {
         let Some(program) = self.plan.programs.get(run.instance.program).map(Rc::clone) else {
             return self.start_failed(run, unknown());
         };
-        self.children.define(run, Rc::clone(&program));
+        self.processes.children.define(run, Rc::clone(&program));
         let started = match &program.pre_start {
             Some(command) => self.start_helper(Role::PreStart(run), run, command),
             None => self.start_program(run),
@@ -39,7 +39,7 @@ impl Init {
 
     /// The program itself.
     pub(super) fn start_program(&mut self, run: Run) -> Result<(), StartFailure> {
-        let Some(program) = self.children.definition(run).map(Rc::clone) else {
+        let Some(program) = self.processes.children.definition(run).map(Rc::clone) else {
             return Err(unknown());
         };
         let run_as = Spawner::resolve(&program.launch)?;
@@ -54,12 +54,12 @@ impl Init {
 
     /// A command of the program beside its main process: with its environment, user, directory and output.
     fn start_helper(&mut self, role: Role, run: Run, command: &[String]) -> Result<(), StartFailure> {
-        let Some(program) = self.children.definition(run).map(Rc::clone) else {
+        let Some(program) = self.processes.children.definition(run).map(Rc::clone) else {
             return Err(unknown());
         };
         let run_as = Spawner::resolve(&program.launch)?;
         let mut extra = variables(&program, run.instance).to_vec();
-        if let Some(pid) = self.children.pid(Role::Main(run)) {
+        if let Some(pid) = self.processes.children.pid(Role::Main(run)) {
             extra.push(("FOSTER_MAIN_PID".to_string(), pid.to_string()));
         }
         self.spawn(role, helper_output(run), &program, &run_as, command, Stdin::Null, &extra)
@@ -85,10 +85,10 @@ impl Init {
         }
         let (stdout, stderr) = (borrow_fd(&streams.stdout), borrow_fd(&streams.stderr));
         let request = Request { command, stdin, stdout, stderr, descriptors: &[], extra };
-        match self.spawner.spawn(&program.launch, run_as, &request) {
+        match self.processes.spawner.spawn(&program.launch, run_as, &request) {
             Ok(starting) => {
                 self.output.started(output, starting.process.pid().as_raw().unsigned_abs());
-                self.children.insert(role, starting);
+                self.processes.children.insert(role, starting);
                 Ok(())
             }
             Err(failure) => {
@@ -100,8 +100,8 @@ impl Init {
 
     /// Runs the `pre_stop` command.
     pub(super) fn pre_stop(&mut self, run: Run) {
-        let Some(program) = self.children.definition(run).map(Rc::clone) else {
-            return self.events.push_back(Event::PreStopEnded(run));
+        let Some(program) = self.processes.children.definition(run).map(Rc::clone) else {
+            return self.core.push(Event::PreStopEnded(run));
         };
         let command = program.pre_stop.as_deref().unwrap_or_default();
         if let Err(failure) = self.start_helper(Role::PreStop(run), run, command) {
@@ -112,12 +112,12 @@ impl Init {
     fn pre_stop_failed(&mut self, run: Run, failure: &StartFailure) {
         let name = report::label(&self.plan, run.instance);
         warn!("{name}: cannot run pre_stop: {}", failure.message);
-        self.events.push_back(Event::PreStopEnded(run));
+        self.core.push(Event::PreStopEnded(run));
     }
 
     /// Makes one attempt of a probe.
     pub(super) fn probe(&mut self, run: Run, which: Which) {
-        let Some(program) = self.children.definition(run).map(Rc::clone) else { return };
+        let Some(program) = self.processes.children.definition(run).map(Rc::clone) else { return };
         let probe = match which {
             Which::Ready => program.ready.as_ref(),
             Which::Health => program.health.as_ref(),
@@ -146,7 +146,7 @@ impl Init {
     ) -> Result<(), StartFailure> {
         let note = self.probes.open_note((run, which), Asker::Child).map_err(no_process)?;
         let process = target.spawn(note).map_err(no_process)?;
-        self.children.insert_process(Role::Probe(run, which), process);
+        self.processes.children.insert_process(Role::Probe(run, which), process);
         Ok(())
     }
 
@@ -161,26 +161,26 @@ impl Init {
         let note = self.probes.open_note((run, which), Asker::Command).map_err(no_process)?;
         let (stdin, stderr) = (Stdin::Null, Some(note.as_fd()));
         let request = Request { command, stdin, stdout: None, stderr, descriptors: &[], extra: &[] };
-        let starting = self.spawner.spawn(&program.launch, &run_as, &request)?;
-        self.children.insert(Role::Probe(run, which), starting);
+        let starting = self.processes.spawner.spawn(&program.launch, &run_as, &request)?;
+        self.processes.children.insert(Role::Probe(run, which), starting);
         Ok(())
     }
 
     fn probe_failed(&mut self, run: Run, which: Which, failure: StartFailure) {
         self.probes.cancel((run, which));
-        self.events.push_back(Event::Probed(run, which, ProbeResult::Failed(failure.message)));
+        self.core.push(Event::Probed(run, which, ProbeResult::Failed(failure.message)));
     }
 
     /// A child has said how its start went.
     pub(super) fn take_start(&mut self, key: u32) {
-        if let Some((role, how)) = self.children.read_report(key) {
+        if let Some((role, how)) = self.processes.children.read_report(key) {
             self.started(role, how);
         }
     }
 
     pub(super) fn started(&mut self, role: Role, how: Result<(), StartFailure>) {
         match (role, how) {
-            (Role::Main(run), Ok(())) => self.events.push_back(Event::Spawned(run)),
+            (Role::Main(run), Ok(())) => self.core.push(Event::Spawned(run)),
             (_, Ok(())) => {}
             (Role::Main(run), Err(failure)) => self.start_failed(run, failure),
             (Role::PreStart(run), Err(failure)) => {
@@ -202,8 +202,8 @@ impl Init {
     /// The process of a run could not be made; there is none.
     pub(super) fn start_failed(&mut self, run: Run, failure: StartFailure) {
         self.output.abandon(run);
-        self.children.forget_run(run);
-        self.events.push_back(Event::SpawnFailed(run, failure));
+        self.processes.children.forget_run(run);
+        self.core.push(Event::SpawnFailed(run, failure));
     }
 }
 

@@ -26,7 +26,8 @@ impl Init {
 
     /// The row of an instance, without its memory.
     fn row(&self, view: &InstanceView) -> StatusRow {
-        let pid = view.live.and_then(|live| self.children.pid(super::children::Role::Main(live.run)));
+        let pid =
+            view.live.and_then(|live| self.processes.children.pid(super::children::Role::Main(live.run)));
         StatusRow {
             name: self.plan.program(view.id.program).map_or(String::new(), |program| program.name.clone()),
             kind: Kind::Program,
@@ -34,7 +35,7 @@ impl Init {
             instances: self.plan.spec(view.id.program).map_or(1, |spec| spec.instances),
             state: view.state.into(),
             pid: pid.map(Pid::as_raw),
-            uptime_ms: pid.and(view.live).map(|live| milliseconds(self.now.since(live.since))),
+            uptime_ms: pid.and(view.live).map(|live| milliseconds(self.core.now.since(live.since))),
             restarts: view.restarts,
             ready: view.state == StateName::Running,
             health: None,
@@ -47,7 +48,7 @@ impl Init {
 
     /// What else there is to know about an instance.
     pub(super) fn note(&self, view: &InstanceView) -> Option<String> {
-        let note = self.failures.of(view.id, view.state).map(without_search_path);
+        let note = self.operators.failures.of(view.id, view.state).map(without_search_path);
         // An instance that runs again says how the run before it ended: else only RESTARTS would.
         let note = note.or_else(|| {
             let is_up = matches!(view.state, StateName::Starting | StateName::Running);
@@ -55,7 +56,7 @@ impl Init {
             Some(format!("last run {last}"))
         });
         let more = match (view.next_start, view.waits_for) {
-            (Some(at), _) => Some(format!("next start in {}", report::short(at.since(self.now)))),
+            (Some(at), _) => Some(format!("next start in {}", report::short(at.since(self.core.now)))),
             (None, Some(other)) => Some(format!("waits for {}", report::label(&self.plan, other))),
             (None, None) if view.desired == Desired::Down(DownReason::Removed) => {
                 Some("removed from the configuration".into())
@@ -96,7 +97,7 @@ impl Init {
         #[cfg(debug_assertions)]
         super::teardown::fault_on_demand();
         let lines: Vec<Line> =
-            self.supervisor.snapshot().instances().map(|view| self.status_line(&view)).collect();
+            self.core.supervisor.snapshot().instances().map(|view| self.status_line(&view)).collect();
         for line in lines {
             self.output.log(&line);
         }
@@ -115,7 +116,7 @@ impl Init {
     }
 
     pub(super) fn view(&self, id: InstanceId) -> Option<InstanceView> {
-        self.supervisor.snapshot().instance(id)
+        self.core.supervisor.snapshot().instance(id)
     }
 }
 

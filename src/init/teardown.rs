@@ -3,8 +3,9 @@
 //! Whatever ends foster is explained on stderr and in the termination log: an ordinary end, a bring-up that failed, and
 //! a fault in foster itself. What the termination log holds: `termination_log.rs`.
 
-use std::panic;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,19 +35,19 @@ const FLUSH_GRACE: Duration = Duration::from_millis(100);
 impl Init {
     /// Logs why, writes what is unwritten until the deadline, and gives the exit status.
     pub(super) fn close(&mut self) -> ExitStatus {
-        let (ending, deadline) = match self.closing.take() {
+        let (ending, deadline) = match self.core.closing.take() {
             Some(closing) => (closing.ending, closing.deadline),
-            None => (Ending { reason: Reason::Fault, status: 1 }, self.now),
+            None => (Ending { reason: Reason::Fault, status: 1 }, self.core.now),
         };
-        if let Some(server) = &mut self.server {
+        if let Some(server) = &mut self.operators.server {
             server.retire();
         }
         self.output.finish();
         let summary = self.exit_summary(&ending);
-        self.is_over = true;
+        self.operators.is_over = true;
         write_termination_log(&self.plan.settings.termination_log, &summary);
         self.tell_upward(|upward| upward.exit_status(ending.status));
-        self.write_the_rest(deadline.max(self.now.plus(FLUSH_GRACE)));
+        self.write_the_rest(deadline.max(self.core.now.plus(FLUSH_GRACE)));
         ExitStatus(ending.status)
     }
 
@@ -72,7 +73,7 @@ impl Init {
     /// Who ordered the end, where a client did.
     pub(super) fn ordered_by(&self, reason: &Reason) -> Option<&str> {
         match reason {
-            Reason::Operator(id) => self.requests.ordered_by(*id),
+            Reason::Operator(id) => self.operators.requests.ordered_by(*id),
             Reason::Signal(_)
             | Reason::AllEnded
             | Reason::Exited { .. }
@@ -96,17 +97,17 @@ impl Init {
         loop {
             self.answer_requests();
             self.output.flush();
-            let is_followed = self.server.as_ref().is_some_and(Server::is_busy);
+            let is_followed = self.operators.server.as_ref().is_some_and(Server::is_busy);
             let ends = [self.output.pending().then_some(deadline), is_followed.then_some(parting)];
             let Some(until) = ends.into_iter().flatten().max() else { return };
             if self.waiter.now() >= until {
                 return;
             }
-            let next = self.requests.deadline(self.now).map_or(until, |next| next.min(until));
+            let next = self.operators.requests.deadline(self.core.now).map_or(until, |next| next.min(until));
             if self.waiter.wait(Some(next)).is_err() {
                 return;
             }
-            self.now = self.waiter.now();
+            self.core.now = self.waiter.now();
             let ready = self.waiter.take_ready();
             for report in &ready {
                 // Whatever is reported is taken: a process that ended would be reported again and again.
@@ -115,7 +116,7 @@ impl Init {
                 }
             }
             self.waiter.give_back(ready);
-            self.events.clear();
+            self.core.clear();
             // A second request to stop: at once. A child that ends late costs no line; the kernel reaps it with foster.
             let stop = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::RTMIN_PLUS_3];
             if self.signals.take().iter().any(|signal| stop.contains(signal)) {
@@ -146,11 +147,17 @@ fn fault() -> Option<String> {
     FAULT.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
+/// Whether a fault now ends only what is being tried ([`contain_fault`]).
+static CONTAINED: AtomicBool = AtomicBool::new(false);
+
 /// A fault in foster is reported at once, where the container's owner looks, whatever becomes of the rest.
 pub(super) fn report_faults(termination_log: PathBuf) {
     panic::set_hook(Box::new(move |fault| {
         let text = fault.to_string().replace('\n', " ");
         *FAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
+        if CONTAINED.load(Ordering::Relaxed) {
+            return;
+        }
         let text = format!("a fault in foster itself, stopping everything: {text}");
         own_log::emergency(&text);
         let text = text + "\n";
@@ -159,11 +166,37 @@ pub(super) fn report_faults(termination_log: PathBuf) {
     }));
 }
 
+/// Tries something that changes nothing outside itself. A fault in it becomes its text, and foster goes on.
+///
+/// # Errors
+/// What the fault said.
+pub(super) fn contain_fault<T>(attempt: impl FnOnce() -> T) -> Result<T, String> {
+    CONTAINED.store(true, Ordering::Relaxed);
+    let result = panic::catch_unwind(AssertUnwindSafe(attempt));
+    CONTAINED.store(false, Ordering::Relaxed);
+    result.map_err(|_| FAULT.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default())
+}
+
 /// For the test of that: a fault when the status is asked for, in debug builds alone.
 #[cfg(debug_assertions)]
 #[expect(clippy::panic, reason = "this is a fault on purpose")]
 pub(super) fn fault_on_demand() {
     if std::env::var_os("FOSTER_TEST_FAULT").is_some() {
         panic!("asked for by FOSTER_TEST_FAULT");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_that_is_contained_becomes_its_text_and_is_forgotten() {
+        report_faults(PathBuf::from("/dev/null"));
+        let failed = contain_fault(|| panic!("on purpose"));
+        assert!(failed.unwrap_err().contains("on purpose"));
+        assert_eq!(fault(), None);
+        assert_eq!(contain_fault(|| 7), Ok(7));
+        let _ = panic::take_hook();
     }
 }

@@ -19,6 +19,7 @@ use log::Level;
 use super::difference::Keys;
 use super::history::Subject;
 use super::succession::{Succession, succeed};
+use super::teardown::contain_fault;
 use super::update_texts::{LONGEST_PROBLEM, because, bounded, counted, listed, remarks, unchanged};
 use super::{Init, pid1, report};
 use crate::config::{self, Report};
@@ -96,7 +97,7 @@ impl Init {
         client: ConnectionId,
         wait: bool,
     ) -> Result<Option<Waiting>, Refusal> {
-        if self.supervisor.is_shutting_down() {
+        if self.core.supervisor.is_shutting_down() {
             return Err(Refusal::new(Reason::ShuttingDown, "foster is shutting down"));
         }
         let (succession, before) = match self.update() {
@@ -128,7 +129,7 @@ impl Init {
 
     /// SIGHUP came: there is nobody to be answered but the log.
     pub(super) fn update_by_signal(&mut self) {
-        if self.supervisor.is_shutting_down() {
+        if self.core.supervisor.is_shutting_down() {
             log::info!("the configuration is not read again: foster is shutting down");
             return;
         }
@@ -142,36 +143,39 @@ impl Init {
         self.answer_requests();
         self.bury();
         let environment = crate::sys::cpus::environment();
-        let mut read = config::load(&self.updates.source, &environment)
-            .inspect_err(|report| self.tell_of_mistakes(report))?;
-        pid1::pass_on(self.updates.limit, &mut read);
-        let (plan, succession) = succeed(&self.plan, read, self.updates.next);
-        self.updates.next = after_all(&plan, self.updates.next);
+        let source = self.operators.updates.source.clone();
+        // A fault of foster in the reading must not cost the programs that run.
+        let read = contain_fault(|| config::load(&source, &environment));
+        let read = read.unwrap_or_else(|fault| Err(Report::of_fault(&source, &fault)));
+        let mut read = read.inspect_err(|report| self.tell_of_mistakes(report))?;
+        pid1::pass_on(self.operators.updates.limit, &mut read);
+        let (plan, succession) = succeed(&self.plan, read, self.operators.updates.next);
+        self.operators.updates.next = after_all(&plan, self.operators.updates.next);
         self.tell_of_update(&plan, &succession);
         if succession.applied.iter().any(|key| key.starts_with("log_")) {
-            own_log::install(&plan.settings, self.updates.filter.as_deref());
+            own_log::install(&plan.settings, self.operators.updates.filter.as_deref());
         }
         self.output.configure(&plan.settings, &plan.programs);
-        let before = self.supervisor.snapshot().instances().map(|view| Before::of(&view)).collect();
+        let before = self.core.supervisor.snapshot().instances().map(|view| Before::of(&view)).collect();
         let changed = succession.kept.iter().filter_map(|(id, keys)| Some((id, keys.difference()?)));
         let update = Update { plan: plan.core.clone(), changed: changed.collect() };
         self.plan = Rc::new(plan);
         self.redefine_runs(&succession);
         self.look_up_again();
-        self.events.push_back(Event::Updated(Box::new(update)));
+        self.core.push(Event::Updated(Box::new(update)));
         self.handle_events();
-        self.thrift.done_with_work(self.now);
+        self.waiter.trimmer.done_with_work(self.core.now);
         Ok((succession, before))
     }
 
     /// A run that goes on takes the new definition; one that is to be replaced ends by the one it was made from.
     fn redefine_runs(&mut self, succession: &Succession) {
-        for run in self.children.runs().collect::<Vec<_>>() {
+        for run in self.processes.children.runs().collect::<Vec<_>>() {
             let id = run.instance.program;
             let goes_on =
                 succession.kept.get(id).is_some_and(|keys| keys.difference() != Some(SpecChange::Process));
             if let Some(program) = self.plan.programs.get(id).filter(|_| goes_on) {
-                self.children.redefine(run, Rc::clone(program));
+                self.processes.children.redefine(run, Rc::clone(program));
             }
         }
     }
@@ -195,7 +199,7 @@ impl Init {
                 None if succession.new.contains(&id) => &unknown,
                 Some(_) | None => continue,
             };
-            for view in self.supervisor.snapshot().of(id) {
+            for view in self.core.supervisor.snapshot().of(id) {
                 let before = before.iter().find(|before| before.id == view.id).copied();
                 let before = before.unwrap_or(Before::absent(view.id));
                 let end = outlook(&view, before, keys.difference());
@@ -258,7 +262,7 @@ impl Init {
             }
             Progress::Done => {
                 let done = if before.live { "restarted" } else { "started" };
-                let pid = view.live.and_then(|live| self.children.last_pid(live.run));
+                let pid = view.live.and_then(|live| self.processes.children.last_pid(live.run));
                 let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
                 Some((Verdict::Ok, format!("{done}{pid}{why}")))
             }
@@ -267,20 +271,20 @@ impl Init {
 
     /// Nothing is left of an instance that was removed.
     pub(super) fn forget(&mut self, instance: InstanceId) {
-        self.failures.forget(instance);
-        self.children.forget_instance(instance);
-        if self.supervisor.snapshot().of(instance.program).next().is_none() {
+        self.operators.failures.forget(instance);
+        self.processes.children.forget_instance(instance);
+        if self.core.supervisor.snapshot().of(instance.program).next().is_none() {
             let name = report::label(&self.plan, instance);
             let about = about(&self.plan, instance.program);
             let line = report::Line::new(Level::Info, EventName::Removed, format!("{name}: removed"));
             self.tell(&line.with("program", name), about);
-            self.updates.forgotten.push(instance.program);
+            self.operators.updates.forgotten.push(instance.program);
         }
     }
 
     /// Everybody was told: the names and last lines of what is gone can go as well.
     pub(super) fn bury(&mut self) {
-        let forgotten = std::mem::take(&mut self.updates.forgotten);
+        let forgotten = std::mem::take(&mut self.operators.updates.forgotten);
         if forgotten.is_empty() {
             return;
         }
@@ -290,7 +294,7 @@ impl Init {
             self.output.forget_program(*program);
         }
         // The core has forgotten them as well; its plan is the one.
-        Rc::make_mut(&mut self.plan).core = Rc::clone(self.supervisor.plan());
+        Rc::make_mut(&mut self.plan).core = Rc::clone(self.core.supervisor.plan());
         self.look_up_again();
     }
 
@@ -312,7 +316,7 @@ impl Init {
         let count = |number: usize| number as u64;
         let changed = succession.kept.values().filter(|keys| !keys.is_empty()).count();
         let what = [
-            format!("updated from `{}`: {}", self.updates.source.display(), counted(succession)),
+            format!("updated from `{}`: {}", self.operators.updates.source.display(), counted(succession)),
             remarks(succession).into_iter().map(|remark| format!("; {remark}")).collect(),
         ];
         let line = report::Line::new(Level::Info, EventName::Updated, what.concat())

@@ -7,21 +7,28 @@ use std::rc::Rc;
 
 use foster_core::time::Instant;
 
+use super::memory::MemoryTrimmer;
 use crate::sys::epoll::{Epoll, Ready};
 
-/// The loop's clock and its one blocking call.
+/// The loop's clock and its one blocking call; and what is given back before it.
 #[derive(Debug)]
 pub(super) struct Waiter {
     epoll: Rc<Epoll>,
     started: std::time::Instant,
     ready: Vec<Ready>,
+    pub(super) trimmer: MemoryTrimmer,
 }
 
 impl Waiter {
     /// Starts the clock.
     #[expect(clippy::disallowed_methods, reason = "this is the place that reads the clock")]
     pub(super) fn new(epoll: Rc<Epoll>) -> Waiter {
-        Waiter { epoll, started: std::time::Instant::now(), ready: Vec::new() }
+        Waiter {
+            epoll,
+            started: std::time::Instant::now(),
+            ready: Vec::new(),
+            trimmer: MemoryTrimmer::default(),
+        }
     }
 
     /// The time, since foster's start.
@@ -43,7 +50,7 @@ impl Waiter {
         std::mem::take(&mut self.ready)
     }
 
-    /// Gives the list back, so that it is not allocated anew in each turn.
+    /// Gives the list back, so that it is not allocated again in each turn.
     pub(super) fn give_back(&mut self, ready: Vec<Ready>) {
         self.ready = ready;
     }

@@ -46,7 +46,7 @@ impl Init {
         let state = self.send_part(client, lines, is_complete, budget);
         if !is_complete && state != WriteState::Gone {
             let waiter = Waiter { pending: Pending::Answer(answer), queue: VecDeque::new(), state };
-            self.requests.pending.insert(client, waiter);
+            self.operators.requests.pending.insert(client, waiter);
         }
     }
 
@@ -62,18 +62,18 @@ impl Init {
         }
         let is_done = waiter.queue.is_empty() && matches!(waiter.pending, Pending::Nothing);
         if lines.is_empty() && !is_done {
-            self.requests.pending.insert(client, waiter);
+            self.operators.requests.pending.insert(client, waiter);
             return;
         }
         if is_refused {
-            if let Some(server) = self.server.as_mut() {
+            if let Some(server) = self.operators.server.as_mut() {
                 server.send_lines(client, &lines, Extent::ToTheEnd);
             }
             return;
         }
         let state = self.send_part(client, lines, is_done, budget);
         if !is_done && state != WriteState::Gone {
-            self.requests.pending.insert(client, Waiter { state, ..waiter });
+            self.operators.requests.pending.insert(client, Waiter { state, ..waiter });
         }
     }
 
@@ -90,6 +90,9 @@ impl Init {
         if is_complete {
             lines.extend(Reply::End {}.encode());
         }
-        self.server.as_mut().map_or(WriteState::Gone, |server| server.send_lines(client, &lines, extent))
+        self.operators
+            .server
+            .as_mut()
+            .map_or(WriteState::Gone, |server| server.send_lines(client, &lines, extent))
     }
 }

@@ -122,12 +122,16 @@ impl Init {
     pub(super) fn events(&mut self, client: ConnectionId, mut asked: Events) -> Result<(), Refusal> {
         self.named_or_all(&asked.names)?;
         let subject = Subject::new(&std::mem::take(&mut asked.names), &self.plan)?;
-        let newest = self.history.last();
+        let newest = self.operators.history.last();
         let seen = match asked.lines.and_then(|count| usize::try_from(count).ok()) {
             Some(0) => newest,
             Some(count) => {
-                let mut wanted =
-                    self.history.after(0).rev().filter(|(_, event)| passes(&subject, &asked, event));
+                let mut wanted = self
+                    .operators
+                    .history
+                    .after(0)
+                    .rev()
+                    .filter(|(_, event)| passes(&subject, &asked, event));
                 wanted.nth(count - 1).map_or(0, |(number, _)| number - 1)
             }
             None => 0,
@@ -147,13 +151,13 @@ impl Init {
     ) {
         let (more, lost) = (false, Vec::new());
         let stream = Stream { kind, subject, seen, start, width: 0, last, more, lost };
-        self.requests.wait_for(client, Pending::Stream(stream));
+        self.operators.requests.wait_for(client, Pending::Stream(stream));
     }
 
     /// The plan has changed: every reader gets the right programs from now on, or ends with what there is.
     pub(in super::super) fn look_up_again(&mut self) {
-        let (line, event) = (self.output.last_line(), self.history.last());
-        for stream in self.requests.streams() {
+        let (line, event) = (self.output.last_line(), self.operators.history.last());
+        for stream in self.operators.requests.streams() {
             stream.subject.look_up(&self.plan);
             if stream.subject.programs.is_empty() {
                 stream.end_after(match &stream.kind {
@@ -167,7 +171,7 @@ impl Init {
     /// The last lines of this program are dropped: a reader that has not had them has missed them.
     pub(in super::super) fn note_losses(&mut self, program: ProgramId) {
         let Some(name) = self.plan.program(program).map(|program| &program.name) else { return };
-        for stream in self.requests.streams() {
+        for stream in self.operators.requests.streams() {
             let reads = matches!(stream.kind, StreamKind::Output { .. })
                 && stream.subject.programs.contains(&program);
             if reads && self.output.lines_after(&[program], stream.seen, 0).1 && !stream.lost.contains(name) {
@@ -180,20 +184,20 @@ impl Init {
     pub(super) fn answer_stream(&mut self, client: ConnectionId, stream: Stream, budget: &mut usize) {
         let newest = match &stream.kind {
             StreamKind::Output { .. } => self.output.last_line(),
-            StreamKind::Events(_) => self.history.last(),
+            StreamKind::Events(_) => self.operators.history.last(),
         };
         let (stream, state) = match newest > stream.seen {
             true => self.send_chunk(client, stream, budget),
             false => (Stream { more: false, ..stream }, WriteState::Go),
         };
-        let over = self.is_over || stream.last.is_some_and(|last| stream.seen >= last);
+        let over = self.operators.is_over || stream.last.is_some_and(|last| stream.seen >= last);
         if stream.more || !over {
             let waiter = Waiter { pending: Pending::Stream(stream), queue: VecDeque::new(), state };
-            self.requests.pending.insert(client, waiter);
+            self.operators.requests.pending.insert(client, waiter);
         } else {
             if matches!(stream.kind, StreamKind::Output { .. }) {
                 let lines = self.unfinished(&stream.subject);
-                if let Some(server) = &mut self.server {
+                if let Some(server) = &mut self.operators.server {
                     server.send_lines(client, &lines, Extent::Part);
                 }
             }
@@ -226,7 +230,8 @@ impl Init {
             }
         };
         *budget = budget.saturating_sub(lines.len());
-        let sent = self.server.as_mut().map(|server| server.send_lines(client, &lines, Extent::Part));
+        let sent =
+            self.operators.server.as_mut().map(|server| server.send_lines(client, &lines, Extent::Part));
         let state = sent.unwrap_or(WriteState::Gone);
         (Stream { seen, width, more, lost: Vec::new(), ..stream }, state)
     }
@@ -326,11 +331,11 @@ impl Init {
         known: u64,
         lines: &mut Vec<u8>,
     ) -> (u64, bool) {
-        let missed = self.history.missed(known);
+        let missed = self.operators.history.missed(known);
         if missed > 0 {
             lines.extend(Reply::Missed(Missed { name: None, count: Some(missed) }).encode());
         }
-        for (number, event) in self.history.after(seen) {
+        for (number, event) in self.operators.history.after(seen) {
             if lines.len() > CHUNK {
                 return (number - 1, true);
             }
@@ -338,7 +343,7 @@ impl Init {
                 lines.extend_from_slice(&event.line);
             }
         }
-        (self.history.last(), false)
+        (self.operators.history.last(), false)
     }
 }
 

@@ -164,8 +164,8 @@ impl Waiter {
 impl Init {
     /// Takes a report of epoll on the control socket.
     pub(super) fn serve(&mut self, ready: Ready) {
-        let Some(server) = &mut self.server else { return };
-        for event in server.on_ready(self.now, ready) {
+        let Some(server) = &mut self.operators.server else { return };
+        for event in server.on_ready(self.core.now, ready) {
             match event {
                 ServerEvent::Requested(client, request) => {
                     if let Err(refusal) = self.take(client, request) {
@@ -173,12 +173,12 @@ impl Init {
                     }
                 }
                 ServerEvent::Drained(client) => {
-                    if let Some(waiter) = self.requests.pending.get_mut(&client) {
+                    if let Some(waiter) = self.operators.requests.pending.get_mut(&client) {
                         waiter.state = WriteState::Go;
                     }
                 }
                 ServerEvent::Abandoned(client) => {
-                    self.requests.pending.remove(&client);
+                    self.operators.requests.pending.remove(&client);
                 }
             }
         }
@@ -188,12 +188,12 @@ impl Init {
         match request {
             Request::Status(names) => {
                 let open = self.named_or_all(&names.names)?.into();
-                self.requests.wait_for(client, Pending::Answer(Answer::Rows(open)));
+                self.operators.requests.wait_for(client, Pending::Answer(Answer::Rows(open)));
             }
             Request::Health(check) => {
                 let counted = Counted::of(&check);
                 let open = self.named_or_all(&check.names)?.into();
-                self.requests.wait_for(client, Pending::Answer(Answer::Verdicts(open, counted)));
+                self.operators.requests.wait_for(client, Pending::Answer(Answer::Verdicts(open, counted)));
             }
             Request::Start(order) => self.order(client, Order::Start, &order)?,
             Request::Stop(order) => self.order(client, Order::Stop, &order)?,
@@ -205,20 +205,20 @@ impl Init {
             Request::Exec(exec) => {
                 let document = self.exec_context(&exec)?.render();
                 let pieces = Piece::of(&document).map(Reply::Context).collect();
-                self.requests.send_all(client, pieces);
+                self.operators.requests.send_all(client, pieces);
             }
             Request::Wait(wait) => {
                 let open = self.named_or_all(&wait.names)?;
-                let until = wait.timeout_ms.map(|ms| self.now.plus(Duration::from_millis(ms)));
-                self.requests.wait_for(client, Pending::Ready { open, until });
+                let until = wait.timeout_ms.map(|ms| self.core.now.plus(Duration::from_millis(ms)));
+                self.operators.requests.wait_for(client, Pending::Ready { open, until });
             }
             Request::Update(update) => match self.update_for(client, update.wait)? {
-                Some(waiting) => self.requests.wait_for(client, Pending::Update(waiting)),
+                Some(waiting) => self.operators.requests.wait_for(client, Pending::Update(waiting)),
                 None => self.end(client),
             },
             Request::Shutdown {} => {
                 let id = self.order_id(client, "shutdown");
-                self.events.push_back(Event::ShutdownOrdered(ShutdownCause::Operator(id)));
+                self.core.push(Event::ShutdownOrdered(ShutdownCause::Operator(id)));
                 self.end(client);
             }
         }
@@ -227,20 +227,20 @@ impl Init {
 
     /// Answers the clients whose answer is known. Called after every turn of the loop.
     pub(super) fn answer_requests(&mut self) {
-        let mut earlier = std::mem::take(&mut self.requests.pending);
-        let later = self.requests.last.map(|last| earlier.split_off(&last)).unwrap_or_default();
+        let mut earlier = std::mem::take(&mut self.operators.requests.pending);
+        let later = self.operators.requests.last.map(|last| earlier.split_off(&last)).unwrap_or_default();
         let mut budget = TURN_BUDGET;
         for (client, mut waiter) in later.into_iter().chain(earlier) {
             let queue = &mut waiter.queue;
             waiter.pending = match waiter.pending {
                 Pending::Nothing => Pending::Nothing,
                 Pending::Answer(answer) if waiter.state == WriteState::Go && budget > 0 => {
-                    self.requests.last = Some(client);
+                    self.operators.requests.last = Some(client);
                     self.send_answer(client, answer, &mut budget);
                     continue;
                 }
                 Pending::Stream(stream) if waiter.state == WriteState::Go && budget > 0 => {
-                    self.requests.last = Some(client);
+                    self.operators.requests.last = Some(client);
                     self.answer_stream(client, stream, &mut budget);
                     continue;
                 }
@@ -256,7 +256,7 @@ impl Init {
                     self.answer_update(waiting, queue).map_or(Pending::Nothing, Pending::Update)
                 }
             };
-            if self.is_over
+            if self.operators.is_over
                 && !matches!(waiter.pending, Pending::Nothing | Pending::Answer(_) | Pending::Stream(_))
             {
                 let refusal = Refusal::new(Reason::ShuttingDown, "foster ended before it was done");
@@ -266,29 +266,29 @@ impl Init {
             if waiter.state == WriteState::Go && budget > 0 {
                 self.send_queue(client, waiter, &mut budget);
             } else {
-                self.requests.pending.insert(client, waiter);
+                self.operators.requests.pending.insert(client, waiter);
             }
         }
-        self.requests.unsent.clear();
-        if !self.requests.has_backlog() {
+        self.operators.requests.unsent.clear();
+        if !self.operators.requests.has_backlog() {
             self.bury();
         }
     }
 
     /// The id of an order of this client; who gave it is remembered for the log.
     fn order_id(&mut self, client: ConnectionId, verb: &str) -> OrderId {
-        let by = match self.server.as_ref().and_then(|server| server.peer(client)) {
+        let by = match self.operators.server.as_ref().and_then(|server| server.peer(client)) {
             Some(peer) => {
                 format!("`foster {verb}` (uid {}, pid {})", peer.uid, peer.pid)
             }
             None => format!("`foster {verb}`"),
         };
-        self.requests.new_order(by)
+        self.operators.requests.new_order(by)
     }
 
     /// The instances that are meant; no name means all.
     fn named_or_all(&self, names: &[String]) -> Result<Vec<InstanceId>, Refusal> {
-        let snapshot = self.supervisor.snapshot();
+        let snapshot = self.core.supervisor.snapshot();
         // A program that was removed has no name any longer, even while it is still stopping.
         let there = self.plan.programs.iter().filter(|(id, _)| snapshot.of(*id).next().is_some());
         let named = there
@@ -302,7 +302,7 @@ impl Init {
     }
 
     pub(super) fn reply(&mut self, client: ConnectionId, reply: &Reply) -> WriteState {
-        self.server.as_mut().map_or(WriteState::Gone, |server| server.reply(client, reply))
+        self.operators.server.as_mut().map_or(WriteState::Gone, |server| server.reply(client, reply))
     }
 
     fn end(&mut self, client: ConnectionId) {

@@ -41,7 +41,7 @@ impl Init {
         asked: &protocol::Order,
     ) -> Result<(), Refusal> {
         let targets = self.named_or_all(&asked.names)?;
-        if self.supervisor.is_shutting_down() {
+        if self.core.supervisor.is_shutting_down() {
             return Err(Refusal::new(Reason::ShuttingDown, "foster is shutting down"));
         }
         let before = |id: &InstanceId| {
@@ -57,14 +57,14 @@ impl Init {
             Order::Signal(_) => "signal",
         };
         let id = self.order_id(client, verb);
-        self.events.push_back(Event::Ordered { order, targets: targets.clone(), id });
+        self.core.push(Event::Ordered { order, targets: targets.clone(), id });
         if asked.wait {
-            self.requests.wait_for(client, Pending::Order { order, open });
+            self.operators.requests.wait_for(client, Pending::Order { order, open });
             return Ok(());
         }
         let label = |id| outcome(report::label(&self.plan, id), Verdict::Ok, "ordered".into());
         let replies = targets.into_iter().map(label).collect();
-        self.requests.send_all(client, replies);
+        self.operators.requests.send_all(client, replies);
         Ok(())
     }
 
@@ -84,11 +84,11 @@ impl Init {
             if run.is_some() && sent.is_some() {
                 let order = signal.map_or(Order::Reload, Order::Signal);
                 let number = self.order_id(client, if signal.is_some() { "signal" } else { "reload" });
-                self.events.push_back(Event::Ordered { order, targets: vec![id], id: number });
+                self.core.push(Event::Ordered { order, targets: vec![id], id: number });
             }
             open.push_back(SentSignal { id, run, signal: sent });
         }
-        self.requests.wait_for(client, Pending::Signals { open });
+        self.operators.requests.wait_for(client, Pending::Signals { open });
         Ok(())
     }
 
@@ -104,11 +104,11 @@ impl Init {
             }
             (_, None) => return failed("does not run".into()),
         };
-        if let Some(errno) = self.requests.unsent(run, signal) {
+        if let Some(errno) = self.operators.requests.unsent(run, signal) {
             let hint = if errno == Errno::EPERM { " (CAP_KILL is missing)" } else { "" };
             return failed(format!("cannot send {signal}: {}{hint}", errno.desc()));
         }
-        let pid = self.children.last_pid(run).map_or(String::new(), |pid| format!(" (pid {pid})"));
+        let pid = self.processes.children.last_pid(run).map_or(String::new(), |pid| format!(" (pid {pid})"));
         outcome(name.clone(), Verdict::Ok, format!("sent {signal}{pid}"))
     }
 
@@ -147,7 +147,8 @@ impl Init {
         until: Option<Instant>,
         queue: &mut VecDeque<Reply>,
     ) -> Pending {
-        let over = until.is_some_and(|until| until <= self.now) || self.supervisor.is_shutting_down();
+        let over =
+            until.is_some_and(|until| until <= self.core.now) || self.core.supervisor.is_shutting_down();
         let mut left = Vec::new();
         for id in open {
             let Some(view) = self.view(id) else {
@@ -181,7 +182,7 @@ impl Init {
     pub(in super::super) fn is_blocked_for_good(&self, view: &InstanceView) -> bool {
         let mut next = view.waits_for;
         // A chain has no circle; it ends after as many steps as there are instances in any case.
-        for _ in self.supervisor.snapshot().instances() {
+        for _ in self.core.supervisor.snapshot().instances() {
             let Some(other) = next.and_then(|other| self.view(other)) else { return false };
             match other.state {
                 StateName::Stopped | StateName::Fatal => return true,
@@ -198,7 +199,7 @@ impl Init {
     }
 
     fn success(&self, order: Order, view: &InstanceView, before: InstanceBefore) -> String {
-        let pid = view.live.and_then(|live| self.children.last_pid(live.run));
+        let pid = view.live.and_then(|live| self.processes.children.last_pid(live.run));
         let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
         match (order, view.state) {
             (Order::Stop, _) if before.last_run == 0 || is_down(before.state) => "already stopped".into(),

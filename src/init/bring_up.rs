@@ -1,0 +1,146 @@
+//! Bring-up: everything the loop needs, and what keeps foster from coming up.
+//!
+//! The only part of foster that may fail as a whole. Signals are blocked before it (`sys/entry.rs`), so that none is lost
+//! while it runs. Next: `mod.rs`, the loop.
+
+use std::fmt;
+use std::path::Path;
+use std::rc::Rc;
+
+use nix::unistd::Uid;
+
+use super::children::Children;
+use super::core::Core;
+use super::history::History;
+use super::last_failures::LastFailures;
+use super::operators::Operators;
+use super::processes::Processes;
+use super::requests::Requests;
+use super::rest::Rest;
+use super::sessions::Sessions;
+use super::signals::Signals;
+use super::update::Updates;
+use super::wait::Waiter;
+use super::{Init, InitEnv, owner, pid1};
+use crate::control::USUAL_SOCKET;
+use crate::control::server::Server;
+use crate::control::socket_file::{BindError, fallback};
+use crate::notify::Upward;
+use crate::oom::OomCounter;
+use crate::output::{self, ColourMode, Output};
+use crate::plan::{Limit, Plan};
+use crate::probes::Probes;
+use crate::spawn::Spawner;
+use crate::sys::epoll::{Epoll, Interest, Token};
+use crate::sys::errno;
+
+/// What keeps foster from coming up.
+#[derive(Debug)]
+pub(super) enum StartupError {
+    /// A system call that foster cannot do without has failed.
+    System { what: &'static str, error: String },
+    /// Another foster listens at the socket.
+    Control(BindError),
+}
+
+impl fmt::Display for StartupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartupError::System { what, error } => write!(f, "cannot {what}: {error}"),
+            StartupError::Control(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Init {
+    pub(super) fn bring_up(mut plan: Plan, env: &InitEnv) -> Result<Init, (Rc<Plan>, StartupError)> {
+        let limit = pid1::raise_limit();
+        pid1::pass_on(limit, &mut plan);
+        let plan = Rc::new(plan);
+        let keep = Rc::clone(&plan);
+        Init::assemble(plan, limit, env).map_err(|error| (keep, error))
+    }
+
+    fn assemble(plan: Rc<Plan>, limit: Option<Limit>, env: &InitEnv) -> Result<Init, StartupError> {
+        let system = |what: &'static str, error: String| StartupError::System { what, error };
+        let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno::text(errno)))?);
+        let signals = Signals::catch().map_err(|errno| system("catch signals", errno::text(errno)))?;
+        let token = Token { owner: owner::SIGNALS, key: 0 };
+        epoll
+            .add(signals.fd(), token, Interest::Read)
+            .map_err(|errno| system("watch signals", errno::text(errno)))?;
+        let spawner = Spawner::new().map_err(|failure| system("prepare to spawn", failure.message))?;
+        let standing = pid1::take_place();
+        let server = bind(&plan, &epoll)?;
+        let colour = if env.no_color { ColourMode::Never } else { ColourMode::Terminal };
+        let process = output::OutputEnv::of_process(colour);
+        let output = Output::new(Rc::clone(&epoll), owner::OUTPUT, &plan.settings, &plan.programs, process);
+        for warning in &plan.warnings {
+            log::warn!("{warning}");
+        }
+        let upward = Upward::from_environment(env.notify_socket.as_deref()).unwrap_or_else(|unusable| {
+            log::warn!("{unusable}");
+            Upward::default()
+        });
+        let processes = Processes {
+            spawner,
+            children: Children::new(Rc::clone(&epoll), owner::STARTS),
+            sessions: Sessions::new(Rc::clone(&epoll), owner::SESSIONS),
+            rest: Rest::new(Rc::clone(&epoll), owner::REST, standing),
+            oom: OomCounter::open(),
+        };
+        let operators = Operators {
+            server,
+            requests: Requests::default(),
+            history: History::default(),
+            failures: LastFailures::default(),
+            updates: Updates::new(&plan, env.log.clone(), limit),
+            upward,
+            is_over: false,
+        };
+        Ok(Init {
+            core: Core::new(&plan),
+            signals,
+            processes,
+            output,
+            probes: Probes::new(Rc::clone(&epoll), owner::PROBES),
+            operators,
+            waiter: Waiter::new(epoll),
+            plan,
+        })
+    }
+}
+
+/// Listens at the configured socket, or where that cannot be made at the abstract one that clients try next.
+fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, StartupError> {
+    let Some(path) = &plan.settings.socket else { return Ok(None) };
+    let listen = |path: &Path| match Server::bind(path, Rc::clone(epoll), owner::CONTROL) {
+        Ok(server) => Ok(Ok(server)),
+        Err(error @ BindError::AnotherListens { .. }) => Err(StartupError::Control(error)),
+        Err(error @ (BindError::NotASocket(_) | BindError::TooLong(_) | BindError::Unavailable(..))) => {
+            Ok(Err(error))
+        }
+    };
+    let refused = match listen(path)? {
+        Ok(server) => return Ok(Some(server)),
+        Err(refused) => refused,
+    };
+    let fallback = fallback(Uid::effective());
+    let instead = fallback.display();
+    match listen(&fallback)? {
+        Ok(server) if path == Path::new(USUAL_SOCKET) => {
+            log::info!("{refused}; verbs find foster at the abstract socket `{instead}`");
+            Ok(Some(server))
+        }
+        Ok(server) => {
+            log::warn!("{refused}; verbs find foster at the abstract socket `{instead}` instead");
+            Ok(Some(server))
+        }
+        Err(error) => {
+            log::warn!(
+                "{refused}, {error}; no verb works, and `foster health` fails: set `socket` to a path that can be written"
+            );
+            Ok(None)
+        }
+    }
+}
