@@ -3,11 +3,15 @@
 //! The shell around `foster-core`: it does what the core decides. Modules stand in layer order, and
 //! imports go one way: plan, exit <- sys <- the leaves <- init <- this file. `ARCHITECTURE.md` is the map.
 
+pub mod duration;
+pub mod errno;
 pub mod exit;
+pub mod glob;
 pub mod plan;
 pub mod roff;
 pub mod suggest;
 
+pub mod bounded_read;
 pub mod sys;
 
 pub mod config;

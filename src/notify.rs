@@ -11,7 +11,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-use crate::sys::errno::words;
+use crate::errno::words;
 
 /// Longer messages are not read to their end by systemd (`NOTIFY_BUFFER_MAX`).
 const MESSAGE_LIMIT: usize = 4096;

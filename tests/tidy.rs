@@ -17,11 +17,15 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// Which module may use which: those of lower layers, and itself. Siblings never meet.
-const LAYERS: [(&str, u8); 23] = [
+const LAYERS: [(&str, u8); 27] = [
+    ("duration", 0),
+    ("errno", 0),
     ("exit", 0),
+    ("glob", 0),
     ("plan", 0),
     ("suggest", 0),
     ("roff", 0),
+    ("bounded_read", 1),
     ("sys", 1),
     ("cli", 3),
     ("config", 2),
@@ -44,9 +48,11 @@ const LAYERS: [(&str, u8); 23] = [
 ];
 
 /// Files that do not use the system: text in, data out.
-const PURE: [&str; 10] = [
+const PURE: [&str; 12] = [
     "src/plan.rs",
+    "src/duration.rs",
     "src/exit.rs",
+    "src/glob.rs",
     "src/config/",
     "src/cli/",
     "src/control/protocol.rs",

@@ -452,7 +452,7 @@ fn a_file_that_is_no_configuration_is_an_error_and_blocks_nothing() {
     update("cannot read it: it is not a regular file");
     fs::remove_file(&path).expect("a link");
     fs::create_dir(&path).expect("a folder");
-    update("cannot read it: it is a directory");
+    update("cannot read it: Is a directory");
     fs::remove_dir(&path).expect("a folder");
     fs::write(&path, "").expect("a file");
     update("there is nothing to run");

@@ -12,8 +12,8 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use super::{Persona, Verbosity};
+use crate::errno::text;
 use crate::exit::ExitStatus;
-use crate::sys::errno::text;
 use crate::sys::process::Reaped;
 use crate::sys::target;
 

@@ -1,4 +1,4 @@
-//! How answers look to people: the table of `status`, events, durations, sizes.
+//! How answers look to people: the table of `status`, events, sizes.
 //!
 //! Text that programs have written (a note may quote a probe) loses its control characters before it comes to a
 //! terminal. Text in, text out; nothing here prints.
@@ -6,6 +6,8 @@
 use std::time::Duration;
 
 use foster_core::action::EventName;
+
+use crate::duration::rounded;
 
 /// A row of the table of `status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,25 +201,6 @@ pub fn time(ts: &str) -> String {
     ts.get(.."2026-01-01T00:00:00.000".len()).map_or(ts.to_owned(), |short| format!("{short}Z"))
 }
 
-/// A duration in its two greatest units: `85ms`, `3.2s`, `42s`, `12m 5s`, `4h 12m`, `3d 4h`.
-pub fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
-    if days > 0 {
-        format!("{days}d {}h", hours % 24)
-    } else if hours > 0 {
-        format!("{hours}h {}m", minutes % 60)
-    } else if minutes > 0 {
-        format!("{minutes}m {}s", seconds % 60)
-    } else if seconds >= 10 {
-        format!("{seconds}s")
-    } else if seconds > 0 || duration.subsec_millis() >= 100 {
-        format!("{seconds}.{}s", duration.subsec_millis() / 100)
-    } else {
-        format!("{}ms", duration.subsec_millis())
-    }
-}
-
 /// A size in its greatest unit: `512B`, `3.4K`, `128M`, `1.2G`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["K", "M", "G", "T", "P"];
@@ -250,7 +233,7 @@ fn cells(line: &Line) -> [String; 8] {
         line.state.to_owned(),
         if line.ready { "yes" } else { "no" }.to_owned(),
         or_dash(line.pid.map(|pid| pid.to_string())),
-        or_dash(line.uptime.map(duration)),
+        or_dash(line.uptime.map(rounded)),
         line.restarts.to_string(),
         or_dash(line.memory.map(size)),
         line.note.as_deref().map(harmless).unwrap_or_default(),
@@ -379,12 +362,12 @@ mod tests {
             }
         }
         expect![[r#"
-            NAME                      STATE        UPTIME    RESTARTS  NOTE
-            backend.0                 running       3d 4h           2
-            worker                    backoff           -          11  exited with status 3…
-            nginx                     waiting           -           0  waits for backend�[2…
-            é                         fatal             -           0
-            a-very-long…of-a-team.12  unhealthy  9000d 0h  4294967295  cannot start: cannot…
+            NAME                      STATE      UPTIME    RESTARTS  NOTE
+            backend.0                 running     3d 4h           2
+            worker                    backoff         -          11  exited with status 3;…
+            nginx                     waiting         -           0  waits for backend�[2J�
+            é                         fatal           -           0
+            a-very-long…of-a-team.12  unhealthy   9000d  4294967295  cannot start: cannot s…
         "#]]
         .assert_eq(&table(&lines, Colour::No, Some(80)));
         // In a pipe nothing is cut.
@@ -394,25 +377,6 @@ mod tests {
     #[test]
     fn an_empty_table_says_so() {
         assert_eq!(table(&[], Colour::No, None), "nothing to show\n");
-    }
-
-    #[test]
-    fn durations_have_their_two_greatest_units() {
-        let cases = [
-            (0, "0ms"),
-            (85, "85ms"),
-            (400, "0.4s"),
-            (3_299, "3.2s"),
-            (42_000, "42s"),
-            (59_999, "59s"),
-            (725_000, "12m 5s"),
-            (15_120_000, "4h 12m"),
-            (273_600_000, "3d 4h"),
-        ];
-        for (milliseconds, expected) in cases {
-            assert_eq!(duration(Duration::from_millis(milliseconds)), expected);
-        }
-        assert_eq!(duration(Duration::MAX), "213503982334601d 7h");
     }
 
     #[test]

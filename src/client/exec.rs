@@ -13,6 +13,7 @@ use super::{ClientIo, Failure};
 use crate::control::client::Answer;
 use crate::control::exec_context::ExecContext;
 use crate::control::protocol::Reply;
+use crate::errno;
 use crate::exit::ExitStatus;
 use crate::spawn::{self, Inherited, NotExecuted};
 use crate::sys::process;
@@ -44,7 +45,11 @@ pub(super) fn become_command(
             }
         }
         Err(error) => {
-            let why = format!("entering foster's working directory `{}`: {error}", context.base.display());
+            let why = format!(
+                "entering foster's working directory `{}`: {}",
+                context.base.display(),
+                errno::words(&error)
+            );
             (ExitStatus::FAILED, why)
         }
     };
@@ -65,7 +70,7 @@ fn take_no_more_rights_than(server: Option<Peer>, context: &mut ExecContext) -> 
     if !own.is_root() {
         return Err(format!("cannot trust the supervisor (uid {uid}, pid {pid}): this user is uid {own}"));
     }
-    let failed = |errno: Errno| format!("cannot become the supervisor's user {uid}: {}", errno.desc());
+    let failed = |errno: Errno| format!("cannot become the supervisor's user {uid}: {}", errno::text(errno));
     setgroups(&[]).and_then(|()| setresgid(gid, gid, gid)).map_err(failed)?;
     setresuid(uid, uid, uid).map_err(failed)?;
     context.credentials = process::credentials().map_err(failed)?;

@@ -20,6 +20,7 @@ use crate::cli::verb::Verb;
 use crate::cli::{ClientCommand, Endpoint, Output, Shell, UsageError, help};
 use crate::control::client::{self, Answer, ClientError, Patience};
 use crate::control::protocol::{Reason, Request};
+use crate::errno;
 use crate::exit::ExitStatus;
 use crate::sys::terminal;
 use endpoint::candidates;
@@ -229,7 +230,7 @@ impl Failure {
             Failure::OtherVersion(what) => {
                 format!("cannot understand `{what}`: the supervisor is of another version than this client")
             }
-            Failure::Print(error) => format!("cannot write to standard output: {error}"),
+            Failure::Print(error) => format!("cannot write to standard output: {}", errno::words(error)),
         }
     }
 }

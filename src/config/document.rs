@@ -5,19 +5,21 @@
 //! bound, and only regular ones: a pipe would block the first process of the container.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::Environment;
 use super::diagnostics::Diagnostics;
-use super::glob;
+use super::file_glob;
 use super::keys::FILE;
 use super::phrase::quoted;
 use super::place::{MAIN, Place, Position};
 use super::reader::{Reader, Scope};
 use super::table::{Item, Key, Kind, Table, Value, parse};
+use crate::bounded_read::{self, Accept};
+use crate::{errno, glob};
 
 /// What all files say together.
 #[derive(Debug, Default)]
@@ -33,11 +35,9 @@ pub(super) struct Document {
 }
 
 /// More than any person writes; a device that never ends is given up here.
-const LARGEST_FILE: u64 = 4 << 20;
+const LARGEST_FILE: usize = 4 << 20;
 /// More than that all files together do not have.
 const LARGEST_DOCUMENT: u64 = 8 << 20;
-/// open(2); the same number on every architecture foster builds for.
-const O_NONBLOCK: i32 = 0o4000;
 /// How deep files may include each other: a bound for the recursion, far above any use.
 const DEEPEST_INCLUDE: usize = 32;
 
@@ -178,7 +178,7 @@ impl Reading<'_> {
                 self.file(&path, Some(place));
                 continue;
             }
-            match glob::matching(&path) {
+            match file_glob::matching(&path) {
                 Ok(files) if files.is_empty() => {
                     self.diagnostics.warn(place, format!("no file matches {}", quoted(&text)));
                 }
@@ -187,7 +187,7 @@ impl Reading<'_> {
                     let folder = folder.display().to_string();
                     self.diagnostics.error(
                         place,
-                        format!("cannot list {}: {}", quoted(&folder), reason(&error)),
+                        format!("cannot list {}: {}", quoted(&folder), errno::words(&error)),
                         "",
                     );
                 }
@@ -219,39 +219,15 @@ fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Va
     }
 }
 
-/// The bytes of a regular file.
+/// The bytes of a regular file. Reading never waits: a running foster reads its configuration again for an update.
 fn contents(path: &Path) -> Result<Vec<u8>, String> {
-    let metadata = fs::metadata(path).map_err(|error| reason(&error))?;
-    if metadata.is_dir() {
-        return Err("it is a directory".to_owned());
-    }
-    if !metadata.is_file() {
-        return Err("it is not a regular file".to_owned());
-    }
-    if path
-        .extension()
-        .is_some_and(|name| name.eq_ignore_ascii_case("conf") || name.eq_ignore_ascii_case("ini"))
-    {
+    let bytes =
+        bounded_read::read(path, LARGEST_FILE, Accept::Regular).map_err(|unread| unread.to_string())?;
+    let is_supervisord = |name: &OsStr| ["conf", "ini"].iter().any(|other| name.eq_ignore_ascii_case(other));
+    if path.extension().is_some_and(is_supervisord) {
         return Err("supervisord's format (`.conf`, `.ini`) is not supported yet".to_owned());
     }
-    let mut bytes = Vec::new();
-    // Not to wait even for a pipe that has taken the file's place since: a running foster reads this, too.
-    let open = fs::OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
-    let file = open.map_err(|error| reason(&error))?;
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err("it is not a regular file".to_owned());
-    }
-    file.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| reason(&error))?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(format!("it is larger than {} MiB", LARGEST_FILE >> 20));
-    }
     Ok(bytes)
-}
-
-/// The system's words for an error, without its number.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// What no text file contains, and TOML allows nowhere: more than a slip, so told once.

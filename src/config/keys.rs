@@ -44,7 +44,7 @@ pub const FILE: Section = Section {
             "include",
             PATHS,
             Default::Value("[]"),
-            "More files, relative to this one; `*` and `?` are patterns. A file may add, never redefine.",
+            "More files, relative to this one; `*`, `?` and `[a-z]` are patterns. A file may add, never redefine.",
         ),
         key("foster", &[ValueKind::Table(&FOSTER)], Default::Words("`{}`"), "foster itself."),
         key(

@@ -10,6 +10,7 @@ use std::time::Duration;
 use foster_core::plan::CorePlan;
 use foster_core::spec::{Autostart, ProgramSpec, Readiness, Restart};
 
+use crate::duration::exact;
 use crate::plan::{Probe, Sink, Stdin};
 
 use super::diagnostics::Diagnostics;
@@ -67,8 +68,7 @@ fn warn_ready_too_early(
     };
     let by_uptime = dependency.spec.readiness == Readiness::Uptime;
     if by_uptime && !is_written(dependency.places.get("min_uptime")) {
-        let (name, uptime) =
-            (&reference.name, humantime::format_duration(dependency.spec.restart.min_uptime));
+        let (name, uptime) = (&reference.name, exact(dependency.spec.restart.min_uptime));
         let message = format!(
             "program `{}` starts when `{name}` has run for {uptime}, not when it has finished: `{name}` has \
              `restart = \"{restart}\"` and no `ready`; set its `min_uptime` to longer than it ever runs, and \
@@ -102,8 +102,8 @@ pub(super) fn warn_about_slow_stop(diagnostics: &mut Diagnostics, drafts: &[Draf
     let message = format!(
         "stopping the programs one after the other may take {}, but `shutdown_timeout` is {}: programs that still run \
          then are killed",
-        humantime::format_duration(sum),
-        humantime::format_duration(bound)
+        exact(sum),
+        exact(bound)
     );
     diagnostics.warn(slowest.map_or(Position::File(MAIN), Position::At), message);
 }

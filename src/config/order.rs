@@ -3,11 +3,10 @@
 //! For people, not for machines. The order itself is the core's ([`foster_core::graph`]); here it only gets
 //! names and sentences.
 
-use std::time::Duration;
-
 use foster_core::ids::ProgramId;
 use foster_core::spec::{Autostart, ProgramSpec, Readiness};
 
+use crate::duration::exact;
 use crate::plan::{Plan, Probe};
 
 /// The start order for people: one block for each wave, then the warnings.
@@ -56,7 +55,7 @@ fn sentence(plan: &Plan, id: ProgramId) -> String {
 
 fn readiness(probe: Option<&Probe>, spec: &ProgramSpec) -> String {
     let how = match probe {
-        None => return format!("ready when up for {}", written(spec.restart.min_uptime)),
+        None => return format!("ready when up for {}", exact(spec.restart.min_uptime)),
         Some(Probe::Http(http)) => format!("http://{}{} answers", http.host, http.target),
         Some(Probe::Tcp(address)) => format!("{address} accepts a connection"),
         Some(Probe::Unix(path)) => format!("{} accepts a connection", path.display()),
@@ -66,12 +65,8 @@ fn readiness(probe: Option<&Probe>, spec: &ProgramSpec) -> String {
     };
     match spec.readiness {
         Readiness::Probe { timeout, interval: _ } | Readiness::Notify { timeout } => {
-            format!("ready when {how}, within {}", written(timeout))
+            format!("ready when {how}, within {}", exact(timeout))
         }
         Readiness::Uptime => format!("ready when {how}"),
     }
-}
-
-fn written(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use foster_core::spec::Readiness;
 
+use crate::duration::exact;
 use crate::plan::{HttpProbe, LinePattern, Probe};
 
 use super::command::command;
@@ -47,7 +48,7 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 fn interval(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Duration> {
     let interval = reader.duration(item)?;
     if interval < SHORTEST_INTERVAL {
-        let shown = humantime::format_duration(interval).to_string();
+        let shown = exact(interval);
         reader.refuse_text(item, &shown, "at least `\"10ms\"`");
         return None;
     }

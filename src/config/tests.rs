@@ -267,7 +267,7 @@ fn what_cannot_be_read_is_one_clear_error() {
         (at("none.toml/x"), "No such file or directory"),
         (at("a.conf/x"), "Not a directory"),
         (at("loop.toml"), "Too many levels of symbolic links"),
-        (folder.path().to_path_buf(), "it is a directory"),
+        (folder.path().to_path_buf(), "Is a directory"),
         (PathBuf::from("/dev/zero"), "it is not a regular file"),
         (at("large.toml"), "it is larger than 4 MiB"),
         (at("a.conf"), "supervisord's format (`.conf`, `.ini`) is not supported yet"),

@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::unistd::Uid;
 
 use super::protocol::{LONGEST_LINE, Refusal, Reply, Request};
+use crate::errno;
 use crate::sys::socket::{self, Peer};
 
 /// How long the next line of an answer may take.
@@ -75,7 +76,7 @@ pub fn ask(path: &Path, request: &Request, patience: Patience) -> Result<Answer,
         Patience::Endless => None,
     };
     let unreachable = |error: io::Error| {
-        let errno = error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw);
+        let errno = errno::of(&error);
         ClientError::Unreachable(path.to_owned(), errno)
     };
     // A pair of sockets, as in a test, has this very process at both ends.
@@ -192,7 +193,7 @@ impl fmt::Display for ClientError {
                 path.display()
             ),
             ClientError::Unreachable(path, error) => {
-                write!(f, "cannot connect to `{}`: {}", path.display(), error.desc())
+                write!(f, "cannot connect to `{}`: {}", path.display(), errno::text(*error))
             }
             ClientError::Silent(path) => {
                 write!(f, "the supervisor at `{}` does not answer", path.display())

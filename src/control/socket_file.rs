@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::Uid;
 
+use crate::errno;
 use crate::sys::socket;
 
 /// Why there is no control socket.
@@ -88,7 +89,7 @@ impl fmt::Display for BindError {
                 write!(f, "cannot listen at `{path}`: the path has {length} bytes, at most {longest} fit")
             }
             BindError::Unavailable(path, error) => {
-                write!(f, "cannot listen at `{}`: {}", path.display(), error.desc())
+                write!(f, "cannot listen at `{}`: {}", path.display(), errno::text(*error))
             }
         }
     }
@@ -126,7 +127,7 @@ fn clear(path: &Path) -> Result<(), BindError> {
     match std::fs::symlink_metadata(path) {
         _ if socket::is_abstract(path) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(unavailable(errno(&error))),
+        Err(error) => return Err(unavailable(errno::of(&error))),
         Ok(metadata) if !metadata.file_type().is_socket() => {
             return Err(BindError::NotASocket(path.to_owned()));
         }
@@ -142,14 +143,12 @@ fn clear(path: &Path) -> Result<(), BindError> {
             Err(BindError::AnotherListens { path: path.to_owned(), pid: None })
         }
         Err(Errno::ECONNREFUSED) if socket::is_abstract(path) => Ok(()),
-        Err(Errno::ECONNREFUSED) => std::fs::remove_file(path).map_err(|error| unavailable(errno(&error))),
+        Err(Errno::ECONNREFUSED) => {
+            std::fs::remove_file(path).map_err(|error| unavailable(errno::of(&error)))
+        }
         Err(Errno::ENOENT) => Ok(()),
         Err(error) => Err(unavailable(error)),
     }
-}
-
-fn errno(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw)
 }
 
 fn file(path: &Path) -> Option<(u64, u64)> {

@@ -10,6 +10,8 @@ use nix::errno::Errno;
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{AccessFlags, access};
 
+use crate::errno;
+
 use super::Grade::{Bad, Note, Ok, Warn};
 use super::rootfs::RootFs;
 use super::{Configuration, Finding, Known, Listener, Socket};
@@ -137,7 +139,7 @@ fn socket(rootfs: &RootFs, socket: &Socket) -> Finding {
                     let meaning = format!(
                         "It cannot be made ({}): foster runs without it, and then no verb reaches it, and `foster \
                          health` fails. A tmpfs there helps, or `socket` in `[foster]`.",
-                        error.desc()
+                        errno::text(error)
                     );
                     Finding::new(Warn, subject, value, meaning)
                 }
@@ -166,7 +168,7 @@ fn termination_log(rootfs: &RootFs, path: &Path) -> Finding {
         }
         Err(error) => {
             let meaning = "It cannot be written: what ends the container is written to standard error alone.";
-            Finding::new(Warn, subject, format!("{shown}: {}", error.desc()), meaning)
+            Finding::new(Warn, subject, format!("{shown}: {}", errno::text(error)), meaning)
         }
     }
 }

@@ -10,7 +10,8 @@ use foster_core::ids::Signal;
 use nix::errno::Errno;
 use nix::unistd;
 
-use crate::sys::{errno, pidfd, process};
+use crate::errno;
+use crate::sys::{pidfd, process};
 
 use super::Finding;
 use super::Grade::{Note, Ok, Warn};

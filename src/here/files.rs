@@ -7,8 +7,8 @@ use nix::sys::statfs::{FsType, statfs};
 
 use super::Found;
 use super::access::{Accessor, Want};
+use crate::errno;
 use crate::plan::{Presence, Program, Sink};
-use crate::sys::errno;
 
 /// The working directory, for what is relative to it.
 pub(super) fn directory(found: &mut Found<'_>, program: &Program, user: &Accessor) -> PathBuf {

@@ -25,6 +25,7 @@ use super::{Init, InitEnv, owner, pid1};
 use crate::control::USUAL_SOCKET;
 use crate::control::server::Server;
 use crate::control::socket_file::{BindError, fallback};
+use crate::errno;
 use crate::notify::Upward;
 use crate::oom::OomCounter;
 use crate::output::{self, ColourMode, Output};
@@ -32,7 +33,6 @@ use crate::plan::{Limit, Plan};
 use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::epoll::{Epoll, Interest, Token};
-use crate::sys::errno;
 
 /// What keeps foster from coming up.
 #[derive(Debug)]

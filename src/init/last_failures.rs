@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use foster_core::action::{Cause, Change, StateName};
 use foster_core::ids::InstanceId;
 
-use super::report;
+use crate::duration::rounded;
 
 /// The last failure of each instance that had one.
 #[derive(Debug, Default)]
@@ -18,12 +18,12 @@ impl LastFailures {
             Cause::CannotStart { failure, next: _ } => failure.message.clone(),
             Cause::NotReady { within, last } => {
                 let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
-                format!("not ready within {}{seen}", report::short(*within))
+                format!("not ready within {}{seen}", rounded(*within))
             }
             Cause::Unhealthy { seen } => format!("unhealthy: {}", seen.join("; ")),
             Cause::NotKilled => "some of its processes could not be killed".into(),
             Cause::Ended { exit, uptime, next: _ } | Cause::ProcessesLeft { exit, uptime } => {
-                format!("{exit} after {}", report::short(*uptime))
+                format!("{exit} after {}", rounded(*uptime))
             }
             Cause::BecameReady { .. } | Cause::Recovered | Cause::Requested(_) | Cause::Stopped { .. } => {
                 self.0.remove(&change.instance);

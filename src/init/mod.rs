@@ -39,13 +39,13 @@ use foster_core::ids::Signal;
 
 use self::core::Core;
 use crate::control::server::Server;
+use crate::errno;
 use crate::exit::ExitStatus;
 use crate::output::Output;
 use crate::output::log as own_log;
 use crate::plan::Plan;
 use crate::probes::Probes;
 use crate::sys::epoll::{Owner, Ready};
-use crate::sys::errno;
 use operators::Operators;
 use processes::Processes;
 use signals::Signals;

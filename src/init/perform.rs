@@ -18,9 +18,9 @@ use super::{Init, report};
 use crate::control::protocol;
 use crate::control::server::Server;
 use crate::control::socket_file::BindError;
+use crate::errno;
 use crate::notify::Upward;
 use crate::output::format;
-use crate::sys::errno;
 
 impl Init {
     pub(super) fn perform(&mut self, action: Action) {

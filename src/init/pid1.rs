@@ -9,8 +9,9 @@ use log::warn;
 use rlimit::Resource;
 
 use super::rest::Standing;
+use crate::errno;
 use crate::plan::{Limit, Plan};
-use crate::sys::{errno, process};
+use crate::sys::process;
 
 /// Finds out who foster is here, and takes that place.
 pub(super) fn take_place() -> Standing {

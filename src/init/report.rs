@@ -12,6 +12,7 @@ use foster_core::restart::AfterExit;
 use foster_core::spec::StopPlan;
 use log::Level;
 
+use crate::duration::rounded;
 pub(super) use crate::output::log::Line;
 use crate::plan::Plan;
 
@@ -36,12 +37,13 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
                 .with("waits_for", other)
         }
         Cause::BecameReady { after } => {
-            let message = format!("{name}: ready after {}{process}", short(*after));
+            let message = format!("{name}: ready after {}{process}", rounded(*after));
             Line::new(Level::Info, EventName::Ready, message).with("after_ms", *after)
         }
         Cause::NotReady { within, last } => {
             let seen = last.as_ref().map_or(String::new(), |last| format!(" ({last})"));
-            let message = format!("{name}: not ready within {}{seen}; stopping it{process}", short(*within));
+            let message =
+                format!("{name}: not ready within {}{seen}; stopping it{process}", rounded(*within));
             Line::new(Level::Warn, EventName::NotReady, message).with("timeout_ms", *within)
         }
         Cause::Unhealthy { seen } => {
@@ -61,14 +63,14 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
                 .with("stage", failure.stage.to_string())
         }
         Cause::Ended { exit, uptime, next } => {
-            let message = format!("{name}: {exit} after {}{process}; {}", short(*uptime), follows(next));
+            let message = format!("{name}: {exit} after {}{process}; {}", rounded(*uptime), follows(next));
             let line = Line::new(level(next), EventName::Exited, message).with("uptime_ms", *uptime);
             next_fields(exit_fields(line, *exit), next)
         }
         Cause::ProcessesLeft { exit, uptime } => {
             let message = format!(
                 "{name}: {exit} after {}{process}; some of its child processes still run: sending them SIGTERM before the restart",
-                short(*uptime)
+                rounded(*uptime)
             );
             exit_fields(Line::new(Level::Warn, EventName::ProcessesLeft, message), *exit)
                 .with("uptime_ms", *uptime)
@@ -162,10 +164,10 @@ fn failed(name: &str, failure: &Failure) -> String {
         Failure::NotStarted(failure) => format!("{name} could not be started: {}", failure.message),
         Failure::NotReady { within, last, exit: _ } => {
             let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
-            format!("{name} was not ready within {}{seen}", short(*within))
+            format!("{name} was not ready within {}{seen}", rounded(*within))
         }
         Failure::Unhealthy { seen, exit: _ } => format!("{name} was unhealthy: {}", seen.join("; ")),
-        Failure::Exited { exit, uptime } => format!("{name} {exit} after {}", short(*uptime)),
+        Failure::Exited { exit, uptime } => format!("{name} {exit} after {}", rounded(*uptime)),
     }
 }
 
@@ -177,7 +179,7 @@ fn is_escalated(stop: &StopPlan, exit: Exit) -> bool {
 
 fn escalated(name: &str, stop: &StopPlan, process: &str) -> String {
     let signals: Vec<String> = stop.signals.iter().map(Signal::to_string).collect();
-    let (timeout, signals) = (short(stop.timeout), signals.join(", "));
+    let (timeout, signals) = (rounded(stop.timeout), signals.join(", "));
     format!(
         "{name}: did not stop within {timeout} of {signals}, killed with SIGKILL (stop_timeout){process}; \
          raise `stop_timeout`, or set the `stop_signal` it obeys"
@@ -185,7 +187,7 @@ fn escalated(name: &str, stop: &StopPlan, process: &str) -> String {
 }
 
 fn stopped(name: &str, exit: Exit, took: Duration, process: &str) -> String {
-    let took = short(took);
+    let took = rounded(took);
     match exit {
         Exit::Code(0) => format!("{name}: stopped after {took}{process}"),
         Exit::Killed { signal, by: KilledBy::Unknown | KilledBy::Foster } => {
@@ -201,12 +203,12 @@ fn stopped(name: &str, exit: Exit, took: Duration, process: &str) -> String {
 fn follows(next: &AfterExit) -> String {
     match next {
         AfterExit::RestartNow => "restarting now".into(),
-        AfterExit::RestartIn { wait, failures: 0, limit: _ } => format!("restart in {}", short(*wait)),
+        AfterExit::RestartIn { wait, failures: 0, limit: _ } => format!("restart in {}", rounded(*wait)),
         AfterExit::RestartIn { wait, failures, limit: Some(limit) } => {
-            format!("restart in {} (failed start {failures} of {limit})", short(*wait))
+            format!("restart in {} (failed start {failures} of {limit})", rounded(*wait))
         }
         AfterExit::RestartIn { wait, failures, limit: None } => {
-            format!("restart in {} (failed start {failures})", short(*wait))
+            format!("restart in {} (failed start {failures})", rounded(*wait))
         }
         AfterExit::StaysDown => "done".into(),
         AfterExit::Failed => "failed, will not be restarted".into(),
@@ -245,15 +247,5 @@ fn exit_fields(line: Line, exit: Exit) -> Line {
                 KilledBy::Unknown | KilledBy::Foster => line,
             }
         }
-    }
-}
-
-/// A duration as people say it: three digits are plenty.
-pub(super) fn short(duration: Duration) -> String {
-    let ms = duration.as_millis();
-    match ms {
-        0..1_000 => format!("{ms}ms"),
-        1_000..60_000 => format!("{:.1}s", duration.as_secs_f64()).replace(".0s", "s"),
-        _ => humantime::format_duration(Duration::from_secs(duration.as_secs())).to_string(),
     }
 }

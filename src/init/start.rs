@@ -15,11 +15,11 @@ use nix::unistd::{Gid, Uid, fchown};
 
 use super::children::Role;
 use super::{Init, report};
+use crate::errno;
 use crate::output::ChildStream;
 use crate::plan::Program;
 use crate::probes::{Asker, LocalTarget, ProbeTarget};
 use crate::spawn::{Request, RunAs, Spawner, Stdin};
-use crate::sys::errno;
 
 impl Init {
     /// Begins a run: its `pre_start` first, where it has one.

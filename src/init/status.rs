@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use super::report::Line;
 use super::{Init, report};
 use crate::control::protocol::{HealthCheck, Kind, Outcome, Reply, StatusRow, Verdict};
+use crate::duration::rounded;
 use crate::sys::procfs::Memory;
 
 impl Init {
@@ -56,7 +57,7 @@ impl Init {
             Some(format!("last run {last}"))
         });
         let more = match (view.next_start, view.waits_for) {
-            (Some(at), _) => Some(format!("next start in {}", report::short(at.since(self.core.now)))),
+            (Some(at), _) => Some(format!("next start in {}", rounded(at.since(self.core.now)))),
             (None, Some(other)) => Some(format!("waits for {}", report::label(&self.plan, other))),
             (None, None) if view.desired == Desired::Down(DownReason::Removed) => {
                 Some("removed from the configuration".into())
@@ -107,7 +108,7 @@ impl Init {
         let row = self.row(view);
         let name = report::label(&self.plan, view.id);
         let pid = row.pid.map_or(String::new(), |pid| format!(", pid {pid}"));
-        let uptime = row.uptime_ms.map(Duration::from_millis).map(report::short);
+        let uptime = row.uptime_ms.map(Duration::from_millis).map(rounded);
         let uptime = uptime.map_or(String::new(), |uptime| format!(", up {uptime}"));
         let note = row.note.map_or(String::new(), |note| format!(", {note}"));
         let (state, restarts) = (view.state.name(), row.restarts);

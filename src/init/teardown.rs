@@ -135,11 +135,7 @@ pub(super) fn report_startup_error(plan: &Plan, error: &str) -> ExitStatus {
 
 fn write_termination_log(path: &Path, text: &str) {
     if let Err(error) = termination_log::write(path, text) {
-        log::warn!(
-            "cannot write the termination log `{}`: {}",
-            path.display(),
-            crate::sys::errno::words(&error)
-        );
+        log::warn!("cannot write the termination log `{}`: {}", path.display(), crate::errno::words(&error));
     }
 }
 

@@ -18,6 +18,8 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use nix::unistd::{getegid, geteuid};
 
+use crate::errno;
+
 /// As many as the kernel follows (path_resolution(7)).
 const LINKS: usize = 40;
 
@@ -35,7 +37,7 @@ pub enum FileError {
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FileError::System(errno) => f.write_str(errno.desc()),
+            FileError::System(errno) => f.write_str(&errno::text(*errno)),
             FileError::UntrustedLink => f.write_str(
                 "a symbolic link in a folder that another user can write to is not followed; name the real path",
             ),
@@ -149,8 +151,7 @@ impl LogPath {
             return Err(FileError::UntrustedHardLink);
         }
         let file = File::from(opened);
-        let metadata =
-            file.metadata().map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        let metadata = file.metadata().map_err(|error| errno::of(&error))?;
         Ok((file, metadata))
     }
 

@@ -15,6 +15,7 @@ use super::lines::Lines;
 use super::log::{self, Body, Entry, Line};
 use super::writer::{Writer, WriterEvent};
 use super::{FOSTER, Output, STDOUT, Stream, format};
+use crate::errno;
 use crate::plan::LogFormat;
 
 /// How many barriers may wait; more would only come while nothing is written for days.
@@ -203,11 +204,12 @@ impl Output {
         Some(match event {
             WriterEvent::Gone(error) => (
                 Level::Warn,
-                format!("cannot write {name}: {}; its lines are dropped from now on", error.desc()),
+                format!("cannot write {name}: {}; its lines are dropped from now on", errno::text(*error)),
             ),
-            WriterEvent::Failing(error) => {
-                (Level::Warn, format!("cannot write {name}: {}; trying again each second", error.desc()))
-            }
+            WriterEvent::Failing(error) => (
+                Level::Warn,
+                format!("cannot write {name}: {}; trying again each second", errno::text(*error)),
+            ),
             WriterEvent::Recovered => (Level::Info, format!("{name} can be written again")),
             WriterEvent::File(FileEvent::Failing(error)) => (
                 Level::Warn,

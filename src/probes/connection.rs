@@ -10,10 +10,10 @@ use std::net::{SocketAddr, TcpStream};
 use foster_core::probe::ProbeResult;
 
 use super::http::{self, ResponseHead};
+use crate::errno::{self, words};
 use crate::plan::HttpProbe;
 use crate::sys::connect;
 use crate::sys::epoll::Interest;
-use crate::sys::errno::words;
 
 /// How much is read at once.
 const READ_SIZE: usize = 4096;
@@ -126,5 +126,5 @@ fn again(kind: ErrorKind) -> bool {
 }
 
 fn unreachable(address: SocketAddr, error: nix::Error) -> ProbeResult {
-    ProbeResult::Failed(format!("connecting to {address}: {}", error.desc()))
+    ProbeResult::Failed(format!("connecting to {address}: {}", errno::text(error)))
 }

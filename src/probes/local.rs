@@ -10,9 +10,9 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::note::NoteWriter;
+use crate::errno;
 use crate::sys::connect;
 use crate::sys::descriptors::close_all_but;
-use crate::sys::errno;
 use crate::sys::fork::{ChildProcess, fork};
 
 /// What is checked in a child.

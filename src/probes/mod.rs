@@ -21,9 +21,9 @@ use self::connection::Connection;
 pub use self::local::LocalTarget;
 pub use self::note::NoteWriter;
 use self::note::{More, NoteReader};
+use crate::errno;
 use crate::plan::{HttpProbe, Probe};
 use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
-use crate::sys::errno;
 
 /// How a probe of the plan is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+use crate::bounded_read::{self, Accept, Unread};
 use crate::plan::{Inherit, Launch, Presence};
-use crate::spawn::bounded_read::{self, Unread};
 use crate::spawn::dotenv::{self, BadLine};
 use crate::spawn::identity::Identity;
 
@@ -135,8 +135,8 @@ impl<'a> Environment<'a> {
 
     fn add_file(&mut self, path: &Path, presence: Presence) -> Result<(), Problem> {
         let content = match presence {
-            Presence::Required => bounded_read::read(path, LARGEST),
-            Presence::Optional => bounded_read::read_if_present(path, LARGEST),
+            Presence::Required => bounded_read::read(path, LARGEST, Accept::AllButFifos),
+            Presence::Optional => bounded_read::read_if_present(path, LARGEST, Accept::AllButFifos),
         };
         let content = content.map_err(|why| Problem::EnvFile(path.to_owned(), why))?;
         let variables = dotenv::parse(&content).map_err(|bad| Problem::EnvLine(path.to_owned(), bad))?;
@@ -148,7 +148,7 @@ impl<'a> Environment<'a> {
     }
 
     fn add_secret(&mut self, name: &str, path: &Path) -> Result<(), Problem> {
-        let content = bounded_read::read(path, LARGEST);
+        let content = bounded_read::read(path, LARGEST, Accept::AllButFifos);
         let mut content = content.map_err(|why| Problem::Secret(name.to_owned(), path.to_owned(), why))?;
         if content.pop_if(|last| *last == b'\n').is_some() {
             content.pop_if(|last| *last == b'\r');

@@ -11,10 +11,10 @@ use foster_core::event::{Persistence, StartFailure};
 use nix::errno::Errno;
 use nix::unistd::Uid;
 
+use crate::errno::text;
 use crate::plan::Limit;
 use crate::spawn::environment;
 use crate::spawn::identity;
-use crate::sys::errno::text;
 
 /// Every stage there is, as words for machines.
 pub(super) const STAGES: [&str; 14] = [

@@ -13,8 +13,8 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
+use crate::bounded_read::{self, Accept, Unread};
 use crate::plan::{Account, User};
-use crate::spawn::bounded_read::{self, Unread};
 use crate::spawn::passwd;
 use crate::sys::process::Credentials;
 
@@ -122,7 +122,7 @@ impl Databases {
     /// Reads them.
     pub(super) fn read() -> Result<Databases, Problem> {
         let read = |path: &'static str| {
-            bounded_read::read_if_present(Path::new(path), LARGEST_DATABASE)
+            bounded_read::read_if_present(Path::new(path), LARGEST_DATABASE, Accept::AllButFifos)
                 .map_err(|why| Problem::Unread(path, why))
         };
         Ok(Databases { passwd: read(PASSWD)?, group: read(GROUP)? })

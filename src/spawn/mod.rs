@@ -6,7 +6,6 @@
 //!
 //! Nothing here reaps or decides. Next: `child.rs`; below it, `sys/fork.rs`.
 
-mod bounded_read;
 mod child;
 mod command;
 mod dotenv;

@@ -9,7 +9,6 @@ pub mod connect;
 pub mod cpus;
 pub mod descriptors;
 pub mod epoll;
-pub mod errno;
 pub mod fork;
 pub mod in_child;
 #[cfg(test)]

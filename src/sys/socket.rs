@@ -15,6 +15,8 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, soc
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid};
 
+use crate::errno;
+
 /// The longest path that fits a socket's address, in bytes: `sun_path` has 108, one of them for the
 /// NUL at the end (unix(7)).
 pub const LONGEST_PATH: usize = 107;
@@ -54,8 +56,7 @@ pub fn connect_within(path: &Path, patience: Duration) -> nix::Result<UnixStream
     let socket = sys::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let socket = UnixStream::from(socket);
     // It bounds connect(2) too (`unix_stream_connect`).
-    let errno = |error: std::io::Error| error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw);
-    socket.set_write_timeout(Some(patience)).map_err(errno)?;
+    socket.set_write_timeout(Some(patience)).map_err(|error| errno::of(&error))?;
     sys::connect(socket.as_raw_fd(), &address(path)?)?;
     Ok(socket)
 }

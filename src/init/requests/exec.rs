@@ -8,6 +8,7 @@ use foster_core::ids::InstanceId;
 use super::super::{Init, start};
 use crate::control::exec_context::ExecContext;
 use crate::control::protocol::{Exec, Reason, Refusal};
+use crate::errno;
 use crate::plan::Launch;
 use crate::sys::{process, procfs};
 
@@ -39,7 +40,7 @@ impl Init {
             base: std::env::current_dir()
                 .map_err(|error| failed("find foster's working directory", error.to_string()))?,
             credentials: process::credentials()
-                .map_err(|errno| failed("find foster's user and groups", errno.desc().into()))?,
+                .map_err(|errno| failed("find foster's user and groups", errno::text(errno)))?,
             inherited: std::env::vars_os().collect(),
             launch: Launch { environment, umask, ..program.launch.clone() },
         })

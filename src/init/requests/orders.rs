@@ -17,6 +17,7 @@ use super::super::{Init, report};
 use super::Pending;
 use crate::control::protocol::{self, Outcome, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
+use crate::errno;
 
 /// An instance as it was when an order was given.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +107,7 @@ impl Init {
         };
         if let Some(errno) = self.operators.requests.unsent(run, signal) {
             let hint = if errno == Errno::EPERM { " (CAP_KILL is missing)" } else { "" };
-            return failed(format!("cannot send {signal}: {}{hint}", errno.desc()));
+            return failed(format!("cannot send {signal}: {}{hint}", errno::text(errno)));
         }
         let pid = self.processes.children.last_pid(run).map_or(String::new(), |pid| format!(" (pid {pid})"));
         outcome(name.clone(), Verdict::Ok, format!("sent {signal}{pid}"))

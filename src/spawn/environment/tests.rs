@@ -128,10 +128,10 @@ fn a_secret_that_cannot_be_had_is_named_and_never_shown() {
     fs::write(&path, b"hunter2\0").unwrap();
     assert_eq!(failed(&launch), message("it contains a NUL byte"));
     fs::write(&path, vec![b'x'; LARGEST + 1]).unwrap();
-    assert_eq!(failed(&launch), message("larger than 1048576 bytes"));
+    assert_eq!(failed(&launch), message("it is larger than 1 MiB"));
     fs::remove_file(&path).unwrap();
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    assert_eq!(failed(&launch), message("it is a FIFO, and has to be a file"));
+    assert_eq!(failed(&launch), message("it is a FIFO, not a regular file"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! File patterns of `include`: `*` and `?` inside one part of a path.
+//! The files that a glob in `include` matches.
 //!
-//! As in a shell, a leading dot is matched only by a dot (a mounted ConfigMap keeps its real files in
-//! `..data`), and names come in order. Brackets and braces mean themselves.
+//! As in a shell, a part of a path matches within its folder, only a dot matches a leading dot (a mounted ConfigMap
+//! keeps its real files in `..data`), and files are sorted by name. Next: `crate::glob`, the patterns.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,21 +9,18 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Whether the text is a pattern and not the path of a file.
-pub(super) fn is_pattern(text: &str) -> bool {
-    text.contains(['*', '?'])
-}
+use crate::glob;
 
-/// The files that the pattern means, in the order of their names; folders are not among them.
+/// The files that match the pattern, sorted by name; folders do not match.
 ///
 /// # Errors
-/// The folder that could not be listed, and why. One that is not there matches nothing.
+/// The folder that could not be listed, and why. In a missing folder nothing matches.
 pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         let part = component.as_os_str();
         let pattern = match (component, part.to_str()) {
-            (Component::Normal(_), Some(text)) if is_pattern(text) => text,
+            (Component::Normal(_), Some(text)) if glob::is_pattern(text) => text,
             (_, _) => {
                 found.iter_mut().for_each(|path| path.push(part));
                 continue;
@@ -33,7 +30,7 @@ pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Err
         for folder in found {
             let names = entries(&folder).map_err(|error| (folder.clone(), error))?;
             next.extend(
-                names.into_iter().filter(|name| matches(pattern, name)).map(|name| folder.join(name)),
+                names.into_iter().filter(|name| is_match(pattern, name)).map(|name| folder.join(name)),
             );
         }
         found = once_each(next);
@@ -67,57 +64,14 @@ fn entries(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Whether a name is meant by a pattern. Looks back to the last `*` only, so that no pattern is slow.
-fn matches(pattern: &str, name: &str) -> bool {
-    if name.starts_with('.') && !pattern.starts_with('.') {
-        return false;
-    }
-    let (mut pattern, mut name) = (pattern.chars(), name.chars());
-    let mut retry = None;
-    loop {
-        let here = name.clone();
-        match (pattern.next(), name.next()) {
-            (None, None) => return true,
-            (Some('*'), _) => {
-                name = here;
-                retry = Some((pattern.clone(), name.clone()));
-            }
-            (Some('?'), Some(_)) => {}
-            (Some(wanted), Some(found)) if wanted == found => {}
-            (_, _) => {
-                let Some((behind_star, mut swallowed)) = retry else { return false };
-                if swallowed.next().is_none() {
-                    return false;
-                }
-                (pattern, name) = (behind_star.clone(), swallowed.clone());
-                retry = Some((behind_star, swallowed));
-            }
-        }
-    }
+/// Whether a file's name matches: as in a shell, only a dot matches a leading dot.
+fn is_match(pattern: &str, name: &str) -> bool {
+    (!name.starts_with('.') || pattern.starts_with('.')) && glob::matches(pattern, name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stars_and_question_marks_match_as_in_a_shell() {
-        for (pattern, name) in
-            [("*.toml", "a.toml"), ("*", "x"), ("a?c", "abc"), ("*b*d", "abcbd"), (".*", ".x"), ("a*", "a")]
-        {
-            assert!(matches(pattern, name), "{pattern} {name}");
-        }
-        for (pattern, name) in
-            [("*.toml", "a.tom"), ("*", ".x"), ("a?c", "ac"), ("*b*d", "abc"), ("a", "ab"), ("", "a")]
-        {
-            assert!(!matches(pattern, name), "{pattern} {name}");
-        }
-    }
-
-    #[test]
-    fn a_hostile_pattern_is_not_slow() {
-        assert!(!matches(&"*a".repeat(200), &"a".repeat(10_000).replace("aaaa", "aaab")[..150]));
-    }
 
     #[test]
     fn links_in_a_circle_are_followed_once() {
