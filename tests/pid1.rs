@@ -162,3 +162,31 @@ fn a_fault_in_foster_stops_the_programs_in_order_and_says_why() {
     assert!(reason.contains("foster itself cannot go on: "), "{reason}");
     assert!(reason.contains("asked for by FOSTER_TEST_FAULT"), "the one clue there is: {reason}");
 }
+
+/// As above: an abort is what follows when no memory is left, and nothing of foster can be trusted then.
+#[test]
+#[cfg(debug_assertions)]
+fn no_memory_and_an_abort_are_explained_and_leave_nothing_behind() {
+    for fault in ["memory", "abort"] {
+        let config =
+            "[program.app]\ncommand = 'puppet pause'\n[foster]\ntermination_log = 'termination-log'\n";
+        let foster = Foster::new().config(config).file("termination-log", "").env("FOSTER_TEST_FAULT", fault);
+        let mut foster = foster.start();
+        foster.wait_for_state("app", "running");
+        foster.signal(Signal::SIGUSR2);
+        assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
+        let reason = foster.content("termination-log");
+        assert!(reason.contains("foster itself cannot go on: it got SIGABRT"), "{reason}");
+        assert!(foster.output().stderr().contains(&reason), "{}", foster.output().shown());
+    }
+}
+
+#[test]
+fn a_fault_signal_that_another_process_sends_ends_nothing() {
+    let foster = Foster::new().config("[program.app]\ncommand = 'puppet pause'\n").start();
+    foster.wait_for_state("app", "running");
+    for signal in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGABRT] {
+        foster.signal(signal);
+    }
+    foster.verb(&["status"]).expect(0);
+}

@@ -29,10 +29,11 @@ use crate::errno;
 use crate::notify::Upward;
 use crate::oom::OomCounter;
 use crate::output::{self, ColourMode, Output};
-use crate::plan::{Limit, Plan};
+use crate::plan::{Limit, Plan, Program};
 use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::epoll::{Epoll, Interest, Token};
+use crate::sys::{fatal, process};
 
 /// What keeps foster from coming up.
 #[derive(Debug)]
@@ -65,6 +66,8 @@ impl Init {
         let system = |what: &'static str, error: String| StartupError::System { what, error };
         let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno::text(errno)))?);
         let signals = Signals::catch().map_err(|errno| system("catch signals", errno::text(errno)))?;
+        // After that, which sets every disposition to its default.
+        fatal::install(&plan.settings.termination_log);
         let token = Token { owner: owner::SIGNALS, key: 0 };
         epoll
             .add(signals.fd(), token, Interest::Read)
@@ -78,6 +81,7 @@ impl Init {
         for warning in &plan.warnings {
             log::warn!("{warning}");
         }
+        warn_unless_stoppable(&plan);
         let upward = Upward::from_environment(env.notify_socket.as_deref()).unwrap_or_else(|unusable| {
             log::warn!("{unusable}");
             Upward::default()
@@ -108,6 +112,24 @@ impl Init {
             waiter: Waiter::new(epoll),
             plan,
         })
+    }
+}
+
+/// Without CAP_KILL a program of another user can be started and not stopped (kill(2)).
+fn warn_unless_stoppable(plan: &Plan) {
+    if process::may_signal_others() {
+        return;
+    }
+    let own = Uid::effective();
+    let owner = |program: &Program| Spawner::resolve(&program.launch).ok()?.owner();
+    let others = plan.programs.values().filter(|program| owner(program).is_some_and(|(user, _)| user != own));
+    let names: Vec<&str> = others.map(|program| program.name.as_str()).collect();
+    if let Some((first, more)) = names.split_first() {
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        log::warn!(
+            "`{first}`{more} runs as another user and CAP_KILL is missing: foster cannot stop it; add the capability \
+             (`docker run --cap-add KILL`), or run it as foster's own user"
+        );
     }
 }
 

@@ -21,7 +21,12 @@ impl LastFailures {
                 format!("not ready within {}{seen}", rounded(*within))
             }
             Cause::Unhealthy { seen } => format!("unhealthy: {}", seen.join("; ")),
-            Cause::NotKilled => "some of its processes could not be killed".into(),
+            Cause::NotKilled => {
+                // What was refused says more, where anything was.
+                let text = || "some of its processes are still there after SIGKILL".into();
+                self.0.entry(change.instance).or_insert_with(text);
+                return;
+            }
             Cause::Ended { exit, uptime, next: _ } | Cause::ProcessesLeft { exit, uptime } => {
                 format!("{exit} after {}", rounded(*uptime))
             }
@@ -39,6 +44,11 @@ impl LastFailures {
             | Cause::Shutdown => return,
         };
         self.0.insert(change.instance, text);
+    }
+
+    /// A signal could not be sent.
+    pub(super) fn refused(&mut self, instance: InstanceId, text: String) {
+        self.0.insert(instance, text);
     }
 
     /// The instance was removed.

@@ -92,7 +92,9 @@ impl Init {
         if let Err(errno) = result {
             let name = report::label(&self.plan, run.instance);
             let hint = if errno == nix::Error::EPERM { " (CAP_KILL is missing)" } else { "" };
-            warn!("{name}: cannot send {signal}: {}{hint}", errno::text(errno));
+            let text = format!("cannot send {signal}: {}{hint}", errno::text(errno));
+            warn!("{name}: {text}");
+            self.operators.failures.refused(run.instance, text);
             self.operators.requests.note_unsent(run, signal, errno);
             self.core.push(Event::SignalRefused(run, signal));
         }

@@ -177,8 +177,11 @@ pub(super) fn contain_fault<T>(attempt: impl FnOnce() -> T) -> Result<T, String>
 #[cfg(debug_assertions)]
 #[expect(clippy::panic, reason = "this is a fault on purpose")]
 pub(super) fn fault_on_demand() {
-    if std::env::var_os("FOSTER_TEST_FAULT").is_some() {
-        panic!("asked for by FOSTER_TEST_FAULT");
+    match std::env::var("FOSTER_TEST_FAULT").as_deref() {
+        Ok("memory") => drop(Vec::<u8>::with_capacity(isize::MAX.unsigned_abs())),
+        Ok("abort") => std::process::abort(),
+        Ok(_) => panic!("asked for by FOSTER_TEST_FAULT"),
+        Err(_) => {}
     }
 }
 

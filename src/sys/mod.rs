@@ -9,6 +9,7 @@ pub mod connect;
 pub mod cpus;
 pub mod descriptors;
 pub mod epoll;
+pub mod fatal;
 pub mod fork;
 pub mod in_child;
 #[cfg(test)]

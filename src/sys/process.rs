@@ -171,6 +171,11 @@ pub fn may_change_users() -> bool {
         && caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SETUID).unwrap_or(false)
 }
 
+/// Whether foster may signal processes of other users: CAP_KILL is in effect.
+pub fn may_signal_others() -> bool {
+    caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_KILL).unwrap_or(false)
+}
+
 /// The capabilities that foster could give to a child, as bits by number.
 pub fn permitted_capabilities() -> u64 {
     let permitted = caps::read(None, caps::CapSet::Permitted).unwrap_or_default();
