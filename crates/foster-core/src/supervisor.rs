@@ -163,12 +163,14 @@ impl Supervisor {
     fn apply(&mut self, now: Instant, at: usize, input: Input, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get_mut(at) else { return };
         let (before, was_live) = (instance.state().name(), instance.run().is_some());
+        let was_stuck = instance.state().is_stuck();
         instance.step(now, input, out);
         match (was_live, instance.run().is_some()) {
             (false, true) => self.live += 1,
             (true, false) => self.live -= 1,
             (true, true) | (false, false) => {}
         }
+        self.dirty |= instance.state().is_stuck() != was_stuck;
         let after = instance.state().name();
         if before == after {
             return;
@@ -364,5 +366,5 @@ fn runs_or_will(instance: &Instance) -> bool {
 /// Whether an instance is on its way to be ready for the first time.
 fn is_rising(instance: &Instance) -> bool {
     let rising = matches!(instance.desired(), Desired::Rising | Desired::Cycle(_));
-    rising && !instance.state().has_ended()
+    rising && !instance.state().has_ended() && !instance.state().is_stuck()
 }

@@ -1,6 +1,5 @@
-//! The state diagram in `docs/states.md` is drawn from the machine itself: every state that can be reached is
-//! told everything that can be said to it, and each change it reports becomes an arrow.
-//! A test compares the file with the drawing, so the document cannot lie.
+//! The state diagram in `docs/states.md` is drawn from the machine itself: every reachable state gets every input, and
+//! each change that it reports becomes an arrow. A test compares the file with the drawing.
 
 #![allow(
     clippy::expect_used,
@@ -113,7 +112,7 @@ fn inputs() -> Vec<Input> {
     inputs
 }
 
-/// What the supervisor would send for this desire: it never begins what is to be down.
+/// Whether the supervisor sends this input to such an instance: it never starts one that is to be down.
 fn makes_sense(instance: &Instance, input: &Input) -> bool {
     match input {
         Input::Start(_) | Input::Block(_) | Input::Reset => {
@@ -147,12 +146,12 @@ fn word(cause: &Cause) -> &'static str {
         Cause::Unhealthy { .. } => "unhealthy",
         Cause::Recovered => "recovered",
         Cause::NotKilled => "not killed",
-        Cause::Requested(_) => "ordered",
+        Cause::Requested(_) => "requested",
         Cause::Changed => "changed",
         Cause::Removed => "removed",
         Cause::RequirementDown(_) => "requirement down",
         Cause::Shutdown => "shutdown",
-        Cause::Stopped { .. } => "gone",
+        Cause::Stopped { .. } => "ended as requested",
     }
 }
 

@@ -84,6 +84,10 @@ impl Transition<'_> {
                 self.cancel_pre_stop(run, stop.phase);
                 let until = Some(self.now.plus(KILL_TIMEOUT));
                 match stop.phase {
+                    // It got KILL before, without effect.
+                    Phase::Killed { until: None } | Phase::DrainKilled { exit: _, until: None } => {
+                        State::Stopping(stop)
+                    }
                     Phase::Draining { exit, kill: _ } | Phase::DrainKilled { exit, until: _ } => {
                         stop.with(Phase::DrainKilled { exit, until })
                     }

@@ -195,7 +195,8 @@ fn comes_by_itself(instance: &Instance, blocked_for_good: bool) -> bool {
         return false;
     }
     match instance.state() {
-        State::Starting { .. } | State::Running { .. } | State::Stopping(_) | State::Backoff { .. } => true,
+        State::Stopping(_) => !instance.state().is_stuck(),
+        State::Starting { .. } | State::Running { .. } | State::Backoff { .. } => true,
         State::Stopped | State::Waiting { .. } => !blocked_for_good,
         State::Exited { .. } | State::Fatal { .. } => false,
     }
@@ -214,9 +215,10 @@ fn is_ready_or_done(instance: &Instance) -> bool {
     }
 }
 
-/// Whether an instance has a process and is to have none.
+/// Whether an instance has a process and is to have none. One that is stuck holds nothing up: no order can end it.
 fn is_going_down(instance: &Instance) -> bool {
-    instance.run().is_some() && matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_))
+    let is_to_end = matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_));
+    is_to_end && instance.run().is_some() && !instance.state().is_stuck()
 }
 
 /// Why an instance is to stop, if it is to and has not begun.

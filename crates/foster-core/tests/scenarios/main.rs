@@ -1,7 +1,7 @@
 //! Scenarios: a plan, what happens, and the whole trace of what foster does about it.
 //!
-//! The words of plans are explained in `sim/plan.rs`, those of scripts at `World::script`. A trace is compared
-//! whole: what must not happen is as much a part of it as what must. UPDATE_EXPECT=1 writes the traces anew.
+//! `sim/plan.rs` explains the text of plans, `World::script` that of scripts. A trace is compared
+//! whole: what must not happen is as much a part of it as what must. UPDATE_EXPECT=1 writes the traces.
 
 #![allow(
     clippy::expect_used,
@@ -12,11 +12,15 @@
     reason = "a test fails by panicking"
 )]
 
+mod health;
 mod orders;
+mod refused;
 mod removing;
+mod restarting;
 #[allow(dead_code, reason = "each of the two test programs uses its part of the fake kernel")]
 #[path = "../sim/mod.rs"]
 mod sim;
+mod spawning;
 mod starting;
 mod stopping;
 mod updating;
@@ -31,7 +35,7 @@ fn check(plan: &str, script: &str, expected: Expect) {
     check_updates(plan, &[], script, expected);
 }
 
-/// The same, with new plans on the way.
+/// The same, with updates of the plan.
 fn check_updates(plan: &str, updates: &[(&str, &str)], script: &str, expected: Expect) {
     let mut world = World::new(plan);
     world.script("0s boot");

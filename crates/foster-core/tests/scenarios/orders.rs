@@ -4,35 +4,35 @@
 
 use expect_test::expect;
 
-use crate::check;
+use crate::{check, check_updates};
 
 #[test]
-fn a_stop_while_starting_is_obeyed_at_once_and_a_start_begins_afresh() {
+fn a_stop_while_starting_is_obeyed_at_once_and_a_start_makes_a_new_run() {
     check(
-        "backend: answers=2s",
+        "backend: ready=2s",
         "1s stop backend\n 3s start backend\n 3s start backend\n 8s stop backend\n 9s shutdown",
         expect![[r#"
             0.000   spawn backend #1
             0.000   backend: stopped -> starting (started)
-            1.000   backend: starting -> stopping (ordered)
+            1.000   backend: starting -> stopping (requested)
             1.000   SIGTERM to the main process of backend
             1.000   everything is ready
             1.010   backend: stopping -> stopped (was killed by SIGTERM within 10ms)
             3.000   spawn backend #2
             3.000   backend: stopped -> starting (started)
             5.001   backend: starting -> running (ready after 2.001s)
-            8.000   backend: running -> stopping (ordered)
+            8.000   backend: running -> stopping (requested)
             8.000   SIGTERM to the main process of backend
             8.010   backend: stopping -> stopped (was killed by SIGTERM within 10ms)
             9.000   shutdown: operator
-            9.000   SIGTERM to the rest
+            9.000   sweep with SIGTERM
             9.000   exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn a_stop_in_backoff_is_immediate_and_a_start_of_the_fatal_has_a_fresh_count() {
+fn a_stop_in_backoff_is_immediate_and_a_start_of_a_fatal_program_has_a_count_of_0() {
     check(
         "flaky: life=5ms/1 start_limit=2 on_failure=ignore
          other:",
@@ -48,7 +48,7 @@ fn a_stop_in_backoff_is_immediate_and_a_start_of_the_fatal_has_a_fresh_count() {
             0.110   flaky: starting -> fatal (exited with status 1 after 5ms; gave up after 2)
             1.000   spawn flaky #3
             1.000   flaky: stopped -> starting (started)
-            1.000   flaky: starting -> stopping (ordered)
+            1.000   flaky: starting -> stopping (requested)
             1.000   SIGTERM to the main process of flaky
             1.000   other: starting -> running (ready after 1s)
             1.000   everything is ready
@@ -57,14 +57,14 @@ fn a_stop_in_backoff_is_immediate_and_a_start_of_the_fatal_has_a_fresh_count() {
             3.000   other: running -> stopping (shutdown)
             3.000   SIGTERM to the main process of other
             3.010   other: stopping -> stopped (was killed by SIGTERM within 10ms)
-            3.010   SIGTERM to the rest
+            3.010   sweep with SIGTERM
             3.010   exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn what_requires_a_program_goes_down_before_it_and_comes_back_with_it() {
+fn a_program_stops_before_the_one_it_requires_and_starts_again_after_it() {
     check(
         "db: priority=1
          web: requires=db
@@ -89,7 +89,7 @@ fn what_requires_a_program_goes_down_before_it_and_comes_back_with_it() {
             5.010   web: running -> stopping (db is down)
             5.010   SIGTERM to the main process of web
             5.020   web: stopping -> waiting (was killed by SIGTERM within 10ms)
-            5.020   db: running -> stopping (ordered)
+            5.020   db: running -> stopping (requested)
             5.020   SIGTERM to the main process of db
             5.030   db: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.000  spawn db #2
@@ -111,7 +111,7 @@ fn what_requires_a_program_goes_down_before_it_and_comes_back_with_it() {
             20.020  db: running -> stopping (shutdown)
             20.020  SIGTERM to the main process of db
             20.030  db: stopping -> stopped (was killed by SIGTERM within 10ms)
-            20.030  SIGTERM to the rest
+            20.030  sweep with SIGTERM
             20.030  exit 0: SIGTERM
         "#]],
     );
@@ -132,10 +132,10 @@ fn a_restart_of_all_goes_down_and_up_in_order() {
             1.000   web: waiting -> starting (started)
             2.000   web: starting -> running (ready after 1s)
             2.000   everything is ready
-            5.000   web: running -> stopping (ordered)
+            5.000   web: running -> stopping (requested)
             5.000   SIGTERM to the main process of web
             5.010   web: stopping -> waiting (was killed by SIGTERM within 10ms)
-            5.010   db: running -> stopping (ordered)
+            5.010   db: running -> stopping (requested)
             5.010   SIGTERM to the main process of db
             5.020   db: stopping -> waiting (was killed by SIGTERM within 10ms)
             5.020   spawn db #2
@@ -151,7 +151,7 @@ fn a_restart_of_all_goes_down_and_up_in_order() {
             20.010  db: running -> stopping (shutdown)
             20.010  SIGTERM to the main process of db
             20.020  db: stopping -> stopped (was killed by SIGTERM within 10ms)
-            20.020  SIGTERM to the rest
+            20.020  sweep with SIGTERM
             20.020  exit 0: SIGTERM
         "#]],
     );
@@ -175,7 +175,7 @@ fn on_exit_shutdown_ends_the_container_with_the_programs_status() {
             2.000   other: running -> stopping (shutdown)
             2.000   SIGTERM to the main process of other
             2.010   other: stopping -> stopped (was killed by SIGTERM within 10ms)
-            2.010   SIGTERM to the rest
+            2.010   sweep with SIGTERM
             2.010   exit 0: job exited with status 0
         "#]],
     );
@@ -194,13 +194,53 @@ fn signals_are_forwarded_and_rewritten_as_the_table_says() {
             2.000   SIGHUP to the main process of nginx
             2.000   write status
             2.000   update
-            2.000   SIGWINCH means nothing here
+            2.000   SIGWINCH ignored
             3.000   shutdown: SIGPWR
             3.000   nginx: running -> stopping (shutdown)
             3.000   SIGTERM to the main process of nginx
             3.010   nginx: stopping -> stopped (was killed by SIGTERM within 10ms)
-            3.010   SIGTERM to the rest
+            3.010   sweep with SIGTERM
             3.010   exit 0: SIGPWR
+        "#]],
+    );
+}
+
+#[test]
+fn a_stop_of_a_program_that_has_ended_keeps_it_stopped_over_an_update() {
+    let plan = |version: &str| {
+        format!(
+            "job: restart=on-failure life=1500ms/0 {version}
+             flaky: restart=never life=5ms/1 on_failure=ignore {version}
+             other:"
+        )
+    };
+    check_updates(
+        &plan(""),
+        &[("5s", &plan("stop_timeout=1s")), ("6s", &plan("v=2"))],
+        "3s stop job\n 3s stop flaky\n 9s start flaky\n 10s signal TERM",
+        expect![[r#"
+            0.000   spawn job #1
+            0.000   job: stopped -> starting (started)
+            0.000   spawn flaky #1
+            0.000   flaky: stopped -> starting (started)
+            0.000   spawn other #1
+            0.000   other: stopped -> starting (started)
+            0.005   flaky: starting -> fatal (exited with status 1 after 5ms; failed)
+            1.000   job: starting -> running (ready after 1s)
+            1.000   other: starting -> running (ready after 1s)
+            1.000   everything is ready
+            1.500   job: running -> exited (exited with status 0 after 1.5s; stays down)
+            5.000   updated
+            6.000   updated
+            9.000   spawn flaky #2
+            9.000   flaky: stopped -> starting (started)
+            9.005   flaky: starting -> fatal (exited with status 1 after 5ms; failed)
+            10.000  shutdown: SIGTERM
+            10.000  other: running -> stopping (shutdown)
+            10.000  SIGTERM to the main process of other
+            10.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
+            10.010  sweep with SIGTERM
+            10.010  exit 0: SIGTERM
         "#]],
     );
 }

@@ -1,4 +1,4 @@
-//! What a new plan does to programs and instances that are not in it any more, and to those that come back.
+//! What an update does to programs and instances that it removes, and to those that are added again.
 //!
 //! Each test is a scenario in virtual time; see `main.rs`.
 
@@ -7,7 +7,7 @@ use expect_test::expect;
 use crate::check_updates;
 
 #[test]
-fn what_is_removed_stops_before_what_it_was_after_and_is_forgotten() {
+fn a_removed_program_stops_before_its_dependencies_and_is_forgotten() {
     check_updates(
         "db:\n web: after=db stops=700ms/0\n other:",
         &[("5s", "other:\n db: v=2")],
@@ -42,14 +42,14 @@ fn what_is_removed_stops_before_what_it_was_after_and_is_forgotten() {
             20.000  SIGTERM to the main process of db
             20.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.010  db: stopping -> stopped (was killed by SIGTERM within 10ms)
-            20.010  SIGTERM to the rest
+            20.010  sweep with SIGTERM
             20.010  exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn one_that_comes_back_before_it_is_gone_is_started_when_it_is() {
+fn a_removed_program_that_is_added_again_before_its_end_is_started_after_it() {
     check_updates(
         "web: stops=2s/0\n other:",
         &[("5s", "other:"), ("6s", "web:\n other:"), ("10s", "other:"), ("12s", "web:\n other:")],
@@ -86,14 +86,14 @@ fn one_that_comes_back_before_it_is_gone_is_started_when_it_is() {
             20.000  SIGTERM to the main process of other
             20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
             20.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
-            20.010  SIGTERM to the rest
+            20.010  sweep with SIGTERM
             20.010  exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn instances_come_and_go_and_no_run_is_counted_twice() {
+fn instances_are_added_and_removed_and_run_numbers_never_repeat() {
     check_updates(
         "web: instances=2",
         &[("5s", "web:"), ("10s", "web: instances=3")],
@@ -128,14 +128,14 @@ fn instances_come_and_go_and_no_run_is_counted_twice() {
             15.010  web.0: stopping -> stopped (was killed by SIGTERM within 10ms)
             15.010  web.1: stopping -> stopped (was killed by SIGTERM within 10ms)
             15.010  web.2: stopping -> stopped (was killed by SIGTERM within 10ms)
-            15.010  SIGTERM to the rest
+            15.010  sweep with SIGTERM
             15.010  exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn removing_the_last_that_ran_ends_the_container_when_all_others_have_ended() {
+fn removing_the_last_running_program_ends_the_container_when_all_others_have_ended() {
     check_updates(
         "job: restart=never life=2s/0\n web:",
         &[("5s", "job: restart=never life=2s/0")],
@@ -155,14 +155,14 @@ fn removing_the_last_that_ran_ends_the_container_when_all_others_have_ended() {
             5.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.010   forget web
             5.010   shutdown: all ended
-            5.010   SIGTERM to the rest
+            5.010   sweep with SIGTERM
             5.010   exit 0: all ended
         "#]],
     );
 }
 
 #[test]
-fn where_the_old_order_of_what_leaves_and_the_new_tiers_contradict_the_tiers_win() {
+fn where_the_old_order_of_a_removed_program_contradicts_the_new_tiers_the_tiers_win() {
     check_updates(
         "db: priority=1\n web: priority=2 after=db\n last: priority=9",
         &[("5s", "db: priority=8 v=2\n last: priority=9 v=2")],
@@ -204,7 +204,7 @@ fn where_the_old_order_of_what_leaves_and_the_new_tiers_contradict_the_tiers_win
             10.010  db: running -> stopping (shutdown)
             10.010  SIGTERM to the main process of db
             10.020  db: stopping -> stopped (was killed by SIGTERM within 10ms)
-            10.020  SIGTERM to the rest
+            10.020  sweep with SIGTERM
             10.020  exit 0: operator
         "#]],
     );

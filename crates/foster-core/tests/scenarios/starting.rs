@@ -24,16 +24,16 @@ fn a_program_that_had_been_up_is_restarted_at_once() {
             10.000  backend: running -> stopping (shutdown)
             10.000  SIGTERM to the main process of backend
             10.010  backend: stopping -> stopped (was killed by SIGTERM within 10ms)
-            10.010  SIGTERM to the rest
+            10.010  sweep with SIGTERM
             10.010  exit 0: SIGTERM
         "#]],
     );
 }
 
 #[test]
-fn a_crash_in_a_lower_tier_holds_nobody_up_but_its_dependants() {
+fn a_crash_in_a_lower_tier_delays_only_its_dependants() {
     check(
-        "backend: priority=10 answers=200ms
+        "backend: priority=10 ready=200ms
          nginx: after=backend
          worker: priority=20",
         "5s kill backend KILL\n 5s kill nginx SEGV\n 5s kill worker SEGV\n 10s signal TERM",
@@ -72,7 +72,7 @@ fn a_crash_in_a_lower_tier_holds_nobody_up_but_its_dependants() {
             10.020  backend: running -> stopping (shutdown)
             10.020  SIGTERM to the main process of backend
             10.030  backend: stopping -> stopped (was killed by SIGTERM within 10ms)
-            10.030  SIGTERM to the rest
+            10.030  sweep with SIGTERM
             10.030  exit 0: SIGTERM
         "#]],
     );
@@ -115,7 +115,7 @@ fn ten_failed_starts_are_fatal_and_end_the_container_with_the_programs_status() 
             51.145  backend: backoff -> starting (started)
             51.150  backend: starting -> fatal (exited with status 3 after 5ms; gave up after 10)
             51.150  shutdown: backend failed 10 times, exited with status 3
-            51.150  SIGTERM to the rest
+            51.150  sweep with SIGTERM
             51.150  exit 3: backend failed 10 times, exited with status 3
         "#]],
     );
@@ -134,7 +134,7 @@ fn a_program_that_cannot_be_started_ends_the_container_with_1() {
             0.100   backend: backoff -> starting (started)
             0.100   backend: starting -> fatal (running `x`: not found; gave up after 2)
             0.100   shutdown: backend failed 2 times, running `x`: not found
-            0.100   SIGTERM to the rest
+            0.100   sweep with SIGTERM
             0.100   exit 1: backend failed 2 times, running `x`: not found
         "#]],
     );
@@ -157,16 +157,16 @@ fn an_early_success_is_just_an_end_where_not_every_end_is_followed_by_a_restart(
             1.300   everything is ready
             2.300   backend: running -> exited (exited with status 0 after 2s; stays down)
             2.300   shutdown: all ended
-            2.300   SIGTERM to the rest
+            2.300   sweep with SIGTERM
             2.300   exit 0: all ended
         "#]],
     );
 }
 
 #[test]
-fn a_line_of_output_makes_ready() {
+fn a_line_of_output_makes_a_program_ready() {
     check(
-        "backend: tells=70ms",
+        "backend: notify=70ms",
         "1s shutdown",
         expect![[r#"
             0.000   spawn backend #1
@@ -177,14 +177,14 @@ fn a_line_of_output_makes_ready() {
             1.000   backend: running -> stopping (shutdown)
             1.000   SIGTERM to the main process of backend
             1.010   backend: stopping -> stopped (was killed by SIGTERM within 10ms)
-            1.010   SIGTERM to the rest
+            1.010   sweep with SIGTERM
             1.010   exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn what_is_after_something_not_autostarted_waits_and_holds_nobody_up() {
+fn a_program_after_one_that_is_not_autostarted_waits_and_delays_no_higher_tier() {
     check(
         "debug: priority=1 autostart=false
          probe: priority=2 after=debug
@@ -212,7 +212,7 @@ fn what_is_after_something_not_autostarted_waits_and_holds_nobody_up() {
             9.020   debug: running -> stopping (shutdown)
             9.020   SIGTERM to the main process of debug
             9.030   debug: stopping -> stopped (was killed by SIGTERM within 10ms)
-            9.030   SIGTERM to the rest
+            9.030   sweep with SIGTERM
             9.030   exit 0: SIGTERM
         "#]],
     );
@@ -231,7 +231,7 @@ fn the_failure_of_one_instance_is_not_the_failure_of_the_program() {
             1.000   web.0: starting -> running (ready after 1s)
             1.000   web.1: starting -> running (ready after 1s)
             1.000   everything is ready
-            2.000   SIGWINCH means nothing here
+            2.000   SIGWINCH ignored
             3.000   web.0: running -> fatal (exited with status 1 after 3s; failed)
         "#]],
     );

@@ -1,6 +1,6 @@
-//! What a new plan does to programs that run, wait, fail, end, and to those that are not there yet or no more.
+//! What a new plan does to programs that run, wait, have failed or ended, and to new ones.
 //!
-//! Each test is a scenario in virtual time; see `main.rs`. `v=2` is another command, other keys are other rules.
+//! Each test is a scenario in virtual time; see `main.rs`. `v=2` is another command, other keys are another policy.
 
 use expect_test::expect;
 
@@ -55,14 +55,14 @@ fn only_what_changed_is_restarted_in_order_and_what_is_new_is_started() {
             20.020  db: running -> stopping (shutdown)
             20.020  SIGTERM to the main process of db
             20.030  db: stopping -> stopped (was killed by SIGTERM within 10ms)
-            20.030  SIGTERM to the rest
+            20.030  sweep with SIGTERM
             20.030  exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn rules_are_applied_without_a_restart_and_hold_from_the_next_decision_on() {
+fn a_policy_is_applied_without_a_restart_and_holds_from_the_next_decision_on() {
     check_updates(
         "web: stops=never\n other:",
         &[("5s", "web: stops=never stop_timeout=1s\n other:")],
@@ -76,7 +76,7 @@ fn rules_are_applied_without_a_restart_and_hold_from_the_next_decision_on() {
             1.000   other: starting -> running (ready after 1s)
             1.000   everything is ready
             5.000   updated
-            6.000   web: running -> stopping (ordered)
+            6.000   web: running -> stopping (requested)
             6.000   SIGTERM to the main process of web
             7.000   SIGKILL to all processes of web
             7.000   web: stopping -> stopped (was killed by SIGKILL within 1s)
@@ -84,14 +84,14 @@ fn rules_are_applied_without_a_restart_and_hold_from_the_next_decision_on() {
             10.000  other: running -> stopping (shutdown)
             10.000  SIGTERM to the main process of other
             10.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
-            10.010  SIGTERM to the rest
+            10.010  sweep with SIGTERM
             10.010  exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn a_process_that_is_replaced_is_stopped_by_the_rules_it_was_started_with() {
+fn a_replaced_process_is_stopped_by_the_definition_it_was_started_with() {
     check_updates(
         "web: stop_timeout=2s stops=never",
         &[
@@ -117,14 +117,43 @@ fn a_process_that_is_replaced_is_stopped_by_the_rules_it_was_started_with() {
             20.000  web: running -> stopping (shutdown)
             20.000  SIGINT to the main process of web
             20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
-            20.010  SIGTERM to the rest
+            20.010  sweep with SIGTERM
             20.010  exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn what_was_stopped_stays_stopped_and_starts_as_something_else() {
+fn a_replaced_process_runs_the_pre_stop_it_was_started_with_and_the_next_one_has_the_new_definition() {
+    check_updates(
+        "web: pre_stop=200ms health=report unhealthy=0s..",
+        &[("5s", "web: stop_signal=QUIT v=2")],
+        "50s signal TERM",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            1.000   web: starting -> running (ready after 1s)
+            1.000   everything is ready
+            5.000   updated
+            5.000   web: running -> stopping (changed)
+            5.000   pre_stop of web
+            5.200   SIGTERM to the main process of web
+            5.210   web: stopping -> waiting (was killed by SIGTERM within 210ms)
+            5.210   spawn web #2
+            5.210   web: waiting -> starting (started)
+            6.210   web: starting -> running (ready after 1s)
+            50.000  shutdown: SIGTERM
+            50.000  web: running -> stopping (shutdown)
+            50.000  SIGQUIT to the main process of web
+            50.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            50.010  sweep with SIGTERM
+            50.010  exit 0: SIGTERM
+        "#]],
+    );
+}
+
+#[test]
+fn a_stopped_program_stays_stopped_and_starts_with_the_new_definition() {
     check_updates(
         "web: life=10s/0\n other:",
         &[("5s", "web: life=3s/0 v=2\n other:")],
@@ -137,7 +166,7 @@ fn what_was_stopped_stays_stopped_and_starts_as_something_else() {
             1.000   web: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
             1.000   everything is ready
-            2.000   web: running -> stopping (ordered)
+            2.000   web: running -> stopping (requested)
             2.000   SIGTERM to the main process of web
             2.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.000   updated
@@ -151,14 +180,14 @@ fn what_was_stopped_stays_stopped_and_starts_as_something_else() {
             10.000  SIGTERM to the main process of web
             10.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
-            10.010  SIGTERM to the rest
+            10.010  sweep with SIGTERM
             10.010  exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn what_is_fatal_or_in_backoff_begins_with_a_fresh_count() {
+fn a_fatal_program_and_one_in_backoff_start_with_a_count_of_0() {
     check_updates(
         "flaky: life=5ms/1 start_limit=2 on_failure=ignore\n slow: life=5ms/1 start_limit=3 on_failure=ignore\n other:",
         &[(
@@ -200,14 +229,14 @@ fn what_is_fatal_or_in_backoff_begins_with_a_fresh_count() {
             3.000   SIGTERM to the main process of slow
             3.010   other: stopping -> stopped (was killed by SIGTERM within 10ms)
             3.010   slow: stopping -> stopped (was killed by SIGTERM within 10ms)
-            3.010   SIGTERM to the rest
+            3.010   sweep with SIGTERM
             3.010   exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn what_ended_with_success_runs_again_only_as_something_else() {
+fn a_program_that_ended_with_success_runs_again_only_with_another_command() {
     let plan = |job: &str, by_hand: &str| {
         format!(
             "job: restart=on-failure life=1500ms/0 {job}\n by_hand: autostart=false restart=never life=1500ms/0 {by_hand}\n other:"
@@ -240,14 +269,14 @@ fn what_ended_with_success_runs_again_only_as_something_else() {
             20.000  other: running -> stopping (shutdown)
             20.000  SIGTERM to the main process of other
             20.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
-            20.010  SIGTERM to the rest
+            20.010  sweep with SIGTERM
             20.010  exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn autostart_that_is_turned_on_starts_what_nobody_has_stopped() {
+fn turning_autostart_on_starts_a_program_unless_an_operator_stopped_it() {
     check_updates(
         "lazy: autostart=false\n halted: autostart=false\n other:",
         &[("5s", "lazy:\n halted:\n other: autostart=false")],
@@ -260,7 +289,7 @@ fn autostart_that_is_turned_on_starts_what_nobody_has_stopped() {
             1.000   other: starting -> running (ready after 1s)
             2.000   halted: starting -> running (ready after 1s)
             2.000   everything is ready
-            3.000   halted: running -> stopping (ordered)
+            3.000   halted: running -> stopping (requested)
             3.000   SIGTERM to the main process of halted
             3.010   halted: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.000   updated
@@ -274,17 +303,17 @@ fn autostart_that_is_turned_on_starts_what_nobody_has_stopped() {
             10.000  SIGTERM to the main process of lazy
             10.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  lazy: stopping -> stopped (was killed by SIGTERM within 10ms)
-            10.010  SIGTERM to the rest
+            10.010  sweep with SIGTERM
             10.010  exit 0: operator
         "#]],
     );
 }
 
 #[test]
-fn what_waits_goes_on_when_it_has_no_longer_to_wait() {
+fn a_waiting_program_starts_when_its_dependency_is_removed_from_after() {
     check_updates(
-        "db: answers=never\n web: after=db",
-        &[("5s", "db: answers=never\n web:")],
+        "db: ready=never\n web: after=db",
+        &[("5s", "db: ready=never\n web:")],
         "10s shutdown",
         expect![[r#"
             0.000   spawn db #1
@@ -301,7 +330,7 @@ fn what_waits_goes_on_when_it_has_no_longer_to_wait() {
             10.000  SIGTERM to the main process of db
             10.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
             10.010  db: stopping -> stopped (was killed by SIGTERM within 10ms)
-            10.010  SIGTERM to the rest
+            10.010  sweep with SIGTERM
             10.010  exit 0: operator
         "#]],
     );
@@ -321,7 +350,7 @@ fn a_requirement_that_is_added_is_enforced_at_once() {
             1.000   db: starting -> running (ready after 1s)
             1.000   web: starting -> running (ready after 1s)
             1.000   everything is ready
-            3.000   db: running -> stopping (ordered)
+            3.000   db: running -> stopping (requested)
             3.000   SIGTERM to the main process of db
             3.010   db: stopping -> stopped (was killed by SIGTERM within 10ms)
             5.000   updated
@@ -341,7 +370,7 @@ fn a_requirement_that_is_added_is_enforced_at_once() {
             15.010  db: running -> stopping (shutdown)
             15.010  SIGTERM to the main process of db
             15.020  db: stopping -> stopped (was killed by SIGTERM within 10ms)
-            15.020  SIGTERM to the rest
+            15.020  sweep with SIGTERM
             15.020  exit 0: operator
         "#]],
     );
@@ -366,14 +395,14 @@ fn signals_and_the_time_for_a_shutdown_are_those_of_the_new_plan() {
             7.000   SIGTERM to the main process of web
             9.000   kill all
             9.000   web: stopping -> stopped (was killed by SIGKILL within 2s)
-            9.000   SIGKILL to the rest
+            9.000   sweep with SIGKILL
             9.000   exit 0: SIGPWR
         "#]],
     );
 }
 
 #[test]
-fn nothing_is_updated_once_the_end_has_begun() {
+fn nothing_is_updated_during_a_shutdown() {
     check_updates(
         "web: stops=1s/0",
         &[("5s", "other:")],
@@ -388,7 +417,7 @@ fn nothing_is_updated_once_the_end_has_begun() {
             4.500   SIGTERM to the main process of web
             5.000   updated
             5.500   web: stopping -> stopped (exited with status 0 within 1s)
-            5.500   SIGTERM to the rest
+            5.500   sweep with SIGTERM
             5.500   exit 0: operator
         "#]],
     );
@@ -418,7 +447,7 @@ fn an_update_that_changes_nothing_does_nothing() {
             6.010   db: running -> stopping (shutdown)
             6.010   SIGTERM to the main process of db
             6.020   db: stopping -> stopped (was killed by SIGTERM within 10ms)
-            6.020   SIGTERM to the rest
+            6.020   sweep with SIGTERM
             6.020   exit 0: operator
         "#]],
     );

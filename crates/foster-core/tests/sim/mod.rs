@@ -1,11 +1,12 @@
-//! A kernel that is not there: processes with a behaviour, in virtual time.
+//! A simulated kernel: processes with a behaviour, in virtual time.
 //!
 //! A [`World`] holds a supervisor and plays shell and kernel for it: it performs every action, keeps the
-//! processes that would exist, and sends back the events they would cause. Each thing that happens is a
-//! line of the trace. An update is a new text ([`World::update`]): what is other than before decides what it says.
+//! processes that would exist, and sends back the events they would cause. Each event and action is a line of the
+//! trace. An update is a new text ([`World::update`]); its differences from the text before decide what changed.
 //! Scenario tests compare the whole trace; property tests look at the lines that matter.
-//! `plan.rs` beside this file reads the plans.
+//! `plan.rs` reads the plans, `kernel.rs` performs the actions, `print.rs` writes the trace.
 
+mod kernel;
 mod plan;
 mod print;
 
@@ -13,9 +14,8 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use foster_core::Supervisor;
-use foster_core::action::{Action, Scope};
 use foster_core::ending::Ending;
-use foster_core::event::{Event, Leftovers, Order, ShutdownCause, SpecChange, StartFailure, Update};
+use foster_core::event::{Event, Order, ShutdownCause, SpecChange, Update};
 use foster_core::ids::{Exit, InstanceId, KilledBy, OrderId, ProgramId, Run, Signal};
 use foster_core::probe::{ProbeResult, Which};
 use foster_core::program_map::ProgramMap;
@@ -23,43 +23,45 @@ use foster_core::time::Instant;
 
 pub use plan::{Behaviour, End, parse};
 
-/// A supervisor in a world of its own.
+/// A supervisor and its simulated surroundings.
 pub struct World {
     pub supervisor: Supervisor,
-    /// What every program that ever was is called, by its id.
+    /// The name of every program that ever existed, by its id.
     pub names: Vec<String>,
-    /// How the processes behave that are made from now on.
+    /// How processes behave that are started from now on.
     pub behaviours: Vec<Behaviour>,
-    /// How those behave that were made.
-    made: BTreeMap<Run, Behaviour>,
-    /// The programs that are there.
+    /// How processes behave that were started.
+    started: BTreeMap<Run, Behaviour>,
+    /// The programs of the current plan.
     ids: BTreeMap<String, ProgramId>,
     pub now: Instant,
-    /// Lines of what happened.
+    /// What happened, a line each.
     pub trace: Vec<String>,
+    /// When each run was started, in order.
+    pub starts: Vec<(Instant, Run)>,
     /// Processes that exist, by run.
     pub live: BTreeMap<Run, Process>,
-    /// The end, once it has come.
+    /// When foster exited, and why.
     pub ended: Option<(Instant, Ending)>,
-    /// Things that will happen, soonest first.
+    /// What will happen, soonest first.
     agenda: BinaryHeap<Due>,
     counter: u64,
-    /// Orphans that are left for the final sweep, and whether they leave at TERM.
+    /// Orphans that are left for the final sweep, and whether they end at TERM.
     pub orphans: Option<Stubbornness>,
-    /// How often the supervisor was ticked; a spin shows as a number without bound.
-    pub ticks: u32,
 }
 
 /// A process that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Process {
-    /// With its main process.
+    /// The child has not executed its program yet.
+    Forked,
+    /// The main process runs.
     Main,
-    /// Only others of its session.
-    Others,
+    /// The main process has ended, other processes of the program are left.
+    Leftovers,
 }
 
-/// Whether something leaves when it is told to.
+/// Whether processes end at TERM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stubbornness {
     Obeys,
@@ -71,20 +73,20 @@ pub enum Stubbornness {
 pub enum Happening {
     /// A process executes its program.
     Execs(Run),
-    /// A main process ends, unless it has by then.
+    /// A main process ends, unless it has ended before.
     Exit(Run, Exit),
-    /// Whatever main process the instance has then ends.
+    /// The main process that the instance has at that time ends.
     ExitOf(InstanceId, Exit),
-    /// The others of a session are gone.
-    OthersGone(Run),
-    /// The program becomes ready, by telling.
-    Tells(Run),
-    /// An answer to a question.
-    Answer(Run, Which, ProbeResult),
+    /// The last process of a run ends.
+    LeftoversEnd(Run),
+    /// The program says that it is ready.
+    SaysReady(Run),
+    /// A probe gets its answer.
+    ProbeEnds(Run, Which, ProbeResult),
     PreStopEnds(Run),
-    /// From outside.
+    /// Anything else.
     Event(Event),
-    /// This is the plan from now on.
+    /// The configuration is read again: this is the plan from now on.
     Update(String),
     SweepDone,
 }
@@ -116,7 +118,7 @@ impl PartialOrd for Due {
 }
 
 impl World {
-    /// A world with this plan, in the words of `plan.rs`.
+    /// A world with this plan, as `plan.rs` reads it.
     pub fn new(text: &str) -> World {
         let (plan, names, behaviours) = parse(text);
         World {
@@ -124,19 +126,20 @@ impl World {
             ids: names.iter().cloned().zip((0..).map(ProgramId)).collect(),
             names,
             behaviours,
-            made: BTreeMap::new(),
+            started: BTreeMap::new(),
             now: Instant::START,
             trace: Vec::new(),
+            starts: Vec::new(),
             live: BTreeMap::new(),
             ended: None,
             agenda: BinaryHeap::new(),
             counter: 0,
             orphans: None,
-            ticks: 0,
         }
     }
 
-    /// Something from outside, in words: `term`, `stop backend`, `kill backend 9`, `exit backend 3`.
+    /// One line of a script, a time and what happens then: `2s signal TERM`, `2s stop backend`, `2s kill backend SEGV`,
+    /// `2s exit backend 3`.
     pub fn script(&mut self, line: &str) {
         let (at, what) = line.trim().split_once(' ').expect("a time and what happens");
         let at = Instant::after_start(plan::duration(at));
@@ -164,12 +167,12 @@ impl World {
                 let targets = self.targets(names);
                 Happening::Event(Event::Ordered { order, targets, id: OrderId(0) })
             }
-            [] => panic!("nothing happens"),
+            [] => panic!("an empty line"),
         };
         self.push(at, happening);
     }
 
-    /// Lets time pass until nothing is left to happen, the end has come, or `until` is reached.
+    /// Lets time pass until nothing is left to happen, foster has exited, or `until` is reached.
     pub fn run(&mut self, until: Duration) {
         let until = Instant::after_start(until);
         while self.ended.is_none() {
@@ -182,21 +185,20 @@ impl World {
             assert!(next >= self.now || deadline.is_some(), "time runs backwards");
             self.now = self.now.max(next);
             if due.is_some_and(|due| due <= self.now) {
-                let due = self.agenda.pop().expect("just seen");
+                let due = self.agenda.pop().expect("it was peeked at");
                 self.happen(due.what);
             } else {
-                self.ticks += 1;
                 let lines = self.trace.len();
                 self.step(Event::Ticked);
                 // A storm of starts goes on in the next step.
                 let moved = self.supervisor.deadline().is_none_or(|deadline| deadline > self.now)
                     || self.trace.len() > lines;
-                assert!(moved || self.ended.is_some(), "stepping at the deadline did not move it: a spin");
+                assert!(moved || self.ended.is_some(), "a step at the deadline did not move it: a busy loop");
             }
         }
     }
 
-    /// The plan from then on; programs of the same name are the same ones.
+    /// The plan from then on. Programs are matched by name.
     pub fn update(&mut self, at: &str, text: &str) {
         self.push(Instant::after_start(plan::duration(at)), Happening::Update(text.into()));
     }
@@ -230,178 +232,6 @@ impl World {
         self.step(Event::Updated(Box::new(Update { plan: plan.into(), changed })));
     }
 
-    pub fn step(&mut self, event: Event) {
-        let mut actions = Vec::new();
-        self.supervisor.step(self.now, [event], &mut actions);
-        for action in actions {
-            self.perform(action);
-        }
-    }
-
-    fn happen(&mut self, what: Happening) {
-        match what {
-            Happening::Execs(run) => self.exec(run),
-            Happening::Exit(run, exit) => self.exit(run, exit),
-            Happening::ExitOf(instance, exit) => {
-                let run = self.live.keys().find(|run| run.instance == instance).copied();
-                if let Some(run) = run {
-                    self.exit(run, exit);
-                }
-            }
-            Happening::OthersGone(run) => {
-                if self.live.get(&run) == Some(&Process::Others) {
-                    self.live.remove(&run);
-                    self.step(Event::TreeEmptied(run));
-                }
-            }
-            Happening::Tells(run) => self.step(Event::SaidReady(run)),
-            Happening::Answer(run, which, result) => self.step(Event::Probed(run, which, result)),
-            Happening::PreStopEnds(run) => self.step(Event::PreStopEnded(run)),
-            Happening::Event(event) => self.step(event),
-            Happening::Update(text) => self.updated(&text),
-            Happening::SweepDone => self.step(Event::SweepDone),
-        }
-    }
-
-    fn exit(&mut self, run: Run, exit: Exit) {
-        if self.live.get(&run) != Some(&Process::Main) {
-            return;
-        }
-        let others = self.behaviour(run).others;
-        let left = if others.is_some() {
-            self.live.insert(run, Process::Others);
-            Leftovers::Some
-        } else {
-            self.live.remove(&run);
-            Leftovers::None
-        };
-        self.step(Event::Exited { run, exit, left });
-    }
-
-    fn perform(&mut self, action: Action) {
-        if let Some(line) = print::line(self, &action) {
-            self.trace.push(format!("{:<7} {line}", print::time(self.now)));
-        }
-        match action {
-            Action::Spawn(run) => self.spawn(run),
-            Action::Signal { run, signal, scope, purpose: _ } => self.signal(run, signal, scope),
-            Action::RunPreStop(run) => {
-                if let Some(takes) = self.behaviour(run).pre_stop {
-                    self.push(self.now.plus(takes), Happening::PreStopEnds(run));
-                }
-            }
-            Action::Probe(run, which) => self.answer(run, which),
-            Action::KillAll => {
-                for run in self.live.keys().copied().collect::<Vec<_>>() {
-                    self.signal(run, Signal::KILL, Scope::All);
-                }
-            }
-            Action::Sweep(signal) => match self.orphans {
-                Some(Stubbornness::Ignores) if signal != Signal::KILL => {}
-                Some(_) | None => {
-                    self.orphans = None;
-                    self.push(self.now, Happening::SweepDone);
-                }
-            },
-            Action::Forget(instance) => {
-                if self.supervisor.snapshot().of(instance.program).count() == 0 {
-                    self.ids.retain(|_, id| *id != instance.program);
-                }
-                let left = self.live.keys().find(|run| run.instance == instance);
-                assert!(left.is_none(), "{left:?} is forgotten and lives");
-            }
-            Action::Exit(closing) => self.ended = Some((self.now, closing.ending)),
-            Action::CancelPreStop(_)
-            | Action::CancelProbe(..)
-            | Action::ReportIgnored(_)
-            | Action::ReopenLogs
-            | Action::WriteStatus
-            | Action::Update
-            | Action::Report(_)
-            | Action::ReportShutdown(_)
-            | Action::ReportReady => {}
-        }
-    }
-
-    fn spawn(&mut self, run: Run) {
-        assert!(!self.made.contains_key(&run), "{run:?} is made twice");
-        let plan = self.supervisor.plan();
-        let is_there =
-            plan.program(run.instance.program).is_some_and(|spec| run.instance.index < spec.instances);
-        assert!(is_there && !plan.is_leaving(run.instance.program), "{run:?} was removed and starts");
-        let behaviour = self.behaviours[run.instance.program.0 as usize].clone();
-        self.made.insert(run, behaviour.clone());
-        if behaviour.cannot_start {
-            let failure = StartFailure {
-                stage: "exec",
-                persistence: behaviour.persistence,
-                message: "running `x`: not found".into(),
-            };
-            return self.push(self.now, Happening::Event(Event::SpawnFailed(run, failure)));
-        }
-        let twice = self.live.keys().any(|other| other.instance == run.instance);
-        assert!(!twice, "two live runs of {}", print::name(self, run.instance));
-        self.live.insert(run, Process::Main);
-        if let Some(takes) = behaviour.spawns {
-            self.push(self.now.plus(takes), Happening::Execs(run));
-        }
-    }
-
-    /// The program is executed, unless its process has ended.
-    fn exec(&mut self, run: Run) {
-        if self.live.get(&run) != Some(&Process::Main) {
-            return;
-        }
-        let behaviour = self.behaviour(run);
-        self.step(Event::Spawned(run));
-        if let Some(End { after, exit }) = behaviour.end {
-            self.push(self.now.plus(after), Happening::Exit(run, exit));
-        }
-        if let Some(after) = behaviour.tells {
-            self.push(self.now.plus(after), Happening::Tells(run));
-        }
-    }
-
-    fn answer(&mut self, run: Run, which: Which) {
-        let behaviour = self.behaviour(run);
-        let up = self.supervisor.snapshot().instance(run.instance).and_then(|view| view.live);
-        let up = up.map_or(Duration::ZERO, |live| self.now.since(live.since));
-        let good = match (which, behaviour.answers, behaviour.sick) {
-            (Which::Ready, None, _) => return,
-            (Which::Ready, Some(after), _) => up >= after,
-            (Which::Health, _, None) => true,
-            (Which::Health, _, Some((from, None))) => up < from,
-            (Which::Health, _, Some((from, Some(until)))) => up < from || up >= until,
-        };
-        let result = match good {
-            true => ProbeResult::Passed,
-            false => ProbeResult::Failed("Connection refused".into()),
-        };
-        self.push(self.now.plus(Duration::from_millis(1)), Happening::Answer(run, which, result));
-    }
-
-    fn signal(&mut self, run: Run, signal: Signal, scope: Scope) {
-        let behaviour = self.behaviour(run);
-        let killed = Exit::Killed { signal, by: KilledBy::Unknown };
-        match (self.live.get(&run), signal) {
-            (Some(Process::Main), Signal::KILL) => self.push(self.now, Happening::Exit(run, killed)),
-            (Some(Process::Main), signal) => {
-                if behaviour.stop_signals.contains(&signal)
-                    && let Some(End { after, exit }) = behaviour.stops
-                {
-                    self.push(self.now.plus(after), Happening::Exit(run, exit));
-                }
-            }
-            (Some(Process::Others), Signal::KILL) => self.push(self.now, Happening::OthersGone(run)),
-            (Some(Process::Others), _) if scope == Scope::All => {
-                if let Some(Some(after)) = behaviour.others {
-                    self.push(self.now.plus(after), Happening::OthersGone(run));
-                }
-            }
-            (Some(Process::Others), _) | (None, _) => {}
-        }
-    }
-
     fn push_exit(&mut self, at: Instant, name: &str, exit: Exit) {
         let instance = self.targets(&[name]).into_iter().next().expect("an instance");
         self.push(at, Happening::ExitOf(instance, exit));
@@ -412,9 +242,9 @@ impl World {
         self.agenda.push(Due { at, order: self.counter, what });
     }
 
-    /// A signal to one that was never made is a signal to nobody.
+    /// How the process of a run behaves; for a run that never was, how its program does.
     fn behaviour(&self, run: Run) -> Behaviour {
-        self.made.get(&run).unwrap_or(&self.behaviours[run.instance.program.0 as usize]).clone()
+        self.started.get(&run).unwrap_or(&self.behaviours[run.instance.program.0 as usize]).clone()
     }
 
     fn targets(&self, names: &[&str]) -> Vec<InstanceId> {

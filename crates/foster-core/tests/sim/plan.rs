@@ -1,10 +1,23 @@
-//! Plans and behaviours in words: a line a program, `NAME: key=value …`.
+//! Plans and behaviours as text, a line for each program: `NAME: key=value …`.
 //!
-//! `shutdown_timeout=9s` alone on a line sets that. Keys are those of foster.toml where there is one; the rest say
-//! how the fake process behaves: `spawns=5ms` (executes its program after 5 ms) or `spawns=never`, `sick=20s..50s`
-//! (fails its health probe between these ages), `life=2s/3` (ends after 2 s with 3), `stops=50ms/0` (after a stop signal) or
-//! `stops=never`, `answers=200ms` (passes a probe from then on), `tells=200ms`, `others=50ms` (leaves a session
-//! that goes 50 ms after TERM) or `others=never`, `pre_stop=100ms`, `cannot_start`, `v=2` (another command).
+//! `shutdown_timeout=9s` and `when_all_ended=stay` stand on a line alone, and so does a row of `[signals]`:
+//! `USR1=nginx HUP`, `PWR=shutdown`. Keys are those of foster.toml where it has one (`initial`, `growth`, `reset` are
+//! those of `backoff`). The others describe the simulated process:
+//!
+//! | key | meaning |
+//! | --- | --- |
+//! | `spawns=5ms`, `spawns=never` | it executes its program after 5 ms, or never |
+//! | `cannot_start`, `cannot_start=permanent` | its start fails, and may or cannot succeed later |
+//! | `ready=200ms`, `ready=never` | its readiness probe passes from then on |
+//! | `notify=200ms`, `notify=never` | it says then that it is ready |
+//! | `unhealthy=20s..50s` | its health probe fails between these ages |
+//! | `life=2s/3` | it ends after 2 s with exit code 3 |
+//! | `stops=50ms/0`, `stops=never` | it ends after its last stop signal, or ignores all |
+//! | `leftovers=50ms`, `leftovers=never` | other processes of it outlive it, and end 50 ms after TERM |
+//! | `refuses=TERM,KILL` | these signals cannot be sent to it (EPERM) |
+//! | `unkillable` | it does not end at KILL (state D) |
+//! | `pre_stop=100ms`, `pre_stop=never` | its `pre_stop` command takes that long |
+//! | `v=2` | it has another command |
 
 use std::time::Duration;
 
@@ -19,26 +32,31 @@ use foster_core::spec::{
 /// How the process of a program behaves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Behaviour {
-    /// Ends by itself.
+    /// It ends by itself.
     pub end: Option<End>,
-    /// Ends after one of its stop signals; `None`: it ignores them.
+    /// It ends after the last of its stop signals; `None`: it ignores them.
     pub stops: Option<End>,
     pub stop_signals: Vec<Signal>,
-    /// Passes a probe when it has been up for so long.
-    pub answers: Option<Duration>,
-    pub tells: Option<Duration>,
-    /// Leaves others of its session, which go so long after TERM (`None` inside: never).
-    pub others: Option<Option<Duration>>,
+    /// How long after its start its readiness probe passes.
+    pub ready: Option<Duration>,
+    /// How long after its start it says that it is ready.
+    pub says_ready: Option<Duration>,
+    /// Other processes of it outlive it, and end so long after TERM (`None` inside: they ignore it).
+    pub leftovers: Option<Option<Duration>>,
     /// How long its `pre_stop` takes.
     pub pre_stop: Option<Duration>,
     pub cannot_start: bool,
-    /// Whether the failure of a start can mend itself.
+    /// Whether a later start can succeed.
     pub persistence: Persistence,
     /// How long it takes to execute its program; `None`: for ever.
     pub spawns: Option<Duration>,
     /// From when until when its health probe fails, counted from its start.
-    pub sick: Option<(Duration, Option<Duration>)>,
-    /// Which command it is.
+    pub unhealthy: Option<(Duration, Option<Duration>)>,
+    /// Signals that cannot be sent to it.
+    pub refuses: Vec<Signal>,
+    /// Whether it stays after KILL.
+    pub unkillable: bool,
+    /// Its command.
     pub version: String,
 }
 
@@ -71,7 +89,7 @@ pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
             }
             None => match line.split_once('=') {
                 Some(("shutdown_timeout", value)) => timeout = duration(value),
-                Some(("when_all_ended", _)) => when_all_ended = WhenAllEnded::Stay,
+                Some(("when_all_ended", "stay")) => when_all_ended = WhenAllEnded::Stay,
                 Some((signal, target)) => {
                     let signal = Signal::parse(signal).expect("a signal");
                     let action = match target.split_once(' ') {
@@ -83,7 +101,7 @@ pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
                     };
                     signals.push((signal, action));
                 }
-                None => panic!("what is {line}?"),
+                None => panic!("neither a program nor a setting: {line}"),
             },
         }
     }
@@ -130,14 +148,16 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         end: None,
         stops: Some(End { after: Duration::from_millis(10), exit: killed }),
         stop_signals: Vec::new(),
-        answers: None,
-        tells: None,
-        others: None,
+        ready: None,
+        says_ready: None,
+        leftovers: None,
         pre_stop: None,
         cannot_start: false,
         persistence: Persistence::Transient,
         spawns: Some(Duration::ZERO),
-        sick: None,
+        unhealthy: None,
+        refuses: Vec::new(),
+        unkillable: false,
         version: String::new(),
     };
     let mut ready_timeout = Duration::from_secs(60);
@@ -163,24 +183,23 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
             "on_exit" => spec.on_exit = exit_action(value),
             "on_failure" => spec.on_failure = exit_action(value),
             "stop_signal" => {
-                spec.stop.signals =
-                    value.split(',').map(|name| Signal::parse(name).expect("a signal")).collect();
+                spec.stop.signals = signals(value);
             }
             "stop_timeout" => spec.stop.timeout = duration(value),
             "reload_signal" => spec.reload_signal = Signal::parse(value),
             "ready_timeout" => ready_timeout = duration(value),
-            "answers" => {
+            "ready" => {
                 spec.readiness =
                     Readiness::Probe { interval: Duration::from_millis(100), timeout: ready_timeout };
-                behaviour.answers = (value != "never").then(|| duration(value));
+                behaviour.ready = (value != "never").then(|| duration(value));
             }
-            "tells" => {
+            "notify" => {
                 spec.readiness = Readiness::Notify { timeout: ready_timeout };
-                behaviour.tells = (value != "never").then(|| duration(value));
+                behaviour.says_ready = (value != "never").then(|| duration(value));
             }
             "life" => behaviour.end = Some(end(value)),
             "stops" => behaviour.stops = (value != "never").then(|| end(value)),
-            "others" => behaviour.others = Some((value != "never").then(|| duration(value))),
+            "leftovers" => behaviour.leftovers = Some((value != "never").then(|| duration(value))),
             "pre_stop" => {
                 spec.stop.pre_stop = PreStop::Command;
                 behaviour.pre_stop = (value != "never").then(|| duration(value));
@@ -207,11 +226,18 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
                     action,
                 });
             }
-            "sick" => {
+            "unhealthy" => {
                 let (from, until) = value.split_once("..").expect("a range");
-                behaviour.sick = Some((duration(from), (!until.is_empty()).then(|| duration(until))));
+                behaviour.unhealthy = Some((duration(from), (!until.is_empty()).then(|| duration(until))));
             }
+            "start_period" => {
+                spec.health = spec.health.map(|plan| HealthPlan { start_period: duration(value), ..plan });
+            }
+            "initial" => spec.restart.backoff.initial = duration(value),
+            "growth" => spec.restart.backoff.growth = growth(value),
             "reset" => spec.restart.backoff.reset = duration(value),
+            "refuses" => behaviour.refuses = signals(value),
+            "unkillable" => behaviour.unkillable = true,
             "v" => behaviour.version = value.into(),
             other => panic!("unknown key {other}"),
         }
@@ -223,6 +249,14 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
     };
     behaviour.stop_signals = spec.stop.signals.iter().rev().take(1).copied().collect();
     (spec, behaviour)
+}
+
+fn growth(value: &str) -> Growth {
+    if value == "linear" { Growth::Linear } else { Growth::Exponential }
+}
+
+fn signals(value: &str) -> Vec<Signal> {
+    value.split(',').map(|name| Signal::parse(name).expect("a signal")).collect()
 }
 
 fn exit_action(value: &str) -> ExitAction {

@@ -1,6 +1,6 @@
-//! The trace: one line for each action, as short as it can be and still say everything.
+//! The trace: one short line for each action.
 //!
-//! Every variant is named here, so that a new action cannot be left out of the traces by accident.
+//! Every variant is named here, so that no action is left out of the traces by accident.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub fn time(now: Instant) -> String {
 pub fn name(world: &World, id: InstanceId) -> String {
     let name = &world.names[id.program.0 as usize];
     match world.supervisor.snapshot().of(id.program).count() {
-        // 0: it was the last one.
+        // 0: its last instance was just forgotten.
         0 | 1 => name.clone(),
         _ => format!("{name}.{}", id.index),
     }
@@ -42,9 +42,9 @@ pub fn line(world: &World, action: &Action) -> Option<String> {
         Action::RunPreStop(run) => format!("pre_stop of {}", name(run.instance)),
         Action::CancelPreStop(run) => format!("cancel pre_stop of {}", name(run.instance)),
         Action::Probe(..) | Action::CancelProbe(..) => return None,
-        Action::Sweep(signal) => format!("{signal} to the rest"),
+        Action::Sweep(signal) => format!("sweep with {signal}"),
         Action::KillAll => "kill all".into(),
-        Action::ReportIgnored(signal) => format!("{signal} means nothing here"),
+        Action::ReportIgnored(signal) => format!("{signal} ignored"),
         Action::ReopenLogs => "reopen logs".into(),
         Action::WriteStatus => "write status".into(),
         Action::Update => "update".into(),
@@ -60,26 +60,26 @@ pub fn line(world: &World, action: &Action) -> Option<String> {
 
 fn change_line(world: &World, change: &Change) -> String {
     let Change { instance, run: _, from, to, cause } = change;
-    format!("{}: {} -> {} ({})", name(world, *instance), from.name(), to.name(), cause_words(world, cause))
+    format!("{}: {} -> {} ({})", name(world, *instance), from.name(), to.name(), cause_text(world, cause))
 }
 
-fn cause_words(world: &World, cause: &Cause) -> String {
+fn cause_text(world: &World, cause: &Cause) -> String {
     match cause {
         Cause::Started => "started".into(),
         Cause::WaitsFor(other) => format!("waits for {}", name(world, *other)),
         Cause::BecameReady { after } => format!("ready after {after:?}"),
         Cause::NotReady { within, last } => format!("not ready within {within:?}: {last:?}"),
-        Cause::CannotStart { failure, next } => format!("{}; {}", failure.message, next_words(next)),
-        Cause::Ended { exit, uptime, next } => format!("{exit} after {uptime:?}; {}", next_words(next)),
-        Cause::ProcessesLeft { exit, uptime } => format!("{exit} after {uptime:?}, left others"),
+        Cause::CannotStart { failure, next } => format!("{}; {}", failure.message, next_text(next)),
+        Cause::Ended { exit, uptime, next } => format!("{exit} after {uptime:?}; {}", next_text(next)),
+        Cause::ProcessesLeft { exit, uptime } => format!("{exit} after {uptime:?}; processes left"),
         Cause::StoppedNotReady { within: _, last: _, exit, next }
         | Cause::StoppedUnhealthy { exit, next } => {
-            format!("{exit}; {}", next_words(next))
+            format!("{exit}; {}", next_text(next))
         }
         Cause::Unhealthy { seen } => format!("unhealthy: {seen:?}"),
         Cause::Recovered => "recovered".into(),
         Cause::NotKilled => "not killed".into(),
-        Cause::Requested(_) => "ordered".into(),
+        Cause::Requested(_) => "requested".into(),
         Cause::Changed => "changed".into(),
         Cause::Removed => "removed".into(),
         Cause::RequirementDown(other) => format!("{} is down", name(world, *other)),
@@ -88,7 +88,7 @@ fn cause_words(world: &World, cause: &Cause) -> String {
     }
 }
 
-fn next_words(next: &AfterExit) -> String {
+fn next_text(next: &AfterExit) -> String {
     match next {
         AfterExit::RestartNow => "restart now".into(),
         AfterExit::RestartIn { wait, failures, limit } => {

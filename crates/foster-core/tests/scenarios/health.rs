@@ -1,0 +1,182 @@
+//! What a health probe does to a program that is ready: attempts every 10 s, three failures count.
+//!
+//! Each test is a scenario in virtual time; see `main.rs`.
+
+use expect_test::expect;
+
+use crate::check;
+
+#[test]
+fn three_failures_in_a_row_restart_the_program() {
+    check(
+        "web: health=restart unhealthy=15s..",
+        "60s signal TERM",
+        expect![[r#"
+        0.000   spawn web #1
+        0.000   web: stopped -> starting (started)
+        1.000   web: starting -> running (ready after 1s)
+        1.000   everything is ready
+        41.001  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+        41.001  SIGTERM to the main process of web
+        41.011  web: stopping -> waiting (was killed by SIGTERM; restart now)
+        41.011  spawn web #2
+        41.011  web: waiting -> starting (started)
+        42.011  web: starting -> running (ready after 1s)
+        60.000  shutdown: SIGTERM
+        60.000  web: running -> stopping (shutdown)
+        60.000  SIGTERM to the main process of web
+        60.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+        60.010  sweep with SIGTERM
+        60.010  exit 0: SIGTERM
+    "#]],
+    );
+}
+
+#[test]
+fn two_failures_and_a_success_change_nothing() {
+    check(
+        "web: health=restart unhealthy=15s..35s",
+        "60s signal TERM",
+        expect![[r#"
+        0.000   spawn web #1
+        0.000   web: stopped -> starting (started)
+        1.000   web: starting -> running (ready after 1s)
+        1.000   everything is ready
+        60.000  shutdown: SIGTERM
+        60.000  web: running -> stopping (shutdown)
+        60.000  SIGTERM to the main process of web
+        60.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+        60.010  sweep with SIGTERM
+        60.010  exit 0: SIGTERM
+    "#]],
+    );
+}
+
+#[test]
+fn an_unhealthy_program_may_end_the_container_with_1() {
+    check(
+        "web: health=shutdown unhealthy=15s..\n other:",
+        "",
+        expect![[r#"
+        0.000   spawn web #1
+        0.000   web: stopped -> starting (started)
+        0.000   spawn other #1
+        0.000   other: stopped -> starting (started)
+        1.000   web: starting -> running (ready after 1s)
+        1.000   other: starting -> running (ready after 1s)
+        1.000   everything is ready
+        41.001  web: running -> unhealthy (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+        41.001  shutdown: web is unhealthy: ["Connection refused", "Connection refused", "Connection refused"]
+        41.001  other: running -> stopping (shutdown)
+        41.001  SIGTERM to the main process of other
+        41.001  web: unhealthy -> stopping (shutdown)
+        41.001  SIGTERM to the main process of web
+        41.011  other: stopping -> stopped (was killed by SIGTERM within 10ms)
+        41.011  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+        41.011  sweep with SIGTERM
+        41.011  exit 1: web is unhealthy: ["Connection refused", "Connection refused", "Connection refused"]
+    "#]],
+    );
+}
+
+#[test]
+fn an_unhealthy_program_that_is_only_reported_recovers() {
+    check(
+        "web: health=report unhealthy=15s..65s\n other: after=web",
+        "90s signal TERM",
+        expect![[r#"
+        0.000   spawn web #1
+        0.000   web: stopped -> starting (started)
+        0.000   other: stopped -> waiting (waits for web)
+        1.000   web: starting -> running (ready after 1s)
+        1.000   spawn other #1
+        1.000   other: waiting -> starting (started)
+        2.000   other: starting -> running (ready after 1s)
+        2.000   everything is ready
+        41.001  web: running -> unhealthy (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+        71.001  web: unhealthy -> running (recovered)
+        90.000  shutdown: SIGTERM
+        90.000  other: running -> stopping (shutdown)
+        90.000  SIGTERM to the main process of other
+        90.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
+        90.010  web: running -> stopping (shutdown)
+        90.010  SIGTERM to the main process of web
+        90.020  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+        90.020  sweep with SIGTERM
+        90.020  exit 0: SIGTERM
+    "#]],
+    );
+}
+
+#[test]
+fn a_stop_of_an_unhealthy_program_is_a_stop_like_any_other() {
+    check(
+        "web: health=report unhealthy=5s..",
+        "50s stop web\n 55s signal TERM",
+        expect![[r#"
+        0.000   spawn web #1
+        0.000   web: stopped -> starting (started)
+        1.000   web: starting -> running (ready after 1s)
+        1.000   everything is ready
+        31.001  web: running -> unhealthy (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+        50.000  web: unhealthy -> stopping (requested)
+        50.000  SIGTERM to the main process of web
+        50.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+        55.000  shutdown: SIGTERM
+        55.000  sweep with SIGTERM
+        55.000  exit 0: SIGTERM
+    "#]],
+    );
+}
+
+#[test]
+fn nothing_is_asked_before_start_period_is_over() {
+    check(
+        "web: health=restart start_period=30s unhealthy=0s..",
+        "80s signal TERM",
+        expect![[r#"
+        0.000   spawn web #1
+        0.000   web: stopped -> starting (started)
+        1.000   web: starting -> running (ready after 1s)
+        1.000   everything is ready
+        61.001  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+        61.001  SIGTERM to the main process of web
+        61.011  web: stopping -> waiting (was killed by SIGTERM; restart now)
+        61.011  spawn web #2
+        61.011  web: waiting -> starting (started)
+        62.011  web: starting -> running (ready after 1s)
+        80.000  shutdown: SIGTERM
+        80.000  web: running -> stopping (shutdown)
+        80.000  SIGTERM to the main process of web
+        80.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+        80.010  sweep with SIGTERM
+        80.010  exit 0: SIGTERM
+    "#]],
+    );
+}
+
+#[test]
+fn a_program_that_is_unhealthy_again_and_again_is_given_up() {
+    check(
+        "web: health=restart unhealthy=0s.. reset=60s start_limit=2",
+        "",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            1.000   web: starting -> running (ready after 1s)
+            1.000   everything is ready
+            31.001  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+            31.001  SIGTERM to the main process of web
+            31.011  web: stopping -> waiting (was killed by SIGTERM; restart now)
+            31.011  spawn web #2
+            31.011  web: waiting -> starting (started)
+            32.011  web: starting -> running (ready after 1s)
+            62.012  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+            62.012  SIGTERM to the main process of web
+            62.022  web: stopping -> fatal (was killed by SIGTERM; gave up after 2)
+            62.022  shutdown: web failed 2 times, unhealthy: ["Connection refused", "Connection refused", "Connection refused"], was killed by SIGTERM
+            62.022  sweep with SIGTERM
+            62.022  exit 1: web failed 2 times, unhealthy: ["Connection refused", "Connection refused", "Connection refused"], was killed by SIGTERM
+        "#]],
+    );
+}

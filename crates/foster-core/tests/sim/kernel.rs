@@ -1,0 +1,205 @@
+//! The shell and the kernel of the simulation: what each action does to the processes that exist.
+//!
+//! It also checks what no supervisor may ask for: two live runs of one instance, a run number used twice, a start of
+//! something that an update removed, an instance forgotten while it has processes.
+
+use std::time::Duration;
+
+use foster_core::action::{Action, Scope};
+use foster_core::event::{Event, Leftovers, StartFailure};
+use foster_core::ids::{Exit, KilledBy, Run, Signal};
+use foster_core::probe::{ProbeResult, Which};
+
+use super::{End, Happening, Process, Stubbornness, World, print};
+
+impl World {
+    pub fn step(&mut self, event: Event) {
+        let mut actions = Vec::new();
+        self.supervisor.step(self.now, [event], &mut actions);
+        for action in actions {
+            self.perform(action);
+        }
+    }
+
+    pub(super) fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::Execs(run) => self.exec(run),
+            Happening::Exit(run, exit) => self.exit(run, exit),
+            Happening::ExitOf(instance, exit) => {
+                let run = self.live.keys().find(|run| run.instance == instance).copied();
+                if let Some(run) = run {
+                    self.exit(run, exit);
+                }
+            }
+            Happening::LeftoversEnd(run) => {
+                if self.live.get(&run) == Some(&Process::Leftovers) {
+                    self.live.remove(&run);
+                    self.step(Event::TreeEmptied(run));
+                }
+            }
+            Happening::SaysReady(run) => self.step(Event::SaidReady(run)),
+            Happening::ProbeEnds(run, which, result) => self.step(Event::Probed(run, which, result)),
+            Happening::PreStopEnds(run) => self.step(Event::PreStopEnded(run)),
+            Happening::Event(event) => self.step(event),
+            Happening::Update(text) => self.updated(&text),
+            Happening::SweepDone => self.step(Event::SweepDone),
+        }
+    }
+
+    fn exit(&mut self, run: Run, exit: Exit) {
+        let leaves_others = match self.live.get(&run) {
+            Some(Process::Main) => self.behaviour(run).leftovers.is_some(),
+            Some(Process::Forked) => false,
+            Some(Process::Leftovers) | None => return,
+        };
+        let left = if leaves_others {
+            self.live.insert(run, Process::Leftovers);
+            Leftovers::Some
+        } else {
+            self.live.remove(&run);
+            Leftovers::None
+        };
+        self.step(Event::Exited { run, exit, left });
+    }
+
+    fn perform(&mut self, action: Action) {
+        if let Some(line) = print::line(self, &action) {
+            self.trace.push(format!("{:<7} {line}", print::time(self.now)));
+        }
+        match action {
+            Action::Spawn(run) => self.spawn(run),
+            Action::Signal { run, signal, scope, purpose: _ } => self.signal(run, signal, scope),
+            Action::RunPreStop(run) => {
+                if let Some(takes) = self.behaviour(run).pre_stop {
+                    self.push(self.now.plus(takes), Happening::PreStopEnds(run));
+                }
+            }
+            Action::Probe(run, which) => self.probe(run, which),
+            Action::KillAll => {
+                for run in self.live.keys().copied().collect::<Vec<_>>() {
+                    self.signal(run, Signal::KILL, Scope::All);
+                }
+            }
+            Action::Sweep(signal) => match self.orphans {
+                Some(Stubbornness::Ignores) if signal != Signal::KILL => {}
+                Some(_) | None => {
+                    self.orphans = None;
+                    self.push(self.now, Happening::SweepDone);
+                }
+            },
+            Action::Forget(instance) => {
+                if self.supervisor.snapshot().of(instance.program).count() == 0 {
+                    self.ids.retain(|_, id| *id != instance.program);
+                }
+                let left = self.live.keys().find(|run| run.instance == instance);
+                assert!(left.is_none(), "{left:?} is forgotten while it has processes");
+            }
+            Action::Exit(closing) => self.ended = Some((self.now, closing.ending)),
+            Action::CancelPreStop(_)
+            | Action::CancelProbe(..)
+            | Action::ReportIgnored(_)
+            | Action::ReopenLogs
+            | Action::WriteStatus
+            | Action::Update
+            | Action::Report(_)
+            | Action::ReportShutdown(_)
+            | Action::ReportReady => {}
+        }
+    }
+
+    fn spawn(&mut self, run: Run) {
+        assert!(!self.started.contains_key(&run), "{run:?} is started twice");
+        let plan = self.supervisor.plan();
+        let is_planned =
+            plan.program(run.instance.program).is_some_and(|spec| run.instance.index < spec.instances);
+        assert!(is_planned && !plan.is_leaving(run.instance.program), "{run:?} was removed and starts");
+        let behaviour = self.behaviours[run.instance.program.0 as usize].clone();
+        self.started.insert(run, behaviour.clone());
+        self.starts.push((self.now, run));
+        if behaviour.cannot_start {
+            let failure = StartFailure {
+                stage: "exec",
+                persistence: behaviour.persistence,
+                message: "running `x`: not found".into(),
+            };
+            return self.push(self.now, Happening::Event(Event::SpawnFailed(run, failure)));
+        }
+        let twice = self.live.keys().any(|other| other.instance == run.instance);
+        assert!(!twice, "two live runs of {}", print::name(self, run.instance));
+        self.live.insert(run, Process::Forked);
+        if let Some(takes) = behaviour.spawns {
+            self.push(self.now.plus(takes), Happening::Execs(run));
+        }
+    }
+
+    /// The program is executed, unless its process has ended.
+    fn exec(&mut self, run: Run) {
+        if self.live.get(&run) != Some(&Process::Forked) {
+            return;
+        }
+        self.live.insert(run, Process::Main);
+        let behaviour = self.behaviour(run);
+        self.step(Event::Spawned(run));
+        if let Some(End { after, exit }) = behaviour.end {
+            self.push(self.now.plus(after), Happening::Exit(run, exit));
+        }
+        if let Some(after) = behaviour.says_ready {
+            self.push(self.now.plus(after), Happening::SaysReady(run));
+        }
+    }
+
+    fn probe(&mut self, run: Run, which: Which) {
+        let behaviour = self.behaviour(run);
+        let up = self.supervisor.snapshot().instance(run.instance).and_then(|view| view.live);
+        let up = up.map_or(Duration::ZERO, |live| self.now.since(live.since));
+        let good = match (which, behaviour.ready, behaviour.unhealthy) {
+            (Which::Ready, None, _) => return,
+            (Which::Ready, Some(after), _) => up >= after,
+            (Which::Health, _, None) => true,
+            (Which::Health, _, Some((from, None))) => up < from,
+            (Which::Health, _, Some((from, Some(until)))) => up < from || up >= until,
+        };
+        let result = match good {
+            true => ProbeResult::Passed,
+            false => ProbeResult::Failed("Connection refused".into()),
+        };
+        self.push(self.now.plus(Duration::from_millis(1)), Happening::ProbeEnds(run, which, result));
+    }
+
+    /// Whether no signal ends the processes of this run.
+    pub fn is_out_of_reach(&self, run: Run) -> bool {
+        let behaviour = self.behaviour(run);
+        behaviour.unkillable || behaviour.refuses.contains(&Signal::KILL)
+    }
+
+    fn signal(&mut self, run: Run, signal: Signal, scope: Scope) {
+        let Some(process) = self.live.get(&run).copied() else { return };
+        let behaviour = self.behaviour(run);
+        if behaviour.refuses.contains(&signal) {
+            return self.push(self.now, Happening::Event(Event::SignalRefused(run, signal)));
+        }
+        let killed = Exit::Killed { signal, by: KilledBy::Unknown };
+        match (process, signal) {
+            (_, Signal::KILL) if behaviour.unkillable => {}
+            (Process::Forked | Process::Main, Signal::KILL) => {
+                self.push(self.now, Happening::Exit(run, killed));
+            }
+            (Process::Leftovers, Signal::KILL) => self.push(self.now, Happening::LeftoversEnd(run)),
+            // A child before its `exec` has default dispositions.
+            (Process::Forked, signal) if signal.is_ignored_by_default() => {}
+            (Process::Forked | Process::Main, signal) => {
+                if behaviour.stop_signals.contains(&signal)
+                    && let Some(End { after, exit }) = behaviour.stops
+                {
+                    self.push(self.now.plus(after), Happening::Exit(run, exit));
+                }
+            }
+            (Process::Leftovers, _) if scope == Scope::All => {
+                if let Some(Some(after)) = behaviour.leftovers {
+                    self.push(self.now.plus(after), Happening::LeftoversEnd(run));
+                }
+            }
+            (Process::Leftovers, _) => {}
+        }
+    }
+}
