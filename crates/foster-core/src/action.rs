@@ -1,4 +1,4 @@
-//! Everything we can ask of the shell, in the imperative.
+//! Everything that the core can ask of the shell, in the imperative.
 //!
 //! The shell performs actions in the order given and decides nothing. What an action brings about comes
 //! back as an [`crate::event::Event`]; an action about a run that is gone already does nothing.
@@ -48,13 +48,13 @@ pub enum Action {
     WriteStatus,
     /// Read the configuration again. Done after the actions at hand.
     Update,
-    /// A signal came that means nothing here: say so once.
+    /// A signal came that has no effect: report it once.
     ReportIgnored(Signal),
     /// Nothing is left of an instance that an update removed. It is never mentioned again.
     Forget(InstanceId),
     /// Report what changed: one line of the log, one event.
     Report(Change),
-    /// Report that the shutdown begins, and why.
+    /// Report that the shutdown starts, and why.
     ReportShutdown(Ending),
     /// Everything that was autostarted is ready for the first time.
     ReportReady,
@@ -69,7 +69,7 @@ pub enum Scope {
     Main,
     /// Its process group.
     Group,
-    /// Every process of the program, as its `kill_mode` says.
+    /// Every process of the program, according to its `kill_mode`.
     All,
 }
 
@@ -190,7 +190,7 @@ pub enum EventName {
     Updated,
     /// The configuration was read again, and has a mistake.
     UpdateFailed,
-    /// The container begins to end.
+    /// The shutdown starts.
     Shutdown,
     /// The container ends.
     Exit,

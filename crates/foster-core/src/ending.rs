@@ -1,7 +1,7 @@
 //! How things end: a run, a program that failed for good, the container.
 //!
-//! Plain data, shared by actions, states and the shutdown. What foster's exit status is, is decided here and
-//! nowhere else (spec, section 5). Next: `shutdown.rs`, which carries an ending out.
+//! Plain data, shared by actions, states and the shutdown. foster's exit status is decided here and
+//! nowhere else. Next: `shutdown.rs`, which carries an ending out.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -42,7 +42,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// How its main process ended, where that says something of the program: foster's own stop signal does not.
+    /// How its main process ended, unless foster's own stop signal ended it.
     pub fn exit(&self) -> Option<Exit> {
         match self {
             Failure::Exited { exit, uptime: _ } => Some(*exit),
@@ -56,7 +56,7 @@ impl Failure {
 pub struct Ending {
     /// What ended it.
     pub reason: Reason,
-    /// foster's own exit status (spec, section 5).
+    /// foster's own exit status.
     pub status: u8,
 }
 
@@ -108,12 +108,12 @@ pub struct Closing {
 }
 
 impl Ending {
-    /// Told to stop by a signal: that is success.
+    /// Requested by a signal: that is success.
     pub fn by_signal(signal: Signal) -> Ending {
         Ending { reason: Reason::Signal(signal), status: 0 }
     }
 
-    /// Told to stop over the socket, or by a fault.
+    /// Requested by an operator, or by a fault.
     pub fn by_order(cause: ShutdownCause) -> Ending {
         match cause {
             ShutdownCause::Operator(order) => Ending { reason: Reason::Operator(order), status: 0 },

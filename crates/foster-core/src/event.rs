@@ -16,7 +16,7 @@ use crate::program_map::ProgramMap;
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// Bring-up is over: the plan may begin.
+    /// Bring-up is over: programs may start.
     Booted,
     /// The instant given by [`crate::Supervisor::deadline`] has come.
     Ticked,
@@ -54,9 +54,9 @@ pub enum Event {
         /// Which order it is.
         id: OrderId,
     },
-    /// An operator told foster to end, or foster itself cannot go on.
+    /// An operator requested the shutdown, or foster itself cannot go on.
     ShutdownOrdered(ShutdownCause),
-    /// Nothing is left that has to be ended before foster may end.
+    /// No process is left that foster waits for before it exits.
     SweepDone,
     /// The configuration was read again, without a mistake.
     Updated(Box<Update>),
@@ -105,7 +105,7 @@ pub enum Order {
     Signal(Signal),
 }
 
-/// Why foster was told to end.
+/// What requested the shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShutdownCause {
     /// `foster shutdown`.
@@ -130,6 +130,6 @@ pub struct StartFailure {
 pub enum Persistence {
     /// It can: no memory, too many processes, a busy file.
     Transient,
-    /// It cannot mend itself: no such file, user or directory; not permitted; not executable.
+    /// It cannot: no such file, user or directory; not permitted; not executable.
     Permanent,
 }

@@ -1,8 +1,7 @@
-//! Who waits for whom: tiers from `priority`, edges from `after` and `requires`.
+//! Which program waits for which: tiers from `priority`, edges from `after` and `requires`.
 //!
-//! Built from the whole plan, and never changed. What is wrong with it (a name out of range, a
-//! circle, an order that contradicts itself) is found here, all of it at once, and nowhere else.
-//! Who may start or stop *now* is asked in `supervisor.rs`.
+//! Built from the whole plan, and never changed. Every mistake in it (an unknown program, a circle, a contradiction) is
+//! found here, all at once, and nowhere else. Which program may start or stop *now* is decided in `supervisor/order.rs`.
 
 use alloc::rc::Rc;
 use alloc::vec;
@@ -21,23 +20,23 @@ pub struct Graph {
     requiring: Vec<ProgramId>,
 }
 
-/// What is wrong with an order.
+/// A mistake in an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanError {
     /// A program waits for one that is not in the plan.
     Unknown {
-        /// Who waits.
+        /// The one that waits.
         program: ProgramId,
-        /// For whom.
+        /// The one it waits for.
         dependency: ProgramId,
     },
     /// These wait for each other: each for the next one, the last for the first.
     Circle(Vec<ProgramId>),
     /// A program waits for one of a later tier: `after` and `priority` contradict each other.
     LaterTier {
-        /// Who waits.
+        /// The one that waits.
         program: ProgramId,
-        /// For whom.
+        /// The one it waits for.
         dependency: ProgramId,
     },
 }
@@ -46,14 +45,13 @@ impl Graph {
     /// The order among these programs.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Every mistake in it.
     pub fn new(programs: &Programs) -> Result<Graph, Vec<PlanError>> {
         let (graph, errors) = Graph::of(programs);
         if errors.is_empty() { Ok(graph) } else { Err(errors) }
     }
 
-    /// The order among these programs, and everything that is wrong with it. Every program has its place in it,
-    /// whatever is wrong.
+    /// The order among these programs, and every mistake in it. Every program has its place in it all the same.
     pub(crate) fn of(programs: &Programs) -> (Graph, Vec<PlanError>) {
         let mut errors = Vec::new();
         let mut dependants: ProgramMap<Vec<ProgramId>> = programs.ids().map(|id| (id, Vec::new())).collect();
@@ -107,7 +105,7 @@ impl Graph {
         &self.requiring
     }
 
-    /// Who waits for this program, by `after` or `requires`.
+    /// The programs that wait for this one, by `after` or `requires`.
     pub fn dependants(&self, program: ProgramId) -> &[ProgramId] {
         self.dependants.get(program).map_or(&[], Vec::as_slice)
     }

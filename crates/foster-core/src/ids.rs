@@ -29,7 +29,7 @@ pub struct Run {
     pub number: u32,
 }
 
-/// An operator's order. The shell knows who gave it, and says so in the log.
+/// An operator's order. The shell knows its client, and logs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderId(pub u32);
 
@@ -90,7 +90,7 @@ impl Signal {
     pub const USR1: Signal = Signal(10);
     /// Write the status, to foster.
     pub const USR2: Signal = Signal(12);
-    /// What was written has no reader.
+    /// A pipe without a reader was written to.
     pub const PIPE: Signal = Signal(13);
     /// The ordinary request to end.
     pub const TERM: Signal = Signal(15);
@@ -108,7 +108,7 @@ impl Signal {
     pub const TTOU: Signal = Signal(22);
     /// The terminal has another size.
     pub const WINCH: Signal = Signal(28);
-    /// What a process brings upon itself, and what debuggers use: ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS.
+    /// Faults of the process itself, and the signals of debuggers: ILL, TRAP, ABRT, BUS, FPE, SEGV, SYS.
     pub const FAULTS: [Signal; 7] =
         [Signal(4), Signal(5), Signal(6), Signal(7), Signal(8), Signal(11), Signal(31)];
     /// What systemd and lxc send to an init for an orderly halt.
@@ -199,7 +199,7 @@ pub enum Exit {
     Killed {
         /// Which.
         signal: Signal,
-        /// Who sent it, as far as that can be known.
+        /// Its sender, as far as that can be known.
         by: KilledBy,
     },
 }

@@ -1,6 +1,6 @@
 //! The plan of the core: every program, the order among them, and what foster's own signals and end mean.
 //!
-//! [`CorePlan::new`] is the only way to a plan; what it refuses, no other part has to think of. A plan does not
+//! [`CorePlan::new`] is the only way to a plan; no other part has to handle what it refuses. A plan does not
 //! change; an update makes the next one from it. A definition is shared with the runs that were started from it
 //! ([`crate::program::Instance`]), so replacing the plan under a run does not change how that run is stopped.
 

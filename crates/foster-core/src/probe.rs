@@ -1,7 +1,7 @@
-//! One prober for every question that foster asks a program again and again: is it ready, is it healthy?
+//! One prober for readiness and health: when to probe a program, and what the results mean.
 //!
-//! Pure arithmetic over instants. A [`Prober`] says when an attempt is due and what an answer means; who asks and
-//! what is asked, the shell knows. Attempts begin at fixed intervals, however long an answer takes, so that
+//! Pure arithmetic over instants. A [`Prober`] decides when an attempt is due and what an answer means; the shell knows
+//! what is probed, and does it. Attempts start at fixed intervals, however long an answer takes, so that
 //! `failures` × `interval` is how long a program may be unhealthy before foster acts.
 
 use alloc::string::String;
@@ -31,7 +31,7 @@ pub enum ProbeResult {
 /// When a probe asks, and how many bad answers in a row count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeTiming {
-    /// From the begin of one attempt to the begin of the next.
+    /// From the start of one attempt to the start of the next.
     pub interval: Duration,
     /// An attempt without an answer by then has failed.
     pub timeout: Duration,
@@ -62,7 +62,7 @@ enum Attempt {
     },
 }
 
-/// What is to be done because time has passed.
+/// What to do because time has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Nothing yet.
@@ -84,7 +84,7 @@ pub enum Verdict {
     Failed,
 }
 
-/// What is noted of an attempt without an answer.
+/// The result of an attempt without an answer.
 pub const NO_ANSWER: &str = "no answer in time";
 
 /// How many of the last bad answers are kept for the message.
@@ -96,7 +96,7 @@ impl Prober {
         Prober { timing, attempt: Attempt::Due(first), failures: 0, seen: Vec::new() }
     }
 
-    /// When [`Prober::tick`] has something to say.
+    /// When [`Prober::tick`] is due.
     pub fn deadline(&self) -> Instant {
         match self.attempt {
             Attempt::Due(at) | Attempt::InFlight { began: _, until: at } => at,
@@ -108,7 +108,7 @@ impl Prober {
         matches!(self.attempt, Attempt::InFlight { .. })
     }
 
-    /// Begins the attempt that is due, or reports the end of one that took too long. The caller reports
+    /// Starts the attempt that is due, or reports the end of one that took too long. The caller reports
     /// [`Step::GiveUp`] back as an answer.
     pub fn tick(&mut self, now: Instant) -> Step {
         match self.attempt {
@@ -172,14 +172,14 @@ mod tests {
     }
 
     #[test]
-    fn attempts_begin_at_fixed_intervals_however_long_an_answer_takes() {
+    fn attempts_start_at_fixed_intervals_however_long_an_answer_takes() {
         let mut prober = Prober::new(TIMING, at(0));
         for round in 0..3 {
-            let begin = at(round * 10);
-            assert_eq!(prober.deadline(), begin);
-            assert_eq!(prober.tick(begin), Step::Ask);
-            assert_eq!(prober.tick(begin), Step::Wait);
-            prober.answered(begin.plus(Duration::from_secs(2)), ProbeResult::Passed);
+            let start = at(round * 10);
+            assert_eq!(prober.deadline(), start);
+            assert_eq!(prober.tick(start), Step::Ask);
+            assert_eq!(prober.tick(start), Step::Wait);
+            prober.answered(start.plus(Duration::from_secs(2)), ProbeResult::Passed);
         }
     }
 

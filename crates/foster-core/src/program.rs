@@ -15,7 +15,7 @@
 //!
 //! Four things can end a run, and [`StopReason`] remembers which, because what follows depends on it: a request
 //! (the exit is never a failure), a readiness probe that never passed (a failed start, whatever the exit code), a
-//! health probe that fails, or the end of the main process by itself (the restart policy decides, in `restart.rs`).
+//! health probe that failed, or the end of the main process by itself (`restart.rs` decides what follows).
 //!
 //! A **timer** is a field of the state that waits for it. [`Instance::deadline`] reads it; leaving the state drops
 //! it. There is nothing to cancel and nothing that can fire late.
@@ -132,7 +132,7 @@ pub enum Input {
     TreeEmptied,
     /// A probe answered.
     Probed(Which, ProbeResult),
-    /// The program has said that it is ready.
+    /// The program has reported that it is ready.
     SaidReady,
     /// The `pre_stop` command has ended.
     PreStopEnded,
@@ -180,7 +180,7 @@ impl Instance {
         self.desired
     }
 
-    /// Sets what is wanted of it. What follows is for the supervisor to find out.
+    /// Sets what is wanted of it. The supervisor decides what follows.
     pub fn set_desired(&mut self, desired: Desired) {
         self.desired = desired;
     }
@@ -195,7 +195,7 @@ impl Instance {
         self.streak.failures
     }
 
-    /// How often it was restarted after an end by itself.
+    /// How often it was restarted after it ended by itself.
     pub fn restarts(&self) -> u32 {
         self.restarts
     }

@@ -1,24 +1,24 @@
-//! Something for each program, by its id.
+//! A map from a program to a value.
 //!
-//! A sorted list: programs come in the order of their ids, are few, and hardly ever change. (A tree of each of the
-//! kinds of things that are kept by program would be a good part of the binary.)
+//! A sorted list: programs come in the order of their ids, are few, and hardly ever change. (A tree for each type of value
+//! would be a good part of the binary.)
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use crate::ids::ProgramId;
 
-/// Something for each of some programs.
+/// A value for each of some programs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ProgramMap<T>(Vec<(ProgramId, T)>);
 
 impl<T> ProgramMap<T> {
-    /// Nothing for nobody.
+    /// An empty map.
     pub const fn new() -> ProgramMap<T> {
         ProgramMap(Vec::new())
     }
 
-    /// What there is for this program.
+    /// The value of this program.
     pub fn get(&self, id: ProgramId) -> Option<&T> {
         self.position(id).ok().and_then(|at| self.0.get(at)).map(|(_, value)| value)
     }
@@ -28,12 +28,12 @@ impl<T> ProgramMap<T> {
         self.position(id).ok().and_then(|at| self.0.get_mut(at)).map(|(_, value)| value)
     }
 
-    /// Whether there is anything for this program.
+    /// Whether this program has an entry.
     pub fn contains(&self, id: ProgramId) -> bool {
         self.position(id).is_ok()
     }
 
-    /// Puts this in the place of whatever there is for this program.
+    /// Sets the value of this program.
     pub fn insert(&mut self, id: ProgramId, value: T) {
         match self.position(id) {
             Ok(at) => {
@@ -45,22 +45,22 @@ impl<T> ProgramMap<T> {
         }
     }
 
-    /// Takes away what there is for this program.
+    /// Removes the entry of this program.
     pub fn remove(&mut self, id: ProgramId) -> Option<T> {
         self.position(id).ok().map(|at| self.0.remove(at).1)
     }
 
-    /// Everything, by the ids of the programs.
+    /// The entries, sorted by program.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (ProgramId, &T)> + Clone {
         self.0.iter().map(|(id, value)| (*id, value))
     }
 
-    /// The programs for which there is something.
+    /// The programs that have an entry.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = ProgramId> + Clone + '_ {
         self.0.iter().map(|(id, _)| *id)
     }
 
-    /// What there is.
+    /// The values.
     pub fn values(&self) -> impl Iterator<Item = &T> + Clone {
         self.0.iter().map(|(_, value)| value)
     }
@@ -70,12 +70,12 @@ impl<T> ProgramMap<T> {
         self.0.iter_mut().map(|(_, value)| value)
     }
 
-    /// For how many programs there is something.
+    /// The number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is nothing for anybody.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

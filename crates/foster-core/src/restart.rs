@@ -1,8 +1,8 @@
 //! What follows the end of a run: another start, at once or after a wait, or nothing.
 //!
 //! Pure arithmetic over [`RestartPolicy`] and a [`Streak`]. It does not know states; `program/transition.rs` turns
-//! the verdict into one. Two clocks are kept apart: `min_uptime` says whether one start was good, `backoff.reset`
-//! says when the failures before it no longer count.
+//! the verdict into one. Two times are kept apart: `min_uptime` decides whether one start was good, `backoff.reset`
+//! when the failures before it no longer count.
 
 use core::time::Duration;
 
@@ -73,26 +73,26 @@ pub enum AfterExit {
     },
 }
 
-/// The failures of an instance that still count.
+/// The failures of an instance since its last long run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Streak {
     /// Runs in a row that ended before `backoff.reset`.
     pub failures: u32,
     /// Restarts in a row since the last run that was up for `backoff.reset`.
     restarts: u32,
-    /// Starts in a row that failed in a way that cannot mend itself.
+    /// Starts in a row that failed for a reason that does not go away.
     permanent: u32,
 }
 
 /// The first wait, where `initial` does not give one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// From one start to the next it is never less: ten restarts a second at most, whatever is configured.
+/// The least time from one start to the next: ten restarts a second at most, whatever is configured.
 const LEAST_PERIOD: Duration = Duration::from_millis(100);
-/// So many starts in a row that cannot mend themselves are enough, whatever `start_limit` says.
+/// A program is given up after so many starts in a row that cannot succeed later, whatever its `start_limit`.
 const PERMANENT_LIMIT: u32 = 3;
 
 impl Streak {
-    /// What follows this end. The streak is counted on.
+    /// What follows this end. Counts it.
     pub fn after(&mut self, policy: &RestartPolicy, end: End) -> AfterExit {
         let (success, start, uptime) = match end {
             End::ByItself { exit, start, uptime } => (is_success(policy, exit), start, uptime),
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_long_run_sets_the_count_back_and_only_the_first_restart_after_it_is_at_once() {
+    fn only_a_long_run_resets_the_count_and_only_the_first_restart_after_it_is_immediate() {
         let policy = policy(Restart::Always);
         let (long, short) = (good(Duration::from_secs(10)), good(Duration::from_secs(9)));
         let mut streak = Streak { failures: 9, restarts: 9, permanent: 0 };
@@ -266,13 +266,13 @@ mod tests {
     }
 
     #[test]
-    fn starts_that_cannot_mend_themselves_give_up_after_three_whatever_the_limit() {
+    fn starts_that_cannot_succeed_later_are_given_up_after_three_whatever_the_limit() {
         let mut policy = policy(Restart::Always);
         policy.start_limit = None;
         use Persistence::{Permanent, Transient};
         let permanent = End::NotStarted { persistence: Permanent };
         assert_eq!(waits(&policy, permanent), (vec![100, 200], 3));
-        // After one that may mend itself the count begins again.
+        // A failure that may be temporary sets the count back.
         let mut streak = Streak::default();
         for persistence in [Permanent, Permanent, Transient, Permanent] {
             let next = streak.after(&policy, End::NotStarted { persistence });

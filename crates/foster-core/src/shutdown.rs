@@ -1,8 +1,8 @@
 //! The end of the container: one deadline for all of it.
 //!
 //! The order in which programs stop is the supervisor's (it is the order of starting, reversed). This file keeps
-//! the clock over the whole: when it runs out everything left is killed at once; then what is left of the PID
-//! namespace is swept; then foster exits, whatever happens. Why it ends is `ending.rs`.
+//! the deadline of the whole: when it is over all programs are killed at once; then the other processes of the PID
+//! namespace are swept; then foster exits, whatever happens. Why it ends is `ending.rs`.
 
 use alloc::vec::Vec;
 use core::mem;
@@ -13,8 +13,8 @@ use crate::ending::Closing;
 use crate::ids::Signal;
 use crate::time::Instant;
 
-/// What is left after the programs (orphans, daemons, jobs of a cron daemon) gets this long between TERM and KILL,
-/// as far as the deadline of the whole allows.
+/// Processes that are left after the programs (orphans, daemons, jobs of a cron daemon) have this long between TERM and
+/// KILL, as far as the deadline of the whole allows.
 pub const SWEEP_TERM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A process that got KILL and is still there after this long hangs in the kernel (state D, ps(1)): foster does not
@@ -38,14 +38,14 @@ pub enum Phase {
         /// The end this is about.
         closing: Closing,
     },
-    /// The programs are gone; what else is left got TERM.
+    /// The programs have ended; other processes got TERM.
     Sweeping {
         /// When it is killed.
         kill: Instant,
         /// The end this is about.
         closing: Closing,
     },
-    /// What else was left got KILL.
+    /// The other processes got KILL.
     Swept {
         /// When foster stops waiting for the kernel.
         until: Instant,
@@ -80,7 +80,7 @@ impl Phase {
         }
     }
 
-    /// Told to end while ending: what is left is killed at once.
+    /// A second request to end: all remaining processes are killed at once.
     pub fn escalate(&mut self, now: Instant) {
         match self {
             Phase::Stopping(closing) | Phase::Sweeping { kill: _, closing }
@@ -129,7 +129,7 @@ impl Phase {
         };
     }
 
-    /// Nothing is left that foster waits for.
+    /// No process is left that foster waits for.
     pub fn sweep_done(&mut self, out: &mut Vec<Action>) {
         let phase = mem::replace(self, Phase::Over);
         *self = match phase {

@@ -1,6 +1,6 @@
 //! One program, as the core needs it: order, restarts, readiness, health, stopping. Plain data.
 //!
-//! Nothing here says how a process is made (its command, its user, its output): the shell knows that. All programs
+//! How a process is made (its command, its user, its output) is not here: only the shell knows that. All programs
 //! together, checked, are a [`crate::plan::CorePlan`].
 
 use alloc::vec::Vec;
@@ -117,7 +117,7 @@ pub enum Readiness {
         /// Not ready by then is a failed start.
         timeout: Duration,
     },
-    /// When the program says so: a line of its output.
+    /// When the program reports it: a line of its output.
     Notify {
         /// Not ready by then is a failed start.
         timeout: Duration,
@@ -133,7 +133,7 @@ pub struct HealthPlan {
     pub timeout: Duration,
     /// Failed attempts in a row that make the program unhealthy.
     pub failures: u32,
-    /// Attempts begin so long after the program is ready.
+    /// The time after the program is ready before the first interval.
     pub start_period: Duration,
     /// What happens then.
     pub action: HealthAction,
@@ -146,7 +146,7 @@ pub enum HealthAction {
     Restart,
     /// It ends the container.
     Shutdown,
-    /// Nothing: its state says so.
+    /// Nothing: its state shows it.
     Report,
 }
 

@@ -1,8 +1,8 @@
-//! All instances together: which may start and stop now, and what an end does to the container.
+//! All instances together: which may start and stop now, and what the end of one does to the container.
 //!
-//! [`Supervisor::step`] is the only entry. Each event goes to the instances it concerns; then the order is looked at
-//! once (`supervisor/order.rs`), because whatever changed may let others go on. That pass costs time proportional to
-//! the programs, so it is made only when something it looks at has changed, and once for a batch of events.
+//! [`Supervisor::step`] is the only entry. Each event goes to the instances it concerns; then one pass over the order
+//! (`supervisor/order.rs`) starts and stops what the change has freed. That pass costs time proportional to the number of
+//! programs, so it runs only when something it depends on has changed, and once for a batch of events.
 
 mod order;
 mod orders;
@@ -40,7 +40,7 @@ pub struct Supervisor {
     live: usize,
     /// Whether anything has changed that the order looks at.
     dirty: bool,
-    /// More may start than one step lets: the next step is due at once, after signals and the clock.
+    /// More programs may start than one step starts: the next step is due at once, after signals and the clock.
     more_to_start: Option<Instant>,
 }
 
@@ -159,7 +159,7 @@ impl Supervisor {
         }
     }
 
-    /// The one place where an instance takes an input: what is live is counted, and an end for good is noticed.
+    /// The one place where an instance takes an input. It counts the live runs and notices an end for good.
     fn apply(&mut self, now: Instant, at: usize, input: Input, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get_mut(at) else { return };
         let (before, was_live) = (instance.state().name(), instance.run().is_some());
@@ -221,7 +221,7 @@ impl Supervisor {
         }
     }
 
-    /// The end begins; where it has begun already, what is left is killed at once.
+    /// Starts the shutdown; during one, kills all remaining processes at once.
     fn shut_down(&mut self, now: Instant, ending: Ending, out: &mut Vec<Action>) {
         if self.phase.has_begun() {
             return self.phase.escalate(now);
@@ -239,8 +239,8 @@ impl Supervisor {
         }
     }
 
-    /// An instance ended for good. What that does to the container its program's definition says, once none of its
-    /// instances runs or will.
+    /// An instance ended for good. Once none of its program's instances runs or will run, the definition says what
+    /// that does to the container.
     fn ended_for_good(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get(at) else { return };
         let (id, spec) = (instance.id(), instance.spec());
@@ -311,8 +311,8 @@ impl Supervisor {
         }
     }
 
-    /// Whether everything ended by itself and nothing will be started again. What an operator stopped has not ended
-    /// by itself; what was never started does not count, but does not suffice either.
+    /// Whether everything ended by itself and nothing will be started again. A program that an operator stopped has
+    /// not ended by itself; one that was never started does not count, and at least one has to have ended.
     fn nothing_will_happen(&self) -> bool {
         if self.live > 0 || self.more_to_start.is_some() {
             return false;
@@ -352,7 +352,7 @@ impl Supervisor {
     }
 }
 
-/// Whether an instance runs, or is going to without an order.
+/// Whether an instance runs, or will run without an order.
 fn runs_or_will(instance: &Instance) -> bool {
     match instance.state() {
         State::Starting { .. } | State::Running { .. } | State::Backoff { .. } | State::Waiting { .. } => {

@@ -1,4 +1,4 @@
-//! Time as the core sees it: a point on a line that begins when foster starts.
+//! Time as the core sees it: an instant is the time since the start of foster.
 //!
 //! There is no clock here. Every instant is handed in by the shell with the event that it belongs to,
 //! so a recorded list of `(instant, event)` is a reproduction. Never add a way to ask for "now".

@@ -1,5 +1,7 @@
-//! The state diagram in `docs/states.md` is drawn from the machine itself: every reachable state gets every input, and
-//! each change that it reports becomes an arrow. A test compares the file with the drawing.
+//! The state diagram in `docs/states.md`, drawn from the machine itself.
+//!
+//! Every reachable state gets every input, and each change that it reports becomes an arrow. A test compares the file
+//! with the drawing.
 
 #![allow(
     clippy::expect_used,

@@ -1,7 +1,7 @@
-//! The way up, and what a program that is up can meet: readiness, then health.
+//! Starting and running: readiness, then health.
 //!
-//! A gate is passed, or its time is over. Whether a program is ready is asked by the same [`Prober`] that later asks
-//! whether it is healthy; only what a verdict means differs. Next: `stopping.rs`.
+//! A gate is passed, or its time is over. One [`Prober`] asks whether a program is ready, and later whether it is
+//! healthy; only the meaning of its verdict differs. Next: `stopping.rs`.
 
 use core::time::Duration;
 
@@ -111,8 +111,8 @@ impl Transition<'_> {
         }
     }
 
-    /// The program was executed: what has to happen before it is ready? Its uptime begins now, `ready.timeout` began
-    /// with the request.
+    /// The program was executed: decides what has to happen before it is ready. Its uptime counts from now, its
+    /// `ready.timeout` from the request.
     fn open_gate(&mut self, run: Run, give_up: Instant) -> State {
         let gate = match self.spec.readiness {
             Readiness::Uptime => Gate::Uptime { until: self.now.plus(self.spec.restart.min_uptime) },
@@ -129,7 +129,7 @@ impl Transition<'_> {
         match gate {
             Gate::Uptime { until } if until <= self.now => self.ready(live),
             Gate::Spawning { give_up } if give_up <= self.now => {
-                let last = Some("its process did not come as far as executing the program".into());
+                let last = Some("its process did not reach the exec of its program".into());
                 self.not_ready(live, last)
             }
             Gate::Notify { give_up } if give_up <= self.now => self.not_ready(live, None),

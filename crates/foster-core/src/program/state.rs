@@ -98,7 +98,7 @@ pub enum Gate {
 pub struct Health {
     /// The probe.
     pub prober: Prober,
-    /// What it says so far.
+    /// The result so far.
     pub verdict: HealthVerdict,
 }
 
@@ -111,7 +111,7 @@ pub enum HealthVerdict {
     Unhealthy,
 }
 
-/// A stop that has begun.
+/// A stop in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
     /// This execution.

@@ -1,8 +1,8 @@
 //! The way down: the stop sequence, KILL, and the processes of a program that outlive its main process.
 //!
-//! A signal that was refused is never counted as sent: the next one follows at once, and after a refused KILL the
-//! stop is over for whoever waits for it, with processes still there ([`Phase::is_stuck`]). The data of a stop is
-//! handed around whole ([`Stop`]), so that no phase can forget what it was about.
+//! A signal that was refused never counts as sent: the next one follows at once, and after a refused KILL nothing
+//! waits for the stop any longer, although processes are left ([`Phase::is_stuck`]). The data of a stop is passed whole
+//! ([`Stop`]), so that each phase keeps its reason and its start.
 
 use super::transition::Transition;
 use super::{Input, KILL_TIMEOUT, Live, Phase, State, Stop, StopReason};
@@ -15,7 +15,7 @@ use crate::spec::{PreStop, StopScope};
 use crate::time::Instant;
 
 impl Transition<'_> {
-    /// Begins to stop a run.
+    /// Starts to stop a run.
     pub(super) fn stop(&mut self, live: Live, from: StateName, reason: StopReason, cause: Cause) -> State {
         self.report(Some(live.run), from, StateName::Stopping, cause);
         let until = self.now.plus(self.spec.stop.timeout);
@@ -29,7 +29,7 @@ impl Transition<'_> {
         State::Stopping(Stop { live, began: self.now, phase, reason })
     }
 
-    /// Everything got KILL, this run as well.
+    /// Every process got KILL, also those of this run.
     pub(super) fn kill(&mut self, live: Live, from: StateName) -> State {
         self.report(Some(live.run), from, StateName::Stopping, Cause::Shutdown);
         let phase = Phase::Killed { until: Some(self.now.plus(KILL_TIMEOUT)) };
@@ -121,7 +121,7 @@ impl Transition<'_> {
                 )
             }
             Input::SignalRefused(signal) => self.refused(stop, signal),
-            // It ends for another reason already: now nothing is to follow, or another start.
+            // It is stopping for another reason already. Now the order decides what follows.
             Input::Stop(_) => State::Stopping(Stop { reason: StopReason::Requested, ..stop }),
             Input::Start(_) | Input::Block(_) | Input::Reset | Input::Probed(..) | Input::SaidReady => {
                 State::Stopping(stop)
@@ -129,7 +129,7 @@ impl Transition<'_> {
         }
     }
 
-    /// Nothing of a run that was stopping is left.
+    /// The last process of a run that was stopping has ended.
     fn stopped(&mut self, stop: Stop, exit: Exit) -> State {
         let Stop { live: Live { run, since }, began, phase: _, reason } = stop;
         let uptime = began.since(since);
@@ -156,7 +156,7 @@ impl Transition<'_> {
         }
     }
 
-    /// What comes when a phase has had its time.
+    /// The next phase, when the time of this one is over.
     fn escalate(&mut self, stop: Stop) -> State {
         if stop.phase.deadline().is_none_or(|at| at > self.now) {
             return State::Stopping(stop);

@@ -1,8 +1,8 @@
 //! The transition function: every pair of a state and an input.
 //!
 //! One [`Transition`] is one call: it takes the state by value, returns the next one, and pushes what is to be done.
-//! It looks at nothing but the instance itself and its definition; which instance may start or stop, the
-//! supervisor decides. The way up is `starting.rs`, the way down `stopping.rs`; this file says what follows an end.
+//! It looks only at the instance and its definition; the supervisor decides which instance may start or stop. Starting is
+//! in `starting.rs`, stopping in `stopping.rs`, and what follows an end in this file.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -16,7 +16,7 @@ use crate::restart::{AfterExit, End, Start};
 use crate::spec::ProgramSpec;
 use crate::time::Instant;
 
-/// One transition: all that it may look at and change, besides the state itself.
+/// One transition: all that it may look at and change beside the state itself.
 pub(super) struct Transition<'a> {
     pub(super) now: Instant,
     pub(super) spec: &'a ProgramSpec,
@@ -56,7 +56,7 @@ impl Transition<'_> {
     /// Nothing runs, and a start may follow.
     fn down(&mut self, state: State, input: Input) -> State {
         match input {
-            Input::Start(number) => self.begin(state.name(), number),
+            Input::Start(number) => self.spawn(state.name(), number),
             Input::Block(holder) => {
                 if state.name() != StateName::Waiting {
                     self.report(None, state.name(), StateName::Waiting, Cause::WaitsFor(holder));
@@ -94,7 +94,7 @@ impl Transition<'_> {
         }
     }
 
-    fn begin(&mut self, from: StateName, number: u32) -> State {
+    fn spawn(&mut self, from: StateName, number: u32) -> State {
         self.instance.last_run = number;
         let run = Run { instance: self.instance.id, number };
         self.out.push(Action::Spawn(run));
@@ -103,7 +103,7 @@ impl Transition<'_> {
         State::Starting { live: Live { run, since: self.now }, gate: Gate::Spawning { give_up } }
     }
 
-    /// The main process ended although nothing asked it to.
+    /// The main process ended by itself.
     pub(super) fn ended_by_itself(
         &mut self,
         live: Live,
@@ -125,7 +125,7 @@ impl Transition<'_> {
         }
     }
 
-    /// A run is over that nothing asked to end.
+    /// A run ended by itself.
     pub(super) fn exited(
         &mut self,
         run: Run,
@@ -142,7 +142,7 @@ impl Transition<'_> {
         })
     }
 
-    /// A run is over that no request ended: the restart policy says what follows, unless something else is wanted.
+    /// A run ended without a request: the restart policy decides what follows, unless the instance is to be down.
     pub(super) fn conclude(
         &mut self,
         end: End,

@@ -1,8 +1,8 @@
 //! Which instance may start or stop now: tiers and dependencies, upwards for starting and downwards for stopping.
 //!
 //! One rule each way. **Up:** an instance starts when everything it is `after` is ready (or has ended with success)
-//! and, on its first way up, when nothing of a lower tier is still on its way. **Down:** an instance stops when
-//! nothing above it is going down too: no dependant, no higher tier. The same rule orders a shutdown, `stop all`,
+//! and, on its first way up, when nothing of a lower tier is still starting. **Down:** an instance stops when
+//! nothing above it is stopping too: no dependant, no higher tier. A process that cannot be killed holds nothing up. The same rule orders a shutdown, `stop all`,
 //! `restart all` and the fall of a requirement.
 
 use alloc::rc::Rc;
@@ -17,12 +17,12 @@ use crate::program_map::ProgramMap;
 use crate::spec::ProgramSpec;
 use crate::time::Instant;
 
-/// How many programs one step starts. Signals and the clock are looked at between two steps, so that a thousand starts
+/// How many programs one step starts. The shell handles signals and the clock between two steps, so that a thousand starts
 /// do not delay a TERM, and each start has its own instant.
 const STARTS_PER_STEP: usize = 16;
 
 impl Supervisor {
-    /// Lets every instance go on that nothing holds back any longer.
+    /// Starts and stops every instance that nothing holds back.
     pub(super) fn follow_order(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.enforce_requirements();
         if self.instances.iter().any(|instance| cause_to_stop(instance).is_some()) {
@@ -33,7 +33,7 @@ impl Supervisor {
         }
     }
 
-    /// Brings down what requires something that stays down. It is to come up again with it.
+    /// Stops the programs that require one that stays down. They start again with it.
     fn enforce_requirements(&mut self) {
         if self.plan.graph().requiring().is_empty() || self.phase.has_begun() {
             return;
@@ -66,7 +66,7 @@ impl Supervisor {
         for program in self.plan.graph().order().to_vec().into_iter().rev() {
             let Some(spec) = self.spec(program) else { continue };
             if highest.is_some_and(|highest| spec.priority < highest) {
-                return; // and so are all that come now
+                return; // and so have all that follow
             }
             let dependants = self.plan.graph().dependants(program);
             let held = dependants.iter().any(|other| self.instances_of(*other).iter().any(is_going_down));
@@ -83,9 +83,9 @@ impl Supervisor {
 
     fn start_the_free(&mut self, now: Instant, out: &mut Vec<Action>) {
         let mut started = 0;
-        // The programs that will not be ready without an order.
+        // The programs that do not become ready without an order.
         let mut never: ProgramMap<()> = ProgramMap::new();
-        // The lowest tier that is still on its way, with one that is: nothing above it may start for the first time.
+        // The lowest tier that is still starting, with one of its instances: no higher tier may start for the first time.
         let mut holder: Option<(i32, InstanceId)> = None;
         for program in self.plan.graph().order().to_vec() {
             let Some(spec) = self.spec(program) else { continue };
@@ -106,7 +106,7 @@ impl Supervisor {
                         None if started == STARTS_PER_STEP => self.more_to_start = Some(now),
                         None => {
                             started += 1;
-                            self.begin(now, at, out);
+                            self.start_run(now, at, out);
                         }
                         Some(other) => self.apply(now, at, Input::Block(other), out),
                     }
@@ -129,8 +129,8 @@ impl Supervisor {
         }
     }
 
-    /// A new run of an instance, made from what the plan says now.
-    fn begin(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
+    /// A new run of an instance, from its current definition in the plan.
+    fn start_run(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
         let Some(program) = self.instances.get(at).map(|instance| instance.id().program) else { return };
         let Some(spec) = self.plan.program(program).map(Rc::clone) else { return };
         let number = self.last_runs.get(program).copied().unwrap_or(0).saturating_add(1);
@@ -171,7 +171,7 @@ enum Way {
     Again,
 }
 
-/// Whether an instance is down, wanted up, and not in the middle of a wait.
+/// Whether an instance is down, wanted up, and not in backoff.
 fn is_to_start(instance: &Instance, now: Instant) -> Option<Way> {
     let way = match instance.desired() {
         Desired::Rising => Way::First,
@@ -221,14 +221,14 @@ fn is_going_down(instance: &Instance) -> bool {
     is_to_end && instance.run().is_some() && !instance.state().is_stuck()
 }
 
-/// Why an instance is to stop, if it is to and has not begun.
+/// Why an instance has to stop, if it has to and has not started to.
 fn cause_to_stop(instance: &Instance) -> Option<Cause> {
     let cause = match instance.desired() {
         Desired::Down(DownReason::Shutdown) => Cause::Shutdown,
         Desired::Down(DownReason::Requested(id)) | Desired::Cycle(CycleCause::Requested(id)) => {
             Cause::Requested(id)
         }
-        // An update took it out of the autostart while it was on its way down.
+        // An update turned its `autostart` off while it was stopping.
         Desired::Down(DownReason::NotAutostarted) => Cause::Changed,
         Desired::Down(DownReason::Removed) => Cause::Removed,
         Desired::Cycle(CycleCause::Changed) => Cause::Changed,

@@ -1,7 +1,7 @@
 //! What an operator orders: start, stop, restart, reload, a signal.
 //!
-//! An order says what is wanted; when it may begin is for `order.rs`. While the container ends only signals are
-//! passed on. Next: `snapshot.rs`, which says how far an order has come.
+//! An order sets what is wanted; `order.rs` decides when it is carried out. During a shutdown only signals are forwarded.
+//! Next: `snapshot.rs`, which decides how far an order has come.
 
 use alloc::vec::Vec;
 

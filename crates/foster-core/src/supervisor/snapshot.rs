@@ -1,6 +1,6 @@
 //! The state of everything, for callers that only look: status, health, the verbs that wait.
 //!
-//! A [`Snapshot`] borrows and copies nothing. [`progress`] says how far an order has come, so that
+//! A [`Snapshot`] borrows and copies nothing. [`progress`] decides how far an order has come, so that
 //! "done" means the same to every verb.
 
 use super::Supervisor;
@@ -116,7 +116,7 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-/// How far `order` has come with this instance; `last_run` is what the view said when the order was given.
+/// How far `order` has come with this instance; `last_run` is that of the view when the order was given.
 ///
 /// A first failed start is reported at once, not after the last of ten attempts: foster goes on trying, and the
 /// operator knows.

@@ -2,8 +2,8 @@
 //!
 //! What stays as it was is not touched. A live process whose definition has changed goes down by the definition it
 //! was started from, which its run owns, and comes up by the new one, in order, like every restart. What an operator
-//! stopped stays stopped; what is fatal starts with a fresh count. Removed instances go down like stopped ones and
-//! are then forgotten. After an end has begun nothing is updated.
+//! stopped stays stopped; a fatal program starts with a count of 0. Removed instances stop like others and are then
+//! forgotten. During a shutdown nothing is updated.
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -52,7 +52,7 @@ impl Supervisor {
         self.add_instances(now, out);
     }
 
-    /// Drops the instances that are to be forgotten and have nothing left, all in one pass.
+    /// Drops the removed instances that have no process, all in one pass.
     pub(super) fn forget_the_removed(&mut self, out: &mut Vec<Action>) {
         let is_gone =
             |one: &Instance| one.desired() == Desired::Down(DownReason::Removed) && one.run().is_none();

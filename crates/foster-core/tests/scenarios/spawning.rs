@@ -29,12 +29,12 @@ fn a_start_that_hangs_fails_after_its_time_and_everything_else_goes_on() {
             1.000   spawn web #1
             1.000   web: waiting -> starting (started)
             2.000   web: starting -> running (ready after 1s)
-            5.000   hangs: starting -> stopping (not ready within 5s: Some("its process did not come as far as executing the program"))
+            5.000   hangs: starting -> stopping (not ready within 5s: Some("its process did not reach the exec of its program"))
             5.000   SIGTERM to the main process of hangs
             5.010   hangs: stopping -> backoff (was killed by SIGTERM; restart in 100ms, 1 of 2 failed)
             5.110   spawn hangs #2
             5.110   hangs: backoff -> starting (started)
-            10.110  hangs: starting -> stopping (not ready within 5s: Some("its process did not come as far as executing the program"))
+            10.110  hangs: starting -> stopping (not ready within 5s: Some("its process did not reach the exec of its program"))
             10.110  SIGTERM to the main process of hangs
             10.120  hangs: stopping -> fatal (was killed by SIGTERM; gave up after 2)
             10.120  everything is ready
@@ -57,15 +57,15 @@ fn a_start_that_hangs_and_has_no_probe_fails_after_60_seconds() {
         "hangs: spawns=never start_limit=1",
         "",
         expect![[r#"
-        0.000   spawn hangs #1
-        0.000   hangs: stopped -> starting (started)
-        60.000  hangs: starting -> stopping (not ready within 60s: Some("its process did not come as far as executing the program"))
-        60.000  SIGTERM to the main process of hangs
-        60.010  hangs: stopping -> fatal (was killed by SIGTERM; gave up after 1)
-        60.010  shutdown: hangs failed 1 times, not ready: Some("its process did not come as far as executing the program"), was killed by SIGTERM
-        60.010  sweep with SIGTERM
-        60.010  exit 1: hangs failed 1 times, not ready: Some("its process did not come as far as executing the program"), was killed by SIGTERM
-    "#]],
+            0.000   spawn hangs #1
+            0.000   hangs: stopped -> starting (started)
+            60.000  hangs: starting -> stopping (not ready within 60s: Some("its process did not reach the exec of its program"))
+            60.000  SIGTERM to the main process of hangs
+            60.010  hangs: stopping -> fatal (was killed by SIGTERM; gave up after 1)
+            60.010  shutdown: hangs failed 1 times, not ready: Some("its process did not reach the exec of its program"), was killed by SIGTERM
+            60.010  sweep with SIGTERM
+            60.010  exit 1: hangs failed 1 times, not ready: Some("its process did not reach the exec of its program"), was killed by SIGTERM
+        "#]],
     );
 }
 

@@ -1,23 +1,7 @@
 //! Plans and behaviours as text, a line for each program: `NAME: key=value …`.
 //!
 //! `shutdown_timeout=9s` and `when_all_ended=stay` stand on a line alone, and so does a row of `[signals]`:
-//! `USR1=nginx HUP`, `PWR=shutdown`. Keys are those of foster.toml where it has one (`initial`, `growth`, `reset` are
-//! those of `backoff`). The others describe the simulated process:
-//!
-//! | key | meaning |
-//! | --- | --- |
-//! | `spawns=5ms`, `spawns=never` | it executes its program after 5 ms, or never |
-//! | `cannot_start`, `cannot_start=permanent` | its start fails, and may or cannot succeed later |
-//! | `ready=200ms`, `ready=never` | its readiness probe passes from then on |
-//! | `notify=200ms`, `notify=never` | it says then that it is ready |
-//! | `unhealthy=20s..50s` | its health probe fails between these ages |
-//! | `life=2s/3` | it ends after 2 s with exit code 3 |
-//! | `stops=50ms/0`, `stops=never` | it ends after its last stop signal, or ignores all |
-//! | `leftovers=50ms`, `leftovers=never` | other processes of it outlive it, and end 50 ms after TERM |
-//! | `refuses=TERM,KILL` | these signals cannot be sent to it (EPERM) |
-//! | `unkillable` | it does not end at KILL (state D) |
-//! | `pre_stop=100ms`, `pre_stop=never` | its `pre_stop` command takes that long |
-//! | `v=2` | it has another command |
+//! `USR1=nginx HUP`, `PWR=shutdown`. [`parse`] lists the keys.
 
 use std::time::Duration;
 
@@ -67,6 +51,23 @@ pub struct End {
     pub exit: Exit,
 }
 
+/// Reads a plan. Keys are those of foster.toml where it has one (`initial`, `growth`, `reset` are those of `backoff`).
+/// The others describe the simulated process:
+///
+/// | key | meaning |
+/// | --- | --- |
+/// | `spawns=5ms`, `spawns=never` | it executes its program after 5 ms, or never |
+/// | `cannot_start`, `cannot_start=permanent` | its start fails, and may or cannot succeed later |
+/// | `ready=200ms`, `ready=never` | its readiness probe passes from then on |
+/// | `notify=200ms`, `notify=never` | it says then that it is ready |
+/// | `unhealthy=20s..50s` | its health probe fails between these ages |
+/// | `life=2s/3` | it ends after 2 s with exit code 3 |
+/// | `stops=50ms/0`, `stops=never` | it ends after its last stop signal, or ignores all |
+/// | `leftovers=50ms`, `leftovers=never` | other processes of it outlive it, and end 50 ms after TERM |
+/// | `refuses=TERM,KILL` | these signals cannot be sent to it (EPERM) |
+/// | `unkillable` | it does not end at KILL (state D) |
+/// | `pre_stop=100ms`, `pre_stop=never` | its `pre_stop` command takes that long |
+/// | `v=2` | it has another command |
 pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let names: Vec<String> =
