@@ -22,18 +22,15 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{
-    SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, SigmaskHow, Signal, pthread_sigmask,
-    sigaction,
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, pthread_sigmask, sigaction,
 };
 use nix::sys::socket::{MsgFlags, send};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
-use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
-use nix::time::ClockId;
-use nix::unistd::gettid;
 
 use super::stream::{self, Descriptor};
 use super::terminal;
+use super::timer::SignalTimer;
 
 /// What a pipe takes in one piece as soon as poll(2) says that it takes anything (pipe(7)).
 const PIPE_BUF: usize = 4096;
@@ -218,7 +215,7 @@ fn write_briefly(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
 /// As long as it lives, this thread gets a signal each millisecond whose handler does nothing: a system call that
 /// sleeps returns EINTR. It repeats, so that a signal just before the call does not leave the call asleep.
 struct Interruption {
-    timer: Option<Timer>,
+    timer: Option<SignalTimer>,
     mask: SigSet,
     action: SigAction,
 }
@@ -229,9 +226,6 @@ extern "C" fn interrupt(_: libc::c_int) {}
 
 impl Interruption {
     fn begin() -> nix::Result<Interruption> {
-        let notify =
-            SigevNotify::SigevThreadId { signal: INTERRUPT, thread_id: gettid().as_raw(), si_value: 0 };
-        let mut timer = Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(notify))?;
         // Without SA_RESTART (signal(7)).
         let handler = SigAction::new(SigHandler::Handler(interrupt), SaFlags::empty(), SigSet::empty());
         // SAFETY: the handler does nothing, which is safe whenever it comes.
@@ -239,9 +233,9 @@ impl Interruption {
         let mut mask = SigSet::empty();
         let unblocked = SigSet::from(INTERRUPT);
         pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&unblocked), Some(&mut mask))?;
-        let interval = LONGEST_WRITE.into();
-        timer.set(Expiration::IntervalDelayed(interval, interval), TimerSetTimeFlags::empty())?;
-        Ok(Interruption { timer: Some(timer), mask, action })
+        let mut interruption = Interruption { timer: None, mask, action };
+        interruption.timer = Some(SignalTimer::every(LONGEST_WRITE, INTERRUPT)?);
+        Ok(interruption)
     }
 }
 

@@ -1,8 +1,13 @@
-//! A timer as something to read: timerfd_create(2).
+//! Timers: one that becomes readable (timerfd_create(2)), and one that interrupts a system call (timer_create(2)).
+//!
+//! Neither is how the supervisor waits for its next deadline: that is the timeout of [`crate::sys::epoll`].
+#![allow(unsafe_code, reason = "the C library's timer_create(3) brings threads and the name resolver: 45 KB")]
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
 /// A timer that becomes readable once.
@@ -25,5 +30,45 @@ impl Timer {
 impl AsFd for Timer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// A timer that sends a signal to the thread that made it, at each interval, until it is dropped.
+#[derive(Debug)]
+pub struct SignalTimer {
+    /// The kernel's number for it. The C library's `timer_t` is something else.
+    id: libc::c_int,
+}
+
+impl SignalTimer {
+    /// Sends `signal` at each `interval`, which is below a second.
+    ///
+    /// # Errors
+    /// EAGAIN: the kernel has no memory for it, or the limit of pending signals is reached.
+    pub fn every(interval: Duration, signal: Signal) -> nix::Result<SignalTimer> {
+        // SAFETY: a sigevent of zeros is valid.
+        let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = signal as libc::c_int;
+        event.sigev_notify_thread_id = nix::unistd::gettid().as_raw();
+        let (clock, mut id) = (libc::CLOCK_MONOTONIC, 0);
+        // SAFETY: `event` is the kernel's struct sigevent, and `id` is valid for a write.
+        let result = unsafe { libc::syscall(libc::SYS_timer_create, clock, &raw const event, &raw mut id) };
+        Errno::result(result)?;
+        let timer = SignalTimer { id };
+        let interval = libc::timespec { tv_sec: 0, tv_nsec: interval.subsec_nanos().into() };
+        let times = libc::itimerspec { it_interval: interval, it_value: interval };
+        let old: *mut libc::itimerspec = std::ptr::null_mut();
+        // SAFETY: `times` is valid for a read, and null asks for no old value.
+        let result = unsafe { libc::syscall(libc::SYS_timer_settime, id, 0, &raw const times, old) };
+        Errno::result(result)?;
+        Ok(timer)
+    }
+}
+
+impl Drop for SignalTimer {
+    fn drop(&mut self) {
+        // SAFETY: the number is this timer's. EINVAL is impossible, and would mean that it is gone.
+        unsafe { libc::syscall(libc::SYS_timer_delete, self.id) };
     }
 }
