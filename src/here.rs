@@ -16,13 +16,13 @@ use crate::plan::{Plan, Probe, Program, Unprivileged};
 use crate::spawn::Spawner;
 use crate::sys::process::{self, Credentials};
 
-use access::Accessor;
+use access::UserAccess;
 
 /// What is found about every program.
 pub fn examine(plan: &Plan) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for (id, program) in plan.programs.iter() {
-        let mut found = Found { program: id, remarks: &mut remarks };
+        let mut found = ProgramRemarks { program: id, remarks: &mut remarks };
         examine_program(&mut found, program);
     }
     ports::examine(plan, &mut remarks);
@@ -30,12 +30,12 @@ pub fn examine(plan: &Plan) -> Vec<Remark> {
 }
 
 /// The remarks, and the program that is looked at.
-struct Found<'r> {
+struct ProgramRemarks<'r> {
     program: ProgramId,
     remarks: &'r mut Vec<Remark>,
 }
 
-impl Found<'_> {
+impl ProgramRemarks<'_> {
     fn error(&mut self, key: &'static str, message: impl Into<String>, note: impl Into<String>) {
         self.add(Severity::Error, key, message.into(), note.into());
     }
@@ -49,7 +49,7 @@ impl Found<'_> {
     }
 }
 
-fn examine_program(found: &mut Found<'_>, program: &Program) {
+fn examine_program(found: &mut ProgramRemarks<'_>, program: &Program) {
     let Some(user) = user(found, program) else { return };
     let directory = files::directory(found, program, &user);
     let mut commands = vec![("command", &program.launch.command)];
@@ -66,7 +66,7 @@ fn examine_program(found: &mut Found<'_>, program: &Program) {
 }
 
 /// The program's user; `None` where there is none, which is reported.
-fn user(found: &mut Found<'_>, program: &Program) -> Option<Accessor> {
+fn user(found: &mut ProgramRemarks<'_>, program: &Program) -> Option<UserAccess> {
     let foster = process::credentials().ok()?;
     let run_as = match Spawner::resolve(&program.launch) {
         Ok(run_as) => run_as,
@@ -79,12 +79,12 @@ fn user(found: &mut Found<'_>, program: &Program) -> Option<Accessor> {
     };
     let credentials = run_as.credentials().unwrap_or_else(|| foster.clone());
     check_rights(found, program, &credentials, &foster);
-    Some(Accessor::new(credentials))
+    Some(UserAccess::new(credentials))
 }
 
 /// What foster needs to become another user and to stop its processes. An image is often built with other rights than
 /// it is run with, so this is a warning.
-fn check_rights(found: &mut Found<'_>, program: &Program, user: &Credentials, foster: &Credentials) {
+fn check_rights(found: &mut ProgramRemarks<'_>, program: &Program, user: &Credentials, foster: &Credentials) {
     let name = &program.name;
     if user.user == foster.user {
         return;

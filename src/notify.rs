@@ -18,7 +18,7 @@ const MESSAGE_LIMIT: usize = 4096;
 
 /// Who is to be told; perhaps nobody.
 #[derive(Debug, Default)]
-pub struct Upward {
+pub struct ServiceManager {
     receiver: Option<Receiver>,
 }
 
@@ -26,14 +26,14 @@ pub struct Upward {
 struct Receiver {
     socket: UnixDatagram,
     address: SocketAddr,
-    trouble: Trouble,
+    loss_report: LossReport,
 }
 
 /// Whether it has been said that messages are lost.
 #[derive(Debug, Clone, Copy)]
-enum Trouble {
-    Unsaid,
-    Said,
+enum LossReport {
+    Pending,
+    Done,
 }
 
 /// Why nobody can be told. What there is to do about it is to warn.
@@ -51,14 +51,16 @@ enum Why {
     System(io::Error),
 }
 
-impl Upward {
+impl ServiceManager {
     /// Whom the value of `NOTIFY_SOCKET` names: an absolute path, or `@` and an abstract name (unix(7)).
-    /// Unset or empty, nobody; so is `Upward::default()`.
+    /// Unset or empty, nobody; so is `ServiceManager::default()`.
     ///
     /// # Errors
     /// The value is neither, or too long, or no socket can be made.
-    pub fn from_environment(value: Option<&OsStr>) -> Result<Upward, Unusable> {
-        let Some(value) = value.filter(|value| !value.is_empty()) else { return Ok(Upward::default()) };
+    pub fn from_environment(value: Option<&OsStr>) -> Result<ServiceManager, Unusable> {
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
+            return Ok(ServiceManager::default());
+        };
         let unusable = |why| Unusable { value: value.to_string_lossy().into_owned(), why };
         let address = match value.as_bytes() {
             [b'/', _, ..] => SocketAddr::from_pathname(value),
@@ -67,7 +69,7 @@ impl Upward {
         };
         let address = address.map_err(|error| unusable(Why::System(error)))?;
         let socket = unbound().map_err(|error| unusable(Why::System(error)))?;
-        Ok(Upward { receiver: Some(Receiver { socket, address, trouble: Trouble::Unsaid }) })
+        Ok(ServiceManager { receiver: Some(Receiver { socket, address, loss_report: LossReport::Pending }) })
     }
 
     /// Everything that was autostarted is ready. Like every message: the text is what went wrong, for a
@@ -98,9 +100,9 @@ impl Upward {
         let receiver = self.receiver.as_mut()?;
         // The standard library sends with MSG_NOSIGNAL.
         let error = receiver.socket.send_to_addr(message.as_bytes(), &receiver.address).err()?;
-        match std::mem::replace(&mut receiver.trouble, Trouble::Said) {
-            Trouble::Unsaid => Some(format!("cannot notify $NOTIFY_SOCKET: {}", words(&error))),
-            Trouble::Said => None,
+        match std::mem::replace(&mut receiver.loss_report, LossReport::Done) {
+            LossReport::Pending => Some(format!("cannot notify $NOTIFY_SOCKET: {}", words(&error))),
+            LossReport::Done => None,
         }
     }
 }

@@ -37,7 +37,7 @@ impl OomCounter {
     /// Whether anybody was killed since the last look, or since `open`. The kernel counts before it
     /// kills, so a look after the death is not too early. Look once for all that were reaped at the same
     /// time, for every signal 9 among them: one look takes the news of all.
-    pub fn moved(&mut self) -> bool {
+    pub fn has_increased(&mut self) -> bool {
         let Some(source) = &mut self.source else { return false };
         let Some(count) = count(&source.file) else { return false };
         let seen = std::mem::replace(&mut source.seen, count);

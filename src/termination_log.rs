@@ -14,7 +14,7 @@ use std::path::Path;
 pub const LIMIT: usize = 4096;
 
 /// A piece of a cut line that is shorter than this (in bytes) says nothing.
-const PIECE: usize = 512;
+const SHORTEST_PIECE: usize = 512;
 
 /// Stands where something was left out.
 const GAP: &str = "\n[...]\n";
@@ -33,7 +33,7 @@ pub struct Summary<'a> {
 impl Summary<'_> {
     /// The whole text, with a line end, in at most [`LIMIT`] bytes.
     pub fn text(&self) -> String {
-        fitted(&self.to_string()).into_owned()
+        fit_to_limit(&self.to_string()).into_owned()
     }
 }
 
@@ -71,7 +71,7 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path);
     match opened {
-        Ok(mut file) => file.write_all(fitted(text).as_bytes()),
+        Ok(mut file) => file.write_all(fit_to_limit(text).as_bytes()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
@@ -79,7 +79,7 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
 
 /// At most [`LIMIT`] bytes of the text: its first line, which says what happened, and as much of its end
 /// as there is room for. It is cut between characters; a small piece of a line is left out as a whole.
-fn fitted(text: &str) -> Cow<'_, str> {
+fn fit_to_limit(text: &str) -> Cow<'_, str> {
     if text.len() <= LIMIT {
         return Cow::Borrowed(text);
     }
@@ -90,7 +90,7 @@ fn fitted(text: &str) -> Cow<'_, str> {
     let start = (text.len() - room..text.len()).find(|index| text.is_char_boundary(*index));
     let (before, last) = text.split_at(start.unwrap_or(text.len()));
     let last = match last.split_once('\n') {
-        Some((piece, whole)) if !before.ends_with('\n') && piece.len() < PIECE => whole,
+        Some((piece, whole)) if !before.ends_with('\n') && piece.len() < SHORTEST_PIECE => whole,
         Some(_) | None => last,
     };
     Cow::Owned(format!("{first}{GAP}{last}"))

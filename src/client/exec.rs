@@ -38,7 +38,7 @@ pub(super) fn become_command(
     let (status, why) = match env::set_current_dir(&context.base) {
         Ok(()) => {
             let origin = Inherited { environment: &context.inherited, credentials: &context.credentials };
-            match spawn::execute_here(&context.launch, command, origin) {
+            match spawn::execute_in_place(&context.launch, command, origin) {
                 NotExecuted::NotFound(why) => (ExitStatus::NOT_FOUND, why),
                 NotExecuted::NotExecutable(why) => (ExitStatus::NOT_EXECUTABLE, why),
                 NotExecuted::Failed(why) => (ExitStatus::FAILED, why),

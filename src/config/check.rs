@@ -12,11 +12,11 @@ use foster_core::spec::ProgramSpec;
 
 use super::diagnostics::Diagnostics;
 use super::lint::{check_together, warn_about_dependency, warn_about_slow_stop};
-use super::place::Place;
 use super::program::Draft;
 use super::programs::Programs;
 use super::reader::Reference;
-use super::settings::Rule;
+use super::settings::SignalRule;
+use super::span::Span;
 use crate::suggest::suggest;
 
 /// A nearest name is looked for among so many.
@@ -27,7 +27,7 @@ pub(super) fn resolve(
     diagnostics: &mut Diagnostics,
     programs: &Programs,
     settings: PlanSettings,
-    rules: Vec<(Signal, Rule)>,
+    rules: Vec<(Signal, SignalRule)>,
 ) -> Option<CorePlan> {
     let names = Names::new(programs);
     let specs: Vec<ProgramSpec> =
@@ -92,16 +92,16 @@ impl<'c> Names<'c> {
                 true => suggest(&reference.name, names.take(MOST_COMPARED)),
                 false => String::new(),
             };
-            diagnostics.error(reference.place, format!("{sentence}, which is not defined"), note);
+            diagnostics.error(reference.span, format!("{sentence}, which is not defined"), note);
         }
         None
     }
 
-    fn action(&self, diagnostics: &mut Diagnostics, rule: Rule) -> SignalAction {
+    fn action(&self, diagnostics: &mut Diagnostics, rule: SignalRule) -> SignalAction {
         match rule {
-            Rule::Shutdown => SignalAction::Shutdown,
-            Rule::Ignore => SignalAction::Ignore,
-            Rule::Forward(reference, signal) => {
+            SignalRule::Shutdown => SignalAction::Shutdown,
+            SignalRule::Ignore => SignalAction::Ignore,
+            SignalRule::Forward(reference, signal) => {
                 let sentence = format!("a signal is forwarded to `{}`", reference.name);
                 match self.find(diagnostics, &reference, &sentence) {
                     Some(program) => SignalAction::Forward { program, signal },
@@ -118,29 +118,29 @@ fn report(diagnostics: &mut Diagnostics, programs: &Programs, error: &PlanError)
     let name = |id: &ProgramId| draft(id).map_or("", |draft| draft.key.name.as_str());
     match error {
         PlanError::Unknown { program, dependency: _ } => {
-            let place = draft(program).map(|draft| draft.key.place);
+            let span = draft(program).map(|draft| draft.key.span);
             let message = format!("program `{}` waits for one that is not defined", name(program));
-            place.into_iter().for_each(|place| diagnostics.error(place, message.clone(), ""));
+            span.into_iter().for_each(|span| diagnostics.error(span, message.clone(), ""));
         }
         PlanError::Circle(circle) => {
             let (Some(first), Some(last)) = (circle.first(), circle.last()) else { return };
-            let Some(place) = reference_place(programs, first, circle.get(1).unwrap_or(first)) else {
+            let Some(span) = reference_span(programs, first, circle.get(1).unwrap_or(first)) else {
                 return;
             };
             if first == last {
-                diagnostics.error(place, format!("program `{}` waits for itself", name(first)), "");
+                diagnostics.error(span, format!("program `{}` waits for itself", name(first)), "");
                 return;
             }
             let chain = circle.iter().chain([first]).map(|id| format!("`{}`", name(id)));
             let chain = chain.collect::<Vec<_>>().join(" -> ");
             diagnostics.error(
-                place,
+                span,
                 format!("programs {chain} wait for each other"),
                 "one of them has to start first",
             );
         }
         PlanError::LaterTier { program, dependency } => {
-            let Some(place) = reference_place(programs, program, dependency) else { return };
+            let Some(span) = reference_span(programs, program, dependency) else { return };
             let priority = |id: &ProgramId| draft(id).map_or(0, |draft| draft.spec.priority);
             let message = format!(
                 "program `{}` (priority {}) waits for `{}` (priority {}), which starts later",
@@ -149,15 +149,15 @@ fn report(diagnostics: &mut Diagnostics, programs: &Programs, error: &PlanError)
                 name(dependency),
                 priority(dependency),
             );
-            diagnostics.error(place, message, "lower priorities start first");
+            diagnostics.error(span, message, "lower priorities start first");
         }
     }
 }
 
 /// Where one program says that it waits for another.
-fn reference_place(programs: &Programs, program: &ProgramId, dependency: &ProgramId) -> Option<Place> {
+fn reference_span(programs: &Programs, program: &ProgramId, dependency: &ProgramId) -> Option<Span> {
     let draft = programs.drafts.get(program.0 as usize)?;
     let awaited = &programs.drafts.get(dependency.0 as usize)?.key.name;
     let named = draft.after.iter().chain(&draft.requires).find(|reference| reference.name == *awaited);
-    named.map(|reference| reference.place)
+    named.map(|reference| reference.span)
 }

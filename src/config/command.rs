@@ -28,8 +28,8 @@ pub(super) fn command(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Str
     let is_list = matches!(item.value.kind, Kind::Array(_));
     // In a string the syntax of a shell has been noticed before it was split.
     for (part, message) in habits(&words).into_iter().filter(|(part, _)| is_list || part != "$(") {
-        let place = reader.diagnostics.narrow(item.value.place, &part);
-        reader.diagnostics.warn(place, message);
+        let span = reader.diagnostics.narrow(item.value.span, &part);
+        reader.diagnostics.warn(span, message);
     }
     warn_about_variables(reader, item, &words);
     Some(words)
@@ -39,8 +39,8 @@ pub(super) fn command(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Str
 pub(super) fn main_command(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
     let words = command(reader, item)?;
     if let Some((part, message)) = background(&words) {
-        let place = reader.diagnostics.narrow(item.value.place, &part);
-        reader.diagnostics.warn(place, message);
+        let span = reader.diagnostics.narrow(item.value.span, &part);
+        reader.diagnostics.warn(span, message);
     }
     Some(words)
 }
@@ -60,7 +60,7 @@ fn warn_about_variables(reader: &mut Reader<'_>, item: Item<'_>, words: &[String
     let written = values.iter().enumerate().filter_map(|(index, value)| match &value.kind {
         Kind::String(_) if is_list && is_script(words, index) => None,
         Kind::String(_) if !is_list && is_script(words, words.len()) => None,
-        Kind::String(text) => Some((text.as_str(), value.place)),
+        Kind::String(text) => Some((text.as_str(), value.span)),
         Kind::Integer(_)
         | Kind::Float(_)
         | Kind::Boolean(_)
@@ -68,13 +68,13 @@ fn warn_about_variables(reader: &mut Reader<'_>, item: Item<'_>, words: &[String
         | Kind::Array(_)
         | Kind::Table(_) => None,
     });
-    for (text, place) in written.collect::<Vec<_>>() {
+    for (text, span) in written.collect::<Vec<_>>() {
         for name in shell_variables(text) {
-            let place = reader.diagnostics.narrow(place, &format!("${name}"));
+            let span = reader.diagnostics.narrow(span, &format!("${name}"));
             let message = format!(
                 "`${name}` is passed on as it is, no shell is run: `${{{name}}}` is the variable's value"
             );
-            reader.diagnostics.warn(place, message);
+            reader.diagnostics.warn(span, message);
         }
     }
 }
@@ -86,7 +86,7 @@ fn split(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
         return None;
     };
     if let Some(operator) = shell_syntax(&text) {
-        let place = reader.diagnostics.narrow(item.value.place, operator);
+        let span = reader.diagnostics.narrow(item.value.span, operator);
         let message = match operator {
             "#" => "what is behind `#` is a comment and no part of the command: quote it if it is".to_owned(),
             operator => format!(
@@ -94,7 +94,7 @@ fn split(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
                  use `[\"sh\", \"-c\", \"…\"]` if one is meant"
             ),
         };
-        reader.diagnostics.warn(place, message);
+        reader.diagnostics.warn(span, message);
     }
     Some(words)
 }

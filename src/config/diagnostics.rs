@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::place::{Place, Position};
 use super::report::{Report, ReportedError};
 use super::source::{Source, printable};
+use super::span::{Position, Span};
 
 /// The message of a syntax error about a key that is there already: nothing follows from it.
 pub(super) const DUPLICATE: &str = "this is set twice";
@@ -123,21 +123,21 @@ impl Diagnostics {
     }
 
     /// The first appearance of `part` inside a place, or the whole place.
-    pub(super) fn narrow(&self, place: Place, part: &str) -> Place {
-        let written = self.text(place.file).get(place.start..place.end).unwrap_or("");
+    pub(super) fn narrow(&self, span: Span, part: &str) -> Span {
+        let written = self.text(span.file).get(span.start..span.end).unwrap_or("");
         match written.find(part) {
             Some(offset) if !part.is_empty() => {
-                let start = place.start + offset;
-                Place { start, end: start + part.len(), ..place }
+                let start = span.start + offset;
+                Span { start, end: start + part.len(), ..span }
             }
-            Some(_) | None => place,
+            Some(_) | None => span,
         }
     }
 
     /// A place as people write it: `foster.toml:2:1`.
-    pub(super) fn locate(&self, place: Place) -> String {
-        let Some(source) = self.sources.get(place.file) else { return String::new() };
-        let (line, column) = source.line_and_column(place);
+    pub(super) fn locate(&self, span: Span) -> String {
+        let Some(source) = self.sources.get(span.file) else { return String::new() };
+        let (line, column) = source.line_and_column(span);
         format!("{}:{line}:{column}", source.name())
     }
 
@@ -167,7 +167,7 @@ impl Diagnostics {
         let (syntax, shadows) = self.syntax_errors();
         let is_shadowed = |problem: &&Problem| match problem.position {
             Position::Nowhere | Position::File(_) => false,
-            Position::At(place) => shadows.iter().any(|shadow| shadow.covers(place)),
+            Position::At(span) => shadows.iter().any(|shadow| shadow.covers(span)),
         };
         let meaning = self.errors.iter().filter(|problem| problem.kind == Kind::Meaning);
         let mut problems: Vec<&Problem> = meaning.filter(|problem| !is_shadowed(problem)).collect();
@@ -179,19 +179,19 @@ impl Diagnostics {
 
     /// The syntax errors that stand for themselves, and the stretches in which whatever else is wrong
     /// follows from one of them.
-    fn syntax_errors(&self) -> (Vec<&Problem>, Vec<Place>) {
+    fn syntax_errors(&self) -> (Vec<&Problem>, Vec<Span>) {
         let mut all: Vec<&Problem> =
             self.errors.iter().filter(|problem| problem.kind == Kind::Syntax).collect();
         all.sort_by_key(|problem| problem.position);
-        let mut shadows: Vec<Place> = Vec::new();
+        let mut shadows: Vec<Span> = Vec::new();
         let mut independent = Vec::new();
         for (index, problem) in all.iter().enumerate() {
-            if let Position::At(place) = problem.position {
+            if let Position::At(span) = problem.position {
                 // They are sorted: only the last shadow can reach this one.
-                if shadows.last().is_some_and(|shadow| shadow.covers(place)) {
+                if shadows.last().is_some_and(|shadow| shadow.covers(span)) {
                     continue;
                 }
-                shadows.push(self.shadow(place, problem, all.get(index + 1..).unwrap_or(&[])));
+                shadows.push(self.shadow(span, problem, all.get(index + 1..).unwrap_or(&[])));
             }
             independent.push(*problem);
         }
@@ -200,15 +200,15 @@ impl Diagnostics {
 
     /// How far a syntax error reaches: over its line; over the section whose header it spoils; over all
     /// that follows where a list is not closed.
-    fn shadow(&self, place: Place, problem: &Problem, later: &[&Problem]) -> Place {
-        let text = self.text(place.file);
-        let start = self.sources.get(place.file).map_or(0, |source| source.line_at(place.start).1);
+    fn shadow(&self, span: Span, problem: &Problem, later: &[&Problem]) -> Span {
+        let text = self.text(span.file);
+        let start = self.sources.get(span.file).map_or(0, |source| source.line_at(span.start).1);
         let rest = text.get(start..).unwrap_or("");
         let line_end = start + rest.find('\n').unwrap_or(rest.len());
         let in_list =
             |problem: &Problem| problem.message.contains("array") || problem.message.contains("inline table");
         let goes_on = later.iter().any(|other| {
-            matches!(other.position, Position::At(at) if at.file == place.file && at.start > line_end)
+            matches!(other.position, Position::At(at) if at.file == span.file && at.start > line_end)
                 && in_list(other)
         });
         let is_header = rest.trim_start().starts_with('[') && problem.message != DUPLICATE;
@@ -219,7 +219,7 @@ impl Diagnostics {
             }
             (false, false) => line_end,
         };
-        Place { start, end, ..place }
+        Span { start, end, ..span }
     }
 
     fn headline(&self, problem: &Problem, kind: &str) -> String {
@@ -231,17 +231,17 @@ impl Diagnostics {
                 let name = self.sources.get(file).map(Source::name);
                 format!("{}: {kind}{message}", name.unwrap_or_default())
             }
-            Position::At(place) => format!("{}: {kind}{message}", self.locate(place)),
+            Position::At(span) => format!("{}: {kind}{message}", self.locate(span)),
         }
     }
 
     fn reported(&self, problem: &Problem) -> ReportedError {
-        let (file, place) = match problem.position {
+        let (file, span) = match problem.position {
             Position::Nowhere => (None, None),
             Position::File(file) => (self.sources.get(file), None),
-            Position::At(place) => (self.sources.get(place.file), Some(place)),
+            Position::At(span) => (self.sources.get(span.file), Some(span)),
         };
-        let (line, column) = file.zip(place).map(|(source, place)| source.line_and_column(place)).unzip();
+        let (line, column) = file.zip(span).map(|(source, span)| source.line_and_column(span)).unzip();
         ReportedError {
             file: file.map(|source| source.name().to_owned()),
             line,
@@ -256,8 +256,8 @@ impl Diagnostics {
         let headline = self.headline(problem, "error: ");
         let note = printable(&problem.note);
         match problem.position {
-            Position::At(place) => {
-                let excerpt = self.sources.get(place.file).map(|source| source.excerpt(place, &note));
+            Position::At(span) => {
+                let excerpt = self.sources.get(span.file).map(|source| source.excerpt(span, &note));
                 format!("{headline}\n{}", excerpt.unwrap_or_default())
             }
             Position::Nowhere | Position::File(_) if note.is_empty() => format!("{headline}\n"),
@@ -270,8 +270,8 @@ impl Diagnostics {
 mod tests {
     use super::*;
 
-    fn place(start: usize, end: usize) -> Place {
-        Place { file: 1, start, end }
+    fn span(start: usize, end: usize) -> Span {
+        Span { file: 1, start, end }
     }
 
     fn diagnostics(text: &str) -> Diagnostics {
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn a_problem_shows_its_line_with_carets_and_the_note() {
         let mut diagnostics = diagnostics("x = 1\ncomand = 2\n");
-        diagnostics.error(place(6, 12), "unknown key `comand`", "did you mean `command`?");
+        diagnostics.error(span(6, 12), "unknown key `comand`", "did you mean `command`?");
         assert_eq!(
             diagnostics.report().to_string(),
             "a.toml:2:1: error: unknown key `comand`\n   2 | comand = 2\n     | ^^^^^^ did you mean `command`?\n\
@@ -294,9 +294,9 @@ mod tests {
     #[test]
     fn problems_are_sorted_by_place_and_reported_once() {
         let mut diagnostics = diagnostics("one\ntwo\n");
-        diagnostics.error(place(4, 7), "second", "");
-        diagnostics.error(place(0, 3), "first", "");
-        diagnostics.error(place(4, 7), "second", "");
+        diagnostics.error(span(4, 7), "second", "");
+        diagnostics.error(span(0, 3), "first", "");
+        diagnostics.error(span(4, 7), "second", "");
         let report = diagnostics.report();
         assert_eq!(report.count(), 2);
         assert!(report.to_string().find("first") < report.to_string().find("second"));
@@ -305,9 +305,9 @@ mod tests {
     #[test]
     fn what_follows_from_a_syntax_error_in_the_same_line_is_not_reported() {
         let mut diagnostics = diagnostics("a = \nb = 1\n");
-        diagnostics.syntax_error(place(4, 4), "a value is missing", "");
-        diagnostics.error(place(0, 1), "a consequence", "");
-        diagnostics.error(place(5, 6), "an independent mistake", "");
+        diagnostics.syntax_error(span(4, 4), "a value is missing", "");
+        diagnostics.error(span(0, 1), "a consequence", "");
+        diagnostics.error(span(5, 6), "an independent mistake", "");
         let text = diagnostics.report().to_string();
         assert!(!text.contains("consequence") && text.contains("independent"), "{text}");
     }
@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn a_terminal_is_sent_no_control_characters() {
         let mut diagnostics = diagnostics("a = \"\u{1b}[31m\"\t# x\n");
-        diagnostics.error(place(4, 10), "bad \u{7} value", "");
+        diagnostics.error(span(4, 10), "bad \u{7} value", "");
         let text = diagnostics.report().to_string();
         assert!(text.chars().all(|char| char == '\n' || !char.is_control()), "{text:?}");
     }
@@ -324,7 +324,7 @@ mod tests {
     fn ten_thousand_errors_are_counted_and_some_of_them_listed() {
         let mut diagnostics = diagnostics(&"x\n".repeat(10_000));
         for line in 0..10_000 {
-            diagnostics.error(place(2 * line, 2 * line + 1), "wrong", "");
+            diagnostics.error(span(2 * line, 2 * line + 1), "wrong", "");
         }
         let report = diagnostics.report();
         assert_eq!((report.count(), report.errors().count()), (10_000, MOST_ERRORS));

@@ -15,8 +15,8 @@ use super::diagnostics::Diagnostics;
 use super::file_glob;
 use super::keys::FILE;
 use super::phrase::quoted;
-use super::place::{MAIN, Place, Position};
 use super::reader::{Reader, Scope};
+use super::span::{MAIN, Position, Span};
 use super::table::{Item, Key, Kind, Table, Value, parse};
 use crate::bounded_read::{self, Accept};
 use crate::{errno, glob};
@@ -72,16 +72,16 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     /// Reads one file, named by the `include` at `from`.
-    fn file(&mut self, path: &Path, from: Option<Place>) {
+    fn file(&mut self, path: &Path, from: Option<Span>) {
         let file = fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
         let is_open = |open: &&(FileId, PathBuf)| Some(open.0) == file;
-        if let (Some((id, _)), Some(place)) = (self.open.iter().find(is_open), from) {
+        if let (Some((id, _)), Some(span)) = (self.open.iter().find(is_open), from) {
             let message = format!("the files include each other in a circle: {}", circle(&self.open, *id));
-            self.diagnostics.error(place, message, "this file is being read already");
+            self.diagnostics.error(span, message, "this file is being read already");
             return;
         }
-        if let (true, Some(place)) = (self.open.len() >= DEEPEST_INCLUDE, from) {
-            self.diagnostics.error(place, "the files include each other too deeply", "");
+        if let (true, Some(span)) = (self.open.len() >= DEEPEST_INCLUDE, from) {
+            self.diagnostics.error(span, "the files include each other too deeply", "");
             return;
         }
         if file.is_some_and(|file| !self.seen.insert(file)) {
@@ -104,11 +104,11 @@ impl Reading<'_> {
         self.open.pop();
     }
 
-    fn unreadable(&mut self, path: &Path, from: Option<Place>, reason: &str) {
+    fn unreadable(&mut self, path: &Path, from: Option<Span>, reason: &str) {
         match from {
-            Some(place) => {
+            Some(span) => {
                 let message = format!("cannot read {}: {reason}", quoted(&path.display().to_string()));
-                self.diagnostics.error(place, message, "");
+                self.diagnostics.error(span, message, "");
             }
             None => {
                 let file = self.diagnostics.add_source(path, String::new());
@@ -133,7 +133,7 @@ impl Reading<'_> {
         };
         let file = self.diagnostics.add_source(path, text);
         let Some((start, length, message)) = fault else { return Some(file) };
-        self.diagnostics.syntax_error(Place { file, start, end: start + length }, message, "");
+        self.diagnostics.syntax_error(Span { file, start, end: start + length }, message, "");
         None
     }
 
@@ -169,24 +169,24 @@ impl Reading<'_> {
         let mut wanted = Vec::new();
         for item in reader.one_or_more(item) {
             let text = reader.text_or(item, "a path or a list of paths");
-            wanted.extend(text.map(|text| (text, item.value.place)));
+            wanted.extend(text.map(|text| (text, item.value.span)));
         }
-        for (text, place) in wanted {
+        for (text, span) in wanted {
             // Without the `.` of `./more.toml`, which would only make the report longer.
             let path: PathBuf = folder.join(&text).components().collect();
             if !glob::is_pattern(&text) {
-                self.file(&path, Some(place));
+                self.file(&path, Some(span));
                 continue;
             }
             match file_glob::matching(&path) {
                 Ok(files) if files.is_empty() => {
-                    self.diagnostics.warn(place, format!("no file matches {}", quoted(&text)));
+                    self.diagnostics.warn(span, format!("no file matches {}", quoted(&text)));
                 }
-                Ok(files) => files.iter().for_each(|file| self.file(file, Some(place))),
+                Ok(files) => files.iter().for_each(|file| self.file(file, Some(span))),
                 Err((folder, error)) => {
                     let folder = folder.display().to_string();
                     self.diagnostics.error(
-                        place,
+                        span,
                         format!("cannot list {}: {}", quoted(&folder), errno::words(&error)),
                         "",
                     );
@@ -200,7 +200,7 @@ impl Reading<'_> {
 fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Value) {
     let Kind::Table(table) = value.kind else {
         let message = format!("`{}` must be a table", key.name);
-        diagnostics.error(value.place, message, format!("expected `[{}]` and keys below it", key.name));
+        diagnostics.error(value.span, message, format!("expected `[{}]` and keys below it", key.name));
         return;
     };
     // Looked up in a set: one by one would be quadratic.
@@ -210,12 +210,12 @@ fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Va
             target.push(inner, value);
             continue;
         }
-        let first = target.get(&inner.name).map(|item| diagnostics.locate(item.key.place));
+        let first = target.get(&inner.name).map(|item| diagnostics.locate(item.key.span));
         let what = match key.name.as_str() {
             "program" => format!("program `{}` is defined twice", inner.name),
             table => format!("`{}` in `[{table}]` is set twice", inner.name),
         };
-        diagnostics.error(inner.place, what, format!("it is at {} already", first.unwrap_or_default()));
+        diagnostics.error(inner.span, what, format!("it is at {} already", first.unwrap_or_default()));
     }
 }
 

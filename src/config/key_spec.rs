@@ -2,7 +2,7 @@
 //!
 //! The types that the tables in `keys.rs` are written with. Nothing is read here.
 
-use super::place::BUILT_IN;
+use super::span::BUILT_IN;
 use super::table::{Table, parse_trusted};
 
 /// The keys of one table.

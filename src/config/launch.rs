@@ -75,7 +75,7 @@ fn variable_name(reader: &mut Reader<'_>, item: Item<'_>) -> bool {
     let valid = !item.name().is_empty() && !item.name().contains(['=', '\0']);
     if !valid {
         let message = format!("`{}` cannot be the name of a variable", item.name());
-        reader.diagnostics.error(item.key.place, message, "expected a name without `=`");
+        reader.diagnostics.error(item.key.span, message, "expected a name without `=`");
     }
     valid
 }
@@ -154,7 +154,7 @@ fn capabilities(reader: &mut Reader<'_>, item: Item<'_>) -> Option<u64> {
                 let written = text.to_lowercase();
                 let bare = written.strip_prefix("cap_").unwrap_or(&written);
                 let note = suggest(bare, names.iter().map(String::as_str));
-                reader.diagnostics.error(item.value.place, format!("unknown capability `{text}`"), note);
+                reader.diagnostics.error(item.value.span, format!("unknown capability `{text}`"), note);
             }
         }
     }
@@ -204,7 +204,7 @@ fn limits(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Limit>> {
     for item in table.items() {
         let Some((_, resource)) = RESOURCES.into_iter().find(|(name, _)| *name == item.name()) else {
             let note = suggest(item.name(), limit_names());
-            reader.diagnostics.error(item.key.place, format!("unknown limit `{}`", item.name()), note);
+            reader.diagnostics.error(item.key.span, format!("unknown limit `{}`", item.name()), note);
             continue;
         };
         limits.extend(limit(reader, item).map(|(soft, hard)| Limit { resource, soft, hard }));
@@ -231,7 +231,7 @@ fn limit(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(u64, u64)> {
     let (soft, hard) = (soft?, hard?);
     if soft > hard {
         let message = format!("the soft limit of `{}` is above the hard one", item.name());
-        reader.diagnostics.error(item.value.place, message, "expected the soft one first");
+        reader.diagnostics.error(item.value.span, message, "expected the soft one first");
         return None;
     }
     Some((soft, hard))

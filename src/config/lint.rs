@@ -15,9 +15,9 @@ use crate::plan::{Probe, Sink, Stdin};
 
 use super::diagnostics::Diagnostics;
 use super::keys::FOSTER;
-use super::place::{BUILT_IN, MAIN, Place, Position};
 use super::program::Draft;
 use super::reader::Reference;
+use super::span::{BUILT_IN, MAIN, Position, Span};
 
 /// Looks at files, inputs and outputs of all programs.
 pub(super) fn check_together(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
@@ -50,7 +50,7 @@ fn warn_not_autostarted(
             "program `{}` waits for `{}`, which is not autostarted: it waits until `foster start {}`",
             draft.key.name, reference.name, reference.name
         );
-        diagnostics.warn(reference.place, message);
+        diagnostics.warn(reference.span, message);
     }
 }
 
@@ -67,7 +67,7 @@ fn warn_ready_too_early(
         Restart::Never => "never",
     };
     let by_uptime = dependency.spec.readiness == Readiness::Uptime;
-    if by_uptime && !is_written(dependency.places.get("min_uptime")) {
+    if by_uptime && !is_written(dependency.spans.get("min_uptime")) {
         let (name, uptime) = (&reference.name, exact(dependency.spec.restart.min_uptime));
         let message = format!(
             "program `{}` starts when `{name}` has run for {uptime}, not when it has finished: `{name}` has \
@@ -75,13 +75,13 @@ fn warn_ready_too_early(
              `{}` waits for its success",
             draft.key.name, draft.key.name,
         );
-        diagnostics.warn(reference.place, message);
+        diagnostics.warn(reference.span, message);
     }
 }
 
 /// Whether a user wrote this, and it is not a built-in default.
-fn is_written(place: Option<Place>) -> bool {
-    place.is_some_and(|place| place.file != BUILT_IN)
+fn is_written(span: Option<Span>) -> bool {
+    span.is_some_and(|span| span.file != BUILT_IN)
 }
 
 /// Stopping goes wave by wave: what each wave may take adds up, and the shutdown as a whole is bounded. foster's own
@@ -92,9 +92,9 @@ pub(super) fn warn_about_slow_stop(diagnostics: &mut Diagnostics, drafts: &[Draf
     };
     let sum = plan.graph().waves().iter().map(longest).fold(Duration::ZERO, Duration::saturating_add);
     let bound = plan.settings().shutdown_timeout;
-    let written = drafts.iter().filter(|draft| is_written(draft.places.get("stop_timeout")));
+    let written = drafts.iter().filter(|draft| is_written(draft.spans.get("stop_timeout")));
     let slowest =
-        written.max_by_key(|draft| stop_time(&draft.spec)).and_then(|draft| draft.places.get("stop_timeout"));
+        written.max_by_key(|draft| stop_time(&draft.spec)).and_then(|draft| draft.spans.get("stop_timeout"));
     let default = humantime::parse_duration(FOSTER.default_text("shutdown_timeout")).unwrap_or(bound);
     if sum <= bound || (slowest.is_none() && bound >= default) {
         return;
@@ -117,17 +117,17 @@ fn stop_time(spec: &ProgramSpec) -> Duration {
 fn warn_about_shared_files(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     let mut writers: BTreeMap<PathBuf, &str> = BTreeMap::new();
     for draft in drafts {
-        let places = [draft.places.get("stdout"), draft.places.get("stderr")];
-        for (sink, place) in [&draft.program.stdout, &draft.program.stderr].into_iter().zip(places) {
+        let spans = [draft.spans.get("stdout"), draft.spans.get("stderr")];
+        for (sink, span) in [&draft.program.stdout, &draft.program.stderr].into_iter().zip(spans) {
             let Sink::File(file) = sink else { continue };
             let writer = *writers.entry(normalized(&file.path)).or_insert(&draft.key.name);
-            if let (true, Some(place)) = (writer != draft.key.name, place) {
+            if let (true, Some(span)) = (writer != draft.key.name, span) {
                 let message = format!(
                     "programs `{writer}` and `{}` write the same file `{}`",
                     draft.key.name,
                     file.path.display()
                 );
-                diagnostics.warn(place, message);
+                diagnostics.warn(span, message);
             }
         }
     }
@@ -143,12 +143,12 @@ fn check_inherited_stdin(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     let mut readers = drafts.iter().filter(|draft| draft.program.launch.stdin == Stdin::Inherit);
     let Some(first) = readers.next() else { return };
     for other in readers {
-        let Some(place) = other.places.get("stdin") else { continue };
+        let Some(span) = other.spans.get("stdin") else { continue };
         let message = format!(
             "programs `{}` and `{}` both inherit foster's standard input",
             first.key.name, other.key.name
         );
-        diagnostics.error(place, message, "expected `\"null\"` or `\"open\"` for all programs but one");
+        diagnostics.error(span, message, "expected `\"null\"` or `\"open\"` for all programs but one");
     }
 }
 
@@ -156,11 +156,11 @@ fn check_inherited_stdin(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
 fn check_log_probe(diagnostics: &mut Diagnostics, draft: &Draft) {
     let program = &draft.program;
     let is_unseen = |sink: &Sink| matches!(sink, Sink::Inherit | Sink::Null);
-    if let (Some(Probe::Log(_)), Some(place)) = (&program.ready, draft.places.get("ready"))
+    if let (Some(Probe::Log(_)), Some(span)) = (&program.ready, draft.spans.get("ready"))
         && is_unseen(&program.stdout)
         && is_unseen(&program.stderr)
     {
         let message = format!("program `{}` can never be ready: foster sees none of its lines", program.name);
-        diagnostics.error(place, message, "expected `stdout` or `stderr` as `log` or a file");
+        diagnostics.error(span, message, "expected `stdout` or `stderr` as `log` or a file");
     }
 }

@@ -23,7 +23,6 @@ mod launch;
 mod lint;
 mod order;
 mod phrase;
-mod place;
 mod program;
 mod programs;
 mod reader;
@@ -34,6 +33,7 @@ mod report;
 mod settings;
 mod sink;
 mod source;
+mod span;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -51,11 +51,11 @@ use check::resolve;
 use diagnostics::Diagnostics;
 pub use json_schema::json_schema;
 pub use order::start_order;
-use place::{BUILT_IN, MAIN, Position};
 use programs::read_programs;
 use reader::{Reader, Scope};
 pub use report::Report;
 use settings::{settings, signals};
+use span::{BUILT_IN, MAIN, Position};
 
 /// foster's environment, as `std::env::vars_os` gives it: values need not be UTF-8.
 pub type Environment = BTreeMap<OsString, OsString>;
@@ -78,17 +78,17 @@ pub fn locate(option: Option<&Path>, environment: &Environment) -> Result<PathBu
 fn locate_among(
     option: Option<&Path>,
     environment: &Environment,
-    places: &[&Path],
+    candidates: &[&Path],
 ) -> Result<PathBuf, Report> {
     let variable = environment.get(OsStr::new(VARIABLE)).filter(|value| !value.is_empty());
     let named = option.or(variable.map(Path::new));
     // A file that is there and cannot be looked at is taken too, so that it is not passed over in silence.
-    let found = || places.iter().copied().find(|place| place.try_exists().unwrap_or(true));
+    let found = || candidates.iter().copied().find(|path| path.try_exists().unwrap_or(true));
     if let Some(path) = named.or_else(found) {
         return Ok(path.to_path_buf());
     }
     let mut diagnostics = Diagnostics::new();
-    let tried: Vec<String> = places.iter().map(|place| format!("`{}`", place.display())).collect();
+    let tried: Vec<String> = candidates.iter().map(|path| format!("`{}`", path.display())).collect();
     let note = format!("looked for {}; `-c FILE` or `${VARIABLE}` names another", tried.join(", "));
     diagnostics.error(Position::Nowhere, "there is no configuration", note);
     diagnostics.conclude(None)
@@ -146,10 +146,10 @@ pub fn load_and_examine(
         true => None,
         false => resolve(&mut diagnostics, &programs, core_settings, rules),
     };
-    let (drafts, places): (Vec<_>, Vec<_>) = programs
+    let (drafts, spans): (Vec<_>, Vec<_>) = programs
         .drafts
         .into_iter()
-        .map(|draft| (Rc::new(draft.program), (draft.key.place, draft.places)))
+        .map(|draft| (Rc::new(draft.program), (draft.key.span, draft.spans)))
         .unzip();
     let termination_log = settings.termination_log.clone();
     let mut plan = core.map(|core| Plan {
@@ -161,12 +161,12 @@ pub fn load_and_examine(
     });
     if let (Some(plan), false) = (&plan, diagnostics.has_errors()) {
         for remark in examine(plan) {
-            let of_program = remark.program.and_then(|id| places.get(id.0 as usize));
+            let of_program = remark.program.and_then(|id| spans.get(id.0 as usize));
             // A key that is not written stands for its program.
-            let place = of_program.map(|(name, keys)| {
-                keys.get(remark.key).filter(|place| place.file != BUILT_IN).unwrap_or(*name)
+            let span = of_program.map(|(name, keys)| {
+                keys.get(remark.key).filter(|span| span.file != BUILT_IN).unwrap_or(*name)
             });
-            let position = place.map_or(Position::File(MAIN), Position::At);
+            let position = span.map_or(Position::File(MAIN), Position::At);
             match remark.severity {
                 Severity::Error => diagnostics.error(position, remark.message, remark.note),
                 Severity::Warning => {

@@ -20,10 +20,10 @@ use super::key_spec::Key as Spec;
 use super::keys::{BACKOFF, PROGRAM};
 use super::launch::launch;
 use super::phrase::quoted;
-use super::place::Place;
 use super::reader::{Reader, Reference};
 use super::ready::ready;
 use super::sink::sink;
+use super::span::Span;
 use super::table::{Item, Key, Kind, Table};
 
 /// A program whose dependencies are still names.
@@ -40,22 +40,22 @@ pub(super) struct Draft {
     /// What it requires.
     pub(super) requires: Vec<Reference>,
     /// Where its keys are given.
-    pub(super) places: Places,
+    pub(super) spans: Spans,
 }
 
 /// Where the keys of a program are given: by itself, in `[defaults]` or among the built-in defaults.
 #[derive(Debug)]
-pub(super) struct Places(Vec<(&'static str, Place)>);
+pub(super) struct Spans(Vec<(&'static str, Span)>);
 
-impl Places {
-    fn of(table: &Table) -> Places {
-        let place = |key: &'static Spec| Some((key.name, table.get(key.name)?.value.place));
-        Places(PROGRAM.keys.iter().filter_map(place).collect())
+impl Spans {
+    fn of(table: &Table) -> Spans {
+        let span = |key: &'static Spec| Some((key.name, table.get(key.name)?.value.span));
+        Spans(PROGRAM.keys.iter().filter_map(span).collect())
     }
 
     /// Where this key is given, if it is.
-    pub(super) fn get(&self, key: &str) -> Option<Place> {
-        self.0.iter().find(|(name, _)| *name == key).map(|(_, place)| *place)
+    pub(super) fn get(&self, key: &str) -> Option<Span> {
+        self.0.iter().find(|(name, _)| *name == key).map(|(_, span)| *span)
     }
 }
 
@@ -73,7 +73,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
         key: key.clone(),
         after: reader.field(table, "after", references).unwrap_or_default(),
         requires: reader.field(table, "requires", references).unwrap_or_default(),
-        places: Places::of(table),
+        spans: Spans::of(table),
         spec: spec(reader, table, readiness, pre_stop.as_ref()),
         program: Program {
             name: key.name.clone(),
@@ -144,7 +144,7 @@ fn restart(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Restart> {
     };
     if let Some(note) = foreign_restart(&text) {
         let message = format!("`restart` cannot be {}", quoted(&text));
-        reader.diagnostics.error(item.value.place, message, note);
+        reader.diagnostics.error(item.value.span, message, note);
         return None;
     }
     reader.choice(item, &WORDS)
@@ -168,7 +168,7 @@ fn backoff(reader: &mut Reader<'_>, table: &Table) -> Backoff {
         && initial > max
     {
         let message = "`initial` of `backoff` is longer than `max`";
-        reader.diagnostics.error(item.value.place, message, "expected a longer `max`");
+        reader.diagnostics.error(item.value.span, message, "expected a longer `max`");
     }
     let factor = reader.field(&full, "factor", |reader, item| reader.number(item, 1.0)).unwrap_or(1.0);
     Backoff {
@@ -225,7 +225,7 @@ fn references(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Reference>>
             continue;
         };
         if names.insert(name.clone()) {
-            references.push(Reference { name, place: item.value.place });
+            references.push(Reference { name, span: item.value.span });
         }
     }
     Some(references)

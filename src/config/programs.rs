@@ -11,9 +11,9 @@ use super::diagnostics::Diagnostics;
 use super::document::Document;
 use super::keys::PROGRAM;
 use super::phrase::quoted;
-use super::place::{MAIN, Place, Position};
 use super::program::{Draft, LONGEST_NAME, draft, is_name, over_base};
 use super::reader::{Reader, Scope};
+use super::span::{MAIN, Position, Span};
 use super::table::{Item, Key, Table};
 use crate::suggest::nearest;
 
@@ -73,7 +73,7 @@ fn is_bounded(document: &Document, diagnostics: &mut Diagnostics) -> bool {
     let count = document.programs.items().count();
     if let Some(extra) = document.programs.items().nth(MOST_PROGRAMS) {
         let message = format!("there are {count} programs");
-        diagnostics.error(extra.key.place, message, format!("expected at most {MOST_PROGRAMS}"));
+        diagnostics.error(extra.key.span, message, format!("expected at most {MOST_PROGRAMS}"));
         return false;
     }
     let copied = document.defaults.weight().saturating_mul(count);
@@ -88,7 +88,7 @@ fn is_bounded(document: &Document, diagnostics: &mut Diagnostics) -> bool {
 
 /// Reads `[defaults]` as if it were a program, so that a mistake shows even where no program uses it.
 fn check_defaults(defaults: &Table, environment: &Environment, diagnostics: &mut Diagnostics) {
-    let key = Key { name: "defaults".to_owned(), place: Place { file: MAIN, start: 0, end: 0 } };
+    let key = Key { name: "defaults".to_owned(), span: Span { file: MAIN, start: 0, end: 0 } };
     let mut reader = Reader::new(diagnostics, environment, Scope::Program(&key.name));
     reader.check_keys(defaults, &PROGRAM, "in `[defaults]`");
     draft(&mut reader, &key, defaults);
@@ -106,7 +106,7 @@ fn check_name(item: Item<'_>, diagnostics: &mut Diagnostics) {
         return;
     };
     let message = format!("{} cannot be the name of a program{reason}", quoted(name));
-    diagnostics.error(item.key.place, message, note);
+    diagnostics.error(item.key.span, message, note);
 }
 
 /// A program needs a command, its own or that of `[defaults]`.
@@ -119,5 +119,5 @@ fn check_command(item: Item<'_>, given: &Table, table: &Table, diagnostics: &mut
         return;
     }
     let message = format!("program `{}` has no `command`", item.name());
-    diagnostics.error(item.key.place, message, "expected `command = [\"…\"]` below it");
+    diagnostics.error(item.key.span, message, "expected `command = [\"…\"]` below it");
 }

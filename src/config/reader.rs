@@ -18,7 +18,7 @@ use super::foreign::foreign;
 use super::key_spec::{Key, Section, Support};
 use super::keys::{FILE, SECTIONS};
 use super::phrase::{described, one_of, quoted};
-use super::place::Place;
+use super::span::Span;
 use super::table::{Item, Kind, Table};
 use crate::suggest::{nearest, suggest};
 
@@ -48,7 +48,7 @@ pub(super) struct Reference {
     /// The name.
     pub(super) name: String,
     /// Where it stands.
-    pub(super) place: Place,
+    pub(super) span: Span,
 }
 
 impl<'a> Reader<'a> {
@@ -74,15 +74,15 @@ impl<'a> Reader<'a> {
     /// Reports every key that the section does not have. `owner` is how the table is called in a sentence.
     pub(super) fn check_keys(&mut self, table: &Table, section: &Section, owner: &str) {
         for item in table.items() {
-            let (name, place) = (item.name(), item.key.place);
+            let (name, span) = (item.name(), item.key.span);
             match section.key(name).map(|key| key.support) {
                 Some(Support::Now) => {}
                 Some(Support::Later) => {
-                    self.diagnostics.error(place, format!("`{name}` {owner} is not supported yet"), "");
+                    self.diagnostics.error(span, format!("`{name}` {owner} is not supported yet"), "");
                 }
                 None => {
                     let note = self.unknown_key(item, section);
-                    self.diagnostics.error(place, format!("unknown key `{name}` {owner}"), note);
+                    self.diagnostics.error(span, format!("unknown key `{name}` {owner}"), note);
                 }
             }
         }
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
     /// Says that a value does not fit, and what would.
     pub(super) fn refuse(&mut self, item: Item<'_>, shown: &str, expected: &str) {
         let message = format!("`{}` cannot be {shown}", item.name());
-        self.diagnostics.error(item.value.place, message, format!("expected {expected}"));
+        self.diagnostics.error(item.value.span, message, format!("expected {expected}"));
     }
 
     /// The same for a text that was found to be wrong after it was expanded.
@@ -156,14 +156,14 @@ impl<'a> Reader<'a> {
             Ok(text) => Some(text),
             Err(faults) => {
                 for fault in &faults {
-                    self.cannot_expand(item.value.place, fault);
+                    self.cannot_expand(item.value.span, fault);
                 }
                 None
             }
         }
     }
 
-    fn cannot_expand(&mut self, place: Place, fault: &Fault) {
+    fn cannot_expand(&mut self, span: Span, fault: &Fault) {
         let (written, message, note) = match fault {
             Fault::Unclosed(written) => (
                 written,
@@ -191,8 +191,8 @@ impl<'a> Reader<'a> {
                 (written, format!("the environment variable `{name}` is not UTF-8"), String::new())
             }
         };
-        let place = self.diagnostics.narrow(place, written);
-        self.diagnostics.error(place, message, note);
+        let span = self.diagnostics.narrow(span, written);
+        self.diagnostics.error(span, message, note);
     }
 
     /// True or false.
@@ -323,17 +323,17 @@ impl<'a> Reader<'a> {
         };
         let signal = Signal::parse(&text);
         if signal.is_none() {
-            self.unknown_signal(item.value.place, &text);
+            self.unknown_signal(item.value.span, &text);
         }
         signal
     }
 
     /// Says that there is no such signal.
-    pub(super) fn unknown_signal(&mut self, place: Place, text: &str) {
+    pub(super) fn unknown_signal(&mut self, span: Span, text: &str) {
         let bare = text.strip_prefix("SIG").unwrap_or(text);
-        let place = self.diagnostics.narrow(place, text);
+        let span = self.diagnostics.narrow(span, text);
         self.diagnostics.error(
-            place,
+            span,
             format!("unknown signal {}", quoted(text)),
             suggest(bare, Signal::names()),
         );

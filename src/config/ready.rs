@@ -61,17 +61,17 @@ fn probe(reader: &mut Reader<'_>, ready: Item<'_>, table: &Table) -> Option<Prob
     let Some(kind) = kinds.next() else {
         if !later {
             let note = format!("expected one of {}", one_of(KINDS.into_iter()));
-            reader.diagnostics.error(ready.value.place, "`ready` needs exactly one probe", note);
+            reader.diagnostics.error(ready.value.span, "`ready` needs exactly one probe", note);
         }
         return None;
     };
     for other in kinds {
         let message = format!("`ready` has both `{}` and `{}`", kind.name(), other.name());
-        reader.diagnostics.error(other.key.place, message, "expected only one of them");
+        reader.diagnostics.error(other.key.span, message, "expected only one of them");
     }
     for key in ["status", "headers", "method"] {
         if let Some(item) = table.get(key).filter(|_| kind.name() != "http") {
-            reader.diagnostics.error(item.key.place, format!("`{key}` goes only with `http`"), "");
+            reader.diagnostics.error(item.key.span, format!("`{key}` goes only with `http`"), "");
         }
     }
     match kind.name() {
@@ -89,7 +89,7 @@ fn log(reader: &mut Reader<'_>, item: Item<'_>) -> Option<LinePattern> {
     match LinePattern::new(&text) {
         Ok(pattern) => Some(pattern),
         Err(error) => {
-            reader.diagnostics.error(item.value.place, "`log` is not a regular expression", error);
+            reader.diagnostics.error(item.value.span, "`log` is not a regular expression", error);
             None
         }
     }
@@ -153,7 +153,7 @@ fn headers(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<(String, Strin
     }
     if let Some(extra) = table.items().nth(MOST_HEADERS) {
         reader.diagnostics.error(
-            extra.key.place,
+            extra.key.span,
             format!("`headers` has more than {MOST_HEADERS} fields"),
             "",
         );
@@ -175,7 +175,7 @@ fn is_header_name(reader: &mut Reader<'_>, item: Item<'_>, names: &mut BTreeSet<
     } else {
         return true;
     };
-    reader.diagnostics.error(item.key.place, message, note);
+    reader.diagnostics.error(item.key.span, message, note);
     false
 }
 

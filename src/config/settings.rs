@@ -19,7 +19,7 @@ use super::table::{Item, Table};
 
 /// What a signal to foster does, as it was written.
 #[derive(Debug)]
-pub(super) enum Rule {
+pub(super) enum SignalRule {
     /// Passed on to a program.
     Forward(Reference, Signal),
     /// An ordered shutdown.
@@ -72,20 +72,20 @@ fn optional_socket(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<Pat
 }
 
 /// Reads `[signals]`.
-pub(super) fn signals(reader: &mut Reader<'_>, table: &Table) -> Vec<(Signal, Rule)> {
+pub(super) fn signals(reader: &mut Reader<'_>, table: &Table) -> Vec<(Signal, SignalRule)> {
     let mut rules = Vec::new();
     let mut seen = BTreeSet::new();
     for item in table.items() {
         let Some(signal) = Signal::parse(item.name()) else {
-            reader.unknown_signal(item.key.place, item.name());
+            reader.unknown_signal(item.key.span, item.name());
             continue;
         };
         if let Some(reason) = refusal(signal) {
-            reader.diagnostics.error(item.key.place, format!("`[signals]` cannot change {signal}"), reason);
+            reader.diagnostics.error(item.key.span, format!("`[signals]` cannot change {signal}"), reason);
             continue;
         }
         if !seen.insert(signal) {
-            reader.diagnostics.error(item.key.place, format!("{signal} is set twice in `[signals]`"), "");
+            reader.diagnostics.error(item.key.span, format!("{signal} is set twice in `[signals]`"), "");
             continue;
         }
         rules.extend(rule(reader, item, signal).map(|rule| (signal, rule)));
@@ -109,11 +109,11 @@ fn refusal(signal: Signal) -> Option<&'static str> {
 
 const RULES: &str = "`\"forward:PROGRAM\"`, `\"forward:PROGRAM:SIGNAL\"`, `\"shutdown\"` or `\"ignore\"`";
 
-fn rule(reader: &mut Reader<'_>, item: Item<'_>, signal: Signal) -> Option<Rule> {
+fn rule(reader: &mut Reader<'_>, item: Item<'_>, signal: Signal) -> Option<SignalRule> {
     let text = reader.text_or(item, RULES)?;
     match text.as_str() {
-        "shutdown" => return Some(Rule::Shutdown),
-        "ignore" => return Some(Rule::Ignore),
+        "shutdown" => return Some(SignalRule::Shutdown),
+        "ignore" => return Some(SignalRule::Ignore),
         _ => {}
     }
     let Some(target) = text.strip_prefix("forward:").filter(|target| !target.is_empty()) else {
@@ -125,11 +125,11 @@ fn rule(reader: &mut Reader<'_>, item: Item<'_>, signal: Signal) -> Option<Rule>
         Some((name, written)) => {
             let parsed = Signal::parse(written);
             if parsed.is_none() {
-                reader.unknown_signal(item.value.place, written);
+                reader.unknown_signal(item.value.span, written);
             }
             (name, parsed)
         }
     };
-    let place = reader.diagnostics.narrow(item.value.place, name);
-    Some(Rule::Forward(Reference { name: name.to_owned(), place }, as_signal?))
+    let span = reader.diagnostics.narrow(item.value.span, name);
+    Some(SignalRule::Forward(Reference { name: name.to_owned(), span }, as_signal?))
 }

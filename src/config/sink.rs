@@ -40,7 +40,7 @@ fn file_sink(reader: &mut Reader<'_>, item: Item<'_>, given: &Table) -> Option<F
     let path = reader.field(&table, "file", Reader::path);
     if table.get("file").is_none() {
         let message = format!("`{}` has no `file`", item.name());
-        reader.diagnostics.error(item.value.place, message, "expected `file = \"…\"` in it");
+        reader.diagnostics.error(item.value.span, message, "expected `file = \"…\"` in it");
     }
     let max_size = reader.field(&table, "max_size", size_or_unlimited);
     let keep = reader.field(&table, "keep", |reader, item| reader.integer(item, 0..=MOST_KEPT));
@@ -58,7 +58,7 @@ fn size_or_unlimited(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u
     if size < LEAST_SIZE {
         let message = format!("`{}` cannot be {size} bytes", item.name());
         let note = "expected at least `\"4K\"`: each rotation renames every file that is kept";
-        reader.diagnostics.error(item.value.place, message, note);
+        reader.diagnostics.error(item.value.span, message, note);
         return None;
     }
     Some(Some(size))

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::place::Place;
+use super::span::Span;
 
 /// One file.
 #[derive(Debug)]
@@ -42,18 +42,18 @@ impl Source {
     }
 
     /// Line and column of a place, both counted from 1.
-    pub(super) fn line_and_column(&self, place: Place) -> (usize, usize) {
-        let (line, start) = self.line_at(place.start);
-        let before = self.text.get(start..place.start).unwrap_or("");
+    pub(super) fn line_and_column(&self, span: Span) -> (usize, usize) {
+        let (line, start) = self.line_at(span.start);
+        let before = self.text.get(start..span.start).unwrap_or("");
         (line, before.chars().count() + 1)
     }
 
     /// The line itself, a run of carets below the place, and the note after it.
-    pub(super) fn excerpt(&self, place: Place, note: &str) -> String {
-        let (number, column) = self.line_and_column(place);
-        let (_, start) = self.line_at(place.start);
+    pub(super) fn excerpt(&self, span: Span, note: &str) -> String {
+        let (number, column) = self.line_and_column(span);
+        let (_, start) = self.line_at(span.start);
         let line = self.text.get(start..).unwrap_or("").lines().next().unwrap_or("");
-        let covered = self.text.get(place.start..place.end).unwrap_or("");
+        let covered = self.text.get(span.start..span.end).unwrap_or("");
         let carets = covered.lines().next().unwrap_or("").chars().count().max(1);
         let (line, column, carets) = clip(line, column - 1, carets);
         let gap = if note.is_empty() { "" } else { " " };
@@ -111,7 +111,7 @@ mod tests {
     fn a_line_too_long_to_read_is_cut_around_the_place() {
         let source =
             Source::new(Path::new("a.toml"), format!("{}HERE{}", "a".repeat(5000), "b".repeat(5000)));
-        let text = source.excerpt(Place { file: 1, start: 5000, end: 5004 }, "there");
+        let text = source.excerpt(Span { file: 1, start: 5000, end: 5004 }, "there");
         assert!(text.contains("HERE") && text.len() < 600, "{text}");
         let (line, carets) = (text.lines().next().expect("line"), text.lines().nth(1).expect("carets"));
         let column = |text: &str, part: &str| text.split(part).next().map(|before| before.chars().count());

@@ -1,7 +1,7 @@
 //! A TOML document as a tree that knows where each of its parts was written.
 //!
 //! The `toml` crate parses and recovers from syntax errors; this is what the rest of `config/` reads:
-//! owned, in the order of the file, every key and value with its [`Place`]. Values of several files
+//! owned, in the order of the file, every key and value with its [`Span`]. Values of several files
 //! can stand in one table, as `[defaults]` under a program. `reader.rs` makes Rust types of it.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::{DUPLICATE, Diagnostics};
-use super::place::{Place, Position};
+use super::span::{Position, Span};
 
 /// A key, where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) struct Key {
     /// Its name, without quotes.
     pub(super) name: String,
     /// Where it stands.
-    pub(super) place: Place,
+    pub(super) span: Span,
 }
 
 /// A value, where it was written.
@@ -27,7 +27,7 @@ pub(super) struct Value {
     /// What it is.
     pub(super) kind: Kind,
     /// Where it stands.
-    pub(super) place: Place,
+    pub(super) span: Span,
 }
 
 /// What a value is.
@@ -144,7 +144,7 @@ impl Table {
 fn merged(above: &Value, below: &Value) -> Value {
     match (&above.kind, &below.kind) {
         (Kind::Table(own), Kind::Table(base)) => {
-            Value { kind: Kind::Table(own.over(base, |_| false)), place: above.place }
+            Value { kind: Kind::Table(own.over(base, |_| false)), span: above.span }
         }
         (_, _) => above.clone(),
     }
@@ -161,12 +161,12 @@ pub(super) fn parse(diagnostics: &mut Diagnostics, file: usize) -> Table {
     let count = errors.len();
     for error in errors.into_iter().take(MOST_SYNTAX_ERRORS) {
         // The parser names no place for a key of too many parts.
-        let place = error.span().map(|span| at(file, span));
-        let (message, note) = match place.and_then(|place| ini_header(&text, place.start)) {
+        let span = error.span().map(|span| at(file, span));
+        let (message, note) = match span.and_then(|span| ini_header(&text, span.start)) {
             Some(note) => ("this is not how TOML writes a table".to_owned(), note),
             None => reword(error.message()),
         };
-        diagnostics.syntax_error(place.map_or(Position::File(file), Position::At), &message, &note);
+        diagnostics.syntax_error(span.map_or(Position::File(file), Position::At), &message, &note);
     }
     if count > MOST_SYNTAX_ERRORS {
         let message = format!("there are {} more errors of syntax in it", count - MOST_SYNTAX_ERRORS);
@@ -182,8 +182,8 @@ pub(super) fn parse_trusted(text: &str, file: usize) -> Table {
     Tree { diagnostics: &mut diagnostics, file }.table(document.get_ref())
 }
 
-fn at(file: usize, span: Range<usize>) -> Place {
-    Place { file, start: span.start, end: span.end.max(span.start) }
+fn at(file: usize, span: Range<usize>) -> Span {
+    Span { file, start: span.start, end: span.end.max(span.start) }
 }
 
 /// The parser's sentence in foster's words, and what it does not think of.
@@ -223,15 +223,15 @@ impl Tree<'_> {
     fn table(&mut self, table: &DeTable<'_>) -> Table {
         let mut entries = Vec::new();
         for (key, value) in table {
-            let key = Key { name: key.get_ref().to_string(), place: at(self.file, key.span()) };
+            let key = Key { name: key.get_ref().to_string(), span: at(self.file, key.span()) };
             let value = self.value(value.get_ref(), at(self.file, value.span()));
             entries.push((key, value));
         }
-        entries.sort_by_key(|(key, _): &(Key, Value)| key.place);
+        entries.sort_by_key(|(key, _): &(Key, Value)| key.span);
         Table { entries }
     }
 
-    fn value(&mut self, value: &DeValue<'_>, place: Place) -> Value {
+    fn value(&mut self, value: &DeValue<'_>, span: Span) -> Value {
         let kind = match value {
             DeValue::String(text) => Kind::String(text.to_string()),
             DeValue::Boolean(boolean) => Kind::Boolean(*boolean),
@@ -239,7 +239,7 @@ impl Tree<'_> {
             DeValue::Float(float) => Kind::Float(float.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Integer(integer) => {
                 Kind::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).unwrap_or_else(|_| {
-                    self.diagnostics.error(place, "this number does not fit into 64 bits", "");
+                    self.diagnostics.error(span, "this number does not fit into 64 bits", "");
                     0
                 }))
             }
@@ -249,7 +249,7 @@ impl Tree<'_> {
             }
             DeValue::Table(table) => Kind::Table(self.table(table)),
         };
-        Value { kind, place }
+        Value { kind, span }
     }
 }
 
@@ -272,7 +272,7 @@ mod tests {
         let table = table("z = 1\na = [\"x\"]\nm.n = true\n");
         assert_eq!(names(&table), ["z", "a", "m"]);
         let item = table.get("a").expect("a");
-        assert_eq!((item.key.place.start, item.value.place.start, item.value.place.end), (6, 10, 15));
+        assert_eq!((item.key.span.start, item.value.span.start, item.value.span.end), (6, 10, 15));
     }
 
     #[test]

@@ -234,23 +234,23 @@ fn a_program_that_is_switched_off_may_still_be_named() {
 fn the_configuration_is_looked_for_in_the_order_of_the_contract() {
     let folder = tempfile::tempdir().expect("a folder");
     let (first, second) = (folder.path().join("first.toml"), folder.path().join("second.toml"));
-    let places = [first.as_path(), second.as_path()];
+    let spans = [first.as_path(), second.as_path()];
     let none = Environment::new();
-    let report = locate_among(None, &none, &places).expect_err("a report").to_string();
+    let report = locate_among(None, &none, &spans).expect_err("a report").to_string();
     assert!(report.starts_with("foster: error: there is no configuration\n     = looked for `"), "{report}");
     assert!(report.ends_with("foster: cannot load the configuration: 1 error\n"), "{report}");
 
     fs::write(&second, "").expect("a file");
-    assert_eq!(locate_among(None, &none, &places).as_ref(), Ok(&second));
+    assert_eq!(locate_among(None, &none, &spans).as_ref(), Ok(&second));
     fs::write(&first, "").expect("a file");
-    assert_eq!(locate_among(None, &none, &places).as_ref(), Ok(&first));
+    assert_eq!(locate_among(None, &none, &spans).as_ref(), Ok(&first));
 
     let bytes = OsStr::from_bytes(b"/\xff.toml");
     let variable = |value: &OsStr| Environment::from([(VARIABLE.into(), value.to_owned())]);
-    assert_eq!(locate_among(None, &variable(bytes), &places), Ok(PathBuf::from(bytes)));
-    assert_eq!(locate_among(None, &variable(OsStr::new("")), &places), Ok(first.clone()));
+    assert_eq!(locate_among(None, &variable(bytes), &spans), Ok(PathBuf::from(bytes)));
+    assert_eq!(locate_among(None, &variable(OsStr::new("")), &spans), Ok(first.clone()));
     let option = Path::new("-");
-    assert_eq!(locate_among(Some(option), &variable(bytes), &places), Ok(option.to_path_buf()));
+    assert_eq!(locate_among(Some(option), &variable(bytes), &spans), Ok(option.to_path_buf()));
     assert_eq!(locate(Some(option), &none), Ok(option.to_path_buf()));
 }
 

@@ -40,7 +40,8 @@ fn stream(rootfs: &RootFs, subject: &'static str, link: &str) -> Finding {
         }
         Err(_) => return Finding::new(Note, subject, "unknown", "It cannot be seen from here."),
     };
-    let is_terminal = ["/dev/pts/", "/dev/tty", "/dev/console"].iter().any(|place| target.starts_with(place));
+    let is_terminal =
+        ["/dev/pts/", "/dev/tty", "/dev/console"].iter().any(|endpoint| target.starts_with(endpoint));
     let (grade, value, meaning) = match target.as_str() {
         "/dev/null" => (
             Warn,
@@ -86,7 +87,7 @@ fn configuration(configuration: &Configuration) -> Finding {
                            run` lists them.";
             Finding::new(Note, subject, "none", meaning)
         }
-        Configuration::Wrong { problems } => {
+        Configuration::Invalid { problems } => {
             let value = format!("wrong in {problems} place{}", if *problems == 1 { "" } else { "s" });
             Finding::new(
                 Bad,
@@ -95,7 +96,7 @@ fn configuration(configuration: &Configuration) -> Finding {
                 "`foster run` starts nothing with it; `foster check` lists every mistake.",
             )
         }
-        Configuration::Right { path, programs } => {
+        Configuration::Valid { path, programs } => {
             let value = path.display().to_string();
             let plural = if *programs == 1 { "" } else { "s" };
             Finding::new(Ok, subject, value, format!("It is in order, and has {programs} program{plural}."))
@@ -116,17 +117,17 @@ fn socket(rootfs: &RootFs, socket: &Socket) -> Finding {
             let meaning = "A supervisor answers. A second `foster run` with this socket refuses to start.";
             Finding::new(Ok, subject, format!("{shown}, in use"), meaning)
         }
-        Listener::Reserved => {
+        Listener::Denied => {
             let meaning = "A supervisor may be there, for root and its own user alone: no verb of this user reaches it.";
             Finding::new(Note, subject, format!("{shown}, not for this user"), meaning)
         }
-        Listener::Strange => {
+        Listener::Unknown => {
             let meaning = "Something listens there but does not answer like a supervisor: it is stopped, or another \
                            program, or another version of foster.";
             Finding::new(Warn, subject, format!("{shown}, no answer"), meaning)
         }
-        Listener::Gone | Listener::Missing => {
-            let left = matches!(listener, Listener::Gone);
+        Listener::Stale | Listener::Missing => {
+            let left = matches!(listener, Listener::Stale);
             let value =
                 format!("{shown}, {}", if left { "left by a supervisor that is gone" } else { "free" });
             let folder =

@@ -85,14 +85,14 @@ struct Known {
 /// The configuration that `foster run` would find.
 enum Configuration {
     None,
-    Wrong { problems: usize },
-    Right { path: PathBuf, programs: usize },
+    Invalid { problems: usize },
+    Valid { path: PathBuf, programs: usize },
 }
 
 /// The control socket.
 enum Socket {
     /// The configuration wants none.
-    Unwanted,
+    Disabled,
     /// It would be there.
     At(PathBuf, Listener),
 }
@@ -103,23 +103,23 @@ enum Listener {
     /// A supervisor that answers.
     Supervisor,
     /// A supervisor that answers others.
-    Reserved,
+    Denied,
     /// A supervisor that is gone has left it.
-    Gone,
+    Stale,
     /// There is no socket.
     Missing,
     /// Something that does not answer like a supervisor.
-    Strange,
+    Unknown,
 }
 
 /// The whole report, and what the verb ends with.
 pub fn report(
-    place: &Endpoint,
+    endpoint: &Endpoint,
     environment: &Environment,
     output: Output,
     colour: Colour,
 ) -> (String, ExitStatus) {
-    let findings = examine(Path::new("/"), &gather(place, environment));
+    let findings = examine(Path::new("/"), &gather(endpoint, environment));
     let is_bad = findings.iter().any(|finding| finding.grade == Grade::Bad);
     let page = match output {
         Output::Text => text(&findings, colour),
@@ -131,26 +131,26 @@ pub fn report(
 /// How long a supervisor may take to show that it is one.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-fn gather(place: &Endpoint, environment: &Environment) -> Known {
+fn gather(endpoint: &Endpoint, environment: &Environment) -> Known {
     let variable = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
-    let plan = config::locate(place.config.as_deref(), environment)
+    let plan = config::locate(endpoint.config.as_deref(), environment)
         .map(|path| config::load(&path, environment).map(|plan| (path, plan)));
     let usual = |name| PathBuf::from(keys::FOSTER.default_text(name));
     let (configuration, settings) = match plan {
         Err(_) => (Configuration::None, None),
-        Ok(Err(report)) => (Configuration::Wrong { problems: report.count() }, None),
+        Ok(Err(report)) => (Configuration::Invalid { problems: report.count() }, None),
         Ok(Ok((path, plan))) => {
-            (Configuration::Right { path, programs: plan.programs.len() }, Some(plan.settings))
+            (Configuration::Valid { path, programs: plan.programs.len() }, Some(plan.settings))
         }
     };
     let configured = match &settings {
         Some(settings) => settings.socket.clone(),
         None => Some(usual("socket")),
     };
-    let named = place.socket.clone().or_else(|| variable("FOSTER_SOCKET").map(PathBuf::from));
+    let named = endpoint.socket.clone().or_else(|| variable("FOSTER_SOCKET").map(PathBuf::from));
     Known {
         configuration,
-        socket: named.or(configured).map_or(Socket::Unwanted, |path| {
+        socket: named.or(configured).map_or(Socket::Disabled, |path| {
             let listener = listener(&path);
             Socket::At(path, listener)
         }),
@@ -166,10 +166,10 @@ fn listener(path: &Path) -> Listener {
         client::ask(path, &question, Patience::For(AT_ONCE)).and_then(|mut answer| answer.next().transpose());
     match answer {
         Ok(_) => Listener::Supervisor,
-        Err(ClientError::Refused(refusal)) if refusal.error == Reason::NotPermitted => Listener::Reserved,
-        Err(ClientError::Denied(_)) => Listener::Reserved,
+        Err(ClientError::Refused(refusal)) if refusal.error == Reason::NotPermitted => Listener::Denied,
+        Err(ClientError::Denied(_)) => Listener::Denied,
         Err(ClientError::Refused(_)) => Listener::Supervisor,
-        Err(ClientError::NotListening(_)) => Listener::Gone,
+        Err(ClientError::NotListening(_)) => Listener::Stale,
         Err(ClientError::NoSocket(_)) => Listener::Missing,
         Err(
             ClientError::Unreachable(..)
@@ -178,7 +178,7 @@ fn listener(path: &Path) -> Listener {
             | ClientError::Lost(_)
             | ClientError::Garbled(_)
             | ClientError::TooLong,
-        ) => Listener::Strange,
+        ) => Listener::Unknown,
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 /// A rootfs of files like a container's, made file by file.
-struct Surroundings(TempDir);
+struct FakeRoot(TempDir);
 
 const STATUS: &str = "Name:\tfoster\nPid:\t1\nUid:\t0\t0\t0\t0\nCapEff:\t00000000a80425fb\nNoNewPrivs:\t0\n\
                       Seccomp:\t2\nCpus_allowed_list:\t0-3,6\n";
@@ -16,15 +16,15 @@ const LIMITS: &str = "Limit                     Soft Limit           Hard Limit 
                       Max open files            1024                 524288               files     \n";
 const V2: &str = "30 23 0:26 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw\n";
 
-impl Surroundings {
+impl FakeRoot {
     /// Nothing at all.
-    fn none() -> Surroundings {
-        Surroundings(tempfile::tempdir().unwrap())
+    fn none() -> FakeRoot {
+        FakeRoot(tempfile::tempdir().unwrap())
     }
 
     /// PID 1 is foster, in a container with version 2 of cgroups.
-    fn container() -> Surroundings {
-        Surroundings::none()
+    fn container() -> FakeRoot {
+        FakeRoot::none()
             .file("proc/1/comm", "foster\n")
             .file("proc/1/status", STATUS)
             .file("proc/1/limits", LIMITS)
@@ -37,14 +37,14 @@ impl Surroundings {
             .file("sys/devices/system/cpu/online", "0-7\n")
     }
 
-    fn file(self, path: &str, text: impl AsRef<[u8]>) -> Surroundings {
+    fn file(self, path: &str, text: impl AsRef<[u8]>) -> FakeRoot {
         let path = self.0.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
         self
     }
 
-    fn link(self, path: &str, target: &str) -> Surroundings {
+    fn link(self, path: &str, target: &str) -> FakeRoot {
         let path = self.0.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         if path.symlink_metadata().is_ok() {
@@ -54,17 +54,17 @@ impl Surroundings {
         self
     }
 
-    fn without(self, path: &str) -> Surroundings {
+    fn without(self, path: &str) -> FakeRoot {
         fs::remove_file(self.0.path().join(path)).unwrap();
         self
     }
 
-    fn status(self, from: &str, to: &str) -> Surroundings {
+    fn status(self, from: &str, to: &str) -> FakeRoot {
         assert!(STATUS.contains(from));
         self.file("proc/1/status", STATUS.replace(from, to))
     }
 
-    fn cgroup(self, file: &str, text: &str) -> Surroundings {
+    fn cgroup(self, file: &str, text: &str) -> FakeRoot {
         self.file(&format!("sys/fs/cgroup/{file}"), text)
     }
 
@@ -93,22 +93,22 @@ fn of(findings: Vec<Finding>, subject: &str) -> (Grade, String, String) {
 fn nothing_known() -> Known {
     Known {
         configuration: Configuration::None,
-        socket: Socket::Unwanted,
+        socket: Socket::Disabled,
         termination_log: PathBuf::from("/dev/termination-log"),
         time_zone: None,
     }
 }
 
 #[track_caller]
-fn shows(surroundings: &Surroundings, subject: &str, grade: Grade, value: &str, meaning: &str) {
-    let found = surroundings.finding(subject);
+fn shows(root: &FakeRoot, subject: &str, grade: Grade, value: &str, meaning: &str) {
+    let found = root.finding(subject);
     assert_eq!((found.0, found.1.as_str()), (grade, value), "{subject}: {}", found.2);
     assert!(found.2.contains(meaning), "{subject}: {}", found.2);
 }
 
 #[test]
 fn an_ordinary_container_is_in_order() {
-    let container = Surroundings::container()
+    let container = FakeRoot::container()
         .cgroup("memory.max", "536870912\n")
         .cgroup("memory.current", "33554432\n")
         .cgroup("memory.events", "oom 0\noom_kill 0\n")
@@ -135,9 +135,9 @@ fn an_ordinary_container_is_in_order() {
 
 #[test]
 fn one_kill_for_all_is_a_warning_wherever_it_is_set() {
-    let container = Surroundings::container().cgroup("memory.oom.group", "1\n");
+    let container = FakeRoot::container().cgroup("memory.oom.group", "1\n");
     shows(&container, "memory.oom.group", Grade::Warn, "1", "foster too");
-    let above = Surroundings::container()
+    let above = FakeRoot::container()
         .file("proc/1/cgroup", "0::/pod/app\n")
         .cgroup("pod/app/memory.oom.group", "0\n")
         .cgroup("pod/memory.oom.group", "1\n");
@@ -146,7 +146,7 @@ fn one_kill_for_all_is_a_warning_wherever_it_is_set() {
 
 #[test]
 fn the_least_limit_above_the_own_cgroup_counts() {
-    let nested = Surroundings::container()
+    let nested = FakeRoot::container()
         .file("proc/1/cgroup", "0::/pod/app\n")
         .cgroup("pod/app/memory.max", "max\n")
         .cgroup("pod/memory.max", "1073741824\n")
@@ -166,7 +166,7 @@ fn version_1_and_a_hybrid_are_read_too() {
     let one = "33 31 0:30 / /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu,cpuacct\n\
                35 31 0:32 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n\
                36 31 0:33 / /sys/fs/cgroup/pids ro - cgroup cgroup rw,pids\n";
-    let old = Surroundings::container()
+    let old = FakeRoot::container()
         .file("proc/1/cgroup", "9:cpu,cpuacct:/\n8:memory:/\n7:pids:/\n")
         .file("proc/1/mountinfo", one)
         .cgroup("memory/memory.limit_in_bytes", "9223372036854771712\n")
@@ -180,7 +180,7 @@ fn version_1_and_a_hybrid_are_read_too() {
     shows(&old, "memory.oom.group", Grade::Ok, "not there", "Version 1");
     shows(&old, "CPUs", Grade::Note, "2.00 of 5, by quota", "throttled");
     shows(&old, "processes", Grade::Ok, "no visible limit", "forks without end");
-    let hybrid = Surroundings::container()
+    let hybrid = FakeRoot::container()
         .file("proc/1/cgroup", "8:memory:/\n0::/\n")
         .file("proc/1/mountinfo", format!("{one}{V2}"));
     shows(&hybrid, "cgroup", Grade::Ok, "versions 1 and 2, /sys/fs/cgroup/memory/", "");
@@ -188,10 +188,10 @@ fn version_1_and_a_hybrid_are_read_too() {
 
 #[test]
 fn without_cgroups_and_without_proc_it_says_what_cannot_be_seen() {
-    let without = Surroundings::container().without("proc/1/cgroup").without("proc/1/mountinfo");
+    let without = FakeRoot::container().without("proc/1/cgroup").without("proc/1/mountinfo");
     shows(&without, "cgroup", Grade::Note, "not visible", "signal 9");
     shows(&without, "memory", Grade::Ok, "no visible limit", "");
-    let nothing = Surroundings::none();
+    let nothing = FakeRoot::none();
     shows(&nothing, "init", Grade::Warn, "unknown", "/proc is not mounted");
     shows(&nothing, "standard output", Grade::Note, "unknown", "cannot be seen");
     shows(&nothing, "time zone", Grade::Ok, "UTC", "not set");
@@ -201,15 +201,15 @@ fn without_cgroups_and_without_proc_it_says_what_cannot_be_seen() {
 #[test]
 fn garbage_is_no_reason_to_say_anything_else() {
     let garbage = b"\xff\xfe\0:::\n- - -\nUid:\nCapEff:\tzz\nMax open files x y\nCpus_allowed_list:\t9-1\n";
-    let mut surroundings = Surroundings::container();
+    let mut root = FakeRoot::container();
     let files = ["status", "limits", "cgroup", "mountinfo"];
     for file in files {
-        surroundings = surroundings.file(&format!("proc/1/{file}"), garbage);
+        root = root.file(&format!("proc/1/{file}"), garbage);
     }
-    for finding in surroundings.findings() {
+    for finding in root.findings() {
         assert!(!["user", "capabilities", "CPUs", "open files"].contains(&finding.subject), "{finding:?}");
     }
-    let wild = Surroundings::container()
+    let wild = FakeRoot::container()
         .status("0-3,6", "0-18446744073709551615")
         .cgroup("cpu.max", "18446744073709551615 0\n")
         .cgroup("memory.max", "-5\n")
@@ -220,16 +220,15 @@ fn garbage_is_no_reason_to_say_anything_else() {
 
 #[test]
 fn what_a_name_would_do_to_a_terminal_is_made_harmless() {
-    let hostile = Surroundings::container()
-        .file("proc/1/comm", "\u{1b}[2Jx\n")
-        .link("proc/self/fd/1", "/tmp/\u{1b}[2J");
+    let hostile =
+        FakeRoot::container().file("proc/1/comm", "\u{1b}[2Jx\n").link("proc/self/fd/1", "/tmp/\u{1b}[2J");
     assert!(!text(&hostile.findings(), Colour::No).contains('\u{1b}'));
 }
 
 #[test]
 fn under_another_init_this_process_is_looked_at() {
     let under = |init: &str| {
-        Surroundings::none().file("proc/1/comm", format!("{init}\n")).file("proc/self/status", STATUS)
+        FakeRoot::none().file("proc/1/comm", format!("{init}\n")).file("proc/self/status", STATUS)
     };
     let (grade, value, meaning) = under("tini").finding("init");
     assert_eq!((grade, value), (Grade::Note, format!("PID 1 is `tini`, this is {}", std::process::id())));
@@ -243,7 +242,7 @@ fn under_another_init_this_process_is_looked_at() {
 
 #[test]
 fn missing_capabilities_are_told_by_what_will_fail() {
-    let with = |mask: &str| Surroundings::container().status("00000000a80425fb", mask);
+    let with = |mask: &str| FakeRoot::container().status("00000000a80425fb", mask);
     shows(&with("0000000000000000"), "user", Grade::Warn, "0 (root)", "such a start fails");
     shows(&with("0000000000000000"), "capabilities", Grade::Ok, "none", "foster needs none");
     // setgid and setuid, and then kill too.
@@ -256,7 +255,7 @@ fn missing_capabilities_are_told_by_what_will_fail() {
         STATUS.replace("0\t0\t0\t0", "12345\t12345\t12345\t12345").replace("a80425fb", "00000000"),
     );
     shows(&nobody, "user", Grade::Note, "12345", "has no name");
-    let on = Surroundings::container().status("NoNewPrivs:\t0", "NoNewPrivs:\t1");
+    let on = FakeRoot::container().status("NoNewPrivs:\t0", "NoNewPrivs:\t1");
     shows(&on, "no new privileges", Grade::Ok, "on", "works all the same");
 }
 
@@ -264,7 +263,7 @@ fn missing_capabilities_are_told_by_what_will_fail() {
 fn limits_that_are_too_low_or_enormous_are_told() {
     let with = |name: &str, values: &str| {
         let line = LIMITS.lines().find(|line| line.starts_with(name)).unwrap();
-        Surroundings::container().file("proc/1/limits", LIMITS.replace(line, &format!("{name} {values}")))
+        FakeRoot::container().file("proc/1/limits", LIMITS.replace(line, &format!("{name} {values}")))
     };
     shows(&with("Max open files", "64 64 files"), "open files", Grade::Warn, "64", "room for few");
     shows(
@@ -286,29 +285,29 @@ fn limits_that_are_too_low_or_enormous_are_told() {
 
 #[test]
 fn each_kind_of_stream_is_told() {
-    let to = |target: &str| Surroundings::container().link("proc/1/fd/1", target);
+    let to = |target: &str| FakeRoot::container().link("proc/1/fd/1", target);
     shows(&to("/dev/null"), "standard output", Grade::Warn, "/dev/null", "foster logs");
     shows(&to("/dev/pts/0"), "standard output", Grade::Ok, "a terminal, /dev/pts/0", "coloured");
     shows(&to("socket:[7]"), "standard output", Grade::Ok, "a socket", "journal");
     shows(&to("/var/log/x"), "standard output", Grade::Note, "a file, /var/log/x", "is not rotated");
     shows(&to("anon_inode:[x]"), "standard output", Grade::Ok, "anon_inode:[x]", "");
-    let closed = Surroundings::container().without("proc/1/fd/2");
+    let closed = FakeRoot::container().without("proc/1/fd/2");
     shows(&closed, "standard error", Grade::Warn, "closed", "foster logs");
 }
 
 #[test]
 fn who_is_at_the_socket_decides_what_it_means() {
-    let container = Surroundings::container().file("run/keep", "");
+    let container = FakeRoot::container().file("run/keep", "");
     let at = |path: &str, listener| {
         let socket = Socket::At(PathBuf::from(path), listener);
         of(container.findings_with(&Known { socket, ..nothing_known() }), "control socket")
     };
     let cases = [
         (Listener::Supervisor, Grade::Ok, "/run/s, in use", "refuses to start"),
-        (Listener::Reserved, Grade::Note, "/run/s, not for this user", "root and its own user"),
-        (Listener::Gone, Grade::Ok, "/run/s, left by a supervisor that is gone", "makes it"),
+        (Listener::Denied, Grade::Note, "/run/s, not for this user", "root and its own user"),
+        (Listener::Stale, Grade::Ok, "/run/s, left by a supervisor that is gone", "makes it"),
         (Listener::Missing, Grade::Ok, "/run/s, free", "makes it"),
-        (Listener::Strange, Grade::Warn, "/run/s, no answer", "another program"),
+        (Listener::Unknown, Grade::Warn, "/run/s, no answer", "another program"),
     ];
     for (listener, grade, value, meaning) in cases {
         let found = at("/run/s", listener);
@@ -323,13 +322,13 @@ fn who_is_at_the_socket_decides_what_it_means() {
 
 #[test]
 fn only_a_wrong_configuration_keeps_foster_from_working() {
-    let container = Surroundings::container();
+    let container = FakeRoot::container();
     let with = |configuration| {
         of(container.findings_with(&Known { configuration, ..nothing_known() }), "configuration")
     };
-    let found = with(Configuration::Wrong { problems: 2 });
+    let found = with(Configuration::Invalid { problems: 2 });
     assert_eq!((found.0, found.1.as_str()), (Grade::Bad, "wrong in 2 places"));
-    let found = with(Configuration::Right { path: "/etc/foster.toml".into(), programs: 1 });
+    let found = with(Configuration::Valid { path: "/etc/foster.toml".into(), programs: 1 });
     assert_eq!((found.0, found.1.as_str()), (Grade::Ok, "/etc/foster.toml"));
     assert!(found.2.ends_with("has 1 program."), "{}", found.2);
     assert_eq!(with(Configuration::None).0, Grade::Note);
@@ -337,7 +336,7 @@ fn only_a_wrong_configuration_keeps_foster_from_working() {
 
 #[test]
 fn a_time_zone_that_nobody_knows_is_a_warning() {
-    let container = Surroundings::container().file("usr/share/zoneinfo/Europe/Vienna", "TZif");
+    let container = FakeRoot::container().file("usr/share/zoneinfo/Europe/Vienna", "TZif");
     let in_zone = |zone: &str| {
         let known = Known { time_zone: Some(zone.to_owned()), ..nothing_known() };
         of(container.findings_with(&known), "time zone")
@@ -348,15 +347,15 @@ fn a_time_zone_that_nobody_knows_is_a_warning() {
     let found = in_zone("Europe/Viena");
     assert_eq!(found.0, Grade::Warn);
     assert!(found.2.contains("/usr/share/zoneinfo/Europe/Viena"), "{}", found.2);
-    let set = Surroundings::container().file("etc/localtime", "TZif");
+    let set = FakeRoot::container().file("etc/localtime", "TZif");
     assert_eq!(set.finding("time zone").1, "of /etc/localtime");
 }
 
 #[test]
 fn a_termination_log_is_told_where_it_is_there() {
-    let there = Surroundings::container().file("dev/termination-log", "");
+    let there = FakeRoot::container().file("dev/termination-log", "");
     assert_eq!(there.finding("termination log").1, "/dev/termination-log");
-    let missing = Surroundings::container().finding("termination log");
+    let missing = FakeRoot::container().finding("termination log");
     assert_eq!((missing.0, missing.1.as_str()), (Grade::Ok, "/dev/termination-log, not there"));
 }
 
@@ -380,11 +379,11 @@ fn the_page_fits_a_terminal_and_ends_with_the_verdict() {
 
 #[test]
 fn a_proc_of_another_namespace_is_a_warning() {
-    let foreign = Surroundings::container().link("proc/self", "4711");
+    let foreign = FakeRoot::container().link("proc/self", "4711");
     let (grade, value, meaning) = foreign.finding("/proc");
     assert_eq!(grade, Grade::Warn);
     assert!(value.starts_with("shows this process as 4711, it is "), "{value}");
     assert!(meaning.contains("another PID namespace"), "{meaning}");
-    let own = Surroundings::container().link("proc/self", &std::process::id().to_string());
+    let own = FakeRoot::container().link("proc/self", &std::process::id().to_string());
     assert!(own.findings().iter().all(|finding| finding.subject != "/proc"));
 }

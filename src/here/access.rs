@@ -11,21 +11,21 @@ use crate::sys::process::Credentials;
 
 /// A user who would use a file.
 #[derive(Debug)]
-pub(super) struct Accessor(Credentials);
+pub(super) struct UserAccess(Credentials);
 
 /// An access to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Want {
+pub(super) enum Permission {
     /// To execute it, or to go through it where it is a folder.
     Execute,
     /// To write to it.
     Write,
 }
 
-impl Accessor {
+impl UserAccess {
     /// This user.
-    pub(super) fn new(credentials: Credentials) -> Accessor {
-        Accessor(credentials)
+    pub(super) fn new(credentials: Credentials) -> UserAccess {
+        UserAccess(credentials)
     }
 
     /// What the file is, where the user may reach it.
@@ -37,7 +37,7 @@ impl Accessor {
         // The links in a path are followed by the kernel; the folders of what they lead to are looked at here.
         let real = std::fs::canonicalize(path)?;
         for folder in real.ancestors().skip(1) {
-            if !self.may(&std::fs::metadata(folder)?, Want::Execute) {
+            if !self.may(&std::fs::metadata(folder)?, Permission::Execute) {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
         }
@@ -45,15 +45,15 @@ impl Accessor {
     }
 
     /// Whether the user may do this with a file it can reach.
-    pub(super) fn may(&self, file: &Metadata, want: Want) -> bool {
+    pub(super) fn may(&self, file: &Metadata, permission: Permission) -> bool {
         let Credentials { user, group, groups } = &self.0;
-        let bit = match want {
-            Want::Execute => 0o1,
-            Want::Write => 0o2,
+        let bit = match permission {
+            Permission::Execute => 0o1,
+            Permission::Write => 0o2,
         };
         if user.is_root() {
             // Root writes everywhere, but executes only what has any bit for it; folders are always open.
-            return want == Want::Write || file.is_dir() || file.mode() & 0o111 != 0;
+            return permission == Permission::Write || file.is_dir() || file.mode() & 0o111 != 0;
         }
         let belongs = |id: u32| group.as_raw() == id || groups.iter().any(|group| group.as_raw() == id);
         let shift = match () {
@@ -73,9 +73,9 @@ mod tests {
 
     use super::*;
 
-    fn user(id: u32, groups: &[u32]) -> Accessor {
+    fn user(id: u32, groups: &[u32]) -> UserAccess {
         let groups = groups.iter().map(|group| Gid::from_raw(*group)).collect();
-        Accessor::new(Credentials { user: Uid::from_raw(id), group: Gid::from_raw(60_000), groups })
+        UserAccess::new(Credentials { user: Uid::from_raw(id), group: Gid::from_raw(60_000), groups })
     }
 
     #[test]
@@ -85,15 +85,18 @@ mod tests {
         std::fs::write(&path, "").expect("a file");
         let own = std::fs::metadata(&path).expect("a file");
         let others = own.uid() + 1;
-        let may = |mode: u32, user: &Accessor, want: Want| {
+        let may = |mode: u32, user: &UserAccess, permission: Permission| {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("a mode");
-            user.may(&std::fs::metadata(&path).expect("a file"), want)
+            user.may(&std::fs::metadata(&path).expect("a file"), permission)
         };
-        assert!(may(0o701, &user(others, &[]), Want::Execute));
-        assert!(!may(0o770, &user(others, &[]), Want::Execute));
-        assert!(may(0o770, &user(others, &[own.gid()]), Want::Execute));
-        assert!(!may(0o707, &user(others, &[own.gid()]), Want::Execute));
-        assert!(!may(0o644, &user(0, &[]), Want::Execute));
-        assert!(may(0o444, &user(0, &[]), Want::Write) && !may(0o644, &user(others, &[]), Want::Write));
+        assert!(may(0o701, &user(others, &[]), Permission::Execute));
+        assert!(!may(0o770, &user(others, &[]), Permission::Execute));
+        assert!(may(0o770, &user(others, &[own.gid()]), Permission::Execute));
+        assert!(!may(0o707, &user(others, &[own.gid()]), Permission::Execute));
+        assert!(!may(0o644, &user(0, &[]), Permission::Execute));
+        assert!(
+            may(0o444, &user(0, &[]), Permission::Write)
+                && !may(0o644, &user(others, &[]), Permission::Write)
+        );
     }
 }

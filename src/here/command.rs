@@ -10,18 +10,18 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::Found;
-use super::access::{Accessor, Want};
+use super::ProgramRemarks;
+use super::access::{Permission, UserAccess};
 use crate::plan::Program;
 use crate::spawn::path_lookup::Search;
 
 /// Looks at one command: its key and its words.
 pub(super) fn examine(
-    found: &mut Found<'_>,
+    found: &mut ProgramRemarks<'_>,
     (key, words): (&'static str, &[String]),
     program: &Program,
     directory: &Path,
-    user: &Accessor,
+    user: &UserAccess,
 ) {
     let Some(name) = words.first() else { return };
     let path = path_variable(program);
@@ -31,7 +31,7 @@ pub(super) fn examine(
     let mut denied = None;
     for file in files {
         match user.find(&file) {
-            Ok(metadata) if metadata.is_file() && user.may(&metadata, Want::Execute) => {
+            Ok(metadata) if metadata.is_file() && user.may(&metadata, Permission::Execute) => {
                 check_interpreter(found, key, &file, user);
                 return check_foreground(found, key, words);
             }
@@ -69,7 +69,7 @@ fn path_of(file: &CStr) -> PathBuf {
 }
 
 /// The interpreter that a script names (execve(2)).
-fn check_interpreter(found: &mut Found<'_>, key: &'static str, file: &Path, user: &Accessor) {
+fn check_interpreter(found: &mut ProgramRemarks<'_>, key: &'static str, file: &Path, user: &UserAccess) {
     let mut head = Vec::new();
     let Ok(script) = File::open(file) else { return };
     if script.take(256).read_to_end(&mut head).is_err() {
@@ -93,7 +93,7 @@ fn check_interpreter(found: &mut Found<'_>, key: &'static str, file: &Path, user
 }
 
 /// What nginx.conf says where the command says nothing.
-fn check_foreground(found: &mut Found<'_>, key: &'static str, words: &[String]) {
+fn check_foreground(found: &mut ProgramRemarks<'_>, key: &'static str, words: &[String]) {
     let mut arguments = words.iter();
     let is_nginx =
         arguments.next().is_some_and(|first| Path::new(first).file_name() == Some(OsStr::new("nginx")));

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::{FsType, statfs};
 
-use super::Found;
-use super::access::{Accessor, Want};
+use super::ProgramRemarks;
+use super::access::{Permission, UserAccess};
 use crate::errno;
 use crate::plan::{Presence, Program, Sink};
 
 /// The working directory, for what is relative to it.
-pub(super) fn directory(found: &mut Found<'_>, program: &Program, user: &Accessor) -> PathBuf {
+pub(super) fn directory(found: &mut ProgramRemarks<'_>, program: &Program, user: &UserAccess) -> PathBuf {
     let own = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let Some(path) = &program.launch.directory else { return own };
     let shown = path.display();
@@ -19,7 +19,7 @@ pub(super) fn directory(found: &mut Found<'_>, program: &Program, user: &Accesso
         Ok(metadata) if !metadata.is_dir() => {
             found.error("directory", format!("`{shown}` is not a directory"), "");
         }
-        Ok(metadata) if !user.may(&metadata, Want::Execute) => {
+        Ok(metadata) if !user.may(&metadata, Permission::Execute) => {
             found.error("directory", format!("the user of `{}` may not enter `{shown}`", program.name), "");
         }
         Ok(_) => {}
@@ -29,7 +29,7 @@ pub(super) fn directory(found: &mut Found<'_>, program: &Program, user: &Accesso
 }
 
 /// The files of variables, which foster reads at each start.
-pub(super) fn variables(found: &mut Found<'_>, program: &Program) {
+pub(super) fn variables(found: &mut ProgramRemarks<'_>, program: &Program) {
     for file in &program.launch.env_files {
         if let (Presence::Required, Err(error)) = (file.presence, std::fs::metadata(&file.path)) {
             let message = format!("cannot read `{}`: {}", file.path.display(), reason(&error));
@@ -45,7 +45,7 @@ pub(super) fn variables(found: &mut Found<'_>, program: &Program) {
 }
 
 /// The folders of log files, which foster opens.
-pub(super) fn logs(found: &mut Found<'_>, program: &Program) {
+pub(super) fn logs(found: &mut ProgramRemarks<'_>, program: &Program) {
     for (key, sink) in [("stdout", &program.stdout), ("stderr", &program.stderr)] {
         let Sink::File(file) = sink else { continue };
         let folder = match file.path.parent() {

@@ -26,7 +26,7 @@ use crate::control::USUAL_SOCKET;
 use crate::control::server::Server;
 use crate::control::socket_file::{BindError, fallback};
 use crate::errno;
-use crate::notify::Upward;
+use crate::notify::ServiceManager;
 use crate::oom::OomCounter;
 use crate::output::{self, ColourMode, Output};
 use crate::plan::{Limit, Plan, Program};
@@ -82,10 +82,11 @@ impl Init {
             log::warn!("{warning}");
         }
         warn_unless_stoppable(&plan);
-        let upward = Upward::from_environment(env.notify_socket.as_deref()).unwrap_or_else(|unusable| {
-            log::warn!("{unusable}");
-            Upward::default()
-        });
+        let service_manager =
+            ServiceManager::from_environment(env.notify_socket.as_deref()).unwrap_or_else(|unusable| {
+                log::warn!("{unusable}");
+                ServiceManager::default()
+            });
         let processes = Processes {
             spawner,
             children: Children::new(Rc::clone(&epoll), owner::STARTS),
@@ -99,7 +100,7 @@ impl Init {
             history: History::default(),
             failures: LastFailures::default(),
             updates: Updates::new(&plan, env.log.clone(), limit),
-            upward,
+            service_manager,
             is_over: false,
         };
         Ok(Init {

@@ -5,7 +5,7 @@ use super::last_failures::LastFailures;
 use super::requests::Requests;
 use super::update::Updates;
 use crate::control::server::Server;
-use crate::notify::Upward;
+use crate::notify::ServiceManager;
 
 /// Everything that is for operators.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Operators {
     pub(super) failures: LastFailures,
     pub(super) updates: Updates,
     /// The service manager that started foster.
-    pub(super) upward: Upward,
+    pub(super) service_manager: ServiceManager,
     /// Nothing more will be reported.
     pub(super) is_over: bool,
 }

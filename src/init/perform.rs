@@ -19,7 +19,7 @@ use crate::control::protocol;
 use crate::control::server::Server;
 use crate::control::socket_file::BindError;
 use crate::errno;
-use crate::notify::Upward;
+use crate::notify::ServiceManager;
 use crate::output::format;
 
 impl Init {
@@ -59,12 +59,12 @@ impl Init {
             Action::Forget(instance) => self.forget(instance),
             Action::Report(change) => self.report(&change),
             Action::ReportShutdown(ending) => {
-                self.tell_upward(Upward::stopping);
+                self.notify_service_manager(ServiceManager::stopping);
                 let line = report::shutdown(&self.plan, &ending, self.ordered_by(&ending.reason));
                 self.tell(&line, None);
             }
             Action::ReportReady => {
-                self.tell_upward(Upward::ready);
+                self.notify_service_manager(ServiceManager::ready);
                 debug!("everything that was autostarted is ready");
                 self.waiter.trimmer.done_with_work(self.core.now);
             }
@@ -73,9 +73,12 @@ impl Init {
     }
 
     /// Tells the process that started foster, where it wants to know.
-    pub(super) fn tell_upward(&mut self, what: impl FnOnce(&mut Upward) -> Option<String>) {
-        if let Some(trouble) = what(&mut self.operators.upward) {
-            debug!("{trouble}");
+    pub(super) fn notify_service_manager(
+        &mut self,
+        what: impl FnOnce(&mut ServiceManager) -> Option<String>,
+    ) {
+        if let Some(loss_report) = what(&mut self.operators.service_manager) {
+            debug!("{loss_report}");
         }
     }
 

@@ -104,7 +104,7 @@ impl Init {
             return Exit::Killed { signal: Signal::KILL, by: known };
         }
         if *check == OomCheck::NotYet {
-            *check = if self.processes.oom.moved() { OomCheck::OutOfMemory } else { OomCheck::Other };
+            *check = if self.processes.oom.has_increased() { OomCheck::OutOfMemory } else { OomCheck::Other };
         }
         match check {
             OomCheck::OutOfMemory => Exit::Killed { signal: Signal::KILL, by: KilledBy::OutOfMemory },

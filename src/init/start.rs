@@ -18,7 +18,7 @@ use super::{Init, report};
 use crate::errno;
 use crate::output::ChildStream;
 use crate::plan::Program;
-use crate::probes::{Asker, LocalTarget, ProbeTarget};
+use crate::probes::{LocalTarget, ProbeProcess, ProbeTarget};
 use crate::spawn::{Request, RunAs, Spawner, Stdin};
 
 impl Init {
@@ -144,7 +144,7 @@ impl Init {
         which: Which,
         target: LocalTarget<'_>,
     ) -> Result<(), StartFailure> {
-        let note = self.probes.open_note((run, which), Asker::Child).map_err(no_process)?;
+        let note = self.probes.open_note((run, which), ProbeProcess::Check).map_err(no_process)?;
         let process = target.spawn(note).map_err(no_process)?;
         self.processes.children.insert_process(Role::Probe(run, which), process);
         Ok(())
@@ -158,7 +158,7 @@ impl Init {
         command: &[String],
     ) -> Result<(), StartFailure> {
         let run_as = Spawner::resolve(&program.launch)?;
-        let note = self.probes.open_note((run, which), Asker::Command).map_err(no_process)?;
+        let note = self.probes.open_note((run, which), ProbeProcess::Command).map_err(no_process)?;
         let (stdin, stderr) = (Stdin::Null, Some(note.as_fd()));
         let request = Request { command, stdin, stdout: None, stderr, descriptors: &[], extra: &[] };
         let starting = self.processes.spawner.spawn(&program.launch, &run_as, &request)?;

@@ -46,7 +46,7 @@ impl Init {
         let summary = self.exit_summary(&ending);
         self.operators.is_over = true;
         write_termination_log(&self.plan.settings.termination_log, &summary);
-        self.tell_upward(|upward| upward.exit_status(ending.status));
+        self.notify_service_manager(|service_manager| service_manager.exit_status(ending.status));
         self.write_the_rest(deadline.max(self.core.now.plus(FLUSH_GRACE)));
         ExitStatus(ending.status)
     }

@@ -8,15 +8,15 @@ use super::*;
 struct Pair {
     directory: tempfile::TempDir,
     receiver: UnixDatagram,
-    upward: Upward,
+    service_manager: ServiceManager,
 }
 
 fn pair() -> Pair {
     let directory = tempfile::tempdir().unwrap();
     let receiver = UnixDatagram::bind(path(&directory)).unwrap();
     receiver.set_nonblocking(true).unwrap();
-    let upward = Upward::from_environment(Some(path(&directory).as_os_str())).unwrap();
-    Pair { directory, receiver, upward }
+    let service_manager = ServiceManager::from_environment(Some(path(&directory).as_os_str())).unwrap();
+    Pair { directory, receiver, service_manager }
 }
 
 fn path(directory: &tempfile::TempDir) -> PathBuf {
@@ -30,16 +30,16 @@ fn received(receiver: &UnixDatagram) -> String {
 }
 
 fn warning(value: &str) -> String {
-    Upward::from_environment(Some(OsStr::new(value))).unwrap_err().to_string()
+    ServiceManager::from_environment(Some(OsStr::new(value))).unwrap_err().to_string()
 }
 
 #[test]
 fn each_message_is_one_datagram() {
-    let Pair { directory: _directory, receiver, mut upward } = pair();
-    assert_eq!(upward.ready(), None);
-    assert_eq!(upward.status("2 of 3 ready"), None);
-    assert_eq!(upward.stopping(), None);
-    assert_eq!(upward.exit_status(143), None);
+    let Pair { directory: _directory, receiver, mut service_manager } = pair();
+    assert_eq!(service_manager.ready(), None);
+    assert_eq!(service_manager.status("2 of 3 ready"), None);
+    assert_eq!(service_manager.stopping(), None);
+    assert_eq!(service_manager.exit_status(143), None);
     for expected in ["READY=1", "STATUS=2 of 3 ready", "STOPPING=1", "EXIT_STATUS=143"] {
         assert_eq!(received(&receiver), expected);
     }
@@ -51,22 +51,22 @@ fn an_abstract_name_is_an_address_too() {
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let receiver = UnixDatagram::bind_addr(&address).unwrap();
     let value = format!("@{name}");
-    let mut upward = Upward::from_environment(Some(OsStr::new(&value))).unwrap();
-    assert_eq!(upward.ready(), None);
+    let mut service_manager = ServiceManager::from_environment(Some(OsStr::new(&value))).unwrap();
+    assert_eq!(service_manager.ready(), None);
     assert_eq!(received(&receiver), "READY=1");
 }
 
 #[test]
 fn a_status_cannot_smuggle_in_another_message() {
-    let Pair { directory: _directory, receiver, mut upward } = pair();
-    assert_eq!(upward.status("fine\nREADY=1\r\n\0."), None);
+    let Pair { directory: _directory, receiver, mut service_manager } = pair();
+    assert_eq!(service_manager.status("fine\nREADY=1\r\n\0."), None);
     assert_eq!(received(&receiver), "STATUS=fine READY=1   .");
 }
 
 #[test]
 fn a_long_status_is_cut_between_characters() {
-    let Pair { directory: _directory, receiver, mut upward } = pair();
-    assert_eq!(upward.status(&"é".repeat(MESSAGE_LIMIT)), None);
+    let Pair { directory: _directory, receiver, mut service_manager } = pair();
+    assert_eq!(service_manager.status(&"é".repeat(MESSAGE_LIMIT)), None);
     let message = received(&receiver);
     assert_eq!(message.len(), MESSAGE_LIMIT - 1);
     assert!(message.ends_with('é'));
@@ -75,7 +75,7 @@ fn a_long_status_is_cut_between_characters() {
 #[test]
 fn unset_or_empty_there_is_nobody_to_tell() {
     for value in [None, Some(OsStr::new(""))] {
-        let mut nobody = Upward::from_environment(value).unwrap();
+        let mut nobody = ServiceManager::from_environment(value).unwrap();
         assert!(nobody.receiver.is_none());
         assert_eq!(nobody.ready(), None);
     }
@@ -90,27 +90,27 @@ fn what_is_no_address_is_a_warning() {
     assert!(warning(&format!("/{}", "x".repeat(200))).contains("cannot notify `/xxx"));
     assert!(warning(&format!("@{}", "x".repeat(200))).contains("cannot notify `@xxx"));
     let bytes = OsStr::from_bytes(b"\xff\xfe");
-    assert!(Upward::from_environment(Some(bytes)).unwrap_err().to_string().contains('\u{fffd}'));
+    assert!(ServiceManager::from_environment(Some(bytes)).unwrap_err().to_string().contains('\u{fffd}'));
 }
 
 #[test]
 fn a_receiver_that_is_gone_is_mentioned_once_and_found_again() {
-    let Pair { directory, receiver, mut upward } = pair();
+    let Pair { directory, receiver, mut service_manager } = pair();
     std::fs::remove_file(path(&directory)).unwrap();
     drop(receiver);
     let gone = "cannot notify $NOTIFY_SOCKET: No such file or directory";
-    assert_eq!(upward.ready().as_deref(), Some(gone));
-    assert_eq!(upward.stopping(), None);
+    assert_eq!(service_manager.ready().as_deref(), Some(gone));
+    assert_eq!(service_manager.stopping(), None);
     let receiver = UnixDatagram::bind(path(&directory)).unwrap();
-    assert_eq!(upward.exit_status(0), None);
+    assert_eq!(service_manager.exit_status(0), None);
     assert_eq!(received(&receiver), "EXIT_STATUS=0");
 }
 
 #[test]
 fn a_receiver_that_does_not_read_is_not_waited_for() {
-    let Pair { directory: _directory, receiver: _receiver, mut upward } = pair();
+    let Pair { directory: _directory, receiver: _receiver, mut service_manager } = pair();
     let long = "x".repeat(MESSAGE_LIMIT);
-    let complaint = (0..100_000).find_map(|_| upward.status(&long));
+    let complaint = (0..100_000).find_map(|_| service_manager.status(&long));
     // EAGAIN: its queue is full (unix(7)).
     assert_eq!(complaint.as_deref(), Some("cannot notify $NOTIFY_SOCKET: Resource temporarily unavailable"));
 }

@@ -105,19 +105,19 @@ fn the_line_is_found_in_the_files_of_both_versions_and_in_no_other() {
 #[test]
 fn a_kill_is_told_once() {
     let (file, mut counter) = counter("oom 1\noom_kill 1\n");
-    assert!(!counter.moved(), "what was before foster is not its business");
+    assert!(!counter.has_increased(), "what was before foster is not its business");
     std::fs::write(file.path(), "oom 2\noom_kill 3\n").unwrap();
-    assert!(counter.moved());
-    assert!(!counter.moved());
+    assert!(counter.has_increased());
+    assert!(!counter.has_increased());
 }
 
 #[test]
 fn a_counter_that_is_gone_or_goes_back_never_says_yes() {
     let (file, mut counter) = counter("oom_kill 4\n");
     std::fs::write(file.path(), "").unwrap();
-    assert!(!counter.moved());
+    assert!(!counter.has_increased());
     std::fs::write(file.path(), "oom_kill 2\n").unwrap();
-    assert!(!counter.moved());
-    assert!(!OomCounter { source: None }.moved());
+    assert!(!counter.has_increased());
+    assert!(!OomCounter { source: None }.has_increased());
     assert!(Source::open(Path::new("/proc/self/status")).is_none());
 }

@@ -184,7 +184,7 @@ impl Output {
         }
         if let Some((key, file)) = self.writers.file_mut(&sink.path) {
             file.update(sink);
-            file.wake();
+            file.end_delay();
             return key;
         }
         let key = self.new_key();

@@ -65,8 +65,8 @@ pub struct LogFile {
 enum Opening {
     /// With the next line.
     Allowed,
-    /// Not before [`LogFile::wake`].
-    Resting,
+    /// Not before [`LogFile::end_delay`].
+    Delayed,
 }
 
 /// What was found at a sink's path.
@@ -85,7 +85,7 @@ pub fn open(sink: &FileSink) -> (Opened, Option<FileEvent>) {
         Ok(None) => (Opened::File(file), None),
         Ok(Some(other)) => (Opened::Other(other), None),
         Err(error) => {
-            file.opening = Opening::Resting;
+            file.opening = Opening::Delayed;
             let event = file.fail(0, error);
             (Opened::File(file), event)
         }
@@ -138,17 +138,17 @@ impl LogFile {
         self.sink.as_ref()?;
         let error = self.open().err()?;
         self.target = None;
-        self.opening = Opening::Resting;
+        self.opening = Opening::Delayed;
         self.fail(0, error)
     }
 
     /// Whether it could not be opened and is not tried for a while.
-    pub fn is_resting(&self) -> bool {
-        self.target.is_none() && self.opening == Opening::Resting
+    pub fn is_delayed(&self) -> bool {
+        self.target.is_none() && self.opening == Opening::Delayed
     }
 
     /// The while is over: the next line is a try.
-    pub fn wake(&mut self) {
+    pub fn end_delay(&mut self) {
         self.opening = Opening::Allowed;
     }
 
@@ -198,7 +198,7 @@ impl LogFile {
                 Ok(_) => {}
                 // It was reported when it failed for the first time.
                 Err(error) => {
-                    self.opening = Opening::Resting;
+                    self.opening = Opening::Delayed;
                     self.fail(0, error);
                 }
             }

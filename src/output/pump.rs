@@ -18,9 +18,9 @@ use crate::sys::epoll::{Interest, Ready};
 use crate::sys::stream;
 
 /// How much is read from one source before the others have their turn: what a pipe holds (pipe(7)).
-const TURN: usize = 64 * 1024;
+const READ_BUDGET: usize = 64 * 1024;
 /// The least that is read in a turn: what is read for a small file, whose rotation costs more than its bytes.
-const SMALL_TURN: usize = 4 * 1024;
+const SMALL_READ_BUDGET: usize = 4 * 1024;
 /// How large the buffer for formatted lines may stay.
 const BATCH: usize = 512 * 1024;
 /// How many dead runs of an instance may have open pipes: each holds two descriptors.
@@ -53,7 +53,7 @@ impl Output {
         } else if key == RETRY {
             self.retry();
         } else if ready.readable {
-            self.read_turn(key);
+            self.read_available(key);
         }
         self.settle();
     }
@@ -114,7 +114,7 @@ impl Output {
         }
     }
 
-    fn read_turn(&mut self, key: u32) {
+    fn read_available(&mut self, key: u32) {
         let Some(source) = self.sources.by_key.get(&key) else { return };
         if !self.writers.is_full(source.writer) {
             self.read(key);
@@ -146,10 +146,10 @@ impl Output {
     /// Reads once, and passes on what that gave.
     fn read(&mut self, key: u32) -> ReadResult {
         let Some(source) = self.sources.by_key.get(&key) else { return ReadResult::End };
-        let turn = if source.is_matching() { SMALL_TURN } else { self.turn_of(source.writer) };
+        let turn = if source.is_matching() { SMALL_READ_BUDGET } else { self.read_budget(source.writer) };
         let most = if source.unread > 0 { source.unread.min(turn) } else { turn };
         let mut scratch = std::mem::take(&mut self.scratch);
-        scratch.read.resize(TURN, 0);
+        scratch.read.resize(READ_BUDGET, 0);
         let room = scratch.read.get_mut(..most).unwrap_or_default();
         let result = match stream::read(&source.fd, room) {
             Ok(count @ 1..) => {
@@ -175,12 +175,15 @@ impl Output {
     }
 
     /// How much is read at once for a writer: about a file's worth, so that a turn has few rotations.
-    fn turn_of(&self, writer: u32) -> usize {
+    fn read_budget(&self, writer: u32) -> usize {
         let limit = match self.writers.get(writer) {
             Some(Writer::File(file)) => file.max_size(),
             Some(Writer::Queue(_) | Writer::Closed) | None => None,
         };
-        limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(TURN).clamp(SMALL_TURN, TURN)
+        limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(READ_BUDGET)
+            .clamp(SMALL_READ_BUDGET, READ_BUDGET)
     }
 
     fn pass_on(&mut self, key: u32, input: Input, scratch: &mut Scratch) {

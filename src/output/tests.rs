@@ -301,6 +301,6 @@ fn lines_of_runs_under_way_look_as_a_changed_plan_says() {
 }
 
 mod files;
-mod looks;
+mod formats;
 mod readers;
 mod tail;

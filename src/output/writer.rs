@@ -3,7 +3,7 @@
 //! A writer takes whole lines. One with a reader keeps what does not fit in a [`Queue`] and reports when it is
 //! [`Writer::is_full`]: its sources are then left unread until [`Writer::has_room`] again, so that the reader's pace
 //! becomes the programs' pace and memory stays bounded. After an error that need not be the last the queue rests until
-//! [`Writer::wake`]; a writer whose reader is gone for good is closed, and leaves epoll. Next: `pump.rs`.
+//! [`Writer::end_delay`]; a writer whose reader is gone for good is closed, and leaves epoll. Next: `pump.rs`.
 
 use nix::errno::Errno;
 
@@ -74,8 +74,8 @@ enum Watch {
 enum Health {
     /// It did not.
     Good,
-    /// It did; the next write is tried after [`Writer::wake`].
-    Resting,
+    /// It did; the next write is tried after [`Writer::end_delay`].
+    Delayed,
     /// It did; the next write is the try.
     Retrying,
 }
@@ -124,7 +124,7 @@ impl Writer {
     /// hang-up is always reported, and would wake foster for nothing.
     pub fn write(&mut self, place: Registration<'_>, events: &mut Vec<WriterEvent>) {
         let Writer::Queue(queue) = self else { return };
-        if queue.health == Health::Resting {
+        if queue.health == Health::Delayed {
             return;
         }
         match queue.write() {
@@ -144,27 +144,27 @@ impl Writer {
                 if queue.health == Health::Good {
                     events.push(WriterEvent::Failing(error));
                 }
-                queue.health = Health::Resting;
+                queue.health = Health::Delayed;
             }
         }
-        let waits = queue.unwritten() > 0 && queue.health != Health::Resting;
+        let waits = queue.unwritten() > 0 && queue.health != Health::Delayed;
         queue.watch(place, if waits { Watch::On } else { Watch::Off });
     }
 
     /// Whether it is to be tried again after a while.
-    pub fn is_resting(&self) -> bool {
+    pub fn is_delayed(&self) -> bool {
         match self {
-            Writer::Queue(queue) => queue.health == Health::Resting,
-            Writer::File(file) => file.is_resting(),
+            Writer::Queue(queue) => queue.health == Health::Delayed,
+            Writer::File(file) => file.is_delayed(),
             Writer::Closed => false,
         }
     }
 
     /// The while is over.
-    pub fn wake(&mut self) {
+    pub fn end_delay(&mut self) {
         match self {
-            Writer::Queue(queue) if queue.health == Health::Resting => queue.health = Health::Retrying,
-            Writer::File(file) => file.wake(),
+            Writer::Queue(queue) if queue.health == Health::Delayed => queue.health = Health::Retrying,
+            Writer::File(file) => file.end_delay(),
             Writer::Queue(_) | Writer::Closed => {}
         }
     }

@@ -16,7 +16,7 @@ use crate::sys::target::Target;
 use crate::sys::timer::Timer;
 
 /// How long a writer rests after an error.
-const REST: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// All writers.
 #[derive(Debug)]
@@ -177,30 +177,30 @@ impl Output {
     }
 
     fn after_writing(&mut self, key: u32, events: Vec<WriterEvent>) {
-        let is_resting = self.writers.get(key).is_some_and(Writer::is_resting);
+        let is_delayed = self.writers.get(key).is_some_and(Writer::is_delayed);
         self.report_events(key, events);
-        if is_resting {
+        if is_delayed {
             self.start_retry();
         }
     }
 
     /// One timer serves all; while nothing rests there is none. Without a descriptor for it, the next write tries.
     pub(super) fn start_retry(&mut self) {
-        if self.writers.retry.is_some() || !self.writers.by_key.values().any(Writer::is_resting) {
+        if self.writers.retry.is_some() || !self.writers.by_key.values().any(Writer::is_delayed) {
             return;
         }
-        let timer = Timer::after(REST);
+        let timer = Timer::after(RETRY_DELAY);
         let token = self.token(RETRY);
         match timer.and_then(|timer| self.epoll.add(&timer, token, Interest::Read).map(|()| timer)) {
             Ok(timer) => self.writers.retry = Some(timer),
-            Err(_) => self.writers.by_key.values_mut().for_each(Writer::wake),
+            Err(_) => self.writers.by_key.values_mut().for_each(Writer::end_delay),
         }
     }
 
     /// The rest is over.
     pub(super) fn retry(&mut self) {
         self.writers.retry = None;
-        self.writers.by_key.values_mut().for_each(Writer::wake);
+        self.writers.by_key.values_mut().for_each(Writer::end_delay);
         self.write_all();
     }
 }

@@ -89,16 +89,16 @@ enum Medium {
     /// A connection, and what the loop watches it for.
     Connection(Connection, Interest),
     /// A process: this is its note.
-    Process(Asker, NoteReader),
+    Process(ProbeProcess, NoteReader),
 }
 
 /// Which process answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asker {
+pub enum ProbeProcess {
     /// The command of the plan; its note is a part of the reason.
     Command,
     /// A child of foster's; its note is the reason.
-    Child,
+    Check,
 }
 
 impl Probes {
@@ -129,10 +129,10 @@ impl Probes {
     ///
     /// # Errors
     /// pipe(2): EMFILE, ENFILE; epoll_ctl(2): ENOSPC, ENOMEM.
-    pub fn open_note(&mut self, id: ProbeId, asker: Asker) -> nix::Result<NoteWriter> {
+    pub fn open_note(&mut self, id: ProbeId, process: ProbeProcess) -> nix::Result<NoteWriter> {
         self.cancel(id);
         let (reader, writer) = note::pipe()?;
-        self.watch(id, Medium::Process(asker, reader))?;
+        self.watch(id, Medium::Process(process, reader))?;
         Ok(writer)
     }
 
@@ -141,16 +141,18 @@ impl Probes {
         let is_process =
             |attempt: &Attempt| attempt.id == id && matches!(attempt.medium, Medium::Process(..));
         let index = self.attempts.iter().position(is_process);
-        let (asker, note) = match index.map(|index| self.remove(index).medium) {
-            Some(Medium::Process(asker, reader)) => (asker, reader.finish()),
-            Some(Medium::Connection(..)) | None => (Asker::Command, None),
+        let (process, note) = match index.map(|index| self.remove(index).medium) {
+            Some(Medium::Process(process, reader)) => (process, reader.finish()),
+            Some(Medium::Connection(..)) | None => (ProbeProcess::Command, None),
         };
-        match (exit, asker, note) {
+        match (exit, process, note) {
             (Exit::Code(0), _, _) => ProbeResult::Passed,
-            (Exit::Code(_), Asker::Child, Some(note)) => ProbeResult::Failed(note),
-            (_, Asker::Child, _) => ProbeResult::Failed(format!("the check {exit}")),
-            (_, Asker::Command, None) => ProbeResult::Failed(format!("the command {exit}")),
-            (_, Asker::Command, Some(note)) => ProbeResult::Failed(format!("the command {exit}: {note}")),
+            (Exit::Code(_), ProbeProcess::Check, Some(note)) => ProbeResult::Failed(note),
+            (_, ProbeProcess::Check, _) => ProbeResult::Failed(format!("the check {exit}")),
+            (_, ProbeProcess::Command, None) => ProbeResult::Failed(format!("the command {exit}")),
+            (_, ProbeProcess::Command, Some(note)) => {
+                ProbeResult::Failed(format!("the command {exit}: {note}"))
+            }
         }
     }
 

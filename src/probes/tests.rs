@@ -1,5 +1,5 @@
 //! The probes against real sockets. The servers live in the test itself, and both sides are moved on
-//! by hand: whatever is waited for here is waited for in epoll, for as long as [`PATIENCE`].
+//! by hand: whatever is waited for here is waited for in epoll, for as long as [`TURN_TIMEOUT`].
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -13,13 +13,15 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, getsockopt, listen, socket, sockopt,
 };
 use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 
 use super::*;
+use crate::sys::pidfd;
 
 /// Longer than any step takes: a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
-const SPACE: Owner = Owner(7);
+const PROBES: Owner = Owner(7);
 
 /// Where the servers of a test are watched.
 const SERVERS: Owner = Owner(8);
@@ -32,16 +34,16 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         let epoll = Rc::new(Epoll::new().unwrap());
-        let probes = Probes::new(Rc::clone(&epoll), SPACE);
+        let probes = Probes::new(Rc::clone(&epoll), PROBES);
         Bench { epoll, probes }
     }
 
-    /// One turn of the loop: everything that is ready now, or is within [`PATIENCE`].
+    /// One turn of the loop: everything that is ready now, or is within [`TURN_TIMEOUT`].
     fn turn(&mut self) -> Vec<Ready> {
         let mut ready = Vec::new();
-        self.epoll.wait(Some(PATIENCE), &mut ready).unwrap();
+        self.epoll.wait(Some(TURN_TIMEOUT), &mut ready).unwrap();
         assert!(!ready.is_empty(), "nothing happens");
-        for report in ready.iter().filter(|report| report.token.owner == SPACE) {
+        for report in ready.iter().filter(|report| report.token.owner == PROBES) {
             self.probes.on_ready(*report);
         }
         ready
@@ -237,7 +239,7 @@ fn a_server_that_closes_before_it_is_asked_is_an_answer() {
     bench.epoll.add(&listener, token, Interest::Read).unwrap();
     let mut ready = Vec::new();
     while !ready.iter().any(|report: &Ready| report.token == token) {
-        bench.epoll.wait(Some(PATIENCE), &mut ready).unwrap();
+        bench.epoll.wait(Some(TURN_TIMEOUT), &mut ready).unwrap();
     }
     bench.epoll.remove(&listener).unwrap();
     let server = listener.accept().unwrap().0;
@@ -326,7 +328,7 @@ fn a_late_report_does_not_touch_the_attempt_that_came_after() {
     let listener = listener();
     let mut bench = Bench::new();
     bench.probes.start(run(1), RemoteTarget::Tcp(listener.local_addr().unwrap()));
-    let late = Token { owner: SPACE, key: bench.probes.attempts[0].key };
+    let late = Token { owner: PROBES, key: bench.probes.attempts[0].key };
     bench.probes.start(run(1), RemoteTarget::Http(&http(&listener)));
     assert_eq!(bench.probes.attempts.len(), 1);
     bench.probes.on_ready(Ready { token: late, readable: true, writable: true });
@@ -339,7 +341,7 @@ fn a_spurious_report_changes_nothing() {
     let listener = listener();
     let mut bench = Bench::new();
     let mut server = bench.exchange(&listener);
-    let token = Token { owner: SPACE, key: bench.probes.attempts[0].key };
+    let token = Token { owner: PROBES, key: bench.probes.attempts[0].key };
     for _ in 0..3 {
         bench.probes.on_ready(Ready { token, readable: true, writable: true });
         assert_eq!(bench.probes.take_results(), []);
@@ -382,7 +384,7 @@ fn the_attempts_of_several_runs_do_not_disturb_each_other() {
 /// The verdict of a check in a child.
 fn checked(target: LocalTarget<'_>) -> ProbeResult {
     let mut bench = Bench::new();
-    let note = bench.probes.open_note(run(1), Asker::Child).unwrap();
+    let note = bench.probes.open_note(run(1), ProbeProcess::Check).unwrap();
     let child = target.spawn(note).unwrap();
     let WaitStatus::Exited(_, code) = waitpid(child.pid(), None).unwrap() else { panic!("it was killed") };
     let verdict = bench.probes.ended(run(1), Exit::Code(u8::try_from(code).unwrap()));
@@ -450,13 +452,16 @@ fn a_file_probe_passes_when_the_file_exists_and_says_why_not() {
 #[test]
 fn a_note_is_drained_while_its_process_writes_and_wakes_nothing_when_it_is_gone() {
     let mut bench = Bench::new();
-    let note = bench.probes.open_note(run(1), Asker::Command).unwrap();
+    let note = bench.probes.open_note(run(1), ProbeProcess::Command).unwrap();
     // More than a pipe holds: without a reader the command would never end.
     let script = "head -c 300000 /dev/zero >&2; echo first >&2; echo last word >&2";
     let mut child = Command::new("sh").args(["-c", script]).stderr(note.into_file()).spawn().unwrap();
-    while child.try_wait().unwrap().is_none() {
-        bench.turn();
-    }
+    let exit = pidfd::open(Pid::from_raw(i32::try_from(child.id()).unwrap())).unwrap();
+    bench.epoll.add(&exit, Token { owner: SERVERS, key: 0 }, Interest::Read).unwrap();
+    // The pipe may end before the process does, and then only its exit is reported.
+    while !bench.turn().iter().any(|report| report.token.owner == SERVERS) {}
+    child.wait().unwrap();
+    bench.epoll.remove(&exit).unwrap();
     while bench.glance() > 0 {}
     let failure = |bench: &mut Bench| bench.probes.ended(run(1), Exit::Code(2));
     assert_eq!(failure(&mut bench), failed("the command exited with status 2: last word"));
@@ -466,7 +471,7 @@ fn a_note_is_drained_while_its_process_writes_and_wakes_nothing_when_it_is_gone(
 #[test]
 fn the_note_of_an_attempt_that_was_cancelled_is_closed() {
     let mut bench = Bench::new();
-    let mut note = bench.probes.open_note(run(1), Asker::Command).unwrap().into_file();
+    let mut note = bench.probes.open_note(run(1), ProbeProcess::Command).unwrap().into_file();
     bench.probes.cancel(run(1));
     assert_eq!(note.write(b"late").unwrap_err().kind(), ErrorKind::BrokenPipe);
 }

@@ -32,16 +32,16 @@ pub(super) struct Become<'a> {
     /// What it takes to become that user.
     pub(super) change: Change,
     /// Where the steps are taken.
-    pub(super) place: Place,
+    pub(super) mode: ExecMode,
 }
 
 /// Which process becomes the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum ExecMode {
     /// A child of foster: every signal is blocked, and has its default disposition.
     Child,
     /// The client of `foster exec`, whose terminal, session and descriptors are the command's.
-    Here,
+    InPlace,
 }
 
 /// Whether the bounding set of capabilities could be lowered.
@@ -90,10 +90,10 @@ pub(super) fn execute(
         child.change_directory(&path).map_err(refused)?;
     }
 
-    match target.place {
-        Place::Child => child.unblock_signals(),
+    match target.mode {
+        ExecMode::Child => child.unblock_signals(),
         // What the caller ignores (nohup) stays ignored; this one foster has changed for itself.
-        Place::Here => child.reset_disposition(Signal::PIPE),
+        ExecMode::InPlace => child.reset_disposition(Signal::PIPE),
     }
     Err(command.execute(child))
 }

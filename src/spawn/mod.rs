@@ -39,7 +39,7 @@ pub use crate::spawn::run_as::RunAs;
 pub use crate::sys::fork::ChildProcess;
 
 use crate::plan::{self, Launch};
-use crate::spawn::child::{Become, Place};
+use crate::spawn::child::{Become, ExecMode};
 use crate::spawn::command::Command;
 use crate::spawn::environment::{Environment, Variables};
 use crate::spawn::failure::Failure;
@@ -139,7 +139,7 @@ impl Spawner {
         let identity = run_as.identity();
         let own = process::credentials().map_err(Failure::Prepare)?;
         let change = run_as.change(&own).unwrap_or_default();
-        let target = Become { launch, run_as, change, place: Place::Child };
+        let target = Become { launch, run_as, change, mode: ExecMode::Child };
         let command = || -> Result<Command<'_>, Failure> {
             let environment = Environment::build(launch, &self.variables, identity, request.extra)?;
             Command::new(request.command, environment)
@@ -242,7 +242,7 @@ pub enum NotExecuted {
 
 /// Becomes this command, as the program would: with its environment, user, limits and directory, and with
 /// everything else as it is. Returns only when that has failed, perhaps half done.
-pub fn execute_here(launch: &Launch, command: &[OsString], inherited: Inherited<'_>) -> NotExecuted {
+pub fn execute_in_place(launch: &Launch, command: &[OsString], inherited: Inherited<'_>) -> NotExecuted {
     let failure = match become_command(launch, command, inherited) {
         Ok(never) => match never {},
         Err(failure) => failure,
@@ -282,7 +282,7 @@ fn become_command(
         let groups: BTreeSet<u32> = foster.groups.iter().map(|group| group.as_raw()).collect();
         Change::to(foster.user.as_raw(), foster.group.as_raw(), &groups, &own, run_as::groups())
     });
-    let target = Become { launch, run_as: &run_as, change, place: Place::Here };
+    let target = Become { launch, run_as: &run_as, change, mode: ExecMode::InPlace };
     child::execute(&InChild::in_place(), &target, &Command::new(command, environment)?)
 }
 

@@ -37,7 +37,7 @@ pub fn begin(address: SocketAddr) -> nix::Result<TcpStream> {
 /// What connect(2) would have said, from `SO_ERROR` (socket(7)).
 pub fn finish(stream: &TcpStream) -> nix::Result<()> {
     match getsockopt(stream, sockopt::SocketError)? {
-        0 => refuse_ourselves(stream),
+        0 => refuse_self_connection(stream),
         number => Err(Errno::from_raw(number)),
     }
 }
@@ -61,7 +61,7 @@ fn stream_socket(family: AddressFamily) -> nix::Result<OwnedFd> {
 /// socket that connects to it: TCP's simultaneous open then connects it with itself. That is nobody's
 /// answer, and it must not keep the port in TIME_WAIT from the program that is about to listen at it:
 /// with a linger of zero, closing resets (socket(7)).
-fn refuse_ourselves(stream: &TcpStream) -> nix::Result<()> {
+fn refuse_self_connection(stream: &TcpStream) -> nix::Result<()> {
     let own: SockaddrStorage = getsockname(stream.as_raw_fd())?;
     let peer: SockaddrStorage = getpeername(stream.as_raw_fd())?;
     if own != peer {

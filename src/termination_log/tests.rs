@@ -53,7 +53,7 @@ fn a_line_that_is_too_long_alone_is_cut_between_characters() {
         assert!(text.ends_with(&format!("{filler}\n")));
         assert!((LIMIT - 3..=LIMIT).contains(&text.len()), "{filler}: {}", text.len());
         let long = long.repeat(2);
-        let cut = fitted(&long);
+        let cut = fit_to_limit(&long);
         assert!(cut.starts_with(filler) && cut.ends_with(filler) && cut.contains(GAP));
         assert!(cut.len() <= LIMIT);
     }
@@ -62,7 +62,7 @@ fn a_line_that_is_too_long_alone_is_cut_between_characters() {
 #[test]
 fn a_long_line_that_is_cut_is_worth_more_than_none_of_it() {
     let text = format!("web exited\n{}\nthe end\n", "x".repeat(2 * LIMIT));
-    let cut = fitted(&text);
+    let cut = fit_to_limit(&text);
     assert!(cut.starts_with("web exited\n[...]\nxxx") && cut.ends_with("xxx\nthe end\n"));
     assert_eq!(cut.len(), LIMIT);
 }
@@ -70,7 +70,7 @@ fn a_long_line_that_is_cut_is_worth_more_than_none_of_it() {
 #[test]
 fn a_text_of_exactly_the_limit_is_left_alone() {
     let text = "x".repeat(LIMIT);
-    assert_eq!(fitted(&text), text);
+    assert_eq!(fit_to_limit(&text), text);
 }
 
 proptest! {
@@ -79,7 +79,7 @@ proptest! {
         pieces in proptest::collection::vec(prop_oneof!["\\PC{0,40}", Just("\n".to_owned()), "[x€]{500,3000}"], 0..12),
     ) {
         let text = pieces.concat();
-        let cut = fitted(&text);
+        let cut = fit_to_limit(&text);
         prop_assert!(cut.len() <= LIMIT);
         prop_assert_eq!(cut.chars().next(), text.chars().next());
         prop_assert_eq!(cut.chars().next_back(), text.chars().next_back());

@@ -89,8 +89,8 @@ fn a_file_is_tried_again_by_itself_once_its_folder_is_there() {
     bench.turn_until_idle();
     std::fs::create_dir(folder.path().join("later")).unwrap();
     let key = bench.output.writers.file_mut(&path).unwrap().0;
-    assert!(bench.output.writers.get(key).unwrap().is_resting());
-    let rested = |output: &mut Output| !output.writers.get(key).unwrap().is_resting();
+    assert!(bench.output.writers.get(key).unwrap().is_delayed());
+    let rested = |output: &mut Output| !output.writers.get(key).unwrap().is_delayed();
     turn_until(&bench.epoll, &mut bench.output, rested);
     write(&stdout, "line\n");
     bench.turn_until_idle();

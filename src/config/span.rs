@@ -4,7 +4,7 @@
 
 /// A stretch of a file: bytes from `start` up to `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct Span {
     /// Which of the files of the diagnostics.
     pub(super) file: usize,
     /// Its first byte.
@@ -13,9 +13,9 @@ pub(super) struct Place {
     pub(super) end: usize,
 }
 
-impl Place {
+impl Span {
     /// Whether the other one starts in this one, or right at its end.
-    pub(super) fn covers(self, other: Place) -> bool {
+    pub(super) fn covers(self, other: Span) -> bool {
         self.file == other.file && (self.start..=self.end).contains(&other.start)
     }
 }
@@ -33,11 +33,11 @@ pub(super) enum Position {
     /// In a file as a whole: it cannot be read.
     File(usize),
     /// In a line.
-    At(Place),
+    At(Span),
 }
 
-impl From<Place> for Position {
-    fn from(place: Place) -> Position {
-        Position::At(place)
+impl From<Span> for Position {
+    fn from(span: Span) -> Position {
+        Position::At(span)
     }
 }
