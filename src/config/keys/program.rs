@@ -170,7 +170,7 @@ const KEYS: [Key; 42] = [
         "start_limit",
         &[ValueKind::Integer, UNLIMITED],
         Default::Value("10"),
-        "How many failed starts in a row make the program fatal.",
+        "How many failures in a row make the program fatal: failed starts, and runs shorter than `reset` of `backoff` that are followed by a restart.",
     ),
     key(
         "on_exit",
