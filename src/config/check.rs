@@ -54,9 +54,11 @@ struct Names<'c> {
 
 impl<'c> Names<'c> {
     fn new(programs: &'c Programs) -> Names<'c> {
-        let ids =
-            programs.drafts.iter().zip(0u32..).map(|(draft, id)| (draft.key.name.as_str(), ProgramId(id)));
-        Names { programs, ids: ids.collect() }
+        let mut ids = BTreeMap::new();
+        ids.extend(
+            programs.drafts.iter().zip(0u32..).map(|(draft, id)| (draft.key.name.as_str(), ProgramId(id))),
+        );
+        Names { programs, ids }
     }
 
     /// The core's part of a program, with its dependencies.

@@ -19,5 +19,5 @@ pub(super) fn built_in(section: &Section) -> &'static Table {
 
 /// A table over the built-in defaults of its section.
 pub(super) fn over_built_in(table: &Table, section: &Section) -> Table {
-    table.over(built_in(section), |_| false)
+    table.over(built_in(section), &|_| false)
 }

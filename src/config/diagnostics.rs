@@ -144,7 +144,7 @@ impl Diagnostics {
     /// The warnings, each one sentence with its place.
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut problems: Vec<&Problem> = self.warnings.iter().collect();
-        problems.sort_by_key(|problem| problem.position);
+        sort(&mut problems, |_| "");
         let mut lines: Vec<String> = problems.into_iter().map(|problem| self.headline(problem, "")).collect();
         lines.dedup();
         lines
@@ -172,7 +172,7 @@ impl Diagnostics {
         let meaning = self.errors.iter().filter(|problem| problem.kind == Kind::Meaning);
         let mut problems: Vec<&Problem> = meaning.filter(|problem| !is_shadowed(problem)).collect();
         problems.extend(syntax);
-        problems.sort_by(|a, b| (a.position, &a.message).cmp(&(b.position, &b.message)));
+        sort(&mut problems, |problem| &problem.message);
         let errors = problems.into_iter().map(|problem| self.reported(problem)).collect();
         Report::new(errors, self.unlisted)
     }
@@ -182,7 +182,7 @@ impl Diagnostics {
     fn syntax_errors(&self) -> (Vec<&Problem>, Vec<Span>) {
         let mut all: Vec<&Problem> =
             self.errors.iter().filter(|problem| problem.kind == Kind::Syntax).collect();
-        all.sort_by_key(|problem| problem.position);
+        sort(&mut all, |_| "");
         let mut shadows: Vec<Span> = Vec::new();
         let mut independent = Vec::new();
         for (index, problem) in all.iter().enumerate() {
@@ -264,6 +264,12 @@ impl Diagnostics {
             Position::Nowhere | Position::File(_) => format!("{headline}\n     = {note}\n"),
         }
     }
+}
+
+/// Sorts by place, and of several at one place by this text; else the first found comes first. One function for all,
+/// since the code for each sorting is large.
+fn sort(problems: &mut [&Problem], text: fn(&Problem) -> &str) {
+    problems.sort_by(|a, b| a.position.cmp(&b.position).then_with(|| text(a).cmp(text(b))));
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
 
 /// A program's keys over those that every program starts from: `[defaults]` over foster's built-in ones.
 pub(super) fn over_base(table: &Table, base: &Table) -> Table {
-    table.over(base, |name| PROGRAM.merges(name))
+    table.over(base, &|name| PROGRAM.merges(name))
 }
 
 fn spec(

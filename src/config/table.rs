@@ -118,9 +118,9 @@ impl Table {
 
     /// This table with `base` below it: what is set here wins, and where `merges` says so of a key and
     /// both are tables, key by key.
-    pub(super) fn over(&self, base: &Table, merges: impl Fn(&str) -> bool) -> Table {
-        let own: BTreeMap<&str, &Value> =
-            self.entries.iter().map(|(key, value)| (key.name.as_str(), value)).collect();
+    pub(super) fn over(&self, base: &Table, merges: &dyn Fn(&str) -> bool) -> Table {
+        let mut own: BTreeMap<&str, &Value> = BTreeMap::new();
+        own.extend(self.entries.iter().map(|(key, value)| (key.name.as_str(), value)));
         let mut result = Table::default();
         for (key, below) in &base.entries {
             match own.get(key.name.as_str()) {
@@ -144,7 +144,7 @@ impl Table {
 fn merged(above: &Value, below: &Value) -> Value {
     match (&above.kind, &below.kind) {
         (Kind::Table(own), Kind::Table(base)) => {
-            Value { kind: Kind::Table(own.over(base, |_| false)), span: above.span }
+            Value { kind: Kind::Table(own.over(base, &|_| false)), span: above.span }
         }
         (_, _) => above.clone(),
     }
@@ -279,7 +279,7 @@ mod tests {
     fn what_is_above_wins_and_only_chosen_tables_are_merged() {
         let below = table("a = 1\nb = 1\nm = { x = 1, y = 1 }\nr = { x = 1, y = 1 }\n");
         let above = table("b = 2\nm = { y = 2, z = 2 }\nr = { y = 2 }\n");
-        let result = above.over(&below, |name| name == "m");
+        let result = above.over(&below, &|name| name == "m");
         let inner = |name: &str| {
             let Kind::Table(table) = &result.get(name).expect("an item").value.kind else {
                 panic!("a table")

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use foster_core::sorted::SortedSet;
+
 use super::protocol::{Reason, Refusal};
 use crate::glob;
 use crate::suggest::nearest;
@@ -79,10 +81,11 @@ impl NameFilter {
 /// The first name that no program has: an order to a mistyped name must do nothing at all.
 pub fn resolve(names: &[String], known: &[(&str, u16)]) -> Result<Vec<(usize, u16)>, NameError> {
     let filter = NameFilter::new(names)?;
-    let instances: BTreeMap<&str, u16> = known.iter().copied().collect();
+    let mut instances: BTreeMap<&str, u16> = BTreeMap::new();
+    instances.extend(known.iter().copied());
     // Each different name is looked at once, however often it is given.
     let different = filter.literals.iter().chain(&filter.globs);
-    let unknown: BTreeSet<&String> = different.filter(|name| !is_known(name, &instances)).collect();
+    let unknown: SortedSet<&String> = different.filter(|name| !is_known(name, &instances)).collect();
     let no_program = filter.all && instances.values().all(|count| *count == 0);
     if let Some(name) = names.iter().find(|name| unknown.contains(name) || no_program) {
         return Err(NameError::NotFound { name: name.clone(), nearest: suggestion(name, known) });

@@ -7,7 +7,6 @@
 //! New clients are always accepted; when the limit is reached the least useful connection is closed. So silent
 //! clients, incomplete requests and readers that do not read lock no other client out.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -15,6 +14,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use foster_core::sorted::SortedMap;
 use foster_core::time::Instant;
 use nix::unistd::Uid;
 
@@ -76,7 +76,7 @@ pub struct Server {
     owner: Uid,
     epoll: Rc<Epoll>,
     space: Owner,
-    clients: BTreeMap<u32, Connection>,
+    clients: SortedMap<u32, Connection>,
     most: usize,
     latest: u32,
     /// A descriptor to give up when there are none left, so that a client can be accepted and sent away. Otherwise
@@ -107,7 +107,7 @@ impl Server {
             .map_err(|error| BindError::Unavailable(path.to_owned(), error))?;
         let reserve = spare(&listener);
         let (owner, clients, listening) =
-            (Uid::effective(), BTreeMap::new(), ListenerState::Open(file, listener));
+            (Uid::effective(), SortedMap::new(), ListenerState::Open(file, listener));
         Ok(Server {
             listening,
             owner,

@@ -4,12 +4,12 @@
 //! is reaped and not in here was an orphan. Signals go through [`ChildProcess`], which is dropped when it was reaped.
 //! How a start went is read here too: the report of a child belongs to the child. Next: `reap.rs`.
 
-use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use foster_core::event::StartFailure;
 use foster_core::ids::{InstanceId, KilledBy, Run, Signal};
 use foster_core::probe::Which;
+use foster_core::sorted::SortedMap;
 use nix::unistd::Pid;
 
 use crate::plan::Program;
@@ -57,12 +57,12 @@ struct Child {
 pub(super) struct Children {
     epoll: Rc<Epoll>,
     owner: Owner,
-    by_pid: HashMap<i32, Child>,
-    by_role: BTreeMap<Role, i32>,
+    by_pid: SortedMap<i32, Child>,
+    by_role: SortedMap<Role, i32>,
     /// What each live run was made from. It belongs to the run, whatever the plan says since.
-    definitions: BTreeMap<Run, Rc<Program>>,
+    definitions: SortedMap<Run, Rc<Program>>,
     /// The number each instance's main process has or had last, for messages.
-    last: BTreeMap<InstanceId, (Run, i32)>,
+    last: SortedMap<InstanceId, (Run, i32)>,
 }
 
 impl Children {
@@ -71,10 +71,10 @@ impl Children {
         Children {
             epoll,
             owner,
-            by_pid: HashMap::new(),
-            by_role: BTreeMap::new(),
-            definitions: BTreeMap::new(),
-            last: BTreeMap::new(),
+            by_pid: SortedMap::new(),
+            by_role: SortedMap::new(),
+            definitions: SortedMap::new(),
+            last: SortedMap::new(),
         }
     }
 

@@ -1,15 +1,14 @@
 //! Why instances are not as they should be, for `status`: the last failure that nothing has made good since.
 
-use std::collections::BTreeMap;
-
 use foster_core::action::{Cause, Change, StateName};
 use foster_core::ids::InstanceId;
+use foster_core::sorted::SortedMap;
 
 use crate::duration::rounded;
 
 /// The last failure of each instance that had one.
 #[derive(Debug, Default)]
-pub(super) struct LastFailures(BTreeMap<InstanceId, String>);
+pub(super) struct LastFailures(SortedMap<InstanceId, String>);
 
 impl LastFailures {
     /// Takes note of a change.
@@ -23,9 +22,10 @@ impl LastFailures {
             Cause::Unhealthy { seen } => format!("unhealthy: {}", seen.join("; ")),
             Cause::NotKilled => {
                 // What was refused says more, where anything was.
-                let text = || "some of its processes are still there after SIGKILL".into();
-                self.0.entry(change.instance).or_insert_with(text);
-                return;
+                if self.0.contains_key(&change.instance) {
+                    return;
+                }
+                "some of its processes are still there after SIGKILL".into()
             }
             Cause::Ended { exit, uptime, next: _ } | Cause::ProcessesLeft { exit, uptime } => {
                 format!("{exit} after {}", rounded(*uptime))

@@ -4,10 +4,10 @@
 //! found by that number, also after the main process is gone: while anybody is in a session its number belongs to
 //! it. Each of them is pinned by a pidfd, which epoll watches: their end is seen when it happens.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use foster_core::ids::{Run, Signal};
+use foster_core::sorted::{SortedMap, SortedSet};
 use nix::unistd::Pid;
 
 use super::children::Children;
@@ -22,21 +22,21 @@ pub(super) struct Sessions {
     epoll: Rc<Epoll>,
     owner: Owner,
     next_key: u32,
-    members: HashMap<u32, (Run, Member)>,
+    members: SortedMap<u32, (Run, Member)>,
     /// Each such session, by its number, with how many of its members are watched.
-    open: HashMap<Run, Pid>,
+    open: SortedMap<Run, Pid>,
 }
 
 impl Sessions {
     /// None yet.
     pub(super) fn new(epoll: Rc<Epoll>, owner: Owner) -> Sessions {
-        Sessions { epoll, owner, next_key: 0, members: HashMap::new(), open: HashMap::new() }
+        Sessions { epoll, owner, next_key: 0, members: SortedMap::new(), open: SortedMap::new() }
     }
 
     /// Which of these runs, whose main processes were just reaped, left others behind. One look at foster's own
     /// children answers for all of them: whoever outlives a parent is foster's now.
-    pub(super) fn left_behind(&mut self, ended: &[(Run, Pid)], children: &Children) -> HashSet<Run> {
-        let mut left = HashSet::new();
+    pub(super) fn left_behind(&mut self, ended: &[(Run, Pid)], children: &Children) -> SortedSet<Run> {
+        let mut left = SortedSet::new();
         let adopted = procfs::children().unwrap_or_default().into_iter().any(|pid| !children.contains(pid));
         if !adopted {
             return left;
@@ -52,7 +52,7 @@ impl Sessions {
     /// Signals everybody in the session of a run, whether its main process lives or not. Whoever was forked
     /// meanwhile is found by looking again; a fork bomb is given up on after a few rounds, and met again by the sweep.
     pub(super) fn signal(&mut self, session: Pid, signal: Signal) {
-        let mut known = HashSet::new();
+        let mut known = SortedSet::new();
         for _ in 0..8 {
             let members = procfs::session_members(session).unwrap_or_default();
             let new: Vec<Member> = members.into_iter().filter(|member| known.insert(member.pid)).collect();

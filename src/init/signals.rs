@@ -4,9 +4,8 @@
 //! epoll watches ([`SignalFd`]), whether it means something or not: none is lost, none ends foster, and one that means
 //! nothing can be logged. Faults (SIGSEGV and its like) keep their default: what follows a fault cannot be trusted.
 
-use std::collections::BTreeSet;
-
 use foster_core::ids::Signal;
+use foster_core::sorted::SortedSet;
 
 use crate::sys::signal;
 use crate::sys::signalfd::SignalFd;
@@ -17,7 +16,7 @@ use crate::sys::sigwait::SignalSet;
 pub(super) struct Signals {
     arrived: SignalFd,
     /// Those that mean nothing here, and were reported.
-    ignored: BTreeSet<Signal>,
+    ignored: SortedSet<Signal>,
 }
 
 impl Signals {
@@ -33,7 +32,7 @@ impl Signals {
         signal::reset_dispositions();
         let wanted = SignalSet::ALL.without(SignalSet::of(&Signal::FAULTS));
         let arrived = SignalFd::new(wanted.without(SignalSet::of(&[Signal::PIPE])))?;
-        Ok(Signals { arrived, ignored: BTreeSet::new() })
+        Ok(Signals { arrived, ignored: SortedSet::new() })
     }
 
     /// Whether this signal, which means nothing here, has to be reported: once.

@@ -3,7 +3,7 @@
 //! Programs are the same ones by their names, and keep their ids. What is not in the new plan stays in it as leaving
 //! until the core has forgotten it. Of `[foster]`, what is bound to the start of the container stays as it was. Pure.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use foster_core::ids::ProgramId;
@@ -29,8 +29,9 @@ pub(super) struct Succession {
 
 /// Has `new`, as it was read, follow `old`; `next` is an id that no program ever had, and so are all above it.
 pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> (Plan, Succession) {
-    let known: HashMap<&str, ProgramId> =
-        old.programs.iter().map(|(id, program)| (program.name.as_str(), id)).collect();
+    // One by one: collecting would sort first, with code for this one place.
+    let mut known: BTreeMap<&str, ProgramId> = BTreeMap::new();
+    known.extend(old.programs.iter().map(|(id, program)| (program.name.as_str(), id)));
     let mut free = (next.0..).map(ProgramId);
     let mut ids = ProgramMap::new();
     let mut programs = ProgramMap::new();

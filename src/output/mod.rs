@@ -22,7 +22,6 @@ pub mod writer;
 mod writers;
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -30,6 +29,7 @@ use std::time::SystemTime;
 
 use foster_core::ids::{ProgramId, Run};
 use foster_core::program_map::ProgramMap;
+use foster_core::sorted::{SortedMap, SortedSet};
 
 use self::format::{Colour, LinePrefix, Timestamps};
 use self::lines::Lines;
@@ -127,7 +127,7 @@ pub struct Output {
     env: OutputEnv,
     style: Style,
     programs: ProgramMap<ProgramOutput>,
-    runs: BTreeMap<Run, RunOutput>,
+    runs: SortedMap<Run, RunOutput>,
     sources: Sources,
     writers: Writers,
     own: OwnLines,
@@ -155,15 +155,15 @@ struct ProgramOutput {
     pattern: Option<LinePattern>,
     ring: Ring,
     /// The number of the last run of each instance.
-    last_runs: BTreeMap<u16, u32>,
+    last_runs: SortedMap<u16, u32>,
 }
 
 /// The reading ends of pipes.
 #[derive(Debug, Default)]
 struct Sources {
-    by_key: BTreeMap<u32, Source>,
+    by_key: SortedMap<u32, Source>,
     /// Those that are left unread until their writer has room.
-    paused: BTreeSet<u32>,
+    paused: SortedSet<u32>,
     last_key: u32,
 }
 
@@ -256,7 +256,7 @@ impl Output {
             owner,
             style,
             programs: ProgramMap::new(),
-            runs: BTreeMap::new(),
+            runs: SortedMap::new(),
             sources: Sources::default(),
             writers: Writers::new(&env),
             env,

@@ -102,7 +102,7 @@ impl Output {
         if self.sources.paused.is_empty() {
             return;
         }
-        for key in self.sources.paused.clone() {
+        for key in self.sources.paused.iter().copied().collect::<Vec<_>>() {
             let Some(source) = self.sources.by_key.get(&key) else {
                 self.sources.paused.remove(&key);
                 continue;

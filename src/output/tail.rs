@@ -2,6 +2,8 @@
 //!
 //! A reader goes through the lines of any programs in the order of their numbers, a bounded piece at a time.
 
+use std::collections::BinaryHeap;
+
 use foster_core::ids::{InstanceId, ProgramId};
 
 use super::{Output, Stream, ring};
@@ -54,12 +56,13 @@ impl Output {
     /// The number that the last `count` lines of these programs come after.
     pub fn before_the_last(&self, programs: &[ProgramId], count: usize) -> u64 {
         let rings = programs.iter().filter_map(|id| self.program(*id));
-        let mut numbers: Vec<u64> = rings.flat_map(|program| program.ring.numbers().take(count)).collect();
-        numbers.sort_unstable_by(|one, other| other.cmp(one));
-        match count.checked_sub(1) {
-            None => self.last_line(),
-            Some(last) => numbers.get(last).map_or(0, |number| number - 1),
+        let Some(later) = count.checked_sub(1) else { return self.last_line() };
+        let mut numbers: BinaryHeap<u64> =
+            rings.flat_map(|program| program.ring.numbers().take(count)).collect();
+        for _ in 0..later {
+            numbers.pop();
         }
+        numbers.pop().map_or(0, |number| number - 1)
     }
 
     /// The number of the last line of a program that is no longer kept.

@@ -3,9 +3,10 @@
 //! foster's stdout and stderr are always there, closed or not; one writer serves both where they are one file. Which
 //! program writes to which is `attach.rs`; what a writer does is `writer.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use foster_core::sorted::{SortedMap, SortedSet};
 
 use super::writer::{Registration, Writer, WriterEvent};
 use super::{ColourMode, Output, OutputEnv, RETRY, STDERR, STDOUT, WRITER};
@@ -21,15 +22,15 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// All writers.
 #[derive(Debug)]
 pub(super) struct Writers {
-    by_key: BTreeMap<u32, Writer>,
+    by_key: SortedMap<u32, Writer>,
     /// The paths of sinks that are not files.
-    pub(super) devices: BTreeMap<u32, PathBuf>,
+    pub(super) devices: SortedMap<u32, PathBuf>,
     /// The writer of foster's stderr: the same as that of stdout where both are one file.
     pub(super) stderr: u32,
     /// Writers to a terminal.
-    pub(super) terminals: BTreeSet<u32>,
+    pub(super) terminals: SortedSet<u32>,
     /// Those of them that may be coloured.
-    pub(super) coloured: BTreeSet<u32>,
+    pub(super) coloured: SortedSet<u32>,
     /// Running as long as one rests.
     retry: Option<Timer>,
 }
@@ -42,11 +43,11 @@ impl Writers {
             (_, _) => false,
         };
         let mut writers = Writers {
-            by_key: BTreeMap::new(),
-            devices: BTreeMap::new(),
+            by_key: SortedMap::new(),
+            devices: SortedMap::new(),
             stderr: if is_same { STDOUT } else { STDERR },
-            terminals: BTreeSet::new(),
-            coloured: BTreeSet::new(),
+            terminals: SortedSet::new(),
+            coloured: SortedSet::new(),
             retry: None,
         };
         for (key, descriptor) in [(STDOUT, &env.stdout), (STDERR, &env.stderr)] {

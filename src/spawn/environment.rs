@@ -5,12 +5,12 @@
 //! it: any of them may be a secret. Next: `dotenv.rs` for the form of env files.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use foster_core::sorted::SortedMap;
 use nix::errno::Errno;
 
 use crate::bounded_read::{self, Accept, Unread};
@@ -20,7 +20,7 @@ use crate::spawn::identity::Identity;
 
 /// Variables by name. Each name and value can be passed on: neither has a NUL, no name has a `=`.
 #[derive(Default, PartialEq, Eq)]
-pub(super) struct Environment<'a>(BTreeMap<Cow<'a, OsStr>, Value<'a>>);
+pub(super) struct Environment<'a>(SortedMap<Cow<'a, OsStr>, Value<'a>>);
 
 /// The value of one.
 #[derive(PartialEq, Eq)]
@@ -120,14 +120,15 @@ impl<'a> Environment<'a> {
 
     fn inherit(what: Inherit, inherited: &'a Variables) -> Environment<'a> {
         let listed = |list: &[&str], name: &OsStr| list.iter().any(|known| name == *known);
-        let mut all = BTreeMap::new();
+        let mut all = SortedMap::new();
         for (name, text) in &inherited.0 {
             let wanted = match what {
                 Inherit::All => !listed(&FOSTERS_OWN, name),
                 Inherit::Basics => listed(&BASICS, name),
             };
-            if wanted {
-                all.entry(Cow::Borrowed(name.as_os_str())).or_insert(Value::Inherited(text));
+            // Of two values the first: that is the one that getenv(3) gives.
+            if wanted && !all.contains_key(name.as_os_str()) {
+                all.insert(Cow::Borrowed(name.as_os_str()), Value::Inherited(text));
             }
         }
         Environment(all)

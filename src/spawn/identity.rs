@@ -5,12 +5,12 @@
 //! an explicit group is the only one. Where foster is that user already, nothing is changed that need not be: a
 //! foster without privileges may name its own user. Next: `passwd.rs` for the files, `child.rs` for the change.
 
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+use foster_core::sorted::SortedSet;
 use nix::errno::Errno;
 
 use crate::bounded_read::{self, Accept, Unread};
@@ -28,7 +28,7 @@ pub(super) struct Identity {
     /// Group number.
     pub(super) group: u32,
     /// Every group, `group` among them, as login does it.
-    pub(super) groups: BTreeSet<u32>,
+    pub(super) groups: SortedSet<u32>,
     /// `USER` and `LOGNAME`: the name, or the number where there is none.
     pub(super) name: OsString,
     /// `HOME`.
@@ -53,12 +53,12 @@ impl Change {
     pub(super) fn to(
         user: u32,
         group: u32,
-        groups: &BTreeSet<u32>,
+        groups: &SortedSet<u32>,
         own: &Credentials,
         right: Groups,
     ) -> Change {
-        let listed: BTreeSet<u32> = own.groups.iter().map(|group| group.as_raw()).collect();
-        let belongs_to = || listed.iter().copied().chain([group]).collect::<BTreeSet<u32>>();
+        let listed: SortedSet<u32> = own.groups.iter().map(|group| group.as_raw()).collect();
+        let belongs_to = || listed.iter().copied().chain([group]).collect::<SortedSet<u32>>();
         let other_user = (own.user.as_raw() != user).then_some(user);
         let other_group = (own.group.as_raw() != group).then_some(group);
         let already = match right {
@@ -148,7 +148,7 @@ impl Identity {
             (None, None) if id == own.user.as_raw() => own.group.as_raw(),
             (None, None) => 0,
         };
-        let mut groups = BTreeSet::from([first]);
+        let mut groups = SortedSet::from([first]);
         if let (None, Some(entry)) = (&user.group, entry) {
             let others = passwd::groups(&files.group).filter(|group| group.has_member(entry.name));
             groups.extend(others.map(|group| group.id));

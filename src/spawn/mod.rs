@@ -19,7 +19,6 @@ mod run_as;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::env;
 use std::ffi::OsString;
@@ -30,6 +29,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use foster_core::event::StartFailure;
+use foster_core::sorted::SortedSet;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd;
@@ -279,7 +279,7 @@ fn become_command(
     let variables = Variables::new(inherited.environment.iter().cloned());
     let environment = Environment::build(launch, &variables, identity, &[])?;
     let change = run_as.change(&own).unwrap_or_else(|| {
-        let groups: BTreeSet<u32> = foster.groups.iter().map(|group| group.as_raw()).collect();
+        let groups: SortedSet<u32> = foster.groups.iter().map(|group| group.as_raw()).collect();
         Change::to(foster.user.as_raw(), foster.group.as_raw(), &groups, &own, run_as::groups())
     });
     let target = Become { launch, run_as: &run_as, change, mode: ExecMode::InPlace };

@@ -19,7 +19,10 @@ pub fn allowed() -> usize {
 
 /// foster's environment as a configuration sees it: with the number of CPUs.
 pub fn environment() -> BTreeMap<OsString, OsString> {
-    env::vars_os().chain([(VARIABLE.into(), allowed().to_string().into())]).collect()
+    let mut variables = BTreeMap::new();
+    variables.extend(env::vars_os());
+    variables.insert(VARIABLE.into(), allowed().to_string().into());
+    variables
 }
 
 #[cfg(test)]

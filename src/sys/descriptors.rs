@@ -11,6 +11,7 @@ use std::ffi::{c_int, c_long};
 use std::fs;
 use std::os::fd::RawFd;
 
+use foster_core::sorted::SortedSet;
 use nix::errno::Errno;
 
 /// The first descriptor that is not a standard stream.
@@ -22,11 +23,11 @@ const LOOKED_AT: RawFd = 65_536;
 ///
 /// Nothing else in this process may own one.
 pub fn close_all_but(kept: &[RawFd]) {
-    let mut kept: Vec<RawFd> = kept.iter().copied().filter(|number| *number >= FIRST).collect();
-    kept.sort_unstable();
+    let listed = kept.iter().copied();
+    let kept: SortedSet<RawFd> = listed.filter(|number| *number >= FIRST).collect();
     let mut first = FIRST;
-    let mut gaps = Vec::with_capacity(kept.len() + 1);
-    for number in &kept {
+    let mut gaps = Vec::new();
+    for number in kept.iter() {
         gaps.push((first, number - 1));
         first = number + 1;
     }

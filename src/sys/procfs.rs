@@ -4,7 +4,6 @@
 //! looked at again after that; a number that was given to another in between is seen. Without /proc, or without
 //! the right to see it, the answer is an error and never a guess. Next: [`crate::sys::pidfd`].
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
@@ -12,6 +11,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use foster_core::sorted::SortedSet;
 use nix::unistd::{self, Pid};
 
 use crate::sys::pidfd;
@@ -78,7 +78,7 @@ pub fn session_members(session: Pid) -> io::Result<Vec<Member>> {
 /// # Errors
 /// As [`session_members`].
 pub fn members_of(sessions: &[Pid]) -> io::Result<Vec<Member>> {
-    let sessions: BTreeSet<i32> = sessions.iter().map(|session| session.as_raw()).collect();
+    let sessions: SortedSet<i32> = sessions.iter().map(|session| session.as_raw()).collect();
     living(|stat| sessions.contains(&stat.session))
 }
 

@@ -3,15 +3,16 @@
 //! Rootless podman without subordinate numbers, `unshare --map-root-user`, bubblewrap: foster is root with every
 //! capability, and still cannot become another user. Where /proc does not say, there is no such limit.
 
-use std::collections::BTreeSet;
 use std::fs;
+
+use foster_core::sorted::SortedSet;
 
 const USERS: &str = "/proc/self/uid_map";
 const GROUPS: &str = "/proc/self/gid_map";
 const SETGROUPS: &str = "/proc/self/setgroups";
 
 /// Whether this user and all of these groups are mapped.
-pub fn has(user: u32, groups: &BTreeSet<u32>) -> bool {
+pub fn has(user: u32, groups: &SortedSet<u32>) -> bool {
     let read = |path| fs::read_to_string(path).ok();
     let maps = |map: &Option<String>, number| map.as_ref().is_none_or(|map| is_mapped(map, number));
     let (users, all_groups) = (read(USERS), read(GROUPS));

@@ -6,7 +6,7 @@
 //!
 //! | module | what it knows |
 //! | --- | --- |
-//! | [`time`], [`ids`], [`program_map`] | instants without a clock; programs, runs, signals, exits |
+//! | [`time`], [`ids`], [`program_map`], [`sorted`] | instants without a clock; programs, runs, signals, exits; sorted lists |
 //! | [`spec`], [`plan`] | one program; all of them together, valid by construction |
 //! | [`event`], [`action`] | what can happen; what can be asked for |
 //! | [`program`] | one instance: its states and the one transition function; the essay |
@@ -34,6 +34,7 @@ pub mod program;
 pub mod program_map;
 pub mod restart;
 pub mod shutdown;
+pub mod sorted;
 pub mod spec;
 pub mod supervisor;
 pub mod time;

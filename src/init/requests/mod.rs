@@ -11,11 +11,12 @@ mod exec;
 mod following;
 mod orders;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use foster_core::event::{Event, Order, ShutdownCause};
 use foster_core::ids::{InstanceId, OrderId, ProgramId, Run, Signal};
+use foster_core::sorted::SortedMap;
 use foster_core::time::Instant;
 use nix::errno::Errno;
 
@@ -33,7 +34,7 @@ use orders::{InstanceBefore, SentSignal};
 /// The requests that are not fully answered yet.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    pending: BTreeMap<ConnectionId, Waiter>,
+    pending: SortedMap<ConnectionId, Waiter>,
     /// The client that was answered last: when one turn is too short for all, the next one starts behind it.
     last: Option<ConnectionId>,
     /// The signals of this turn that could not be sent.
