@@ -14,7 +14,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -112,6 +112,7 @@ fn perform(step: &str) {
         // Servers.
         "listen" => listen(rest),
         "http" => http(rest),
+        "serve" => serve(rest),
         // Time and ends.
         "sleep" => thread::sleep(Duration::from_secs_f64(rest.parse().expect("sleep:SECONDS"))),
         "pause" => loop {
@@ -331,14 +332,22 @@ fn listen(text: &str) {
     match text.split_once(':').expect("listen:tcp:PORT or listen:unix:PATH") {
         ("tcp", port) => {
             let listener = TcpListener::bind(("127.0.0.1", port.parse().expect("a port"))).expect("bind");
-            thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+            thread::spawn(move || keep_open(listener.incoming()));
         }
         (_, path) => {
             // What an earlier execution left.
             drop(fs::remove_file(path));
             let listener = UnixListener::bind(path).expect("bind");
-            thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+            thread::spawn(move || keep_open(listener.incoming()));
         }
+    }
+}
+
+/// The list of them cannot be made by `collect`: an endless iterator asks it for more room than there is.
+fn keep_open<S>(connections: impl Iterator<Item = S>) {
+    let mut open = Vec::new();
+    for connection in connections {
+        open.push(connection);
     }
 }
 
@@ -359,6 +368,47 @@ fn http(text: &str) {
             let reply =
                 format!("HTTP/1.1 {status} As asked\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
             drop(stream.write_all(reply.as_bytes()));
+        }
+    });
+}
+
+/// `PORT:ILLNESS:PATH`: answers every request with 200; as long as there is a file at PATH it is ill in this way.
+/// Each connection has a thread, as in a server that many ask.
+fn serve(text: &str) {
+    let (port, rest) = text.split_once(':').expect("serve:PORT:ILLNESS:PATH");
+    let (illness, path) = rest.split_once(':').expect("serve:PORT:ILLNESS:PATH");
+    let (illness, path) = (illness.to_owned(), path.to_owned());
+    let listener = TcpListener::bind(("127.0.0.1", port.parse().expect("a port"))).expect("bind");
+    thread::spawn(move || {
+        while let Ok((stream, _)) = listener.accept() {
+            let illness = if Path::new(&path).exists() { illness.clone() } else { String::new() };
+            thread::spawn(move || answer(stream, &illness));
+        }
+    });
+}
+
+fn answer(mut stream: TcpStream, illness: &str) {
+    drop(stream.read(&mut [0; 4096]));
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n";
+    // The other side may be gone, and then nothing follows.
+    drop(match illness {
+        "" => stream.write_all(&[&head[..], b"ok\n"].concat()),
+        "closes" => Ok(()),
+        "silent" => stream.read_to_end(&mut Vec::new()).map(drop),
+        "error" => stream.write_all(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
+        "drips" => head.iter().try_for_each(|byte| {
+            thread::sleep(Duration::from_secs(1));
+            stream.write_all(&[*byte])
+        }),
+        // A gigabyte of a header field.
+        "floods" => {
+            let piece = [b'x'; 65536];
+            let begin = stream.write_all(b"HTTP/1.1 200 OK\r\nX-Flood: ");
+            begin.and_then(|()| (0..16384).try_for_each(|_| stream.write_all(&piece)))
+        }
+        unknown => {
+            eprintln!("puppet: no illness is called `{unknown}`");
+            std::process::exit(125);
         }
     });
 }

@@ -55,8 +55,10 @@ fn examine_program(found: &mut ProgramRemarks<'_>, program: &Program) {
     let mut commands = vec![("command", &program.launch.command)];
     commands.extend(program.pre_start.as_ref().map(|command| ("pre_start", command)));
     commands.extend(program.pre_stop.as_ref().map(|command| ("pre_stop", command)));
-    if let Some(Probe::Exec(command)) = &program.ready {
-        commands.push(("ready", command));
+    for (key, probe) in [("ready", &program.ready), ("health", &program.health)] {
+        if let Some(Probe::Exec(command)) = probe {
+            commands.push((key, command));
+        }
     }
     for (key, words) in commands {
         command::examine(found, (key, words), program, &directory, &user);

@@ -111,7 +111,6 @@ fn the_report_goes_to_the_termination_log_too() {
 #[test]
 fn what_a_later_version_brings_is_refused_and_never_ignored() {
     for line in [
-        "health = { tcp = '127.0.0.1:1' }",
         "watchdog = '30s'",
         "memory_max = '1G'",
         "instances = 2",

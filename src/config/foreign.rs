@@ -94,12 +94,7 @@ const PROGRAM: &[Foreign] = &[
     row("serverurl", SUPERVISORD, "", "is not needed"),
     // Compose
     row("depends_on", COMPOSE, "after", "or `requires`, which also stops with it"),
-    row(
-        "healthcheck",
-        COMPOSE,
-        "ready",
-        "which asks until the program is ready; `health` is not supported yet",
-    ),
+    row("healthcheck", COMPOSE, "health", "and `ready` asks until the program is ready"),
     row("entrypoint", COMPOSE, "command", ""),
     row("working_dir", COMPOSE, "directory", ""),
     row("stop_grace_period", COMPOSE, "stop_timeout", ""),
@@ -209,9 +204,9 @@ const PROGRAM: &[Foreign] = &[
     row("readiness", ANY, "ready", ""),
     row("readiness_probe", ANY, "ready", ""),
     row("readinessProbe", "Kubernetes'", "ready", ""),
-    row("livenessProbe", "Kubernetes'", "health", "which is not supported yet"),
-    row("liveness", ANY, "health", "which is not supported yet"),
-    row("health_check", ANY, "ready", "which asks until the program is ready; `health` is not supported yet"),
+    row("livenessProbe", "Kubernetes'", "health", ""),
+    row("liveness", ANY, "health", ""),
+    row("health_check", ANY, "health", "and `ready` asks until the program is ready"),
     row("retries", ANY, "start_limit", ""),
     row("depends", ANY, "after", ""),
     row("needs", ANY, "after", ""),
@@ -225,10 +220,9 @@ const PROGRAM: &[Foreign] = &[
     row("signal", ANY, "stop_signal", ""),
 ];
 
+/// In `ready` and in `health`.
 const PROBE: &[Foreign] = &[
     row("test", COMPOSE, "exec", "as `exec = [\"curl\", \"-f\", \"http://127.0.0.1\"]`"),
-    row("start_period", COMPOSE, "timeout", "the time until the program has to be ready"),
-    row("retries", COMPOSE, "timeout", "the time until the program has to be ready"),
     row("httpGet", "Kubernetes'", "http", "a URL such as `\"http://127.0.0.1:8000/health\"`"),
     row("tcpSocket", "Kubernetes'", "tcp", "an address such as `\"127.0.0.1:6379\"`"),
     row("periodSeconds", "Kubernetes'", "interval", ""),
@@ -238,8 +232,23 @@ const PROBE: &[Foreign] = &[
     row("command", ANY, "exec", ""),
     row("cmd", ANY, "exec", ""),
     row("socket", ANY, "unix", ""),
-    row("regex", ANY, "log", ""),
     row("header", ANY, "headers", ""),
+];
+
+const READY: &[Foreign] = &[
+    row("start_period", COMPOSE, "timeout", "the time until the program has to be ready"),
+    row("retries", COMPOSE, "timeout", "the time until the program has to be ready"),
+    row("regex", ANY, "log", ""),
+];
+
+const HEALTH: &[Foreign] = &[
+    row("retries", COMPOSE, "failures", ""),
+    row("failureThreshold", "Kubernetes'", "failures", ""),
+    row("timeoutSeconds", "Kubernetes'", "timeout", ""),
+    row("initialDelaySeconds", "Kubernetes'", "start_period", ""),
+    row("log", ANY, "", "is for `ready` only"),
+    row("notify", ANY, "", "is for `ready` only"),
+    row("fd", ANY, "", "is for `ready` only"),
 ];
 
 const SINK: &[Foreign] = &[
@@ -252,13 +261,26 @@ const SINK: &[Foreign] = &[
     row("rotate", ANY, "keep", ""),
 ];
 
+/// The rows for each section; two tables of rows may belong to one section.
+const TABLES: [(&Section, &[Foreign]); 7] = [
+    (&keys::FILE, FILE),
+    (&keys::PROGRAM, PROGRAM),
+    (&keys::READY, PROBE),
+    (&keys::READY, READY),
+    (&keys::HEALTH, PROBE),
+    (&keys::HEALTH, HEALTH),
+    (&keys::SINK, SINK),
+];
+
 /// The note for a key of this section that foster does not have and another tool has.
 pub(super) fn foreign(section: &Section, key: &str) -> Option<String> {
-    let tables = [(&keys::FILE, FILE), (&keys::PROGRAM, PROGRAM), (&keys::READY, PROBE), (&keys::SINK, SINK)];
-    let (_, rows) = tables.into_iter().find(|(known, _)| known.heading == section.heading)?;
+    let rows = || {
+        let here = TABLES.iter().filter(|(known, _)| known.heading == section.heading);
+        here.flat_map(|(_, rows)| rows.iter())
+    };
     let is_same = |row: &&Foreign| row.key == key;
     let is_alike = |row: &&Foreign| row.key.eq_ignore_ascii_case(key);
-    rows.iter().find(is_same).or_else(|| rows.iter().find(is_alike)).map(sentence)
+    rows().find(is_same).or_else(|| rows().find(is_alike)).map(sentence)
 }
 
 fn sentence(row: &Foreign) -> String {
@@ -311,9 +333,7 @@ mod tests {
 
     #[test]
     fn every_answer_names_a_key_that_exists_and_no_own_key_is_foreign() {
-        let levels: [(&[Foreign], &Section); 4] =
-            [(FILE, &keys::FILE), (PROGRAM, &keys::PROGRAM), (PROBE, &keys::READY), (SINK, &keys::SINK)];
-        for (rows, section) in levels {
+        for (section, rows) in TABLES {
             for row in rows {
                 let anywhere = section.key(row.own).or(keys::PROGRAM.key(row.own));
                 assert!(row.own.is_empty() || anywhere.is_some(), "{}", row.own);

@@ -8,7 +8,7 @@
 mod nested;
 mod program;
 
-pub use nested::{BACKOFF, READY, SINK};
+pub use nested::{BACKOFF, HEALTH, READY, SINK};
 pub use program::PROGRAM;
 
 use super::key_spec::{Default, Key, Names, Section, Support, ValueKind};
@@ -125,7 +125,7 @@ pub const FOSTER: Section = Section {
 };
 
 /// Every section, in the order in which they are explained.
-pub const SECTIONS: [&Section; 6] = [&FILE, &FOSTER, &PROGRAM, &BACKOFF, &READY, &SINK];
+pub const SECTIONS: [&Section; 7] = [&FILE, &FOSTER, &PROGRAM, &BACKOFF, &READY, &HEALTH, &SINK];
 
 #[cfg(test)]
 mod tests {

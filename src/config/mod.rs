@@ -23,6 +23,7 @@ mod launch;
 mod lint;
 mod order;
 mod phrase;
+mod probe;
 mod program;
 mod programs;
 mod reader;

@@ -21,7 +21,7 @@ use super::keys::{BACKOFF, PROGRAM};
 use super::launch::launch;
 use super::phrase::quoted;
 use super::reader::{Reader, Reference};
-use super::ready::ready;
+use super::ready::{health, ready};
 use super::sink::sink;
 use super::span::Span;
 use super::table::{Item, Key, Kind, Table};
@@ -69,12 +69,13 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
         Some((probe, readiness)) => (Some(probe), readiness),
         None => (None, Readiness::Uptime),
     };
+    let (health, health_plan) = reader.field(table, "health", health).unzip();
     Draft {
         key: key.clone(),
         after: reader.field(table, "after", references).unwrap_or_default(),
         requires: reader.field(table, "requires", references).unwrap_or_default(),
         spans: Spans::of(table),
-        spec: spec(reader, table, readiness, pre_stop.as_ref()),
+        spec: ProgramSpec { health: health_plan, ..spec(reader, table, readiness, pre_stop.as_ref()) },
         program: Program {
             name: key.name.clone(),
             launch: launch(reader, table),
@@ -82,7 +83,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
             stderr,
             log_prefix: reader.field(table, "log_prefix", Reader::boolean).unwrap_or(true),
             ready: probe,
-            health: None,
+            health,
             pre_start: reader.field(table, "pre_start", command),
             pre_stop,
         },

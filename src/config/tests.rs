@@ -207,8 +207,9 @@ fn every_word_of_the_reference_is_understood() {
                 let rest = "[program.web]\ncommand = ['web']";
                 let text = match section.heading {
                     "`[foster]`" => format!("[foster]\n{} = '{word}'\n{rest}", key.name),
-                    "`ready`" => {
-                        format!("{rest}\nready = {{ http = 'http://[::1]', {} = '{word}' }}", key.name)
+                    "`ready`" | "`health`" => {
+                        let table = section.heading.trim_matches('`');
+                        format!("{rest}\n{table} = {{ http = 'http://[::1]', {} = '{word}' }}", key.name)
                     }
                     "`backoff`" => format!("{rest}\nbackoff = {{ {} = '{word}' }}", key.name),
                     _ => format!("{rest}\n{} = '{word}'", key.name),
@@ -308,7 +309,7 @@ fn fragment() -> impl Strategy<Value = String> {
         "[0-9]{1,25}(s|ms|years|M|G)?".prop_map(|text| format!("'{text}'")),
     ];
     prop_oneof![
-        "\\[{1,2}(foster|signals|defaults|program|program\\.[a-z]|program\\.a\\.ready|task.x)\\]{0,2}\n",
+        "\\[{1,2}(foster|signals|defaults|program|program\\.[a-z]|program\\.a\\.(ready|health)|task.x)\\]{0,2}\n",
         (prop::sample::select(names), value).prop_map(|(name, value)| format!("{name} = {value}\n")),
         any::<String>(),
     ]

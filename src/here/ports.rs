@@ -1,7 +1,9 @@
 //! The ports that programs will listen at, as far as their probes name them: whether something has them already.
 
 use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+
+use foster_core::ids::ProgramId;
 
 use crate::config::{Remark, Severity};
 use crate::plan::{Plan, Probe};
@@ -12,21 +14,39 @@ pub(super) fn examine(plan: &Plan, remarks: &mut Vec<Remark>) {
         return;
     }
     for (id, program) in plan.programs.iter() {
-        let address = match &program.ready {
-            Some(Probe::Http(http)) => http.address,
-            Some(Probe::Tcp(address)) => *address,
-            Some(Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) | Probe::Log(_)) | None => continue,
-        };
-        // Only the address of this machine can be bound; the rest belongs to other machines.
-        let Err(error) = TcpListener::bind(address) else { continue };
-        if error.kind() == ErrorKind::AddrInUse {
-            remarks.push(Remark {
-                program: Some(id),
-                key: "ready",
-                severity: Severity::Error,
-                message: format!("`{address}` is in use, and it is where `{}` has to answer", program.name),
-                note: "stop the other server, or use another port".to_owned(),
-            });
+        let ready = program.ready.as_ref().and_then(address);
+        let health = program.health.as_ref().and_then(address).filter(|address| Some(*address) != ready);
+        let named = [("ready", ready), ("health", health)];
+        for (key, address) in named.into_iter().filter_map(|(key, address)| Some((key, address?))) {
+            examine_address((id, &program.name), key, address, remarks);
         }
+    }
+}
+
+/// The address that a probe asks.
+fn address(probe: &Probe) -> Option<SocketAddr> {
+    match probe {
+        Probe::Http(http) => Some(http.address),
+        Probe::Tcp(address) => Some(*address),
+        Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) | Probe::Log(_) => None,
+    }
+}
+
+fn examine_address(
+    (program, name): (ProgramId, &str),
+    key: &'static str,
+    address: SocketAddr,
+    remarks: &mut Vec<Remark>,
+) {
+    // Only the address of this machine can be bound; the rest belongs to other machines.
+    let Err(error) = TcpListener::bind(address) else { return };
+    if error.kind() == ErrorKind::AddrInUse {
+        remarks.push(Remark {
+            program: Some(program),
+            key,
+            severity: Severity::Error,
+            message: format!("`{address}` is in use, and it is where `{name}` has to answer"),
+            note: "stop the other server, or use another port".to_owned(),
+        });
     }
 }

@@ -4,7 +4,10 @@ use foster_core::action::{Cause, Change, StateName};
 use foster_core::ids::InstanceId;
 use foster_core::sorted::SortedMap;
 
+use super::report::answers;
 use crate::duration::rounded;
+
+const UNHEALTHY: &str = "unhealthy: ";
 
 /// The last failure of each instance that had one.
 #[derive(Debug, Default)]
@@ -19,7 +22,7 @@ impl LastFailures {
                 let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
                 format!("not ready within {}{seen}", rounded(*within))
             }
-            Cause::Unhealthy { seen } => format!("unhealthy: {}", seen.join("; ")),
+            Cause::Unhealthy { seen } => format!("{UNHEALTHY}{}", answers(seen)),
             Cause::NotKilled => {
                 // What was refused says more, where anything was.
                 if self.0.contains_key(&change.instance) {
@@ -58,15 +61,17 @@ impl LastFailures {
 
     /// The last failure of an instance in this state.
     pub(super) fn of(&self, instance: InstanceId, state: StateName) -> Option<&str> {
+        let failure = self.0.get(&instance).map(String::as_str);
         match state {
             StateName::Running | StateName::Stopped => None,
+            // The state says it already.
+            StateName::Unhealthy => failure.map(|text| text.strip_prefix(UNHEALTHY).unwrap_or(text)),
             StateName::Waiting
             | StateName::Starting
-            | StateName::Unhealthy
             | StateName::Stopping
             | StateName::Backoff
             | StateName::Exited
-            | StateName::Fatal => self.0.get(&instance).map(String::as_str),
+            | StateName::Fatal => failure,
         }
     }
 }

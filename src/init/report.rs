@@ -47,8 +47,10 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             Line::new(Level::Warn, EventName::NotReady, message).with("timeout_ms", *within)
         }
         Cause::Unhealthy { seen } => {
-            let message = format!("{name}: unhealthy: {}{process}", seen.join("; "));
-            Line::new(Level::Warn, EventName::Unhealthy, message)
+            let answers = answers(seen);
+            let follows = if change.to == StateName::Stopping { "; stopping it" } else { "" };
+            let message = format!("{name}: unhealthy: {answers}{follows}{process}");
+            Line::new(Level::Warn, EventName::Unhealthy, message).with("answers", answers)
         }
         Cause::Recovered => {
             Line::new(Level::Info, EventName::Recovered, format!("{name}: healthy again{process}"))
@@ -150,7 +152,11 @@ pub(super) fn reason(plan: &Plan, reason: &Reason, by: Option<&str>) -> String {
             }
         }
         Reason::Unhealthy { instance, seen } => {
-            format!("{} is unhealthy: {}", label(plan, *instance), seen.join("; "))
+            format!(
+                "{} is unhealthy, and the action of its health is `shutdown`: {}",
+                label(plan, *instance),
+                answers(seen)
+            )
         }
         Reason::Fault => FAULT.into(),
     }
@@ -166,9 +172,20 @@ fn failed(name: &str, failure: &Failure) -> String {
             let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
             format!("{name} was not ready within {}{seen}", rounded(*within))
         }
-        Failure::Unhealthy { seen, exit: _ } => format!("{name} was unhealthy: {}", seen.join("; ")),
+        Failure::Unhealthy { seen, exit: _ } => format!("{name} was unhealthy: {}", answers(seen)),
         Failure::Exited { exit, uptime } => format!("{name} {exit} after {}", rounded(*uptime)),
     }
+}
+
+/// The last bad answers to a health probe, each once where the same came again.
+pub(super) fn answers(seen: &[String]) -> String {
+    let same = seen.chunk_by(|one, next| one == next);
+    let one = |same: &[String]| match same {
+        [] => String::new(),
+        [answer] => answer.clone(),
+        [answer, ..] => format!("{answer} ({} times in a row)", same.len()),
+    };
+    same.map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether it was killed because its time to stop was over.

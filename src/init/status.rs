@@ -8,12 +8,12 @@ use foster_core::action::StateName;
 use foster_core::ids::InstanceId;
 use foster_core::program::{Desired, DownReason};
 use foster_core::spec::Autostart;
-use foster_core::supervisor::InstanceView;
+use foster_core::supervisor::{InstanceView, Watched};
 use nix::unistd::Pid;
 
 use super::report::Line;
 use super::{Init, report};
-use crate::control::protocol::{HealthCheck, Kind, Outcome, Reply, StatusRow, Verdict};
+use crate::control::protocol::{Health, HealthCheck, Kind, Outcome, Reply, StatusRow, Verdict};
 use crate::duration::rounded;
 use crate::sys::procfs::Memory;
 
@@ -38,8 +38,8 @@ impl Init {
             pid: pid.map(Pid::as_raw),
             uptime_ms: pid.and(view.live).map(|live| milliseconds(self.core.now.since(live.since))),
             restarts: view.restarts,
-            ready: view.state == StateName::Running,
-            health: None,
+            ready: matches!(view.state, StateName::Running | StateName::Unhealthy),
+            health: health(view),
             exit: view.last.map(Into::into),
             memory_bytes: None,
             wanted: is_wanted(view),
@@ -118,6 +118,25 @@ impl Init {
 
     pub(super) fn view(&self, id: InstanceId) -> Option<InstanceView> {
         self.core.supervisor.snapshot().instance(id)
+    }
+}
+
+/// Whether an instance is healthy; `None`: it is not asked, or not ready.
+fn health(view: &InstanceView) -> Option<Health> {
+    match (view.state, view.health) {
+        (StateName::Running, Watched::Yes) => Some(Health::Healthy),
+        (StateName::Unhealthy, _) => Some(Health::Unhealthy),
+        (StateName::Running, Watched::No)
+        | (
+            StateName::Stopped
+            | StateName::Waiting
+            | StateName::Starting
+            | StateName::Stopping
+            | StateName::Backoff
+            | StateName::Exited
+            | StateName::Fatal,
+            _,
+        ) => None,
     }
 }
 

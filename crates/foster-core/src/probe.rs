@@ -2,8 +2,10 @@
 //!
 //! Pure arithmetic over instants. A [`Prober`] decides when an attempt is due and what an answer means; the shell knows
 //! what is probed, and does it. Attempts start at fixed intervals, however long an answer takes, so that
-//! `failures` × `interval` is how long a program may be unhealthy before foster acts.
+//! `failures` × `interval` is how long a program may be unhealthy before foster acts. Two attempts of one probe never
+//! overlap. Probes with the same interval come to be due at the same instants, so that one wakeup serves all of them.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -31,7 +33,7 @@ pub enum ProbeResult {
 /// When a probe asks, and how many bad answers in a row count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeTiming {
-    /// From the start of one attempt to the start of the next.
+    /// From the start of one attempt to the start of the next; a tenth of it less at most, see [`ProbeTiming::next`].
     pub interval: Duration,
     /// An attempt without an answer by then has failed.
     pub timeout: Duration,
@@ -69,7 +71,7 @@ pub enum Step {
     Wait,
     /// Make an attempt.
     Ask,
-    /// Give up the attempt being made: it has failed with [`NO_ANSWER`].
+    /// Give up the attempt being made: it has failed with [`Prober::no_answer`].
     GiveUp,
 }
 
@@ -84,11 +86,21 @@ pub enum Verdict {
     Failed,
 }
 
-/// The result of an attempt without an answer.
-pub const NO_ANSWER: &str = "no answer in time";
-
 /// How many of the last bad answers are kept for the message.
 const KEPT: usize = 3;
+
+impl ProbeTiming {
+    /// When the attempt that follows `start` is due: an interval later, or up to a tenth of it earlier, where that
+    /// brings it nearer to a multiple of the interval since foster's start. After eleven attempts at most all probes with
+    /// the same interval are due at the same instants.
+    pub fn next(&self, start: Instant) -> Instant {
+        let (interval, at) = (self.interval, start.plus(self.interval));
+        let past = at.elapsed().as_nanos().checked_rem(interval.as_nanos());
+        let past =
+            past.and_then(|past| u64::try_from(past).ok()).map_or(Duration::ZERO, Duration::from_nanos);
+        Instant::after_start(at.elapsed().saturating_sub(past.min(interval / 10)))
+    }
+}
 
 impl Prober {
     /// A prober whose first attempt is due at `first`.
@@ -124,7 +136,7 @@ impl Prober {
     /// Takes an answer. One that comes while no attempt is being made changes nothing.
     pub fn answered(&mut self, now: Instant, result: ProbeResult) -> Verdict {
         let Attempt::InFlight { began, until: _ } = self.attempt else { return Verdict::Undecided };
-        self.attempt = Attempt::Due(began.plus(self.timing.interval).max(now));
+        self.attempt = Attempt::Due(self.timing.next(began).max(now));
         match result {
             ProbeResult::Passed => {
                 self.failures = 0;
@@ -143,6 +155,11 @@ impl Prober {
                 }
             }
         }
+    }
+
+    /// The result of an attempt that took too long.
+    pub fn no_answer(&self) -> ProbeResult {
+        ProbeResult::Failed(format!("no answer within {:?}", self.timing.timeout))
     }
 
     /// The last bad answers in a row, the newest last; at most three.
@@ -180,6 +197,30 @@ mod tests {
             assert_eq!(prober.tick(start), Step::Ask);
             assert_eq!(prober.tick(start), Step::Wait);
             prober.answered(start.plus(Duration::from_secs(2)), ProbeResult::Passed);
+        }
+    }
+
+    #[test]
+    fn probes_with_one_interval_come_to_ask_at_the_same_instants_and_never_much_too_early() {
+        let interval = TIMING.interval;
+        for offset in (0..interval.as_millis()).step_by(7) {
+            let mut at = Instant::after_start(Duration::from_millis(u64::try_from(offset).unwrap()));
+            for _ in 0..11 {
+                // The loop wakes up a little late.
+                let start = at.plus(Duration::from_micros(900));
+                at = TIMING.next(start);
+                let wait = at.since(start);
+                assert!(wait <= interval && wait >= interval - interval / 10, "{wait:?}");
+            }
+            assert_eq!(at.elapsed().as_millis() % interval.as_millis(), 0, "from {offset} ms");
+        }
+    }
+
+    #[test]
+    fn an_interval_of_zero_or_without_an_end_makes_no_trouble() {
+        for interval in [Duration::ZERO, Duration::MAX] {
+            let timing = ProbeTiming { interval, ..TIMING };
+            assert!(timing.next(at(5)) >= at(5));
         }
     }
 

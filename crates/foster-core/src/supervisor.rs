@@ -24,7 +24,7 @@ use crate::shutdown::Phase;
 use crate::spec::{Autostart, ExitAction, HealthAction, ProgramSpec};
 use crate::time::Instant;
 
-pub use snapshot::{InstanceView, Progress, Snapshot, progress};
+pub use snapshot::{InstanceView, Progress, Snapshot, Watched, progress};
 
 /// The supervisor: a plan, and the state of everything in it.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
-//! The keys of the tables inside a program: `backoff`, `ready`, `stdout` and `stderr`.
+//! The keys of the tables inside a program: `backoff`, `ready`, `health`, `stdout` and `stderr`.
 //!
 //! Only rows; `key_spec.rs` defines what a row means. The keys of a program are in `program.rs`.
 
-use super::super::key_spec::{Default, Names, Section, ValueKind};
+use super::super::key_spec::{Default, Key, Names, Section, ValueKind};
 use super::{COMMAND, DURATION, NONE, PATH, UNLIMITED, key, later};
 
 /// The table `backoff`.
@@ -39,49 +39,63 @@ pub const BACKOFF: Section = Section {
     ],
 };
 
+const HTTP: Key = key(
+    "http",
+    &[ValueKind::Text],
+    NONE,
+    "Passes when a request to this URL is answered with a status from 200 to 399: \
+     `\"http://127.0.0.1:8000/health\"`.",
+);
+const TCP: Key = key(
+    "tcp",
+    &[ValueKind::Text],
+    NONE,
+    "Passes when a connection to this address is accepted: `\"127.0.0.1:6379\"`.",
+);
+const UNIX: Key = key("unix", PATH, NONE, "Passes when a connection to this socket is accepted.");
+const EXEC: Key = key(
+    "exec",
+    COMMAND,
+    NONE,
+    "Passes when this command exits with 0; it runs as the program's user and with its environment.",
+);
+const EXISTS: Key = key("file", PATH, NONE, "Passes when this file exists.");
+const STATUS: Key = key(
+    "status",
+    &[ValueKind::Integer, ValueKind::List(&[ValueKind::Integer])],
+    Default::Words("200 to 399"),
+    "Only with `http`: the statuses that are accepted.",
+);
+const HEADERS: Key = key(
+    "headers",
+    &[ValueKind::Map("table of strings", Names::Headers, &[ValueKind::Text])],
+    Default::Value("{}"),
+    "Only with `http`: header fields of the request, as `{ Host = \"example.org\" }`.",
+);
+const METHOD: Key = key(
+    "method",
+    &[ValueKind::Words(&["GET", "HEAD", "OPTIONS", "POST"])],
+    Default::Value("\"GET\""),
+    "Only with `http`: the method of the request.",
+);
+
 /// The table `ready`.
 pub const READY: Section = Section {
     heading: "`ready`",
-    sentence: "Exactly one of `http`, `tcp`, `unix`, `exec`, `file` and `log`. Addresses are numbers or \
-               `localhost` (127.0.0.1): no names are looked up.",
+    sentence: "Exactly one of `http`, `tcp`, `unix`, `exec`, `file` and `log`: the program is ready when it passes. \
+               Addresses are numbers or `localhost` (127.0.0.1): no names are looked up.",
     keys: &[
-        key(
-            "http",
-            &[ValueKind::Text],
-            NONE,
-            "Ready when a request to this URL is answered with a status from 200 to 399: \
-             `\"http://127.0.0.1:8000/health\"`.",
-        ),
-        key(
-            "tcp",
-            &[ValueKind::Text],
-            NONE,
-            "Ready when a connection to this address is accepted: `\"127.0.0.1:6379\"`.",
-        ),
-        key("unix", PATH, NONE, "Ready when a connection to this socket is accepted."),
-        key("exec", COMMAND, NONE, "Ready when this command exits with 0."),
-        key("file", PATH, NONE, "Ready when this file exists."),
-        key("log", &[ValueKind::Regex], NONE, "Ready when a line of the program's output matches."),
-        later("notify", "Ready when the program reports it by sd_notify."),
-        later("fd", "Ready when the program writes a newline to this descriptor."),
-        key(
-            "status",
-            &[ValueKind::Integer, ValueKind::List(&[ValueKind::Integer])],
-            Default::Words("200 to 399"),
-            "Only with `http`: the statuses that are accepted.",
-        ),
-        key(
-            "headers",
-            &[ValueKind::Map("table of strings", Names::Headers, &[ValueKind::Text])],
-            Default::Value("{}"),
-            "Only with `http`: header fields of the request, as `{ Host = \"example.org\" }`.",
-        ),
-        key(
-            "method",
-            &[ValueKind::Words(&["GET", "HEAD", "OPTIONS", "POST"])],
-            Default::Value("\"GET\""),
-            "Only with `http`: the method of the request.",
-        ),
+        HTTP,
+        TCP,
+        UNIX,
+        EXEC,
+        EXISTS,
+        key("log", &[ValueKind::Regex], NONE, "Passes when a line of the program's output matches."),
+        later("notify", "Passes when the program reports it by sd_notify."),
+        later("fd", "Passes when the program writes a newline to this descriptor."),
+        STATUS,
+        HEADERS,
+        METHOD,
         key(
             "interval",
             DURATION,
@@ -93,6 +107,56 @@ pub const READY: Section = Section {
             DURATION,
             Default::Value("\"60s\""),
             "A program that is not ready by then has failed to start.",
+        ),
+    ],
+};
+
+/// The table `health`.
+pub const HEALTH: Section = Section {
+    heading: "`health`",
+    sentence: "Exactly one of `http`, `tcp`, `unix`, `exec` and `file`, as in `ready`: a program that is ready is \
+               healthy as long as it passes.",
+    keys: &[
+        HTTP,
+        TCP,
+        UNIX,
+        EXEC,
+        EXISTS,
+        STATUS,
+        HEADERS,
+        METHOD,
+        key(
+            "interval",
+            DURATION,
+            Default::Value("\"10s\""),
+            "The time between the starts of two attempts; at least 10 ms. Programs with the same interval are asked \
+             at the same moments.",
+        ),
+        key(
+            "timeout",
+            DURATION,
+            Default::Value("\"3s\""),
+            "An attempt without an answer by then has failed. The next attempt never starts before the one before it \
+             has ended.",
+        ),
+        key(
+            "failures",
+            &[ValueKind::Integer],
+            Default::Value("3"),
+            "How many failed attempts in a row make the program unhealthy.",
+        ),
+        key(
+            "start_period",
+            DURATION,
+            Default::Value("\"0s\""),
+            "Attempts start only after the program has been ready for this long.",
+        ),
+        key(
+            "action",
+            &[ValueKind::Words(&["restart", "shutdown", "none"])],
+            Default::Value("\"restart\""),
+            "What happens when the program is unhealthy: `restart` stops it and applies the `restart` policy, \
+             `shutdown` ends the container with status 1, `none` leaves it `unhealthy` until an attempt passes.",
         ),
     ],
 };

@@ -3,7 +3,7 @@
 //! Only rows; `key_spec.rs` defines what a row means. The tables inside a program are in `nested.rs`.
 
 use super::super::key_spec::{Default, Key, Names, Section, ValueKind};
-use super::nested::{BACKOFF, READY, SINK};
+use super::nested::{BACKOFF, HEALTH, READY, SINK};
 use super::{BOOLEAN, COMMAND, DURATION, NONE, PATH, PATHS, UNLIMITED, key, later};
 
 const INTEGER: &[ValueKind] = &[ValueKind::Integer];
@@ -219,7 +219,12 @@ const KEYS: [Key; 42] = [
         Default::Words("up for `min_uptime`"),
         "How foster finds out that the program is ready.",
     ),
-    later("health", "How foster finds out that the program is still healthy."),
+    key(
+        "health",
+        &[ValueKind::Table(&HEALTH)],
+        NONE,
+        "How foster finds out that the program is still healthy.",
+    ),
     later("watchdog", "The time within which the program has to report, or is restarted."),
     // Output.
     key(

@@ -12,7 +12,7 @@ use super::{
 use crate::action::{Action, Cause, StateName};
 use crate::ending::Failure;
 use crate::ids::Run;
-use crate::probe::{NO_ANSWER, ProbeResult, ProbeTiming, Prober, Step, Verdict, Which};
+use crate::probe::{ProbeResult, ProbeTiming, Prober, Step, Verdict, Which};
 use crate::restart::End;
 use crate::spec::{HealthAction, HealthPlan, Readiness};
 use crate::time::Instant;
@@ -144,7 +144,8 @@ impl Transition<'_> {
                     Step::Ask => self.out.push(Action::Probe(live.run, Which::Ready)),
                     Step::GiveUp => {
                         self.out.push(Action::CancelProbe(live.run, Which::Ready));
-                        prober.answered(self.now, ProbeResult::Failed(NO_ANSWER.into()));
+                        let result = prober.no_answer();
+                        prober.answered(self.now, result);
                         // The next attempt may be due already.
                         return self.tick_gate(live, Gate::Probe { give_up, prober });
                     }
@@ -186,9 +187,10 @@ impl Transition<'_> {
         if self.instance.desired == Desired::Rising {
             self.instance.desired = Desired::Up;
         }
-        let health = self.spec.health.map(|plan| Health {
-            prober: Prober::new(timing(plan), self.now.plus(plan.start_period).plus(plan.interval)),
-            verdict: HealthVerdict::Healthy,
+        let health = self.spec.health.map(|plan| {
+            let timing = timing(plan);
+            let first = timing.next(self.now.plus(plan.start_period));
+            Health { prober: Prober::new(timing, first), verdict: HealthVerdict::Healthy }
         });
         State::Running { live, health }
     }
@@ -206,7 +208,7 @@ impl Transition<'_> {
             Step::Ask => self.out.push(Action::Probe(live.run, Which::Health)),
             Step::GiveUp => {
                 self.out.push(Action::CancelProbe(live.run, Which::Health));
-                let result = ProbeResult::Failed(NO_ANSWER.into());
+                let result = prober.no_answer();
                 let state = self.health_answered(live, Some(Health { prober, verdict }), result);
                 // The next attempt may be due already.
                 return match state {

@@ -1,0 +1,168 @@
+//! `health`: what foster does about a program that runs and no longer works, and what that costs.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{End, Foster, Running, cpu_time, free_port};
+
+/// How a server can be ill, and what its probe sees of that.
+const ILLNESSES: [(&str, &str); 5] = [
+    ("silent", "no answer within 400ms"),
+    ("error", "GET /health answered 500"),
+    ("drips", "no answer within 400ms"),
+    ("floods", "GET /health: the response's headers are longer than 16 KiB"),
+    ("closes", "GET /health: the connection was closed without a response"),
+];
+const INTERVAL: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_millis(400);
+
+/// A server for each illness, healthy until the file `ill` is there; a last one does not even accept.
+fn servers(action: &str) -> Running {
+    let program = |name: &str, steps: &str, port: u16| {
+        format!(
+            "[program.{name}]\ncommand = 'puppet {steps} pause'\nmin_uptime = '1ms'\nhealth = {{ http = 'http://127.0.0.1:{port}/health', interval = '1s', timeout = '400ms', action = '{action}' }}\nbackoff = {{ initial = '1ms' }}\n"
+        )
+    };
+    let mut config = String::new();
+    for (illness, _) in ILLNESSES {
+        let port = free_port();
+        config += &program(illness, &format!("serve:{port}:{illness}:ill"), port);
+    }
+    let foster = Foster::new().config(&config).start();
+    for (illness, _) in ILLNESSES {
+        foster.wait_for_state(illness, "running");
+    }
+    foster
+}
+
+#[test]
+fn an_ill_server_is_restarted_in_time_with_what_its_probe_saw_and_costs_foster_next_to_nothing() {
+    let foster = servers("restart");
+    let (cpu_before, ill_since) = (cpu_time(foster.pid()), Instant::now());
+    fs::write(foster.path("ill"), "").expect("a file");
+    let mut open = ILLNESSES.to_vec();
+    let mut times = Vec::new();
+    foster.wait_for("every server to be unhealthy", || {
+        let is_found = |(name, seen): &(&str, &str)| {
+            let line =
+                format!(r"{name}: unhealthy: {} \(3 times in a row\); stopping it", regex_lite::escape(seen));
+            foster.output().has_line(&line)
+        };
+        let found: Vec<_> = open.iter().copied().filter(is_found).collect();
+        open.retain(|one| !found.contains(one));
+        times.extend(found.into_iter().map(|(name, _)| (name, ill_since.elapsed())));
+        open.is_empty()
+    });
+    let (cpu, wall) = (cpu_time(foster.pid()) - cpu_before, ill_since.elapsed());
+    fs::remove_file(foster.path("ill")).expect("a file");
+    // Two to three intervals, by chance, and the time that the last attempt may take.
+    let (least, most) = (2 * INTERVAL * 9 / 10, 3 * INTERVAL * 11 / 10 + TIMEOUT);
+    for (name, time) in times {
+        assert!(least <= time && time <= most, "{name} after {time:?}\n{}", foster.output().shown());
+    }
+    assert!(cpu * 50 < wall, "{cpu:?} of {wall:?}");
+    for (illness, _) in ILLNESSES {
+        foster.wait_for(&format!("{illness} to run again"), || {
+            foster.row(illness).is_some_and(|row| row["restarts"] == 1 && row["health"] == "healthy")
+        });
+    }
+}
+
+/// The time of the quickest of some `status`: what else runs on this machine makes single ones slower.
+fn status_time(foster: &Running) -> Duration {
+    let once = |_| {
+        let before = Instant::now();
+        foster.verb(&["status"]);
+        before.elapsed()
+    };
+    (0..20).map(once).min().expect("some")
+}
+
+#[test]
+fn without_an_action_an_ill_server_is_unhealthy_until_it_recovers_and_every_verb_says_so() {
+    let foster = servers("none");
+    assert_eq!(foster.row("error").expect("a row")["health"], "healthy");
+    foster.verb(&["health"]).expect(0);
+    let usual = status_time(&foster);
+    fs::write(foster.path("ill"), "").expect("a file");
+    for (illness, _) in ILLNESSES {
+        foster.wait_for_state(illness, "unhealthy");
+    }
+    let ill = status_time(&foster);
+    assert!(ill < usual + Duration::from_millis(10), "{ill:?}, usually {usual:?}");
+    let said = foster.verb(&["health"]).expect(1).stdout;
+    for (illness, seen) in ILLNESSES {
+        let line = format!("{illness}: unhealthy ({seen} (3 times in a row))");
+        assert!(said.lines().any(|said| said == line), "{line}\n{said}");
+    }
+    assert_eq!(said.lines().count(), ILLNESSES.len(), "{said}");
+    let row = foster.row("error").expect("a row");
+    assert_eq!((&row["health"], &row["ready"]), (&Value::from("unhealthy"), &Value::from(true)));
+    let table = foster.verb(&["status", "error"]).expect(0).stdout;
+    assert!(table.contains("unhealthy") && table.contains("GET /health answered 500"), "{table}");
+    let events = foster.verb(&["events", "--state", "unhealthy", "error"]).expect(0).stdout;
+    assert_eq!(events.lines().count(), 1, "{events}");
+    assert!(events.contains("GET /health answered 500"), "{events}");
+    fs::remove_file(foster.path("ill")).expect("a file");
+    for (illness, _) in ILLNESSES {
+        foster.wait_for_state(illness, "running");
+        foster.wait_for_line(&format!("{illness}: healthy again"));
+        assert_eq!(foster.row(illness).expect("a row")["restarts"], 0);
+    }
+    foster.verb(&["health"]).expect(0);
+}
+
+#[test]
+fn with_the_action_shutdown_an_unhealthy_program_ends_the_container_with_1_and_the_reason() {
+    let config = "[foster]\ntermination_log = 'termination-log'\n[program.app]\ncommand = 'puppet print:hello pause'\nmin_uptime = '1ms'\nhealth = { file = 'well', interval = '20ms', failures = 2, action = 'shutdown' }\n";
+    let mut foster = Foster::new().config(config).file("termination-log", "").start();
+    assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
+    let reason = "app is unhealthy, and the action of its health is `shutdown`: well does not exist (2 times in a row)";
+    let log = foster.content("termination-log");
+    assert!(log.contains(reason) && log.contains("hello"), "{log}");
+    let stderr = foster.output().stderr();
+    assert!(stderr.lines().any(|line| line.contains("exit status 1") && line.contains(reason)), "{stderr}");
+}
+
+/// Each kind of probe, which passes as long as it is not broken.
+#[test]
+fn every_kind_of_probe_sees_when_a_program_no_longer_works() {
+    let port = free_port();
+    let program = |name: &str, step: &str, probe: &str| {
+        format!(
+            "[program.{name}]\ncommand = ['puppet', '{step}', 'pause']\nmin_uptime = '1ms'\nhealth = {{ {probe}, interval = '20ms', failures = 2, action = 'none' }}\n"
+        )
+    };
+    let exec = "exec = ['sh', '-c', 'test -e well || { echo it is ill >&2; false; }']";
+    let config = [
+        program("by_exec", "touch:well", exec),
+        program("by_file", "touch:well", "file = 'well'"),
+        program("by_unix", "listen:unix:app.sock", "unix = 'app.sock'"),
+        program("by_tcp", &format!("child:listen:tcp:{port} pause"), &format!("tcp = '127.0.0.1:{port}'")),
+    ]
+    .concat();
+    let foster = Foster::new().config(&config).start();
+    let names = ["by_exec", "by_file", "by_unix", "by_tcp"];
+    for name in names {
+        foster.wait_for_state(name, "running");
+    }
+    let server = foster.pid_of("by_tcp");
+    let child = foster.processes().into_iter().find(|process| process.parent == server);
+    fs::remove_file(foster.path("well")).expect("a file");
+    fs::remove_file(foster.path("app.sock")).expect("a socket");
+    let child = nix::unistd::Pid::from_raw(child.expect("the child that listens").pid);
+    nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL).expect("a kill");
+    for name in names {
+        foster.wait_for_state(name, "unhealthy");
+    }
+    for seen in [
+        "by_exec: unhealthy: the command exited with status 1: it is ill",
+        "by_file: unhealthy: well does not exist",
+        "by_unix: unhealthy: app.sock does not exist",
+        &format!("by_tcp: unhealthy: .*127.0.0.1:{port}.*Connection refused"),
+    ] {
+        foster.wait_for_line(seen);
+    }
+}
