@@ -67,6 +67,8 @@ const CHANGES: [(&str, &str, SpecChange); 42] = {
         ("reload_signal", "'HUP'", Policy),
         ("ready", "{ file = '/x' }", Process),
         ("ready", "{ http = 'http://localhost', headers = { A = 'b' } }", Process),
+        ("health", "{ file = '/x' }", Process),
+        ("health", "{ file = '/x', action = 'none' }", Process),
         ("stdout", "'null'", Process),
         ("stderr", "'inherit'", Process),
         ("stdout", "{ file = '/x' }", Process),
