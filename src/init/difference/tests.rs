@@ -26,7 +26,7 @@ fn between(old: &str, new: &str) -> Keys {
 }
 
 /// Every key of a program with another value than its default, and what that change means.
-const CHANGES: [(&str, &str, SpecChange); 42] = {
+const CHANGES: [(&str, &str, SpecChange); 44] = {
     use SpecChange::{Policy, Process};
     [
         ("command", "'other'", Process),
