@@ -12,23 +12,23 @@ fn three_failures_in_a_row_restart_the_program() {
         "web: health=restart unhealthy=15s..",
         "60s signal TERM",
         expect![[r#"
-        0.000   spawn web #1
-        0.000   web: stopped -> starting (started)
-        1.000   web: starting -> running (ready after 1s)
-        1.000   everything is ready
-        41.001  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
-        41.001  SIGTERM to the main process of web
-        41.011  web: stopping -> waiting (was killed by SIGTERM; restart now)
-        41.011  spawn web #2
-        41.011  web: waiting -> starting (started)
-        42.011  web: starting -> running (ready after 1s)
-        60.000  shutdown: SIGTERM
-        60.000  web: running -> stopping (shutdown)
-        60.000  SIGTERM to the main process of web
-        60.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
-        60.010  sweep with SIGTERM
-        60.010  exit 0: SIGTERM
-    "#]],
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            1.000   web: starting -> running (ready after 1s)
+            1.000   everything is ready
+            40.001  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+            40.001  SIGTERM to the main process of web
+            40.011  web: stopping -> waiting (was killed by SIGTERM; restart now)
+            40.011  spawn web #2
+            40.011  web: waiting -> starting (started)
+            41.011  web: starting -> running (ready after 1s)
+            60.000  shutdown: SIGTERM
+            60.000  web: running -> stopping (shutdown)
+            60.000  SIGTERM to the main process of web
+            60.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            60.010  sweep with SIGTERM
+            60.010  exit 0: SIGTERM
+        "#]],
     );
 }
 
@@ -58,24 +58,24 @@ fn an_unhealthy_program_may_end_the_container_with_1() {
         "web: health=shutdown unhealthy=15s..\n other:",
         "",
         expect![[r#"
-        0.000   spawn web #1
-        0.000   web: stopped -> starting (started)
-        0.000   spawn other #1
-        0.000   other: stopped -> starting (started)
-        1.000   web: starting -> running (ready after 1s)
-        1.000   other: starting -> running (ready after 1s)
-        1.000   everything is ready
-        41.001  web: running -> unhealthy (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
-        41.001  shutdown: web is unhealthy: ["Connection refused", "Connection refused", "Connection refused"]
-        41.001  other: running -> stopping (shutdown)
-        41.001  SIGTERM to the main process of other
-        41.001  web: unhealthy -> stopping (shutdown)
-        41.001  SIGTERM to the main process of web
-        41.011  other: stopping -> stopped (was killed by SIGTERM within 10ms)
-        41.011  web: stopping -> stopped (was killed by SIGTERM within 10ms)
-        41.011  sweep with SIGTERM
-        41.011  exit 1: web is unhealthy: ["Connection refused", "Connection refused", "Connection refused"]
-    "#]],
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.000   spawn other #1
+            0.000   other: stopped -> starting (started)
+            1.000   web: starting -> running (ready after 1s)
+            1.000   other: starting -> running (ready after 1s)
+            1.000   everything is ready
+            40.001  web: running -> unhealthy (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+            40.001  shutdown: web is unhealthy: ["Connection refused", "Connection refused", "Connection refused"]
+            40.001  other: running -> stopping (shutdown)
+            40.001  SIGTERM to the main process of other
+            40.001  web: unhealthy -> stopping (shutdown)
+            40.001  SIGTERM to the main process of web
+            40.011  other: stopping -> stopped (was killed by SIGTERM within 10ms)
+            40.011  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            40.011  sweep with SIGTERM
+            40.011  exit 1: web is unhealthy: ["Connection refused", "Connection refused", "Connection refused"]
+        "#]],
     );
 }
 
@@ -85,26 +85,26 @@ fn an_unhealthy_program_that_is_only_reported_recovers() {
         "web: health=report unhealthy=15s..65s\n other: after=web",
         "90s signal TERM",
         expect![[r#"
-        0.000   spawn web #1
-        0.000   web: stopped -> starting (started)
-        0.000   other: stopped -> waiting (waits for web)
-        1.000   web: starting -> running (ready after 1s)
-        1.000   spawn other #1
-        1.000   other: waiting -> starting (started)
-        2.000   other: starting -> running (ready after 1s)
-        2.000   everything is ready
-        41.001  web: running -> unhealthy (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
-        71.001  web: unhealthy -> running (recovered)
-        90.000  shutdown: SIGTERM
-        90.000  other: running -> stopping (shutdown)
-        90.000  SIGTERM to the main process of other
-        90.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
-        90.010  web: running -> stopping (shutdown)
-        90.010  SIGTERM to the main process of web
-        90.020  web: stopping -> stopped (was killed by SIGTERM within 10ms)
-        90.020  sweep with SIGTERM
-        90.020  exit 0: SIGTERM
-    "#]],
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.000   other: stopped -> waiting (waits for web)
+            1.000   web: starting -> running (ready after 1s)
+            1.000   spawn other #1
+            1.000   other: waiting -> starting (started)
+            2.000   other: starting -> running (ready after 1s)
+            2.000   everything is ready
+            40.001  web: running -> unhealthy (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+            70.001  web: unhealthy -> running (recovered)
+            90.000  shutdown: SIGTERM
+            90.000  other: running -> stopping (shutdown)
+            90.000  SIGTERM to the main process of other
+            90.010  other: stopping -> stopped (was killed by SIGTERM within 10ms)
+            90.010  web: running -> stopping (shutdown)
+            90.010  SIGTERM to the main process of web
+            90.020  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            90.020  sweep with SIGTERM
+            90.020  exit 0: SIGTERM
+        "#]],
     );
 }
 
@@ -114,18 +114,18 @@ fn a_stop_of_an_unhealthy_program_is_a_stop_like_any_other() {
         "web: health=report unhealthy=5s..",
         "50s stop web\n 55s signal TERM",
         expect![[r#"
-        0.000   spawn web #1
-        0.000   web: stopped -> starting (started)
-        1.000   web: starting -> running (ready after 1s)
-        1.000   everything is ready
-        31.001  web: running -> unhealthy (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
-        50.000  web: unhealthy -> stopping (requested)
-        50.000  SIGTERM to the main process of web
-        50.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
-        55.000  shutdown: SIGTERM
-        55.000  sweep with SIGTERM
-        55.000  exit 0: SIGTERM
-    "#]],
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            1.000   web: starting -> running (ready after 1s)
+            1.000   everything is ready
+            30.001  web: running -> unhealthy (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+            50.000  web: unhealthy -> stopping (requested)
+            50.000  SIGTERM to the main process of web
+            50.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            55.000  shutdown: SIGTERM
+            55.000  sweep with SIGTERM
+            55.000  exit 0: SIGTERM
+        "#]],
     );
 }
 
@@ -135,23 +135,23 @@ fn nothing_is_asked_before_start_period_is_over() {
         "web: health=restart start_period=30s unhealthy=0s..",
         "80s signal TERM",
         expect![[r#"
-        0.000   spawn web #1
-        0.000   web: stopped -> starting (started)
-        1.000   web: starting -> running (ready after 1s)
-        1.000   everything is ready
-        61.001  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
-        61.001  SIGTERM to the main process of web
-        61.011  web: stopping -> waiting (was killed by SIGTERM; restart now)
-        61.011  spawn web #2
-        61.011  web: waiting -> starting (started)
-        62.011  web: starting -> running (ready after 1s)
-        80.000  shutdown: SIGTERM
-        80.000  web: running -> stopping (shutdown)
-        80.000  SIGTERM to the main process of web
-        80.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
-        80.010  sweep with SIGTERM
-        80.010  exit 0: SIGTERM
-    "#]],
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            1.000   web: starting -> running (ready after 1s)
+            1.000   everything is ready
+            60.001  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+            60.001  SIGTERM to the main process of web
+            60.011  web: stopping -> waiting (was killed by SIGTERM; restart now)
+            60.011  spawn web #2
+            60.011  web: waiting -> starting (started)
+            61.011  web: starting -> running (ready after 1s)
+            80.000  shutdown: SIGTERM
+            80.000  web: running -> stopping (shutdown)
+            80.000  SIGTERM to the main process of web
+            80.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            80.010  sweep with SIGTERM
+            80.010  exit 0: SIGTERM
+        "#]],
     );
 }
 
@@ -165,18 +165,18 @@ fn a_program_that_is_unhealthy_again_and_again_is_given_up() {
             0.000   web: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   everything is ready
-            31.001  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
-            31.001  SIGTERM to the main process of web
-            31.011  web: stopping -> waiting (was killed by SIGTERM; restart now)
-            31.011  spawn web #2
-            31.011  web: waiting -> starting (started)
-            32.011  web: starting -> running (ready after 1s)
-            62.012  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
-            62.012  SIGTERM to the main process of web
-            62.022  web: stopping -> fatal (was killed by SIGTERM; gave up after 2)
-            62.022  shutdown: web failed 2 times, unhealthy: ["Connection refused", "Connection refused", "Connection refused"], was killed by SIGTERM
-            62.022  sweep with SIGTERM
-            62.022  exit 1: web failed 2 times, unhealthy: ["Connection refused", "Connection refused", "Connection refused"], was killed by SIGTERM
+            30.001  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+            30.001  SIGTERM to the main process of web
+            30.011  web: stopping -> waiting (was killed by SIGTERM; restart now)
+            30.011  spawn web #2
+            30.011  web: waiting -> starting (started)
+            31.011  web: starting -> running (ready after 1s)
+            60.001  web: running -> stopping (unhealthy: ["Connection refused", "Connection refused", "Connection refused"])
+            60.001  SIGTERM to the main process of web
+            60.011  web: stopping -> fatal (was killed by SIGTERM; gave up after 2)
+            60.011  shutdown: web failed 2 times, unhealthy: ["Connection refused", "Connection refused", "Connection refused"], was killed by SIGTERM
+            60.011  sweep with SIGTERM
+            60.011  exit 1: web failed 2 times, unhealthy: ["Connection refused", "Connection refused", "Connection refused"], was killed by SIGTERM
         "#]],
     );
 }
