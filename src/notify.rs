@@ -27,6 +27,8 @@ struct Receiver {
     socket: UnixDatagram,
     address: SocketAddr,
     loss_report: LossReport,
+    /// The last `STATUS=`.
+    status: String,
 }
 
 /// Whether it has been said that messages are lost.
@@ -69,7 +71,14 @@ impl ServiceManager {
         };
         let address = address.map_err(|error| unusable(Why::System(error)))?;
         let socket = unbound().map_err(|error| unusable(Why::System(error)))?;
-        Ok(ServiceManager { receiver: Some(Receiver { socket, address, loss_report: LossReport::Pending }) })
+        Ok(ServiceManager {
+            receiver: Some(Receiver {
+                socket,
+                address,
+                loss_report: LossReport::Pending,
+                status: String::new(),
+            }),
+        })
     }
 
     /// Everything that was autostarted is ready. Like every message: the text is what went wrong, for a
@@ -78,8 +87,19 @@ impl ServiceManager {
         self.send("READY=1")
     }
 
-    /// A sentence about how things are; without line ends, and cut to what a message can hold.
+    /// Whether there is a receiver.
+    pub fn is_connected(&self) -> bool {
+        self.receiver.is_some()
+    }
+
+    /// A sentence about the state of everything, sent where it has changed; without line ends, and cut to what a message
+    /// can hold.
     pub fn status(&mut self, text: &str) -> Option<String> {
+        let receiver = self.receiver.as_mut()?;
+        if receiver.status == text {
+            return None;
+        }
+        text.clone_into(&mut receiver.status);
         let mut message = format!("STATUS={}", text.replace(['\n', '\r', '\0'], " "));
         let cut = (0..=MESSAGE_LIMIT.min(message.len())).rev().find(|index| message.is_char_boundary(*index));
         message.truncate(cut.unwrap_or_default());

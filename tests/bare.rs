@@ -74,7 +74,7 @@ fn a_script_without_an_interpreter_is_given_to_the_shell() {
 fn a_command_line_that_makes_no_sense_is_refused_and_nothing_is_run() {
     refused(&["--"], "needs a COMMAND");
     refused(&["-p", "TREM", "--", "true"], "there is no signal `TREM`; did you mean `TERM`?");
-    refused(&["-r", "1", "--", "true"], "`--rewrite` is `1`, and has to be two signals");
+    refused(&["-r", "1", "--", "true"], "invalid value `1` for `--rewrite`: expected two signals");
     refused(&["-r", "KILL:TERM", "--", "true"], "which KILL, STOP and CHLD never are");
     refused(
         &["-e", "256", "--", "true"],

@@ -133,6 +133,7 @@ fn health_is_0_or_1_and_nothing_else() {
     foster.wait_for_state("app", "starting");
     let said = foster.verb(&["health"]).expect(1).text();
     assert!(said.contains("app"), "{said}");
+    foster.wait_for_state("other", "running");
     foster.verb(&["health", "other"]).expect(0);
     std::fs::write(foster.path("go"), "").expect("a file");
     foster.wait_for_state("app", "running");

@@ -36,6 +36,7 @@ mod nginx;
 mod order;
 mod output;
 mod pid1;
+mod pre_start;
 mod quickstart;
 mod readiness;
 mod refused_calls;

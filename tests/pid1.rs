@@ -190,3 +190,27 @@ fn a_fault_signal_that_another_process_sends_ends_nothing() {
     }
     foster.verb(&["status"]).expect(0);
 }
+
+/// podman and systemd-nspawn show the text and wait for READY=1.
+#[test]
+fn the_service_manager_above_gets_ready_status_stopping_and_the_exit_status() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a timeout");
+    let next = || {
+        let mut message = [0; 4096];
+        let length = socket.recv(&mut message).expect("a message");
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
+    let config = "[program.app]\ncommand = 'puppet wait-file:go print:up pause'\nready = { log = 'up' }\n";
+    let path = path.to_str().expect("text");
+    let mut foster = Foster::new().config(config).env("NOTIFY_SOCKET", path).start();
+    while next() != "STATUS=0 of 1 programs ready: app is starting" {}
+    std::fs::write(foster.path("go"), "").expect("a file");
+    assert_eq!([next(), next()], ["READY=1", "STATUS=1 of 1 programs ready"]);
+    foster.verb(&["stop", "app"]).expect(0);
+    assert_eq!(next(), "STATUS=0 of 0 programs ready");
+    assert_eq!(foster.terminate(), End::Code(0));
+    assert_eq!([next(), next(), next()], ["STOPPING=1", "STATUS=shutting down", "EXIT_STATUS=0"]);
+}

@@ -135,6 +135,7 @@ impl Init {
             if std::mem::take(&mut self.core.update_requested) {
                 self.update_by_signal();
             }
+            self.notify_status();
         }
     }
 

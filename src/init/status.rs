@@ -116,6 +116,33 @@ impl Init {
         Line::named(log::Level::Info, "status", message).with("program", name).with("state", state.to_owned())
     }
 
+    /// One sentence about everything, for the service manager above, where there is one and it has not had it.
+    pub(super) fn notify_status(&mut self) {
+        if !self.operators.upward.is_connected() {
+            return;
+        }
+        let text = self.summary_of_all();
+        self.tell_upward(|upward| upward.status(&text));
+    }
+
+    fn summary_of_all(&self) -> String {
+        if self.core.supervisor.is_shutting_down() {
+            return "shutting down".into();
+        }
+        let wanted: Vec<InstanceView> =
+            self.core.supervisor.snapshot().instances().filter(is_wanted).collect();
+        let is_well = |view: &&InstanceView| matches!(view.state, StateName::Running | StateName::Exited);
+        let well = wanted.iter().filter(is_well).count();
+        let others = wanted
+            .iter()
+            .filter(|view| !is_well(view))
+            .map(|view| format!("{} is {}", report::label(&self.plan, view.id), view.state.name()));
+        // The first few say enough: a service manager shows one line.
+        let others: Vec<String> = others.take(3).collect();
+        let colon = if others.is_empty() { "" } else { ": " };
+        format!("{well} of {} programs ready{colon}{}", wanted.len(), others.join(", "))
+    }
+
     pub(super) fn view(&self, id: InstanceId) -> Option<InstanceView> {
         self.core.supervisor.snapshot().instance(id)
     }

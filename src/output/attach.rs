@@ -17,7 +17,7 @@ use super::format::{LinePrefix, Timestamps};
 use super::lines::Lines;
 use super::writer::Writer;
 use super::{
-    COLOURS, ChildStream, ChildStreams, LineFormat, MainProcess, Output, PendingPattern, ProgramOutput,
+    COLOURS, ChildStream, ChildStreams, LineFormat, Look, MainProcess, Output, PendingPattern, ProgramOutput,
     RETRY, RunOutput, STDOUT, Source, Stream, WRITER,
 };
 use crate::plan::{FileSink, LogFormat, Probe, Program, Sink};
@@ -32,7 +32,7 @@ impl Output {
     /// pipe2(2), epoll_ctl(2): EMFILE, ENFILE, ENOSPC. Then nothing is left of it.
     pub fn attach(&mut self, run: Run, label: &str) -> io::Result<ChildStreams> {
         self.style.widen(label);
-        let Some(program) = self.programs.get_mut(run.instance.program) else {
+        let Some(program) = self.attached.programs.get_mut(run.instance.program) else {
             return Ok(ChildStreams { stdout: ChildStream::Null, stderr: ChildStream::Null });
         };
         if run.number > 0 {
@@ -50,7 +50,7 @@ impl Output {
         let pattern = program.pattern.clone();
         let pattern =
             pattern.map(|pattern| Rc::new(PendingPattern { pattern, is_matched: Cell::new(false) }));
-        self.runs.insert(run, record);
+        self.attached.runs.insert(run, record);
         let streams = self.attach_stream(run, Stream::Stdout, &stdout, pattern.clone()).and_then(|stdout| {
             let stderr = self.attach_stream(run, Stream::Stderr, &stderr, pattern)?;
             Ok(ChildStreams { stdout, stderr })
@@ -63,7 +63,7 @@ impl Output {
 
     /// The run has this process now: JSON lines name it.
     pub fn started(&mut self, run: Run, pid: u32) {
-        let Some(record) = self.runs.get_mut(&run) else { return };
+        let Some(record) = self.attached.runs.get_mut(&run) else { return };
         record.pid = Some(pid);
         for (key, _) in record.streams.clone() {
             self.reformat_source(key);
@@ -72,9 +72,9 @@ impl Output {
 
     /// Has the lines of every run look as it is configured now.
     pub(super) fn reformat(&mut self) {
-        for (run, record) in &mut self.runs {
+        for (run, record) in &mut self.attached.runs {
             self.style.widen(&record.label);
-            if let Some(program) = self.programs.get(run.instance.program) {
+            if let Some(program) = self.attached.programs.get(run.instance.program) {
                 record.log_prefix = program.log_prefix;
             }
         }
@@ -85,15 +85,15 @@ impl Output {
 
     fn reformat_source(&mut self, key: u32) {
         let Some(source) = self.sources.by_key.get(&key) else { return };
-        let prefix = self.prefix(source.run, source.stream, source.format, source.writer);
+        let prefix = self.prefix(source.run, source.stream, source.look.format, source.writer);
         if let Some(source) = self.sources.by_key.get_mut(&key) {
-            source.prefix = prefix;
+            source.look.prefix = prefix;
         }
     }
 
     /// The run never came to be: nothing is left of it.
     pub fn abandon(&mut self, run: Run) {
-        let Some(record) = self.runs.remove(&run) else { return };
+        let Some(record) = self.attached.runs.remove(&run) else { return };
         for (key, writer) in record.streams {
             self.sources.paused.remove(&key);
             // Closing it ends its registration.
@@ -125,12 +125,13 @@ impl Output {
         };
         let (read, write) = stream::capture()?;
         let key = self.new_key();
-        self.epoll.add(&read, self.token(key), Interest::Read)?;
+        self.watch.epoll.add(&read, self.token(key), Interest::Read)?;
         let prefix = self.prefix(run, stream, format, writer);
         let (lines, unread) = (Lines::default(), 0);
-        let source = Source { run, stream, fd: read, writer, prefix, format, lines, pattern, unread };
+        let source =
+            Source { run, stream, fd: read, writer, look: Look { prefix, format }, lines, pattern, unread };
         self.sources.by_key.insert(key, source);
-        if let Some(record) = self.runs.get_mut(&run) {
+        if let Some(record) = self.attached.runs.get_mut(&run) {
             record.streams.push((key, writer));
         }
         Ok(ChildStream::Pipe(write))
@@ -165,7 +166,7 @@ impl Output {
             };
         }
         let timestamps = self.style.timestamps;
-        let Some(record) = self.runs.get(&run) else { return LinePrefix::bare(timestamps) };
+        let Some(record) = self.attached.runs.get(&run) else { return LinePrefix::bare(timestamps) };
         match self.style.format {
             LogFormat::Json => LinePrefix::json(&record.name, run.instance.index, stream, record.pid),
             LogFormat::Text if !record.log_prefix => LinePrefix::bare(timestamps),

@@ -122,17 +122,31 @@ impl OutputEnv {
 /// All output of all programs, and foster's own.
 #[derive(Debug)]
 pub struct Output {
-    epoll: Rc<Epoll>,
-    owner: Owner,
+    watch: Watch,
     env: OutputEnv,
     style: Style,
-    programs: ProgramMap<ProgramOutput>,
-    runs: SortedMap<Run, RunOutput>,
+    attached: Attached,
     sources: Sources,
     writers: Writers,
     own: OwnLines,
     scratch: Scratch,
+}
+
+/// Where descriptors are watched, and for which part of the loop.
+#[derive(Debug)]
+struct Watch {
+    epoll: Rc<Epoll>,
+    owner: Owner,
+}
+
+/// What is known of programs and their runs.
+#[derive(Debug)]
+struct Attached {
+    programs: ProgramMap<ProgramOutput>,
+    runs: SortedMap<Run, RunOutput>,
+    /// The number of the next line that is kept, of all programs together.
     next_line: u64,
+    /// The runs that have written what their `ready.log` waits for.
     matches: Vec<Run>,
 }
 
@@ -174,12 +188,18 @@ struct Source {
     stream: Stream,
     fd: OwnedFd,
     writer: u32,
-    prefix: LinePrefix,
-    format: LineFormat,
+    look: Look,
     lines: Lines,
     pattern: Option<Rc<PendingPattern>>,
     /// How many bytes of a dead main process lie in the pipe still.
     unread: usize,
+}
+
+/// How the lines of a pipe look.
+#[derive(Debug)]
+struct Look {
+    prefix: LinePrefix,
+    format: LineFormat,
 }
 
 /// How lines are written.
@@ -252,18 +272,19 @@ impl Output {
     ) -> Output {
         let style = Style { format: settings.log_format, timestamps: Timestamps::Off, width: 0 };
         let mut output = Output {
-            epoll,
-            owner,
+            watch: Watch { epoll, owner },
             style,
-            programs: ProgramMap::new(),
-            runs: SortedMap::new(),
+            attached: Attached {
+                programs: ProgramMap::new(),
+                runs: SortedMap::new(),
+                next_line: 1,
+                matches: Vec::new(),
+            },
             sources: Sources::default(),
             writers: Writers::new(&env),
             env,
             own: OwnLines::default(),
             scratch: Scratch::default(),
-            next_line: 1,
-            matches: Vec::new(),
         };
         output.configure(settings, programs);
         output
@@ -277,19 +298,19 @@ impl Output {
         self.style.timestamps = if settings.log_timestamps { Timestamps::On } else { Timestamps::Off };
         self.style.width = FOSTER.len();
         programs.values().for_each(|program| self.style.widen(&program.name));
-        let mut old = std::mem::take(&mut self.programs);
+        let mut old = std::mem::take(&mut self.attached.programs);
         for (id, program) in programs.iter() {
             for sink in [&program.stdout, &program.stderr] {
                 self.writers.update_file(sink);
             }
-            self.programs.insert(id, ProgramOutput::new(program, old.remove(id)));
+            self.attached.programs.insert(id, ProgramOutput::new(program, old.remove(id)));
         }
         self.reformat();
     }
 
     /// Drops the last lines of a program that was removed. What its descendants still write is passed on.
     pub fn forget_program(&mut self, program: ProgramId) {
-        self.programs.remove(program);
+        self.attached.programs.remove(program);
     }
 
     /// How wide the names before lines are.
@@ -299,7 +320,7 @@ impl Output {
 
     /// The runs of which a line has matched their readiness pattern since the last call.
     pub fn take_matches(&mut self) -> Vec<Run> {
-        std::mem::take(&mut self.matches)
+        std::mem::take(&mut self.attached.matches)
     }
 
     /// Whether anything is still unread or unwritten that can be written.
@@ -311,11 +332,11 @@ impl Output {
     }
 
     fn program(&self, program: ProgramId) -> Option<&ProgramOutput> {
-        self.programs.get(program)
+        self.attached.programs.get(program)
     }
 
     fn token(&self, key: u32) -> Token {
-        Token { owner: self.owner, key }
+        Token { owner: self.watch.owner, key }
     }
 }
 

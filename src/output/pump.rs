@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use super::lines::End;
 use super::ring::Origin;
 use super::writer::Writer;
-use super::{MainProcess, Output, PendingPattern, RETRY, Scratch, Source, WRITER, visible};
+use super::{Look, MainProcess, Output, PendingPattern, RETRY, Scratch, Source, WRITER, visible};
 use crate::plan::LinePattern;
 use crate::sys::epoll::{Interest, Ready};
 use crate::sys::stream;
@@ -69,7 +69,7 @@ impl Output {
     /// lines that are logged from here on come after it. Its descendants may go on writing.
     pub fn ended(&mut self, run: Run) {
         self.take_backlog();
-        let Some(record) = self.runs.get_mut(&run) else { return };
+        let Some(record) = self.attached.runs.get_mut(&run) else { return };
         record.main = MainProcess::Ended;
         for (source, writer) in record.streams.clone() {
             // A dead process does not become ready.
@@ -108,7 +108,7 @@ impl Output {
                 continue;
             };
             let has_room = self.writers.get(source.writer).is_none_or(Writer::has_room);
-            if has_room && self.epoll.add(&source.fd, self.token(key), Interest::Read).is_ok() {
+            if has_room && self.watch.epoll.add(&source.fd, self.token(key), Interest::Read).is_ok() {
                 self.sources.paused.remove(&key);
             }
         }
@@ -120,7 +120,7 @@ impl Output {
             self.read(key);
         } else if self.sources.paused.insert(key) {
             // Not only without interest: a hang-up would be reported again and again.
-            let _ = self.epoll.remove(&source.fd);
+            let _ = self.watch.epoll.remove(&source.fd);
         }
     }
 
@@ -189,9 +189,9 @@ impl Output {
     fn pass_on(&mut self, key: u32, input: Input, scratch: &mut Scratch) {
         let Some(source) = self.sources.by_key.get_mut(&key) else { return };
         let Scratch { read, head, batch } = scratch;
-        let Source { run, stream, prefix, lines, pattern, .. } = source;
-        let mut ring = self.programs.get_mut(run.instance.program).map(|program| &mut program.ring);
-        let (next_line, matches) = (&mut self.next_line, &mut self.matches);
+        let Source { run, stream, look: Look { prefix, .. }, lines, pattern, .. } = source;
+        let mut ring = self.attached.programs.get_mut(run.instance.program).map(|program| &mut program.ring);
+        let (next_line, matches) = (&mut self.attached.next_line, &mut self.attached.matches);
         let origin = Origin { instance: run.instance.index, run: run.number, stream: *stream };
         let now = (self.env.clock)();
         prefix.head(now, head);
@@ -233,10 +233,10 @@ impl Output {
 
     /// Drops the record of a run that is over in every respect.
     fn forget(&mut self, run: Run) {
-        let Some(record) = self.runs.get(&run) else { return };
+        let Some(record) = self.attached.runs.get(&run) else { return };
         let is_open = record.streams.iter().any(|(key, _)| self.sources.by_key.contains_key(key));
         if record.main == MainProcess::Ended && !is_open {
-            self.runs.remove(&run);
+            self.attached.runs.remove(&run);
         }
     }
 
@@ -245,14 +245,16 @@ impl Output {
     fn bound_dead_runs(&mut self, run: Run) {
         let is_dead = |record: &super::RunOutput| record.main == MainProcess::Ended;
         let dead: Vec<Run> = self
+            .attached
             .runs
             .range(all_runs(run))
             .filter(|(_, record)| is_dead(record))
             .map(|(run, _)| *run)
             .collect();
         let Some(oldest) = dead.first().copied().filter(|_| dead.len() > DEAD_RUNS) else { return };
-        let label = self.runs.get(&oldest).map(|record| record.label.clone()).unwrap_or_default();
-        let streams = self.runs.get(&oldest).map(|record| record.streams.clone()).unwrap_or_default();
+        let label = self.attached.runs.get(&oldest).map(|record| record.label.clone()).unwrap_or_default();
+        let streams =
+            self.attached.runs.get(&oldest).map(|record| record.streams.clone()).unwrap_or_default();
         let is_unread = streams.iter().any(|(key, _)| self.sources.has_unread(*key));
         self.abandon(oldest);
         let message = match is_unread {

@@ -72,7 +72,7 @@ impl Output {
 
     /// The number of the last line of any program: a follower starts after it.
     pub fn last_line(&self) -> u64 {
-        self.next_line - 1
+        self.attached.next_line - 1
     }
 
     /// The lines of these programs that have not ended yet: a prompt, a progress bar. They are kept back from the

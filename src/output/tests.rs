@@ -244,7 +244,7 @@ fn a_descendant_that_goes_on_writing_holds_nothing_up_and_keeps_its_label() {
     assert_eq!(bench.read().0, "web    | orphan\n");
     drop((stdout, _stderr));
     turn_until(&bench.epoll, &mut bench.output, |output| {
-        output.sources.by_key.is_empty() && output.runs.is_empty()
+        output.sources.by_key.is_empty() && output.attached.runs.is_empty()
     });
 }
 

@@ -144,7 +144,7 @@ impl Output {
     /// Adds lines of a source to a writer, which leaves `batch` empty.
     pub(super) fn deliver(&mut self, key: u32, source: u32, batch: &mut Vec<u8>) {
         let notice = self.notice(key);
-        let place = Registration { epoll: &self.epoll, token: self.token(key | WRITER) };
+        let place = Registration { epoll: &self.watch.epoll, token: self.token(key | WRITER) };
         let Some(writer) = self.writers.by_key.get_mut(&key) else {
             batch.clear();
             return;
@@ -156,7 +156,7 @@ impl Output {
 
     /// Writes what waits, as far as there is room.
     pub(super) fn write(&mut self, key: u32) {
-        let place = Registration { epoll: &self.epoll, token: self.token(key | WRITER) };
+        let place = Registration { epoll: &self.watch.epoll, token: self.token(key | WRITER) };
         let Some(writer) = self.writers.by_key.get_mut(&key) else { return };
         let mut events = Vec::new();
         writer.write(place, &mut events);
@@ -192,7 +192,7 @@ impl Output {
         }
         let timer = Timer::after(RETRY_DELAY);
         let token = self.token(RETRY);
-        match timer.and_then(|timer| self.epoll.add(&timer, token, Interest::Read).map(|()| timer)) {
+        match timer.and_then(|timer| self.watch.epoll.add(&timer, token, Interest::Read).map(|()| timer)) {
             Ok(timer) => self.writers.retry = Some(timer),
             Err(_) => self.writers.by_key.values_mut().for_each(Writer::end_delay),
         }

@@ -27,7 +27,7 @@ const PLAIN_DATA: [&str; 6] = [
 const STILL_TOO_LONG: &[&str] = &[];
 
 /// Structs that still have more fields. The list only gets shorter.
-const STILL_TOO_WIDE: &[&str] = &["src/output/mod.rs: Output", "src/output/mod.rs: Source"];
+const STILL_TOO_WIDE: &[&str] = &[];
 
 #[test]
 fn no_file_has_more_than_450_lines() {

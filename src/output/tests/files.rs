@@ -73,7 +73,7 @@ fn a_spawn_that_fails_leaves_nothing_behind() {
     let streams = bench.output.attach(run(0, 1), "web").unwrap();
     bench.output.abandon(run(0, 1));
     drop(streams);
-    assert!(bench.output.sources.by_key.is_empty() && bench.output.runs.is_empty());
+    assert!(bench.output.sources.by_key.is_empty() && bench.output.attached.runs.is_empty());
     assert_eq!(bench.output.writers.count(), 2);
     bench.output.ended(run(0, 1));
     bench.output.started(run(0, 1), 1);

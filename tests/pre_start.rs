@@ -1,0 +1,57 @@
+//! `pre_start`: a command before each start, with the program's user, directory and environment.
+
+use crate::support::{End, Foster};
+
+#[test]
+fn it_runs_before_each_start_and_the_program_follows_when_it_has_succeeded() {
+    let config = "[program.app]\ncommand = 'puppet append:order:app pause'\npre_start = 'puppet append:order:before env:FOSTER_PROGRAM'\nmin_uptime = '1ms'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_state("app", "running");
+    foster.verb(&["restart", "app"]).expect(0);
+    assert_eq!(foster.content("order"), "before\napp\nbefore\napp\n");
+    // Its output is the program's.
+    foster.wait_for_line(r"app +\| .*app");
+}
+
+#[test]
+fn its_failure_is_a_failed_start_that_names_it() {
+    let config = "[program.app]\ncommand = 'puppet touch:never pause'\npre_start = 'puppet stderr:stale exit:3'\nstart_limit = 2\n[foster]\ntermination_log = 'termination-log'\n";
+    let mut foster = Foster::new().config(config).file("termination-log", "").start();
+    assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
+    let reason = foster.content("termination-log");
+    assert!(reason.contains("its pre_start `puppet stderr:stale exit:3` exited with status 3"), "{reason}");
+    assert!(reason.contains("stale"), "its last output is part of the reason: {reason}");
+    assert!(!foster.path("never").exists());
+    foster.wait_for_line("app.*its pre_start .*restart in 100ms .failed start 1 of 2");
+}
+
+#[test]
+fn one_that_is_not_there_is_a_failed_start_too() {
+    let config = "[program.app]\ncommand = 'puppet touch:never pause'\npre_start = 'no-such-command'\n";
+    let mut foster = Foster::new().config(config).start();
+    assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
+    foster.wait_for_line("cannot start app: pre_start: `no-such-command` is not in PATH");
+    // What cannot mend itself is tried three times.
+    foster.wait_for_line("gave up after 3");
+    assert!(!foster.path("never").exists());
+}
+
+#[test]
+fn it_counts_into_the_time_to_be_ready() {
+    let config = "[program.app]\ncommand = 'puppet touch:never pause'\npre_start = 'puppet pause'\nready = { file = 'x', timeout = '300ms' }\nstart_limit = 1\n";
+    let mut foster = Foster::new().config(config).start();
+    assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
+    foster.wait_for_line("app: not ready within 300ms");
+    assert!(!foster.path("never").exists());
+}
+
+#[test]
+fn a_stop_ends_it_and_nothing_follows() {
+    let config = "[program.app]\ncommand = 'puppet touch:never pause'\npre_start = 'puppet touch:before pause'\n[program.other]\ncommand = 'puppet pause'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_file("before");
+    foster.verb(&["stop", "app"]).expect(0);
+    foster.wait_for("foster and the other", || foster.processes().len() == 2);
+    assert!(!foster.path("never").exists());
+    assert_eq!(foster.row("app").expect("a row")["state"], "stopped");
+}
