@@ -118,11 +118,11 @@ impl Init {
 
     /// One sentence about everything, for the service manager above, where there is one and it has not had it.
     pub(super) fn notify_status(&mut self) {
-        if !self.operators.upward.is_connected() {
+        if !self.operators.service_manager.is_connected() {
             return;
         }
         let text = self.summary_of_all();
-        self.tell_upward(|upward| upward.status(&text));
+        self.notify_service_manager(|service_manager| service_manager.status(&text));
     }
 
     fn summary_of_all(&self) -> String {
