@@ -94,6 +94,15 @@ fn what_is_no_address_is_a_warning() {
 }
 
 #[test]
+fn a_status_is_sent_when_it_has_changed() {
+    let Pair { directory: _directory, receiver, mut service_manager } = pair();
+    for text in ["one", "one", "two"] {
+        assert_eq!(service_manager.status(text), None);
+    }
+    assert_eq!([received(&receiver), received(&receiver)], ["STATUS=one", "STATUS=two"]);
+}
+
+#[test]
 fn a_receiver_that_is_gone_is_mentioned_once_and_found_again() {
     let Pair { directory, receiver, mut service_manager } = pair();
     std::fs::remove_file(path(&directory)).unwrap();
@@ -110,7 +119,7 @@ fn a_receiver_that_is_gone_is_mentioned_once_and_found_again() {
 fn a_receiver_that_does_not_read_is_not_waited_for() {
     let Pair { directory: _directory, receiver: _receiver, mut service_manager } = pair();
     let long = "x".repeat(MESSAGE_LIMIT);
-    let complaint = (0..100_000).find_map(|_| service_manager.status(&long));
+    let complaint = (0..100_000).find_map(|number| service_manager.status(&format!("{number}{long}")));
     // EAGAIN: its queue is full (unix(7)).
     assert_eq!(complaint.as_deref(), Some("cannot notify $NOTIFY_SOCKET: Resource temporarily unavailable"));
 }
