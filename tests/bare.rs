@@ -1,4 +1,4 @@
-//! `foster -- COMMAND`: one command, and what an init owes it.
+//! `foster -- COMMAND`: one command under an init.
 
 use nix::sys::signal::Signal;
 
@@ -24,16 +24,16 @@ fn ends(arguments: &[&str], code: i32) {
     }
 }
 
-/// The command line is refused with these words, and nothing is run.
+/// The command line is refused with this message, and nothing is run.
 #[track_caller]
-fn refused(arguments: &[&str], words: &str) {
+fn refused(arguments: &[&str], message: &str) {
     let finished = Foster::new().finish(arguments).expect(2);
-    assert!(finished.stderr.contains(words), "{arguments:?}: {}", finished.stderr);
+    assert!(finished.stderr.contains(message), "{arguments:?}: {}", finished.stderr);
     assert!(finished.stdout.is_empty() && finished.stderr.lines().count() == 1, "{}", finished.text());
 }
 
 #[test]
-fn the_exit_code_is_the_commands_and_a_signal_is_128_plus_its_number() {
+fn the_exit_code_of_the_command_is_returned_and_a_signal_is_128_plus_its_number() {
     ends(&["--", "sh", "-c", "exit 42"], 42);
     ends(&["--", "true"], 0);
     ends(&["--", "puppet", "exit:255"], 255);
@@ -42,21 +42,21 @@ fn the_exit_code_is_the_commands_and_a_signal_is_128_plus_its_number() {
 }
 
 #[test]
-fn what_is_not_there_is_127_and_what_cannot_be_run_is_126() {
+fn a_missing_command_is_127_and_one_that_cannot_be_executed_is_126() {
     ends(&["--", "no-such-command"], 127);
     ends(&["--", "./no/such/file"], 127);
     ends(&["--", ""], 127);
     ends(&["--", "/etc"], 126);
     ends(&["--", "/etc/passwd"], 126);
-    let words = |name: &str| Foster::new().finish(&["--", name]).stderr;
-    let missing = words("no-such-command");
+    let message = |name: &str| Foster::new().finish(&["--", name]).stderr;
+    let missing = message("no-such-command");
     assert!(
         matches(&missing, r"^foster: cannot run `no-such-command`: it is not in PATH \(/.*\)$"),
         "{missing}"
     );
-    assert_eq!(words("/etc"), "foster: cannot run `/etc`: it is a directory\n");
+    assert_eq!(message("/etc"), "foster: cannot run `/etc`: it is a directory\n");
     assert_eq!(
-        words("/etc/passwd"),
+        message("/etc/passwd"),
         "foster: cannot run `/etc/passwd`: it is not executable: chmod +x, or run it by its interpreter\n"
     );
 }
@@ -71,21 +71,21 @@ fn a_script_without_an_interpreter_is_given_to_the_shell() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_refused_and_nothing_is_run() {
+fn an_invalid_command_line_is_refused_and_nothing_is_run() {
     refused(&["--"], "needs a COMMAND");
     refused(&["-p", "TREM", "--", "true"], "there is no signal `TREM`; did you mean `TERM`?");
     refused(&["-r", "1", "--", "true"], "invalid value `1` for `--rewrite`: expected two signals");
-    refused(&["-r", "KILL:TERM", "--", "true"], "which KILL, STOP and CHLD never are");
+    refused(&["-r", "KILL:TERM", "--", "true"], "expected a signal other than KILL, STOP and CHLD");
     refused(
         &["-e", "256", "--", "true"],
-        "`--remap-exit` is `256`, and has to be an exit code from 0 to 255",
+        "invalid value `256` for `--remap-exit`: expected an exit code from 0 to 255",
     );
     refused(&["-x", "--", "true"], "unknown flag `-x`");
     refused(&["-g", "sleep", "1"], "`-g` is for `foster [FLAGS] -- COMMAND`: the `--` is missing");
 }
 
 #[test]
-fn help_tells_of_the_bare_init() {
+fn the_help_describes_the_bare_init() {
     let help = Foster::new().finish(&["--help"]).expect(0).stdout;
     assert!(help.contains("foster [FLAGS] -- COMMAND") && help.contains("--rewrite A:B"), "{help}");
     assert_eq!(Foster::new().finish(&["-g", "--help", "--", "true"]).expect(0).stdout, help);
@@ -144,7 +144,7 @@ fn an_exit_code_can_be_made_a_success() {
 }
 
 #[test]
-fn a_group_is_signalled_only_when_asked() {
+fn the_process_group_is_signalled_only_with_the_flag() {
     let script = "trap : USR1; puppet 'trap:USR1:touch:child' touch:up pause & wait; wait; exit 9";
     let mut alone = start(&["--", "sh", "-c", script]);
     alone.wait_for_file("up");
@@ -160,9 +160,9 @@ fn a_group_is_signalled_only_when_asked() {
 }
 
 #[test]
-fn an_orphan_is_reaped_and_mentioned_only_when_asked() {
+fn an_orphan_is_reaped_and_reported_only_with_the_flag() {
     let orphan = ["--", "puppet", "orphans:1", "touch:done", "pause"];
-    for (flags, mentioned) in [(&["-w"][..], true), (&[][..], false)] {
+    for (flags, reported) in [(&["-w"][..], true), (&[][..], false)] {
         for place in [Foster::new, || Foster::new().not_pid_1()] {
             let mut foster = place().arguments(&[flags, &orphan].concat()).start();
             foster.wait_for_file("done");
@@ -171,8 +171,12 @@ fn an_orphan_is_reaped_and_mentioned_only_when_asked() {
             });
             foster.signal(Signal::SIGTERM);
             foster.wait_exit();
-            let said = foster.output().stderr();
-            assert_eq!(matches(&said, r"^foster: Reaped zombie process with pid=\d+$"), mentioned, "{said}");
+            let stderr = foster.output().stderr();
+            assert_eq!(
+                matches(&stderr, r"^foster: Reaped zombie process with pid=\d+$"),
+                reported,
+                "{stderr}"
+            );
         }
     }
 }
@@ -199,7 +203,7 @@ fn five_hundred_orphans_in_a_stream_and_a_storm_of_signals_leave_nothing_behind(
     foster.signal(Signal::SIGUSR1);
     foster.signal(Signal::SIGHUP);
     foster.wait_for("the signals to be taken", || status(foster.pid(), "ShdPnd") == "0000000000000000");
-    // What it allocates, not how much of its file is in memory.
+    // Its own allocations, not the resident part of its file.
     let allocated = || status(foster.pid(), "RssAnon");
     let before = (allocated(), descriptors(foster.pid()));
     std::fs::write(foster.path("go"), "").expect("a file");
@@ -235,7 +239,7 @@ fn idle_means_no_system_call() {
 }
 
 #[test]
-fn the_command_has_clean_signals_and_what_foster_was_given() {
+fn the_command_has_default_signals_and_the_descriptors_that_foster_inherited() {
     let script = "exec 7</etc/passwd; exec env --ignore-signal=INT,CHLD,HUP,PIPE --block-signal=TERM,USR1,CHLD \
                   foster -- sh -c 'cat /proc/self/status; puppet fds cwd; exit 4'";
     let finished = Foster::new().all_names().file("input", "").shell(script).expect(4);
@@ -259,12 +263,12 @@ fn foster_keeps_neither_the_working_directory_nor_a_descriptor() {
     let cwd = std::fs::read_link(format!("/proc/{}/cwd", foster.pid())).expect("a live process");
     assert_eq!(cwd.to_str(), Some("/"));
     let (command, _, _) = group_of(foster.command());
-    assert_eq!(command, foster.command(), "a group of its own");
+    assert_eq!(command, foster.command(), "the command leads its group");
     foster.wait_for("nothing but its streams", || descriptors(foster.pid()).len() == 3);
 }
 
 #[test]
-fn closed_streams_are_no_obstacle() {
+fn closed_streams_do_not_stop_the_command() {
     let script = "foster -- sh -c 'echo a >&2; exit 5' <&- >&- 2>&-; a=$?; \
                   foster -v -- true 2>&-; b=$?; foster -- nope <&- >&- 2>&-; echo $a $b $?";
     assert_eq!(Foster::new().all_names().shell(script).expect(0).stdout, "5 0 127\n");
@@ -276,13 +280,13 @@ fn a_reader_that_stops_never_stops_foster() {
     let script = "mkfifo full; sleep 1000 <full & foster -v -- puppet ignore:USR1 orphans:4000 exit:6 2>full; \
                   code=$?; kill $!; echo $code";
     assert_eq!(Foster::new().all_names().shell(script).expect(0).stdout, "6\n");
-    // Its reader has gone away, and the command gets no SIGPIPE of the init.
+    // The reader has gone away; the init's SIGPIPE does not reach the command.
     let script = "{ foster -v -- puppet orphans:10 exit:6; echo $? >code; } 2>&1 | true; cat code";
     assert_eq!(Foster::new().all_names().shell(script).expect(0).stdout, "6\n");
 }
 
 #[test]
-fn verbose_says_what_is_done_and_nothing_else_is_said() {
+fn verbose_reports_each_step_and_without_it_nothing_is_printed() {
     let foster = Foster::new().finish(&[
         "-v",
         "-r",
@@ -305,7 +309,7 @@ fn verbose_says_what_is_done_and_nothing_else_is_said() {
 }
 
 #[test]
-fn the_parents_death_is_a_signal() {
+fn the_death_of_the_parent_sends_the_signal() {
     let script = "(foster -p USR1 -- puppet trap:USR1:touch:orphaned trap:USR1:exit:0 touch:up pause & echo $! >pid; \
                   while ! [ -e up ]; do :; done); while ! [ -e orphaned ]; do :; done; echo done";
     assert_eq!(Foster::new().all_names().shell(script).expect(0).stdout, "done\n");

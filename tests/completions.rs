@@ -1,4 +1,4 @@
-//! Completion, in the shells themselves: keys are pressed in bash and zsh, fish is asked.
+//! Completion in real shells: bash and zsh by pressed keys, fish by its `complete -C`.
 
 use std::fs;
 use std::path::Path;
@@ -16,19 +16,19 @@ fn container() -> Running {
     foster
 }
 
-/// A shell that finds the foster under test, in the container's folder, at its socket.
+/// A shell in the container's directory, with the foster under test in PATH and its socket in the environment.
 fn shell(program: &Path, foster: &Running) -> Command {
     let mut command = Command::new(program);
     let path = std::env::var("PATH").expect("PATH");
-    let place = binary();
-    command.env("PATH", format!("{}:{path}", place.parent().expect("a folder").display()));
+    let binary = binary();
+    command.env("PATH", format!("{}:{path}", binary.parent().expect("a directory").display()));
     command.env("FOSTER_SOCKET", foster.path("foster.sock")).env_remove("FOSTER_CONFIG");
     command.env("HOME", foster.path("")).current_dir(foster.path(""));
     command
 }
 
-/// What this shell completes at the tabulator key.
-fn keys_are_completed(mut terminal: Terminal) {
+/// Checks what this shell completes at the tabulator key.
+fn check_completion(mut terminal: Terminal) {
     terminal.press("foster vers\t\n");
     terminal.wait_for(concat!("^foster ", env!("CARGO_PKG_VERSION")));
     terminal.press("foster stop --no-w\tback\t\n");
@@ -39,13 +39,13 @@ fn keys_are_completed(mut terminal: Terminal) {
     terminal.wait_for("^another.toml: 2 programs");
     terminal.press("foster signal HU\tall\t\n");
     terminal.wait_for("^worker: .*HUP");
-    // Twice: the first one finds that several fit.
+    // Twice: after the first one the shell knows that there are several candidates.
     terminal.press("foster re\t\t");
-    terminal.wait_for(r"reload\s+(restart|-- Have programs)");
+    terminal.wait_for(r"reload\s+(restart|-- Make programs)");
 }
 
 #[test]
-fn bash_completes_verbs_flags_files_signals_and_names_of_programs() {
+fn bash_completes_verbs_flags_files_signals_and_program_names() {
     let Some(bash) = found("bash") else { return };
     let foster = container();
     // Without the escapes that readline writes before and after each line.
@@ -53,22 +53,22 @@ fn bash_completes_verbs_flags_files_signals_and_names_of_programs() {
     fs::write(foster.path("rc"), rc).expect("a file");
     let mut command = shell(&bash, &foster);
     command.args(["--noprofile", "--rcfile", "rc", "-i"]);
-    keys_are_completed(Terminal::start(&command));
+    check_completion(Terminal::start(&command));
 }
 
 #[test]
-fn zsh_completes_verbs_flags_files_signals_and_names_of_programs() {
+fn zsh_completes_verbs_flags_files_signals_and_program_names() {
     let Some(zsh) = found("zsh") else { return };
     let foster = container();
     let rc = "autoload -Uz compinit\ncompinit -D -u\nsource <(foster completions zsh)\n";
     fs::write(foster.path(".zshrc"), rc).expect("a file");
     let mut command = shell(&zsh, &foster);
     command.args(["-d", "-i"]).env("ZDOTDIR", foster.path(""));
-    keys_are_completed(Terminal::start(&command));
+    check_completion(Terminal::start(&command));
 }
 
 #[test]
-fn zsh_finds_the_script_as_a_file_of_its_path_too() {
+fn zsh_finds_the_script_in_fpath() {
     let Some(zsh) = found("zsh") else { return };
     let foster = container();
     let script = foster.verb(&["completions", "zsh"]).expect(0).stdout;
@@ -77,11 +77,11 @@ fn zsh_finds_the_script_as_a_file_of_its_path_too() {
         .expect("a file");
     let mut command = shell(&zsh, &foster);
     command.args(["-d", "-i"]).env("ZDOTDIR", foster.path(""));
-    keys_are_completed(Terminal::start(&command));
+    check_completion(Terminal::start(&command));
 }
 
 #[test]
-fn fish_completes_verbs_flags_files_signals_and_names_with_what_they_are() {
+fn fish_completes_verbs_flags_files_signals_and_names_with_descriptions() {
     let Some(fish) = found("fish") else { return };
     let foster = container();
     let completed = |line: &str| {
@@ -102,7 +102,7 @@ fn fish_completes_verbs_flags_files_signals_and_names_with_what_they_are() {
 }
 
 #[test]
-fn where_no_supervisor_answers_no_name_fits_and_nothing_is_said() {
+fn without_a_supervisor_no_name_is_completed_and_nothing_is_printed() {
     let finished =
         Foster::new().env("FOSTER_SOCKET", "/nowhere").finish(&["completions", "bash", "--", "stop", ""]);
     assert_eq!((finished.code, finished.text().as_str()), (0, ""));

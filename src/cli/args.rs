@@ -1,4 +1,4 @@
-//! The arguments of a verb: flags that it knows, and words.
+//! The arguments of a verb: its flags, and the words after it.
 //!
 //! Flags were checked against the verb's row of the table; `verb_args.rs` reads their values. Pure.
 
@@ -29,7 +29,7 @@ impl ParsedArgs {
         self.flags.iter().any(|(given, _)| *given == flag)
     }
 
-    /// The value of a flag that is a path, of any bytes. The last one counts.
+    /// The value of a flag that is a path, of any bytes. If the flag is repeated, the last one counts.
     pub(super) fn path(&self, flag: &Flag) -> Option<PathBuf> {
         self.value(flag).map(PathBuf::from)
     }
@@ -105,7 +105,7 @@ impl ParsedArgs {
     /// All further arguments, at least one.
     pub(super) fn names(&mut self) -> Result<Vec<String>, Problem> {
         let names = self.rest()?;
-        if names.is_empty() { Err(Problem::MissingArgument("NAME")) } else { Ok(names) }
+        if names.is_empty() { Err(Problem::MissingArgument("NAME...")) } else { Ok(names) }
     }
 
     /// Refuses arguments that the verb has not taken.

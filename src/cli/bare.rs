@@ -11,28 +11,28 @@ use super::flags::{Flag, HELP};
 use super::problem::{GivenFlag, Problem};
 use super::usage::UsageError;
 
-/// What a bare init is asked to do.
+/// The options of a bare init.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Signal the command's whole process group.
     pub group: bool,
-    /// What to get when the parent dies.
+    /// The signal to receive when the parent dies.
     pub parent_death: Option<Signal>,
-    /// Signals passed on as others, or not at all; in the order in which they were written.
+    /// Signals passed on as others, or not at all; in the order of the command line.
     pub rewrites: Vec<(Signal, Option<Signal>)>,
     /// Exit codes that become 0.
     pub remapped_exits: Vec<u8>,
-    /// Say which zombies were reaped.
+    /// Report each zombie that is reaped.
     pub report_orphans: bool,
-    /// Be a subreaper, as PID 1, too.
+    /// Be a subreaper, even as PID 1.
     pub subreaper: bool,
-    /// Say what is done.
+    /// Report each step.
     pub verbose: bool,
-    /// What to run, and its arguments; at least the one.
+    /// The command and its arguments; never empty.
     pub command: Vec<OsString>,
 }
 
-/// What a command line of the bare init comes to.
+/// What a command line of the bare init requests.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Invocation {
     /// Run a command.
@@ -54,7 +54,7 @@ pub static PARENT_DEATH: Flag = Flag {
     long: "parent-death",
     short: Some('p'),
     value: Some("SIG"),
-    summary: "Get this signal when the parent dies",
+    summary: "Signal to receive when the parent process dies",
 };
 
 /// Other signals than those received.
@@ -65,7 +65,7 @@ pub static REWRITE: Flag = Flag {
     summary: "Pass signal A on as B; A:0 drops it; may be repeated",
 };
 
-/// Exit codes that are none.
+/// Exit codes that become 0.
 pub static REMAP_EXIT: Flag = Flag {
     long: "remap-exit",
     short: Some('e'),
@@ -73,27 +73,31 @@ pub static REMAP_EXIT: Flag = Flag {
     summary: "Turn this exit code into 0; may be repeated",
 };
 
-/// Zombies are mentioned.
-pub static REPORT_ZOMBIES: Flag =
-    Flag { long: "report-zombies", short: Some('w'), value: None, summary: "Say which zombies were reaped" };
+/// Zombies are reported.
+pub static REPORT_ZOMBIES: Flag = Flag {
+    long: "report-zombies",
+    short: Some('w'),
+    value: None,
+    summary: "Report each zombie that is reaped",
+};
 
 /// Orphans are adopted.
 pub static SUBREAPER: Flag = Flag {
     long: "subreaper",
     short: Some('s'),
     value: None,
-    summary: "Adopt orphans; on by itself where foster is not PID 1",
+    summary: "Adopt orphans; the default unless foster is PID 1",
 };
 
 /// Every step is printed.
 pub static VERBOSE: Flag =
-    Flag { long: "verbose", short: Some('v'), value: None, summary: "Say what is done, on stderr" };
+    Flag { long: "verbose", short: Some('v'), value: None, summary: "Report each step on stderr" };
 
 /// Every flag, in the order in which the help lists them.
 pub static FLAGS: [&Flag; 7] =
     [&GROUP, &PARENT_DEATH, &REWRITE, &REMAP_EXIT, &REPORT_ZOMBIES, &SUBREAPER, &VERBOSE];
 
-/// What stands before the command.
+/// Separates the flags from the command.
 const END_OF_FLAGS: &str = "--";
 
 /// Whether this command line, without the program's own name, is the bare init's: nothing but flags before `--`.
@@ -141,7 +145,7 @@ fn read(arguments: &[OsString]) -> Result<Invocation, Problem> {
     let mut options = Options::default();
     while let Some(argument) = parser.next().map_err(|error| Problem::of_parser(&error))? {
         let name = match argument {
-            // There is nothing but flags before the `--`, and the command begins with its first value.
+            // Only flags stand before the `--`, so the first value starts the command.
             lexopt::Arg::Value(name) => {
                 let rest = parser.raw_args().map_err(|error| Problem::of_parser(&error))?;
                 options.command = [name].into_iter().chain(rest).collect();
@@ -190,7 +194,7 @@ fn signal(text: &str) -> Result<Signal, Problem> {
     Signal::parse(text).ok_or_else(|| Problem::no_such_signal(text))
 }
 
-/// Signals that no process is ever given, and the one that every init keeps for itself.
+/// Signals that cannot be caught, and the one that every init keeps for itself.
 const NEVER_PASSED_ON: [Signal; 3] = [Signal::KILL, Signal::STOP, Signal::CHLD];
 
 fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), Problem> {
@@ -200,7 +204,9 @@ fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), Problem> {
         .ok_or_else(|| wrong("two signals such as `TERM:QUIT`, or `HUP:0` to drop one"))?;
     let received = signal(received)?;
     if NEVER_PASSED_ON.contains(&received) {
-        return Err(wrong("about a signal that is passed on, which KILL, STOP and CHLD never are"));
+        return Err(wrong(
+            "a signal other than KILL, STOP and CHLD before the `:`: these are never passed on",
+        ));
     }
     let sent = if sent == "0" { None } else { Some(signal(sent)?) };
     Ok((received, sent))
@@ -300,7 +306,7 @@ mod tests {
         refused(
             "-r KILL:TERM -- x",
             expect![
-                "invalid value `KILL:TERM` for `--rewrite`: expected about a signal that is passed on, which KILL, STOP and CHLD never are (see `foster help`)"
+                "invalid value `KILL:TERM` for `--rewrite`: expected a signal other than KILL, STOP and CHLD before the `:`: these are never passed on (see `foster help`)"
             ],
         );
         refused(

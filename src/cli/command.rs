@@ -1,6 +1,6 @@
-//! What a command line asks for: the supervisor, a client's request, or something local.
+//! What a command line requests: the supervisor, a client's request, or a local command.
 //!
-//! A client's request is the wire's own type: what the command line means and what travels are one thing. How a
+//! A client's request is the type of the protocol, so the command line builds what is sent. How a
 //! line is read: `parse.rs`. Pure.
 
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::shell::Shell;
 use crate::control::protocol::Request;
 
-/// What is to be done.
+/// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Be the supervisor.
@@ -28,7 +28,7 @@ pub enum Command {
     },
     /// Send a request to the supervisor.
     Client(ClientCommand),
-    /// Show what foster sees of its environment.
+    /// Show what foster finds in its environment.
     Doctor {
         /// Where the supervisor is.
         endpoint: Endpoint,
@@ -37,11 +37,11 @@ pub enum Command {
     },
     /// Print the schema of the configuration.
     Schema,
-    /// Print a shell's script, or what completes a command line.
+    /// Print a shell's script, or the completions of a command line.
     Completions {
         /// The shell.
         shell: Shell,
-        /// The command line; empty: the script is wanted.
+        /// The command line; empty: print the script.
         words: Vec<String>,
     },
     /// Print the version.
@@ -56,19 +56,19 @@ pub enum Command {
     },
 }
 
-/// How far `check` looks.
+/// What `check` checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// At the files of the configuration.
+    /// The files of the configuration.
     File,
-    /// Also at what they need: `--here`.
+    /// Also what they refer to: `--here`.
     Here,
 }
 
-/// A request to the supervisor, and what the client does with the answer.
+/// A request to the supervisor, and how the client shows the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCommand {
-    /// What travels.
+    /// The request.
     pub request: Request,
     /// Where the supervisor is.
     pub endpoint: Endpoint,
@@ -78,11 +78,11 @@ pub struct ClientCommand {
     pub timestamps: bool,
     /// Whether the request is repeated until interrupted.
     pub watch: bool,
-    /// The command that `exec` becomes, with its arguments; empty for every other verb.
+    /// The command of `exec` with its arguments; empty for every other verb.
     pub exec: Vec<OsString>,
 }
 
-/// Where the supervisor is, as far as the command line says.
+/// Where the supervisor is, according to the command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoint {
     /// `--socket`.

@@ -1,4 +1,4 @@
-//! The verbs: one row each, with everything there is to know about one.
+//! The verbs: one row each, with everything that foster knows about one.
 //!
 //! The table drives the parser, the help, the manual page and completions, and says how the client shows the
 //! answer. To add a verb: a row here, its variant in `control/protocol.rs`, its arm in `init/requests/mod.rs`; and
@@ -10,14 +10,15 @@ use super::flags::{
     self, ALL, CONFIG, EVENT, FOLLOW, Flag, HERE, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT,
     TIMESTAMPS, WATCH,
 };
-use super::verb::{Group, Printer, Verb};
+use super::verb::{Group, Printer, SHELL, Verb};
 use super::verb_args;
 use crate::control::protocol::Request;
 use crate::exit::ExitStatus;
 
 impl Verb {
-    /// The verb of this name, or of this alias.
+    /// The verb of this name, or of this alias. `sh` is `exec` with a shell for its command.
     pub fn by_name(name: &str) -> Option<&'static Verb> {
+        let name = if name == SHELL { "exec" } else { name };
         COMMANDS.iter().find(|verb| verb.name == name || verb.aliases.contains(&name))
     }
 }
@@ -39,8 +40,8 @@ const NO_ANSWER: (ExitStatus, &str) = (ExitStatus::NO_SUPERVISOR, "no supervisor
 const LOOK_STATUSES: &[(ExitStatus, &str)] =
     &[(DONE, "done"), (FAILED, "there is no such name"), WRONG_USAGE, NO_ANSWER];
 const ORDER_STATUSES: &[(ExitStatus, &str)] = &[
-    (DONE, "done for each of them; an order that is already fulfilled succeeds"),
-    (FAILED, "it failed for one of them, or there is no such name"),
+    (DONE, "done, or it was so already"),
+    (FAILED, "it failed for a program, or there is no such name"),
     WRONG_USAGE,
     NO_ANSWER,
 ];
@@ -56,15 +57,14 @@ pub static COMMANDS: &[Verb] = &[
         summary: "Run the programs of a configuration (also without a verb)",
         arguments: "[FILE]",
         about: "Starts the programs in order, restarts them when they fail, and stops them in\n\
-                reverse order. This is what a container's CMD says. When a program or task ends\n\
-                the container, foster exits with its status. The configuration is FILE, -c,\n\
-                $FOSTER_CONFIG, /etc/foster/foster.toml, /etc/foster.toml or ./foster.toml:\n\
-                the first of these.",
+                reverse order: the command for a container's CMD. When a program ends the\n\
+                container, foster exits with its status. The configuration is the first of FILE,\n\
+                -c, $FOSTER_CONFIG, /etc/foster/foster.toml, /etc/foster.toml, ./foster.toml.",
         flags: &[&CONFIG],
-        examples: &[("run", "with ./foster.toml, or where else it is"), ("run app.toml", "with this file")],
+        examples: &[("run", "use the first configuration found"), ("run app.toml", "use this one")],
         statuses: &[
-            (DONE, "ordered to stop, or everything ended with success"),
-            (FAILED, "another foster answers at the socket, or foster cannot go on"),
+            (DONE, "it was stopped by request, or every program exited with success"),
+            (FAILED, "another foster is running here, or foster cannot continue"),
             (USAGE, "the command line or the configuration is wrong"),
         ],
         answer: Printer::Nothing,
@@ -74,14 +74,17 @@ pub static COMMANDS: &[Verb] = &[
         name: "check",
         aliases: &["config", "validate", "test"],
         group: Group::Run,
-        summary: "Check the configuration, and print the order of starts",
+        summary: "Check the configuration and print the start order",
         arguments: "[FILE]",
-        about: "Reports every error at once, each with its place. Starts nothing, and needs no\n\
-                supervisor. With `--here` it also looks, as each program's user, for its\n\
+        about: "Reports all errors at once, each with file, line and column. Starts nothing and\n\
+                needs no supervisor. With `--here` it also checks, as each program's user, its\n\
                 command, directory, files and ports: `RUN foster check --here` in a Dockerfile.",
         flags: &[&HERE, &CONFIG, &JSON],
-        examples: &[("check app.toml", "this file"), ("check --here", "also what it needs")],
-        statuses: &[(DONE, "it is valid"), (USAGE, "the command line or the configuration is wrong")],
+        examples: &[("check app.toml", "check this file"), ("check --here", "also its surroundings")],
+        statuses: &[
+            (DONE, "the configuration is valid"),
+            (USAGE, "the command line or the configuration is wrong"),
+        ],
         answer: Printer::Nothing,
         read: verb_args::check,
     },
@@ -91,20 +94,20 @@ pub static COMMANDS: &[Verb] = &[
         group: Group::Look,
         summary: "Show the state of programs",
         arguments: "[NAME...]",
-        about: "One row for each instance of all programs, or of those named. On a terminal the\n\
-                table fits its width: long notes are cut, `--json` has them whole.",
+        about: "Prints a row for each instance of all programs, or of those named. On a terminal\n\
+                the table fits the width: long notes are cut there, but not with --json.",
         flags: &[&WATCH, &JSON, &SOCKET, &CONFIG],
         examples: &[
-            ("status", "of all programs"),
-            ("status 'web*'", "of those whose name begins with web"),
-            ("status -w", "again every 2 seconds"),
-            ("status --json", "an array of rows"),
+            ("status", "all programs"),
+            ("status 'web*'", "programs whose name starts with web"),
+            ("status -w", "refresh every 2 seconds"),
+            ("status --json", "an array of objects"),
         ],
         statuses: &[
-            (DONE, "every program that is wanted, or was named, runs or has ended with success"),
+            (DONE, "every program that should run does, or has exited with success"),
             (FAILED, "there is no such name"),
             WRONG_USAGE,
-            (ExitStatus::NOT_RUNNING, "a program that is wanted, or was named, does not run"),
+            (ExitStatus::NOT_RUNNING, "a program that should run, or is named, is not running"),
             NO_ANSWER,
         ],
         answer: Printer::Table,
@@ -116,15 +119,15 @@ pub static COMMANDS: &[Verb] = &[
         group: Group::Look,
         summary: "Show the last lines of output",
         arguments: "[NAME...]",
-        about: "Of all programs, or of those named, as far as foster keeps them in memory. With\n\
-                --json each line is an object. With -f it goes on, also with programs that\n\
-                appear later, and ends with 0 when foster has ended in order, or no program has\n\
-                that name any longer. A note says where lines are missing.",
+        about: "Prints the lines that foster keeps in memory, of all programs or of those named.\n\
+                With --json each line is an object. With -f it follows new lines, also those of\n\
+                programs that are added later, and exits with 0 when foster has shut down, or\n\
+                when no program has that name. A message marks where lines are missing.",
         flags: &[&LINES, &FOLLOW, &SINCE, &TIMESTAMPS, &JSON, &SOCKET, &CONFIG],
         examples: &[
-            ("logs -n 20 backend", "its last 20 lines"),
-            ("logs -f", "of all programs, as it comes"),
-            ("logs -t --since 10m", "of the last ten minutes, with times"),
+            ("logs -n 20 backend", "the last 20 lines of backend"),
+            ("logs -f", "follow all programs"),
+            ("logs -t --since 10m", "the last ten minutes, with times"),
         ],
         statuses: LOOK_STATUSES,
         answer: Printer::Output,
@@ -134,20 +137,24 @@ pub static COMMANDS: &[Verb] = &[
         name: "events",
         aliases: &[],
         group: Group::Look,
-        summary: "Show what happened, and why",
+        summary: "Show state changes and their causes",
         arguments: "[NAME...]",
-        about: "Every change of a state, each update, and the shutdown, as far as foster keeps\n\
-                them in memory. With --json each is an object on a line, with the fields of\n\
-                foster's own log. Events: waiting, starting, ready, not_ready, start_failed,\n\
-                unhealthy, recovered, exited, processes_left, stopping, not_killed, stopped,\n\
-                changed, removed, updated, update_failed, shutdown, exit. With -f it goes on,\n\
-                and ends with 0 when foster has ended in order, or no program has that name any\n\
-                longer. A note says where events are missing.",
+        about: "Prints the events that foster keeps in memory: state changes, updates and the\n\
+                shutdown. With --json each is an object on a line, with the fields of foster's\n\
+                own log. With -f it follows new ones, and exits with 0 when foster has shut\n\
+                down, or when no program has that name. A message marks where events are\n\
+                missing.\n\
+                \n\
+                Events: waiting, starting, ready, not_ready, start_failed, unhealthy, recovered,\n\
+                exited, processes_left, stopping, not_killed, stopped, changed, removed,\n\
+                updated, update_failed, shutdown, exit.\n\
+                States: stopped, waiting, starting, running, unhealthy, stopping, backoff,\n\
+                exited, fatal.",
         flags: &[&LINES, &FOLLOW, &EVENT, &STATE, &JSON, &SOCKET, &CONFIG],
         examples: &[
-            ("events backend", "what happened to it"),
-            ("events -f --json", "everything, as it happens, as JSON"),
-            ("events -f -n 0 --state fatal", "which programs give up from now on"),
+            ("events backend", "the history of backend"),
+            ("events -f --json", "follow everything, as JSON"),
+            ("events -f -n 0 --state fatal", "only new fatal programs"),
         ],
         statuses: LOOK_STATUSES,
         answer: Printer::Events,
@@ -157,16 +164,16 @@ pub static COMMANDS: &[Verb] = &[
         name: "doctor",
         aliases: &[],
         group: Group::Look,
-        summary: "Show what foster sees of its environment, and what it means",
+        summary: "Show what foster finds in its environment",
         arguments: "",
-        about: "Namespaces, users, capabilities, cgroup, limits, streams, the socket. Looks at\n\
-                PID 1 where that is foster, else at itself. Needs no supervisor and no\n\
-                configuration.",
+        about: "Checks namespaces, users, capabilities, cgroup, limits, streams and the socket,\n\
+                and explains each finding. Looks at PID 1 where that is foster, else at itself.\n\
+                Needs no supervisor and no configuration.",
         flags: &[&JSON, &SOCKET, &CONFIG],
-        examples: &[("doctor", "in a container: `docker exec app foster doctor`")],
+        examples: &[("doctor", "from outside: `docker exec app foster doctor`")],
         statuses: &[
             (DONE, "foster can work here"),
-            (FAILED, "foster cannot work here: see what is marked `bad`"),
+            (FAILED, "foster cannot work here: see the lines marked `bad`"),
             WRONG_USAGE,
         ],
         answer: Printer::Nothing,
@@ -176,11 +183,11 @@ pub static COMMANDS: &[Verb] = &[
         name: "start",
         aliases: &[],
         group: Group::Operate,
-        summary: "Start programs, and wait until they are ready",
+        summary: "Start programs and wait until they are ready",
         arguments: "NAME...",
-        about: "A fatal program starts with a fresh count of failures.",
+        about: "Resets the failure count of a fatal program.",
         flags: ORDER_FLAGS,
-        examples: &[("start worker", "and wait until it is ready"), ("start --no-wait all", "and go on")],
+        examples: &[("start worker", "return when ready"), ("start --no-wait all", "return at once")],
         statuses: ORDER_STATUSES,
         answer: Printer::Outcomes("done"),
         read: |args| verb_args::order(args, Request::Start),
@@ -189,11 +196,11 @@ pub static COMMANDS: &[Verb] = &[
         name: "stop",
         aliases: &[],
         group: Group::Operate,
-        summary: "Stop programs, and wait until they are down",
+        summary: "Stop programs and wait until they have stopped",
         arguments: "NAME...",
-        about: "They stay down until a start. The container goes on.",
+        about: "They stay stopped until `foster start`. The container keeps running.",
         flags: ORDER_FLAGS,
-        examples: &[("stop worker", "until a start"), ("stop backend.1", "only this instance")],
+        examples: &[("stop worker", "all instances of worker"), ("stop backend.1", "only this instance")],
         statuses: ORDER_STATUSES,
         answer: Printer::Outcomes("done"),
         read: |args| verb_args::order(args, Request::Stop),
@@ -202,11 +209,11 @@ pub static COMMANDS: &[Verb] = &[
         name: "restart",
         aliases: &[],
         group: Group::Operate,
-        summary: "Stop programs, and start them again",
+        summary: "Stop programs and start them again",
         arguments: "NAME...",
-        about: "A program that is down is started.",
+        about: "Starts a program that is not running.",
         flags: ORDER_FLAGS,
-        examples: &[("restart backend", "and wait until it is ready again")],
+        examples: &[("restart backend", "return when it is ready again")],
         statuses: ORDER_STATUSES,
         answer: Printer::Outcomes("done"),
         read: |args| verb_args::order(args, Request::Restart),
@@ -215,11 +222,11 @@ pub static COMMANDS: &[Verb] = &[
         name: "reload",
         aliases: &[],
         group: Group::Operate,
-        summary: "Have programs read their own configuration again",
+        summary: "Make programs read their own configuration again",
         arguments: "NAME...",
-        about: "Sends each its `reload_signal`: HUP to nginx and gunicorn, for instance.",
+        about: "Sends each program its `reload_signal`, such as HUP to nginx or gunicorn.",
         flags: ORDER_FLAGS,
-        examples: &[("reload nginx", "have it read nginx.conf again")],
+        examples: &[("reload nginx", "make it read nginx.conf again")],
         statuses: ORDER_STATUSES,
         answer: Printer::Outcomes("done"),
         read: |args| verb_args::order(args, Request::Reload),
@@ -230,16 +237,13 @@ pub static COMMANDS: &[Verb] = &[
         group: Group::Operate,
         summary: "Send a signal to programs",
         arguments: "SIGNAL NAME...",
-        about: "To the main process of each. The signal is a name, with or without SIG, or a\n\
-                number.",
+        about: "Sends it to the main process of each. SIGNAL is a name, with or without SIG, or\n\
+                a number.",
         flags: &[&JSON, &SOCKET, &CONFIG],
-        examples: &[
-            ("signal USR1 nginx", "reopen its log files"),
-            ("signal 10 'web*'", "the same, to several"),
-        ],
+        examples: &[("signal USR1 nginx", "reopen its logs"), ("signal 10 'web*'", "to several programs")],
         statuses: &[
             (DONE, "it was sent to each of them"),
-            (FAILED, "one of them does not run, or it could not be sent, or there is no such name"),
+            (FAILED, "a program is not running, it could not be sent, or there is no such name"),
             WRONG_USAGE,
             NO_ANSWER,
         ],
@@ -250,17 +254,14 @@ pub static COMMANDS: &[Verb] = &[
         name: "update",
         aliases: &[],
         group: Group::Operate,
-        summary: "Read the configuration again, and apply what changed",
+        summary: "Read the configuration again and apply the changes",
         arguments: "",
-        about: "Starts new programs, stops those that were removed, restarts those whose process\n\
-                definition changed, and touches nothing else. A configuration with an error\n\
-                changes nothing: the report is shown. The file is the one foster was started\n\
+        about: "Starts new programs, stops removed ones, restarts those whose process definition\n\
+                changed, and touches nothing else. If the configuration has an error, nothing\n\
+                changes and the errors are printed. The file is the one foster was started\n\
                 with. SIGHUP does the same. A program that an operator stopped stays stopped.",
         flags: &[&NO_WAIT, &JSON, &SOCKET, &CONFIG],
-        examples: &[
-            ("check", "whether it is valid, first"),
-            ("update", "apply it, and wait until that is done"),
-        ],
+        examples: &[("check", "is it valid?"), ("update", "return when it is applied")],
         statuses: &[
             (DONE, "done"),
             (FAILED, "the configuration has an error, or a program could not be started"),
@@ -274,24 +275,25 @@ pub static COMMANDS: &[Verb] = &[
         name: "exec",
         aliases: &[],
         group: Group::Operate,
-        summary: "Run a command as a program would run it",
+        summary: "Run a command in the environment of a program",
         arguments: "NAME -- COMMAND [ARG...]",
-        about: "With the program's environment, secrets, user, groups, directory, umask, limits\n\
-                and capabilities, and foster's environment where the program inherits it. The\n\
-                terminal and the descriptors are those of this command line. The program need\n\
-                not run. `foster sh NAME` is short for `foster exec NAME -- sh`. Works for root,\n\
-                and for foster's own user as far as its rights go.",
+        about: "The command gets the program's environment, secrets, user, groups, directory,\n\
+                umask, limits and capabilities, and foster's environment where the program\n\
+                inherits it. Terminal and descriptors are those of this command line. The\n\
+                program does not have to be running. `foster sh NAME` is short for\n\
+                `foster exec NAME -- sh`. Only root and foster's own user may use it, the\n\
+                latter within its own rights.",
         flags: &[&SOCKET, &CONFIG],
         examples: &[
             ("exec backend -- alembic upgrade head", "run a migration by hand"),
-            ("exec backend -- sh", "look around"),
+            ("exec backend -- sh", "open a shell"),
         ],
         statuses: &[
-            (FAILED, "there is no such name, or the environment cannot be made"),
+            (FAILED, "there is no such name, or the environment cannot be set up"),
             WRONG_USAGE,
             NO_ANSWER,
             (ExitStatus::NOT_EXECUTABLE, "the command cannot be run"),
-            (ExitStatus::NOT_FOUND, "there is no such command; any other status is the command's own"),
+            (ExitStatus::NOT_FOUND, "there is no such command; any other status comes from the command"),
         ],
         answer: Printer::Nothing,
         read: verb_args::exec,
@@ -300,13 +302,13 @@ pub static COMMANDS: &[Verb] = &[
         name: "shutdown",
         aliases: &[],
         group: Group::Operate,
-        summary: "Stop everything in order, and end the container",
+        summary: "Stop everything in order and end the container",
         arguments: "",
-        about: "Returns when the shutdown has begun. The container ends with status 0: a restart\n\
-                policy such as `unless-stopped` starts it again.",
+        about: "Returns when the shutdown has started. The container exits with status 0; a\n\
+                restart policy such as `unless-stopped` starts it again.",
         flags: &[&JSON, &SOCKET, &CONFIG],
-        examples: &[("shutdown", "as `docker stop` does")],
-        statuses: &[(DONE, "it has begun"), (FAILED, "it was refused"), WRONG_USAGE, NO_ANSWER],
+        examples: &[("shutdown", "the same as `docker stop`")],
+        statuses: &[(DONE, "the shutdown has started"), (FAILED, "it was refused"), WRONG_USAGE, NO_ANSWER],
         answer: Printer::Outcomes("done"),
         read: |args| Ok(verb_args::client(args, Request::Shutdown {})),
     },
@@ -314,20 +316,20 @@ pub static COMMANDS: &[Verb] = &[
         name: "health",
         aliases: &[],
         group: Group::Orchestrator,
-        summary: "Tell whether everything is ready and healthy",
+        summary: "Report whether everything is ready and healthy",
         arguments: "[NAME...]",
-        about: "For Docker's HEALTHCHECK and an exec probe of Kubernetes. Prints a line for each\n\
-                program that is not. Answers at once, from state. A program that an order\n\
-                stopped does not count, unless it is named or --all is given.",
+        about: "For Docker's HEALTHCHECK and Kubernetes' exec probes. Prints a line for each\n\
+                program that is not, and answers at once. A program that an operator stopped\n\
+                does not count, unless it is named or --all is given.",
         flags: &[&ALL, &JSON, &SOCKET, &CONFIG],
         examples: &[
-            ("health", "of all programs that start with the container"),
-            ("health --all", "for readiness: a stopped program counts too"),
-            ("health backend", "of this one"),
+            ("health", "all programs that should be running"),
+            ("health --all", "also stopped ones: for a readiness probe"),
+            ("health backend", "only this one"),
         ],
         statuses: &[
             (DONE, "all are ready and healthy"),
-            (FAILED, "one is not, no supervisor answers, or anything else is wrong"),
+            (FAILED, "one is not, no supervisor answers, or any other error"),
         ],
         answer: Printer::Failures("healthy"),
         read: verb_args::health,
@@ -338,12 +340,12 @@ pub static COMMANDS: &[Verb] = &[
         group: Group::Orchestrator,
         summary: "Wait until programs are ready",
         arguments: "NAME...",
-        about: "Returns at once where they are ready already.",
+        about: "Returns at once if they are ready already.",
         flags: &[&TIMEOUT, &JSON, &SOCKET, &CONFIG],
-        examples: &[("wait --timeout 30s backend", "for half a minute at most")],
+        examples: &[("wait --timeout 30s backend", "give up after 30 seconds")],
         statuses: &[
             (DONE, "all are ready"),
-            (FAILED, "one is not ready in time or never will be, or there is no such name"),
+            (FAILED, "one is not ready in time or cannot become ready, or there is no such name"),
             WRONG_USAGE,
             NO_ANSWER,
         ],
@@ -356,10 +358,10 @@ pub static COMMANDS: &[Verb] = &[
         group: Group::About,
         summary: "Print the JSON Schema of foster.toml, for editors",
         arguments: "",
-        about: "An editor that has it completes and checks a configuration while it is written.\n\
-                Where the first line is `#:schema ./foster.schema.json`, Taplo takes it.",
+        about: "An editor with the schema completes and checks a configuration as you type.\n\
+                Taplo uses it if the first line is `#:schema ./foster.schema.json`.",
         flags: &[],
-        examples: &[("schema", "with `>foster.schema.json` behind it, to keep it")],
+        examples: &[("schema", "add `>foster.schema.json` to save it")],
         statuses: LOCAL_STATUSES,
         answer: Printer::Nothing,
         read: |_| Ok(Command::Schema),
@@ -370,14 +372,14 @@ pub static COMMANDS: &[Verb] = &[
         group: Group::About,
         summary: "Print a script that completes foster's command lines",
         arguments: "SHELL",
-        about: "For bash, zsh and fish: verbs, flags, signals, states, events, and the names of\n\
-                programs where a supervisor answers. With `-- WORD...` it prints what completes\n\
-                the last of these words: the scripts use that.",
+        about: "For bash, zsh and fish. Completes verbs, flags, signals, states, events, and the\n\
+                names of programs if a supervisor answers. With `-- WORD...` it prints the\n\
+                completions of the last of these words, which is how the scripts call it.",
         flags: &[],
         examples: &[
-            ("completions bash", "for /etc/bash_completion.d/foster"),
-            ("completions zsh", "for `_foster` in a folder of $fpath"),
-            ("completions fish", "for ~/.config/fish/completions/foster.fish"),
+            ("completions bash", "save as /etc/bash_completion.d/foster"),
+            ("completions zsh", "save as `_foster` in a directory of $fpath"),
+            ("completions fish", "save as ~/.config/fish/completions/foster.fish"),
         ],
         statuses: LOCAL_STATUSES,
         answer: Printer::Nothing,
@@ -400,7 +402,7 @@ pub static COMMANDS: &[Verb] = &[
         name: "help",
         aliases: &[],
         group: Group::About,
-        summary: "Print this, or all about one verb",
+        summary: "Print the overview, or the help of one verb",
         arguments: "[VERB]",
         about: "",
         flags: &[],

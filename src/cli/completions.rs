@@ -1,8 +1,8 @@
-//! Completion: the words that fit where the cursor stands.
+//! Completion: the words that fit at the cursor.
 //!
 //! A script hands the words of the line to `foster completions SHELL -- WORD...` and offers the answer, so
-//! the scripts know nothing that the tables of verbs and flags do not say. Pure: the client asks the supervisor
-//! which programs there are.
+//! the scripts need nothing but the tables of verbs and flags. Pure: the client asks the supervisor for the names of
+//! programs.
 
 use std::path::PathBuf;
 
@@ -20,19 +20,19 @@ use super::verb::Verb;
 pub enum Fitting {
     /// One of these words; there may be none.
     Words(Vec<Candidate>),
-    /// The path of a file: the shell knows them best.
+    /// The path of a file: the shell completes these itself.
     Files,
     /// A NAME that the supervisor at this place knows.
     Names(Endpoint),
 }
 
 impl Fitting {
-    /// What the scripts take for [`Fitting::Files`].
+    /// The line that stands for [`Fitting::Files`] in the scripts.
     pub const FILES: &str = ":files\n";
 }
 
-/// What fits in place of the last of these words; the first stands behind `foster`. The shell keeps those that
-/// begin with what is typed.
+/// The candidates for the last of these words; the first is the one after `foster`. The shell keeps those that start
+/// with the typed text.
 pub fn fitting(words: &[String]) -> Fitting {
     let (current, before) = words.split_last().map_or(("", [].as_slice()), |(last, rest)| (last, rest));
     let mut line =
@@ -45,19 +45,19 @@ pub fn fitting(words: &[String]) -> Fitting {
 struct Line {
     verb: Option<&'static Verb>,
     endpoint: Endpoint,
-    /// Waits for its value.
+    /// The flag whose value comes next.
     flag: Option<&'static Flag>,
-    /// How many there are already.
+    /// The number of arguments so far.
     arguments: usize,
     rest: Rest,
 }
 
-/// Whose words come next.
+/// What the next words belong to.
 #[derive(PartialEq, Eq)]
 enum Rest {
-    /// foster's.
+    /// To foster.
     Ours,
-    /// A command's: they stand behind `--`.
+    /// To a command after `--`.
     Foreign,
     /// There is no such verb.
     Unknown,
@@ -149,7 +149,7 @@ impl Line {
     }
 }
 
-/// Words between commas: the last one is completed, behind those that are there.
+/// A list with commas: its last word is completed.
 fn list<const N: usize>(current: &str, words: [&str; N]) -> Fitting {
     let before = current.rfind(',').and_then(|comma| current.get(..=comma)).unwrap_or_default();
     Fitting::Words(words.map(|word| Candidate::new(format!("{before}{word}"), "")).to_vec())
@@ -166,7 +166,7 @@ fn flags(verb: Option<&'static Verb>) -> Vec<Candidate> {
     flags
 }
 
-/// What the argument of this position is, by the verb's line of usage.
+/// The argument at this position, according to the verb's usage line.
 fn argument(verb: &Verb, position: usize) -> Option<&'static str> {
     let mut words = verb.arguments.split(' ').map(|word| word.trim_matches(['[', ']']));
     let last = words.clone().next_back().and_then(|word| word.strip_suffix("..."));

@@ -28,7 +28,7 @@ pub static SOCKET: Flag = Flag {
     long: "socket",
     short: None,
     value: Some("PATH"),
-    summary: "The socket (default: $FOSTER_SOCKET, the configuration)",
+    summary: "The socket (default: $FOSTER_SOCKET or as configured)",
 };
 
 /// Which configuration.
@@ -36,15 +36,15 @@ pub static CONFIG: Flag = Flag {
     long: "config",
     short: Some('c'),
     value: Some("FILE"),
-    summary: "The configuration (default: $FOSTER_CONFIG, usual places)",
+    summary: "The configuration (default: $FOSTER_CONFIG or usual paths)",
 };
 
-/// Looks at more than the file.
+/// Checks more than the file.
 pub static HERE: Flag = Flag {
     long: "here",
     short: None,
     value: None,
-    summary: "Look for its commands, users, folders and ports too",
+    summary: "Also check commands, users, directories and ports",
 };
 
 /// The form of the answer.
@@ -52,7 +52,7 @@ pub static JSON: Flag = Flag { long: "json", short: None, value: None, summary: 
 
 /// Whether an order is waited for.
 pub static NO_WAIT: Flag =
-    Flag { long: "no-wait", short: None, value: None, summary: "Return at once, not when it is done" };
+    Flag { long: "no-wait", short: None, value: None, summary: "Return at once, before it is done" };
 
 /// How long to wait.
 pub static TIMEOUT: Flag = Flag {
@@ -67,40 +67,32 @@ pub static LINES: Flag = Flag {
     long: "lines",
     short: Some('n'),
     value: Some("N"),
-    summary: "Only the last N (default: all that are kept)",
+    summary: "Only the last N (default: all in memory)",
 };
 
-/// Whether to go on.
+/// Whether new lines follow.
 pub static FOLLOW: Flag =
-    Flag { long: "follow", short: Some('f'), value: None, summary: "Go on with new ones, until interrupted" };
+    Flag { long: "follow", short: Some('f'), value: None, summary: "Follow new ones until interrupted" };
 
 /// How old lines may be.
 pub static SINCE: Flag = Flag {
     long: "since",
     short: None,
     value: Some("TIME"),
-    summary: "Only what is not older than this, such as 10m",
+    summary: "Only lines newer than this, such as 10m",
 };
 
-/// Times before lines.
+/// Show the time of each line.
 pub static TIMESTAMPS: Flag =
     Flag { long: "timestamps", short: Some('t'), value: None, summary: "Show when each line was written" };
 
-/// Repeats itself.
-pub static WATCH: Flag = Flag {
-    long: "watch",
-    short: Some('w'),
-    value: None,
-    summary: "Show it again every 2 s, until interrupted",
-};
+/// Refresh.
+pub static WATCH: Flag =
+    Flag { long: "watch", short: Some('w'), value: None, summary: "Refresh every 2 s until interrupted" };
 
-/// Also what an order stopped.
-pub static ALL: Flag = Flag {
-    long: "all",
-    short: None,
-    value: None,
-    summary: "Also count what an order stopped: for readiness",
-};
+/// Also count programs that an operator stopped.
+pub static ALL: Flag =
+    Flag { long: "all", short: None, value: None, summary: "Also count programs that an operator stopped" };
 
 /// Which events.
 pub static EVENT: Flag = Flag {

@@ -1,7 +1,7 @@
-//! Verbs of other tools that are not one verb here: the answer says which verb does it.
+//! Verbs of other tools that are not a single verb here, each with the verb to use instead.
 //!
-//! What has one equal that changes nothing is an alias in its row of `commands.rs`. What would stop or kill something
-//! is never carried out under a name that foster does not have: it is only named. Pure.
+//! A verb with an exact equal that changes nothing is an alias in the row of `commands.rs`. A verb that would stop or
+//! kill something is never carried out under a name that foster does not have: the message only names it. Pure.
 
 /// The words of supervisorctl, pm2, docker, systemctl, kubectl and shells, each with its answer.
 const WORDS: &[(&[&str], &str)] = &[
@@ -9,7 +9,7 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["add", "remove", "delete", "del", "apply"], "edit the configuration, then `foster update` applies it"),
     (
         &["kill"],
-        "`foster stop NAME` stops a program, `foster signal KILL NAME` sends a signal, `foster shutdown` ends all",
+        "`foster stop NAME` stops a program, `foster signal KILL NAME` sends SIGKILL, `foster shutdown` ends all",
     ),
     (
         &["quit", "exit", "down", "halt", "poweroff", "reboot", "terminate"],
@@ -18,7 +18,7 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["up", "startall"], "`foster start all` starts every program, `foster run` is the supervisor"),
     (
         &["fg", "attach", "ssh", "shell", "bash", "enter"],
-        "`foster exec NAME -- sh` runs a shell as that program would",
+        "`foster exec NAME -- sh` runs a shell in the environment of that program",
     ),
     (
         &["maintail", "journal", "journalctl", "history"],
@@ -30,14 +30,14 @@ const WORDS: &[(&[&str], &str)] = &[
     ),
     (
         &["clear", "flush", "reset", "reset-failed"],
-        "`foster start NAME` starts a fatal program with a fresh count",
+        "`foster start NAME` starts a fatal program and resets its failure count",
     ),
     (&["reopen", "rotate", "reloadlogs"], "SIGUSR1 to foster reopens its log files: `kill -USR1 1`"),
-    (&["ping", "healthcheck"], "`foster health` tells whether everything is ready and healthy"),
+    (&["ping", "healthcheck"], "`foster health` reports whether everything is ready and healthy"),
     (&["rescale"], "`instances` in the configuration says how many run; `foster update` applies it"),
 ];
 
-/// What does here what this word does elsewhere.
+/// The answer to a verb of another tool.
 pub(super) fn answer(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
     WORDS.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, answer)| *answer)

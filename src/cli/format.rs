@@ -1,7 +1,7 @@
-//! How answers look to people: the table of `status`, events, sizes.
+//! The format of answers for people: the table of `status`, events, sizes.
 //!
-//! Text that programs have written (a note may quote a probe) loses its control characters before it comes to a
-//! terminal. Text in, text out; nothing here prints.
+//! Control characters in the text of programs (a note may quote a probe) are replaced. Text in, text out; nothing here
+//! prints.
 
 use std::time::Duration;
 
@@ -16,23 +16,23 @@ pub struct Line {
     pub name: String,
     /// Its state.
     pub state: &'static str,
-    /// How good a state that is.
+    /// The style of that state.
     pub style: Style,
     /// Whether it is ready.
     pub ready: bool,
     /// Its main process.
     pub pid: Option<i32>,
-    /// How long that has been running.
+    /// The time since its start.
     pub uptime: Option<Duration>,
     /// How often it was restarted.
     pub restarts: u32,
     /// Its memory, in bytes.
     pub memory: Option<u64>,
-    /// What else there is to know.
+    /// A remark, such as the cause of a failure.
     pub note: Option<String>,
 }
 
-/// How good a state is: its colour.
+/// How good a state is, which decides its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
     /// As it should be: green.
@@ -61,7 +61,7 @@ enum Side {
     Right,
 }
 
-/// A column: its title, its alignment, and how early it goes where the terminal is too narrow for the notes; 0: never.
+/// A column: its title, its alignment, and its turn to be removed if the terminal is too narrow; 0: never.
 const COLUMNS: [(&str, Side, u8); 8] = [
     ("NAME", Side::Left, 0),
     ("STATE", Side::Left, 0),
@@ -78,17 +78,17 @@ const NAME: usize = 0;
 const STATE: usize = 1;
 const NOTE: usize = 7;
 
-/// What stands between two columns.
+/// The space between two columns.
 const GAP: &str = "  ";
 
-/// The width that a note should have at least before a column goes.
+/// The width that a note should have at least before a column is removed.
 const NOTE_WIDTH: usize = 32;
 
-/// The width that a name may have at most where the table has to fit a terminal.
+/// The most characters of a name if the table has to fit a terminal.
 const NAME_WIDTH: usize = 24;
 
-/// The table, with a line end after each row. Where `width` is given, no row is wider: long names and notes are cut,
-/// and columns go that matter least.
+/// The table, with a line end after each row. With a `width`, no row is wider: long names and notes are cut, and the
+/// least important columns are removed.
 pub fn table(lines: &[Line], colour: Colour, width: Option<usize>) -> String {
     if lines.is_empty() {
         return "nothing to show\n".to_owned();
@@ -124,7 +124,7 @@ fn widths(rows: &[[String; 8]]) -> [Option<usize>; 8] {
     widths
 }
 
-/// Takes columns away, and cuts the notes, until the table fits.
+/// Removes columns and cuts the notes until the table fits.
 fn fit(widths: &mut [Option<usize>; 8], width: usize) {
     let [.., note] = *widths;
     let note = note.unwrap_or(0);
@@ -148,7 +148,7 @@ fn fit(widths: &mut [Option<usize>; 8], width: usize) {
     *name = (*name).map(|name| name.saturating_sub(over).max(1));
 }
 
-/// The text in at most so many characters, with a mark where it was cut: both ends of a name tell it apart.
+/// The text in at most `width` characters, with a mark where it was cut: both ends of a name distinguish it.
 fn cut_in_the_middle(text: &str, width: usize) -> String {
     let count = text.chars().count();
     if count <= width || width == 0 {
@@ -161,7 +161,7 @@ fn cut_in_the_middle(text: &str, width: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// The text in at most so many characters, with a mark at its end where it was cut.
+/// The text in at most `width` characters, with a mark at its end if it was cut.
 fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
@@ -170,8 +170,7 @@ fn cut(text: &str, width: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// An event on a line: time, program, event, sentence. A time is shown to the millisecond, and a name as wide as the
-/// widest.
+/// An event on a line: time, program, event, sentence. Times have milliseconds, and names are padded to the widest.
 pub fn event(
     ts: &str,
     name: (&str, usize),
@@ -221,7 +220,7 @@ pub fn size(bytes: u64) -> String {
     if scaled < 10 { format!("{scaled}.{tenths}{unit}") } else { format!("{scaled}{unit}") }
 }
 
-/// Text from elsewhere on one line of a terminal: control characters become U+FFFD.
+/// Makes untrusted text safe for a terminal: control characters become U+FFFD.
 pub fn harmless(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
@@ -344,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_names_and_notes_no_row_is_wider_than_the_terminal() {
+    fn no_row_is_wider_than_the_terminal_for_any_name_and_note() {
         let mut lines = some_lines();
         let long = "a-very-long-name-of-a-program-of-a-team.12";
         lines.push(Line {

@@ -32,26 +32,26 @@ pub fn overview() -> String {
     page += "\nFlags that most verbs take\n";
     page += &flags(&[&SOCKET, &CONFIG, &JSON, &HELP, &VERSION]);
     page += "\nThe bare init, `foster [FLAGS] -- COMMAND`, runs one command, reaps zombies,\n\
-             forwards signals, and ends as the command does. A SIG is a name or a number.\n";
+             forwards signals, and exits with its status. A SIG is a name or a number.\n";
     page += &flags(&bare::FLAGS);
     page += "\nExit status\n";
     for (status, meaning) in EXIT_STATUSES {
         page += &format!("  {:<3}  {meaning}\n", status.0);
     }
-    page += "\n`foster help VERB` tells all about a verb.\n";
+    page += "\n`foster help VERB` explains a verb.\n";
     page
 }
 
 /// What a verb's exit status means; each verb's own page says which of them it has.
 const EXIT_STATUSES: [(ExitStatus, &str); 5] = [
     (ExitStatus::DONE, "done"),
-    (ExitStatus::FAILED, "it failed, a program is not as asked, or there is no such name"),
+    (ExitStatus::FAILED, "it failed for a program, or there is no such name"),
     (ExitStatus::USAGE, "the command line or the configuration is wrong"),
     (ExitStatus::NOT_RUNNING, "(status) a program that should be running is not"),
     (ExitStatus::NO_SUPERVISOR, "no supervisor answers at the socket"),
 ];
 
-/// All about one verb.
+/// The page of one verb.
 pub fn of(verb: &Verb) -> String {
     let mut page = format!("foster {}: {}\n\n{}", verb.name, verb.summary, usage(verb));
     if !verb.about.is_empty() {

@@ -1,6 +1,6 @@
 //! The manual page of the command line, made from the tables of verbs and flags: `docs/foster.1`.
 //!
-//! A test compares the file with this; `UPDATE_EXPECT=1 cargo test` writes it again.
+//! A test compares the file with this; `UPDATE_EXPECT=1 cargo test` rewrites it.
 
 use super::commands::COMMANDS;
 use super::flags::{Flag, HELP, VERSION};
@@ -15,9 +15,9 @@ pub fn manual() -> String {
     page.paragraph("`foster` [VERB] [FLAGS] [NAME...]");
     page.heading("Description");
     page.paragraph(
-        "foster starts the programs that its configuration names, in order and each when what it waits for is \
-         ready, keeps them up, reaps what is orphaned, and stops everything in reverse order. Without a verb it \
-         does what `foster run` does. The other verbs ask the supervisor that runs, over its socket.",
+        "foster starts the programs of its configuration in order, each when its dependencies are ready, restarts \
+         them when they fail, reaps orphans, and stops everything in reverse order. Without a verb it is \
+         `foster run`. The other verbs talk to the running supervisor over its socket.",
     );
     page.paragraph(
         "A NAME is a program, task or job (`backend`), one of its instances (`backend.0`), a glob (`'web*'`), \
@@ -30,10 +30,10 @@ pub fn manual() -> String {
     page.heading("Flags of all verbs");
     [&HELP, &VERSION].into_iter().for_each(|flag| add_flag(&mut page, flag));
     page.heading("Environment");
-    page.entry("FOSTER_CONFIG", "The configuration, where no `-c` names one.");
-    page.entry("FOSTER_SOCKET", "The supervisor's socket, where no `--socket` names one.");
-    page.entry("FOSTER_LOG", "Which of foster's own lines are written, whatever `log_level` says.");
-    page.entry("NO_COLOR", "Where it is not empty, nothing is coloured.");
+    page.entry("FOSTER_CONFIG", "The configuration, unless `-c` names one.");
+    page.entry("FOSTER_SOCKET", "The supervisor's socket, unless `--socket` names one.");
+    page.entry("FOSTER_LOG", "The level of foster's own log; overrides `log_level`.");
+    page.entry("NO_COLOR", "If it is not empty, foster prints no colours.");
     page.heading("Files");
     page.paragraph("`/etc/foster/foster.toml`, `/etc/foster.toml`, `./foster.toml`");
     page.heading("See also");
@@ -49,7 +49,7 @@ fn add(page: &mut Page, verb: &Verb) {
     }
     verb.flags.iter().for_each(|flag| add_flag(page, flag));
     if !verb.examples.is_empty() {
-        page.paragraph("For instance:");
+        page.paragraph("Examples:");
     }
     for (line, purpose) in verb.examples {
         page.entry(format!("foster {line}").trim_end(), &format!("{purpose}."));

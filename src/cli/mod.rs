@@ -1,8 +1,8 @@
-//! The command line: how it is read, and how answers look.
+//! The command line: its parser, its help, and the format of answers.
 //!
 //! [`parse()`] turns arguments into an [`Invocation`], by the table in [`commands`]; [`help`] prints the table;
-//! [`mod@format`] makes answers readable. All pure: nothing here reads a file, an environment or a socket,
-//! and nothing here prints. `client/` carries commands out.
+//! [`mod@format`] formats answers for people. All pure: nothing here reads a file, an environment or a socket,
+//! and nothing here prints. `client/` executes commands.
 
 mod args;
 pub mod bare;

@@ -14,7 +14,7 @@ use super::flags::{self, Flag};
 use super::foreign;
 use super::problem::{GivenFlag, Problem};
 use super::usage::UsageError;
-use super::verb::Verb;
+use super::verb::{SHELL, Verb};
 use crate::suggest::nearest;
 
 /// A command line that was read.
@@ -22,14 +22,14 @@ use crate::suggest::nearest;
 pub struct Invocation {
     /// Its verb's row.
     pub verb: &'static Verb,
-    /// What it asks for.
+    /// What it requests.
     pub command: Command,
 }
 
 /// Reads a command line, without the program's own name.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first error in it.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut verb: Option<&'static Verb> = None;
@@ -58,7 +58,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         let flag = find_flag(&given, verb).map_err(blame(verb))?;
         let value = match flag.value {
             None => None,
-            Some(_) => Some(parser.value().map_err(|_| blame(verb)(Problem::MissingValue(flag)))?),
+            Some(_) => {
+                let value = parser.value().ok().filter(|value| !value.is_empty());
+                Some(value.ok_or_else(|| blame(verb)(Problem::MissingValue(flag)))?)
+            }
         };
         flags.push((flag, value));
     }
@@ -89,10 +92,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
     Ok(Invocation { verb, command })
 }
 
-/// `foster sh NAME` is `foster exec NAME -- sh`.
-const SHELL: &str = "sh";
-
-/// The verb of this name. A configuration's name, as in `foster app.toml`, is `run`, and its argument.
+/// The verb of this name. The name of a configuration, as in `foster app.toml`, is the argument of `run`.
 fn find_verb(name: OsString, rest: &mut VecDeque<OsString>) -> Result<&'static Verb, Problem> {
     if is_configuration(&name)
         && let Some(run) = Verb::by_name("run")
@@ -101,8 +101,7 @@ fn find_verb(name: OsString, rest: &mut VecDeque<OsString>) -> Result<&'static V
         return Ok(run);
     }
     let name = name.into_string().map_err(|name| Problem::NotText(name.to_string_lossy().into_owned()))?;
-    let looked_up = if name == SHELL { "exec" } else { &name };
-    match (Verb::by_name(looked_up), foreign::answer(&name)) {
+    match (Verb::by_name(&name), foreign::answer(&name)) {
         (Some(verb), _) => Ok(verb),
         (None, Some(answer)) => Err(Problem::ForeignVerb { given: name, answer }),
         (None, None) => {

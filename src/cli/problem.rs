@@ -1,4 +1,4 @@
-//! What is wrong with a command line, each with its sentence.
+//! The errors of a command line, each with its message.
 //!
 //! A new problem is a variant here. Which verb it belongs to, and the exit status: `usage.rs`. Pure.
 
@@ -9,28 +9,28 @@ use foster_core::ids::Signal;
 use super::flags::Flag;
 use crate::suggest::nearest;
 
-/// What is wrong with a command line.
+/// An error of a command line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Problem {
     /// There is no such verb.
     UnknownVerb {
         /// As given.
         given: String,
-        /// What was probably meant.
+        /// The nearest valid one.
         nearest: Option<&'static str>,
     },
-    /// A word of another tool, which foster does not have under one name.
+    /// A verb of another tool that is not a single verb here.
     ForeignVerb {
         /// As given.
         given: String,
-        /// What does it here.
+        /// Which verb does it here.
         answer: &'static str,
     },
     /// The verb, or foster, has no such flag.
     UnknownFlag {
         /// As given, with its dashes.
         given: String,
-        /// What was probably meant.
+        /// The nearest valid one.
         nearest: Option<&'static str>,
     },
     /// The flag belongs to the bare init, whose command stands after `--`.
@@ -52,14 +52,14 @@ pub enum Problem {
     NoSuchSignal {
         /// As given.
         given: String,
-        /// What was probably meant.
+        /// The nearest valid one.
         nearest: Option<&'static str>,
     },
-    /// `signal NAME SIGNAL`: the order of the arguments is the other one.
+    /// `signal NAME SIGNAL`: the arguments are in the wrong order.
     SignalComesFirst {
-        /// What was given first.
+        /// The first argument.
         name: String,
-        /// What was given second.
+        /// The second argument.
         signal: String,
     },
     /// There is no completion script for this shell.
@@ -76,7 +76,7 @@ pub enum Problem {
         flag: &'static Flag,
         /// As given.
         given: String,
-        /// What was probably meant.
+        /// The nearest valid one.
         nearest: Option<&'static str>,
     },
     /// The argument is not UTF-8, as names are.
@@ -90,7 +90,7 @@ impl Problem {
         Problem::NoSuchSignal { given: given.to_owned(), nearest }
     }
 
-    /// What lexopt itself finds: between two arguments it can only complain of `--json=x`.
+    /// An error of lexopt: between two arguments the only one is a value such as in `--json=x`.
     pub(super) fn of_parser(error: &lexopt::Error) -> Problem {
         if let lexopt::Error::UnexpectedValue { option, value: _ } = error {
             return Problem::UnexpectedValue(option.clone());
@@ -114,7 +114,7 @@ impl GivenFlag {
         }
     }
 
-    /// The problem that none of these flags has this name.
+    /// The error that no flag has this name.
     pub(super) fn unknown_among(&self, known: impl Iterator<Item = &'static str>) -> Problem {
         let nearest = match self {
             GivenFlag::Long(long) => nearest(long, known),
@@ -171,7 +171,10 @@ impl fmt::Display for Problem {
                 suggest(f, "", *nearest)
             }
             Problem::MissingArgument("SHELL") => f.write_str("needs a SHELL: `bash`, `zsh` or `fish`"),
-            Problem::MissingArgument("NAME") => f.write_str("needs a NAME; `all` means every program"),
+            Problem::MissingArgument("NAME...") => f.write_str("needs a NAME; `all` means every program"),
+            Problem::MissingArgument("NAME") => {
+                f.write_str("needs a NAME: a program or one of its instances")
+            }
             Problem::MissingArgument(what) => write!(f, "needs a {what}"),
             Problem::UnexpectedArgument(given) => write!(f, "unexpected argument `{given}`"),
             Problem::TwoConfigurations => {

@@ -1,6 +1,6 @@
-//! The shells that complete foster's command lines: their scripts, and the form in which they read candidates.
+//! The shells that complete foster's command lines: their scripts, and how they read candidates.
 //!
-//! Which candidates there are: `completions.rs`. Pure.
+//! The candidates themselves: `completions.rs`. Pure.
 
 /// A shell that completes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ impl Shell {
     /// Every shell, by its name.
     pub const ALL: [(&str, Shell); 3] = [("bash", Shell::Bash), ("zsh", Shell::Zsh), ("fish", Shell::Fish)];
 
-    /// The script that makes it complete.
+    /// Its completion script.
     pub const fn script(self) -> &'static str {
         match self {
             Shell::Bash => include_str!("completions/foster.bash"),

@@ -107,14 +107,14 @@ fn every_verb_is_read_with_its_flags() {
 }
 
 #[test]
-fn help_and_version_are_found_wherever_one_looks_for_them() {
+fn help_and_version_are_a_verb_and_a_flag_anywhere() {
     for line in ["help", "-h", "--help", "-c x --help"] {
         assert_eq!(meaning(line), "Help { verb: None }", "{line}");
     }
     for line in ["help status", "status --help", "status -h", "-h status", "status --json -h x y"] {
         assert_eq!(meaning(line), "Help { verb: Some(\"status\") }", "{line}");
     }
-    // What is wrong otherwise does not stand in the way of help.
+    // Other errors do not prevent help.
     assert_eq!(meaning("start -h"), "Help { verb: Some(\"start\") }");
     for line in ["version", "-V", "--version"] {
         assert_eq!(meaning(line), "Version { output: Text }", "{line}");
@@ -129,7 +129,7 @@ fn flags_may_stand_before_the_verb_and_the_last_of_several_counts() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_the_nearest_right_thing() {
+fn a_usage_error_names_the_nearest_valid_word() {
     refused("stauts", expect!["2: unknown verb `stauts`; did you mean `status`? (see `foster help`)"]);
     refused("deploy", expect!["2: unknown verb `deploy` (see `foster help`)"]);
     refused("--bogus", expect!["2: unknown flag `--bogus` (see `foster help`)"]);
@@ -217,6 +217,24 @@ fn what_is_wrong_is_said_with_the_nearest_right_thing() {
 }
 
 #[test]
+fn an_empty_value_is_a_missing_value() {
+    for line in ["--socket= status", "status --socket ''", "check -c ''", "logs -n ''", "wait --timeout= a"] {
+        let error = read(line).unwrap_err();
+        assert!(matches!(error.problem, Problem::MissingValue(_)), "{line}: {error}");
+    }
+}
+
+#[test]
+fn the_help_of_an_alias_is_that_of_its_verb() {
+    for (alias, verb) in [("ps", "status"), ("sh", "exec"), ("tail", "logs")] {
+        let Command::Help { verb: Some(name) } = read(&format!("help {alias}")).unwrap().command else {
+            panic!("not help")
+        };
+        assert_eq!(Verb::by_name(&name).map(|found| found.name), Some(verb), "{alias}");
+    }
+}
+
+#[test]
 fn health_never_ends_with_anything_but_0_and_1() {
     for line in ["health --bogus", "health --socket", "health --json=1", "--no-wait health"] {
         assert_eq!(read(line).unwrap_err().status(), ExitStatus::FAILED, "{line}");
@@ -274,7 +292,7 @@ proptest! {
 }
 
 #[test]
-fn what_comes_behind_the_name_in_exec_is_the_commands_own() {
+fn the_words_after_the_name_in_exec_belong_to_the_command() {
     let expected = r#"Exec(Exec { name: "backend" }) Text None None ["ls", "-la", "--json", "-h"]"#;
     for line in ["exec backend -- ls -la --json -h", "exec backend ls -la --json -h"] {
         assert_eq!(meaning(line), expected);
@@ -283,7 +301,10 @@ fn what_comes_behind_the_name_in_exec_is_the_commands_own() {
         "exec --socket /s backend -- -- --help",
         expect![[r#"Exec(Exec { name: "backend" }) Text Some("/s") None ["--", "--help"]"#]],
     );
-    refused("exec", expect!["2: exec: needs a NAME; `all` means every program (see `foster help exec`)"]);
+    refused(
+        "exec",
+        expect!["2: exec: needs a NAME: a program or one of its instances (see `foster help exec`)"],
+    );
     refused("exec backend", expect!["2: exec: needs a COMMAND (see `foster help exec`)"]);
     refused("exec backend --", expect!["2: exec: needs a COMMAND (see `foster help exec`)"]);
     let bytes = OsString::from_vec(vec![0xff]);
@@ -293,7 +314,7 @@ fn what_comes_behind_the_name_in_exec_is_the_commands_own() {
 }
 
 #[test]
-fn other_tools_words_mean_the_verb_that_does_it() {
+fn verbs_of_other_tools_are_aliases() {
     for (alias, verb) in [
         ("ps", "status"),
         ("list", "status"),
@@ -317,14 +338,14 @@ fn other_tools_words_mean_the_verb_that_does_it() {
 }
 
 #[test]
-fn a_word_that_would_stop_something_is_answered_and_never_carried_out() {
+fn a_foreign_verb_that_would_stop_something_is_answered_and_never_executed() {
     let line = |line: &str| read(line).unwrap_err().to_string();
     let all: String =
         ["kill web", "quit", "exit", "down", "reread", "delete web", "stat", "sto", "signal web HUP"]
             .map(|words| format!("{}\n", line(words)))
             .concat();
     expect![[r#"
-        unknown verb `kill`: `foster stop NAME` stops a program, `foster signal KILL NAME` sends a signal, `foster shutdown` ends all (see `foster help`)
+        unknown verb `kill`: `foster stop NAME` stops a program, `foster signal KILL NAME` sends SIGKILL, `foster shutdown` ends all (see `foster help`)
         unknown verb `quit`: `foster shutdown` stops everything and ends the container (see `foster help`)
         unknown verb `exit`: `foster shutdown` stops everything and ends the container (see `foster help`)
         unknown verb `down`: `foster shutdown` stops everything and ends the container (see `foster help`)
@@ -334,15 +355,15 @@ fn a_word_that_would_stop_something_is_answered_and_never_carried_out() {
         unknown verb `sto`; did you mean `stop`? (see `foster help`)
         signal: SIGNAL comes first: `foster signal HUP web` (see `foster help signal`)
     "#]].assert_eq(&all);
-    // What begins like a harmless verb is never answered with one that stops something.
+    // A word that starts like a harmless verb never suggests one that stops something.
     for word in ["top", "st", "stat", "statu", "res", "rea"] {
-        let said = read(word).map_or_else(|error| error.to_string(), |_| String::new());
-        assert!(!said.contains("`stop`") && !said.contains("`shutdown`"), "{word}: {said}");
+        let message = read(word).map_or_else(|error| error.to_string(), |_| String::new());
+        assert!(!message.contains("`stop`") && !message.contains("`shutdown`"), "{word}: {message}");
     }
 }
 
 #[test]
-fn every_alias_is_of_one_verb_and_changes_nothing() {
+fn every_alias_belongs_to_one_verb_that_changes_nothing() {
     let aliases: Vec<&str> = COMMANDS.iter().flat_map(|verb| verb.aliases.iter().copied()).collect();
     for (index, alias) in aliases.iter().enumerate() {
         assert!(COMMANDS.iter().all(|verb| verb.name != *alias), "{alias}");
@@ -368,7 +389,10 @@ fn events_are_filtered_by_name_event_and_state() {
         "events --state dead,fatal",
         expect!["2: events: there is no state `dead` (see `foster help events`)"],
     );
-    refused("events --event ''", expect!["2: events: there is no event `` (see `foster help events`)"]);
+    refused(
+        "events --event ''",
+        expect!["2: events: `--event` needs a value: `--event NAMES` (see `foster help events`)"],
+    );
     refused(
         "events -n x",
         expect![

@@ -1,4 +1,4 @@
-//! A command line that cannot be carried out: the problem, the verb it belongs to, where to read on.
+//! A usage error: the problem, its verb, and where to read more.
 //!
 //! Pure: the client prints it and ends with its status. The problems themselves: `problem.rs`.
 
@@ -8,12 +8,12 @@ use super::problem::Problem;
 use super::verb::Verb;
 use crate::exit::ExitStatus;
 
-/// A command line that cannot be carried out.
+/// A usage error.
 #[derive(Debug)]
 pub struct UsageError {
     /// The verb, where it is known.
     pub verb: Option<&'static Verb>,
-    /// What is wrong.
+    /// The problem.
     pub problem: Problem,
 }
 
@@ -29,7 +29,7 @@ impl UsageError {
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The list of verbs is in the overview, whichever verb asked for it.
+        // The overview lists the verbs, so these problems refer to it even when the verb was `help`.
         let verb = match &self.problem {
             Problem::UnknownVerb { .. } | Problem::ForeignVerb { .. } | Problem::FlagOfTheBareInit(_) => None,
             Problem::UnknownFlag { .. }

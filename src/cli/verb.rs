@@ -1,6 +1,6 @@
-//! What there is to know about a verb: the columns of the table in `commands.rs`.
+//! The type of a verb: the columns of the table in `commands.rs`.
 //!
-//! Pure data: which verbs there are, the table alone says.
+//! Pure data.
 
 use super::args::ParsedArgs;
 use super::command::Command;
@@ -21,40 +21,40 @@ pub struct Verb {
     pub summary: &'static str,
     /// Its arguments beside flags, as usage shows them; empty: none.
     pub arguments: &'static str,
-    /// What else there is to know: lines of at most 80 columns.
+    /// More about it, in lines of at most 80 columns; may be empty.
     pub about: &'static str,
     /// The flags it takes, beside `--help`.
     pub flags: &'static [&'static Flag],
     /// Command lines after `foster`, each with its purpose.
     pub examples: &'static [(&'static str, &'static str)],
-    /// Its exit statuses, and when. It ends with no other: see [`Verb::status`].
+    /// Its exit statuses with their meaning. It uses no other: see [`Verb::status`].
     pub statuses: &'static [(ExitStatus, &'static str)],
     /// How the client shows the supervisor's answer.
     pub answer: Printer,
-    /// Makes a command of its arguments.
+    /// Reads its arguments.
     pub(super) read: fn(&mut ParsedArgs) -> Result<Command, Problem>,
 }
 
 /// How an answer is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Printer {
-    /// A table of instances; it fails where one that is wanted does not run.
+    /// A table of instances; the verb fails if one that should run does not.
     Table,
-    /// A line for each instance; as JSON one object, in which this field says whether all is as asked.
+    /// A line for each instance; as JSON one object, in which this field says whether all succeeded.
     Outcomes(&'static str),
-    /// The same, with a line only for what is not as asked.
+    /// The same, with a line only for each failure.
     Failures(&'static str),
-    /// What an update did, or the report of the configuration's errors.
+    /// The changes of an update, or the errors of the configuration.
     Update,
     /// Lines of output.
     Output,
     /// Events.
     Events,
-    /// Nothing: the client becomes a command, or the verb has no supervisor to ask.
+    /// Nothing: the client becomes a command, or the verb needs no supervisor.
     Nothing,
 }
 
-/// The headings under which the help lists verbs: what one wants to do.
+/// The headings under which the help lists verbs, by task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
     /// Run and check.
@@ -91,12 +91,15 @@ impl Verb {
         self.arguments.ends_with(COMMAND)
     }
 
-    /// The status it ends with where this one would be right: one that it does not promise becomes 1.
+    /// The exit status for this result: one that is not in its row becomes 1.
     pub fn status(&self, wanted: ExitStatus) -> ExitStatus {
         let promised = self.statuses.iter().any(|&(status, _)| status == wanted);
         if promised { wanted } else { ExitStatus::FAILED }
     }
 }
+
+/// `foster sh NAME` is `foster exec NAME -- sh`.
+pub(super) const SHELL: &str = "sh";
 
 /// How usage shows a command line as the last argument.
 const COMMAND: &str = "-- COMMAND [ARG...]";

@@ -1,7 +1,6 @@
-//! The arguments of each verb, made a [`Command`]: the functions that the rows of `commands.rs` name.
+//! Reads the arguments of each verb into a [`Command`]: the functions in the rows of `commands.rs`.
 //!
-//! Values are read here, and an invalid one is refused. Nothing here knows which verb it reads for. Pure. Next:
-//! `args.rs`.
+//! Invalid values are refused here. No function knows which verb it reads for. Pure. Next: `args.rs`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
