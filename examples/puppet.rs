@@ -254,9 +254,15 @@ fn exit_now() -> ! {
 
 /// A puppet of its own with these steps, separated by blanks; it inherits everything, and is reaped.
 fn child(steps: &str) {
-    let mut command = Command::new(std::env::current_exe().expect("/proc"));
+    let mut command = Command::new(own_program());
     let mut child = command.args(steps.split(' ')).spawn().expect("a child");
     thread::spawn(move || child.wait());
+}
+
+/// This program; without /proc it is the one that was called.
+fn own_program() -> std::ffi::OsString {
+    let called = || std::env::args_os().next().expect("a name");
+    std::env::current_exe().map_or_else(|_| called(), Into::into)
 }
 
 /// So many children that do nothing until they are killed. They inherit everything, the session and what is ignored.

@@ -16,9 +16,9 @@ use super::last_failures::LastFailures;
 use super::operators::Operators;
 use super::processes::Processes;
 use super::requests::Requests;
-use super::rest::Rest;
-use super::sessions::Sessions;
 use super::signals::Signals;
+use super::sweep::Sweep;
+use super::tree::Trees;
 use super::update::Updates;
 use super::wait::Waiter;
 use super::{Init, InitEnv, owner, pid1};
@@ -73,7 +73,7 @@ impl Init {
             .add(signals.fd(), token, Interest::Read)
             .map_err(|errno| system("watch signals", errno::text(errno)))?;
         let spawner = Spawner::new().map_err(|failure| system("prepare to spawn", failure.message))?;
-        let standing = pid1::take_place();
+        let role = pid1::take_role();
         let server = bind(&plan, &epoll)?;
         let colour = if env.no_color { ColourMode::Never } else { ColourMode::Terminal };
         let process = output::OutputEnv::of_process(colour);
@@ -90,8 +90,8 @@ impl Init {
         let processes = Processes {
             spawner,
             children: Children::new(Rc::clone(&epoll), owner::STARTS),
-            sessions: Sessions::new(Rc::clone(&epoll), owner::SESSIONS),
-            rest: Rest::new(Rc::clone(&epoll), owner::REST, standing),
+            trees: Trees::new(),
+            sweep: Sweep::new(Rc::clone(&epoll), owner::SWEEP, role),
             oom: OomCounter::open(),
         };
         let operators = Operators {

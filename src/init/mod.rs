@@ -19,13 +19,13 @@ mod processes;
 mod reap;
 mod report;
 mod requests;
-mod rest;
-mod sessions;
 mod signals;
 mod start;
 mod status;
 mod succession;
+mod sweep;
 mod teardown;
+mod tree;
 mod update;
 mod update_texts;
 mod wait;
@@ -56,8 +56,7 @@ mod owner {
     use crate::sys::epoll::Owner;
 
     pub(super) const SIGNALS: Owner = Owner(0);
-    pub(super) const SESSIONS: Owner = Owner(1);
-    pub(super) const REST: Owner = Owner(2);
+    pub(super) const SWEEP: Owner = Owner(2);
     pub(super) const OUTPUT: Owner = Owner(3);
     pub(super) const PROBES: Owner = Owner(4);
     pub(super) const CONTROL: Owner = Owner(5);
@@ -170,13 +169,7 @@ impl Init {
     fn dispatch(&mut self, ready: Ready) {
         match ready.token.owner {
             owner::SIGNALS => self.take_signals(),
-            owner::SESSIONS => {
-                if let Some(run) = self.processes.sessions.ended(ready.token.key) {
-                    self.processes.children.forget_run(run);
-                    self.core.push(Event::TreeEmptied(run));
-                }
-            }
-            owner::REST => self.see_whether_rest_is_gone(),
+            owner::SWEEP => self.check_sweep(),
             owner::OUTPUT => self.output.on_ready(ready),
             owner::PROBES => self.probes.on_ready(ready),
             owner::CONTROL => self.serve(ready),

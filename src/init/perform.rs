@@ -9,11 +9,10 @@ use foster_core::event::Event;
 use foster_core::ids::{Run, Signal};
 use foster_core::spec::KillMode;
 use log::{debug, warn};
-use nix::unistd::Pid;
 
 use super::children::Role;
 use super::history::{EventRecord, Subject};
-use super::processes::TreeState;
+use super::processes::Processes;
 use super::{Init, report};
 use crate::control::protocol;
 use crate::control::server::Server;
@@ -27,7 +26,7 @@ impl Init {
         match action {
             Action::Spawn(run) => self.start(run),
             Action::Signal { run, signal, scope, purpose } => self.signal(run, signal, scope, purpose),
-            Action::KillAll => self.kill_all(),
+            Action::KillAll => self.processes.kill_all(),
             Action::RunPreStop(run) => self.pre_stop(run),
             Action::CancelPreStop(run) => self.processes.children.detach(Role::PreStop(run)),
             Action::Probe(run, which) => self.probe(run, which),
@@ -36,8 +35,9 @@ impl Init {
                 self.processes.children.detach(Role::Probe(run, which));
             }
             Action::Sweep(signal) => {
-                self.processes.rest.signal(signal, &self.processes.children);
-                self.see_whether_rest_is_gone();
+                let Processes { sweep, trees, children, .. } = &mut self.processes;
+                sweep.signal(signal, trees, children);
+                self.check_sweep();
             }
             Action::ReopenLogs => {
                 self.output.reopen();
@@ -83,11 +83,15 @@ impl Init {
     }
 
     fn signal(&mut self, run: Run, signal: Signal, scope: Scope, purpose: Purpose) {
+        if purpose == Purpose::Stop {
+            self.processes.prepare_stop(run);
+        }
         let result = self.send(run, signal, scope);
         if purpose == Purpose::Stop && result.is_ok() {
             let role = self.processes.role(run);
             self.processes.children.mark_stopping(role, signal);
-            if signal != Signal::KILL {
+            // What is signalled as a tree is continued there.
+            if signal != Signal::KILL && scope != Scope::All {
                 // A stopped process (SIGSTOP, ^Z) has to continue to obey. It may have ended.
                 let _ = self.send(run, Signal::CONT, scope);
             }
@@ -109,27 +113,11 @@ impl Init {
             Scope::Main => self.processes.children.signal(role, signal),
             Scope::Group => self.processes.children.signal_group(role, signal),
             Scope::All => {
-                let state = self.processes.signal_all(run, self.kill_mode(run), signal)?;
-                if state == TreeState::Empty {
-                    self.core.push(Event::TreeEmptied(run));
-                }
-                Ok(())
+                let result = self.processes.signal_all(run, self.kill_mode(run), signal);
+                self.report_emptied();
+                result
             }
         }
-    }
-
-    fn kill_all(&mut self) {
-        let sessions: Vec<_> =
-            self.processes.children.runs().filter_map(|run| self.session_of(run)).collect();
-        self.processes.kill_all(&sessions);
-    }
-
-    fn session_of(&self, run: Run) -> Option<Pid> {
-        if self.kill_mode(run) == KillMode::Process {
-            return None;
-        }
-        let main = self.processes.children.pid(Role::Main(run));
-        main.or_else(|| self.processes.sessions.session(run))
     }
 
     /// Which processes belong to a run.

@@ -8,20 +8,20 @@ use std::rc::Rc;
 use log::warn;
 use rlimit::Resource;
 
-use super::rest::Standing;
+use super::sweep::InitRole;
 use crate::errno;
 use crate::plan::{Limit, Plan};
 use crate::sys::process;
 
-/// Finds out who foster is here, and takes that place.
-pub(super) fn take_place() -> Standing {
+/// Finds out what foster is here, and becomes a subreaper where it is not an init.
+pub(super) fn take_role() -> InitRole {
     if process::is_init() {
-        return Standing::Init;
+        return InitRole::Init;
     }
     if let Err(errno) = process::become_subreaper() {
         warn!("cannot become a subreaper: {}; orphans of programs go to another init", errno::text(errno));
     }
-    Standing::Subreaper
+    InitRole::Subreaper
 }
 
 /// Below this, foster itself may not have all the descriptors that it needs.

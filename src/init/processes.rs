@@ -2,31 +2,22 @@
 
 use foster_core::ids::{Run, Signal};
 use foster_core::spec::KillMode;
-use nix::unistd::Pid;
 
 use super::children::{Children, Role};
-use super::rest::Rest;
-use super::sessions::Sessions;
+use super::sweep::{InitRole, Sweep};
+use super::tree::Trees;
 use crate::oom::OomCounter;
 use crate::spawn::Spawner;
+use crate::sys::process;
 
 /// Everything about processes.
 #[derive(Debug)]
 pub(super) struct Processes {
     pub(super) spawner: Spawner,
     pub(super) children: Children,
-    pub(super) sessions: Sessions,
-    pub(super) rest: Rest,
+    pub(super) trees: Trees,
+    pub(super) sweep: Sweep,
     pub(super) oom: OomCounter,
-}
-
-/// What a signal to all processes of a run has shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TreeState {
-    /// Some are left.
-    Lives,
-    /// None is left.
-    Empty,
 }
 
 impl Processes {
@@ -41,31 +32,39 @@ impl Processes {
     /// Signals every process of a run.
     ///
     /// # Errors
-    /// EPERM: its main process runs as another user, and CAP_KILL is missing.
-    pub(super) fn signal_all(&mut self, run: Run, mode: KillMode, signal: Signal) -> nix::Result<TreeState> {
+    /// EPERM: they run as another user, and CAP_KILL is missing.
+    pub(super) fn signal_all(&mut self, run: Run, mode: KillMode, signal: Signal) -> nix::Result<()> {
         let role = self.role(run);
-        if mode == KillMode::Process {
-            return self.children.signal(role, signal).map(|()| TreeState::Lives);
-        }
-        // The main process first, so that it is known what killed it; then its session.
-        if let Some(session) = self.children.pid(role) {
-            let result = self.children.signal(role, signal);
-            self.sessions.signal(session, signal);
-            return result.map(|()| TreeState::Lives);
-        }
-        if let Some(session) = self.sessions.session(run) {
-            self.sessions.signal(session, signal);
-            if self.sessions.is_empty_now(run) {
-                self.children.forget_run(run);
-                return Ok(TreeState::Empty);
-            }
-        }
-        Ok(TreeState::Lives)
+        self.trees.set_kill_mode(run, mode);
+        // Found first: what the main process started is foster's child once that has ended.
+        let targets = self.trees.find(run, self.children.pid(role));
+        // The main process first, so that it is known what killed it.
+        let main = self.children.signal(role, signal);
+        let others = self.trees.signal(run, &targets, signal);
+        main.and(others)
     }
 
-    /// Kills everything foster has made, and what is left in these sessions.
-    pub(super) fn kill_all(&mut self, sessions: &[Pid]) {
+    /// The main process of a run gets a stop signal: what leads sessions of its own below it is noted before it ends.
+    pub(super) fn prepare_stop(&mut self, run: Run) {
+        if let Some(main) = self.children.pid(self.role(run)) {
+            self.trees.note_sessions(run, main);
+        }
+    }
+
+    /// Nothing of a run is waited for.
+    pub(super) fn forget_run(&mut self, run: Run) {
+        self.trees.end(run);
+        self.children.forget_run(run);
+    }
+
+    /// Kills everything that foster has started, and what belongs to it.
+    pub(super) fn kill_all(&mut self) {
+        if self.sweep.role() == InitRole::Init && process::kill_all(Signal::KILL).is_ok() {
+            return self.children.mark_all_killed();
+        }
+        let with_main = |run| (run, self.children.pid(Role::Main(run)));
+        let runs: Vec<_> = self.children.runs().map(with_main).collect();
+        self.trees.kill(&runs);
         self.children.kill_all();
-        self.sessions.kill(sessions, self.rest.standing());
     }
 }

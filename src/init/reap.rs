@@ -1,31 +1,65 @@
 //! Children that have ended: reaped all at once, then reported.
 //!
 //! One SIGCHLD may stand for thousands (signal(7)), so every call reaps until nothing is left. What is not in the table
-//! of children was an orphan: it is reaped and not mentioned.
+//! of children was an orphan: it is reaped and not mentioned. What is left of a run: `tree.rs`.
 
+use std::time::Duration;
+
+use foster_core::action::StateName;
 use foster_core::event::{Event, Leftovers, Persistence, StartFailure};
 use foster_core::ids::{Exit, KilledBy, Run, Signal};
-use foster_core::spec::KillMode;
+use foster_core::sorted::SortedSet;
 use nix::unistd::Pid;
 
 use super::children::{Ended, Role};
+use super::processes::Processes;
 use super::start::helper_output;
+use super::tree::ROUNDS;
 use super::{Init, report};
 use crate::sys::process;
 
+/// A program that ends with success sooner than this and leaves a process behind has gone into the background.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+/// What was reaped in one go.
+#[derive(Debug)]
+struct Batch {
+    mains: Vec<(Run, Pid, Exit)>,
+    /// The runs of which a process has ended.
+    ended: SortedSet<Run>,
+    has_orphans: bool,
+    /// The kernel's counter is looked at once for the whole batch, also where only an orphan was killed: else an
+    /// old kill of a worker would be blamed for a later signal 9.
+    check: OomCheck,
+}
+
 impl Init {
     pub(super) fn reap(&mut self) {
-        let mut mains: Vec<(Run, Pid, Exit)> = Vec::new();
-        // The kernel's counter is looked at once for the whole batch, also where only an orphan was killed: else an
-        // old kill of a worker would be blamed for a later signal 9.
-        let mut check = OomCheck::NotYet;
+        let mut batch =
+            Batch { mains: Vec::new(), ended: SortedSet::new(), has_orphans: false, check: OomCheck::NotYet };
+        for _ in 0..ROUNDS {
+            self.reap_ended(&mut batch);
+            // A process that belongs to no run, while nothing is waited for, costs no look.
+            let must_look = !batch.ended.is_empty() || batch.has_orphans && self.processes.trees.is_waiting();
+            if !must_look || !self.processes.trees.look(&self.processes.children, &batch.ended) {
+                break;
+            }
+        }
+        self.report_exits(&batch.mains);
+        self.report_emptied();
+        self.check_sweep();
+    }
+
+    fn reap_ended(&mut self, batch: &mut Batch) {
         while let Some(reaped) = process::reap() {
             let Some(child) = self.processes.children.remove(reaped.pid) else {
-                self.killed_by(reaped.exit, KilledBy::Unknown, &mut check);
+                self.killed_by(reaped.exit, KilledBy::Unknown, &mut batch.check);
                 log::trace!("reaped the orphan {}", reaped.pid);
+                batch.has_orphans = true;
+                batch.ended.extend(self.processes.trees.reaped(reaped.pid));
                 continue;
             };
-            let exit = self.killed_by(reaped.exit, child.killed_by, &mut check);
+            let exit = self.killed_by(reaped.exit, child.killed_by, &mut batch.check);
             let Ended { role, was_told_to_stop, start, .. } = child;
             match start {
                 // It could not be started: its exit status says nothing more.
@@ -37,8 +71,14 @@ impl Init {
                 None => {}
             }
             match role {
-                Role::Main(run) => mains.push((run, reaped.pid, exit)),
-                Role::PreStart(run) => self.pre_start_ended(run, exit, was_told_to_stop),
+                Role::Main(run) => {
+                    batch.ended.insert(run);
+                    batch.mains.push((run, reaped.pid, exit));
+                }
+                Role::PreStart(run) => {
+                    batch.ended.insert(run);
+                    self.pre_start_ended(run, exit, was_told_to_stop);
+                }
                 Role::PreStop(run) => {
                     self.output.ended(helper_output(run));
                     if exit != Exit::Code(0) {
@@ -53,24 +93,51 @@ impl Init {
                 Role::Detached => {}
             }
         }
-        if !mains.is_empty() {
-            self.report_exits(&mains);
-        }
-        self.see_whether_rest_is_gone();
     }
 
     fn report_exits(&mut self, mains: &[(Run, Pid, Exit)]) {
-        let sessions = mains.iter().filter(|(run, ..)| self.kill_mode(*run) != KillMode::Process);
-        let sessions: Vec<(Run, Pid)> = sessions.map(|(run, pid, _)| (*run, *pid)).collect();
-        let left = self.processes.sessions.left_behind(&sessions, &self.processes.children);
         for (run, _, exit) in mains {
             // Its last output is read now, so that it stands before the line about its end.
             self.output.ended(*run);
-            let left = if left.contains(run) { Leftovers::Some } else { Leftovers::None };
-            if left == Leftovers::None {
-                self.processes.children.forget_run(*run);
-            }
+            let kill_mode = self.kill_mode(*run);
+            self.processes.trees.set_kill_mode(*run, kill_mode);
+            let left = self.processes.trees.left_by(*run);
+            self.report_background(*run, *exit, left);
+            let left = match left {
+                Some(_) => Leftovers::Some,
+                None => {
+                    self.processes.forget_run(*run);
+                    Leftovers::None
+                }
+            };
             self.core.push(Event::Exited { run: *run, exit: *exit, left });
+        }
+    }
+
+    /// Names a program whose main process ended with success at once and left another behind, with the remedy; once in
+    /// a row.
+    fn report_background(&mut self, run: Run, exit: Exit, left: Option<Pid>) {
+        let at_once = self.view(run.instance).is_some_and(|view| {
+            matches!(view.state, StateName::Starting | StateName::Running)
+                && view.live.is_some_and(|live| self.core.now.since(live.since) < AT_ONCE)
+        });
+        let left = left.filter(|_| exit == Exit::Code(0) && at_once);
+        if self.processes.trees.note_background(run.instance, left.is_some())
+            && let Some(pid) = left
+        {
+            let name = report::label(&self.plan, run.instance);
+            log::warn!(
+                "{name}: went into the background (pid {pid} goes on without it): foster needs it in the foreground; \
+                 for nginx `daemon off;`"
+            );
+        }
+    }
+
+    /// Runs of which nothing is left are over.
+    pub(super) fn report_emptied(&mut self) {
+        for run in self.processes.trees.take_emptied() {
+            self.processes.children.forget_run(run);
+            self.core.push(Event::TreeEmptied(run));
         }
     }
 
@@ -79,7 +146,7 @@ impl Init {
         self.output.ended(helper_output(run));
         if was_told_to_stop {
             self.output.abandon(run);
-            self.processes.children.forget_run(run);
+            self.processes.forget_run(run);
             return self.core.push(Event::Exited { run, exit, left: Leftovers::None });
         }
         let result = match exit {
@@ -112,8 +179,9 @@ impl Init {
         }
     }
 
-    pub(super) fn see_whether_rest_is_gone(&mut self) {
-        if self.processes.rest.is_gone(&self.processes.children) {
+    pub(super) fn check_sweep(&mut self) {
+        let Processes { sweep, trees, children, .. } = &mut self.processes;
+        if sweep.is_done(trees, children) {
             self.core.push(Event::SweepDone);
         }
     }

@@ -88,6 +88,10 @@ impl Init {
         match self.processes.spawner.spawn(&program.launch, run_as, &request) {
             Ok(starting) => {
                 self.output.started(output, starting.process.pid().as_raw().unsigned_abs());
+                if let Role::Main(run) | Role::PreStart(run) = role {
+                    let kill_mode = self.kill_mode(run);
+                    self.processes.trees.begin(run, starting.process.pid(), kill_mode);
+                }
                 self.processes.children.insert(role, starting);
                 Ok(())
             }
@@ -202,7 +206,7 @@ impl Init {
     /// The process of a run could not be made; there is none.
     pub(super) fn start_failed(&mut self, run: Run, failure: StartFailure) {
         self.output.abandon(run);
-        self.processes.children.forget_run(run);
+        self.processes.forget_run(run);
         self.core.push(Event::SpawnFailed(run, failure));
     }
 }

@@ -19,7 +19,7 @@ use foster_core::ids::Signal;
 use nix::sys::prctl;
 use nix::sys::signal::Signal as Number;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{self, Gid, Pid, Uid};
+use nix::unistd::{self, Gid, Uid};
 use rlimit::Resource;
 
 use nix::errno::Errno;
@@ -222,8 +222,8 @@ fn a_program_leads_its_session() {
     let running = sleeping(Launch::default());
     let pid = running.0.pid();
     assert_eq!((unistd::getsid(Some(pid)).unwrap(), unistd::getpgid(Some(pid)).unwrap()), (pid, pid));
-    let members: Vec<Pid> = procfs::session_members(pid).unwrap().iter().map(|member| member.pid).collect();
-    assert_eq!(members, [pid]);
+    let process = procfs::process(pid).unwrap().unwrap();
+    assert_eq!((process.session, process.group), (pid, pid));
 }
 
 #[test]

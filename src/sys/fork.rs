@@ -60,7 +60,7 @@ impl ChildProcess {
     /// # Errors
     /// EPERM where it runs as another user and CAP_KILL is missing.
     pub fn signal(&self, signal: Signal) -> nix::Result<()> {
-        process::signal_unreaped(self.pid, signal)
+        process::signal_number(self.pid, signal)
     }
 
     /// Sends a signal to the process group that it leads: kill(2).

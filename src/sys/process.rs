@@ -86,6 +86,38 @@ pub fn has_children() -> bool {
     Errno::result(result) != Err(Errno::ECHILD)
 }
 
+/// Whether this child has ended and waits to be reaped: waitid(2) with WNOWAIT.
+pub fn has_ended(child: Pid) -> bool {
+    child_state(child) == ChildState::Ended
+}
+
+/// The children of foster, found by asking about each number up to the kernel's default limit (`pid_max`): for where
+/// /proc cannot tell.
+pub fn children_by_number() -> Vec<Pid> {
+    const DEFAULT_PID_MAX: c_int = 32_768;
+    (2..=DEFAULT_PID_MAX).map(Pid::from_raw).filter(|pid| child_state(*pid) != ChildState::None).collect()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChildState {
+    /// It is not a child of foster.
+    None,
+    Alive,
+    Ended,
+}
+
+fn child_state(pid: Pid) -> ChildState {
+    let Ok(number) = libc::id_t::try_from(pid.as_raw()) else { return ChildState::None };
+    // SAFETY: a siginfo_t of zeros is valid.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    // SAFETY: `info` is valid for a write.
+    if unsafe { libc::waitid(libc::P_PID, number, &raw mut info, flags) } != 0 {
+        return ChildState::None;
+    }
+    if info.si_signo == 0 { ChildState::Alive } else { ChildState::Ended }
+}
+
 /// Makes foster adopt the orphans among its descendants: PR_SET_CHILD_SUBREAPER(2const).
 ///
 /// # Errors
@@ -205,14 +237,24 @@ pub fn kill_all(signal: Signal) -> nix::Result<()> {
     }
 }
 
+/// Whether anything is left in foster's PID namespace but foster: kill(2) with -1 and no signal. `None`: foster is not its
+/// init, and cannot know.
+pub fn is_anything_left() -> Option<bool> {
+    is_init().then(|| kill(-1, 0) != Err(Errno::ESRCH))
+}
+
 /// Reaps this child, which is about to end: waits for microseconds.
 pub fn reap_this(pid: Pid) {
     // ECHILD where foster's parent made it ignore SIGCHLD: then the kernel reaps.
     let _ = wait(pid.as_raw(), libc::__WALL);
 }
 
-/// Sends a signal to a child that has not been reaped: kill(2). A number that could mean a group is refused.
-pub(super) fn signal_unreaped(pid: Pid, signal: Signal) -> nix::Result<()> {
+/// Sends a signal to a process by its number: kill(2). The number is that of a child that is not reaped, of an orphan that
+/// foster adopted and has not reaped, or was looked at a moment ago. One that could mean a group is refused.
+///
+/// # Errors
+/// ESRCH, EPERM: it runs as another user, and CAP_KILL is missing.
+pub fn signal_number(pid: Pid, signal: Signal) -> nix::Result<()> {
     match pid.as_raw() {
         pid @ 1.. => kill(pid, signal.number()),
         _ => Err(Errno::EINVAL),

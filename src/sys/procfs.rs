@@ -1,96 +1,193 @@
-//! Which processes there are: proc(5).
+//! Processes as /proc shows them: proc(5).
 //!
-//! What /proc says is past when it is read. So a process that is to be signalled is pinned by a pidfd first and
-//! looked at again after that; a number that was given to another in between is seen. Without /proc, or without
-//! the right to see it, the answer is an error and never a guess. Next: [`crate::sys::pidfd`].
+//! What /proc says is past when it is read. A child that is not reaped keeps its number, so what is read of it is about
+//! it; any other process is pinned by a pidfd and read again before it is signalled ([`signal`]). Without /proc, or
+//! without the right to read it, the answer is an error and never a guess. Only files are read whose content the kernel
+//! has without the process's memory: reading `environ` or `cmdline` waits for that memory, and so for a process that
+//! maps a file system that hangs.
 
 use std::fmt;
-use std::fs;
-use std::io::{self, Read};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::str::FromStr;
 
-use foster_core::sorted::SortedSet;
+use foster_core::ids::Signal;
+use nix::errno::Errno;
 use nix::unistd::{self, Pid};
 
-use crate::sys::pidfd;
+use crate::sys::{pidfd, process};
 
-/// A living process, pinned.
-#[derive(Debug)]
-pub struct Member {
+/// What /proc/PID/stat says about a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
     /// Its number.
     pub pid: Pid,
-    /// What it is signalled with.
-    pub pidfd: OwnedFd,
-}
-
-/// What /proc/PID/stat says of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stat {
-    life: Life,
+    /// Whether it still runs.
+    pub life: Life,
+    /// Its process group.
+    pub group: Pid,
+    /// Its session.
+    pub session: Pid,
+    /// When it started, in hundredths of a second since boot (`starttime`).
+    pub started: u64,
     parent: i32,
-    session: i32,
+    threads: i64,
 }
 
-/// Whether a process still does anything.
+/// Whether a process still runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
+pub enum Life {
     /// At least one of its threads does.
     Alive,
     /// It only waits to be reaped.
     Zombie,
 }
 
-/// The processes whose parent is foster now, zombies included, in no order. While some of them end others may
-/// be missed (proc(5)): ask again until nothing is left.
+impl Process {
+    /// A child of foster that /proc does not show (no /proc, `hidepid`): what system calls tell about it. It has not
+    /// been reaped.
+    pub fn unseen(pid: Pid) -> Process {
+        let session = unistd::getsid(Some(pid)).unwrap_or(Pid::from_raw(0));
+        let group = unistd::getpgid(Some(pid)).unwrap_or(Pid::from_raw(0));
+        let life = if process::has_ended(pid) { Life::Zombie } else { Life::Alive };
+        Process { pid, life, group, session, started: u64::MAX, parent: 0, threads: 1 }
+    }
+}
+
+/// The list of foster's own children, which is kept open: to read it takes one system call and no descriptor.
+#[derive(Debug)]
+pub struct OwnChildren {
+    list: Option<File>,
+    text: Vec<u8>,
+}
+
+impl OwnChildren {
+    /// Opens the list. Where there is none (no /proc, one of another PID namespace, a kernel without
+    /// CONFIG_PROC_CHILDREN), the children are found without it.
+    pub fn open() -> OwnChildren {
+        // A child belongs to the thread that made it, and foster has one.
+        let list = shows_own_namespace().then(|| File::open("/proc/thread-self/children").ok());
+        OwnChildren { list: list.flatten(), text: Vec::new() }
+    }
+
+    /// The children of foster, zombies included, the oldest first. None is missed: only foster reaps them.
+    ///
+    /// # Errors
+    /// Where they can be found in no way.
+    pub fn read(&mut self) -> io::Result<Vec<Pid>> {
+        match &self.list {
+            Some(list) => {
+                self.text.clear();
+                let mut end = 0;
+                loop {
+                    self.text.resize(end + ROOM, 0);
+                    let room = self.text.get_mut(end..).unwrap_or_default();
+                    match list.read_at(room, u64::try_from(end).unwrap_or(u64::MAX))? {
+                        0 => break,
+                        count => end += count,
+                    }
+                }
+                let text = str::from_utf8(self.text.get(..end).unwrap_or_default()).unwrap_or_default();
+                Ok(text.split_ascii_whitespace().filter_map(pid).collect())
+            }
+            None if shows_own_namespace() => children_by_parent(),
+            None => Ok(process::children_by_number()),
+        }
+    }
+}
+
+/// Whether /proc is there and is that of foster's own PID namespace.
+pub fn shows_own_namespace() -> bool {
+    fs::read_link("/proc/self").is_ok_and(|own| own == Path::new(&unistd::getpid().to_string()))
+}
+
+/// What /proc says about a process. `None`: there is none with this number, or it is hidden.
 ///
 /// # Errors
-/// Where /proc is not mounted or not readable.
-pub fn children() -> io::Result<Vec<Pid>> {
-    // By thread, since a child belongs to the thread that bore it.
-    let mut found = Vec::new();
-    for thread in numbers(Path::new("/proc/self/task"))? {
-        match fs::read_to_string(format!("/proc/self/task/{thread}/children")) {
-            Ok(list) => found.extend(list.split_ascii_whitespace().filter_map(pid)),
-            // A kernel without CONFIG_PROC_CHILDREN.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return children_by_parent(),
-            Err(error) => return Err(error),
+/// EMFILE, ENFILE, ENOMEM, EIO.
+pub fn process(pid: Pid) -> io::Result<Option<Process>> {
+    match read(&format!("/proc/{pid}/stat")) {
+        Ok(line) => Ok(parse(&line)),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The living descendants of this process, without itself: its children, theirs, and so on. One that loses its parent
+/// meanwhile may be missed; it comes to foster then.
+///
+/// # Errors
+/// As for [`process`], and where the kernel has no CONFIG_PROC_CHILDREN.
+pub fn descendants(root: Pid) -> io::Result<Vec<Process>> {
+    let mut found: Vec<Process> = Vec::new();
+    let mut next = 0;
+    let mut parent = process(root)?;
+    while let Some(process_of) = parent {
+        for child in children_of(&process_of)? {
+            if let Some(child) = process(child)?.filter(|child| child.life == Life::Alive) {
+                found.push(child);
+            }
         }
+        parent = found.get(next).copied();
+        next += 1;
     }
     Ok(found)
 }
 
-/// The living processes of a session, each pinned. A process that ends meanwhile may be among them: sending it
-/// a signal then says ESRCH.
-///
-/// A session's number is used again only after its last process is gone: asked while one is known to live, or
-/// while the leader is not reaped, the answer is about that session and no other.
+/// Every living process that foster can see, but itself.
 ///
 /// # Errors
 /// Where /proc is not mounted or not readable; no descriptor is left.
-pub fn session_members(session: Pid) -> io::Result<Vec<Member>> {
-    living(|stat| stat.session == session.as_raw())
+pub fn others() -> io::Result<Vec<Process>> {
+    let own = unistd::getpid().as_raw();
+    let mut found = Vec::new();
+    for number in numbers(Path::new("/proc"))?.into_iter().filter(|number| *number != own) {
+        found.extend(process(Pid::from_raw(number))?.filter(|process| process.life == Life::Alive));
+    }
+    Ok(found)
 }
 
-/// The living processes of several sessions, found by one look.
-///
-/// # Errors
-/// As [`session_members`].
-pub fn members_of(sessions: &[Pid]) -> io::Result<Vec<Member>> {
-    let sessions: SortedSet<i32> = sessions.iter().map(|session| session.as_raw()).collect();
-    living(|stat| sessions.contains(&stat.session))
+/// The name of a process, as ps(1) shows it. `None`: it is gone or hidden.
+pub fn name(pid: Pid) -> Option<String> {
+    let name = read(&format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end().escape_debug().to_string())
 }
 
-/// Every living process that foster can see but itself, each pinned.
+/// Signals a process that is not foster's child, if it is still the one that was seen. `Ok`: it was sent, or the process
+/// is gone.
 ///
 /// # Errors
-/// As [`session_members`].
-pub fn others() -> io::Result<Vec<Member>> {
-    let own = unistd::getpid();
-    let mut members = living(|_| true)?;
-    members.retain(|member| member.pid != own);
-    Ok(members)
+/// EPERM: it runs as another user, and CAP_KILL is missing.
+pub fn signal(seen: &Process, signal: Signal) -> nix::Result<()> {
+    let pidfd = pidfd::open(seen.pid);
+    if matches!(pidfd, Err(Errno::ESRCH)) {
+        return Ok(());
+    }
+    // Again, now that it is pinned: the number may have changed hands. An error says nothing about that.
+    if process(seen.pid).is_ok_and(|now| now.is_none_or(|now| now.started != seen.started)) {
+        return Ok(());
+    }
+    let sent = match &pidfd {
+        Ok(pidfd) => match pidfd::send(pidfd, signal) {
+            Err(Errno::ENOSYS | Errno::EPERM) => process::signal_number(seen.pid, signal),
+            sent => sent,
+        },
+        // No descriptor is left, or the kernel has no pidfds: the number was right a moment ago.
+        Err(_) => process::signal_number(seen.pid, signal),
+    };
+    match sent {
+        Err(Errno::ESRCH) => Ok(()),
+        sent => sent,
+    }
+}
+
+/// The time of [`Process::started`].
+pub fn now() -> u64 {
+    let Ok(time) = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME) else { return 0 };
+    let hundredths = time.tv_sec().saturating_mul(100).saturating_add(time.tv_nsec() / 10_000_000);
+    u64::try_from(hundredths).unwrap_or_default()
 }
 
 /// The memory that processes and their descendants hold, in bytes: the sum of their resident sets
@@ -139,7 +236,7 @@ impl Memory {
     fn read(&mut self, path: fmt::Arguments<'_>) -> Option<&str> {
         self.text.clear();
         self.text.resize(ROOM, 0);
-        let mut file = fs::File::open(path.to_string()).ok()?;
+        let mut file = File::open(path.to_string()).ok()?;
         let mut end = 0;
         loop {
             let room = self.text.get_mut(end..)?;
@@ -172,31 +269,38 @@ pub fn own_umask() -> Option<u32> {
     u32::from_str_radix(mask.trim(), 8).ok()
 }
 
-fn living(belongs: impl Fn(Stat) -> bool) -> io::Result<Vec<Member>> {
-    let belongs = |stat: Stat| stat.life == Life::Alive && belongs(stat);
-    let mut members = Vec::new();
-    for number in numbers(Path::new("/proc"))? {
-        if !stat(number).is_some_and(belongs) {
-            continue;
-        }
-        let pid = Pid::from_raw(number);
-        let pidfd = match pidfd::open(pid) {
-            Ok(pidfd) => pidfd,
-            Err(nix::Error::ESRCH | nix::Error::EINVAL) => continue,
-            Err(error) => return Err(error.into()),
-        };
-        // Again, now that the pidfd holds it: the number may have changed hands in between.
-        if stat(number).is_some_and(belongs) {
-            members.push(Member { pid, pidfd });
+/// The children of a process, in no order. While some of them end others may be missed (proc(5)).
+fn children_of(parent: &Process) -> io::Result<Vec<Pid>> {
+    let pid = parent.pid;
+    // By thread, since a child belongs to the thread that made it.
+    let threads = match parent.threads {
+        ..=1 => vec![pid.as_raw()],
+        _ => match numbers(Path::new(&format!("/proc/{pid}/task"))) {
+            Err(error) if is_gone(&error) => Vec::new(),
+            threads => threads?,
+        },
+    };
+    let mut found = Vec::new();
+    for thread in threads {
+        match read(&format!("/proc/{pid}/task/{thread}/children")) {
+            Ok(list) => {
+                let list = str::from_utf8(&list).unwrap_or_default();
+                found.extend(list.split_ascii_whitespace().filter_map(self::pid));
+            }
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
         }
     }
-    Ok(members)
+    Ok(found)
 }
 
 fn children_by_parent() -> io::Result<Vec<Pid>> {
     let own = unistd::getpid().as_raw();
-    let is_child = |number: &i32| stat(*number).is_some_and(|stat| stat.parent == own);
-    Ok(numbers(Path::new("/proc"))?.into_iter().filter(is_child).map(Pid::from_raw).collect())
+    let mut found = Vec::new();
+    for number in numbers(Path::new("/proc"))? {
+        found.extend(process(Pid::from_raw(number))?.filter(|child| child.parent == own));
+    }
+    Ok(found.iter().map(|child| child.pid).collect())
 }
 
 /// The entries of a directory that are numbers.
@@ -208,33 +312,41 @@ fn numbers(directory: &Path) -> io::Result<Vec<i32>> {
     }
     // A directory that is there and empty: /proc is not mounted.
     match found.is_empty() {
-        true => Err(io::Error::new(io::ErrorKind::Unsupported, "/proc is not mounted")),
+        true => Err(io::Error::new(ErrorKind::Unsupported, "/proc is not mounted")),
         false => Ok(found),
     }
 }
 
-/// `None`: it is gone.
-fn stat(number: i32) -> Option<Stat> {
-    let path = PathBuf::from(format!("/proc/{number}/stat"));
-    parse(&fs::read(path).ok()?)
+/// A file of /proc, without asking for the size of what has none.
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(1024);
+    File::open(path)?.read_to_end(&mut text)?;
+    Ok(text)
 }
 
-/// The second field, the name, is in parentheses and may contain any byte: the fields begin after the last one.
-fn parse(line: &[u8]) -> Option<Stat> {
+/// ESRCH: it was reaped after the file was opened.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+}
+
+/// The second field, the name, is in parentheses and may contain any byte: the other fields start after the last one.
+fn parse(line: &[u8]) -> Option<Process> {
     let end = line.iter().rposition(|byte| *byte == b')')?;
+    let number = str::from_utf8(line.get(..line.iter().position(|byte| *byte == b' ')?)?).ok()?;
     let fields = str::from_utf8(line.get(end + 1..)?).ok()?;
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
-    let session = fields.nth(1)?.parse().ok()?;
-    // The 20th field of proc_pid_stat(5); the session was the 6th.
+    let (group, session) = (pid(fields.next()?)?, pid(fields.next()?)?);
+    // The 20th field of proc_pid_stat(5); the session was the 6th. The 22nd is the start time.
     let threads: i64 = fields.nth(13)?.parse().ok()?;
+    let started = fields.nth(1)?.parse().ok()?;
     let life = match state {
         // A first thread that has ended before the others looks like a zombie too.
         "Z" | "X" | "x" if threads <= 1 => Life::Zombie,
         _ => Life::Alive,
     };
-    Some(Stat { life, parent, session })
+    Some(Process { pid: pid(number)?, life, parent, group, session, threads, started })
 }
 
 fn pid(text: &str) -> Option<Pid> {
@@ -244,7 +356,8 @@ fn pid(text: &str) -> Option<Pid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use foster_core::ids::Signal;
+    use crate::sys::isolated::alone;
+    use crate::sys::process::children_by_number;
     use std::io::{BufRead, BufReader};
     use std::process::{Child, Command, Stdio};
 
@@ -258,7 +371,16 @@ mod tests {
 
     #[test]
     fn a_name_may_contain_anything() {
-        let expected = Some(Stat { life: Life::Alive, parent: 7, session: 40 });
+        let number = Pid::from_raw;
+        let expected = Some(Process {
+            pid: number(42),
+            life: Life::Alive,
+            group: number(42),
+            session: number(40),
+            started: 12345,
+            parent: 7,
+            threads: 1,
+        });
         for name in ["sleep", "a b", "a) S 1 1 1 (b", ")", "(", "", "\n) Z 1 1 1"] {
             assert_eq!(parse(line(name, 'S', 1).as_bytes()), expected, "{name}");
         }
@@ -286,50 +408,61 @@ mod tests {
     }
 
     #[test]
-    fn children_are_found_also_the_slow_way() {
-        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
-        assert!(children().unwrap().contains(&id(&child)));
-        assert!(children_by_parent().unwrap().contains(&id(&child)));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(!children().unwrap().contains(&id(&child)));
+    fn own_children_are_found_by_the_list_by_their_parent_and_by_number() {
+        let name = "sys::procfs::tests::own_children_are_found_by_the_list_by_their_parent_and_by_number";
+        if alone(name).is_some() {
+            return;
+        }
+        let mut own = OwnChildren::open();
+        assert_eq!(own.read().unwrap(), []);
+        let mut children = [(); 3].map(|()| Command::new("sleep").arg("1000").spawn().unwrap());
+        let expected: Vec<Pid> = children.iter().map(id).collect();
+        assert_eq!(own.read().unwrap(), expected);
+        let sorted = |mut pids: Vec<Pid>| {
+            pids.sort();
+            pids
+        };
+        assert_eq!(sorted(children_by_parent().unwrap()), sorted(expected.clone()));
+        assert_eq!(sorted(children_by_number()), sorted(expected.clone()));
+        for child in &expected {
+            let seen = process(*child).unwrap().unwrap();
+            let unseen = Process::unseen(*child);
+            assert_eq!((seen.group, seen.session), (unseen.group, unseen.session));
+            assert_eq!((seen.life, unseen.life), (Life::Alive, Life::Alive));
+            assert!(seen.started.abs_diff(now()) < 3000, "{} {}", seen.started, now());
+        }
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(own.read().unwrap(), []);
     }
 
     #[test]
-    fn every_living_process_of_a_session_is_a_member_and_no_zombie_is() {
-        // In the session: the shell, a sleep, and a child that ends at once and is never waited for.
-        let script = "sleep 1000 & (exit 0) & read -r line";
-        let mut leader = Command::new("setsid")
-            .args(["sh", "-c", &format!("echo $$; {script}")])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut first = String::new();
-        BufReader::new(leader.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-        let session = pid(first.trim()).unwrap();
-        assert_eq!(session, id(&leader), "setsid executes in place");
-
-        let members = || session_members(session).unwrap();
-        // The sleep and the zombie come about after the line was written.
-        while !(members().len() == 2 && zombie_in(session)) {}
-        assert!(members().iter().any(|member| member.pid == session));
-        for member in members() {
-            pidfd::send(&member.pidfd, Signal::KILL).unwrap();
+    fn descendants_are_found_in_whatever_session_they_are() {
+        let script = "setsid sh -c 'sleep 1000 & echo; wait' & wait";
+        let mut main =
+            Command::new("setsid").args(["sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(main.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let found = descendants(id(&main)).unwrap();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found.iter().all(|process| process.session != id(&main)));
+        // One that was seen under this number before is not signalled.
+        let other = Process { started: 1, ..*found.last().unwrap() };
+        signal(&other, Signal::KILL).unwrap();
+        assert_eq!(descendants(id(&main)).unwrap().len(), 2);
+        for process in &found {
+            signal(process, Signal::KILL).unwrap();
         }
-        leader.wait().unwrap();
-        while !members().is_empty() {}
-    }
-
-    fn zombie_in(session: Pid) -> bool {
-        let is = |stat: Stat| stat.life == Life::Zombie && stat.session == session.as_raw();
-        numbers(Path::new("/proc")).unwrap().into_iter().any(|number| stat(number).is_some_and(is))
+        main.wait().unwrap();
+        assert_eq!(descendants(id(&main)).unwrap(), []);
     }
 
     #[test]
     fn a_directory_without_processes_is_an_unmounted_proc() {
         let empty = tempfile::tempdir().unwrap();
-        assert_eq!(numbers(empty.path()).unwrap_err().kind(), io::ErrorKind::Unsupported);
+        assert_eq!(numbers(empty.path()).unwrap_err().kind(), ErrorKind::Unsupported);
         assert!(numbers(&empty.path().join("missing")).is_err());
     }
 }

@@ -191,7 +191,7 @@ fn a_failed_start_leaves_no_process_and_no_descriptor_behind() {
     for _ in 0..100 {
         spawn(&launch, &request(&launch)).unwrap_err();
     }
-    assert_eq!(procfs::children().unwrap(), []);
+    assert_eq!(procfs::OwnChildren::open().read().unwrap(), []);
     assert_eq!(descriptors(), before);
     assert_eq!(crate::sys::process::reap(), None);
 }

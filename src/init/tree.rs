@@ -1,0 +1,397 @@
+//! Process trees: which processes belong to which run, also after its main process has ended.
+//!
+//! Everything that a run started descends from its main process, and whatever loses its parent becomes foster's child
+//! (foster is an init or a subreaper). So what is left of a run is what foster adopted of it, and below that: the tree
+//! is empty when the last of these was reaped. An adopted process is foster's child like any other: until it is reaped its
+//! number is its own, and neither a descriptor nor a look at /proc is needed to signal it or to see its end.
+//!
+//! foster looks at its children when a process of a run has ended, and while a run is being stopped; never while
+//! nothing ends. Whose a new one is, is decided once, by what is certain first: its session; then the descent from
+//! what has just ended. Next: `reap.rs`, which calls it, and `sweep.rs`, for what belongs to no run.
+
+use std::io;
+
+use foster_core::ids::{InstanceId, Run, Signal};
+use foster_core::sorted::{SortedMap, SortedSet};
+use foster_core::spec::KillMode;
+use log::warn;
+use nix::unistd::Pid;
+
+use super::children::Children;
+use crate::errno;
+use crate::sys::process;
+use crate::sys::procfs::{self, Life, OwnChildren, Process};
+
+/// The processes of all runs, beside those that foster started itself.
+#[derive(Debug)]
+pub(super) struct Trees {
+    own: OwnChildren,
+    /// Children that foster did not start and has not reaped, as far as they were looked at.
+    adopted: SortedMap<i32, Adopted>,
+    trees: SortedMap<Run, Tree>,
+    /// Which run a session was made by.
+    sessions: SortedMap<i32, Run>,
+    /// The runs whose main process has ended, and of which others are left.
+    draining: SortedSet<Run>,
+    /// The instances whose last run went into the background, which was reported.
+    in_background: SortedSet<InstanceId>,
+    /// An error that hides processes was reported.
+    is_error_reported: bool,
+}
+
+/// A child that foster did not start.
+#[derive(Debug, Clone, Copy)]
+struct Adopted {
+    process: Process,
+    run: Option<Run>,
+}
+
+/// What is known of a live run.
+#[derive(Debug)]
+struct Tree {
+    kill_mode: KillMode,
+    /// The session that its main process leads.
+    session: Pid,
+    /// When its main process was made, in the time of [`Process::started`].
+    started: u64,
+    /// What all of it was sent last: what comes later gets it too.
+    sent: Option<Signal>,
+    /// What got that, by number, with when it started.
+    reached: SortedMap<i32, u64>,
+}
+
+/// Processes of a run, as they were found.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    /// Children of foster, whose numbers are their own until foster reaps them.
+    adopted: Vec<Process>,
+    /// Others.
+    descendants: Vec<Process>,
+}
+
+/// How many times in a row what ends at once is reaped and looked for again, before it counts as left.
+pub(super) const ROUNDS: u32 = 64;
+
+impl Trees {
+    /// None yet.
+    pub(super) fn new() -> Trees {
+        Trees {
+            own: OwnChildren::open(),
+            adopted: SortedMap::new(),
+            trees: SortedMap::new(),
+            sessions: SortedMap::new(),
+            draining: SortedSet::new(),
+            in_background: SortedSet::new(),
+            is_error_reported: false,
+        }
+    }
+
+    /// A process was made that leads a session of this run.
+    pub(super) fn begin(&mut self, run: Run, leader: Pid, kill_mode: KillMode) {
+        match self.trees.get_mut(&run) {
+            // After `pre_start` the program is of the same run.
+            Some(tree) => tree.session = leader,
+            None => {
+                let (started, reached) = (procfs::now(), SortedMap::new());
+                let tree = Tree { kill_mode, session: leader, started, sent: None, reached };
+                self.trees.insert(run, tree);
+            }
+        }
+        self.sessions.insert(leader.as_raw(), run);
+    }
+
+    /// Another `kill_mode` applies from now on.
+    pub(super) fn set_kill_mode(&mut self, run: Run, kill_mode: KillMode) {
+        if let Some(tree) = self.trees.get_mut(&run) {
+            tree.kill_mode = kill_mode;
+        }
+    }
+
+    /// Nothing of this run is waited for.
+    pub(super) fn end(&mut self, run: Run) {
+        self.draining.remove(&run);
+        if self.trees.remove(&run).is_none() {
+            return;
+        }
+        self.sessions.retain(|_, of| *of != run);
+        for adopted in self.adopted.values_mut().filter(|adopted| adopted.run == Some(run)) {
+            adopted.run = None;
+        }
+    }
+
+    /// A process was reaped that foster did not start. The run it belonged to, where that is known.
+    pub(super) fn reaped(&mut self, pid: Pid) -> Option<Run> {
+        self.adopted.remove(&pid.as_raw())?.run
+    }
+
+    /// Whether anything is waited for that is not foster's own child: then each orphan is looked at.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.draining.is_empty()
+    }
+
+    /// Looks at the children that are new, after processes of these runs have ended. Whether one of them has ended
+    /// already: then it is to be reaped, and what it left is to be looked for.
+    pub(super) fn look(&mut self, children: &Children, ended: &SortedSet<Run>) -> bool {
+        let mut has_ended = false;
+        for pid in self.own_children() {
+            if children.contains(pid) || self.adopted.contains_key(&pid.as_raw()) {
+                continue;
+            }
+            let process = self.see(pid);
+            let run = self.run_of(&process, ended);
+            has_ended |= process.life == Life::Zombie;
+            self.adopted.insert(pid.as_raw(), Adopted { process, run });
+            if let Some(run) = run {
+                self.arrived(run, &process);
+            }
+        }
+        has_ended
+    }
+
+    /// The main process of a run has ended. What is left of it, which is waited for from now on.
+    pub(super) fn left_by(&mut self, run: Run) -> Option<Pid> {
+        let first = self.members(run).next().map(|process| process.pid)?;
+        self.draining.insert(run);
+        Some(first)
+    }
+
+    /// A run of this instance has ended; `is_in_background`: and went into the background. Whether that is new.
+    pub(super) fn note_background(&mut self, instance: InstanceId, is_in_background: bool) -> bool {
+        match is_in_background {
+            true => self.in_background.insert(instance),
+            false => {
+                self.in_background.remove(&instance);
+                false
+            }
+        }
+    }
+
+    /// The runs of which nothing is left.
+    pub(super) fn take_emptied(&mut self) -> Vec<Run> {
+        let is_empty = |run: &Run| self.members(*run).next().is_none();
+        let emptied: Vec<Run> = self.draining.iter().copied().filter(is_empty).collect();
+        for run in &emptied {
+            self.end(*run);
+        }
+        emptied
+    }
+
+    /// Remembers the sessions that descendants of this main process lead: so what they leave is known as this run's.
+    pub(super) fn note_sessions(&mut self, run: Run, main: Pid) {
+        if self.trees.get(&run).is_some_and(|tree| tree.kill_mode == KillMode::Tree) {
+            for process in self.below(main) {
+                self.note_session(run, &process);
+            }
+        }
+    }
+
+    /// All that is found of a run but its main process, which is `main` as long as it is not reaped.
+    pub(super) fn find(&mut self, run: Run, main: Option<Pid>) -> Targets {
+        if self.trees.get(&run).is_some_and(|tree| tree.kill_mode == KillMode::Session) {
+            self.look_again(run);
+        }
+        let adopted: Vec<Process> = self.members(run).collect();
+        let mut descendants = Vec::new();
+        for root in main.into_iter().chain(adopted.iter().map(|process| process.pid)) {
+            descendants.extend(self.below(root));
+        }
+        let Some(tree) = self.trees.get(&run) else { return Targets::default() };
+        match tree.kill_mode {
+            KillMode::Tree => {}
+            KillMode::Session => descendants.retain(|process| process.session == tree.session),
+            KillMode::Process => descendants.clear(),
+        }
+        for process in &descendants {
+            self.note_session(run, process);
+        }
+        Targets { adopted, descendants }
+    }
+
+    /// Signals what was found of a run. What comes to foster later gets the same.
+    ///
+    /// # Errors
+    /// EPERM: nothing of it may be signalled, or, with KILL, some of it.
+    pub(super) fn signal(&mut self, run: Run, targets: &Targets, signal: Signal) -> nix::Result<()> {
+        if let Some(tree) = self.trees.get_mut(&run)
+            && tree.sent != Some(signal)
+        {
+            tree.sent = Some(signal);
+            tree.reached = SortedMap::new();
+        }
+        if signal == Signal::KILL {
+            self.kill_groups(run, &targets.adopted);
+        }
+        let mut reached = 0u32;
+        let mut refused = None;
+        let adopted = targets.adopted.iter().map(|process| (process, true));
+        for (process, is_child) in adopted.chain(targets.descendants.iter().map(|process| (process, false))) {
+            match self.send(run, process, is_child, signal) {
+                Ok(()) => reached += 1,
+                Err(errno) => refused = Some(errno),
+            }
+        }
+        match refused {
+            Some(errno) if reached == 0 || signal == Signal::KILL => Err(errno),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// All processes of these runs get KILL; foster is not the init of their namespace.
+    pub(super) fn kill(&mut self, runs: &[(Run, Option<Pid>)]) {
+        for (run, main) in runs {
+            let targets = self.find(*run, *main);
+            if let Some(main) = main {
+                // ESRCH: it leads no group yet.
+                let _ = process::signal_group(*main, Signal::KILL);
+            }
+            // EPERM: it is named by the sweep, which follows.
+            let _ = self.signal(*run, &targets, Signal::KILL);
+        }
+    }
+
+    /// The children that foster did not start.
+    pub(super) fn adopted(&mut self, children: &Children) -> Vec<Pid> {
+        self.own_children().into_iter().filter(|pid| !children.contains(*pid)).collect()
+    }
+
+    /// What was adopted of a run and counts by its `kill_mode`.
+    fn members(&self, run: Run) -> impl Iterator<Item = Process> + '_ {
+        let tree = self.trees.get(&run);
+        self.adopted
+            .values()
+            .filter(move |adopted| adopted.run == Some(run))
+            .map(|adopted| adopted.process)
+            .filter(move |process| tree.is_some_and(|tree| tree.counts(process)))
+    }
+
+    /// Whose this child is that foster did not start.
+    fn run_of(&mut self, process: &Process, ended: &SortedSet<Run>) -> Option<Run> {
+        if let Some(run) = self.sessions.get(&process.session.as_raw()) {
+            return Some(*run);
+        }
+        // A process is not older than what it descends from; two hundredths, because both times are rounded.
+        let started = process.started.saturating_add(2);
+        let mut parents =
+            ended.iter().filter(|run| self.trees.get(run).is_some_and(|tree| tree.started <= started));
+        let run = *parents.next()?;
+        if parents.next().is_some() {
+            return None;
+        }
+        self.note_session(run, process);
+        Some(run)
+    }
+
+    /// Looks at what was adopted of a run again: a process may have left its session since.
+    fn look_again(&mut self, run: Run) {
+        let of_run = |(pid, adopted): (&i32, &Adopted)| (adopted.run == Some(run)).then_some(*pid);
+        for number in self.adopted.iter().filter_map(of_run).collect::<Vec<i32>>() {
+            let process = self.see(Pid::from_raw(number));
+            if let Some(adopted) = self.adopted.get_mut(&number) {
+                adopted.process = process;
+            }
+        }
+    }
+
+    fn note_session(&mut self, run: Run, process: &Process) {
+        // 0: the session's leader is outside foster's PID namespace.
+        let session = process.session.as_raw();
+        if session > 0 && !self.sessions.contains_key(&session) {
+            self.sessions.insert(session, run);
+        }
+    }
+
+    /// A process has come to a run that all of it was sent a signal.
+    fn arrived(&mut self, run: Run, process: &Process) {
+        let Some(tree) = self.trees.get(&run) else { return };
+        let Some(signal) = tree.sent.filter(|_| tree.counts(process)) else { return };
+        if signal == Signal::KILL {
+            self.kill_groups(run, &[*process]);
+        }
+        if let Err(errno) = self.send(run, process, true, signal) {
+            warn!("cannot send {signal} to {}: {}", named(process.pid), errno::text(errno));
+        }
+    }
+
+    /// Kills the process groups of these children of foster: all at once, so that what forks and exits does not outrun
+    /// it. Only groups in sessions that the run made: no other process can be in them.
+    fn kill_groups(&self, run: Run, adopted: &[Process]) {
+        let is_own = |process: &&Process| self.sessions.get(&process.session.as_raw()) == Some(&run);
+        let groups: SortedSet<Pid> = adopted.iter().filter(is_own).map(|process| process.group).collect();
+        for group in groups.iter() {
+            // EPERM is met again for each of them.
+            let _ = process::signal_group(*group, Signal::KILL);
+        }
+    }
+
+    /// Signals one process, and not twice with the same: a second TERM means "at once" to many servers.
+    fn send(&mut self, run: Run, process: &Process, is_child: bool, signal: Signal) -> nix::Result<()> {
+        let Some(tree) = self.trees.get_mut(&run) else { return Ok(()) };
+        let known = tree.reached.insert(process.pid.as_raw(), process.started);
+        if known == Some(process.started) && signal != Signal::KILL {
+            return Ok(());
+        }
+        let send = |signal| match is_child {
+            true => process::signal_number(process.pid, signal),
+            false => procfs::signal(process, signal),
+        };
+        send(signal)?;
+        if signal != Signal::KILL {
+            // A stopped process (SIGSTOP, ^Z) has to continue to obey. It may have ended.
+            let _ = send(Signal::CONT);
+        }
+        Ok(())
+    }
+
+    fn own_children(&mut self) -> Vec<Pid> {
+        match self.own.read() {
+            Ok(children) => children,
+            Err(error) => {
+                self.report(&error);
+                process::children_by_number()
+            }
+        }
+    }
+
+    fn see(&mut self, pid: Pid) -> Process {
+        match procfs::process(pid) {
+            Ok(Some(process)) => process,
+            Ok(None) => Process::unseen(pid),
+            Err(error) => {
+                self.report(&error);
+                Process::unseen(pid)
+            }
+        }
+    }
+
+    /// The descendants of a process. Where /proc does not tell, they come to foster one by one as their parents end.
+    fn below(&mut self, root: Pid) -> Vec<Process> {
+        procfs::descendants(root).unwrap_or_else(|error| {
+            self.report(&error);
+            Vec::new()
+        })
+    }
+
+    fn report(&mut self, error: &io::Error) {
+        if !std::mem::replace(&mut self.is_error_reported, true) {
+            let error = errno::words(error);
+            warn!("cannot read /proc: {error}; processes of a program are found only when their parents end");
+        }
+    }
+}
+
+impl Tree {
+    /// Whether a process of this run counts as part of it.
+    fn counts(&self, process: &Process) -> bool {
+        match self.kill_mode {
+            KillMode::Tree => true,
+            KillMode::Session => process.session == self.session,
+            KillMode::Process => false,
+        }
+    }
+}
+
+/// A process for a message.
+pub(super) fn named(pid: Pid) -> String {
+    let name = procfs::name(pid).unwrap_or_else(|| "?".into());
+    format!("{name} (pid {pid})")
+}
