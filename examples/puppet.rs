@@ -1,8 +1,8 @@
-//! A scripted misbehaving program, for the tests: its arguments say what it does, in order.
+//! A scripted misbehaving program for the tests: its arguments are steps, carried out in order.
 //!
 //! `puppet print:hello sleep:0.2 exit:3` prints, waits and fails; with no step left it exits with 0.
-//! The table of steps is [`Puppet::perform`]. It is no part of foster and follows none of its rules: it
-//! sleeps, forks, has threads and dies on purpose. Read next: `tests/support/`, which puts it on `PATH`.
+//! The table of steps is [`Puppet::perform`]. It is not a part of foster and follows none of its rules: it
+//! sleeps, forks, has threads and crashes on purpose. Read next: `tests/support/`, which puts it on `PATH`.
 #![allow(clippy::disallowed_methods, reason = "a puppet sleeps and has threads; foster does not")]
 #![allow(
     clippy::expect_used,
@@ -33,7 +33,7 @@ const ORPHANS_AT_ONCE: u32 = 100;
 fn main() -> ExitCode {
     let mut puppet = Puppet { traps: Vec::new() };
     for step in std::env::args().skip(1) {
-        // A trap is armed by the first other step, so that its whole list is known by then.
+        // The first other step arms the traps, so that their lists are complete.
         if let Some(trap) = step.strip_prefix("trap:") {
             puppet.trap(trap);
             continue;
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What is to be done when a signal comes, until it is armed.
+/// The steps of a signal, until it is armed.
 struct Puppet {
     traps: Vec<(Signal, Vec<String>)>,
 }
@@ -77,7 +77,7 @@ impl Puppet {
 fn perform(step: &str) {
     let (verb, rest) = step.split_once(':').unwrap_or((step, ""));
     match verb {
-        // Words.
+        // Output.
         "print" => say(&format!("{rest}\n")),
         "partial" => say(rest),
         "stderr" => eprintln!("{rest}"),
@@ -87,7 +87,7 @@ fn perform(step: &str) {
         "bytes" => io::stdout().write_all(&[0xff, 0xfe, b'!', b'\n']).expect("stdout"),
         "reopen-stdout" => reopen("/dev/stdout", rest),
         "reopen-stderr" => reopen("/dev/stderr", rest),
-        // What it sees.
+        // Its environment.
         "cat" => say(&fs::read_to_string(rest).unwrap_or_else(|error| format!("{rest}: {error}\n"))),
         "env" => env(),
         "fds" => fds(),
@@ -137,7 +137,7 @@ fn signal_named(name: &str) -> Signal {
 
 fn say(text: &str) {
     let mut out = io::stdout().lock();
-    // A reader that is gone is no reason for a panic's text on stderr.
+    // Without a reader there is no use in a panic's text on stderr.
     if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
         std::process::exit(141);
     }
@@ -179,7 +179,7 @@ fn env() {
 fn fds() {
     let mut lines = Vec::new();
     for entry in fs::read_dir("/proc/self/fd").expect("/proc").flatten() {
-        // The descriptor of this very listing is gone when it is asked for, or names a `fd` folder.
+        // The descriptor of this listing is closed by then, or names a `fd` folder.
         match fs::read_link(entry.path()) {
             Ok(target) if !target.to_string_lossy().ends_with("/fd") => {
                 lines.push(format!("fd {} {}\n", entry.file_name().to_string_lossy(), target.display()));
@@ -222,7 +222,7 @@ fn fail_first(text: &str) {
     }
 }
 
-/// Processes whose parent is gone before them, as fast as fork(2) goes.
+/// Processes whose parent ends before them, as fast as fork(2) goes.
 fn orphans(count: u32) {
     let mut left = count;
     while left > 0 {
@@ -252,7 +252,7 @@ fn exit_now() -> ! {
     unsafe { libc::_exit(0) }
 }
 
-/// A puppet of its own with these steps, separated by blanks; it inherits everything, and is reaped.
+/// Another puppet with these steps, separated by blanks; it inherits everything, and is reaped.
 fn child(steps: &str) {
     let mut command = Command::new(own_program());
     let mut child = command.args(steps.split(' ')).spawn().expect("a child");
@@ -277,27 +277,26 @@ fn forks(count: usize) {
     }
 }
 
-/// A process that is never the same for long: it forks, the parent ends, the child does likewise, for ever. Each
-/// leaves a byte in the file.
+/// A chain of processes: each forks, appends a byte to the file and ends; its child does the same, for ever.
 fn chain(path: &str) -> ! {
     let mut file = OpenOptions::new().append(true).create(true).open(path).expect("chain:PATH");
     loop {
-        // SAFETY: this process has one thread, so that what the child calls is in order.
+        // SAFETY: this process has one thread, so the child may call any function.
         match unsafe { unistd::fork() } {
             Ok(ForkResult::Parent { .. }) => exit_now(),
             Ok(ForkResult::Child) => file.write_all(b"x").expect("a file"),
-            // Where there is no room for a child now, there will be.
+            // Where no process can be made now, one can be later.
             Err(_) => {}
         }
     }
 }
 
-/// SIGSTOP to every process of its user with a number up to this, as soon as there is one; for ever.
+/// Sends SIGSTOP to every process of its user with a pid up to this, again and again.
 fn stop_others(last: i32) -> ! {
     let own = unistd::getpid().as_raw();
     loop {
         for pid in (2..=last).filter(|pid| *pid != own) {
-            // Most are not there, or belong to another user.
+            // Most do not exist, or belong to another user.
             _ = signal::kill(Pid::from_raw(pid), Signal::SIGSTOP);
         }
     }
@@ -308,7 +307,7 @@ fn ignore(which: Signal) {
     unsafe { signal::signal(which, SigHandler::SigIgn) }.expect("a signal that can be ignored");
 }
 
-/// Prints `got NAME` for every signal that can be caught and is not the end of it.
+/// Prints `got NAME` for every signal that can be caught.
 fn report_signals() {
     let caught = Signal::iterator().filter(|signal| {
         !matches!(
@@ -333,7 +332,7 @@ fn report_signals() {
     say("reporting signals\n");
 }
 
-/// `tcp:PORT` or `unix:PATH`: accepts connections and says nothing.
+/// `tcp:PORT` or `unix:PATH`: accepts connections and never answers.
 fn listen(text: &str) {
     match text.split_once(':').expect("listen:tcp:PORT or listen:unix:PATH") {
         ("tcp", port) => {
@@ -341,7 +340,7 @@ fn listen(text: &str) {
             thread::spawn(move || keep_open(listener.incoming()));
         }
         (_, path) => {
-            // What an earlier execution left.
+            // The file of an earlier execution.
             drop(fs::remove_file(path));
             let listener = UnixListener::bind(path).expect("bind");
             thread::spawn(move || keep_open(listener.incoming()));
@@ -349,7 +348,7 @@ fn listen(text: &str) {
     }
 }
 
-/// The list of them cannot be made by `collect`: an endless iterator asks it for more room than there is.
+/// Not by `collect`: for an endless iterator it asks for more memory than there is.
 fn keep_open<S>(connections: impl Iterator<Item = S>) {
     let mut open = Vec::new();
     for connection in connections {
@@ -357,7 +356,7 @@ fn keep_open<S>(connections: impl Iterator<Item = S>) {
     }
 }
 
-/// `PORT:STATUS` or `PORT:STATUS:PATH`: answers every request so; once there is a file at PATH, with 200.
+/// `PORT:STATUS` or `PORT:STATUS:PATH`: answers every request with STATUS; with 200 once there is a file at PATH.
 fn http(text: &str) {
     let mut parts = text.split(':');
     let port: u16 = parts.next().and_then(|port| port.parse().ok()).expect("http:PORT:STATUS");

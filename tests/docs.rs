@@ -80,8 +80,8 @@ fn every_promise_names_a_test_that_exists() {
         for found in named.captures_iter(line) {
             tests += 1;
             let source = fs::read_to_string(repository().join(&found[1])).unwrap_or_default();
-            let begins = |word| source.contains(&format!("{word} {}(", &found[2]));
-            if !begins("fn") && !begins("def") {
+            let has = |word| source.contains(&format!("{word} {}(", &found[2]));
+            if !has("fn") && !has("def") {
                 wrong.push(format!("{number} names {}::{}, which does not exist", &found[1], &found[2]));
             }
         }
@@ -132,7 +132,7 @@ fn readme_and_ci_give_the_same_two_commands() {
 fn files_for(what: &str) -> Vec<String> {
     let contributing = text("CONTRIBUTING.md");
     let row = contributing.lines().find(|line| line.starts_with(&format!("| {what} |")));
-    let row = row.unwrap_or_else(|| panic!("CONTRIBUTING.md does not say what to touch for {what}"));
+    let row = row.unwrap_or_else(|| panic!("CONTRIBUTING.md has no row for {what}"));
     row.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 

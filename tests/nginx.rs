@@ -44,20 +44,20 @@ fn nginx_answers_through_to_the_backend_and_never_with_a_502_during_the_start() 
     });
     assert_eq!(first.map(|(status, _)| status), Some(200), "{}", foster.output().shown());
     foster.wait_for_line(r"nginx.*GET /api/health");
-    let begin = Instant::now();
+    let start = Instant::now();
     foster.signal(Signal::SIGTERM);
     let (end, at) = foster.wait_end();
     assert_eq!(end, End::Code(0), "{}", foster.output().shown());
-    assert!(at - begin < Duration::from_secs(2), "{:?}", at - begin);
+    assert!(at - start < Duration::from_secs(2), "{:?}", at - start);
 }
 
 #[test]
-fn a_backend_that_is_killed_is_up_again_and_the_log_says_what_happened_in_order() {
+fn a_killed_backend_is_restarted_and_the_log_has_what_happened_in_order() {
     let Some((foster, port)) = start() else { return };
-    foster.wait_for("an answer through to the backend", || {
+    foster.wait_for("an answer of the backend through nginx", || {
         get(port, "/").is_some_and(|(status, _)| status == 200)
     });
-    // A good start: it has been up for `min_uptime`.
+    // A good start takes `min_uptime`.
     foster.wait_for("a backend that has been up for a second", || {
         foster.row("backend").is_some_and(|row| row["uptime_ms"].as_u64() > Some(1000))
     });
@@ -66,9 +66,10 @@ fn a_backend_that_is_killed_is_up_again_and_the_log_says_what_happened_in_order(
     foster.wait_for("another backend", || foster.row("backend").is_some_and(|row| row["restarts"] == 1));
     foster.wait_for_state("backend", "running");
     assert_ne!(foster.pid_of("backend"), killed);
-    foster.wait_for("an answer through to it", || get(port, "/").is_some_and(|(status, _)| status == 200));
+    foster
+        .wait_for("an answer of the new backend", || get(port, "/").is_some_and(|(status, _)| status == 200));
     let seen = foster.output().stdout();
-    let died = seen.find("was killed by SIGKILL").expect("what died, and how");
-    assert!(seen[died..].contains("restart"), "what follows\n{seen}");
+    let exit = seen.find("was killed by SIGKILL").expect("the exit of the backend");
+    assert!(seen[exit..].contains("restart"), "no restart after it\n{seen}");
     assert!(!Path::new(&format!("/proc/{killed}")).exists());
 }

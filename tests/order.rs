@@ -1,4 +1,4 @@
-//! Who starts when: tiers, `after`, `requires`, `enabled`, `autostart`.
+//! The order of starts and stops: tiers, `after`, `requires`, `enabled`, `autostart`.
 
 use crate::support::{End, Foster};
 
@@ -23,7 +23,7 @@ fn tiers_start_from_the_lowest_and_stop_from_the_highest() {
 }
 
 #[test]
-fn a_program_starts_when_what_it_is_after_is_ready_and_stops_before_it() {
+fn a_program_starts_after_its_dependencies_are_ready_and_stops_before_they_do() {
     let config = [noted("web", "after = ['app']"), noted("app", "after = ['db']"), noted("db", "")].concat();
     let mut foster = Foster::new().config(&config).start();
     foster.wait_for_state("web", "running");
@@ -32,7 +32,7 @@ fn a_program_starts_when_what_it_is_after_is_ready_and_stops_before_it() {
 }
 
 #[test]
-fn nothing_starts_before_what_it_waits_for_is_ready() {
+fn nothing_starts_before_its_dependencies_are_ready() {
     let config = "[program.backend]\ncommand = 'puppet touch:up wait-file:go touch:ready pause'\nready = { file = 'ready' }\n[program.web]\ncommand = 'puppet touch:web pause'\nafter = ['backend']\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_file("up");
@@ -44,7 +44,7 @@ fn nothing_starts_before_what_it_waits_for_is_ready() {
 }
 
 #[test]
-fn what_does_not_depend_on_each_other_starts_at_the_same_time() {
+fn programs_that_do_not_depend_on_each_other_start_at_the_same_time() {
     // Each waits for the other: one after the other would never be ready.
     let config = "[program.a]\ncommand = 'puppet touch:a wait-file:b touch:a.up pause'\nready = { file = 'a.up' }\n[program.b]\ncommand = 'puppet touch:b wait-file:a touch:b.up pause'\nready = { file = 'b.up' }\n";
     let foster = Foster::new().config(config).start();
@@ -68,7 +68,7 @@ fn a_program_stops_with_what_it_requires_and_starts_again_with_it() {
 }
 
 #[test]
-fn a_tier_is_not_held_up_by_what_is_not_on_its_way() {
+fn a_stopped_ended_or_fatal_program_delays_no_higher_tier() {
     let config = "[program.off]\ncommand = 'puppet pause'\npriority = 1\nautostart = false\n[program.done]\ncommand = 'puppet exit:0'\npriority = 2\nrestart = 'never'\n[program.broken]\ncommand = 'puppet exit:1'\npriority = 3\nstart_limit = 1\non_failure = 'ignore'\n[program.web]\ncommand = 'puppet touch:web pause'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_file("web");
@@ -78,7 +78,7 @@ fn a_tier_is_not_held_up_by_what_is_not_on_its_way() {
 }
 
 #[test]
-fn a_program_that_is_not_enabled_is_not_there_and_may_be_named() {
+fn a_program_that_is_not_enabled_does_not_exist_and_may_be_named() {
     let config = "[program.worker]\ncommand = 'puppet pause'\nenabled = '${WORKER:-true}'\n[program.web]\ncommand = 'puppet touch:web pause'\nafter = ['worker']\n";
     let foster = Foster::new().config(config).env("WORKER", "false").start();
     foster.wait_for_file("web");

@@ -1,11 +1,11 @@
-//! As first process, and as one among many: whom foster reaps, whom it signals, what it leaves alone.
+//! foster as PID 1 and under another init: which processes it reaps, and which it signals.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::{End, Foster, Running, matches};
 
-/// A program and the pid 1 that watches it, ready.
+/// foster with one ready program.
 fn idle() -> Running {
     let foster = Foster::new().config("[program.app]\ncommand = 'puppet print:up pause'\n").start();
     foster.wait_for_state("app", "running");
@@ -22,7 +22,7 @@ fn an_orphan_that_ends_is_reaped_at_once() {
 }
 
 #[test]
-fn an_orphan_that_lives_is_left_alone() {
+fn a_running_orphan_is_not_signalled() {
     let foster = Foster::new()
         .config("[program.app]\ncommand = \"puppet 'child:setsid child:pause exit:0' touch:done pause\"\n")
         .start();
@@ -76,7 +76,7 @@ fn under_another_init_it_adopts_orphans_and_reaps_them() {
         .not_pid_1()
         .start();
     foster.wait_for_file("done");
-    foster.wait_for("foster, the program and what it adopted", || {
+    foster.wait_for("foster, the program and the adopted process", || {
         let processes = foster.processes();
         processes.len() == 3 && processes.iter().all(|process| process.state != 'Z')
     });
@@ -84,7 +84,7 @@ fn under_another_init_it_adopts_orphans_and_reaps_them() {
 }
 
 #[test]
-fn under_another_init_it_never_signals_a_stranger() {
+fn under_another_init_it_signals_only_its_own_processes() {
     let mut stranger =
         std::process::Command::new(crate::support::puppet()).arg("pause").spawn().expect("a stranger");
     let mut foster = Foster::new()
@@ -98,9 +98,9 @@ fn under_another_init_it_never_signals_a_stranger() {
     assert_eq!(foster.terminate(), End::Code(0));
     for pid in escaped {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        assert!(kill(Pid::from_raw(pid), None).is_err(), "{pid} was foster's and lives on: {status}");
+        assert!(kill(Pid::from_raw(pid), None).is_err(), "{pid} was foster's and still runs: {status}");
     }
-    assert!(stranger.try_wait().expect("our child").is_none(), "the stranger is gone");
+    assert!(stranger.try_wait().expect("our child").is_none(), "the stranger has ended");
     stranger.kill().expect("our child");
     stranger.wait().expect("our child");
 }
@@ -133,7 +133,7 @@ fn a_second_foster_at_the_same_socket_refuses_to_run() {
 }
 
 #[test]
-fn a_dead_socket_is_taken_over() {
+fn a_stale_socket_is_replaced() {
     let mut first = idle();
     first.signal(Signal::SIGKILL);
     assert_eq!(first.wait_exit(), End::Killed(Signal::SIGKILL));
@@ -145,10 +145,10 @@ fn a_dead_socket_is_taken_over() {
     second.wait_for("an answer", || first.verb(&["status"]).code == 0);
 }
 
-/// Debug builds alone know FOSTER_TEST_FAULT: a fault when the status is asked for.
+/// Only debug builds have FOSTER_TEST_FAULT: a fault at a request for the status.
 #[test]
 #[cfg(debug_assertions)]
-fn a_fault_in_foster_stops_the_programs_in_order_and_says_why() {
+fn a_fault_in_foster_stops_the_programs_in_order_and_is_explained() {
     let config = "[program.app]\ncommand = \"puppet trap:TERM:exit:0 print:up pause\"\nready = { log = 'up' }\n[foster]\ntermination_log = 'termination-log'\n";
     let mut foster =
         Foster::new().config(config).file("termination-log", "").env("FOSTER_TEST_FAULT", "1").start();
@@ -163,7 +163,7 @@ fn a_fault_in_foster_stops_the_programs_in_order_and_says_why() {
     assert!(reason.contains("asked for by FOSTER_TEST_FAULT"), "the one clue there is: {reason}");
 }
 
-/// As above: an abort is what follows when no memory is left, and nothing of foster can be trusted then.
+/// As above, with an abort: it follows when no memory is left, and no code of foster can be trusted then.
 #[test]
 #[cfg(debug_assertions)]
 fn no_memory_and_an_abort_are_explained_and_leave_nothing_behind() {

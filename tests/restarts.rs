@@ -1,4 +1,4 @@
-//! What follows an end: restarts, growing waits, giving up, the exit status and the reason.
+//! After an exit: restarts, growing delays, giving up, the exit status and the reason.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,7 +12,7 @@ fn kill_program(foster: &Running, program: &str) -> i32 {
 }
 
 #[test]
-fn a_program_that_was_up_well_is_restarted_at_once() {
+fn a_program_that_crashes_after_a_good_start_is_restarted_at_once() {
     let config = "[program.backend]\ncommand = 'puppet append:starts:x pause'\nmin_uptime = '1ms'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("backend", "running");
@@ -70,7 +70,7 @@ fn a_termination_log_is_at_most_4096_bytes_and_is_never_made() {
 }
 
 #[test]
-fn a_signal_that_kills_for_good_is_128_plus_its_number() {
+fn a_program_killed_by_a_signal_ends_the_container_with_128_plus_its_number() {
     let config = "[program.app]\ncommand = 'puppet crash:SEGV'\nrestart = 'never'\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(128 + 11));
@@ -103,8 +103,8 @@ fn other_exit_codes_can_be_a_success() {
 }
 
 #[test]
-fn others_of_the_session_are_gone_before_the_restart() {
-    // A master that dies leaves a worker which holds the port: the next master could not listen.
+fn other_processes_of_the_session_end_before_the_restart() {
+    // A killed master leaves a worker that holds the port: the next master could not listen.
     let port = crate::support::free_port();
     let config = format!(
         "[program.master]\ncommand = \"puppet append:starts:x 'child:ignore:TERM listen:tcp:{port} touch:worker pause' wait-file:worker pause\"\nstop_timeout = '200ms'\nmin_uptime = '1ms'\n"
@@ -114,7 +114,7 @@ fn others_of_the_session_are_gone_before_the_restart() {
     foster.wait_for_state("master", "running");
     std::fs::remove_file(foster.path("worker")).expect("a file");
     kill_program(&foster, "master");
-    // Without the KILL the second worker would find its port taken, and never say so.
+    // Without the KILL the second worker would find its port taken.
     foster.wait_for_file("worker");
     foster.wait_for("foster, one master, one worker", || foster.processes().len() == 3);
     assert_eq!(foster.content("starts"), "x\nx\n");
@@ -132,7 +132,7 @@ fn a_stopped_program_has_not_ended_by_itself() {
 }
 
 #[test]
-fn starting_what_is_fatal_begins_with_a_fresh_count() {
+fn a_start_of_a_fatal_program_resets_its_count_of_failures() {
     let config = "[program.app]\ncommand = 'puppet fail-first:count:2:1 pause'\nstart_limit = 2\nbackoff = { initial = '1ms' }\nmin_uptime = '1s'\non_failure = 'ignore'\n[program.other]\ncommand = 'puppet pause'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("app", "fatal");

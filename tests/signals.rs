@@ -1,4 +1,4 @@
-//! Signals to foster: the table of section 2 of the contract, and the table `[signals]`.
+//! Signals to foster: the defaults, and the table `[signals]`.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn reporting(signals: &str) -> Running {
 
 #[test]
 fn term_int_quit_and_rtmin_plus_3_are_an_ordered_shutdown_with_status_0() {
-    // RTMIN is 34 to programs (signal(7)).
+    // RTMIN is 34 for programs (signal(7)).
     for number in [15, 2, 3, 37] {
         let mut foster = reporting("");
         foster.signal_number(number);
@@ -25,7 +25,7 @@ fn term_int_quit_and_rtmin_plus_3_are_an_ordered_shutdown_with_status_0() {
 }
 
 #[test]
-fn a_second_term_kills_what_is_left_at_once() {
+fn a_second_term_kills_all_remaining_processes_at_once() {
     let mut foster = Foster::new()
         .config("[program.stubborn]\ncommand = 'puppet ignore:TERM touch:ready pause'\nstop_timeout = '1h'\n[foster]\nshutdown_timeout = '1h'\n")
         .start();
@@ -47,14 +47,14 @@ fn a_signal_is_forwarded_as_itself_or_as_another() {
 }
 
 #[test]
-fn a_signal_may_be_made_a_shutdown() {
+fn a_signal_can_be_configured_as_a_shutdown() {
     let mut foster = reporting("[signals]\nPWR = 'shutdown'\n");
     foster.signal(Signal::SIGPWR);
     assert_eq!(foster.wait_exit(), End::Code(0));
 }
 
 #[test]
-fn what_no_table_names_is_ignored() {
+fn a_signal_that_no_table_names_is_ignored() {
     let foster = reporting("[signals]\nWINCH = 'forward:backend'\n");
     for signal in
         [Signal::SIGALRM, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGPIPE, Signal::SIGPWR]
@@ -62,7 +62,7 @@ fn what_no_table_names_is_ignored() {
         foster.signal(signal);
     }
     foster.verb(&["status"]).expect(0);
-    // What would have been passed on wrongly is there by now.
+    // A signal that was forwarded by mistake would have arrived before the last one.
     foster.signal(Signal::SIGWINCH);
     foster.wait_for_line(r"got WINCH$");
     assert_eq!(foster.output().stdout().matches("got ").count(), 1, "{}", foster.output().shown());

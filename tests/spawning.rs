@@ -1,4 +1,4 @@
-//! How a program's process is made: its user, its environment, and the message when it cannot be.
+//! How the process of a program is started: its user, its environment, and the message when it cannot start.
 
 use crate::support::{End, Foster, Running, matches, may_make_namespaces};
 
@@ -10,15 +10,15 @@ fn run(keys: &str) -> Running {
     foster
 }
 
-/// The start fails, foster says so with these words, and ends with 1.
+/// The start fails, foster's message has these parts, and foster exits with 1.
 #[track_caller]
 fn refused(keys: &str, words: &[&str]) {
     let config = format!("[program.app]\nstart_limit = 1\n{keys}\n");
     let mut foster = Foster::new().config(&config).start();
     assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
-    let said = foster.output().stderr();
+    let printed = foster.output().stderr();
     let line =
-        said.lines().find(|line| line.contains("cannot start app")).unwrap_or_else(|| panic!("{said}"));
+        printed.lines().find(|line| line.contains("cannot start app")).unwrap_or_else(|| panic!("{printed}"));
     for word in words {
         assert!(line.contains(word), "`{word}` is not in: {line}");
     }
@@ -33,10 +33,7 @@ fn a_start_that_fails_names_the_step_the_path_and_the_reason() {
         "command = 'puppet'\ndirectory = '/no/such/place'",
         &["/no/such/place", "No such file or directory"],
     );
-    refused(
-        "command = 'puppet'\nuser = 'nobody-of-this-name'",
-        &["user `nobody-of-this-name` is not in /etc/passwd"],
-    );
+    refused("command = 'puppet'\nuser = 'no-such-user'", &["user `no-such-user` is not in /etc/passwd"]);
     refused("command = 'puppet'\nenv_file = 'missing.env'", &["missing.env", "No such file or directory"]);
     refused(
         "command = 'puppet'\nsecrets = { TOKEN = '/no/secret' }",
@@ -66,7 +63,7 @@ fn arguments_are_split_by_quoting_rules_and_no_shell_is_run() {
 }
 
 #[test]
-fn the_environment_is_what_is_inherited_then_files_then_secrets_then_what_is_written() {
+fn the_environment_is_inherited_then_from_files_then_secrets_then_from_its_table() {
     let config = "[program.app]\ncommand = 'puppet env'\nrestart = 'never'\nenv_file = ['a.env', '-missing.env', 'b.env']\nenvironment = { WON = 'written', EXPANDED = '${COLOUR}-${FOSTER_PROGRAM}-${FOSTER_INSTANCE}', KEPT = '$host$$' }\nsecrets = { TOKEN = 'token' }\n";
     let mut foster = Foster::new()
         .config(config)
@@ -107,9 +104,9 @@ fn a_secret_is_shown_nowhere() {
     let pid = foster.pid_of("app");
     let command_line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).expect("a live process");
     let asked = [&["status"][..], &["status", "--json"], &["logs"], &["check", "-c", "foster.toml"]];
-    let said: String = asked.iter().map(|verb| foster.verb(verb).text()).collect();
+    let printed: String = asked.iter().map(|verb| foster.verb(verb).text()).collect();
     assert_eq!(foster.terminate(), End::Code(0));
-    let everything = [command_line, said, foster.output().stdout(), foster.output().stderr()].concat();
+    let everything = [command_line, printed, foster.output().stdout(), foster.output().stderr()].concat();
     assert!(!everything.contains("hunter2"), "{everything}");
 }
 
@@ -153,7 +150,7 @@ fn a_program_keeps_the_capabilities_named_and_no_other() {
 }
 
 #[test]
-fn limits_priority_mask_and_directory_are_as_asked() {
+fn limits_nice_value_umask_and_directory_are_as_configured() {
     let foster = run(
         "command = 'puppet cat:/proc/self/limits cat:/proc/self/status cat:/proc/self/oom_score_adj cat:/proc/self/stat cwd'\nlimits = { nofile = 4096, core = 0, nproc = [100, 200] }\nnice = 5\noom_score_adj = 300\numask = '027'\ndirectory = '/tmp'",
     );
@@ -170,14 +167,14 @@ fn limits_priority_mask_and_directory_are_as_asked() {
 }
 
 #[test]
-fn standard_input_is_at_its_end_or_stays_open_as_asked() {
+fn standard_input_is_at_its_end_or_stays_open_as_configured() {
     let ends = run("command = ['sh', '-c', 'cat; echo at its end']");
     assert!(ends.output().stdout().contains("| at its end"), "{}", ends.output().shown());
     drop(ends);
     let config =
         "[program.app]\ncommand = ['sh', '-c', 'echo up; exec cat']\nstdin = 'open'\nmin_uptime = '50ms'\n";
     let mut open = Foster::new().config(config).start();
-    // It becomes ready by being up: with its input at its end it would have ended at once.
+    // It is ready after `min_uptime`: with its input at its end it would have ended at once.
     open.wait_for_state("app", "running");
     assert_eq!(open.terminate(), End::Code(0), "{}", open.output().shown());
 }

@@ -1,11 +1,11 @@
-//! What foster costs over time: nothing while idle, no more after much than before.
+//! The cost of foster over time: nothing while idle, and the same after much work as before.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::{End, Foster, Running, descriptors, found, resident_kib};
 
-/// What may differ between two looks at the same process: the allocator's rounding, a page of the stack.
+/// How much two measurements of one process may differ: the allocator's rounding, a page of the stack.
 const NOISE_KIB: u64 = 128;
 
 struct Footprint {
@@ -29,7 +29,7 @@ fn assert_same(before: &Footprint, after: &Footprint) {
     );
 }
 
-/// So many programs that end at once and are restarted ten times a second each, which is the most there can be.
+/// So many programs that end at once, restarted ten times a second each, the maximum.
 pub fn flickering(programs: usize, level: &str) -> String {
     let program = |number| {
         format!(
@@ -62,7 +62,7 @@ fn twenty_thousand_orphans_leave_memory_and_descriptors_as_they_were() {
 fn ten_thousand_restarts_leave_memory_and_descriptors_as_they_were() {
     let foster = Foster::new().config(&flickering(100, "error")).alone().start();
     foster.wait_for("2000 restarts", || restarts_of_all(&foster) >= 2000);
-    footprint_between_starts(&foster); // what the verbs themselves need for the first time
+    footprint_between_starts(&foster); // the first use of a verb takes memory
     foster.wait_for("4000 restarts", || restarts_of_all(&foster) >= 4000);
     let before = footprint_between_starts(&foster);
     for thousand in 5..=14 {
@@ -71,10 +71,10 @@ fn ten_thousand_restarts_leave_memory_and_descriptors_as_they_were() {
     assert_same(&before, &footprint_between_starts(&foster));
 }
 
-/// With the programs stopped, so that no half-made process counts.
+/// With the programs stopped, so that no process counts that is being started.
 fn footprint_between_starts(foster: &Running) -> Footprint {
     foster.verb(&["stop", "all"]).expect(0);
-    // The listener and its copy; the client's connection is closed when foster has seen that it is gone.
+    // The listener and its copy; foster closes the client's connection when it notices its end.
     let sockets = || descriptors(foster.pid()).iter().filter(|one| one.contains("socket:")).count();
     foster.wait_for("the client's connection to be closed", || sockets() == 2);
     let seen = footprint(foster);
@@ -83,17 +83,17 @@ fn footprint_between_starts(foster: &Running) -> Footprint {
 }
 
 #[test]
-fn what_only_bring_up_needed_is_given_back_once_everything_is_ready() {
+fn memory_that_only_the_start_needed_is_returned_when_everything_is_ready() {
     let foster = Foster::new()
         .config("[program.app]\ncommand = 'puppet wait-file:go print:up pause'\nready = { log = 'up' }\n")
         .start();
     foster.wait_for_line("app: starting");
     let at_work = resident_kib(foster.pid());
-    // No verb is asked: to answer, it would touch some of its pages again.
+    // Without a verb: an answer would touch some of the pages again.
     std::fs::write(foster.path("go"), "").expect("a file");
     foster.wait_for_line("app: ready");
     foster.wait_for("less than half of it", || resident_kib(foster.pid()) * 2 < at_work);
-    // Without them it goes on as before.
+    // Without these pages it works as before.
     foster.verb(&["restart", "app"]).expect(0);
 }
 
@@ -107,7 +107,7 @@ fn idle_means_no_system_call() {
     foster.wait_for_state("one", "running");
     foster.wait_for_state("two", "running");
     let trace = foster.path("trace");
-    // timeout(1) ends strace, which lets go of foster and ends with its trace written.
+    // timeout(1) ends strace, which detaches from foster and writes its trace.
     let mut command = Command::new("timeout");
     command
         .args(["--signal=INT", "4"])
@@ -116,7 +116,7 @@ fn idle_means_no_system_call() {
         .arg(&trace);
     let ended = command.output().expect("strace");
     let calls = std::fs::read_to_string(&trace).expect("a trace");
-    // It may show the one call it is found in, and that it let go.
+    // It may show the call in which strace attached, and the end of the trace.
     let made: Vec<&str> = calls
         .lines()
         .filter(|line| line.contains('(') && !line.contains("detached") && !line.contains("resumed"))
@@ -125,13 +125,13 @@ fn idle_means_no_system_call() {
 }
 
 #[test]
-fn five_idle_programs_in_four_tiers_are_down_within_50_ms() {
+fn five_idle_programs_in_four_tiers_stop_within_50_ms() {
     let program = |name: &str, priority: u32| {
         format!("[program.{name}]\ncommand = 'puppet pause'\npriority = {priority}\nmin_uptime = '1ms'\n")
     };
     let config =
         [program("a", 1), program("b", 2), program("c", 2), program("d", 3), program("e", 4)].concat();
-    // What other processes of the machine take is not foster's: its own time is the shortest of five.
+    // Other processes of the machine take time too: the shortest of five counts.
     let shortest = (0..5).map(|_| time_to_stop(&config)).min().expect("five");
     assert!(shortest < Duration::from_millis(50), "{shortest:?}");
 }
@@ -148,7 +148,7 @@ fn time_to_stop(config: &str) -> Duration {
 
 #[test]
 fn foster_ends_within_20_ms_after_its_slowest_program() {
-    // It says when it ends; the test sees when foster does.
+    // The program records its end; the test sees that of foster.
     let config = "[program.slow]\ncommand = 'puppet trap:TERM:sleep:0.2 trap:TERM:append:ended:x trap:TERM:exit:0 touch:up pause'\n[program.fast]\ncommand = 'puppet pause'\n";
     let shortest = (0..3).map(|_| time_after_the_slowest(config)).min().expect("three");
     assert!(shortest < Duration::from_millis(20), "{shortest:?}");
@@ -161,9 +161,10 @@ fn time_after_the_slowest(config: &str) -> Duration {
     assert_eq!(foster.terminate(), End::Code(0));
     let at = std::time::SystemTime::now();
     let (_, seen) = foster.wait_end();
-    let slowest =
-        std::fs::metadata(foster.path("ended")).and_then(|data| data.modified()).expect("its last deed");
-    at.duration_since(slowest).expect("a clock that goes on").saturating_sub(seen.elapsed())
+    let slowest = std::fs::metadata(foster.path("ended"))
+        .and_then(|data| data.modified())
+        .expect("the time of its last file");
+    at.duration_since(slowest).expect("a clock that advances").saturating_sub(seen.elapsed())
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How programs are stopped, and how the whole container is.
+//! Stops of programs, and of the whole container.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ fn kill_reaches_the_whole_session_of_the_program() {
         foster.wait_for_file(file);
     }
     foster.verb(&["stop", "app"]).expect(0);
-    foster.wait_for("foster and the other", || foster.processes().len() == 2);
+    foster.wait_for("foster and the other program", || foster.processes().len() == 2);
 }
 
 #[test]
@@ -96,12 +96,12 @@ fn shutdown_timeout_bounds_the_whole() {
 }
 
 #[test]
-fn what_is_left_of_the_namespace_gets_term_and_then_kill() {
-    let config = "[program.app]\ncommand = \"puppet 'child:setsid trap:TERM:append:told:x touch:daemon pause' wait-file:daemon touch:up pause\"\n[foster]\nshutdown_timeout = '2s'\n";
+fn other_processes_of_the_namespace_get_term_and_then_kill() {
+    let config = "[program.app]\ncommand = \"puppet 'child:setsid trap:TERM:append:signalled:x touch:daemon pause' wait-file:daemon touch:up pause\"\n[foster]\nshutdown_timeout = '2s'\n";
     let mut foster = Foster::new().config(config).start();
     foster.wait_for_file("up");
     assert_eq!(foster.terminate(), End::Code(0));
-    assert_eq!(foster.content("told"), "x\n");
+    assert_eq!(foster.content("signalled"), "x\n");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_stop_while_starting_or_in_backoff_is_obeyed_at_once() {
 }
 
 #[test]
-fn nothing_is_restarted_once_the_shutdown_has_begun() {
+fn nothing_is_restarted_during_a_shutdown() {
     let config = "[program.slow]\ncommand = 'puppet trap:TERM:wait-file:fast-ended trap:TERM:exit:0 touch:slow pause'\n[program.fast]\ncommand = 'puppet append:starts:x trap:TERM:touch:fast-ended trap:TERM:exit:1 touch:fast pause'\n";
     let mut foster = Foster::new().config(config).start();
     foster.wait_for_file("slow");

@@ -175,7 +175,7 @@ fn imports_go_one_way_and_siblings_never_meet() {
 }
 
 #[test]
-fn what_is_pure_does_not_touch_the_system() {
+fn pure_files_do_not_use_the_system() {
     let system = Regex::new(r"\bcrate::sys\b|\bnix::|\blibc::|std::(process|net::Tcp|os::fd)")
         .expect("a regular expression");
     let is_pure = |path: &Path| PURE.iter().any(|pure| path.to_string_lossy().starts_with(pure));
@@ -229,7 +229,7 @@ fn every_file_opens_with_what_it_is_for() {
 }
 
 #[test]
-fn no_module_is_called_by_a_word_that_says_nothing() {
+fn no_module_has_an_empty_name() {
     let empty = ["utils", "util", "helpers", "helper", "common", "misc", "manager", "handler"];
     let stem =
         |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -245,7 +245,7 @@ fn no_module_is_called_by_a_word_that_says_nothing() {
 }
 
 #[test]
-fn nothing_is_left_for_later() {
+fn no_todo_is_left() {
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X"), concat!("(being ", "built)")];
     let mut wrong = Vec::new();
     for path in ["src", "crates", "tests", "examples"].iter().flat_map(|below| rust_files(below)) {

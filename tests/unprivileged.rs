@@ -1,4 +1,4 @@
-//! Where there is nothing: no name for the user, no path to write to, no shell, no capability.
+//! Minimal images: a user without a name, no path to write to, no shell, no capability.
 
 use crate::support::{End, Foster, may_make_namespaces};
 
@@ -19,7 +19,7 @@ fn an_unknown_user_on_a_read_only_file_system_gets_one_warning_and_a_supervisor(
 }
 
 #[test]
-fn a_socket_that_is_not_wanted_is_no_warning() {
+fn a_socket_that_is_turned_off_is_not_a_warning() {
     let config = format!("{CONFIG}[foster]\nsocket = ''\n");
     let mut foster = Foster::new().config(&config).start();
     foster.wait_for_line("hello");
@@ -28,7 +28,7 @@ fn a_socket_that_is_not_wanted_is_no_warning() {
 }
 
 #[test]
-fn a_user_that_foster_may_not_become_is_its_own_where_that_is_allowed() {
+fn a_user_with_a_dash_is_fosters_own_where_foster_may_not_change_users() {
     if !may_make_namespaces() {
         return;
     }
@@ -54,7 +54,7 @@ fn a_user_that_foster_may_not_become_is_its_own_where_that_is_allowed() {
 }
 
 #[test]
-fn a_program_with_a_user_opens_its_output_again_where_foster_may_not_give_it_away() {
+fn a_program_with_a_user_reopens_its_output_where_foster_may_not_change_its_owner() {
     if !may_make_namespaces() {
         return;
     }
@@ -91,7 +91,7 @@ fn an_unprivileged_foster_answers_its_socket_and_restarts() {
 }
 
 #[test]
-fn a_user_that_the_user_namespace_does_not_have_is_foster_s_own_where_that_is_allowed() {
+fn a_user_with_a_dash_is_fosters_own_where_the_user_namespace_does_not_have_it() {
     if !may_make_namespaces() {
         return;
     }

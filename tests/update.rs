@@ -1,4 +1,4 @@
-//! A configuration read anew: `foster update` and SIGHUP.
+//! A configuration read again: `foster update` and SIGHUP.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -29,7 +29,7 @@ fn start(text: &str) -> Running {
     foster
 }
 
-/// Writes the whole file anew, with the socket it began with.
+/// Writes the whole file again, with the same socket.
 fn rewrite(foster: &Running, text: &str) {
     let socket = foster.path("foster.sock");
     let text = match text.contains("[foster]\n") {
@@ -64,23 +64,23 @@ fn one_changed_program_of_five_is_the_only_one_that_is_restarted() {
             "c command = 'puppet report-signals pause'; environment = { A = '1' }",
         )),
     );
-    let said = foster.verb(&["update"]).expect(0).stdout;
-    assert!(said.contains("foster: 4 programs unchanged\n"), "{said}");
+    let printed = foster.verb(&["update"]).expect(0).stdout;
+    assert!(printed.contains("foster: 4 programs unchanged\n"), "{printed}");
     assert!(
-        said.contains("c: restarted (pid ") && said.contains("): command and environment changed\n"),
-        "{said}"
+        printed.contains("c: restarted (pid ") && printed.contains("): command and environment changed\n"),
+        "{printed}"
     );
-    assert_eq!(said.lines().count(), 2, "{said}");
+    assert_eq!(printed.lines().count(), 2, "{printed}");
     let after = pids(&foster, &["a", "b", "c", "d", "e"]);
     let same: Vec<bool> = before.iter().zip(&after).map(|(before, after)| before == after).collect();
     assert_eq!(same, [true, true, false, true, true]);
-    let said = foster.verb(&["update"]).expect(0).stdout;
-    assert_eq!(said, "foster: 5 programs unchanged\n");
+    let printed = foster.verb(&["update"]).expect(0).stdout;
+    assert_eq!(printed, "foster: 5 programs unchanged\n");
     assert_eq!(pids(&foster, &["a", "b", "c", "d", "e"]), after);
 }
 
 #[test]
-fn what_is_new_is_started_what_is_gone_is_removed_and_rules_need_no_restart() {
+fn new_programs_start_removed_ones_stop_and_a_change_of_policy_needs_no_restart() {
     let foster =
         start("a command = 'puppet pause'\n b command = 'puppet pause'\n old command = 'puppet pause'");
     let before = pids(&foster, &["a", "b"]);
@@ -90,22 +90,22 @@ fn what_is_new_is_started_what_is_gone_is_removed_and_rules_need_no_restart() {
             "a command = 'puppet pause'; stop_timeout = '1s'; restart = 'never'\n b command = 'puppet pause'; after = ['a']\n worker command = 'puppet pause'; after = ['b']\n lazy command = 'puppet pause'; autostart = false",
         ),
     );
-    let said = foster.verb(&["update"]).expect(0).stdout;
+    let printed = foster.verb(&["update"]).expect(0).stdout;
     for line in [
         "a: applied without a restart: restart and stop_timeout changed",
         "b: applied without a restart: after changed",
         "old: stopped and removed",
         "lazy: added, and not autostarted",
     ] {
-        assert!(said.lines().any(|said| said == line), "no `{line}` in\n{said}");
+        assert!(printed.lines().any(|printed| printed == line), "no `{line}` in\n{printed}");
     }
-    assert!(said.contains("worker: started (pid ") && !said.contains("unchanged"), "{said}");
+    assert!(printed.contains("worker: started (pid ") && !printed.contains("unchanged"), "{printed}");
     assert_eq!(pids(&foster, &["a", "b"]), before);
     let names: Vec<String> =
         foster.rows().iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect();
     assert_eq!(names, ["a", "b", "worker", "lazy"]);
     foster.verb(&["status", "old"]).expect(1);
-    // The new rule of one that was not restarted is obeyed.
+    // The new policy of a program that was not restarted is in effect.
     foster.verb(&["signal", "KILL", "a"]).expect(0);
     foster.wait_for_line("a: was killed by SIGKILL");
 }
@@ -115,7 +115,7 @@ fn a_mistake_changes_nothing_and_the_whole_report_is_shown() {
     let foster = start("a command = 'puppet pause'\n b command = 'puppet pause'");
     let before = pids(&foster, &["a", "b"]);
     let wrong = programs(
-        "a command = 'puppet report-signals pause'; stop_timeuot = '1s'\n new command = 'puppet touch:new'; after = ['nobody']",
+        "a command = 'puppet report-signals pause'; stop_timeuot = '1s'\n new command = 'puppet touch:new'; after = ['missing']",
     );
     rewrite(&foster, &wrong);
     let update = foster.verb(&["update"]).expect(1);
@@ -141,9 +141,9 @@ fn a_mistake_changes_nothing_and_the_whole_report_is_shown() {
 }
 
 #[test]
-fn the_supervisor_is_found_by_a_configuration_that_has_mistakes_by_now() {
+fn the_supervisor_is_found_while_its_configuration_has_mistakes() {
     let foster = start("a command = 'puppet pause'");
-    // A mistake in a program, and one that spoils the file.
+    // A mistake in a program, and one in the syntax.
     rewrite(&foster, &format!("{}[program.b\n", programs("a comand = 'puppet pause'")));
     let client = |verb: &str| {
         let mut command = Command::new(binary());
@@ -151,13 +151,13 @@ fn the_supervisor_is_found_by_a_configuration_that_has_mistakes_by_now() {
         let output = command.output().expect("a client");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (code, said) = client("update");
-    assert!(code == Some(1) && said.contains("did you mean `command`?"), "{said}");
+    let (code, printed) = client("update");
+    assert!(code == Some(1) && printed.contains("did you mean `command`?"), "{printed}");
     assert_eq!(client("status").0, Some(0));
 }
 
 #[test]
-fn hup_does_the_same_and_says_so_in_the_log() {
+fn hup_does_the_same_and_reports_in_the_log() {
     let foster = start("a command = 'puppet pause'\n old command = 'puppet pause'");
     let before = foster.pid_of("a");
     rewrite(
@@ -174,7 +174,7 @@ fn hup_does_the_same_and_says_so_in_the_log() {
 }
 
 #[test]
-fn what_was_stopped_stays_stopped_and_what_is_fatal_begins_afresh() {
+fn a_stopped_program_stays_stopped_and_a_fatal_one_is_started_again() {
     let foster = Foster::new()
         .config(&programs("a command = 'puppet pause'\n b command = 'puppet exit:1'; min_uptime = '60s'; start_limit = 1; on_failure = 'ignore'"))
         .start();
@@ -184,16 +184,19 @@ fn what_was_stopped_stays_stopped_and_what_is_fatal_begins_afresh() {
         &foster,
         &programs("a command = 'puppet touch:a pause'\n b command = 'puppet pause'; start_limit = 1"),
     );
-    let said = foster.verb(&["update"]).expect(0).stdout;
-    assert!(said.contains("a: stays stopped, and takes it at its next start: command changed\n"), "{said}");
-    assert!(said.contains("b: started (pid "), "{said}");
+    let printed = foster.verb(&["update"]).expect(0).stdout;
+    assert!(
+        printed.contains("a: stays stopped, and takes it at its next start: command changed\n"),
+        "{printed}"
+    );
+    assert!(printed.contains("b: started (pid "), "{printed}");
     assert_eq!(state(&foster, "a").as_deref(), Some("stopped"));
     foster.verb(&["start", "a"]).expect(0);
     foster.wait_for_file("a");
 }
 
 #[test]
-fn a_process_that_is_replaced_is_stopped_as_it_was_started() {
+fn a_replaced_process_is_stopped_by_the_definition_it_was_started_with() {
     let foster = start(
         "a command = 'puppet trap:INT:touch:int trap:INT:exit:0 touch:up pause'; stop_signal = 'INT'; pre_stop = 'puppet touch:old-way'; environment = { A = 'old' }",
     );
@@ -212,7 +215,7 @@ fn a_process_that_is_replaced_is_stopped_as_it_was_started() {
 }
 
 #[test]
-fn a_start_that_fails_fails_the_update_and_the_rest_is_done() {
+fn a_failed_start_fails_the_update_and_the_other_changes_are_made() {
     let foster = start("a command = 'puppet pause'");
     rewrite(
         &foster,
@@ -220,12 +223,13 @@ fn a_start_that_fails_fails_the_update_and_the_rest_is_done() {
             "a command = 'puppet report-signals pause'\n bad command = 'no-such-command'; on_failure = 'ignore'",
         ),
     );
-    let said = foster.verb(&["update"]).expect(1).stdout;
+    let printed = foster.verb(&["update"]).expect(1).stdout;
     assert!(
-        said.contains("bad: backoff: `no-such-command` is not in PATH") || said.contains("bad: backoff"),
-        "{said}"
+        printed.contains("bad: backoff: `no-such-command` is not in PATH")
+            || printed.contains("bad: backoff"),
+        "{printed}"
     );
-    assert!(said.contains("a: restarted"), "{said}");
+    assert!(printed.contains("a: restarted"), "{printed}");
     foster.verb(&["update", "--no-wait"]).expect(0);
 }
 
@@ -243,7 +247,7 @@ fn a_second_update_while_the_first_waits_is_answered_and_so_is_the_first() {
     rewrite(&foster, &programs("b command = 'puppet pause'"));
     let second = Following::start(&foster, &["update"]);
     foster.wait_for_state("b", "running");
-    let row = foster.row("a").expect("a row until it is gone");
+    let row = foster.row("a").expect("a row until it has ended");
     assert_eq!(
         (row["state"].as_str(), row["note"].as_str()),
         (Some("stopping"), Some("removed from the configuration"))
@@ -258,7 +262,7 @@ fn a_second_update_while_the_first_waits_is_answered_and_so_is_the_first() {
 }
 
 #[test]
-fn one_that_comes_back_before_it_is_gone_is_started_when_it_is() {
+fn a_removed_program_that_is_added_again_before_its_end_is_started_after_it() {
     let one = "a command = 'puppet ignore:TERM touch:up pause'; stop_timeout = '60s'";
     let two = format!("{one}\n b command = 'puppet pause'");
     let foster = Foster::new().config(&programs(&two)).start();
@@ -269,10 +273,10 @@ fn one_that_comes_back_before_it_is_gone_is_started_when_it_is() {
     foster.verb(&["update", "--no-wait"]).expect(0);
     rewrite(&foster, &programs(&two));
     let back = Following::start(&foster, &["update"]);
-    foster.wait_for("a to be wanted again", || foster.row("a").is_some_and(|row| row["wanted"] == true));
+    foster.wait_for("an order to start a again", || foster.row("a").is_some_and(|row| row["wanted"] == true));
     foster.verb(&["signal", "KILL", "a"]).expect(0);
-    let said = back.finish().expect(0).stdout;
-    assert!(said.contains("a: restarted (pid "), "{said}");
+    let printed = back.finish().expect(0).stdout;
+    assert!(printed.contains("a: restarted (pid "), "{printed}");
     assert_ne!(foster.pid_of("a"), before);
 }
 
@@ -283,8 +287,8 @@ fn an_update_during_a_shutdown_is_refused() {
     foster.signal(Signal::SIGTERM);
     foster.wait_for_state("a", "stopping");
     rewrite(&foster, &programs("b command = 'puppet touch:b pause'"));
-    let said = foster.verb(&["update"]).expect(1).text();
-    assert!(said.contains("shutting down"), "{said}");
+    let printed = foster.verb(&["update"]).expect(1).text();
+    assert!(printed.contains("shutting down"), "{printed}");
     foster.signal(Signal::SIGHUP);
     foster.wait_for_line("the configuration is not read again: foster is shutting down");
     fs::write(foster.path("go"), "").expect("a file");
@@ -293,7 +297,7 @@ fn an_update_during_a_shutdown_is_refused() {
 }
 
 #[test]
-fn who_follows_the_output_goes_on_over_an_update() {
+fn a_follower_of_output_continues_over_an_update() {
     let foster = start(
         "a command = 'puppet print:first pause'
         old command = 'puppet trap:TERM:lines:1000 trap:TERM:exit:0 print:last pause'",
@@ -301,10 +305,10 @@ fn who_follows_the_output_goes_on_over_an_update() {
     foster.wait_for_line("first");
     foster.wait_for_line("last");
     let mut all = Following::start(&foster, &["logs", "-f"]);
-    let mut gone = Following::start(&foster, &["logs", "-f", "old"]);
-    // They follow when they have said what there is.
+    let mut removed = Following::start(&foster, &["logs", "-f", "old"]);
+    // They follow once they have printed the lines before.
     let mut seen = all.next_lines(2);
-    assert_eq!(gone.next_lines(1), "last\n");
+    assert_eq!(removed.next_lines(1), "last\n");
     rewrite(
         &foster,
         &programs(
@@ -313,8 +317,8 @@ fn who_follows_the_output_goes_on_over_an_update() {
         ),
     );
     foster.verb(&["update"]).expect(0);
-    // Nobody is called so any more: the answer ends, with the last of what was written.
-    let rest = gone.finish().expect(0);
+    // No program matches the name any longer: the answer ends with the last lines of output.
+    let rest = removed.finish().expect(0);
     assert_eq!(
         (rest.stdout.lines().count(), rest.stdout.lines().last()),
         (1000, Some("line 1000")),
@@ -329,7 +333,7 @@ fn who_follows_the_output_goes_on_over_an_update() {
 }
 
 #[test]
-fn a_follower_that_reads_nothing_is_told_that_it_missed_the_last_lines_of_what_was_removed() {
+fn a_follower_that_does_not_read_learns_that_it_missed_the_last_lines_of_a_removed_program() {
     let old =
         "old command = 'puppet wait-file:go lines:100000 touch:done pause'; stdout = { file = '/dev/null' }";
     let a = "a command = 'puppet pause'";
@@ -352,13 +356,13 @@ fn a_follower_that_reads_nothing_is_told_that_it_missed_the_last_lines_of_what_w
 }
 
 #[test]
-fn events_tell_of_an_update_and_a_follower_of_what_is_removed_ends_with_that() {
+fn events_show_an_update_and_a_follower_of_a_removed_program_ends_with_its_removal() {
     let foster = start("a command = 'puppet pause'\n old command = 'puppet pause'");
     let mut all =
         Following::start(&foster, &["events", "-f", "--event", "changed,removed,updated,update_failed"]);
     all.wait_until_asked(&foster);
-    let gone = Following::start(&foster, &["events", "-f", "-n", "0", "old"]);
-    gone.wait_until_asked(&foster);
+    let removed = Following::start(&foster, &["events", "-f", "-n", "0", "old"]);
+    removed.wait_until_asked(&foster);
     rewrite(&foster, &programs("a comand = 'puppet pause'"));
     foster.verb(&["update"]).expect(1);
     rewrite(&foster, &programs("a command = 'puppet pause'; stop_timeout = '1s'"));
@@ -373,18 +377,18 @@ fn events_tell_of_an_update_and_a_follower_of_what_is_removed_ends_with_that() {
     for (line, pattern) in lines {
         assert!(matches(line, pattern), "no `{pattern}` in\n{seen}");
     }
-    let said = gone.finish().expect(0).stdout;
-    let names: Vec<&str> = said.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
-    assert_eq!(names, ["stopping", "stopped", "removed"], "{said}");
+    let printed = removed.finish().expect(0).stdout;
+    let names: Vec<&str> = printed.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    assert_eq!(names, ["stopping", "stopped", "removed"], "{printed}");
     foster.verb(&["events", "old"]).expect(1);
 }
 
 #[test]
-fn exec_makes_a_process_as_the_program_is_by_now() {
+fn exec_uses_the_current_definition() {
     let foster = start("a command = 'puppet pause'; environment = { COLOUR = 'red' }");
     let colour = || foster.verb(&["exec", "a", "--", "sh", "-c", "echo $COLOUR"]).expect(0).stdout;
     assert_eq!(colour(), "red\n");
-    // What was stopped takes the new definition at its next start, and that is how it is made from now on.
+    // A stopped program uses the new definition from its next start on.
     foster.verb(&["stop", "a"]).expect(0);
     rewrite(
         &foster,
@@ -398,7 +402,7 @@ fn exec_makes_a_process_as_the_program_is_by_now() {
 }
 
 #[test]
-fn the_settings_of_foster_are_applied_and_those_that_cannot_be_are_told() {
+fn settings_of_foster_are_applied_and_those_that_cannot_be_are_named() {
     let app = programs("a command = 'puppet trap:USR1:print:hello touch:up pause'");
     let foster = Foster::new().config(&app).start();
     foster.wait_for_file("up");
@@ -409,12 +413,12 @@ fn the_settings_of_foster_are_applied_and_those_that_cannot_be_are_told() {
         format!("{app}[foster]\nlog_format = 'json'\nlog_level = 'debug'\nshutdown_timeout = '3s'\nsocket = '/elsewhere'\ntermination_log = '/nowhere'\n[signals]\nWINCH = 'forward:a:USR1'\n"),
     )
     .expect("foster.toml");
-    let said = foster.verb(&["update"]).expect(0).stdout;
+    let printed = foster.verb(&["update"]).expect(0).stdout;
     assert!(
-        said.contains("foster: log_format, log_level, shutdown_timeout and [signals] applied\n"),
-        "{said}"
+        printed.contains("foster: log_format, log_level, shutdown_timeout and [signals] applied\n"),
+        "{printed}"
     );
-    assert!(said.contains("foster: socket and termination_log want a new container\n"), "{said}");
+    assert!(printed.contains("foster: socket and termination_log want a new container\n"), "{printed}");
     foster.signal(Signal::SIGWINCH);
     foster.wait_for("a line of a run under way as JSON", || {
         foster
@@ -424,7 +428,7 @@ fn the_settings_of_foster_are_applied_and_those_that_cannot_be_are_told() {
             .any(|line| line.contains("\"program\":\"a\"") && line.contains("\"msg\":\"hello\""))
     });
     assert_eq!(foster.pid_of("a"), before);
-    // Back again: what was caught once and is named no more does nothing.
+    // And back: a signal that the table no longer names has no effect.
     rewrite(&foster, &app);
     foster.verb(&["update"]).expect(0);
     foster.signal(Signal::SIGWINCH);
@@ -434,14 +438,14 @@ fn the_settings_of_foster_are_applied_and_those_that_cannot_be_are_told() {
 }
 
 #[test]
-fn a_file_that_is_no_configuration_is_an_error_and_blocks_nothing() {
+fn a_file_that_is_not_a_configuration_is_an_error_and_delays_nothing() {
     let foster = start("a command = 'puppet pause'");
     let before = foster.pid_of("a");
     let path = foster.path("foster.toml");
     let good = fs::read_to_string(&path).expect("foster.toml");
     let update = |expected: &str| {
-        let said = foster.verb(&["update"]).expect(1).stderr;
-        assert!(said.contains(expected) && said.contains("nothing was changed"), "{said}");
+        let printed = foster.verb(&["update"]).expect(1).stderr;
+        assert!(printed.contains(expected) && printed.contains("nothing was changed"), "{printed}");
     };
     fs::remove_file(&path).expect("a file");
     update("foster.toml: error: cannot read it: No such file or directory");
@@ -493,7 +497,7 @@ fn a_file_that_cannot_be_read_is_an_error_with_its_reason() {
 }
 
 #[test]
-fn an_include_is_listed_anew() {
+fn includes_are_listed_again_at_each_update() {
     let foster = Foster::new()
         .config(&format!("include = 'conf.d/*.toml'\n{}", programs("a command = 'puppet pause'")))
         .file("conf.d/one.toml", &programs("one command = 'puppet pause'"))
@@ -501,12 +505,12 @@ fn an_include_is_listed_anew() {
     foster.wait_for_state("one", "running");
     fs::write(foster.path("conf.d/two.toml"), programs("two command = 'puppet pause'")).expect("a file");
     fs::remove_file(foster.path("conf.d/one.toml")).expect("a file");
-    let said = foster.verb(&["update"]).expect(0).stdout;
-    assert!(said.contains("one: stopped and removed") && said.contains("two: started"), "{said}");
+    let printed = foster.verb(&["update"]).expect(0).stdout;
+    assert!(printed.contains("one: stopped and removed") && printed.contains("two: started"), "{printed}");
 }
 
 #[test]
-fn who_waits_for_a_program_that_is_removed_is_told() {
+fn a_client_that_waits_for_a_removed_program_is_answered() {
     let foster = start(
         "a command = 'puppet pause'
         slow command = 'puppet pause'; autostart = false; ready = { file = 'go' }",
@@ -515,8 +519,8 @@ fn who_waits_for_a_program_that_is_removed_is_told() {
     foster.wait_for_state("slow", "starting");
     rewrite(&foster, &programs("a command = 'puppet pause'"));
     foster.verb(&["update"]).expect(0);
-    let said = starting.finish().expect(1).stdout;
-    assert!(said.starts_with("slow: "), "{said}");
+    let printed = starting.finish().expect(1).stdout;
+    assert!(printed.starts_with("slow: "), "{printed}");
 }
 
 #[test]
@@ -538,7 +542,7 @@ fn three_hundred_updates_leave_memory_and_descriptors_as_they_were() {
     let (after, _) = update(220);
     assert!(after <= kib + 256, "{kib} KiB before, {after} KiB after");
     // The last client's connection may be open for a moment longer, before as well as after.
-    foster.wait_for("no more descriptors than before", || descriptors(foster.pid()).len() <= open);
+    foster.wait_for("as many descriptors as before", || descriptors(foster.pid()).len() <= open);
     assert_eq!(foster.pid_of("keeper"), keeper);
 }
 
@@ -546,18 +550,18 @@ fn three_hundred_updates_leave_memory_and_descriptors_as_they_were() {
 fn a_client_that_waits_for_an_update_is_answered_at_a_shutdown() {
     let mut foster = start(
         "a command = 'puppet pause'
-        stubborn command = 'puppet trap:TERM:print:deaf touch:up pause'; stop_timeout = '1m'",
+        stubborn command = 'puppet trap:TERM:print:ignoring touch:up pause'; stop_timeout = '1m'",
     );
     foster.wait_for_file("up");
     rewrite(&foster, &programs("a command = 'puppet pause'"));
     let updating = Following::start(&foster, &["update"]);
-    foster.wait_for_line("deaf");
-    // Twice: what does not end is killed at once.
+    foster.wait_for_line("ignoring");
+    // Twice, so that the stubborn program is killed at once.
     foster.signal(Signal::SIGTERM);
     foster.wait_for_line("shutting down");
     foster.signal(Signal::SIGINT);
     foster.wait_exit();
-    let said = updating.finish();
-    assert_ne!(said.code, 4, "{}", said.text());
-    assert!(!said.text().contains("ended before it answered"), "{}", said.text());
+    let printed = updating.finish();
+    assert_ne!(printed.code, 4, "{}", printed.text());
+    assert!(!printed.text().contains("ended before it answered"), "{}", printed.text());
 }

@@ -1,4 +1,4 @@
-//! A static Rust program that sleeps: what the standard library costs at all.
+//! A static Rust program that sleeps: the cost of the standard library alone.
 
 fn main() {
     loop {

@@ -153,7 +153,7 @@ class Terminal:
         self.connection.emit("terminal_input", terminal_id=self.number, data=line + "\n")
 
     def shows(self, words: str, seconds: float = 10) -> str:
-        """Waits for these words; returns the output up to them."""
+        """Waits for this text; returns the output up to it."""
         deadline = time.monotonic() + seconds
         while words not in self.seen:
             assert time.monotonic() < deadline, f"no {words!r} in {self.seen!r}"

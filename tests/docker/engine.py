@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "target" / "docker-cache"
-# What is made bears this name, so that it is found and removed.
+# The name of everything that is created, so that it is found and removed.
 PREFIX = "foster-test-"
 
 _PACKAGES = {
@@ -83,7 +83,7 @@ def install_what_is_missing(parts: dict[str, str] = _PACKAGES) -> None:
         raise Failed(f"cannot start a Docker engine: install {', '.join(missing)}, or set FOSTER_TEST_DOCKER=no")
     run("apt-get", "update", "-q", seconds=300)
     quietly = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    # On Debian the package starts an engine of its own where there is systemd; it is not used.
+    # On Debian the package starts its own engine where there is systemd; it is not used.
     run("apt-get", "install", "-q", "-y", "--no-install-recommends", *missing, env=quietly, seconds=900)
 
 

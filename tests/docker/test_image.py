@@ -11,7 +11,7 @@ from container import APP, Container
 from engine import PREFIX, ROOT, build, client, docker, run
 
 LARGEST = 2_500_000
-# What a layer of Dockerfile is for, by words of the instruction that made it.
+# The purpose of a layer of Dockerfile, by text in the instruction that made it.
 LAYERS = {
     "nginx-light": "nginx, from Debian",
     "/app/venv": "the backend's Python packages",

@@ -8,7 +8,7 @@ from engine import CACHE, ROOT, run
 
 MANIFESTS = ROOT / "deploy" / "kubernetes"
 VERSION = "1.34"
-# `docker run` with what the Deployment says.
+# `docker run` with the settings of the Deployment.
 AS_A_POD = ["--user", "10001:10001", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
 
 

@@ -1,4 +1,4 @@
-//! No circle of imports among the files of `src/` and `crates/`: what a file needs can be read before it.
+//! No circle of imports among the files of `src/` and `crates/`: each file can be read after its imports.
 //!
 //! A module's file and the files of its submodules are read together, so that a child may use its parent's types.
 //! A file imports another one where a `use` or a path in its code leads there; a name that a module only passes on
@@ -26,9 +26,9 @@ struct Module {
     path: PathBuf,
     /// The crate's name, then the names of modules.
     names: Names,
-    /// What it imports for itself, and every path in its code.
+    /// Its own imports, and every path in its code.
     used: Vec<Names>,
-    /// What it passes on: the name here, and where that is.
+    /// Its `pub use`: the name here, and the file that has it.
     passed_on: BTreeMap<String, Names>,
 }
 
@@ -98,7 +98,7 @@ impl Tree {
     fn imports(&self) -> BTreeMap<&Path, BTreeSet<&Path>> {
         let of = |module: &Module| {
             let targets = module.used.iter().filter_map(|path| self.find(module, path, 0));
-            // A file and those of its own submodules are one module: a child knows what it is a part of.
+            // A file and those of its submodules are one module: a child may use its parent.
             let others = targets.filter(|target| !module.names.starts_with(&target.names));
             others.map(|target| target.path.as_path()).collect()
         };
@@ -150,21 +150,21 @@ fn expand(before: &str, text: &str) -> Vec<(String, String)> {
     vec![(name, path)]
 }
 
-/// Splits at the commas that are in no inner group.
+/// Splits at the commas outside inner groups.
 fn split_group(group: &str) -> Vec<&str> {
-    let (mut parts, mut begin, mut depth) = (Vec::new(), 0, 0_u32);
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_u32);
     for (at, char) in group.char_indices() {
         match char {
             '{' => depth += 1,
             '}' => depth = depth.saturating_sub(1),
             ',' if depth == 0 => {
-                parts.push(&group[begin..at]);
-                begin = at + 1;
+                parts.push(&group[start..at]);
+                start = at + 1;
             }
             _ => {}
         }
     }
-    parts.push(&group[begin..]);
+    parts.push(&group[start..]);
     parts.into_iter().filter(|part| !part.trim().is_empty()).collect()
 }
 
@@ -207,8 +207,8 @@ fn no_files_import_each_other_in_a_circle() {
             wrong.push(format!("  {} imports {}", path.display(), targets.collect::<Vec<_>>().join(", ")));
         }
     }
-    for gone in known.difference(&found) {
-        wrong.push(format!("{} is in no circle: take it out of STILL_IN_A_CIRCLE", gone.display()));
+    for left in known.difference(&found) {
+        wrong.push(format!("{} is in no circle: take it out of STILL_IN_A_CIRCLE", left.display()));
     }
     super::assert_none(&wrong);
 }

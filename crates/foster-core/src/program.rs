@@ -1,4 +1,4 @@
-//! One instance of a program: its state, what is wanted of it, and the one transition function.
+//! One instance of a program: its state, its desired state, and the one transition function.
 //!
 //! # The essay
 //!
@@ -70,7 +70,7 @@ pub struct Instance {
     last: Option<Exit>,
 }
 
-/// What is wanted of an instance.
+/// The desired state of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Desired {
     /// To be down.
@@ -175,12 +175,12 @@ impl Instance {
         &self.state
     }
 
-    /// What is wanted of it.
+    /// Its desired state.
     pub fn desired(&self) -> Desired {
         self.desired
     }
 
-    /// Sets what is wanted of it. The supervisor decides what follows.
+    /// Sets its desired state. The supervisor decides what follows.
     pub fn set_desired(&mut self, desired: Desired) {
         self.desired = desired;
     }

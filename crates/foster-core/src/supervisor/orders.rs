@@ -1,6 +1,6 @@
 //! What an operator orders: start, stop, restart, reload, a signal.
 //!
-//! An order sets what is wanted; `order.rs` decides when it is carried out. During a shutdown only signals are forwarded.
+//! An order sets the desired state; `order.rs` decides when it is carried out. During a shutdown only signals are forwarded.
 //! Next: `snapshot.rs`, which decides how far an order has come.
 
 use alloc::vec::Vec;

@@ -24,7 +24,7 @@ pub struct InstanceView {
     pub state: StateName,
     /// Whether it starts with the container.
     pub autostart: Autostart,
-    /// What is wanted of it.
+    /// Its desired state.
     pub desired: Desired,
     /// The run that is live, and since when.
     pub live: Option<Live>,
