@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{End, Foster, Running, cpu_time, free_port};
+use crate::support::{DeadFileSystem, End, Foster, Running, cpu_time, free_port, may_make_namespaces};
 
 /// How a server can be ill, and what its probe sees of that.
 const ILLNESSES: [(&str, &str); 5] = [
@@ -165,4 +165,131 @@ fn every_kind_of_probe_sees_when_a_program_no_longer_works() {
     ] {
         foster.wait_for_line(seen);
     }
+}
+
+/// How many processes run with this command line's end, as seen now.
+fn running(foster: &Running, end: &str) -> usize {
+    let is_it = |pid: i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).trim_end_matches('\0').replace('\0', " ").ends_with(end)
+    };
+    foster.processes().iter().filter(|process| is_it(process.pid)).count()
+}
+
+#[test]
+fn a_timeout_above_the_interval_is_allowed_and_attempts_never_overlap() {
+    let config = "[program.app]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\nhealth = { exec = ['puppet', 'append:attempts:x', 'sleep:0.1', 'append:ends:x'], interval = '10ms', timeout = '5s', action = 'none' }\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for("ten attempts", || {
+        // The ends are counted first: an attempt that starts between the two counts only makes the difference larger.
+        let ends = foster.content("ends").len();
+        let attempts = foster.content("attempts").len();
+        assert!(attempts <= ends + 4, "{attempts} {ends}");
+        assert!(running(&foster, "append:ends:x") <= 1);
+        ends >= 20
+    });
+    assert_eq!(foster.row("app").expect("a row")["health"], "healthy");
+}
+
+/// Without CAP_KILL foster cannot end a process of another user, as nothing ends one in an uninterruptible sleep.
+#[test]
+fn an_attempt_that_cannot_be_killed_is_the_only_one_until_it_ends_by_itself() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let config = "[program.app]\ncommand = 'puppet pause'\nuser = '12345'\nmin_uptime = '1ms'\nhealth = { exec = ['puppet', 'wait-file:go'], interval = '20ms', timeout = '20ms', failures = 5, action = 'none' }\n";
+    let foster = Foster::new().config(config).without("CAP_KILL").start();
+    foster.wait_for_line(r"app: unhealthy: no answer within 20ms \(3 times in a row\)");
+    assert_eq!(running(&foster, "wait-file:go"), 1);
+    fs::write(foster.path("go"), "").expect("a file");
+    // The attempt that waited for it starts now, and passes.
+    foster.wait_for_state("app", "running");
+}
+
+#[test]
+fn a_file_system_that_hangs_makes_a_program_unhealthy_and_holds_one_process_for_each_probe() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let Some(dead) = DeadFileSystem::new() else { return };
+    let program = |name: &str, probe: &str| {
+        format!(
+            "[program.{name}]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\nhealth = {{ {probe}, interval = '30ms', timeout = '30ms', action = 'none' }}\n"
+        )
+    };
+    let names = ["by_file", "by_unix", "by_exec"];
+    let config = [
+        program("by_file", "file = 'dead/well'"),
+        program("by_unix", "unix = 'dead/socket'"),
+        program("by_exec", "exec = ['dead/check']"),
+    ]
+    .concat();
+    let mut foster = Foster::new().config(&config).dead_folder("dead", &dead).start();
+    for name in names {
+        foster.wait_for_line(&format!("{name}: unhealthy: no answer within 30ms"));
+    }
+    assert!(status_time(&foster) < Duration::from_millis(100));
+    let processes = foster.processes().len();
+    assert!(processes <= 1 + 2 * names.len(), "{processes}");
+    assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+}
+
+#[test]
+fn the_verb_health_answers_from_state_and_starts_no_probe() {
+    let config = "[program.app]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\nhealth = { exec = ['puppet', 'append:attempts:x'], interval = '1h' }\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_state("app", "running");
+    for _ in 0..20 {
+        foster.verb(&["health"]).expect(0);
+    }
+    assert_eq!(foster.content("attempts"), "");
+}
+
+#[test]
+fn a_stop_cancels_the_attempt_in_flight_with_its_group() {
+    let config = "[program.app]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\nhealth = { exec = ['sh', '-c', 'puppet touch:asking pause & wait'], interval = '10ms', timeout = '1h' }\n[program.other]\ncommand = 'puppet pause'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_file("asking");
+    foster.verb(&["stop", "app"]).expect(0);
+    foster.wait_for("foster and the other", || foster.processes().len() == 2);
+}
+
+/// How often a process has slept and was woken (proc_pid_status(5)).
+fn wakeups(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
+    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count.and_then(|count| count.trim().parse().ok()).expect("a count")
+}
+
+/// With an interval of 10 s that is twelve wakeups six times a minute.
+#[test]
+fn ten_probes_with_one_interval_cost_at_most_twelve_wakeups_an_interval() {
+    let mut config = String::new();
+    for n in 0..10 {
+        let port = free_port();
+        // Each is ready at another time, and so are the first attempts.
+        config += &format!(
+            "[program.app{n}]\ncommand = 'puppet serve:{port}:error:ill pause'\nmin_uptime = '{}ms'\nhealth = {{ http = 'http://127.0.0.1:{port}/', interval = '500ms' }}\n",
+            1 + 49 * n
+        );
+    }
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for_state("app9", "running");
+    let (since, mut aligned, mut measured) = (Instant::now(), None, None);
+    // Only looked at, not asked: a client would wake the loop.
+    foster.wait_for("attempts to be aligned, and ten intervals", || {
+        let passed = since.elapsed();
+        if passed > Duration::from_secs(7) && aligned.is_none() {
+            aligned = Some((wakeups(foster.pid()), Instant::now()));
+        }
+        measured = aligned.and_then(|(count, since)| {
+            (since.elapsed() >= Duration::from_secs(5))
+                .then(|| (wakeups(foster.pid()) - count, since.elapsed()))
+        });
+        measured.is_some()
+    });
+    let (count, time) = measured.expect("just measured");
+    let intervals = time.as_millis().div_ceil(500);
+    assert!(u128::from(count) <= 12 * intervals, "{count} in {time:?}");
+    foster.verb(&["health"]).expect(0);
 }

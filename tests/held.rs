@@ -106,7 +106,7 @@ fn a_user_that_stops_its_new_processes_before_exec_holds_only_its_programs() {
 }
 
 /// Programs that need a dead file system to start, or to be ready.
-const DEAD_STARTS: [&str; 7] = [
+const DEAD_STARTS: [&str; 8] = [
     "command = 'dead/app'",
     "command = 'puppet pause'\ndirectory = 'dead/work'",
     "command = 'app'\nenvironment = { PATH = 'dead' }",
@@ -114,6 +114,7 @@ const DEAD_STARTS: [&str; 7] = [
     "command = 'puppet pause'\nsecrets = { KEY = 'dead/key' }",
     "command = 'puppet pause'\nready = { file = 'dead/ready' }",
     "command = 'puppet pause'\nready = { unix = 'dead/socket' }",
+    "command = 'puppet pause'\nready = { exec = ['dead/check'] }",
 ];
 
 #[test]

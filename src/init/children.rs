@@ -27,6 +27,9 @@ pub(super) enum Role {
     PreStop(Run),
     /// An attempt of a probe of a run.
     Probe(Run, Which),
+    /// An attempt that was cancelled and has got KILL. No other attempt starts before it has ended: in an
+    /// uninterruptible sleep it lasts, and such processes must not accumulate.
+    CancelledProbe(InstanceId, Which),
     /// Nothing waits for it.
     Detached,
 }
@@ -138,7 +141,7 @@ impl Children {
         let how = child.report.as_ref()?.read()?;
         unwatch(&self.epoll, child.report.take());
         let role = child.role;
-        if how.is_err() {
+        if how.is_err() && !matches!(role, Role::CancelledProbe(..)) {
             // It ends by itself, and its exit status says nothing more.
             self.by_role.remove(&role);
             child.role = Role::Detached;
@@ -236,8 +239,19 @@ impl Children {
         let _ = self.signal_group(role, Signal::KILL);
         let _ = self.signal(role, Signal::KILL);
         self.by_role.remove(&role);
+        let left = match role {
+            Role::Probe(run, which) => Role::CancelledProbe(run.instance, which),
+            Role::Main(_)
+            | Role::PreStart(_)
+            | Role::PreStop(_)
+            | Role::CancelledProbe(..)
+            | Role::Detached => Role::Detached,
+        };
         if let Some(child) = self.by_pid.get_mut(&pid.as_raw()) {
-            child.role = Role::Detached;
+            child.role = left;
+            if left != Role::Detached {
+                self.by_role.insert(left, pid.as_raw());
+            }
         }
     }
 

@@ -61,6 +61,12 @@ impl Init {
             };
             let exit = self.killed_by(reaped.exit, child.killed_by, &mut batch.check);
             let Ended { role, was_told_to_stop, start, .. } = child;
+            if let Role::CancelledProbe(instance, which) = role {
+                if let Some((run, which)) = self.probes.take_waiting(instance, which) {
+                    self.probe(run, which);
+                }
+                continue;
+            }
             match start {
                 // It could not be started: its exit status says nothing more.
                 Some(how @ Err(_)) => {
@@ -90,7 +96,7 @@ impl Init {
                     let answer = self.probes.ended((run, which), reaped.exit);
                     self.core.push(Event::Probed(run, which, answer));
                 }
-                Role::Detached => {}
+                Role::CancelledProbe(..) | Role::Detached => {}
             }
         }
     }

@@ -122,6 +122,9 @@ impl Init {
     /// Makes one attempt of a probe.
     pub(super) fn probe(&mut self, run: Run, which: Which) {
         let Some(program) = self.processes.children.definition(run).map(Rc::clone) else { return };
+        if self.processes.children.pid(Role::CancelledProbe(run.instance, which)).is_some() {
+            return self.probes.wait((run, which));
+        }
         let probe = match which {
             Which::Ready => program.ready.as_ref(),
             Which::Health => program.health.as_ref(),
@@ -199,7 +202,7 @@ impl Init {
             (Role::Probe(run, which), Err(failure)) => {
                 self.probe_failed(run, which, failure);
             }
-            (Role::Detached, Err(_)) => {}
+            (Role::CancelledProbe(..) | Role::Detached, Err(_)) => {}
         }
     }
 

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
-use foster_core::ids::{Exit, Run};
+use foster_core::ids::{Exit, InstanceId, Run};
 use foster_core::probe::{ProbeResult, Which};
 
 use self::connection::Connection;
@@ -90,6 +90,8 @@ enum Medium {
     Connection(Connection, Interest),
     /// A process: this is its note.
     Process(ProbeProcess, NoteReader),
+    /// Through nothing yet: the process of an attempt that was cancelled has not ended.
+    Waiting,
 }
 
 /// Which process answers.
@@ -136,6 +138,23 @@ impl Probes {
         Ok(writer)
     }
 
+    /// An attempt that can only start when the process of the one before has ended; until then its time runs.
+    pub fn wait(&mut self, id: ProbeId) {
+        self.cancel(id);
+        self.last_key = self.last_key.wrapping_add(1);
+        self.attempts.push(Attempt { key: self.last_key, id, medium: Medium::Waiting });
+    }
+
+    /// The attempt of this instance that waits, and now can start.
+    pub fn take_waiting(&mut self, instance: InstanceId, which: Which) -> Option<ProbeId> {
+        let is_it = |attempt: &Attempt| {
+            let (run, of) = attempt.id;
+            run.instance == instance && of == which && matches!(attempt.medium, Medium::Waiting)
+        };
+        let index = self.attempts.iter().position(is_it)?;
+        Some(self.remove(index).id)
+    }
+
     /// The answer of the process that was asked for this probe, now that it has ended.
     pub fn ended(&mut self, id: ProbeId, exit: Exit) -> ProbeResult {
         let is_process =
@@ -143,7 +162,7 @@ impl Probes {
         let index = self.attempts.iter().position(is_process);
         let (process, note) = match index.map(|index| self.remove(index).medium) {
             Some(Medium::Process(process, reader)) => (process, reader.finish()),
-            Some(Medium::Connection(..)) | None => (ProbeProcess::Command, None),
+            Some(Medium::Connection(..) | Medium::Waiting) | None => (ProbeProcess::Command, None),
         };
         match (exit, process, note) {
             (Exit::Code(0), _, _) => ProbeResult::Passed,
@@ -183,6 +202,7 @@ impl Probes {
                 }
                 None
             }
+            Medium::Waiting => None,
         };
         if let Some(verdict) = verdict {
             self.remove(index);
@@ -203,6 +223,7 @@ impl Probes {
                 self.epoll.add(connection.stream(), token, *interest)?
             }
             Medium::Process(_, reader) => self.epoll.add(reader.as_fd(), token, Interest::Read)?,
+            Medium::Waiting => {}
         }
         self.attempts.push(Attempt { key: token.key, id, medium });
         Ok(())
@@ -216,6 +237,7 @@ impl Probes {
         let _ = match &attempt.medium {
             Medium::Connection(connection, _) => self.epoll.remove(connection.stream()),
             Medium::Process(_, reader) => self.epoll.remove(reader.as_fd()),
+            Medium::Waiting => Ok(()),
         };
         attempt
     }
