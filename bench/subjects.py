@@ -161,7 +161,10 @@ class Limit(Subject):
 class Foster(Subject):
     name = "foster"
     binaries = ("foster",)
-    setup = "one `foster.toml`, a `[program.NAME]` with its `command` for each, everything else by default"
+    setup = (
+        "one `foster.toml`, a `[program.NAME]` with its `command` for each; `reset` of `backoff` is 1 s, so that a kill "
+        "every two seconds is not a crash loop; everything else by default"
+    )
 
     def find(self, binary):
         return self.tools["foster"]
@@ -170,7 +173,7 @@ class Foster(Subject):
         return text_of([self.tools["foster"], "version"])
 
     def command(self, folder, programs, form="text", **options):
-        lines = ["[foster]", f'socket = "{folder}/foster.sock"']
+        lines = ['defaults = { backoff = { reset = "1s" } }', "[foster]", f'socket = "{folder}/foster.sock"']
         if form != "text":
             lines.append(f'log_format = "{form}"')
         for name, program in zip(names(programs), programs):

@@ -1,6 +1,6 @@
 /* Writes numbered lines of 100 bytes to its stdout in writes of 64 KiB, as fast as they are taken.
  *
- * flood FIFO BYTES   waits for USR1, writes so many bytes, tells when it began ('S') and had ended ('E'),
+ * flood FIFO BYTES   waits for USR1, writes so many bytes, records its start ('S') and its end ('E'),
  *                    and sleeps
  * flood FIFO 0       writes from each USR1 until the next USR2, for ever
  *

@@ -2,11 +2,11 @@
  * log, hardly any errors. It is a yardstick, not a program to use.
  *
  * limit one PROGRAM [ARG]...        an init: starts one program, reaps, ends with it; passes TERM on
- * limit many FILE                   starts each line of FILE, restarts what ends, TERM stops all
+ * limit many FILE                   starts each line of FILE, restarts each that ends, TERM stops all
  * limit capture text|json FILE [SOCKET]
  *                                   the same, with their output behind a name or as JSON, and a socket that
  *                                   answers with the state of each
- * limit ask SOCKET                  prints what the socket answers */
+ * limit ask SOCKET                  prints the answer of the socket */
 #include "record.h"
 #include <errno.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
-/* The program that is supervised: stamps the clock first thing in main(), says so, and sleeps. It says so
- * too when it is asked to stop, and exits with 0.
+/* The supervised program: reads the clock first in main(), records it, and sleeps. At a stop signal it writes
+ * another record, and exits with 0.
  *
  * mark FIFO */
 #include "record.h"

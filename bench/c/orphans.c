@@ -1,12 +1,12 @@
 /* Makes orphans, and sees them reaped.
  *
- * orphans FIFO at-once N   N processes have ended and were not waited for; then their parent ends. Tells 'R': the
+ * orphans FIFO at-once N   N processes have ended and were not waited for; then their parent ends. Records 'R': the
  *                          nanoseconds from the parent's KILL until the last one is reaped.
- * orphans FIFO stream N    N processes lose their parent and end, one after the other. Tells 'R': the
+ * orphans FIFO stream N    N processes lose their parent and end, one after the other. Records 'R': the
  *                          nanoseconds from the first until the last one is reaped.
  *
- * A process that is not reaped still takes a signal, so kill(pid, 0) tells (kill(2)). Waits for USR1 before it
- * begins, and sleeps when it is done. */
+ * A process that is not reaped still takes a signal, so kill(pid, 0) shows it (kill(2)). Waits for USR1 before it
+ * starts, and sleeps when it has finished. */
 #include "record.h"
 #include <errno.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-/* What the measured programs tell the harness, through a FIFO: one fixed-size record for each fact, small
+/* The records of the measured programs, through a FIFO to the harness: one fixed-size record for each fact, small
  * enough for the kernel to keep it whole (PIPE_BUF, pipe(7)). Read by bench/harness.py. */
 #ifndef RECORD_H
 #define RECORD_H

@@ -1,4 +1,4 @@
-/* A static C program that sleeps: what a process costs at all. */
+/* A static C program that sleeps: the cost of a process. */
 #include <unistd.h>
 
 int main(void) {

@@ -78,7 +78,7 @@ def _has_route() -> bool:
 
 
 def _link(pid: int, log) -> subprocess.Popen:
-    # Nothing in the namespace reaches what listens on the machine's loopback.
+    # No process in the namespace reaches a server on the machine's loopback.
     words = ["slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", str(pid), _TAP]
     return subprocess.Popen(words, stdout=log, stderr=log)
 

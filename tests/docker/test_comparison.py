@@ -52,7 +52,7 @@ class Comparison(unittest.TestCase):
     def test_foster_is_smaller_and_quicker_than_supervisord_in_the_same_image(self):
         other = build(f"{PREFIX}supervisord", HERE / "supervisord", "--build-arg", f"APP={APP}")
         ours, theirs = [], []
-        # In turns, so that what else the machine does meets both.
+        # In turns, so that other work of the machine affects both.
         for _ in range(ROUNDS):
             ours.append(_measure(APP))
             theirs.append(_measure(other))
@@ -74,5 +74,5 @@ class Comparison(unittest.TestCase):
         self.assertLess(foster, supervisord)
         for what in "start", "memory", "stop":
             self.assertLess(median(ours, what), median(theirs, what), what)
-        # Both restart at once; the rest is the time that the backend takes to come up, the same for both.
+        # Both restart at once; the rest is the start of the backend, the same for both.
         self.assertLess(min(each["crash"] for each in ours), min(each["crash"] for each in theirs) + 0.5)
