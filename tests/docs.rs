@@ -1,6 +1,7 @@
 //! The documents match the code: their configurations pass `foster check`, their promises name existing tests,
 //! and the files that they link to exist.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -184,4 +185,24 @@ fn sources(below: &str) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+#[test]
+fn the_keys_that_restart_a_program_at_an_update_are_those_of_the_document() {
+    let document = text("docs/update.md");
+    let row = document.lines().find(|line| line.contains("a running process is restarted"));
+    let documented: BTreeSet<String> = row
+        .expect("a row")
+        .split('|')
+        .nth(1)
+        .unwrap_or_default()
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect();
+    let compared = Regex::new(r#"\.process\("(\w+)""#).expect("a regular expression");
+    let code: String = sources("src/init").iter().map(|path| text(&path.to_string_lossy())).collect();
+    let in_code: BTreeSet<String> = compared.captures_iter(&code).map(|found| found[1].to_owned()).collect();
+    assert_eq!(documented, in_code);
 }
