@@ -1,6 +1,6 @@
 //! foster: the first process of a container.
 //!
-//! The shell around `foster-core`: it does what the core decides. Modules stand in layer order, and
+//! The shell around `foster-core`: it carries out the decisions of the core. Modules are listed in layer order, and
 //! imports go one way: plan, exit <- sys <- the leaves <- init <- this file. `ARCHITECTURE.md` is the map.
 
 pub mod duration;
@@ -43,24 +43,25 @@ use client::ClientIo;
 use config::Environment;
 use exit::ExitStatus;
 use foster_core::ids::Signal;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 /// Runs foster with this command line and returns the exit status.
 pub fn main(arguments: Vec<OsString>) -> ExitStatus {
-    // The shortest way, since many containers start this way: nothing comes before it.
+    // First, since a bare init has to start fast and needs none of the rest.
     if let Some(status) = personality::run(&arguments) {
         return status;
     }
     // Before anything is read: PID 1 loses a signal that is neither caught nor blocked, and the configuration of a
     // supervisor takes time to read.
     let unblocked = sys::signal::block_all_but_faults();
-    // A reader that goes away is an error to be seen, and does not end foster.
+    // A closed pipe is then an error of write(2) and does not kill foster.
     sys::signal::ignore(Signal::PIPE);
     let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
     let mut io = ClientIo::of_process(&mut stdout, &mut stderr);
     let parsed = cli::parse(arguments.into_iter().skip(1));
     if !matches!(parsed, Ok(Invocation { command: Command::Run { .. }, .. })) {
-        // A client is ended by ^C.
+        // ^C ends a client.
         sys::sigwait::block(unblocked);
     }
     let Invocation { verb, command } = match parsed {
@@ -114,16 +115,16 @@ fn load(option: Option<&Path>) -> Result<plan::Plan, config::Report> {
     config::locate(option, &environment).and_then(|path| config::load(&path, &environment))
 }
 
-/// The control socket of the configuration, where there is a configuration, it can be read, and it has one.
+/// The control socket in the configuration, if there is a readable configuration that sets one.
 fn socket_of(option: Option<&Path>) -> Option<PathBuf> {
     let environment = environment();
     config::locate(option, &environment).and_then(|path| config::socket(&path, &environment)).ok().flatten()
 }
 
-/// A configuration with an error starts nothing. The orchestrator sees why in the termination log.
+/// Reports an invalid configuration: on stderr, and in the termination log for the orchestrator.
 fn refuse(report: &config::Report, client: &mut ClientIo<'_>) -> ExitStatus {
     let text = report.to_string();
-    // There is no other place to report to if stderr or the termination log cannot be written to.
+    // If neither can be written to, there is no other place to report to.
     let _ = client.err.write_all(text.as_bytes());
     let _ = termination_log::write(report.termination_log(), &text);
     ExitStatus::USAGE
@@ -140,17 +141,32 @@ fn check(option: Option<&Path>, scope: Scope, output: Output, client: &mut Clien
         (Output::Json, Ok(plan)) => {
             let order = config::start_order(&plan);
             let lines: Vec<&str> = order.lines().collect();
+            let warnings = with_severity("warning", &plan.warnings);
             let none: [&str; 0] = [];
-            let answer = json!({ "valid": true, "errors": none, "warnings": plan.warnings, "lines": lines });
+            let answer = json!({ "valid": true, "errors": none, "warnings": warnings, "lines": lines });
             writeln!(client.out, "{answer}")
         }
         (Output::Json, Err(report)) => {
-            let (text, errors) = (report.to_string(), report.in_parts());
+            let (text, errors) = (report.to_string(), with_severity("error", report.in_parts()));
             let lines: Vec<&str> = text.lines().collect();
-            writeln!(client.out, "{}", json!({ "valid": false, "errors": errors, "lines": lines }))
+            let none: [&str; 0] = [];
+            let answer = json!({ "valid": false, "errors": errors, "warnings": none, "lines": lines });
+            writeln!(client.out, "{answer}")
         }
         (Output::Text, Ok(plan)) => client.out.write_all(config::start_order(&plan).as_bytes()),
         (Output::Text, Err(report)) => client.err.write_all(report.to_string().as_bytes()),
     };
     if printed.is_ok() { status } else { ExitStatus::FAILED }
+}
+
+/// The problems of a configuration as JSON objects, each with its severity.
+fn with_severity(severity: &str, problems: &[impl Serialize]) -> Vec<Value> {
+    let object = |problem| {
+        let mut object = serde_json::to_value(problem).unwrap_or_default();
+        if let Some(fields) = object.as_object_mut() {
+            fields.insert("severity".to_owned(), severity.into());
+        }
+        object
+    };
+    problems.iter().map(object).collect()
 }

@@ -1,8 +1,7 @@
 //! The binary: hands the command line to the library and its exit status to the system.
 //!
-//! It begins where C begins, in `src/sys/entry.rs`: what Rust's library does before a `main` of its own costs a bare
-//! init a twentieth of its start, and would change the signal dispositions that a command is to inherit. A test
-//! harness has a `main` of its own.
+//! Its entry point is C's `main` in `src/sys/entry.rs`: the setup of Rust's runtime would cost a bare init a twentieth of
+//! its start, and would change signal dispositions that the command inherits. The test harness has its own `main`.
 #![cfg_attr(not(test), no_main)]
 
 #[cfg(not(test))]

@@ -4,6 +4,7 @@
 //! whether it also works (a user that exists, a directory that is there) shows at each start. Decisions
 //! are made from its core part, [`foster_core::plan::CorePlan`]; the rest says how to do what was decided.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -12,6 +13,7 @@ use foster_core::ids::ProgramId;
 use foster_core::plan::CorePlan;
 use foster_core::program_map::ProgramMap;
 use foster_core::spec::ProgramSpec;
+use serde::Serialize;
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
@@ -24,8 +26,33 @@ pub struct Plan {
     pub core: Rc<CorePlan>,
     /// The programs; what one of them is does not change, a later plan has another.
     pub programs: ProgramMap<Rc<Program>>,
-    /// What is allowed and probably not meant, each a whole sentence with its place.
-    pub warnings: Vec<String>,
+    /// Settings that are valid but probably not intended.
+    pub warnings: Vec<Warning>,
+}
+
+/// A setting that is valid but probably not intended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// The file; `None`: it concerns none in particular.
+    pub file: Option<String>,
+    /// The line in the file, from 1.
+    pub line: Option<usize>,
+    /// The column in the line, from 1.
+    pub column: Option<usize>,
+    /// The sentence.
+    pub message: String,
+    /// The remedy, if there is one.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.file, self.line, self.column) {
+            (Some(file), Some(line), Some(column)) => write!(f, "{file}:{line}:{column}: {}", self.message),
+            (Some(file), _, _) => write!(f, "{file}: {}", self.message),
+            (None, _, _) => f.write_str(&self.message),
+        }
+    }
 }
 
 impl Plan {

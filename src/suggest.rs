@@ -1,17 +1,17 @@
-//! Suggestions: the valid name that a user most probably meant by one that is not valid.
+//! Suggestions: the valid name that is nearest to an invalid one.
 //!
-//! One measure for verbs, flags, keys and programs. A name that was cut short comes first (`stat` is `status`, not
-//! `start`), then spelling: how many characters were left out, added, replaced or swapped with their neighbour
-//! (optimal string alignment), whatever the case. A name that is too far away is not offered: a wrong suggestion
-//! costs more than none. Which words of other tools mean what, the caller's own tables say. Pure text.
+//! One measure for verbs, flags, keys and programs. Prefixes come first (`stat` is `status`, not `start`),
+//! then spelling: the number of characters that were left out, added, replaced or swapped with their neighbour (optimal
+//! string alignment), ignoring case. A name that is too far away is not suggested: a wrong suggestion is worse than
+//! none. Verbs of other tools are in `cli/foreign.rs`. Pure.
 
-/// So many names are listed where none is near.
+/// The most names to list if none is near.
 const LISTED: usize = 8;
 
-/// How many characters a name needs before what it begins is a suggestion: fewer begin too many.
+/// The shortest prefix that suggests a name: a shorter one fits too many.
 const SHORTEST_PREFIX: usize = 3;
 
-/// What to say about a name that is not among the valid ones: the nearest, else a list of them.
+/// The hint for an invalid name: the nearest valid one, else a list of them.
 pub fn suggest<'n>(name: &str, valid: impl IntoIterator<Item = &'n str>) -> String {
     let valid: Vec<&str> = valid.into_iter().collect();
     match nearest(name, valid.iter().copied()) {
@@ -20,21 +20,21 @@ pub fn suggest<'n>(name: &str, valid: impl IntoIterator<Item = &'n str>) -> Stri
     }
 }
 
-/// The name of `known` that was probably meant: the shortest that begins with `name`, else the nearest by
-/// spelling, if a third of its characters (and at least one) at most differ. Of several equals, the first.
+/// The nearest of the `known` names: the shortest that starts with `name`, else the nearest by spelling, if at most a
+/// third of its characters (or one) differ. Of several equally near ones, the first.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let given = folded(name);
-    let mut begun: Option<&str> = None;
+    let mut prefixed: Option<&str> = None;
     let mut best: Option<(usize, &str)> = None;
     for candidate in known {
         let other = folded(candidate);
-        let is_begun = given.len() >= SHORTEST_PREFIX && other.starts_with(&given);
-        if is_begun && begun.is_none_or(|shortest| candidate.len() < shortest.len()) {
-            begun = Some(candidate);
+        let is_prefix = given.len() >= SHORTEST_PREFIX && other.starts_with(&given);
+        if is_prefix && prefixed.is_none_or(|shortest| candidate.len() < shortest.len()) {
+            prefixed = Some(candidate);
         }
         let limit = (given.len().max(other.len()) / 3).max(1);
-        // Most names are ruled out by their length: a hostile name of 64 KiB costs no more than a short one.
-        if begun.is_some() || given.len().abs_diff(other.len()) > limit {
+        // The length rules out most names, so that a hostile name of 64 KiB costs no more than a short one.
+        if prefixed.is_some() || given.len().abs_diff(other.len()) > limit {
             continue;
         }
         let distance = distance(&given, &other);
@@ -43,7 +43,7 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
             best = Some((distance, candidate));
         }
     }
-    begun.or(best.map(|(_, candidate)| candidate))
+    prefixed.or(best.map(|(_, candidate)| candidate))
 }
 
 fn list(valid: &[&str]) -> String {
@@ -60,7 +60,7 @@ fn folded(name: &str) -> Vec<char> {
     name.chars().flat_map(char::to_lowercase).collect()
 }
 
-/// Three rows of the usual table are enough: this one, the one before, and for a swap the one before that.
+/// Three rows of the table are enough: the current one, the previous one, and for a swap the one before it.
 fn distance(a: &[char], b: &[char]) -> usize {
     let mut two_before: Vec<usize> = Vec::new();
     let mut before: Vec<usize> = (0..=b.len()).collect();
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_fingers_is_recognised() {
+    fn a_typing_error_is_recognised() {
         assert_eq!(of("stauts"), Some("status"));
         assert_eq!(of("statu"), Some("status"));
         assert_eq!(of("statuss"), Some("status"));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cut_short_means_what_it_begins_before_what_it_resembles() {
+    fn a_prefix_wins_over_a_similar_spelling() {
         assert_eq!(of("stat"), Some("status"));
         assert_eq!(of("STAT"), Some("status"));
         assert_eq!(of("star"), Some("start"));
@@ -116,12 +116,12 @@ mod tests {
         let keys = ["end", "environment", "env_file"];
         assert_eq!(nearest("env", keys.into_iter()), Some("env_file"));
         assert_eq!(nearest("envi", keys.into_iter()), Some("environment"));
-        // Two characters begin too many names.
+        // Two characters are a prefix of too many names.
         assert_eq!(of("st"), None);
     }
 
     #[test]
-    fn where_nothing_is_near_the_names_are_listed() {
+    fn without_a_near_name_the_valid_names_are_listed() {
         assert_eq!(suggest("cmomand", ["command", "user"]), "did you mean `command`?");
         assert_eq!(suggest("xyzzy", ["web", "db"]), "there are `web`, `db`");
         assert_eq!(suggest("xyzzy", ["web"]), "there is `web`");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_far_from_everything_gets_no_suggestion() {
+    fn a_name_far_from_all_others_gets_no_suggestion() {
         for name in ["", "x", "deploy", "s", "🦊", "statusstatusstatus"] {
             assert_eq!(of(name), None, "{name}");
         }
@@ -145,13 +145,13 @@ mod tests {
     }
 
     #[test]
-    fn of_two_that_are_equally_near_the_first_is_said() {
+    fn the_first_of_two_equally_near_names_is_suggested() {
         assert_eq!(nearest("web3", ["web1", "web2"].into_iter()), Some("web1"));
         assert_eq!(nearest("web2", ["web1", "web2"].into_iter()), Some("web2"));
     }
 
     #[test]
-    fn an_endless_name_is_ruled_out_by_its_length() {
+    fn a_very_long_name_is_ruled_out_by_its_length() {
         assert_eq!(of(&"status".repeat(10_000)), None);
     }
 

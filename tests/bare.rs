@@ -51,13 +51,13 @@ fn a_missing_command_is_127_and_one_that_cannot_be_executed_is_126() {
     let message = |name: &str| Foster::new().finish(&["--", name]).stderr;
     let missing = message("no-such-command");
     assert!(
-        matches(&missing, r"^foster: cannot run `no-such-command`: it is not in PATH \(/.*\)$"),
+        matches(&missing, r"^foster: cannot run `no-such-command`: not found in PATH \(/.*\)$"),
         "{missing}"
     );
     assert_eq!(message("/etc"), "foster: cannot run `/etc`: it is a directory\n");
     assert_eq!(
         message("/etc/passwd"),
-        "foster: cannot run `/etc/passwd`: it is not executable: chmod +x, or run it by its interpreter\n"
+        "foster: cannot run `/etc/passwd`: not executable: use chmod +x, or run it with its interpreter\n"
     );
 }
 

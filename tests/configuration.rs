@@ -184,6 +184,20 @@ fn a_machine_gets_each_error_in_its_parts() {
     assert_eq!((&error["line"], &error["column"]), (&2.into(), &1.into()), "{error}");
     assert!(error["message"].as_str().expect("a message").contains("unknown key `comand`"), "{error}");
     assert_eq!(error["hint"], "did you mean `command`?");
+    assert_eq!(error["severity"], "error");
+}
+
+#[test]
+fn check_as_json_has_warnings_in_the_same_parts_as_errors() {
+    let config =
+        "[program.web]\ncommand = 'x'\nafter = ['idle']\n[program.idle]\ncommand = 'x'\nautostart = false\n";
+    let answer = Foster::new().config(config).finish(&["check", "--json"]).expect(0).stdout;
+    let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!(answer["valid"], true);
+    let warning = &answer["warnings"][0];
+    assert!(warning["file"].as_str().expect("a file").ends_with("foster.toml"), "{warning}");
+    assert_eq!((&warning["line"], &warning["severity"]), (&3.into(), &"warning".into()), "{warning}");
+    assert!(warning["message"].as_str().expect("a message").contains("idle"), "{warning}");
 }
 
 #[test]

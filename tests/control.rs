@@ -55,6 +55,19 @@ fn the_status_of_what_does_not_run_is_3() {
 }
 
 #[test]
+fn status_names_the_program_of_a_lower_tier_that_is_waited_for() {
+    let config = "[program.first]\ncommand = 'puppet pause'\npriority = 1\nready = { file = 'go', interval = '10ms' }\n[program.second]\ncommand = 'puppet pause'\npriority = 2\nmin_uptime = '1ms'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_state("first", "starting");
+    foster.wait_for_state("second", "waiting");
+    assert_eq!(foster.row("second").expect("a row")["note"], "waits for first");
+    let health = foster.verb(&["health", "second"]).expect(1).stdout;
+    assert!(health.contains("waits for first"), "{health}");
+    std::fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for_state("second", "running");
+}
+
+#[test]
 fn a_name_may_be_an_instance_a_glob_or_all() {
     let foster = three();
     foster.verb(&["stop", "backend.0"]).expect(0);

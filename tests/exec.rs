@@ -168,7 +168,7 @@ fn the_exit_status_distinguishes_the_failures() {
     };
     let (code, message) = status(&["app", "--", "no-such-command"]);
     assert!(
-        code == 127 && message.contains("cannot run it as `app` would: `no-such-command` is not in PATH"),
+        code == 127 && message.contains("cannot run the command as `app`: `no-such-command` is not in PATH"),
         "{message}"
     );
     assert_eq!(status(&["app", "./missing"]).0, 127);

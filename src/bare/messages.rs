@@ -1,7 +1,7 @@
-//! The messages of a bare init, and the exit status that stands for each failure.
+//! The messages of a bare init, and the exit status of each failure.
 //!
-//! They are foster's own, but for those that scripts look for in the output of tini and dumb-init. They go to stderr:
-//! stdout is the command's. Where nothing reads stderr they are dropped, so that a full pipe never blocks the init.
+//! The wording is foster's, except where scripts look for that of tini and dumb-init. Messages go to stderr, since stdout
+//! belongs to the command. They are dropped while stderr is blocked, so that a full pipe never blocks the init.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
@@ -17,46 +17,46 @@ use crate::exit::ExitStatus;
 use crate::sys::process::Reaped;
 use crate::sys::target;
 
-/// Writes them: as which init, and how many.
+/// Writes the messages of a persona, up to a verbosity.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Messages {
     pub(super) persona: Persona,
     pub(super) verbosity: Verbosity,
 }
 
-/// Why the command does not run.
+/// Why the command cannot be run.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// The system takes no signal for the parent's death.
+    /// prctl(2) refuses the signal for the parent's death.
     ParentDeath(Errno),
-    /// The kernel makes no process for it.
+    /// fork(2) failed.
     Process(Errno),
-    /// It cannot have its own group or session, or the terminal.
+    /// It cannot get a process group, a session or the terminal.
     Place(Errno),
-    /// It cannot begin in the working directory.
+    /// It cannot enter the working directory.
     Directory(Errno),
     /// An argument has a NUL byte.
     Nul,
-    /// The system does not execute it.
+    /// execve(2) failed.
     Exec {
         /// The command, as it was given.
         name: OsString,
-        /// PATH, where it was looked for along it.
+        /// PATH, if it was searched.
         path: Option<OsString>,
         /// The system's error.
         errno: Errno,
     },
 }
 
-/// A file that exists, but not in a form that can be executed, or not for us.
+/// The file exists and cannot be executed.
 const NOT_EXECUTABLE: ExitStatus = ExitStatus(126);
 /// No such file.
 const NOT_FOUND: ExitStatus = ExitStatus(127);
-/// dumb-init's status for whatever exec says.
+/// dumb-init's status for any error of execve(2).
 const DUMB_INIT_EXEC: ExitStatus = ExitStatus(2);
 
 impl Messages {
-    /// Writes why the command does not run, and returns what the process is to end with.
+    /// Writes why the command cannot be run, and returns the exit status.
     pub(super) fn fail(self, failure: &Failure) -> ExitStatus {
         self.write(&failure.message(self.persona));
         failure.status(self.persona)
@@ -64,13 +64,13 @@ impl Messages {
 
     pub(super) fn warn_of_lost_orphans(self, errno: Errno) {
         self.say(Verbosity::Warnings, || {
-            format!("cannot become a subreaper: {}; orphans go to another init", text(errno))
+            format!("cannot become a subreaper: {}; another init reaps orphans", text(errno))
         });
     }
 
     pub(super) fn warn_of_zombies(self) {
         self.say(Verbosity::Warnings, || {
-            "not PID 1 and not a subreaper, so zombie reaping won't work: orphans go to another init \
+            "not PID 1 and not a subreaper, so zombie reaping won't work: another init reaps orphans \
              (`-s` or TINI_SUBREAPER makes this one a subreaper)"
                 .to_owned()
         });
@@ -104,7 +104,7 @@ impl Messages {
         self.say(Verbosity::Warnings, || format!("cannot send {sent} to the command: {}", text(errno)));
     }
 
-    /// Each that is reported is a warning: a program that leaves orphans may have a leak.
+    /// A reported one is a warning: a program that leaves orphans may have a leak.
     pub(super) fn reaped(self, orphan: Reaped, is_reported: bool) {
         let Reaped { pid, exit } = orphan;
         match is_reported {
@@ -151,7 +151,7 @@ impl Failure {
     fn message(&self, persona: Persona) -> String {
         let attempt = |what: &str, errno: &Errno| format!("cannot {what}: {}", text(*errno));
         match self {
-            Failure::ParentDeath(errno) => attempt("follow the parent", errno),
+            Failure::ParentDeath(errno) => attempt("set the signal for the parent's death", errno),
             Failure::Process(errno) => attempt("make a process", errno),
             Failure::Place(errno) => attempt("give the command its process group and terminal", errno),
             Failure::Directory(errno) => attempt("enter the working directory", errno),
@@ -166,25 +166,25 @@ impl Failure {
     }
 }
 
-/// Why a command was not executed, with what the system does not say.
+/// Why execve(2) failed, in more detail than its errno.
 fn why(name: &OsStr, path: Option<&OsStr>, errno: Errno) -> String {
     let file = Path::new(name);
     match (errno, path) {
-        (Errno::ENOENT, Some(path)) => format!("it is not in PATH ({})", path.display()),
-        (Errno::ENOENT, None) if name.is_empty() => "its name is empty".to_owned(),
+        (Errno::ENOENT, Some(path)) => format!("not found in PATH ({})", path.display()),
+        (Errno::ENOENT, None) if name.is_empty() => "the name is empty".to_owned(),
         (Errno::ENOENT, None) if file.exists() => {
-            "the interpreter in its first line, or its loader, is missing".to_owned()
+            "the interpreter in its first line, or its dynamic loader, is missing".to_owned()
         }
         (Errno::EACCES, None) if file.is_dir() => "it is a directory".to_owned(),
         (Errno::EACCES, None) if is_without_execute_permission(file) => {
-            "it is not executable: chmod +x, or run it by its interpreter".to_owned()
+            "not executable: use chmod +x, or run it with its interpreter".to_owned()
         }
-        (Errno::ENOEXEC, _) => format!("{}: it is not for this machine", text(errno)),
+        (Errno::ENOEXEC, _) => format!("{}: not built for this machine", text(errno)),
         (errno, _) => text(errno),
     }
 }
 
-/// Whether no user may execute it; else the refusal has another cause, such as a mount without exec.
+/// Whether no user may execute it. Otherwise the cause is another one, such as a mount with noexec.
 fn is_without_execute_permission(file: &Path) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o111 == 0)
 }

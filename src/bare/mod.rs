@@ -1,11 +1,11 @@
-//! The bare init: one command, its zombies reaped, signals passed on, its exit status handed out.
+//! The bare init: runs one command, reaps zombies, passes signals on, and exits with the command's status.
 //!
-//! [`Bare`] is its behaviour as plain data; `personality/` reads it from a command line. There is no
-//! configuration, no socket and no handler: every signal is blocked and taken one by one, in one place
-//! ([`sigwait::take`]), so nothing can interrupt anything and nothing is allocated once the command runs.
+//! [`Bare`] describes its behaviour as plain data; `personality/` reads it from a command line. There is no configuration,
+//! no socket and no signal handler: every signal is blocked and taken in one place ([`sigwait::take`]), so no call is
+//! interrupted, and nothing is allocated once the command runs.
 //!
-//! The command and its group are signalled by number, and only until the command is reaped: never a stranger. Messages
-//! go to stderr, and are dropped where nothing reads it. Next: `start.rs`, then `terminal.rs`.
+//! The command and its group are signalled by number, and only until the command is reaped, so no other process can be
+//! hit. Next: `start.rs`, then `terminal.rs`.
 
 mod messages;
 mod start;
@@ -33,31 +33,31 @@ use crate::sys::{descriptors, signal};
 /// How a bare init behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bare {
-    /// Whose messages it uses.
+    /// The style of its messages.
     pub persona: Persona,
-    /// What to run, the name first. Never empty.
+    /// The command and its arguments. Never empty.
     pub command: Vec<OsString>,
-    /// Whether it adopts orphans where it is not PID 1.
+    /// Whether it adopts orphans if it is not PID 1.
     pub adoption: Adoption,
-    /// Where the command stands among groups, sessions and terminals.
+    /// The process group, session and terminal of the command.
     pub place: Place,
-    /// Which processes get a signal that is passed on.
+    /// Which processes get signals.
     pub recipient: Recipient,
-    /// Signals that are passed on as another, or (`None`) not at all; of several for one the last counts.
+    /// Signals that are passed on as another, or (`None`) dropped; the last rule for a signal counts.
     pub rewrites: Vec<(Signal, Option<Signal>)>,
-    /// Signals that are left to the system, as if there were no init.
+    /// Signals that keep their default effect on the init.
     pub not_forwarded: SignalSet,
-    /// What a stop from the terminal does to the init itself.
+    /// The effect of a stop signal from the terminal on the init itself.
     pub suspension: Suspension,
     /// Exit codes that become 0.
     pub remapped_exits: Vec<u8>,
-    /// What the init gets when its own parent dies.
+    /// The signal that the init receives when its parent dies.
     pub parent_death: Option<Signal>,
     /// The signal dispositions and mask with which the command starts.
     pub signals: Inheritance,
-    /// What is done to the command's group when the command has ended.
+    /// The treatment of the command's group when the command has exited.
     pub at_end: AtEnd,
-    /// What the init lets go of once the command runs.
+    /// What the init releases once the command runs.
     pub release: Release,
     /// Which messages are written.
     pub verbosity: Verbosity,
@@ -65,7 +65,7 @@ pub struct Bare {
     pub report_orphans: bool,
 }
 
-/// Whose messages a bare init uses, and with what it ends when the command cannot be run.
+/// The style of messages, and the exit status if the command cannot be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Persona {
     /// foster's own.
@@ -83,16 +83,16 @@ pub enum Adoption {
     Subreaper,
     /// It becomes one unless it is PID 1.
     UnlessFirst,
-    /// It stays what it is, and warns where that is neither.
+    /// It changes nothing, and warns if it is neither PID 1 nor a subreaper.
     Warn,
-    /// It stays what it is.
+    /// It changes nothing.
     None,
 }
 
-/// Where the command stands.
+/// The process group, session and terminal of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// As it would without an init: in front of the terminal, where there is one.
+    /// As without an init: in the foreground of the terminal, if there is one.
     Natural,
     /// In a new group, in the foreground of the terminal that is standard input.
     Group,
@@ -102,7 +102,7 @@ pub enum Place {
     Beside,
 }
 
-/// Which processes get a signal that is passed on.
+/// Which processes get signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recipient {
     /// The command's process.
@@ -111,12 +111,12 @@ pub enum Recipient {
     Group,
 }
 
-/// What TSTP, TTIN and TTOU do to the init itself, once they are passed on.
+/// The effect of TSTP, TTIN and TTOU on the init itself, after they are passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suspension {
-    /// Nothing, but where it shares the terminal with the command ([`Place::Natural`]).
+    /// None, except that they stop it where it shares the terminal with the command ([`Place::Natural`]).
     Natural,
-    /// They stop it, too.
+    /// They stop it.
     Stop,
     /// Nothing.
     None,
@@ -131,7 +131,7 @@ pub enum Inheritance {
     Default,
 }
 
-/// What is done to the command's group when the command has ended.
+/// The treatment of the command's group when the command has exited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtEnd {
     /// Nothing.
@@ -140,31 +140,31 @@ pub enum AtEnd {
     Terminate,
 }
 
-/// What the init lets go of once the command has its own: each includes those before.
+/// What the init releases once the command runs; each level includes those before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Release {
     /// Nothing.
     Nothing,
-    /// The working directory: it goes to `/`, and keeps no mount busy.
+    /// The working directory: it changes to `/`, so that no mount stays busy.
     Directory,
-    /// Also every descriptor but 0, 1 and 2: it holds no pipe open and no socket.
+    /// Also every descriptor except 0, 1 and 2, so that it holds no pipe or socket open.
     Descriptors,
 }
 
 /// Which messages are written, each including those before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
-    /// Only what ends the init.
+    /// Only fatal errors.
     Silent,
-    /// What is probably not meant.
+    /// Warnings.
     Warnings,
-    /// The start and the end of the command.
+    /// The start and the exit of the command.
     Steps,
     /// Every signal and every process reaped.
     Signals,
 }
 
-/// What a terminal sends to a process group by itself (termios(3), tty_ioctl(4)).
+/// The signals that a terminal sends to a process group (termios(3), tty_ioctl(4)).
 const FROM_TERMINALS: [Signal; 8] = [
     Signal::HUP,
     Signal::INT,
@@ -176,10 +176,10 @@ const FROM_TERMINALS: [Signal; 8] = [
     Signal::WINCH,
 ];
 
-/// What a terminal stops a job with.
+/// The signals with which a terminal stops a job.
 const SUSPENDING: [Signal; 3] = [Signal::TSTP, Signal::TTIN, Signal::TTOU];
 
-/// Runs the command to its end and returns what the process is to end with.
+/// Runs the command until it exits and returns the exit status.
 pub fn run(bare: &Bare) -> ExitStatus {
     let messages = Messages { persona: bare.persona, verbosity: bare.verbosity };
     match start(bare, messages) {
@@ -189,10 +189,10 @@ pub fn run(bare: &Bare) -> ExitStatus {
 }
 
 fn start(bare: &Bare, messages: Messages) -> Result<Init<'_>, Failure> {
-    // First of all: from here on no signal is lost, and none ends us.
+    // First: from here on no signal is lost or kills this process.
     let waited = SignalSet::ALL.without(bare.not_forwarded);
     let blocked = sigwait::block(waited);
-    // Where CHLD is ignored the kernel reaps in our place, and the exit status of the command is lost.
+    // If CHLD is ignored, the kernel reaps children itself and the exit status of the command is lost.
     let ignores_children = signal::stop_ignoring(Signal::CHLD);
     if let Some(signal) = bare.parent_death {
         process::follow_parent(signal).map_err(Failure::ParentDeath)?;
@@ -227,19 +227,19 @@ fn adopt(adoption: Adoption, messages: Messages) {
     }
 }
 
-/// Goes to `/`, so that no mount is kept busy, and returns the directory in which the command starts. That is before the
-/// command starts, so that it never sees the init in its own directory. `None`: one of the two cannot be entered, and
-/// both stay.
+/// Changes to `/`, so that no mount stays busy, and returns the directory in which the command starts. It does so before
+/// the command starts, which therefore never sees the init in its directory. `None`: one of the two cannot be entered,
+/// and nothing changes.
 fn leave_directory() -> Option<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let directory = open(".", flags, Mode::empty()).ok()?;
-    // One can be in a directory that one may not enter.
+    // A process may be in a directory that it has no right to enter.
     unistd::fchdir(&directory).ok()?;
     unistd::chdir("/").ok()?;
     Some(directory)
 }
 
-/// A bare init whose command runs.
+/// A bare init with its running command.
 struct Init<'a> {
     bare: &'a Bare,
     messages: Messages,
@@ -264,7 +264,7 @@ impl Init<'_> {
         }
     }
 
-    /// Reaps whatever has ended, since one CHLD may stand for thousands (signal(7)); returns how the command did.
+    /// Reaps all exited children, since one CHLD may stand for thousands (signal(7)); returns the exit of the command.
     fn reap(&self) -> Option<Exit> {
         let mut end = None;
         while let Some(change) = self.job.next_change() {
@@ -283,8 +283,8 @@ impl Init<'_> {
         if self.bare.at_end == AtEnd::Terminate
             && let Some(signal) = self.rewritten(Signal::TERM)
         {
-            // Its leader was reaped this moment, and numbers are given out in a circle: the members of the group
-            // were in it before, or it is empty.
+            // The leader has just been reaped, and the kernel reuses numbers last: either the group still has its
+            // members, or it is empty.
             let _ = process::signal_group(self.main.pid(), signal);
         }
         self.job.ended(self.main.pid());
@@ -312,18 +312,18 @@ impl Init<'_> {
 
     fn send(&self, received: Signal, sent: Signal) {
         let result = match self.bare.recipient {
-            // A job that was stopped as a whole goes on as a whole.
+            // A job that was stopped as a whole is continued as a whole.
             _ if sent == Signal::CONT && self.job.resumed(self.main.pid()) => Ok(()),
             Recipient::Main => self.main.signal(sent),
             Recipient::Group => match self.main.signal_group(sent) {
-                // It has no group yet. It is alone then, and gets the signal when it runs.
+                // The child has not created its group yet: it is a single process.
                 Err(Errno::ESRCH) => self.main.signal(sent),
                 result => result,
             },
         };
         match result {
             Ok(()) => self.messages.passed_on(received, sent),
-            // It has ended, and its CHLD is the next thing to be taken.
+            // It has exited, and its CHLD is pending.
             Err(Errno::ESRCH) => {}
             Err(errno) => self.messages.not_passed_on(sent, errno),
         }

@@ -1,8 +1,8 @@
-//! The start of the command: a child takes its place, and executes it or says why it cannot.
+//! Starts the command: a child sets up its process group and terminal, and executes it or reports why it cannot.
 //!
-//! The child speaks for itself, in the words of the persona, and ends with the status that stands for the failure; the
-//! init hands that on like any other. So it never waits for the child, and passes signals on from the first moment. A
-//! file without `#!` is given to `/bin/sh`, as execvp(3) does. Next: `messages.rs`, the words for a failure.
+//! On a failure the child writes the message itself and exits with the status of that failure, which the init returns like
+//! any other. So the init never waits for the child, and passes signals on from the first moment. A file without `#!` is
+//! run by `/bin/sh`, as execvp(3) does. Next: `messages.rs`.
 
 use std::borrow::Cow;
 use std::ffi::{CString, OsStr, OsString};
@@ -20,24 +20,24 @@ use crate::sys::fork::{ChildProcess, InChild, fork};
 use crate::sys::in_child::StringList;
 use crate::sys::sigwait::SignalSet;
 
-/// What the init was started with, and has changed for itself since.
+/// The inherited state that the init has changed for itself.
 #[derive(Debug)]
 pub(super) struct Inherited {
     /// The signals that were blocked.
     pub(super) blocked: SignalSet,
     /// Whether CHLD was ignored.
     pub(super) ignores_children: bool,
-    /// The working directory, where it was left.
+    /// The working directory, if the init has left it.
     pub(super) directory: Option<OwnedFd>,
 }
 
-/// What runs a file that the kernel cannot, in the hope that it is a script (execvp(3)).
+/// Runs a file that the kernel does not recognise, in case it is a script (execvp(3)).
 const SHELL: &str = "/bin/sh";
 
 /// Starts the command.
 ///
 /// # Errors
-/// fork(2): the kernel makes no process for it.
+/// fork(2) failed.
 pub(super) fn start(
     command: &[OsString],
     signals: Inheritance,
@@ -48,14 +48,14 @@ pub(super) fn start(
     let process = fork(|child| {
         let failure = prepare(child, signals, placement, inherited).err();
         let failure = failure.unwrap_or_else(|| execute(child, command));
-        // SIGPIPE of a stderr without a reader must not replace the status.
+        // A SIGPIPE from stderr must not replace the exit status.
         child.set_blocked(SignalSet::ALL);
         messages.fail(&failure).0
     });
     process.map_err(Failure::Process)
 }
 
-/// Everything before the command. The order matters: signals come in only when all else is in place.
+/// The steps before the command. The order matters: signals are unblocked last.
 fn prepare(
     child: &InChild,
     signals: Inheritance,
@@ -81,7 +81,7 @@ fn prepare(
     Ok(())
 }
 
-/// Returns only when nothing could be executed.
+/// Returns only if nothing could be executed.
 fn execute(child: &InChild, command: &[OsString]) -> Failure {
     let name = command.first().map_or(OsStr::new(""), OsString::as_os_str);
     let search = Search::of(name, std::env::var_os("PATH").as_deref());
@@ -99,7 +99,7 @@ fn execute(child: &InChild, command: &[OsString]) -> Failure {
     {
         let rest = arguments.into_iter().skip(1);
         let arguments = [Cow::Owned(shell.clone()), Cow::Owned(script)].into_iter().chain(rest);
-        // Without a shell, what was wrong is the file.
+        // Without a shell the error of the file is reported.
         child.execute_inheriting(&shell, &StringList::new(arguments.collect()));
     }
     Failure::Exec { name: name.to_owned(), path: search.path().map(OsStr::to_owned), errno }

@@ -1,10 +1,10 @@
-//! Where the command stands towards the terminal, so that ^C, ^Z and job control are what they are without an init.
+//! The process group, session and terminal of the command, so that ^C, ^Z and job control work as without an init.
 //!
-//! Without a terminal it has a new process group. With one, [`Place::Natural`] depends on the process above the init:
+//! Without a terminal it gets a new process group. With one, [`Place::Natural`] depends on the parent of the init:
 //!
-//! - None: the init leads the session (`docker run --tty`, `docker exec --tty`). The command gets a new session and the
-//!   terminal with it. After ^Z nothing could continue it, and the kernel does not stop such a group (an orphaned
-//!   one, setpgid(2)), as it would not without an init.
+//! - None in this session: the init leads the session (`docker run --tty`, `docker exec --tty`). The command gets a new session and the
+//!   terminal with it. After ^Z nothing could continue it, and the kernel does not stop such an orphaned group
+//!   (setpgid(2)), with or without an init.
 //! - A shell that has jobs. The command stays in our group, which is the job: the terminal's signals reach both,
 //!   ours are not passed on, and we stop when the job stops, so that the shell sees it.
 //! - The same, but signals go to the command's group: then it is a new one in the foreground. We pass the terminal on,
@@ -22,7 +22,7 @@ use crate::sys::signal;
 use crate::sys::sigwait::{self, SignalSet};
 use crate::sys::terminal::Terminal;
 
-/// Where the command is going to stand.
+/// The group, session and terminal that the command will have.
 #[derive(Debug)]
 pub(super) struct Placement {
     group: Group,
@@ -30,7 +30,7 @@ pub(super) struct Placement {
     part: Part,
 }
 
-/// Among which processes the command is.
+/// The process group of the command.
 #[derive(Debug, Clone, Copy)]
 enum Group {
     /// In our group.
@@ -43,30 +43,30 @@ enum Group {
     Session,
 }
 
-/// What is ours to do in the job that we are part of.
+/// Our part in job control.
 #[derive(Debug, Clone, Copy)]
 enum Part {
-    /// Nothing: there is none, or it is the command's alone.
+    /// None: there is no job control, or the command does it alone.
     None,
-    /// To stop when it stops.
+    /// Stop when the job stops.
     Share,
-    /// To lend the command the terminal.
+    /// Lend the terminal to the command.
     Lend,
 }
 
-/// What we do about the terminal while the command runs.
+/// Job control while the command runs.
 #[derive(Debug)]
 pub(super) enum JobControl {
     /// Nothing.
     None,
     /// Command and init are one group, and the terminal's signals reach both.
     Shared,
-    /// The command has the terminal from us, whenever we have it.
+    /// We lend the command the terminal whenever we have it.
     Lent(Terminal),
 }
 
 impl Placement {
-    /// Decides where the command is to stand, and gives the terminal up where it is to have it as its own.
+    /// Decides on the placement, and releases the terminal if the command's session takes it over.
     pub(super) fn take(place: Place, recipient: Recipient) -> Placement {
         match place {
             Place::Natural => natural(recipient),
@@ -80,7 +80,7 @@ impl Placement {
         }
     }
 
-    /// Takes that place. In the child.
+    /// Applies it in the child.
     pub(super) fn enter(&self, child: &InChild) -> nix::Result<()> {
         match (self.group, &self.terminal) {
             (Group::Ours, _) => Ok(()),
@@ -92,14 +92,14 @@ impl Placement {
             (Group::Session, None) => child.new_session(),
             (Group::Session, Some(terminal)) => {
                 child.new_session()?;
-                // The terminal of another session stays with that session.
+                // This fails for the terminal of another session, which keeps it.
                 let _ = child.acquire_terminal(terminal.as_fd());
                 Ok(())
             }
         }
     }
 
-    /// What is to be done from now on.
+    /// The job control that follows from it.
     pub(super) fn job(self) -> JobControl {
         match (self.part, self.terminal) {
             (Part::Share, _) => JobControl::Shared,
@@ -119,7 +119,7 @@ fn natural(recipient: Recipient) -> Placement {
     match recipient {
         Recipient::Main => Placement { group: Group::Ours, terminal: None, part: Part::Share },
         Recipient::Group => {
-            // In the background the foreground belongs to another job.
+            // If we are in the background, the foreground belongs to another job.
             let group = if terminal.is_ours() { Group::Front } else { Group::Own };
             Placement { group, terminal: Some(terminal), part: Part::Lend }
         }
@@ -137,7 +137,7 @@ fn session(terminal: Option<Terminal>) -> Placement {
 }
 
 impl JobControl {
-    /// Whether the command is in our own group.
+    /// Whether the command is in our group.
     pub(super) fn shares_group(&self) -> bool {
         matches!(self, JobControl::Shared)
     }
@@ -150,7 +150,7 @@ impl JobControl {
         }
     }
 
-    /// The next child that has ended or, where that matters, was stopped.
+    /// The next child that has exited or, with a lent terminal, was stopped.
     pub(super) fn next_change(&self) -> Option<Change> {
         match self {
             JobControl::None | JobControl::Shared => process::reap().map(Change::Ended),
@@ -158,32 +158,33 @@ impl JobControl {
         }
     }
 
-    /// The command was stopped: so is the job. But where it only has no terminal yet, and we do, it gets it.
+    /// Stops the job after the command was stopped. If it was stopped only because we still have the terminal, it gets the
+    /// terminal and continues.
     pub(super) fn stopped(&self, command: Pid, signal: Signal) {
         let JobControl::Lent(terminal) = self else { return };
         if terminal.is_ours() {
             self.resumed(command);
             return;
         }
-        // All of it: a script that has started us must stop, too, for the shell to see that its job has.
+        // The whole group: a script that started us must stop too, so that the shell sees its job stop.
         let _ = process::signal_own_group(signal);
         if signal != Signal::STOP {
-            let_in(signal);
+            unblock_briefly(signal);
         }
     }
 
-    /// The job continues. `true`: the command's group got CONT.
+    /// Continues the job. `true`: the command's group got CONT.
     pub(super) fn resumed(&self, command: Pid) -> bool {
         let JobControl::Lent(terminal) = self else { return false };
         if terminal.is_ours() {
-            // A terminal that is gone is the command's to notice.
+            // If the terminal has hung up, the command notices it itself.
             let _ = terminal.give_to(command);
         }
         let _ = process::signal_group(command, Signal::CONT);
         true
     }
 
-    /// The command has ended: the terminal goes back to the job.
+    /// Takes the terminal back after the command has exited.
     pub(super) fn ended(&self, command: Pid) {
         let JobControl::Lent(terminal) = self else { return };
         if terminal.is_of(command) {
@@ -192,14 +193,14 @@ impl JobControl {
     }
 }
 
-/// Stops us as the terminal stopped the job: a shell tells by the signal what happened. Returns when we go on.
+/// Stops this process with the signal that stopped the job, which the shell reports. Returns when it is continued.
 pub(super) fn stop_by(signal: Signal) {
     process::signal_self(signal);
-    let_in(signal);
+    unblock_briefly(signal);
 }
 
-/// Lets a signal do what it does by default: stop this process, except in an orphaned group and as PID 1.
-fn let_in(stop: Signal) {
+/// Lets a signal have its default effect: stop this process, except in an orphaned group and as PID 1.
+fn unblock_briefly(stop: Signal) {
     signal::stop_ignoring(stop);
     let blocked = sigwait::block(SignalSet::ALL.without(SignalSet::of(&[stop])));
     sigwait::block(blocked);

@@ -1,7 +1,7 @@
-//! Where the supervisor is: the sockets that a client tries, the first that answers is it.
+//! Finds the supervisor: the sockets that a client tries, in order, until one answers.
 //!
-//! `--socket`, else `$FOSTER_SOCKET`: that one alone. Else the configuration's, the usual place, and the abstract
-//! sockets that a foster falls back to where no file can be made. Nothing is connected to here.
+//! With `--socket` or `$FOSTER_SOCKET` only that one. Otherwise the configured path, the default path, and the abstract
+//! sockets that foster uses where it cannot create a file. This file connects to nothing.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
@@ -27,7 +27,7 @@ pub(super) fn candidates(
     }
     let own = Uid::effective();
     let mut sockets = vec![PathBuf::from(USUAL_SOCKET), fallback(own)];
-    // The foster of a container is its PID 1, and may run as another user than the one who asks.
+    // In a container foster is PID 1, and may run as another user than the client.
     if let Some(other) = uid_of_pid_1().filter(|uid| *uid != own) {
         sockets.push(fallback(other));
     }
@@ -52,14 +52,14 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_was_named_is_the_only_one_tried() {
+    fn a_socket_from_a_flag_or_the_environment_is_the_only_one_tried() {
         assert_eq!(tried(Some("/a"), Some("/b"), Some("/c")), ["/a"]);
         assert_eq!(tried(None, Some("/b"), Some("/c")), ["/b"]);
         assert!(tried(None, Some(""), Some("/c")).len() > 1);
     }
 
     #[test]
-    fn else_the_configurations_the_usual_one_and_the_abstract_one_are_tried() {
+    fn without_one_the_configured_the_default_and_the_abstract_socket_are_tried() {
         let own = fallback(Uid::effective()).display().to_string();
         let sockets = tried(None, None, Some("/c"));
         assert_eq!(sockets.get(..3).unwrap(), ["/c", USUAL_SOCKET, own.as_str()]);

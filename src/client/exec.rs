@@ -1,7 +1,7 @@
-//! `foster exec`: this process becomes the command, made as a process of the program would be.
+//! `foster exec`: this process becomes the command, in the environment of the program.
 //!
-//! The supervisor says how; every step is taken here. So the terminal, its signals and its size, the descriptors
-//! and the exit status are the command's own, and foster takes no part in it.
+//! The supervisor sends the program's definition; the client carries out every step. So the command keeps this terminal
+//! with its signals and its size, and these descriptors, and its exit status is the client's.
 
 use std::env;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ use crate::spawn::{self, Inherited, NotExecuted};
 use crate::sys::process;
 use crate::sys::socket::Peer;
 
-/// Becomes the command; returns only where it cannot.
+/// Becomes the command; returns only if that fails.
 pub(super) fn become_command(
     name: &str,
     command: &[OsString],
@@ -34,11 +34,11 @@ pub(super) fn become_command(
         }
     }
     let mut context = ExecContext::parse(&pieces).ok_or(Failure::OtherVersion("exec"))?;
-    take_no_more_rights_than(server, &mut context).map_err(Failure::Untrusted)?;
+    drop_rights_to(server, &mut context).map_err(Failure::Untrusted)?;
     let (status, why) = match env::set_current_dir(&context.base) {
         Ok(()) => {
-            let origin = Inherited { environment: &context.inherited, credentials: &context.credentials };
-            match spawn::execute_in_place(&context.launch, command, origin) {
+            let inherited = Inherited { environment: &context.inherited, credentials: &context.credentials };
+            match spawn::execute_in_place(&context.launch, command, inherited) {
                 NotExecuted::NotFound(why) => (ExitStatus::NOT_FOUND, why),
                 NotExecuted::NotExecutable(why) => (ExitStatus::NOT_EXECUTABLE, why),
                 NotExecuted::Failed(why) => (ExitStatus::FAILED, why),
@@ -53,17 +53,19 @@ pub(super) fn become_command(
             (ExitStatus::FAILED, why)
         }
     };
-    // Where stderr cannot be written to, the status tells.
-    let _ = writeln!(client.err, "foster: cannot run it as `{name}` would: {why}");
+    // If stderr cannot be written to, the exit status still reports the failure.
+    let _ = writeln!(client.err, "foster: cannot run the command as `{name}`: {why}");
     Ok(status)
 }
 
-/// The supervisor says which environment this process takes over, which files it reads, and as whom it goes on. Where
-/// it is not root's, and not this user's, nothing of that may happen with this user's rights: root becomes the
-/// supervisor's user first, as the kernel knows it, for good. Any other user refuses.
-fn take_no_more_rights_than(server: Option<Peer>, context: &mut ExecContext) -> Result<(), String> {
+/// The supervisor decides which environment this process gets, which files it reads, and which user it becomes. If the
+/// supervisor belongs neither to root nor to this user, none of that may use this user's rights: root first becomes
+/// the supervisor's user (as reported by the kernel) and stays it; any other user refuses.
+fn drop_rights_to(server: Option<Peer>, context: &mut ExecContext) -> Result<(), String> {
     let own = Uid::effective();
-    let Some(Peer { uid, gid, pid }) = server else { return Err("cannot tell who the supervisor is".into()) };
+    let Some(Peer { uid, gid, pid }) = server else {
+        return Err("cannot identify the process that answers".into());
+    };
     if uid.is_root() || uid == own {
         return Ok(());
     }

@@ -1,8 +1,8 @@
 //! The client: sends a command's request to the supervisor, and prints the answer.
 //!
-//! It stands above `cli` (the request, how answers look) and `control` (the socket). It runs in a process of its
-//! own, not in the supervisor's, and may wait. Its exit statuses are those of the verb's row in `cli/commands.rs`.
-//! Next: `endpoint.rs` (where the supervisor is), `print.rs` (answers), `exec.rs` (`foster exec`).
+//! It uses `cli` (the request, the format of answers) and `control` (the socket). It never runs inside the supervisor,
+//! so it may block. Its exit statuses are those of the verb's row in `cli/commands.rs`. Next: `endpoint.rs` (finds the
+//! supervisor), `print.rs` (answers), `exec.rs` (`foster exec`).
 
 mod endpoint;
 mod exec;
@@ -25,11 +25,11 @@ use crate::exit::ExitStatus;
 use crate::sys::terminal;
 use endpoint::candidates;
 
-/// How long the supervisor may take to answer from state. It takes milliseconds: one that does not answer in this
-/// time is stopped, or not foster.
+/// The timeout of requests that are answered at once. foster takes milliseconds: a process that takes longer is stopped,
+/// or not foster.
 const ANSWER_AT_ONCE: Duration = Duration::from_secs(5);
 
-/// How long `status -w` waits before it asks again.
+/// The interval of `status -w`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The environment of a client, and its streams.
@@ -38,9 +38,9 @@ pub struct ClientIo<'a> {
     pub socket: Option<OsString>,
     /// Whether colours may be printed.
     pub colour: Colour,
-    /// The width of the terminal that standard output is; `None`: it is not a terminal.
+    /// The width of standard output if it is a terminal.
     pub width: Option<usize>,
-    /// How long a watching verb waits before it asks again.
+    /// The interval of `status -w`.
     pub watch_interval: Duration,
     /// Standard output.
     pub out: &'a mut dyn Write,
@@ -59,17 +59,17 @@ impl<'a> ClientIo<'a> {
     }
 }
 
-/// Colours are printed on a terminal that has them, where `$NO_COLOR` is not set (<https://no-color.org>).
+/// Colours are used on a terminal that supports them, unless `$NO_COLOR` is set (<https://no-color.org>).
 fn colour(stdout: &impl IsTerminal) -> Colour {
     let is_set = |name| std::env::var_os(name).is_some_and(|value: OsString| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     if stdout.is_terminal() && !is_set("NO_COLOR") && !dumb { Colour::Yes } else { Colour::No }
 }
 
-/// Sends the request, prints the answer, and gives the exit status.
+/// Sends the request, prints the answer, and returns the exit status.
 ///
-/// `configured` is called where neither `--socket` nor `$FOSTER_SOCKET` names the socket: it gives the
-/// configuration's, if there is a configuration that has one.
+/// `configured` is called only if neither `--socket` nor `$FOSTER_SOCKET` names the socket. It returns the path in the
+/// configuration, if there is one.
 pub fn run(
     verb: &Verb,
     command: &ClientCommand,
@@ -91,7 +91,7 @@ pub fn run(
         Ok(status) => status,
         Err(failure) => {
             let status = failure.status();
-            // A reader that closed the pipe (`foster logs -f | head`) knows why.
+            // The reader closed the pipe (`foster logs -f | head`) and needs no message.
             if !failure.is_broken_pipe() {
                 let _ = writeln!(client.err, "foster: {}", failure.render());
             }
@@ -101,7 +101,7 @@ pub fn run(
     verb.status(status)
 }
 
-/// Sends a request to the first of these sockets at which a supervisor listens.
+/// Sends a request to the first of these sockets on which a supervisor listens.
 fn ask(sockets: &[PathBuf], request: &Request) -> Result<Answer, Failure> {
     let patience =
         if request.is_answered_at_once() { Patience::For(ANSWER_AT_ONCE) } else { Patience::Endless };
@@ -115,7 +115,7 @@ fn ask_within(sockets: &[PathBuf], request: &Request, patience: Patience) -> Res
             Err(
                 error @ (ClientError::NoSocket(_) | ClientError::NotListening(_) | ClientError::Denied(_)),
             ) => {
-                // A socket that says no tells more than one that is not there.
+                // A refused connection explains more than a missing socket.
                 let is_denied = matches!(error, ClientError::Denied(_));
                 if first.is_none() || is_denied {
                     first = Some(error);
@@ -132,8 +132,8 @@ pub fn print_help(verb: Option<&Verb>, client: &mut ClientIo<'_>) -> ExitStatus 
     print_page(&verb.map_or_else(help::overview, help::of), client)
 }
 
-/// Prints a shell's script, or what completes the last of these words. Where the names cannot be had, none is
-/// printed: a message would appear in the middle of a command line.
+/// Prints a shell's script, or the completions of the last of these words. Without a supervisor no name is printed, and
+/// no message: it would appear in the middle of a command line.
 pub fn print_completions(
     shell: Shell,
     words: &[String],
@@ -169,21 +169,21 @@ pub fn print_page(page: &str, client: &mut ClientIo<'_>) -> ExitStatus {
     if printed.is_ok() { ExitStatus::DONE } else { ExitStatus::FAILED }
 }
 
-/// Prints what is wrong with the command line.
+/// Prints a usage error.
 pub fn print_usage_error(error: &UsageError, client: &mut ClientIo<'_>) -> ExitStatus {
     let _ = writeln!(client.err, "foster: {error}");
     error.status()
 }
 
-/// Why a verb has no answer, or could not print it.
+/// Why a verb failed.
 enum Failure {
     /// There is no socket to try.
     NoEndpoint,
     /// The supervisor did not answer, or refused.
     Client(ClientError),
-    /// The answer cannot be understood: the supervisor is of another version.
+    /// The supervisor is of another version.
     OtherVersion(&'static str),
-    /// The client does not believe this supervisor.
+    /// The client does not trust this supervisor.
     Untrusted(String),
     /// Standard output cannot be written to.
     Print(io::Error),
@@ -208,6 +208,7 @@ impl Failure {
                 ClientError::Refused(_) => ExitStatus::FAILED,
                 ClientError::NoSocket(_)
                 | ClientError::NotListening(_)
+                | ClientError::NotASocket(_)
                 | ClientError::Denied(_)
                 | ClientError::Unreachable(..)
                 | ClientError::Untrusted(..)
@@ -224,11 +225,13 @@ impl Failure {
 
     fn render(&self) -> String {
         match self {
-            Failure::NoEndpoint => "no supervisor answers: there is no socket to try".to_owned(),
+            Failure::NoEndpoint => "no supervisor answers: no socket is configured".to_owned(),
             Failure::Client(error) => error.to_string(),
             Failure::Untrusted(why) => why.clone(),
             Failure::OtherVersion(what) => {
-                format!("cannot understand `{what}`: the supervisor is of another version than this client")
+                format!(
+                    "cannot read the answer to `{what}`: the supervisor has another version than this client"
+                )
             }
             Failure::Print(error) => format!("cannot write to standard output: {}", errno::words(error)),
         }

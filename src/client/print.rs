@@ -1,7 +1,7 @@
-//! Answers of the supervisor, printed: for people as they come, for machines as JSON.
+//! Prints the answers of the supervisor: as text when they arrive, or as JSON.
 //!
-//! The verb's row says how its answer is shown. Each function takes an answer and gives the exit status. An answer is
-//! an iterator here, so that a test can make one up.
+//! The verb's row in `cli/commands.rs` names the format. Each function takes an answer and returns the exit status. An
+//! answer is an iterator, so that a test can build one.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::control::protocol::{
 };
 use crate::exit::ExitStatus;
 
-/// An answer, as it comes.
+/// An answer, as it arrives.
 type Replies<'a> = &'a mut dyn Iterator<Item = Result<Reply, ClientError>>;
 
-/// Prints the answer to this verb's request; gives the exit status.
+/// Prints the answer to this verb's request and returns the exit status.
 pub(super) fn print(
     verb: &Verb,
     command: &ClientCommand,
@@ -42,7 +42,7 @@ pub(super) fn print(
         (Printer::Nothing, _) => Ok(ExitStatus::DONE),
     };
     let status = match (&command.request, status) {
-        // The supervisor may end before it has sent the end of its answer.
+        // The supervisor may exit before it has sent the end of its answer.
         (Request::Shutdown {}, Err(Failure::Client(ClientError::Lost(_)))) => ExitStatus::DONE,
         (_, status) => status?,
     };
@@ -64,18 +64,18 @@ fn print_status(
     }
     let page = match output {
         Output::Text => {
-            format::table(&rows.iter().map(shown).collect::<Vec<_>>(), client.colour, client.width)
+            format::table(&rows.iter().map(table_line).collect::<Vec<_>>(), client.colour, client.width)
         }
         Output::Json => array(&rows),
     };
     client.out.write_all(page.as_bytes()).map_err(Failure::Print)?;
-    // `all` names no program.
+    // `all` does not name a particular program.
     let named = names.iter().any(|name| name != "all");
     let missing = rows.iter().any(|row| (row.wanted || named) && !is_well(row.state));
     Ok(if missing { ExitStatus::NOT_RUNNING } else { ExitStatus::DONE })
 }
 
-/// How long a user who pressed the tabulator key waits for names: a supervisor that answers takes a millisecond.
+/// The timeout of completion, so that the tab key does not hang. A supervisor answers in a millisecond.
 const COMPLETION_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Every NAME that the supervisor at one of these sockets knows, with its state.
@@ -85,15 +85,15 @@ pub(super) fn names(sockets: &[PathBuf]) -> Option<Vec<Candidate>> {
     for reply in ask_within(sockets, &all, Patience::For(COMPLETION_TIMEOUT)).ok()? {
         let Reply::Row(row) = reply.ok()? else { continue };
         if row.instances > 1 && row.instance == 0 {
-            names.push(Candidate::new(&row.name, "all its instances"));
+            names.push(Candidate::new(&row.name, "all instances"));
         }
-        names.push(Candidate::new(row.label(), shown(&row).state));
+        names.push(Candidate::new(row.label(), table_line(&row).state));
     }
     names.push(Candidate::new("all", "every program"));
     Some(names)
 }
 
-/// Whether it runs, or has ended with success.
+/// Whether it runs or has exited with success.
 fn is_well(state: State) -> bool {
     match state {
         State::Starting
@@ -108,7 +108,7 @@ fn is_well(state: State) -> bool {
     }
 }
 
-fn shown(row: &StatusRow) -> Line {
+fn table_line(row: &StatusRow) -> Line {
     let (state, style) = match row.state {
         State::Running => ("running", Style::Good),
         State::Waiting => ("waiting", Style::Busy),
@@ -136,7 +136,7 @@ fn shown(row: &StatusRow) -> Line {
     }
 }
 
-/// Each outcome when it is known, one a line.
+/// A line for each outcome, as soon as it is known.
 fn print_outcomes(answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<ExitStatus, Failure> {
     let mut status = ExitStatus::DONE;
     for reply in answer {
@@ -150,7 +150,7 @@ fn print_outcomes(answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<Exit
     Ok(status)
 }
 
-/// What became of each program; or where the configuration has an error, the report, as at the start.
+/// The outcome for each program; or the errors of the configuration, in the format of the start.
 fn print_update(
     output: Output,
     answer: Replies<'_>,
@@ -166,7 +166,7 @@ fn print_update(
                 outcomes.push(outcome);
             }
             (Ok(Reply::Problem(Problem { text })), Output::Text) => {
-                // There is no other place to report to if stderr cannot be written to.
+                // If stderr cannot be written to, there is no other place to report to.
                 let _ = writeln!(client.err, "{}", format::harmless(&text));
             }
             (Ok(Reply::Outcome(outcome)), Output::Json) => outcomes.push(outcome),
@@ -203,7 +203,7 @@ fn print_update(
     }
 }
 
-/// Only the outcomes that are not as requested.
+/// Only the outcomes that failed.
 fn print_failures(answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<ExitStatus, Failure> {
     let mut status = ExitStatus::DONE;
     for reply in answer {
@@ -217,7 +217,7 @@ fn print_failures(answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<Exit
     Ok(status)
 }
 
-/// All outcomes as one object, in which `field` says whether all are as requested.
+/// All outcomes as one object, in which `field` says whether all succeeded.
 fn print_verdict(field: &str, answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<ExitStatus, Failure> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     for reply in answer {
@@ -230,7 +230,7 @@ fn print_verdict(field: &str, answer: Replies<'_>, client: &mut ClientIo<'_>) ->
     Ok(if good { ExitStatus::DONE } else { ExitStatus::FAILED })
 }
 
-/// Lines of output, as programs wrote them. Where one name alone was given, it is not repeated.
+/// Lines of output, as programs wrote them. With a single name on the command line, lines have no prefix.
 fn print_logs(
     command: &ClientCommand,
     names: &[String],
@@ -281,7 +281,7 @@ fn print_events(
         let text = match output {
             Output::Json => event.object(),
             Output::Text => {
-                let (name, message) = in_columns(&event);
+                let (name, message) = split_name(&event);
                 let name = (name, width);
                 format::event(
                     event.text("ts"),
@@ -298,8 +298,8 @@ fn print_events(
     Ok(ExitStatus::DONE)
 }
 
-/// The name that an event's sentence begins with, for its own column, and the rest of the sentence.
-fn in_columns(event: &Event) -> (&str, &str) {
+/// Splits an event's sentence into the name at its start, which has a column, and the rest.
+fn split_name(event: &Event) -> (&str, &str) {
     let (program, sentence) = (event.text("program"), event.text("msg"));
     let instance = |label: &str| label.strip_prefix(program).is_some_and(|rest| rest.starts_with('.'));
     match sentence.split_once(": ") {
@@ -308,13 +308,13 @@ fn in_columns(event: &Event) -> (&str, &str) {
     }
 }
 
-/// What comes between lines: a gap is reported; the width of names is returned.
+/// Handles replies between lines: prints gaps and notes, returns the width of names.
 fn print_aside(reply: &Reply, output: Output, client: &mut ClientIo<'_>) -> Result<Option<usize>, Failure> {
     let missed = match reply {
         Reply::Missed(missed) => missed,
         Reply::Width(Width { width }) => return Ok(Some(*width)),
         Reply::Note(note) => {
-            // Beside the lines, so that it is not taken for one of them.
+            // On stderr, so that it is not taken for one of the lines.
             client.out.flush().map_err(Failure::Print)?;
             let _ = writeln!(client.err, "foster: {}", format::harmless(&note.text));
             return Ok(None);
@@ -340,9 +340,9 @@ fn print_aside(reply: &Reply, output: Output, client: &mut ClientIo<'_>) -> Resu
                 (None, None) => "events".to_owned(),
                 (None, Some(count)) => format!("{count} events"),
             };
-            // In its place between the lines, and on stderr, so that it is not taken for one of them.
+            // On stderr, so that it is not taken for one of the lines; the flush keeps the order.
             client.out.flush().map_err(Failure::Print)?;
-            let _ = writeln!(client.err, "foster: {what} are missing here: they were read too slowly");
+            let _ = writeln!(client.err, "foster: {what} are missing here: the client read too slowly");
         }
     }
     Ok(None)
@@ -352,19 +352,19 @@ fn render(outcome: &Outcome) -> String {
     format::harmless(&format!("{}: {}", outcome.name, outcome.message))
 }
 
-/// Each line reaches its reader at once: an order may take long.
+/// Each line is flushed: the rest of an order may take long.
 fn print_line(line: &str, client: &mut ClientIo<'_>) -> Result<(), Failure> {
     let written = writeln!(client.out, "{line}").and_then(|()| client.out.flush());
     written.map_err(Failure::Print)
 }
 
-/// One element a line: good for people, diff and grep too.
+/// One element per line, for diff and grep.
 fn array(rows: &[StatusRow]) -> String {
     let rows: Vec<String> = rows.iter().map(|row| format!("  {}", json(row))).collect();
     if rows.is_empty() { "[]\n".to_owned() } else { format!("[\n{}\n]\n", rows.join(",\n")) }
 }
 
-/// The wire's types can always be written: they have no maps with keys that are not text.
+/// The types of the protocol can always be serialized: all keys of their maps are text.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

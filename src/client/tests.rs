@@ -43,13 +43,13 @@ fn run_verb(line: &str, socket: Option<OsString>, configured: Option<PathBuf>) -
     Done { status, out: String::from_utf8(out).unwrap(), err: String::from_utf8(err).unwrap() }
 }
 
-/// Runs a verb against a supervisor that answers these bytes, whatever it is asked.
+/// Runs a verb against a supervisor that answers any request with these bytes.
 fn answered(line: &str, answer: &[u8]) -> (Request, Done) {
-    asked(answer, |socket| run_verb(line, Some(socket), None))
+    with_supervisor(answer, |socket| run_verb(line, Some(socket), None))
 }
 
-/// Does something against the socket of such a supervisor.
-fn asked<T>(answer: &[u8], ask: impl FnOnce(OsString) -> T) -> (Request, T) {
+/// Calls `ask` with the socket of such a supervisor.
+fn with_supervisor<T>(answer: &[u8], ask: impl FnOnce(OsString) -> T) -> (Request, T) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s");
     let listener = UnixListener::bind(&path).unwrap();
@@ -67,8 +67,8 @@ fn asked<T>(answer: &[u8], ask: impl FnOnce(OsString) -> T) -> (Request, T) {
     })
 }
 
-/// The same, with an answer of these items and an end.
-fn told(line: &str, items: &[Reply]) -> Done {
+/// Runs a verb against a supervisor that answers with these items and an end.
+fn run_with(line: &str, items: &[Reply]) -> Done {
     let mut answer: Vec<u8> = items.iter().flat_map(Reply::encode).collect();
     answer.extend(Reply::End {}.encode());
     answered(line, &answer).1
@@ -166,21 +166,21 @@ fn each_verb_sends_its_request() {
 }
 
 #[test]
-fn an_update_says_what_became_of_each_or_what_is_wrong_with_the_configuration() {
+fn an_update_prints_each_outcome_or_the_errors_of_the_configuration() {
     let done = [
         outcome("foster", Verdict::Ok, "4 programs unchanged"),
         outcome("web", Verdict::Ok, "restarted (pid 12): command changed"),
     ];
-    told("update", &done).shows(expect![[r#"
+    run_with("update", &done).shows(expect![[r#"
         foster: 4 programs unchanged
         web: restarted (pid 12): command changed
         exit status 0
     "#]]);
-    told("update --json", &done[1..]).shows(expect![[r#"
+    run_with("update --json", &done[1..]).shows(expect![[r#"
         {"updated":true,"outcomes":[{"name":"web","verdict":"ok","message":"restarted (pid 12): command changed"}],"problems":[]}
         exit status 0
     "#]]);
-    told("update", &[outcome("web", Verdict::Failed, "backoff")]).shows(expect![[r#"
+    run_with("update", &[outcome("web", Verdict::Failed, "backoff")]).shows(expect![[r#"
         web: backoff
         exit status 1
     "#]]);
@@ -200,11 +200,11 @@ fn an_update_says_what_became_of_each_or_what_is_wrong_with_the_configuration() 
 }
 
 #[test]
-fn status_is_a_table_and_ends_with_0_where_all_that_is_wanted_is_well() {
+fn status_is_a_table_and_exits_with_0_if_every_wanted_program_runs() {
     let second = StatusRow { instance: 1, instances: 2, ..up("web") };
     let stopped = StatusRow { wanted: false, ..row("spare", State::Stopped) };
     let rows = [up("backend"), second, row("setup", State::Succeeded), row("once", State::Exited), stopped];
-    told("status", &rows.map(Reply::Row)).shows(expect![[r#"
+    run_with("status", &rows.map(Reply::Row)).shows(expect![[r#"
         NAME     STATE      READY  PID  UPTIME  RESTARTS  MEMORY  NOTE
         backend  running    yes     17  12m 5s         0     52M
         web.1    running    yes     17  12m 5s         0     52M
@@ -216,10 +216,10 @@ fn status_is_a_table_and_ends_with_0_where_all_that_is_wanted_is_well() {
 }
 
 #[test]
-fn status_ends_with_3_where_what_is_wanted_or_was_named_does_not_run() {
+fn status_exits_with_3_if_a_wanted_or_named_program_is_not_running() {
     let note = Some("exited with status 3; next start in 3.2s".into());
     let down = StatusRow { note, exit: Some(Exit::Code { code: 3 }), ..row("worker", State::Backoff) };
-    told("status", &[Reply::Row(up("backend")), Reply::Row(down)]).shows(expect![[r#"
+    run_with("status", &[Reply::Row(up("backend")), Reply::Row(down)]).shows(expect![[r#"
         NAME     STATE    READY  PID  UPTIME  RESTARTS  MEMORY  NOTE
         backend  running  yes     17  12m 5s         0     52M
         worker   backoff  no       -       -         0       -  exited with status 3; next start in 3.2s
@@ -227,20 +227,20 @@ fn status_ends_with_3_where_what_is_wanted_or_was_named_does_not_run() {
     "#]]);
     for state in [State::Waiting, State::Stopped, State::Stopping, State::Fatal, State::Failed] {
         let unwanted = StatusRow { wanted: false, ..row("spare", state) };
-        assert_eq!(told("status", &[Reply::Row(unwanted.clone())]).status, 0);
-        assert_eq!(told("status all", &[Reply::Row(unwanted.clone())]).status, 0);
-        assert_eq!(told("status spare", &[Reply::Row(unwanted)]).status, 3);
-        assert_eq!(told("status", &[Reply::Row(row("spare", state))]).status, 3);
+        assert_eq!(run_with("status", &[Reply::Row(unwanted.clone())]).status, 0);
+        assert_eq!(run_with("status all", &[Reply::Row(unwanted.clone())]).status, 0);
+        assert_eq!(run_with("status spare", &[Reply::Row(unwanted)]).status, 3);
+        assert_eq!(run_with("status", &[Reply::Row(row("spare", state))]).status, 3);
     }
 }
 
 #[test]
-fn status_for_machines_is_an_array_of_rows() {
-    told("status --json", &[]).shows(expect![[r#"
+fn status_as_json_is_an_array_of_rows() {
+    run_with("status --json", &[]).shows(expect![[r#"
         []
         exit status 0
     "#]]);
-    told("status --json", &[Reply::Row(up("a")), Reply::Row(row("b", State::Fatal))]).shows(expect![[r#"
+    run_with("status --json", &[Reply::Row(up("a")), Reply::Row(row("b", State::Fatal))]).shows(expect![[r#"
         [
           {"name":"a","kind":"program","instance":0,"instances":1,"state":"running","pid":17,"uptime_ms":725000,"restarts":0,"ready":true,"health":"healthy","exit":null,"memory_bytes":54525952,"wanted":true,"note":null},
           {"name":"b","kind":"program","instance":0,"instances":1,"state":"fatal","pid":null,"uptime_ms":null,"restarts":0,"ready":false,"health":null,"exit":null,"memory_bytes":null,"wanted":true,"note":null}
@@ -250,14 +250,14 @@ fn status_for_machines_is_an_array_of_rows() {
 }
 
 #[test]
-fn an_order_prints_what_became_of_each_and_fails_where_one_failed() {
+fn an_order_prints_each_outcome_and_fails_if_one_failed() {
     let started = outcome("backend", Verdict::Ok, "started (pid 17, ready after 1.2s)");
-    told("start backend", std::slice::from_ref(&started)).shows(expect![[r#"
+    run_with("start backend", std::slice::from_ref(&started)).shows(expect![[r#"
         backend: started (pid 17, ready after 1.2s)
         exit status 0
     "#]]);
     let failed = outcome("worker", Verdict::Failed, "is fatal: 10 starts\x1b[2J in a row failed");
-    told("start all", &[started, failed]).shows(expect![[r#"
+    run_with("start all", &[started, failed]).shows(expect![[r#"
         backend: started (pid 17, ready after 1.2s)
         worker: is fatal: 10 starts�[2J in a row failed
         exit status 1
@@ -265,7 +265,7 @@ fn an_order_prints_what_became_of_each_and_fails_where_one_failed() {
 }
 
 #[test]
-fn an_unknown_name_is_refused_with_the_nearest() {
+fn an_unknown_name_is_refused_with_the_nearest_one() {
     let message = "there is no program `bakend`";
     let refusal = Refusal::new(Reason::NoSuchName, message).with_suggestion(Some("backend"));
     answered("stop bakend", &Reply::Error(refusal).encode()).1.shows(expect![[r#"
@@ -275,17 +275,17 @@ fn an_unknown_name_is_refused_with_the_nearest() {
 }
 
 #[test]
-fn health_prints_only_what_is_not_well_and_ends_with_0_or_1() {
+fn health_prints_only_failures_and_exits_with_0_or_1() {
     let well = outcome("backend", Verdict::Ok, "ready");
     let ill = outcome("nginx", Verdict::Failed, "waiting for backend");
-    told("health", std::slice::from_ref(&well)).shows(expect![[r#"
+    run_with("health", std::slice::from_ref(&well)).shows(expect![[r#"
         exit status 0
     "#]]);
-    told("health", &[well.clone(), ill.clone()]).shows(expect![[r#"
+    run_with("health", &[well.clone(), ill.clone()]).shows(expect![[r#"
         nginx: waiting for backend
         exit status 1
     "#]]);
-    told("health --json", &[well, ill]).shows(expect![[r#"
+    run_with("health --json", &[well, ill]).shows(expect![[r#"
         {"healthy":false,"outcomes":[{"name":"backend","verdict":"ok","message":"ready"},{"name":"nginx","verdict":"failed","message":"waiting for backend"}]}
         exit status 1
     "#]]);
@@ -301,58 +301,81 @@ fn health_prints_only_what_is_not_well_and_ends_with_0_or_1() {
     assert_eq!(run_verb("health", Some("/nowhere/s".into()), None).status, 1);
 }
 
+/// With `health.action = "none"` an unhealthy program keeps running.
 #[test]
-fn wait_for_machines_is_one_object() {
+fn an_unhealthy_program_is_shown_by_status_health_and_events() {
+    let note = Some("GET http://127.0.0.1:8000/: status 503".to_owned());
+    let unhealthy =
+        StatusRow { state: State::Unhealthy, health: Some(Health::Unhealthy), note, ..up("backend") };
+    run_with("status", &[Reply::Row(unhealthy)]).shows(expect![[r#"
+        NAME     STATE      READY  PID  UPTIME  RESTARTS  MEMORY  NOTE
+        backend  unhealthy  yes     17  12m 5s         0     52M  GET http://127.0.0.1:8000/: status 503
+        exit status 0
+    "#]]);
+    let failed = outcome("backend", Verdict::Failed, "unhealthy (GET http://127.0.0.1:8000/: status 503)");
+    run_with("health", &[failed]).shows(expect![[r#"
+        backend: unhealthy (GET http://127.0.0.1:8000/: status 503)
+        exit status 1
+    "#]]);
+    let changed = event("unhealthy", "warning", "backend", "backend: unhealthy: status 503");
+    run_with("events --state unhealthy", &[changed]).shows(expect![[r#"
+        2026-11-25T12:26:49.307Z  backend  unhealthy       unhealthy: status 503
+        exit status 0
+    "#]]);
+}
+
+#[test]
+fn wait_as_json_is_one_object() {
     let ready = outcome("backend", Verdict::Ok, "ready after 1.2s");
-    told("wait --json backend", std::slice::from_ref(&ready)).shows(expect![[r#"
+    run_with("wait --json backend", std::slice::from_ref(&ready)).shows(expect![[r#"
         {"ready":true,"outcomes":[{"name":"backend","verdict":"ok","message":"ready after 1.2s"}]}
         exit status 0
     "#]]);
-    told("wait backend", &[ready]).shows(expect![[r#"
+    run_with("wait backend", &[ready]).shows(expect![[r#"
         backend: ready after 1.2s
         exit status 0
     "#]]);
 }
 
 #[test]
-fn lines_of_output_are_put_together_and_named_where_there_may_be_several() {
+fn pieces_of_a_line_are_joined_and_lines_of_several_programs_are_prefixed() {
     let lines = [piece("backend", "one ", true), piece("backend", "line", false), piece("web.0", "", false)];
-    told("logs", &lines).shows(expect![[r#"
+    run_with("logs", &lines).shows(expect![[r#"
         backend | one line
         web.0   | 
         exit status 0
     "#]]);
-    told("logs --json backend", &lines).shows(expect![[r#"
+    run_with("logs --json backend", &lines).shows(expect![[r#"
         {"ts":"2026-11-25T12:26:49.307585Z","name":"backend","stream":"stdout","text":"one line"}
         {"ts":"2026-11-25T12:26:49.307585Z","name":"web.0","stream":"stdout","text":""}
         exit status 0
     "#]]);
-    told("logs backend", &lines[..2]).shows(expect![[r#"
+    run_with("logs backend", &lines[..2]).shows(expect![[r#"
         one line
         exit status 0
     "#]]);
 }
 
 #[test]
-fn lines_have_their_time_where_it_is_wanted_and_a_mark_where_they_have_not_ended() {
+fn lines_have_times_with_the_flag_and_a_mark_while_unfinished() {
     let Reply::Line(prompt) = piece("backend", "password: ", false) else { panic!("not a line") };
     let lines = [piece("backend", "one", false), Reply::Line(LogLine { unfinished: true, ..prompt })];
-    told("logs -t backend", &lines).shows(expect![[r#"
+    run_with("logs -t backend", &lines).shows(expect![[r#"
         2026-11-25T12:26:49.307Z  one
         2026-11-25T12:26:49.307Z  password:  [line not ended]
         exit status 0
     "#]]);
     let note = Reply::Note(Note { text: "web: its stdout is not kept: it is set to `inherit`".into() });
-    told("logs web", &[note]).shows(expect![[r#"
+    run_with("logs web", &[note]).shows(expect![[r#"
         stderr: foster: web: its stdout is not kept: it is set to `inherit`
         exit status 0
     "#]]);
 }
 
 #[test]
-fn an_orderly_end_ends_what_was_followed_and_another_is_a_failure() {
+fn following_succeeds_at_an_orderly_shutdown_and_fails_at_any_other_end() {
     let line = piece("backend", "goodbye", false).encode();
-    told("logs -f backend", &[piece("backend", "goodbye", false)]).shows(expect![[r#"
+    run_with("logs -f backend", &[piece("backend", "goodbye", false)]).shows(expect![[r#"
         goodbye
         exit status 0
     "#]]);
@@ -364,7 +387,7 @@ fn an_orderly_end_ends_what_was_followed_and_another_is_a_failure() {
 }
 
 #[test]
-fn where_no_supervisor_answers_the_status_is_4_and_the_path_is_named() {
+fn without_a_supervisor_the_status_is_4_and_the_message_names_the_path() {
     run_verb("status --socket /nowhere/s", Some("/elsewhere".into()), None).shows(expect![[r#"
         stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another)
         exit status 4
@@ -391,7 +414,7 @@ impl Write for Closed {
 }
 
 #[test]
-fn a_closed_pipe_ends_a_verb_quietly_and_a_full_disk_does_not() {
+fn a_closed_pipe_ends_a_verb_silently_and_a_full_disk_is_reported() {
     for (kind, expected) in [
         (io::ErrorKind::BrokenPipe, ""),
         (io::ErrorKind::StorageFull, "foster: cannot write to standard output: no storage space\n"),
@@ -423,15 +446,15 @@ fn completed(line: &[&str], socket: Option<OsString>) -> String {
 }
 
 #[test]
-fn names_are_completed_with_the_instances_of_what_has_several() {
+fn names_are_completed_with_their_instances() {
     let several = |instance| Reply::Row(StatusRow { instance, instances: 2, ..up("web") });
     let rows = [Reply::Row(row("db", State::Fatal)), several(0), several(1), Reply::End {}];
     let answer: Vec<u8> = rows.iter().flat_map(Reply::encode).collect();
-    let (request, page) = asked(&answer, |socket| completed(&["stop", ""], Some(socket)));
+    let (request, page) = with_supervisor(&answer, |socket| completed(&["stop", ""], Some(socket)));
     assert!(matches!(request, Request::Status(_)));
     expect![[r#"
         db	fatal
-        web	all its instances
+        web	all instances
         web.0	running
         web.1	running
         all	every program
@@ -440,9 +463,9 @@ fn names_are_completed_with_the_instances_of_what_has_several() {
 }
 
 #[test]
-fn where_no_names_are_known_nothing_is_printed_in_the_middle_of_a_line() {
+fn completion_prints_nothing_without_a_supervisor() {
     assert_eq!(completed(&["stop", ""], Some("/nowhere".into())), "");
-    let (_, page) = asked(b"{\"garbage\n", |socket| completed(&["stop", ""], Some(socket)));
+    let (_, page) = with_supervisor(b"{\"garbage\n", |socket| completed(&["stop", ""], Some(socket)));
     assert_eq!(page, "");
     assert_eq!(completed(&["run", "-c", ""], None), ":files\n");
     assert_eq!(completed(&[], None), Shell::Fish.script());
@@ -483,42 +506,42 @@ fn events_are_in_columns_or_objects() {
         event("start_failed", "error", "web", "cannot start web: no\x1b[2J such file"),
         event("shutdown", "info", "foster", "shutting down: got SIGTERM"),
     ];
-    told("events", &events).shows(expect![[r#"
+    run_with("events", &events).shows(expect![[r#"
         2026-11-25T12:26:49.307Z  backend.1  ready           ready after 85ms (pid 17)
         2026-11-25T12:26:49.307Z  web        start_failed    cannot start web: no�[2J such file
         2026-11-25T12:26:49.307Z  foster     shutdown        shutting down: got SIGTERM
         exit status 0
     "#]]);
-    told("events --json", &events[..2]).shows(expect![[r#"
+    run_with("events --json", &events[..2]).shows(expect![[r#"
         {"ts":"2026-11-25T12:26:49.307585Z","level":"info","program":"backend","event":"ready","exit_code":3,"instance":1,"msg":"backend.1: ready after 85ms (pid 17)"}
         exit status 0
     "#]]);
 }
 
 #[test]
-fn a_gap_is_reported_in_its_place_and_is_not_a_failure() {
+fn a_gap_is_reported_in_order_and_is_not_a_failure() {
     let of_events = Reply::Missed(Missed { name: None, count: Some(12) });
-    told("events -f", std::slice::from_ref(&of_events)).shows(expect![[r#"
-        stderr: foster: 12 events are missing here: they were read too slowly
+    run_with("events -f", std::slice::from_ref(&of_events)).shows(expect![[r#"
+        stderr: foster: 12 events are missing here: the client read too slowly
         exit status 0
     "#]]);
-    told("events -f --json", &[of_events]).shows(expect![[r#"
+    run_with("events -f --json", &[of_events]).shows(expect![[r#"
         {"count":12,"event":"missed","name":null}
         exit status 0
     "#]]);
     let of_lines = Reply::Missed(Missed { name: Some("web".into()), count: None });
-    told("logs -f", std::slice::from_ref(&of_lines)).shows(expect![[r#"
-        stderr: foster: lines of web are missing here: they were read too slowly
+    run_with("logs -f", std::slice::from_ref(&of_lines)).shows(expect![[r#"
+        stderr: foster: lines of web are missing here: the client read too slowly
         exit status 0
     "#]]);
-    told("logs -f --json", &[of_lines]).shows(expect![[r#"
+    run_with("logs -f --json", &[of_lines]).shows(expect![[r#"
         {"count":null,"event":"missed","name":"web"}
         exit status 0
     "#]]);
 }
 
 #[test]
-fn exec_runs_nothing_where_the_supervisors_answer_is_incomplete() {
+fn exec_runs_nothing_if_the_answer_of_the_supervisor_is_incomplete() {
     let done = answered("exec web -- true", &Reply::End {}.encode()).1;
     assert_eq!(done.status, 1);
     assert!(done.err.contains("another version"), "{}", done.err);

@@ -1,7 +1,7 @@
-//! `status -w`: the same request again and again, until it is interrupted or the supervisor is gone.
+//! `status -w`: repeats the request until it is interrupted or the supervisor is gone.
 //!
-//! On a terminal the screen is repainted, else each table follows the one before. The supervisor is asked as by
-//! `status`, and does nothing between two requests.
+//! On a terminal the screen is redrawn; otherwise each table follows the one before. The supervisor does nothing between
+//! two requests.
 
 use std::path::PathBuf;
 
@@ -12,10 +12,10 @@ use crate::cli::ClientCommand;
 use crate::cli::verb::Verb;
 use crate::exit::ExitStatus;
 
-/// Moves the cursor home and clears what follows (console_codes(4)).
+/// Moves the cursor home and clears the screen after it (console_codes(4)).
 const REPAINT: &[u8] = b"\x1b[H\x1b[J";
 
-/// Shows the answer until it cannot be had any longer.
+/// Prints the answer repeatedly until the request fails.
 pub(super) fn run(
     verb: &Verb,
     command: &ClientCommand,
@@ -28,7 +28,7 @@ pub(super) fn run(
             client.out.write_all(REPAINT).map_err(Failure::Print)?;
         }
         print::print(verb, command, answer, client)?;
-        // A wait for nothing but the end of its time.
+        // With no descriptor, poll(2) is a plain sleep.
         let _ = poll(&mut [], PollTimeout::try_from(client.watch_interval).unwrap_or(PollTimeout::MAX));
     }
 }

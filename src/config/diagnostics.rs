@@ -10,6 +10,7 @@ use std::path::Path;
 use super::report::{Report, ReportedError};
 use super::source::{Source, printable};
 use super::span::{Position, Span};
+use crate::plan::Warning;
 
 /// The message of a syntax error about a key that is there already: nothing follows from it.
 pub(super) const DUPLICATE: &str = "this is set twice";
@@ -141,13 +142,13 @@ impl Diagnostics {
         format!("{}:{line}:{column}", source.name())
     }
 
-    /// The warnings, each one sentence with its place.
-    pub(super) fn warnings(&self) -> Vec<String> {
+    /// The warnings, in the order of the files.
+    pub(super) fn warnings(&self) -> Vec<Warning> {
         let mut problems: Vec<&Problem> = self.warnings.iter().collect();
         sort(&mut problems, |_| "");
-        let mut lines: Vec<String> = problems.into_iter().map(|problem| self.headline(problem, "")).collect();
-        lines.dedup();
-        lines
+        let mut warnings: Vec<Warning> = problems.into_iter().map(|problem| self.warning(problem)).collect();
+        warnings.dedup();
+        warnings
     }
 
     /// Whether there is any error.
@@ -225,7 +226,6 @@ impl Diagnostics {
     fn headline(&self, problem: &Problem, kind: &str) -> String {
         let message = printable(&problem.message);
         match problem.position {
-            Position::Nowhere if kind.is_empty() => message,
             Position::Nowhere => format!("foster: {kind}{message}"),
             Position::File(file) => {
                 let name = self.sources.get(file).map(Source::name);
@@ -233,6 +233,11 @@ impl Diagnostics {
             }
             Position::At(span) => format!("{}: {kind}{message}", self.locate(span)),
         }
+    }
+
+    fn warning(&self, problem: &Problem) -> Warning {
+        let ReportedError { file, line, column, message, hint, text: _ } = self.reported(problem);
+        Warning { file, line, column, message, hint }
     }
 
     fn reported(&self, problem: &Problem) -> ReportedError {

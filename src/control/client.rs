@@ -1,11 +1,11 @@
 //! The client's end of the control socket.
 //!
-//! It may wait, since it is not the supervisor. It asks who listens (`SO_PEERCRED`) before it sends anything: at a
-//! path that others may write, another process could pretend to be foster. Nothing is printed here.
+//! It may block, since it is not the supervisor. It checks which process listens (`SO_PEERCRED`) before it sends
+//! anything: if others can write to the directory, another process could pretend to be foster. This file prints nothing.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,19 +17,19 @@ use super::protocol::{LONGEST_LINE, Refusal, Reply, Request};
 use crate::errno;
 use crate::sys::socket::{self, Peer};
 
-/// How long the next line of an answer may take.
+/// The timeout of the next line of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// At most this long: for what is answered from state.
+    /// At most this long: for requests that are answered at once.
     For(Duration),
-    /// For ever: for what is answered when it is done.
+    /// No timeout: for requests that are answered when they are done.
     Endless,
 }
 
-/// How long the client waits for a place in the supervisor's backlog. It admits thousands in a second.
+/// How long the client waits for a place in the supervisor's backlog, which accepts thousands of clients per second.
 const LONGEST_QUEUE: Duration = Duration::from_secs(5);
 
-/// An answer, as it comes.
+/// An answer, as it arrives.
 #[derive(Debug)]
 pub struct Answer {
     path: PathBuf,
@@ -41,21 +41,23 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug)]
 pub enum ClientError {
-    /// Nothing is at the path.
+    /// The path does not exist.
     NoSocket(PathBuf),
-    /// No process listens: a supervisor that is gone has left the file.
+    /// No process listens: a supervisor that has exited left the file behind.
     NotListening(PathBuf),
-    /// The file's mode, or a directory's, says no.
+    /// The file at the path is not a socket.
+    NotASocket(PathBuf),
+    /// The mode of the file or of a directory forbids it.
     Denied(PathBuf),
     /// The path cannot be connected to for another reason.
     Unreachable(PathBuf, Errno),
     /// The process that listens is neither root's, nor this user's, nor PID 1, nor the owner of the socket's file.
     Untrusted(PathBuf, Peer),
-    /// There was no answer for longer than the client's patience.
+    /// There was no answer in time.
     Silent(PathBuf),
     /// The connection ended in the middle of the answer.
     Lost(PathBuf),
-    /// The reply cannot be read: at the other end is another program, or another version.
+    /// The reply cannot be read: the other end is another program or another version.
     Garbled(PathBuf),
     /// The request does not fit a line.
     TooLong,
@@ -66,8 +68,7 @@ pub enum ClientError {
 /// Asks the supervisor at `path`.
 ///
 /// # Errors
-/// Whatever keeps the question from being put. What keeps it from being answered comes from
-/// the [`Answer`].
+/// The request cannot be sent. Errors after that come from the [`Answer`].
 pub fn ask(path: &Path, request: &Request, patience: Patience) -> Result<Answer, ClientError> {
     let line = request.encode().ok_or(ClientError::TooLong)?;
     let mut stream = socket::connect_within(path, LONGEST_QUEUE).map_err(|error| unconnected(path, error))?;
@@ -79,14 +80,13 @@ pub fn ask(path: &Path, request: &Request, patience: Patience) -> Result<Answer,
         let errno = errno::of(&error);
         ClientError::Unreachable(path.to_owned(), errno)
     };
-    // A pair of sockets, as in a test, has this very process at both ends.
     let server = socket::peer(&stream).map_err(|errno| ClientError::Unreachable(path.to_owned(), errno))?;
-    if !is_believed(path, server) {
+    if !is_trusted(path, server) {
         return Err(ClientError::Untrusted(path.to_owned(), server));
     }
     stream.set_read_timeout(timeout).map_err(unreachable)?;
     stream.set_write_timeout(timeout).map_err(unreachable)?;
-    // A supervisor that refuses has said why before it closed: that is read first, and counts.
+    // The result is ignored: a supervisor that refuses has sent the reason before it closed, and that is read next.
     let _ = stream.write_all(&line);
     Ok(Answer { path: path.to_owned(), server: Some(server), from: BufReader::new(stream), finished: false })
 }
@@ -139,15 +139,15 @@ impl Answer {
     }
 }
 
-/// A read that took too long fails with either kind (`SO_RCVTIMEO`, socket(7)).
+/// A read that times out fails with either kind (`SO_RCVTIMEO`, socket(7)).
 fn is_timeout(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.kind() == io::ErrorKind::TimedOut
 }
 
-/// Whether the process that listens may be the supervisor. Root and the user's own processes could do anything that
-/// the answer makes this process do; PID 1 is the container's foster, as whichever user it runs; and the owner of
-/// the socket's file has made it.
-fn is_believed(path: &Path, server: Peer) -> bool {
+/// Whether the process that listens may be the supervisor. Root and this user's processes can do anyway whatever an answer
+/// makes this process do; PID 1 is the container's foster, whatever its user; and the owner of the socket's file created
+/// it.
+fn is_trusted(path: &Path, server: Peer) -> bool {
     let owner = || std::fs::metadata(path).is_ok_and(|metadata| metadata.uid() == server.uid.as_raw());
     server.uid.is_root() || server.uid == Uid::effective() || server.pid == 1 || owner()
 }
@@ -158,7 +158,9 @@ fn unconnected(path: &Path, error: Errno) -> ClientError {
     if is(&[Errno::ENOENT, Errno::ENOTDIR]) {
         ClientError::NoSocket(path)
     } else if is(&[Errno::ECONNREFUSED]) {
-        ClientError::NotListening(path)
+        // connect(2) fails in the same way for a file of another kind.
+        let is_other = std::fs::metadata(&path).is_ok_and(|metadata| !metadata.file_type().is_socket());
+        if is_other { ClientError::NotASocket(path) } else { ClientError::NotListening(path) }
     } else if is(&[Errno::EACCES, Errno::EPERM]) {
         ClientError::Denied(path)
     } else if is(&[Errno::EAGAIN]) {
@@ -179,12 +181,17 @@ impl fmt::Display for ClientError {
             ),
             ClientError::NotListening(path) => write!(
                 f,
-                "no supervisor answers: the one that made `{}` is gone (start it with `foster run`)",
+                "no supervisor answers: the one that created `{}` has exited (start it with `foster run`)",
+                path.display()
+            ),
+            ClientError::NotASocket(path) => write!(
+                f,
+                "no supervisor answers: `{}` is not a socket (`--socket PATH` names another)",
                 path.display()
             ),
             ClientError::Untrusted(path, Peer { uid, pid, gid: _ }) => write!(
                 f,
-                "cannot trust what listens at `{}`: uid {uid}, pid {pid}, is not the owner of the socket",
+                "cannot trust the process that listens at `{}`: uid {uid}, pid {pid}, does not own the socket",
                 path.display()
             ),
             ClientError::Denied(path) => write!(
@@ -199,11 +206,11 @@ impl fmt::Display for ClientError {
                 write!(f, "the supervisor at `{}` does not answer", path.display())
             }
             ClientError::Lost(path) => {
-                write!(f, "the supervisor at `{}` ended before it answered", path.display())
+                write!(f, "the supervisor at `{}` exited before it answered", path.display())
             }
             ClientError::Garbled(path) => write!(
                 f,
-                "unexpected reply from `{}`: not a foster supervisor, or of another version than {}",
+                "unexpected reply from `{}`: not a foster supervisor, or not version {}",
                 path.display(),
                 env!("CARGO_PKG_VERSION")
             ),
@@ -227,7 +234,7 @@ mod tests {
         Request::Status(Names { names: Vec::new() })
     }
 
-    /// An answer made of these bytes, from a supervisor that is gone when they are read.
+    /// An answer with these bytes, from a supervisor that has exited.
     fn answer(bytes: &[u8]) -> Answer {
         let (mut server, client) = UnixStream::pair().unwrap();
         server.write_all(bytes).unwrap();
@@ -235,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_ends_where_it_says_so() {
+    fn an_answer_ends_at_its_end_reply() {
         let mut answer = answer(b"{\"reply\":\"end\"}\n{\"reply\":\"end\"}\n");
         assert!(answer.next().is_none());
         assert!(answer.next().is_none());
@@ -246,8 +253,8 @@ mod tests {
     fn a_refusal_is_an_error_with_its_reason() {
         let refusal = Refusal::new(Reason::NotPermitted, "no");
         let mut answer = answer(&Reply::Error(refusal.clone()).encode());
-        let Some(Err(ClientError::Refused(told))) = answer.next() else { panic!("not refused") };
-        assert_eq!(told, refusal);
+        let Some(Err(ClientError::Refused(received))) = answer.next() else { panic!("not refused") };
+        assert_eq!(received, refusal);
         assert!(answer.next().is_none());
     }
 
@@ -260,23 +267,23 @@ mod tests {
     }
 
     #[test]
-    fn where_no_process_listens_the_path_is_named() {
+    fn without_a_listener_the_message_names_the_path() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
-        let told = |path: &Path| ask(path, &status(), Patience::Endless).unwrap_err().to_string();
-        assert!(told(&path).contains("there is no socket at"), "{}", told(&path));
+        let message = |path: &Path| ask(path, &status(), Patience::Endless).unwrap_err().to_string();
+        assert!(message(&path).contains("there is no socket at"), "{}", message(&path));
         drop(socket::listen(&path).unwrap());
-        assert!(told(&path).contains("is gone"), "{}", told(&path));
-        assert!(told(&path).contains(&path.display().to_string()));
+        assert!(message(&path).contains("has exited"), "{}", message(&path));
+        assert!(message(&path).contains(&path.display().to_string()));
         let file = directory.path().join("f");
         std::fs::write(&file, "").unwrap();
-        assert!(told(&file).contains("is gone"));
-        assert!(told(&file.join("x")).contains("there is no socket at"));
-        assert!(told(&directory.path().join("x".repeat(200))).contains("File name too long"));
+        assert!(message(&file).contains("is not a socket"), "{}", message(&file));
+        assert!(message(&file.join("x")).contains("there is no socket at"));
+        assert!(message(&directory.path().join("x".repeat(200))).contains("File name too long"));
     }
 
     #[test]
-    fn a_supervisor_that_does_not_answer_costs_no_more_than_the_patience() {
+    fn a_supervisor_that_does_not_answer_is_given_up_after_the_timeout() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let _listener = socket::listen(&path).unwrap();
@@ -286,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_does_not_fit_a_line_is_not_sent() {
+    fn a_request_longer_than_a_line_is_not_sent() {
         let request = Request::Status(Names { names: vec!["x".repeat(LONGEST_LINE)] });
         let error = ask(Path::new("/nowhere"), &request, Patience::Endless).unwrap_err();
         assert!(matches!(error, ClientError::TooLong));

@@ -1,8 +1,8 @@
 //! One client of the control socket, as the server sees it.
 //!
-//! A client has one request at a time: its next line is read when the answer to the one before is written. So what
-//! it sends meanwhile waits in the kernel, and it costs at most one line in and a bounded part of an answer out.
-//! Nothing here waits; [`Connection::interest`] says what epoll has to report next.
+//! A client has one request at a time: the next line is read when the previous answer is written. Anything sent before
+//! that stays in the kernel, so a client costs at most one line of input and a bounded part of an answer. Nothing here
+//! blocks; [`Connection::interest`] returns the next interest for epoll.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -17,8 +17,8 @@ use super::protocol::{LONGEST_LINE, Reason, Refusal, Reply, Request};
 use crate::sys::epoll::{Interest, Ready};
 use crate::sys::socket::Peer;
 
-/// How many bytes of an answer may wait for their reader. Long answers are paced by [`WriteState`] and never come near
-/// it: a client at which this much waits is cut off.
+/// The most bytes of an answer that may be unsent. Long answers are paced by [`WriteState`] and stay far below it; a
+/// client that reaches it is disconnected.
 pub(super) const LONGEST_QUEUE: usize = 1024 * 1024;
 
 /// A client.
@@ -29,20 +29,20 @@ pub(super) struct Connection {
     received: LineBuffer,
     unwritten: VecDeque<u8>,
     phase: Phase,
-    /// Since when a request is not complete.
+    /// The time since which a request is incomplete.
     incomplete_since: Option<Instant>,
-    /// What epoll reports at present.
+    /// The interest registered with epoll.
     pub(super) watched: Interest,
 }
 
-/// What is expected next.
+/// The next step of the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// A request.
     Idle,
-    /// foster's answer.
+    /// The answer of foster.
     Answering,
-    /// Nothing: it is closed when everything is written.
+    /// None: the connection is closed once everything is written.
     Closing,
 }
 
@@ -51,35 +51,35 @@ enum Phase {
 pub enum WriteState {
     /// Yes.
     Go,
-    /// It is kept, and written when the client reads. A long answer waits for [`super::server::ServerEvent::Drained`].
+    /// Not yet: it is queued until the client reads. A long answer waits for [`super::server::ServerEvent::Drained`].
     Wait,
-    /// The client is gone, or has no request.
+    /// The client has disconnected, or has no request.
     Gone,
 }
 
 /// How useful a connection is, the least useful first: that one is closed when there are too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum EvictionRank {
-    /// It has no request, or not all of it.
+    /// It has sent no complete request.
     Silent,
     /// It does not read its answer.
     Unread,
-    /// It has a request, and waits for the answer.
+    /// It waits for the answer to its request.
     Waiting,
 }
 
-/// The result of a turn.
+/// The result of [`Connection::turn`].
 #[derive(Debug)]
 pub(super) enum Step {
     /// Nothing to report.
     Nothing,
     /// A request.
-    Asked(Request),
-    /// Everything sent so far of an unfinished answer is written.
+    Requested(Request),
+    /// All queued bytes of an unfinished answer are written.
     Drained,
-    /// It is gone before its answer was finished.
+    /// It disconnected before its answer was finished.
     Abandoned,
-    /// It is gone.
+    /// It disconnected.
     Gone,
 }
 
@@ -103,13 +103,13 @@ impl Connection {
         self.peer
     }
 
-    /// What epoll has to report next.
+    /// The next interest for epoll.
     pub(super) fn interest(&self) -> Interest {
         if !self.unwritten.is_empty() {
             return Interest::Write;
         }
         match self.phase {
-            // A socket is writable at once: a way to be called again for a line that is here already.
+            // A socket is writable at once, so this calls back for a line that is already in the buffer.
             Phase::Idle if self.received.has_line() => Interest::Write,
             Phase::Closing => Interest::Write,
             Phase::Idle => Interest::Read,
@@ -134,12 +134,12 @@ impl Connection {
         self.phase == Phase::Answering
     }
 
-    /// Since when the rest of a request is missing.
+    /// The time since which a request is incomplete.
     pub(super) fn incomplete_since(&self) -> Option<Instant> {
         self.incomplete_since
     }
 
-    /// Does what can be done now: at most one read, and one request taken.
+    /// Makes progress: at most one read and one request.
     pub(super) fn turn(&mut self, now: Instant, ready: Ready) -> Step {
         if !self.unwritten.is_empty() {
             match (self.flush(), self.phase) {
@@ -153,12 +153,12 @@ impl Connection {
         }
         match self.phase {
             Phase::Closing => Step::Gone,
-            // Nothing is read from it now, so a report that it is readable means its end. (A report that it is
-            // writable may be older than the last reply.)
+            // No read is requested in this phase, so readable means that it disconnected. (A report of writable may be
+            // older than the last reply.)
             Phase::Answering if ready.readable => Step::Abandoned,
             Phase::Answering => Step::Nothing,
             Phase::Idle => {
-                let step = self.listen(ready);
+                let step = self.read_request(ready);
                 let is_half =
                     self.phase == Phase::Idle && self.received.has_bytes() && !self.received.has_line();
                 self.incomplete_since = is_half.then(|| self.incomplete_since.unwrap_or(now));
@@ -167,8 +167,8 @@ impl Connection {
         }
     }
 
-    /// Sends whole lines of an answer; `finished`: its last ones. Does nothing where there is no request.
-    pub(super) fn say(&mut self, lines: &[u8], finished: bool) -> WriteState {
+    /// Sends whole lines of an answer; `finished`: these are its last ones. Does nothing without a request.
+    pub(super) fn send(&mut self, lines: &[u8], finished: bool) -> WriteState {
         if self.phase != Phase::Answering {
             return WriteState::Gone;
         }
@@ -176,7 +176,7 @@ impl Connection {
             self.phase = Phase::Idle;
         }
         self.unwritten.extend(lines);
-        // epoll reports an error too, and it is handled there.
+        // On an error the connection is shut down, which epoll reports.
         let written = self.flush();
         if written.is_err() || self.unwritten.len() > LONGEST_QUEUE {
             self.cut_off();
@@ -185,26 +185,26 @@ impl Connection {
         if self.unwritten.is_empty() { WriteState::Go } else { WriteState::Wait }
     }
 
-    /// Sends why, and closes.
+    /// Sends the reason, then closes.
     pub(super) fn refuse(&mut self, refusal: Refusal) {
         self.unwritten.extend(Reply::Error(refusal).encode());
         self.phase = Phase::Closing;
         self.incomplete_since = None;
     }
 
-    /// Sends why, as far as it can be written at once, before it is closed.
+    /// Sends as much of the reason as can be written at once; the caller closes.
     pub(super) fn dismiss(&mut self, refusal: Refusal) {
         self.refuse(refusal);
         let _ = self.flush();
     }
 
-    fn listen(&mut self, ready: Ready) -> Step {
+    fn read_request(&mut self, ready: Ready) -> Step {
         if !self.received.has_line() && ready.readable {
             match self.received.fill(&mut self.stream) {
                 Filled::Some | Filled::Nothing => {}
                 Filled::Ended => return Step::Gone,
                 Filled::TooLong => {
-                    let message = format!("a request has at most {LONGEST_LINE} bytes");
+                    let message = format!("the request is longer than {LONGEST_LINE} bytes");
                     self.refuse(Refusal::new(Reason::TooLong, message));
                     return Step::Nothing;
                 }
@@ -214,7 +214,7 @@ impl Connection {
         match Request::parse(&line) {
             Ok(request) => {
                 self.phase = Phase::Answering;
-                Step::Asked(request)
+                Step::Requested(request)
             }
             Err(refusal) => {
                 self.unwritten.extend(Reply::Error(refusal).encode());
@@ -233,13 +233,13 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
-        // The memory is given back: most connections are written to once.
+        // Frees the memory: most connections are written to once.
         self.unwritten = VecDeque::new();
         Ok(())
     }
 
-    /// Shuts both directions, so that epoll reports a hang-up, which is handled where every end is. Requests that it
-    /// sent in advance are dropped.
+    /// Shuts down both directions, so that epoll reports a hang-up like any other disconnection. Requests sent in advance
+    /// are dropped.
     fn cut_off(&mut self) {
         (self.received, self.unwritten) = (LineBuffer::default(), VecDeque::new());
         if self.phase == Phase::Idle {

@@ -1,9 +1,8 @@
-//! How a process of a program is made, on its way to a client that becomes one: `foster exec`.
+//! The definition of a program's processes, as sent to a client of `foster exec`, which becomes one.
 //!
-//! The client has another environment, working directory and perhaps user than foster, so all of foster's that a
-//! program inherits travels with the [`Launch`]. Secrets and env files travel as paths: their values stay where they
-//! are, and are read when the process is made, as at any start. It is one JSON document, sent in pieces: an
-//! environment may be larger than a line.
+//! The client has another environment, working directory and perhaps user than foster, so everything that a
+//! program inherits from foster is sent with the [`Launch`]. Secrets and env files are sent as paths; the client reads
+//! them, as any start does. It is one JSON document, sent in pieces: an environment may be larger than a line.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::{Account, EnvFile, Inherit, Launch, Limit, Presence, Unprivileged, User};
 use crate::sys::process::Credentials;
 
-/// Everything that a process of a program is made from, except the command.
+/// Everything that defines a process of a program, except the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecContext {
     /// foster's working directory: other paths are relative to it.
@@ -28,8 +27,7 @@ pub struct ExecContext {
     pub launch: Launch,
 }
 
-/// Its form on the wire. Each field of a version that the client does not know is an error: it must not be made
-/// without it.
+/// Its form in the protocol. A field that the client does not know is an error: the process would lack it.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
@@ -82,9 +80,9 @@ enum Text {
 }
 
 impl ExecContext {
-    /// The document.
+    /// Its JSON document.
     pub fn render(&self) -> String {
-        // The types of the document have no form that JSON lacks.
+        // All types of the document can be serialized.
         serde_json::to_string(&self.document()).unwrap_or_default()
     }
 
@@ -278,8 +276,8 @@ mod tests {
         }
     }
 
-    /// Over the wire and back.
-    fn carried(context: &ExecContext) -> ExecContext {
+    /// Encoded and decoded.
+    fn transferred(context: &ExecContext) -> ExecContext {
         let text = |reply: Reply| {
             let Reply::Context(Piece { text }) = Reply::parse(&reply.encode()).unwrap() else {
                 panic!("not a piece")
@@ -291,17 +289,17 @@ mod tests {
     }
 
     #[test]
-    fn a_context_arrives_as_it_was_sent() {
-        assert_eq!(carried(&context()), context());
+    fn a_context_arrives_unchanged() {
+        assert_eq!(transferred(&context()), context());
         let plain = ExecContext { inherited: Vec::new(), launch: Launch::default(), ..context() };
-        assert_eq!(carried(&plain), plain);
+        assert_eq!(transferred(&plain), plain);
     }
 
     #[test]
-    fn an_environment_of_any_bytes_and_any_size_arrives() {
+    fn an_environment_of_any_bytes_and_any_size_arrives_unchanged() {
         let large = OsString::from_vec(vec![0xfe; 300_000]);
         let context = ExecContext { inherited: vec![("BIG".into(), large)], ..context() };
-        assert_eq!(carried(&context), context);
+        assert_eq!(transferred(&context), context);
     }
 
     #[test]

@@ -1,17 +1,17 @@
-//! Bytes that come in over a connection, until they are lines.
+//! Splits the bytes of a connection into lines.
 //!
-//! Memory is taken only for bytes that have come, and never more than for one line of the longest kind. No byte is
-//! searched twice for a line end, so a client that sends one byte at a time costs no more than another.
+//! It allocates only for received bytes, at most one longest line. No byte is searched twice for a line end, so a client
+//! that sends one byte at a time costs no more than another.
 
 use std::io::{self, Read};
 
 use super::protocol::LONGEST_LINE;
 
-/// The bytes that were read and not taken yet.
+/// The bytes that were read and not yet taken.
 #[derive(Debug, Default)]
 pub(super) struct LineBuffer {
     bytes: Vec<u8>,
-    /// The length of the first line, its line end included, once that is here.
+    /// The length of the first line with its line end, once it is complete.
     line: Option<usize>,
 }
 
@@ -20,15 +20,15 @@ pub(super) struct LineBuffer {
 pub(super) enum Filled {
     /// Bytes, perhaps not a whole line yet.
     Some,
-    /// Nothing for now.
+    /// Nothing yet.
     Nothing,
-    /// The other end has shut down, or is gone.
+    /// The other end has shut down or disconnected.
     Ended,
-    /// More bytes than a line may have, and no line end.
+    /// The longest line is full and has no line end.
     TooLong,
 }
 
-/// How much is read at once, so that no connection delays another.
+/// The most bytes of one read, so that no connection delays another.
 const CHUNK: usize = 16 * 1024;
 
 impl LineBuffer {
@@ -45,21 +45,21 @@ impl LineBuffer {
             Ok(count) => count,
             Err(error) => return failed(&error),
         };
-        let came = free.get(..count).unwrap_or(free);
+        let received = free.get(..count).unwrap_or(free);
         if self.line.is_none() {
-            self.line = memchr::memchr(b'\n', came).map(|place| self.bytes.len() + place + 1);
+            self.line = memchr::memchr(b'\n', received).map(|place| self.bytes.len() + place + 1);
         }
-        self.bytes.extend_from_slice(came);
+        self.bytes.extend_from_slice(received);
         let too_long = self.line.is_none() && self.bytes.len() >= LONGEST_LINE;
         if too_long { Filled::TooLong } else { Filled::Some }
     }
 
-    /// Whether any byte is here.
+    /// Whether there are any bytes.
     pub(super) fn has_bytes(&self) -> bool {
         !self.bytes.is_empty()
     }
 
-    /// Whether a whole line is here.
+    /// Whether there is a whole line.
     pub(super) fn has_line(&self) -> bool {
         self.line.is_some()
     }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_longest_kind_is_taken_and_one_byte_more_is_too_long() {
+    fn the_longest_line_is_accepted_and_one_byte_more_is_too_long() {
         let mut longest = vec![b'x'; LONGEST_LINE - 1];
         longest.push(b'\n');
         assert_eq!(lines(&longest), (vec![longest.clone()], Filled::Ended));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_behind_a_short_one_is_taken_too() {
+    fn the_longest_line_is_accepted_after_a_short_one() {
         let mut longest = vec![b'x'; LONGEST_LINE - 1];
         longest.push(b'\n');
         let both = [b"a\n".as_slice(), &longest].concat();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_read_beyond_the_first_line_until_there_is_room() {
+    fn reading_stops_when_the_buffer_is_full() {
         let mut buffer = LineBuffer::default();
         let mut endless = io::repeat(b'\n');
         for _ in 0..4 {
@@ -132,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_come_out_as_they_went_in(bytes in "[ab\n]{0,200}") {
+        fn lines_are_returned_unchanged(bytes in "[ab\n]{0,200}") {
             let (lines, filled) = lines(bytes.as_bytes());
             let whole = bytes.rfind('\n').map_or("", |end| &bytes[..=end]);
             prop_assert_eq!(lines.concat(), whole.as_bytes());

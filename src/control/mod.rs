@@ -1,15 +1,15 @@
 //! The control socket: how an operator talks to the running supervisor.
 //!
-//! | module | what it knows |
+//! | module | purpose |
 //! | --- | --- |
-//! | [`protocol`] | the wire: requests and replies, JSON, one a line |
-//! | [`exec_context`] | how a program's process is made, for a client that becomes one |
-//! | [`names`] | which instances a NAME means |
-//! | [`socket_file`] | where the socket is |
-//! | [`server`] | foster's end: many connections, none of which can delay it |
-//! | [`client`] | the other end, in a process of its own |
+//! | [`protocol`] | requests and replies: JSON, one per line |
+//! | [`exec_context`] | the definition of a program's processes, for `foster exec` |
+//! | [`names`] | resolves a NAME to instances |
+//! | [`socket_file`] | the file of the socket |
+//! | [`server`] | the supervisor's end: many connections, none of which delays it |
+//! | [`client`] | the client's end, in another process |
 //!
-//! Nothing here carries a request out: `init/` takes it from the [`server::Server`] and answers through it.
+//! Nothing here executes a request: `init/` takes it from the [`server::Server`] and answers through it.
 
 pub mod client;
 mod connection;
@@ -20,5 +20,5 @@ pub mod protocol;
 pub mod server;
 pub mod socket_file;
 
-/// Where the socket is unless the configuration says otherwise.
+/// The default path of the socket.
 pub const USUAL_SOCKET: &str = "/run/foster.sock";

@@ -1,7 +1,7 @@
-//! Which instances a NAME means: `backend`, `backend.1`, `all`, or a glob such as `'web*'`.
+//! Resolves a NAME to instances: `backend`, `backend.1`, `all`, or a glob such as `'web*'`.
 //!
-//! Only the supervisor knows which programs there are, so it matches. The cost of a request is bounded: names are
-//! looked up, and globs, which have to be tried one by one, are few. A glob knows `*`, `?` and `[a-z]`, `[!a-z]`; it is
+//! Only the supervisor knows the programs, so it does this. The cost of a request is bounded: names are looked up, and the
+//! number of globs, which are tried one by one, is limited. A glob knows `*`, `?` and `[a-z]`, `[!a-z]`; it is
 //! matched against `backend` and against `backend.1`. Pure: names in, positions out.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,17 +13,17 @@ use super::protocol::{Reason, Refusal};
 use crate::glob;
 use crate::suggest::nearest;
 
-/// How many different globs a request may have.
+/// The most different globs in a request.
 const MOST_GLOBS: usize = 100;
 
-/// Why names mean nothing.
+/// Why names cannot be resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameError {
     /// No program has this name.
     NotFound {
-        /// The name, as given.
+        /// The name, as given by the client.
         name: String,
-        /// What was probably meant.
+        /// The nearest valid one.
         nearest: Option<String>,
     },
     /// There are more than [`MOST_GLOBS`] different globs.
@@ -39,7 +39,7 @@ pub struct NameFilter {
 }
 
 impl NameFilter {
-    /// Takes the names apart; none means all.
+    /// Sorts the names by kind; no name means all.
     ///
     /// # Errors
     /// [`NameError::TooManyGlobs`].
@@ -58,7 +58,7 @@ impl NameFilter {
         }
     }
 
-    /// Whether an instance of this program is meant.
+    /// Whether the filter includes this instance.
     pub fn matches(&self, name: &str, instance: u16) -> bool {
         if self.all || self.literals.contains(name) {
             return true;
@@ -68,22 +68,22 @@ impl NameFilter {
             || self.globs.iter().any(|pattern| glob::matches(pattern, name) || glob::matches(pattern, &label))
     }
 
-    /// Whether no name was given: even what belongs to no program is meant.
+    /// Whether no name was given: the filter then includes events that belong to no program.
     pub fn is_open(&self) -> bool {
         self.all && self.literals.is_empty() && self.globs.is_empty()
     }
 }
 
-/// The instances that are meant, as (position in `known`, instance), each once, in the order of `known`.
-/// `known` has every program's name and how many instances it has.
+/// The instances, as (position in `known`, instance), each once, in the order of `known`, which has the name of every
+/// program and the number of its instances.
 ///
 /// # Errors
-/// The first name that no program has: an order to a mistyped name must do nothing at all.
+/// The first unknown name: an order with a mistyped name must do nothing at all.
 pub fn resolve(names: &[String], known: &[(&str, u16)]) -> Result<Vec<(usize, u16)>, NameError> {
     let filter = NameFilter::new(names)?;
     let mut instances: BTreeMap<&str, u16> = BTreeMap::new();
     instances.extend(known.iter().copied());
-    // Each different name is looked at once, however often it is given.
+    // Repeated names are looked up once.
     let different = filter.literals.iter().chain(&filter.globs);
     let unknown: SortedSet<&String> = different.filter(|name| !is_known(name, &instances)).collect();
     let no_program = filter.all && instances.values().all(|count| *count == 0);
@@ -98,7 +98,7 @@ pub fn resolve(names: &[String], known: &[(&str, u16)]) -> Result<Vec<(usize, u1
         .collect())
 }
 
-/// Whether a name means at least one instance.
+/// Whether a name resolves to at least one instance.
 fn is_known(name: &str, instances: &BTreeMap<&str, u16>) -> bool {
     let has_any = |program: &str| instances.get(program).is_some_and(|count| *count > 0);
     if has_any(name) {

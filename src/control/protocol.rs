@@ -1,9 +1,9 @@
-//! The wire: what a client may request over the control socket, and the answer.
+//! The protocol of the control socket: requests and replies.
 //!
 //! A request is one JSON object on one line. Its answer is any number of items (rows, outcomes, lines), one a line,
-//! and then exactly one `end` or `error`. So no answer is too long for a line, and a client sees each outcome when it
-//! happens. The command line builds these types; the core's own names may change without any of them changing. No
-//! sockets here: see `server` and `client`.
+//! and then exactly one `end` or `error`. So an answer of any length fits, and a client sees each outcome when it
+//! happens. The command line builds these types. They are a promise to clients, unlike the types of the core. No sockets
+//! here: see `server` and `client`.
 
 use std::fmt;
 
@@ -39,7 +39,7 @@ pub enum Request {
     Stop(Order),
     /// Stop programs, then start them.
     Restart(Order),
-    /// Have programs read their own configuration again.
+    /// Make programs read their own configuration again.
     Reload(Order),
     /// Send programs this signal.
     Signal(SignalOrder),
@@ -47,16 +47,16 @@ pub enum Request {
     Logs(Logs),
     /// The last events. Answered by [`Reply::Event`]s.
     Events(Events),
-    /// How a process of this program is made, for a client that becomes one. Answered by [`Reply::Context`]s.
+    /// The definition of a program's processes, for `foster exec`. Answered by [`Reply::Context`]s.
     Exec(Exec),
     /// Wait until programs are ready. Answered by [`Reply::Outcome`]s.
     Wait(Wait),
     /// Whether each is ready and healthy. Answered by [`Reply::Outcome`]s.
     Health(HealthCheck),
-    /// Read the configuration again, and apply what changed. Answered by [`Reply::Outcome`]s, or where it has an
-    /// error by [`Reply::Problem`]s.
+    /// Read the configuration again and apply the changes. Answered by [`Reply::Outcome`]s, or by [`Reply::Problem`]s if
+    /// it has errors.
     Update(Update),
-    /// End the container. Answered when that has begun.
+    /// End the container. Answered when the shutdown has started.
     Shutdown {},
 }
 
@@ -65,8 +65,8 @@ pub enum Request {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-/// The fields of a request. One that stands twice is an error: readers that take the first and readers that take the
-/// last must not see two different requests.
+/// The fields of a request. A repeated field is an error: parsers that take the first and parsers that take the last would
+/// see two different requests.
 struct Fields(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Fields {
@@ -106,14 +106,14 @@ pub struct Names {
     pub names: Vec<String>,
 }
 
-/// A question for the health of programs.
+/// A request for the health of programs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HealthCheck {
     /// The programs; none: all that start with the container.
     #[serde(default)]
     pub names: Vec<String>,
-    /// Whether a program that an order stopped counts too.
+    /// Whether programs that an operator stopped count too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
 }
@@ -149,13 +149,13 @@ pub struct Logs {
     /// The programs; none: all of them.
     #[serde(default)]
     pub names: Vec<String>,
-    /// How many of the last lines; absent: all that are kept.
+    /// The number of last lines; absent: all in memory.
     #[serde(default)]
     pub lines: Option<u32>,
-    /// Only lines that are not older than this, in milliseconds; absent: of any age.
+    /// The age limit of lines in milliseconds; absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since_ms: Option<u64>,
-    /// Whether new lines follow, without end.
+    /// Whether to send new lines until the client disconnects.
     #[serde(default)]
     pub follow: bool,
 }
@@ -172,13 +172,13 @@ pub struct Events {
     /// Only changes to one of these states; none: all.
     #[serde(serialize_with = "words_of_states", deserialize_with = "states_from_words")]
     pub states: Vec<StateName>,
-    /// How many of the last ones; absent: all that are kept.
+    /// The number of last events; absent: all in memory.
     pub lines: Option<u32>,
-    /// Whether new ones follow, without end.
+    /// Whether to send new ones until the client disconnects.
     pub follow: bool,
 }
 
-/// A request for how a program's processes are made.
+/// A request for the definition of a program's processes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exec {
@@ -193,7 +193,7 @@ pub struct Wait {
     /// The programs; at least one.
     #[serde(deserialize_with = "at_least_one")]
     pub names: Vec<String>,
-    /// How long at most, in milliseconds; absent: for ever.
+    /// The timeout in milliseconds; absent: none.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
 }
@@ -214,7 +214,7 @@ pub struct Refusal {
     pub error: Reason,
     /// The sentence, for people.
     pub message: String,
-    /// What was probably meant.
+    /// The nearest valid name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suggestion: Option<String>,
 }
@@ -239,9 +239,9 @@ pub enum Reason {
     TooSlow,
     /// There is no such program.
     NoSuchName,
-    /// The container is about to end.
+    /// foster is shutting down.
     ShuttingDown,
-    /// It was tried, and it failed.
+    /// The attempt failed.
     Failed,
 }
 
@@ -255,8 +255,7 @@ impl Request {
     /// Reads a line, with or without its line end.
     ///
     /// # Errors
-    /// The refusal for the client: it is not a JSON object, its version or verb is unknown, it has a field that
-    /// the verb does not know, or has one twice.
+    /// The refusal for the client: not a JSON object, an unknown version, verb or field, or a repeated field.
     pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
         let Fields(mut fields) = serde_json::from_slice(line).map_err(|error| {
             let shown: String = error.to_string().chars().take(400).collect();
@@ -271,7 +270,7 @@ impl Request {
             return Err(Refusal::new(Reason::BadRequest, "the request has no `verb`"));
         };
         let fields = Value::Object(fields);
-        // By hand: serde's code for a tagged enum is many times larger.
+        // Written by hand: serde's code for a tagged enum is many times larger.
         let read = match verb.as_str() {
             "status" => from_value(fields).map(Request::Status),
             "start" => from_value(fields).map(Request::Start),
@@ -299,7 +298,7 @@ impl Request {
         })
     }
 
-    /// Whether its answer comes from what is known already, and not from what is still to happen.
+    /// Whether it is answered from the current state, without waiting for an event.
     pub fn is_answered_at_once(&self) -> bool {
         match self {
             Request::Status(_)
@@ -336,7 +335,7 @@ impl Request {
         }
     }
 
-    /// Its line, line end included; `None` where that is longer than [`LONGEST_LINE`].
+    /// Its line with the line end; `None` if it is longer than [`LONGEST_LINE`].
     pub fn encode(&self) -> Option<Vec<u8>> {
         #[derive(Serialize)]
         struct Envelope<'a> {
@@ -354,7 +353,7 @@ impl Refusal {
         Refusal { error, message: message.into(), suggestion: None }
     }
 
-    /// The same, with what was probably meant.
+    /// Adds a suggestion.
     #[must_use]
     pub fn with_suggestion(self, suggestion: Option<&str>) -> Refusal {
         Refusal { suggestion: suggestion.map(str::to_owned), ..self }

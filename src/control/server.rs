@@ -1,11 +1,11 @@
 //! foster's end of the control socket.
 //!
-//! Driven by the one loop in `init/`: each report of epoll in the server's space goes to [`Server::on_ready`], which
-//! returns events; answers go out through [`Server::reply`]. Nothing waits, each call does a bounded amount of work,
-//! and each client costs a bounded amount of memory. What a request means is not known here. Next: `connection.rs`.
+//! Driven by the loop in `init/`: each report of epoll for the server goes to [`Server::on_ready`], which returns events;
+//! answers go out through [`Server::reply`]. Nothing blocks, each call does a bounded amount of work, and each client
+//! costs a bounded amount of memory. The meaning of requests is unknown here. Next: `connection.rs`.
 //!
 //! New clients are always accepted; when the limit is reached the least useful connection is closed. So silent
-//! clients, incomplete requests and readers that do not read lock no other client out.
+//! clients, incomplete requests and clients that do not read their answers cannot lock out another client.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -25,20 +25,20 @@ use super::socket_file::{BindError, SocketFile};
 use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
 use crate::sys::socket::{self, Peer};
 
-/// The most clients at once, where there are enough descriptors.
+/// The most clients at once, if there are enough descriptors.
 pub const MOST_CLIENTS: usize = 256;
 
-/// The part of all descriptors that clients may take: programs need the others.
+/// Clients may use one in this many descriptors: programs need the rest.
 const SHARE_OF_DESCRIPTORS: u64 = 4;
 
-/// How many clients are accepted in one turn, so that a crowd delays nothing else.
+/// The most clients accepted in one turn of the loop, so that many of them delay nothing else.
 const ADMITTED_AT_ONCE: usize = 64;
 
-/// How long a request may be incomplete.
+/// The time in which a request must be complete.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long no client is accepted when even the spare descriptor did not help: the kernel has no memory, or the whole
-/// system no descriptor. Otherwise it would be tried without end.
+/// How long the server stops accepting when even the spare descriptor did not help: the kernel has no memory, or the
+/// system no descriptor. Without the pause it would retry in a busy loop.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
 /// The listener's key; a client's is its number.
@@ -51,7 +51,7 @@ pub struct ConnectionId(u32);
 /// Whether lines finish an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// They do: the last of them is [`Reply::End`] or [`Reply::Error`].
+    /// Yes: the last of them is [`Reply::End`] or [`Reply::Error`].
     ToTheEnd,
     /// More lines follow.
     Part,
@@ -60,12 +60,11 @@ pub enum Extent {
 /// An event at the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerEvent {
-    /// A client has a request. Its next one comes after the last line of the answer was given to
-    /// [`Server::reply`].
+    /// A client has a request. Its next one follows after the last line of the answer went to [`Server::reply`].
     Requested(ConnectionId, Request),
-    /// A client has read everything sent so far of its unfinished answer: go on.
+    /// A client has read all queued lines of its unfinished answer: continue.
     Drained(ConnectionId),
-    /// A client is gone before its answer was finished: drop it.
+    /// A client disconnected before its answer was finished: drop the answer.
     Abandoned(ConnectionId),
 }
 
@@ -79,8 +78,8 @@ pub struct Server {
     clients: SortedMap<u32, Connection>,
     most: usize,
     latest: u32,
-    /// A descriptor to give up when there are none left, so that a client can be accepted and sent away. Otherwise
-    /// it would wait in the backlog and be reported without end.
+    /// A descriptor to close when there are none left, so that a client can be accepted and refused. Otherwise it would
+    /// stay in the backlog and be reported in a busy loop.
     reserve: Option<OwnedFd>,
 }
 
@@ -88,15 +87,15 @@ pub struct Server {
 #[derive(Debug)]
 enum ListenerState {
     Open(SocketFile, UnixListener),
-    /// None before this time.
+    /// Not before this time.
     Paused(SocketFile, UnixListener, Instant),
-    /// No client is accepted any longer.
+    /// No longer.
     Closed,
 }
 
 impl Server {
     /// Listens at `path`, with mode 0700 from the first moment. A stale socket is replaced. The listener and all
-    /// clients are watched in `space`, whose keys are the server's.
+    /// clients are registered with epoll under `space`, whose keys belong to the server.
     ///
     /// # Errors
     /// Only [`BindError::AnotherListens`] has to end foster.
@@ -120,7 +119,7 @@ impl Server {
         })
     }
 
-    /// Takes a report of epoll in the server's space. One that is out of date has no effect.
+    /// Handles a report of epoll for the server. An outdated one has no effect.
     pub fn on_ready(&mut self, now: Instant, ready: Ready) -> Vec<ServerEvent> {
         if ready.token.key == LISTENER {
             return self.admit_all(now);
@@ -130,7 +129,7 @@ impl Server {
         let Some(client) = self.clients.get_mut(&key) else { return Vec::new() };
         let event = match client.turn(now, ready) {
             Step::Nothing => None,
-            Step::Asked(request) => Some(ServerEvent::Requested(id, request)),
+            Step::Requested(request) => Some(ServerEvent::Requested(id, request)),
             Step::Drained => Some(ServerEvent::Drained(id)),
             Step::Abandoned => {
                 self.forget(key);
@@ -144,7 +143,7 @@ impl Server {
         if self.watch(key) { event.into_iter().collect() } else { Vec::new() }
     }
 
-    /// When [`Server::tick`] has something to do; never, while no request is incomplete.
+    /// When [`Server::tick`] has something to do; `None` while no request is incomplete.
     pub fn deadline(&self) -> Option<Instant> {
         let listening = match &self.listening {
             ListenerState::Paused(_, _, until) => Some(*until),
@@ -154,7 +153,7 @@ impl Server {
         listening.into_iter().chain(incomplete.map(|since| since.plus(REQUEST_TIMEOUT))).min()
     }
 
-    /// Does what is due.
+    /// Does the work that is due.
     pub fn tick(&mut self, now: Instant) {
         let overdue = |client: &Connection| {
             client.incomplete_since().is_some_and(|since| since.plus(REQUEST_TIMEOUT) <= now)
@@ -178,18 +177,18 @@ impl Server {
 
     /// Sends a line of the answer to this client's request. [`Reply::End`] and [`Reply::Error`] finish it. Never waits.
     pub fn reply(&mut self, to: ConnectionId, reply: &Reply) -> WriteState {
-        self.say(to, &reply.encode(), reply.is_last())
+        self.send(to, &reply.encode(), reply.is_last())
     }
 
     /// Sends several lines at once: one write, and one wakeup of the reader.
     pub fn reply_all(&mut self, to: ConnectionId, replies: &[Reply]) -> WriteState {
         let lines: Vec<u8> = replies.iter().flat_map(Reply::encode).collect();
-        self.say(to, &lines, replies.last().is_some_and(Reply::is_last))
+        self.send(to, &lines, replies.last().is_some_and(Reply::is_last))
     }
 
     /// Sends whole lines that are encoded already.
     pub fn send_lines(&mut self, to: ConnectionId, lines: &[u8], extent: Extent) -> WriteState {
-        self.say(to, lines, extent == Extent::ToTheEnd)
+        self.send(to, lines, extent == Extent::ToTheEnd)
     }
 
     /// The process at the other end of this connection.
@@ -197,13 +196,13 @@ impl Server {
         self.clients.get(&of.0).map(Connection::peer)
     }
 
-    fn say(&mut self, to: ConnectionId, lines: &[u8], finished: bool) -> WriteState {
+    fn send(&mut self, to: ConnectionId, lines: &[u8], finished: bool) -> WriteState {
         let Some(client) = self.clients.get_mut(&to.0) else { return WriteState::Gone };
-        let pace = client.say(lines, finished);
-        if self.watch(to.0) { pace } else { WriteState::Gone }
+        let state = client.send(lines, finished);
+        if self.watch(to.0) { state } else { WriteState::Gone }
     }
 
-    /// Accepts no client any longer, and closes the connections that wait for no answer: foster ends soon.
+    /// Stops accepting, and closes the connections without a pending answer: foster exits soon.
     pub fn retire(&mut self) {
         if let ListenerState::Open(_, listener) | ListenerState::Paused(_, listener, _) = &self.listening {
             let _ = self.epoll.remove(listener);
@@ -212,12 +211,12 @@ impl Server {
         self.clients.retain(|_, client| client.eviction_rank() >= EvictionRank::Unread);
     }
 
-    /// Whether a client has still to read its answer.
+    /// Whether a client has not read its whole answer.
     pub fn is_busy(&self) -> bool {
         self.clients.values().any(|client| client.eviction_rank() >= EvictionRank::Unread)
     }
 
-    /// Makes the socket again where its file was removed. A file that belongs to another process is left alone.
+    /// Creates the socket again if its file was removed. A file of another process is left alone.
     ///
     /// # Errors
     /// As [`Server::bind`]; the old socket stays, without a name.
@@ -234,7 +233,7 @@ impl Server {
             .add(&listener, Token { owner: self.space, key: LISTENER }, Interest::Read)
             .map_err(|error| BindError::Unavailable(path, error))?;
         self.reserve = spare(&listener);
-        // Closing the old one ends its registration, but for the spare copy that was just replaced.
+        // Closing the old one ends its registration, since its spare copy was just replaced.
         self.listening = ListenerState::Open(file, listener);
         Ok(())
     }
@@ -252,10 +251,10 @@ impl Server {
                 Ok((stream, _)) => self.admit(stream, &mut events),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if is_passing(&error) => {}
-                // There are no descriptors left: that of a connection without use serves.
+                // No descriptor is left: closing a connection without use frees one.
                 Err(_) if self.make_room(EvictionRank::Unread, &mut events) => {}
                 Err(_) => {
-                    self.send_one_away(now);
+                    self.refuse_one(now);
                     break;
                 }
             }
@@ -270,7 +269,7 @@ impl Server {
         let peer = socket::peer(&stream).ok().filter(|peer| may_connect(peer.uid, self.owner));
         let Some(peer) = peer else {
             let message = format!("not permitted: only root and uid {} may use this socket", self.owner);
-            return send_away(stream, Refusal::new(Reason::NotPermitted, message));
+            return refuse(stream, Refusal::new(Reason::NotPermitted, message));
         };
         if self.clients.len() >= self.most {
             self.make_room(EvictionRank::Waiting, events);
@@ -284,8 +283,8 @@ impl Server {
         }
     }
 
-    /// Closes the least useful connection, the oldest of several, unless it is more useful than this. Whether there
-    /// was one.
+    /// Closes the least useful connection, the oldest of several, unless it is more useful than `at_most`. Returns whether
+    /// one was closed.
     fn make_room(&mut self, at_most: EvictionRank, events: &mut Vec<ServerEvent>) -> bool {
         let least = self.clients.iter().min_by_key(|(_, client)| client.eviction_rank());
         let Some((&key, client)) = least.filter(|(_, client)| client.eviction_rank() <= at_most) else {
@@ -295,13 +294,13 @@ impl Server {
             events.push(ServerEvent::Abandoned(ConnectionId(key)));
         }
         if let Some(client) = self.clients.get_mut(&key) {
-            client.dismiss(crowded(&format!("there are {} clients, and another one came", self.most)));
+            client.dismiss(too_many(&format!("closed for a new client: there are already {}", self.most)));
         }
         self.forget(key)
     }
 
-    /// Accepts a client at the cost of the spare descriptor, to tell it that there are none.
-    fn send_one_away(&mut self, now: Instant) {
+    /// Accepts a client with the spare descriptor, to refuse it.
+    fn refuse_one(&mut self, now: Instant) {
         let ListenerState::Open(file, listener) =
             std::mem::replace(&mut self.listening, ListenerState::Closed)
         else {
@@ -311,11 +310,11 @@ impl Server {
         let accepted = listener.accept();
         let is_stuck = accepted.is_err();
         if let Ok((stream, _)) = accepted {
-            send_away(stream, crowded("foster has no descriptors left"));
+            refuse(stream, too_many("foster has no descriptors left"));
         }
         self.reserve = spare(&listener);
         self.listening = if is_stuck || self.reserve.is_none() {
-            // If it stayed in epoll, it would be reported without end.
+            // If it stayed in epoll, it would be reported in a busy loop.
             let _ = self.epoll.remove(&listener);
             ListenerState::Paused(file, listener, now.plus(ACCEPT_RETRY))
         } else {
@@ -334,14 +333,14 @@ impl Server {
         }
     }
 
-    /// The next number that is not in use: four thousand million clients come before one is used again.
+    /// The next unused number: one is used again after four thousand million clients.
     fn free_key(&self) -> Option<u32> {
         let later = self.latest.wrapping_add(1)..=u32::MAX;
         let earlier = LISTENER + 1..=self.latest;
         later.chain(earlier).find(|key| *key != LISTENER && !self.clients.contains_key(key))
     }
 
-    /// Tells epoll what to report. A client that it cannot report on is dropped.
+    /// Registers the client's interest with epoll. A client for which that fails is dropped.
     fn watch(&mut self, key: u32) -> bool {
         let Some(client) = self.clients.get_mut(&key) else { return false };
         let interest = client.interest();
@@ -353,7 +352,7 @@ impl Server {
         modified.is_ok() || !self.forget(key)
     }
 
-    /// Closes the connection; whether there was one.
+    /// Closes the connection; returns whether there was one.
     fn forget(&mut self, key: u32) -> bool {
         let Some(client) = self.clients.remove(&key) else { return false };
         let _ = self.epoll.remove(&client);
@@ -367,7 +366,7 @@ impl Drop for Server {
     }
 }
 
-/// The file's mode keeps most others out; not a process with CAP_DAC_OVERRIDE, and an abstract socket has no mode.
+/// The file's mode does not stop a process with CAP_DAC_OVERRIDE, and an abstract socket has no mode.
 fn may_connect(peer: Uid, owner: Uid) -> bool {
     peer.is_root() || peer == owner
 }
@@ -382,18 +381,18 @@ fn spare(listener: &UnixListener) -> Option<OwnedFd> {
     listener.try_clone().ok().map(OwnedFd::from)
 }
 
-/// An error of one client, which is gone already: the next one is not concerned (accept(2)).
+/// An error of one client that has disconnected: the next accept(2) may succeed.
 fn is_passing(error: &io::Error) -> bool {
     let kind = error.kind();
     kind == io::ErrorKind::Interrupted || kind == io::ErrorKind::ConnectionAborted
 }
 
-fn crowded(message: &str) -> Refusal {
+fn too_many(message: &str) -> Refusal {
     Refusal::new(Reason::TooManyClients, message)
 }
 
-/// Sends why, as far as it can be written at once, and closes.
-fn send_away(mut stream: UnixStream, refusal: Refusal) {
+/// Sends as much of the reason as can be written at once, and closes.
+fn refuse(mut stream: UnixStream, refusal: Refusal) {
     if stream.set_nonblocking(true).is_ok() {
         let _ = io::Write::write(&mut stream, &Reply::Error(refusal).encode());
     }

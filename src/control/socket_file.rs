@@ -1,8 +1,8 @@
 //! The control socket's file. A live supervisor's socket is never replaced, a stale one is, and any other file is left
 //! alone.
 //!
-//! The file may be removed or replaced by others while foster lives; it is known by its device and inode. Where no
-//! file can be made there is the abstract socket of [`fallback`].
+//! Others may remove or replace the file while foster runs; foster recognises it by device and inode. If no file can be
+//! created, foster uses the abstract socket of [`fallback`].
 
 use std::fmt;
 use std::io;
@@ -19,18 +19,18 @@ use crate::sys::socket;
 /// Why there is no control socket.
 #[derive(Debug)]
 pub enum BindError {
-    /// Another foster listens there: this one must not go on (exit status 1).
+    /// Another foster listens there: this one must exit (with status 1).
     AnotherListens {
         /// The socket.
         path: PathBuf,
-        /// The other's pid; `None`: it is in another PID namespace.
+        /// Its pid; `None`: it is in another PID namespace.
         pid: Option<i32>,
     },
-    /// There is a file that is not a socket. It is left alone.
+    /// The file there is not a socket. It is left alone.
     NotASocket(PathBuf),
     /// The path does not fit a socket's address (unix(7)).
     TooLong(PathBuf),
-    /// It cannot be made there: a read-only filesystem, no such directory, no permission.
+    /// It cannot be created there: a read-only file system, no such directory, no permission.
     Unavailable(PathBuf, Errno),
 }
 
@@ -48,7 +48,7 @@ impl SocketFile {
         Ok((SocketFile { path: path.to_owned(), file: file(path) }, listener))
     }
 
-    /// Whether the path still leads to this socket.
+    /// Whether the path still refers to this socket.
     pub(super) fn is_held(&self) -> bool {
         socket::is_abstract(&self.path) || (self.file.is_some() && file(&self.path) == self.file)
     }
@@ -61,7 +61,7 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // The file may belong to another foster now.
+        // Meanwhile the file may belong to another foster.
         if self.file.is_some() && self.is_held() {
             let _ = std::fs::remove_file(&self.path);
         }
@@ -97,8 +97,8 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
-/// Listens, after a stale socket was removed. Between the two steps another foster may be quicker: after a second try
-/// one is there.
+/// Listens, after removing a stale socket. Another foster may start between the two steps: if the second attempt fails
+/// too, one is running.
 fn listen(path: &Path) -> Result<UnixListener, BindError> {
     if path.as_os_str().len() > socket::LONGEST_PATH {
         return Err(BindError::TooLong(path.to_owned()));
@@ -113,10 +113,10 @@ fn listen(path: &Path) -> Result<UnixListener, BindError> {
     Err(BindError::AnotherListens { path: path.to_owned(), pid: None })
 }
 
-/// The abstract socket of a foster that cannot make a file: named after its user and its PID namespace, so that two
-/// containers with one network do not meet, and verbs find it without being told.
+/// The abstract socket of a foster that cannot create a file. Its name has the user and the PID namespace, so that two
+/// containers that share a network do not collide and clients can find it.
 pub fn fallback(user: Uid) -> PathBuf {
-    // Without /proc there is no inode; then the client does not see one either.
+    // Without /proc there is no inode, for the client neither.
     let namespace = std::fs::metadata("/proc/self/ns/pid").map_or(0, |metadata| metadata.ino());
     PathBuf::from(format!("@foster-{user}-{namespace}"))
 }
@@ -138,7 +138,7 @@ fn clear(path: &Path) -> Result<(), BindError> {
             let pid = socket::peer(&stream).ok().map(|peer| peer.pid).filter(|pid| *pid > 0);
             Err(BindError::AnotherListens { path: path.to_owned(), pid })
         }
-        // EAGAIN: there is a listener, which does not keep up (connect(2)). EPROTOTYPE: not even a stream.
+        // EAGAIN: the listener's backlog is full (connect(2)). EPROTOTYPE: not a stream socket.
         Err(Errno::EAGAIN | Errno::EPROTOTYPE) => {
             Err(BindError::AnotherListens { path: path.to_owned(), pid: None })
         }

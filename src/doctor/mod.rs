@@ -172,7 +172,8 @@ fn listener(path: &Path) -> Listener {
         Err(ClientError::NotListening(_)) => Listener::Stale,
         Err(ClientError::NoSocket(_)) => Listener::Missing,
         Err(
-            ClientError::Unreachable(..)
+            ClientError::NotASocket(_)
+            | ClientError::Unreachable(..)
             | ClientError::Untrusted(..)
             | ClientError::Silent(_)
             | ClientError::Lost(_)

@@ -15,7 +15,7 @@ fn report(folder: &Path, text: &str) -> String {
     let text = text.replace("DIR", &folder.display().to_string());
     fs::write(&path, format!("[foster]\nsocket = ''\n[program.app]\n{text}\n")).expect("a file");
     let outcome = match load_and_examine(&path, &Environment::new(), examine) {
-        Ok(plan) => plan.warnings.join("\n"),
+        Ok(plan) => plan.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         Err(report) => report.to_string(),
     };
     outcome.replace(&folder.display().to_string(), "DIR")

@@ -119,7 +119,7 @@ impl Init {
             }
         }
         for warning in &self.plan.warnings.clone() {
-            self.remark(client, "warning", warning.clone());
+            self.remark(client, "warning", warning.to_string());
         }
         for line in unchanged(&succession).into_iter().chain(remarks(&succession)) {
             self.remark(client, "foster", line);

@@ -1,7 +1,7 @@
 //! dumb-init: <https://github.com/Yelp/dumb-init>, version 1.2.5.
 //!
-//! The command gets a new session, with the terminal if there is one, and its whole group every signal; when
-//! it ends, its group gets TERM. With `-c` it is one process in the init's own group. TSTP, TTIN and TTOU stop
+//! The command gets a new session, with the terminal if there is one, and its process group gets every signal; when it
+//! exits, its group gets TERM. With `-c` the command stays in the init's group and gets the signals alone. TSTP, TTIN and TTOU stop
 //! dumb-init itself; a new session would ignore them, so there they are passed on as STOP.
 
 use std::ffi::{OsStr, OsString};
@@ -32,7 +32,7 @@ Runs a command under an init: zombies are reaped, signals are passed on.
   -c, --single-child  Pass signals on to the command alone, not to its group
   -r, --rewrite S:R   Pass signal S on as R, both numbers from 1 to 31; R may be
                       0, which drops it; may be repeated
-  -v, --verbose       Say what is done, on stderr
+  -v, --verbose       Report each step on stderr
   -h, --help          Print this, and do nothing else
   -V, --version       Print the version, and do nothing else
 
@@ -66,7 +66,7 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Invocatio
                 Some(rule) => rewrites.push(rule),
                 None => {
                     return refused(&format!(
-                        "`-r` is `{}`, and has to be {REWRITE_EXPECTED}",
+                        "invalid value `{}` for `-r`: expected {REWRITE_EXPECTED}",
                         value.display()
                     ));
                 }
@@ -76,7 +76,7 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Invocatio
     }
     let command = match rest {
         Ok(command) if command.is_empty() => {
-            return refused("there is no command to run (see `dumb-init --help`)");
+            return refused("no command is given (see `dumb-init --help`)");
         }
         Ok(command) => command,
         Err(Problem::Unknown(option)) => return refused(&format!("unknown option `{option}`")),
@@ -86,7 +86,7 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Invocatio
         Err(Problem::UnexpectedValue(option)) => return refused(&format!("`{option}` takes no value")),
     };
     if !single {
-        // Before those that were asked for: the last rule for a signal counts.
+        // Before those of the command line: the last rule for a signal counts.
         rewrites.splice(0..0, JOB_CONTROL.map(|signal| (signal, Some(Signal::STOP))));
     }
     Invocation::Run(Box::new(Bare {
@@ -108,11 +108,11 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Invocatio
     }))
 }
 
-fn refused(words: &str) -> Invocation {
-    Invocation::print(Stream::Err, ExitStatus::FAILED, format!("[dumb-init] {words}\n"))
+fn refused(message: &str) -> Invocation {
+    Invocation::print(Stream::Err, ExitStatus::FAILED, format!("[dumb-init] {message}\n"))
 }
 
-/// `S:R`, as scanf(3) reads it with `%d:%d`: what follows the second number is not looked at.
+/// `S:R`, as scanf(3) reads it with `%d:%d`: text after the second number is ignored.
 fn rewrite(text: &OsStr) -> Option<(Signal, Option<Signal>)> {
     let (received, rest) = number(text.to_str()?)?;
     let (sent, _) = number(rest.strip_prefix(':')?)?;
@@ -132,33 +132,17 @@ fn number(text: &str) -> Option<(i32, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing;
     use super::*;
-
-    fn reading(line: &str, environment: &[(&str, &str)]) -> Invocation {
-        let arguments: Vec<OsString> =
-            shell_words::split(line).unwrap().into_iter().map(OsString::from).collect();
-        let value =
-            |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-        read(&arguments, &value)
-    }
 
     #[track_caller]
     fn runs(line: &str, environment: &[(&str, &str)]) -> Bare {
-        match reading(line, environment) {
-            Invocation::Run(bare) => *bare,
-            Invocation::Print(text) => panic!("{text:?}"),
-        }
+        testing::runs(read, line, environment)
     }
 
     #[track_caller]
-    fn prints(line: &str, status: u8, words: &str) {
-        match reading(line, &[]) {
-            Invocation::Print(text) => {
-                assert_eq!((text.stream, text.status.0), (Stream::Err, status), "{line}");
-                assert!(text.text.contains(words), "{line}: {}", text.text);
-            }
-            Invocation::Run(bare) => panic!("{bare:?}"),
-        }
+    fn prints(line: &str, status: u8, part: &str) {
+        testing::prints(read, line, Stream::Err, status, part);
     }
 
     fn number(number: i32) -> Signal {
@@ -166,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_the_command_has_a_session_and_its_group_the_signals() {
+    fn by_default_the_command_gets_a_session_and_its_group_gets_the_signals() {
         let bare = runs("sleep -v 1", &[("DUMB_INIT_SETSID", ""), ("DUMB_INIT_DEBUG", "")]);
         assert_eq!(bare.command, ["sleep", "-v", "1"]);
         assert_eq!(
@@ -187,10 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn a_rewrite_is_two_numbers_and_wins_over_what_is_so_by_itself() {
+    fn a_rewrite_is_two_numbers_and_overrides_the_defaults() {
         let rewrites = runs("-r 15:3 --rewrite=20:0 -r' 1:+2x' true", &[]).rewrites;
-        let asked = [(number(15), Some(number(3))), (number(20), None), (number(1), Some(number(2)))];
-        assert_eq!(rewrites.get(3..), Some(&asked[..]));
+        let given = [(number(15), Some(number(3))), (number(20), None), (number(1), Some(number(2)))];
+        assert_eq!(rewrites.get(3..), Some(&given[..]));
         for wrong in [
             "''",
             "herp",
@@ -204,7 +188,7 @@ mod tests {
             "TERM:INT",
             "99999999999:1",
         ] {
-            prints(&format!("-r {wrong} true"), 1, "`-r` is `");
+            prints(&format!("-r {wrong} true"), 1, "invalid value `");
         }
         prints("-r 15:12 -r", 1, "`-r` needs a value");
     }

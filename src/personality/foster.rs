@@ -1,7 +1,7 @@
-//! foster itself: `foster [FLAGS] -- COMMAND`. What is best for a command that has nothing else above it.
+//! foster's own bare init: `foster [FLAGS] -- COMMAND`.
 //!
-//! The command line is a table in `cli/bare.rs`. Unlike its elders this init adopts orphans wherever it is, begins
-//! the command with clean signals, and lets go of what it was given.
+//! The command line is a table in `cli/bare.rs`. Unlike tini and dumb-init it adopts orphans even if it is
+//! not PID 1, starts the command with default signals, and closes its inherited descriptors.
 
 use std::ffi::OsString;
 

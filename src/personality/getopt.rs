@@ -1,28 +1,28 @@
-//! Command lines as getopt(3) reads them: short options in clusters, their values attached or behind.
+//! Reads command lines like getopt(3): short options in clusters, their values attached or after them.
 //!
-//! Only what the programs here have in common with it: `-e1`, `-e 1`, `-vvw`, `--` as the end, a lone `-` as an
+//! Only what tini and dumb-init need: `-e1`, `-e 1`, `-vvw`, `--` as the end, a lone `-` as an
 //! operand, and long options that may be shortened as long as they stay unambiguous. Pure.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// What a program knows: letters, and whether a value follows; long names of some of them.
+/// The options of a program: letters, whether they have a value, and long names.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Grammar {
     /// As getopt(3) writes them: `"p:v"`.
     pub(super) letters: &'static str,
     /// Names without dashes, each with the letter it stands for.
     pub(super) long: &'static [(&'static str, u8)],
-    /// What an operand does to the options behind it.
+    /// How options after an operand are treated.
     pub(super) order: Order,
 }
 
-/// What an operand does to the options behind it.
+/// How options after an operand are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    /// They are the command's.
+    /// They belong to the command.
     Stop,
-    /// They are ours all the same, up to `--`.
+    /// They are read like the others, up to `--`.
     Permute,
 }
 
@@ -190,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn options_behind_an_operand_belong_to_the_program_that_the_order_says() {
+    fn the_order_decides_about_options_after_an_operand() {
         reads(PERMUTING, &["a", "-v", "b", "--", "-v"], &[('v', "")], &["a", "b", "-v"]);
         reads(STOPPING, &["-v", "a", "-v", "--", "b"], &[('v', "")], &["a", "-v", "--", "b"]);
         reads(STOPPING, &["--", "--", "a"], &[], &["--", "a"]);
     }
 
     #[test]
-    fn what_makes_no_sense_is_named() {
+    fn an_invalid_option_is_named() {
         is_wrong(PERMUTING, &["-x"], Problem::Unknown("-x".into()));
         is_wrong(PERMUTING, &["-v:"], Problem::Unknown("-:".into()));
         is_wrong(PERMUTING, &["--version", "a"], Problem::Unknown("--".into()));

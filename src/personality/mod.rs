@@ -1,13 +1,15 @@
-//! Which program foster is asked to be, by the name it is called: itself, tini, dumb-init.
+//! Selects the init by the name in argv[0]: foster, tini or dumb-init.
 //!
-//! An image changes one line, a copy or a symlink, and no script. Each program has a file here that reads its
+//! So an image changes one line, a copy or a symlink, and no script. Each program has a file here that reads its
 //! command line and its environment variables, and describes how it behaves as a [`Bare`]; the one init in
-//! [`crate::bare`] then behaves so. Nothing here touches the system but to print. This is the first thing foster
-//! does, before any allocation: what is neither of them goes on to the verbs in `lib.rs`.
+//! [`crate::bare`] then behaves so. The only system calls here print. This is the first thing foster
+//! does, before any allocation: any other command line goes on to the verbs in `lib.rs`.
 
 mod dumb_init;
 mod foster;
 mod getopt;
+#[cfg(test)]
+mod testing;
 mod tini;
 
 use std::ffi::{OsStr, OsString};
@@ -18,7 +20,7 @@ use crate::bare::{self, Bare};
 use crate::cli::bare::is_bare_init;
 use crate::exit::ExitStatus;
 
-/// What a command line comes to.
+/// The result of reading a command line.
 #[derive(Debug, PartialEq, Eq)]
 enum Invocation {
     /// A command to run.
@@ -27,7 +29,7 @@ enum Invocation {
     Print(Text),
 }
 
-/// What is printed instead of running anything.
+/// A text that is printed instead of running a command.
 #[derive(Debug, PartialEq, Eq)]
 struct Text {
     text: String,
@@ -44,7 +46,7 @@ enum Stream {
 /// The environment: the value of a variable.
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Runs the bare init that this command line asks for, under any of its names; `None`: it asks for none.
+/// Runs the bare init that this command line asks for, under any of its names; `None`: it is not one of a bare init.
 pub fn run(arguments: &[OsString]) -> Option<ExitStatus> {
     let (name, rest) = arguments.split_first()?;
     let environment: Lookup<'_> = &|name| std::env::var_os(name);

@@ -1,7 +1,7 @@
 //! tini, and Docker's `docker-init`, which is the same program: <https://github.com/krallin/tini>, version 0.19.
 //!
-//! It leaves the command the signal dispositions and the mask it was given, becomes a subreaper only when asked,
-//! takes the foreground of the terminal for the command, and stays where it was started. Options are permuted as
+//! The command inherits signal dispositions and mask; tini becomes a subreaper only with a flag, gives the command the
+//! foreground of the terminal, and keeps its working directory. Options are permuted as
 //! getopt(3) does, so that `tini sleep 1 -v` is verbose; with `POSIXLY_CORRECT` they end at the command.
 
 use std::ffi::{OsStr, OsString};
@@ -31,7 +31,7 @@ Runs a command under an init: zombies are reaped, signals are passed on.
 
   -g         Pass signals on to the command's whole process group
   -s         Adopt orphans where this is not PID 1
-  -w         Say which zombies were reaped
+  -w         Report each zombie that is reaped
   -e CODE    Turn this exit code into 0; may be repeated
   -p SIGNAL  Get this signal, such as SIGKILL, when the parent dies
   -v         Be more verbose; up to three times
@@ -105,7 +105,7 @@ pub(super) fn read(arguments: &[OsString], environment: Lookup<'_>) -> Invocatio
         0 => Verbosity::Silent,
         1 => Verbosity::Warnings,
         2 => Verbosity::Steps,
-        // What is below 0 is more than all there is.
+        // A negative level counts as the highest.
         _ => Verbosity::Signals,
     };
     Invocation::Run(Box::new(bare))
@@ -119,7 +119,7 @@ fn described() -> Bare {
         adoption: Adoption::Warn,
         place: Place::Group,
         recipient: Recipient::Main,
-        // They are tini's own, which writes to a terminal from the background.
+        // tini handles them itself, since it writes to a terminal from the background.
         rewrites: vec![(Signal::TTIN, None), (Signal::TTOU, None)],
         not_forwarded: SignalSet::of(&Signal::FAULTS),
         suspension: Suspension::None,
@@ -141,8 +141,8 @@ fn signal(name: &OsStr) -> Option<Signal> {
 }
 
 fn refused(option: &str, value: &OsStr, expected: &str) -> Invocation {
-    let words = format!("tini: `{option}` is `{}`, and has to be {expected}\n", value.display());
-    Invocation::print(Stream::Err, ExitStatus::FAILED, words)
+    let message = format!("tini: invalid value `{}` for `{option}`: expected {expected}\n", value.display());
+    Invocation::print(Stream::Err, ExitStatus::FAILED, message)
 }
 
 fn wrong(problem: &Problem) -> String {
@@ -153,7 +153,7 @@ fn wrong(problem: &Problem) -> String {
     }
 }
 
-/// As atoi(3): what does not begin with a number is 0.
+/// As atoi(3): text that does not start with a number is 0.
 fn leading_number(text: &OsStr) -> i32 {
     let text = text.to_string_lossy();
     let text = text.trim_start();
@@ -165,43 +165,27 @@ fn leading_number(text: &OsStr) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing;
     use super::*;
-
-    fn reading(line: &str, environment: &[(&str, &str)]) -> Invocation {
-        let arguments: Vec<OsString> =
-            shell_words::split(line).unwrap().into_iter().map(OsString::from).collect();
-        let value =
-            |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into());
-        read(&arguments, &value)
-    }
 
     #[track_caller]
     fn runs(line: &str, environment: &[(&str, &str)]) -> Bare {
-        match reading(line, environment) {
-            Invocation::Run(bare) => *bare,
-            Invocation::Print(text) => panic!("{text:?}"),
-        }
+        testing::runs(read, line, environment)
     }
 
     #[track_caller]
-    fn prints(line: &str, stream: Stream, status: u8, words: &str) {
-        match reading(line, &[]) {
-            Invocation::Print(text) => {
-                assert_eq!((text.stream, text.status.0), (stream, status), "{line}");
-                assert!(text.text.contains(words), "{line}: {}", text.text);
-            }
-            Invocation::Run(bare) => panic!("{bare:?}"),
-        }
+    fn prints(line: &str, stream: Stream, status: u8, part: &str) {
+        testing::prints(read, line, stream, status, part);
     }
 
     #[test]
-    fn without_options_it_is_what_tini_is() {
+    fn without_options_it_behaves_as_tini() {
         assert_eq!(runs("sleep 1", &[]), Bare { command: vec!["sleep".into(), "1".into()], ..described() });
         assert_eq!(runs("-- -x", &[]).command, ["-x"]);
     }
 
     #[test]
-    fn options_and_variables_say_the_same() {
+    fn options_and_variables_have_the_same_effect() {
         let by_option = runs("-s -g -v -e 143 -e0 -p SIGTERM true", &[]);
         assert_eq!(by_option.adoption, Adoption::Subreaper);
         assert_eq!(by_option.recipient, Recipient::Group);
@@ -230,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn options_behind_the_command_are_its_own_only_where_posix_is_asked_for() {
+    fn options_after_the_command_belong_to_it_only_with_posixly_correct() {
         assert_eq!(runs("sh -g -e 3", &[]).command, ["sh"]);
         assert_eq!(runs("sh -g -e 3", &[("POSIXLY_CORRECT", "")]).command, ["sh", "-g", "-e", "3"]);
         assert_eq!(runs("sh -- -g", &[]).command, ["sh", "-g"]);
@@ -247,10 +231,10 @@ mod tests {
         prints("--version true", Stream::Err, 1, "unknown option `--`");
         prints("-p", Stream::Err, 1, "`-p` needs a value");
         for wrong in ["TERM", "9", "SIGIO", "SIGTREM", "SIGRTMIN"] {
-            prints(&format!("-p {wrong} true"), Stream::Err, 1, &format!("`-p` is `{wrong}`"));
+            prints(&format!("-p {wrong} true"), Stream::Err, 1, &format!("invalid value `{wrong}` for `-p`"));
         }
         for wrong in ["256", "-1", "x", "''"] {
-            prints(&format!("-e {wrong} true"), Stream::Err, 1, "`-e` is `");
+            prints(&format!("-e {wrong} true"), Stream::Err, 1, "for `-e`: expected an exit code");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The answers: rows, outcomes and lines, then exactly one `end` or `error`.
 //!
-//! Every reply fits a line of the wire, whatever a program has written or a probe has seen. Conversions from the
-//! core's types are explicit here: the wire is a promise to clients, the core is not.
+//! Every reply fits a line, whatever a program has written or a probe has received. Conversions from the core's types are
+//! explicit: the protocol is a promise to clients, the core is not.
 
 use foster_core::action::StateName;
 use foster_core::ids::{Exit as CoreExit, KilledBy};
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, from_value};
 
 use super::{Refusal, line, short};
 
-/// How much text goes into one reply, in bytes: JSON may write six for one (`\u0000`).
+/// The most bytes of text in one reply: JSON may write six for one (`\u0000`).
 const CHUNK: usize = 8 * 1024;
 
 /// A line of an answer.
@@ -27,11 +27,11 @@ pub enum Reply {
     Width(Width),
     /// An event.
     Event(Event),
-    /// A gap: what came is no longer kept.
+    /// A gap: lines or events that are no longer in memory.
     Missed(Missed),
-    /// What a reader should know beside the lines.
+    /// A message to the user, apart from the lines.
     Note(Note),
-    /// How a process of a program is made.
+    /// A piece of the definition of a program's processes.
     Context(Piece),
     /// A line of the report on a configuration.
     Problem(Problem),
@@ -48,33 +48,33 @@ pub struct StatusRow {
     pub name: String,
     /// Program, task or job.
     pub kind: Kind,
-    /// Which of the program's instances, from 0.
+    /// The number of the instance, from 0.
     pub instance: u16,
-    /// How many instances the program has.
+    /// The number of instances of the program.
     pub instances: u16,
     /// Its state.
     pub state: State,
     /// Its main process.
     pub pid: Option<i32>,
-    /// How long that has been running, in milliseconds.
+    /// The time since its start in milliseconds.
     pub uptime_ms: Option<u64>,
-    /// How often it was restarted.
+    /// The number of restarts.
     pub restarts: u32,
     /// Whether it is ready.
     pub ready: bool,
-    /// The result of its health check, where it has one.
+    /// The result of its health check, if it has one.
     pub health: Option<Health>,
-    /// How its main process ended last.
+    /// The last exit of its main process.
     pub exit: Option<Exit>,
-    /// The memory of its processes, in bytes, where that is known.
+    /// The memory of its processes in bytes, if known.
     pub memory_bytes: Option<u64>,
     /// Whether it should run, or should have run.
     pub wanted: bool,
-    /// What else there is to know: `next start in 3.2s`.
+    /// A remark: `next start in 3.2s`.
     pub note: Option<String>,
 }
 
-/// What is run.
+/// The kind of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -86,7 +86,7 @@ pub enum Kind {
     Job,
 }
 
-/// A state, as users see it (spec, section 4).
+/// A state, as users see it (docs/states.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
@@ -102,11 +102,11 @@ pub enum State {
     Stopping,
     /// Not running, and not wanted.
     Stopped,
-    /// Between a failed start and the next.
+    /// Waiting to be started again after a failure.
     Backoff,
-    /// Ended for good, with success.
+    /// Exited with success, and not restarted.
     Exited,
-    /// Given up after too many failures.
+    /// Not restarted after too many failures.
     Fatal,
     /// A task that ended with success.
     Succeeded,
@@ -126,7 +126,7 @@ pub enum Health {
     Unhealthy,
 }
 
-/// How a main process ended: `{"code": 1}` or `{"signal": "KILL", "oom": true}`.
+/// The exit of a main process: `{"code": 1}` or `{"signal": "KILL", "oom": true}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Exit {
@@ -139,7 +139,7 @@ pub enum Exit {
     Signal {
         /// The signal, without `SIG`.
         signal: String,
-        /// Whether the kernel killed it for memory.
+        /// Whether the kernel killed it because memory ran out.
         oom: bool,
     },
 }
@@ -149,19 +149,19 @@ pub enum Exit {
 pub struct Outcome {
     /// The instance: `backend`, or `backend.1` where there are several.
     pub name: String,
-    /// Whether it is as requested.
+    /// Whether it succeeded.
     pub verdict: Verdict,
-    /// In words: `started (pid 17, ready after 1.2s)`.
+    /// The message: `started (pid 17, ready after 1.2s)`.
     pub message: String,
 }
 
-/// Whether something is as requested.
+/// Whether a request succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It is.
+    /// It did.
     Ok,
-    /// It is not.
+    /// It did not.
     Failed,
 }
 
@@ -184,7 +184,7 @@ pub struct LogLine {
     pub unfinished: bool,
 }
 
-/// What a reader should know beside the lines.
+/// A message to the user, apart from the lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     /// The sentence.
@@ -221,12 +221,12 @@ pub struct Missed {
     /// The program whose lines are missing; `None`: events are missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Their number, where it is known.
+    /// Their number, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
 }
 
-/// A piece of a document that may be longer than a line; all pieces together are it.
+/// A piece of a document that may be longer than a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Piece {
     /// The piece.
@@ -246,7 +246,7 @@ impl Event {
         [b"{\"reply\":\"event\",\"ts\":\"", ts.as_bytes(), b"\",", members, b"}\n"].concat()
     }
 
-    /// One of its fields that are texts; empty where it has none of this name.
+    /// The text of a field; empty if there is none of this name.
     pub fn text(&self, field: &str) -> &str {
         self.0.get(field).and_then(Value::as_str).unwrap_or_default()
     }
@@ -324,7 +324,7 @@ impl Reply {
     }
 }
 
-/// The reply in place of one that does not fit.
+/// Replaces a reply that does not fit.
 const TOO_LONG: &[u8] =
     b"{\"reply\":\"error\",\"error\":\"failed\",\"message\":\"the reply does not fit a line\"}\n";
 
@@ -341,8 +341,7 @@ pub fn label(name: &str, instance: u16, instances: u16) -> String {
 }
 
 impl LogLine {
-    /// The replies that carry this line: more than one where it is long. To be sent in this order, with nothing
-    /// between.
+    /// The replies for this line, several if it is long. They must be sent in this order, with nothing between.
     pub fn into_pieces(self) -> Vec<Reply> {
         let mut rest = self.text.as_str();
         let mut pieces = Vec::new();
@@ -360,7 +359,7 @@ impl LogLine {
     }
 }
 
-/// Where to cut: at a character's beginning, so that no piece holds half of one.
+/// Where to cut: before a character, so that no piece ends within one.
 fn boundary(text: &str) -> usize {
     let furthest = text.len().min(CHUNK);
     (0..=furthest).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0)

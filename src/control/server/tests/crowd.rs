@@ -111,7 +111,7 @@ fn half_a_request_that_is_finished_in_time_owes_nothing() {
 fn without_a_descriptor_left_a_client_is_let_in_and_sent_away() {
     let mut stage = stage();
     let client = stage.client(STATUS);
-    stage.server.send_one_away(stage.now);
+    stage.server.refuse_one(stage.now);
     assert_eq!(refusal(Reply::parse(&all(&client)).unwrap()).error, Reason::TooManyClients);
     assert!(stage.server.reserve.is_some());
     assert_eq!(stage.settle(), []);
@@ -121,7 +121,7 @@ fn without_a_descriptor_left_a_client_is_let_in_and_sent_away() {
 fn where_nobody_can_be_let_in_the_door_is_shut_for_a_while_and_not_watched() {
     let mut stage = stage();
     // There is no client to send away: the result is that of an accept that fails.
-    stage.server.send_one_away(stage.now);
+    stage.server.refuse_one(stage.now);
     let _client = stage.client(STATUS);
     assert_eq!(stage.turn(&mut Vec::new()), 0);
     let due = stage.server.deadline().expect("a deadline");
