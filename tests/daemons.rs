@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User};
 
-use crate::support::{End, Foster, Running, found, free_port, may_make_namespaces, run};
+use crate::support::{End, Foster, Running, found, free_port, get, may_make_namespaces, run};
 
 /// Whether anything accepts connections at this port.
 fn is_served(port: u16) -> bool {
@@ -62,6 +62,34 @@ fn tool(command: &str, arguments: &[&str]) {
     let mut tool = Command::new(command);
     tool.args(arguments);
     run(tool).expect(0);
+}
+
+#[test]
+fn postfix_leaves_nothing_behind() {
+    if !may_make_namespaces() || found("postfix").is_none() {
+        return;
+    }
+    let (foster, port) = (Foster::new(), free_port());
+    let folder = foster.folder().display().to_string();
+    let at = |name: &str| format!("{folder}/{name}");
+    for name in ["queue", "data"] {
+        fs::create_dir(at(name)).expect("a folder");
+    }
+    let user = User::from_name("postfix").expect("/etc/passwd").expect("the user of postfix");
+    chown(at("data").as_str(), Some(user.uid.as_raw()), None).expect("root");
+    tool("cp", &["-r", "/etc/postfix", &at("conf")]);
+    let main = format!(
+        "compatibility_level = 3.6\nqueue_directory = {folder}/queue\ndata_directory = {folder}/data\nmail_owner = postfix\nsetgid_group = postdrop\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmydestination =\nalias_maps =\n"
+    );
+    let services = format!(
+        "{port} inet n - n - - smtpd\npickup unix n - n 60 1 pickup\ncleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\nrewrite unix - - n - - trivial-rewrite\nanvil unix - - n - 1 anvil\npostlog unix-dgram n - n - 1 postlogd\n"
+    );
+    let config = format!(
+        "[program.mail]\ncommand = ['{}', '-c', '{folder}/conf', 'start-fg']\nready = {{ tcp = '127.0.0.1:{port}' }}\n",
+        found("postfix").expect("just found").display()
+    );
+    let foster = foster.file("conf/main.cf", &main).file("conf/master.cf", &services).config(&config).start();
+    assert_managed(foster, "mail", port);
 }
 
 /// Where Debian keeps the servers of PostgreSQL, which are on no PATH.
@@ -162,6 +190,15 @@ fn sshd(keys: &str) -> Option<(Foster, u16, PathBuf)> {
 }
 
 #[test]
+fn sshd_leaves_nothing_behind() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let Some((foster, port, _)) = sshd("") else { return };
+    assert_managed(foster.start(), "ssh", port);
+}
+
+#[test]
 fn the_logins_of_sshd_live_on_with_kill_mode_process() {
     if !may_make_namespaces() {
         return;
@@ -181,4 +218,28 @@ fn the_logins_of_sshd_live_on_with_kill_mode_process() {
     assert!(!is_served(port));
     assert!(login.echoes("four"), "a stop ended it\n{}", foster.output().shown());
     assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+}
+
+#[test]
+fn nginx_that_goes_into_the_background_is_named_with_the_remedy_and_fatal() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let Some(nginx) = found("nginx") else { return };
+    let (foster, port) = (Foster::new(), free_port());
+    let folder = foster.folder().display().to_string();
+    let conf = format!(
+        "pid {folder}/nginx.pid;\nerror_log {folder}/error.log;\nevents {{}}\nhttp {{ access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi; server {{ listen 127.0.0.1:{port}; }} }}\n"
+    );
+    let config = format!(
+        "[program.web]\ncommand = ['{}', '-c', '{folder}/nginx.conf', '-e', '{folder}/error.log']\nready = {{ tcp = '127.0.0.1:{port}' }}\nbackoff = {{ initial = '10ms', max = '10ms' }}\non_failure = 'ignore'\nstop_timeout = '200ms'\n[foster]\nwhen_all_ended = 'stay'\n",
+        nginx.display()
+    );
+    let foster = foster.file("nginx.conf", &conf).config(&config).start();
+    foster.wait_for_state("web", "fatal");
+    let said = foster.output().stderr();
+    assert!(said.contains("web: went into the background"), "{said}");
+    assert!(said.contains("daemon off;"), "{said}");
+    assert_eq!(said.matches("went into the background").count(), 1, "{said}");
+    assert_eq!(get(port, "/"), None, "a daemon of a failed start serves on\n{said}");
 }

@@ -4,9 +4,12 @@
 //! a daemon forks twice. The server is the same behind each: it answers at a port.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::time::{Duration, Instant};
 
 use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::{Caller, End, Foster, Injector, Running, found, free_port, get, may_make_namespaces};
 
@@ -31,6 +34,19 @@ fn wrapped(command: &str, keys: &str) -> (Running, u16) {
     (foster, port)
 }
 
+/// Each wrapper that this machine has.
+fn with_each_wrapper(check: impl Fn(&str)) {
+    if !may_make_namespaces() {
+        return;
+    }
+    for (name, command) in WRAPPERS {
+        if found(name).is_some() {
+            eprintln!("behind {name}");
+            check(command);
+        }
+    }
+}
+
 /// Every process but foster itself.
 fn pids(foster: &Running) -> BTreeSet<i32> {
     foster.processes().iter().map(|process| process.pid).filter(|pid| *pid != foster.pid()).collect()
@@ -40,6 +56,68 @@ fn pids(foster: &Running) -> BTreeSet<i32> {
 fn assert_nothing_left(foster: &Running, port: u16) {
     assert_eq!(pids(foster), BTreeSet::new(), "{}", foster.output().shown());
     assert_eq!(get(port, "/"), None, "the port is still served");
+}
+
+#[test]
+fn a_stop_ends_what_left_the_session_of_the_program() {
+    with_each_wrapper(|command| {
+        let (mut foster, port) = wrapped(command, "");
+        foster.verb(&["stop", "api"]).expect(0);
+        assert_nothing_left(&foster, port);
+        assert_eq!(foster.terminate(), End::Code(0));
+    });
+}
+
+#[test]
+fn a_main_process_that_is_killed_takes_what_left_its_session_with_it() {
+    with_each_wrapper(|command| {
+        let (mut foster, port) = wrapped(command, "");
+        let before = pids(&foster);
+        kill(Pid::from_raw(foster.pid_of("api")), Signal::SIGKILL).expect("a kill");
+        foster.wait_for("the restart", || foster.row("api").is_some_and(|row| row["restarts"] == 1));
+        foster.wait_for_state("api", "running");
+        // The port was free for the new one: its first start is good, and nothing of the old one is there.
+        let after = pids(&foster);
+        assert!(before.is_disjoint(&after), "{before:?} {after:?}\n{}", foster.output().shown());
+        assert_eq!(foster.row("api").expect("a row")["restarts"], 1, "{}", foster.output().shown());
+        assert!(get(port, "/").is_some(), "{}", foster.output().shown());
+        assert_eq!(foster.terminate(), End::Code(0));
+    });
+}
+
+#[test]
+fn a_restart_waits_until_what_left_the_session_is_gone() {
+    with_each_wrapper(|command| {
+        let (mut foster, port) = wrapped(command, "");
+        let before = pids(&foster);
+        foster.verb(&["restart", "api"]).expect(0);
+        let after = pids(&foster);
+        assert!(before.is_disjoint(&after), "{before:?} {after:?}\n{}", foster.output().shown());
+        assert!(get(port, "/").is_some(), "{}", foster.output().shown());
+        foster.verb(&["stop", "api"]).expect(0);
+        assert_nothing_left(&foster, port);
+        assert_eq!(foster.terminate(), End::Code(0));
+    });
+}
+
+#[test]
+fn what_leads_a_session_of_its_own_is_found_under_another_init_too() {
+    for (name, command) in &WRAPPERS[2..] {
+        if found(name).is_none() {
+            return;
+        }
+        let (foster, port) = (Foster::new(), free_port());
+        let puppet = foster.folder().join("bin/puppet").display().to_string();
+        let command = command.replace("PUPPET", &puppet).replace("PORT", &port.to_string());
+        let config = format!(
+            "[program.api]\ncommand = {command}\nready = {{ tcp = '127.0.0.1:{port}' }}\nmin_uptime = '1ms'\n"
+        );
+        let mut foster = foster.config(&config).not_pid_1().start();
+        foster.wait_for_state("api", "running");
+        foster.verb(&["stop", "api"]).expect(0);
+        assert_nothing_left(&foster, port);
+        assert_eq!(foster.terminate(), End::Code(0));
+    }
 }
 
 #[test]
@@ -71,6 +149,81 @@ fn kill_mode_session_leaves_what_left_the_session_alone() {
     assert_eq!(pids(&foster).len(), 1, "{}", foster.output().shown());
     assert!(get(port, "/").is_some(), "the daemon is gone\n{}", foster.output().shown());
     assert_eq!(foster.terminate(), End::Code(0));
+}
+
+#[test]
+fn what_left_the_session_and_ignores_term_is_killed_after_the_stop_timeout() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let config = "[program.app]\ncommand = \"puppet 'child:setsid ignore:TERM touch:daemon pause' touch:up pause\"\nstop_timeout = '300ms'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_file("daemon");
+    foster.wait_for_file("up");
+    let before = Instant::now();
+    foster.verb(&["stop", "app"]).expect(0);
+    assert!(before.elapsed() >= Duration::from_millis(300), "{:?}", before.elapsed());
+    assert_eq!(pids(&foster), BTreeSet::new(), "{}", foster.output().shown());
+}
+
+#[test]
+fn a_session_with_more_processes_than_foster_has_descriptors_is_stopped_whole() {
+    let config =
+        "[program.app]\ncommand = 'puppet ignore:TERM forks:1000 touch:up pause'\nstop_timeout = '200ms'\n";
+    for foster in [Foster::new(), Foster::new().not_pid_1()] {
+        let mut foster = foster.config(config).limited("nofile", 128).start();
+        foster.wait_for_file("up");
+        foster.verb(&["stop", "app"]).expect(0);
+        assert_eq!(pids(&foster).len(), 0, "{}", foster.output().shown());
+        assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+    }
+}
+
+#[test]
+fn a_chain_of_processes_that_fork_and_exit_is_stopped_or_named() {
+    if !may_make_namespaces() {
+        return;
+    }
+    for steps in ["chain:links", "setsid chain:links"] {
+        let config = format!(
+            "[program.app]\ncommand = \"puppet 'child:{steps}' wait-file:links touch:up pause\"\nstop_timeout = '200ms'\n[foster]\nshutdown_timeout = '3s'\n"
+        );
+        let mut foster = Foster::new().config(&config).start();
+        foster.wait_for_file("up");
+        let stopped = foster.verb(&["stop", "app"]);
+        // None of them lives long enough to be seen in /proc: their file grows.
+        let (links, since) = (foster.content("links").len(), Instant::now());
+        foster.wait_for("a moment to go by", || since.elapsed() > Duration::from_millis(100));
+        let goes_on = foster.content("links").len() > links;
+        match stopped.code {
+            0 => assert!(!goes_on, "{steps}: stopped, it says\n{}", foster.output().shown()),
+            _ => assert!(stopped.text().contains("app"), "{}", stopped.text()),
+        }
+        assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+    }
+}
+
+#[test]
+fn without_proc_what_is_left_of_a_program_is_ended_or_named() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let children = ["child:ignore:TERM touch:one pause", "child:setsid ignore:TERM touch:two pause"];
+    for child in children {
+        let config = format!(
+            "[program.app]\ncommand = ['puppet', '{child}', 'touch:up', 'pause']\nstop_timeout = '200ms'\n[foster]\nshutdown_timeout = '2s'\n"
+        );
+        let mut foster = Foster::new().config(&config).without_proc().start();
+        foster.wait_for_file("up");
+        foster.wait_for_file(if child.contains("one") { "one" } else { "two" });
+        let stopped = foster.verb(&["stop", "app"]);
+        let left = pids(&foster);
+        match stopped.code {
+            0 => assert_eq!(left, BTreeSet::new(), "{child}: stopped, it says\n{}", foster.output().shown()),
+            _ => assert!(stopped.text().contains("/proc"), "{}", stopped.text()),
+        }
+        assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+    }
 }
 
 #[test]
@@ -111,6 +264,19 @@ fn an_orphan_costs_no_look_at_all_of_proc() {
     assert!(many <= few + 10, "{few} calls of getdents64 with 10 orphans, {many} with 1000");
 }
 
+#[test]
+fn daemons_that_failed_starts_leave_behind_use_nothing_up() {
+    let config = "[program.leaves]\ncommand = \"puppet 'child:setsid pause' exit:1\"\nbackoff = { initial = '10ms', max = '10ms' }\nstart_limit = 'unlimited'\non_failure = 'ignore'\n[program.other]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
+    let mut foster = Foster::new().config(config).limited("nofile", 64).start();
+    foster.wait_for("as many starts as would use its descriptors up", || {
+        foster.row("leaves").and_then(|row| row["restarts"].as_u64()).is_some_and(|restarts| restarts > 30)
+    });
+    foster.verb(&["restart", "other"]).expect(0);
+    foster.verb(&["stop", "leaves"]).expect(0);
+    assert_eq!(pids(&foster).len(), 1, "{}", foster.output().shown());
+    assert_eq!(foster.terminate(), End::Code(0));
+}
+
 /// What goes on after its program: a job of cron's, a daemon of a program with `kill_mode = "process"`.
 fn with_a_job(traps: &str, keys: &str, foster: &str) -> Running {
     let config = format!(
@@ -134,4 +300,37 @@ fn a_job_in_a_session_of_its_own_has_time_to_save_its_work_at_the_end() {
         assert_eq!(foster.content("saved"), "x\n", "{keys}\n{}", foster.output().shown());
         assert!(before.elapsed() < Duration::from_secs(4), "{keys}: {:?}", before.elapsed());
     }
+}
+
+#[test]
+fn what_has_to_be_killed_at_the_end_is_named() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let mut foster = with_a_job("ignore:TERM", "kill_mode = 'process'", "shutdown_timeout = '700ms'");
+    let before = Instant::now();
+    foster.signal(Signal::SIGTERM);
+    let (end, at) = foster.wait_end();
+    assert_eq!(end, End::Code(0));
+    assert!(at - before >= Duration::from_millis(500), "{:?}", at - before);
+    assert!(at - before < Duration::from_secs(3), "{:?}", at - before);
+    foster.wait_for_line("(killed|SIGKILL|killing).*puppet|puppet.*(killed|SIGKILL)");
+}
+
+#[test]
+fn a_program_that_goes_into_the_background_is_told_from_one_that_is_ready() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let port = free_port();
+    let config = format!(
+        "[program.web]\ncommand = \"puppet 'child:setsid http:{port}:200 touch:daemon pause' wait-file:daemon exit:0\"\nready = {{ tcp = '127.0.0.1:{port}' }}\nbackoff = {{ initial = '10ms', max = '10ms' }}\non_failure = 'ignore'\n[foster]\nwhen_all_ended = 'stay'\n"
+    );
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for_state("web", "fatal");
+    let said = foster.output().stderr();
+    assert!(said.contains("web: went into the background"), "{said}");
+    assert!(!said.contains("web: ready"), "{said}");
+    assert_eq!(pids(&foster), BTreeSet::new(), "{said}");
+    assert!(fs::exists(foster.path("daemon")).expect("a folder"), "{said}");
 }

@@ -36,6 +36,7 @@ use std::rc::Rc;
 
 use foster_core::event::{Event, ShutdownCause};
 use foster_core::ids::Signal;
+use foster_core::probe::ProbeResult;
 
 use self::core::Core;
 use crate::control::server::Server;
@@ -181,6 +182,10 @@ impl Init {
     fn take_answers(&mut self) {
         let answers = self.probes.take_results().into_iter();
         for ((run, which), result) in answers {
+            // Another process has answered: one that the program left, or a stranger at its port. Its end follows.
+            if result == ProbeResult::Passed && self.processes.has_ended(run) {
+                continue;
+            }
             self.core.push(Event::Probed(run, which, result));
         }
     }

@@ -29,6 +29,11 @@ impl Processes {
         }
     }
 
+    /// Whether the main process of a run has ended and is not reaped yet.
+    pub(super) fn has_ended(&self, run: Run) -> bool {
+        self.children.pid(Role::Main(run)).is_some_and(process::has_ended)
+    }
+
     /// Signals every process of a run.
     ///
     /// # Errors
