@@ -1,6 +1,6 @@
-//! The control socket under attack: what hostile clients cost, and that no other client waits for them.
+//! The control socket under attack: the cost of hostile clients is bounded, and they delay no other client.
 //!
-//! Nothing here is timed: it is asserted that the honest are answered, and what foster holds meanwhile.
+//! No time is measured: the tests check that other clients are answered, and the memory and descriptors of foster.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -26,15 +26,15 @@ fn connect(foster: &Running) -> UnixStream {
     client
 }
 
-/// Says this, as far as it is taken.
-fn saying(foster: &Running, bytes: &[u8]) -> UnixStream {
+/// A client that sends these bytes, as far as they are accepted.
+fn sending(foster: &Running, bytes: &[u8]) -> UnixStream {
     let mut client = connect(foster);
-    // A client that is sent away while it writes gets a broken pipe.
+    // A client that is refused while it writes gets a broken pipe.
     drop(client.write_all(bytes));
     client
 }
 
-/// Everything a hostile client might begin with.
+/// A hostile client of one of ten kinds.
 fn hostile(foster: &Running, which: usize) -> UnixStream {
     let deep = [b"{\"verb\":".as_slice(), &b"[".repeat(60_000), b"\n"].concat();
     let bytes: Vec<u8> = match which % 10 {
@@ -49,7 +49,7 @@ fn hostile(foster: &Running, which: usize) -> UnixStream {
         8 => b"{\"verb\":\"status\"}\n".repeat(2_000),
         _ => b"{\"verb\":\"logs\"}\n".repeat(100),
     };
-    saying(foster, &bytes)
+    sending(foster, &bytes)
 }
 
 fn restarts(foster: &Running) -> usize {
@@ -57,7 +57,7 @@ fn restarts(foster: &Running) -> usize {
 }
 
 #[track_caller]
-fn assert_well(foster: &Running) {
+fn assert_works(foster: &Running) {
     foster.verb(&["status"]).expect(0);
     let before = restarts(foster);
     kill(Pid::from_raw(foster.pid_of("app")), Signal::SIGKILL).expect("a signal");
@@ -66,20 +66,20 @@ fn assert_well(foster: &Running) {
 }
 
 #[test]
-fn among_two_hundred_clients_of_every_hostile_kind_the_honest_are_answered_and_a_crash_is_restarted() {
+fn among_two_hundred_hostile_clients_others_are_answered_and_a_crash_is_restarted() {
     let mut foster = running_foster();
     let clients: Vec<UnixStream> = (0..200).map(|which| hostile(&foster, which)).collect();
-    assert_well(&foster);
+    assert_works(&foster);
     assert_eq!(foster.terminate(), End::Code(0));
     drop(clients);
 }
 
 #[test]
-fn far_more_clients_than_there_may_be_keep_nobody_out() {
+fn more_clients_than_the_limit_lock_no_client_out() {
     let foster = running_foster();
     for kind in [0, 1, 4, 6, 7] {
         let clients: Vec<UnixStream> = (0..600).map(|_| hostile(&foster, kind)).collect();
-        assert_well(&foster);
+        assert_works(&foster);
         let open = descriptors(foster.pid()).len();
         assert!(open < 300, "{open} descriptors with clients of the kind {kind}");
         drop(clients);
@@ -87,9 +87,9 @@ fn far_more_clients_than_there_may_be_keep_nobody_out() {
 }
 
 #[test]
-fn what_hostile_clients_cost_is_bounded_and_given_back() {
+fn the_cost_of_hostile_clients_is_bounded_and_freed() {
     let foster = running_foster();
-    assert_well(&foster);
+    assert_works(&foster);
     let (before, open) = (resident_kib(foster.pid()), descriptors(foster.pid()));
     for _ in 0..3 {
         let clients: Vec<UnixStream> = (0..300).map(|which| hostile(&foster, which)).collect();
@@ -105,25 +105,25 @@ fn what_hostile_clients_cost_is_bounded_and_given_back() {
 }
 
 #[test]
-fn a_storm_of_connections_that_end_at_once_leaves_nothing_behind() {
+fn many_short_connections_leave_nothing_behind() {
     let foster = running_foster();
     let open = descriptors(foster.pid()).len();
     for round in 0..2_000 {
-        // One in four says something before it goes.
+        // One in four sends something before it disconnects.
         drop(if round % 4 == 0 { hostile(&foster, round / 4) } else { connect(&foster) });
     }
-    assert_well(&foster);
+    assert_works(&foster);
     foster.wait_for("the descriptors to be as they were", || descriptors(foster.pid()).len() <= open);
 }
 
 #[test]
-fn with_few_descriptors_clients_take_a_part_of_them_and_programs_are_started_all_the_same() {
+fn with_few_descriptors_clients_leave_enough_to_start_programs() {
     let config = "[program.app]\ncommand = 'puppet append:starts:x touch:up pause'\nmin_uptime = '1ms'\n";
     let mut foster = Foster::new().config(config).not_pid_1().limited("nofile", 64).start();
     foster.wait_for_file("up");
     foster.wait_for_state("app", "running");
     let clients: Vec<UnixStream> = (0..200).map(|which| hostile(&foster, which)).collect();
-    assert_well(&foster);
+    assert_works(&foster);
     let open = descriptors(foster.pid()).len();
     assert!(open <= 40, "{open} of 64");
     drop(clients);
@@ -132,11 +132,11 @@ fn with_few_descriptors_clients_take_a_part_of_them_and_programs_are_started_all
 }
 
 #[test]
-fn where_no_descriptor_is_left_a_client_is_told_so_and_foster_does_not_spin() {
+fn without_a_free_descriptor_a_client_is_refused_and_foster_does_not_spin() {
     let foster = running_foster();
     let pid = foster.pid().to_string();
     let open = descriptors(foster.pid()).len();
-    // None but those that are open: not even one more.
+    // No descriptor beyond the open ones.
     let limit = |soft: usize| {
         let output = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={soft}:")]).output();
         assert!(output.expect("prlimit").status.success());
@@ -145,35 +145,35 @@ fn where_no_descriptor_is_left_a_client_is_told_so_and_foster_does_not_spin() {
         descriptors(foster.pid()).iter().filter_map(|line| line.split(' ').next()?.parse().ok()).max();
     let highest: usize = highest.expect("a descriptor");
     limit(highest + 1);
-    // What is free below the limit is taken by clients.
+    // Clients take the free numbers below the limit.
     let mut clients: Vec<UnixStream> = Vec::new();
     let mut refused = None;
     for _ in 0..highest + 8 - open {
         let mut client = connect(&foster);
         client.set_nonblocking(false).expect("a connection");
         client.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
-        let mut said = String::new();
-        match client.read_to_string(&mut said) {
-            Ok(_) => refused = Some(said),
+        let mut reply = String::new();
+        match client.read_to_string(&mut reply) {
+            Ok(_) => refused = Some(reply),
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }
         clients.push(client);
     }
-    // The silent ones are closed one by one for new ones, and each gets a reason.
-    assert!(refused.is_none_or(|said| said.is_empty() || said.contains("too-many-clients")));
+    // The silent clients are closed one by one for new ones, and each gets a reason.
+    assert!(refused.is_none_or(|reply| reply.is_empty() || reply.contains("too-many-clients")));
     let before = cpu_ticks(foster.pid());
     let mut late = connect(&foster);
     late.set_nonblocking(false).expect("a connection");
     late.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
     drop(late.read(&mut [0; 1]));
     let after = cpu_ticks(foster.pid());
-    assert!(after - before < 20, "{} ticks of work while nothing happens", after - before);
+    assert!(after - before < 20, "{} ticks of CPU time while nothing happens", after - before);
     limit(1024);
     drop((clients, late));
-    assert_well(&foster);
+    assert_works(&foster);
 }
 
-/// What foster has worked so far, in hundredths of a second (proc_pid_stat(5)).
+/// The CPU time of foster in hundredths of a second (proc_pid_stat(5)).
 fn cpu_ticks(pid: i32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a live process");
     let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split_ascii_whitespace().collect();
@@ -182,7 +182,7 @@ fn cpu_ticks(pid: i32) -> u64 {
 }
 
 #[test]
-fn another_user_is_refused_even_where_the_file_lets_it_in() {
+fn another_user_is_refused_even_if_the_mode_of_the_file_allows_it() {
     if !may_make_namespaces() {
         return;
     }
@@ -196,23 +196,23 @@ fn another_user_is_refused_even_where_the_file_lets_it_in() {
     let mut command = Command::new(&client);
     std::os::unix::process::CommandExt::uid(&mut command, 12345);
     let output = command.args(["status", "--socket"]).arg(&socket).output().expect("a client");
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(4), "{words}");
-    assert!(words.contains("not permitted: only root and uid 0 may use this socket"), "{words}");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{message}");
+    assert!(message.contains("not permitted: only root and uid 0 may use this socket"), "{message}");
 }
 
 #[test]
-fn a_socket_whose_file_was_removed_is_there_again_after_usr1() {
+fn a_removed_socket_is_created_again_at_usr1() {
     let foster = running_foster();
     std::fs::remove_file(foster.path("foster.sock")).expect("a socket");
     foster.verb(&["status"]).expect(4);
     foster.signal(Signal::SIGUSR1);
     foster.wait_for_file("foster.sock");
-    assert_well(&foster);
+    assert_works(&foster);
 }
 
 #[test]
-fn a_socket_that_was_replaced_is_left_to_who_has_it_and_not_removed_at_the_end() {
+fn a_replaced_socket_is_left_alone_and_not_removed_at_the_end() {
     let mut foster = running_foster();
     let path = foster.path("foster.sock");
     std::fs::remove_file(&path).expect("a socket");

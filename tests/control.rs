@@ -22,7 +22,7 @@ fn states(foster: &Running) -> Vec<String> {
 }
 
 #[test]
-fn status_is_a_table_and_rows_with_the_fields_promised() {
+fn status_is_a_table_or_rows_with_the_promised_fields() {
     let foster = three();
     let table = foster.verb(&["status"]).expect(0).stdout;
     assert!(table.lines().any(|line| line.starts_with("backend") && line.contains("running")), "{table}");
@@ -47,7 +47,7 @@ fn status_is_a_table_and_rows_with_the_fields_promised() {
 }
 
 #[test]
-fn the_status_of_what_does_not_run_is_3() {
+fn status_of_a_program_that_is_not_running_is_3() {
     let foster = three();
     foster.verb(&["stop", "web1"]).expect(0);
     foster.verb(&["status", "web1"]).expect(3);
@@ -79,15 +79,15 @@ fn a_name_may_be_an_instance_a_glob_or_all() {
 }
 
 #[test]
-fn a_name_that_is_not_there_fails_and_the_nearest_is_said() {
+fn an_unknown_name_fails_with_the_nearest_one() {
     let foster = three();
-    let said = foster.verb(&["stop", "bakcend"]).expect(1).text();
-    assert!(said.contains("bakcend") && said.contains("backend"), "{said}");
+    let output = foster.verb(&["stop", "bakcend"]).expect(1).text();
+    assert!(output.contains("bakcend") && output.contains("backend"), "{output}");
     assert_eq!(states(&foster), ["running", "running", "running"]);
 }
 
 #[test]
-fn an_order_returns_when_it_is_done_and_an_order_fulfilled_succeeds() {
+fn an_order_returns_when_it_is_done_and_succeeds_if_it_was_done_before() {
     let foster = three();
     let before = foster.pid_of("backend");
     foster.verb(&["restart", "backend"]).expect(0);
@@ -98,12 +98,12 @@ fn an_order_returns_when_it_is_done_and_an_order_fulfilled_succeeds() {
 }
 
 #[test]
-fn an_order_that_fails_says_so() {
+fn a_failed_order_names_the_program() {
     let config = "[program.good]\ncommand = 'puppet pause'\n[program.bad]\ncommand = 'puppet exit:1'\nautostart = false\nstart_limit = 1\non_failure = 'ignore'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("good", "running");
-    let said = foster.verb(&["start", "bad"]).expect(1).text();
-    assert!(said.contains("bad"), "{said}");
+    let output = foster.verb(&["start", "bad"]).expect(1).text();
+    assert!(output.contains("bad"), "{output}");
     foster.verb(&["start", "--no-wait", "bad"]).expect(0);
 }
 
@@ -121,16 +121,16 @@ fn signal_and_reload_reach_the_main_process() {
 }
 
 #[test]
-fn logs_are_a_tail_of_what_was_written() {
+fn logs_are_the_last_lines_of_output() {
     let foster = three();
     foster.wait_for_line("words");
-    let said = foster.verb(&["logs", "-n", "1", "backend"]).expect(0).stdout;
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.contains("words"), "{said}");
+    let output = foster.verb(&["logs", "-n", "1", "backend"]).expect(0).stdout;
+    assert_eq!(output.lines().count(), 1, "{output}");
+    assert!(output.contains("words"), "{output}");
 }
 
 #[test]
-fn wait_returns_when_the_program_is_ready_or_its_time_is_over() {
+fn wait_returns_when_the_program_is_ready_or_at_its_timeout() {
     let config = "[program.app]\ncommand = 'puppet pause'\nready = { file = 'go', interval = '10ms' }\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("app", "starting");
@@ -140,12 +140,12 @@ fn wait_returns_when_the_program_is_ready_or_its_time_is_over() {
 }
 
 #[test]
-fn health_is_0_or_1_and_nothing_else() {
+fn health_exits_only_with_0_or_1() {
     let config = "[program.app]\ncommand = 'puppet pause'\nready = { file = 'go', interval = '10ms' }\n[program.other]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("app", "starting");
-    let said = foster.verb(&["health"]).expect(1).text();
-    assert!(said.contains("app"), "{said}");
+    let output = foster.verb(&["health"]).expect(1).text();
+    assert!(output.contains("app"), "{output}");
     foster.wait_for_state("other", "running");
     foster.verb(&["health", "other"]).expect(0);
     std::fs::write(foster.path("go"), "").expect("a file");
@@ -157,14 +157,14 @@ fn health_is_0_or_1_and_nothing_else() {
 }
 
 #[test]
-fn shutdown_ends_the_container_with_0() {
+fn shutdown_ends_the_container_with_status_0() {
     let mut foster = three();
     foster.verb(&["shutdown"]).expect(0);
     assert_eq!(foster.wait_exit(), End::Code(0));
 }
 
 #[test]
-fn exit_statuses_tell_wrong_usage_from_a_supervisor_that_does_not_answer() {
+fn exit_statuses_distinguish_wrong_usage_from_a_missing_supervisor() {
     Foster::new().finish(&["stopp", "all"]).expect(2);
     Foster::new().finish(&["status", "--no-such-flag"]).expect(2);
     Foster::new().finish(&["--socket", "/no/such.sock", "status"]).expect(4);
@@ -179,18 +179,18 @@ fn exit_statuses_tell_wrong_usage_from_a_supervisor_that_does_not_answer() {
 }
 
 #[test]
-fn only_its_own_user_can_come_in() {
+fn the_socket_has_mode_700() {
     let foster = three();
     let mode = std::fs::metadata(foster.path("foster.sock")).expect("a socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o700, "{mode:o}");
 }
 
 #[test]
-fn hostile_clients_delay_nobody_and_cost_a_bounded_amount() {
+fn hostile_clients_delay_no_other_client_and_their_cost_is_bounded() {
     let foster = three();
     let connect = || UnixStream::connect(foster.path("foster.sock")).expect("a connection");
     let before = resident_kib(foster.pid());
-    // Silent ones, to be held open.
+    // Silent clients, kept open.
     let silent: Vec<UnixStream> = (0..50).map(|_| connect()).collect();
     for garbage in [&b"\xff\xfe\0\n"[..], b"{\n", b"[]\n", b"{\"verb\":\"no\"}\n", b"null\n"] {
         let mut client = connect();
@@ -200,23 +200,23 @@ fn hostile_clients_delay_nobody_and_cost_a_bounded_amount() {
         let mut answer = [0; 4096];
         assert!(client.read(&mut answer).is_ok(), "silence after {garbage:?}");
     }
-    // One without an end of line: refused once it is over 64 KiB.
+    // A request without a line end: refused once it exceeds 64 KiB.
     let mut endless = connect();
     endless.set_write_timeout(Some(Duration::from_secs(5))).expect("a timeout");
     let written = (0..64).map(|_| endless.write(&[b'x'; 65536])).take_while(Result::is_ok).count();
     assert!(written < 64, "4 MiB of one line were taken");
-    // One that goes away in the middle.
+    // A client that disconnects in the middle of a request.
     connect().write_all(b"{\"verb\"").expect("a write");
-    let begin = Instant::now();
+    let start = Instant::now();
     foster.verb(&["status"]).expect(0);
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     let after = resident_kib(foster.pid());
     assert!(after < before + 8 * 1024, "{before} KiB before, {after} KiB after");
     drop(silent);
 }
 
 #[test]
-fn an_answer_of_any_size_arrives_whole_and_a_client_that_does_not_read_it_delays_no_other() {
+fn an_answer_of_any_size_arrives_complete_and_an_unread_one_delays_no_other_client() {
     let mut config = String::from("[program.up]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n");
     let name = |number: usize| format!("a-program-with-a-name-of-some-length-{number}");
     for number in 0..4_500 {
@@ -232,7 +232,7 @@ fn an_answer_of_any_size_arrives_whole_and_a_client_that_does_not_read_it_delays
         assert_eq!(rows.len(), 4_501);
         assert_eq!(rows.last().expect("a row")["name"], name(4_499));
     }
-    // What the unread answer still needs is a list of instances, not its text, which is more than a megabyte.
+    // The unread answer is kept as a list of instances, not as text of more than a megabyte.
     assert!(resident_kib(foster.pid()) < before + 4_096, "{before}");
     let mut answer = String::new();
     let mut bytes = [0; 65_536];
@@ -244,12 +244,12 @@ fn an_answer_of_any_size_arrives_whole_and_a_client_that_does_not_read_it_delays
     assert_eq!(answer.lines().count(), 4_502);
     assert!(answer.len() > 1024 * 1024, "{}", answer.len());
     // An order to all of them too.
-    let said = foster.verb(&["stop", "all"]).expect(0).stdout;
-    assert_eq!(said.lines().count(), 4_501);
+    let output = foster.verb(&["stop", "all"]).expect(0).stdout;
+    assert_eq!(output.lines().count(), 4_501);
 }
 
 #[test]
-fn a_signal_that_cannot_be_sent_is_a_failure_with_its_reason() {
+fn a_signal_that_cannot_be_sent_is_a_failure_with_the_reason() {
     if !may_make_namespaces() {
         return;
     }
@@ -260,15 +260,15 @@ fn a_signal_that_cannot_be_sent_is_a_failure_with_its_reason() {
     for verb in
         [["signal", "USR1", "web"].as_slice(), &["reload", "web"], &["signal", "--json", "HUP", "web"]]
     {
-        let said = foster.verb(verb).expect(1).stdout;
-        assert!(said.contains("cannot send SIG") && said.contains("CAP_KILL"), "{said}");
+        let output = foster.verb(verb).expect(1).stdout;
+        assert!(output.contains("cannot send SIG") && output.contains("CAP_KILL"), "{output}");
     }
-    let said = foster.verb(&["reload", "plain"]).expect(1).stdout;
-    assert_eq!(said, "plain: has no `reload_signal`: `foster restart plain` restarts it\n");
+    let output = foster.verb(&["reload", "plain"]).expect(1).stdout;
+    assert_eq!(output, "plain: has no `reload_signal`: `foster restart plain` restarts it\n");
 }
 
 #[test]
-fn the_log_says_who_ordered_a_stop_and_the_shutdown() {
+fn the_log_names_the_client_that_ordered_a_stop() {
     let mut foster = three();
     foster.verb(&["stop", "web1"]).expect(0);
     foster.wait_for_line(r"web1: stopping: `foster stop` \(uid \d+, pid \d+\) \(pid \d+\)");
@@ -280,7 +280,7 @@ fn the_log_says_who_ordered_a_stop_and_the_shutdown() {
 }
 
 #[test]
-fn status_repeats_itself_until_it_is_interrupted() {
+fn status_with_watch_repeats_until_interrupted() {
     let foster = three();
     let mut watching = Following::start(&foster, &["status", "-w"]);
     let tables = watching.next_lines(8);
@@ -289,26 +289,26 @@ fn status_repeats_itself_until_it_is_interrupted() {
 }
 
 #[test]
-fn orders_answer_machines_too() {
+fn orders_have_json_output() {
     let foster = three();
-    let said = foster.verb(&["restart", "--json", "web1", "web2"]).expect(0).stdout;
-    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
-    assert_eq!(said["done"], true);
-    assert_eq!(said["outcomes"].as_array().expect("outcomes").len(), 2);
+    let output = foster.verb(&["restart", "--json", "web1", "web2"]).expect(0).stdout;
+    let output: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+    assert_eq!(output["done"], true);
+    assert_eq!(output["outcomes"].as_array().expect("outcomes").len(), 2);
 }
 
 #[test]
-fn health_with_all_counts_what_an_order_stopped() {
+fn health_with_all_counts_stopped_programs() {
     let foster = three();
     foster.verb(&["stop", "web1"]).expect(0);
     foster.verb(&["health"]).expect(0);
-    let said = foster.verb(&["health", "--all"]).expect(1).stdout;
-    assert_eq!(said, "web1: stopped\n");
+    let output = foster.verb(&["health", "--all"]).expect(1).stdout;
+    assert_eq!(output, "web1: stopped\n");
     foster.verb(&["health", "web2"]).expect(0);
 }
 
 #[test]
-fn where_no_file_can_be_made_the_verbs_find_an_abstract_socket() {
+fn verbs_find_the_abstract_socket_if_no_file_can_be_created() {
     let client = binary();
     let client = client.display();
     let config = format!(
@@ -327,7 +327,7 @@ fn where_no_file_can_be_made_the_verbs_find_an_abstract_socket() {
 }
 
 #[test]
-fn status_says_how_the_last_run_of_a_program_that_was_restarted_ended() {
+fn status_shows_the_exit_of_the_last_run_of_a_restarted_program() {
     let config = "[program.web]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("web", "running");

@@ -1,4 +1,4 @@
-//! By the name of dumb-init: its flags, its variables, its ways.
+//! Under the name dumb-init: its flags, its variables, its behaviour.
 
 use nix::sys::signal::Signal;
 
@@ -13,7 +13,7 @@ fn shell(script: &str) -> Finished {
 }
 
 #[test]
-fn exit_codes_are_the_commands_128_plus_a_signal_and_2_where_nothing_runs() {
+fn exit_codes_are_those_of_the_command_or_128_plus_a_signal_or_2() {
     shell("dumb-init sh -c 'exit 77'").expect(77);
     shell("dumb-init sh -c 'kill -9 $$'").expect(137);
     shell("dumb-init -c sh -c 'kill -TERM $$'").expect(143);
@@ -23,7 +23,7 @@ fn exit_codes_are_the_commands_128_plus_a_signal_and_2_where_nothing_runs() {
 }
 
 #[test]
-fn a_wrong_command_line_is_1_and_says_so_on_stderr() {
+fn wrong_usage_is_1_with_a_message_on_stderr() {
     for line in ["", "--yolo true", "-r", "-r herp true", "-r 1:32 true", "-r TERM:INT true", "-x true"] {
         let finished = shell(&format!("dumb-init {line}")).expect(1);
         assert!(
@@ -39,7 +39,7 @@ fn a_wrong_command_line_is_1_and_says_so_on_stderr() {
 }
 
 #[test]
-fn the_command_has_a_session_of_its_own_or_with_c_nothing() {
+fn the_command_leads_a_session_unless_with_c() {
     let foster = start(&["puppet", "touch:up", "pause"]);
     foster.wait_for_file("up");
     let command = foster.command();
@@ -59,7 +59,7 @@ fn the_command_has_a_session_of_its_own_or_with_c_nothing() {
 }
 
 #[test]
-fn it_leaves_the_working_directory_before_the_command_begins() {
+fn it_leaves_the_working_directory_before_the_command_starts() {
     let script = "dumb-init sh -c 'readlink /proc/$PPID/cwd; pwd'";
     let stdout = shell(&format!("cd /tmp; PATH=$OLDPWD/bin:$PATH; {script}")).expect(0).stdout;
     assert_eq!(stdout, "/\n/tmp\n");
@@ -82,10 +82,10 @@ fn every_signal_reaches_the_whole_group_and_with_c_the_command_alone() {
 }
 
 #[test]
-fn when_the_command_ends_its_group_gets_term_or_with_c_nothing() {
+fn when_the_command_exits_its_group_gets_term_unless_with_c() {
     let script = |traps| format!("puppet {traps} touch:up pause & until [ -e up ]; do :; done; exit 3");
     let mut foster = start(&["sh", "-c", &script("trap:TERM:touch:terminated trap:TERM:exit:0")]);
-    // The end of the output is waited for, too, which the one left behind holds open.
+    // This also waits for the end of the output, which the remaining process holds open.
     assert_eq!(foster.wait_exit(), End::Code(3));
     assert!(foster.path("terminated").exists());
 
@@ -120,7 +120,7 @@ fn signals_are_rewritten_or_dropped_and_the_last_rule_counts() {
 }
 
 #[test]
-fn a_job_signal_stops_both_and_cont_wakes_both() {
+fn a_job_signal_stops_both_and_cont_continues_both() {
     for stop in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU] {
         let foster = start(&["puppet", "report-signals", "pause"]);
         foster.wait_for_line("reporting signals");
@@ -136,7 +136,7 @@ fn a_job_signal_stops_both_and_cont_wakes_both() {
 }
 
 #[test]
-fn with_c_or_a_rule_of_its_own_the_command_gets_the_job_signal_and_dumb_init_stops() {
+fn with_c_or_a_rewrite_the_command_gets_the_job_signal_and_dumb_init_stops() {
     for flags in [&["-c"][..], &["-r", "20:20"][..]] {
         let foster = start(&[flags, &["puppet", "report-signals", "pause"]].concat());
         foster.wait_for_line("reporting signals");
@@ -149,7 +149,7 @@ fn with_c_or_a_rule_of_its_own_the_command_gets_the_job_signal_and_dumb_init_sto
 }
 
 #[test]
-fn debug_is_a_flag_or_a_variable_and_silence_the_default() {
+fn debug_output_is_enabled_by_a_flag_or_a_variable() {
     assert_eq!(shell("DUMB_INIT_DEBUG= dumb-init true").expect(0).text(), "");
     for line in ["dumb-init -v true", "dumb-init --verbose true", "DUMB_INIT_DEBUG=1 dumb-init true"] {
         let stderr = shell(line).expect(0).stderr;

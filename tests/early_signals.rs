@@ -2,7 +2,7 @@
 //!
 //! A signal before a program's first instructions is always lost; after them, foster loses none. One test sends a
 //! signal before each system call of the startup, the others send it after a time.
-//! `FOSTER_TEST_RUNS=400` makes that as many runs; by itself it is fewer, so that they take seconds.
+//! `FOSTER_TEST_RUNS=400` sets the number of runs; the default takes seconds.
 
 use std::fs;
 use std::hint::spin_loop;
@@ -12,7 +12,7 @@ use nix::libc;
 
 use crate::support::{Caller, End, Foster, Injector, Running, may_make_namespaces};
 
-/// Later than this the loop runs, on a slow machine as well.
+/// After this time the loop runs, even on a slow machine.
 const LATEST: Duration = Duration::from_millis(30);
 
 /// What the C library and the runtime call before foster's own code does.
@@ -42,13 +42,13 @@ fn a_signal_before_any_system_call_of_the_startup_ends_foster_in_order() {
     }
 }
 
-/// A signal, so long after foster's first instructions; its end.
+/// Sends a signal at this time after foster's first instructions, and expects an orderly end.
 #[track_caller]
 fn signal_after(config: &str, number: i32, after: Duration) {
     let mut foster = Foster::new().config(config).start();
     wait_for_first_instructions(&foster);
-    let begin = Instant::now();
-    while begin.elapsed() < after {
+    let start = Instant::now();
+    while start.elapsed() < after {
         spin_loop();
     }
     foster.signal_number(number);
@@ -56,22 +56,22 @@ fn signal_after(config: &str, number: i32, after: Duration) {
     assert_eq!(end, End::Code(0), "signal {number} after {after:?}\n{}", foster.output().shown());
 }
 
-/// Until the process that makes the surroundings has become foster, and that has run: it has a mask, the first thing it
-/// makes. It spins: a pause would miss the first moments.
+/// Waits until the process that sets up the container has become foster and has set its signal mask, its first system
+/// call. It spins: a pause would miss the first moments.
 #[track_caller]
 fn wait_for_first_instructions(foster: &Running) {
     let deadline = Instant::now() + Duration::from_secs(30);
     let status = format!("/proc/{}/status", foster.pid());
-    let has_begun = |status: String| {
+    let has_started = |status: String| {
         let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         field("Name:") == Some("foster") && field("SigBlk:") != Some("0000000000000000")
     };
-    while !fs::read_to_string(&status).is_ok_and(has_begun) {
+    while !fs::read_to_string(&status).is_ok_and(has_started) {
         assert!(Instant::now() < deadline, "foster blocks no signal\n{}", foster.output().shown());
     }
 }
 
-/// Each of the signals that end a container, at moments spread over the first 30 ms.
+/// Sends each signal that ends a container, at times spread over the first 30 ms.
 fn run_many(config: &str, by_default: u32) {
     let runs = std::env::var("FOSTER_TEST_RUNS").map_or(by_default, |runs| runs.parse().expect("a number"));
     let signals = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGRTMIN() + 3];

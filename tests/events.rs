@@ -1,4 +1,4 @@
-//! `foster events`: what happened, and why.
+//! `foster events`: state changes and their causes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -21,8 +21,8 @@ fn flappy() -> Running {
 }
 
 fn events(foster: &Running, arguments: &[&str]) -> Vec<Value> {
-    let said = foster.verb(&[&["events", "--json"], arguments].concat()).expect(0).stdout;
-    said.lines().map(|line| serde_json::from_str(line).expect("an object")).collect()
+    let output = foster.verb(&[&["events", "--json"], arguments].concat()).expect(0).stdout;
+    output.lines().map(|line| serde_json::from_str(line).expect("an object")).collect()
 }
 
 fn names(events: &[Value]) -> Vec<&str> {
@@ -30,7 +30,7 @@ fn names(events: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn every_change_of_state_is_an_event_with_its_cause_and_the_fields_of_the_log() {
+fn every_state_change_is_an_event_with_its_cause_and_the_fields_of_the_log() {
     let foster = Foster::new().config(&format!("{FLAPPY}[foster]\nlog_format = 'json'\n")).start();
     foster.wait_for_state("web", "running");
     foster.wait_for_state("flappy", "fatal");
@@ -66,13 +66,13 @@ fn events_are_filtered_by_program_event_and_state_and_counted_from_the_end() {
         Regex::new("Z  flappy  exited +exited with status 3").expect("a pattern").is_match(&text),
         "{text}"
     );
-    let said = foster.verb(&["events", "wbe"]).expect(1).text();
-    assert!(said.contains("did you mean `web`?"), "{said}");
+    let output = foster.verb(&["events", "wbe"]).expect(1).text();
+    assert!(output.contains("did you mean `web`?"), "{output}");
     foster.verb(&["events", "--event", "exitd"]).expect(2);
 }
 
 #[test]
-fn a_follower_sees_what_happens_until_the_end_and_ends_with_0() {
+fn a_follower_gets_all_events_until_shutdown_and_exits_with_0() {
     let mut foster = flappy();
     let follower = Following::start(&foster, &["events", "-f", "--json", "-n", "0"]);
     follower.wait_until_asked(&foster);
@@ -88,7 +88,7 @@ fn a_follower_sees_what_happens_until_the_end_and_ends_with_0() {
 }
 
 #[test]
-fn a_follower_that_reads_nothing_delays_nobody_and_is_told_how_many_it_missed() {
+fn a_follower_that_does_not_read_delays_no_client_and_gets_the_number_of_missed_events() {
     let foster = Foster::new().config(&flickering(100, "error")).start();
     foster.wait_for("the socket", || foster.row("flicker0").is_some());
     let mut stuck = UnixStream::connect(foster.path("foster.sock")).expect("a connection");
@@ -101,12 +101,12 @@ fn a_follower_that_reads_nothing_delays_nobody_and_is_told_how_many_it_missed() 
         .lines()
         .map(|line| serde_json::from_str::<Value>(&line.expect("a line")).expect("an object"))
         .find(|reply| reply["reply"] == "missed")
-        .expect("a word about the gap");
+        .expect("a reply about the gap");
     assert!(missed["count"].as_u64().is_some_and(|count| count > 100), "{missed}");
 }
 
 #[test]
-fn a_client_that_says_no_more_is_answered_and_still_follows() {
+fn a_half_closed_client_is_answered_and_keeps_following() {
     let foster = flappy();
     let mut client = UnixStream::connect(foster.path("foster.sock")).expect("a connection");
     client.write_all(b"{\"verb\":\"events\",\"follow\":true,\"names\":[\"web\"]}\n").expect("a request");

@@ -1,4 +1,4 @@
-//! By the name of tini: its flags, its variables, its ways.
+//! Under the name tini: its flags, its variables, its behaviour.
 
 use nix::sys::signal::Signal;
 
@@ -23,7 +23,7 @@ fn the_version_is_what_docker_looks_for() {
 }
 
 #[test]
-fn every_exit_code_is_passed_on_or_forgiven() {
+fn every_exit_code_is_returned_or_remapped() {
     let script = "for code in 0 1 2 77 126 127 128 143 255; do \
                     tini -- sh -c \"exit $code\" 2>/dev/null; printf '%s ' $?; \
                     tini -e $code -- sh -c \"exit $code\" 2>/dev/null; printf '%s ' $?; done";
@@ -34,7 +34,7 @@ fn every_exit_code_is_passed_on_or_forgiven() {
 }
 
 #[test]
-fn what_cannot_be_run_is_126_or_127_and_a_wrong_command_line_is_1() {
+fn a_command_that_cannot_be_run_is_126_or_127_and_wrong_usage_is_1() {
     assert_eq!(shell("tini nope").expect(127).stderr.lines().count(), 2, "a warning and the reason");
     shell("tini /etc").expect(126);
     shell("tini -- -- true").expect(127);
@@ -45,7 +45,7 @@ fn what_cannot_be_run_is_126_or_127_and_a_wrong_command_line_is_1() {
 }
 
 #[test]
-fn it_is_no_subreaper_by_itself_and_warns() {
+fn without_the_flag_it_is_not_a_subreaper_and_warns() {
     assert!(shell("tini true").expect(0).stderr.contains(WARNING));
     for quiet in ["TINI_VERBOSITY=0 tini true", "TINI_SUBREAPER= tini true", "tini -s true"] {
         assert!(!shell(quiet).expect(0).stderr.contains(WARNING), "{quiet}");
@@ -53,7 +53,7 @@ fn it_is_no_subreaper_by_itself_and_warns() {
 }
 
 #[test]
-fn orphans_come_to_it_only_when_asked() {
+fn it_adopts_orphans_only_with_the_flag() {
     for (flags, adopts) in [(&["-s"][..], true), (&[][..], false)] {
         let orphan = ["--", "puppet", "child:setsid child:wait-file:end exit:0", "touch:done", "pause"];
         let foster = Foster::new().called("tini").not_pid_1().arguments(&[flags, &orphan].concat()).start();
@@ -72,22 +72,22 @@ fn orphans_come_to_it_only_when_asked() {
 }
 
 #[test]
-fn as_pid_1_it_warns_of_nothing_and_mentions_zombies_only_when_asked() {
-    for (flags, mentioned) in [(&["-w"][..], true), (&[][..], false)] {
+fn as_pid_1_it_does_not_warn_and_reports_zombies_only_with_the_flag() {
+    for (flags, reported) in [(&["-w"][..], true), (&[][..], false)] {
         let mut foster = start(&[flags, &["--", "puppet", "orphans:5", "touch:done", "pause"]].concat());
         foster.wait_for_file("done");
         foster.wait_for("the orphans to be reaped", || foster.processes().len() == 2);
         foster.signal(Signal::SIGTERM);
         assert_eq!(foster.wait_exit(), End::Code(143));
-        let said = foster.output().stderr();
-        assert_eq!(matches(&said, REAPED), mentioned, "{said}");
-        assert!(!said.contains(WARNING), "{said}");
+        let stderr = foster.output().stderr();
+        assert_eq!(matches(&stderr, REAPED), reported, "{stderr}");
+        assert!(!stderr.contains(WARNING), "{stderr}");
     }
 }
 
 #[test]
-fn the_command_keeps_the_signals_it_was_given() {
-    // Whatever the tests themselves were given, a command has the same with tini and without.
+fn the_command_inherits_signal_dispositions_and_mask() {
+    // The tests themselves may have inherited some: the command has the same with tini and without.
     for given in ["", "env --ignore-signal=INT,TTOU,PIPE,CHLD --block-signal=TTIN,ILL,TERM"] {
         let mask = |command: &str| {
             let stdout =
@@ -116,7 +116,7 @@ fn a_group_is_signalled_by_flag_or_variable() {
 }
 
 #[test]
-fn it_stays_where_it_was_started_and_the_command_has_its_own_group() {
+fn it_keeps_its_working_directory_and_the_command_leads_a_group() {
     let foster = start(&["--", "puppet", "touch:up", "pause"]);
     foster.wait_for_file("up");
     let cwd = std::fs::read_link(format!("/proc/{}/cwd", foster.pid())).expect("a live process");
@@ -128,7 +128,7 @@ fn it_stays_where_it_was_started_and_the_command_has_its_own_group() {
 }
 
 #[test]
-fn faults_that_are_sent_end_it_and_ttin_is_its_own() {
+fn fault_signals_end_it_and_ttin_is_not_passed_on() {
     let mut foster = Foster::new()
         .called("tini")
         .not_pid_1()
@@ -148,7 +148,7 @@ fn faults_that_are_sent_end_it_and_ttin_is_its_own() {
 }
 
 #[test]
-fn verbosity_is_counted_or_a_variable() {
+fn verbosity_is_a_repeated_flag_or_a_variable() {
     assert!(shell("TINI_VERBOSITY=3 tini true").expect(0).stderr.contains("Received SIGCHLD"));
     assert!(shell("tini -vv true").expect(0).stderr.contains("Received SIGCHLD"));
     let steps = shell("tini -v true").expect(0).stderr;
@@ -156,7 +156,7 @@ fn verbosity_is_counted_or_a_variable() {
 }
 
 #[test]
-fn a_pipe_through_it_is_whole_and_broken_pipes_end_their_writers() {
+fn it_preserves_pipes_and_a_broken_pipe_ends_its_writer() {
     assert_eq!(shell("echo 'exit 3' | tini -s sh").code, 3);
     let finished = shell("tini -s -- sh -c 'yes | head -n 1'").expect(0);
     assert_eq!(finished.text(), "y\n");

@@ -123,7 +123,7 @@ impl Foster {
         self
     }
 
-    /// With a resource limit for foster itself: an option of prlimit(1).
+    /// With a resource limit for foster itself (prlimit(1)).
     pub(crate) fn limited(mut self, resource: &str, most: u32) -> Foster {
         self.limit = Some(format!("--{resource}={most}"));
         self
@@ -243,7 +243,7 @@ impl Foster {
         self.folder.path()
     }
 
-    /// Runs one command of foster in this folder to its end: `check`, `run` of a bad configuration.
+    /// Runs foster with these arguments in this folder until it exits: `check`, `run` of an invalid configuration.
     pub(crate) fn finish(self, arguments: &[&str]) -> Finished {
         self.write_config();
         let mut command = Command::new(binary());
@@ -252,7 +252,7 @@ impl Foster {
         run(command)
     }
 
-    /// Runs a shell script to its end, with foster under all its names on PATH.
+    /// Runs a shell script until it exits, with foster under all its names in PATH.
     pub(crate) fn shell(self, script: &str) -> Finished {
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(self.folder.path()).env("PATH", self.path());
@@ -340,7 +340,7 @@ impl Foster {
             None => command.arg("run").arg("-c").arg(config),
         };
         command.current_dir(folder).env("PATH", if inside { "/bin".to_owned() } else { self.path() });
-        // The test's own variables are not the container's.
+        // The variables of the test do not reach the container.
         for name in
             ["NOTIFY_SOCKET", "LISTEN_FDS", "FOSTER_SOCKET", "FOSTER_CONFIG", "FOSTER_LOG", "NO_COLOR"]
         {

@@ -1,6 +1,6 @@
-//! The system calls that foster makes, each with what it may fail with on a machine in trouble.
+//! The system calls of foster, each with the errors it may return on a machine in trouble.
 //!
-//! A call that foster makes and that stands in neither table fails the sweep in `tests/faults.rs`: it is added here.
+//! A call that is in neither table fails the sweep in `tests/faults.rs` and has to be added here.
 
 use nix::errno::Errno;
 use nix::libc;
@@ -10,7 +10,7 @@ use Errno::*;
 /// A call, by name and number, and the errors it is tried with.
 pub(crate) type Row = (&'static str, i64, &'static [Errno]);
 
-/// What can fail. The first error is the likeliest.
+/// The calls that can fail. The first error is the most likely.
 pub(crate) const FAILING: &[Row] = &[
     // Files.
     ("openat", libc::SYS_openat, &[EMFILE, ENFILE, EACCES, EIO, ENOMEM]),
@@ -97,7 +97,7 @@ pub(crate) const FAILING: &[Row] = &[
     ("capset", libc::SYS_capset, &[EPERM]),
     ("sched_getaffinity", libc::SYS_sched_getaffinity, &[EPERM]),
     ("getrandom", libc::SYS_getrandom, &[ENOSYS, EAGAIN]),
-    // Memory. What foster cannot go on without is not in here: see EXCEPTED.
+    // Memory. Calls that foster cannot continue without are in EXCEPTED.
     ("madvise", libc::SYS_madvise, &[EAGAIN, EINVAL]),
     ("sigaltstack", libc::SYS_sigaltstack, &[ENOMEM]),
     // Of x86-64 alone.
@@ -135,8 +135,8 @@ pub(crate) const FAILING: &[Row] = &[
     ("fork", libc::SYS_fork, &[EAGAIN, ENOMEM]),
 ];
 
-/// What is left alone: it cannot fail (it says so in its manual page), an error would not be what the kernel does
-/// (close(2) closes even so), or it is the memory of the process, whose failure is an abort with a word of its own.
+/// Calls that are not made to fail: they cannot fail according to the manual page, the kernel acts even with an error
+/// (close(2)), or they allocate memory, whose failure is an abort with a message.
 pub(crate) const EXCEPTED: &[i64] = &[
     libc::SYS_close,
     libc::SYS_exit,

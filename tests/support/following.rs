@@ -26,7 +26,7 @@ impl Following {
             // It has written its request, and reads (x86-64: read 0, recvfrom 45; aarch64: 63, 207).
             ["0", "45", "63", "207"].contains(&call.split(' ').next().unwrap_or_default())
         });
-        // What it asked before this is answered after it.
+        // Requests are answered in order.
         foster.verb(&["status"]);
     }
 

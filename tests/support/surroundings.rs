@@ -1,4 +1,4 @@
-//! Surroundings that are hidden or dead: processes, a file system.
+//! Hidden processes and a file system that hangs.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -6,10 +6,10 @@ use std::os::fd::OwnedFd;
 use super::builder::Foster;
 use super::parts::present_or_skipped;
 
-/// A file system in an outage: whatever looks into it waits until this is dropped.
+/// A file system in an outage: every access blocks until this is dropped.
 ///
-/// The kernel side of FUSE, and no server behind it: to wait for one is interrupted by a deadly signal alone, as with
-/// NFS and a server that is gone (fuse(4), mount option `hard` of nfs(5)).
+/// The kernel side of FUSE without a server: only a fatal signal interrupts the wait, as with NFS and an unreachable
+/// server (fuse(4), mount option `hard` of nfs(5)).
 pub(crate) struct DeadFileSystem(OwnedFd);
 
 impl DeadFileSystem {
@@ -27,7 +27,7 @@ impl Foster {
         self.surroundings(&["--hanging", &place]).stdin(dead.0.try_clone().expect("a descriptor"))
     }
 
-    /// A process sees those of its own user alone.
+    /// Mounts /proc with `hidepid`: a process sees only those of its user.
     pub(crate) fn hidepid(self) -> Foster {
         self.surroundings(&["--hidepid"])
     }
