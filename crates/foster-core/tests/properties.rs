@@ -329,7 +329,10 @@ proptest! {
         let dead = world.supervisor.snapshot().instances().find(|view| {
             let spec = world.supervisor.plan().program(view.id.program).expect("a program");
             let alone = spec.instances == 1;
-            view.state == StateName::Fatal && alone && spec.on_failure == ExitAction::Shutdown
+            // A stop of a fatal program keeps it down, also when an update changes `on_failure`.
+            let is_stopped = matches!(view.desired, Desired::Down(DownReason::Requested(_)));
+            let is_fatal = view.state == StateName::Fatal && !is_stopped;
+            is_fatal && alone && spec.on_failure == ExitAction::Shutdown
         });
         prop_assert!(dead.is_none() || world.supervisor.is_shutting_down(), "{dead:?}");
     }
