@@ -18,7 +18,7 @@ const ILLNESSES: [(&str, &str); 5] = [
 const INTERVAL: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_millis(400);
 
-/// A server for each illness, healthy until the file `ill` is there; a last one does not even accept.
+/// A server for each illness, healthy until the file `ill` is there.
 fn servers(action: &str) -> Running {
     let program = |name: &str, steps: &str, port: u16| {
         format!(
