@@ -13,6 +13,10 @@ use super::phrase::{one_of, quoted};
 use super::reader::Reader;
 use super::table::{Item, Table};
 
+/// The kinds that `ready` takes.
+pub(super) const READY_KINDS: [&str; 6] = ["http", "tcp", "unix", "exec", "file", "log"];
+/// The kinds that `health` takes: without those by which a program reports that it is ready, which it does once.
+pub(super) const HEALTH_KINDS: [&str; 5] = ["http", "tcp", "unix", "exec", "file"];
 /// The kinds by which a program reports that it is ready. Where one is not a kind for a key, it is refused by name.
 const REPORTED: [&str; 3] = ["log", "notify", "fd"];
 

@@ -11,7 +11,7 @@ use crate::plan::Probe;
 
 use super::defaults::over_built_in;
 use super::keys::{HEALTH, READY};
-use super::probe::probe;
+use super::probe::{HEALTH_KINDS, READY_KINDS, probe};
 use super::reader::Reader;
 use super::table::Item;
 
@@ -55,10 +55,6 @@ pub(super) fn health(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Probe, 
     };
     Some((probe, plan))
 }
-
-const READY_KINDS: [&str; 6] = ["http", "tcp", "unix", "exec", "file", "log"];
-/// Without those by which a program reports that it is ready: it does so once.
-const HEALTH_KINDS: [&str; 5] = ["http", "tcp", "unix", "exec", "file"];
 
 const EXAMPLE: &str = "a table such as `{ tcp = \"127.0.0.1:6379\" }`";
 
