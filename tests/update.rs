@@ -418,7 +418,12 @@ fn settings_of_foster_are_applied_and_those_that_cannot_be_are_named() {
         printed.contains("foster: log_format, log_level, shutdown_timeout and [signals] applied\n"),
         "{printed}"
     );
-    assert!(printed.contains("foster: socket and termination_log want a new container\n"), "{printed}");
+    assert!(
+        said.contains(
+            "foster: a change of socket and termination_log takes effect when the container is recreated\n"
+        ),
+        "{said}"
+    );
     foster.signal(Signal::SIGWINCH);
     foster.wait_for("a line of a run under way as JSON", || {
         foster

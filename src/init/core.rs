@@ -1,4 +1,4 @@
-//! The core and its clock, as the loop drives them: what has happened goes in, what is to be done comes out.
+//! The core and its clock, as the loop drives them: events go in, actions come out.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -11,7 +11,7 @@ use foster_core::time::Instant;
 
 use crate::plan::Plan;
 
-/// The supervisor, what it has not been told yet, and the instant of this turn.
+/// The supervisor, the events it has not seen yet, and the instant of this turn.
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) supervisor: Supervisor,
@@ -39,12 +39,12 @@ impl Core {
         }
     }
 
-    /// Something has happened.
+    /// Takes an event for the next step.
     pub(super) fn push(&mut self, event: Event) {
         self.events.push_back(event);
     }
 
-    /// Drops what has happened: nothing that is known can be relied on.
+    /// Drops the events: after a fault no fact can be relied on.
     pub(super) fn clear(&mut self) {
         self.events.clear();
     }
@@ -54,7 +54,7 @@ impl Core {
         !self.events.is_empty() || self.update_requested
     }
 
-    /// Decides about everything that has happened, in one step.
+    /// Decides about all events in one step.
     pub(super) fn decide(&mut self) -> Vec<Action> {
         let mut actions = mem::take(&mut self.actions);
         self.supervisor.step(self.now, self.events.drain(..), &mut actions);

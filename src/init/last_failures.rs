@@ -24,7 +24,7 @@ impl LastFailures {
             }
             Cause::Unhealthy { seen } => format!("{UNHEALTHY}{}", answers(seen)),
             Cause::NotKilled => {
-                // What was refused says more, where anything was.
+                // A refused signal is the better reason.
                 if self.0.contains_key(&change.instance) {
                     return;
                 }

@@ -8,13 +8,14 @@
 mod bring_up;
 mod children;
 mod core;
-mod difference;
 mod history;
 mod last_failures;
 mod memory;
 mod operators;
 mod perform;
 mod pid1;
+mod plan_diff;
+mod plan_merge;
 mod processes;
 mod reap;
 mod report;
@@ -22,8 +23,11 @@ mod requests;
 mod signals;
 mod start;
 mod status;
+<<<<<<< HEAD
 mod succession;
 mod sweep;
+=======
+>>>>>>> 777ef86 (Say the words of the loop's side plainly)
 mod teardown;
 mod tree;
 mod update;
@@ -64,7 +68,7 @@ mod owner {
     pub(super) const STARTS: Owner = Owner(6);
 }
 
-/// What the supervisor takes from its own environment, besides the plan.
+/// The supervisor's own environment, as far as it uses it.
 #[derive(Debug, Clone, Default)]
 pub struct InitEnv {
     /// `FOSTER_LOG`: which of foster's own lines are written.
@@ -103,7 +107,7 @@ impl Init {
         if panic::catch_unwind(AssertUnwindSafe(|| self.turn_until_closing())).is_err() {
             self.core.clear();
             self.core.push(Event::ShutdownOrdered(ShutdownCause::Fault));
-            // A second fault on the way down: nothing can be relied on any more but KILL.
+            // A second fault on the way down: only KILL can be relied on.
             let _ = panic::catch_unwind(AssertUnwindSafe(|| self.turn_until_closing()));
             self.processes.children.kill_all();
         }
@@ -122,8 +126,7 @@ impl Init {
         }
     }
 
-    /// Has the core decide about what has happened, all of it in one step, and does what it says; until nothing more
-    /// follows at once.
+    /// Lets the core decide about all events in one step, and performs its actions; until no event is left.
     fn handle_events(&mut self) {
         while self.core.has_work() {
             let mut actions = self.core.decide();
@@ -170,7 +173,17 @@ impl Init {
     fn dispatch(&mut self, ready: Ready) {
         match ready.token.owner {
             owner::SIGNALS => self.take_signals(),
+<<<<<<< HEAD
             owner::SWEEP => self.check_sweep(),
+=======
+            owner::SESSIONS => {
+                if let Some(run) = self.processes.sessions.ended(ready.token.key) {
+                    self.processes.children.forget_run(run);
+                    self.core.push(Event::TreeEmptied(run));
+                }
+            }
+            owner::REST => self.check_sweep(),
+>>>>>>> 777ef86 (Say the words of the loop's side plainly)
             owner::OUTPUT => self.output.on_ready(ready),
             owner::PROBES => self.probes.on_ready(ready),
             owner::CONTROL => self.serve(ready),

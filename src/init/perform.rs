@@ -1,6 +1,6 @@
 //! Actions become system calls.
 //!
-//! One arm per kind of action; each says what came of it as an event, or as a line of the log where nothing follows
+//! One arm per kind of action; its result is an event, or a line of the log where nothing follows
 //! from it. Decisions are not made here: what the core asked for is done, in its order. Processes are made in
 //! `start.rs`.
 
@@ -35,8 +35,12 @@ impl Init {
                 self.processes.children.detach(Role::Probe(run, which));
             }
             Action::Sweep(signal) => {
+<<<<<<< HEAD
                 let Processes { sweep, trees, children, .. } = &mut self.processes;
                 sweep.signal(signal, trees, children);
+=======
+                self.processes.rest.signal(signal, &self.processes.children);
+>>>>>>> 777ef86 (Say the words of the loop's side plainly)
                 self.check_sweep();
             }
             Action::ReopenLogs => {
@@ -72,7 +76,7 @@ impl Init {
         }
     }
 
-    /// Tells the process that started foster, where it wants to know.
+    /// Notifies the service manager that started foster, where there is one.
     pub(super) fn notify_service_manager(
         &mut self,
         what: impl FnOnce(&mut ServiceManager) -> Option<String>,
@@ -156,7 +160,7 @@ impl Init {
         self.operators.failures.note(change);
     }
 
-    /// Logs something that happened, and passes it to those who follow events: one text, formatted once.
+    /// Logs an event and passes it to the clients that follow events: one text, formatted once.
     pub(super) fn tell(&mut self, line: &report::Line, about: Option<Subject>) {
         let (at, members) = self.output.log(line);
         let Some(event) = EventName::parse(line.event) else { return };

@@ -24,7 +24,7 @@ pub(super) fn label(plan: &Plan, id: InstanceId) -> String {
 }
 
 /// The line for a change of state; `pid` is that of the run it is about, where there is or was one; `by`:
-/// who ordered it, where a client did.
+/// the client that ordered it.
 pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<&str>) -> Line {
     let by = by.unwrap_or("as requested");
     let name = label(plan, change.instance);
@@ -127,7 +127,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
     line.with("from", change.from.name().to_string()).with("to", change.to.name().to_string())
 }
 
-/// That the shutdown begins, and why; `by`: who ordered it, where a client did.
+/// The shutdown begins; `by`: the client that ordered it.
 pub(super) fn shutdown(plan: &Plan, ending: &Ending, by: Option<&str>) -> Line {
     let level = if ending.status == 0 { Level::Info } else { Level::Error };
     let why = reason(plan, &ending.reason, by);

@@ -178,7 +178,7 @@ impl Init {
         self.core.push(Event::Probed(run, which, ProbeResult::Failed(failure.message)));
     }
 
-    /// A child has said how its start went.
+    /// The report of a child about its start can be read.
     pub(super) fn take_start(&mut self, key: u32) {
         if let Some((role, how)) = self.processes.children.read_report(key) {
             self.started(role, how);
@@ -215,8 +215,8 @@ impl Init {
 }
 
 /// Gives a pipe to a program's user: nginx opens /dev/stderr again as the user of its workers. Not permitted (no
-/// CAP_CHOWN): then it is opened to every user, who still needs a descriptor's entry in /proc to reach it, and that is
-/// closed to other users. What is inherited is not foster's to give.
+/// CAP_CHOWN): then it is opened to every user, which still needs a descriptor's entry in /proc to reach it, and that is
+/// closed to other users. An inherited stream is left as it is.
 fn chown_pipe(stream: &ChildStream, user: Uid, group: Gid) {
     if let ChildStream::Pipe(pipe) = stream
         && fchown(pipe, Some(user), Some(group)).is_err()

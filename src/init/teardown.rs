@@ -33,7 +33,7 @@ static FAULT: Mutex<Option<String>> = Mutex::new(None);
 const FLUSH_GRACE: Duration = Duration::from_millis(100);
 
 impl Init {
-    /// Logs why, writes what is unwritten until the deadline, and gives the exit status.
+    /// Logs the reason, writes the rest of the output until the deadline, and returns the exit status.
     pub(super) fn close(&mut self) -> ExitStatus {
         let (ending, deadline) = match self.core.closing.take() {
             Some(closing) => (closing.ending, closing.deadline),
@@ -70,7 +70,7 @@ impl Init {
         text + "\n"
     }
 
-    /// Who ordered the end, where a client did.
+    /// The client that ordered the end.
     pub(super) fn ordered_by(&self, reason: &Reason) -> Option<&str> {
         match reason {
             Reason::Operator(id) => self.operators.requests.ordered_by(*id),
@@ -143,7 +143,7 @@ fn fault() -> Option<String> {
     FAULT.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// Whether a fault now ends only what is being tried ([`contain_fault`]).
+/// Whether a fault ends only one attempt ([`contain_fault`]).
 static CONTAINED: AtomicBool = AtomicBool::new(false);
 
 /// A fault in foster is reported at once, where the container's owner looks, whatever becomes of the rest.
@@ -162,10 +162,10 @@ pub(super) fn report_faults(termination_log: PathBuf) {
     }));
 }
 
-/// Tries something that changes nothing outside itself. A fault in it becomes its text, and foster goes on.
+/// Makes an attempt that changes nothing outside itself. A fault in it becomes an error, and foster goes on.
 ///
 /// # Errors
-/// What the fault said.
+/// The text of the fault.
 pub(super) fn contain_fault<T>(attempt: impl FnOnce() -> T) -> Result<T, String> {
     CONTAINED.store(true, Ordering::Relaxed);
     let result = panic::catch_unwind(AssertUnwindSafe(attempt));

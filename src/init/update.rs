@@ -1,9 +1,10 @@
-//! A configuration read anew under running programs (`foster update`, SIGHUP).
+//! An update: the configuration is read again under running programs (`foster update`, SIGHUP).
 //!
-//! It is read whole and checked first: a mistake anywhere changes nothing and is reported as at the start. Then the
-//! new plan takes the old one's place in one step, and the core says who starts and who stops. Whoever asked is
-//! answered for each program when it is as it is to be. Files are read in the loop, so only regular ones of a bounded
-//! size are (`config/document.rs`). Who is the same program, and what is different: `succession.rs`, `difference.rs`.
+//! It is read whole and checked first: a mistake anywhere changes nothing and is reported as at the start. Then the new
+//! plan replaces the old one in one step, and the core decides which programs start and stop. A client that waits gets
+//! an answer for each program when the program has reached its new state. Files are read in the loop, so only regular
+//! files of a bounded size are accepted (`config/document.rs`). Matching programs and diffing them: `plan_merge.rs` and
+//! `plan_diff.rs`.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -16,9 +17,9 @@ use foster_core::program::{Desired, DownReason};
 use foster_core::supervisor::{InstanceView, Progress, progress};
 use log::Level;
 
-use super::difference::Keys;
 use super::history::Subject;
-use super::succession::{Succession, succeed};
+use super::plan_diff::ChangedKeys;
+use super::plan_merge::{PlanMerge, merge};
 use super::teardown::contain_fault;
 use super::update_texts::{LONGEST_PROBLEM, because, bounded, counted, listed, remarks, unchanged};
 use super::{Init, pid1, report};
@@ -28,7 +29,7 @@ use crate::control::server::ConnectionId;
 use crate::output::log as own_log;
 use crate::plan::{Limit, Plan};
 
-/// What is needed from one update to the next.
+/// State that one update leaves for the next.
 #[derive(Debug)]
 pub(super) struct Updates {
     /// The file that was named at the start, whatever the working directory is.
@@ -39,7 +40,7 @@ pub(super) struct Updates {
     limit: Option<Limit>,
     /// No program ever had this id, or one above it.
     next: ProgramId,
-    /// Programs the core has forgotten, to be buried when everybody who waits for them was told.
+    /// Programs that the core has forgotten. They are dropped when every client that waits for them has its answer.
     forgotten: Vec<ProgramId>,
 }
 
@@ -47,19 +48,19 @@ pub(super) struct Updates {
 #[derive(Debug)]
 pub(super) struct Waiting(Vec<Expected>);
 
-/// What is to become of an instance.
+/// The expected result for an instance.
 #[derive(Debug)]
 struct Expected {
-    before: Before,
-    end: End,
+    before: InstanceBefore,
+    outcome: Expectation,
     /// The keys that are different, as the end of a sentence.
     why: String,
 }
 
-/// What an update does to an instance.
+/// The state that an update leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// It runs, in a run of its own.
+enum Expectation {
+    /// It runs, in a new run.
     Up,
     /// It is gone.
     Gone,
@@ -67,9 +68,9 @@ enum End {
     Stays(&'static str),
 }
 
-/// How an instance stood before.
+/// The state of an instance before the update.
 #[derive(Debug, Clone, Copy)]
-struct Before {
+struct InstanceBefore {
     id: InstanceId,
     runs: u32,
     /// `None`: it was not there.
@@ -100,7 +101,7 @@ impl Init {
         if self.core.supervisor.is_shutting_down() {
             return Err(Refusal::new(Reason::ShuttingDown, "foster is shutting down"));
         }
-        let (succession, before) = match self.update() {
+        let (merged, before) = match self.update() {
             Ok(done) => done,
             Err(report) => {
                 for line in bounded(&report).iter().flat_map(|error| error.lines()) {
@@ -112,7 +113,7 @@ impl Init {
             }
         };
         let mut open = Vec::new();
-        for expected in self.expected(&succession, &before) {
+        for expected in self.expected(&merged, &before) {
             match self.at_once(&expected, wait) {
                 Some(message) => self.answer_for(client, expected.before.id, Verdict::Ok, message),
                 None => open.push(expected),
@@ -121,108 +122,108 @@ impl Init {
         for warning in &self.plan.warnings.clone() {
             self.remark(client, "warning", warning.to_string());
         }
-        for line in unchanged(&succession).into_iter().chain(remarks(&succession)) {
+        for line in unchanged(&merged).into_iter().chain(remarks(&merged)) {
             self.remark(client, "foster", line);
         }
         Ok((!open.is_empty()).then_some(Waiting(open)))
     }
 
-    /// SIGHUP came: there is nobody to be answered but the log.
+    /// SIGHUP came: the answer is the log.
     pub(super) fn update_by_signal(&mut self) {
         if self.core.supervisor.is_shutting_down() {
             log::info!("the configuration is not read again: foster is shutting down");
             return;
         }
-        // What is wrong with it is in the log.
+        // An error is in the log.
         let _ = self.update();
     }
 
-    /// Reads the configuration and goes over to it. What was done, and how everything stood before.
-    fn update(&mut self) -> Result<(Succession, Vec<Before>), Report> {
-        // Names of what is gone by now must not be taken for those of what is new.
+    /// Reads the configuration and applies it. Returns the differences, and the state before.
+    fn update(&mut self) -> Result<(PlanMerge, Vec<InstanceBefore>), Report> {
+        // The name of a removed program must not match a new program.
         self.answer_requests();
-        self.bury();
+        self.drop_removed();
         let environment = crate::sys::cpus::environment();
         let source = self.operators.updates.source.clone();
         // A fault of foster in the reading must not cost the programs that run.
         let read = contain_fault(|| config::load(&source, &environment));
         let read = read.unwrap_or_else(|fault| Err(Report::of_fault(&source, &fault)));
-        let mut read = read.inspect_err(|report| self.tell_of_mistakes(report))?;
+        let mut read = read.inspect_err(|report| self.report_mistakes(report))?;
         pid1::pass_on(self.operators.updates.limit, &mut read);
-        let (plan, succession) = succeed(&self.plan, read, self.operators.updates.next);
+        let (plan, merged) = merge(&self.plan, read, self.operators.updates.next);
         self.operators.updates.next = after_all(&plan, self.operators.updates.next);
-        self.tell_of_update(&plan, &succession);
-        if succession.applied.iter().any(|key| key.starts_with("log_")) {
+        self.report_update(&plan, &merged);
+        if merged.applied.iter().any(|key| key.starts_with("log_")) {
             own_log::install(&plan.settings, self.operators.updates.filter.as_deref());
         }
         self.output.configure(&plan.settings, &plan.programs);
-        let before = self.core.supervisor.snapshot().instances().map(|view| Before::of(&view)).collect();
-        let changed = succession.kept.iter().filter_map(|(id, keys)| Some((id, keys.difference()?)));
+        let before =
+            self.core.supervisor.snapshot().instances().map(|view| InstanceBefore::of(&view)).collect();
+        let changed = merged.kept.iter().filter_map(|(id, keys)| Some((id, keys.change()?)));
         let update = Update { plan: plan.core.clone(), changed: changed.collect() };
         self.plan = Rc::new(plan);
-        self.redefine_runs(&succession);
-        self.look_up_again();
+        self.redefine_runs(&merged);
+        self.rematch_streams();
         self.core.push(Event::Updated(Box::new(update)));
         self.handle_events();
         self.waiter.trimmer.done_with_work(self.core.now);
-        Ok((succession, before))
+        Ok((merged, before))
     }
 
-    /// A run that goes on takes the new definition; one that is to be replaced ends by the one it was made from.
-    fn redefine_runs(&mut self, succession: &Succession) {
+    /// A run that goes on takes the new definition; a run that will be replaced keeps the one it was made from.
+    fn redefine_runs(&mut self, merged: &PlanMerge) {
         for run in self.processes.children.runs().collect::<Vec<_>>() {
             let id = run.instance.program;
-            let goes_on =
-                succession.kept.get(id).is_some_and(|keys| keys.difference() != Some(SpecChange::Process));
+            let goes_on = merged.kept.get(id).is_some_and(|keys| keys.change() != Some(SpecChange::Process));
             if let Some(program) = self.plan.programs.get(id).filter(|_| goes_on) {
                 self.processes.children.redefine(run, Rc::clone(program));
             }
         }
     }
 
-    /// What an update does to each instance, in the order of the programs.
-    fn expected(&self, succession: &Succession, before: &[Before]) -> Vec<Expected> {
+    /// The expected result for each instance, in the order of the programs.
+    fn expected(&self, merged: &PlanMerge, before: &[InstanceBefore]) -> Vec<Expected> {
         let mut all = Vec::new();
-        let unknown = Keys::default();
+        let unknown = ChangedKeys::default();
         for (id, _) in self.plan.programs.iter() {
-            if succession.removed.contains(&id) {
+            if merged.removed.contains(&id) {
                 let gone = before.iter().filter(|before| before.id.program == id);
                 all.extend(gone.map(|before| Expected {
                     before: *before,
-                    end: End::Gone,
+                    outcome: Expectation::Gone,
                     why: String::new(),
                 }));
                 continue;
             }
-            let keys = match succession.kept.get(id) {
+            let keys = match merged.kept.get(id) {
                 Some(keys) if !keys.is_empty() => keys,
-                None if succession.new.contains(&id) => &unknown,
+                None if merged.new.contains(&id) => &unknown,
                 Some(_) | None => continue,
             };
             for view in self.core.supervisor.snapshot().of(id) {
                 let before = before.iter().find(|before| before.id == view.id).copied();
-                let before = before.unwrap_or(Before::absent(view.id));
-                let end = outlook(&view, before, keys.difference());
-                all.push(Expected { before, end, why: because(keys) });
+                let before = before.unwrap_or(InstanceBefore::absent(view.id));
+                let outcome = outlook(&view, before, keys.change());
+                all.push(Expected { before, outcome, why: because(keys) });
             }
         }
         all
     }
 
-    /// What can be said right after the update; `None`: its end is waited for.
+    /// The answer right after the update; `None`: the client waits.
     fn at_once(&self, expected: &Expected, wait: bool) -> Option<String> {
-        let Expected { before, end, why } = expected;
-        match end {
-            End::Stays(how) => Some(format!("{how}{why}")),
-            End::Gone if self.view(before.id).is_none() => Some("removed".into()),
-            End::Up | End::Gone if wait => None,
-            End::Up if before.live => Some(format!("restarting{why}")),
-            End::Up => Some(format!("starting{why}")),
-            End::Gone => Some("stopping, to be removed".into()),
+        let Expected { before, outcome, why } = expected;
+        match outcome {
+            Expectation::Stays(how) => Some(format!("{how}{why}")),
+            Expectation::Gone if self.view(before.id).is_none() => Some("removed".into()),
+            Expectation::Up | Expectation::Gone if wait => None,
+            Expectation::Up if before.live => Some(format!("restarting{why}")),
+            Expectation::Up => Some(format!("starting{why}")),
+            Expectation::Gone => Some("stopping, to be removed".into()),
         }
     }
 
-    /// Answers for those that are as they are to be by now.
+    /// Answers for the instances that have reached their new state.
     pub(super) fn answer_update(&self, waiting: Waiting, queue: &mut VecDeque<Reply>) -> Option<Waiting> {
         let mut left = Vec::new();
         for expected in waiting.0 {
@@ -238,14 +239,16 @@ impl Init {
     }
 
     fn became(&self, expected: &Expected) -> Option<(Verdict, String)> {
-        let Expected { before, end, why } = expected;
+        let Expected { before, outcome, why } = expected;
         let Some(view) = self.view(before.id) else {
-            return Some(match end {
-                End::Gone => (Verdict::Ok, "stopped and removed".into()),
-                End::Up | End::Stays(_) => (Verdict::Failed, "removed by a later update".into()),
+            return Some(match outcome {
+                Expectation::Gone => (Verdict::Ok, "stopped and removed".into()),
+                Expectation::Up | Expectation::Stays(_) => {
+                    (Verdict::Failed, "removed by a later update".into())
+                }
             });
         };
-        if *end == End::Gone {
+        if *outcome == Expectation::Gone {
             let removed = matches!(view.desired, Desired::Down(DownReason::Removed | DownReason::Shutdown));
             return (!removed).then(|| (Verdict::Failed, "brought back by a later update".into()));
         }
@@ -269,7 +272,7 @@ impl Init {
         }
     }
 
-    /// Nothing is left of an instance that was removed.
+    /// An instance that was removed has ended.
     pub(super) fn forget(&mut self, instance: InstanceId) {
         self.operators.failures.forget(instance);
         self.processes.children.forget_instance(instance);
@@ -282,8 +285,8 @@ impl Init {
         }
     }
 
-    /// Everybody was told: the names and last lines of what is gone can go as well.
-    pub(super) fn bury(&mut self) {
+    /// Every client has its answer: drops the names and the kept output of removed programs.
+    pub(super) fn drop_removed(&mut self) {
         let forgotten = std::mem::take(&mut self.operators.updates.forgotten);
         if forgotten.is_empty() {
             return;
@@ -295,13 +298,13 @@ impl Init {
         }
         // The core has forgotten them as well; its plan is the one.
         Rc::make_mut(&mut self.plan).core = Rc::clone(self.core.supervisor.plan());
-        self.look_up_again();
+        self.rematch_streams();
     }
 
-    fn tell_of_update(&mut self, plan: &Plan, succession: &Succession) {
-        for (id, keys) in succession.kept.iter().filter(|(_, keys)| !keys.is_empty()) {
+    fn report_update(&mut self, plan: &Plan, merged: &PlanMerge) {
+        for (id, keys) in merged.kept.iter().filter(|(_, keys)| !keys.is_empty()) {
             let name = plan.program(id).map_or(String::new(), |program| program.name.clone());
-            let how = match keys.difference() {
+            let how = match keys.change() {
                 Some(SpecChange::Policy) => "changed without a restart",
                 Some(SpecChange::Process) | None => "changed",
             };
@@ -314,22 +317,22 @@ impl Init {
             log::warn!("{warning}");
         }
         let count = |number: usize| number as u64;
-        let changed = succession.kept.values().filter(|keys| !keys.is_empty()).count();
+        let changed = merged.kept.values().filter(|keys| !keys.is_empty()).count();
         let what = [
-            format!("updated from `{}`: {}", self.operators.updates.source.display(), counted(succession)),
-            remarks(succession).into_iter().map(|remark| format!("; {remark}")).collect(),
+            format!("updated from `{}`: {}", self.operators.updates.source.display(), counted(merged)),
+            remarks(merged).into_iter().map(|remark| format!("; {remark}")).collect(),
         ];
         let line = report::Line::new(Level::Info, EventName::Updated, what.concat())
-            .with("new", count(succession.new.len()))
+            .with("new", count(merged.new.len()))
             .with("changed", count(changed))
-            .with("removed", count(succession.removed.len()))
-            .with("unchanged", count(succession.kept.len() - changed));
+            .with("removed", count(merged.removed.len()))
+            .with("unchanged", count(merged.kept.len() - changed));
         self.tell(&line, None);
     }
 
-    fn tell_of_mistakes(&mut self, report: &Report) {
+    fn report_mistakes(&mut self, report: &Report) {
         for error in bounded(report) {
-            // The level says already that it is one.
+            // The level is written before it.
             log::error!("{}", error.replacen(": error: ", ": ", 1));
         }
         let message = format!("{}; nothing was changed", report.summary());
@@ -348,34 +351,39 @@ impl Init {
     }
 }
 
-impl Before {
-    fn absent(id: InstanceId) -> Before {
-        Before { id, runs: 0, state: None, live: false }
+impl InstanceBefore {
+    fn absent(id: InstanceId) -> InstanceBefore {
+        InstanceBefore { id, runs: 0, state: None, live: false }
     }
 
-    fn of(view: &InstanceView) -> Before {
-        Before { id: view.id, runs: view.last_run, state: Some(view.state), live: view.live.is_some() }
+    fn of(view: &InstanceView) -> InstanceBefore {
+        InstanceBefore {
+            id: view.id,
+            runs: view.last_run,
+            state: Some(view.state),
+            live: view.live.is_some(),
+        }
     }
 }
 
-/// What becomes of an instance that is in the new plan, as it stands right after the update.
-fn outlook(view: &InstanceView, before: Before, difference: Option<SpecChange>) -> End {
+/// The expected result for an instance of the new plan, judged right after the update.
+fn outlook(view: &InstanceView, before: InstanceBefore, difference: Option<SpecChange>) -> Expectation {
     let wanted = matches!(view.desired, Desired::Rising | Desired::Up | Desired::Cycle(_));
     let ended = matches!(view.state, StateName::Exited | StateName::Fatal);
     let was_down =
         matches!(before.state, Some(StateName::Stopped | StateName::Exited | StateName::Fatal) | None);
     match difference {
-        None if wanted => End::Up,
-        None => End::Stays("added, and not autostarted"),
-        Some(SpecChange::Policy) if wanted && !ended && was_down => End::Up,
-        Some(SpecChange::Policy) => End::Stays("applied without a restart"),
-        Some(SpecChange::Process) if ended => End::Stays("has ended, and takes it at its next start"),
-        Some(SpecChange::Process) if wanted => End::Up,
-        Some(SpecChange::Process) => End::Stays("stays stopped, and takes it at its next start"),
+        None if wanted => Expectation::Up,
+        None => Expectation::Stays("added, and not autostarted"),
+        Some(SpecChange::Policy) if wanted && !ended && was_down => Expectation::Up,
+        Some(SpecChange::Policy) => Expectation::Stays("applied without a restart"),
+        Some(SpecChange::Process) if ended => Expectation::Stays("has ended, and takes it at its next start"),
+        Some(SpecChange::Process) if wanted => Expectation::Up,
+        Some(SpecChange::Process) => Expectation::Stays("stays stopped, and takes it at its next start"),
     }
 }
 
-/// A program as a whole, for those who read events.
+/// A program as a whole, for clients that follow events.
 fn about(plan: &Plan, id: ProgramId) -> Option<Subject> {
     let (program, spec) = plan.program(id).zip(plan.spec(id))?;
     Some(Subject { program: program.name.as_str().into(), instances: 0..spec.instances, state: None })

@@ -1,15 +1,15 @@
-//! What is said about an update: counts, keys, the errors of a report. Pure text.
+//! The texts of an update: counts, keys, the errors of a report. Pure.
 
-use super::difference::Keys;
-use super::succession::Succession;
+use super::plan_diff::ChangedKeys;
+use super::plan_merge::PlanMerge;
 use crate::config::Report;
 
-/// How much of a report is sent and logged: nobody reads on.
+/// How much of a report is sent and logged.
 const LONGEST_REPORT: usize = 64 * 1024;
 /// How much of one of its lines, in characters.
 pub(super) const LONGEST_PROBLEM: usize = 2000;
 
-/// The errors of a report as far as anybody reads them.
+/// The errors of a report, bounded.
 pub(super) fn bounded(report: &Report) -> Vec<String> {
     let mut size = 0;
     let mut all: Vec<String> = Vec::new();
@@ -24,41 +24,41 @@ pub(super) fn bounded(report: &Report) -> Vec<String> {
     all
 }
 
-/// How many programs are what they were, where any is.
-pub(super) fn unchanged(succession: &Succession) -> Option<String> {
-    match succession.kept.values().filter(|keys| keys.is_empty()).count() {
+/// How many programs have not changed, where any has not.
+pub(super) fn unchanged(merged: &PlanMerge) -> Option<String> {
+    match merged.kept.values().filter(|keys| keys.is_empty()).count() {
         0 => None,
         1 => Some("1 program unchanged".into()),
         count => Some(format!("{count} programs unchanged")),
     }
 }
 
-/// What there is to say about `[foster]` and `[signals]`.
-pub(super) fn remarks(succession: &Succession) -> Vec<String> {
+/// Remarks about `[foster]` and `[signals]`.
+pub(super) fn remarks(merged: &PlanMerge) -> Vec<String> {
     let mut remarks = Vec::new();
-    if !succession.applied.is_empty() {
-        remarks.push(format!("{} applied", listed(succession.applied.iter().copied())));
+    if !merged.applied.is_empty() {
+        remarks.push(format!("{} applied", listed(merged.applied.iter().copied())));
     }
-    if !succession.fixed.is_empty() {
-        let want = if succession.fixed.len() == 1 { "wants" } else { "want" };
-        remarks.push(format!("{} {want} a new container", listed(succession.fixed.iter().copied())));
+    if !merged.fixed.is_empty() {
+        let keys = listed(merged.fixed.iter().copied());
+        remarks.push(format!("a change of {keys} takes effect when the container is recreated"));
     }
     remarks
 }
 
-pub(super) fn counted(succession: &Succession) -> String {
-    let changed = succession.kept.values().filter(|keys| !keys.is_empty()).count();
+pub(super) fn counted(merged: &PlanMerge) -> String {
+    let changed = merged.kept.values().filter(|keys| !keys.is_empty()).count();
     let numbers = [
-        (succession.new.len(), "new"),
+        (merged.new.len(), "new"),
         (changed, "changed"),
-        (succession.removed.len(), "removed"),
-        (succession.kept.len() - changed, "unchanged"),
+        (merged.removed.len(), "removed"),
+        (merged.kept.len() - changed, "unchanged"),
     ];
     let parts = numbers.iter().filter(|(number, _)| *number > 0);
     parts.map(|(number, word)| format!("{number} {word}")).collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn because(keys: &Keys) -> String {
+pub(super) fn because(keys: &ChangedKeys) -> String {
     if keys.is_empty() { String::new() } else { format!(": {} changed", listed(keys.names())) }
 }
 

@@ -10,7 +10,7 @@ use foster_core::time::Instant;
 use super::memory::MemoryTrimmer;
 use crate::sys::epoll::{Epoll, Ready};
 
-/// The loop's clock and its one blocking call; and what is given back before it.
+/// The loop's clock and its one blocking call, and the trimming of memory before it.
 #[derive(Debug)]
 pub(super) struct Waiter {
     epoll: Rc<Epoll>,
@@ -45,7 +45,7 @@ impl Waiter {
         self.epoll.wait(timeout, &mut self.ready)
     }
 
-    /// What was ready, handed out once.
+    /// The reports of the last wait, handed out once.
     pub(super) fn take_ready(&mut self) -> Vec<Ready> {
         std::mem::take(&mut self.ready)
     }

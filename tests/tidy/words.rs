@@ -37,7 +37,9 @@ const DIALECT: &[(&str, &str)] = &[
 const STILL_IN_DIALECT: &[&str] = &[
     "src/config/",
     "src/doctor/",
-    "src/init/",
+    "src/init/children.rs",
+    "src/init/rest.rs",
+    "src/init/sessions.rs",
     "src/notify",
     "src/output/",
     "src/plan.rs",

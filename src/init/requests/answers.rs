@@ -14,7 +14,7 @@ use crate::control::protocol::Reply;
 use crate::control::server::{ConnectionId, Extent, WriteState};
 use crate::sys::procfs::Memory;
 
-/// What is still to be sent.
+/// The part that has not been sent.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// The rows of these instances.

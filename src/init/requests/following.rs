@@ -1,4 +1,4 @@
-//! Clients that read output or events: what is kept, and with `follow` what comes.
+//! Clients that read output or events: the kept ones, and with `follow` the new ones.
 //!
 //! A reader has a position in a sequence of numbers and gets a bounded chunk of what follows in each turn, the next
 //! one when it has read the last: it costs one chunk of memory, and the time for it, however slow it is. Lines that
@@ -155,7 +155,7 @@ impl Init {
     }
 
     /// The plan has changed: every reader gets the right programs from now on, or ends with what there is.
-    pub(in super::super) fn look_up_again(&mut self) {
+    pub(in super::super) fn rematch_streams(&mut self) {
         let (line, event) = (self.output.last_line(), self.operators.history.last());
         for stream in self.operators.requests.streams() {
             stream.subject.look_up(&self.plan);

@@ -39,7 +39,7 @@ pub(super) struct Requests {
     last: Option<ConnectionId>,
     /// The signals of this turn that could not be sent.
     unsent: Vec<(Run, Signal, Errno)>,
-    /// Who gave the last orders, the newest last, and the number of that one.
+    /// The clients that gave the last orders, the newest last, and the number of that order.
     orders: (VecDeque<String>, u32),
 }
 
@@ -104,7 +104,7 @@ impl Requests {
         OrderId(*newest)
     }
 
-    /// Who gave an order, as long as that is remembered.
+    /// The client that gave an order, as long as that is remembered.
     pub(super) fn ordered_by(&self, OrderId(id): OrderId) -> Option<&str> {
         let (texts, newest) = &self.orders;
         let age = usize::try_from(newest.wrapping_sub(id)).ok()?;
@@ -272,15 +272,17 @@ impl Init {
         }
         self.operators.requests.unsent.clear();
         if !self.operators.requests.has_backlog() {
-            self.bury();
+            self.drop_removed();
         }
     }
 
-    /// The id of an order of this client; who gave it is remembered for the log.
+    /// The id of an order of this client, which is remembered for the log.
     fn order_id(&mut self, client: ConnectionId, verb: &str) -> OrderId {
         let by = match self.operators.server.as_ref().and_then(|server| server.peer(client)) {
             Some(peer) => {
-                format!("`foster {verb}` (uid {}, pid {})", peer.uid, peer.pid)
+                // pid 0: the client is in another PID namespace, whose numbers foster does not see (unix(7)).
+                let pid = if peer.pid == 0 { "outside".to_owned() } else { format!("pid {}", peer.pid) };
+                format!("`foster {verb}` (uid {}, {pid})", peer.uid)
             }
             None => format!("`foster {verb}`"),
         };

@@ -1,7 +1,7 @@
 //! Orders, and clients that wait for programs: given at once, answered for each instance when it is known.
 //!
 //! The core says how far an order has come ([`foster_core::supervisor::progress`]), so that "done" means the same
-//! to every verb. A signal is answered after it was sent, with what the kernel said. Next: `mod.rs`, which asks after
+//! to every verb. A signal is answered after it was sent, with the result. Next: `mod.rs`, which asks after
 //! every turn.
 
 use std::collections::VecDeque;

@@ -1,4 +1,4 @@
-//! One change at a time to a program that says everything, and what is said about it.
+//! One change at a time to a program that sets every key, and the keys that the comparison finds.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ fn plan(keys: &str) -> Plan {
     load(&path, &Environment::new()).unwrap_or_else(|report| panic!("{report}"))
 }
 
-fn between(old: &str, new: &str) -> Keys {
+fn between(old: &str, new: &str) -> ChangedKeys {
     let (old, new) = (plan(old), plan(new));
     let (id, program) = old.programs.iter().next().unwrap();
     let other = new.program(id).zip(new.spec(id)).unwrap();
@@ -82,7 +82,7 @@ fn every_key_of_a_program_is_compared_and_alone() {
         let command = if key == "command" { "" } else { "command = 'x'\n" };
         let keys = between("command = 'x'", &format!("{command}{key} = {value}"));
         assert_eq!(keys.names().collect::<Vec<_>>(), [key], "{key} = {value}");
-        assert_eq!(keys.difference(), Some(difference), "{key} = {value}");
+        assert_eq!(keys.change(), Some(difference), "{key} = {value}");
     }
     // `enabled` decides whether there is a program at all.
     let now = PROGRAM.keys.iter().filter(|key| key.support == Support::Now).map(|key| key.name);
@@ -104,7 +104,7 @@ fn several_changes_are_told_in_order_and_the_greater_one_counts() {
         "stop_timeout = '1s'\ncommand = 'y'\nready = { file = '/x', timeout = '1s' }",
     );
     assert_eq!(keys.names().collect::<Vec<_>>(), ["command", "stop_timeout", "ready"]);
-    assert_eq!(keys.difference(), Some(SpecChange::Process));
+    assert_eq!(keys.change(), Some(SpecChange::Process));
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! A plan that follows another while its programs run.
+//! A new plan follows an old one while programs run.
 //!
-//! Programs are the same ones by their names, and keep their ids. What is not in the new plan stays in it as leaving
-//! until the core has forgotten it. Of `[foster]`, what is bound to the start of the container stays as it was. Pure.
+//! Programs are matched by name and keep their ids. A program that the new plan lacks stays in it as leaving until the
+//! core has forgotten it. Keys of `[foster]` that are bound to the start of the container keep their value. Pure.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -9,16 +9,16 @@ use std::rc::Rc;
 use foster_core::ids::ProgramId;
 use foster_core::program_map::ProgramMap;
 
-use super::difference::{Keys, of_program, of_settings};
+use super::plan_diff::{ChangedKeys, of_program, of_settings};
 use crate::plan::{Plan, Settings};
 
-/// What is different in a plan that follows another.
+/// The differences between a plan and the one that it follows.
 #[derive(Debug)]
-pub(super) struct Succession {
+pub(super) struct PlanMerge {
     /// The programs that were not there.
     pub(super) new: Vec<ProgramId>,
-    /// The programs that were there, each with what is different about it.
-    pub(super) kept: ProgramMap<Keys>,
+    /// The programs of both plans, each with the keys that differ.
+    pub(super) kept: ProgramMap<ChangedKeys>,
     /// The programs that are to go, and were not on their way already.
     pub(super) removed: Vec<ProgramId>,
     /// The keys of `[foster]`, and `[signals]`, that hold from now on.
@@ -28,7 +28,7 @@ pub(super) struct Succession {
 }
 
 /// Has `new`, as it was read, follow `old`; `next` is an id that no program ever had, and so are all above it.
-pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> (Plan, Succession) {
+pub(super) fn merge(old: &Plan, new: Plan, next: ProgramId) -> (Plan, PlanMerge) {
     // One by one: collecting would sort first, with code for this one place.
     let mut known: BTreeMap<&str, ProgramId> = BTreeMap::new();
     known.extend(old.programs.iter().map(|(id, program)| (program.name.as_str(), id)));
@@ -42,7 +42,7 @@ pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> (Plan, Successi
         programs.insert(id, program);
     }
     let core = Rc::unwrap_or_clone(new.core).renumbered(&ids);
-    let mut made = Succession {
+    let mut made = PlanMerge {
         new: Vec::new(),
         kept: ProgramMap::new(),
         removed: Vec::new(),
@@ -50,7 +50,7 @@ pub(super) fn succeed(old: &Plan, new: Plan, next: ProgramId) -> (Plan, Successi
         fixed: Vec::new(),
     };
     for (id, program) in programs.iter() {
-        // One that was leaving, and is not any more, begins like a new one.
+        // One that was leaving and is in the plan again counts as new.
         let before = old.program(id).zip(old.spec(id)).filter(|_| !old.core.is_leaving(id));
         match before.zip(core.program(id)) {
             Some((before, spec)) => made.kept.insert(id, of_program(before, (program, spec))),
@@ -115,7 +115,7 @@ mod tests {
         let old = plan(&programs("a\nb after=['a']\nc"));
         let new = plan(&programs("new after=['c']\nc\nb after=['new']"));
         let next = ProgramId(7);
-        let (now, made) = succeed(&old, new, next);
+        let (now, made) = merge(&old, new, next);
         assert_eq!(names(&now, &made.new), ["new=7"]);
         assert_eq!(names(&now, &made.removed), ["a=0"]);
         let changed: Vec<_> = made.kept.values().map(|keys| keys.names().collect::<Vec<_>>()).collect();
@@ -130,10 +130,10 @@ mod tests {
     #[test]
     fn one_that_comes_back_while_it_leaves_has_its_id_and_begins_anew() {
         let old = plan(&programs("a\nb"));
-        let without = succeed(&old, plan(&programs("a")), ProgramId(2)).0;
-        let (plan_again, again) = succeed(&without, plan(&programs("a")), ProgramId(2));
+        let without = merge(&old, plan(&programs("a")), ProgramId(2)).0;
+        let (plan_again, again) = merge(&without, plan(&programs("a")), ProgramId(2));
         assert!(again.removed.is_empty() && plan_again.core.is_leaving(ProgramId(1)));
-        let (plan_back, back) = succeed(&without, plan(&programs("a\nb")), ProgramId(2));
+        let (plan_back, back) = merge(&without, plan(&programs("a\nb")), ProgramId(2));
         assert_eq!(names(&plan_back, &back.new), ["b=1"]);
         assert!(!plan_back.core.is_leaving(ProgramId(1)));
     }
@@ -142,16 +142,13 @@ mod tests {
     fn what_is_bound_to_the_start_stays_and_is_told() {
         let foster = |text: &str| plan(&format!("{}[foster]\n{text}\n", programs("a")));
         let old = foster("socket = '/a'");
-        let (now, made) = succeed(
-            &old,
-            foster("socket = '/b'\nlog_format = 'json'\nshutdown_timeout = '5s'"),
-            ProgramId(1),
-        );
+        let (now, made) =
+            merge(&old, foster("socket = '/b'\nlog_format = 'json'\nshutdown_timeout = '5s'"), ProgramId(1));
         assert_eq!(made.fixed, ["socket"]);
         assert_eq!(made.applied, ["log_format", "shutdown_timeout"]);
         assert_eq!(now.settings.socket, old.settings.socket);
         assert_eq!(now.core.settings().shutdown_timeout.as_secs(), 5);
         let signals = plan(&format!("{}[signals]\nPWR = 'shutdown'\n", programs("a")));
-        assert_eq!(succeed(&old, signals, ProgramId(1)).1.applied, ["[signals]"]);
+        assert_eq!(merge(&old, signals, ProgramId(1)).1.applied, ["[signals]"]);
     }
 }

@@ -1,8 +1,8 @@
-//! What is different between two definitions of a program, and between two tables `[foster]`: by the names of keys.
+//! The keys that differ between two definitions of a program, and between two tables `[foster]`.
 //!
-//! Pure. Every field is named here, so that a new one does not compile before it is decided whether a process that
-//! runs has to be replaced for it. What is read anew at each start (the content of an `env_file`, of a secret) is no
-//! part of a definition. Next: `succession.rs`.
+//! A key belongs either to the policy, which applies to a process that runs, or to the process, which has to be replaced
+//! for it. The content of an `env_file` or a secret is read at each start and is not part of a definition. Pure.
+//! Next: `plan_merge.rs`.
 
 use foster_core::event::SpecChange;
 use foster_core::spec::{ProgramSpec, RestartPolicy, StopPlan};
@@ -11,16 +11,16 @@ use crate::plan::{Launch, Program, Settings};
 
 /// The keys that are different, in the order of the reference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Keys(Vec<(&'static str, Option<SpecChange>)>);
+pub(super) struct ChangedKeys(Vec<(&'static str, Option<SpecChange>)>);
 
-impl Keys {
+impl ChangedKeys {
     /// Their names.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|(name, _)| *name)
     }
 
     /// How much they change; `None`: nothing is different.
-    pub(super) fn difference(&self) -> Option<SpecChange> {
+    pub(super) fn change(&self) -> Option<SpecChange> {
         self.0.iter().filter_map(|(_, difference)| *difference).max()
     }
 
@@ -36,7 +36,7 @@ impl Keys {
     }
 
     /// A process that runs is not touched.
-    fn rule(&mut self, name: &'static str, same: bool) {
+    fn policy(&mut self, name: &'static str, same: bool) {
         self.note(name, same, Some(SpecChange::Policy));
     }
 
@@ -46,26 +46,26 @@ impl Keys {
     }
 }
 
-/// What is different about a program.
-pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &ProgramSpec)) -> Keys {
-    let mut keys = Keys::default();
+/// The keys of a program whose values differ.
+pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &ProgramSpec)) -> ChangedKeys {
+    let mut keys = ChangedKeys::default();
     let Program { name: _, launch, stdout, stderr, log_prefix, ready, health, pre_start, pre_stop } = old.0;
     launch_keys(&mut keys, launch, &new.0.launch);
     spec_keys(&mut keys, old.1, new.1);
-    keys.rule("pre_start", *pre_start == new.0.pre_start);
-    keys.rule("pre_stop", *pre_stop == new.0.pre_stop);
+    keys.policy("pre_start", *pre_start == new.0.pre_start);
+    keys.policy("pre_stop", *pre_stop == new.0.pre_stop);
     keys.process("ready", *ready == new.0.ready);
     keys.process("health", *health == new.0.health);
     keys.process("stdout", *stdout == new.0.stdout);
     keys.process("stderr", *stderr == new.0.stderr);
-    keys.rule("log_prefix", *log_prefix == new.0.log_prefix);
+    keys.policy("log_prefix", *log_prefix == new.0.log_prefix);
     keys
 }
 
-/// What is different about `[foster]`, as far as a running foster can take it over; and what it cannot.
-pub(super) fn of_settings(old: &Settings, new: &Settings) -> (Keys, Keys) {
+/// The keys of `[foster]` whose values differ: those that a running foster applies, and those that it cannot.
+pub(super) fn of_settings(old: &Settings, new: &Settings) -> (ChangedKeys, ChangedKeys) {
     let Settings { socket, log_format, log_level, log_timestamps, termination_log } = old;
-    let (mut applied, mut fixed) = (Keys::default(), Keys::default());
+    let (mut applied, mut fixed) = (ChangedKeys::default(), ChangedKeys::default());
     applied.note("log_format", *log_format == new.log_format, None);
     applied.note("log_level", *log_level == new.log_level, None);
     applied.note("log_timestamps", *log_timestamps == new.log_timestamps, None);
@@ -74,7 +74,7 @@ pub(super) fn of_settings(old: &Settings, new: &Settings) -> (Keys, Keys) {
     (applied, fixed)
 }
 
-fn launch_keys(keys: &mut Keys, old: &Launch, new: &Launch) {
+fn launch_keys(keys: &mut ChangedKeys, old: &Launch, new: &Launch) {
     let Launch {
         command,
         directory,
@@ -107,7 +107,7 @@ fn launch_keys(keys: &mut Keys, old: &Launch, new: &Launch) {
     keys.process("oom_score_adj", *oom_score_adj == new.oom_score_adj);
 }
 
-fn spec_keys(keys: &mut Keys, old: &ProgramSpec, new: &ProgramSpec) {
+fn spec_keys(keys: &mut ChangedKeys, old: &ProgramSpec, new: &ProgramSpec) {
     let ProgramSpec {
         instances,
         autostart,
@@ -122,36 +122,36 @@ fn spec_keys(keys: &mut Keys, old: &ProgramSpec, new: &ProgramSpec) {
         stop,
         reload_signal,
     } = old;
-    keys.rule("autostart", *autostart == new.autostart);
-    keys.rule("priority", *priority == new.priority);
-    keys.rule("after", same_in_any_order(after, &new.after));
-    keys.rule("requires", same_in_any_order(requires, &new.requires));
+    keys.policy("autostart", *autostart == new.autostart);
+    keys.policy("priority", *priority == new.priority);
+    keys.policy("after", same_in_any_order(after, &new.after));
+    keys.policy("requires", same_in_any_order(requires, &new.requires));
     restart_keys(keys, restart, &new.restart);
-    keys.rule("on_exit", *on_exit == new.on_exit);
-    keys.rule("on_failure", *on_failure == new.on_failure);
+    keys.policy("on_exit", *on_exit == new.on_exit);
+    keys.policy("on_failure", *on_failure == new.on_failure);
     stop_keys(keys, stop, &new.stop);
-    keys.rule("reload_signal", *reload_signal == new.reload_signal);
+    keys.policy("reload_signal", *reload_signal == new.reload_signal);
     keys.process("ready", *readiness == new.readiness);
     keys.process("health", *health == new.health);
-    keys.rule("instances", *instances == new.instances);
+    keys.policy("instances", *instances == new.instances);
 }
 
-fn restart_keys(keys: &mut Keys, old: &RestartPolicy, new: &RestartPolicy) {
+fn restart_keys(keys: &mut ChangedKeys, old: &RestartPolicy, new: &RestartPolicy) {
     let RestartPolicy { restart, success_exit_codes, min_uptime, backoff, start_limit } = old;
-    keys.rule("restart", *restart == new.restart);
-    keys.rule("success_exit_codes", same_in_any_order(success_exit_codes, &new.success_exit_codes));
-    keys.rule("min_uptime", *min_uptime == new.min_uptime);
-    keys.rule("backoff", *backoff == new.backoff);
-    keys.rule("start_limit", *start_limit == new.start_limit);
+    keys.policy("restart", *restart == new.restart);
+    keys.policy("success_exit_codes", same_in_any_order(success_exit_codes, &new.success_exit_codes));
+    keys.policy("min_uptime", *min_uptime == new.min_uptime);
+    keys.policy("backoff", *backoff == new.backoff);
+    keys.policy("start_limit", *start_limit == new.start_limit);
 }
 
-fn stop_keys(keys: &mut Keys, old: &StopPlan, new: &StopPlan) {
+fn stop_keys(keys: &mut ChangedKeys, old: &StopPlan, new: &StopPlan) {
     let StopPlan { signals, timeout, scope, pre_stop, kill_mode } = old;
-    keys.rule("stop_signal", *signals == new.signals);
-    keys.rule("stop_timeout", *timeout == new.timeout);
-    keys.rule("stop_group", *scope == new.scope);
-    keys.rule("pre_stop", *pre_stop == new.pre_stop);
-    keys.rule("kill_mode", *kill_mode == new.kill_mode);
+    keys.policy("stop_signal", *signals == new.signals);
+    keys.policy("stop_timeout", *timeout == new.timeout);
+    keys.policy("stop_group", *scope == new.scope);
+    keys.policy("pre_stop", *pre_stop == new.pre_stop);
+    keys.policy("kill_mode", *kill_mode == new.kill_mode);
 }
 
 /// The order in which a file names them means nothing.
