@@ -23,11 +23,7 @@ mod requests;
 mod signals;
 mod start;
 mod status;
-<<<<<<< HEAD
-mod succession;
 mod sweep;
-=======
->>>>>>> 777ef86 (Say the words of the loop's side plainly)
 mod teardown;
 mod tree;
 mod update;
@@ -173,17 +169,7 @@ impl Init {
     fn dispatch(&mut self, ready: Ready) {
         match ready.token.owner {
             owner::SIGNALS => self.take_signals(),
-<<<<<<< HEAD
             owner::SWEEP => self.check_sweep(),
-=======
-            owner::SESSIONS => {
-                if let Some(run) = self.processes.sessions.ended(ready.token.key) {
-                    self.processes.children.forget_run(run);
-                    self.core.push(Event::TreeEmptied(run));
-                }
-            }
-            owner::REST => self.check_sweep(),
->>>>>>> 777ef86 (Say the words of the loop's side plainly)
             owner::OUTPUT => self.output.on_ready(ready),
             owner::PROBES => self.probes.on_ready(ready),
             owner::CONTROL => self.serve(ready),

@@ -35,12 +35,8 @@ impl Init {
                 self.processes.children.detach(Role::Probe(run, which));
             }
             Action::Sweep(signal) => {
-<<<<<<< HEAD
                 let Processes { sweep, trees, children, .. } = &mut self.processes;
                 sweep.signal(signal, trees, children);
-=======
-                self.processes.rest.signal(signal, &self.processes.children);
->>>>>>> 777ef86 (Say the words of the loop's side plainly)
                 self.check_sweep();
             }
             Action::ReopenLogs => {

@@ -13,13 +13,8 @@ use crate::errno;
 use crate::plan::{Limit, Plan};
 use crate::sys::process;
 
-<<<<<<< HEAD
 /// Finds out what foster is here, and becomes a subreaper where it is not an init.
 pub(super) fn take_role() -> InitRole {
-=======
-/// Finds out whether foster is the init of its PID namespace, and becomes a subreaper where it is not.
-pub(super) fn take_place() -> Standing {
->>>>>>> 777ef86 (Say the words of the loop's side plainly)
     if process::is_init() {
         return InitRole::Init;
     }

@@ -99,13 +99,6 @@ impl Init {
                 Role::CancelledProbe(..) | Role::Detached => {}
             }
         }
-<<<<<<< HEAD
-=======
-        if !mains.is_empty() {
-            self.report_exits(&mains);
-        }
-        self.check_sweep();
->>>>>>> 777ef86 (Say the words of the loop's side plainly)
     }
 
     fn report_exits(&mut self, mains: &[(Run, Pid, Exit)]) {
@@ -193,12 +186,8 @@ impl Init {
     }
 
     pub(super) fn check_sweep(&mut self) {
-<<<<<<< HEAD
         let Processes { sweep, trees, children, .. } = &mut self.processes;
         if sweep.is_done(trees, children) {
-=======
-        if self.processes.rest.is_gone(&self.processes.children) {
->>>>>>> 777ef86 (Say the words of the loop's side plainly)
             self.core.push(Event::SweepDone);
         }
     }

@@ -38,8 +38,6 @@ const STILL_IN_DIALECT: &[&str] = &[
     "src/config/",
     "src/doctor/",
     "src/init/children.rs",
-    "src/init/rest.rs",
-    "src/init/sessions.rs",
     "src/notify",
     "src/output/",
     "src/plan.rs",
