@@ -419,10 +419,10 @@ fn settings_of_foster_are_applied_and_those_that_cannot_be_are_named() {
         "{printed}"
     );
     assert!(
-        said.contains(
+        printed.contains(
             "foster: a change of socket and termination_log takes effect when the container is recreated\n"
         ),
-        "{said}"
+        "{printed}"
     );
     foster.signal(Signal::SIGWINCH);
     foster.wait_for("a line of a run under way as JSON", || {
