@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::plan::{Account, EnvFile, Inherit, Launch, Limit, Presence, Unprivileged, User};
 use crate::sys::process::Credentials;
@@ -88,7 +89,9 @@ impl ExecContext {
 
     /// Reads a document; `None`: it is not one of this version.
     pub fn parse(document: &str) -> Option<ExecContext> {
-        serde_json::from_str::<Document>(document).ok()?.into_context()
+        // As a value first, like requests and replies: one kind of reader is in the binary.
+        let value: Value = serde_json::from_slice(document.as_bytes()).ok()?;
+        serde_json::from_value::<Document>(value).ok()?.into_context()
     }
 
     fn document(&self) -> Document {

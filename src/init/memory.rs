@@ -1,8 +1,8 @@
-//! When memory is given back: what bring-up needed, and what a busy time has touched.
+//! When memory is given back: what bring-up, an update or a busy time has allocated and freed.
 //!
 //! A supervisor waits nearly all of its life, and its memory is counted against the container's limit. So when
-//! everything is up, and from then on at most once a minute, what is not needed for waiting is given back just
-//! before a wait (`sys/memory.rs`). No timer: nothing wakes up for it.
+//! everything is up, and from then on at most once a minute, the free parts of the heap are given back just before a
+//! wait (`sys/memory.rs`). There is no timer: nothing wakes up for it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use foster_core::time::Instant;
 
 use crate::sys::memory;
 
-/// Giving back costs some twenty microseconds, and so does touching the pages again.
+/// Giving back costs some microseconds, and so does touching the pages again.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// When to give back next.
