@@ -231,7 +231,7 @@ fn the_summary_has_the_last_output_of_the_last_run_with_repeated_lines_counted()
     );
     let (head, rest) = summary.split_once('\n').expect("a line");
     let cause = head.strip_prefix("exit status 3: web exited with status 3 after ").expect("the cause");
-    assert!(cause.ends_with("ms; gave up after 2 failed starts in a row"), "{cause}");
+    assert!(cause.ends_with("ms; gave up after 2 failures in a row"), "{cause}");
     let output = "one\nline 1\nline 2\nsame\n(the line above 2 more times)\n";
     assert_eq!(rest, format!("last output of web:\n{output}"));
 }
@@ -242,7 +242,7 @@ fn the_summary_says_why_a_program_could_not_be_started() {
     let (head, rest) = summary.split_once('\n').expect("a line");
     assert!(head.starts_with("exit status 1: web could not be started: "), "{summary}");
     assert!(head.contains("/no/such/program") && head.contains("No such file or directory"), "{summary}");
-    assert!(head.ends_with("; gave up after 2 failed starts in a row") && rest.is_empty(), "{summary}");
+    assert!(head.ends_with("; gave up after 2 failures in a row") && rest.is_empty(), "{summary}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn its_failure_is_a_failed_start_that_names_it() {
     assert!(reason.contains("its pre_start `puppet stderr:stale exit:3` exited with status 3"), "{reason}");
     assert!(reason.contains("stale"), "its last output is part of the reason: {reason}");
     assert!(!foster.path("never").exists());
-    foster.wait_for_line("app.*its pre_start .*restart in 100ms .failed start 1 of 2");
+    foster.wait_for_line("app.*its pre_start .*restart in 100ms .failure 1 of 2");
 }
 
 #[test]

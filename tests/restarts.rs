@@ -48,8 +48,8 @@ fn the_waits_grow_and_the_count_of_failures_goes_back_to_0_after_a_long_run() {
     let config = "[program.app]\ncommand = 'puppet fail-first:count:2:7 pause'\nmin_uptime = '50ms'\nbackoff = { initial = '200ms', factor = 2, max = '1s', reset = '100ms' }\nstart_limit = 4\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("app", "running");
-    foster.wait_for_line(r"app.*exited with status 7.*restart in 200ms .failed start 1 of 4");
-    foster.wait_for_line(r"app.*exited with status 7.*restart in 400ms .failed start 2 of 4");
+    foster.wait_for_line(r"app.*exited with status 7.*restart in 200ms .failure 1 of 4");
+    foster.wait_for_line(r"app.*exited with status 7.*restart in 400ms .failure 2 of 4");
     kill_program(&foster, "app");
     foster.wait_for("the restart after the kill", || foster.content("count").lines().count() == 4);
     foster.wait_for_state("app", "running");

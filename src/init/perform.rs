@@ -126,7 +126,8 @@ impl Init {
     }
 
     fn report_ignored(&mut self, signal: Signal) {
-        if self.signals.is_news(signal) {
+        // timeout(1) sends CONT after every TERM, and it never means more than "go on".
+        if signal != Signal::CONT && self.signals.is_news(signal) {
             let name = signal.to_string();
             let name = name.strip_prefix("SIG").unwrap_or(&name);
             warn!(

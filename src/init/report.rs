@@ -86,7 +86,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             Line::new(Level::Info, EventName::Stopped, format!("{name}: stopped: {by}"))
         }
         Cause::Requested(_) => {
-            Line::new(Level::Info, EventName::Stopping, format!("{name}: stopping: {by}{process}"))
+            Line::new(Level::Info, EventName::Stopping, format!("{name}: stopping{process}: {by}"))
         }
         Cause::Shutdown if change.to == StateName::Stopped => {
             Line::new(Level::Info, EventName::Stopped, format!("{name}: will not be started: shutting down"))
@@ -148,7 +148,7 @@ pub(super) fn reason(plan: &Plan, reason: &Reason, by: Option<&str>) -> String {
             let what = failed(&label(plan, *instance), failure);
             match failures {
                 0 | 1 => format!("{what}; it is not restarted"),
-                failures => format!("{what}; gave up after {failures} failed starts in a row"),
+                failures => format!("{what}; gave up after {failures} failures in a row"),
             }
         }
         Reason::Unhealthy { instance, seen } => {
@@ -222,14 +222,14 @@ fn follows(next: &AfterExit) -> String {
         AfterExit::RestartNow => "restarting now".into(),
         AfterExit::RestartIn { wait, failures: 0, limit: _ } => format!("restart in {}", rounded(*wait)),
         AfterExit::RestartIn { wait, failures, limit: Some(limit) } => {
-            format!("restart in {} (failed start {failures} of {limit})", rounded(*wait))
+            format!("restart in {} (failure {failures} of {limit})", rounded(*wait))
         }
         AfterExit::RestartIn { wait, failures, limit: None } => {
-            format!("restart in {} (failed start {failures})", rounded(*wait))
+            format!("restart in {} (failure {failures})", rounded(*wait))
         }
         AfterExit::StaysDown => "done".into(),
         AfterExit::Failed => "failed, will not be restarted".into(),
-        AfterExit::GaveUp { failures } => format!("gave up after {failures} failed starts in a row"),
+        AfterExit::GaveUp { failures } => format!("gave up after {failures} failures in a row"),
     }
 }
 
