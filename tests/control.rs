@@ -271,11 +271,11 @@ fn a_signal_that_cannot_be_sent_is_a_failure_with_the_reason() {
 fn the_log_names_the_client_that_ordered_a_stop() {
     let mut foster = three();
     foster.verb(&["stop", "web1"]).expect(0);
-    foster.wait_for_line(r"web1: stopping \(pid \d+\): `foster stop` \(uid \d+, pid \d+\)");
+    foster.wait_for_line(r"web1: stopping \(pid \d+\): `foster stop` \(uid \d+, (?:pid \d+|outside)\)");
     foster.verb(&["restart", "web2"]).expect(0);
-    foster.wait_for_line(r"web2: stopping \(pid \d+\): `foster restart` \(uid \d+, pid \d+\)");
+    foster.wait_for_line(r"web2: stopping \(pid \d+\): `foster restart` \(uid \d+, (?:pid \d+|outside)\)");
     foster.verb(&["shutdown"]).expect(0);
-    foster.wait_for_line(r"shutting down: `foster shutdown` \(uid \d+, pid \d+\)");
+    foster.wait_for_line(r"shutting down: `foster shutdown` \(uid \d+, (?:pid \d+|outside)\)");
     assert_eq!(foster.wait_exit(), End::Code(0));
 }
 

@@ -13,7 +13,7 @@ fn a_program_that_is_up_for_a_while_and_crashes_is_fatal_after_ten_starts() {
     // Ready each time, and each time gone soon after: with the default `reset` no start was a good one.
     let config = "[program.app]\ncommand = 'puppet append:starts:x sleep:0.15 exit:1'\nmin_uptime = '100ms'\nbackoff = { initial = '10ms', max = '20ms' }\non_failure = 'ignore'\n";
     let foster = Foster::new().config(config).start();
-    foster.wait_for_line("app: .*gave up after 10 failed starts");
+    foster.wait_for_line("app: .*gave up after 10 failures");
     assert_eq!(starts(&foster), 10, "{}", foster.output().shown());
 }
 
@@ -21,7 +21,7 @@ fn a_program_that_is_up_for_a_while_and_crashes_is_fatal_after_ten_starts() {
 fn a_program_that_crashes_1200_ms_after_each_start_is_fatal_after_ten_starts() {
     let config = "[program.app]\ncommand = 'puppet append:starts:x sleep:1.2 exit:1'\nbackoff = { initial = '10ms', max = '20ms' }\non_failure = 'ignore'\n";
     let foster = Foster::new().config(config).start();
-    foster.wait_for_line("app: .*gave up after 10 failed starts");
+    foster.wait_for_line("app: .*gave up after 10 failures");
     assert_eq!(starts(&foster), 10, "{}", foster.output().shown());
 }
 
@@ -38,7 +38,7 @@ fn an_instant_end_with_success_is_fatal_after_ten_starts_and_never_quicker_than_
     let foster = Foster::new().config(config).start();
     foster.wait_for("its first start", || starts(&foster) > 0);
     let before = Instant::now();
-    foster.wait_for_line("app: .*gave up after 10 failed starts");
+    foster.wait_for_line("app: .*gave up after 10 failures");
     assert_eq!(starts(&foster), 10, "{}", foster.output().shown());
     // Nine restarts, the first of them at once.
     assert!(before.elapsed() >= Duration::from_millis(700), "{:?}", before.elapsed());
