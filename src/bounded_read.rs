@@ -36,7 +36,7 @@ pub enum Unread {
 }
 
 impl Unread {
-    /// The system's error, where it is about one.
+    /// The system error, if it is one.
     pub fn errno(self) -> Option<Errno> {
         match self {
             Unread::System(errno) => Some(errno),

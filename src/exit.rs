@@ -1,24 +1,24 @@
 //! Every exit status of the program, once (spec, sections 5, 9 and 10).
 //!
-//! `main.rs` is the only place that hands one to the system; everything else returns it.
+//! Only `sys/entry.rs` passes one to the system; all other functions return it.
 
-/// What the process tells its parent.
+/// The exit status of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExitStatus(pub u8);
 
 impl ExitStatus {
-    /// It was done.
+    /// Success.
     pub const DONE: ExitStatus = ExitStatus(0);
-    /// It failed, a program is not as asked, or there is no such name.
+    /// It failed, a program is not in the requested state, or a name is unknown.
     pub const FAILED: ExitStatus = ExitStatus(1);
     /// The command line or the configuration is wrong.
     pub const USAGE: ExitStatus = ExitStatus(2);
-    /// `status`: something that is wanted does not run.
+    /// `status`: a program that should be running is not.
     pub const NOT_RUNNING: ExitStatus = ExitStatus(3);
-    /// No supervisor answers at the socket.
+    /// No supervisor replies at the socket.
     pub const NO_SUPERVISOR: ExitStatus = ExitStatus(4);
-    /// The command is there and cannot be run, as a shell says it.
+    /// The command exists but cannot be run, as in a shell.
     pub const NOT_EXECUTABLE: ExitStatus = ExitStatus(126);
-    /// There is no such command, as a shell says it.
+    /// The command does not exist, as in a shell.
     pub const NOT_FOUND: ExitStatus = ExitStatus(127);
 }

@@ -1,8 +1,8 @@
-//! `foster check --here`: looks at what surrounds a configuration, for `RUN foster check --here` in a Dockerfile.
+//! `foster check --here`: checks what a configuration needs on this system, as in `RUN foster check --here`.
 //!
-//! Commands, users, folders, files and ports, as each program's user would find them. Everything is only looked at:
-//! nothing is started, opened for writing or bound for longer than it takes to see whether it can be. What may well
-//! come later (a secret that is mounted, a right that the runtime grants) is a warning. Next: `here/access.rs`.
+//! Commands, users, folders, files and ports, with the permissions of each program's user. It starts nothing, writes
+//! nothing, and releases a port at once. A secret that is mounted later or a permission that the container runtime
+//! grants may be missing here: these are warnings. Next: `here/access.rs`.
 
 mod access;
 mod command;
@@ -18,7 +18,7 @@ use crate::sys::process::{self, Credentials};
 
 use access::UserAccess;
 
-/// What is found about every program.
+/// The remarks about all programs.
 pub fn examine(plan: &Plan) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for (id, program) in plan.programs.iter() {
@@ -29,7 +29,7 @@ pub fn examine(plan: &Plan) -> Vec<Remark> {
     remarks
 }
 
-/// The remarks, and the program that is looked at.
+/// Collects the remarks about one program.
 struct ProgramRemarks<'r> {
     program: ProgramId,
     remarks: &'r mut Vec<Remark>,
@@ -67,7 +67,7 @@ fn examine_program(found: &mut ProgramRemarks<'_>, program: &Program) {
     files::logs(found, program);
 }
 
-/// The program's user; `None` where there is none, which is reported.
+/// The program's user; an unknown one is reported.
 fn user(found: &mut ProgramRemarks<'_>, program: &Program) -> Option<UserAccess> {
     let foster = process::credentials().ok()?;
     let run_as = match Spawner::resolve(&program.launch) {
@@ -84,8 +84,8 @@ fn user(found: &mut ProgramRemarks<'_>, program: &Program) -> Option<UserAccess>
     Some(UserAccess::new(credentials))
 }
 
-/// What foster needs to become another user and to stop its processes. An image is often built with other rights than
-/// it is run with, so this is a warning.
+/// Checks that foster can become another user and stop its processes. A warning, because images are often built with
+/// other permissions than they run with.
 fn check_rights(found: &mut ProgramRemarks<'_>, program: &Program, user: &Credentials, foster: &Credentials) {
     let name = &program.name;
     if user.user == foster.user {
@@ -96,14 +96,14 @@ fn check_rights(found: &mut ProgramRemarks<'_>, program: &Program, user: &Creden
     if !process::may_change_users() && !may_run_as_foster {
         found.warn(
             "user",
-            format!("foster may not change to the user of `{name}` here"),
-            "run it as root with CAP_SETUID and CAP_SETGID, or with a leading `-` let the program run as foster's user",
+            format!("foster has no permission here to run `{name}` as its user"),
+            "run foster as root with CAP_SETUID and CAP_SETGID, or allow foster's own user with a leading `-`",
         );
     }
     if process::permitted_capabilities() & caps::Capability::CAP_KILL.bitmask() == 0 {
         found.warn(
             "user",
-            format!("foster may not signal `{name}` here, which runs as another user: it cannot be stopped"),
+            format!("foster has no permission here to stop `{name}`, which runs as another user"),
             "add CAP_KILL",
         );
     }

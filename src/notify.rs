@@ -1,8 +1,7 @@
-//! What foster tells whoever started it, where `$NOTIFY_SOCKET` is set: podman, systemd-nspawn (sd_notify(3)).
+//! Notifications of foster to its service manager, such as podman or systemd-nspawn, over `$NOTIFY_SOCKET` (sd_notify(3)).
 //!
-//! One datagram a message, sent without waiting. Nobody depends on them: when the receiver is gone, or
-//! its queue is full, the message is lost, and that is said once. What programs tell *foster* in the
-//! same protocol is none of this file's business.
+//! Each message is one datagram, sent without blocking. If the receiver is gone or its queue is full, the message is
+//! lost, and the loss is reported once. Notifications of programs to foster are not handled here.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -13,10 +12,10 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use crate::errno::words;
 
-/// Longer messages are not read to their end by systemd (`NOTIFY_BUFFER_MAX`).
+/// systemd reads no more of a message (`NOTIFY_BUFFER_MAX`).
 const MESSAGE_LIMIT: usize = 4096;
 
-/// Who is to be told; perhaps nobody.
+/// The service manager that is notified, if there is one.
 #[derive(Debug, Default)]
 pub struct ServiceManager {
     receiver: Option<Receiver>,
@@ -31,14 +30,14 @@ struct Receiver {
     status: String,
 }
 
-/// Whether it has been said that messages are lost.
+/// Whether the loss of messages was reported.
 #[derive(Debug, Clone, Copy)]
 enum LossReport {
     Pending,
     Done,
 }
 
-/// Why nobody can be told. What there is to do about it is to warn.
+/// Why the service manager cannot be notified; the caller logs a warning.
 #[derive(Debug)]
 pub struct Unusable {
     value: String,
@@ -47,15 +46,15 @@ pub struct Unusable {
 
 #[derive(Debug)]
 enum Why {
-    /// It is neither of the two forms that there are.
+    /// It is neither a path nor an abstract name.
     Form,
-    /// It is longer than an address can be, or there are no descriptors left.
+    /// It is longer than an address can be, or no descriptor is free.
     System(io::Error),
 }
 
 impl ServiceManager {
-    /// Whom the value of `NOTIFY_SOCKET` names: an absolute path, or `@` and an abstract name (unix(7)).
-    /// Unset or empty, nobody; so is `ServiceManager::default()`.
+    /// The receiver that `NOTIFY_SOCKET` names: an absolute path, or `@` and an abstract name (unix(7)). Without a value,
+    /// and by default, there is none.
     ///
     /// # Errors
     /// The value is neither, or too long, or no socket can be made.
@@ -81,8 +80,8 @@ impl ServiceManager {
         })
     }
 
-    /// Everything that was autostarted is ready. Like every message: the text is what went wrong, for a
-    /// debug line, and comes only the first time that anything does.
+    /// Reports that all autostarted programs are ready. Like every message it returns an error text for a debug line,
+    /// but only for the first failure.
     pub fn ready(&mut self) -> Option<String> {
         self.send("READY=1")
     }
@@ -106,12 +105,12 @@ impl ServiceManager {
         self.send(&message)
     }
 
-    /// The shutdown has begun.
+    /// Reports that the shutdown has started.
     pub fn stopping(&mut self) -> Option<String> {
         self.send("STOPPING=1")
     }
 
-    /// What foster is about to exit with.
+    /// Reports the status that foster will exit with.
     pub fn exit_status(&mut self, status: u8) -> Option<String> {
         self.send(&format!("EXIT_STATUS={status}"))
     }

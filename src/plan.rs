@@ -1,8 +1,7 @@
 //! The plan: the validated configuration as plain, immutable data.
 //!
-//! Made by `config/`, read by every leaf, changed by nobody. What is here is known to be well-formed;
-//! whether it also works (a user that exists, a directory that is there) shows at each start. Decisions
-//! are made from its core part, [`foster_core::plan::CorePlan`]; the rest says how to do what was decided.
+//! `config/` makes it and every leaf reads it. Its values are valid, but users and files need not exist: they are looked
+//! up at each start. The core decides from its part, [`foster_core::plan::CorePlan`]; the rest describes execution.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,9 +21,9 @@ pub struct Plan {
     pub source: PathBuf,
     /// The table `[foster]`.
     pub settings: Settings,
-    /// What the core decides from; it has the same programs.
+    /// The part for the core, with the same programs.
     pub core: Rc<CorePlan>,
-    /// The programs; what one of them is does not change, a later plan has another.
+    /// The programs. Each is immutable; a later plan has new ones.
     pub programs: ProgramMap<Rc<Program>>,
     /// Settings that are valid but probably not intended.
     pub warnings: Vec<Warning>,
@@ -39,7 +38,7 @@ pub struct Warning {
     pub line: Option<usize>,
     /// The column in the line, from 1.
     pub column: Option<usize>,
-    /// The sentence.
+    /// The message.
     pub message: String,
     /// The remedy, if there is one.
     pub hint: Option<String>,
@@ -61,7 +60,7 @@ impl Plan {
         self.programs.get(id).map(Rc::as_ref)
     }
 
-    /// What the core decides about the program with this id.
+    /// The core's part of the program with this id.
     pub fn spec(&self, id: ProgramId) -> Option<&ProgramSpec> {
         self.core.program(id).map(Rc::as_ref)
     }
@@ -70,72 +69,72 @@ impl Plan {
 /// The table `[foster]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Where the control socket is; `None`: there is none.
+    /// The path of the control socket; `None`: disabled.
     pub socket: Option<PathBuf>,
-    /// How lines are written.
+    /// The format of log lines.
     pub log_format: LogFormat,
-    /// Which of foster's own lines are written.
+    /// The lowest level of foster's own lines that are logged.
     pub log_level: log::LevelFilter,
-    /// Whether text lines begin with the time.
+    /// Whether text lines start with a timestamp.
     pub log_timestamps: bool,
-    /// Written at the end, if it exists.
+    /// The file for the reason of the exit; written only if it exists.
     pub termination_log: PathBuf,
 }
 
-/// How lines are written to foster's stdout and stderr.
+/// The format of lines on foster's stdout and stderr.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// The line, behind its program's name.
+    /// The program's name, then the line.
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What the shell must know of a program.
+/// The shell's part of a program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Program {
     /// Its name.
     pub name: String,
-    /// How its process is made.
+    /// How its process is started.
     pub launch: Launch,
     /// Where its standard output goes.
     pub stdout: Sink,
     /// Where its standard error goes.
     pub stderr: Sink,
-    /// Whether its text lines are preceded by its name.
+    /// Whether its text lines start with its name.
     pub log_prefix: bool,
-    /// How its readiness is asked for; `None`: up for `min_uptime`.
+    /// Its readiness probe; `None`: ready after `min_uptime`.
     pub ready: Option<Probe>,
-    /// How its health is asked for once it is ready; `None`: not at all.
+    /// Its health probe, for when it is ready; `None`: no probe.
     pub health: Option<Probe>,
-    /// Run before each start: arguments of a command with the program's own environment and user.
+    /// The command that runs before each start, with the program's environment and user.
     pub pre_start: Option<Vec<String>>,
-    /// Run before the stop signal, like `pre_start`.
+    /// The command that runs before the stop signal, in the same way.
     pub pre_stop: Option<Vec<String>>,
 }
 
-/// How a process is made: everything between fork and exec.
+/// How a process is started: everything between fork and exec.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Launch {
     /// The command and its arguments; never empty.
     pub command: Vec<String>,
     /// Working directory; `None`: foster's.
     pub directory: Option<PathBuf>,
-    /// Wins over everything else.
+    /// Its own variables, which override all others.
     pub environment: Vec<(String, String)>,
-    /// Read at each start, later ones win.
+    /// Files of variables, read at each start; later files override earlier ones.
     pub env_files: Vec<EnvFile>,
-    /// Variables whose value is a file's content, read at each start.
+    /// Variables whose values are the contents of files, read at each start.
     pub secrets: Vec<(String, PathBuf)>,
-    /// What of foster's environment is passed on.
+    /// The part of foster's environment that it inherits.
     pub inherit_environment: Inherit,
-    /// As whom; `None`: foster's.
+    /// Its user; `None`: foster's.
     pub user: Option<User>,
-    /// What it reads on its standard input.
+    /// Its standard input.
     pub stdin: Stdin,
     /// File mode creation mask; `None`: foster's.
     pub umask: Option<u32>,
-    /// The capabilities kept, as bits by number (capabilities(7)); `None`: left as they are.
+    /// The capabilities kept, as bits by number (capabilities(7)); `None`: unchanged.
     pub capabilities: Option<u64>,
     /// `PR_SET_NO_NEW_PRIVS`.
     pub no_new_privileges: bool,
@@ -150,7 +149,7 @@ pub struct Launch {
 /// A file of environment variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// Whether it may be missing.
     pub presence: Presence,
@@ -159,67 +158,67 @@ pub struct EnvFile {
 /// Whether a file may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
-    /// It must be there: a missing one is a failed start.
+    /// It must exist; otherwise the start fails.
     Required,
-    /// A missing one is like an empty one.
+    /// A missing file is treated as empty.
     Optional,
 }
 
-/// What of foster's own environment a program gets.
+/// The part of foster's environment that a program inherits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Inherit {
-    /// All but foster's own `NOTIFY_SOCKET` and `LISTEN_*`.
+    /// All variables except foster's own `NOTIFY_SOCKET`, `LISTEN_*` and `WATCHDOG_*`.
     #[default]
     All,
     /// `PATH`, `HOME`, `USER`, `LOGNAME`, `SHELL`, `TZ` and `LANG`.
     Basics,
 }
 
-/// What a program reads on its standard input.
+/// The standard input of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Stdin {
-    /// `/dev/null`: the end of the input at once.
+    /// `/dev/null`: end of file at once.
     #[default]
     Null,
-    /// A pipe that foster keeps open and never writes to: the input neither arrives nor ends.
+    /// A pipe that foster keeps open and never writes to: reads block.
     Open,
     /// foster's own standard input; at most one program of a plan has it.
     Inherit,
 }
 
-/// As whom a program runs: looked up at each start.
+/// The user of a program, looked up at each start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The user.
     pub user: Account,
-    /// The group; `None`: the user's own and its supplementary ones.
+    /// The group; `None`: the user's primary and supplementary groups.
     pub group: Option<Account>,
-    /// What becomes of that where foster may not change users.
+    /// What happens if foster has no permission to change users.
     pub unprivileged: Unprivileged,
 }
 
-/// What a program with a user does where foster has no right to change users.
+/// What happens to a program with a user if foster has no permission to change users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unprivileged {
-    /// It is not started: a failed start.
+    /// The start fails.
     Refused,
-    /// It runs as foster does, with what foster has of the capabilities to keep.
+    /// It runs as foster's user, with those of its `capabilities` that foster has.
     AsFoster,
 }
 
-/// A user or group, as it was written.
+/// A user or group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Account {
-    /// By name: must be in `/etc/passwd` or `/etc/group`.
+    /// By name; it must be in `/etc/passwd` or `/etc/group`.
     Name(String),
-    /// By number: need not be anywhere.
+    /// By number; it need not be in these files.
     Id(u32),
 }
 
 /// One resource limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// Which.
+    /// The resource.
     pub resource: rlimit::Resource,
     /// Soft limit; `rlimit::INFINITY` for unlimited.
     pub soft: u64,
@@ -227,85 +226,85 @@ pub struct Limit {
     pub hard: u64,
 }
 
-/// Where a stream of a program goes.
+/// The destination of a program's stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sink {
-    /// Line by line to foster's own stream of the same name.
+    /// foster's stream of the same name, line by line.
     Log,
-    /// foster's own descriptor, nothing between.
+    /// foster's descriptor, passed to the program.
     Inherit,
-    /// Nowhere.
+    /// `/dev/null`.
     Null,
-    /// To a file.
+    /// A file.
     File(FileSink),
 }
 
-/// A log file of a program's own.
+/// A log file of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileSink {
-    /// Where it is; its directory must exist.
+    /// Its path; the directory must exist.
     pub path: PathBuf,
-    /// Rotated before it would grow beyond this many bytes; `None`: never.
+    /// The size in bytes before which it is rotated; `None`: it is never rotated.
     pub max_size: Option<u64>,
-    /// How many rotated files are kept beside it, `path.1` being the newest.
+    /// The number of rotated files to keep; `path.1` is the newest.
     pub keep: u32,
 }
 
-/// How readiness is asked for.
+/// A readiness probe: the condition for ready.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Probe {
-    /// A request is answered with an accepted status.
+    /// A request returns an accepted status.
     Http(HttpProbe),
-    /// A connection is accepted.
+    /// The address accepts a connection.
     Tcp(SocketAddr),
-    /// A connection is accepted.
+    /// The Unix socket accepts a connection.
     Unix(PathBuf),
-    /// A command, as the program's user and with its environment, exits with 0.
+    /// A command with the program's user and environment exits with 0.
     Exec(Vec<String>),
-    /// A file exists.
+    /// The file exists.
     File(PathBuf),
     /// A line of the program's output matches.
     Log(LinePattern),
 }
 
-/// A request over HTTP/1.1. Every text in it can be sent as it is: none contains a line end.
+/// An HTTP/1.1 request. Its texts contain no line ends and are sent unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpProbe {
-    /// Where to connect.
+    /// The server's address.
     pub address: SocketAddr,
-    /// The request's method: a token (RFC 9110, section 9.1), as `GET`.
+    /// The method, a token (RFC 9110, section 9.1) such as `GET`.
     pub method: String,
-    /// The URL's authority as it was written: the `Host` header, where `headers` has none.
+    /// The URL's authority: the `Host` header, unless `headers` has one.
     pub host: String,
     /// Path and query.
     pub target: String,
-    /// Header fields added to the request, each name once whatever its case.
+    /// Further header fields; no name is repeated, ignoring case.
     pub headers: Vec<(String, String)>,
-    /// Accepted statuses; empty: 200 to 399.
+    /// The accepted statuses; empty: 200 to 399.
     pub status: Vec<u16>,
 }
 
-/// A regular expression over a line, without its line end.
+/// A regular expression that is matched against a line without its line end.
 #[derive(Debug, Clone)]
 pub struct LinePattern(regex_lite::Regex);
 
 impl LinePattern {
-    /// How many bytes of a line are matched. The time that a match takes grows with them and with the pattern.
+    /// How many bytes of a line are matched, which bounds the time of a match.
     pub const LONGEST_LINE: usize = 4096;
 
-    /// How large the compiled pattern may be, in bytes: some hundreds of repetitions.
+    /// The size limit of a compiled pattern in bytes: some hundreds of repetitions.
     const LARGEST: usize = 32 * 1024;
 
     /// Compiles a pattern.
     ///
     /// # Errors
-    /// It is not a regular expression, or it is too large once its repetitions are counted out.
+    /// It is not a regular expression, or its repetitions expand to more than the limit.
     pub fn new(pattern: &str) -> Result<LinePattern, String> {
         let mut builder = regex_lite::RegexBuilder::new(pattern);
         builder.size_limit(LinePattern::LARGEST).build().map(LinePattern).map_err(|error| error.to_string())
     }
 
-    /// As it was written.
+    /// The pattern as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }

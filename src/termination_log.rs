@@ -1,7 +1,7 @@
-//! The summary of what ended the container, for the termination log (Kubernetes) and for stderr.
+//! The summary of why the container ended, for the termination log (Kubernetes) and for stderr.
 //!
-//! [`Summary`] composes it; [`write`] puts it into the file, if the file is there. The kubelet reads 4096 bytes of it,
-//! so nothing here is longer. What caused the end is decided elsewhere.
+//! [`Summary`] formats it; [`write`] writes it to the file, if the file exists. It has at most the 4096 bytes that the
+//! kubelet reads.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,21 +10,21 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// More than this the kubelet does not read (Kubernetes, "Customizing the termination message").
+/// How many bytes the kubelet reads (Kubernetes, "Customizing the termination message").
 pub const LIMIT: usize = 4096;
 
-/// A piece of a cut line that is shorter than this (in bytes) says nothing.
+/// The shortest part of a cut line that is kept, in bytes.
 const SHORTEST_PIECE: usize = 512;
 
-/// Stands where something was left out.
+/// Marks omitted text.
 const GAP: &str = "\n[...]\n";
 
-/// What ended the container, and the last output of the program it is about.
+/// Why the container ended, and the last output of the program that caused it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary<'a> {
     /// The program, or its instance.
     pub name: &'a str,
-    /// What happened to it: a sentence.
+    /// What happened to it, as a sentence.
     pub cause: &'a str,
     /// The last lines of its last run, without line ends, the oldest first.
     pub output: &'a [String],
@@ -44,23 +44,23 @@ impl fmt::Display for Summary<'_> {
         if !output.is_empty() {
             writeln!(f, "last output of {name}:")?;
         }
-        // A line that is repeated says no more the tenth time.
+        // Repeated lines are counted.
         for same in output.chunk_by(|one, next| one == next) {
             if let Some(line) = same.first() {
                 writeln!(f, "{line}")?;
             }
             match same.len() - 1 {
                 0 => {}
-                1 => writeln!(f, "(the line above once more)")?,
-                more => writeln!(f, "(the line above {more} more times)")?,
+                1 => writeln!(f, "(the previous line, 1 more time)")?,
+                more => writeln!(f, "(the previous line, {more} more times)")?,
             }
         }
         Ok(())
     }
 }
 
-/// Replaces the content of the termination log, if there is one. A file that is not there is not
-/// wanted; nothing is created, and nothing is waited for: neither a reader of a FIFO nor a terminal.
+/// Replaces the content of the termination log, if the file exists. It creates no file and never blocks, neither on a
+/// FIFO nor on a terminal.
 ///
 /// # Errors
 /// open(2): EACCES, EISDIR, EROFS, ENXIO for a FIFO without a reader. write(2): ENOSPC, EAGAIN.
@@ -77,8 +77,8 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     }
 }
 
-/// At most [`LIMIT`] bytes of the text: its first line, which says what happened, and as much of its end
-/// as there is room for. It is cut between characters; a small piece of a line is left out as a whole.
+/// At most [`LIMIT`] bytes of the text: its first line, which says what happened, and as much of its end as fits. It is
+/// cut between characters; a short part of a line is omitted.
 fn fit_to_limit(text: &str) -> Cow<'_, str> {
     if text.len() <= LIMIT {
         return Cow::Borrowed(text);

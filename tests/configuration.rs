@@ -109,7 +109,7 @@ fn the_report_goes_to_the_termination_log_too() {
 }
 
 #[test]
-fn what_a_later_version_brings_is_refused_and_never_ignored() {
+fn keys_of_later_versions_are_rejected_and_never_ignored() {
     for line in [
         "watchdog = '30s'",
         "memory_max = '1G'",
@@ -174,7 +174,7 @@ fn values_from_the_environment_are_expanded_and_never_parsed_again() {
 }
 
 #[test]
-fn a_machine_gets_each_error_in_its_parts() {
+fn check_json_has_each_error_as_data() {
     let config = "[program.web]\ncomand = 'x'\n";
     let said = Foster::new().config(config).finish(&["check", "--json"]).expect(2).stdout;
     let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
@@ -201,7 +201,7 @@ fn check_as_json_has_warnings_in_the_same_parts_as_errors() {
 }
 
 #[test]
-fn check_here_finds_what_only_a_start_would_have_found() {
+fn check_here_finds_errors_of_a_start() {
     let config =
         "[program.web]\ncommand = ['no-such-command']\nstdout = { file = '/no/such/folder/web.log' }\n";
     check(config).expect(0);
@@ -209,6 +209,9 @@ fn check_here_finds_what_only_a_start_would_have_found() {
     let said = here.text();
     assert!(said.contains("command = ['no-such-command']"), "{said}");
     assert!(said.contains("error: `no-such-command` is not in PATH"), "{said}");
-    assert!(said.contains("error: the folder `/no/such/folder` of the log file: No such file"), "{said}");
+    assert!(
+        said.contains("error: cannot use the folder `/no/such/folder` of the log file: No such file"),
+        "{said}"
+    );
     assert!(said.contains("2 errors"), "{said}");
 }

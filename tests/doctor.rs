@@ -26,7 +26,7 @@ fn about(report: &str, subject: &str) -> String {
 }
 
 #[test]
-fn as_pid_1_it_says_that_orphans_come_to_it() {
+fn as_pid_1_it_reports_that_it_adopts_orphans() {
     if !may_make_namespaces() {
         return;
     }
@@ -47,7 +47,7 @@ fn under_another_init_it_says_what_foster_does_about_it() {
 }
 
 #[test]
-fn inside_a_container_it_looks_at_its_first_process() {
+fn inside_a_container_it_examines_pid_1() {
     if !may_make_namespaces() {
         return;
     }
@@ -60,7 +60,7 @@ fn inside_a_container_it_looks_at_its_first_process() {
     foster.wait_for_line("^foster can work here");
     let report = foster.output().stdout();
     assert!(about(&report, "init").contains("PID 1 is `foster`"), "{report}");
-    assert!(about(&report, "control socket").contains("in use A supervisor answers"), "{report}");
+    assert!(about(&report, "control socket").contains("in use A supervisor replies"), "{report}");
     assert_eq!(foster.terminate(), End::Code(0));
 }
 
@@ -78,7 +78,7 @@ fn an_unknown_user_on_a_read_only_file_system_learns_what_will_be_missing() {
     assert!(about(&report, "capabilities").starts_with("ok capabilities none"), "{report}");
     assert!(about(&report, "root file system").starts_with("ok root file system read-only"), "{report}");
     assert!(about(&report, "control socket").starts_with("warn"), "{report}");
-    assert!(about(&report, "control socket").contains("cannot be made (Permission denied)"), "{report}");
+    assert!(about(&report, "control socket").contains("cannot be created (Permission denied)"), "{report}");
 }
 
 #[test]
@@ -87,7 +87,10 @@ fn root_on_a_read_only_file_system_learns_that_there_will_be_no_socket() {
         return;
     }
     let report = report(Foster::new().read_only());
-    assert!(about(&report, "control socket").contains("cannot be made (Read-only file system)"), "{report}");
+    assert!(
+        about(&report, "control socket").contains("cannot be created (Read-only file system)"),
+        "{report}"
+    );
 }
 
 #[test]
@@ -101,7 +104,7 @@ fn without_proc_it_says_so_and_goes_on() {
 }
 
 #[test]
-fn a_closed_stdout_is_no_reason_to_fail() {
+fn a_closed_stdout_causes_no_failure() {
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$0\" doctor >&-"]).arg(binary()).current_dir("/");
     let finished = run(command);
@@ -109,7 +112,7 @@ fn a_closed_stdout_is_no_reason_to_fail() {
 }
 
 #[test]
-fn it_needs_no_configuration_and_a_wrong_one_keeps_foster_from_working() {
+fn it_needs_no_configuration_and_an_invalid_one_is_an_error() {
     let without = Foster::new().finish(&["doctor"]).expect(0);
     assert!(
         about(&without.stdout, "configuration").starts_with("note configuration none"),
@@ -119,7 +122,7 @@ fn it_needs_no_configuration_and_a_wrong_one_keeps_foster_from_working() {
     let wrong =
         Foster::new().config("[program.app]\ncomand = 'x'\n").finish(&["doctor", "-c", "foster.toml"]);
     let wrong = wrong.expect(1);
-    assert!(about(&wrong.stdout, "configuration").starts_with("bad configuration wrong in 1 place"));
+    assert!(about(&wrong.stdout, "configuration").starts_with("bad configuration 1 error"));
     assert!(
         wrong.stdout.ends_with("foster cannot work here: see the items marked `bad` (1)\n"),
         "{}",
@@ -128,7 +131,7 @@ fn it_needs_no_configuration_and_a_wrong_one_keeps_foster_from_working() {
 }
 
 #[test]
-fn for_machines_it_is_an_array_with_the_fields_promised() {
+fn its_json_is_an_array_with_the_promised_fields() {
     let finished = Foster::new().finish(&["doctor", "--json"]).expect(0);
     let Ok(Value::Array(rows)) = serde_json::from_str(&finished.stdout) else {
         panic!("{}", finished.stdout)

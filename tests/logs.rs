@@ -81,7 +81,7 @@ fn what_many_programs_have_in_memory_is_shown_whole() {
 }
 
 #[test]
-fn a_follower_that_reads_nothing_stops_nobody_and_is_told_that_it_missed_lines() {
+fn a_follower_that_reads_nothing_blocks_no_program_and_learns_that_it_missed_lines() {
     let config = "[program.app]\ncommand = 'puppet wait-file:go lines:200000 touch:done pause'\nstdout = { file = '/dev/null' }\nmin_uptime = '1ms'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("app", "running");
@@ -125,7 +125,7 @@ fn lines_have_their_time_and_old_ones_are_left_out() {
 }
 
 #[test]
-fn output_that_foster_does_not_keep_is_said_to_be_so_and_its_own_is_in_the_events() {
+fn output_that_foster_does_not_keep_is_reported_and_its_own_is_in_the_events() {
     let config = "[program.web]\ncommand = 'puppet print:hello pause'\nstdout = 'inherit'\nstderr = 'null'\nmin_uptime = '1ms'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("web", "running");

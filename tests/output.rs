@@ -127,7 +127,7 @@ fn only_so_many_rotated_files_are_kept() {
 }
 
 #[test]
-fn what_a_program_wrote_comes_before_the_word_of_its_death() {
+fn the_output_of_a_program_comes_before_the_report_of_its_exit() {
     let config = "[program.app]\ncommand = 'puppet lines:5000 print:last_words exit:5'\nrestart = 'never'\n";
     let mut foster = Foster::new().config(config).one_stream().start();
     assert_eq!(foster.wait_exit(), End::Code(5));
@@ -137,7 +137,7 @@ fn what_a_program_wrote_comes_before_the_word_of_its_death() {
 }
 
 #[test]
-fn a_descendant_that_holds_the_pipe_holds_nothing_up() {
+fn a_descendant_that_holds_the_pipe_delays_nothing() {
     let config = "[program.app]\ncommand = \"puppet append:starts:x 'child:setsid pause' print:bye exit:1\"\nbackoff = { initial = '1ms' }\nstart_limit = 3\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(1));
@@ -180,7 +180,7 @@ fn a_reader_that_stops_stops_the_writer_and_never_foster() {
     foster.signal(Signal::SIGTERM);
     let (end, at) = foster.wait_end();
     assert_eq!(end, End::Code(0));
-    // Nobody reads: the words wait for as long as the shutdown may take, and no longer.
+    // Without a reader the output is kept until the shutdown's time limit.
     assert!(at - before < Duration::from_secs(3), "{:?}", at - before);
 }
 
@@ -232,7 +232,7 @@ fn the_summary_has_the_last_output_of_the_last_run_with_repeated_lines_counted()
     let (head, rest) = summary.split_once('\n').expect("a line");
     let cause = head.strip_prefix("exit status 3: web exited with status 3 after ").expect("the cause");
     assert!(cause.ends_with("ms; gave up after 2 failures in a row"), "{cause}");
-    let output = "one\nline 1\nline 2\nsame\n(the line above 2 more times)\n";
+    let output = "one\nline 1\nline 2\nsame\n(the previous line, 2 more times)\n";
     assert_eq!(rest, format!("last output of web:\n{output}"));
 }
 

@@ -82,7 +82,7 @@ fn the_verb_prints_the_schema_that_is_checked_in() {
 }
 
 #[test]
-fn whatever_the_check_accepts_fits_the_schema() {
+fn every_accepted_configuration_fits_the_schema() {
     let Some(python) = python() else { return };
     let mut files = configurations(&repository().join("tests/fixtures/config"));
     files.extend(configurations(&repository().join("examples")));
@@ -142,7 +142,7 @@ fn a_key_or_a_value_that_is_wrong_is_marked_at_its_place() {
 }
 
 #[test]
-fn a_string_that_expands_fits_wherever_something_else_is_wanted() {
+fn a_string_that_expands_fits_every_type() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("foster.toml");

@@ -1,10 +1,10 @@
-//! Bare inits at a terminal: ^C, ^Z, job control, whether a shell is above them or nobody.
+//! Bare inits at a terminal: ^C, ^Z and job control, with and without a shell as the parent.
 
 use nix::sys::signal::Signal;
 
 use crate::support::{End, Foster, Running, found, group_of, state_of};
 
-/// By this name, with a terminal, and nobody above it in the session; as PID 1.
+/// Starts foster by this name as PID 1 and session leader of a terminal.
 fn alone(name: &str, arguments: &[&str]) -> Running {
     Foster::new().called(name).on_terminal().arguments(arguments).start()
 }
@@ -40,7 +40,7 @@ fn is_stopped(pid: i32) -> bool {
 }
 
 #[test]
-fn with_nobody_above_the_command_has_the_terminal_and_foster_none() {
+fn without_a_shell_the_command_has_the_terminal_and_foster_none() {
     for (name, arguments) in [("foster", &["--"][..]), ("foster", &["-g", "--"]), ("dumb-init", &[])] {
         let foster =
             alone(name, &[arguments, &["puppet", "trap:HUP:print:hung-up", "print:up", "pause"]].concat());
@@ -73,7 +73,7 @@ fn control_c_ends_the_command_and_its_status_is_passed_on() {
 }
 
 #[test]
-fn control_z_stops_nothing_where_nobody_could_go_on_with_it() {
+fn control_z_stops_nothing_without_a_shell_to_continue_it() {
     let mut foster =
         alone("foster", &["--", "puppet", "print:up", "wait-file:go", "print:gone-on", "exit:4"]);
     foster.wait_for_line("up");
@@ -192,7 +192,7 @@ fn a_script_goes_on_with_the_terminal_when_its_init_has_ended() {
 }
 
 #[test]
-fn a_new_size_of_the_terminal_is_told_to_the_command() {
+fn a_new_size_of_the_terminal_reaches_the_command() {
     let foster = alone("foster", &["--", "puppet", "trap:WINCH:touch:resized", "print:up", "pause"]);
     foster.wait_for_line("up");
     foster.signal(Signal::SIGWINCH);

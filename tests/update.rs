@@ -453,7 +453,7 @@ fn a_file_that_is_not_a_configuration_is_an_error_and_delays_nothing() {
         assert!(printed.contains(expected) && printed.contains("nothing was changed"), "{printed}");
     };
     fs::remove_file(&path).expect("a file");
-    update("foster.toml: error: cannot read it: No such file or directory");
+    update("foster.toml: error: cannot read the file: No such file or directory");
     mkfifo(&path, Mode::S_IRWXU).expect("a pipe");
     update("not a regular file");
     fs::remove_file(&path).expect("a pipe");
@@ -461,14 +461,14 @@ fn a_file_that_is_not_a_configuration_is_an_error_and_delays_nothing() {
     update("not a regular file");
     fs::remove_file(&path).expect("a link");
     fs::create_dir(&path).expect("a folder");
-    update("cannot read it: Is a directory");
+    update("cannot read the file: Is a directory");
     fs::remove_dir(&path).expect("a folder");
     fs::write(&path, "").expect("a file");
-    update("there is nothing to run");
+    update("no program is enabled");
     fs::write(&path, "#".repeat(5 << 20)).expect("a file");
     update("it is larger than 4 MiB");
     fs::write(&path, b"\xff\xfe").expect("a file");
-    update("this is not UTF-8");
+    update("not UTF-8");
     fs::write(&path, programs("a command = 'x'; after = ['b']\n b command = 'x'; after = ['a']"))
         .expect("a file");
     update("wait for each other");

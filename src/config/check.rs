@@ -1,7 +1,7 @@
-//! What can only be seen from all programs together: names that others use, circles, tiers.
+//! Checks across programs: references to other programs, dependency cycles, tiers.
 //!
-//! The order itself is judged by the core ([`foster_core::graph`]); this says where in the files the
-//! contradiction stands. What is allowed and probably not meant is in `lint.rs`.
+//! The core checks the order ([`foster_core::graph`]); this file finds the line to report. Warnings about suspicious but
+//! valid configurations are in `lint.rs`.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,10 @@ use super::settings::SignalRule;
 use super::span::Span;
 use crate::suggest::suggest;
 
-/// A nearest name is looked for among so many.
+/// The most names that are compared to find a suggestion.
 const MOST_COMPARED: usize = 1000;
 
-/// Makes the core's plan of the programs; `None` where they do not fit together, which is reported.
+/// Makes the core's plan of the programs; `None` if they contradict each other, which is reported.
 pub(super) fn resolve(
     diagnostics: &mut Diagnostics,
     programs: &Programs,
@@ -107,7 +107,7 @@ impl<'c> Names<'c> {
                 let sentence = format!("a signal is forwarded to `{}`", reference.name);
                 match self.find(diagnostics, &reference, &sentence) {
                     Some(program) => SignalAction::Forward { program, signal },
-                    // Not enabled, or reported.
+                    // The program is disabled, or the error is reported.
                     None => SignalAction::Ignore,
                 }
             }
@@ -121,7 +121,7 @@ fn report(diagnostics: &mut Diagnostics, programs: &Programs, error: &PlanError)
     match error {
         PlanError::Unknown { program, dependency: _ } => {
             let span = draft(program).map(|draft| draft.key.span);
-            let message = format!("program `{}` waits for one that is not defined", name(program));
+            let message = format!("program `{}` depends on a program that is not defined", name(program));
             span.into_iter().for_each(|span| diagnostics.error(span, message.clone(), ""));
         }
         PlanError::Circle(circle) => {
@@ -138,7 +138,7 @@ fn report(diagnostics: &mut Diagnostics, programs: &Programs, error: &PlanError)
             diagnostics.error(
                 span,
                 format!("programs {chain} wait for each other"),
-                "one of them has to start first",
+                "one of them must start first",
             );
         }
         PlanError::LaterTier { program, dependency } => {
@@ -156,7 +156,7 @@ fn report(diagnostics: &mut Diagnostics, programs: &Programs, error: &PlanError)
     }
 }
 
-/// Where one program says that it waits for another.
+/// The reference by which one program depends on another.
 fn reference_span(programs: &Programs, program: &ProgramId, dependency: &ProgramId) -> Option<Span> {
     let draft = programs.drafts.get(program.0 as usize)?;
     let awaited = &programs.drafts.get(dependency.0 as usize)?.key.name;

@@ -1,6 +1,6 @@
-//! Commands: a list of arguments, or a text that is split as a shell splits words.
+//! Reads a command: a list of arguments, or a string that is split by a shell's quoting rules.
 //!
-//! No shell is ever run. A text that looks as if its author thought otherwise gets a warning.
+//! foster never runs a shell. Shell syntax in a command is a warning.
 
 mod habits;
 
@@ -15,18 +15,18 @@ const EXPECTED: &str = "a list such as `[\"nginx\", \"-g\", \"daemon off;\"]`, o
 pub(super) fn command(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
     let words = if let Kind::Array(values) = &item.value.kind {
         let word = |value| reader.text_or(item.with(value), "each argument as a string");
-        // All are read before the first that is wrong ends it: each mistake is told.
+        // Every argument is read, so that every mistake is reported.
         let words: Vec<Option<String>> = values.iter().map(word).collect();
         words.into_iter().collect::<Option<Vec<String>>>()?
     } else {
         split(reader, item)?
     };
     if words.first().is_none_or(String::is_empty) {
-        reader.refuse(item, "empty", "the command that is to be run");
+        reader.refuse(item, "empty", "a command");
         return None;
     }
     let is_list = matches!(item.value.kind, Kind::Array(_));
-    // In a string the syntax of a shell has been noticed before it was split.
+    // The shell syntax of a string is checked before it is split.
     for (part, message) in habits(&words).into_iter().filter(|(part, _)| is_list || part != "$(") {
         let span = reader.diagnostics.narrow(item.value.span, &part);
         reader.diagnostics.warn(span, message);
@@ -45,7 +45,7 @@ pub(super) fn main_command(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Ve
     Some(words)
 }
 
-/// A variable as a shell has it, where foster passes on a `$` and letters.
+/// Warns of a shell's variables, which foster does not expand.
 fn warn_about_variables(reader: &mut Reader<'_>, item: Item<'_>, words: &[String]) {
     let values = match &item.value.kind {
         Kind::Array(values) => values.as_slice(),
@@ -72,7 +72,7 @@ fn warn_about_variables(reader: &mut Reader<'_>, item: Item<'_>, words: &[String
         for name in shell_variables(text) {
             let span = reader.diagnostics.narrow(span, &format!("${name}"));
             let message = format!(
-                "`${name}` is passed on as it is, no shell is run: `${{{name}}}` is the variable's value"
+                "`${name}` is not expanded, because no shell runs: write `${{{name}}}` for the variable's value"
             );
             reader.diagnostics.warn(span, message);
         }
@@ -88,7 +88,7 @@ fn split(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
     if let Some(operator) = shell_syntax(&text) {
         let span = reader.diagnostics.narrow(item.value.span, operator);
         let message = match operator {
-            "#" => "what is behind `#` is a comment and no part of the command: quote it if it is".to_owned(),
+            "#" => "`#` starts a comment: quote it if it belongs to the command".to_owned(),
             operator => format!(
                 "`{operator}` is passed on as it is, no shell is run: \
                  use `[\"sh\", \"-c\", \"…\"]` if one is meant"
@@ -99,10 +99,10 @@ fn split(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<String>> {
     Some(words)
 }
 
-/// What only a shell would understand, longest first.
+/// The operators of a shell, longest first.
 const OPERATORS: [&str; 10] = ["&&", "||", "$(", "|", ";", "&", ">", "<", "`", "#"];
 
-/// The first unquoted piece of a shell's syntax (XCU 2.2 and 2.10).
+/// The first unquoted operator of a shell (XCU 2.2 and 2.10).
 fn shell_syntax(text: &str) -> Option<&'static str> {
     let mut quote = None;
     let mut chars = text.char_indices();
@@ -119,7 +119,7 @@ fn shell_syntax(text: &str) -> Option<&'static str> {
             (None, _) => {
                 let rest = text.get(at..).unwrap_or("");
                 let found = OPERATORS.into_iter().find(|operator| rest.starts_with(operator));
-                // A comment begins only where a word could (XCU 2.3, rule 9).
+                // A comment starts only where a word could (XCU 2.3, rule 9).
                 match found {
                     Some("#") if !previous.is_ascii_whitespace() => {}
                     Some(operator) => return Some(operator),
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unquoted_shell_syntax_is_noticed() {
+    fn unquoted_shell_syntax_is_found() {
         for (text, operator) in [
             ("a && b", "&&"),
             ("a|b", "|"),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_syntax_and_plain_arguments_are_not() {
+    fn quoted_shell_syntax_and_plain_arguments_are_accepted() {
         for text in [
             "nginx -g 'daemon off;'",
             "sh -c \"a && b | c\"",

@@ -1,6 +1,6 @@
-//! foster's built-in defaults as tables, read by the same code as a user's values.
+//! foster's built-in defaults as tables, which the same code reads as a user's values.
 //!
-//! Parsed once: every program, and every table inside one, starts from the same.
+//! They are parsed once and shared by every program.
 
 use std::sync::LazyLock;
 
@@ -12,12 +12,12 @@ static BUILT_IN: LazyLock<Vec<(&str, Table)>> =
     LazyLock::new(|| SECTIONS.into_iter().map(|section| (section.heading, section.defaults())).collect());
 static NONE: LazyLock<Table> = LazyLock::new(Table::default);
 
-/// What applies in this section where nothing is given.
+/// The built-in defaults of a section.
 pub(super) fn built_in(section: &Section) -> &'static Table {
     BUILT_IN.iter().find(|(heading, _)| *heading == section.heading).map_or(&NONE, |(_, table)| table)
 }
 
-/// A table over the built-in defaults of its section.
+/// A table merged over the built-in defaults of its section.
 pub(super) fn over_built_in(table: &Table, section: &Section) -> Table {
     table.over(built_in(section), &|_| false)
 }

@@ -1,8 +1,8 @@
-//! What is wrong with a configuration: collected while reading, made into a report once at the end.
+//! The errors and warnings of a configuration: collected while it is read, and made into one report at the end.
 //!
-//! [`Diagnostics`] owns the text of every file, so that a place is three numbers and a problem can show its line.
-//! Nothing here knows what a configuration means. However many mistakes there are, their number, their size and the
-//! time to write them stay bounded: a running foster reads this too. Next: `source.rs`, `report.rs`.
+//! [`Diagnostics`] owns the text of every file, so that a problem can show its line. This file does not know the meaning
+//! of a key. The number of problems, their size and the time to print them are bounded, because a running foster reads
+//! configurations too. Next: `source.rs`, `report.rs`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,22 +12,22 @@ use super::source::{Source, printable};
 use super::span::{Position, Span};
 use crate::plan::Warning;
 
-/// The message of a syntax error about a key that is there already: nothing follows from it.
+/// The message for a duplicate key: unlike other syntax errors it causes no further ones.
 pub(super) const DUPLICATE: &str = "this is set twice";
 
-/// So many errors are listed; more are counted. A person mends these first.
+/// How many errors are listed; further ones are counted.
 const MOST_ERRORS: usize = 500;
-/// So many warnings are kept.
+/// How many warnings are kept.
 const MOST_WARNINGS: usize = 100;
-/// For so many errors a nearest name is looked for: each search looks at many names.
+/// For how many errors the nearest name is searched: a search compares many names.
 const MOST_SEARCHES: usize = 100;
 
-/// Whether a problem is one of the text or of what it says.
+/// Whether a problem is about syntax or meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// It is not TOML. What else is wrong in that line is a consequence.
+    /// It is not TOML. Other errors in that line follow from it.
     Syntax,
-    /// It is TOML, and not a configuration.
+    /// It is TOML, but not a valid configuration.
     Meaning,
 }
 
@@ -39,21 +39,21 @@ struct Problem {
     note: String,
 }
 
-/// Everything found so far, and the files it was found in.
+/// The problems found so far, and the files.
 #[derive(Debug)]
 pub(super) struct Diagnostics {
     sources: Vec<Source>,
     errors: Vec<Problem>,
-    /// What `errors` has: a mistake in `[defaults]` is met once for each program.
+    /// The contents of `errors`: a mistake in `[defaults]` is found once for each program.
     known: BTreeSet<(Position, String)>,
-    /// How many errors there are beyond those that are listed.
+    /// How many errors are not listed.
     unlisted: usize,
     warnings: Vec<Problem>,
     searches: usize,
 }
 
 impl Diagnostics {
-    /// Nothing yet.
+    /// No problems and no files.
     pub(super) fn new() -> Diagnostics {
         let built_in = Source::new(Path::new("built-in defaults"), String::new());
         Diagnostics {
@@ -66,7 +66,7 @@ impl Diagnostics {
         }
     }
 
-    /// Takes the text of a file and returns the number by which places name it.
+    /// Adds the text of a file and returns its number for spans.
     pub(super) fn add_source(&mut self, path: &Path, text: String) -> usize {
         self.sources.push(Source::new(path, text));
         self.sources.len() - 1
@@ -77,7 +77,7 @@ impl Diagnostics {
         self.sources.get(file).map_or("", Source::text)
     }
 
-    /// Adds an error; `note` stands after the carets and says what was expected.
+    /// Adds an error; `note` is printed after the carets and says what was expected.
     pub(super) fn error(
         &mut self,
         position: impl Into<Position>,
@@ -87,7 +87,7 @@ impl Diagnostics {
         self.add(position.into(), Kind::Meaning, message.into(), note.into());
     }
 
-    /// Adds an error of TOML itself.
+    /// Adds a syntax error.
     pub(super) fn syntax_error(&mut self, position: impl Into<Position>, message: &str, note: &str) {
         self.add(position.into(), Kind::Syntax, message.to_owned(), note.to_owned());
     }
@@ -104,7 +104,7 @@ impl Diagnostics {
         self.errors.push(Problem { position, kind, message, note });
     }
 
-    /// Adds what is allowed and probably not meant.
+    /// Adds a warning.
     pub(super) fn warn(&mut self, position: impl Into<Position>, message: impl Into<String>) {
         if self.warnings.len() < MOST_WARNINGS {
             let (position, message) = (position.into(), message.into());
@@ -112,18 +112,18 @@ impl Diagnostics {
         }
     }
 
-    /// Whether another nearest name may be looked for; counts the search.
+    /// Whether another suggestion may be searched; counts the search.
     pub(super) fn may_search(&mut self) -> bool {
         self.searches += 1;
         self.searches <= MOST_SEARCHES
     }
 
-    /// Whether a file could not be parsed whole: then nothing can be said about what is missing.
+    /// Whether a file has a syntax error: then a missing key or program cannot be reported.
     pub(super) fn has_syntax_errors(&self) -> bool {
         self.errors.iter().any(|problem| problem.kind == Kind::Syntax)
     }
 
-    /// The first appearance of `part` inside a place, or the whole place.
+    /// The first occurrence of `part` within a span, or the whole span.
     pub(super) fn narrow(&self, span: Span, part: &str) -> Span {
         let written = self.text(span.file).get(span.start..span.end).unwrap_or("");
         match written.find(part) {
@@ -135,7 +135,7 @@ impl Diagnostics {
         }
     }
 
-    /// A place as people write it: `foster.toml:2:1`.
+    /// A span's start as `foster.toml:2:1`.
     pub(super) fn locate(&self, span: Span) -> String {
         let Some(source) = self.sources.get(span.file) else { return String::new() };
         let (line, column) = source.line_and_column(span);
@@ -150,12 +150,12 @@ impl Diagnostics {
         warnings
     }
 
-    /// Whether there is any error.
+    /// Whether there are errors.
     pub(super) fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }
 
-    /// The value, if nothing was wrong; where there is none, the reason has been added before.
+    /// The value, or a report if there are errors. `None` requires that an error was added.
     pub(super) fn conclude<T>(&self, value: Option<T>) -> Result<T, Report> {
         match value {
             Some(value) if !self.has_errors() => Ok(value),
@@ -176,15 +176,14 @@ impl Diagnostics {
         Report::new(errors, self.unlisted)
     }
 
-    /// The syntax errors that stand for themselves, and the stretches in which whatever else is wrong
-    /// follows from one of them.
+    /// The independent syntax errors, and the spans in which other errors follow from one of them.
     fn syntax_errors(&self) -> (Vec<&Problem>, Vec<Span>) {
         let all = sorted(self.errors.iter().filter(|problem| problem.kind == Kind::Syntax), |_| "");
         let mut shadows: Vec<Span> = Vec::new();
         let mut independent = Vec::new();
         for (index, problem) in all.iter().enumerate() {
             if let Position::At(span) = problem.position {
-                // They are sorted: only the last shadow can reach this one.
+                // The errors are sorted, so only the last span can cover this one.
                 if shadows.last().is_some_and(|shadow| shadow.covers(span)) {
                     continue;
                 }
@@ -195,8 +194,8 @@ impl Diagnostics {
         (independent, shadows)
     }
 
-    /// How far a syntax error reaches: over its line; over the section whose header it spoils; over all
-    /// that follows where a list is not closed.
+    /// The span in which errors follow from this syntax error: its line; its section, if it is in the header; the
+    /// rest of the file, if a list is not closed.
     fn shadow(&self, span: Span, problem: &Problem, later: &[&Problem]) -> Span {
         let text = self.text(span.file);
         let start = self.sources.get(span.file).map_or(0, |source| source.line_at(span.start).1);
@@ -294,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_shows_its_line_with_carets_and_the_note() {
+    fn a_problem_is_printed_with_its_line_carets_and_note() {
         let mut diagnostics = diagnostics("x = 1\ncomand = 2\n");
         diagnostics.error(span(6, 12), "unknown key `comand`", "did you mean `command`?");
         assert_eq!(
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_are_sorted_by_place_and_reported_once() {
+    fn problems_are_sorted_by_position_and_reported_once() {
         let mut diagnostics = diagnostics("one\ntwo\n");
         diagnostics.error(span(4, 7), "second", "");
         diagnostics.error(span(0, 3), "first", "");
@@ -316,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_from_a_syntax_error_in_the_same_line_is_not_reported() {
+    fn an_error_that_follows_from_a_syntax_error_in_its_line_is_not_reported() {
         let mut diagnostics = diagnostics("a = \nb = 1\n");
         diagnostics.syntax_error(span(4, 4), "a value is missing", "");
         diagnostics.error(span(0, 1), "a consequence", "");
@@ -326,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_is_sent_no_control_characters() {
+    fn a_report_has_no_control_characters() {
         let mut diagnostics = diagnostics("a = \"\u{1b}[31m\"\t# x\n");
         diagnostics.error(span(4, 10), "bad \u{7} value", "");
         let text = diagnostics.report().to_string();
@@ -334,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_errors_are_counted_and_some_of_them_listed() {
+    fn of_ten_thousand_errors_all_are_counted_and_some_listed() {
         let mut diagnostics = diagnostics(&"x\n".repeat(10_000));
         for line in 0..10_000 {
             diagnostics.error(span(2 * line, 2 * line + 1), "wrong", "");

@@ -1,8 +1,7 @@
-//! Files and what they include, put together into one document.
+//! Merges a file and the files that it includes into one document.
 //!
-//! A file may add to what others say, never redefine it: every key stands in one place, and a second one is
-//! an error that names both. Nothing is interpreted here but `include`. Files are read whole, with a
-//! bound, and only regular ones: a pipe would block the first process of the container.
+//! A file can add keys but not redefine one: a duplicate key is an error that names both positions. Only `include` is
+//! interpreted here. Only regular files of a bounded size are read: a pipe would block PID 1.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -21,7 +20,7 @@ use super::table::{Item, Key, Kind, Table, Value, parse};
 use crate::bounded_read::{self, Accept};
 use crate::{errno, glob};
 
-/// What all files say together.
+/// The merged tables of all files.
 #[derive(Debug, Default)]
 pub(super) struct Document {
     /// The table `[foster]`.
@@ -34,14 +33,14 @@ pub(super) struct Document {
     pub(super) programs: Table,
 }
 
-/// More than any person writes; a device that never ends is given up here.
+/// The limit for one file, in bytes.
 const LARGEST_FILE: usize = 4 << 20;
-/// More than that all files together do not have.
+/// The limit for all files together, in bytes.
 const LARGEST_DOCUMENT: u64 = 8 << 20;
-/// How deep files may include each other: a bound for the recursion, far above any use.
+/// The limit for nested includes, which bounds the recursion.
 const DEEPEST_INCLUDE: usize = 32;
 
-/// Reads a file and all that it includes.
+/// Reads a file and the files that it includes.
 pub(super) fn read(path: &Path, environment: &Environment, diagnostics: &mut Diagnostics) -> Document {
     let mut reading = Reading {
         environment,
@@ -55,17 +54,17 @@ pub(super) fn read(path: &Path, environment: &Environment, diagnostics: &mut Dia
     reading.document
 }
 
-/// Which file it is, whatever its name: device and inode.
+/// The identity of a file: device and inode.
 type FileId = (u64, u64);
 
 struct Reading<'a> {
     environment: &'a Environment,
     diagnostics: &'a mut Diagnostics,
-    /// The files that are being read, each included by the one before.
+    /// The files being read, each included by the previous one.
     open: Vec<(FileId, PathBuf)>,
-    /// Every file that was read.
+    /// All files read so far.
     seen: BTreeSet<FileId>,
-    /// What was read, in bytes.
+    /// The bytes read so far.
     size: u64,
     document: Document,
 }
@@ -76,12 +75,12 @@ impl Reading<'_> {
         let file = fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
         let is_open = |open: &&(FileId, PathBuf)| Some(open.0) == file;
         if let (Some((id, _)), Some(span)) = (self.open.iter().find(is_open), from) {
-            let message = format!("the files include each other in a circle: {}", circle(&self.open, *id));
-            self.diagnostics.error(span, message, "this file is being read already");
+            let message = format!("the files include each other in a cycle: {}", circle(&self.open, *id));
+            self.diagnostics.error(span, message, "this file includes itself");
             return;
         }
         if let (true, Some(span)) = (self.open.len() >= DEEPEST_INCLUDE, from) {
-            self.diagnostics.error(span, "the files include each other too deeply", "");
+            self.diagnostics.error(span, "includes are nested too deeply", "");
             return;
         }
         if file.is_some_and(|file| !self.seen.insert(file)) {
@@ -112,23 +111,23 @@ impl Reading<'_> {
             }
             None => {
                 let file = self.diagnostics.add_source(path, String::new());
-                self.diagnostics.error(Position::File(file), format!("cannot read it: {reason}"), "");
+                self.diagnostics.error(Position::File(file), format!("cannot read the file: {reason}"), "");
             }
         }
     }
 
-    /// Hands the text of a file to the diagnostics, if it is a text.
+    /// Adds the text of a file to the diagnostics, if it is a text.
     fn add_text(&mut self, path: &Path, bytes: Vec<u8>) -> Option<usize> {
         let (text, fault) = match String::from_utf8(bytes) {
             Ok(text) => {
                 let control = text.char_indices().find(|(_, char)| is_binary(*char));
-                (text, control.map(|(at, _)| (at, 1, "this is not a text: it has control characters")))
+                (text, control.map(|(at, _)| (at, 1, "not a text file: it contains control characters")))
             }
             Err(error) => {
-                // Up to the first wrong byte the two texts are the same, so the place holds in both.
+                // Both texts are equal up to the first invalid byte, so the span is valid in both.
                 let at = error.utf8_error().valid_up_to();
                 let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                (text, Some((at, char::REPLACEMENT_CHARACTER.len_utf8(), "this is not UTF-8")))
+                (text, Some((at, char::REPLACEMENT_CHARACTER.len_utf8(), "not UTF-8")))
             }
         };
         let file = self.diagnostics.add_source(path, text);
@@ -137,7 +136,7 @@ impl Reading<'_> {
         None
     }
 
-    /// Adds what a file says, then what its includes say.
+    /// Merges a file, then the files that it includes.
     fn add(&mut self, table: Table, path: &Path) {
         Reader::new(self.diagnostics, self.environment, Scope::File).check_keys(
             &table,
@@ -172,7 +171,7 @@ impl Reading<'_> {
             wanted.extend(text.map(|text| (text, item.value.span)));
         }
         for (text, span) in wanted {
-            // Without the `.` of `./more.toml`, which would only make the report longer.
+            // Removes the `.` of `./more.toml`, which makes reports longer.
             let path: PathBuf = folder.join(&text).components().collect();
             if !glob::is_pattern(&text) {
                 self.file(&path, Some(span));
@@ -200,10 +199,10 @@ impl Reading<'_> {
 fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Value) {
     let Kind::Table(table) = value.kind else {
         let message = format!("`{}` must be a table", key.name);
-        diagnostics.error(value.span, message, format!("expected `[{}]` and keys below it", key.name));
+        diagnostics.error(value.span, message, format!("expected `[{}]` with keys below it", key.name));
         return;
     };
-    // Looked up in a set: one by one would be quadratic.
+    // A set, because a linear search for each key would be quadratic.
     let known: BTreeSet<String> = target.items().map(|item| item.name().to_owned()).collect();
     for (inner, value) in table.into_entries() {
         if !known.contains(&inner.name) {
@@ -215,7 +214,7 @@ fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Va
             "program" => format!("program `{}` is defined twice", inner.name),
             table => format!("`{}` in `[{table}]` is set twice", inner.name),
         };
-        diagnostics.error(inner.span, what, format!("it is at {} already", first.unwrap_or_default()));
+        diagnostics.error(inner.span, what, format!("first set at {}", first.unwrap_or_default()));
     }
 }
 
@@ -230,7 +229,7 @@ fn contents(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// What no text file contains, and TOML allows nowhere: more than a slip, so told once.
+/// A control character that TOML does not allow anywhere; it is reported once, because the file is probably binary.
 fn is_binary(char: char) -> bool {
     char.is_ascii_control() && !matches!(char, '\t' | '\n' | '\r')
 }

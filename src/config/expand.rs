@@ -1,16 +1,16 @@
 //! `${NAME}`, `${NAME:-default}` and `$$` in a string (spec, section 3).
 //!
-//! One pass, and what is put in is never looked at again: a value from the environment that contains
-//! `${…}` stays as it is. A `$` before anything else stays too (`$host`, `$PATH`).
+//! Expansion is one pass: a value from the environment that contains `${…}` is not expanded again. Any other `$` is
+//! literal (`$host`, `$PATH`).
 
 use std::ffi::OsStr;
 
-/// Why a reference could not be replaced, with the reference as it was written.
+/// Why a reference cannot be expanded, with the reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
     /// No `}` follows.
     Unclosed(String),
-    /// What stands in the braces is neither a name nor a name with a default.
+    /// The text in the braces is neither a name nor a name with a default.
     Malformed(String),
     /// The variable is not set, or empty, and there is no default.
     Unset {
@@ -28,13 +28,13 @@ pub(super) enum Fault {
     },
 }
 
-/// So many references of one text are reported.
+/// How many references of one text are reported.
 const MOST_FAULTS: usize = 16;
 
-/// The text with every reference replaced by what `lookup` knows.
+/// Expands every reference with `lookup`.
 ///
 /// # Errors
-/// Every reference that could not be replaced.
+/// Every reference that cannot be expanded.
 pub(super) fn expand<'v>(
     text: &str,
     lookup: impl Fn(&str) -> Option<&'v OsStr>,
@@ -91,7 +91,7 @@ fn replace<'v>(reference: &str, lookup: &impl Fn(&str) -> Option<&'v OsStr>) -> 
     }
 }
 
-/// A variable's name as shells have it (XBD 3.216, "Name").
+/// A valid name of a shell variable (XBD 3.216, "Name").
 fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_is_replaced_and_everything_else_stays() {
+    fn a_reference_is_expanded_and_any_other_text_is_kept() {
         for (text, expected) in [
             ("", ""),
             ("http://${HOST}:80", "http://db:80"),
@@ -138,12 +138,12 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_never_looked_at_again() {
+    fn a_value_is_not_expanded_again() {
         assert_eq!(expand("${TRICKY}", known), Ok("${HOST} $$ \"".to_owned()));
     }
 
     #[test]
-    fn every_reference_that_cannot_be_replaced_is_named() {
+    fn every_reference_that_cannot_be_expanded_is_reported() {
         let unset = |name: &str| Fault::Unset { written: format!("${{{name}}}"), name: name.to_owned() };
         assert_eq!(expand("${A} ${HOST} ${B}", known), Err(vec![unset("A"), unset("B")]));
         assert_eq!(expand("x${HOST", known), Err(vec![Fault::Unclosed("${HOST".to_owned())]));
@@ -160,17 +160,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_without_a_dollar_stays_as_it_is(text in "[^$]*") {
+        fn a_text_without_a_dollar_is_unchanged(text in "[^$]*") {
             prop_assert_eq!(expand(&text, known), Ok(text));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in any::<String>()) {
+        fn no_text_causes_a_panic(text in any::<String>()) {
             let _ = expand(&text, known);
         }
 
         #[test]
-        fn doubled_dollars_give_any_text_back(text in any::<String>()) {
+        fn doubled_dollars_escape_any_text(text in any::<String>()) {
             prop_assert_eq!(expand(&text.replace('$', "$$"), known), Ok(text));
         }
     }

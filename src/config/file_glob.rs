@@ -39,7 +39,7 @@ pub(super) fn matching(pattern: &Path) -> Result<Vec<PathBuf>, (PathBuf, io::Err
     Ok(found)
 }
 
-/// Each file once, whatever the links that lead to it: two links to one folder would double what is below at each level.
+/// Removes paths of the same file: two links to one folder would double the files at each level.
 fn once_each(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut seen = BTreeSet::new();
     paths.retain(|path| fs::metadata(path).map_or(true, |file| seen.insert((file.dev(), file.ino()))));
@@ -57,7 +57,7 @@ fn entries(folder: &Path) -> io::Result<Vec<String>> {
     };
     let mut names = Vec::new();
     for entry in listing {
-        // A name that is not UTF-8 could not be shown in a report; no configuration has one.
+        // A name that is not UTF-8 cannot be printed in a report and is skipped.
         names.extend(entry?.file_name().into_string());
     }
     names.sort();
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_in_a_circle_are_followed_once() {
+    fn links_in_a_cycle_are_followed_once() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("a.toml"), "").expect("a file");
         for link in ["one", "two"] {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn files_come_in_order_and_folders_and_hidden_files_not_at_all() {
+    fn files_are_sorted_and_folders_and_hidden_files_do_not_match() {
         let folder = tempfile::tempdir().expect("a folder");
         for name in ["b.toml", "a.toml", ".hidden.toml", "c.txt"] {
             fs::write(folder.path().join(name), "").expect("a file");

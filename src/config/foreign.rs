@@ -1,7 +1,7 @@
-//! Keys of other tools, each with foster's own: what a user of supervisord, Compose, PM2, systemd or s6 writes
-//! first.
+//! Keys of supervisord, Compose, PM2, systemd, s6 and others, each with foster's key for the same purpose.
 //!
-//! A wrong suggestion costs more than none, so these are asked before spelling is. Only rows, and how a row becomes a sentence.
+//! This table is searched before similar spellings: `autorestart` is `restart`, not `autostart`. Rows, and the sentence
+//! made of a row.
 
 use super::key_spec::Section;
 use super::keys;
@@ -10,7 +10,7 @@ use super::keys;
 struct Foreign {
     key: &'static str,
     tool: &'static str,
-    /// foster's own; empty where nothing takes its place.
+    /// foster's key; empty if there is none.
     own: &'static str,
     /// The rest of the sentence.
     more: &'static str,
@@ -25,7 +25,7 @@ const COMPOSE: &str = "Compose's";
 const PM2: &str = "PM2's";
 const SYSTEMD: &str = "systemd's";
 const S6: &str = "s6's";
-/// A word that several tools or people use.
+/// A key of several tools.
 const ANY: &str = "";
 
 const FILE: &[Foreign] = &[
@@ -34,19 +34,19 @@ const FILE: &[Foreign] = &[
     row("inet_http_server", SUPERVISORD, "web", "which is not supported yet"),
     row("supervisorctl", SUPERVISORD, "", "needs no configuration: `foster status` finds the socket"),
     row("rpcinterface", SUPERVISORD, "", "is not needed"),
-    row("group", SUPERVISORD, "", "has no equal here: `foster restart 'web*'` takes a pattern of names"),
+    row("group", SUPERVISORD, "", "has no equivalent here: `foster restart 'web*'` takes a pattern of names"),
     row(
         "eventlistener",
         SUPERVISORD,
         "",
-        "has no equal here: `foster events -f` shows every change of state",
+        "has no equivalent here: `foster events -f` shows every change of state",
     ),
     row("services", COMPOSE, "program", "as `[program.web]`"),
     row("apps", PM2, "program", "as `[program.web]`"),
     row("processes", ANY, "program", "as `[program.web]`"),
     row("Service", SYSTEMD, "program", "as `[program.web]`"),
     row("Unit", SYSTEMD, "program", "as `[program.web]`, with `after` and `requires`"),
-    row("Install", SYSTEMD, "", "has no equal here: a program starts unless it has `autostart = false`"),
+    row("Install", SYSTEMD, "", "has no equivalent here: a program starts unless it has `autostart = false`"),
     row("Timer", SYSTEMD, "job", "which is not supported yet"),
     row("Socket", SYSTEMD, "sockets", "which is not supported yet"),
 ];
@@ -64,26 +64,16 @@ const PROGRAM: &[Foreign] = &[
     row("stopwaitsecs", SUPERVISORD, "stop_timeout", "a duration such as `\"10s\"`"),
     row("stopsignal", SUPERVISORD, "stop_signal", ""),
     row("exitcodes", SUPERVISORD, "success_exit_codes", "a list such as `[0, 2]`"),
-    row(
-        "stdout_logfile",
-        SUPERVISORD,
-        "stdout",
-        "as `{ file = \"…\" }`; `\"log\"` goes to the container's own",
-    ),
-    row(
-        "stderr_logfile",
-        SUPERVISORD,
-        "stderr",
-        "as `{ file = \"…\" }`; `\"log\"` goes to the container's own",
-    ),
+    row("stdout_logfile", SUPERVISORD, "stdout", "as `{ file = \"…\" }`; `\"log\"` is the container's log"),
+    row("stderr_logfile", SUPERVISORD, "stderr", "as `{ file = \"…\" }`; `\"log\"` is the container's log"),
     row("stdout_logfile_maxbytes", SUPERVISORD, "stdout", "as `{ file = \"…\", max_size = \"50M\" }`"),
     row("stderr_logfile_maxbytes", SUPERVISORD, "stderr", "as `{ file = \"…\", max_size = \"50M\" }`"),
     row("stdout_logfile_backups", SUPERVISORD, "stdout", "as `{ file = \"…\", keep = 10 }`"),
     row("stderr_logfile_backups", SUPERVISORD, "stderr", "as `{ file = \"…\", keep = 10 }`"),
     row("redirect_stderr", SUPERVISORD, "", "is not needed: `stdout` and `stderr` are both logged"),
     row("numprocs", SUPERVISORD, "instances", "which is not supported yet"),
-    row("numprocs_start", SUPERVISORD, "", "has no equal here: instances count from 0"),
-    row("process_name", SUPERVISORD, "", "has no equal here: a program has the name of its table"),
+    row("numprocs_start", SUPERVISORD, "", "has no equivalent here: instances count from 0"),
+    row("process_name", SUPERVISORD, "", "has no equivalent here: a program has the name of its table"),
     row("stopasgroup", SUPERVISORD, "stop_group", ""),
     row(
         "killasgroup",
@@ -109,8 +99,8 @@ const PROGRAM: &[Foreign] = &[
     row("replicas", COMPOSE, "instances", "which is not supported yet"),
     row("deploy", COMPOSE, "instances", "which is not supported yet"),
     row("init", COMPOSE, "", "is not needed: foster reaps orphans and forwards signals itself"),
-    row("ports", COMPOSE, "", "has no equal here: the container runtime publishes ports"),
-    row("image", COMPOSE, "", "has no equal here: all programs run in foster's own container"),
+    row("ports", COMPOSE, "", "has no equivalent here: the container runtime publishes ports"),
+    row("image", COMPOSE, "", "has no equivalent here: all programs run in foster's own container"),
     // PM2
     row("script", PM2, "command", "as `[\"node\", \"app.js\"]`"),
     row("args", PM2, "command", "as `[\"node\", \"app.js\", \"--port\", \"80\"]`"),
@@ -128,8 +118,8 @@ const PROGRAM: &[Foreign] = &[
     row("error_file", PM2, "stderr", "as `{ file = \"…\" }`"),
     row("log_file", PM2, "stdout", "as `{ file = \"…\" }`"),
     row("merge_logs", PM2, "", "is not needed: lines are never mixed"),
-    row("watch", PM2, "", "has no equal here: run a watcher as the command"),
-    row("cron_restart", PM2, "", "has no equal here yet: jobs are not supported yet"),
+    row("watch", PM2, "", "has no equivalent here: run a watcher as the command"),
+    row("cron_restart", PM2, "", "has no equivalent here yet: jobs are not supported yet"),
     row("env_production", PM2, "environment", "with values such as `\"${NODE_ENV:-production}\"`"),
     row("uid", PM2, "user", ""),
     row("gid", PM2, "user", "as `\"name:group\"`"),
@@ -172,7 +162,7 @@ const PROGRAM: &[Foreign] = &[
         "Type",
         SYSTEMD,
         "",
-        "has no equal here: a program runs in the foreground (`simple`); `oneshot` is `restart = \"never\"`",
+        "has no equivalent here: a program runs in the foreground (`simple`); `oneshot` is `restart = \"never\"`",
     ),
     row("PIDFile", SYSTEMD, "", "is not needed: programs run in the foreground"),
     // s6
@@ -181,7 +171,7 @@ const PROGRAM: &[Foreign] = &[
         "finish",
         S6,
         "",
-        "has no equal here: `on_exit` and `on_failure` decide what an end does to the container",
+        "has no equivalent here: `on_exit` and `on_failure` decide whether an exit ends the container",
     ),
     row("notification-fd", S6, "ready", "`fd` of it is not supported yet"),
     row("timeout-kill", S6, "stop_timeout", "a duration such as `\"5s\"`"),
@@ -190,7 +180,7 @@ const PROGRAM: &[Foreign] = &[
     row("dependencies", S6, "after", ""),
     row("dependencies.d", S6, "after", ""),
     row("producer-for", S6, "", "is not needed: foster logs `stdout` and `stderr` itself"),
-    // Words that several tools have.
+    // Several tools.
     row("cwd", ANY, "directory", ""),
     row("dir", ANY, "directory", ""),
     row("workdir", ANY, "directory", ""),
@@ -236,8 +226,8 @@ const PROBE: &[Foreign] = &[
 ];
 
 const READY: &[Foreign] = &[
-    row("start_period", COMPOSE, "timeout", "the time until the program has to be ready"),
-    row("retries", COMPOSE, "timeout", "the time until the program has to be ready"),
+    row("start_period", COMPOSE, "timeout", "the time within which the program must be ready"),
+    row("retries", COMPOSE, "timeout", "the time within which the program must be ready"),
     row("regex", ANY, "log", ""),
 ];
 
@@ -272,7 +262,7 @@ const TABLES: [(&Section, &[Foreign]); 7] = [
     (&keys::SINK, SINK),
 ];
 
-/// The note for a key of this section that foster does not have and another tool has.
+/// The note about a key of another tool in this section.
 pub(super) fn foreign(section: &Section, key: &str) -> Option<String> {
     let rows = || {
         let here = TABLES.iter().filter(|(known, _)| known.heading == section.heading);
@@ -300,11 +290,11 @@ fn sentence(row: &Foreign) -> String {
     format!("{key} is `{own}` here{joint}{more}")
 }
 
-/// The note for a value of `restart` that another tool has.
+/// The note about a value of another tool for `restart`.
 pub(super) fn foreign_restart(value: &str) -> Option<String> {
     let (value, own, more) = match value {
         "unless-stopped" => {
-            ("Compose's `unless-stopped`", "always", "what `foster stop` stopped stays stopped")
+            ("Compose's `unless-stopped`", "always", "a program stopped by `foster stop` stays stopped")
         }
         "no" => ("Compose's `no`", "never", ""),
         "any" => ("Compose's `any`", "always", ""),
@@ -312,7 +302,7 @@ pub(super) fn foreign_restart(value: &str) -> Option<String> {
         "true" => ("supervisord's `true`", "always", ""),
         "false" => ("supervisord's `false`", "never", ""),
         "on-abnormal" | "on-abort" | "on-watchdog" => {
-            ("the nearest to this systemd policy", "on-failure", "")
+            ("the closest to this systemd policy", "on-failure", "")
         }
         "Always" => ("Kubernetes' `Always`", "always", ""),
         "OnFailure" => ("Kubernetes' `OnFailure`", "on-failure", ""),
@@ -332,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_answer_names_a_key_that_exists_and_no_own_key_is_foreign() {
+    fn every_row_names_an_existing_key_of_foster_and_no_row_is_one() {
         for (section, rows) in TABLES {
             for row in rows {
                 let anywhere = section.key(row.own).or(keys::PROGRAM.key(row.own));
@@ -344,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_for_a_key_that_is_not_supported_yet_says_so() {
+    fn a_row_for_a_key_that_is_not_supported_yet_says_so() {
         for row in FILE.iter().chain(PROGRAM) {
             let key = keys::PROGRAM.key(row.own).or(keys::FILE.key(row.own));
             let is_later = key.is_some_and(|key| key.support == Support::Later);
@@ -353,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tool_is_named_and_case_is_forgiven() {
+    fn the_tool_is_named_and_case_does_not_matter() {
         assert_eq!(
             foreign(&keys::PROGRAM, "startretries").as_deref(),
             Some("supervisord's `startretries` is `start_limit` here")

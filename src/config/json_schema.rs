@@ -1,8 +1,8 @@
-//! The configuration for editors: a JSON Schema (draft 7, which Taplo and its kin read), made from `keys.rs`.
+//! The JSON Schema of a configuration, for editors (draft 7, as Taplo reads it), generated from `keys.rs`.
 //!
-//! It refuses nothing that `foster check` accepts. What it cannot say (which program exists, that `ready` asks
-//! exactly one thing, what another file adds) it leaves to the check. `docs/foster.schema.json` is a copy; a
-//! test compares the two, and `UPDATE_EXPECT=1 cargo test` writes it again.
+//! It accepts everything that `foster check` accepts. It cannot express which programs exist, that `ready` has exactly
+//! one probe, or what an included file adds. A test compares it with `docs/foster.schema.json`;
+//! `UPDATE_EXPECT=1 cargo test` updates that file.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use super::key_spec::{Default, Key, Names, Section, Support, ValueKind};
 use super::keys::{FILE, SECTIONS};
 use super::launch::{capability_names, limit_names};
 
-/// The whole schema, one key a line.
+/// The schema, with each key on one line.
 pub fn json_schema() -> String {
     let mut text = format!(
         "{{\n\"$schema\": \"http://json-schema.org/draft-07/schema#\",\n\"title\": \"foster.toml\",\n\
@@ -32,7 +32,7 @@ pub fn json_schema() -> String {
     text
 }
 
-/// What many keys take.
+/// The types that many keys share.
 fn definitions() -> [(&'static str, String); 9] {
     let signals: Vec<&str> = Signal::names().chain(["CLD", "POLL", "IOT"]).collect();
     let signal = format!(
@@ -64,7 +64,7 @@ const EXPANDED: &str = "{\"$ref\":\"#/definitions/expanded\"}";
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
 const HEADER: &str = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
 const NUMBER: &str = "^[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?$";
-/// As humantime reads them.
+/// The durations that humantime accepts.
 const DURATION: &str = "^\\s*([0-9][0-9\\s]*(\\.[0-9\\s]+)?(nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds?|secs?|s|\
                         minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|wks?|w|months?|M|years?|yrs?|y)\\s*)+$";
 
@@ -76,7 +76,7 @@ fn section(section: &Section) -> String {
         "\"type\":\"object\",\"additionalProperties\":false,\"properties\": {{\n{}\n}}",
         keys.join(",\n")
     );
-    // Only what nothing else can add: not another file, and not `[defaults]`.
+    // A key that neither an included file nor `[defaults]` can add.
     let whole = ![FILE.heading, super::keys::PROGRAM.heading].contains(&section.heading);
     let required = section.keys.iter().filter(|key| whole && key.default == Default::Required);
     let required: Vec<String> = required.map(|key| quoted(key.name)).collect();
@@ -88,7 +88,7 @@ fn section(section: &Section) -> String {
 
 fn property(key: &Key) -> String {
     let accepted = match key.support {
-        // It is refused, and whoever asks the editor is told why.
+        // It is rejected; the description gives the reason.
         Support::Later => {
             return format!(
                 "{{\"description\":{},\"not\":{{}}}}",
@@ -98,11 +98,11 @@ fn property(key: &Key) -> String {
         Support::Now => one_of(key.kinds),
     };
     let default = match key.default {
-        // Every value of the table is written the same in JSON; a test holds that.
+        // Every default is the same text in JSON; a test checks that.
         Default::Value(value) => format!("\"default\":{value},"),
         Default::Required | Default::Words(_) => String::new(),
     };
-    // A reference hides what stands beside it in its object.
+    // `$ref` hides the other members of its object.
     let accepted = match accepted.starts_with("{\"$ref\"") {
         true => format!("\"allOf\":[{accepted}]"),
         false => inside(&accepted).to_owned(),
@@ -115,7 +115,7 @@ fn one_of(kinds: &[ValueKind]) -> String {
     any_of(&kinds)
 }
 
-/// A word that is expected is an alternative of its own: editors offer it.
+/// Words are a separate alternative, because editors suggest them.
 fn taken(kind: &ValueKind) -> Vec<String> {
     let defined = |name: &str| vec![format!("{{\"$ref\":\"#/definitions/{name}\"}}")];
     match kind {
@@ -137,14 +137,14 @@ fn taken(kind: &ValueKind) -> Vec<String> {
         ValueKind::Table(section) => defined(name(section)),
         ValueKind::Map(_, names, kinds) => vec![format!(
             "{{\"type\":\"object\",\"propertyNames\":{},\"additionalProperties\":{}}}",
-            called(*names),
+            name_pattern(*names),
             one_of(kinds)
         )],
     }
 }
 
-/// What the names of a table look like.
-fn called(names: Names) -> String {
+/// The pattern for the names in a table.
+fn name_pattern(names: Names) -> String {
     match names {
         Names::Programs => format!("{{\"pattern\":{},\"not\":{{\"const\":\"all\"}}}}", quoted(NAME)),
         Names::Signals => "{\"$ref\":\"#/definitions/signal\"}".to_owned(),
@@ -168,7 +168,7 @@ fn matching(pattern: &str) -> String {
     format!("{{\"type\":\"string\",\"pattern\":{}}}", quoted(pattern))
 }
 
-/// `([Hh][Uu][Pp]|[Ii][Nn][Tt])`: expressions of JSON Schema know no flags.
+/// `([Hh][Uu][Pp]|[Ii][Nn][Tt])`: regular expressions in JSON Schema have no flags.
 fn any_case(words: &[&str]) -> String {
     let loose = |letter: char| match letter {
         'a'..='z' | 'A'..='Z' => format!("[{}{}]", letter.to_ascii_uppercase(), letter.to_ascii_lowercase()),
@@ -178,7 +178,7 @@ fn any_case(words: &[&str]) -> String {
     format!("({})", words.join("|"))
 }
 
-/// A section's name among the definitions: the first word of its heading that is code.
+/// A section's name in the definitions: the first code in its heading.
 fn name(section: &Section) -> &'static str {
     let code = section.heading.split('`').nth(1).unwrap_or(section.heading);
     code.trim_matches(['[', ']']).split('.').next().unwrap_or(code)
@@ -189,7 +189,7 @@ fn inside(object: &str) -> &str {
     object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(object)
 }
 
-/// As a string of JSON: no text in the table is anything that JSON escapes but quotes and backslashes.
+/// A JSON string: the only characters of the table that JSON escapes are quotes and backslashes.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -1,6 +1,6 @@
-//! What a key is: its name, the values it takes, its default.
+//! The specification of a key: its name, the values it takes, its default.
 //!
-//! The types that the tables in `keys.rs` are written with. Nothing is read here.
+//! The types for the tables in `keys.rs`. It reads no configuration.
 
 use super::span::BUILT_IN;
 use super::table::{Table, parse_trusted};
@@ -8,11 +8,11 @@ use super::table::{Table, parse_trusted};
 /// The keys of one table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Section {
-    /// How it is written.
+    /// The table's header.
     pub heading: &'static str,
-    /// What it is for.
+    /// Its description.
     pub sentence: &'static str,
-    /// Its keys, in the order in which they are explained.
+    /// Its keys, in the order of the documentation.
     pub keys: &'static [Key],
 }
 
@@ -23,15 +23,15 @@ pub struct Key {
     pub name: &'static str,
     /// The values it takes: one of these.
     pub kinds: &'static [ValueKind],
-    /// What applies where it is not given.
+    /// Its value if it is not set.
     pub default: Default,
     /// Whether this version supports it.
     pub support: Support,
-    /// What it does.
+    /// Its description.
     pub sentence: &'static str,
 }
 
-/// One kind of value. Wherever it is not [`ValueKind::Text`] or a table, a string that expands to it will do.
+/// One kind of value. Every kind but tables can also be a string that expands to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ValueKind {
     /// Any text.
@@ -56,19 +56,19 @@ pub enum ValueKind {
     Program,
     /// A capability.
     Capability,
-    /// A text of this form, which a regular expression describes.
+    /// A text of this form, and the regular expression for it.
     Pattern(&'static str, &'static str),
     /// One of these words.
     Words(&'static [&'static str]),
     /// A list of these.
     List(&'static [ValueKind]),
-    /// A table of this, whose names are the user's; `[defaults]` is merged with it name by name.
+    /// A table with names that the user chooses; it is merged with that of `[defaults]` name by name.
     Map(&'static str, Names, &'static [ValueKind]),
     /// A table with keys that foster defines.
     Table(&'static Section),
 }
 
-/// The names in a table whose names are the user's.
+/// The names in a table whose names the user chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
     /// Programs.
@@ -83,23 +83,23 @@ pub enum Names {
     Headers,
 }
 
-/// What applies where a key is not given.
+/// The value of a key that is not set.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Default {
-    /// It must be given.
+    /// It must be set.
     Required,
     /// This value, as TOML.
     Value(&'static str),
-    /// What the words say.
+    /// A description of it.
     Words(&'static str),
 }
 
 /// Whether this version supports a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Support {
-    /// It does.
+    /// It is supported.
     Now,
-    /// A later one will. Until then the key is refused, so that nothing relies on it.
+    /// A later version will support it. Until then the key is an error.
     Later,
 }
 
@@ -109,7 +109,7 @@ impl Section {
         self.keys.iter().find(|key| key.name == name)
     }
 
-    /// The default of a key that is a text, without its quotes; else nothing.
+    /// The default of a key whose value is a text, without quotes; empty if there is none.
     pub fn default_text(&self, name: &str) -> &'static str {
         match self.key(name).map(|key| &key.default) {
             Some(Default::Value(value)) => value.trim_matches('"'),
@@ -117,12 +117,12 @@ impl Section {
         }
     }
 
-    /// Whether the two tables of this key, in `[defaults]` and in a program, are merged.
+    /// Whether a program's table for this key is merged with that of `[defaults]`.
     pub fn merges(&self, name: &str) -> bool {
         self.key(name).is_some_and(|key| matches!(key.kinds, [ValueKind::Map(..)]))
     }
 
-    /// The values that apply where nothing is given.
+    /// The defaults as a table.
     pub(super) fn defaults(&self) -> Table {
         let mut text = String::new();
         for key in self.keys {

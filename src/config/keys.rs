@@ -1,9 +1,8 @@
-//! Every key of a configuration: the values it takes, its default, one sentence.
+//! The table of every key of a configuration: the values it takes, its default, its description.
 //!
-//! The one table behind unknown keys and the nearest name, the defaults themselves (read by the same code as a
-//! user's values), `docs/config.md` and `docs/foster.toml.5` (made by `reference.rs`), and the schema for editors
-//! (made by `json_schema.rs`). A key that is not here does not exist; one that is here must be read in the file of
-//! its section. Next: `keys/program.rs`.
+//! It is the source for unknown keys and their suggestions, the defaults, `docs/config.md` and `docs/foster.toml.5`
+//! (`reference.rs`), and the schema for editors (`json_schema.rs`). A key that is not here is unknown; the file of its
+//! section reads one that is here. Next: `keys/program.rs`.
 
 mod nested;
 mod program;
@@ -44,9 +43,9 @@ pub const FILE: Section = Section {
             "include",
             PATHS,
             Default::Value("[]"),
-            "More files, relative to this one; `*`, `?` and `[a-z]` are patterns. A file may add, never redefine.",
+            "More files, relative to this one; `*`, `?` and `[a-z]` are globs. A file can add keys but not redefine one.",
         ),
-        key("foster", &[ValueKind::Table(&FOSTER)], Default::Words("`{}`"), "foster itself."),
+        key("foster", &[ValueKind::Table(&FOSTER)], Default::Words("`{}`"), "Settings of foster itself."),
         key(
             "signals",
             &[ValueKind::Map(
@@ -55,76 +54,76 @@ pub const FILE: Section = Section {
                 &[ValueKind::Pattern("rule", "^(shutdown|ignore|forward:[^:]+(:[^:]+)?)$")],
             )],
             Default::Words("`{}`"),
-            "What a signal to foster does: `WINCH = \"forward:nginx\"`, `USR1 = \"forward:backend:HUP\"`, \
-             `PWR = \"shutdown\"`, `HUP = \"ignore\"`. TERM always stops foster.",
+            "The action for a signal that foster receives: `WINCH = \"forward:nginx\"`, `USR1 = \"forward:backend:HUP\"`, \
+             `PWR = \"shutdown\"`, `HUP = \"ignore\"`. TERM always shuts foster down.",
         ),
         key(
             "defaults",
             &[ValueKind::Table(&PROGRAM)],
             Default::Words("`{}`"),
-            "Any key of a program: what each program starts from. `environment`, `secrets` and `limits` are \
-             merged name by name, any other key of the program replaces the one here.",
+            "Defaults for every key of a program. `environment`, `secrets` and `limits` are merged name by name; any other \
+             key of a program replaces the one here.",
         ),
         key(
             "program",
             &[ValueKind::Map("table of programs", Names::Programs, &[ValueKind::Table(&PROGRAM)])],
             Default::Required,
-            "The programs, by their names.",
+            "The programs by name.",
         ),
-        later("task", "A command that runs once, to completion, while the container boots."),
+        later("task", "A command that runs once, to completion, when the container starts."),
         later("job", "A command that runs on a schedule."),
-        later("web", "A page with the state of all programs, and metrics."),
+        later("web", "A web page with the state of all programs, and metrics."),
     ],
 };
 
 /// The table `[foster]`.
 pub const FOSTER: Section = Section {
     heading: "`[foster]`",
-    sentence: "foster itself.",
+    sentence: "Settings of foster itself.",
     keys: &[
         key("socket", PATH, Default::Value("\"/run/foster.sock\""), "The control socket; `\"\"` for none."),
         key(
             "log_format",
             &[ValueKind::Words(&["text", "json"])],
             Default::Value("\"text\""),
-            "How lines are written: as text after the program's name, or as one JSON object each.",
+            "The format of the log: text lines that start with the program's name, or one JSON object per line.",
         ),
         key(
             "log_level",
             &[ValueKind::Words(&["off", "error", "warn", "info", "debug", "trace"])],
             Default::Value("\"info\""),
-            "Which of foster's own lines are written; `FOSTER_LOG` overrides it.",
+            "The lowest level of foster's own lines that are logged; `FOSTER_LOG` overrides it.",
         ),
         key(
             "log_timestamps",
             BOOLEAN,
             Default::Value("false"),
-            "Whether text lines start with the time; the container runtime stamps them already.",
+            "Whether text lines start with a timestamp; container runtimes usually add one.",
         ),
         key(
             "shutdown_timeout",
             DURATION,
             Default::Value("\"9s\""),
-            "How long the whole shutdown may take: less than the runtime waits before it kills.",
+            "The time limit for the whole shutdown; it must be shorter than the container runtime's grace period.",
         ),
         key(
             "when_all_ended",
             &[ValueKind::Words(&["exit", "stay"])],
             Default::Value("\"exit\""),
-            "What foster does when every program has ended by itself and none will be restarted: it exits, or stays \
-             and waits for orders.",
+            "What foster does when every program has exited and none will be restarted: it exits, or stays and \
+             waits for commands.",
         ),
         key(
             "termination_log",
             PATH,
             Default::Value("\"/dev/termination-log\""),
-            "The file that gets the reason why the container ended; written only where it exists.",
+            "The file for the reason why the container ended; it is written only if it exists.",
         ),
-        later("on_fault", "What foster does after a fault in itself."),
+        later("on_fault", "What foster does after an internal error."),
     ],
 };
 
-/// Every section, in the order in which they are explained.
+/// Every section, in the order of the documentation.
 pub const SECTIONS: [&Section; 7] = [&FILE, &FOSTER, &PROGRAM, &BACKOFF, &READY, &HEALTH, &SINK];
 
 #[cfg(test)]
@@ -132,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_default_is_a_value_of_toml() {
+    fn every_default_is_a_toml_value() {
         for section in SECTIONS {
             let given = section.keys.iter().filter(|key| matches!(key.default, Default::Value(_)));
             let names: Vec<&str> = given.map(|key| key.name).collect();
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn no_key_is_there_twice() {
+    fn no_key_is_defined_twice() {
         for section in SECTIONS {
             for key in section.keys {
                 assert_eq!(section.keys.iter().filter(|other| other.name == key.name).count(), 1);

@@ -1,6 +1,6 @@
-//! How a program's process is made: command, user, environment, limits (spec, section 3.1).
+//! Reads how a process is started: command, user, environment, limits (spec, section 3.1).
 //!
-//! Names of users, groups and files are taken as they are: whether they exist shows at each start.
+//! Users, groups and files need not exist here: they are looked up at each start.
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use super::reader::Reader;
 use super::table::{Item, Kind, Table, Value};
 use crate::suggest::suggest;
 
-/// Reads the part of a program that is needed between fork and exec.
+/// Reads the keys that apply between fork and exec.
 pub(super) fn launch(reader: &mut Reader<'_>, table: &Table) -> Launch {
     let inherit = reader.field(table, "inherit_environment", Reader::boolean).unwrap_or(true);
     Launch {
@@ -70,11 +70,11 @@ fn secrets(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<(String, PathB
     Some(secrets)
 }
 
-/// environ(7) knows one rule: the name ends at the first `=`.
+/// The only rule of environ(7): a name ends at the first `=`.
 fn variable_name(reader: &mut Reader<'_>, item: Item<'_>) -> bool {
     let valid = !item.name().is_empty() && !item.name().contains(['=', '\0']);
     if !valid {
-        let message = format!("`{}` cannot be the name of a variable", item.name());
+        let message = format!("`{}` is not a valid name of a variable", item.name());
         reader.diagnostics.error(item.key.span, message, "expected a name without `=`");
     }
     valid
@@ -105,7 +105,7 @@ fn user(reader: &mut Reader<'_>, item: Item<'_>) -> Option<User> {
         reader.text_or(item, EXPECTED)?
     };
     let (name, unprivileged) = match text.strip_prefix('-') {
-        // A number below 0 is nobody's.
+        // A negative number is not a user.
         Some(name) if !matches!(item.value.kind, Kind::Integer(_)) => (name, Unprivileged::AsFoster),
         Some(_) | None => (text.as_str(), Unprivileged::Refused),
     };
@@ -120,7 +120,7 @@ fn user(reader: &mut Reader<'_>, item: Item<'_>) -> Option<User> {
     parsed
 }
 
-/// A name or a number. The largest number is not one: to the kernel it means "leave as it is" (setresuid(2)).
+/// A name or a number. The largest number is not a user: it means "unchanged" to the kernel (setresuid(2)).
 fn account(text: &str) -> Option<Account> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().filter(|id| *id != u32::MAX).map(Account::Id);
@@ -161,7 +161,7 @@ fn capabilities(reader: &mut Reader<'_>, item: Item<'_>) -> Option<u64> {
     Some(mask)
 }
 
-/// Every capability, in lower case and without `cap_`, sorted.
+/// The names of all capabilities in lower case, without `cap_`, sorted.
 pub(super) fn capability_names() -> Vec<String> {
     let mut names: Vec<String> = caps::all().iter().map(|known| short(*known)).collect();
     names.sort();
@@ -173,7 +173,7 @@ fn short(capability: Capability) -> String {
     name.strip_prefix("cap_").unwrap_or(&name).to_owned()
 }
 
-/// The limits that Linux has (getrlimit(2)).
+/// The limits of Linux (getrlimit(2)).
 const RESOURCES: [(&str, Resource); 16] = [
     ("as", Resource::AS),
     ("core", Resource::CORE),
@@ -193,7 +193,7 @@ const RESOURCES: [(&str, Resource); 16] = [
     ("stack", Resource::STACK),
 ];
 
-/// Every limit's name.
+/// The names of all limits.
 pub(super) fn limit_names() -> impl Iterator<Item = &'static str> {
     RESOURCES.iter().map(|(name, _)| *name)
 }
@@ -222,7 +222,7 @@ fn limit(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(u64, u64)> {
             reader.refuse(
                 item,
                 &format!("a list of {}", values.len()),
-                "the soft and the hard limit: `[100, 200]`",
+                "the soft and the hard limit, as in `[100, 200]`",
             );
             return None;
         }
@@ -230,8 +230,8 @@ fn limit(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(u64, u64)> {
     let (soft, hard) = (bound(reader, item.with(soft)), bound(reader, item.with(hard)));
     let (soft, hard) = (soft?, hard?);
     if soft > hard {
-        let message = format!("the soft limit of `{}` is above the hard one", item.name());
-        reader.diagnostics.error(item.value.span, message, "expected the soft one first");
+        let message = format!("the soft limit of `{}` is above the hard limit", item.name());
+        reader.diagnostics.error(item.value.span, message, "expected the soft limit first");
         return None;
     }
     Some((soft, hard))
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_of_the_list_exists_here() {
+    fn every_limit_in_the_table_exists_on_this_system() {
         assert!(RESOURCES.iter().all(|(name, resource)| {
             resource.is_supported() && resource.as_name().eq_ignore_ascii_case(&format!("RLIMIT_{name}"))
         }));

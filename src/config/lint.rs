@@ -1,7 +1,7 @@
-//! What programs do to each other that no one of them shows: shared files and inputs, waits that never end or end
-//! too early, a shutdown that takes too long. Most of it is allowed and probably not meant: a warning.
+//! Warnings about programs that affect each other: shared files and inputs, dependencies that are never ready or ready
+//! too early, a shutdown that takes too long.
 //!
-//! A configuration that is right gets no warning, so that none is skipped.
+//! A correct configuration has no warnings, so that people read them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,14 +19,14 @@ use super::program::Draft;
 use super::reader::Reference;
 use super::span::{BUILT_IN, MAIN, Position, Span};
 
-/// Looks at files, inputs and outputs of all programs.
+/// Checks the files, inputs and outputs of all programs.
 pub(super) fn check_together(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     warn_about_shared_files(diagnostics, drafts);
     check_inherited_stdin(diagnostics, drafts);
     drafts.iter().for_each(|draft| check_log_probe(diagnostics, draft));
 }
 
-/// Looks at one dependency of a program.
+/// Checks one dependency of a program.
 pub(super) fn warn_about_dependency(
     diagnostics: &mut Diagnostics,
     draft: &Draft,
@@ -37,7 +37,7 @@ pub(super) fn warn_about_dependency(
     warn_ready_too_early(diagnostics, draft, reference, dependency);
 }
 
-/// A program that is not started holds up every program that waits for it.
+/// A program that is not started blocks every program that depends on it.
 fn warn_not_autostarted(
     diagnostics: &mut Diagnostics,
     draft: &Draft,
@@ -47,14 +47,14 @@ fn warn_not_autostarted(
     let is_manual = |spec: &ProgramSpec| spec.autostart == Autostart::No;
     if is_manual(&dependency.spec) && !is_manual(&draft.spec) {
         let message = format!(
-            "program `{}` waits for `{}`, which is not autostarted: it waits until `foster start {}`",
+            "program `{}` depends on `{}`, which is not autostarted: it waits for `foster start {}`",
             draft.key.name, reference.name, reference.name
         );
         diagnostics.warn(reference.span, message);
     }
 }
 
-/// A program that ends by itself is ready after `min_uptime`, whether it has done its work or not.
+/// A program that ends by itself is ready after `min_uptime`, even if its work is not done.
 fn warn_ready_too_early(
     diagnostics: &mut Diagnostics,
     draft: &Draft,
@@ -71,7 +71,7 @@ fn warn_ready_too_early(
         let (name, uptime) = (&reference.name, exact(dependency.spec.restart.min_uptime));
         let message = format!(
             "program `{}` starts when `{name}` has run for {uptime}, not when it has finished: `{name}` has \
-             `restart = \"{restart}\"` and no `ready`; set its `min_uptime` to longer than it ever runs, and \
+             `restart = \"{restart}\"` and no `ready`; set its `min_uptime` above its longest run time, so that \
              `{}` waits for its success",
             draft.key.name, draft.key.name,
         );
@@ -79,13 +79,13 @@ fn warn_ready_too_early(
     }
 }
 
-/// Whether a user wrote this, and it is not a built-in default.
+/// Whether a user set this key; a built-in default is not counted.
 fn is_written(span: Option<Span>) -> bool {
     span.is_some_and(|span| span.file != BUILT_IN)
 }
 
-/// Stopping goes wave by wave: what each wave may take adds up, and the shutdown as a whole is bounded. foster's own
-/// defaults get no warning, however many waves there are.
+/// The waves stop one after the other, so their timeouts add up, and `shutdown_timeout` bounds the sum. The defaults
+/// alone cause no warning.
 pub(super) fn warn_about_slow_stop(diagnostics: &mut Diagnostics, drafts: &[Draft], plan: &CorePlan) {
     let longest = |wave: &Vec<_>| {
         wave.iter().filter_map(|id| plan.program(*id)).map(|spec| stop_time(spec)).max().unwrap_or_default()
@@ -101,19 +101,19 @@ pub(super) fn warn_about_slow_stop(diagnostics: &mut Diagnostics, drafts: &[Draf
     }
     let message = format!(
         "stopping the programs one after the other may take {}, but `shutdown_timeout` is {}: programs that still run \
-         then are killed",
+         after that are killed",
         exact(sum),
         exact(bound)
     );
     diagnostics.warn(slowest.map_or(Position::File(MAIN), Position::At), message);
 }
 
-/// How long a program may take to stop: each of its signals is given the stop timeout.
+/// How long a program may take to stop: `stop_timeout` for each of its signals.
 fn stop_time(spec: &ProgramSpec) -> Duration {
     spec.stop.timeout.saturating_mul(u32::try_from(spec.stop.signals.len()).unwrap_or(u32::MAX))
 }
 
-/// Two programs that rotate one file lose each other's lines.
+/// Two programs with the same file: their lines are mixed, which is rarely intended.
 fn warn_about_shared_files(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     let mut writers: BTreeMap<PathBuf, &str> = BTreeMap::new();
     for draft in drafts {
@@ -133,12 +133,12 @@ fn warn_about_shared_files(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     }
 }
 
-/// The path without `.` and doubled slashes.
+/// The path without `.` components and repeated slashes.
 fn normalized(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
-/// Two programs that read one input each get a part of it that cannot be foretold.
+/// Two programs that read the same input each receive an unpredictable part of it.
 fn check_inherited_stdin(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     let mut readers = drafts.iter().filter(|draft| draft.program.launch.stdin == Stdin::Inherit);
     let Some(first) = readers.next() else { return };
@@ -152,7 +152,7 @@ fn check_inherited_stdin(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     }
 }
 
-/// A line that does not pass through foster cannot make a program ready.
+/// A `log` probe needs output that passes through foster.
 fn check_log_probe(diagnostics: &mut Diagnostics, draft: &Draft) {
     let program = &draft.program;
     let is_unseen = |sink: &Sink| matches!(sink, Sink::Inherit | Sink::Null);
@@ -160,7 +160,8 @@ fn check_log_probe(diagnostics: &mut Diagnostics, draft: &Draft) {
         && is_unseen(&program.stdout)
         && is_unseen(&program.stderr)
     {
-        let message = format!("program `{}` can never be ready: foster sees none of its lines", program.name);
+        let message =
+            format!("program `{}` can never be ready: its output does not pass through foster", program.name);
         diagnostics.error(span, message, "expected `stdout` or `stderr` as `log` or a file");
     }
 }

@@ -1,10 +1,10 @@
 //! The configuration: files and environment in, a [`Plan`] out, or a [`Report`] of everything wrong.
 //!
-//! Nothing is decided and nothing is started here, and nothing outside is touched but the files that are
-//! read: the environment is handed in. The way of a value:
+//! It decides and starts nothing, and reads only the files that it is given; the environment is an argument. A value
+//! passes through:
 //!
-//! `document.rs` (files, `include`) → `table.rs` (TOML with places) → `reader.rs` (expansion, types) →
-//! `programs.rs`, `program.rs`, `settings.rs` (keys) → `check.rs` (everything together) → the plan.
+//! `document.rs` (files, `include`) → `table.rs` (TOML with spans) → `reader.rs` (expansion, types) →
+//! `programs.rs`, `program.rs`, `settings.rs` (keys) → `check.rs` (all programs together) → the plan.
 //!
 //! To add a key: a row in `keys/`, its reading in the file of its section, a fixture.
 
@@ -58,20 +58,20 @@ pub use report::Report;
 use settings::{settings, signals};
 use span::{BUILT_IN, MAIN, Position};
 
-/// foster's environment, as `std::env::vars_os` gives it: values need not be UTF-8.
+/// foster's environment, as from `std::env::vars_os`: values need not be UTF-8.
 pub type Environment = BTreeMap<OsString, OsString>;
 
-/// Names the configuration where no option does.
+/// The variable that names the configuration if no option does.
 pub const VARIABLE: &str = "FOSTER_CONFIG";
-/// Where a configuration is looked for, in this order, if neither an option nor a variable names one.
+/// The paths that are tried in this order if neither an option nor the variable names a configuration.
 pub const PLACES: [&str; 3] = ["/etc/foster/foster.toml", "/etc/foster.toml", "./foster.toml"];
 
 /// Finds the configuration: the option `-c`, `$FOSTER_CONFIG`, or one of [`PLACES`].
 ///
-/// A file that is named is not looked at; [`load`] reports what is wrong with it.
+/// A file that is named is not opened here; [`load`] reports its errors.
 ///
 /// # Errors
-/// None is named and none is there.
+/// No file is named, and none of the usual paths exists.
 pub fn locate(option: Option<&Path>, environment: &Environment) -> Result<PathBuf, Report> {
     locate_among(option, environment, &PLACES.map(Path::new))
 }
@@ -83,43 +83,43 @@ fn locate_among(
 ) -> Result<PathBuf, Report> {
     let variable = environment.get(OsStr::new(VARIABLE)).filter(|value| !value.is_empty());
     let named = option.or(variable.map(Path::new));
-    // A file that is there and cannot be looked at is taken too, so that it is not passed over in silence.
+    // A path whose existence cannot be checked is used too: skipping it would hide the error.
     let found = || candidates.iter().copied().find(|path| path.try_exists().unwrap_or(true));
     if let Some(path) = named.or_else(found) {
         return Ok(path.to_path_buf());
     }
     let mut diagnostics = Diagnostics::new();
     let tried: Vec<String> = candidates.iter().map(|path| format!("`{}`", path.display())).collect();
-    let note = format!("looked for {}; `-c FILE` or `${VARIABLE}` names another", tried.join(", "));
-    diagnostics.error(Position::Nowhere, "there is no configuration", note);
+    let note = format!("looked for {}; name a file with `-c FILE` or `${VARIABLE}`", tried.join(", "));
+    diagnostics.error(Position::Nowhere, "no configuration found", note);
     diagnostics.conclude(None)
 }
 
-/// What was found about a plan outside its files, and which key of them it is about.
+/// A problem outside the configuration files, and the key that it concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
-    /// The program; `None`: the file as a whole.
+    /// The program; `None` for the whole file.
     pub program: Option<ProgramId>,
     /// The key of the program.
     pub key: &'static str,
-    /// Whether the program can work all the same.
+    /// Whether the program can run in spite of it.
     pub severity: Severity,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to do about it.
+    /// The remedy.
     pub note: String,
 }
 
-/// Whether a program can work in spite of a remark.
+/// Whether a program can run in spite of a remark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// It cannot.
+    /// It cannot run.
     Error,
-    /// Perhaps.
+    /// It may run.
     Warning,
 }
 
-/// Reads a configuration and all that it includes.
+/// Reads a configuration and the files that it includes.
 ///
 /// # Errors
 /// Every problem of every file.
@@ -127,10 +127,10 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Plan, Report> {
     load_and_examine(path, environment, |_| Vec::new())
 }
 
-/// The same, and where the files are right, what `examine` finds about the plan is reported at its place in them.
+/// As [`load`]; for a valid configuration the remarks of `examine` are also reported, each at its key.
 ///
 /// # Errors
-/// Every problem of every file, or every error that was found.
+/// Every problem of every file, or every error that `examine` returned.
 pub fn load_and_examine(
     path: &Path,
     environment: &Environment,
@@ -142,7 +142,7 @@ pub fn load_and_examine(
     let (settings, core_settings) = settings(&mut reader, &document.foster);
     let rules = signals(&mut reader, &document.signals);
     let programs = read_programs(&document, environment, &mut diagnostics);
-    // A file that could not be parsed whole hides names: what refers to them may well be right.
+    // A file with a syntax error may define names that were not read, so references are not checked.
     let core = match diagnostics.has_syntax_errors() {
         true => None,
         false => resolve(&mut diagnostics, &programs, core_settings, rules),
@@ -163,7 +163,7 @@ pub fn load_and_examine(
     if let (Some(plan), false) = (&plan, diagnostics.has_errors()) {
         for remark in examine(plan) {
             let of_program = remark.program.and_then(|id| spans.get(id.0 as usize));
-            // A key that is not written stands for its program.
+            // A default has no place in a file: the remark points at the program's name.
             let span = of_program.map(|(name, keys)| {
                 keys.get(remark.key).filter(|span| span.file != BUILT_IN).unwrap_or(*name)
             });
@@ -182,18 +182,18 @@ pub fn load_and_examine(
     diagnostics.conclude(plan).map_err(|report| report.with_termination_log(termination_log))
 }
 
-/// Where a configuration has the control socket; `None`: there is none. Programs are not looked at, so that a
-/// client asks at once. A configuration that has become wrong since is no reason not to reach a supervisor that
-/// runs: where there is a file at the path that it gives, as far as it can be read, that path is returned.
+/// The path of the control socket; `None`: it is disabled. Programs are not checked, which makes a client fast.
+/// A configuration with errors still leads to a running supervisor: if a file exists at the path that could be read,
+/// that path is returned.
 ///
 /// # Errors
-/// What is wrong with the files as such, or with `[foster]`, and keeps the socket from being found.
+/// Errors in the files' syntax or in `[foster]` that leave the path unknown.
 pub fn socket(path: &Path, environment: &Environment) -> Result<Option<PathBuf>, Report> {
     let mut diagnostics = Diagnostics::new();
     let document = document::read(path, environment, &mut diagnostics);
     let mut reader = Reader::new(&mut diagnostics, environment, Scope::File);
     let (settings, _) = settings(&mut reader, &document.foster);
     let socket = settings.socket;
-    let there = socket.clone().filter(|path| path.exists());
-    diagnostics.conclude(Some(socket)).or_else(|report| there.map(Some).ok_or(report))
+    let existing = socket.clone().filter(|path| path.exists());
+    diagnostics.conclude(Some(socket)).or_else(|report| existing.map(Some).ok_or(report))
 }

@@ -1,7 +1,7 @@
-//! What `foster check` prints: the order in which things will start, and what is probably not meant.
+//! The output of `foster check`: the start order, and the warnings.
 //!
-//! For people, not for machines. The order itself is the core's ([`foster_core::graph`]); here it only gets
-//! names and sentences.
+//! For people, not for machines. The core computes the order ([`foster_core::graph`]); this file adds names and
+//! sentences.
 
 use foster_core::ids::ProgramId;
 use foster_core::spec::{Autostart, ProgramSpec, Readiness};
@@ -9,7 +9,7 @@ use foster_core::spec::{Autostart, ProgramSpec, Readiness};
 use crate::duration::exact;
 use crate::plan::{Plan, Probe};
 
-/// The start order for people: one block for each wave, then the warnings.
+/// The start order as text: one block for each wave, then the warnings.
 pub fn start_order(plan: &Plan) -> String {
     let waves = plan.core.graph().waves();
     let count = plan.programs.len();

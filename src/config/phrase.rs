@@ -1,6 +1,6 @@
-//! Parts of the sentences in messages: a user's text, a value's kind, a list of words.
+//! Parts of messages: a quoted text, a value's type, a list of words.
 //!
-//! Pure, and the same for every key, so that one thing is always described in one way.
+//! Pure. Every key uses them, so that messages are consistent.
 
 use super::table::{Kind, Value};
 
@@ -14,7 +14,7 @@ pub(super) fn one_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
     }
 }
 
-/// A user's text in a sentence, cut to a length that can be read.
+/// A user's text in backticks, cut to a readable length.
 pub(super) fn quoted(text: &str) -> String {
     const SHOWN: usize = 60;
     match text.char_indices().nth(SHOWN) {
@@ -24,7 +24,7 @@ pub(super) fn quoted(text: &str) -> String {
     }
 }
 
-/// The kind of a value, in a sentence.
+/// The type of a value for a message.
 pub(super) fn described(value: &Value) -> String {
     match &value.kind {
         Kind::String(_) => "a string".to_owned(),
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_listed_as_in_a_sentence() {
+    fn words_are_joined_with_commas_and_or() {
         assert_eq!(one_of(["a"].into_iter()), "`a`");
         assert_eq!(one_of(["a", "b", "c"].into_iter()), "`a`, `b` or `c`");
     }

@@ -43,7 +43,7 @@ pub(super) fn probe(
     }
     for key in ["status", "headers", "method"] {
         if let Some(item) = table.get(key).filter(|_| kind.name() != "http") {
-            reader.diagnostics.error(item.key.span, format!("`{key}` goes only with `http`"), "");
+            reader.diagnostics.error(item.key.span, format!("`{key}` is only valid with `http`"), "");
         }
     }
     match kind.name() {
@@ -104,12 +104,12 @@ fn statuses(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<u16>> {
 }
 
 const GET: &str = "GET";
-/// Methods that make sense without content.
+/// Methods that are valid without content.
 const METHODS: [(&str, &str); 4] = [(GET, GET), ("HEAD", "HEAD"), ("OPTIONS", "OPTIONS"), ("POST", "POST")];
 
-/// Fields that decide where a request ends and what becomes of the connection: foster's own business.
+/// Fields that frame the request and control the connection; foster sets them itself.
 const FRAMING: [&str; 6] = ["connection", "content-length", "expect", "te", "transfer-encoding", "upgrade"];
-/// So many fields, each of so many bytes: far above any use, and sent in one piece.
+/// The limits of header fields, so that a request is sent at once.
 const MOST_HEADERS: usize = 32;
 const LONGEST_HEADER: usize = 4096;
 
@@ -138,12 +138,12 @@ fn is_header_name(reader: &mut Reader<'_>, item: Item<'_>, names: &mut BTreeSet<
     let name = item.name();
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let (message, note) = if name.is_empty() || !name.bytes().all(token) {
-        let message = format!("{} cannot be the name of a header field", quoted(name));
+        let message = format!("{} is not a valid name of a header field", quoted(name));
         (message, "expected letters, digits and `-`")
     } else if FRAMING.iter().any(|framing| framing.eq_ignore_ascii_case(name)) {
-        (format!("`headers` cannot set `{name}`"), "foster sends what the connection needs itself")
+        (format!("`headers` cannot set `{name}`"), "foster sets this field itself")
     } else if !names.insert(name.to_ascii_lowercase()) {
-        (format!("`{name}` in `headers` is set twice"), "upper and lower case are the same here")
+        (format!("`{name}` in `headers` is set twice"), "names of fields are not case-sensitive")
     } else {
         return true;
     };
@@ -151,7 +151,7 @@ fn is_header_name(reader: &mut Reader<'_>, item: Item<'_>, names: &mut BTreeSet<
     false
 }
 
-/// A value as it may be sent (RFC 9110, section 5.5): a line end in it would begin another field or request.
+/// A valid field value (RFC 9110, section 5.5): a line end in it would start another field or request.
 fn header_value(reader: &mut Reader<'_>, item: Item<'_>) -> Option<String> {
     let text = reader.text_or(item, "a string: `NAME = \"value\"`")?;
     let expected = if text.len() > LONGEST_HEADER {
@@ -165,28 +165,28 @@ fn header_value(reader: &mut Reader<'_>, item: Item<'_>) -> Option<String> {
     None
 }
 
-/// What a URL asks of whom (RFC 3986, section 3; RFC 9110, section 7.1).
+/// Parses a URL (RFC 3986, section 3; RFC 9110, section 7.1).
 ///
 /// # Errors
-/// What would do instead.
+/// What was expected.
 fn url(text: &str) -> Result<HttpProbe, &'static str> {
     const HTTP: &str = "http://";
     let scheme = text.get(..HTTP.len()).unwrap_or("");
     if !scheme.eq_ignore_ascii_case(HTTP) {
         let tls = text.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
         return Err(if tls {
-            "`http://`: foster speaks no TLS; ask a plain port, or use `exec`"
+            "`http://`: TLS is not supported; use a port without TLS, or `exec`"
         } else {
-            "a URL that begins with `http://`"
+            "a URL that starts with `http://`"
         });
     }
     let rest = text.get(HTTP.len()..).unwrap_or("");
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
     let address = address(authority, Some(80))?;
-    // It is written into the request as it is: a space or a line end there would make another request.
+    // The target is sent unchanged: a space or a line end in it would start another request.
     if !target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
-        return Err("a path without spaces, `#` or other characters that a URL has to encode");
+        return Err("a path without spaces, `#` or other characters that a URL must encode");
     }
     let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
     Ok(HttpProbe {
@@ -199,21 +199,21 @@ fn url(text: &str) -> Result<HttpProbe, &'static str> {
     })
 }
 
-const LITERAL: &str = "an address as a number, or `localhost`: no names are looked up";
+const LITERAL: &str = "an IP address or `localhost`: host names are not resolved";
 
-/// `127.0.0.1:80`, `[::1]:80`, `localhost:80`; without a port where there is a default one.
+/// Parses `127.0.0.1:80`, `[::1]:80` or `localhost:80`; the port may be missing if there is a default.
 ///
 /// # Errors
-/// What would do instead.
+/// What was expected.
 fn address(text: &str, default_port: Option<u16>) -> Result<SocketAddr, &'static str> {
     let (host, port) = match text.strip_prefix('[') {
         Some(inside) => {
-            let (host, behind) = inside.split_once(']').ok_or("a `]` behind an IPv6 address")?;
+            let (host, behind) = inside.split_once(']').ok_or("a `]` after an IPv6 address")?;
             let host = host.parse().map(IpAddr::V6).map_err(|_| "an IPv6 address in the brackets")?;
             match behind.strip_prefix(':') {
                 Some(port) => (host, Some(port)),
                 None if behind.is_empty() => (host, None),
-                None => return Err("`:` and a port behind the `]`"),
+                None => return Err("`:` and a port after the `]`"),
             }
         }
         None => {
@@ -234,7 +234,7 @@ fn address(text: &str, default_port: Option<u16>) -> Result<SocketAddr, &'static
     };
     match port {
         Some(port @ 1..) => Ok(SocketAddr::new(host, port)),
-        Some(0) | None => Err("a port from 1 to 65535 behind the address"),
+        Some(0) | None => Err("a port from 1 to 65535 after the address"),
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_says_whom_to_ask_for_what() {
+    fn a_url_is_an_address_a_host_and_a_target() {
         for (text, address, host, target) in [
             ("http://127.0.0.1:8000/api?x=1", "127.0.0.1:8000", "127.0.0.1:8000", "/api?x=1"),
             ("HTTP://localhost", "127.0.0.1:80", "localhost", "/"),
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_cannot_be_asked_without_a_resolver_or_tls_is_refused() {
+    fn a_url_that_needs_a_resolver_or_tls_is_rejected() {
         for text in [
             "",
             "127.0.0.1",
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_tcp_needs_its_port() {
+    fn a_tcp_address_needs_a_port() {
         assert!(address("127.0.0.1:6379", None).is_ok());
         assert_eq!(
             address("localhost:1", None).map(|address| address.to_string()),
@@ -305,7 +305,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_address_parser_panic(text in any::<String>()) {
+        fn no_text_causes_a_panic_of_the_address_parser(text in any::<String>()) {
             let _ = url(&text);
             let _ = url(&format!("http://{text}"));
             let _ = address(&text, None);

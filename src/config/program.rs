@@ -1,7 +1,7 @@
-//! The table of a program: the core's part and the shell's part of it.
+//! Reads the table of a program: the part for the core and the part for the shell.
 //!
-//! A program starts from foster's built-in defaults, then `[defaults]`, then its own keys. Its dependencies stay
-//! names with places here; `check.rs` looks at all programs together.
+//! A program starts from foster's built-in defaults, then `[defaults]`, then its own keys. Its dependencies
+//! are still names with spans here; `check.rs` resolves them.
 
 use std::collections::BTreeSet;
 
@@ -35,15 +35,15 @@ pub(super) struct Draft {
     pub(super) spec: ProgramSpec,
     /// The shell's part.
     pub(super) program: Program,
-    /// What it comes after.
+    /// The programs in `after`.
     pub(super) after: Vec<Reference>,
-    /// What it requires.
+    /// The programs in `requires`.
     pub(super) requires: Vec<Reference>,
-    /// Where its keys are given.
+    /// The spans of its keys.
     pub(super) spans: Spans,
 }
 
-/// Where the keys of a program are given: by itself, in `[defaults]` or among the built-in defaults.
+/// The span of each key of a program: in its own table, in `[defaults]`, or among the built-in defaults.
 #[derive(Debug)]
 pub(super) struct Spans(Vec<(&'static str, Span)>);
 
@@ -53,13 +53,13 @@ impl Spans {
         Spans(PROGRAM.keys.iter().filter_map(span).collect())
     }
 
-    /// Where this key is given, if it is.
+    /// The span of this key, if it is set.
     pub(super) fn get(&self, key: &str) -> Option<Span> {
         self.0.iter().find(|(name, _)| *name == key).map(|(_, span)| *span)
     }
 }
 
-/// Reads one program from its table, defaults below it.
+/// Reads one program from its table, which has the defaults merged in.
 pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft {
     let ready = reader.field(table, "ready", ready);
     let sink = |reader: &mut Reader<'_>, name| reader.field(table, name, sink).unwrap_or(Sink::Log);
@@ -90,7 +90,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
     }
 }
 
-/// A program's keys over those that every program starts from: `[defaults]` over foster's built-in ones.
+/// The keys of a program merged over `[defaults]`, which are merged over the built-in defaults.
 pub(super) fn over_base(table: &Table, base: &Table) -> Table {
     table.over(base, &|name| PROGRAM.merges(name))
 }
@@ -110,7 +110,7 @@ fn spec(
         autostart: if autostart { Autostart::Yes } else { Autostart::No },
         priority: reader
             .field(table, "priority", |reader, item| {
-                reader.integer_or(item, i32::MIN..=i32::MAX, "an integer of 32 bits")
+                reader.integer_or(item, i32::MIN..=i32::MAX, "a 32-bit integer")
             })
             .unwrap_or_default(),
         after: Vec::new(),
@@ -213,7 +213,7 @@ const KILL_MODES: [(&str, KillMode); 3] =
 fn stop_signals(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Signal>> {
     let items = reader.one_or_more(item);
     if items.is_empty() {
-        reader.refuse(item, "empty", "a signal or a list of them");
+        reader.refuse(item, "empty", "a signal or a list of signals");
     }
     Some(items.into_iter().filter_map(|item| reader.signal(item)).collect())
 }
@@ -232,10 +232,10 @@ fn references(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Reference>>
     Some(references)
 }
 
-/// A name stands in front of every line of its program and in every reply about it.
+/// A name is printed before every line of its program and is part of every reply about it.
 pub(super) const LONGEST_NAME: usize = 64;
 
-/// Whether this can be a program's name.
+/// Whether this is a valid name of a program.
 pub(super) fn is_name(text: &str) -> bool {
     text.len() <= LONGEST_NAME
         && text.starts_with(|first: char| first.is_ascii_alphanumeric())
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_letters_digits_dashes_and_underscores() {
+    fn a_name_has_only_letters_digits_dashes_and_underscores() {
         for name in ["a", "0", "web-1", "Web_2", &"a".repeat(LONGEST_NAME)] {
             assert!(is_name(name), "{name}");
         }

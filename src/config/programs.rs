@@ -1,7 +1,7 @@
-//! Every program of a configuration: their tables over `[defaults]`, each read by itself.
+//! Reads every program of a configuration, each merged over `[defaults]`.
 //!
-//! What can only be seen from all of them together is in `check.rs`. The number of programs and the size of all
-//! together are bounded here: `[defaults]` are copied into each, and a running foster reads this too.
+//! Checks across programs are in `check.rs`. The number of programs and their total size are bounded, because
+//! `[defaults]` is copied into each and a running foster reads configurations too.
 
 use std::collections::BTreeSet;
 
@@ -20,15 +20,15 @@ use crate::suggest::nearest;
 /// The programs of a configuration.
 #[derive(Debug, Default)]
 pub(super) struct Programs {
-    /// Those that are enabled, by [`foster_core::ids::ProgramId`].
+    /// The enabled programs; the index is the [`foster_core::ids::ProgramId`].
     pub(super) drafts: Vec<Draft>,
-    /// The names of those that are not: other programs may name them, to no effect.
+    /// The names of the disabled programs: references to them are valid and ignored.
     pub(super) disabled: BTreeSet<String>,
 }
 
-/// More programs than one container runs, and few enough for every verb to answer at once.
+/// More programs than a container runs, and few enough for an immediate reply to every verb.
 const MOST_PROGRAMS: usize = 10_000;
-/// What all programs with their defaults may take, in bytes.
+/// The limit for all programs with their defaults, in bytes.
 const LARGEST_PLAN: usize = 64 << 20;
 
 /// Reads every program.
@@ -60,15 +60,15 @@ pub(super) fn read_programs(
     }
     if programs.drafts.is_empty() && !diagnostics.has_errors() {
         let note = match programs.disabled.is_empty() {
-            true => "expected a `[program.NAME]` with a `command`",
+            true => "expected `[program.NAME]` with a `command`",
             false => "every program has `enabled = false`",
         };
-        diagnostics.error(Position::File(MAIN), "there is nothing to run", note);
+        diagnostics.error(Position::File(MAIN), "no program is enabled", note);
     }
     programs
 }
 
-/// Whether the programs are few and small enough; else that is reported.
+/// Whether the programs are within the limits; reports an error if not.
 fn is_bounded(document: &Document, diagnostics: &mut Diagnostics) -> bool {
     let count = document.programs.items().count();
     if let Some(extra) = document.programs.items().nth(MOST_PROGRAMS) {
@@ -86,7 +86,7 @@ fn is_bounded(document: &Document, diagnostics: &mut Diagnostics) -> bool {
     true
 }
 
-/// Reads `[defaults]` as if it were a program, so that a mistake shows even where no program uses it.
+/// Reads `[defaults]` as if it were a program, so that a mistake is reported even if every program overrides it.
 fn check_defaults(defaults: &Table, environment: &Environment, diagnostics: &mut Diagnostics) {
     let key = Key { name: "defaults".to_owned(), span: Span { file: MAIN, start: 0, end: 0 } };
     let mut reader = Reader::new(diagnostics, environment, Scope::Program(&key.name));
@@ -99,22 +99,22 @@ fn check_name(item: Item<'_>, diagnostics: &mut Diagnostics) {
     let (reason, note) = if name.len() > LONGEST_NAME {
         (format!(": it has {} bytes", name.len()), format!("expected at most {LONGEST_NAME}"))
     } else if name == "all" {
-        (String::new(), "`all` means every program on the command line".to_owned())
+        (String::new(), "`all` stands for every program on the command line".to_owned())
     } else if !is_name(name) {
         (String::new(), "expected letters, digits, `-` and `_`, a letter or digit first".to_owned())
     } else {
         return;
     };
-    let message = format!("{} cannot be the name of a program{reason}", quoted(name));
+    let message = format!("{} is not a valid name of a program{reason}", quoted(name));
     diagnostics.error(item.key.span, message, note);
 }
 
-/// A program needs a command, its own or that of `[defaults]`.
+/// Reports a program without a command, in its table or in `[defaults]`.
 fn check_command(item: Item<'_>, given: &Table, table: &Table, diagnostics: &mut Diagnostics) {
     if table.get("command").is_some() || diagnostics.has_syntax_errors() {
         return;
     }
-    // A misspelt `command` has been reported as what it is.
+    // A misspelt `command` is already reported as an unknown key.
     if given.items().any(|key| nearest(key.name(), ["command"].into_iter()).is_some()) {
         return;
     }

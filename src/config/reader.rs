@@ -1,8 +1,8 @@
-//! From a TOML value to a Rust one: the forms that keys have in common.
+//! Converts TOML values to Rust values: the types that many keys share.
 //!
-//! Every method takes an [`Item`] and returns what it means, or reports why it means nothing and
-//! returns `None`; the caller goes on with anything, because a plan with an error is never used.
-//! Strings are expanded here and nowhere else, so that each form may come from the environment.
+//! Every method takes an [`Item`] and returns its value, or reports an error and returns `None`; the caller continues
+//! with any value, because a plan with an error is never used. Strings are expanded only here, so that every type can
+//! come from the environment.
 
 use std::ffi::OsStr;
 use std::ops::RangeInclusive;
@@ -22,32 +22,32 @@ use super::span::Span;
 use super::table::{Item, Kind, Table};
 use crate::suggest::{nearest, suggest};
 
-/// Reads the values of one program, or of what belongs to none.
+/// Reads the values of one program, or those outside programs.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
-    /// Where problems go.
+    /// Collects the problems.
     pub(super) diagnostics: &'a mut Diagnostics,
     environment: &'a Environment,
     scope: Scope<'a>,
 }
 
-/// Which values are read: what `${FOSTER_PROGRAM}` is, and whether a variable may be missing.
+/// The values that are read: determines `${FOSTER_PROGRAM}`, and whether a variable may be missing.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Scope<'a> {
-    /// Those of no program.
+    /// Values outside programs.
     File,
-    /// Those of this program.
+    /// Values of this program.
     Program(&'a str),
-    /// Those of this program, which is not enabled, perhaps because its variables are not set.
+    /// Values of this disabled program, whose variables may be unset.
     Disabled(&'a str),
 }
 
-/// A program's name where another one uses it.
+/// A reference to a program by its name.
 #[derive(Debug, Clone)]
 pub(super) struct Reference {
     /// The name.
     pub(super) name: String,
-    /// Where it stands.
+    /// Its position.
     pub(super) span: Span,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Reader<'a> {
         Reader { diagnostics, environment, scope }
     }
 
-    /// Reads one key, if it is there.
+    /// Reads one key, if it is set.
     pub(super) fn field<'t, T>(
         &mut self,
         table: &'t Table,
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         table.get(name).and_then(|item| read(self, item))
     }
 
-    /// Reports every key that the section does not have. `owner` is how the table is called in a sentence.
+    /// Reports every key that the section does not have. `owner` names the table in a sentence.
     pub(super) fn check_keys(&mut self, table: &Table, section: &Section, owner: &str) {
         for item in table.items() {
             let (name, span) = (item.name(), item.key.span);
@@ -88,8 +88,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What to do about a key that the section does not have: another tool's word by its meaning, one that belongs
-    /// elsewhere by its place, else the nearest by spelling.
+    /// The note about an unknown key: foster's key for that of another tool, the section that has the key, or the
+    /// nearest key by spelling.
     fn unknown_key(&mut self, item: Item<'_>, section: &Section) -> String {
         let name = item.name();
         if let Some(note) = foreign(section, name) {
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
         if let (true, Kind::Table(inner)) = (section.heading == FILE.heading, &item.value.kind)
             && inner.get("command").is_some()
         {
-            return format!("a program is written `[program.{name}]`");
+            return format!("a program's table is `[program.{name}]`");
         }
         let now = |key: &&Key| key.support == Support::Now;
         let known = || section.keys.iter().filter(now).map(|key| key.name);
@@ -116,23 +116,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Says that a value does not fit, and what would.
+    /// Reports a value that is not valid, and what was expected.
     pub(super) fn refuse(&mut self, item: Item<'_>, shown: &str, expected: &str) {
         let message = format!("`{}` cannot be {shown}", item.name());
         self.diagnostics.error(item.value.span, message, format!("expected {expected}"));
     }
 
-    /// The same for a text that was found to be wrong after it was expanded.
+    /// As [`Reader::refuse`], for an expanded text.
     pub(super) fn refuse_text(&mut self, item: Item<'_>, text: &str, expected: &str) {
         self.refuse(item, &quoted(text), expected);
     }
 
-    /// A text, expanded. It may go to the kernel, so it has no NUL bytes.
+    /// An expanded text without NUL bytes, which system calls do not accept.
     pub(super) fn text(&mut self, item: Item<'_>) -> Option<String> {
         self.text_or(item, "a string")
     }
 
-    /// A text where another form is possible too: `expected` names both.
+    /// A text where other types are also valid: `expected` names them all.
     pub(super) fn text_or(&mut self, item: Item<'_>, expected: &str) -> Option<String> {
         let Kind::String(written) = &item.value.kind else {
             self.refuse(item, &described(item.value), expected);
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         };
         match expand(written, lookup) {
             Ok(text) if text.contains('\0') => {
-                self.refuse(item, "a text with a NUL character", "a text that the kernel can take");
+                self.refuse(item, "a text with a NUL character", "a text without one");
                 None
             }
             Ok(text) => Some(text),
@@ -165,24 +165,22 @@ impl<'a> Reader<'a> {
 
     fn cannot_expand(&mut self, span: Span, fault: &Fault) {
         let (written, message, note) = match fault {
-            Fault::Unclosed(written) => (
-                written,
-                "cannot expand a `${` that is never closed".to_owned(),
-                "expected a `}`; `$$` is a plain `$`".to_owned(),
-            ),
+            Fault::Unclosed(written) => {
+                (written, "`${` is not closed".to_owned(), "expected a `}`; `$$` is a literal `$`".to_owned())
+            }
             Fault::Malformed(written) => (
                 written,
                 format!("cannot expand `{written}`"),
-                "expected `${NAME}` or `${NAME:-default}`; `$$` is a plain `$`".to_owned(),
+                "expected `${NAME}` or `${NAME:-default}`; `$$` is a literal `$`".to_owned(),
             ),
             Fault::Unset { written, name } => {
                 let note = match self.scope {
                     Scope::Disabled(_) => return,
                     Scope::File if name == INSTANCE || name == PROGRAM => {
-                        "it is set only in programs".to_owned()
+                        "it is only set in programs".to_owned()
                     }
                     Scope::File | Scope::Program(_) => format!(
-                        "set it, as by `docker run -e {name}=…`, or give it a default: `${{{name}:-…}}`"
+                        "set it, as with `docker run -e {name}=…`, or give a default: `${{{name}:-…}}`"
                     ),
                 };
                 (written, format!("the environment variable `{name}` is not set"), note)
@@ -195,7 +193,7 @@ impl<'a> Reader<'a> {
         self.diagnostics.error(span, message, note);
     }
 
-    /// True or false.
+    /// A boolean.
     pub(super) fn boolean(&mut self, item: Item<'_>) -> Option<bool> {
         if let Kind::Boolean(boolean) = item.value.kind {
             return Some(boolean);
@@ -208,7 +206,7 @@ impl<'a> Reader<'a> {
         boolean
     }
 
-    /// A whole number of this range.
+    /// An integer in this range.
     pub(super) fn integer<T>(&mut self, item: Item<'_>, range: RangeInclusive<T>) -> Option<T>
     where
         T: TryFrom<i64> + PartialOrd + std::fmt::Display,
@@ -217,7 +215,7 @@ impl<'a> Reader<'a> {
         self.integer_or(item, range, &expected)
     }
 
-    /// The same where another form is possible too: `expected` names both.
+    /// As [`Reader::integer`] where other types are also valid: `expected` names them all.
     pub(super) fn integer_or<T>(
         &mut self,
         item: Item<'_>,
@@ -241,7 +239,7 @@ impl<'a> Reader<'a> {
         fitting
     }
 
-    /// A number with or without a fraction, not less than `least`.
+    /// A number of at least `least`.
     pub(super) fn number(&mut self, item: Item<'_>, least: f64) -> Option<f64> {
         let expected = format!("a number, at least {least}");
         let text = match item.value.kind {
@@ -259,7 +257,7 @@ impl<'a> Reader<'a> {
         fitting
     }
 
-    /// A duration, as humantime has it.
+    /// A duration in the format of humantime.
     pub(super) fn duration(&mut self, item: Item<'_>) -> Option<Duration> {
         if let Kind::Integer(number @ 0..) = item.value.kind {
             self.refuse(item, "a number without a unit", &format!("a duration such as `\"{number}s\"`"));
@@ -269,13 +267,13 @@ impl<'a> Reader<'a> {
         let text = self.text_or(item, expected)?;
         match humantime::parse_duration(&text) {
             Ok(duration) if duration <= LONGEST_DURATION => return Some(duration),
-            Ok(_) => self.refuse_text(item, &text, "at most a hundred years"),
+            Ok(_) => self.refuse_text(item, &text, "at most 100 years"),
             Err(_) => self.refuse_text(item, &text, expected),
         }
         None
     }
 
-    /// A duration that is not zero: between two attempts, or until giving up.
+    /// A duration above zero: an interval or a timeout.
     pub(super) fn duration_above_zero(&mut self, item: Item<'_>) -> Option<Duration> {
         let duration = self.duration(item)?;
         if duration.is_zero() {
@@ -285,7 +283,7 @@ impl<'a> Reader<'a> {
         Some(duration)
     }
 
-    /// One of a few words.
+    /// One of these words.
     pub(super) fn choice<T: Copy>(&mut self, item: Item<'_>, words: &[(&str, T)]) -> Option<T> {
         let expected = one_of(words.iter().map(|(word, _)| *word));
         let text = self.text_or(item, &expected)?;
@@ -296,7 +294,7 @@ impl<'a> Reader<'a> {
         chosen
     }
 
-    /// A number of bytes: plain, or with a binary suffix. `expected` names other forms that are possible.
+    /// A number of bytes, with or without a binary suffix. `expected` names the other valid types.
     pub(super) fn size(&mut self, item: Item<'_>, expected: &str) -> Option<u64> {
         if let Kind::Integer(number) = item.value.kind {
             let size = u64::try_from(number).ok();
@@ -328,7 +326,7 @@ impl<'a> Reader<'a> {
         signal
     }
 
-    /// Says that there is no such signal.
+    /// Reports an unknown signal.
     pub(super) fn unknown_signal(&mut self, span: Span, text: &str) {
         let bare = text.strip_prefix("SIG").unwrap_or(text);
         let span = self.diagnostics.narrow(span, text);
@@ -339,7 +337,7 @@ impl<'a> Reader<'a> {
         );
     }
 
-    /// A path. Relative ones stay relative: to foster's working directory.
+    /// A path; a relative one is relative to foster's working directory.
     pub(super) fn path(&mut self, item: Item<'_>) -> Option<PathBuf> {
         let text = self.text_or(item, "a path")?;
         if text.is_empty() {
@@ -349,7 +347,7 @@ impl<'a> Reader<'a> {
         Some(PathBuf::from(text))
     }
 
-    /// The path of a Unix socket, not too long for the kernel.
+    /// The path of a Unix socket, of a length that the kernel accepts.
     pub(super) fn socket_path(&mut self, item: Item<'_>) -> Option<PathBuf> {
         let path = self.path(item)?;
         if path.as_os_str().len() > LONGEST_SOCKET_PATH {
@@ -369,7 +367,7 @@ impl<'a> Reader<'a> {
         Some(values.iter().map(|value| item.with(value)).collect())
     }
 
-    /// The elements of a list, or the one value that stands for a list of one.
+    /// The elements of a list, or a single value as a list of one.
     pub(super) fn one_or_more<'t>(&mut self, item: Item<'t>) -> Vec<Item<'t>> {
         if let Kind::Array(values) = &item.value.kind {
             return values.iter().map(|value| item.with(value)).collect();
@@ -387,18 +385,18 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A key of fewer letters begins too many words to be a suggestion.
+/// The shortest key that is suggested for a longer word starting with it.
 const SHORTEST_BEGINNING: usize = 4;
 
 /// A Unix socket's path is at most this long (unix(7): 108 bytes with the NUL).
 const LONGEST_SOCKET_PATH: usize = 107;
 
-/// Which of a program's processes it is; there is one.
+/// The number of the instance; a program has one.
 const INSTANCE: &str = "FOSTER_INSTANCE";
 /// The program's name.
 const PROGRAM: &str = "FOSTER_PROGRAM";
 
-/// A century. What is longer is a slip of the finger, and arithmetic with it would overflow somewhere.
+/// The longest duration: a longer one is a mistake, and arithmetic with it could overflow.
 const LONGEST_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 fn parse_size(text: &str) -> Option<u64> {

@@ -1,6 +1,6 @@
-//! The keys `ready` and `health`: a probe, and when it asks (spec, section 3.5).
+//! Reads the keys `ready` and `health`: a probe and its timing (spec, section 3.5).
 //!
-//! Both are read in the same way; what is asked is in `probe.rs`.
+//! Both have the same form; `probe.rs` reads the target.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::probe::{HEALTH_KINDS, READY_KINDS, probe};
 use super::reader::Reader;
 use super::table::Item;
 
-/// Reads `ready`: how it is asked for, and what the core has to know.
+/// Reads `ready`: the probe for the shell, and the timing for the core.
 pub(super) fn ready(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Probe, Readiness)> {
     let table = reader.table(item, EXAMPLE)?;
     reader.check_keys(table, &READY, "in `ready`");
@@ -64,7 +64,7 @@ const ACTIONS: [(&str, HealthAction); 3] = [
     ("none", HealthAction::Report),
 ];
 
-/// A shorter pause would make foster busy with nothing else.
+/// A shorter interval would keep foster busy.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 fn interval(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Duration> {

@@ -1,6 +1,6 @@
-//! The reference of every key, made from the table in `keys.rs`: `docs/config.md` and `docs/foster.toml.5`.
+//! The reference of all keys, generated from the table in `keys.rs`: `docs/config.md` and `docs/foster.toml.5`.
 //!
-//! Tests compare the files with this; `UPDATE_EXPECT=1 cargo test` writes them again.
+//! Tests compare the files with it; `UPDATE_EXPECT=1 cargo test` updates them.
 
 use super::key_spec::{Default, Key, Support, ValueKind};
 use super::keys::SECTIONS;
@@ -17,7 +17,7 @@ pub fn reference() -> String {
     text
 }
 
-/// The same as a page for man(1).
+/// The same as a manual page.
 pub fn manual() -> String {
     let mut page = Page::new("foster.toml", 5, "the configuration of foster");
     page.heading("Description");
@@ -50,25 +50,23 @@ pub fn manual() -> String {
 const INTRODUCTION: &str = "\
 # The keys of a configuration
 
-<!-- Generated from src/config/keys.rs. Write it again with: UPDATE_EXPECT=1 cargo test --lib config -->
+<!-- Generated from src/config/keys.rs. Update it with: UPDATE_EXPECT=1 cargo test --lib config -->
 
-A configuration is looked for in `-c FILE`, then `$FOSTER_CONFIG`, then `/etc/foster/foster.toml`,
-`/etc/foster.toml` and `./foster.toml`. `foster check` reads it, reports everything that is wrong with it
-at once, and prints the order in which things will start.
+foster reads the configuration that `-c FILE` or `$FOSTER_CONFIG` names, or the first that exists of
+`/etc/foster/foster.toml`, `/etc/foster.toml` and `./foster.toml`. `foster check` reports all its errors at once, or
+prints the start order.
 
-- **Strings** are expanded: `${NAME}` is a variable of foster's environment, `${NAME:-default}` has a default
-  for one that is unset or empty (taken as it is, up to the brace), `$$` is a `$`, and a `$` before anything
-  else stays. `${FOSTER_CPUS}` is how many CPUs affinity and quotas
-  allow, at least 1; within a program there are `${FOSTER_PROGRAM}` and `${FOSTER_INSTANCE}`. A value is never
-  expanded again, nor read as TOML; a `command` that is a string is split *after* it was expanded, so
-  write a list where a value may contain spaces or quotes.
-- Where something else than a string is wanted, a **string that expands to one** will do: `\"${PORT}\"`.
-- **Durations** are `\"500ms\"`, `\"10s\"`, `\"1m 30s\"`. **Sizes** are bytes, or take `K`, `M`, `G` (binary).
-  **Signals** are names with or without `SIG`, or numbers.
-- **Paths** that are relative are relative to foster's working directory, those of `include` to the file
-  that they stand in.
-- **Names** of programs are letters, digits, `-` and `_`, begin with a letter or a digit and have at most 64
-  characters; `all` is taken.
+- **Strings** are expanded: `${NAME}` is a variable of foster's environment, `${NAME:-default}` has a default for an
+  unset or empty one (literal text up to the brace), `$$` is a literal `$`, and any other `$` is unchanged.
+  `${FOSTER_CPUS}` is the number of CPUs that affinity and quotas allow, at least 1; programs also have
+  `${FOSTER_PROGRAM}` and `${FOSTER_INSTANCE}`. A value is neither expanded again nor read as TOML. A `command` that is
+  a string is split *after* its expansion, so write a list if a value may contain spaces or quotes.
+- A value of another type can also be a **string that expands to it**: `\"${PORT}\"`.
+- **Durations** have units: `\"500ms\"`, `\"10s\"`, `\"1m 30s\"`. **Sizes** are in bytes, or have a suffix `K`, `M` or `G`
+  (binary). **Signals** are names with or without `SIG`, or numbers.
+- Relative **paths** are relative to foster's working directory; those in `include`, to the file with the key.
+- **Names** of programs consist of letters, digits, `-` and `_`, start with a letter or a digit and have at most 64
+  characters; `all` is reserved.
 ";
 
 fn row(key: &Key) -> String {

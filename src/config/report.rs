@@ -1,33 +1,33 @@
-//! Why a configuration cannot be used: the finished text of every problem of every file.
+//! The report of an invalid configuration: the text of every error of every file.
 //!
-//! What is printed and written to the termination log. Nothing is decided here. Next: `diagnostics.rs`, which makes it.
+//! It is printed and written to the termination log. `diagnostics.rs` makes it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-/// Where Kubernetes looks, where no configuration was found that could name another place.
+/// The default of Kubernetes, used if no configuration could be read that names another file.
 const DEFAULT_TERMINATION_LOG: &str = "/dev/termination-log";
 
 /// One error: its text for people, and its parts for machines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReportedError {
-    /// The file; `None`: it belongs to none.
+    /// The file; `None`: no file.
     pub file: Option<String>,
     /// The line in the file, from 1.
     pub line: Option<usize>,
     /// The column in the line, from 1.
     pub column: Option<usize>,
-    /// The sentence.
+    /// The message.
     pub message: String,
-    /// What was expected, or probably meant.
+    /// What was expected, or a suggestion.
     pub hint: Option<String>,
     #[serde(skip)]
     pub(super) text: String,
 }
 
-/// Why a configuration cannot be used: every problem of every file.
+/// The errors of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     errors: Vec<ReportedError>,
@@ -36,7 +36,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The errors that are listed, and how many more there are.
+    /// Makes a report of the listed errors and the number of further ones.
     pub(super) fn new(errors: Vec<ReportedError>, unlisted: usize) -> Report {
         Report { errors, unlisted, termination_log: PathBuf::from(DEFAULT_TERMINATION_LOG) }
     }
@@ -50,7 +50,7 @@ impl Report {
         Report::new(vec![error], 0)
     }
 
-    /// Where the orchestrator reads why nothing was started: as the file says, as far as it could be read.
+    /// The termination log for the report: that of the configuration, if it could be read.
     pub fn termination_log(&self) -> &Path {
         &self.termination_log
     }
@@ -59,17 +59,17 @@ impl Report {
         Report { termination_log, ..self }
     }
 
-    /// The errors that are listed, each with its place, in the order of the files; a line end behind each.
+    /// The listed errors in the order of the files, each with its position and a line end.
     pub fn errors(&self) -> impl Iterator<Item = &str> {
         self.errors.iter().map(|error| error.text.as_str())
     }
 
-    /// The errors that are listed, in their parts.
+    /// The listed errors as data.
     pub fn in_parts(&self) -> &[ReportedError] {
         &self.errors
     }
 
-    /// The whole report in one line.
+    /// The report in one line.
     pub fn summary(&self) -> String {
         let plural = if self.count() == 1 { "" } else { "s" };
         format!("cannot load the configuration: {} error{plural}", self.count())

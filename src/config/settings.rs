@@ -1,6 +1,6 @@
 //! The tables `[foster]` and `[signals]`.
 //!
-//! The programs that signals are forwarded to are only named here; `check.rs` finds them.
+//! The programs that signals are forwarded to are names here; `check.rs` resolves them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,18 +17,18 @@ use super::phrase::quoted;
 use super::reader::{Reader, Reference};
 use super::table::{Item, Table};
 
-/// What a signal to foster does, as it was written.
+/// An entry of `[signals]`, before its program is resolved.
 #[derive(Debug)]
 pub(super) enum SignalRule {
-    /// Passed on to a program.
+    /// The signal is sent to a program.
     Forward(Reference, Signal),
-    /// An ordered shutdown.
+    /// foster shuts down.
     Shutdown,
-    /// Nothing.
+    /// Nothing happens.
     Ignore,
 }
 
-/// Reads `[foster]`: the settings of the shell, and those of the core but for `[signals]`.
+/// Reads `[foster]`: the settings of the shell, and those of the core without `[signals]`.
 pub(super) fn settings(reader: &mut Reader<'_>, table: &Table) -> (Settings, PlanSettings) {
     reader.check_keys(table, &FOSTER, "in `[foster]`");
     let table = &over_built_in(table, &FOSTER);
@@ -93,16 +93,16 @@ pub(super) fn signals(reader: &mut Reader<'_>, table: &Table) -> Vec<(Signal, Si
     rules
 }
 
-/// Why foster's answer to this signal cannot be chosen; `None` where it can.
+/// Why `[signals]` cannot have this signal; `None` if it can.
 fn refusal(signal: Signal) -> Option<&'static str> {
-    /// glibc keeps these two for itself (signal(7)).
+    /// glibc uses these two internally (signal(7)).
     const RESERVED: [i32; 2] = [32, 33];
     match signal.name() {
-        Some("TERM") => Some("it always stops foster, so that the container can always be stopped"),
+        Some("TERM") => Some("TERM always shuts foster down, so that the container can be stopped"),
         Some("KILL" | "STOP") => Some("no process can catch it"),
-        Some("CHLD") => Some("foster needs it to reap"),
+        Some("CHLD") => Some("foster uses it to reap its children"),
         Some("SEGV" | "ILL" | "FPE" | "BUS") => Some("it reports a fault in foster itself"),
-        None if RESERVED.contains(&signal.number()) => Some("the C library keeps it for itself"),
+        None if RESERVED.contains(&signal.number()) => Some("the C library uses it internally"),
         Some(_) | None => None,
     }
 }

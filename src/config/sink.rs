@@ -1,7 +1,7 @@
-//! Where a stream of a program goes: `stdout` and `stderr` (spec, section 3.6).
+//! Reads the destination of a program's stream: `stdout` and `stderr` (spec, section 3.6).
 //!
-//! A word or a table of its own. Whether the file can be written shows when it is opened; that two
-//! programs do not write the same one is looked at in `check.rs`.
+//! It is a word, or a table for a file. Errors of the file itself are found when it is opened; `lint.rs` warns of two
+//! programs with the same file.
 
 use crate::plan::{FileSink, Sink};
 
@@ -10,9 +10,9 @@ use super::keys::SINK;
 use super::reader::Reader;
 use super::table::{Item, Kind, Table};
 
-/// More rotated files than this would make a rotation slow: each is renamed.
+/// A rotation renames every kept file: more of them would make it slow.
 const MOST_KEPT: u32 = 100;
-/// A smaller file would be rotated at nearly every line.
+/// A smaller file would be rotated after almost every line.
 const LEAST_SIZE: u64 = 4096;
 
 /// Reads `stdout` or `stderr`.
@@ -57,7 +57,7 @@ fn size_or_unlimited(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u
     let size = reader.size(item, EXPECTED)?;
     if size < LEAST_SIZE {
         let message = format!("`{}` cannot be {size} bytes", item.name());
-        let note = "expected at least `\"4K\"`: each rotation renames every file that is kept";
+        let note = "expected at least `\"4K\"`: each rotation renames every kept file";
         reader.diagnostics.error(item.value.span, message, note);
         return None;
     }

@@ -1,7 +1,7 @@
-//! The text of one file, and how a place in it is shown: its line, carets below it, a note.
+//! The text of one file, and the excerpt for a span: its line, carets below it, a note.
 //!
-//! The form of the output is fixed by the fixtures in `tests/fixtures/config`. What comes from a file may hold
-//! anything, so nothing is written that a terminal would obey.
+//! The fixtures in `tests/fixtures/config` fix the format. Files may contain anything, so control characters are
+//! never printed to a terminal.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A file with this text.
+    /// Makes a source of a path and its text.
     pub(super) fn new(path: &Path, text: String) -> Source {
         let behind_newlines = text.match_indices('\n').map(|(newline, _)| newline + 1);
         let lines = std::iter::once(0).chain(behind_newlines).collect();
@@ -35,20 +35,20 @@ impl Source {
         self.path.display().to_string()
     }
 
-    /// The number of the line that holds this byte, counted from 1, and where it starts.
+    /// The number of the line with this byte, counted from 1, and the line's first byte.
     pub(super) fn line_at(&self, byte: usize) -> (usize, usize) {
         let number = self.lines.partition_point(|start| *start <= byte);
         (number, self.lines.get(number.saturating_sub(1)).copied().unwrap_or(0))
     }
 
-    /// Line and column of a place, both counted from 1.
+    /// Line and column of a span's start, both counted from 1.
     pub(super) fn line_and_column(&self, span: Span) -> (usize, usize) {
         let (line, start) = self.line_at(span.start);
         let before = self.text.get(start..span.start).unwrap_or("");
         (line, before.chars().count() + 1)
     }
 
-    /// The line itself, a run of carets below the place, and the note after it.
+    /// The line, carets below the span, and the note after them.
     pub(super) fn excerpt(&self, span: Span, note: &str) -> String {
         let (number, column) = self.line_and_column(span);
         let (_, start) = self.line_at(span.start);
@@ -70,12 +70,12 @@ impl Source {
     }
 }
 
-/// The widest line that is shown whole, and how much of a wider one is shown, in characters.
+/// The most characters of a line that are shown.
 const WIDTH: usize = 160;
-/// How much of a wider line is shown before the place.
+/// How many characters of a longer line are shown before the span.
 const LEAD: usize = 60;
 
-/// Cuts a line that no terminal could show down to the part that matters.
+/// Cuts a long line to the part around the span.
 fn clip(line: &str, column: usize, carets: usize) -> (String, usize, usize) {
     let length = line.chars().count();
     if length <= WIDTH {
@@ -93,7 +93,7 @@ fn clip(line: &str, column: usize, carets: usize) -> (String, usize, usize) {
     (format!("…{text}"), column - skipped + 1, carets)
 }
 
-/// The text without what a terminal would obey.
+/// The text without control characters, which a terminal would act on.
 pub(super) fn printable(text: &str) -> String {
     let shown = |char: char| match char {
         '\t' | '\n' => ' ',
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_too_long_to_read_is_cut_around_the_place() {
+    fn a_long_line_is_cut_around_the_span() {
         let source =
             Source::new(Path::new("a.toml"), format!("{}HERE{}", "a".repeat(5000), "b".repeat(5000)));
         let text = source.excerpt(Span { file: 1, start: 5000, end: 5004 }, "there");

@@ -1,38 +1,38 @@
-//! Where something stands in the files: three numbers, so that they are cheap to carry everywhere.
+//! Positions in the files of a configuration: a file's number and two byte offsets, cheap to copy.
 //!
-//! Which file a number means, only `diagnostics.rs` knows.
+//! `diagnostics.rs` maps the numbers to files.
 
-/// A stretch of a file: bytes from `start` up to `end`.
+/// The bytes of a file from `start` up to `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Span {
-    /// Which of the files of the diagnostics.
+    /// The file's number in the diagnostics.
     pub(super) file: usize,
     /// Its first byte.
     pub(super) start: usize,
-    /// The byte behind its last.
+    /// The byte after its last.
     pub(super) end: usize,
 }
 
 impl Span {
-    /// Whether the other one starts in this one, or right at its end.
+    /// Whether the other span starts within this one, or right at its end.
     pub(super) fn covers(self, other: Span) -> bool {
         self.file == other.file && (self.start..=self.end).contains(&other.start)
     }
 }
 
-/// The file that stands for foster's built-in defaults; nothing is ever wrong there.
+/// The number of the built-in defaults, which have no errors.
 pub(super) const BUILT_IN: usize = 0;
-/// The file that was asked for, which includes the others.
+/// The number of the main file, which includes the others.
 pub(super) const MAIN: usize = 1;
 
-/// Where a problem is.
+/// The position of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Position {
-    /// In no file: none was found.
+    /// No file: none was found.
     Nowhere,
-    /// In a file as a whole: it cannot be read.
+    /// A whole file.
     File(usize),
-    /// In a line.
+    /// A span of a file.
     At(Span),
 }
 

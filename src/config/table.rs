@@ -1,8 +1,8 @@
-//! A TOML document as a tree that knows where each of its parts was written.
+//! A TOML document as a tree in which every key and value has a [`Span`].
 //!
-//! The `toml` crate parses and recovers from syntax errors; this is what the rest of `config/` reads:
-//! owned, in the order of the file, every key and value with its [`Span`]. Values of several files
-//! can stand in one table, as `[defaults]` under a program. `reader.rs` makes Rust types of it.
+//! The `toml` crate parses and recovers from syntax errors; this owned tree keeps the order of the file and is what the
+//! rest of `config/` reads. A table can have values of several files, as a program merged over `[defaults]` does.
+//! `reader.rs` converts it to Rust types.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,34 +12,34 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostics::{DUPLICATE, Diagnostics};
 use super::span::{Position, Span};
 
-/// A key, where it was written.
+/// A key with its span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
     /// Its name, without quotes.
     pub(super) name: String,
-    /// Where it stands.
+    /// Its position.
     pub(super) span: Span,
 }
 
-/// A value, where it was written.
+/// A value with its span.
 #[derive(Debug, Clone)]
 pub(super) struct Value {
-    /// What it is.
+    /// Its type and content.
     pub(super) kind: Kind,
-    /// Where it stands.
+    /// Its position.
     pub(super) span: Span,
 }
 
-/// What a value is.
+/// The type and content of a value.
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
-    /// Text, nothing expanded in it yet.
+    /// A string, not expanded yet.
     String(String),
-    /// A whole number.
+    /// An integer.
     Integer(i64),
-    /// A number with a fraction.
+    /// A floating-point number.
     Float(f64),
-    /// True or false.
+    /// A boolean.
     Boolean(bool),
     /// A date, a time or both: no key takes one.
     Datetime,
@@ -60,7 +60,7 @@ impl Value {
     }
 }
 
-/// What an entry takes in a plan beside its text.
+/// The memory of an entry beside its text, estimated.
 const ENTRY: usize = 64;
 
 /// Keys and values, in the order of the file.
@@ -69,7 +69,7 @@ pub(super) struct Table {
     entries: Vec<(Key, Value)>,
 }
 
-/// A value together with the key that it was given for: what an error needs.
+/// A value with its key, as an error message needs them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item<'t> {
     /// The key.
@@ -96,7 +96,7 @@ impl Table {
         self.entries.iter().map(|(key, value)| Item { key, value })
     }
 
-    /// About how many bytes it takes, to bound what is made of it.
+    /// Its memory in bytes, estimated, to bound the size of a plan.
     pub(super) fn weight(&self) -> usize {
         self.entries.iter().map(|(key, value)| ENTRY + key.name.len() + value.weight()).sum()
     }
@@ -106,18 +106,18 @@ impl Table {
         self.items().find(|item| item.key.name == name)
     }
 
-    /// Adds an entry behind the others; the caller has made sure that the name is new.
+    /// Appends an entry; the caller has checked that the name is new.
     pub(super) fn push(&mut self, key: Key, value: Value) {
         self.entries.push((key, value));
     }
 
-    /// The entries, to be taken apart.
+    /// The entries.
     pub(super) fn into_entries(self) -> Vec<(Key, Value)> {
         self.entries
     }
 
-    /// This table with `base` below it: what is set here wins, and where `merges` says so of a key and
-    /// both are tables, key by key.
+    /// This table merged over `base`: the keys of this table win. For a key that `merges` selects, two tables are
+    /// merged key by key.
     pub(super) fn over(&self, base: &Table, merges: &dyn Fn(&str) -> bool) -> Table {
         let mut own: BTreeMap<&str, &Value> = BTreeMap::new();
         own.extend(self.entries.iter().map(|(key, value)| (key.name.as_str(), value)));
@@ -150,32 +150,31 @@ fn merged(above: &Value, below: &Value) -> Value {
     }
 }
 
-/// A file with more of them is no configuration, and nobody reads on.
+/// How many syntax errors are reported for one file.
 const MOST_SYNTAX_ERRORS: usize = 100;
 
-/// Parses a file that was taken in before. What is wrong with its syntax goes to the diagnostics; what
-/// could be understood in spite of that is returned.
+/// Parses a file of the diagnostics. Syntax errors are reported there; the part that could be parsed is returned.
 pub(super) fn parse(diagnostics: &mut Diagnostics, file: usize) -> Table {
     let text = diagnostics.text(file).to_owned();
     let (document, errors) = DeTable::parse_recoverable(&text);
     let count = errors.len();
     for error in errors.into_iter().take(MOST_SYNTAX_ERRORS) {
-        // The parser names no place for a key of too many parts.
+        // The parser has no span for a key with too many parts.
         let span = error.span().map(|span| at(file, span));
         let (message, note) = match span.and_then(|span| ini_header(&text, span.start)) {
-            Some(note) => ("this is not how TOML writes a table".to_owned(), note),
+            Some(note) => ("not a valid table header".to_owned(), note),
             None => reword(error.message()),
         };
         diagnostics.syntax_error(span.map_or(Position::File(file), Position::At), &message, &note);
     }
     if count > MOST_SYNTAX_ERRORS {
-        let message = format!("there are {} more errors of syntax in it", count - MOST_SYNTAX_ERRORS);
+        let message = format!("{} more syntax errors are not listed", count - MOST_SYNTAX_ERRORS);
         diagnostics.syntax_error(Position::File(file), &message, "");
     }
     Tree { diagnostics, file }.table(document.get_ref())
 }
 
-/// The table of a text that is known to be well-formed: foster's own defaults.
+/// The table of a text that is known to be valid: foster's own defaults.
 pub(super) fn parse_trusted(text: &str, file: usize) -> Table {
     let mut diagnostics = Diagnostics::new();
     let (document, _) = DeTable::parse_recoverable(text);
@@ -186,12 +185,12 @@ fn at(file: usize, span: Range<usize>) -> Span {
     Span { file, start: span.start, end: span.end.max(span.start) }
 }
 
-/// The parser's sentence in foster's words, and what it does not think of.
+/// The parser's message, adjusted, and a note.
 fn reword(message: &str) -> (String, String) {
     let message = message.strip_suffix(", expected nothing").unwrap_or(message);
     let (message, note) = match message {
         "duplicate key" => (DUPLICATE, ""),
-        // It stands at the end of the list, which is not where the parser noticed.
+        // The missing bracket belongs at the end of the list, not where the parser found the error.
         message if message.starts_with("missing comma between array elements") => {
             (message, "or a `]` is missing before this")
         }
@@ -200,7 +199,7 @@ fn reword(message: &str) -> (String, String) {
     (message.to_owned(), note.to_owned())
 }
 
-/// What to write for `[program:web]`, a header of supervisord, where this byte is in one.
+/// The TOML header for one of supervisord, such as `[program:web]`, at this byte.
 fn ini_header(text: &str, byte: usize) -> Option<String> {
     let before = text.get(..byte)?;
     let start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -209,17 +208,17 @@ fn ini_header(text: &str, byte: usize) -> Option<String> {
     let is_plain = |part: &str| {
         !part.is_empty() && part.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_'))
     };
-    (is_plain(kind) && is_plain(name)).then(|| format!("TOML writes it `[{kind}.{name}]`"))
+    (is_plain(kind) && is_plain(name)).then(|| format!("in TOML it is `[{kind}.{name}]`"))
 }
 
-/// Copies the parser's tree of one file.
+/// Converts the parser's tree of one file.
 struct Tree<'f> {
     diagnostics: &'f mut Diagnostics,
     file: usize,
 }
 
 impl Tree<'_> {
-    /// The nesting is bounded by the parser (80 levels), and so is this recursion.
+    /// The parser limits the nesting to 80 levels, which bounds this recursion.
     fn table(&mut self, table: &DeTable<'_>) -> Table {
         let mut entries = Vec::new();
         for (key, value) in table {
@@ -239,7 +238,7 @@ impl Tree<'_> {
             DeValue::Float(float) => Kind::Float(float.as_str().parse().unwrap_or(f64::NAN)),
             DeValue::Integer(integer) => {
                 Kind::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).unwrap_or_else(|_| {
-                    self.diagnostics.error(span, "this number does not fit into 64 bits", "");
+                    self.diagnostics.error(span, "this number does not fit in 64 bits", "");
                     0
                 }))
             }
@@ -268,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_come_in_the_order_of_the_file_with_their_places() {
+    fn entries_have_the_order_of_the_file_and_their_spans() {
         let table = table("z = 1\na = [\"x\"]\nm.n = true\n");
         assert_eq!(names(&table), ["z", "a", "m"]);
         let item = table.get("a").expect("a");
@@ -276,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_above_wins_and_only_chosen_tables_are_merged() {
+    fn the_upper_table_wins_and_only_selected_tables_are_merged() {
         let below = table("a = 1\nb = 1\nm = { x = 1, y = 1 }\nr = { x = 1, y = 1 }\n");
         let above = table("b = 2\nm = { y = 2, z = 2 }\nr = { y = 2 }\n");
         let result = above.over(&below, &|name| name == "m");
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_toml_at_all_costs_little() {
+    fn a_file_that_is_not_toml_has_a_bounded_number_of_errors() {
         let mut diagnostics = Diagnostics::new();
         let file = diagnostics.add_source(Path::new("prose.toml"), "once upon\na time\n".repeat(50_000));
         parse(&mut diagnostics, file);
@@ -301,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_of_great_depth_is_refused_and_not_followed() {
+    fn a_deeply_nested_document_is_rejected() {
         for text in [
             format!("a = {}", "[".repeat(100_000)),
             format!("a = {}", "{a=".repeat(100_000)),

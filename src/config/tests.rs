@@ -1,7 +1,7 @@
-//! The configuration as its user meets it: files in, a plan or a report out.
+//! Whole configurations: files in, a plan or a report out.
 //!
-//! Each `tests/fixtures/config/*.toml` (and `*/foster.toml`) has its whole output beside it. After a change
-//! that is meant, `UPDATE_EXPECT=1 cargo test --lib config` writes them again: read the difference.
+//! Each `tests/fixtures/config/*.toml` (and `*/foster.toml`) has its expected output beside it. After an intended change
+//! `UPDATE_EXPECT=1 cargo test --lib config` updates them: read the difference.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -44,7 +44,7 @@ fn outcome(path: &Path) -> String {
     text.replace(&format!("{FIXTURES}/"), "")
 }
 
-/// Loads a text as the only file there is.
+/// Loads a text as the only file.
 fn load_text(text: impl AsRef<[u8]>) -> Result<Plan, Report> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("foster.toml");
@@ -69,7 +69,7 @@ fn paths(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_fixture_has_the_output_beside_it() {
+fn every_fixture_has_its_expected_output() {
     let mut expected = BTreeSet::new();
     for path in paths(Path::new(FIXTURES)) {
         let main = if path.is_dir() { path.join("foster.toml") } else { path.clone() };
@@ -199,7 +199,7 @@ fn a_program_starts_from_the_defaults() {
 }
 
 #[test]
-fn every_word_of_the_reference_is_understood() {
+fn every_word_in_the_reference_is_accepted() {
     for section in SECTIONS {
         for key in section.keys {
             let [ValueKind::Words(words)] = key.kinds else { continue };
@@ -221,7 +221,7 @@ fn every_word_of_the_reference_is_understood() {
 }
 
 #[test]
-fn a_program_that_is_switched_off_may_still_be_named() {
+fn a_disabled_program_can_still_be_named() {
     let plan = load(Path::new("tests/fixtures/config/disabled.toml"), &environment()).expect("a plan");
     assert_eq!(plan.programs.len(), 1);
     assert_eq!(plan.spec(ProgramId(0)).expect("a program").after, []);
@@ -232,13 +232,13 @@ fn a_program_that_is_switched_off_may_still_be_named() {
 }
 
 #[test]
-fn the_configuration_is_looked_for_in_the_order_of_the_contract() {
+fn the_configuration_is_searched_in_the_documented_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let (first, second) = (folder.path().join("first.toml"), folder.path().join("second.toml"));
     let spans = [first.as_path(), second.as_path()];
     let none = Environment::new();
     let report = locate_among(None, &none, &spans).expect_err("a report").to_string();
-    assert!(report.starts_with("foster: error: there is no configuration\n     = looked for `"), "{report}");
+    assert!(report.starts_with("foster: error: no configuration found\n     = looked for `"), "{report}");
     assert!(report.ends_with("foster: cannot load the configuration: 1 error\n"), "{report}");
 
     fs::write(&second, "").expect("a file");
@@ -256,7 +256,7 @@ fn the_configuration_is_looked_for_in_the_order_of_the_contract() {
 }
 
 #[test]
-fn what_cannot_be_read_is_one_clear_error() {
+fn a_file_that_cannot_be_read_is_one_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);
     fs::write(at("a.conf"), "[supervisord]").expect("a file");
@@ -278,14 +278,14 @@ fn what_cannot_be_read_is_one_clear_error() {
         let report = load(&path, &environment()).expect_err("a report");
         let shown = path.display();
         let expected = format!(
-            "{shown}: error: cannot read it: {reason}\nfoster: cannot load the configuration: 1 error\n"
+            "{shown}: error: cannot read the file: {reason}\nfoster: cannot load the configuration: 1 error\n"
         );
         assert_eq!(report.to_string(), expected);
     }
 }
 
 #[test]
-fn a_thousand_programs_in_a_row_are_put_in_order() {
+fn a_chain_of_a_thousand_programs_is_put_in_order() {
     let mut text = "[program.p0]\ncommand = ['x']\n".to_owned();
     for number in 1..1000 {
         text.push_str(&format!("[program.p{number}]\ncommand = ['x']\nafter = ['p{}']\n", number - 1));
@@ -293,7 +293,7 @@ fn a_thousand_programs_in_a_row_are_put_in_order() {
     assert_eq!(plan_of(&text).core.graph().waves().len(), 1000);
 }
 
-/// Pieces of configurations, right and wrong, that random ones are made of.
+/// Valid and invalid parts of random configurations.
 fn fragment() -> impl Strategy<Value = String> {
     let names: Vec<&str> = SECTIONS.iter().flat_map(|section| section.keys).map(|key| key.name).collect();
     let value = prop_oneof![
@@ -317,7 +317,7 @@ fn fragment() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Err(report) = load_text(&bytes) {
             prop_assert!(report.count() > 0);
             prop_assert!(report.to_string().chars().all(|char| char == '\n' || !char.is_control()));
@@ -325,7 +325,7 @@ proptest! {
     }
 
     #[test]
-    fn no_configuration_makes_it_panic(fragments in prop::collection::vec(fragment(), 0..20)) {
+    fn no_configuration_causes_a_panic(fragments in prop::collection::vec(fragment(), 0..20)) {
         match load_text(fragments.concat()) {
             Ok(plan) => prop_assert!(!start_order(&plan).is_empty()),
             Err(report) => prop_assert!(report.count() > 0),
@@ -334,7 +334,7 @@ proptest! {
 }
 
 #[test]
-fn the_place_of_the_socket_is_known_whatever_is_wrong_with_a_program_and_while_it_is_there_with_anything() {
+fn the_socket_is_found_in_spite_of_errors_in_programs_or_if_it_exists_of_any_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("foster.toml");
     let socket = |text: &str| {
@@ -352,10 +352,10 @@ fn the_place_of_the_socket_is_known_whatever_is_wrong_with_a_program_and_while_i
     assert!(socket(&broken.replace("'/'", "'/no/such'")).is_err());
 }
 
-/// What an update costs a running foster is bounded, however hostile the file: each of these takes seconds or
-/// gigabytes where something is quadratic.
+/// The cost of an update is bounded for any file: each of these would take seconds or gigabytes if a step were
+/// quadratic.
 #[test]
-fn a_hostile_configuration_is_refused_without_much_work() {
+fn a_hostile_configuration_is_rejected_at_a_bounded_cost() {
     let names = |count: usize| (0..count).map(|n| format!("'nobody{n}'")).collect::<Vec<_>>().join(",");
     let variables = |count: usize| (0..count).map(|n| format!("${{UNSET_{n}}}")).collect::<String>();
     let programs = |count: usize| {

@@ -1,6 +1,6 @@
-//! The control group: its version, and what it leaves of the machine's memory, CPUs and processes.
+//! The control group: its version, and its limits on memory, CPUs and processes.
 //!
-//! A limit above the own cgroup holds too, so the least of all that can be seen counts.
+//! Limits of parent cgroups apply too, so the lowest visible limit counts.
 
 use std::path::PathBuf;
 
@@ -25,14 +25,14 @@ pub(super) fn findings(rootfs: &RootFs) -> Vec<Finding> {
     findings
 }
 
-/// The folders in which a controller's files are, best first.
+/// The folders with a controller's files, best first.
 struct Controller<'t> {
     rootfs: &'t RootFs,
     folders: Vec<(Version, PathBuf)>,
 }
 
 impl Controller<'_> {
-    /// What every folder's file says, in their order; its name is another one in each version.
+    /// The contents of a file in every folder, in their order; its name depends on the version.
     fn all<'a>(&'a self, one: &'a str, two: &'a str) -> impl Iterator<Item = (Version, String)> + 'a {
         self.folders.iter().filter_map(move |(version, folder)| {
             let name = match version {
@@ -43,9 +43,9 @@ impl Controller<'_> {
         })
     }
 
-    /// The least number; what is no number (`max`, `-1`) is no limit.
+    /// The lowest number; any other text (`max`, `-1`) means no limit.
     fn least(&self, one: &str, two: &str) -> Option<u64> {
-        // Version 1 says "none" with the greatest number of whole pages.
+        // In version 1 "no limit" is the greatest number of whole pages.
         self.all(one, two)
             .filter_map(|(_, text)| text.trim().parse().ok())
             .filter(|number| *number < 1 << 60)
@@ -62,8 +62,8 @@ fn version(memory: &Controller<'_>, cpu: &Controller<'_>, mounts: &str) -> Findi
     let has = |kind: &str| mounts.lines().any(|line| line.contains(&format!(" - {kind} ")));
     let seen = memory.folders.first().or(cpu.folders.first());
     let (true, Some((_, folder))) = (has("cgroup") || has("cgroup2"), seen) else {
-        let meaning = "No limit is visible, and a program that the kernel kills for memory looks like any that was \
-                       killed by signal 9.";
+        let meaning = "No limit is visible, and foster cannot distinguish a kill by the out-of-memory killer from \
+                       any other SIGKILL.";
         return Finding::new(Note, subject, "not visible", meaning);
     };
     let version = match (has("cgroup"), has("cgroup2")) {
@@ -71,7 +71,7 @@ fn version(memory: &Controller<'_>, cpu: &Controller<'_>, mounts: &str) -> Findi
         (true, false) => "version 1",
         (false, _) => "version 2",
     };
-    let meaning = "Whether a program was killed for memory is read from it.";
+    let meaning = "foster reads from it whether a program was killed by the out-of-memory killer.";
     Finding::new(Ok, subject, format!("{version}, {}", folder.display()), meaning)
 }
 
@@ -85,13 +85,11 @@ fn memory_limit(memory: &Controller<'_>) -> Finding {
         value += &format!(", {} in use", size(used));
     }
     let meaning = match limit {
-        Some(_) => "Beyond it the kernel kills a process; foster reports it, and restarts the program.",
-        None => "A program that leaks takes the machine's memory. `docker run --memory` bounds it.",
+        Some(_) => "Above it the kernel kills a process; foster reports that and restarts the program.",
+        None => "A program that leaks can use all memory of the machine. `docker run --memory` sets a limit.",
     };
     match kills {
-        Some(kills @ 1..) => {
-            Finding::new(Warn, "memory", format!("{value}, {kills} killed for it so far"), meaning)
-        }
+        Some(kills @ 1..) => Finding::new(Warn, "memory", format!("{value}, {kills} killed so far"), meaning),
         Some(0) | None => Finding::new(Ok, "memory", value, meaning),
     }
 }
@@ -99,17 +97,17 @@ fn memory_limit(memory: &Controller<'_>) -> Finding {
 fn oom_group(memory: &Controller<'_>) -> Option<Finding> {
     let subject = "memory.oom.group";
     if let (Version::One, _) = memory.folders.first()? {
-        let meaning = "Version 1 kills one process at a time: foster outlives it and restarts the program.";
-        return Some(Finding::new(Ok, subject, "not there", meaning));
+        let meaning = "Version 1 kills one process at a time: foster survives and restarts the program.";
+        return Some(Finding::new(Ok, subject, "missing", meaning));
     }
-    // The highest cgroup that has it is killed as a whole (cgroup v2, "Memory Interface Files").
+    // The kernel kills all processes of the topmost cgroup that sets it (cgroup v2, "Memory Interface Files").
     if memory.all("", "memory.oom.group").any(|(_, text)| text.trim() == "1") {
-        let meaning = "One program over the limit takes all of them along, foster too: nothing is restarted, and \
-                       the reason is lost. Kubernetes sets it since 1.28; `singleProcessOOMKill: true` in the kubelet's \
+        let meaning = "If one program exceeds the limit, the kernel kills all processes, foster too: nothing is \
+                       restarted, and the reason is lost. Kubernetes sets it since 1.28; `singleProcessOOMKill: true` in the kubelet's \
                        configuration turns it off.";
         return Some(Finding::new(Warn, subject, "1", meaning));
     }
-    let meaning = "The kernel kills one process at a time: foster outlives it and restarts the program.";
+    let meaning = "The kernel kills one process at a time: foster survives and restarts the program.";
     Some(Finding::new(Ok, subject, "0", meaning))
 }
 
@@ -124,17 +122,17 @@ fn cpus(rootfs: &RootFs, cpu: &Controller<'_>) -> Option<Finding> {
             true => format!("{allowed} of {online}, by affinity"),
             false => format!("all {online}"),
         };
-        return Some(Finding::new(Ok, "CPUs", value, "Programs that count CPUs count these."));
+        return Some(Finding::new(Ok, "CPUs", value, "Programs that count CPUs see this number."));
     };
     let value = format!("{}.{:02} of {allowed}, by quota", hundredths / 100, hundredths % 100);
     let meaning = format!(
         "Programs that count CPUs (`nproc`, Node, gunicorn's usual formula) see {allowed}, start too many workers, and \
-         are throttled: give them a number."
+         are throttled: set their number of workers."
     );
     Some(Finding::new(Note, "CPUs", value, meaning))
 }
 
-/// The least quota, in hundredths of a CPU.
+/// The lowest quota, in hundredths of a CPU.
 fn quota(cpu: &Controller<'_>) -> Option<u64> {
     let hundredths = |quota: &str, period: &str| {
         let (quota, period): (u64, u64) = (quota.trim().parse().ok()?, period.trim().parse().ok()?);
@@ -159,19 +157,19 @@ fn processes(pids: &Controller<'_>) -> Finding {
     let in_use = used.map_or_else(String::new, |used| format!(", {used} in use"));
     let Some(limit) = pids.least("pids.max", "pids.max") else {
         let meaning =
-            "A program that forks without end takes the whole machine. `docker run --pids-limit` bounds it.";
+            "A program that forks endlessly can use up the machine. `docker run --pids-limit` sets a limit.";
         return Finding::new(Ok, subject, format!("no visible limit{in_use}"), meaning);
     };
     let value = format!("{limit}{in_use}");
     match used.is_some_and(|used| used.saturating_mul(10) >= limit.saturating_mul(9)) {
-        true => {
-            Finding::new(Warn, subject, value, "They are nearly used up: then every start fails with EAGAIN.")
-        }
-        false => Finding::new(
-            Ok,
+        true => Finding::new(
+            Warn,
             subject,
             value,
-            "Threads count too. When they are used up a start fails with EAGAIN.",
+            "The limit is nearly reached: then every start fails with EAGAIN.",
         ),
+        false => {
+            Finding::new(Ok, subject, value, "Threads count too. At the limit every start fails with EAGAIN.")
+        }
     }
 }

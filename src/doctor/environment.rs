@@ -1,7 +1,7 @@
-//! What foster works with: its streams, its configuration, its socket, its termination log, its time zone.
+//! foster's streams, configuration, socket, termination log and time zone.
 //!
-//! The socket and the configuration were tried before and come as [`Known`]. Whether a path can be written is asked of
-//! the kernel, and nothing is written.
+//! The socket and the configuration were tried before and are in [`Known`]. Write permission is checked with access(2);
+//! nothing is written.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -35,35 +35,33 @@ fn stream(rootfs: &RootFs, subject: &'static str, link: &str) -> Finding {
                 Warn,
                 subject,
                 "closed",
-                "What programs write is shown by `foster logs` alone.",
+                "The output of programs is visible in `foster logs` only.",
             );
         }
-        Err(_) => return Finding::new(Note, subject, "unknown", "It cannot be seen from here."),
+        Err(_) => return Finding::new(Note, subject, "unknown", "It is not visible to this process."),
     };
     let is_terminal =
         ["/dev/pts/", "/dev/tty", "/dev/console"].iter().any(|endpoint| target.starts_with(endpoint));
     let (grade, value, meaning) = match target.as_str() {
-        "/dev/null" => (
-            Warn,
-            target,
-            "What programs write is shown by `foster logs` alone; so is a stream that was closed.",
+        "/dev/null" => (Warn, target, "The output of programs is visible in `foster logs` only."),
+        _ if is_terminal => (
+            Ok,
+            format!("a terminal, {target}"),
+            "Names at the start of lines are coloured, unless $NO_COLOR is set.",
         ),
-        _ if is_terminal => {
-            (Ok, format!("a terminal, {target}"), "Names before lines are coloured, unless $NO_COLOR is set.")
-        }
         pipe if pipe.starts_with("pipe:") => {
-            let meaning = "Its reader sets the pace: a reader that stops stops the writers, never foster.";
+            let meaning = "If its reader stops, programs that write block; foster never does.";
             (Ok, "a pipe".to_owned(), meaning)
         }
         socket if socket.starts_with("socket:") => {
-            (Ok, "a socket".to_owned(), "As with a pipe; systemd's journal, for instance, is one.")
+            (Ok, "a socket".to_owned(), "It behaves like a pipe; an example is systemd's journal.")
         }
         file if file.starts_with('/') => {
-            let meaning = "It grows and is not rotated. foster rotates the file that `stdout = { file = … }` of a \
-                           program names.";
+            let meaning = "It grows and is not rotated. foster rotates only the files named in `stdout = { file = … }` \
+                           of a program.";
             (Note, format!("a file, {target}"), meaning)
         }
-        _ => (Ok, target, "Lines go there."),
+        _ => (Ok, target, "Log lines are written there."),
     };
     Finding::new(grade, subject, value, meaning)
 }
@@ -71,10 +69,8 @@ fn stream(rootfs: &RootFs, subject: &'static str, link: &str) -> Finding {
 fn root(rootfs: &RootFs) -> Option<Finding> {
     let flags = statvfs(&rootfs.path("/")).ok()?.flags();
     let (value, meaning) = match flags.contains(FsFlags::ST_RDONLY) {
-        true => {
-            ("read-only", "foster writes nothing that the configuration does not name, and needs no path.")
-        }
-        false => ("writable", "foster needs no path of it: `docker run --read-only` is possible."),
+        true => ("read-only", "foster writes only files that the configuration names, and needs no other."),
+        false => ("writable", "foster does not need that: `docker run --read-only` is possible."),
     };
     Some(Finding::new(Ok, "root file system", value, meaning))
 }
@@ -83,23 +79,23 @@ fn configuration(configuration: &Configuration) -> Finding {
     let subject = "configuration";
     match configuration {
         Configuration::None => {
-            let meaning = "`foster run` needs one: `-c FILE`, $FOSTER_CONFIG, or one of the usual places. `foster help \
-                           run` lists them.";
+            let meaning = "`foster run` needs one: `-c FILE`, $FOSTER_CONFIG, or one of the usual paths, which `foster \
+                           help run` lists.";
             Finding::new(Note, subject, "none", meaning)
         }
         Configuration::Invalid { problems } => {
-            let value = format!("wrong in {problems} place{}", if *problems == 1 { "" } else { "s" });
+            let value = format!("{problems} error{}", if *problems == 1 { "" } else { "s" });
             Finding::new(
                 Bad,
                 subject,
                 value,
-                "`foster run` starts nothing with it; `foster check` lists every mistake.",
+                "`foster run` starts nothing with it; `foster check` lists the errors.",
             )
         }
         Configuration::Valid { path, programs } => {
             let value = path.display().to_string();
             let plural = if *programs == 1 { "" } else { "s" };
-            Finding::new(Ok, subject, value, format!("It is in order, and has {programs} program{plural}."))
+            Finding::new(Ok, subject, value, format!("It is valid and has {programs} program{plural}."))
         }
     }
 }
@@ -108,38 +104,38 @@ fn socket(rootfs: &RootFs, socket: &Socket) -> Finding {
     let subject = "control socket";
     let Socket::At(path, listener) = socket else {
         let meaning =
-            "The configuration wants none: no verb reaches the supervisor, and `foster health` fails.";
+            "The configuration disables it: no verb reaches the supervisor, and `foster health` fails.";
         return Finding::new(Note, subject, "none", meaning);
     };
     let shown = path.display();
     match listener {
         Listener::Supervisor => {
-            let meaning = "A supervisor answers. A second `foster run` with this socket refuses to start.";
+            let meaning = "A supervisor replies. A second `foster run` with this socket fails.";
             Finding::new(Ok, subject, format!("{shown}, in use"), meaning)
         }
         Listener::Denied => {
-            let meaning = "A supervisor may be there, for root and its own user alone: no verb of this user reaches it.";
+            let meaning = "A supervisor may be running; only root and its own user can reach it.";
             Finding::new(Note, subject, format!("{shown}, not for this user"), meaning)
         }
         Listener::Unknown => {
-            let meaning = "Something listens there but does not answer like a supervisor: it is stopped, or another \
-                           program, or another version of foster.";
+            let meaning = "A process listens there but does not reply like a supervisor: it is stopped, or it is \
+                           another program or another version of foster.";
             Finding::new(Warn, subject, format!("{shown}, no answer"), meaning)
         }
         Listener::Stale | Listener::Missing => {
             let left = matches!(listener, Listener::Stale);
             let value =
-                format!("{shown}, {}", if left { "left by a supervisor that is gone" } else { "free" });
+                format!("{shown}, {}", if left { "left over from an earlier supervisor" } else { "free" });
             let folder =
                 path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             match writable(rootfs, folder) {
                 Result::Ok(()) => {
-                    Finding::new(Ok, subject, value, "No supervisor runs with it; `foster run` makes it.")
+                    Finding::new(Ok, subject, value, "No supervisor uses it; `foster run` creates it.")
                 }
                 Err(error) => {
                     let meaning = format!(
-                        "It cannot be made ({}): foster runs without it, and then no verb reaches it, and `foster \
-                         health` fails. A tmpfs there helps, or `socket` in `[foster]`.",
+                        "It cannot be created ({}): foster runs without it, no verb reaches it, and `foster health` \
+                         fails. Mount a tmpfs there, or set `socket` in `[foster]`.",
                         errno::text(error)
                     );
                     Finding::new(Warn, subject, value, meaning)
@@ -161,14 +157,15 @@ fn termination_log(rootfs: &RootFs, path: &Path) -> Finding {
             Ok,
             subject,
             shown.to_string(),
-            "What ends the container is written there, for Kubernetes.",
+            "foster writes the reason why the container ended to it, for Kubernetes.",
         ),
         Err(Errno::ENOENT | Errno::ENOTDIR) => {
-            let meaning = "It does not exist and is not created: what ends the container is written to standard error alone.";
-            Finding::new(Ok, subject, format!("{shown}, not there"), meaning)
+            let meaning = "It does not exist, and foster does not create it: the reason why the container ended is only on standard error.";
+            Finding::new(Ok, subject, format!("{shown}, missing"), meaning)
         }
         Err(error) => {
-            let meaning = "It cannot be written: what ends the container is written to standard error alone.";
+            let meaning =
+                "It cannot be written: the reason why the container ended is only on standard error.";
             Finding::new(Warn, subject, format!("{shown}: {}", errno::text(error)), meaning)
         }
     }
@@ -178,10 +175,13 @@ fn time_zone(rootfs: &RootFs, variable: Option<&str>) -> Finding {
     let subject = "time zone";
     let Some(zone) = variable else {
         return match rootfs.path("/etc/localtime").exists() {
-            true => Finding::new(Ok, subject, "of /etc/localtime", "foster's timestamps are always UTC."),
-            false => {
-                Finding::new(Ok, subject, "UTC", "It is not set; `TZ` in `environment` sets a program's.")
-            }
+            true => Finding::new(Ok, subject, "from /etc/localtime", "foster's timestamps are always UTC."),
+            false => Finding::new(
+                Ok,
+                subject,
+                "UTC",
+                "It is not set; `TZ` in `environment` sets it for a program.",
+            ),
         };
     };
     // `EST5EDT` and `:/path` need no database (tzset(3)).
@@ -190,13 +190,13 @@ fn time_zone(rootfs: &RootFs, variable: Option<&str>) -> Finding {
     let file = Path::new("/usr/share/zoneinfo").join(named);
     if named != "UTC" && !is_rule && !rootfs.path(&file).exists() {
         let meaning =
-            format!("There is no {}: programs use UTC. The package `tzdata` has it.", file.display());
-        return Finding::new(Warn, subject, format!("{zone}, by $TZ"), meaning);
+            format!("{} does not exist: programs use UTC. The package `tzdata` has it.", file.display());
+        return Finding::new(Warn, subject, format!("{zone}, from $TZ"), meaning);
     }
     Finding::new(
         Ok,
         subject,
-        format!("{zone}, by $TZ"),
+        format!("{zone}, from $TZ"),
         "Programs inherit it. foster's timestamps are always UTC.",
     )
 }

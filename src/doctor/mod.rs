@@ -1,8 +1,8 @@
-//! `foster doctor`: what foster sees of its surroundings, and what each of it means here.
+//! `foster doctor`: examines the environment that foster runs in, and explains each finding.
 //!
-//! Looks at PID 1 where that is a foster, else at this process. Everything is read below a root directory, so that
-//! a test can make one up; it changes nothing, and starts nothing. `process.rs`, `cgroup.rs` and `environment.rs` find,
-//! this file puts together and writes.
+//! It examines PID 1 if that is foster, otherwise this process. All files are read below a root directory, so that a
+//! test can provide one; nothing is changed or started. `process.rs`, `cgroup.rs` and `environment.rs` examine, this
+//! file prints.
 
 mod cgroup;
 mod environment;
@@ -28,12 +28,12 @@ use rootfs::RootFs;
 /// One thing that was examined.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Finding {
-    /// What.
+    /// The subject.
     subject: &'static str,
     grade: Grade,
-    /// How it is.
+    /// Its state.
     value: Cow<'static, str>,
-    /// What that means here, in a sentence or two.
+    /// What it means for foster, in one or two sentences.
     meaning: Cow<'static, str>,
 }
 
@@ -48,17 +48,17 @@ impl Finding {
     }
 }
 
-/// How good it is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Grade {
-    /// As it should be.
+    /// It is in order.
     Ok,
-    /// Good to know.
+    /// Information.
     Note,
     /// It needs attention.
     Warn,
-    /// It keeps foster from working.
+    /// It prevents foster from working.
     Bad,
 }
 
@@ -73,7 +73,7 @@ impl Grade {
     }
 }
 
-/// What is known beside what can be seen below the root directory.
+/// The facts that are not read below the root directory.
 struct Known {
     configuration: Configuration,
     socket: Socket,
@@ -82,7 +82,7 @@ struct Known {
     time_zone: Option<String>,
 }
 
-/// The configuration that `foster run` would find.
+/// The configuration that `foster run` would use.
 enum Configuration {
     None,
     Invalid { problems: usize },
@@ -91,28 +91,28 @@ enum Configuration {
 
 /// The control socket.
 enum Socket {
-    /// The configuration wants none.
+    /// The configuration disables it.
     Disabled,
-    /// It would be there.
+    /// Its path, and what was found there.
     At(PathBuf, Listener),
 }
 
-/// What is at the socket.
+/// The process that listens at the socket.
 #[derive(Clone, Copy)]
 enum Listener {
-    /// A supervisor that answers.
+    /// A supervisor that replies.
     Supervisor,
-    /// A supervisor that answers others.
+    /// A supervisor that does not reply to this user.
     Denied,
-    /// A supervisor that is gone has left it.
+    /// None: the socket is left over from an earlier supervisor.
     Stale,
-    /// There is no socket.
+    /// None: there is no socket.
     Missing,
-    /// Something that does not answer like a supervisor.
+    /// A process that does not reply like a supervisor.
     Unknown,
 }
 
-/// The whole report, and what the verb ends with.
+/// The report, and the exit status of the verb.
 pub fn report(
     endpoint: &Endpoint,
     environment: &Environment,
@@ -128,8 +128,8 @@ pub fn report(
     (page, if is_bad { ExitStatus::FAILED } else { ExitStatus::DONE })
 }
 
-/// How long a supervisor may take to show that it is one.
-const AT_ONCE: Duration = Duration::from_secs(2);
+/// How long to wait for a supervisor's reply.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn gather(endpoint: &Endpoint, environment: &Environment) -> Known {
     let variable = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
@@ -162,8 +162,8 @@ fn gather(endpoint: &Endpoint, environment: &Environment) -> Known {
 
 fn listener(path: &Path) -> Listener {
     let question = Request::Status(Names { names: Vec::new() });
-    let answer =
-        client::ask(path, &question, Patience::For(AT_ONCE)).and_then(|mut answer| answer.next().transpose());
+    let answer = client::ask(path, &question, Patience::For(REPLY_TIMEOUT))
+        .and_then(|mut answer| answer.next().transpose());
     match answer {
         Ok(_) => Listener::Supervisor,
         Err(ClientError::Refused(refusal)) if refusal.error == Reason::NotPermitted => Listener::Denied,
@@ -191,7 +191,7 @@ fn examine(root: &Path, known: &Known) -> Vec<Finding> {
     findings
 }
 
-/// A line for what it is, and below it what it means, in 80 columns.
+/// The findings as text in 80 columns: the state in one line, and its meaning below.
 fn text(findings: &[Finding], colour: Colour) -> String {
     const GRADE: usize = 4;
     let width = findings.iter().map(|finding| finding.subject.len()).max().unwrap_or(0);
@@ -215,7 +215,7 @@ fn text(findings: &[Finding], colour: Colour) -> String {
     }
 }
 
-/// Lines of at most so many characters, broken at spaces; a word that is longer has a line of its own.
+/// Breaks a text at spaces into lines of at most `width` characters; a longer word is one line.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -232,9 +232,9 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// An array, one element a line.
+/// An array with one element per line.
 fn json(findings: &[Finding]) -> String {
-    // Texts and words can always be written.
+    // Serializing texts cannot fail.
     let rows: Vec<String> =
         findings.iter().map(|finding| serde_json::to_string(finding).unwrap_or_default()).collect();
     format!("[\n  {}\n]\n", rows.join(",\n  "))

@@ -1,7 +1,7 @@
-//! The process: its kernel, its place among others, its user, what it may do and how much of it.
+//! The process: kernel, PID 1, namespaces, user, capabilities and limits.
 //!
-//! From /proc/PID/status and /proc/PID/limits (proc(5)), of PID 1 or of this process, as `rootfs.rs` decides. A field
-//! that an old kernel does not have gives no line. Refused system calls are found by trying them.
+//! From /proc/PID/status and /proc/PID/limits (proc(5)) of PID 1 or this process, as `rootfs.rs` decides. A field that
+//! an old kernel lacks is omitted. Refused system calls are found by trying them.
 
 use std::fs;
 
@@ -34,14 +34,14 @@ fn kernel(rootfs: &RootFs) -> Finding {
     let release = release.map_or_else(|| "unknown".to_owned(), |text| text.trim_end().to_owned());
     match pidfd_signals() {
         Result::Ok(()) => {
-            let meaning = "It has pidfds: a signal never reaches another process that got the same number.";
+            let meaning = "It has pidfds: a signal never reaches another process with a reused pid.";
             Finding::new(Ok, "kernel", release, meaning)
         }
         Err((call, error)) => {
             let meaning = format!(
-                "{call} is refused: {}. foster signals its own children without it; processes that it only adopted, \
-                 such as those that a program leaves behind, it cannot signal safely. Linux 5.3 and a seccomp profile \
-                 that allows pidfd_open(2) and pidfd_send_signal(2) have it; qemu-user and Docker before 20.10 do not.",
+                "{call} is refused: {}. foster does not need it to signal its children, but cannot safely signal orphans \
+                 that it adopted. It needs Linux 5.3 and a seccomp profile that allows pidfd_open(2) and \
+                 pidfd_send_signal(2); qemu-user and Docker before 20.10 lack it.",
                 errno::text(error)
             );
             Finding::new(Warn, "kernel", release, meaning)
@@ -49,15 +49,15 @@ fn kernel(rootfs: &RootFs) -> Finding {
     }
 }
 
-/// Whether this process can be signalled through a pidfd: a sandbox may allow to open one and refuse to use it.
+/// Whether signals can be sent through a pidfd: a sandbox may allow pidfd_open(2) and refuse pidfd_send_signal(2).
 fn pidfd_signals() -> Result<(), (&'static str, Errno)> {
     let pidfd = pidfd::open(unistd::getpid()).map_err(|error| ("pidfd_open(2)", error))?;
-    // SIGURG is ignored unless a process wants it, and this one does not.
+    // SIGURG is ignored by default.
     let Some(harmless) = Signal::parse("URG") else { return Result::Ok(()) };
     pidfd::send(&pidfd, harmless).map_err(|error| ("pidfd_send_signal(2)", error))
 }
 
-/// Where foster is not the first process, orphans come to it only as a subreaper.
+/// If foster is not PID 1, it adopts orphans only as a subreaper.
 fn subreaper(rootfs: &RootFs) -> Option<Finding> {
     if rootfs.is_pid1() {
         return None;
@@ -66,8 +66,8 @@ fn subreaper(rootfs: &RootFs) -> Option<Finding> {
         Result::Ok(()) => None,
         Err(error) => {
             let meaning = format!(
-                "prctl(PR_SET_CHILD_SUBREAPER) is refused: {}. Orphans of programs go to PID 1 of this namespace, and \
-                 foster neither reaps nor stops them. As PID 1 of a container it needs no such call.",
+                "prctl(PR_SET_CHILD_SUBREAPER) is refused: {}. Orphans of programs are adopted by PID 1 of this \
+                 namespace, and foster neither reaps nor stops them. As PID 1 foster does not need this call.",
                 errno::text(error)
             );
             Some(Finding::new(Warn, "subreaper", "refused", meaning))
@@ -75,62 +75,66 @@ fn subreaper(rootfs: &RootFs) -> Option<Finding> {
     }
 }
 
-/// A /proc of another PID namespace has other processes behind the same numbers.
+/// In the /proc of another PID namespace the same pids are other processes.
 fn proc_namespace(rootfs: &RootFs) -> Option<Finding> {
     let own = unistd::getpid().to_string();
     let shown = fs::read_link(rootfs.path("proc/self")).ok()?.to_string_lossy().into_owned();
     if shown == own {
         return None;
     }
-    let meaning = "/proc is that of another PID namespace: what foster reads there is about other processes. Mount one \
-                   of this namespace (`mount -t proc proc /proc`), and do not bind the machine's.";
-    Some(Finding::new(Warn, "/proc", format!("shows this process as {shown}, it is {own}"), meaning))
+    let meaning = "/proc belongs to another PID namespace, so foster would read about other processes. Mount that of \
+                   this namespace (`mount -t proc proc /proc`) instead of binding the host's.";
+    Some(Finding::new(
+        Warn,
+        "/proc",
+        format!("shows pid {shown} for this process, which has pid {own}"),
+        meaning,
+    ))
 }
 
-/// Programs that are inits and nothing else.
+/// Minimal inits.
 const INITS: [&str; 5] = ["tini", "docker-init", "dumb-init", "catatonit", "podman-init"];
 
 fn pid1(rootfs: &RootFs) -> Finding {
     let subject = "init";
     let Some(first) = rootfs.pid1_name() else {
-        let meaning = "/proc is not mounted. foster runs without it, but neither finds what a program leaves behind \
-                       when it ends nor shows how much memory one takes.";
+        let meaning = "/proc is not mounted. foster runs without it, but neither finds processes that a program leaves \
+                       behind nor shows memory usage.";
         return Finding::new(Warn, subject, "unknown", meaning);
     };
     if rootfs.is_pid1() {
-        let meaning = "foster is the first process: every orphan comes to it and is reaped. What follows about \
-                       process, limits and streams is about PID 1.";
+        let meaning = "foster is PID 1: it adopts and reaps every orphan. The following lines about process, limits and \
+                       streams describe PID 1.";
         return Finding::new(Ok, subject, "PID 1 is `foster`", meaning);
     }
     let also = match INITS.contains(&first.as_str()) {
-        true => " foster is an init itself: another one above it (`docker run --init`) is not needed.",
+        true => " foster is an init itself: `docker run --init` is not needed.",
         false => "",
     };
     let meaning = format!(
-        "What follows is about this process. A `foster run` here is not the first process: it makes itself \
-         subreaper, so that orphans of its programs still come to it, and signals nothing that it did not start or \
-         adopt.{also}"
+        "The following lines describe this process. `foster run` would not be PID 1 here: it becomes a subreaper to \
+         adopt orphans of its programs, and signals only processes that it started or adopted.{also}"
     );
     Finding::new(Note, subject, format!("PID 1 is `{first}`, this is {}", unistd::getpid()), meaning)
 }
 
-/// The inode of the first PID namespace of a machine (PROC_PID_INIT_INO in the kernel's proc_ns.h).
-const OF_THE_MACHINE: &str = "pid:[4026531836]";
+/// The initial PID namespace: PROC_PID_INIT_INO in the kernel's proc_ns.h.
+const INITIAL_NAMESPACE: &str = "pid:[4026531836]";
 
 fn namespace(rootfs: &RootFs) -> Finding {
     let subject = "PID namespace";
     match rootfs.link("ns/pid") {
-        Result::Ok(link) if link == OF_THE_MACHINE => {
-            let meaning = "All processes of the machine are visible. At the end foster stops only its own.";
-            Finding::new(Note, subject, "the machine's", meaning)
+        Result::Ok(link) if link == INITIAL_NAMESPACE => {
+            let meaning = "All processes of the host are visible. At shutdown foster stops only its own.";
+            Finding::new(Note, subject, "the host's", meaning)
         }
         Result::Ok(_) => Finding::new(
             Ok,
             subject,
             "separate",
-            "When its PID 1 ends, the kernel kills all that is left in it.",
+            "When its PID 1 exits, the kernel kills the remaining processes.",
         ),
-        Err(_) => Finding::new(Note, subject, "unknown", "It cannot be seen from here."),
+        Err(_) => Finding::new(Note, subject, "unknown", "It is not visible to this process."),
     }
 }
 
@@ -139,7 +143,7 @@ fn has(mask: u64, capability: Capability) -> bool {
 }
 
 fn user(rootfs: &RootFs, capabilities: Option<u64>) -> Option<Finding> {
-    // Real, effective, saved, of the file system.
+    // The four values are the real, effective, saved and file-system user.
     let id = rootfs.status("Uid")?.split_whitespace().nth(1)?.to_owned();
     let passwd = rootfs.text("etc/passwd").unwrap_or_default();
     let name = passwd.lines().find_map(|line| {
@@ -150,19 +154,19 @@ fn user(rootfs: &RootFs, capabilities: Option<u64>) -> Option<Finding> {
     let mask = capabilities.unwrap_or(0);
     let may_change = has(mask, Capability::CAP_SETUID) && has(mask, Capability::CAP_SETGID);
     let (grade, mut meaning) = match (may_change, id.as_str()) {
-        (true, _) => (Ok, "Each program may have another `user`.".to_owned()),
+        (true, _) => (Ok, "Programs can have another `user`.".to_owned()),
         (false, "0") => {
-            let meaning = "Without the capabilities setuid and setgid no program can have another `user`: such a start \
-                           fails.";
+            let meaning = "Without CAP_SETUID and CAP_SETGID a program with another `user` fails to \
+                           start.";
             (Warn, meaning.to_owned())
         }
         (false, _) => {
-            let meaning = "All programs run as this user; a start with another `user` fails.";
+            let meaning = "All programs run as this user; one with another `user` fails to start.";
             (Note, meaning.to_owned())
         }
     };
     if name.is_none() {
-        meaning += " It has no name in /etc/passwd: nothing in foster needs one, some programs do.";
+        meaning += " It has no name in /etc/passwd, which some programs need; foster does not.";
     }
     Some(Finding::new(
         grade,
@@ -192,20 +196,20 @@ fn privileges(mask: u64) -> Finding {
     };
     let changes_user = has(mask, Capability::CAP_SETUID);
     if changes_user && !has(mask, Capability::CAP_KILL) {
-        let meaning = "Without kill, foster cannot stop a program with another `user`.";
+        let meaning = "Without CAP_KILL foster cannot stop a program with another `user`.";
         return Finding::new(Warn, subject, value, meaning);
     }
     if changes_user && !has(mask, Capability::CAP_CHOWN) {
-        let meaning = "Without chown, a program with another `user` cannot open /dev/stdout again, as nginx \
-                       does for its logs.";
+        let meaning = "Without CAP_CHOWN a program with another `user` cannot open /dev/stdout, as nginx does for its \
+                       logs.";
         return Finding::new(Warn, subject, value, meaning);
     }
     let meaning = match mask {
         0 => {
-            "foster needs none. Programs cannot change their user, nor listen below port 1024 where \
-              net.ipv4.ip_unprivileged_port_start is not lowered (Docker lowers it)."
+            "foster needs none. Programs cannot change their user, nor listen below port 1024 unless \
+              net.ipv4.ip_unprivileged_port_start is lowered, as Docker does."
         }
-        _ => "Programs inherit them; `capabilities = [\"…\"]` keeps some, `[]` none.",
+        _ => "Programs inherit them; `capabilities = [\"…\"]` keeps some, `[]` keeps none.",
     };
     Finding::new(Ok, subject, value, meaning)
 }
@@ -215,21 +219,21 @@ fn restrictions(rootfs: &RootFs) -> Vec<Finding> {
     if let Some(flag) = rootfs.status("NoNewPrivs") {
         let (value, meaning) = match flag.as_str() {
             "0" => {
-                ("off", "A setuid binary such as sudo gains privileges, unless `no_new_privileges` is set.")
+                ("off", "A setuid binary such as sudo gains privileges unless `no_new_privileges` is set.")
             }
             _ => (
                 "on",
-                "No program gains privileges by a setuid binary such as sudo. `user` works all the same.",
+                "No program gains privileges through a setuid binary such as sudo. `user` still works.",
             ),
         };
         findings.push(Finding::new(Ok, "no new privileges", value, meaning));
     }
     if let Some(mode) = rootfs.status("Seccomp") {
         let (value, meaning) = match mode.as_str() {
-            "0" => ("off", "No system call is forbidden."),
+            "0" => ("off", "No system call is blocked."),
             _ => (
                 "a filter",
-                "The runtime forbids some system calls: a program that needs one fails with EPERM.",
+                "The container runtime blocks some system calls: a program that needs one fails with EPERM.",
             ),
         };
         findings.push(Finding::new(Ok, "seccomp", value, meaning));
@@ -237,9 +241,9 @@ fn restrictions(rootfs: &RootFs) -> Vec<Finding> {
     findings
 }
 
-/// Three descriptors for each program and a few for itself: below this there is room for few.
+/// foster needs three descriptors for each program: below this limit only few programs fit.
 const FEW_FILES: u64 = 256;
-/// What closes every descriptor that there could be takes seconds from here on.
+/// Above this limit a program that closes all possible descriptors takes seconds.
 const MANY_FILES: u64 = 1 << 20;
 
 fn limits(rootfs: &RootFs) -> Vec<Finding> {
@@ -255,26 +259,24 @@ fn limits(rootfs: &RootFs) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some((shown, soft, hard)) = limit("Max open files") {
         let (grade, meaning) = if hard < FEW_FILES {
-            let meaning = "foster needs three descriptors for each program: there is room for few. `docker run \
-                           --ulimit nofile=65536` raises it.";
+            let meaning = "foster needs three descriptors for each program, so only few programs fit. `docker run \
+                           --ulimit nofile=65536` raises the limit.";
             (Warn, meaning)
         } else if soft > MANY_FILES {
-            let meaning = "A program that closes every descriptor that could be open (old daemons, Python 2) takes \
-                           seconds to start: `limits = { nofile = 65536 }` helps.";
+            let meaning = "A program that closes all possible descriptors (old daemons, Python 2) takes seconds to \
+                           start: set `limits = { nofile = 65536 }`.";
             (Note, meaning)
         } else {
-            let meaning = "Programs start with the first number; `limits = { nofile = … }` changes it. foster itself \
-                           takes all that it may.";
+            let meaning = "Programs start with the first number; `limits = { nofile = … }` changes it. foster uses \
+                           the second.";
             (Ok, meaning)
         };
         findings.push(Finding::new(grade, "open files", shown, meaning));
     }
     if let Some((shown, soft, _)) = limit("Max processes") {
         let (grade, meaning) = match soft {
-            ..256 => {
-                (Warn, "It counts all processes of this user on the machine: starts may fail with EAGAIN.")
-            }
-            _ => (Ok, "It counts all processes of this user on the machine."),
+            ..256 => (Warn, "It limits all processes of this user on the host: starts may fail with EAGAIN."),
+            _ => (Ok, "It limits all processes of this user on the host."),
         };
         findings.push(Finding::new(grade, "user's processes", shown, meaning));
     }

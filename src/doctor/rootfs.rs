@@ -1,6 +1,6 @@
-//! The files that Linux and an image show: /proc, /sys, /etc, below any root directory.
+//! The files that the doctor reads: /proc, /sys and /etc, below any root directory.
 //!
-//! A file that cannot be read counts as missing: the doctor reports what it sees and guesses nothing.
+//! A file that cannot be read counts as missing: the doctor does not guess.
 
 use std::fs;
 use std::io;
@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::format::harmless;
 
-/// A root directory, and the process that is looked at.
+/// A root directory, and the process that is examined.
 pub(super) struct RootFs {
     root: PathBuf,
-    /// Whose folder of /proc.
+    /// Its folder in /proc.
     process: &'static str,
 }
 
 impl RootFs {
-    /// PID 1 where that is a foster; else this process.
+    /// Examines PID 1 if that is foster, otherwise this process.
     pub(super) fn at(root: &Path) -> RootFs {
         let mut rootfs = RootFs { root: root.to_path_buf(), process: "self" };
         if rootfs.pid1_name().as_deref() == Some("foster") {
@@ -30,7 +30,7 @@ impl RootFs {
         Some(harmless(self.text("proc/1/comm")?.trim_end()))
     }
 
-    /// Whether PID 1 is looked at.
+    /// Whether PID 1 is examined.
     pub(super) fn is_pid1(&self) -> bool {
         self.process == "1"
     }
@@ -41,7 +41,7 @@ impl RootFs {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// A file that is a text; bytes that are not UTF-8 become U+FFFD.
+    /// The text of a file; bytes that are not UTF-8 become U+FFFD.
     pub(super) fn text(&self, path: impl AsRef<Path>) -> Option<String> {
         let bytes = fs::read(self.path(path)).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -52,13 +52,13 @@ impl RootFs {
         self.text(format!("proc/{}/{name}", self.process))
     }
 
-    /// Where a link of the process leads, such as `fd/1`.
+    /// The target of a link of the process, such as `fd/1`.
     pub(super) fn link(&self, name: &str) -> io::Result<String> {
         let target = fs::read_link(self.path(format!("proc/{}/{name}", self.process)))?;
         Ok(harmless(&target.to_string_lossy()))
     }
 
-    /// A field of the process's `status` (proc_pid_status(5)), its first value.
+    /// The value of a field in the process's `status` (proc_pid_status(5)).
     pub(super) fn status(&self, field: &str) -> Option<String> {
         let status = self.of_process("status")?;
         let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
@@ -66,7 +66,7 @@ impl RootFs {
     }
 }
 
-/// How many numbers a list such as `0-3,6` names.
+/// How many numbers are in a list such as `0-3,6`.
 pub(super) fn count(list: &str) -> Option<u64> {
     let mut sum: u64 = 0;
     for range in list.trim().split(',') {

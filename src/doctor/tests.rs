@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use tempfile::TempDir;
 
-/// A rootfs of files like a container's, made file by file.
+/// A root directory with chosen files.
 struct FakeRoot(TempDir);
 
 const STATUS: &str = "Name:\tfoster\nPid:\t1\nUid:\t0\t0\t0\t0\nCapEff:\t00000000a80425fb\nNoNewPrivs:\t0\n\
@@ -17,12 +17,12 @@ const LIMITS: &str = "Limit                     Soft Limit           Hard Limit 
 const V2: &str = "30 23 0:26 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw\n";
 
 impl FakeRoot {
-    /// Nothing at all.
+    /// Without files.
     fn none() -> FakeRoot {
         FakeRoot(tempfile::tempdir().unwrap())
     }
 
-    /// PID 1 is foster, in a container with version 2 of cgroups.
+    /// A container with foster as PID 1 and cgroups of version 2.
     fn container() -> FakeRoot {
         FakeRoot::none()
             .file("proc/1/comm", "foster\n")
@@ -76,7 +76,7 @@ impl FakeRoot {
         examine(self.0.path(), known)
     }
 
-    /// One of them: its grade, how it is, and what it means.
+    /// The finding about a subject: its grade, state and meaning.
     #[track_caller]
     fn finding(&self, subject: &str) -> (Grade, String, String) {
         of(self.findings(), subject)
@@ -107,7 +107,7 @@ fn shows(root: &FakeRoot, subject: &str, grade: Grade, value: &str, meaning: &st
 }
 
 #[test]
-fn an_ordinary_container_is_in_order() {
+fn an_ordinary_container_has_no_warnings() {
     let container = FakeRoot::container()
         .cgroup("memory.max", "536870912\n")
         .cgroup("memory.current", "33554432\n")
@@ -116,25 +116,25 @@ fn an_ordinary_container_is_in_order() {
         .cgroup("cpu.max", "max 100000\n")
         .cgroup("pids.max", "100\n")
         .cgroup("pids.current", "7\n");
-    shows(&container, "init", Grade::Ok, "PID 1 is `foster`", "the first process");
-    shows(&container, "PID namespace", Grade::Ok, "separate", "kills all");
+    shows(&container, "init", Grade::Ok, "PID 1 is `foster`", "reaps every orphan");
+    shows(&container, "PID namespace", Grade::Ok, "separate", "kills the remaining");
     shows(&container, "user", Grade::Ok, "0 (root)", "another `user`");
     shows(&container, "no new privileges", Grade::Ok, "off", "setuid");
     shows(&container, "seccomp", Grade::Ok, "a filter", "EPERM");
     shows(&container, "open files", Grade::Ok, "1024, at most 524288", "start with the first number");
     shows(&container, "core files", Grade::Ok, "0, at most unlimited", "no core file");
-    shows(&container, "cgroup", Grade::Ok, "version 2, /sys/fs/cgroup/", "for memory");
-    shows(&container, "memory", Grade::Ok, "512M, 32M in use", "Beyond it");
-    shows(&container, "memory.oom.group", Grade::Ok, "0", "outlives");
-    shows(&container, "CPUs", Grade::Ok, "5 of 8, by affinity", "count these");
+    shows(&container, "cgroup", Grade::Ok, "version 2, /sys/fs/cgroup/", "out-of-memory killer");
+    shows(&container, "memory", Grade::Ok, "512M, 32M in use", "Above it");
+    shows(&container, "memory.oom.group", Grade::Ok, "0", "survives");
+    shows(&container, "CPUs", Grade::Ok, "5 of 8, by affinity", "see this number");
     shows(&container, "processes", Grade::Ok, "100, 7 in use", "EAGAIN");
-    shows(&container, "standard output", Grade::Ok, "a pipe", "sets the pace");
+    shows(&container, "standard output", Grade::Ok, "a pipe", "programs that write block");
     assert!(container.finding("capabilities").1.starts_with("audit_write, chown, dac_override, "));
     assert!(container.findings().iter().all(|finding| finding.grade != Grade::Bad));
 }
 
 #[test]
-fn one_kill_for_all_is_a_warning_wherever_it_is_set() {
+fn a_group_kill_is_a_warning_at_any_level() {
     let container = FakeRoot::container().cgroup("memory.oom.group", "1\n");
     shows(&container, "memory.oom.group", Grade::Warn, "1", "foster too");
     let above = FakeRoot::container()
@@ -145,7 +145,7 @@ fn one_kill_for_all_is_a_warning_wherever_it_is_set() {
 }
 
 #[test]
-fn the_least_limit_above_the_own_cgroup_counts() {
+fn the_lowest_limit_of_the_parent_cgroups_counts() {
     let nested = FakeRoot::container()
         .file("proc/1/cgroup", "0::/pod/app\n")
         .cgroup("pod/app/memory.max", "max\n")
@@ -156,13 +156,13 @@ fn the_least_limit_above_the_own_cgroup_counts() {
         .cgroup("pod/cpu.max", "150000 100000\n")
         .cgroup("pod/pids.max", "10\n")
         .cgroup("pod/app/pids.current", "9\n");
-    shows(&nested, "memory", Grade::Warn, "1.0G, 1.0K in use, 3 killed for it so far", "restarts");
+    shows(&nested, "memory", Grade::Warn, "1.0G, 1.0K in use, 3 killed so far", "restarts");
     shows(&nested, "CPUs", Grade::Note, "1.50 of 5, by quota", "see 5");
     shows(&nested, "processes", Grade::Warn, "10, 9 in use", "nearly");
 }
 
 #[test]
-fn version_1_and_a_hybrid_are_read_too() {
+fn version_1_and_a_hybrid_are_read() {
     let one = "33 31 0:30 / /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu,cpuacct\n\
                35 31 0:32 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n\
                36 31 0:33 / /sys/fs/cgroup/pids ro - cgroup cgroup rw,pids\n";
@@ -176,10 +176,10 @@ fn version_1_and_a_hybrid_are_read_too() {
         .cgroup("cpu/cpu.cfs_period_us", "100000\n")
         .cgroup("pids/pids.max", "max\n");
     shows(&old, "cgroup", Grade::Ok, "version 1, /sys/fs/cgroup/memory/", "");
-    shows(&old, "memory", Grade::Warn, "no visible limit, 2.0K in use, 1 killed for it so far", "leaks");
-    shows(&old, "memory.oom.group", Grade::Ok, "not there", "Version 1");
+    shows(&old, "memory", Grade::Warn, "no visible limit, 2.0K in use, 1 killed so far", "leaks");
+    shows(&old, "memory.oom.group", Grade::Ok, "missing", "Version 1");
     shows(&old, "CPUs", Grade::Note, "2.00 of 5, by quota", "throttled");
-    shows(&old, "processes", Grade::Ok, "no visible limit", "forks without end");
+    shows(&old, "processes", Grade::Ok, "no visible limit", "forks endlessly");
     let hybrid = FakeRoot::container()
         .file("proc/1/cgroup", "8:memory:/\n0::/\n")
         .file("proc/1/mountinfo", format!("{one}{V2}"));
@@ -187,19 +187,19 @@ fn version_1_and_a_hybrid_are_read_too() {
 }
 
 #[test]
-fn without_cgroups_and_without_proc_it_says_what_cannot_be_seen() {
+fn without_cgroups_or_proc_the_state_is_unknown() {
     let without = FakeRoot::container().without("proc/1/cgroup").without("proc/1/mountinfo");
-    shows(&without, "cgroup", Grade::Note, "not visible", "signal 9");
+    shows(&without, "cgroup", Grade::Note, "not visible", "any other SIGKILL");
     shows(&without, "memory", Grade::Ok, "no visible limit", "");
     let nothing = FakeRoot::none();
     shows(&nothing, "init", Grade::Warn, "unknown", "/proc is not mounted");
-    shows(&nothing, "standard output", Grade::Note, "unknown", "cannot be seen");
+    shows(&nothing, "standard output", Grade::Note, "unknown", "not visible");
     shows(&nothing, "time zone", Grade::Ok, "UTC", "not set");
     assert!(nothing.findings().iter().all(|finding| !finding.meaning.is_empty()));
 }
 
 #[test]
-fn garbage_is_no_reason_to_say_anything_else() {
+fn garbage_causes_no_wrong_findings() {
     let garbage = b"\xff\xfe\0:::\n- - -\nUid:\nCapEff:\tzz\nMax open files x y\nCpus_allowed_list:\t9-1\n";
     let mut root = FakeRoot::container();
     let files = ["status", "limits", "cgroup", "mountinfo"];
@@ -219,14 +219,14 @@ fn garbage_is_no_reason_to_say_anything_else() {
 }
 
 #[test]
-fn what_a_name_would_do_to_a_terminal_is_made_harmless() {
+fn control_characters_in_a_name_are_replaced() {
     let hostile =
         FakeRoot::container().file("proc/1/comm", "\u{1b}[2Jx\n").link("proc/self/fd/1", "/tmp/\u{1b}[2J");
     assert!(!text(&hostile.findings(), Colour::No).contains('\u{1b}'));
 }
 
 #[test]
-fn under_another_init_this_process_is_looked_at() {
+fn under_another_init_this_process_is_examined() {
     let under = |init: &str| {
         FakeRoot::none().file("proc/1/comm", format!("{init}\n")).file("proc/self/status", STATUS)
     };
@@ -237,35 +237,35 @@ fn under_another_init_this_process_is_looked_at() {
     assert!(!meaning.contains("is not needed"), "{meaning}");
     shows(&under("pause"), "user", Grade::Ok, "0", "has no name");
     let machine = under("systemd").link("proc/self/ns/pid", "pid:[4026531836]");
-    shows(&machine, "PID namespace", Grade::Note, "the machine's", "only its own");
+    shows(&machine, "PID namespace", Grade::Note, "the host's", "only its own");
 }
 
 #[test]
-fn missing_capabilities_are_told_by_what_will_fail() {
+fn missing_capabilities_are_reported_with_the_effect() {
     let with = |mask: &str| FakeRoot::container().status("00000000a80425fb", mask);
-    shows(&with("0000000000000000"), "user", Grade::Warn, "0 (root)", "such a start fails");
+    shows(&with("0000000000000000"), "user", Grade::Warn, "0 (root)", "fails to start");
     shows(&with("0000000000000000"), "capabilities", Grade::Ok, "none", "foster needs none");
     // setgid and setuid, and then kill too.
     shows(&with("00000000000000c0"), "capabilities", Grade::Warn, "setgid, setuid", "cannot stop");
     shows(&with("00000000000000e0"), "capabilities", Grade::Warn, "kill, setgid, setuid", "/dev/stdout");
     shows(&with("000001ffffffffff"), "capabilities", Grade::Ok, "all", "");
     shows(&with("000001fffffffffe"), "capabilities", Grade::Warn, "all but chown", "");
-    let nobody = with("0000000000000000").file(
+    let unnamed = with("0000000000000000").file(
         "proc/1/status",
         STATUS.replace("0\t0\t0\t0", "12345\t12345\t12345\t12345").replace("a80425fb", "00000000"),
     );
-    shows(&nobody, "user", Grade::Note, "12345", "has no name");
+    shows(&unnamed, "user", Grade::Note, "12345", "has no name");
     let on = FakeRoot::container().status("NoNewPrivs:\t0", "NoNewPrivs:\t1");
-    shows(&on, "no new privileges", Grade::Ok, "on", "works all the same");
+    shows(&on, "no new privileges", Grade::Ok, "on", "still works");
 }
 
 #[test]
-fn limits_that_are_too_low_or_enormous_are_told() {
+fn limits_that_are_too_low_or_too_high_are_reported() {
     let with = |name: &str, values: &str| {
         let line = LIMITS.lines().find(|line| line.starts_with(name)).unwrap();
         FakeRoot::container().file("proc/1/limits", LIMITS.replace(line, &format!("{name} {values}")))
     };
-    shows(&with("Max open files", "64 64 files"), "open files", Grade::Warn, "64", "room for few");
+    shows(&with("Max open files", "64 64 files"), "open files", Grade::Warn, "64", "only few programs fit");
     shows(
         &with("Max open files", "1073741816 1073741816 files"),
         "open files",
@@ -284,7 +284,7 @@ fn limits_that_are_too_low_or_enormous_are_told() {
 }
 
 #[test]
-fn each_kind_of_stream_is_told() {
+fn each_kind_of_stream_is_recognized() {
     let to = |target: &str| FakeRoot::container().link("proc/1/fd/1", target);
     shows(&to("/dev/null"), "standard output", Grade::Warn, "/dev/null", "foster logs");
     shows(&to("/dev/pts/0"), "standard output", Grade::Ok, "a terminal, /dev/pts/0", "coloured");
@@ -296,17 +296,17 @@ fn each_kind_of_stream_is_told() {
 }
 
 #[test]
-fn who_is_at_the_socket_decides_what_it_means() {
+fn the_listener_at_the_socket_determines_the_finding() {
     let container = FakeRoot::container().file("run/keep", "");
     let at = |path: &str, listener| {
         let socket = Socket::At(PathBuf::from(path), listener);
         of(container.findings_with(&Known { socket, ..nothing_known() }), "control socket")
     };
     let cases = [
-        (Listener::Supervisor, Grade::Ok, "/run/s, in use", "refuses to start"),
+        (Listener::Supervisor, Grade::Ok, "/run/s, in use", "with this socket fails"),
         (Listener::Denied, Grade::Note, "/run/s, not for this user", "root and its own user"),
-        (Listener::Stale, Grade::Ok, "/run/s, left by a supervisor that is gone", "makes it"),
-        (Listener::Missing, Grade::Ok, "/run/s, free", "makes it"),
+        (Listener::Stale, Grade::Ok, "/run/s, left over from an earlier supervisor", "creates it"),
+        (Listener::Missing, Grade::Ok, "/run/s, free", "creates it"),
         (Listener::Unknown, Grade::Warn, "/run/s, no answer", "another program"),
     ];
     for (listener, grade, value, meaning) in cases {
@@ -321,13 +321,13 @@ fn who_is_at_the_socket_decides_what_it_means() {
 }
 
 #[test]
-fn only_a_wrong_configuration_keeps_foster_from_working() {
+fn only_an_invalid_configuration_prevents_foster_from_working() {
     let container = FakeRoot::container();
     let with = |configuration| {
         of(container.findings_with(&Known { configuration, ..nothing_known() }), "configuration")
     };
     let found = with(Configuration::Invalid { problems: 2 });
-    assert_eq!((found.0, found.1.as_str()), (Grade::Bad, "wrong in 2 places"));
+    assert_eq!((found.0, found.1.as_str()), (Grade::Bad, "2 errors"));
     let found = with(Configuration::Valid { path: "/etc/foster.toml".into(), programs: 1 });
     assert_eq!((found.0, found.1.as_str()), (Grade::Ok, "/etc/foster.toml"));
     assert!(found.2.ends_with("has 1 program."), "{}", found.2);
@@ -335,7 +335,7 @@ fn only_a_wrong_configuration_keeps_foster_from_working() {
 }
 
 #[test]
-fn a_time_zone_that_nobody_knows_is_a_warning() {
+fn an_unknown_time_zone_is_a_warning() {
     let container = FakeRoot::container().file("usr/share/zoneinfo/Europe/Vienna", "TZif");
     let in_zone = |zone: &str| {
         let known = Known { time_zone: Some(zone.to_owned()), ..nothing_known() };
@@ -348,19 +348,19 @@ fn a_time_zone_that_nobody_knows_is_a_warning() {
     assert_eq!(found.0, Grade::Warn);
     assert!(found.2.contains("/usr/share/zoneinfo/Europe/Viena"), "{}", found.2);
     let set = FakeRoot::container().file("etc/localtime", "TZif");
-    assert_eq!(set.finding("time zone").1, "of /etc/localtime");
+    assert_eq!(set.finding("time zone").1, "from /etc/localtime");
 }
 
 #[test]
-fn a_termination_log_is_told_where_it_is_there() {
-    let there = FakeRoot::container().file("dev/termination-log", "");
-    assert_eq!(there.finding("termination log").1, "/dev/termination-log");
+fn an_existing_termination_log_is_reported() {
+    let existing = FakeRoot::container().file("dev/termination-log", "");
+    assert_eq!(existing.finding("termination log").1, "/dev/termination-log");
     let missing = FakeRoot::container().finding("termination log");
-    assert_eq!((missing.0, missing.1.as_str()), (Grade::Ok, "/dev/termination-log, not there"));
+    assert_eq!((missing.0, missing.1.as_str()), (Grade::Ok, "/dev/termination-log, missing"));
 }
 
 #[test]
-fn the_page_fits_a_terminal_and_ends_with_the_verdict() {
+fn the_page_fits_a_terminal_and_ends_with_a_conclusion() {
     let finding = |grade, meaning: &str| Finding::new(grade, "subject", "value", meaning.to_owned());
     let word = "word ".repeat(40);
     let page = text(&[finding(Grade::Ok, word.trim_end()), finding(Grade::Warn, "b")], Colour::No);
@@ -382,7 +382,7 @@ fn a_proc_of_another_namespace_is_a_warning() {
     let foreign = FakeRoot::container().link("proc/self", "4711");
     let (grade, value, meaning) = foreign.finding("/proc");
     assert_eq!(grade, Grade::Warn);
-    assert!(value.starts_with("shows this process as 4711, it is "), "{value}");
+    assert!(value.starts_with("shows pid 4711 for this process, which has pid "), "{value}");
     assert!(meaning.contains("another PID namespace"), "{meaning}");
     let own = FakeRoot::container().link("proc/self", &std::process::id().to_string());
     assert!(own.findings().iter().all(|finding| finding.subject != "/proc"));

@@ -1,6 +1,6 @@
-//! What a user may do with a file, by its mode (path_resolution(7)): asked without becoming that user.
+//! The permissions of a user for a file, from its mode (path_resolution(7)), without becoming that user.
 //!
-//! Access control lists and security modules are left out: a start may still fail where this says yes.
+//! Access control lists and security modules are not checked: a start may still fail.
 
 use std::fs::Metadata;
 use std::io;
@@ -9,32 +9,32 @@ use std::path::Path;
 
 use crate::sys::process::Credentials;
 
-/// A user who would use a file.
+/// A user that accesses files.
 #[derive(Debug)]
 pub(super) struct UserAccess(Credentials);
 
-/// An access to a file.
+/// A permission for a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Permission {
-    /// To execute it, or to go through it where it is a folder.
+    /// Execute a file, or enter a folder.
     Execute,
-    /// To write to it.
+    /// Write to it.
     Write,
 }
 
 impl UserAccess {
-    /// This user.
+    /// A user with these credentials.
     pub(super) fn new(credentials: Credentials) -> UserAccess {
         UserAccess(credentials)
     }
 
-    /// What the file is, where the user may reach it.
+    /// The metadata of a file that the user can reach.
     ///
     /// # Errors
-    /// It does not exist, or a folder above it is closed to the user: `PermissionDenied`.
+    /// It does not exist; `PermissionDenied` if the user cannot enter a folder above it.
     pub(super) fn find(&self, path: &Path) -> io::Result<Metadata> {
         let metadata = std::fs::metadata(path)?;
-        // The links in a path are followed by the kernel; the folders of what they lead to are looked at here.
+        // The kernel follows the links in the path; this checks the folders of the real path.
         let real = std::fs::canonicalize(path)?;
         for folder in real.ancestors().skip(1) {
             if !self.may(&std::fs::metadata(folder)?, Permission::Execute) {
@@ -44,7 +44,7 @@ impl UserAccess {
         Ok(metadata)
     }
 
-    /// Whether the user may do this with a file it can reach.
+    /// Whether the user has this permission for a file that it can reach.
     pub(super) fn may(&self, file: &Metadata, permission: Permission) -> bool {
         let Credentials { user, group, groups } = &self.0;
         let bit = match permission {
@@ -52,7 +52,7 @@ impl UserAccess {
             Permission::Write => 0o2,
         };
         if user.is_root() {
-            // Root writes everywhere, but executes only what has any bit for it; folders are always open.
+            // Root can write all files and enter all folders, but executes only files with an execute bit.
             return permission == Permission::Write || file.is_dir() || file.mode() & 0o111 != 0;
         }
         let belongs = |id: u32| group.as_raw() == id || groups.iter().any(|group| group.as_raw() == id);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_the_groups_and_others_have_their_own_bits() {
+    fn the_owner_the_group_and_others_have_separate_bits() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         std::fs::write(&path, "").expect("a file");

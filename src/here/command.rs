@@ -1,7 +1,6 @@
-//! The commands of a program: found along its PATH, executable for its user, in the foreground.
+//! Checks the commands of a program: they are in PATH, its user can execute them, and they stay in the foreground.
 //!
-//! The search is the one of a start (`spawn/path_lookup.rs`), with the modes of files in place of execve(2): nothing is
-//! run, so what a program would do when it is run is not known here.
+//! The search is that of a start (`spawn/path_lookup.rs`), with file modes instead of execve(2): nothing is executed.
 
 use std::env;
 use std::ffi::{CStr, OsStr, OsString};
@@ -15,7 +14,7 @@ use super::access::{Permission, UserAccess};
 use crate::plan::Program;
 use crate::spawn::path_lookup::Search;
 
-/// Looks at one command: its key and its words.
+/// Checks one command, given by its key and words.
 pub(super) fn examine(
     found: &mut ProgramRemarks<'_>,
     (key, words): (&'static str, &[String]),
@@ -38,7 +37,7 @@ pub(super) fn examine(
             Ok(metadata) if metadata.is_dir() => denied = denied.or(Some((file, "is a directory"))),
             Ok(_) => denied = denied.or(Some((file, "is not executable"))),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                denied = denied.or(Some((file, "is in a folder that the program's user may not enter")));
+                denied = denied.or(Some((file, "is in a folder that the program's user cannot enter")));
             }
             Err(_) => {}
         }
@@ -58,7 +57,7 @@ pub(super) fn examine(
     }
 }
 
-/// PATH as the program gets it; what an env file or a secret holds is only known at a start.
+/// The program's PATH; env files and secrets are only read at a start.
 fn path_variable(program: &Program) -> Option<OsString> {
     let own = program.launch.environment.iter().rev().find(|(name, _)| name == "PATH");
     own.map(|(_, value)| OsString::from(value)).or_else(|| env::var_os("PATH"))
@@ -68,7 +67,7 @@ fn path_of(file: &CStr) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(file.to_bytes()))
 }
 
-/// The interpreter that a script names (execve(2)).
+/// Checks the interpreter of a script (execve(2)).
 fn check_interpreter(found: &mut ProgramRemarks<'_>, key: &'static str, file: &Path, user: &UserAccess) {
     let mut head = Vec::new();
     let Ok(script) = File::open(file) else { return };
@@ -83,8 +82,8 @@ fn check_interpreter(found: &mut ProgramRemarks<'_>, key: &'static str, file: &P
     let Some(interpreter) = text.split([' ', '\t']).find(|word| !word.is_empty()) else { return };
     if user.find(Path::new(interpreter.trim_end_matches('\r'))).is_err() || text.ends_with('\r') {
         let note = match text.ends_with('\r') {
-            true => "its lines end with CR LF: write it with LF alone",
-            false => "install it, or name another in the first line of the script",
+            true => "its lines end with CR LF: convert it to LF",
+            false => "install it, or change the first line of the script",
         };
         let interpreter = interpreter.trim_end_matches('\r');
         let message = format!("the interpreter `{interpreter}` of `{}` does not exist", file.display());
@@ -92,7 +91,7 @@ fn check_interpreter(found: &mut ProgramRemarks<'_>, key: &'static str, file: &P
     }
 }
 
-/// What nginx.conf says where the command says nothing.
+/// Checks nginx.conf if the command does not set `daemon`.
 fn check_foreground(found: &mut ProgramRemarks<'_>, key: &'static str, words: &[String]) {
     let mut arguments = words.iter();
     let is_nginx =

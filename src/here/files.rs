@@ -1,4 +1,4 @@
-//! The files and folders of a program: where it works, where its variables come from, where its log goes.
+//! Checks the files and folders of a program: its directory, env files, secrets and log files.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::access::{Permission, UserAccess};
 use crate::errno;
 use crate::plan::{Presence, Program, Sink};
 
-/// The working directory, for what is relative to it.
+/// Checks the working directory and returns it for relative paths.
 pub(super) fn directory(found: &mut ProgramRemarks<'_>, program: &Program, user: &UserAccess) -> PathBuf {
     let own = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let Some(path) = &program.launch.directory else { return own };
@@ -20,7 +20,7 @@ pub(super) fn directory(found: &mut ProgramRemarks<'_>, program: &Program, user:
             found.error("directory", format!("`{shown}` is not a directory"), "");
         }
         Ok(metadata) if !user.may(&metadata, Permission::Execute) => {
-            found.error("directory", format!("the user of `{}` may not enter `{shown}`", program.name), "");
+            found.error("directory", format!("the user of `{}` cannot enter `{shown}`", program.name), "");
         }
         Ok(_) => {}
         Err(error) => found.error("directory", format!("cannot enter `{shown}`: {}", reason(&error)), ""),
@@ -28,7 +28,7 @@ pub(super) fn directory(found: &mut ProgramRemarks<'_>, program: &Program, user:
     own.join(path)
 }
 
-/// The files of variables, which foster reads at each start.
+/// Checks the env files and secrets, which foster reads at each start.
 pub(super) fn variables(found: &mut ProgramRemarks<'_>, program: &Program) {
     for file in &program.launch.env_files {
         if let (Presence::Required, Err(error)) = (file.presence, std::fs::metadata(&file.path)) {
@@ -38,13 +38,14 @@ pub(super) fn variables(found: &mut ProgramRemarks<'_>, program: &Program) {
     }
     for (name, path) in &program.launch.secrets {
         if let Err(error) = std::fs::metadata(path) {
-            let message = format!("the secret `{name}` is not at `{}`: {}", path.display(), reason(&error));
-            found.warn("secrets", message, "it has to be mounted when the container runs");
+            let message =
+                format!("cannot read the secret `{name}` at `{}`: {}", path.display(), reason(&error));
+            found.warn("secrets", message, "mount it when the container runs");
         }
     }
 }
 
-/// The folders of log files, which foster opens.
+/// Checks the folders of log files, which foster opens.
 pub(super) fn logs(found: &mut ProgramRemarks<'_>, program: &Program) {
     for (key, sink) in [("stdout", &program.stdout), ("stderr", &program.stderr)] {
         let Sink::File(file) = sink else { continue };
@@ -57,7 +58,7 @@ pub(super) fn logs(found: &mut ProgramRemarks<'_>, program: &Program) {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => found.error(key, format!("`{shown}` is not a directory"), ""),
             Err(error) => {
-                let message = format!("the folder `{shown}` of the log file: {}", reason(&error));
+                let message = format!("cannot use the folder `{shown}` of the log file: {}", reason(&error));
                 found.error(key, message, format!("`mkdir -p {shown}`"));
             }
         }
@@ -65,13 +66,13 @@ pub(super) fn logs(found: &mut ProgramRemarks<'_>, program: &Program) {
             found.warn(
                 key,
                 format!("`{}` is on a network file system ({kind})", file.path.display()),
-                "foster waits for it when it hangs; use a local file, or `\"log\"`",
+                "foster blocks if it hangs; use a local file or `\"log\"`",
             );
         }
     }
 }
 
-/// The name of the network file system that a folder is on (statfs(2)).
+/// The name of a folder's network file system (statfs(2)).
 fn network_file_system(folder: &Path) -> Option<&'static str> {
     const KINDS: [(i64, &str); 7] = [
         (0x6969, "NFS"),

@@ -1,4 +1,4 @@
-//! The ports that programs will listen at, as far as their probes name them: whether something has them already.
+//! Checks that the ports in programs' probes are free.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -8,7 +8,7 @@ use foster_core::ids::ProgramId;
 use crate::config::{Remark, Severity};
 use crate::plan::{Plan, Probe};
 
-/// Tries each port for a moment. Where the control socket exists, foster runs here and its programs have them.
+/// Binds each port and releases it at once. If the control socket exists, foster is running and its programs use them.
 pub(super) fn examine(plan: &Plan, remarks: &mut Vec<Remark>) {
     if plan.settings.socket.as_ref().is_some_and(|socket| socket.exists()) {
         return;
@@ -38,14 +38,14 @@ fn examine_address(
     address: SocketAddr,
     remarks: &mut Vec<Remark>,
 ) {
-    // Only the address of this machine can be bound; the rest belongs to other machines.
+    // Addresses of other hosts cannot be bound.
     let Err(error) = TcpListener::bind(address) else { return };
     if error.kind() == ErrorKind::AddrInUse {
         remarks.push(Remark {
             program: Some(program),
             key,
             severity: Severity::Error,
-            message: format!("`{address}` is in use, and it is where `{name}` has to answer"),
+            message: format!("`{address}`, at which `{name}` must listen, is in use"),
             note: "stop the other server, or use another port".to_owned(),
         });
     }

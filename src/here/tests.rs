@@ -1,4 +1,4 @@
-//! What is found about a configuration in a folder made for it.
+//! Configurations in a temporary folder, and the remarks about them.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use crate::config::{Environment, load_and_examine};
 
 use super::examine;
 
-/// What `check --here` reports, without the folder's name.
+/// The output of `check --here`, without the folder's name.
 fn report(folder: &Path, text: &str) -> String {
     let path = folder.join("foster.toml");
     let text = text.replace("DIR", &folder.display().to_string());
@@ -27,7 +27,7 @@ fn write(path: &Path, text: &str, mode: u32) {
 }
 
 #[test]
-fn what_is_in_order_is_not_mentioned() {
+fn a_working_configuration_has_no_remarks() {
     let folder = tempfile::tempdir().expect("a folder");
     write(&folder.path().join("run.sh"), "#!/bin/sh\n", 0o755);
     write(&folder.path().join(".env"), "", 0o600);
@@ -43,7 +43,7 @@ fn what_is_in_order_is_not_mentioned() {
 }
 
 #[test]
-fn each_mistake_is_reported_at_its_key_with_what_to_do() {
+fn each_mistake_is_reported_at_its_key() {
     let folder = tempfile::tempdir().expect("a folder");
     write(&folder.path().join("worker.py"), "#!/usr/bin/python3\n", 0o644);
     write(&folder.path().join("broken"), "#!/no/such/interpreter -x\n", 0o755);
@@ -69,7 +69,7 @@ fn each_mistake_is_reported_at_its_key_with_what_to_do() {
             ":5:9: error: ",
             "`no-such-probe` is not in",
         ),
-        ("command = 'sh'\nsecrets = { KEY = '/none' }", ":5:11: ", "the secret `KEY` is not at `/none`"),
+        ("command = 'sh'\nsecrets = { KEY = '/none' }", ":5:11: ", "cannot read the secret `KEY` at `/none`"),
     ] {
         let report = report(folder.path(), text);
         assert!(report.contains(&format!("DIR/foster.toml{place}")), "{text}\n{report}");
@@ -79,18 +79,20 @@ fn each_mistake_is_reported_at_its_key_with_what_to_do() {
 }
 
 #[test]
-fn a_port_that_another_server_has_is_reported() {
+fn a_port_in_use_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let text = format!("command = 'sh'\nready = {{ tcp = '{address}' }}");
-    assert!(report(folder.path(), &text).contains(&format!("`{address}` is in use")));
+    assert!(
+        report(folder.path(), &text).contains(&format!("`{address}`, at which `app` must listen, is in use"))
+    );
     drop(listener);
     assert_eq!(report(folder.path(), &text), "");
 }
 
 #[test]
-fn nginx_without_daemon_off_is_seen_in_its_own_configuration() {
+fn nginx_without_daemon_off_is_found_in_nginx_conf() {
     let folder = tempfile::tempdir().expect("a folder");
     write(&folder.path().join("nginx"), "#!/bin/sh\n", 0o755);
     write(&folder.path().join("on.conf"), "events {}\n# daemon off;\n", 0o644);

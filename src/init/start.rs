@@ -246,7 +246,7 @@ fn unknown() -> StartFailure {
 }
 
 fn no_process(errno: nix::errno::Errno) -> StartFailure {
-    let message = format!("making a process: {}", errno::text(errno));
+    let message = format!("creating a process: {}", errno::text(errno));
     StartFailure { stage: "process", persistence: Persistence::Transient, message }
 }
 

@@ -1,10 +1,10 @@
-//! foster's own notifications, against a real datagram socket.
+//! foster's notifications, with a real datagram socket.
 
 use std::path::PathBuf;
 
 use super::*;
 
-/// Somebody to be told, and the one who tells.
+/// A receiver and the sender.
 struct Pair {
     directory: tempfile::TempDir,
     receiver: UnixDatagram,
@@ -46,7 +46,7 @@ fn each_message_is_one_datagram() {
 }
 
 #[test]
-fn an_abstract_name_is_an_address_too() {
+fn an_abstract_name_is_an_address() {
     let name = format!("foster-notify-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let receiver = UnixDatagram::bind_addr(&address).unwrap();
@@ -57,7 +57,7 @@ fn an_abstract_name_is_an_address_too() {
 }
 
 #[test]
-fn a_status_cannot_smuggle_in_another_message() {
+fn a_status_cannot_contain_another_message() {
     let Pair { directory: _directory, receiver, mut service_manager } = pair();
     assert_eq!(service_manager.status("fine\nREADY=1\r\n\0."), None);
     assert_eq!(received(&receiver), "STATUS=fine READY=1   .");
@@ -73,16 +73,16 @@ fn a_long_status_is_cut_between_characters() {
 }
 
 #[test]
-fn unset_or_empty_there_is_nobody_to_tell() {
+fn without_a_value_no_message_is_sent() {
     for value in [None, Some(OsStr::new(""))] {
-        let mut nobody = ServiceManager::from_environment(value).unwrap();
-        assert!(nobody.receiver.is_none());
-        assert_eq!(nobody.ready(), None);
+        let mut manager = ServiceManager::from_environment(value).unwrap();
+        assert!(manager.receiver.is_none());
+        assert_eq!(manager.ready(), None);
     }
 }
 
 #[test]
-fn what_is_no_address_is_a_warning() {
+fn an_invalid_address_is_a_warning() {
     for value in ["notify.sock", "@", "/", "vsock:2:1234"] {
         let form = "it is neither an absolute path nor `@` and a name";
         assert_eq!(warning(value), format!("cannot notify `{value}` (NOTIFY_SOCKET): {form}"));
@@ -103,7 +103,7 @@ fn a_status_is_sent_when_it_has_changed() {
 }
 
 #[test]
-fn a_receiver_that_is_gone_is_mentioned_once_and_found_again() {
+fn a_missing_receiver_is_reported_once_and_found_again() {
     let Pair { directory, receiver, mut service_manager } = pair();
     std::fs::remove_file(path(&directory)).unwrap();
     drop(receiver);
@@ -116,7 +116,7 @@ fn a_receiver_that_is_gone_is_mentioned_once_and_found_again() {
 }
 
 #[test]
-fn a_receiver_that_does_not_read_is_not_waited_for() {
+fn a_receiver_that_does_not_read_never_blocks_foster() {
     let Pair { directory: _directory, receiver: _receiver, mut service_manager } = pair();
     let long = "x".repeat(MESSAGE_LIMIT);
     let complaint = (0..100_000).find_map(|number| service_manager.status(&format!("{number}{long}")));

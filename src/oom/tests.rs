@@ -1,5 +1,4 @@
-//! Where the counter is looked for, from what kernels and container engines write into /proc, and what is
-//! read there.
+//! The files that are tried for the counter, with the /proc of several kernels and container engines, and their contents.
 
 use super::*;
 
@@ -17,7 +16,7 @@ fn found(membership: &str, mounts: &str) -> Vec<String> {
         .collect()
 }
 
-/// A file that says so, and the counter over it.
+/// A file with this text, and a counter on it.
 fn counter(text: &str) -> (tempfile::NamedTempFile, OomCounter) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
@@ -27,12 +26,12 @@ fn counter(text: &str) -> (tempfile::NamedTempFile, OomCounter) {
 }
 
 #[test]
-fn in_a_container_of_its_own_namespace_the_counter_is_at_the_mount_point() {
+fn in_a_cgroup_namespace_the_counter_is_at_the_mount_point() {
     assert_eq!(found("0::/\n", &format!("{OTHERS}{V2_MOUNT}")), ["/sys/fs/cgroup/memory.events"]);
 }
 
 #[test]
-fn in_the_host_s_namespace_the_own_cgroup_comes_before_those_above_it() {
+fn in_the_host_s_namespace_the_cgroup_is_tried_before_its_ancestors() {
     let expected = [
         "/sys/fs/cgroup/system.slice/app.scope/memory.events",
         "/sys/fs/cgroup/system.slice/memory.events",
@@ -42,7 +41,7 @@ fn in_the_host_s_namespace_the_own_cgroup_comes_before_those_above_it() {
 }
 
 #[test]
-fn of_version_1_the_mounted_part_of_the_hierarchy_is_cut_from_the_path() {
+fn in_version_1_the_mounted_root_is_removed_from_the_path() {
     let membership = "9:cpu,cpuacct:/docker/abc\n8:memory:/docker/abc\n1:name=systemd:/docker/abc\n";
     let mounts = "33 31 0:30 /docker/abc /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n\
                   35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro master:12 - cgroup cgroup rw,memory\n";
@@ -50,7 +49,7 @@ fn of_version_1_the_mounted_part_of_the_hierarchy_is_cut_from_the_path() {
 }
 
 #[test]
-fn in_a_hybrid_version_1_is_looked_at_first() {
+fn in_a_hybrid_system_version_1_is_tried_first() {
     let membership = "4:memory:/pod/c1\n0::/pod/c1\n";
     let mounts = "35 31 0:32 /pod /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
                   41 31 0:38 /pod/c1 /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
@@ -63,7 +62,7 @@ fn in_a_hybrid_version_1_is_looked_at_first() {
 }
 
 #[test]
-fn a_mount_that_does_not_show_the_own_cgroup_is_no_place_to_look() {
+fn a_mount_that_does_not_contain_the_cgroup_is_not_tried() {
     let elsewhere = V2_MOUNT.replace(" / ", " /other ");
     assert_eq!(found("0::/mine\n", &elsewhere), Vec::<String>::new());
     assert_eq!(found("0::/\n", &V2_MOUNT.replace(" / ", " /../.. ")), Vec::<String>::new());
@@ -72,7 +71,7 @@ fn a_mount_that_does_not_show_the_own_cgroup_is_no_place_to_look() {
 }
 
 #[test]
-fn escaped_paths_are_read_as_they_are_meant() {
+fn escaped_paths_are_unescaped() {
     let mount = r"30 23 0:26 /a\040b /sys/fs\011/c\134g ro - cgroup2 cgroup rw";
     assert_eq!(
         found("0::/a b/c:d\n", mount),
@@ -81,7 +80,7 @@ fn escaped_paths_are_read_as_they_are_meant() {
 }
 
 #[test]
-fn without_cgroups_and_from_garbage_nothing_is_found() {
+fn without_cgroups_or_with_garbage_no_counter_is_found() {
     let garbage =
         "0\n0:\n::\n\u{0}\n- - - - - -\n30 23 0:26 / /sys/fs/cgroup\n30 23 0:26 / /x ro - cgroup2\n";
     for (membership, mounts) in
@@ -92,7 +91,7 @@ fn without_cgroups_and_from_garbage_nothing_is_found() {
 }
 
 #[test]
-fn the_line_is_found_in_the_files_of_both_versions_and_in_no_other() {
+fn the_line_is_found_in_the_files_of_both_versions_only() {
     assert_eq!(oom_kills(V2_EVENTS), Some(2));
     assert_eq!(oom_kills(V1_CONTROL), Some(5));
     let hostile: [&[u8]; 6] =
@@ -103,16 +102,16 @@ fn the_line_is_found_in_the_files_of_both_versions_and_in_no_other() {
 }
 
 #[test]
-fn a_kill_is_told_once() {
+fn a_kill_is_reported_once() {
     let (file, mut counter) = counter("oom 1\noom_kill 1\n");
-    assert!(!counter.has_increased(), "what was before foster is not its business");
+    assert!(!counter.has_increased(), "earlier kills are not reported");
     std::fs::write(file.path(), "oom 2\noom_kill 3\n").unwrap();
     assert!(counter.has_increased());
     assert!(!counter.has_increased());
 }
 
 #[test]
-fn a_counter_that_is_gone_or_goes_back_never_says_yes() {
+fn a_counter_that_is_gone_or_decreases_reports_no_kill() {
     let (file, mut counter) = counter("oom_kill 4\n");
     std::fs::write(file.path(), "").unwrap();
     assert!(!counter.has_increased());

@@ -1,7 +1,7 @@
-//! Which stream of which program goes where: pipes made before a spawn, writers found or opened.
+//! Connects programs' streams to writers: pipes are made before a spawn, writers are found or opened.
 //!
-//! A file is one writer for all that write to its path. A path that means foster's own stdout or stderr is
-//! that, with the lines as they are. Nothing here reads or writes: that is `pump.rs`.
+//! All streams to one file share a writer. A path that leads to foster's own stdout or stderr uses that stream, without
+//! prefixes. It neither reads nor writes: see `pump.rs`.
 
 use std::cell::Cell;
 use std::io;
@@ -25,11 +25,11 @@ use crate::sys::epoll::Interest;
 use crate::sys::stream;
 
 impl Output {
-    /// Makes what a run is to have as its stdout and stderr. `label` stands before its lines: the name, or
-    /// `name.instance` where there are several. To be followed by [`Output::started`] or [`Output::abandon`].
+    /// Makes the stdout and stderr of a run. `label` starts its lines: the name, or `name.instance` if there are several
+    /// instances. The caller then calls [`Output::started`] or [`Output::abandon`].
     ///
     /// # Errors
-    /// pipe2(2), epoll_ctl(2): EMFILE, ENFILE, ENOSPC. Then nothing is left of it.
+    /// pipe2(2), epoll_ctl(2): EMFILE, ENFILE, ENOSPC. Everything made is closed.
     pub fn attach(&mut self, run: Run, label: &str) -> io::Result<ChildStreams> {
         self.style.widen(label);
         let Some(program) = self.attached.programs.get_mut(run.instance.program) else {
@@ -61,7 +61,7 @@ impl Output {
         streams
     }
 
-    /// The run has this process now: JSON lines name it.
+    /// Sets the pid of the run for its JSON lines.
     pub fn started(&mut self, run: Run, pid: u32) {
         let Some(record) = self.attached.runs.get_mut(&run) else { return };
         record.pid = Some(pid);
@@ -70,7 +70,7 @@ impl Output {
         }
     }
 
-    /// Has the lines of every run look as it is configured now.
+    /// Applies the current format to the lines of every run.
     pub(super) fn reformat(&mut self) {
         for (run, record) in &mut self.attached.runs {
             self.style.widen(&record.label);
@@ -91,7 +91,7 @@ impl Output {
         }
     }
 
-    /// The run never came to be: nothing is left of it.
+    /// Removes a run whose start failed.
     pub fn abandon(&mut self, run: Run) {
         let Some(record) = self.attached.runs.remove(&run) else { return };
         for (key, writer) in record.streams {
@@ -102,7 +102,7 @@ impl Output {
         }
     }
 
-    /// Closes a writer whose last source is gone.
+    /// Closes a writer without sources.
     pub(super) fn release(&mut self, key: u32) {
         let has_source = self.sources.by_key.values().any(|source| source.writer == key);
         if !self.writers.is_standard(key) && !has_source {
@@ -208,7 +208,7 @@ impl Output {
         key
     }
 
-    /// Keys are not used again for as long as it matters: a late report finds nothing.
+    /// A new key. Keys are not reused soon, so that a late report finds nothing.
     fn new_key(&mut self) -> u32 {
         loop {
             self.sources.last_key = (self.sources.last_key + 1) & !WRITER;
@@ -221,7 +221,7 @@ impl Output {
 }
 
 impl ProgramOutput {
-    /// That of a program, which keeps the lines it had under its former definition.
+    /// The output of a program, which keeps the lines of its former definition.
     pub(super) fn new(program: &Program, former: Option<ProgramOutput>) -> ProgramOutput {
         let pattern = match &program.ready {
             Some(Probe::Log(pattern)) => Some(pattern.clone()),
@@ -242,8 +242,8 @@ impl ProgramOutput {
     }
 }
 
-/// Which of foster's own streams a path means, links to it followed: images link `access.log` to `/dev/stdout`, or to
-/// `/proc/1/fd/1`. Whoever placed the link, it leads to no file.
+/// The stream of foster that a path leads to, following links: images link `access.log` to `/dev/stdout` or
+/// `/proc/1/fd/1`. Such a link is safe whichever user placed it, because its target is not a file.
 fn standard_path(path: &Path) -> Option<Stream> {
     const LINKS: usize = 8;
     let own = format!("/proc/{}/fd/", std::process::id());

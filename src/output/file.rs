@@ -1,10 +1,9 @@
-//! Log files: appended to, rotated by size, and never a reason to stop a program.
+//! Log files: lines are appended, files rotated by size, and errors never stop a program.
 //!
-//! Rotation happens between lines: before one that would push the file beyond its size; only a line that is longer than
-//! a whole file is divided. On a full disk lines are dropped whole and counted; one that was already begun is completed
-//! first when there is room again. One [`LogFile`] serves every program that writes to its path. foster's own stdout is
-//! one too where it is a file, without rotation. A file that cannot be opened is tried again with the next line, after
-//! a rest. Which links are followed on the way to it: `log_path.rs`.
+//! Rotation happens between lines: before one that would exceed the file's size; only a line longer than a file is
+//! split. On a full disk whole lines are dropped and counted; a line that was partly written is completed first when
+//! there is room again. All programs with the same path share a [`LogFile`]. foster's own stdout is one if it is a file,
+//! without rotation. A file that cannot be opened is tried again with a later line. `log_path.rs` resolves the path.
 
 use std::fs::{File, Metadata};
 use std::os::fd::OwnedFd;
@@ -19,48 +18,47 @@ use super::log_path::{FileError, LogPath};
 use crate::plan::FileSink;
 use crate::sys::target::Target;
 
-/// How many files one call renames at most: a configuration may ask for small files and many of them, and the loop
-/// waits meanwhile. What comes after that goes into the file as it is.
+/// How many files one call renames at most, because the loop waits meanwhile. Further lines exceed the file's size.
 const RENAMES: u32 = 512;
 
-/// What is worth a line in foster's own log.
+/// An event for foster's own log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileEvent {
     /// Lines are dropped from now on.
     Failing(FileError),
-    /// Lines are written again; so many were dropped.
+    /// Lines are written again; some were dropped.
     Recovered(Gap),
-    /// It could not be renamed, and exceeds its size.
+    /// The file could not be renamed and exceeds its size.
     CannotRotate(FileError),
 }
 
 /// Lines that were dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
-    /// How many.
+    /// Their number.
     pub lines: u64,
-    /// Why.
+    /// The reason.
     pub error: FileError,
 }
 
-/// A file that lines are appended to.
+/// A log file.
 #[derive(Debug)]
 pub struct LogFile {
     /// `None`: foster's own stdout or stderr.
     sink: Option<FileSink>,
     target: Option<Target>,
-    /// Device and inode of what is open.
+    /// Device and inode of the open file.
     identity: (u64, u64),
     size: u64,
-    /// The source that wrote last, and left its line unfinished.
+    /// The source that wrote last, if its line is unfinished.
     unfinished: Option<u32>,
-    /// The rest of a line that the disk took only in part.
+    /// The rest of a partly written line.
     partial: Vec<u8>,
     gap: Option<Gap>,
     opening: Opening,
 }
 
-/// Whether a file that is not open may be tried.
+/// When a file that is not open is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opening {
     /// With the next line.
@@ -69,16 +67,16 @@ enum Opening {
     Delayed,
 }
 
-/// What was found at a sink's path.
+/// The file at a sink's path.
 #[derive(Debug)]
 pub enum Opened {
-    /// A regular file, or nothing that could be opened: that is tried again.
+    /// A regular file, or one that could not be opened and is tried again.
     File(LogFile),
-    /// A FIFO or a device: there may be a reader to wait for, and there is nothing to rotate.
+    /// A FIFO or a device, which may have a slow reader and is not rotated.
     Other(Target),
 }
 
-/// Opens a sink. What cannot be opened is a file that drops its lines until it can.
+/// Opens a sink. A file that cannot be opened drops its lines until it can.
 pub fn open(sink: &FileSink) -> (Opened, Option<FileEvent>) {
     let mut file = LogFile::new(Some(sink.clone()), None);
     match file.open() {
@@ -93,7 +91,7 @@ pub fn open(sink: &FileSink) -> (Opened, Option<FileEvent>) {
 }
 
 impl LogFile {
-    /// foster's own stdout or stderr, where that is a file.
+    /// foster's own stdout or stderr, if it is a file.
     pub fn standard(target: Target) -> LogFile {
         LogFile::new(None, Some(target))
     }
@@ -111,17 +109,17 @@ impl LogFile {
         }
     }
 
-    /// Where it is; `None` for foster's own stdout and stderr.
+    /// Its path; `None` for foster's own stdout and stderr.
     pub fn path(&self) -> Option<&Path> {
         self.sink.as_ref().map(|sink| sink.path.as_path())
     }
 
-    /// How large it may get.
+    /// Its size limit.
     pub fn max_size(&self) -> Option<u64> {
         self.sink.as_ref().and_then(|sink| sink.max_size)
     }
 
-    /// What was dropped and not reported yet: the caller puts it into words for [`LogFile::append`].
+    /// The dropped lines that are not reported yet: the caller formats the notice for [`LogFile::append`].
     pub fn gap(&self) -> Option<Gap> {
         self.gap.filter(|gap| gap.lines > 0)
     }
@@ -133,7 +131,7 @@ impl LogFile {
         }
     }
 
-    /// Opens the path again: the file may have been moved, or may be possible now. foster's own stdout stays.
+    /// Opens the path again, because the file may have been moved. foster's own stdout is unchanged.
     pub fn reopen(&mut self) -> Option<FileEvent> {
         self.sink.as_ref()?;
         let error = self.open().err()?;
@@ -142,18 +140,18 @@ impl LogFile {
         self.fail(0, error)
     }
 
-    /// Whether it could not be opened and is not tried for a while.
+    /// Whether it could not be opened and is tried again only after a delay.
     pub fn is_delayed(&self) -> bool {
         self.target.is_none() && self.opening == Opening::Delayed
     }
 
-    /// The while is over: the next line is a try.
+    /// Ends the delay: the next line opens the file.
     pub fn end_delay(&mut self) {
         self.opening = Opening::Allowed;
     }
 
-    /// Appends lines of one source; the last may be unfinished. `notice` stands before them: the words for
-    /// [`LogFile::gap`], written once there is room.
+    /// Appends lines of one source; the last may be unfinished. `notice` is written before them: the text for
+    /// [`LogFile::gap`].
     pub fn append(&mut self, source: u32, notice: &[u8], text: &[u8], events: &mut Vec<FileEvent>) {
         if text.is_empty() && notice.is_empty() {
             return;
@@ -182,7 +180,7 @@ impl LogFile {
         } else if self.gap.is_some_and(|gap| gap.lines == 0) && self.target.is_some() {
             self.gap = None;
         }
-        // Lines are never mixed within a line, even where one is too long to be kept.
+        // Lines of two sources are never mixed, even if one is too long to be kept.
         if self.unfinished.is_some_and(|owner| owner != source) {
             self.write_or_drop(b"\n", events);
         }
@@ -196,7 +194,7 @@ impl LogFile {
         if self.target.is_none() && self.opening == Opening::Allowed && self.sink.is_some() {
             match self.open() {
                 Ok(_) => {}
-                // It was reported when it failed for the first time.
+                // The first failure was reported.
                 Err(error) => {
                     self.opening = Opening::Delayed;
                     self.fail(0, error);
@@ -259,7 +257,7 @@ impl LogFile {
         first.then_some(FileEvent::Failing(error))
     }
 
-    /// Writes all of it, or says how much was written and why no more.
+    /// Writes the text, or returns how much was written and the error.
     fn write(&mut self, text: &[u8]) -> Result<(), (usize, FileError)> {
         let Some(target) = &self.target else {
             return Err((0, self.gap.map_or(Errno::EBADF.into(), |gap| gap.error)));
@@ -288,14 +286,14 @@ impl LogFile {
             self.size = size;
             return Ok(());
         }
-        // Whatever comes of it, the next try is a whole file away: it must not be one for every line.
+        // After a failure the next attempt is a whole file later, not at every line.
         self.size = 0;
         if sink.keep == 0 {
             *renames = renames.saturating_sub(1);
             return nix::unistd::ftruncate(target, 0).map_err(FileError::System);
         }
         let path = LogPath::resolve(&sink.path)?;
-        // What was moved away, or replaced, is no longer foster's to rename.
+        // A file that was moved or replaced must not be renamed.
         if path.stat().is_ok_and(|found| (found.st_dev, found.st_ino) == self.identity) {
             let is_free = |number: &u32| path.is_free(*number);
             let free = (1..sink.keep).find(is_free).unwrap_or(sink.keep);
@@ -308,7 +306,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Opens its path; gives it back when it is something with a reader.
+    /// Opens its path; returns the target if it is not a regular file.
     fn open(&mut self) -> Result<Option<Target>, FileError> {
         let Some(sink) = &self.sink else { return Ok(None) };
         let (file, found) = LogPath::resolve(&sink.path)?.open()?;

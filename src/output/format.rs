@@ -1,8 +1,8 @@
-//! How a line is written: as it is, behind its program's name, or as a JSON object.
+//! Formats lines: verbatim, after the program's name, or as a JSON object.
 //!
-//! A [`LinePrefix`] is made once for each stream of a run. What of it is the same for all lines of one read, the time included,
-//! is put together once ([`LinePrefix::head`]) and then copied before each line. No line is longer than
-//! [`LONGEST`]: container runtimes split there. Pure: the time is handed in. Next: `json.rs`.
+//! A [`LinePrefix`] is made once for each stream of a run. The part that all lines of one read share, including the time,
+//! is formatted once ([`LinePrefix::head`]) and copied before each line. No line is longer than [`LONGEST`], where
+//! container runtimes split lines. Pure: the time is an argument. Next: `json.rs`.
 
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,13 +12,13 @@ use log::Level;
 use super::lines::End;
 use super::{Stream, json, visible};
 
-/// How long a line may be, with all that is around it and its newline, in bytes.
+/// The limit for a line with its prefix and newline, in bytes.
 pub const LONGEST: usize = 16 * 1024;
 
-/// What is left for the text of a line whatever is around it.
+/// The least space for the text of a line, whatever its prefix.
 const SHORTEST: usize = 1024;
 
-/// How the name of a program is coloured, on a terminal alone: the parameter of SGR (ECMA-48, 8.3.117).
+/// The colour of a program's name on a terminal: the parameter of SGR (ECMA-48, 8.3.117).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Colour(pub u8);
 
@@ -32,7 +32,7 @@ impl Colour {
     }
 }
 
-/// Whether text lines begin with the time.
+/// Whether text lines start with a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timestamps {
     /// They do.
@@ -41,14 +41,14 @@ pub enum Timestamps {
     Off,
 }
 
-/// What is put around each line.
+/// The prefix of each line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinePrefix(Form);
 
 /// How the text of a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Display {
-    /// As it is.
+    /// Unchanged.
     Raw,
     /// With its control characters made visible: for a terminal.
     Visible,
@@ -66,7 +66,7 @@ enum Form {
 }
 
 impl LinePrefix {
-    /// Nothing around it, nothing between the pieces of a long line: for files.
+    /// No prefix, and long lines are not split: for files.
     pub fn verbatim() -> LinePrefix {
         LinePrefix(Form::Verbatim)
     }
@@ -76,7 +76,7 @@ impl LinePrefix {
         LinePrefix(Form::Text { timestamps, label: Vec::new(), display: Display::Raw })
     }
 
-    /// A line behind a name, which is padded to `width`.
+    /// A line after a name, which is padded to `width`.
     pub fn text(timestamps: Timestamps, name: &str, width: usize, colour: Option<Colour>) -> LinePrefix {
         let label = match colour {
             None => format!("{name:width$} | "),
@@ -85,7 +85,7 @@ impl LinePrefix {
         LinePrefix(Form::Text { timestamps, label: label.into_bytes(), display: Display::Raw })
     }
 
-    /// The same for a terminal, which must not be driven by what a program writes.
+    /// The same for a terminal, with control characters made visible.
     #[must_use]
     pub fn for_terminal(self) -> LinePrefix {
         LinePrefix(match self.0 {
@@ -96,7 +96,7 @@ impl LinePrefix {
         })
     }
 
-    /// An object that says whose line it is.
+    /// A JSON object with the line's origin.
     pub fn json(program: &str, instance: u16, stream: Stream, pid: Option<u32>) -> LinePrefix {
         let mut fields = b"\"program\":".to_vec();
         json::string(program.as_bytes(), &mut fields);
@@ -180,16 +180,16 @@ fn objects(head: &[u8], mut piece: &[u8], end: End, limit: usize, out: &mut Vec<
     }
 }
 
-/// Adds the time as RFC 3339 has it, in UTC, with microseconds. What it cannot say is the nearest that it can.
+/// Adds the time in RFC 3339, in UTC, with microseconds. A time out of its range is replaced by the nearest.
 pub fn timestamp(now: SystemTime, out: &mut Vec<u8>) {
-    // 9999-12-31T23:59:59Z: humantime refuses what comes after it, and what comes before 1970.
+    // 9999-12-31T23:59:59Z: humantime rejects later times, and those before 1970.
     const LAST: Duration = Duration::from_secs(253_402_300_799);
     let now = now.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST);
-    // A vector takes everything.
+    // Writing to a vector cannot fail.
     let _ = write!(out, "{}", humantime::format_rfc3339_micros(now));
 }
 
-/// The colour of what stands for a level.
+/// The colour of a level.
 pub fn level_colour(level: Level) -> Colour {
     match level {
         Level::Error => Colour(31),

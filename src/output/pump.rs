@@ -1,7 +1,7 @@
-//! The pump: sources are read, their lines formatted, and handed to writers.
+//! The pump: reads sources, formats their lines, and passes them to writers.
 //!
-//! A writer that is full stops the reading of its sources; the kernel's pipes fill, and the programs wait. foster does
-//! not. How foster's own lines find their place among the others: `own_lines.rs`.
+//! While a writer is full its sources are not read: the kernel's pipes fill, and the programs block, but foster does
+//! not. `own_lines.rs` orders foster's own lines among them.
 
 use std::ops::RangeInclusive;
 
@@ -17,19 +17,19 @@ use crate::plan::LinePattern;
 use crate::sys::epoll::{Interest, Ready};
 use crate::sys::stream;
 
-/// How much is read from one source before the others have their turn: what a pipe holds (pipe(7)).
+/// How many bytes are read from one source before the next: the capacity of a pipe (pipe(7)).
 const READ_BUDGET: usize = 64 * 1024;
-/// The least that is read in a turn: what is read for a small file, whose rotation costs more than its bytes.
+/// The least bytes of a turn: for a small file, whose rotation costs more than writing it.
 const SMALL_READ_BUDGET: usize = 4 * 1024;
 /// How large the buffer for formatted lines may stay.
 const BATCH: usize = 512 * 1024;
-/// How many dead runs of an instance may have open pipes: each holds two descriptors.
+/// How many exited runs of an instance may have open pipes; each holds two descriptors.
 const DEAD_RUNS: usize = 16;
 
-/// What came from a source.
+/// The input from a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Input {
-    /// So many bytes, in the shared buffer.
+    /// This many bytes in the shared buffer.
     Bytes(usize),
     /// Nothing more of its main process, or of any process.
     End,
@@ -40,12 +40,12 @@ enum Input {
 enum ReadResult {
     /// It may.
     More,
-    /// Its last writer is gone.
+    /// Its last writer has closed it.
     End,
 }
 
 impl Output {
-    /// Reads or writes what epoll has reported.
+    /// Handles a report of epoll.
     pub fn on_ready(&mut self, ready: Ready) {
         let key = ready.token.key;
         if key & WRITER != 0 {
@@ -58,21 +58,20 @@ impl Output {
         self.settle();
     }
 
-    /// Puts foster's own lines in their place and tries again what had no room. To be called before each
-    /// wait: own lines are written here.
+    /// Writes foster's own lines in order and retries full writers. Called before each wait.
     pub fn flush(&mut self) {
         self.write_all();
         self.settle();
     }
 
-    /// The main process of this run is dead. What it wrote is read now, as far as there is room, and own
-    /// lines that are logged from here on come after it. Its descendants may go on writing.
+    /// The main process of this run has exited. Its output is read now, as far as there is room, and foster's later lines
+    /// come after it. Its descendants may continue to write.
     pub fn ended(&mut self, run: Run) {
         self.take_backlog();
         let Some(record) = self.attached.runs.get_mut(&run) else { return };
         record.main = MainProcess::Ended;
         for (source, writer) in record.streams.clone() {
-            // A dead process does not become ready.
+            // An exited process does not become ready.
             if let Some(source) = self.sources.by_key.get_mut(&source) {
                 source.pattern = None;
             }
@@ -84,9 +83,8 @@ impl Output {
         self.settle();
     }
 
-    /// Every process is gone, or is no longer waited for: what is there is read, unfinished lines are
-    /// ended, losses are reported. To be followed by turns of the loop as long as there is something
-    /// [`Output::pending`].
+    /// Ends the output at the shutdown: remaining output is read, unfinished lines are completed, losses are reported. The
+    /// loop continues while output is [`Output::pending`].
     pub fn finish(&mut self) {
         for key in self.sources.by_key.keys().copied().collect::<Vec<_>>() {
             self.read_last_output(key);
@@ -95,7 +93,7 @@ impl Output {
         self.settle();
     }
 
-    /// Own lines as far as they may go, then sources whose writer has room again.
+    /// Writes foster's own lines, then reads sources whose writer has room again.
     fn settle(&mut self) {
         self.take_backlog();
         self.write_own();
@@ -124,8 +122,8 @@ impl Output {
         }
     }
 
-    /// Reads what lies there now, and no more: a descendant may write for ever. Most pipes are at their end, which
-    /// the first read tells; only where it does not, FIONREAD is asked.
+    /// Reads the present content only, because a descendant may write for ever. Most pipes are at their end, which the
+    /// first read shows; otherwise FIONREAD gives the amount.
     fn read_last_output(&mut self, key: u32) {
         let Some(writer) = self.sources.by_key.get(&key).map(|source| source.writer) else { return };
         if !self.writers.is_full(writer) && self.read(key) == ReadResult::End {
@@ -143,7 +141,7 @@ impl Output {
         }
     }
 
-    /// Reads once, and passes on what that gave.
+    /// Reads once and passes the input on.
     fn read(&mut self, key: u32) -> ReadResult {
         let Some(source) = self.sources.by_key.get(&key) else { return ReadResult::End };
         let turn = if source.is_matching() { SMALL_READ_BUDGET } else { self.read_budget(source.writer) };
@@ -157,7 +155,7 @@ impl Output {
                 ReadResult::More
             }
             Err(Errno::EAGAIN | Errno::EINTR) => {
-                // Another process has read it.
+                // Another process has read the data.
                 if source.unread > 0 {
                     self.pass_on(key, Input::End, &mut scratch);
                 }
@@ -214,7 +212,7 @@ impl Output {
             }
             Input::End => 0,
         };
-        // An unfinished line is a line when its writer is gone.
+        // An unfinished line is completed when its writer is gone.
         if left == 0 && (source.unread > 0 || input == Input::End) {
             lines.finish(&mut emit);
         }
@@ -223,7 +221,7 @@ impl Output {
         self.deliver(writer, key, batch);
     }
 
-    /// The last process has closed the pipe.
+    /// Handles a pipe that its last process has closed.
     fn close(&mut self, key: u32) {
         let Some(source) = self.sources.by_key.remove(&key) else { return };
         self.sources.paused.remove(&key);
@@ -231,7 +229,7 @@ impl Output {
         self.forget(source.run);
     }
 
-    /// Drops the record of a run that is over in every respect.
+    /// Drops the record of a finished run.
     fn forget(&mut self, run: Run) {
         let Some(record) = self.attached.runs.get(&run) else { return };
         let is_open = record.streams.iter().any(|(key, _)| self.sources.by_key.contains_key(key));
@@ -240,8 +238,8 @@ impl Output {
         }
     }
 
-    /// A program that ends again and again must not use up the descriptors: not while its reader is blocked, nor by
-    /// leaving a daemon behind each time that keeps the pipes open. The pipes of the oldest dead run are closed.
+    /// A program that exits repeatedly must not use up the descriptors, neither while its reader is blocked nor by leaving
+    /// daemons that keep the pipes open. The pipes of its oldest exited run are closed.
     fn bound_dead_runs(&mut self, run: Run) {
         let is_dead = |record: &super::RunOutput| record.main == MainProcess::Ended;
         let dead: Vec<Run> = self

@@ -216,7 +216,7 @@ fn the_last_output_comes_before_what_is_logged_about_the_end_even_across_streams
         write(&stdout, &line);
         bench.turn();
     }
-    write(&stdout, "last words");
+    write(&stdout, "last output");
     bench.output.ended(run(0, 1));
     bench.say("web ended");
     bench.output.flush();
@@ -227,7 +227,7 @@ fn the_last_output_comes_before_what_is_logged_about_the_end_even_across_streams
         !output.pending()
     });
     out += &bench.read().0;
-    assert!(out.ends_with("web    | last words\n"));
+    assert!(out.ends_with("web    | last output\n"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Where lines go: foster's own stdout and stderr, FIFOs and files.
+//! The destinations of lines: foster's own stdout and stderr, FIFOs and files.
 //!
 //! A writer takes whole lines. One with a reader keeps what does not fit in a [`Queue`] and reports when it is
 //! [`Writer::is_full`]: its sources are then left unread until [`Writer::has_room`] again, so that the reader's pace

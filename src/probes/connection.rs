@@ -1,8 +1,7 @@
-//! One connection over TCP, from connect to verdict, moved on by each readiness report.
+//! One TCP connection of a probe, from connect to result. Each readiness report advances it by one step.
 //!
-//! It never waits, and a step does a bounded amount of work: one write or one read. A server may refuse, hang, drip,
-//! flood or leave; each ends in a verdict, or in silence until the caller drops the connection. What an HTTP response
-//! means is in `http.rs`.
+//! It never blocks, and a step is one write or one read. A server may refuse, hang, send slowly, send without end or
+//! disconnect: each gives a result, or the caller drops the connection at its timeout. `http.rs` parses the response.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -15,10 +14,10 @@ use crate::plan::HttpProbe;
 use crate::sys::connect;
 use crate::sys::epoll::Interest;
 
-/// How much is read at once.
+/// How many bytes one read takes.
 const READ_SIZE: usize = 4096;
 
-/// A connection under way.
+/// A connection in progress.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
@@ -29,11 +28,11 @@ pub(super) struct Connection {
 /// Why a connection is made.
 #[derive(Debug)]
 enum Purpose {
-    /// Only to be made: that is the answer.
+    /// To check that it is accepted.
     Connection,
-    /// To send a request and read its response.
+    /// To send a request and read the response.
     Exchange {
-        /// What of the request has not been sent yet.
+        /// The unsent part of the request.
         unsent: Vec<u8>,
         /// Reads the response.
         response: ResponseHead,
@@ -41,29 +40,29 @@ enum Purpose {
 }
 
 impl Connection {
-    /// Starts to connect, to learn whether that works.
+    /// Starts to connect, for a TCP probe.
     ///
     /// # Errors
-    /// The verdict, where it is known at once.
+    /// The result, if it is known at once.
     pub(super) fn connect(address: SocketAddr) -> Result<Connection, ProbeResult> {
         Connection::open(address, Purpose::Connection)
     }
 
-    /// Starts to connect, to send a request.
+    /// Starts to connect, for an HTTP probe.
     ///
     /// # Errors
-    /// The verdict, where it is known at once.
+    /// The result, if it is known at once.
     pub(super) fn request(probe: &HttpProbe) -> Result<Connection, ProbeResult> {
         let unsent = http::request(probe).into_bytes();
         Connection::open(probe.address, Purpose::Exchange { unsent, response: ResponseHead::new(probe) })
     }
 
-    /// Its stream, for the loop to watch.
+    /// The stream to watch.
     pub(super) fn stream(&self) -> &TcpStream {
         &self.stream
     }
 
-    /// What its stream has to be ready for before the next step.
+    /// The readiness that the next step needs.
     pub(super) fn interest(&self) -> Interest {
         match &self.purpose {
             Purpose::Exchange { unsent, response: _ } if unsent.is_empty() => Interest::Read,
@@ -71,7 +70,7 @@ impl Connection {
         }
     }
 
-    /// Goes one step further, now that the stream is ready. The verdict is the last step.
+    /// Takes the next step when the stream is ready; the last step gives the result.
     pub(super) fn advance(&mut self) -> Option<ProbeResult> {
         match &mut self.purpose {
             Purpose::Exchange { unsent, response } if unsent.is_empty() => {
@@ -99,14 +98,14 @@ fn send_request(
     unsent: &mut Vec<u8>,
     response: &ResponseHead,
 ) -> Option<ProbeResult> {
-    // The standard library sends with MSG_NOSIGNAL: a server that is gone is an error, not a SIGPIPE.
+    // The standard library sends with MSG_NOSIGNAL: a closed connection is an error, not SIGPIPE.
     match stream.write(unsent) {
         Ok(count) => {
             unsent.drain(..count.min(unsent.len()));
             None
         }
         Err(error) if again(error.kind()) => None,
-        Err(error) => Some(response.failed(format_args!("sending the request: {}", words(&error)))),
+        Err(error) => Some(response.failed(format_args!("cannot send the request: {}", words(&error)))),
     }
 }
 
@@ -116,15 +115,15 @@ fn read_response(mut stream: &TcpStream, response: &mut ResponseHead) -> Option<
         Ok(0) => Some(response.end()),
         Ok(count) => response.take(buffer.get(..count).unwrap_or(&buffer)),
         Err(error) if again(error.kind()) => None,
-        Err(error) => Some(response.failed(format_args!("reading the response: {}", words(&error)))),
+        Err(error) => Some(response.failed(format_args!("cannot read the response: {}", words(&error)))),
     }
 }
 
-/// Whether the next report of the loop has to be waited for.
+/// Whether the step must be repeated after the next report.
 fn again(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 fn unreachable(address: SocketAddr, error: nix::Error) -> ProbeResult {
-    ProbeResult::Failed(format!("connecting to {address}: {}", errno::text(error)))
+    ProbeResult::Failed(format!("cannot connect to {address}: {}", errno::text(error)))
 }

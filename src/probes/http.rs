@@ -1,8 +1,7 @@
-//! One request over HTTP/1.1 and the head of its response, as bytes; no sockets here.
+//! An HTTP/1.1 request and the head of its response as bytes, without sockets (RFC 9112).
 //!
-//! [`ResponseHead`] takes whatever arrives, in pieces of any size, and gives its verdict as soon as the head of the
-//! final response is complete; a body is never read. What it keeps is bounded, and how the bytes were cut into pieces
-//! makes no difference. RFC 9112 is the protocol.
+//! [`ResponseHead`] takes the response in pieces of any size and gives the result when the head of the final response is
+//! complete; a body is never read. Its memory is bounded.
 
 use std::fmt::Write as _;
 
@@ -10,19 +9,19 @@ use foster_core::probe::ProbeResult;
 
 use crate::plan::HttpProbe;
 
-/// How many bytes of heads are read before it is too many, interim responses (1xx) included.
+/// The limit for the heads of a response in bytes, interim responses (1xx) included.
 pub(super) const HEAD_LIMIT: usize = 16 * 1024;
 
 const USER_AGENT: &str = concat!("foster/", env!("CARGO_PKG_VERSION"));
 
-/// How many header lines one head may have.
+/// The limit for the header fields of one head.
 const HEADER_LIMIT: usize = 128;
 
 /// The request for this probe.
 pub(super) fn request(probe: &HttpProbe) -> String {
     let mut fields = vec![("Host", probe.host.as_str()), ("User-Agent", USER_AGENT), ("Accept", "*/*")];
     fields.retain(|(name, _)| !probe.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
-    // `Host` comes first where a server reads no further (RFC 9110, section 7.2).
+    // `Host` should be first (RFC 9110, section 7.2).
     let (host, others): (Vec<_>, Vec<_>) = probe
         .headers
         .iter()
@@ -40,32 +39,32 @@ pub(super) fn request(probe: &HttpProbe) -> String {
     text
 }
 
-/// The head of a response, as far as it has come.
+/// The head of a response, as far as it was received.
 #[derive(Debug)]
 pub(super) struct ResponseHead {
-    /// How the request is named in messages: `GET /health`.
+    /// The request in messages: `GET /health`.
     request: String,
     accepted: Vec<u16>,
-    /// The head that is not complete yet.
+    /// The incomplete head.
     head: Vec<u8>,
-    /// How much more may be read.
+    /// How many bytes may still be received.
     room: usize,
 }
 
-/// What the bytes of a head amount to.
+/// The state of a head.
 enum Head {
-    /// More is to come.
+    /// It is incomplete.
     Incomplete,
-    /// Interim (1xx, but not 101): so many bytes, and the final response follows.
+    /// An interim response (1xx, but not 101) of this length; the final response follows.
     Interim(usize),
     /// The final status.
     Final(u16),
-    /// It is not a response, for this reason.
+    /// It is not a valid response, for this reason.
     Broken(&'static str),
 }
 
 impl ResponseHead {
-    /// Nothing has come.
+    /// Nothing was received yet.
     pub(super) fn new(probe: &HttpProbe) -> ResponseHead {
         ResponseHead {
             request: format!("{} {}", probe.method, probe.target),
@@ -75,7 +74,7 @@ impl ResponseHead {
         }
     }
 
-    /// Takes what has arrived. The verdict is final; nothing is to be fed after it.
+    /// Adds received bytes. A result is final; nothing may be added after it.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<ProbeResult> {
         let bytes = bytes.get(..self.room).unwrap_or(bytes);
         self.room = self.room.saturating_sub(bytes.len());
@@ -93,7 +92,7 @@ impl ResponseHead {
         }
     }
 
-    /// The verdict when the server has closed the connection and nothing more will come.
+    /// The result when the server has closed the connection.
     pub(super) fn end(&self) -> ProbeResult {
         if self.room == HEAD_LIMIT {
             self.failed("the connection was closed without a response")
@@ -124,7 +123,7 @@ fn read_head(bytes: &[u8]) -> Head {
     let mut response = httparse::Response::new(&mut headers);
     let parsed = response.parse(bytes);
     match (parsed, response.code) {
-        // After 101 the connection speaks something else: nothing follows that could be waited for.
+        // After 101 another protocol follows, so this status is final.
         (Ok(httparse::Status::Complete(length)), Some(100 | 102..=199)) => Head::Interim(length),
         (Ok(httparse::Status::Complete(_)), Some(status)) => Head::Final(status),
         (Ok(httparse::Status::Partial), _) => Head::Incomplete,

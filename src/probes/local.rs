@@ -1,7 +1,7 @@
 //! Probes of a path: a file that exists, a Unix socket that accepts.
 //!
-//! A path may lie on a file system that hangs, and then every system call with it does. So the check runs in a child,
-//! as the command of an `exec` probe does: its exit status is the answer, and the one line it writes is the note.
+//! On a file system that hangs every system call with the path blocks. So the check runs in a child, like the command of
+//! an `exec` probe: its exit status is the result, and the line that it writes is the note.
 
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd;
@@ -15,7 +15,7 @@ use crate::sys::connect;
 use crate::sys::descriptors::close_all_but;
 use crate::sys::fork::{ChildProcess, fork};
 
-/// What is checked in a child.
+/// The target of a check in a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocalTarget<'plan> {
     /// A connection to this socket is accepted.
@@ -25,19 +25,19 @@ pub enum LocalTarget<'plan> {
 }
 
 impl LocalTarget<'_> {
-    /// Starts the check. The child exits with 0 if it passed; else with 1, and the reason is written to `note`.
+    /// Starts the check. The child exits with 0 if it passed; otherwise it writes the reason to `note` and exits with 1.
     ///
     /// # Errors
     /// fork(2): EAGAIN, ENOMEM.
     pub fn spawn(self, note: NoteWriter) -> nix::Result<ChildProcess> {
         fork(|_| {
             let mut note = note.into_file();
-            // A check that hangs must not keep foster's pipes, sockets and files open.
+            // A check that hangs must not hold foster's pipes, sockets and files open.
             close_all_but(&[note.as_raw_fd()]);
             match self.check() {
                 Ok(()) => 0,
                 Err(reason) => {
-                    // Without the reason the exit status still is an answer.
+                    // The exit status is a result even without the reason.
                     let _ = note.write_all(reason.as_bytes());
                     1
                 }
@@ -45,7 +45,7 @@ impl LocalTarget<'_> {
         })
     }
 
-    /// Checks here and now, however long that takes.
+    /// Checks in this process; it may block.
     fn check(self) -> Result<(), String> {
         match self {
             LocalTarget::Unix(path) => connect_unix(path),
@@ -59,9 +59,9 @@ fn connect_unix(path: &Path) -> Result<(), String> {
         Ok(()) => Ok(()),
         Err(Errno::ENOENT) => Err(missing(path)),
         Err(Errno::EAGAIN) => {
-            Err(format!("connecting to {}: its queue of connections is full", path.display()))
+            Err(format!("cannot connect to {}: its connection queue is full", path.display()))
         }
-        Err(error) => Err(format!("connecting to {}: {}", path.display(), errno::text(error))),
+        Err(error) => Err(format!("cannot connect to {}: {}", path.display(), errno::text(error))),
     }
 }
 
@@ -69,7 +69,7 @@ fn find(path: &Path) -> Result<(), String> {
     match std::fs::metadata(path) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing(path)),
-        Err(error) => Err(format!("looking for {}: {}", path.display(), errno::words(&error))),
+        Err(error) => Err(format!("cannot check {}: {}", path.display(), errno::words(&error))),
     }
 }
 

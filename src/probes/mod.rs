@@ -1,9 +1,9 @@
-//! Probes: foster asks a program from outside whether it is ready, and never waits for the answer.
+//! Probes: foster checks from outside whether a program is ready, without blocking.
 //!
-//! An attempt over TCP goes on when the loop reports its connection ready. An attempt that needs a process (a command,
-//! a path) is a child whose exit status is the answer; the pipe for its note is read here. The core decides when to
-//! ask, how often, and how long an answer may take; it ends an attempt with [`Probes::cancel`]. Next: `connection.rs`
-//! and `http.rs`; `local.rs` and `note.rs`.
+//! An attempt over TCP advances when the loop reports its connection ready. An attempt with a command or a path is a
+//! child whose exit status is the result; the pipe for its note is read here. The core decides when to probe, how often,
+//! and how long an attempt may take; it ends one with [`Probes::cancel`]. Next: `connection.rs` and `http.rs`;
+//! `local.rs` and `note.rs`.
 
 mod connection;
 mod http;
@@ -25,30 +25,30 @@ use crate::errno;
 use crate::plan::{HttpProbe, Probe};
 use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
 
-/// How a probe of the plan is asked.
+/// How a probe of the plan is performed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeTarget<'plan> {
-    /// Over the network, within the loop.
+    /// Over the network, in the loop.
     Remote(RemoteTarget<'plan>),
-    /// A path, in a child.
+    /// On a path, in a child.
     Local(LocalTarget<'plan>),
-    /// A command, in a process like the program's.
+    /// By a command, in a process like the program's.
     Command(&'plan [String]),
-    /// Not at all: a line of output answers.
+    /// By a line of the program's output.
     Output,
 }
 
-/// What is asked over the network.
+/// The target of a probe over the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemoteTarget<'plan> {
-    /// A request is answered with an accepted status.
+    /// A request returns an accepted status.
     Http(&'plan HttpProbe),
-    /// A connection is accepted.
+    /// The address accepts a connection.
     Tcp(SocketAddr),
 }
 
 impl<'plan> ProbeTarget<'plan> {
-    /// How this probe is asked.
+    /// How this probe is performed.
     pub fn of(probe: &'plan Probe) -> ProbeTarget<'plan> {
         match probe {
             Probe::Http(http) => ProbeTarget::Remote(RemoteTarget::Http(http)),
@@ -61,10 +61,10 @@ impl<'plan> ProbeTarget<'plan> {
     }
 }
 
-/// A probe of a run: each has at most one attempt at a time.
+/// A probe of a run. It has at most one attempt at a time.
 pub type ProbeId = (Run, Which);
 
-/// Every attempt in flight, at most one for each probe.
+/// The attempts in flight, at most one for each probe.
 #[derive(Debug)]
 pub struct Probes {
     epoll: Rc<Epoll>,
@@ -74,43 +74,42 @@ pub struct Probes {
     results: Vec<(ProbeId, ProbeResult)>,
 }
 
-/// An attempt that is not answered yet.
+/// An attempt without a result.
 #[derive(Debug)]
 struct Attempt {
-    /// Never used for the attempt before: a late report must not move on its successor.
+    /// Unique for each attempt: a late report must not affect the next one.
     key: u32,
     id: ProbeId,
     medium: Medium,
 }
 
-/// Through what an attempt is answered.
+/// The source of an attempt's result.
 #[derive(Debug)]
 enum Medium {
-    /// A connection, and what the loop watches it for.
+    /// A connection, and the readiness that the loop watches for.
     Connection(Connection, Interest),
-    /// A process: this is its note.
+    /// A process, and its note.
     Process(ProbeProcess, NoteReader),
     /// Through nothing yet: the process of an attempt that was cancelled has not ended.
     Waiting,
 }
 
-/// Which process answers.
+/// The process whose exit status is the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeProcess {
-    /// The command of the plan; its note is a part of the reason.
+    /// The command of the plan; its note is part of the reason.
     Command,
-    /// A child of foster's; its note is the reason.
+    /// A check in a child of foster; its note is the reason.
     Check,
 }
 
 impl Probes {
-    /// No attempts. Reports for `owner` belong to [`Probes::on_ready`].
+    /// No attempts. The caller passes reports for `owner` to [`Probes::on_ready`].
     pub fn new(epoll: Rc<Epoll>, owner: Owner) -> Probes {
         Probes { epoll, owner, last_key: 0, attempts: Vec::new(), results: Vec::new() }
     }
 
-    /// Asks once, in place of an attempt of this probe that is in flight. Look at [`Probes::take_results`]
-    /// afterwards: the answer may be there.
+    /// Starts an attempt and cancels one of this probe in flight. [`Probes::take_results`] may have the result at once.
     pub fn start(&mut self, id: ProbeId, target: RemoteTarget<'_>) {
         self.cancel(id);
         let connected = match target {
@@ -126,7 +125,7 @@ impl Probes {
         }
     }
 
-    /// A pipe for the note of a process that is about to answer for this probe, in place of an attempt in flight.
+    /// Starts an attempt by a process and returns the pipe for its note; cancels an attempt of this probe in flight.
     /// [`Probes::ended`] ends it.
     ///
     /// # Errors
@@ -155,7 +154,7 @@ impl Probes {
         Some(self.remove(index).id)
     }
 
-    /// The answer of the process that was asked for this probe, now that it has ended.
+    /// The result of this probe's process, which has exited.
     pub fn ended(&mut self, id: ProbeId, exit: Exit) -> ProbeResult {
         let is_process =
             |attempt: &Attempt| attempt.id == id && matches!(attempt.medium, Medium::Process(..));
@@ -175,7 +174,7 @@ impl Probes {
         }
     }
 
-    /// Forgets the attempt of this probe: there will be no answer.
+    /// Drops the attempt of this probe; it gives no result.
     pub fn cancel(&mut self, id: ProbeId) {
         self.results.retain(|(of, _)| *of != id);
         if let Some(index) = self.attempts.iter().position(|attempt| attempt.id == id) {
@@ -183,7 +182,7 @@ impl Probes {
         }
     }
 
-    /// Goes on with the attempt that a report is about. Look at [`Probes::take_results`] afterwards.
+    /// Advances the attempt that the report is for. [`Probes::take_results`] may have its result.
     pub fn on_ready(&mut self, ready: Ready) {
         let Some(index) = self.attempts.iter().position(|attempt| attempt.key == ready.token.key) else {
             return;
@@ -197,7 +196,7 @@ impl Probes {
             }
             Medium::Process(_, reader) => {
                 if reader.read() == More::Never {
-                    // A pipe whose writers are gone is ready for ever; the process answers when it is reaped.
+                    // A pipe without writers is always ready; the result comes when the process is reaped.
                     let _ = self.epoll.remove(reader.as_fd());
                 }
                 None
@@ -210,7 +209,7 @@ impl Probes {
         }
     }
 
-    /// The answers since the last call, in the order in which they came.
+    /// The results since the last call, in order.
     pub fn take_results(&mut self) -> Vec<(ProbeId, ProbeResult)> {
         std::mem::take(&mut self.results)
     }
@@ -229,11 +228,11 @@ impl Probes {
         Ok(())
     }
 
-    /// A child that is just being made may hold a copy of the descriptor until its exec, so that closing foster's
-    /// would not be enough to end the reports (epoll(7)).
+    /// A child may hold a copy of the descriptor until its exec, and closing foster's would not end the reports
+    /// (epoll(7)).
     fn remove(&mut self, index: usize) -> Attempt {
         let attempt = self.attempts.swap_remove(index);
-        // It fails only where the descriptor is not watched, which is what is wanted.
+        // It fails only if the descriptor is not watched.
         let _ = match &attempt.medium {
             Medium::Connection(connection, _) => self.epoll.remove(connection.stream()),
             Medium::Process(_, reader) => self.epoll.remove(reader.as_fd()),
@@ -243,7 +242,7 @@ impl Probes {
     }
 }
 
-/// Has a connection watched for what it waits for now; the verdict, where that cannot be done.
+/// Watches a connection for its next step; a failure is the result.
 fn rewatch(
     epoll: &Epoll,
     token: Token,
@@ -259,7 +258,7 @@ fn rewatch(
 }
 
 fn unwatchable(error: nix::Error) -> ProbeResult {
-    ProbeResult::Failed(format!("watching the connection: {}", errno::text(error)))
+    ProbeResult::Failed(format!("cannot watch the connection: {}", errno::text(error)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! What a probe that runs as a process writes: the last line of it is the note in messages about the probe.
+//! The output of a probe's process: its last line is the note in messages about the probe.
 //!
-//! The loop drains the pipe so that the process never waits for it, and keeps a bounded rest. A process that writes
-//! without end costs one read each turn until its attempt is over.
+//! The loop drains the pipe so that the process never blocks on it, and keeps a bounded part. A process that writes
+//! without end costs one read per turn of the loop until its attempt ends.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,32 +10,32 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd;
 
-/// How much of a line is kept: enough for a sentence.
+/// How many bytes of a line are kept: enough for a sentence.
 const LONGEST_NOTE: usize = 400;
-/// How much is read at once.
+/// How many bytes one read takes.
 const READ_SIZE: usize = 4096;
-/// How often the rest is read when the process has ended: no more than a full pipe.
+/// How many reads are done after the process has exited: those of a full pipe.
 const LAST_READS: usize = 16;
 
-/// The end of the pipe that the process writes to: its standard error.
+/// The pipe's end for the process: its standard error.
 #[derive(Debug)]
 pub struct NoteWriter(OwnedFd);
 
-/// The end of the pipe that foster reads, and the line that came last.
+/// foster's end of the pipe, and the last line.
 #[derive(Debug)]
 pub(super) struct NoteReader {
     pipe: OwnedFd,
     line: LastLine,
 }
 
-/// The last line of a stream that is not empty, in pieces of any size.
+/// The last line of a stream that is not empty.
 #[derive(Debug, Default)]
 struct LastLine {
     finished: Vec<u8>,
     open: Vec<u8>,
 }
 
-/// Makes the pipe. Only the reader's end does not block: a process expects its standard error to.
+/// Makes the pipe. Only the reader's end is non-blocking: a process expects a blocking standard error.
 ///
 /// # Errors
 /// pipe(2): EMFILE, ENFILE.
@@ -46,7 +46,7 @@ pub(super) fn pipe() -> nix::Result<(NoteReader, NoteWriter)> {
 }
 
 impl NoteWriter {
-    /// The descriptor as a file, for a process that writes to it itself.
+    /// The descriptor as a file, for a child that writes to it.
     pub(super) fn into_file(self) -> File {
         File::from(self.0)
     }
@@ -64,14 +64,14 @@ impl AsFd for NoteReader {
     }
 }
 
-/// Whether more may come through a pipe.
+/// Whether a pipe may have more to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum More {
-    /// It was read from, and there may be more at once.
+    /// There may be more at once.
     Now,
-    /// Nothing is in it.
+    /// It is empty.
     Later,
-    /// Its writers are gone.
+    /// All writers have closed it.
     Never,
 }
 
@@ -90,7 +90,7 @@ impl NoteReader {
         }
     }
 
-    /// The last line, when the process has ended. What others wrote that still hold the pipe is left out.
+    /// The last line after the process has exited, even if others still hold the pipe open.
     pub(super) fn finish(mut self) -> Option<String> {
         for _ in 0..LAST_READS {
             if self.read() != More::Now {
@@ -115,7 +115,7 @@ impl LastLine {
         }
     }
 
-    /// As a sentence in foster's log can have it: no control characters.
+    /// The line without control characters, for foster's log.
     fn text(&self) -> Option<String> {
         let last = if self.open.trim_ascii().is_empty() { &self.finished } else { &self.open };
         let text = String::from_utf8_lossy(last.trim_ascii());
@@ -154,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_is_kept_up_to_a_bound() {
+    fn an_endless_line_is_kept_up_to_a_limit() {
         let pieces = vec![&[b'x'; 4096][..]; 1000];
         assert_eq!(last(&pieces).map(|text| text.len()), Some(LONGEST_NOTE));
     }
 
     #[test]
-    fn a_pipe_that_others_hold_open_does_not_hold_up_its_end() {
+    fn a_pipe_that_others_hold_open_does_not_delay_the_note() {
         let (reader, writer) = pipe().unwrap();
         unistd::write(&writer, b"no route\nto host").unwrap();
         assert_eq!(reader.finish().as_deref(), Some("to host"));
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn how_the_bytes_are_cut_makes_no_difference(bytes in "[a\n ]{0,40}", at in 0..40usize) {
+        fn the_note_does_not_depend_on_how_the_bytes_are_split(bytes in "[a\n ]{0,40}", at in 0..40usize) {
             let (first, second) = bytes.as_bytes().split_at(at.min(bytes.len()));
             prop_assert_eq!(last(&[first, second]), last(&[bytes.as_bytes()]));
         }

@@ -1,5 +1,5 @@
-//! The probes against real sockets. The servers live in the test itself, and both sides are moved on
-//! by hand: whatever is waited for here is waited for in epoll, for as long as [`TURN_TIMEOUT`].
+//! Probes with real sockets. The servers are in the test itself, which drives both sides; it waits in epoll only, for at
+//! most [`TURN_TIMEOUT`].
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -18,12 +18,12 @@ use nix::unistd::Pid;
 use super::*;
 use crate::sys::pidfd;
 
-/// Longer than any step takes: a test that waits so long has failed.
+/// Longer than any step: a test that waits this long has failed.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 const PROBES: Owner = Owner(7);
 
-/// Where the servers of a test are watched.
+/// The owner of a test's servers.
 const SERVERS: Owner = Owner(8);
 
 struct Bench {
@@ -42,14 +42,14 @@ impl Bench {
     fn turn(&mut self) -> Vec<Ready> {
         let mut ready = Vec::new();
         self.epoll.wait(Some(TURN_TIMEOUT), &mut ready).unwrap();
-        assert!(!ready.is_empty(), "nothing happens");
+        assert!(!ready.is_empty(), "no report in time");
         for report in ready.iter().filter(|report| report.token.owner == PROBES) {
             self.probes.on_ready(*report);
         }
         ready
     }
 
-    /// Everything that is ready now, and nothing that is not.
+    /// Handles the reports that are ready, without waiting.
     fn glance(&mut self) -> usize {
         let mut ready = Vec::new();
         self.epoll.wait(Some(Duration::ZERO), &mut ready).unwrap();
@@ -59,7 +59,7 @@ impl Bench {
         ready.len()
     }
 
-    /// Goes on until there are results.
+    /// Turns until there are results.
     fn results(&mut self) -> Vec<(ProbeId, ProbeResult)> {
         loop {
             let results = self.probes.take_results();
@@ -70,7 +70,7 @@ impl Bench {
         }
     }
 
-    /// The one verdict on the first run.
+    /// The only result, of the first run.
     fn verdict(&mut self) -> ProbeResult {
         let results = self.results();
         let [(of, verdict)] = results.as_slice() else { panic!("not one result: {results:?}") };
@@ -79,7 +79,7 @@ impl Bench {
         verdict.clone()
     }
 
-    /// Goes on until the server's side of the connection can be read or written to.
+    /// Turns until the server's side of the connection is ready.
     fn until_ready(&mut self, server: &impl AsFd, interest: Interest) {
         let token = Token { owner: SERVERS, key: 0 };
         self.epoll.add(server, token, interest).unwrap();
@@ -87,7 +87,7 @@ impl Bench {
         self.epoll.remove(server).unwrap();
     }
 
-    /// Asks a server over HTTP and gives the server's side, with the whole request read.
+    /// Starts an HTTP probe and returns the server's side, after reading the request.
     fn exchange(&mut self, listener: &TcpListener) -> TcpStream {
         self.probes.start(run(1), RemoteTarget::Http(&http(listener)));
         self.until_ready(listener, Interest::Read);
@@ -131,7 +131,7 @@ fn failed(text: &str) -> ProbeResult {
     ProbeResult::Failed(text.to_owned())
 }
 
-/// A port that is taken and at which nobody listens: connecting to it is refused.
+/// A bound port without a listener: connections are refused.
 fn closed_port() -> (std::os::fd::OwnedFd, SocketAddr) {
     use std::os::fd::AsRawFd;
     let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
@@ -143,7 +143,7 @@ fn closed_port() -> (std::os::fd::OwnedFd, SocketAddr) {
 }
 
 #[test]
-fn a_probe_is_asked_over_the_network_in_a_child_by_a_command_or_not_at_all() {
+fn a_probe_is_performed_over_the_network_in_a_child_by_a_command_or_by_output() {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
     let path = PathBuf::from("/x");
     let command = vec!["true".to_owned()];
@@ -163,10 +163,10 @@ fn a_tcp_probe_passes_when_the_port_accepts() {
 }
 
 #[test]
-fn a_tcp_or_http_probe_of_a_port_without_listener_says_so() {
+fn a_tcp_or_http_probe_of_a_port_without_a_listener_is_refused() {
     let (_taken, address) = closed_port();
     let mut bench = Bench::new();
-    let refused = failed(&format!("connecting to {address}: Connection refused"));
+    let refused = failed(&format!("cannot connect to {address}: Connection refused"));
     bench.probes.start(run(1), RemoteTarget::Tcp(address));
     assert_eq!(bench.verdict(), refused);
     let probe = HttpProbe {
@@ -182,19 +182,19 @@ fn a_tcp_or_http_probe_of_a_port_without_listener_says_so() {
 }
 
 #[test]
-fn an_http_probe_passes_with_a_good_answer_though_the_connection_stays_open() {
+fn an_http_probe_passes_while_the_connection_stays_open() {
     let listener = listener();
     let mut bench = Bench::new();
     let mut server = bench.exchange(&listener);
     server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").unwrap();
     assert_eq!(bench.verdict(), ProbeResult::Passed);
-    // Whoever is asked sees that the asker has gone.
+    // The server sees that the probe has disconnected.
     bench.until_ready(&server, Interest::Read);
     assert_eq!(server.read(&mut [0; 1]).unwrap(), 0);
 }
 
 #[test]
-fn an_http_probe_says_what_it_was_answered_instead() {
+fn an_http_probe_reports_another_response() {
     let listener = listener();
     let mut bench = Bench::new();
     let mut server = bench.exchange(&listener);
@@ -206,7 +206,7 @@ fn an_http_probe_says_what_it_was_answered_instead() {
 }
 
 #[test]
-fn a_server_that_closes_early_is_an_answer() {
+fn a_server_that_closes_early_is_a_failure() {
     let listener = listener();
     let mut bench = Bench::new();
     drop(bench.exchange(&listener));
@@ -219,22 +219,22 @@ fn a_server_that_closes_early_is_an_answer() {
 }
 
 #[test]
-fn a_server_that_resets_is_an_answer() {
+fn a_server_that_resets_is_a_failure() {
     let listener = listener();
     let mut bench = Bench::new();
     let server = bench.exchange(&listener);
     nix::sys::socket::setsockopt(&server, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })
         .unwrap();
     drop(server);
-    assert_eq!(bench.verdict(), failed("GET /health: reading the response: Connection reset by peer"));
+    assert_eq!(bench.verdict(), failed("GET /health: cannot read the response: Connection reset by peer"));
 }
 
 #[test]
-fn a_server_that_closes_before_it_is_asked_is_an_answer() {
+fn a_server_that_resets_before_the_request_is_a_failure() {
     let listener = listener();
     let mut bench = Bench::new();
     bench.probes.start(run(1), RemoteTarget::Http(&http(&listener)));
-    // Nothing was sent so far: the other side accepts and is gone with a reset.
+    // No request was sent yet: the server accepts and resets the connection.
     let token = Token { owner: SERVERS, key: 0 };
     bench.epoll.add(&listener, token, Interest::Read).unwrap();
     let mut ready = Vec::new();
@@ -247,11 +247,11 @@ fn a_server_that_closes_before_it_is_asked_is_an_answer() {
         .unwrap();
     drop(server);
     let address = listener.local_addr().unwrap();
-    assert_eq!(bench.verdict(), failed(&format!("connecting to {address}: Connection reset by peer")));
+    assert_eq!(bench.verdict(), failed(&format!("cannot connect to {address}: Connection reset by peer")));
 }
 
 #[test]
-fn an_answer_that_drips_is_put_together() {
+fn a_response_in_single_bytes_is_assembled() {
     let listener = listener();
     let mut bench = Bench::new();
     let mut server = bench.exchange(&listener);
@@ -275,7 +275,7 @@ fn a_request_too_long_for_the_kernel_s_buffers_is_sent_in_parts() {
     bench.until_ready(&listener, Interest::Read);
     let mut server = listener.accept().unwrap().0;
     server.set_nonblocking(true).unwrap();
-    // It fills the buffers, and then waits without spinning.
+    // It fills the buffers, then waits without spinning.
     while bench.glance() > 0 {}
     let mut buffer = vec![0; 1 << 20];
     let mut count = 0;
@@ -290,7 +290,7 @@ fn a_request_too_long_for_the_kernel_s_buffers_is_sent_in_parts() {
 }
 
 #[test]
-fn a_flood_of_headers_is_cut_off() {
+fn endless_headers_end_the_attempt() {
     let listener = listener();
     let mut bench = Bench::new();
     let mut server = bench.exchange(&listener);
@@ -311,7 +311,7 @@ fn a_flood_of_headers_is_cut_off() {
 }
 
 #[test]
-fn a_silent_server_causes_no_wakeup_and_is_forgotten_when_cancelled() {
+fn a_silent_server_causes_no_wakeups_and_its_attempt_can_be_cancelled() {
     let listener = listener();
     let mut bench = Bench::new();
     let mut server = bench.exchange(&listener);
@@ -324,7 +324,7 @@ fn a_silent_server_causes_no_wakeup_and_is_forgotten_when_cancelled() {
 }
 
 #[test]
-fn a_late_report_does_not_touch_the_attempt_that_came_after() {
+fn a_late_report_does_not_affect_the_next_attempt() {
     let listener = listener();
     let mut bench = Bench::new();
     bench.probes.start(run(1), RemoteTarget::Tcp(listener.local_addr().unwrap()));
@@ -351,7 +351,7 @@ fn a_spurious_report_changes_nothing() {
 }
 
 #[test]
-fn an_answer_that_was_not_taken_is_forgotten_with_its_attempt() {
+fn a_result_that_was_not_taken_is_dropped_with_its_attempt() {
     let (_taken, closed) = closed_port();
     let mut bench = Bench::new();
     bench.probes.start(run(1), RemoteTarget::Tcp(closed));
@@ -363,7 +363,7 @@ fn an_answer_that_was_not_taken_is_forgotten_with_its_attempt() {
 }
 
 #[test]
-fn the_attempts_of_several_runs_do_not_disturb_each_other() {
+fn the_attempts_of_several_runs_are_independent() {
     let listener = listener();
     let mut bench = Bench::new();
     let mut silent = bench.exchange(&listener);
@@ -375,13 +375,13 @@ fn the_attempts_of_several_runs_do_not_disturb_each_other() {
         results.extend(bench.results());
     }
     results.sort_by_key(|(run, _)| *run);
-    let refused = failed(&format!("connecting to {closed}: Connection refused"));
+    let refused = failed(&format!("cannot connect to {closed}: Connection refused"));
     assert_eq!(results, [(run(2), refused), (run(3), ProbeResult::Passed)]);
     silent.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
     assert_eq!(bench.verdict(), ProbeResult::Passed);
 }
 
-/// The verdict of a check in a child.
+/// The result of a check in a child.
 fn checked(target: LocalTarget<'_>) -> ProbeResult {
     let mut bench = Bench::new();
     let note = bench.probes.open_note(run(1), ProbeProcess::Check).unwrap();
@@ -402,18 +402,18 @@ fn a_unix_probe_passes_when_the_socket_accepts_and_says_why_not() {
     let listener = UnixListener::bind(&path).unwrap();
     assert_eq!(verdict(&path), ProbeResult::Passed);
     drop(listener);
-    assert_eq!(verdict(&path), failed(&format!("connecting to {shown}: Connection refused")));
+    assert_eq!(verdict(&path), failed(&format!("cannot connect to {shown}: Connection refused")));
     let datagrams = directory.path().join("log.sock");
     let _bound = UnixDatagram::bind(&datagrams).unwrap();
     let shown = datagrams.display();
     assert_eq!(
         verdict(&datagrams),
-        failed(&format!("connecting to {shown}: Protocol wrong type for socket"))
+        failed(&format!("cannot connect to {shown}: Protocol wrong type for socket"))
     );
 }
 
 #[test]
-fn a_path_is_never_touched_by_foster_itself() {
+fn foster_itself_never_accesses_the_path() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -429,7 +429,7 @@ fn a_unix_listener_whose_queue_is_full_is_not_ready() {
     let path = directory.path().join("app.sock");
     let listener = UnixListener::bind(&path).unwrap();
     listen(&listener, Backlog::new(0).unwrap()).unwrap();
-    let full = failed(&format!("connecting to {}: its queue of connections is full", path.display()));
+    let full = failed(&format!("cannot connect to {}: its connection queue is full", path.display()));
     let verdict = || checked(LocalTarget::Unix(&path));
     assert_eq!((verdict(), verdict()), (ProbeResult::Passed, full));
 }
@@ -443,18 +443,18 @@ fn a_file_probe_passes_when_the_file_exists_and_says_why_not() {
     std::fs::write(&path, "1\n").unwrap();
     assert_eq!(verdict(&path), ProbeResult::Passed);
     let below = path.join("x");
-    assert_eq!(verdict(&below), failed(&format!("looking for {}: Not a directory", below.display())));
+    assert_eq!(verdict(&below), failed(&format!("cannot check {}: Not a directory", below.display())));
     std::os::unix::fs::symlink("nowhere", directory.path().join("dangling")).unwrap();
     let dangling = directory.path().join("dangling");
     assert_eq!(verdict(&dangling), failed(&format!("{} does not exist", dangling.display())));
 }
 
 #[test]
-fn a_note_is_drained_while_its_process_writes_and_wakes_nothing_when_it_is_gone() {
+fn a_note_is_drained_while_its_process_writes_and_causes_no_wakeups_afterwards() {
     let mut bench = Bench::new();
     let note = bench.probes.open_note(run(1), ProbeProcess::Command).unwrap();
-    // More than a pipe holds: without a reader the command would never end.
-    let script = "head -c 300000 /dev/zero >&2; echo first >&2; echo last word >&2";
+    // More than a pipe holds: without a reader the command would never exit.
+    let script = "head -c 300000 /dev/zero >&2; echo first >&2; echo last line >&2";
     let mut child = Command::new("sh").args(["-c", script]).stderr(note.into_file()).spawn().unwrap();
     let exit = pidfd::open(Pid::from_raw(i32::try_from(child.id()).unwrap())).unwrap();
     bench.epoll.add(&exit, Token { owner: SERVERS, key: 0 }, Interest::Read).unwrap();
@@ -464,7 +464,7 @@ fn a_note_is_drained_while_its_process_writes_and_wakes_nothing_when_it_is_gone(
     bench.epoll.remove(&exit).unwrap();
     while bench.glance() > 0 {}
     let failure = |bench: &mut Bench| bench.probes.ended(run(1), Exit::Code(2));
-    assert_eq!(failure(&mut bench), failed("the command exited with status 2: last word"));
+    assert_eq!(failure(&mut bench), failed("the command exited with status 2: last line"));
     assert_eq!(failure(&mut bench), failed("the command exited with status 2"));
 }
 

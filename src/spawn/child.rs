@@ -1,11 +1,11 @@
-//! The child, between fork and exec: which steps, and in which order.
+//! The steps of a child between fork and exec, and their order.
 //!
-//! First it leaves foster behind: a session of its own, and no descriptor of foster's but those it was given, so that a
-//! child that is stopped or hangs holds nothing of foster's open. What can hang on a file system comes next and with
-//! foster's rights: env files and secrets. Then the order is that of rights: what needs root's comes first, and the
-//! working directory is entered as the user, so that a directory it must not enter is refused.
+//! First it separates from foster: a new session, and no descriptors but those it was given, so that a child that is
+//! stopped or hangs holds none of foster's open. Then env files and secrets are read with foster's privileges: that can
+//! block on a file system. Then come the steps that need root, then the change of the user; the working directory is
+//! entered as the user, so that its permissions apply.
 //!
-//! `foster exec` takes the same steps in place, without a child. Next: `mod.rs`, which makes the child.
+//! `foster exec` takes the same steps in its own process. Next: `mod.rs`, which makes the child.
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
@@ -22,32 +22,32 @@ use crate::spawn::identity::Change;
 use crate::spawn::run_as::RunAs;
 use crate::sys::fork::InChild;
 
-/// What the process is to become.
+/// The program that the process becomes.
 #[derive(Debug)]
 pub(super) struct Become<'a> {
-    /// Limits, umask, directory and what else is plain data.
+    /// Limits, umask, directory and other plain data.
     pub(super) launch: &'a Launch,
     /// Its user.
     pub(super) run_as: &'a RunAs,
-    /// What it takes to become that user.
+    /// The change to that user.
     pub(super) change: Change,
-    /// Where the steps are taken.
+    /// The process that takes the steps.
     pub(super) mode: ExecMode,
 }
 
-/// Which process becomes the program.
+/// The process that becomes the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ExecMode {
     /// A child of foster: every signal is blocked, and has its default disposition.
     Child,
-    /// The client of `foster exec`, whose terminal, session and descriptors are the command's.
+    /// The client of `foster exec`: the command keeps its terminal, session and descriptors.
     InPlace,
 }
 
-/// Whether the bounding set of capabilities could be lowered.
+/// Whether the capability bounding set was reduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bounded {
-    /// It is lowered, or is not to be.
+    /// It was reduced, or need not be.
     Done,
     /// CAP_SETPCAP is missing.
     NotPermitted,
@@ -55,14 +55,14 @@ enum Bounded {
 
 const OOM_SCORE_ADJ: &CStr = c"/proc/self/oom_score_adj";
 
-/// Takes every step up to and with exec. Returns only when one has failed.
+/// Takes every step up to and including exec. Returns only if one fails.
 pub(super) fn execute(
     child: &InChild,
     target: &Become<'_>,
     command: &Command<'_>,
 ) -> Result<Infallible, Failure> {
     let launch = target.launch;
-    // Before the limits: with a low `nofile` nothing can be opened.
+    // Before the limits: with a low `nofile` no file can be opened.
     if let Some(value) = launch.oom_score_adj
         && let Ok(text) = CString::new(value.to_string())
     {
@@ -72,7 +72,7 @@ pub(super) fn execute(
         let set = child.set_limit(limit.resource, limit.soft, limit.hard);
         set.map_err(|errno| Failure::Limit(*limit, errno))?;
     }
-    // After the limits: a soft limit `nice` is what permits it without rights.
+    // After the limits: the limit `nice` can permit it without privileges.
     if let Some(nice) = launch.nice {
         child.set_nice(nice).map_err(|errno| Failure::Nice(nice, errno))?;
     }
@@ -92,17 +92,17 @@ pub(super) fn execute(
 
     match target.mode {
         ExecMode::Child => child.unblock_signals(),
-        // What the caller ignores (nohup) stays ignored; this one foster has changed for itself.
+        // Signals that the caller ignores (nohup) stay ignored; foster itself has changed this one.
         ExecMode::InPlace => child.reset_disposition(Signal::PIPE),
     }
     Err(command.execute(child))
 }
 
-/// Groups, then group, then user: each needs a right that the next takes away. The capabilities go around them:
-/// the bounding set while CAP_SETPCAP is there, the others when the user is the one it will be.
+/// Sets groups, then group, then user: each needs a privilege that the next step drops. The bounding set is reduced
+/// before, while CAP_SETPCAP is held; the other capability sets are set after.
 ///
-/// Without CAP_SETPCAP the bounding set stays, and an exec of a privileged file could give back what was
-/// given up. The caller then forbids new privileges, which has the same effect and is always permitted.
+/// Without CAP_SETPCAP the bounding set is unchanged, and executing a privileged file could regain capabilities. The
+/// caller then sets no_new_privs, which prevents that and needs no privilege.
 fn become_user(child: &InChild, target: &Become<'_>) -> Result<Bounded, Failure> {
     let (kept, change) = (target.run_as.capabilities(target.launch), &target.change);
     let refused = |errno| Failure::ChangeUser(target.run_as.written().to_owned(), Uid::effective(), errno);

@@ -1,7 +1,7 @@
-//! A command in the form that execve(2) takes: arguments, environment, and every file that it might be.
+//! A command for execve(2): arguments, environment, and the candidate files.
 //!
-//! The files along PATH (`path_lookup.rs`) are tried one after the other; why none of them ran is found out afterwards.
-//! All of it in the child, which may wait for a file system. Next: `child.rs`.
+//! The candidates in PATH (`path_lookup.rs`) are tried in order; the reason for a failure is determined afterwards. This
+//! runs in the child, because a file system may block. Next: `child.rs`.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -17,12 +17,12 @@ use crate::spawn::path_lookup::{self, Refusal, Search};
 use crate::sys::fork::InChild;
 use crate::sys::in_child::StringList;
 
-/// What execve(2) is called with.
+/// The arguments of execve(2).
 #[derive(Debug)]
 pub(super) struct Command<'a> {
-    /// In the order in which they are tried.
+    /// The files to try, in order.
     candidates: Vec<CString>,
-    /// The name first.
+    /// The arguments, starting with the name.
     arguments: StringList<'static>,
     environment: StringList<'a>,
     name: String,
@@ -30,7 +30,7 @@ pub(super) struct Command<'a> {
 }
 
 impl<'a> Command<'a> {
-    /// Lays out a command with its environment.
+    /// Prepares a command with its environment.
     pub(super) fn new<S: AsRef<OsStr>>(
         command: &[S],
         environment: Environment<'a>,
@@ -52,7 +52,7 @@ impl<'a> Command<'a> {
         })
     }
 
-    /// Tries every file it might be. Returns only when none was executed.
+    /// Tries every candidate. Returns only if none was executed.
     pub(super) fn execute(&self, child: &InChild) -> Failure {
         let Refusal { candidate, errno } = path_lookup::try_each(&self.candidates, |file| {
             child.execute(file, &self.arguments, &self.environment)
@@ -66,7 +66,7 @@ impl<'a> Command<'a> {
         Failure::Exec(self.name.clone(), problem)
     }
 
-    /// This candidate is there, and was not run.
+    /// Why this existing candidate was not executed.
     fn explain_refusal(&self, index: usize, errno: Errno) -> ExecProblem {
         let Some(file) = self.candidates.get(index).map(|file| path(file)) else {
             return ExecProblem::Refused(None, errno);
@@ -76,7 +76,7 @@ impl<'a> Command<'a> {
             Ok(metadata) if errno == Errno::EACCES && metadata.is_dir() && !is_found => {
                 ExecProblem::Directory
             }
-            // Else a directory above it, another user's permission or a mount without exec is in the way.
+            // Otherwise a directory, the file's permissions or a noexec mount is the cause.
             Ok(metadata) if errno == Errno::EACCES && metadata.permissions().mode() & 0o111 == 0 => {
                 ExecProblem::NotExecutable(file)
             }
@@ -84,7 +84,7 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// No candidate could be refused: none is there, or one whose interpreter is not.
+    /// Why no candidate exists, or the interpreter of one is missing.
     fn explain_absence(&self, errno: Errno) -> ExecProblem {
         match (self.existing(), &self.search) {
             (Some(file), Search::Path(_)) => ExecProblem::NoInterpreter(file),
@@ -94,7 +94,7 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// The first candidate that is a file after all, seen from the working directory of the program.
+    /// The first candidate that exists, relative to the program's working directory.
     fn existing(&self) -> Option<PathBuf> {
         self.candidates.iter().map(|file| path(file)).find(|file| file.is_file())
     }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_looked_for_along_path_and_a_path_is_not() {
+    fn a_name_is_searched_in_path_and_a_path_is_not() {
         assert_eq!(candidates("x", Some("/a:/b/")), ["/a/x", "/b//x"]);
         assert_eq!(candidates("x", Some(":/a:")), ["./x", "/a/x", "./x"]);
         assert_eq!(candidates("x", Some("")), ["./x"]);

@@ -1,9 +1,9 @@
-//! The text of an env file: `NAME=value` a line, nothing expanded.
+//! The format of an env file: one `NAME=value` per line, without expansion.
 //!
-//! Blank lines and those that begin with `#` are passed over, `export ` before a name too. A value without
-//! quotes ends at the line's end or at a `#` after a blank; blanks around it are not part of it. In '…' every
-//! byte is itself; in "…" a backslash makes `\n`, `\r`, `\t`, `\"`, `\\`, `\$`, and joins lines. Quoted values may
-//! have several lines. A line that is none of that is an error which never quotes it: it may hold a secret.
+//! Blank lines, lines starting with `#`, and `export ` before a name are ignored. A value without quotes ends at the end
+//! of the line or at a `#` after a blank, and is trimmed. Text in '…' is literal; in "…" a backslash starts `\n`, `\r`,
+//! `\t`, `\"`, `\\`, `\$`, or joins lines. Quoted values can have several lines. Any other line is an error, which does
+//! not quote it, because it may contain a secret.
 
 /// A variable, in bytes: values need not be UTF-8.
 pub(super) type Variable = (Vec<u8>, Vec<u8>);
@@ -11,13 +11,13 @@ pub(super) type Variable = (Vec<u8>, Vec<u8>);
 /// A line that is not an assignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadLine {
-    /// Which, counted from 1.
+    /// Its number, counted from 1.
     pub(super) line: usize,
-    /// What is wrong with it.
+    /// The error.
     pub(super) why: &'static str,
 }
 
-/// What is left of the text, and where that is.
+/// The remaining text, and its line.
 struct Cursor<'a> {
     rest: &'a [u8],
     line: usize,
@@ -25,7 +25,7 @@ struct Cursor<'a> {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The variables, in order. One that is there twice is in the list twice.
+/// The variables, in order and with duplicates.
 pub(super) fn parse(text: &[u8]) -> Result<Vec<Variable>, BadLine> {
     let rest = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut cursor = Cursor { rest, line: 1 };
@@ -45,7 +45,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Variable>, BadLine> {
 
 fn assignment(cursor: &mut Cursor<'_>) -> Result<Variable, &'static str> {
     let left = cursor.take_while(|byte| byte != b'=' && byte != b'\n');
-    cursor.take_byte(b'=').ok_or("there is no `=`")?;
+    cursor.take_byte(b'=').ok_or("`=` is missing")?;
     let left = left.trim_ascii();
     let name = match left.strip_prefix(b"export") {
         Some(rest) if rest.first().is_some_and(u8::is_ascii_whitespace) => rest.trim_ascii_start(),
@@ -66,7 +66,7 @@ fn assignment(cursor: &mut Cursor<'_>) -> Result<Variable, &'static str> {
     }
 }
 
-/// Letters, digits and `_`; also `.` and `-`, which some tools write.
+/// Letters, digits and `_`; also `.` and `-`, which some tools use.
 fn is_name(name: &[u8]) -> bool {
     let inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
     let first = name.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
@@ -77,7 +77,7 @@ fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
-/// A `#` begins a comment only after a blank: passwords begin with it, and URLs have one inside.
+/// A `#` starts a comment only after a blank: passwords and URLs contain it.
 fn unquoted(text: &[u8], after_blank: bool) -> Vec<u8> {
     let mut blank = after_blank;
     let end = text.iter().position(|byte| {
@@ -114,7 +114,7 @@ fn double_quoted(cursor: &mut Cursor<'_>) -> Result<Vec<u8>, &'static str> {
     }
 }
 
-const UNCLOSED: &str = "the quote that begins there is not closed";
+const UNCLOSED: &str = "the quote is not closed";
 
 fn end_of_quoted(cursor: &mut Cursor<'_>, quote: u8) -> Result<(), &'static str> {
     cursor.take_byte(quote).ok_or(UNCLOSED)?;
@@ -130,7 +130,7 @@ impl<'a> Cursor<'a> {
         self.take(end)
     }
 
-    /// The rest of the line; its end is left.
+    /// The rest of the line without its end.
     fn take_line(&mut self) -> &'a [u8] {
         self.take_while(|byte| byte != b'\n')
     }

@@ -1,8 +1,8 @@
-//! The environment of a program: where each variable comes from, and which source wins.
+//! The environment of a program, from several sources.
 //!
-//! Later wins: what foster inherited, what the `user` sets, the env files in order, the secrets, `environment`, and
-//! what foster itself adds. Files are read at each start. No message and no `Debug` output has a value in
-//! it: any of them may be a secret. Next: `dotenv.rs` for the form of env files.
+//! Later sources override earlier ones: foster's environment, the variables of `user`, the env files in order, the
+//! secrets, `environment`, and those that foster adds. Files are read at each start. Messages and `Debug` output never
+//! contain a value, because it may be a secret. Next: `dotenv.rs` for the format of env files.
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -18,24 +18,23 @@ use crate::plan::{Inherit, Launch, Presence};
 use crate::spawn::dotenv::{self, BadLine};
 use crate::spawn::identity::Identity;
 
-/// Variables by name. Each name and value can be passed on: neither has a NUL, no name has a `=`.
+/// Variables by name. No name or value contains a NUL byte, and no name a `=`.
 #[derive(Default, PartialEq, Eq)]
 pub(super) struct Environment<'a>(SortedMap<Cow<'a, OsStr>, Value<'a>>);
 
-/// The value of one.
+/// The value of a variable.
 #[derive(PartialEq, Eq)]
 enum Value<'a> {
-    /// Inherited: `NAME=value`, as it is passed on.
+    /// An inherited `NAME=value`.
     Inherited(&'a CStr),
-    /// The program's own: the value alone.
+    /// A value of the program.
     Own(OsString),
 }
 
-/// Variables that are inherited, in the form in which they are passed on. foster's own never change, so this is made
-/// once and not for each start.
+/// foster's environment, prepared for execve(2). It never changes, so it is prepared once.
 pub(super) struct Variables(Vec<(OsString, CString)>);
 
-/// Why the environment could not be put together.
+/// Why the environment could not be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Problem {
     /// An env file was not read.
@@ -44,22 +43,22 @@ pub(super) enum Problem {
     EnvLine(PathBuf, BadLine),
     /// A secret's file was not read.
     Secret(String, PathBuf, Unread),
-    /// A secret has a NUL in it.
+    /// A secret contains a NUL byte.
     SecretNul(String, PathBuf),
-    /// A name that no variable can have.
+    /// An invalid name.
     Name(String),
-    /// The value of this variable has a NUL in it.
+    /// The value of this variable contains a NUL byte.
     Nul(String),
 }
 
-/// What an env file or a secret may have.
+/// The size limit of an env file or a secret, in bytes.
 const LARGEST: usize = 1 << 20;
 
-/// What `inherit_environment = false` leaves.
+/// The inherited variables with `inherit_environment = false`.
 const BASICS: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "LANG"];
 
-/// Variables meant for foster alone: a program that took them would answer in foster's place (sd_notify(3),
-/// sd_listen_fds(3), sd_watchdog_enabled(3)). By their whole names: `LISTEN_PORT` is many a program's own.
+/// Variables for foster itself, which a program must not use in its place (sd_notify(3), sd_listen_fds(3),
+/// sd_watchdog_enabled(3)). Full names only: programs use names such as `LISTEN_PORT`.
 const FOSTERS_OWN: [&str; 7] = [
     "NOTIFY_SOCKET",
     "LISTEN_FDS",
@@ -71,14 +70,14 @@ const FOSTERS_OWN: [&str; 7] = [
 ];
 
 impl Variables {
-    /// Of two with one name the first counts, as it does for getenv(3).
+    /// The first of two variables with the same name counts, as for getenv(3).
     pub(super) fn new(variables: impl Iterator<Item = (OsString, OsString)>) -> Variables {
         Variables(variables.filter_map(|(name, value)| Some((name.clone(), join(&name, &value)?))).collect())
     }
 }
 
 impl<'a> Environment<'a> {
-    /// Puts it together.
+    /// Builds the environment.
     pub(super) fn build(
         launch: &Launch,
         inherited: &'a Variables,
@@ -109,7 +108,7 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// In the form that execve(2) wants, `NAME=value` each.
+    /// The variables as `NAME=value`, for execve(2).
     pub(super) fn into_strings(self) -> Vec<Cow<'a, CStr>> {
         let string = |(name, value): (Cow<'_, OsStr>, Value<'a>)| match value {
             Value::Inherited(text) => Some(Cow::Borrowed(text)),
@@ -188,7 +187,7 @@ fn join(name: &OsStr, value: &OsStr) -> Option<CString> {
 }
 
 impl Problem {
-    /// The system's error, where it is about one.
+    /// The system error, if it is one.
     pub(super) fn errno(&self) -> Option<Errno> {
         match self {
             Problem::EnvFile(_, unread) | Problem::Secret(_, _, unread) => unread.errno(),
@@ -196,7 +195,7 @@ impl Problem {
         }
     }
 
-    /// The step, as a word for machines.
+    /// The name of the step, for machines.
     pub(super) fn stage(&self) -> &'static str {
         match self {
             Problem::Secret(..) | Problem::SecretNul(..) => "secrets",
@@ -219,7 +218,7 @@ impl fmt::Display for Problem {
             Problem::SecretNul(name, path) => {
                 write!(f, "reading secret `{name}` from `{}`: it contains a NUL byte", path.display())
             }
-            Problem::Name(name) => write!(f, "setting variable `{name}`: no variable can have this name"),
+            Problem::Name(name) => write!(f, "setting variable `{name}`: the name is not valid"),
             Problem::Nul(name) => write!(f, "setting variable `{name}`: its value contains a NUL byte"),
         }
     }

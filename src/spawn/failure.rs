@@ -1,7 +1,7 @@
-//! Why a process could not be made: every stage there is, its sentence, and whether a later attempt can go better.
+//! Why a start failed: its stage, its message, and whether a later attempt can succeed.
 //!
-//! A sentence says what was attempted, on what, the system's words for it, and what to do where that is known; "cannot
-//! start NAME: " goes before it. None contains a value of the environment. Next: `child.rs`, where most come from.
+//! A message says what was attempted on what, the system error, and the remedy if it is known; "cannot start NAME: " is
+//! printed before it. None contains a value of the environment. Next: `child.rs`, where most failures occur.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::plan::Limit;
 use crate::spawn::environment;
 use crate::spawn::identity;
 
-/// Every stage there is, as words for machines.
+/// The names of all stages, for machines.
 pub(super) const STAGES: [&str; 14] = [
     "process",
     "user",
@@ -37,29 +37,29 @@ pub(super) const STAGES: [&str; 14] = [
 /// A start that failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// What every start needs is not there.
+    /// The resources that every start needs are missing.
     Prepare(Errno),
-    /// The user, or foster's own, could not be looked up.
+    /// The user, or foster's user, could not be looked up.
     User(identity::Problem),
-    /// The environment could not be put together.
+    /// The environment could not be built.
     Environment(environment::Problem),
-    /// The kernel makes no process.
+    /// The kernel created no process.
     Process(Errno),
     /// setsid(2) failed.
     Session(Errno),
-    /// Its descriptors could not be put in place.
+    /// Its descriptors could not be set up.
     Stdio(Errno),
-    /// The value is not permitted, or /proc is not there.
+    /// The value is not permitted, or /proc is missing.
     OomScoreAdj(i16, Errno),
     /// The limit is not permitted.
     Limit(Limit, Errno),
     /// The nice value is not permitted.
     Nice(i8, Errno),
-    /// The user, with its groups, could not be taken on by a process of this other one.
+    /// A process of the given uid could not change to the user and its groups.
     ChangeUser(String, Uid, Errno),
-    /// The capabilities to keep could not be kept, or the others not given up.
+    /// The capabilities could not be set.
     Capabilities(Errno),
-    /// The kernel does not know it.
+    /// The kernel does not support it.
     NoNewPrivileges(Errno),
     /// The working directory cannot be entered.
     Directory(PathBuf, Errno),
@@ -70,12 +70,12 @@ pub(super) enum Failure {
 /// Why a program could not be run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ExecProblem {
-    /// In none of these directories.
+    /// The command is not in PATH.
     NotFound {
-        /// PATH, as the program has it.
+        /// The program's PATH.
         path: OsString,
     },
-    /// The file is there; its interpreter or loader is not.
+    /// The file exists, but its interpreter or loader does not.
     NoInterpreter(PathBuf),
     /// The kernel cannot run a file of this format.
     NoFormat,
@@ -83,16 +83,16 @@ pub(super) enum ExecProblem {
     NotExecutable(PathBuf),
     /// It is a directory.
     Directory,
-    /// Arguments and environment are of this many bytes: too many.
+    /// Arguments and environment are too long, with this many bytes.
     TooLong(usize),
-    /// A NUL byte cannot be passed on.
+    /// An argument contains a NUL byte.
     Nul,
-    /// The system's error, with the file that it is about where a search found it.
+    /// A system error, and the file if a search found it.
     Refused(Option<PathBuf>, Errno),
 }
 
 impl Failure {
-    /// The step, as a word for machines.
+    /// The name of the step, for machines.
     fn stage(&self) -> &'static str {
         match self {
             Failure::Prepare(_) | Failure::Process(_) => "process",
@@ -110,7 +110,7 @@ impl Failure {
         }
     }
 
-    /// Whether a later attempt can go better.
+    /// Whether a later attempt can succeed.
     fn persistence(&self) -> Persistence {
         match self {
             Failure::Prepare(errno)
@@ -141,7 +141,7 @@ impl Failure {
     }
 }
 
-/// A refusal because of what a file or a right is comes again; a lack of something may end.
+/// An error of a file or a permission is permanent; a lack of resources may end.
 fn persistence_of(errno: Errno) -> Persistence {
     const PERMANENT: [Errno; 12] = [
         Errno::ENOENT,
@@ -195,20 +195,20 @@ impl From<environment::Problem> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Prepare(errno) => write!(f, "preparing to make processes: {}", text(*errno)),
+            Failure::Prepare(errno) => write!(f, "preparing to start processes: {}", text(*errno)),
             Failure::User(problem) => problem.fmt(f),
             Failure::Environment(problem) => problem.fmt(f),
             Failure::Process(errno) => {
-                write!(f, "making a process: {}{}", text(*errno), remedy_of_fork(*errno))
+                write!(f, "creating a process: {}{}", text(*errno), remedy_of_fork(*errno))
             }
-            Failure::Session(errno) => write!(f, "starting a session: {}", text(*errno)),
+            Failure::Session(errno) => write!(f, "creating a session: {}", text(*errno)),
             Failure::Stdio(errno) => write!(f, "setting up its descriptors: {}", text(*errno)),
             Failure::OomScoreAdj(value, errno) => {
                 let right = needs(*errno, "lowering it needs CAP_SYS_RESOURCE");
                 write!(f, "setting `oom_score_adj` to {value}: {}{right}", text(*errno))
             }
             Failure::Limit(limit, errno) => {
-                let right = needs(*errno, "it is more than the hard limit, or than fs.nr_open, permits");
+                let right = needs(*errno, "it exceeds the hard limit or fs.nr_open");
                 write!(f, "setting the limit {}: {}{right}", Shown(limit), text(*errno))
             }
             Failure::Nice(value, errno) => {
@@ -220,7 +220,7 @@ impl fmt::Display for Failure {
                 match (errno, own.is_root()) {
                     (Errno::EPERM, false) => write!(f, ": foster is not root here")?,
                     (Errno::EPERM, true) => write!(f, ": CAP_SETUID or CAP_SETGID is missing")?,
-                    (Errno::EINVAL, _) => write!(f, ": this user namespace does not have it")?,
+                    (Errno::EINVAL, _) => write!(f, ": the user namespace does not map this user")?,
                     (Errno::EAGAIN, _) => return write!(f, ": its limit `nproc` is reached"),
                     (_, _) => return Ok(()),
                 }
@@ -228,9 +228,9 @@ impl fmt::Display for Failure {
             }
             Failure::Capabilities(errno) => {
                 let right = needs(*errno, "foster does not have all of `capabilities`");
-                write!(f, "limiting its capabilities: {}{right}", text(*errno))
+                write!(f, "setting its capabilities: {}{right}", text(*errno))
             }
-            Failure::NoNewPrivileges(errno) => write!(f, "forbidding new privileges: {}", text(*errno)),
+            Failure::NoNewPrivileges(errno) => write!(f, "setting no_new_privs: {}", text(*errno)),
             Failure::Directory(path, errno) => {
                 write!(f, "entering directory `{}`: {}", path.display(), text(*errno))
             }
@@ -239,7 +239,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What a refusal for want of a right means; nothing for any other error.
+/// The missing privilege, for EPERM and EACCES only.
 fn needs(errno: Errno, right: &str) -> String {
     match matches!(errno, Errno::EPERM | Errno::EACCES) {
         true => format!(": {right}"),
@@ -249,9 +249,9 @@ fn needs(errno: Errno, right: &str) -> String {
 
 fn remedy_of_fork(errno: Errno) -> &'static str {
     if errno == Errno::EAGAIN {
-        ": there are as many as the container's `pids` limit or foster's `nproc` permits"
+        ": the container's `pids` limit or foster's `nproc` is reached"
     } else if errno == Errno::EMFILE {
-        ": foster has as many descriptors as its limit `nofile` permits"
+        ": foster's limit `nofile` is reached"
     } else {
         ""
     }
@@ -270,11 +270,15 @@ impl ExecProblem {
             ),
             ExecProblem::NoFormat => write!(
                 f,
-                "running `{command}`: {}: it is not for this machine, or a script without `#!` in its first line",
+                "running `{command}`: {}: it is for another architecture, or a script without `#!` in its first line",
                 text(Errno::ENOEXEC)
             ),
             ExecProblem::NotExecutable(file) => {
-                write!(f, "`{}` is not executable: chmod +x, or run it by its interpreter", file.display())
+                write!(
+                    f,
+                    "`{}` is not executable: use `chmod +x`, or run it with its interpreter",
+                    file.display()
+                )
             }
             ExecProblem::Directory => write!(f, "`{command}` is a directory"),
             ExecProblem::TooLong(size) => write!(
@@ -283,11 +287,9 @@ impl ExecProblem {
                 text(Errno::E2BIG)
             ),
             ExecProblem::Nul => write!(f, "running `{command}`: an argument contains a NUL byte"),
-            ExecProblem::Refused(_, Errno::EAGAIN) => write!(
-                f,
-                "running `{command}`: {}: its user has as many processes as the limit `nproc` permits",
-                text(Errno::EAGAIN)
-            ),
+            ExecProblem::Refused(_, Errno::EAGAIN) => {
+                write!(f, "running `{command}`: {}: its user's limit `nproc` is reached", text(Errno::EAGAIN))
+            }
             ExecProblem::Refused(Some(file), errno) => {
                 write!(f, "running `{command}`: `{}`: {}", file.display(), text(*errno))
             }
@@ -296,7 +298,7 @@ impl ExecProblem {
     }
 }
 
-/// A limit as it is written in a configuration.
+/// A limit as in a configuration.
 struct Shown<'a>(&'a Limit);
 
 impl fmt::Display for Shown<'_> {
@@ -320,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_shown_as_it_was_written() {
+    fn a_limit_is_shown_as_in_a_configuration() {
         let shown = |resource, soft, hard| Shown(&Limit { resource, soft, hard }).to_string();
         assert_eq!(shown(rlimit::Resource::NOFILE, 9, 9), "`nofile` to 9");
         assert_eq!(
@@ -331,16 +333,15 @@ mod tests {
     }
 
     #[test]
-    fn a_process_too_many_is_transient_and_names_the_limits() {
+    fn a_reached_process_limit_is_transient_and_named() {
         let failure = StartFailure::from(Failure::Process(Errno::EAGAIN));
         assert_eq!((failure.stage, failure.persistence), ("process", Persistence::Transient));
-        let message = "making a process: Resource temporarily unavailable: there are as many as the \
-                       container's `pids` limit or foster's `nproc` permits";
+        let message = "creating a process: Resource temporarily unavailable: the container's `pids` limit or foster's `nproc` is reached";
         assert_eq!(failure.message, message);
     }
 
     #[test]
-    fn what_cannot_mend_itself_is_permanent() {
+    fn errors_that_cannot_end_by_themselves_are_permanent() {
         let exec = |problem| Failure::Exec("x".to_owned(), problem);
         for failure in [
             exec(ExecProblem::NotFound { path: "/bin".into() }),

@@ -1,9 +1,9 @@
-//! The user of a program: a `user` of the plan to numbers, and which of them a process has to change.
+//! The user of a program: its numbers, and the ids that a process must change.
 //!
-//! Looked up at each start, so that a user made by a task is found. What the numbers are follows
-//! `docker run --user`: one that is in no /etc/passwd is fine, and has group 0, no others, and `/` as its home;
-//! an explicit group is the only one. Where foster is that user already, nothing is changed that need not be: a
-//! foster without privileges may name its own user. Next: `passwd.rs` for the files, `child.rs` for the change.
+//! It is looked up at each start, so that a user created by another program is found. The rules are those of `docker run
+//! --user`: a number without an entry in /etc/passwd has group 0, no other groups, and the home `/`; an explicit group is
+//! the only one. If foster already has that user, unnecessary changes are skipped, so that an unprivileged foster can
+//! name its own user. Next: `passwd.rs` for the files, `child.rs` for the change.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -18,18 +18,18 @@ use crate::plan::{Account, User};
 use crate::spawn::passwd;
 use crate::sys::process::Credentials;
 
-/// A user, as the kernel and programs want it.
+/// A user with its ids and variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
-    /// As it was written, for messages.
+    /// The user as in the configuration, for messages.
     pub(super) written: String,
     /// User number.
     pub(super) user: u32,
     /// Group number.
     pub(super) group: u32,
-    /// Every group, `group` among them, as login does it.
+    /// All groups including `group`, as login sets them.
     pub(super) groups: SortedSet<u32>,
-    /// `USER` and `LOGNAME`: the name, or the number where there is none.
+    /// `USER` and `LOGNAME`: the name, or the number if it has none.
     pub(super) name: OsString,
     /// `HOME`.
     pub(super) home: OsString,
@@ -37,7 +37,7 @@ pub(super) struct Identity {
     pub(super) shell: OsString,
 }
 
-/// What has to be changed; `None` each: it is right already.
+/// The ids that must change; `None` for one that is already set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Change {
     /// Supplementary groups to set.
@@ -79,14 +79,14 @@ pub(super) enum Problem {
     UnknownUser(String),
     /// No such name in /etc/group.
     UnknownGroup(String),
-    /// The number that means "none" to the kernel.
+    /// The number that means "unchanged" to the kernel.
     NoNumber(u32),
-    /// This file is there and was not read.
+    /// This file exists and could not be read.
     Unread(&'static str, Unread),
 }
 
 impl Problem {
-    /// The system's error, where it is about one.
+    /// The system error, if it is one.
     pub(super) fn errno(&self) -> Option<Errno> {
         match self {
             Problem::Unread(_, unread) => unread.errno(),
@@ -95,16 +95,16 @@ impl Problem {
     }
 }
 
-/// Whether foster may set groups: CAP_SETGID.
+/// Whether foster can set groups (CAP_SETGID).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Groups {
-    /// It may.
+    /// It can.
     Settable,
-    /// It may not.
+    /// It cannot.
     Fixed,
 }
 
-/// The text of the two files; what is missing is empty.
+/// The contents of the two files; a missing file is empty.
 #[derive(Debug, Default)]
 pub(super) struct Databases {
     /// /etc/passwd.
@@ -115,11 +115,11 @@ pub(super) struct Databases {
 
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
-/// Enough for a hundred thousand users.
+/// The size limit, enough for 100,000 users.
 const LARGEST_DATABASE: usize = 16 << 20;
 
 impl Databases {
-    /// Reads them.
+    /// Reads both files.
     pub(super) fn read() -> Result<Databases, Problem> {
         let read = |path: &'static str| {
             bounded_read::read_if_present(Path::new(path), LARGEST_DATABASE, Accept::AllButFifos)
@@ -130,7 +130,7 @@ impl Databases {
 }
 
 impl Identity {
-    /// Looks up `user`. `own` matters for a number without an entry: foster's own user has foster's own group.
+    /// Looks up `user`. A number without an entry that is foster's own user has foster's group.
     pub(super) fn find(user: &User, files: &Databases, own: &Credentials) -> Result<Identity, Problem> {
         let mut users = passwd::users(&files.passwd);
         let (id, entry) = match &user.user {
@@ -169,12 +169,12 @@ impl Identity {
         })
     }
 
-    /// What has to be done to become it.
+    /// The change to this user.
     pub(super) fn change(&self, own: &Credentials, right: Groups) -> Change {
         Change::to(self.user, self.group, &self.groups, own, right)
     }
 
-    /// The variables that name it.
+    /// The variables of this user.
     pub(super) fn variables(&self) -> [(&'static str, &OsStr); 4] {
         [("HOME", &self.home), ("USER", &self.name), ("LOGNAME", &self.name), ("SHELL", &self.shell)]
     }
@@ -185,7 +185,7 @@ impl fmt::Display for Problem {
         match self {
             Problem::UnknownUser(name) => write!(f, "user `{name}` is not in {PASSWD}"),
             Problem::UnknownGroup(name) => write!(f, "group `{name}` is not in {GROUP}"),
-            Problem::NoNumber(number) => write!(f, "{number} cannot be the number of a user or group"),
+            Problem::NoNumber(number) => write!(f, "{number} is not a valid user or group"),
             Problem::Unread(path, why) => write!(f, "reading {path}: {why}"),
         }
     }

@@ -1,10 +1,10 @@
-//! Making processes: from a [`Launch`] of the plan to a running program, or a sentence that says why not.
+//! Starts processes: from a [`Launch`] of the plan to a running program, or an error message.
 //!
-//! foster looks up the user ([`Spawner::resolve`]), makes a child ([`Spawner::spawn`]) and goes on. The child takes the
-//! steps of `child.rs` beside it and executes the program; whether it could is read from a pipe ([`StartReport`]), which
-//! the loop watches. So neither a child that is stopped nor a file system that hangs can hold foster.
+//! foster looks up the user ([`Spawner::resolve`]), forks a child ([`Spawner::spawn`]) and continues. The child takes the
+//! steps of `child.rs` and executes the program; a pipe, which the loop watches, reports the outcome ([`StartReport`]).
+//! So neither a stopped child nor a file system that hangs blocks foster.
 //!
-//! Nothing here reaps or decides. Next: `child.rs`; below it, `sys/fork.rs`.
+//! It neither reaps nor decides. Next: `child.rs`; below it, `sys/fork.rs`.
 
 mod child;
 mod command;
@@ -47,7 +47,7 @@ use crate::spawn::identity::Change;
 use crate::sys::fork::{InChild, fork};
 use crate::sys::process::{self, Credentials};
 
-/// Makes processes. Holds what each of them needs.
+/// Starts processes. It holds the resources that every start needs.
 #[derive(Debug)]
 pub struct Spawner {
     null: OwnedFd,
@@ -55,10 +55,10 @@ pub struct Spawner {
     variables: Variables,
 }
 
-/// What to run of a program, and what of foster's goes with it.
+/// A command to run for a program, and its descriptors and variables.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// The program's own command, or another to be run as it would be: a probe, a `pre_stop`.
+    /// The program's command, or another one with the same settings: a probe, a `pre_stop`.
     pub command: &'a [String],
     /// Its standard input.
     pub stdin: Stdin<'a>,
@@ -66,20 +66,19 @@ pub struct Request<'a> {
     pub stdout: Option<BorrowedFd<'a>>,
     /// Its standard error; `None`: /dev/null.
     pub stderr: Option<BorrowedFd<'a>>,
-    /// What else it is given, each with the number it has in the program: above 2, and no number twice. The numbers may
-    /// be those of other descriptors of foster's, in any order.
+    /// Further descriptors, each with its number in the program: above 2, and unique. A number may be in use in foster.
     pub descriptors: &'a [(BorrowedFd<'a>, RawFd)],
-    /// Variables that foster adds; they win.
+    /// Variables that foster adds; they override all others.
     pub extra: &'a [(String, String)],
 }
 
 /// A program's standard input.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum Stdin<'a> {
-    /// /dev/null: reading it ends at once.
+    /// /dev/null: end of file at once.
     #[default]
     Null,
-    /// A pipe whose other end foster keeps open until the program is reaped, and never writes to: reading it waits.
+    /// A pipe that foster never writes to and keeps open until the program is reaped: reads block.
     Open,
     /// This descriptor.
     Given(BorrowedFd<'a>),
@@ -97,17 +96,17 @@ impl From<plan::Stdin> for Stdin<'_> {
     }
 }
 
-/// A child on its way to its program.
+/// A child that has not executed its program yet.
 #[derive(Debug)]
 pub struct Starting {
-    /// The child; foster has to reap it, whether it executed its program or not.
+    /// The child, which foster must reap even if the start fails.
     pub process: ChildProcess,
-    /// How the start went, once that is known.
+    /// Reports the outcome of the start.
     pub report: StartReport,
 }
 
 impl Spawner {
-    /// Gets what it needs, once.
+    /// Opens the resources once.
     ///
     /// # Errors
     /// Stage `process`: no descriptors.
@@ -116,7 +115,7 @@ impl Spawner {
         Ok(Spawner { null, variables: Variables::new(env::vars_os()) })
     }
 
-    /// Looks up the user of a program in /etc/passwd and /etc/group, as they are now.
+    /// Looks up the user of a program in the current /etc/passwd and /etc/group.
     ///
     /// # Errors
     /// Stage `user`: there is no such user or group, or the files cannot be read.
@@ -125,8 +124,8 @@ impl Spawner {
         Ok(run_as::resolve(launch, &own)?)
     }
 
-    /// Makes a child that executes the command, and does not wait for it: [`Starting::report`] says how that went.
-    /// The caller has one thread.
+    /// Forks a child that executes the command, without waiting for it: [`Starting::report`] has the outcome. The
+    /// process must have one thread.
     ///
     /// # Errors
     /// Stage `process`: no descriptors, no memory, or too many processes.
@@ -144,7 +143,7 @@ impl Spawner {
             let environment = Environment::build(launch, &self.variables, identity, request.extra)?;
             Command::new(request.command, environment)
         };
-        // A page that the child writes to is copied for it: what needs no file is made here.
+        // Pages that the child writes to are copied, so everything that needs no file is prepared here.
         let prepared = if reads_files(launch) { None } else { Some(command()?) };
         let (report, writer) = report::pipe().map_err(Failure::Process)?;
         let (null, own_stdin) = (self.null.as_fd(), io::stdin());
@@ -179,7 +178,7 @@ impl Spawner {
             writer.write(&failure.into());
             NOT_EXECUTED
         });
-        // foster's copy of the child's end goes before anything else is made: no later child may hold it.
+        // foster's copy of the child's end is closed first: no later child may inherit it.
         drop(writer);
         let mut process = process.map_err(Failure::Process)?;
         if let Some((_reader, writer)) = open {
@@ -189,14 +188,14 @@ impl Spawner {
     }
 }
 
-/// What a child ends with that has executed nothing, as a shell does.
+/// The exit status of a child that could not execute its program, as in a shell.
 const NOT_EXECUTED: u8 = 127;
 
 impl Starting {
-    /// Waits until it is known how the start went, and reaps the child where it failed.
+    /// Waits for the outcome of the start, and reaps the child if it failed.
     ///
     /// # Errors
-    /// What was attempted, on what, and the system's words for it.
+    /// The failure of the start.
     pub fn wait(self) -> Result<ChildProcess, StartFailure> {
         loop {
             match self.report.read() {
@@ -207,7 +206,7 @@ impl Starting {
                 }
                 None => {
                     let mut watched = [PollFd::new(self.report.as_fd(), PollFlags::POLLIN)];
-                    // EINTR: it is looked at again.
+                    // EINTR: the report is read again.
                     let _ = poll(&mut watched, PollTimeout::NONE);
                 }
             }
@@ -215,33 +214,33 @@ impl Starting {
     }
 }
 
-/// Whether files are read at each start: they may be on a file system that hangs, so the child does that.
+/// Whether files are read at each start; the child reads them, because a file system may hang.
 fn reads_files(launch: &Launch) -> bool {
     !launch.env_files.is_empty() || !launch.secrets.is_empty()
 }
 
-/// What a process that is not a child of foster inherits from foster all the same.
+/// The environment and user of foster, for a process that is not its child.
 #[derive(Debug, Clone, Copy)]
 pub struct Inherited<'a> {
     /// foster's environment.
     pub environment: &'a [(OsString, OsString)],
-    /// The user foster runs as: where the program has no `user`, so does it.
+    /// foster's user, for a program without `user`.
     pub credentials: &'a Credentials,
 }
 
-/// Why this process did not become the command.
+/// Why this process could not execute the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotExecuted {
     /// There is no such command.
     NotFound(String),
-    /// It is there and cannot be run.
+    /// The command exists but cannot be executed.
     NotExecutable(String),
     /// A step before its execution failed.
     Failed(String),
 }
 
-/// Becomes this command, as the program would: with its environment, user, limits and directory, and with
-/// everything else as it is. Returns only when that has failed, perhaps half done.
+/// Executes a command in this process with the environment, user, limits and directory of the program; everything else
+/// is unchanged. Returns only if a step failed; earlier steps remain in effect.
 pub fn execute_in_place(launch: &Launch, command: &[OsString], inherited: Inherited<'_>) -> NotExecuted {
     let failure = match become_command(launch, command, inherited) {
         Ok(never) => match never {},
@@ -286,8 +285,8 @@ fn become_command(
     child::execute(&InChild::in_place(), &target, &Command::new(command, environment)?)
 }
 
-/// /dev/null. An image without it gets the end of a pipe without a writer: reading it ends at once, and writing to it
-/// is an error that kills no program.
+/// Opens /dev/null. If it is missing, the read end of a pipe without a writer replaces it: reads return end of file,
+/// and writes fail with EBADF, without SIGPIPE.
 fn null(path: &Path) -> nix::Result<OwnedFd> {
     let file = OpenOptions::new().read(true).write(true).open(path);
     let is_device = |file: &std::fs::File| file.metadata().is_ok_and(|it| it.file_type().is_char_device());

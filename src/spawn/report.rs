@@ -1,8 +1,8 @@
-//! How a start went, from the child to foster: a pipe that `exec` closes.
+//! Reports the outcome of a start from the child to foster, over a pipe that `exec` closes.
 //!
-//! End of file without a byte: the program was executed, or the child was killed before it, which its exit status
-//! says. Otherwise one frame with the failure: stage, persistence and the sentence. It fits into PIPE_BUF, so that
-//! writing it is atomic and never blocks (pipe(7)), and one read has all of it. Next: `mod.rs`, which makes the pipe.
+//! End of file without data: the program was executed, or the child was killed before, which its exit status shows.
+//! Otherwise one frame with the failure: stage, persistence and message. It fits in PIPE_BUF, so that writing it is
+//! atomic and never blocks (pipe(7)), and one read returns all of it. Next: `mod.rs`, which makes the pipe.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -13,17 +13,17 @@ use nix::unistd;
 
 use crate::spawn::failure::STAGES;
 
-/// The end of the pipe that foster reads; it never blocks.
+/// foster's non-blocking end of the pipe.
 #[derive(Debug)]
 pub struct StartReport(OwnedFd);
 
-/// The end of the pipe that the child holds until it executes its program.
+/// The child's end of the pipe, which `exec` closes.
 #[derive(Debug)]
 pub(super) struct ReportWriter(pub(super) OwnedFd);
 
-/// What a frame may have: PIPE_BUF on Linux.
+/// The size limit of a frame: PIPE_BUF on Linux.
 const LARGEST_FRAME: usize = 4096;
-/// Stage, persistence.
+/// The bytes for stage and persistence.
 const HEADER: usize = 2;
 
 /// Makes the pipe.
@@ -36,7 +36,7 @@ pub(super) fn pipe() -> nix::Result<(StartReport, ReportWriter)> {
 }
 
 impl StartReport {
-    /// How the start went; `None`: that is not known yet. It never blocks.
+    /// The outcome of the start; `None`: not known yet. Never blocks.
     pub fn read(&self) -> Option<Result<(), StartFailure>> {
         let mut frame = [0; LARGEST_FRAME];
         loop {
@@ -58,9 +58,9 @@ impl AsFd for StartReport {
 }
 
 impl ReportWriter {
-    /// Says why nothing was executed.
+    /// Reports why the program was not executed.
     pub(super) fn write(&self, failure: &StartFailure) {
-        // It cannot fail: the pipe is empty and the frame is atomic. Without a reader foster itself is gone.
+        // It cannot fail: the pipe is empty and the frame is atomic. Without a reader foster is gone.
         let _ = unistd::write(&self.0, &encode(failure));
     }
 }
@@ -76,7 +76,7 @@ fn encode(failure: &StartFailure) -> Vec<u8> {
     frame
 }
 
-/// As many whole characters of it as fit into this many bytes.
+/// The longest prefix of whole characters with at most this many bytes.
 fn cut(text: &str, room: usize) -> &str {
     if text.len() <= room {
         return text;
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_arrives_as_it_was_written_and_only_then() {
+    fn a_failure_is_read_as_it_was_written() {
         for stage in STAGES {
             for persistence in [Persistence::Transient, Persistence::Permanent] {
                 let (report, writer) = pipe().unwrap();
@@ -117,14 +117,14 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_the_child_s_side_without_a_byte_means_that_the_program_runs() {
+    fn end_of_file_without_data_means_that_the_program_runs() {
         let (report, writer) = pipe().unwrap();
         drop(writer);
         assert_eq!(report.read(), Some(Ok(())));
     }
 
     #[test]
-    fn a_message_that_is_too_long_is_cut_between_two_characters() {
+    fn a_long_message_is_cut_between_characters() {
         let (report, writer) = pipe().unwrap();
         let failure =
             StartFailure { stage: "exec", persistence: Persistence::Permanent, message: "ä".repeat(5000) };

@@ -1,7 +1,7 @@
-//! The user that a program runs as, decided once for each start: its own, or foster's where it may do without.
+//! The user that a program runs as, resolved once for each start: its `user`, or foster's where that is allowed.
 //!
-//! A [`RunAs`] comes from [`resolve`] alone, so that no program of another user can be started without that look.
-//! Next: `identity.rs` for the lookup, `child.rs` for the change.
+//! Only [`resolve`] makes a [`RunAs`], so that a program cannot be started without the lookup. Next: `identity.rs` for the
+//! lookup, `child.rs` for the change.
 
 use nix::unistd::{Gid, Uid};
 
@@ -11,7 +11,7 @@ use crate::spawn::identity::{Change, Databases, Groups, Identity};
 use crate::sys::process::{self, Credentials};
 use crate::sys::user_namespace;
 
-/// The user a program runs as, and what it keeps of foster's rights.
+/// The user that a program runs as, and the capabilities that it keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunAs {
     /// `None`: foster's own user.
@@ -22,21 +22,21 @@ pub struct RunAs {
 /// Which of the capabilities in the plan a program keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Capabilities {
-    /// Those that are written.
+    /// All of them.
     AsWritten,
-    /// Those of them that foster has: it may do without its user, so it may do without these.
+    /// Those that foster has: a program that may run without its user may run without these.
     OfFoster,
 }
 
 impl RunAs {
-    /// The owner of a program's pipes, so that it can open /dev/stderr again after it has given up its rights; `None`:
-    /// they are foster's, and so is the program, whether it has no user or foster may not become it.
+    /// The owner of a program's pipes, so that it can open /dev/stderr after dropping privileges; `None`: foster's user,
+    /// which the program also runs as.
     pub fn owner(&self) -> Option<(Uid, Gid)> {
         let identity = self.identity.as_ref()?;
         Some((Uid::from_raw(identity.user), Gid::from_raw(identity.group)))
     }
 
-    /// The user and groups that the program has; `None`: foster's.
+    /// The program's user and groups; `None`: foster's.
     pub fn credentials(&self) -> Option<Credentials> {
         let identity = self.identity.as_ref()?;
         let groups = identity.groups.iter().map(|group| Gid::from_raw(*group)).collect();
@@ -48,12 +48,12 @@ impl RunAs {
         self.identity.as_ref()
     }
 
-    /// As it was written, for messages.
+    /// The user as in the configuration, for messages.
     pub(super) fn written(&self) -> &str {
         self.identity.as_ref().map_or("", |identity| identity.written.as_str())
     }
 
-    /// The capabilities kept; `None`: left as they are.
+    /// The capabilities kept; `None`: unchanged.
     pub(super) fn capabilities(&self, launch: &Launch) -> Option<u64> {
         let kept = launch.capabilities?;
         match self.capabilities {
@@ -62,13 +62,13 @@ impl RunAs {
         }
     }
 
-    /// What a process with these credentials changes to become it; `None`: foster's own user is kept.
+    /// The change from these credentials; `None`: foster's user is kept.
     pub(super) fn change(&self, own: &Credentials) -> Option<Change> {
         self.identity.as_ref().map(|identity| identity.change(own, groups()))
     }
 }
 
-/// Looks up the user. One that may be done without (`-name`) is, where foster may not become it.
+/// Looks up the user. An optional one (`-name`) is ignored if foster cannot become it.
 ///
 /// # Errors
 /// There is no such user or group, or the files cannot be read.
@@ -85,12 +85,12 @@ pub(super) fn resolve(launch: &Launch, own: &Credentials) -> Result<RunAs, Failu
     Ok(RunAs { identity: (!stays).then_some(identity), capabilities })
 }
 
-/// Whether foster has the rights, and its user namespace the numbers.
+/// Whether foster has the privileges, and its user namespace maps the ids.
 fn may_become(identity: &Identity) -> bool {
     process::may_change_users() && user_namespace::has(identity.user, &identity.groups)
 }
 
-/// Whether groups can be set.
+/// Whether foster can set groups.
 pub(super) fn groups() -> Groups {
     match process::may_set_groups() {
         true => Groups::Settable,

@@ -1,7 +1,7 @@
-//! Real processes, made by [`Spawner`] and looked at from outside through /proc.
+//! Real processes started by [`Spawner`], and inspected through /proc.
 //!
-//! Each test waits for its own children by number, since others run beside it. What concerns all of foster's
-//! process (its user, its limits) is tested in a separate process.
+//! Each test waits for its own children by pid, because tests run in parallel. Tests that change the whole process (its
+//! user, its limits) run in a separate one.
 
 mod descriptors;
 mod failures;
@@ -29,9 +29,9 @@ use crate::plan::{Account, Inherit, Limit, Unprivileged, User};
 use crate::sys::isolated::{alone, give_lease_back, is_root, take_lease};
 use crate::sys::{procfs, signal};
 
-/// The number of CAP_NET_BIND_SERVICE, as a bit.
+/// The bit of CAP_NET_BIND_SERVICE.
 const NET_BIND_SERVICE: u64 = 1 << 10;
-/// A user that is in no /etc/passwd.
+/// A uid without an entry in /etc/passwd.
 const STRANGER: u32 = 54321;
 
 /// A process that ends with the test.
@@ -101,7 +101,7 @@ fn request(launch: &Launch) -> Request<'_> {
     }
 }
 
-/// Spawns, and waits until it is known how that went.
+/// Starts a process and waits for the outcome.
 fn spawn(launch: &Launch, request: &Request<'_>) -> Result<ChildProcess, StartFailure> {
     Spawner::new().unwrap().spawn(launch, &Spawner::resolve(launch)?, request)?.wait()
 }
@@ -110,12 +110,12 @@ fn start(launch: &Launch) -> Result<Running, StartFailure> {
     spawn(launch, &request(launch)).map(Running)
 }
 
-/// A `sleep`, launched so.
+/// A `sleep` with these settings.
 fn sleeping(launch: Launch) -> Running {
     start(&Launch { command: words(&["sleep", "1000"]), ..launch }).unwrap().settled()
 }
 
-/// What it writes to standard output until it ends with status 0.
+/// Its standard output; it must exit with 0.
 fn output(launch: &Launch) -> String {
     output_of(launch, &[])
 }
@@ -145,7 +145,7 @@ fn script(directory: &Path, text: &str) -> String {
     path
 }
 
-/// Gives up root, for all of this process.
+/// Drops root in this whole process.
 fn become_stranger() {
     unistd::setgroups(&[]).unwrap();
     unistd::setgid(Gid::from_raw(STRANGER)).unwrap();
@@ -155,7 +155,7 @@ fn become_stranger() {
 }
 
 #[test]
-fn the_environment_is_what_was_put_together_and_nothing_else() {
+fn the_environment_has_exactly_the_configured_variables() {
     let own = |text: &str| text.to_owned();
     let launch = Launch {
         environment: vec![(own("A"), own("1 2")), (own("PATH"), own("/usr/bin:/bin"))],
@@ -173,12 +173,12 @@ fn the_environment_is_what_was_put_together_and_nothing_else() {
 }
 
 #[test]
-fn arguments_are_passed_as_they_are() {
+fn arguments_are_passed_unchanged() {
     assert_eq!(output(&launch(&["printf", "[%s]", "a b", "", "$HOME", "*"])), "[a b][][$HOME][*]");
 }
 
 #[test]
-fn another_command_runs_as_the_program_would() {
+fn another_command_runs_with_the_program_s_settings() {
     let launch = Launch { directory: Some("/usr".into()), ..launch(&["/no/such/file"]) };
     let other = words(&["pwd"]);
     let (mut reader, writer) = io::pipe().unwrap();
@@ -192,12 +192,8 @@ fn another_command_runs_as_the_program_would() {
 }
 
 #[test]
-fn a_program_begins_with_default_signals_whatever_foster_blocks_and_was_started_with() {
-    if alone(
-        "spawn::tests::a_program_begins_with_default_signals_whatever_foster_blocks_and_was_started_with",
-    )
-    .is_some()
-    {
+fn a_program_has_default_signals_whatever_foster_blocks_or_ignores() {
+    if alone("spawn::tests::a_program_has_default_signals_whatever_foster_blocks_or_ignores").is_some() {
         return;
     }
     signal::ignore(Signal::HUP);
@@ -227,7 +223,7 @@ fn a_program_leads_its_session() {
 }
 
 #[test]
-fn umask_limits_nice_and_directory_are_as_asked() {
+fn umask_limits_nice_and_directory_are_set() {
     let launch = Launch {
         umask: Some(0o027),
         limits: vec![
@@ -242,7 +238,7 @@ fn umask_limits_nice_and_directory_are_as_asked() {
 }
 
 #[test]
-fn a_low_limit_on_descriptors_hinders_no_other_step() {
+fn a_low_descriptor_limit_does_not_fail_another_step() {
     let limits = vec![Limit { resource: Resource::NOFILE, soft: 3, hard: 3 }];
     let launch = Launch { limits, oom_score_adj: Some(500), ..launch(&["sleep", "1000"]) };
     // Its loader may then fail for want of a descriptor: it was executed, that is all.
@@ -250,7 +246,7 @@ fn a_low_limit_on_descriptors_hinders_no_other_step() {
 }
 
 #[test]
-fn the_preference_of_the_oom_killer_is_the_child_s_alone() {
+fn oom_score_adj_is_set_in_the_child_only() {
     let own = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
     let running = sleeping(Launch { oom_score_adj: Some(700), ..Launch::default() });
     assert_eq!(running.proc("oom_score_adj"), "700\n");
@@ -258,7 +254,7 @@ fn the_preference_of_the_oom_killer_is_the_child_s_alone() {
 }
 
 #[test]
-fn no_new_privileges_is_set_when_asked_for_only() {
+fn no_new_privileges_is_set_only_if_configured() {
     assert_eq!(sleeping(Launch::default()).status("NoNewPrivs"), "0");
     let running = sleeping(Launch { no_new_privileges: true, ..Launch::default() });
     assert_eq!(running.status("NoNewPrivs"), "1");
@@ -278,9 +274,12 @@ fn a_program_has_its_user_group_and_groups() {
         group: Some(Account::Id(77)),
         unprivileged: Unprivileged::Refused,
     };
-    let nobody = sleeping(Launch { user: Some(both.clone()), ..Launch::default() });
-    assert_eq!(nobody.status("Uid"), "65534 65534 65534 65534");
-    assert_eq!((nobody.status("Gid").as_str(), nobody.status("Groups").as_str()), ("77 77 77 77", "77"));
+    let unprivileged = sleeping(Launch { user: Some(both.clone()), ..Launch::default() });
+    assert_eq!(unprivileged.status("Uid"), "65534 65534 65534 65534");
+    assert_eq!(
+        (unprivileged.status("Gid").as_str(), unprivileged.status("Groups").as_str()),
+        ("77 77 77 77", "77")
+    );
     let owner = |launch: &Launch| Spawner::resolve(launch).unwrap().owner();
     let of_nobody = owner(&Launch { user: Some(both), ..Launch::default() });
     assert_eq!(of_nobody, Some((Uid::from_raw(65534), Gid::from_raw(77))));
@@ -288,7 +287,7 @@ fn a_program_has_its_user_group_and_groups() {
 }
 
 #[test]
-fn capabilities_are_kept_over_a_change_of_user_and_all_others_lost() {
+fn only_the_configured_capabilities_are_kept_over_a_change_of_user() {
     if !is_root() {
         return;
     }

@@ -1,7 +1,7 @@
-//! Connections that are begun and not waited for: socket(2), connect(2).
+//! Non-blocking connections: socket(2), connect(2).
 //!
-//! A TCP connection is made in the background: the socket becomes writable when it is decided, and
-//! [`finish`] then tells how. A Unix one is decided at once. Nothing here resolves names or waits.
+//! The socket of a TCP connection becomes writable when the attempt has ended, and [`finish`] returns the outcome. A Unix
+//! connection has its outcome at once. Nothing here resolves names or blocks.
 
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,10 +13,10 @@ use nix::sys::socket::{
     getsockopt, setsockopt, socket, sockopt,
 };
 
-/// Begins a TCP connection. The stream does not block; ask [`finish`] once it is writable.
+/// Starts a TCP connection. The stream is non-blocking; call [`finish`] when it is writable.
 ///
 /// # Errors
-/// socket(2): EMFILE, ENFILE, ENOBUFS, EAFNOSUPPORT. connect(2): what is known at once, such as
+/// socket(2): EMFILE, ENFILE, ENOBUFS, EAFNOSUPPORT. connect(2): errors that are known at once, such as
 /// ECONNREFUSED, ENETUNREACH, EADDRNOTAVAIL.
 pub fn begin(address: SocketAddr) -> nix::Result<TcpStream> {
     let family = match address {
@@ -25,16 +25,16 @@ pub fn begin(address: SocketAddr) -> nix::Result<TcpStream> {
     };
     let fd = stream_socket(family)?;
     match connect(fd.as_raw_fd(), &SockaddrStorage::from(address)) {
-        // Interrupted or not, the kernel goes on by itself: connect(2).
+        // The kernel continues even after EINTR: connect(2).
         Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(TcpStream::from(fd)),
         Err(error) => Err(error),
     }
 }
 
-/// How a connection that [`begin`] began has ended, once its stream is writable.
+/// The outcome of a connection from [`begin`], when its stream is writable.
 ///
 /// # Errors
-/// What connect(2) would have said, from `SO_ERROR` (socket(7)).
+/// Those of connect(2), from `SO_ERROR` (socket(7)).
 pub fn finish(stream: &TcpStream) -> nix::Result<()> {
     match getsockopt(stream, sockopt::SocketError)? {
         0 => refuse_self_connection(stream),
@@ -42,7 +42,7 @@ pub fn finish(stream: &TcpStream) -> nix::Result<()> {
     }
 }
 
-/// Connects to a listening Unix socket. It neither waits nor leaves anything open.
+/// Connects to a listening Unix socket and closes the connection, without blocking.
 ///
 /// # Errors
 /// socket(2): EMFILE, ENFILE. ENAMETOOLONG beyond 107 bytes (unix(7)). connect(2): ENOENT, EACCES,
@@ -57,10 +57,10 @@ fn stream_socket(family: AddressFamily) -> nix::Result<OwnedFd> {
     socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
 }
 
-/// A port out of the range for outgoing connections, at which nobody listens, may be given to the very
-/// socket that connects to it: TCP's simultaneous open then connects it with itself. That is nobody's
-/// answer, and it must not keep the port in TIME_WAIT from the program that is about to listen at it:
-/// with a linger of zero, closing resets (socket(7)).
+/// The kernel may assign a port in the range for outgoing connections to the socket that connects to it, if no process
+/// listens there: TCP's simultaneous open then connects the socket to itself. That is a refused connection. It must not
+/// leave the port in TIME_WAIT for the program that will listen there: with a linger of zero, closing resets
+/// (socket(7)).
 fn refuse_self_connection(stream: &TcpStream) -> nix::Result<()> {
     let own: SockaddrStorage = getsockname(stream.as_raw_fd())?;
     let peer: SockaddrStorage = getpeername(stream.as_raw_fd())?;

@@ -33,7 +33,7 @@ pub struct ChildProcess {
 /// Ends the child whatever happens: it must never return into foster's loop as a second foster.
 struct ExitOnUnwind;
 
-/// What a child ends with that has executed nothing, as a shell does.
+/// The exit status of a child that could not execute its program, as in a shell.
 const NOT_EXECUTED: i32 = 127;
 
 impl InChild {

@@ -1,7 +1,7 @@
-//! What foster asks of Linux: one file a subject, and the only place where `unsafe` may stand.
+//! The system calls of foster: one file per subject, and the only folder with `unsafe`.
 //!
-//! Every descriptor is an `OwnedFd` with CLOEXEC; raw ones do not leave this folder. Each function says
-//! which man page it follows. Nothing here decides anything, and nothing here blocks but
+//! Every descriptor is an `OwnedFd` with CLOEXEC; raw ones do not leave this folder. Each function names its manual page.
+//! Nothing here makes decisions, and nothing here blocks except
 //! [`epoll::Epoll::wait`] for the supervisor and [`sigwait::take`] for the bare init.
 
 pub mod cgroup;

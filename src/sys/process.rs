@@ -126,8 +126,8 @@ pub fn become_subreaper() -> nix::Result<()> {
     prctl::set_child_subreaper(true)
 }
 
-/// Whether orphans among foster's descendants come to it: PR_GET_CHILD_SUBREAPER(2const). It is inherited by
-/// nobody, but survives exec.
+/// Whether foster adopts orphans among its descendants: PR_GET_CHILD_SUBREAPER(2const). Children do not inherit this,
+/// but it survives exec.
 pub fn is_subreaper() -> bool {
     prctl::get_child_subreaper().unwrap_or(false)
 }

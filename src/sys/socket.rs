@@ -40,7 +40,7 @@ pub fn listen(path: &Path) -> nix::Result<UnixListener> {
 /// A connection to the socket at `path`, non-blocking, CLOEXEC. Never waits.
 ///
 /// # Errors
-/// connect(2): ECONNREFUSED where nobody listens, EAGAIN where somebody does and its backlog is full,
+/// connect(2): ECONNREFUSED without a listener, EAGAIN if the listener's backlog is full,
 /// ENOENT, EACCES, ENAMETOOLONG.
 pub fn connect(path: &Path) -> nix::Result<UnixStream> {
     let socket = new()?;

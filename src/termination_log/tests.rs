@@ -1,4 +1,4 @@
-//! The summary: what is kept of it, and the files that writing it must not hang at.
+//! The summary: which part of it is kept, and files on which writing must not block.
 
 use std::fs::File;
 use std::io::Read;
@@ -28,7 +28,7 @@ fn a_summary_has_the_cause_and_the_last_output_by_name() {
 fn repeated_lines_are_counted_and_not_repeated() {
     let output: Vec<String> = ["a", "b", "b", "c", "c", "c", "b"].into_iter().map(str::to_owned).collect();
     let text = Summary { name: "web", cause: "web exited", output: &output }.text();
-    let expected = "a\nb\n(the line above once more)\nc\n(the line above 2 more times)\nb\n";
+    let expected = "a\nb\n(the previous line, 1 more time)\nc\n(the previous line, 2 more times)\nb\n";
     assert_eq!(text, format!("web exited\nlast output of web:\n{expected}"));
 }
 
@@ -60,7 +60,7 @@ fn a_line_that_is_too_long_alone_is_cut_between_characters() {
 }
 
 #[test]
-fn a_long_line_that_is_cut_is_worth_more_than_none_of_it() {
+fn a_part_of_a_long_line_is_kept() {
     let text = format!("web exited\n{}\nthe end\n", "x".repeat(2 * LIMIT));
     let cut = fit_to_limit(&text);
     assert!(cut.starts_with("web exited\n[...]\nxxx") && cut.ends_with("xxx\nthe end\n"));
@@ -68,14 +68,14 @@ fn a_long_line_that_is_cut_is_worth_more_than_none_of_it() {
 }
 
 #[test]
-fn a_text_of_exactly_the_limit_is_left_alone() {
+fn a_text_of_exactly_the_limit_is_unchanged() {
     let text = "x".repeat(LIMIT);
     assert_eq!(fit_to_limit(&text), text);
 }
 
 proptest! {
     #[test]
-    fn whatever_the_text_it_fits_and_begins_and_ends_as_it_did(
+    fn any_text_fits_and_keeps_its_beginning_and_end(
         pieces in proptest::collection::vec(prop_oneof!["\\PC{0,40}", Just("\n".to_owned()), "[x€]{500,3000}"], 0..12),
     ) {
         let text = pieces.concat();
@@ -87,7 +87,7 @@ proptest! {
 }
 
 #[test]
-fn a_file_that_is_there_gets_the_words_instead_of_what_it_had() {
+fn the_summary_replaces_the_content_of_an_existing_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "what was there before, and was longer").unwrap();
     write(file.path(), "web exited\n").unwrap();
@@ -97,7 +97,7 @@ fn a_file_that_is_there_gets_the_words_instead_of_what_it_had() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_not_made() {
+fn a_missing_file_is_not_created() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("termination-log");
     write(&path, "words\n").unwrap();
@@ -113,7 +113,7 @@ fn a_directory_or_something_below_a_file_is_an_error() {
 }
 
 #[test]
-fn a_file_that_may_not_be_written_is_left_as_it_is() {
+fn a_file_without_write_permission_is_unchanged() {
     // Of this thread alone (capabilities(7)): root would be allowed to write everything.
     caps::drop(None, CapSet::Effective, Capability::CAP_DAC_OVERRIDE).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -125,7 +125,7 @@ fn a_file_that_may_not_be_written_is_left_as_it_is() {
 }
 
 #[test]
-fn a_fifo_without_reader_is_not_waited_for_and_one_with_a_reader_gets_the_words() {
+fn a_fifo_without_a_reader_never_blocks_and_one_with_a_reader_receives_the_summary() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("fifo");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -138,7 +138,7 @@ fn a_fifo_without_reader_is_not_waited_for_and_one_with_a_reader_gets_the_words(
 }
 
 #[test]
-fn a_fifo_that_is_full_is_not_waited_for() {
+fn a_full_fifo_never_blocks() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("fifo");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -148,7 +148,7 @@ fn a_fifo_that_is_full_is_not_waited_for() {
 }
 
 #[test]
-fn a_device_takes_the_words() {
+fn a_device_receives_the_summary() {
     write(Path::new("/dev/null"), "words\n").unwrap();
     assert_eq!(error_of(Path::new("/dev/full")), Some(libc::ENOSPC));
 }

@@ -35,20 +35,8 @@ const DIALECT: &[(&str, &str)] = &[
 
 /// Folders that still have some of it. The list only gets shorter.
 const STILL_IN_DIALECT: &[&str] = &[
-    "src/config/",
-    "src/doctor/",
     "src/init/children.rs",
-    "src/notify",
-    "src/output/",
-    "src/plan.rs",
-    "src/probes/",
-    "src/spawn/",
-    "src/sys/",
-    "tests/output.rs",
-    "tests/terminal.rs",
     // Generated from `src/`.
-    "docs/config.md",
-    "docs/foster.toml.5",
 ];
 
 /// Addresses that do not exist, or may be another's one day.

@@ -1,12 +1,12 @@
-//! What people write in a command that only a shell would understand, or that puts a program into the background.
+//! Mistakes in commands: shell syntax without a shell, and programs that go into the background.
 //!
-//! Nothing here is an error: a program may want a `$` or a `~` as it is. Each finding is a part of the command and
-//! a sentence for a warning. Pure: words in, sentences out.
+//! They are warnings, not errors: a program may expect a literal `$` or `~`. Each is a part of the command and a
+//! sentence. Pure: words in, sentences out.
 
-/// A part of a command as it was written, and what to say about it.
+/// A part of a command, and the warning about it.
 pub(super) type Habit = (String, String);
 
-/// What is noticed in the words of a command.
+/// The shell habits in the words of a command.
 pub(super) fn habits(words: &[String]) -> Vec<Habit> {
     let mut found = Vec::new();
     found.extend(first_word(words));
@@ -14,8 +14,8 @@ pub(super) fn habits(words: &[String]) -> Vec<Habit> {
         && only.contains(char::is_whitespace)
         && !only.contains('/')
     {
-        let message = "the whole command is one word with blanks in it: write each argument as a string of its list, \
-                       or the whole command as one string";
+        let message = "the command is one word with blanks: write each argument as an element of the list, \
+                       or the command as one string";
         found.push((only.clone(), message.to_owned()));
     }
     for (index, word) in words.iter().enumerate() {
@@ -24,45 +24,42 @@ pub(super) fn habits(words: &[String]) -> Vec<Habit> {
         }
         if word == "~" || word.starts_with("~/") {
             let message = format!(
-                "`{word}` is passed on as it is, no shell is run: write the whole path, or `${{HOME}}`"
+                "`{word}` is not expanded, because no shell runs: write the full path, or `${{HOME}}`"
             );
             found.push((word.clone(), message));
         }
         if index > 0 && word.contains("$(") && word.contains(')') {
-            let message = format!(
-                "`{word}` is passed on as it is, no shell is run: use `[\"sh\", \"-c\", \"…\"]` if one is meant"
-            );
+            let message =
+                format!("`{word}` is not expanded, because no shell runs: use `[\"sh\", \"-c\", \"…\"]`");
             found.push(("$(".to_owned(), message));
         }
     }
     found
 }
 
-/// What a shell would have understood of the first word.
+/// A shell's builtin or assignment as the first word.
 fn first_word(words: &[String]) -> Option<Habit> {
     let first = words.first()?;
     let message = match first.as_str() {
-        "exec" => "`exec` is a command of shells, and no shell is run: leave it out".to_owned(),
-        "cd" => "`cd` is a command of shells, and no shell is run: use the key `directory`".to_owned(),
-        "export" => {
-            "`export` is a command of shells, and no shell is run: use the key `environment`".to_owned()
+        "exec" => "`exec` is a shell builtin, and no shell runs: remove it".to_owned(),
+        "cd" => "`cd` is a shell builtin, and no shell runs: use the key `directory`".to_owned(),
+        "export" => "`export` is a shell builtin, and no shell runs: use the key `environment`".to_owned(),
+        "ulimit" => "`ulimit` is a shell builtin, and no shell runs: use the key `limits`".to_owned(),
+        "umask" => "`umask` is a shell builtin, and no shell runs: use the key `umask`".to_owned(),
+        "source" | "." | "set" | "trap" | "eval" | "if" | "for" | "while" => {
+            format!("`{first}` is a shell builtin, and no shell runs: use `[\"sh\", \"-c\", \"…\"]`")
         }
-        "ulimit" => "`ulimit` is a command of shells, and no shell is run: use the key `limits`".to_owned(),
-        "umask" => "`umask` is a command of shells, and no shell is run: use the key `umask`".to_owned(),
-        "source" | "." | "set" | "trap" | "eval" | "if" | "for" | "while" => format!(
-            "`{first}` is a command of shells, and no shell is run: use `[\"sh\", \"-c\", \"…\"]` if one is meant"
-        ),
         text => {
             let (name, value) = text.split_once('=').filter(|(name, _)| is_variable(name))?;
             format!(
-                "`{text}` is taken as the command, no shell is run: use `environment = {{ {name} = \"{value}\" }}`"
+                "`{text}` would be run as the command, because no shell runs: use `environment = {{ {name} = \"{value}\" }}`"
             )
         }
     };
     Some((first.clone(), message))
 }
 
-/// Whether this word is a script for another program, which may expand it: it follows `-c`, as in `sh -c`.
+/// Whether this word is a script for a program that expands it itself: it follows `-c`, as in `sh -c`.
 pub(super) fn is_script(words: &[String], index: usize) -> bool {
     let interprets = |word: &String| {
         let name = word.rsplit('/').next().unwrap_or(word);
@@ -79,7 +76,7 @@ pub(super) fn is_script(words: &[String], index: usize) -> bool {
     before.iter().any(|word| is_flag(word) || interprets(word))
 }
 
-/// The variables of a shell in a text as it was written: `$PORT`, but not `${PORT}`, `$$PORT` or nginx' `$host`.
+/// The shell variables in an unexpanded text: `$PORT`, but not `${PORT}`, `$$PORT` or `$host` of nginx.
 pub(super) fn shell_variables(written: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = written;
@@ -105,7 +102,7 @@ fn is_variable(name: &str) -> bool {
         && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '_')
 }
 
-/// A program that goes into the background, or is asked to: its main process ends at once.
+/// A program that goes into the background: its main process would exit at once.
 pub(super) fn background(words: &[String]) -> Option<Habit> {
     let first = words.first()?;
     let name = first.rsplit('/').next().unwrap_or(first);
@@ -119,13 +116,14 @@ pub(super) fn background(words: &[String]) -> Option<Habit> {
         "nginx" => {
             let runs = ["-t", "-T", "-v", "-V", "-h", "-s", "-c"].iter().any(|flag| has(flag));
             let stays = arguments.iter().any(|argument| argument.contains("daemon off"));
-            (!runs && !stays).then_some("add `-g \"daemon off;\"`, if nginx.conf does not have it")
+            (!runs && !stays).then_some("add `-g \"daemon off;\"` unless nginx.conf has it")
         }
-        "redis-server" => (value("--daemonize") == Some("yes")).then_some("leave `--daemonize yes` out"),
-        "gunicorn" => (has("--daemon") || has("-D")).then_some("leave `--daemon` out"),
-        "memcached" | "haproxy" => (has("-d") && name == "memcached" || has("-D") && name == "haproxy")
-            .then_some("leave that flag out"),
-        "mongod" => has("--fork").then_some("leave `--fork` out"),
+        "redis-server" => (value("--daemonize") == Some("yes")).then_some("remove `--daemonize yes`"),
+        "gunicorn" => (has("--daemon") || has("-D")).then_some("remove `--daemon`"),
+        "memcached" | "haproxy" => {
+            (has("-d") && name == "memcached" || has("-D") && name == "haproxy").then_some("remove that flag")
+        }
+        "mongod" => has("--fork").then_some("remove `--fork`"),
         "php-fpm" => (has("-D") || has("--daemonize")).then_some("use `-F`"),
         "sshd" => (!has("-D") && !has("-t") && !has("-T")).then_some("add `-D`"),
         "cron" | "crond" => (!has("-f") && !has("-n") && !has("-d")).then_some("add `-f`"),
@@ -133,12 +131,12 @@ pub(super) fn background(words: &[String]) -> Option<Habit> {
         "service" | "systemctl" | "rc-service" => {
             (has("start") || has("restart")).then_some("run the server itself as the command")
         }
-        "nohup" => Some("leave `nohup` out"),
+        "nohup" => Some("remove `nohup`"),
         "postfix" => has("start").then_some("use `postfix start-fg`"),
         _ => None,
     }?;
     let message =
-        format!("`{name}` goes into the background, and foster needs it in the foreground: {message}");
+        format!("`{name}` goes into the background, but foster needs it in the foreground: {message}");
     Some((first.clone(), message))
 }
 
@@ -151,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_shell_understands_is_noticed() {
+    fn shell_syntax_is_found() {
         for text in [
             "NODE_ENV=production node app.js",
             "exec gunicorn app:app",
@@ -166,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_right_is_not_noticed() {
+    fn valid_commands_have_no_findings() {
         for text in [
             "sh -c 'cd /app && exec web --port $PORT'",
             "bash -lc '~/bin/web $(date)'",
@@ -182,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_of_a_shell_is_one_that_foster_does_not_expand() {
+    fn a_shell_variable_is_one_that_foster_does_not_expand() {
         for (text, names) in [
             ("$PORT", vec!["PORT"]),
             ("a:$PORT/$DB_HOST", vec!["PORT", "DB_HOST"]),
@@ -193,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_is_noticed_unless_it_is_told_to_stay() {
+    fn a_daemon_is_found_unless_it_stays_in_the_foreground() {
         for text in [
             "nginx",
             "/usr/sbin/nginx -p /x",

@@ -8,33 +8,28 @@ use super::{COMMAND, DURATION, NONE, PATH, UNLIMITED, key, later};
 /// The table `backoff`.
 pub const BACKOFF: Section = Section {
     heading: "`backoff`",
-    sentence: "The wait before restart n in a row.",
+    sentence: "The delay before the next restart after failures in a row.",
     keys: &[
         key(
             "initial",
             DURATION,
             Default::Value("\"0s\""),
-            "The wait before the first restart of a program that had been up for `reset`. When it is 0 that restart is \
-             at once, and the next waits are 100 ms × factor^n.",
+            "The delay before the first restart of a program that had run for `reset`. If it is 0, that restart is \
+             immediate, and the next delays are 100 ms × factor^n.",
         ),
-        key(
-            "factor",
-            &[ValueKind::Number],
-            Default::Value("2"),
-            "Each further wait is this many times the one before.",
-        ),
-        key("max", DURATION, Default::Value("\"30s\""), "No wait is longer."),
+        key("factor", &[ValueKind::Number], Default::Value("2"), "Each further delay is multiplied by this."),
+        key("max", DURATION, Default::Value("\"30s\""), "The longest delay."),
         key(
             "growth",
             &[ValueKind::Words(&["exponential", "linear"])],
             Default::Value("\"exponential\""),
-            "How the waits grow: by `factor` each time, or by `initial` each time (initial × n).",
+            "How the delays grow: multiplied by `factor`, or `initial` added each time (initial × n).",
         ),
         key(
             "reset",
             DURATION,
             Default::Value("\"10s\""),
-            "After this much uptime the count of failures in a row is 0 again.",
+            "After running for this long the program's count of failures in a row is reset to 0.",
         ),
     ],
 };
@@ -64,7 +59,7 @@ const STATUS: Key = key(
     "status",
     &[ValueKind::Integer, ValueKind::List(&[ValueKind::Integer])],
     Default::Words("200 to 399"),
-    "Only with `http`: the statuses that are accepted.",
+    "Only with `http`: the accepted statuses.",
 );
 const HEADERS: Key = key(
     "headers",
@@ -106,7 +101,7 @@ pub const READY: Section = Section {
             "timeout",
             DURATION,
             Default::Value("\"60s\""),
-            "A program that is not ready by then has failed to start.",
+            "The time limit; a program that is not ready within it has failed to start.",
         ),
     ],
 };
@@ -164,20 +159,20 @@ pub const HEALTH: Section = Section {
 /// The table of `stdout` and `stderr`.
 pub const SINK: Section = Section {
     heading: "`stdout` and `stderr` as a table",
-    sentence: "A log file of the program, rotated by size.",
+    sentence: "A log file, rotated by size.",
     keys: &[
         key("file", PATH, Default::Required, "The path of the file; its folder must exist."),
         key(
             "max_size",
             &[ValueKind::Size, UNLIMITED],
             Default::Value("\"50M\""),
-            "The file is rotated before it would grow beyond this; at least 4 KiB.",
+            "The file is rotated before it exceeds this size; at least 4 KiB.",
         ),
         key(
             "keep",
             &[ValueKind::Integer],
             Default::Value("10"),
-            "How many rotated files are kept, at most 100; `.1` is the newest.",
+            "The number of rotated files to keep, at most 100; `.1` is the newest.",
         ),
     ],
 };

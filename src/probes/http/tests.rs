@@ -1,4 +1,4 @@
-//! Answers of all kinds, good and hostile, whole and in pieces.
+//! Valid and hostile responses, whole and in pieces.
 
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn probe(status: &[u16]) -> HttpProbe {
     }
 }
 
-/// The verdict on these pieces, the last of which is followed by the end.
+/// The result of these pieces and a closed connection.
 fn verdict<'a>(status: &[u16], pieces: impl IntoIterator<Item = &'a [u8]>) -> ProbeResult {
     let mut answer = ResponseHead::new(&probe(status));
     let verdict = pieces.into_iter().find_map(|piece| answer.take(piece));
@@ -32,7 +32,7 @@ fn failed(why: &str) -> ProbeResult {
 }
 
 #[test]
-fn the_request_is_complete_and_asks_for_the_connection_to_be_closed() {
+fn the_request_is_complete_and_requests_a_closed_connection() {
     let expected = format!(
         "GET /api/health?full HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nUser-Agent: foster/{}\r\n\
          Accept: */*\r\nConnection: close\r\n\r\n",
@@ -64,7 +64,7 @@ fn every_status_from_200_to_399_passes_unless_a_list_says_otherwise() {
 }
 
 #[test]
-fn interim_answers_are_skipped_and_101_is_final() {
+fn interim_responses_are_skipped_and_101_is_final() {
     let early = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
     let text = format!("HTTP/1.1 100 Continue\r\n\r\n{early}{early}HTTP/1.1 200 OK\r\n\r\nbody");
     assert_eq!(of(&text), ProbeResult::Passed);
@@ -76,14 +76,14 @@ fn interim_answers_are_skipped_and_101_is_final() {
 }
 
 #[test]
-fn the_head_is_waited_for_and_the_body_is_not() {
+fn the_result_needs_the_head_and_not_the_body() {
     let mut answer = ResponseHead::new(&probe(&[]));
     assert_eq!(answer.take(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n"), None);
     assert_eq!(answer.take(b"\r\n"), Some(ProbeResult::Passed));
 }
 
 #[test]
-fn what_is_not_http_is_said_to_be_so_at_once() {
+fn a_response_that_is_not_http_fails_at_once() {
     for text in
         ["SSH-2.0-OpenSSH_9.9\r\n", "+PONG\r\n", "H\0", "HTTP/2 200\r\n\r\n", "HTTP/1.1 2x0", "\x15\x03"]
     {
@@ -97,7 +97,7 @@ fn what_is_not_http_is_said_to_be_so_at_once() {
 }
 
 #[test]
-fn an_answer_that_is_cut_short_says_so() {
+fn a_truncated_response_is_reported() {
     assert_eq!(of(""), failed("GET /api/health?full: the connection was closed without a response"));
     for text in ["H", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nServer: x\r\n\r"] {
         assert_eq!(
@@ -109,7 +109,7 @@ fn an_answer_that_is_cut_short_says_so() {
 }
 
 #[test]
-fn endless_headers_end_at_the_limit() {
+fn endless_headers_are_rejected_at_the_limit() {
     let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(1_000_000));
     assert_eq!(of(&long), failed("GET /api/health?full: the response's headers are longer than 16 KiB"));
     let many = format!("HTTP/1.1 200 OK\r\n{}", "X: y\r\n".repeat(100_000));
@@ -134,7 +134,7 @@ fn a_head_of_exactly_the_limit_is_read() {
     }
 }
 
-/// Bytes that often look like an answer, for a while.
+/// Bytes that often start like a response.
 fn answers() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         any::<Vec<u8>>(),
@@ -151,7 +151,7 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn however_the_bytes_are_cut_the_verdict_is_the_same(
+    fn the_result_does_not_depend_on_how_the_bytes_are_split(
         bytes in answers(),
         cuts in proptest::collection::vec(1_usize..64, 1..32),
     ) {
@@ -198,7 +198,7 @@ fn configured_headers_replace_fosters_own_and_the_method_is_sent_as_it_is() {
 }
 
 #[test]
-fn a_post_says_that_it_has_no_content() {
+fn a_post_declares_no_content() {
     assert!(fields("POST", &[]).contains(&"Content-Length: 0".to_owned()));
     assert!(!fields("OPTIONS", &[]).iter().any(|field| field.starts_with("Content-Length")));
 }

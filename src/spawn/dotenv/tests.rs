@@ -1,4 +1,4 @@
-//! The forms an env file may have, those it may not, and any bytes at all.
+//! Valid, invalid and random env files.
 
 use super::*;
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ fn a_plain_value_ends_with_its_line() {
 }
 
 #[test]
-fn a_comment_begins_after_a_blank_only() {
+fn a_comment_starts_only_after_a_blank() {
     assert_eq!(value("A=b # c"), "b");
     assert_eq!(value("A= # c"), "");
     assert_eq!(value("A=#b"), "#b");
@@ -37,7 +37,7 @@ fn a_comment_begins_after_a_blank_only() {
 }
 
 #[test]
-fn quotes_keep_what_is_in_them() {
+fn quoted_text_is_literal() {
     assert_eq!(value(r#"A=" b # c ""#), " b # c ");
     assert_eq!(value(r#"A="\n\r\t\"\\\$\x""#), "\n\r\t\"\\$\\x");
     assert_eq!(value(r#"A='\n"$B'"#), r#"\n"$B"#);
@@ -48,7 +48,7 @@ fn quotes_keep_what_is_in_them() {
 }
 
 #[test]
-fn blank_lines_comments_export_and_a_byte_order_mark_are_passed_over() {
+fn blank_lines_comments_export_and_a_byte_order_mark_are_ignored() {
     let text = "\u{feff}# first\r\n\r\n \t\n export A=1\n#B=2\nexport\tC=3\nexport=4\nexporter=5";
     let names: Vec<String> = values(text).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["A", "C", "export", "exporter"]);
@@ -60,12 +60,12 @@ fn a_value_need_not_be_utf_8() {
 }
 
 #[test]
-fn a_bad_line_is_named_by_its_number() {
+fn an_invalid_line_is_reported_by_its_number() {
     let no_name = "the text before `=` is not a name";
     for (text, line, why) in [
-        ("A=1\n\nB", 3, "there is no `=`"),
-        ("A='1\n2'\nB\nC=1", 3, "there is no `=`"),
-        ("export A", 1, "there is no `=`"),
+        ("A=1\n\nB", 3, "`=` is missing"),
+        ("A='1\n2'\nB\nC=1", 3, "`=` is missing"),
+        ("export A", 1, "`=` is missing"),
         ("=1", 1, no_name),
         ("1A=1", 1, no_name),
         ("A B=1", 1, no_name),
@@ -84,7 +84,7 @@ fn a_bad_line_is_named_by_its_number() {
 
 proptest! {
     #[test]
-    fn any_bytes_end_in_variables_or_a_line_that_is_there(text: Vec<u8>) {
+    fn any_bytes_give_variables_or_an_existing_line(text: Vec<u8>) {
         match parse(&text) {
             Ok(variables) => prop_assert!(variables.iter().all(|(name, _)| is_name(name))),
             Err(bad) => {
@@ -95,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_quoted_comes_back(value in "[^\0]*") {
+    fn a_quoted_value_is_read_back(value in "[^\0]*") {
         let escaped = value.replace('\\', "\\\\").replace('"', "\\\"");
         let text = format!("A=\"{escaped}\" # end\nB=1");
         let parsed = parse(text.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Which source wins, what is refused, and that no value is ever shown.
+//! The order of the sources, and errors without values.
 
 use super::*;
 use crate::plan::EnvFile;
@@ -8,7 +8,7 @@ fn pair(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-/// What is inherited by a test lasts as long as the test.
+/// Inherited variables with a static lifetime, for tests.
 fn variables(inherited: impl Iterator<Item = (OsString, OsString)>) -> &'static Variables {
     Box::leak(Box::new(Variables::new(inherited)))
 }
@@ -77,7 +77,7 @@ fn later_sources_win() {
 }
 
 #[test]
-fn what_is_meant_for_foster_is_not_passed_on() {
+fn variables_for_foster_are_not_inherited() {
     let own = FOSTERS_OWN.map(|name| (name, "x"));
     assert_eq!(lines(build(&Launch::default(), &own).unwrap()), [""; 0]);
     let others = [("LISTEN_PORT", "80"), ("NOTIFY_SOCKET_2", "x")];
@@ -85,14 +85,14 @@ fn what_is_meant_for_foster_is_not_passed_on() {
 }
 
 #[test]
-fn of_the_basics_nothing_else_is_inherited() {
+fn only_the_basic_variables_are_inherited_if_requested() {
     let launch = Launch { inherit_environment: Inherit::Basics, ..Launch::default() };
     let inherited = [("PATH", "/bin"), ("LD_PRELOAD", "x"), ("TZ", "UTC"), ("PATHS", "y")];
     assert_eq!(lines(build(&launch, &inherited).unwrap()), ["PATH=/bin", "TZ=UTC"]);
 }
 
 #[test]
-fn an_inherited_value_that_is_not_utf_8_is_passed_on_as_it_is_and_the_first_of_two_counts() {
+fn an_inherited_value_that_is_not_utf_8_is_unchanged_and_the_first_of_two_counts() {
     let odd = OsString::from_vec(vec![0xff, b'=', 0xfe]);
     let inherited = [("A".into(), odd), ("A".into(), "second".into())].into_iter();
     let all = Environment::build(&Launch::default(), variables(inherited), None, &[]).unwrap();
@@ -100,7 +100,7 @@ fn an_inherited_value_that_is_not_utf_8_is_passed_on_as_it_is_and_the_first_of_t
 }
 
 #[test]
-fn one_newline_at_the_end_of_a_secret_is_cut() {
+fn one_newline_at_the_end_of_a_secret_is_removed() {
     let directory = tempfile::tempdir().unwrap();
     for (content, expected) in [
         ("x", "S=x"),
@@ -119,7 +119,7 @@ fn one_newline_at_the_end_of_a_secret_is_cut() {
 }
 
 #[test]
-fn a_secret_that_cannot_be_had_is_named_and_never_shown() {
+fn an_unreadable_secret_is_named_and_never_shown() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s");
     let launch = Launch { secrets: vec![("S".to_owned(), path.clone())], ..Launch::default() };
@@ -135,14 +135,14 @@ fn a_secret_that_cannot_be_had_is_named_and_never_shown() {
 }
 
 #[test]
-fn a_bad_line_of_an_env_file_is_named_and_never_shown() {
+fn an_invalid_line_of_an_env_file_is_numbered_and_never_shown() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(".env");
     fs::write(&path, "A=1\nhunter2\n").unwrap();
     let launch = Launch { env_files: vec![env_file(path.clone())], ..Launch::default() };
     assert_eq!(
         failed(&launch),
-        ("env_file", format!("reading env file `{}`: line 2: there is no `=`", path.display()))
+        ("env_file", format!("reading env file `{}`: line 2: `=` is missing", path.display()))
     );
 }
 
@@ -157,7 +157,7 @@ fn only_an_optional_env_file_may_be_missing() {
 }
 
 #[test]
-fn a_name_or_value_that_cannot_be_passed_on_is_refused() {
+fn an_invalid_name_or_value_is_rejected() {
     for name in ["", "A=B", "A\0"] {
         let launch = Launch { environment: vec![pair(name, "x")], ..Launch::default() };
         assert_eq!(failed(&launch).0, "environment", "{name:?}");

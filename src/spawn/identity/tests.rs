@@ -1,4 +1,4 @@
-//! What a `user` means, and what a process changes to become it, from texts in place of the files.
+//! Users from given contents of the files, and the changes to become them.
 
 use super::*;
 use crate::plan::Unprivileged;
@@ -33,7 +33,7 @@ fn a_name_has_all_its_groups_and_its_own_variables() {
 }
 
 #[test]
-fn a_number_that_is_in_passwd_is_that_user() {
+fn a_number_in_passwd_is_that_user() {
     let by_number = Identity { written: "app".to_owned(), ..find(Account::Id(1000), None).unwrap() };
     assert_eq!(by_number, find(name("app"), None).unwrap());
 }
@@ -47,14 +47,14 @@ fn an_explicit_group_is_the_only_one() {
 }
 
 #[test]
-fn a_number_that_is_nowhere_has_group_0_and_the_root_directory() {
+fn a_number_without_an_entry_has_group_0_and_the_root_directory() {
     let unknown = find(Account::Id(12345), None).unwrap();
     assert_eq!((unknown.user, unknown.group, &unknown.groups), (12345, 0, &[0].into()));
     assert_eq!(unknown.variables().map(|(_, value)| value), ["/", "12345", "12345", "/bin/sh"]);
 }
 
 #[test]
-fn a_number_that_is_nowhere_and_is_foster_s_own_needs_no_change() {
+fn foster_s_own_number_without_an_entry_needs_no_change() {
     let own = own(12345, 77, &[5]);
     let user = User { user: Account::Id(12345), group: None, unprivileged: Unprivileged::Refused };
     let identity = Identity::find(&user, &Databases::default(), &own).unwrap();
@@ -68,7 +68,7 @@ fn an_unknown_or_impossible_user_or_group_is_named() {
     assert_eq!(message(name("web"), None), "user `web` is not in /etc/passwd");
     assert_eq!(message(name("app"), Some(name("web"))), "group `web` is not in /etc/group");
     assert_eq!(message(name(""), None), "user `` is not in /etc/passwd");
-    let none = "4294967295 cannot be the number of a user or group";
+    let none = "4294967295 is not a valid user or group";
     assert_eq!(message(Account::Id(u32::MAX), None), none);
     assert_eq!(message(name("app"), Some(Account::Id(u32::MAX))), none);
     let unread = Problem::Unread(PASSWD, Unread::System(Errno::EACCES));

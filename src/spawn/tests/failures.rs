@@ -43,7 +43,7 @@ fn a_foster_without_rights_starts_what_needs_none_and_says_what_needs_some() {
         (
             Launch { capabilities: Some(NET_BIND_SERVICE), ..launch(&["true"]) },
             "capabilities",
-            "limiting its capabilities: Operation not permitted: foster does not have all of `capabilities`",
+            "setting its capabilities: Operation not permitted: foster does not have all of `capabilities`",
         ),
         (
             Launch { nice: Some(-5), ..launch(&["true"]) },
@@ -71,7 +71,7 @@ fn a_process_more_than_is_allowed_is_a_failed_start() {
     rlimit::setrlimit(Resource::NPROC, 0, 0).unwrap();
     let (stage, message) = failed(&launch(&["true"]));
     assert_eq!(stage, "process");
-    assert!(message.starts_with("making a process: Resource temporarily unavailable: "), "{message}");
+    assert!(message.starts_with("creating a process: Resource temporarily unavailable: "), "{message}");
 }
 
 #[test]
@@ -97,9 +97,10 @@ fn a_limit_that_is_not_permitted_is_named() {
         Limit { resource: Resource::CORE, soft: 0, hard: 0 },
         Limit { resource: Resource::NOFILE, soft: 2_000_000_000, hard: 2_000_000_000 },
     ];
-    let message = "setting the limit `nofile` to 2000000000: Operation not permitted: it is more than the hard limit, or \
-                   than fs.nr_open, permits"
-        .to_owned();
+    let message =
+        "setting the limit `nofile` to 2000000000: Operation not permitted: it exceeds the hard limit \
+                   or fs.nr_open"
+            .to_owned();
     assert_eq!(failed(&Launch { limits, ..launch(&["true"]) }), ("limits", message));
 }
 
@@ -131,7 +132,8 @@ fn the_reason_why_a_program_did_not_run_is_given_with_its_remedy() {
         )
     };
     let relative = Launch { directory: Some(directory.path().into()), ..launch(&["./script"]) };
-    let not_executable = format!("`{file}` is not executable: chmod +x, or run it by its interpreter");
+    let not_executable =
+        format!("`{file}` is not executable: use `chmod +x`, or run it with its interpreter");
     for (launch, message) in [
         (searching("no-such"), format!("`no-such` is not in PATH ({})", path.1)),
         (searching("file"), not_executable.clone()),
@@ -157,8 +159,7 @@ fn a_program_whose_user_has_too_many_processes_names_the_limit_and_no_folder_of_
     let _first = sleeping(Launch { user: user(STRANGER), ..Launch::default() });
     let limits = vec![Limit { resource: Resource::NPROC, soft: 0, hard: 0 }];
     let (stage, message) = failed(&Launch { limits, user: user(STRANGER), ..launch(&["true"]) });
-    let expected = "running `true`: Resource temporarily unavailable: its user has as many processes as the limit \
-                    `nproc` permits";
+    let expected = "running `true`: Resource temporarily unavailable: its user's limit `nproc` is reached";
     assert_eq!((stage, message.as_str()), ("exec", expected));
 }
 
@@ -168,7 +169,7 @@ fn a_file_that_is_no_program_is_not_given_to_a_shell() {
     let path = script(directory.path(), "exit 0\n");
     let (stage, message) = failed(&launch(&[&path]));
     assert_eq!(stage, "exec");
-    let why = "Exec format error: it is not for this machine, or a script without `#!` in its first line";
+    let why = "Exec format error: it is for another architecture, or a script without `#!` in its first line";
     assert_eq!(message, format!("running `{path}`: {why}"));
 }
 
