@@ -28,7 +28,7 @@ fn refused(keys: &str, words: &[&str]) {
 fn a_start_that_fails_names_the_step_the_path_and_the_reason() {
     refused("command = 'no-such-command'", &["`no-such-command` is not in PATH (/"]);
     refused("command = '/etc'", &["`/etc` is a directory"]);
-    refused("command = '/etc/passwd'", &["`/etc/passwd` is not executable: chmod +x"]);
+    refused("command = '/etc/passwd'", &["`/etc/passwd` is not executable: use `chmod +x`"]);
     refused(
         "command = 'puppet'\ndirectory = '/no/such/place'",
         &["/no/such/place", "No such file or directory"],

@@ -476,7 +476,7 @@ fn a_file_that_is_not_a_configuration_is_an_error_and_delays_nothing() {
     fs::write(foster.path("more.toml"), programs("a command = 'x'")).expect("a file");
     update("program `a` is defined twice");
     fs::write(foster.path("more.toml"), "include = 'foster.toml'").expect("a file");
-    update("the files include each other in a circle");
+    update("the files include each other in a cycle");
     let many: String = (0..30_000).map(|n| format!("key{n} = 1\n")).collect();
     fs::write(&path, many).expect("a file");
     update("more\n");
