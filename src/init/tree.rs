@@ -52,6 +52,8 @@ struct Tree {
     kill_mode: KillMode,
     /// The session that its main process leads.
     session: Pid,
+    /// Whether other sessions are known as this run's.
+    has_more_sessions: bool,
     /// When its main process was made, in the time of [`Process::started`].
     started: u64,
     /// What all of it was sent last: what comes later gets it too.
@@ -90,10 +92,20 @@ impl Trees {
     pub(super) fn begin(&mut self, run: Run, leader: Pid, kill_mode: KillMode) {
         match self.trees.get_mut(&run) {
             // After `pre_start` the program is of the same run.
-            Some(tree) => tree.session = leader,
+            Some(tree) => {
+                tree.session = leader;
+                tree.has_more_sessions = true;
+            }
             None => {
                 let (started, reached) = (procfs::now(), SortedMap::new());
-                let tree = Tree { kill_mode, session: leader, started, sent: None, reached };
+                let tree = Tree {
+                    kill_mode,
+                    session: leader,
+                    has_more_sessions: false,
+                    started,
+                    sent: None,
+                    reached,
+                };
                 self.trees.insert(run, tree);
             }
         }
@@ -110,10 +122,11 @@ impl Trees {
     /// Nothing of this run is waited for.
     pub(super) fn end(&mut self, run: Run) {
         self.draining.remove(&run);
-        if self.trees.remove(&run).is_none() {
-            return;
+        let Some(tree) = self.trees.remove(&run) else { return };
+        self.sessions.remove(&tree.session.as_raw());
+        if tree.has_more_sessions {
+            self.sessions.retain(|_, of| *of != run);
         }
-        self.sessions.retain(|_, of| *of != run);
         for adopted in self.adopted.values_mut().filter(|adopted| adopted.run == Some(run)) {
             adopted.run = None;
         }
@@ -178,7 +191,8 @@ impl Trees {
 
     /// Remembers the sessions that descendants of this main process lead: so what they leave is known as this run's.
     pub(super) fn note_sessions(&mut self, run: Run, main: Pid) {
-        if self.trees.get(&run).is_some_and(|tree| tree.kill_mode == KillMode::Tree) {
+        let is_tree = self.trees.get(&run).is_some_and(|tree| tree.kill_mode == KillMode::Tree);
+        if is_tree && procfs::has_children(main) {
             for process in self.below(main) {
                 self.note_session(run, &process);
             }
@@ -297,6 +311,9 @@ impl Trees {
         let session = process.session.as_raw();
         if session > 0 && !self.sessions.contains_key(&session) {
             self.sessions.insert(session, run);
+            if let Some(tree) = self.trees.get_mut(&run) {
+                tree.has_more_sessions = true;
+            }
         }
     }
 
