@@ -63,7 +63,7 @@ fn an_init_that_cannot_become_a_subreaper_warns_and_runs() {
     let inner = ["--", "foster", "--", "puppet", "exit:7"];
     let mut foster = Foster::new().refusing("subreaper", "EINVAL").arguments(&inner).start();
     assert_eq!(foster.wait_exit(), End::Code(7), "{}", foster.output().shown());
-    let warning = "foster: cannot become a subreaper: Invalid argument; orphans go to another init\n";
+    let warning = "foster: cannot become a subreaper: Invalid argument; another init reaps orphans\n";
     assert_eq!(foster.output().stderr(), warning);
 }
 

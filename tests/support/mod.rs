@@ -24,7 +24,9 @@ pub(crate) use injector::{Caller, Calls, Fault, Injector};
 pub(crate) use network::{free_port, get};
 pub(crate) use output::matches;
 pub(crate) use parts::{found, may_make_namespaces, present_or_skipped};
-pub(crate) use processes::{age_of, cpu_time, descriptors, group_of, resident_kib, state_of, written_by};
+pub(crate) use processes::{
+    age_of, allocated_kib, cpu_time, descriptors, group_of, resident_kib, state_of, written_by,
+};
 pub(crate) use running::{End, Running};
 pub(crate) use surroundings::DeadFileSystem;
 pub(crate) use terminal::{PtyPair, Terminal};

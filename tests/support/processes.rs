@@ -56,6 +56,12 @@ pub(crate) fn resident_kib(pid: i32) -> u64 {
     field(&status, "VmRSS:").and_then(|text| text.split(' ').next()?.parse().ok()).expect("VmRSS")
 }
 
+/// The part of that which the process has allocated, without the pages of its own file.
+pub(crate) fn allocated_kib(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
+    field(&status, "RssAnon:").and_then(|text| text.split(' ').next()?.parse().ok()).expect("RssAnon")
+}
+
 /// Open descriptors, sorted, each as `number target`.
 pub(crate) fn descriptors(pid: i32) -> Vec<String> {
     let folder = fs::read_dir(format!("/proc/{pid}/fd")).expect("a live process");
