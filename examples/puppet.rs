@@ -97,6 +97,12 @@ fn perform(step: &str) {
         "touch" => drop(File::create(rest).expect("touch:PATH")),
         "append" => append(rest),
         "wait-file" => wait_for_file(Path::new(rest)),
+        // Until its parent has ended and the init of its PID namespace has adopted it.
+        "wait-adopted" => {
+            while unistd::getppid() != Pid::from_raw(1) {
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
         "fail-first" => fail_first(rest),
         // Processes.
         "orphans" => orphans(u32::try_from(number(rest)).expect("orphans:N")),

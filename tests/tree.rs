@@ -323,8 +323,9 @@ fn a_program_that_goes_into_the_background_is_told_from_one_that_is_ready() {
         return;
     }
     let port = free_port();
+    // It listens only when its parent has ended: an answer before that would be the program's own.
     let config = format!(
-        "[program.web]\ncommand = \"puppet 'child:setsid http:{port}:200 touch:daemon pause' wait-file:daemon exit:0\"\nready = {{ tcp = '127.0.0.1:{port}' }}\nbackoff = {{ initial = '10ms', max = '10ms' }}\non_failure = 'ignore'\n[foster]\nwhen_all_ended = 'stay'\n"
+        "[program.web]\ncommand = \"puppet 'child:setsid touch:daemon wait-adopted http:{port}:200 pause' wait-file:daemon exit:0\"\nready = {{ tcp = '127.0.0.1:{port}' }}\nbackoff = {{ initial = '10ms', max = '10ms' }}\non_failure = 'ignore'\n[foster]\nwhen_all_ended = 'stay'\n"
     );
     let foster = Foster::new().config(&config).start();
     foster.wait_for_state("web", "fatal");

@@ -206,7 +206,7 @@ impl Children {
         }
     }
 
-    /// Remembers that a process was told to stop, and by which signal.
+    /// Remembers that a process got a stop signal, and which.
     pub(super) fn mark_stopping(&mut self, role: Role, signal: Signal) {
         if let Some(child) = self.child(role) {
             child.was_told_to_stop = true;

@@ -34,10 +34,7 @@ const DIALECT: &[(&str, &str)] = &[
 ];
 
 /// Folders that still have some of it. The list only gets shorter.
-const STILL_IN_DIALECT: &[&str] = &[
-    "src/init/children.rs",
-    // Generated from `src/`.
-];
+const STILL_IN_DIALECT: &[&str] = &[];
 
 /// Addresses that do not exist, or may be another's one day.
 const NOT_THERE: [&str; 5] = [
