@@ -31,7 +31,6 @@ use std::path::Path;
 use foster_core::event::StartFailure;
 use foster_core::sorted::SortedSet;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd;
 
 pub use crate::spawn::report::StartReport;
@@ -190,29 +189,6 @@ impl Spawner {
 
 /// The exit status of a child that could not execute its program, as in a shell.
 const NOT_EXECUTED: u8 = 127;
-
-impl Starting {
-    /// Waits for the outcome of the start, and reaps the child if it failed.
-    ///
-    /// # Errors
-    /// The failure of the start.
-    pub fn wait(self) -> Result<ChildProcess, StartFailure> {
-        loop {
-            match self.report.read() {
-                Some(Ok(())) => return Ok(self.process),
-                Some(Err(failure)) => {
-                    process::reap_this(self.process.pid());
-                    return Err(failure);
-                }
-                None => {
-                    let mut watched = [PollFd::new(self.report.as_fd(), PollFlags::POLLIN)];
-                    // EINTR: the report is read again.
-                    let _ = poll(&mut watched, PollTimeout::NONE);
-                }
-            }
-        }
-    }
-}
 
 /// Whether files are read at each start; the child reads them, because a file system may hang.
 fn reads_files(launch: &Launch) -> bool {

@@ -14,20 +14,19 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process;
 
+use super::*;
+use crate::plan::{Account, Inherit, Limit, Unprivileged, User};
+use crate::sys::isolated::{alone, give_lease_back, is_root, take_lease};
+use crate::sys::{procfs, signal};
 use foster_core::event::StartFailure;
 use foster_core::ids::Signal;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::Signal as Number;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{self, Gid, Uid};
 use rlimit::Resource;
-
-use nix::errno::Errno;
-
-use super::*;
-use crate::plan::{Account, Inherit, Limit, Unprivileged, User};
-use crate::sys::isolated::{alone, give_lease_back, is_root, take_lease};
-use crate::sys::{procfs, signal};
 
 /// The bit of CAP_NET_BIND_SERVICE.
 const NET_BIND_SERVICE: u64 = 1 << 10;
@@ -98,6 +97,25 @@ fn request(launch: &Launch) -> Request<'_> {
         stderr: None,
         descriptors: &[],
         extra: &[],
+    }
+}
+
+impl Starting {
+    /// Waits for the outcome of the start, which foster's loop reads when epoll reports it.
+    fn wait(self) -> Result<ChildProcess, StartFailure> {
+        loop {
+            match self.report.read() {
+                Some(Ok(())) => return Ok(self.process),
+                Some(Err(failure)) => {
+                    waitpid(self.process.pid(), Some(WaitPidFlag::__WALL)).expect("our child");
+                    return Err(failure);
+                }
+                None => {
+                    let mut watched = [PollFd::new(self.report.as_fd(), PollFlags::POLLIN)];
+                    poll(&mut watched, PollTimeout::NONE).expect("the report");
+                }
+            }
+        }
     }
 }
 

@@ -243,12 +243,6 @@ pub fn is_anything_left() -> Option<bool> {
     is_init().then(|| kill(-1, 0) != Err(Errno::ESRCH))
 }
 
-/// Reaps this child, which is about to end: waits for microseconds.
-pub fn reap_this(pid: Pid) {
-    // ECHILD where foster's parent made it ignore SIGCHLD: then the kernel reaps.
-    let _ = wait(pid.as_raw(), libc::__WALL);
-}
-
 /// Sends a signal to a process by its number: kill(2). The number is that of a child that is not reaped, of an orphan that
 /// foster adopted and has not reaped, or was looked at a moment ago. One that could mean a group is refused.
 ///
