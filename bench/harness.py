@@ -1,6 +1,6 @@
-"""A subject as PID 1 of a namespace, and the records of its programs.
+"""Runs a subject as PID 1 of a namespace and reads the records of its programs.
 
-The harness takes no time itself: the programs in bench/c read the clock, and the harness sleeps while they work. Next: measurements.py.
+The programs in bench/c read the clock, not the harness, which sleeps while they run. Next: measurements.py.
 """
 
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 from termios import FIONREAD
 
 RECORD = struct.Struct("=Iiq")
-OURS = {"mark", "flood", "orphans"}
+MEASURING = {"mark", "flood", "orphans"}
 
 
 class Failed(Exception):
@@ -39,19 +39,19 @@ class Fifo:
         self.path = str(path)
         self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
-    def waiting(self):
-        """The number of records in the pipe."""
+    def unread(self):
+        """Returns the number of unread records."""
         size = array("i", [0])
         ioctl(self.fd, FIONREAD, size)
         return size[0] // RECORD.size
 
     def take(self, count, seconds, what):
-        """The next `count` records. Polls with growing pauses, so that the harness does not run at each record."""
+        """Returns the next `count` records. Polls with growing pauses, so that the harness does not wake up for each."""
         end = time.monotonic() + seconds
         pause = 0.0005
-        while self.waiting() < count:
+        while self.unread() < count:
             if time.monotonic() > end:
-                raise Failed(f"{self.waiting()} of {count} {what} within {seconds:g} s")
+                raise Failed(f"{self.unread()} of {count} {what} within {seconds:g} s")
             time.sleep(pause)
             pause = min(pause * 1.5, 0.02)
         data = os.read(self.fd, count * RECORD.size)
@@ -62,7 +62,7 @@ class Fifo:
 
 
 class Process:
-    """A process of the subject, by its pids outside and inside."""
+    """A process of the subject, with its pids outside and inside the namespace."""
 
     def __init__(self, pid, inside, name, state):
         self.pid, self.inside, self.name, self.state = pid, inside, name, state
@@ -79,7 +79,7 @@ def processes(namespace):
                 continue
             fields = status(entry)
         except OSError:
-            continue  # it has ended
+            continue  # the process has exited
         inside = int(fields["NSpid"].split()[-1])
         found.append(Process(int(entry), inside, fields["Name"], fields["State"][0]))
     return found
@@ -92,7 +92,7 @@ def status(pid):
 
 
 def switches(pid):
-    """The context switches of all threads of a process, voluntary or not."""
+    """Counts the context switches of all threads of a process, voluntary or not."""
     total = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
         fields = status(f"{pid}/task/{thread}")
@@ -115,7 +115,7 @@ def cpu(pid):
 
 
 class Harness:
-    """A subject with its programs. Removes everything at its end."""
+    """A running subject with its programs. Everything is removed on exit."""
 
     def __init__(self, tools, subject, programs, **options):
         self.tools, self.subject = tools, subject
@@ -135,7 +135,7 @@ class Harness:
         return self
 
     def start(self):
-        """Starts the subject; returns when it has replaced the launcher's child."""
+        """Starts the subject; returns once it has been executed."""
         self.fifo = Fifo(self.folder / "facts")
         programs = [program(self.tools, self.fifo.path) for program in self.programs]
         work = self.folder / "work"
@@ -180,36 +180,36 @@ class Harness:
         """The launcher's next line."""
         while b"\n" not in self.unread:
             if not select.select([self.control], [], [], seconds)[0]:
-                raise Failed(f"does not end within {seconds:g} s")
+                raise Failed(f"does not exit within {seconds:g} s")
             data = os.read(self.control, 4096)
             if not data:
-                raise Failed(f"cannot start: {self.words()}")
+                raise Failed(f"cannot start: {self.last_error()}")
             self.unread += data
         line, _, self.unread = self.unread.partition(b"\n")
         word, *rest = line.decode().split()
         if word == "exit" and self.executed is None:
-            raise Failed(f"cannot start: {self.words()}")
+            raise Failed(f"cannot start: {self.last_error()}")
         return [word, *rest]
 
-    def words(self):
-        """The last line of its stderr."""
+    def last_error(self):
+        """Returns the last line of the subject's stderr."""
         self.log.flush()
         lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
         return lines[-1][:200] if lines else "its stderr is empty"
 
     def take(self, kind, count, what, seconds=60):
-        """Records of this kind, as many as expected."""
+        """Returns `count` records, all of this kind."""
         try:
             records = self.fifo.take(count, seconds, what)
         except Failed as failed:
-            raise Failed(f"{failed}; {self.words()}") from None
+            raise Failed(f"{failed}; {self.last_error()}") from None
         wrong = [record.kind for record in records if record.kind != kind]
         if wrong:
             raise Failed(f"expected {what}, got {wrong[0]}")
         return records
 
     def outside(self, inside):
-        """The pid outside of a process in the namespace, searched from PID 1 downwards."""
+        """Returns the outside pid of a process of the namespace, searching from PID 1 downwards."""
         level = [str(self.pid)]
         while level:
             below = []
@@ -219,17 +219,17 @@ class Harness:
                         return int(pid)
                     below += Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
                 except OSError:
-                    continue  # it has ended
+                    continue  # the process has exited
             level = below
         raise Failed(f"no process {inside}")
 
-    def staff(self):
-        """The processes of the subject: PID 1 first, then its helpers."""
-        found = [process for process in processes(self.namespace) if process.name not in OURS]
+    def own_processes(self):
+        """Returns the pids of the subject's processes: PID 1 first, then its helpers."""
+        found = [process for process in processes(self.namespace) if process.name not in MEASURING]
         return sorted((process.pid for process in found), key=lambda pid: pid != self.pid)
 
     def end(self, number, seconds=90):
-        """Stops PID 1; returns the nanoseconds until its end, and its exit status."""
+        """Stops PID 1; returns the nanoseconds until its exit, and its exit status."""
         start = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         os.kill(self.pid, number)
         word, code, stamp = self.next_line(seconds)
@@ -274,5 +274,5 @@ def kill(pid, number=signal.SIGKILL):
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        raise Failed("a program has ended") from None
+        raise Failed("a program has exited") from None
     return stamp

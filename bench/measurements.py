@@ -1,4 +1,4 @@
-"""The measurements: how one sample of each is taken and checked, round robin over the subjects.
+"""The measurements: takes and checks the samples of each, round robin over the subjects.
 
 A sample counts only if its outcome is right: every program up, every line complete, every orphan reaped. A failure
 replaces the figure in the table. Next: report.py.
@@ -20,7 +20,7 @@ SLOW = {"supervisord", "horust", "s6", "runit", "catatonit", "dumb-init"}
 
 
 class Results:
-    """Samples by row and subject; a failure instead of them where there was one."""
+    """The samples of each row and subject, or the failure."""
 
     def __init__(self):
         self.samples, self.failures = {}, {}
@@ -64,7 +64,7 @@ class Bench:
                     self.results.fail(row, one.name, failed)
 
     def together(self, row, subjects, programs, stack, **options):
-        """Starts all subjects side by side; returns those that came up, with their first records."""
+        """Starts all subjects side by side; returns those that started, with their first records."""
         harnesses = {}
         for one in subjects:
             try:
@@ -94,7 +94,7 @@ def first(bench):
 
 
 def two(bench):
-    """Two programs: memory, context switches, and a restart after kill -9."""
+    """Measures two programs: memory, context switches, and a restart after kill -9."""
     with ExitStack() as stack:
         harnesses = bench.together("restart", bench.supervisors(), marks(2), stack)
         watch(bench, harnesses, "2")
@@ -104,7 +104,7 @@ def two(bench):
             harness = harnesses[one]
             bench.results.add("restart", one.name, restart(harness, targets, one))
 
-        repeat_kills(bench, "restart", harnesses, kill_one)
+        kill_in_rounds(bench, "restart", harnesses, kill_one)
     with ExitStack() as stack:
         programs = marks(1)
         harnesses = bench.together("pss-1", bench.inits(), programs, stack, job="one")
@@ -113,7 +113,7 @@ def two(bench):
 
 
 def restart(harness, targets, one):
-    """Kills a program; the time until its successor's main()."""
+    """Kills a program; returns the time until main() of its new process."""
     outside = harness.outside(targets[one])
     killed = kill(outside)
     (up,) = harness.take("M", 1, "programs back", 20)
@@ -121,23 +121,23 @@ def restart(harness, targets, one):
     return (up.value - killed) / MILLI
 
 
-def repeat_kills(bench, row, harnesses, kill_one):
-    """Rounds of kills, with more than two seconds between two kills of one program."""
+def kill_in_rounds(bench, row, harnesses, kill_one):
+    """Kills in rounds, with more than two seconds between two kills of one program."""
     for _ in range(2 * bench.samples):
         time.sleep(2.2)
         bench.rounds(row, list(harnesses), kill_one, 1)
 
 
 def watch(bench, harnesses, count):
-    """Memory and context switches of PID 1 and of its helpers while idle."""
+    """Measures memory and context switches of PID 1 and its helpers while idle."""
     time.sleep(3)
     seconds = 2 if bench.quick else 12
-    before, staff = {}, {one: harness.staff() for one, harness in harnesses.items()}
+    before, own_processes = {}, {one: harness.own_processes() for one, harness in harnesses.items()}
     for one, harness in harnesses.items():
         bench.results.add(f"pss-{count}", one.name, pss(harness.pid) / 2**20)
-        bench.results.add(f"pss-all-{count}", one.name, sum(map(pss, staff[one])) / 2**20)
+        bench.results.add(f"pss-all-{count}", one.name, sum(map(pss, own_processes[one])) / 2**20)
     for one in harnesses:
-        before[one] = {pid: switches(pid) for pid in staff[one]}
+        before[one] = {pid: switches(pid) for pid in own_processes[one]}
     time.sleep(seconds)
     for one, harness in harnesses.items():
         after = {pid: switches(pid) - was for pid, was in before[one].items()}
@@ -146,7 +146,7 @@ def watch(bench, harnesses, count):
 
 
 class Sleeper(Subject):
-    """A program that only sleeps: the memory of any process."""
+    """A program that only sleeps: the least memory of a process."""
 
     def __init__(self, tools, name):
         super().__init__(tools)
@@ -187,7 +187,7 @@ def flooded(bench):
             finally:
                 kill(flooders[one], signal.SIGUSR2)
 
-        repeat_kills(bench, "restart-flood", harnesses, kill_one)
+        kill_in_rounds(bench, "restart-flood", harnesses, kill_one)
 
 
 def thousand(bench):
@@ -202,13 +202,13 @@ def thousand(bench):
             bench.results.add("up", one.name, (max(mark.value for mark in up) - harness.executed) / MILLI)
             time.sleep(1.5)
             bench.results.add("pss-1000", one.name, pss(harness.pid) / 2**20)
-            bench.results.add("pss-all-1000", one.name, sum(map(pss, harness.staff())) / 2**20)
+            bench.results.add("pss-all-1000", one.name, sum(map(pss, harness.own_processes())) / 2**20)
             took, code = harness.end(one.stop_signal)
-            stopped = harness.fifo.waiting()
+            stopped = harness.fifo.unread()
             if stopped != count:
                 bench.results.fail("stop", one.name, f"only {stopped} of {count} programs received the stop signal")
             elif code != 0 and one.waits:
-                bench.results.fail("stop", one.name, f"exit status {code}: {harness.words()}")
+                bench.results.fail("stop", one.name, f"exit status {code}: {harness.last_error()}")
             else:
                 bench.results.add("stop", one.name, took / MILLI)
 
@@ -230,7 +230,7 @@ def hundred(bench):
             harness = harnesses[one]
             command = one.status(harness.folder / "work", programs)
             if command is None:
-                raise Failed("has no such command")
+                raise Failed("has no status command")
             printed = harness.folder / "status"
             timed = [bench.tools["timed"], "3", printed, *command]
             done = subprocess.run(list(map(str, timed)), capture_output=True, text=True, timeout=60)
@@ -249,15 +249,15 @@ def hundred(bench):
 def lines(bench):
     """Captured lines: bytes a second, and processor time for them."""
     size = (10 if bench.quick else 640) * ROUND
-    contenders = [one for one in bench.supervisors() if one.name in {"foster", "limit", "s6", "supervisord"}]
+    candidates = [one for one in bench.supervisors() if one.name in {"foster", "limit", "s6", "supervisord"}]
     for row, form in (("text", "text"), ("json", "json")):
-        writers = [one for one in contenders if form == "text" or one.name in {"foster", "limit"}]
+        writers = [one for one in candidates if form == "text" or one.name in {"foster", "limit"}]
 
         def sample(one, row=row, form=form):
             options = {"job": "capture", "form": form, "captured": True, "drained": size // 100}
             with bench.harness(one, [flood(size)], **options) as harness:
                 flooder = ready(harness)
-                before = {pid: cpu(pid) for pid in harness.staff()}
+                before = {pid: cpu(pid) for pid in harness.own_processes()}
                 kill(flooder, signal.SIGUSR1)
                 facts = {record.kind: record.value for record in harness.fifo.take(3, 120, "records of the flood")}
                 spent = sum(cpu(pid) - was for pid, was in before.items())
@@ -267,28 +267,28 @@ def lines(bench):
 
         for one in writers:
             try:
-                every_byte(bench, one, form)
+                check_lines(bench, one, form)
             except Failed as failed:
                 bench.results.fail(row, one.name, failed)
         bench.rounds(row, writers, sample, slow=2)
 
 
 def ready(harness, seconds=60):
-    """The pid outside of the only program, once it waits for its signal."""
+    """Waits until the only program is ready for its signal; returns its outside pid."""
     (record,) = harness.take("F", 1, "programs ready", seconds)
     return harness.outside(record.pid)
 
 
 def check_count(harness, wanted):
-    """Stops the subject, and checks that its reader got every line, all of the same length."""
+    """Stops the subject and checks that the reader got every line, all of the same length."""
     harness.end(harness.subject.stop_signal)
     bytes_, lines_ = map(int, harness.drain.communicate(timeout=30)[0].split())
     if lines_ != wanted or bytes_ % lines_ != 0:
         raise Failed(f"{lines_} lines and {bytes_} bytes arrived of {wanted} lines")
 
 
-def every_byte(bench, one, form):
-    """Reads a smaller run once: every line, complete, in order."""
+def check_lines(bench, one, form):
+    """Checks every line of a smaller run: complete and in order."""
     size = 4 * ROUND
     options = {"job": "capture", "form": form, "captured": True, "drained": size // 100, "copied": True}
     with bench.harness(one, [flood(size)], **options) as harness:
@@ -331,7 +331,7 @@ def reaped(bench):
                     late = failed
                 counts = looking.communicate()[0].split()
             if len(counts) != 2 or int(counts[1]) < 1:
-                raise Failed("the watcher saw no process")
+                raise Failed("`zombies` took no sample")
             bench.results.add("zombies", one.name, int(counts[0]))
             if late:
                 raise late
@@ -341,7 +341,7 @@ def reaped(bench):
 
 
 def sizes(bench):
-    """Bytes on the disk."""
+    """Measures the bytes on disk."""
     for one in bench.present:
         if one.name != "foster --":
             bench.results.add("size", one.name, one.size() / 1000)

@@ -1,4 +1,4 @@
-"""From samples to the table: medians, bounds, and docs/benchmarks.md between its markers."""
+"""Turns samples into the table: medians, bounds, and the generated part of docs/benchmarks.md."""
 
 import os
 import platform
@@ -13,29 +13,29 @@ OURS = ("foster", "foster --")
 class Bound:
     """A bound for a subject: `factor` times the figure of another one, or an absolute figure."""
 
-    def __init__(self, factor, of=None, least=False, who="foster"):
-        self.factor, self.of, self.least, self.who = factor, of, least, who
+    def __init__(self, factor, of=None, least=False, subject="foster"):
+        self.factor, self.of, self.least, self.subject = factor, of, least, subject
 
     def text(self, unit):
         sign = "≥" if self.least else "≤"
         figure = f"{self.factor:g} × {self.of}" if self.of else f"{self.factor:g} {unit}".strip()
-        return f"{self.who} {sign} {figure}"
+        return f"{self.subject} {sign} {figure}"
 
     def reached(self, taken):
-        """Whether the bound is reached; None where a figure is missing."""
-        ours = taken.get(self.who)
+        """Returns whether the bound is reached; None if a figure is missing."""
+        ours = taken.get(self.subject)
         if not ours or (self.of and not taken.get(self.of)):
             return None
-        # A ratio where there is one: 0 switches beside 0 have none.
+        # Two zeros, such as context switches, have no ratio.
         ratio = self.ratio(taken)
         value = ratio if ratio is not None else statistics.median(ours)
         bound = self.factor if ratio is not None or not self.of else 0
         return value >= bound if self.least else value <= bound
 
     def ratio(self, taken):
-        """The median of the ratios of each round, so that a drift of the machine's speed meets both figures; the ratio
-        of the medians where one has fewer rounds."""
-        ours, other = taken.get(self.who), taken.get(self.of)
+        """Returns the median of the ratios of all rounds, so that a change of the machine's speed affects both figures;
+        the ratio of the medians if one has fewer rounds."""
+        ours, other = taken.get(self.subject), taken.get(self.of)
         if not ours or not other or not all(other):
             return None
         if len(ours) == len(other):
@@ -44,7 +44,7 @@ class Bound:
 
 
 class Row:
-    """A line of the table."""
+    """A row of the table."""
 
     def __init__(self, key, title, unit, *bounds, most=False):
         self.key, self.title, self.unit, self.bounds, self.most = key, title, unit, bounds, most
@@ -52,12 +52,12 @@ class Row:
 
 TABLE = [
     Row("first", "exec of PID 1 to `main()` of the first of two programs", "ms", Bound(1.7, "limit")),
-    Row("first-bare", "the same, an init with its one command", "ms", Bound(1.2, "tini", who="foster --")),
+    Row("first-bare", "the same, an init with its one command", "ms", Bound(1.2, "tini", subject="foster --")),
     Row("restart", "`kill -9` to the new `main()`", "ms", Bound(1.3, "limit")),
     Row("restart-flood", "the same, while another program floods its output", "ms", Bound(1.3, "limit")),
     Row("up", "1000 programs up", "ms", Bound(1.4, "limit")),
     Row("stop", "1000 programs stopped, TERM to exit", "ms", Bound(1.3, "limit")),
-    Row("pss-1", "PSS of an init with its one command", "MiB", Bound(1.1, who="foster --")),
+    Row("pss-1", "PSS of an init with its one command", "MiB", Bound(1.1, subject="foster --")),
     Row("pss-2", "PSS of PID 1, 2 programs", "MiB", Bound(0.9)),
     Row("pss-all-2", "PSS of PID 1 and its helpers, 2 programs", "MiB"),
     Row("pss-1000", "PSS of PID 1, 1000 programs", "MiB", Bound(3.5)),
@@ -70,23 +70,23 @@ TABLE = [
     Row("text-cpu", "processor time for it", "s/GB"),
     Row("json", "captured lines as JSON", "MB/s", Bound(1, "limit", least=True), most=True),
     Row("json-cpu", "processor time for it", "s/GB"),
-    Row("orphans", "20,000 orphans end at once, all reaped", "ms",
-        Bound(1, "tini"), Bound(1, "tini", who="foster --")),
-    Row("zombies", "most zombies standing, 20,000 orphans as a stream", "",
-        Bound(1, "tini"), Bound(1, "tini", who="foster --")),
+    Row("orphans", "20,000 orphans at once, all reaped", "ms",
+        Bound(1, "tini"), Bound(1, "tini", subject="foster --")),
+    Row("zombies", "most zombies at a time, 20,000 orphans as a stream", "",
+        Bound(1, "tini"), Bound(1, "tini", subject="foster --")),
     Row("status", "`status` of 100 programs, the whole client process", "ms", Bound(1.2, "dinit")),
-    Row("size", "on the disk", "kB"),
+    Row("size", "size on disk", "kB"),
 ]
 
 
 def medians(bench, row):
-    """The median of each subject in this row."""
+    """Returns the median of each subject in this row."""
     taken = bench.results.samples.get(row.key, {})
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
 def figure(value):
-    """A figure with three significant digits."""
+    """Formats a figure with three significant digits."""
     if value is None:
         return "–"
     if value == 0:
@@ -95,13 +95,13 @@ def figure(value):
 
 
 def best_peer(row, found):
-    """The best subject that is neither foster nor the limit."""
+    """Returns the best subject that is neither foster nor limit."""
     peers = [(value, name) for name, value in found.items() if name not in (*OURS, "limit") and " " not in name]
     return (max if row.most else min)(peers) if peers else None
 
 
 def cells(bench, row):
-    """One line of the table, or None without a measurement."""
+    """Returns the cells of a row, or None if it was not measured."""
     found = medians(bench, row)
     if not found:
         return None
@@ -126,11 +126,11 @@ def cells(bench, row):
     ]
 
 
-HEAD = ["", "limit", "foster / foster --", "best peer", "supervisord", "must reach", "ratio", "reached"]
+HEAD = ["", "limit", "foster / foster --", "best peer", "supervisord", "bound", "ratio", "reached"]
 
 
 def grid(head, lines):
-    """A table for Markdown and for a terminal."""
+    """Formats a table that Markdown and a terminal can show."""
     widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
     rule = ["-" * max(3, width) for width in widths]
     return "\n".join(
@@ -140,7 +140,7 @@ def grid(head, lines):
 
 
 def table(bench, absent):
-    """The table that is printed."""
+    """Returns the table to print."""
     lines = [line for line in (cells(bench, row) for row in TABLE) if line]
     parts = [grid(HEAD, lines)]
     for key, failures in bench.results.failures.items():
@@ -149,8 +149,8 @@ def table(bench, absent):
     return "\n".join(parts)
 
 
-def everyone(bench):
-    """Each subject's figure in each row, with its quartiles."""
+def all_figures(bench):
+    """Returns each subject's figure in each row, with its quartiles."""
     names = [one.name for one in bench.present] + ["static C that sleeps", "static Rust that sleeps"]
     lines = []
     for row in TABLE:
@@ -169,7 +169,7 @@ def everyone(bench):
 
 
 def machine():
-    """The machine of the run."""
+    """Describes the machine."""
     model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                   if line.startswith("model name")), platform.machine())
     memory = int(Path("/proc/meminfo").read_text().split()[1]) / 2**20
@@ -177,19 +177,19 @@ def machine():
 
 
 def section(bench, absent, seconds):
-    """The generated part of the document."""
+    """Returns the generated part of the document."""
     lines = [line for line in (cells(bench, row) for row in TABLE) if line]
-    who = []
+    subjects = []
     for one in bench.present:
         size = bench.results.samples.get("size", {}).get(one.name)
-        who.append([one.name, one.version(), f"{size[0]:,.0f}" if size else "", one.beside, one.setup])
+        subjects.append([one.name, one.version(), f"{size[0]:,.0f}" if size else "", one.needs, one.setup])
     parts = [
         BEGIN, "", f"Measured on {machine()}, in {seconds / 60:.0f} minutes; medians of up to "
         f"{bench.samples} rounds, interleaved.", "", grid(HEAD, lines), "", "## Subjects", "",
-        grid(["subject", "version", "kB", "needs beside", "set up"], who), "",
+        grid(["subject", "version", "kB", "also needs", "setup"], subjects), "",
     ]
     parts += [f"- {name}: {reason}" for name, reason in absent.items()] + ([""] if absent else [])
-    return "\n".join([*parts, "## Every figure", "", everyone(bench), "", END])
+    return "\n".join([*parts, "## Every figure", "", all_figures(bench), "", END])
 
 
 def write(path, bench, absent, seconds):
@@ -203,6 +203,6 @@ def write(path, bench, absent, seconds):
 
 
 def verdict(bench):
-    """1 when foster or the limit failed in a measurement; a missed bound stands in the table."""
+    """Returns 1 if a measurement of foster or limit failed; a missed bound is shown in the table only."""
     failed = {name for failures in bench.results.failures.values() for name in failures}
     return 1 if failed & {*OURS, "limit"} else 0

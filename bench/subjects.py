@@ -1,6 +1,6 @@
-"""The measured programs and their setup, as their documentation recommends it for the job.
+"""The subjects and their setup, as their documentation recommends it for the job.
 
-A subject that is not installed is `missing`, and the table lists it as such. Next: harness.py.
+The table lists a subject that is not installed as missing. Next: harness.py.
 """
 
 import os
@@ -13,15 +13,15 @@ from pathlib import Path
 from harness import Failed
 
 
-def text_of(command):
-    """The first line that a command prints, on either stream."""
+def first_line(command):
+    """Returns the first line that a command prints to stdout or stderr."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     lines = (done.stdout + done.stderr).strip().splitlines()
     return lines[0] if lines else ""
 
 
-def packaged(package):
-    """The version of an installed Debian package."""
+def package_version(package):
+    """Returns the version of an installed Debian package."""
     query = ["dpkg-query", "-W", "-f", "${Version}", package]
     try:
         return subprocess.run(query, capture_output=True, text=True).stdout.strip() or "unknown version"
@@ -30,19 +30,19 @@ def packaged(package):
 
 
 def script(path, *lines):
-    """An executable shell script."""
+    """Writes an executable shell script."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("#!/bin/sh\n" + "\n".join(lines) + "\n")
     path.chmod(0o755)
 
 
-def words(command):
-    """A command as one string; the words need no quoting."""
+def joined(command):
+    """Joins a command; its words need no quoting."""
     return " ".join(command)
 
 
 def names(programs):
-    """The names of the programs: `p0000`, `p0001`…"""
+    """Returns the names of the programs: `p0000`, `p0001`…"""
     return [f"p{index:04}" for index in range(len(programs))]
 
 
@@ -51,16 +51,16 @@ class Subject:
 
     name = ""
     binaries = ()
-    beside = "nothing"
+    needs = "nothing"
     stop_signal = signal.SIGTERM
-    waits = True  # at a stop signal, until its programs have ended
+    waits = True  # after a stop signal, for its programs to exit
     setup = ""
 
     def __init__(self, tools):
         self.tools = tools
 
     def find(self, binary):
-        """The path of one of its programs, or None."""
+        """Returns the path of one of its programs, or None."""
         return shutil.which(binary, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
 
     @property
@@ -69,11 +69,11 @@ class Subject:
         return next((binary for binary in self.binaries if not self.find(binary)), None)
 
     def version(self):
-        """Its version, as it prints it or as its package has it."""
-        return packaged(self.name)
+        """Returns the version that it prints, or that of its package."""
+        return package_version(self.name)
 
     def size(self):
-        """The size of its binaries in bytes."""
+        """Returns the size of its binaries in bytes."""
         return sum(Path(self.find(binary)).resolve().stat().st_size for binary in self.binaries)
 
     def command(self, folder, programs, **options):
@@ -81,11 +81,11 @@ class Subject:
         raise NotImplementedError
 
     def status(self, folder, programs):
-        """The command line that prints the state of all programs."""
+        """Returns the command line that prints the state of all programs, or None."""
         return None
 
     def environment(self, folder):
-        """The variables that it needs."""
+        """Returns the variables that it needs."""
         return {}
 
 
@@ -129,17 +129,17 @@ class FosterBare(Bare):
     binaries = ("foster",)
 
     def version(self):
-        return text_of([self.tools["foster"], "version"])
+        return first_line([self.tools["foster"], "version"])
 
 
 class Limit(Subject):
     """The straightforward C program for each job."""
 
-    name, beside = "limit", "nothing"
-    setup = "`bench/c/limit.c`: that job and no other"
+    name, needs = "limit", "nothing"
+    setup = "`bench/c/limit.c`: only the measured job"
 
     def version(self):
-        return text_of(["cc", "--version"])
+        return first_line(["cc", "--version"])
 
     def size(self):
         return Path(self.tools["limit"]).stat().st_size
@@ -148,7 +148,7 @@ class Limit(Subject):
         if job == "one":
             return [self.tools["limit"], "one", *programs[0]]
         listing = folder / "programs"
-        listing.write_text("".join(words(program) + "\n" for program in programs))
+        listing.write_text("".join(joined(program) + "\n" for program in programs))
         if job == "capture":
             socket = [folder / "socket"] if options.get("asked") else []
             return [self.tools["limit"], "capture", form, listing, *socket]
@@ -163,14 +163,14 @@ class Foster(Subject):
     binaries = ("foster",)
     setup = (
         "one `foster.toml`, a `[program.NAME]` with its `command` for each; `reset` of `backoff` is 1 s, so that a kill "
-        "every two seconds is not a crash loop; everything else by default"
+        "every two seconds is not a crash loop; defaults for everything else"
     )
 
     def find(self, binary):
         return self.tools["foster"]
 
     def version(self):
-        return text_of([self.tools["foster"], "version"])
+        return first_line([self.tools["foster"], "version"])
 
     def command(self, folder, programs, form="text", **options):
         lines = ['defaults = { backoff = { reset = "1s" } }', "[foster]", f'socket = "{folder}/foster.sock"']
@@ -193,14 +193,14 @@ class S6(Subject):
     binaries = ("s6-svscan", "s6-supervise", "s6-svstat", "s6-log")
     setup = (
         "`s6-svscan` over a scan directory; `run` is a shell script that execs; `s6-log` (`p`refix, to stdout) "
-        "as the `log` service where output is captured; stopped by `TERM`, its `finish` script exits; "
+        "as the `log` service where output is captured; stopped by `TERM`, with a `finish` script that exits; "
         "status: `s6-svstat` for each directory, in one shell loop"
     )
 
     def command(self, folder, programs, captured=False, **options):
         scan = folder / "scan"
         for name, program in zip(names(programs), programs):
-            script(scan / name / "run", f"exec {words(program)}")
+            script(scan / name / "run", f"exec {joined(program)}")
             if captured:
                 script(scan / name / "log" / "run", f"exec s6-log -b 'p{name} | ' 1")
         script(scan / ".s6-svscan" / "finish", "exit 0")
@@ -216,13 +216,13 @@ class Runit(Subject):
     stop_signal = signal.SIGHUP
     waits = False
     setup = (
-        "`runsvdir -P` over a directory; `run` is a shell script that execs; stopped by `HUP`, at which it "
-        "signals the programs and does not wait for them"
+        "`runsvdir -P` over a directory; `run` is a shell script that execs; stopped by `HUP`: it signals the "
+        "programs and does not wait for them"
     )
 
     def command(self, folder, programs, **options):
         for name, program in zip(names(programs), programs):
-            script(folder / "service" / name / "run", f"exec {words(program)}")
+            script(folder / "service" / name / "run", f"exec {joined(program)}")
         return [self.find("runsvdir"), "-P", folder / "service"]
 
     def status(self, folder, programs):
@@ -232,14 +232,14 @@ class Runit(Subject):
 class Dinit(Subject):
     name = "dinit"
     binaries = ("dinit", "dinitctl")
-    beside = "libstdc++"
+    needs = "libstdc++"
     setup = (
         "`dinit --container`, a `boot` that waits for one service for each program, `restart = yes`, "
         "`smooth-recovery = yes`, no restart limit; it has no prefix, so a flood goes straight to its stdout: `logfile = /proc/1/fd/1`"
     )
 
     def version(self):
-        return text_of([self.find("dinit"), "--version"])
+        return first_line([self.find("dinit"), "--version"])
 
     def command(self, folder, programs, captured=False, **options):
         services = folder / "services"
@@ -247,7 +247,7 @@ class Dinit(Subject):
         boot = ["type = internal"]
         for name, program in zip(names(programs), programs):
             boot.append(f"waits-for = {name}")
-            service = ["type = process", f"command = {words(program)}", "restart = yes"]
+            service = ["type = process", f"command = {joined(program)}", "restart = yes"]
             service += ["smooth-recovery = yes", "restart-limit-count = 0"]
             if captured:
                 service += ["log-type = file", "logfile = /proc/1/fd/1"]
@@ -273,7 +273,7 @@ class Supervisor(Subject):
         return str(ours) if ours.exists() else super().find(binary)
 
     def version(self):
-        return text_of([self.find("supervisord"), "--version"])
+        return first_line([self.find("supervisord"), "--version"])
 
     @property
     def python(self):
@@ -283,13 +283,13 @@ class Supervisor(Subject):
 
     def size(self):
         where = "import supervisor, os; print(os.path.dirname(supervisor.__file__))"
-        return tree_size(text_of([self.python, "-c", where]))
+        return tree_size(first_line([self.python, "-c", where]))
 
     @property
-    def beside(self):
-        """Python, as large as it is here."""
+    def needs(self):
+        """Python and its size on this machine."""
         where = "import sysconfig; print(sysconfig.get_paths()['stdlib'])"
-        library = tree_size(text_of([self.python, "-c", where]), but={"site-packages", "test", "__pycache__"})
+        library = tree_size(first_line([self.python, "-c", where]), without={"site-packages", "test", "__pycache__"})
         return f"Python and its library ({library / 1e6:.0f} MB without tests and caches)"
 
     def command(self, folder, programs, **options):
@@ -299,7 +299,7 @@ class Supervisor(Subject):
         lines.append("supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface")
         lines += ["[supervisorctl]", f"serverurl=unix://{folder}/supervisor.sock"]
         for name, program in zip(names(programs), programs):
-            lines += [f"[program:{name}]", f"command={words(program)}", "autorestart=true"]
+            lines += [f"[program:{name}]", f"command={joined(program)}", "autorestart=true"]
             lines += ["stdout_logfile=/dev/fd/1", "stdout_logfile_maxbytes=0", "redirect_stderr=true"]
         (folder / "supervisord.conf").write_text("\n".join(lines) + "\n")
         return [self.find("supervisord"), "-c", folder / "supervisord.conf"]
@@ -318,34 +318,34 @@ class Horust(Subject):
         return str(ours) if ours.exists() else super().find(binary)
 
     def version(self):
-        return text_of([self.find("horust"), "--version"])
+        return first_line([self.find("horust"), "--version"])
 
     def command(self, folder, programs, **options):
         services = folder / "services"
         services.mkdir()
         for name, program in zip(names(programs), programs):
-            lines = [f'command = "{words(program)}"', "[restart]", 'strategy = "always"', 'backoff = "0s"']
+            lines = [f'command = "{joined(program)}"', "[restart]", 'strategy = "always"', 'backoff = "0s"']
             (services / f"{name}.toml").write_text("\n".join(lines) + "\n")
         return [self.find("horust"), "--services-path", services, "--uds-folder-path", folder]
 
 
-def tree_size(folder, but=frozenset({"__pycache__"})):
-    """The bytes of all files below a folder."""
+def tree_size(folder, without=frozenset({"__pycache__"})):
+    """Returns the bytes of all files below a folder."""
     total = 0
     for path, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name not in but]
+        folders[:] = [name for name in folders if name not in without]
         total += sum(os.lstat(os.path.join(path, name)).st_size for name in files)
     return total
 
 
-FIELD = [Foster, Limit, FosterBare, Tini, DumbInit, Catatonit, S6, Runit, Dinit, Supervisor, Horust]
+SUBJECTS = [Foster, Limit, FosterBare, Tini, DumbInit, Catatonit, S6, Runit, Dinit, Supervisor, Horust]
 BARE = {"limit", "foster --", "tini", "dumb-init", "catatonit"}
 
 
-def field(tools, only):
-    """The subjects that are present, and the missing ones with the reason."""
+def select(tools, only):
+    """Returns the subjects that are present, and the missing ones with the reason."""
     present, absent = [], {}
-    for one in (kind(tools) for kind in FIELD):
+    for one in (kind(tools) for kind in SUBJECTS):
         if only and one.name not in only:
             continue
         missing = one.missing
@@ -353,9 +353,9 @@ def field(tools, only):
             absent[one.name] = f"not installed: {missing}"
         else:
             present.append(one)
-    unknown = set(only or ()) - {kind.name for kind in FIELD}
+    unknown = set(only or ()) - {kind.name for kind in SUBJECTS}
     if unknown:
-        known = ", ".join(f"`{kind.name}`" for kind in FIELD)
+        known = ", ".join(f"`{kind.name}`" for kind in SUBJECTS)
         raise Failed(f"cannot measure {', '.join(f'`{name}`' for name in sorted(unknown))}: there are {known}")
     return present, absent
 

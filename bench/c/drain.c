@@ -1,6 +1,6 @@
-/* Reads its stdin to the end, and counts bytes and lines; the reader at the end of a container's stdout.
+/* Counts the bytes and lines of its stdin: the reader of PID 1's output.
  *
- * drain FIFO LINES [FILE]   tells ('D', the time) when LINES lines have come (0: never); FILE gets a copy */
+ * drain FIFO LINES [FILE]   records the time ('D') when LINES lines have arrived (0: never); FILE gets a copy */
 #include "record.h"
 
 static char buffer[1 << 16];
@@ -34,7 +34,7 @@ int main(int argc, char **argv) {
         bytes += count;
         lines += newlines(buffer, (size_t)count);
         if (wanted == 0 || lines < wanted) continue;
-        tell(fifo, 'D', now());
+        write_record(fifo, 'D', now());
         wanted = 0;
     }
     if (count < 0) die("cannot read");

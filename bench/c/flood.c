@@ -1,10 +1,10 @@
 /* Writes numbered lines of 100 bytes to its stdout in writes of 64 KiB, as fast as they are taken.
  *
- * flood FIFO BYTES   waits for USR1, writes so many bytes, records its start ('S') and its end ('E'),
+ * flood FIFO BYTES   waits for USR1, writes BYTES bytes, records the start ('S') and the end ('E'),
  *                    and sleeps
- * flood FIFO 0       writes from each USR1 until the next USR2, for ever
+ * flood FIFO 0       writes from each USR1 until the next USR2, forever
  *
- * The numbers go round after 16384 lines: that is where lines and writes begin together again. */
+ * The numbers wrap after 16384 lines, where the end of a line is also the end of a write. */
 #include "record.h"
 #include <signal.h>
 
@@ -13,7 +13,7 @@ enum { LINE = 100, LINES = 16384, CHUNK = 65536 };
 static volatile sig_atomic_t running;
 static char text[LINE * LINES + 1];
 
-static void go(int signal) { running = signal == SIGUSR1; }
+static void set_running(int signal) { running = signal == SIGUSR1; }
 
 static void write_all(const char *from, size_t length) {
     while (length > 0) {
@@ -26,7 +26,7 @@ static void write_all(const char *from, size_t length) {
 
 int main(int argc, char **argv) {
     sigset_t mine, open;
-    struct sigaction action = {.sa_handler = go, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = set_running, .sa_flags = SA_RESTART};
     if (argc < 3) return 2;
     int64_t wanted = atoll(argv[2]);
     for (int line = 0; line < LINES; line++) {
@@ -42,9 +42,9 @@ int main(int argc, char **argv) {
     sigaction(SIGUSR1, &action, NULL);
     sigaction(SIGUSR2, &action, NULL);
     int fifo = open_fifo(argv[1]);
-    tell(fifo, 'F', now());
+    write_record(fifo, 'F', now());
     while (!running) sigsuspend(&open);
-    tell(fifo, 'S', now());
+    write_record(fifo, 'S', now());
     size_t at = 0;
     for (int64_t done = 0; wanted == 0 || done < wanted;) {
         sigset_t pending;
@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
         if (!sigismember(&pending, SIGUSR2)) continue;
         while (sigsuspend(&open), !running) {}
     }
-    tell(fifo, 'E', now());
+    write_record(fifo, 'E', now());
     sigprocmask(SIG_SETMASK, &open, NULL);
     for (;;) pause();
 }

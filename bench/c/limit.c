@@ -1,12 +1,12 @@
 /* A PID 1 in C that does one job in the straightforward way and nothing else: almost no configuration, no states, no
- * log, hardly any errors. It is a yardstick, not a program to use.
+ * log, few error checks. It is for comparison, not for use.
  *
- * limit one PROGRAM [ARG]...        an init: starts one program, reaps, ends with it; passes TERM on
- * limit many FILE                   starts each line of FILE, restarts each that ends, TERM stops all
+ * limit one PROGRAM [ARG]...        an init: starts one program, forwards TERM, reaps, exits with the program
+ * limit many FILE                   starts each line of FILE, restarts each program that exits, stops all on TERM
  * limit capture text|json FILE [SOCKET]
- *                                   the same, with their output behind a name or as JSON, and a socket that
- *                                   answers with the state of each
- * limit ask SOCKET                  prints the answer of the socket */
+ *                                   the same, and prints their output with a prefix or as JSON; a socket answers
+ *                                   with the state of each program
+ * limit ask SOCKET                  prints the socket's answer */
 #include "record.h"
 #include <errno.h>
 #include <signal.h>
@@ -17,17 +17,17 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-enum { MOST = 4096, ARGUMENTS = 16, ROOM = 65536, SOCKET = -1, SIGNALS = -2 };
+enum { MAX_PROGRAMS = 4096, MAX_ARGUMENTS = 16, BUFFER = 65536, SOCKET = -1, SIGNALS = -2 };
 
 extern char **environ;
 
 static struct program {
-    char *argv[ARGUMENTS];
+    char *argv[MAX_ARGUMENTS];
     pid_t pid;
     int out;
-    size_t kept;
-    char *unfinished;
-} programs[MOST];
+    size_t partial_length; /* of the line that has no newline yet */
+    char *partial;
+} programs[MAX_PROGRAMS];
 static int count;
 static volatile sig_atomic_t stopping;
 static sigset_t signals;
@@ -39,13 +39,13 @@ static void read_programs(const char *path) {
     if (file < 0 || length < 0) die(path);
     close(file);
     char *rest = text, *line, *word;
-    while ((line = strsep(&rest, "\n")) && *line && count < MOST) {
+    while ((line = strsep(&rest, "\n")) && *line && count < MAX_PROGRAMS) {
         struct program *program = &programs[count++];
-        for (int i = 0; i < ARGUMENTS - 1 && (word = strsep(&line, " ")); i++) program->argv[i] = word;
+        for (int i = 0; i < MAX_ARGUMENTS - 1 && (word = strsep(&line, " ")); i++) program->argv[i] = word;
     }
 }
 
-/* vfork: the child borrows the memory until exec, so that no page table is copied. */
+/* vfork shares the memory with the child until exec, so no page table is copied. */
 static pid_t start(char **argv, int out) {
     pid_t child = vfork();
     if (child == 0) {
@@ -70,7 +70,7 @@ static int one(char **argv) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static struct program *with_pid(pid_t pid) {
+static struct program *find_program(pid_t pid) {
     for (int i = 0; i < count; i++)
         if (programs[i].pid == pid) return &programs[i];
     return NULL;
@@ -82,7 +82,7 @@ static int many(const char *path) {
     for (int i = 0; i < count; i++) programs[i].pid = start(programs[i].argv, -1);
     while ((ended = wait(NULL)) > 0 || errno == EINTR) {
         if (stopping || ended <= 0) continue;
-        struct program *program = with_pid(ended);
+        struct program *program = find_program(ended);
         if (program) program->pid = start(program->argv, -1);
     }
     return 0;
@@ -147,15 +147,15 @@ static char *escape(char *at, const char *line, size_t length) {
     return at;
 }
 
-/* Whole lines go from one buffer to the other; an unfinished one is kept before what comes next. */
-static int pass_on(int index, int json) {
-    static char in[2 * ROOM], out[16 * ROOM];
+/* Copies whole lines from one buffer to the other; a partial line waits for the next read. */
+static int forward_lines(int index, int json) {
+    static char in[2 * BUFFER], out[16 * BUFFER];
     struct program *program = &programs[index];
     char head[256];
-    ssize_t length = read(program->out, in + ROOM, ROOM);
+    ssize_t length = read(program->out, in + BUFFER, BUFFER);
     if (length <= 0) return 0;
-    char *from = in + ROOM - program->kept, *end = in + ROOM + length, *to = out, *newline;
-    memcpy(from, program->unfinished, program->kept);
+    char *from = in + BUFFER - program->partial_length, *end = in + BUFFER + length, *to = out, *newline;
+    memcpy(from, program->partial, program->partial_length);
     size_t before = json ? stamp(head, index, program->pid) : (size_t)sprintf(head, "p%04d  | ", index);
     while ((newline = memchr(from, '\n', (size_t)(end - from)))) {
         size_t line = (size_t)(newline - from);
@@ -171,16 +171,16 @@ static int pass_on(int index, int json) {
         }
         from = newline + 1;
     }
-    program->kept = (size_t)(end - from);
-    if (program->kept >= ROOM) die("a line is too long");
-    if (program->kept > 0 && !program->unfinished) program->unfinished = malloc(ROOM);
-    memcpy(program->unfinished, from, program->kept);
+    program->partial_length = (size_t)(end - from);
+    if (program->partial_length >= BUFFER) die("a line is too long");
+    if (program->partial_length > 0 && !program->partial) program->partial = malloc(BUFFER);
+    memcpy(program->partial, from, program->partial_length);
     write_all(out, (size_t)(to - out));
     return 1;
 }
 
 static void answer(int listener) {
-    static char reply[MOST * 64];
+    static char reply[MAX_PROGRAMS * 64];
     char *to = reply;
     int client = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     for (int i = 0; i < count; i++) to += sprintf(to, "p%04d running pid %d\n", i, programs[i].pid);
@@ -194,13 +194,13 @@ static struct sockaddr_un address(const char *path) {
     return address;
 }
 
-/* Reaps, restarts; whether anything is left to wait for. */
+/* Reaps and restarts; returns whether a child is left. */
 static int reap(int poller) {
     for (;;) {
         pid_t ended = waitpid(-1, NULL, WNOHANG);
         if (ended == 0) return 1;
         if (ended < 0) return 0;
-        struct program *program = with_pid(ended);
+        struct program *program = find_program(ended);
         if (!program || stopping) continue;
         close(program->out);
         start_captured(poller, (int)(program - programs));
@@ -232,7 +232,7 @@ static int capture(int json, const char *path, const char *socket_path) {
                 if (read(stop_signals, &info, sizeof info) != sizeof info) die("cannot read a signal");
                 if (info.ssi_signo == SIGTERM) stop(SIGTERM);
                 if (!reap(poller)) return 0;
-            } else if (!pass_on(key, json)) {
+            } else if (!forward_lines(key, json)) {
                 epoll_ctl(poller, EPOLL_CTL_DEL, fd, NULL);
             }
         }
@@ -240,7 +240,7 @@ static int capture(int json, const char *path, const char *socket_path) {
 }
 
 static int ask(const char *path) {
-    static char reply[ROOM];
+    static char reply[BUFFER];
     ssize_t length;
     struct sockaddr_un where = address(path);
     int server = socket(AF_UNIX, SOCK_STREAM, 0);

@@ -1,5 +1,5 @@
-/* The supervised program: reads the clock first in main(), records it, and sleeps. At a stop signal it writes
- * another record, and exits with 0.
+/* The supervised program: reads the clock at the start of main(), records it, and sleeps. At a stop signal it writes
+ * another record and exits with 0.
  *
  * mark FIFO */
 #include "record.h"
@@ -14,8 +14,8 @@ int main(int argc, char **argv) {
     sigaddset(&stop, SIGTERM);
     sigprocmask(SIG_BLOCK, &stop, NULL);
     int fifo = open_fifo(argv[1]);
-    tell(fifo, 'M', up);
+    write_record(fifo, 'M', up);
     while (sigwait(&stop, &got) != 0) {}
-    tell(fifo, 'T', now());
+    write_record(fifo, 'T', now());
     return 0;
 }

@@ -1,12 +1,12 @@
-/* Makes orphans, and sees them reaped.
+/* Creates orphans and waits until PID 1 has reaped them.
  *
- * orphans FIFO at-once N   N processes have ended and were not waited for; then their parent ends. Records 'R': the
- *                          nanoseconds from the parent's KILL until the last one is reaped.
- * orphans FIFO stream N    N processes lose their parent and end, one after the other. Records 'R': the
- *                          nanoseconds from the first until the last one is reaped.
+ * orphans FIFO at-once N   creates N zombies and kills their parent. Records 'R': the nanoseconds from the KILL until
+ *                          the last one is reaped.
+ * orphans FIFO stream N    creates N processes that lose their parent and exit, one after the other. Records 'R': the
+ *                          nanoseconds from the first fork until the last one is reaped.
  *
- * A process that is not reaped still takes a signal, so kill(pid, 0) shows it (kill(2)). Waits for USR1 before it
- * starts, and sleeps when it has finished. */
+ * kill(pid, 0) succeeds for a zombie and fails once it is reaped (kill(2)). Waits for USR1 before it starts, and sleeps
+ * when it has finished. */
 #include "record.h"
 #include <errno.h>
 #include <signal.h>
@@ -14,40 +14,40 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-static pid_t make(void) {
+static pid_t fork_checked(void) {
     pid_t child = fork();
     if (child < 0) die("cannot fork");
     return child;
 }
 
-/* The parent of all of them: it makes them, sees them end and leaves them as zombies (waitid(2), WNOWAIT). */
+/* Forks the parent of the zombies: it forks them, and WNOWAIT waits for their exit without reaping them (waitid(2)). */
 static pid_t at_once(pid_t *pids, int count) {
     int ready[2];
     char byte;
     siginfo_t info;
-    if (pipe(ready) != 0) die("cannot make a pipe");
-    pid_t parent = make();
+    if (pipe(ready) != 0) die("cannot create a pipe");
+    pid_t parent = fork_checked();
     if (parent != 0) {
         close(ready[1]);
-        if (read(ready[0], &byte, 1) != 1) die("cannot make orphans");
+        if (read(ready[0], &byte, 1) != 1) die("cannot create orphans");
         return parent;
     }
     for (int i = 0; i < count; i++) {
-        pid_t child = make();
+        pid_t child = fork_checked();
         if (child == 0) _exit(0);
         pids[i] = child;
     }
     for (int i = 0; i < count; i++)
         if (waitid(P_PID, (id_t)pids[i], &info, WEXITED | WNOWAIT) != 0) die("cannot wait");
-    if (write(ready[1], "", 1) != 1) die("cannot tell");
+    if (write(ready[1], "", 1) != 1) die("cannot write to the pipe");
     for (;;) pause();
 }
 
 static void stream(pid_t *pids, int count) {
     for (int i = 0; i < count; i++) {
-        pid_t parent = make();
+        pid_t parent = fork_checked();
         if (parent == 0) {
-            pid_t child = make();
+            pid_t child = fork_checked();
             if (child != 0) pids[i] = child;
             _exit(0);
         }
@@ -55,7 +55,7 @@ static void stream(pid_t *pids, int count) {
     }
 }
 
-static int gone(pid_t pid) { return kill(pid, 0) != 0 && errno == ESRCH; }
+static int is_reaped(pid_t pid) { return kill(pid, 0) != 0 && errno == ESRCH; }
 
 int main(int argc, char **argv) {
     sigset_t usr1;
@@ -71,16 +71,16 @@ int main(int argc, char **argv) {
     if (pids == MAP_FAILED) die("cannot map memory");
     int together = strcmp(argv[2], "at-once") == 0;
     if (together) parent = at_once(pids, count);
-    tell(fifo, 'F', now());
+    write_record(fifo, 'F', now());
     sigwait(&usr1, &got);
     int64_t start = now();
     if (!together) stream(pids, count);
-    else if (kill(parent, SIGKILL) != 0 || waitpid(parent, NULL, 0) != parent) die("cannot end the parent");
+    else if (kill(parent, SIGKILL) != 0 || waitpid(parent, NULL, 0) != parent) die("cannot kill the parent");
     for (int i = 0; i < count;) {
-        if (gone(pids[i])) i++;
+        if (is_reaped(pids[i])) i++;
         else nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
     }
-    tell(fifo, 'R', now() - start);
+    write_record(fifo, 'R', now() - start);
     sigprocmask(SIG_UNBLOCK, &usr1, NULL);
     for (;;) pause();
 }

@@ -1,5 +1,5 @@
-/* The records of the measured programs, through a FIFO to the harness: one fixed-size record for each fact, small
- * enough for the kernel to keep it whole (PIPE_BUF, pipe(7)). Read by bench/harness.py. */
+/* The records that the measured programs write to the harness through a FIFO: of a fixed size, and smaller than
+ * PIPE_BUF, so that the kernel does not interleave them (pipe(7)). Read by bench/harness.py. */
 #ifndef RECORD_H
 #define RECORD_H
 
@@ -13,7 +13,7 @@
 
 struct record {
     uint32_t kind; /* a letter */
-    int32_t pid;   /* as its own PID namespace has it */
+    int32_t pid;   /* in its PID namespace */
     int64_t value; /* nanoseconds of CLOCK_MONOTONIC, or a count */
 };
 
@@ -34,7 +34,7 @@ static inline int open_fifo(const char *path) {
     return fifo;
 }
 
-static inline void tell(int fifo, char kind, int64_t value) {
+static inline void write_record(int fifo, char kind, int64_t value) {
     struct record record = {(uint32_t)kind, getpid(), value};
     if (write(fifo, &record, sizeof record) != sizeof record) die("cannot write to the FIFO");
 }

@@ -1,4 +1,4 @@
-/* A static C program that sleeps: the cost of a process. */
+/* A static C program that sleeps: the memory of a process without code. */
 #include <unistd.h>
 
 int main(void) {

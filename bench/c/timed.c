@@ -1,5 +1,5 @@
-/* Runs a command again and again and prints how long each run took, from before vfork to after wait, with its
- * status: "NS STATUS" a line. The command's stdout goes to a file.
+/* Runs a command COUNT times and prints for each run the time from vfork to wait, and its wait status: "NS STATUS".
+ * The command's stdout goes to FILE.
  *
  * timed COUNT FILE PROGRAM [ARG]... */
 #include "record.h"

@@ -1,4 +1,4 @@
-//! A static Rust program that sleeps: the cost of the standard library alone.
+//! A static Rust program that sleeps: the memory of the standard library alone.
 
 fn main() {
     loop {

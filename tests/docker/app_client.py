@@ -25,14 +25,14 @@ class AppClient:
         self.url, self.name, self.password, self.token = url, name, password, ""
 
     def ask(self, path: str, body: dict | None = None, timeout: float = 10) -> tuple[int, str]:
-        """The status and text of a response. With a body the request is a POST."""
+        """Returns the status and text of a response. With a body the request is a POST."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         data = None if body is None else json.dumps(body).encode()
         headers |= {"Content-Type": "application/json"} if data else {}
         request = urllib.request.Request(self.url + path, data, headers)
         try:
-            with urllib.request.urlopen(request, timeout=timeout) as answer:
-                return answer.status, answer.read().decode()
+            with urllib.request.urlopen(request, timeout=timeout) as response:
+                return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
@@ -48,7 +48,7 @@ class AppClient:
         return self
 
     def is_known(self) -> bool:
-        """Whether the token is valid."""
+        """Returns whether the token is valid."""
         return self.ask("/api/me")[0] == 200
 
     def connect(self) -> Connection:
@@ -56,16 +56,16 @@ class AppClient:
 
 
 class Connection:
-    """A Socket.IO connection. It keeps events that arrive while it waits for another one."""
+    """A Socket.IO connection. It stores events that arrive while it waits for another one."""
 
     def __init__(self, url: str, token: str):
-        place = urlsplit(url)
-        self.socket = socket.create_connection((place.hostname, place.port or 80), timeout=10)
+        address = urlsplit(url)
+        self.socket = socket.create_connection((address.hostname, address.port or 80), timeout=10)
         self.received = b""
         self.events: list[tuple[str, dict]] = []
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(
-            f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {place.netloc}\r\nConnection: Upgrade\r\n"
+            f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: Upgrade\r\n"
             f"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode()
         )
         while b"\r\n\r\n" not in self.received:
@@ -74,8 +74,8 @@ class Connection:
         assert head.startswith(b"HTTP/1.1 101"), head
         assert self._packet().startswith("0{")
         self._send("40" + json.dumps({"token": token}))
-        answer = self._packet()
-        assert answer.startswith("40"), answer
+        response = self._packet()
+        assert response.startswith("40"), response
 
     def __enter__(self) -> Connection:
         return self
@@ -87,7 +87,7 @@ class Connection:
         self._send("42" + json.dumps([event, data]))
 
     def wait_for(self, event: str, seconds: float = 10) -> dict:
-        """The next event of this name."""
+        """Waits for the next event of this name."""
         deadline = time.monotonic() + seconds
         while True:
             for index, (name, data) in enumerate(self.events):
@@ -108,7 +108,7 @@ class Connection:
         return Terminal(self, self.wait_for("terminal_created")["terminal_id"])
 
     def _packet(self) -> str:
-        """The next packet that is not a ping; pings are answered."""
+        """Returns the next packet that is not a ping; pings are answered."""
         while (packet := self._frame()) == "2":
             self._send("3")
         return packet
@@ -152,13 +152,13 @@ class Terminal:
     def type(self, line: str) -> None:
         self.connection.emit("terminal_input", terminal_id=self.number, data=line + "\n")
 
-    def shows(self, words: str, seconds: float = 10) -> str:
+    def shows(self, text: str, seconds: float = 10) -> str:
         """Waits for this text; returns the output up to it."""
         deadline = time.monotonic() + seconds
-        while words not in self.seen:
-            assert time.monotonic() < deadline, f"no {words!r} in {self.seen!r}"
+        while text not in self.seen:
+            assert time.monotonic() < deadline, f"no {text!r} in {self.seen!r}"
             output = self.connection.wait_for("terminal_output", seconds)
             if output["terminal_id"] == self.number:
                 self.seen += output["data"]
-        before, self.seen = self.seen.split(words, 1)
-        return before + words
+        before, self.seen = self.seen.split(text, 1)
+        return before + text

@@ -1,5 +1,5 @@
-"""Requests a page a hundred times a second until a line comes on stdin, then prints for how many seconds it was not
-served: each outage lasts from the first request that failed to the next one that succeeded.
+"""Requests a page a hundred times a second until a line arrives on stdin, then prints the seconds of all outages: each
+lasts from the first request that failed to the next one that succeeded.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import urllib.request
 
 def is_served(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=1) as answer:
-            return answer.status == 200
+        with urllib.request.urlopen(url, timeout=1) as response:
+            return response.status == 200
     except OSError:
         return False
 
@@ -24,7 +24,7 @@ def main(url: str) -> None:
     print("probing", flush=True)
     down, since = 0.0, None
     while True:
-        asked = time.monotonic()
+        began = time.monotonic()
         if is_served(url):
             if since is not None:
                 down += time.monotonic() - since
@@ -33,7 +33,7 @@ def main(url: str) -> None:
             if select.select([sys.stdin], [], [], 0.01)[0]:
                 break
         elif since is None:
-            since = asked
+            since = began
     print(down)
 
 

@@ -1,8 +1,8 @@
-"""Stand-ins for the official base images, under the same names, for a machine without access to a registry of images.
+"""Stand-ins for the official base images, with the same names, for a machine without access to an image registry.
 
-Each has what Dockerfile uses of the original, in the original's places: Debian by debootstrap, Node from npm,
-the Rust of this machine. Where this machine's clients trust a certificate bundle of its own, so do the
-stand-ins. An image that is there already, pulled or made, is taken as it is.
+Each has the files of the original that Dockerfile uses, under the same paths: Debian from debootstrap, Node from npm,
+Rust from this machine. The stand-ins trust this machine's certificate bundle. An image that exists, pulled or built, is
+used as it is.
 """
 
 from __future__ import annotations
@@ -46,24 +46,24 @@ ENV CARGO_HOME=/usr/local/cargo PATH=/usr/local/toolchain/bin:/usr/local/sbin:/u
 }
 
 
-def make() -> None:
-    """Makes the images that Dockerfile names and the engine lacks."""
+def build_missing() -> None:
+    """Builds the images that Dockerfile names and the engine does not have."""
     named = [line.split()[1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM ")]
     for image in sorted(set(named) - {"scratch"}):
         if image not in _DOCKERFILES:
             raise AssertionError(f"Dockerfile names {image}, and tests/docker/base_images.py has no stand-in for it")
-        if not _is_there(image):
-            _make(image)
+        if not _exists(image):
+            _build(image)
 
 
-def _is_there(image: str) -> bool:
+def _exists(image: str) -> bool:
     return run(client(), "image", "inspect", image, check=False).returncode == 0
 
 
-def _make(image: str) -> None:
-    if not _is_there(DEBIAN):
+def _build(image: str) -> None:
+    if not _exists(DEBIAN):
         _debian()
-    print(f"making a stand-in for {image}", flush=True)
+    print(f"building a stand-in for {image}", flush=True)
     folder = CACHE / "stand-in"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -79,15 +79,15 @@ def _make(image: str) -> None:
 
 
 def _debian() -> None:
-    print(f"making a stand-in for {DEBIAN}", flush=True)
+    print(f"building a stand-in for {DEBIAN}", flush=True)
     folder = CACHE / "debian"
     shutil.rmtree(folder, ignore_errors=True)
-    # Older scripts of debootstrap do not know the release by name; all of them are one script.
+    # An older debootstrap has no script for the release; the scripts of all recent releases are the same.
     release = DEBIAN.split(":")[1].split("-")[0]
     script = Path("/usr/share/debootstrap/scripts") / release
     words = [release, folder, "http://deb.debian.org/debian", *([] if script.exists() else [script.with_name("sid")])]
     run("nice", "debootstrap", "--variant=minbase", "--include=ca-certificates", *words, seconds=900)
-    # As in the original: a layer does not keep what apt only needs while it works.
+    # As in the original: layers do not keep apt's caches.
     clean = 'Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";\nDPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb"; };\n'
     (folder / "etc/apt/apt.conf.d/docker-clean").write_text(clean)
     for leftover in [*folder.glob("var/lib/apt/lists/*_*"), *folder.glob("var/cache/apt/archives/*.deb")]:
@@ -98,18 +98,18 @@ def _debian() -> None:
 
 
 def _node(folder: Path) -> None:
-    """Node's binary and npm, from their npm packages."""
+    """Fetches Node's binary and npm from their npm packages."""
     machine = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
-    place = folder / "packages"
+    packages = folder / "packages"
     package = f"node-linux-{machine}"
-    run("npm", "install", "--prefix", place, "--no-save", f"{package}@24", "npm@11", cwd=folder, seconds=600)
-    (place / "node_modules" / package / "bin" / "node").rename(folder / "node")
-    (place / "node_modules" / "npm").rename(folder / "npm")
-    shutil.rmtree(place)
+    run("npm", "install", "--prefix", packages, "--no-save", f"{package}@24", "npm@11", cwd=folder, seconds=600)
+    (packages / "node_modules" / package / "bin" / "node").rename(folder / "node")
+    (packages / "node_modules" / "npm").rename(folder / "npm")
+    shutil.rmtree(packages)
 
 
 def _rust(folder: Path) -> None:
-    """The compiler and its library, without documentation and other targets."""
+    """Copies the compiler and its library, without documentation and other targets."""
     machine = f"{platform.machine()}-unknown-linux-gnu"
     toolchain = Path(run("rustc", "--print", "sysroot", stderr=subprocess.DEVNULL).stdout.strip())
     for part in "bin/rustc", "bin/cargo", f"lib/rustlib/{machine}":

@@ -1,6 +1,7 @@
-"""A container of the tests: started, inspected from outside, removed at the end of its test.
+"""A container of the tests: started, inspected from outside, and removed at the end of its test.
 
-Processes come from the engine (`docker top`), which works for every image and every PID namespace. Next: `app_client.py`, a client of the app in it.
+The list of processes comes from the engine (`docker top`): that works for every image and every PID namespace. Next:
+`app_client.py`, a client of the app in the container.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Process:
-    """A process of a container, by its number on the machine."""
+    """A process of a container, with its pid on the machine."""
 
     pid: int
     parent: int
@@ -34,17 +35,17 @@ class Process:
 
 
 class Container:
-    """`with Container("--read-only") as container:` the app runs, or IMAGE does."""
+    """Runs the app, or another image: `with Container("--read-only") as container:`."""
 
     def __init__(self, *options: object, image: str = APP, command: tuple = (), publish: bool = True):
         self.name = f"{PREFIX}{os.getpid()}-{next(_numbers)}"
         port = ["--publish", "127.0.0.1::80"] if publish else []
         self.began = time.monotonic()
-        self.words = ["--name", self.name, *port, *options, image, *command]
+        self.arguments = ["--name", self.name, *port, *options, image, *command]
 
     def __enter__(self) -> Container:
         self.began = time.monotonic()
-        docker("run", "--detach", *self.words)
+        docker("run", "--detach", *self.arguments)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -52,14 +53,14 @@ class Container:
 
     @classmethod
     def named(cls, name: str) -> Container:
-        """A container that another tool started and will end."""
+        """A container that another tool starts and stops."""
         container = cls()
         container.name = name
         return container
 
     @property
     def url(self) -> str:
-        """The address of its port 80."""
+        """The URL of its port 80."""
         return "http://" + docker("port", self.name, "80/tcp").splitlines()[0]
 
     @property
@@ -70,20 +71,20 @@ class Container:
         return docker("logs", *options, self.name)
 
     def run(self, *command: object, check: bool = True, user: str | None = None) -> str:
-        """Runs a command in it."""
-        as_whom = ["--user", user] if user else []
-        return run(client(), "exec", *as_whom, self.name, *command, check=check).stdout.strip()
+        """Runs a command in the container."""
+        options = ["--user", user] if user else []
+        return run(client(), "exec", *options, self.name, *command, check=check).stdout.strip()
 
     def processes(self) -> list[Process]:
-        """All processes; those of `docker exec` have ended when it returns."""
+        """Lists all processes; those of an earlier `docker exec` have exited."""
         lines = docker("top", self.name, "-eo", "pid,ppid,stat,args").splitlines()[1:]
         fields = [line.split(None, 3) for line in lines]
         return [Process(int(pid), int(parent), state, command) for pid, parent, state, command in fields]
 
-    def process(self, words: str) -> Process:
-        """The process whose command line has these words."""
-        found = [process for process in self.processes() if words in process.command]
-        assert len(found) == 1, f"{words}: {found}"
+    def process(self, text: str) -> Process:
+        """Returns the process whose command line contains the text."""
+        found = [process for process in self.processes() if text in process.command]
+        assert len(found) == 1, f"{text}: {found}"
         return found[0]
 
     def zombies(self) -> list[Process]:
@@ -93,8 +94,8 @@ class Container:
         wait_for(f"container without zombies: {self.zombies()}", lambda: not self.zombies(), seconds)
 
     def status(self) -> dict[str, dict]:
-        """The rows of `foster status`, by name."""
-        # Exit status 3: a program that should be running is not. The rows are printed all the same.
+        """Returns the rows of `foster status`, by name."""
+        # Exit status 3 means that a wanted program is not running; the rows are printed as well.
         text = self.run("foster", "status", "--json", check=False)
         try:
             return {row["name"]: row for row in json.loads(text)}
@@ -102,8 +103,8 @@ class Container:
             return {}
 
     def is_healthy(self) -> bool:
-        """By `foster health`; Docker runs it every five seconds."""
-        assert self.state["Running"], f"it ended with {self.state['ExitCode']}:\n{self.output()}"
+        """Asks `foster health`, because Docker's own check runs only every five seconds."""
+        assert self.state["Running"], f"the container exited with {self.state['ExitCode']}:\n{self.output()}"
         return run(client(), "exec", self.name, "foster", "health", check=False).returncode == 0
 
     def becomes_healthy(self, seconds: float = 15) -> float:
@@ -117,27 +118,27 @@ class Container:
         docker("stop", self.name)
         return time.monotonic() - began, self.state["ExitCode"]
 
-    def ends(self, seconds: float = 30) -> int:
-        """Waits for its end; returns its exit status."""
-        wait_for("end of the container", lambda: not self.state["Running"], seconds)
+    def exits(self, seconds: float = 30) -> int:
+        """Waits for its exit; returns its exit status."""
+        wait_for("exit of the container", lambda: not self.state["Running"], seconds)
         return self.state["ExitCode"]
 
-    def says(self, words: str, seconds: float = 5) -> str:
-        """Waits for a line of its output with these words."""
-        found = lambda: [line for line in self.output().splitlines() if words in line]
-        return wait_for(f"line with {words!r} of {self.name}", found, seconds)[0]
+    def logs(self, text: str, seconds: float = 5) -> str:
+        """Waits for a line of its output that contains the text."""
+        found = lambda: [line for line in self.output().splitlines() if text in line]
+        return wait_for(f"line with {text!r} of {self.name}", found, seconds)[0]
 
 
 def memory_of(pid: int) -> int:
-    """The proportional set size of a process, in bytes."""
+    """Returns the proportional set size of a process, in bytes."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
-    raise AssertionError(f"no memory of {pid}")
+    raise AssertionError(f"no Pss in smaps_rollup of {pid}")
 
 
 class Downtime:
-    """`with Downtime(url) as downtime:` a separate process requests the page over and over; then `seconds` is the outage."""
+    """Measures the outage of a URL in a `with` block: a separate process requests it all the time; then `seconds` is set."""
 
     def __init__(self, url: str):
         self.url = url

@@ -1,9 +1,9 @@
 """A separate network: the engine, its containers and the tests run in network and mount namespaces that no other
 engine of the machine shares. Two engines in one network namespace would share `docker0`, its addresses and
-the tables of iptables, and talk to each other's containers.
+the tables of iptables, and reach each other's containers.
 
-The uplink is slirp4netns(1), a process outside that forwards connections out of the namespace: it needs no IP
-forwarding, no iptables and no address of the machine. Next: `engine.py`.
+The uplink is slirp4netns(1), a process outside that forwards the namespace's connections: it needs no IP forwarding, no
+iptables and no address of the machine. Next: `engine.py`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 
 from engine import Failed, wait_for
 
-# Set for the process inside.
+# Set for the process in the namespaces.
 _INSIDE = "FOSTER_TEST_NETWORK"
 _TAP = "tap0"
-# slirp4netns answers DNS here, by the machine's own resolver, also where that listens on the machine's loopback.
+# slirp4netns answers DNS here with the machine's resolver, also if that listens on the machine's loopback.
 _RESOLVER = "nameserver 10.0.2.3\n"
-# Where the system's containerd and engine keep sockets that another engine would use.
+# Sockets of the system's containerd and engine, which the tests' engine would use.
 _SHARED = ["/run/containerd", "/run/docker"]
 
 
@@ -30,20 +30,20 @@ def is_inside() -> bool:
 
 
 def run_inside(command: list[str]) -> int:
-    """Runs a command in the namespaces and returns its exit status; SIGTERM ends it."""
-    words = ["unshare", "--net", "--mount", "--propagation", "private", "setpriv", "--pdeathsig", "TERM", *command]
-    process = subprocess.Popen(words, env=os.environ | {_INSIDE: "own"})
+    """Runs a command in the namespaces and returns its exit status; SIGTERM stops it."""
+    command_line = ["unshare", "--net", "--mount", "--propagation", "private", "setpriv", "--pdeathsig", "TERM", *command]
+    process = subprocess.Popen(command_line, env=os.environ | {_INSIDE: "own"})
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         namespace = f"/proc/{process.pid}/ns/net"
         wait_for("network namespace", lambda: _differs(namespace) or process.poll() is not None, 10)
         with tempfile.TemporaryFile("w+") as log:
-            link = _link(process.pid, log)
+            uplink = _start_uplink(process.pid, log)
             try:
-                return _wait(process, link, log)
+                return _wait(process, uplink, log)
             finally:
-                link.terminate()
-                link.wait(10)
+                uplink.terminate()
+                uplink.wait(10)
     finally:
         if process.poll() is None:
             process.terminate()
@@ -51,12 +51,12 @@ def run_inside(command: list[str]) -> int:
 
 
 def enter() -> None:
-    """Inside: waits for the uplink, then sets the resolver and hides the sockets of another engine under /run."""
+    """In the namespaces: waits for the uplink, sets the resolver and hides the sockets of another engine under /run."""
     wait_for("uplink of the network namespace", _has_route, 20)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     resolver = Path(tempfile.mkdtemp(prefix="foster-test-")) / "resolv.conf"
     resolver.write_text(_RESOLVER)
-    # /etc/resolv.conf may be a link: the mount follows it.
+    # If /etc/resolv.conf is a link, the mount follows it.
     subprocess.run(["mount", "--bind", resolver, "/etc/resolv.conf"], check=True)
     resolver.unlink()
     resolver.parent.rmdir()
@@ -77,21 +77,21 @@ def _has_route() -> bool:
         return any(line.split()[:2] == [_TAP, "00000000"] for line in file)
 
 
-def _link(pid: int, log) -> subprocess.Popen:
-    # No process in the namespace reaches a server on the machine's loopback.
-    words = ["slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", str(pid), _TAP]
-    return subprocess.Popen(words, stdout=log, stderr=log)
+def _start_uplink(pid: int, log) -> subprocess.Popen:
+    # Without the loopback of the machine: its servers stay out of reach.
+    command_line = ["slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", str(pid), _TAP]
+    return subprocess.Popen(command_line, stdout=log, stderr=log)
 
 
-def _wait(process: subprocess.Popen, link: subprocess.Popen, log) -> int:
-    """The command's exit status; if slirp4netns ends first, that is a failure with its output."""
+def _wait(process: subprocess.Popen, uplink: subprocess.Popen, log) -> int:
+    """Returns the command's exit status; fails with the output of slirp4netns if that exits first."""
     while True:
         try:
             return process.wait(1)
         except subprocess.TimeoutExpired:
-            if link.poll() is not None:
+            if uplink.poll() is not None:
                 log.seek(0)
-                raise Failed(f"slirp4netns ended with {link.returncode}:\n{log.read()}") from None
+                raise Failed(f"slirp4netns exited with {uplink.returncode}:\n{log.read()}") from None
         except KeyboardInterrupt:
-            # The command receives it too.
+            # The terminal sends SIGINT to the command too.
             continue

@@ -5,12 +5,12 @@ import shutil
 import unittest
 
 from container import Container
-from engine import CACHE, ROOT, client, install_what_is_missing, run
+from engine import CACHE, ROOT, client, install_missing, run
 
 
 class Browser(unittest.TestCase):
-    def test_a_user_registers_works_in_two_terminals_outlives_a_killed_backend_and_logs_out(self):
-        install_what_is_missing({"chromium": "chromium", "npm": "npm"})
+    def test_a_user_registers_works_in_two_terminals_while_the_backend_is_killed_and_logs_out(self):
+        install_missing({"chromium": "chromium", "npm": "npm"})
         folder = CACHE / "browser"
         source = ROOT / "examples" / "terminals" / "tests" / "browser"
         shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))

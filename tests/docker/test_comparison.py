@@ -1,6 +1,6 @@
-"""The same image on foster and on supervisord, measured in turns in one run.
+"""The same image with foster and with supervisord, measured alternately in one run.
 
-The memory of foster is published by `bench/run` in docs/benchmarks.md; here it only has to be the smaller one."""
+`bench/run` publishes foster's memory in docs/benchmarks.md; this test only compares it with supervisord's."""
 
 import statistics
 import time
@@ -33,7 +33,7 @@ def _measure(image: str) -> dict[str, float]:
         memory = memory_of(first.pid)
         with Downtime(f"{url}/api/health") as downtime:
             backend.kill()
-            wait_for("second backend", lambda: _is_replaced(container, backend.pid), 30)
+            wait_for("new backend", lambda: _is_replaced(container, backend.pid), 30)
             wait_for("page", lambda: _is_served(url), 60)
         stop, _ = container.stop()
         return {"start": start, "memory": memory, "crash": downtime.seconds, "stop": stop}
@@ -52,7 +52,7 @@ class Comparison(unittest.TestCase):
     def test_foster_is_smaller_and_quicker_than_supervisord_in_the_same_image(self):
         other = build(f"{PREFIX}supervisord", HERE / "supervisord", "--build-arg", f"APP={APP}")
         ours, theirs = [], []
-        # In turns, so that other work of the machine affects both.
+        # Alternately, so that the machine's load affects both.
         for _ in range(ROUNDS):
             ours.append(_measure(APP))
             theirs.append(_measure(other))
@@ -66,7 +66,7 @@ class Comparison(unittest.TestCase):
         rows = [["added to the image", figures.megabytes(foster), figures.megabytes(supervisord)]]
         for what, words, form in (
             ("start", "`docker run` to the first answer of the API", figures.seconds),
-            ("crash", "`kill -9` of the backend to serving again", figures.seconds),
+            ("crash", "`kill -9` of the backend to the next answer", figures.seconds),
             ("stop", "`docker stop`", figures.seconds),
         ):
             rows.append([words, form(median(ours, what)), form(median(theirs, what))])
@@ -74,5 +74,5 @@ class Comparison(unittest.TestCase):
         self.assertLess(foster, supervisord)
         for what in "start", "memory", "stop":
             self.assertLess(median(ours, what), median(theirs, what), what)
-        # Both restart at once; the rest is the start of the backend, the same for both.
+        # Both restart at once; the start of the backend takes the same time for both.
         self.assertLess(median(ours, "crash"), median(theirs, "crash") + 0.5)

@@ -1,4 +1,4 @@
-"""`docker compose up --build`, as README.md has it, by Compose v1 and by v2."""
+"""`docker compose up --build` of README.md, with Compose v1 and v2."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def _free_port() -> int:
 
 
 class Compose1(unittest.TestCase):
-    """Compose of this machine's Debian."""
+    """Compose v1, from the Debian of this machine."""
 
     command = ["docker-compose"]
 
@@ -38,7 +38,7 @@ class Compose1(unittest.TestCase):
 
     def test_up_is_healthy_within_fifteen_seconds_and_page_api_and_websocket_work(self):
         container = self.up()
-        wait_for("word of health", lambda: container.state["Health"]["Status"] == "healthy", 60)
+        wait_for("healthy container", lambda: container.state["Health"]["Status"] == "healthy", 60)
         state = container.state
         check = next(check for check in state["Health"]["Log"] if check["ExitCode"] == 0)
         self.assertLess((_time(check["End"]) - _time(state["StartedAt"])).total_seconds(), 15)
@@ -55,7 +55,7 @@ class Compose1(unittest.TestCase):
                 terminal.type(f"echo 'the' {words}")
                 terminal.shows(f"the {words}")
 
-    def test_users_and_sessions_are_there_after_down_and_up(self):
+    def test_users_and_sessions_survive_down_and_up(self):
         user = AppClient(f"http://127.0.0.1:{self.port}")
         self.up().becomes_healthy(60)
         user.register().log_in()
@@ -64,7 +64,7 @@ class Compose1(unittest.TestCase):
         self.assertTrue(user.is_known())
         user.log_in()
 
-    def test_what_compose_sets_is_what_the_engine_does(self):
+    def test_the_engine_applies_the_limits_of_the_compose_file(self):
         host = json.loads(docker("inspect", "--format", "{{json .HostConfig}}", self.up().name))
         self.assertTrue(host["ReadonlyRootfs"])
         self.assertEqual(host["CapDrop"], ["ALL"])
@@ -74,7 +74,7 @@ class Compose1(unittest.TestCase):
 
 
 class Compose2(Compose1):
-    """Compose of the images' Debian, in a container that has the engine's socket."""
+    """Compose v2, from the images' Debian, in a container with the engine's socket."""
 
     @classmethod
     def setUpClass(cls):
@@ -88,12 +88,12 @@ class Compose2(Compose1):
         variables = ["--env", "PORT", "--env", "DOCKER_BUILDKIT"]
         cls.command = [client(), "run", "--rm", *mounts, *variables, image, "docker-compose"]
 
-    def test_it_is_the_second_version(self):
+    def test_compose_reports_version_2(self):
         self.assertIn("version 2.", self.compose("version"))
 
 
 def _time(text: str) -> datetime:
-    """Parses the engine's format: nanoseconds, and the machine's time zone."""
+    """Parses the engine's time format, which has nanoseconds and a time zone."""
     day, rest = text.split("T")
     zone = "+00:00" if rest.endswith("Z") else rest[-6:]
     return datetime.fromisoformat(f"{day}T{rest[:8]}{zone}")

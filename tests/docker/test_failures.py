@@ -1,4 +1,4 @@
-"""Failures in the container, and how long the service is interrupted."""
+"""Failures in the container, and the length of the outage."""
 
 import time
 import unittest
@@ -16,13 +16,13 @@ class Failures(unittest.TestCase):
         self.container = self.enterContext(Container())
         self.container.becomes_healthy()
 
-    def out_of_service(self, what: str, words: str, program: str, restarts: int, most: float) -> None:
-        """Kills the first process with these words; the service is back within `most` seconds."""
-        target = next(process for process in self.container.processes() if words in process.command)
+    def measure_outage(self, what: str, text: str, program: str, restarts: int, most: float) -> None:
+        """Kills the first process whose command line contains the text; the page is served again within `most` seconds."""
+        target = next(process for process in self.container.processes() if text in process.command)
         with Downtime(f"{self.container.url}/api/health") as downtime:
             target.kill()
-            is_gone = lambda: target.pid not in {process.pid for process in self.container.processes()}
-            wait_for(f"end of {target}", is_gone, 5)
+            has_exited = lambda: target.pid not in {process.pid for process in self.container.processes()}
+            wait_for(f"exit of {target}", has_exited, 5)
             wait_for("health", self.container.is_healthy, 15)
         self.container.has_no_zombie()
         self.assertEqual(self.container.status()[program]["restarts"], restarts)
@@ -30,15 +30,15 @@ class Failures(unittest.TestCase):
         ROWS.append([what, figures.seconds(downtime.seconds), "none"])
 
     def test_a_killed_backend_serves_again_within_three_seconds(self):
-        self.out_of_service("`kill -9` of uvicorn", "uvicorn", "backend", restarts=1, most=3)
+        self.measure_outage("`kill -9` of uvicorn", "uvicorn", "backend", restarts=1, most=3)
 
     def test_a_killed_nginx_worker_is_replaced_by_nginx(self):
-        self.out_of_service("`kill -9` of an nginx worker", "worker process", "nginx", restarts=0, most=0.5)
+        self.measure_outage("`kill -9` of an nginx worker", "worker process", "nginx", restarts=0, most=0.5)
 
-    def test_a_killed_nginx_master_takes_its_workers_along_and_serves_again_within_two_seconds(self):
-        self.out_of_service("`kill -9` of the nginx master", "master process", "nginx", restarts=1, most=2)
+    def test_a_killed_nginx_master_and_its_workers_are_replaced_within_two_seconds(self):
+        self.measure_outage("`kill -9` of the nginx master", "master process", "nginx", restarts=1, most=2)
 
-    def test_five_hundred_orphans_of_a_terminal_are_reaped_and_nothing_is_out_of_service(self):
+    def test_five_hundred_orphans_of_a_terminal_are_reaped_without_an_outage(self):
         with AppClient(self.container.url).register().log_in().connect() as connection:
             terminal = connection.terminal()
             terminal.type("echo re''ady")
@@ -47,7 +47,7 @@ class Failures(unittest.TestCase):
                 terminal.type("for i in $(seq 500); do (sleep 0.$((RANDOM % 9 + 1)) &); done; echo fork''ed")
                 terminal.shows("forked", seconds=20)
                 is_asleep = lambda: any(it.command.startswith("sleep") for it in self.container.processes())
-                wait_for("end of the last orphan", lambda: not is_asleep(), 10)
+                wait_for("exit of the last orphan", lambda: not is_asleep(), 10)
                 self.container.has_no_zombie()
             self.assertEqual(self.container.status()["backend"]["restarts"], 0)
             self.assertLess(downtime.seconds, 1)
@@ -55,23 +55,23 @@ class Failures(unittest.TestCase):
 
 
 class Mistakes(unittest.TestCase):
-    def test_a_backend_that_fails_at_its_import_ends_the_container_with_its_reason_and_status(self):
+    def test_a_backend_that_fails_at_its_import_stops_the_container_with_its_reason_and_status(self):
         with Container("--env", "TERMINALS_PER_USER=many") as container:
-            self.assertEqual(container.ends(), 1)
+            self.assertEqual(container.exits(), 1)
             after = figures.seconds(time.monotonic() - container.began)
             ROWS.append(["an exception at the backend's import", f"the container ends with 1 after {after}", "none"])
             _, summary = container.output().split("foster  | error: exit status 1: backend")
             self.assertIn("cannot use TERMINALS_PER_USER=`many`", summary)
 
-    def test_a_mistake_in_the_configuration_ends_the_container_with_2_before_anything_starts(self):
+    def test_a_configuration_error_ends_the_container_with_2_before_a_program_starts(self):
         with Container("--env", "FOSTER_CONFIG=/etc/foster/missing.toml") as container:
-            self.assertEqual(container.ends(), 2)
+            self.assertEqual(container.exits(), 2)
             self.assertIn("/etc/foster/missing.toml", container.output())
 
 
 class Table(unittest.TestCase):
     """Runs last: unittest sorts classes by name."""
 
-    def test_the_document_has_what_was_measured(self):
+    def test_the_document_has_the_measured_rows(self):
         head = ["what happened", "out of service", "zombies a second later"]
         figures.table("docs/dockerfile.md", "failures", head, ROWS)

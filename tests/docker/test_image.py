@@ -11,7 +11,7 @@ from container import APP, Container
 from engine import PREFIX, ROOT, build, client, docker, run
 
 LARGEST = 2_500_000
-# The purpose of a layer of Dockerfile, by text in the instruction that made it.
+# The content of each layer, by a text of its instruction in Dockerfile.
 LAYERS = {
     "nginx-light": "nginx, from Debian",
     "/app/venv": "the backend's Python packages",
@@ -26,10 +26,10 @@ class Image(unittest.TestCase):
         lines = docker("history", "--no-trunc", "--human=false", "--format", "{{json .}}", APP).splitlines()
         sizes = [(layer["CreatedBy"], int(layer["Size"])) for layer in map(json.loads, lines)]
         rows = []
-        for words, what in LAYERS.items():
-            (size,) = [size for made_by, size in sizes if words in made_by and "ENV" not in made_by]
+        for text, what in LAYERS.items():
+            (size,) = [size for instruction, size in sizes if text in instruction and "ENV" not in instruction]
             rows.append([what, figures.megabytes(size)])
-            if words.endswith("foster"):
+            if text.endswith("foster"):
                 self.assertLessEqual(size, LARGEST)
         figures.table("docs/dockerfile.md", "layers", ["layer", "size"], rows)
 
@@ -39,7 +39,7 @@ class Image(unittest.TestCase):
         self.assertLessEqual(int(docker("image", "inspect", "--format", "{{.Size}}", foster)), LARGEST)
         self.assertIn("foster", docker("run", "--rm", "--name", f"{PREFIX}version", foster, "/foster", "version"))
 
-    def test_the_five_lines_of_the_documents_make_an_image_of_ones_own(self):
+    def test_the_dockerfile_of_the_documents_builds_a_working_image(self):
         build("foster", ROOT, "--target", "foster")
         document = (ROOT / "docs" / "dockerfile.md").read_text()
         blocks = dict(re.findall(r"```(dockerfile|toml)\n(.*?)```", document, re.DOTALL)[::-1])
@@ -51,14 +51,14 @@ class Image(unittest.TestCase):
             container.becomes_healthy()
             self.assertEqual(container.stop()[1], 0)
 
-    def test_no_tool_that_builds_is_in_the_image(self):
+    def test_the_image_has_no_compiler_and_no_package_manager_of_a_build(self):
         with Container() as container:
             container.becomes_healthy()
             for tool in "cc", "gcc", "cargo", "rustc", "node", "npm":
                 found = run(client(), "exec", container.name, "sh", "-c", f"command -v {tool}", check=False)
                 self.assertNotEqual(found.returncode, 0, tool)
 
-    def test_a_change_of_a_source_builds_no_dependency_again(self):
+    def test_a_changed_source_does_not_rebuild_the_dependencies(self):
         dockerfile = (ROOT / "Dockerfile").read_text()
         for first, then in (
             ("package-lock.json", "examples/terminals/frontend ."),
@@ -67,7 +67,7 @@ class Image(unittest.TestCase):
         ):
             self.assertLess(dockerfile.index(first), dockerfile.index(then), first)
 
-    def test_no_machine_is_named_in_the_dockerfile(self):
+    def test_the_dockerfile_names_no_architecture(self):
         dockerfile = (ROOT / "Dockerfile").read_text()
         self.assertNotRegex(dockerfile, "x86_64|aarch64|amd64|arm64")
         for line in dockerfile.splitlines():

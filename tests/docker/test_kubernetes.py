@@ -23,16 +23,16 @@ class Kubernetes(unittest.TestCase):
         run(tool / "bin" / "kubernetes-validate", "--strict", "--version", VERSION, *names)
 
     def test_the_kustomization_names_every_manifest(self):
-        there = sorted(path.name for path in MANIFESTS.glob("*.yaml") if path.name != "kustomization.yaml")
-        self.assertEqual(sorted(_resources()), there)
+        manifests = sorted(path.name for path in MANIFESTS.glob("*.yaml") if path.name != "kustomization.yaml")
+        self.assertEqual(sorted(_resources()), manifests)
 
-    def test_kubernetes_waits_longer_than_foster_takes(self):
+    def test_the_grace_period_is_longer_than_the_shutdown_timeout(self):
         deployment = (MANIFESTS / "deployment.yaml").read_text()
         grace = int(re.search(r"terminationGracePeriodSeconds: (\d+)", deployment)[1])
         foster = (ROOT / "examples" / "terminals" / "foster.toml").read_text()
         self.assertGreater(grace, int(re.search(r'shutdown_timeout = "(\d+)s"', foster)[1]))
 
-    def test_the_container_of_the_pod_works_as_the_deployment_runs_it(self):
+    def test_the_container_works_with_the_settings_of_the_deployment(self):
         with Container(*AS_A_POD, "--security-opt", "no-new-privileges") as container:
             container.becomes_healthy()
             self.assertEqual({int(_user(process.pid)) for process in container.processes()}, {10001})

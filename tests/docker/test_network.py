@@ -1,4 +1,4 @@
-"""The tests' engine meets no other engine of the machine: `network.py`."""
+"""The tests' engine is apart from any other engine of the machine: `network.py`."""
 
 import os
 import unittest
@@ -13,12 +13,12 @@ from engine import docker
 class Network(unittest.TestCase):
     def test_the_engine_runs_in_a_network_namespace_that_the_machine_does_not_use(self):
         engine = int((Path(os.environ["DOCKER_HOST"].removeprefix("unix://")).parent / "pid").read_text())
-        # The parent is the part of `run` that stayed outside.
+        # The parent process is the part of `run` outside of the namespaces.
         inside, outside = (os.readlink(f"/proc/{pid}/ns/net") for pid in (engine, os.getppid()))
         self.assertNotEqual(inside, outside)
         self.assertEqual(inside, os.readlink("/proc/self/ns/net"))
 
-    def test_the_engine_sees_no_container_and_no_containerd_of_another_engine(self):
+    def test_the_engine_shares_no_container_and_no_containerd_with_another_engine(self):
         self.assertEqual(docker("container", "ls", "--all", "--quiet"), "")
         self.assertFalse(Path("/run/containerd/containerd.sock").exists())
 

@@ -1,4 +1,4 @@
-"""The effect of `docker stop` and `docker kill` on the container and its data."""
+"""`docker stop` and `docker kill` of the container, and its data afterwards."""
 
 import unittest
 
@@ -20,16 +20,16 @@ class Stopping(unittest.TestCase):
             self.assertLess(seconds, 2, container.output())
             self.assertIn("exit status 0: got SIGTERM", container.output().splitlines()[-1])
 
-    def test_docker_kill_with_hup_reads_the_configuration_again_and_the_container_lives(self):
+    def test_docker_kill_with_hup_reads_the_configuration_again_and_the_container_keeps_running(self):
         with Container() as container:
             container.becomes_healthy()
             before = {process.pid for process in container.processes()}
             docker("kill", "--signal", "HUP", container.name)
-            container.says("updated from `/etc/foster/foster.toml`: 2 unchanged")
+            container.logs("updated from `/etc/foster/foster.toml`: 2 unchanged")
             self.assertTrue(container.is_healthy())
             self.assertEqual({process.pid for process in container.processes()}, before)
 
-    def test_after_docker_kill_and_start_the_data_is_there(self):
+    def test_the_data_survives_docker_kill_and_start(self):
         with Container() as container:
             container.becomes_healthy()
             user = AppClient(container.url).register().log_in()

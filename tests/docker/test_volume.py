@@ -1,4 +1,4 @@
-"""The files on the volume, and the message where it cannot be written."""
+"""The files on the volume, and the message if it is not writable."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ from engine import PREFIX, docker
 
 
 class Volume(unittest.TestCase):
-    def test_users_and_sessions_outlive_the_container(self):
+    def test_users_and_sessions_survive_the_container(self):
         name = f"{PREFIX}volume-{os.getpid()}"
         volume = ["--volume", f"{name}:/app/data"]
         try:
@@ -26,19 +26,19 @@ class Volume(unittest.TestCase):
         finally:
             docker("volume", "rm", "--force", name)
 
-    def test_the_secret_is_for_the_backend_alone(self):
+    def test_only_the_backend_may_read_the_secret(self):
         with Container() as container:
             container.becomes_healthy()
             self.assertEqual(container.run("stat", "-c", "%a %U", "/app/data/secret/jwt.key"), "600 app")
             self.assertEqual(container.run("stat", "-c", "%a %U", "/app/data/db/app.db"), "600 app")
 
-    def test_a_volume_that_is_not_writable_ends_the_container_with_what_to_do(self):
+    def test_a_volume_that_is_not_writable_ends_the_container_with_a_remedy(self):
         with tempfile.TemporaryDirectory() as folder:
-            for options, words in (
+            for options, text in (
                 (["--volume", f"{folder}:/app/data"], "chown -R 10001:10001"),
                 (["--volume", f"{folder}:/app/data:ro"], "read-only"),
             ):
                 with self.subTest(options), Container(*options) as container:
-                    self.assertEqual(container.ends(), 1)
-                    self.assertIn(words, container.output())
+                    self.assertEqual(container.exits(), 1)
+                    self.assertIn(text, container.output())
                     self.assertIn("exit status 1: backend", container.output())
