@@ -132,7 +132,7 @@ impl Messages {
             Persona::Tini => "tini:",
             Persona::DumbInit => "[dumb-init]",
         };
-        target::tell_stderr(format!("{name} {text}\n").as_bytes());
+        target::write_stderr(format!("{name} {text}\n").as_bytes());
     }
 }
 

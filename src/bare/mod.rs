@@ -207,7 +207,7 @@ fn start(bare: &Bare, messages: Messages) -> Result<Init<'_>, Failure> {
     let job = placement.job();
     if bare.release >= Release::Descriptors {
         let kept = job.terminal().map(|terminal| terminal.as_raw_fd());
-        descriptors::close_all_but(kept.as_slice());
+        descriptors::close_all_except(kept.as_slice());
     }
     Ok(Init { bare, messages, waited, main, job })
 }

@@ -70,7 +70,7 @@ impl Drop for SocketFile {
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let longest = socket::LONGEST_PATH;
+        let longest = socket::MAX_PATH;
         match self {
             BindError::AnotherListens { path, pid } => {
                 let pid = pid.map_or(String::new(), |pid| format!(" (PID {pid})"));
@@ -100,7 +100,7 @@ impl std::error::Error for BindError {}
 /// Listens, after removing a stale socket. Another foster may start between the two steps: if the second attempt fails
 /// too, one is running.
 fn listen(path: &Path) -> Result<UnixListener, BindError> {
-    if path.as_os_str().len() > socket::LONGEST_PATH {
+    if path.as_os_str().len() > socket::MAX_PATH {
         return Err(BindError::TooLong(path.to_owned()));
     }
     for _ in 0..2 {

@@ -17,19 +17,19 @@ use super::format::{LinePrefix, Timestamps};
 use super::lines::Lines;
 use super::writer::Writer;
 use super::{
-    COLOURS, ChildStream, ChildStreams, LineFormat, Look, MainProcess, Output, PendingPattern, ProgramOutput,
-    RETRY, RunOutput, STDOUT, Source, Stream, WRITER,
+    COLOURS, ChildStream, ChildStreams, LineFormat, LineStyle, MainProcess, Output, PendingPattern,
+    ProgramOutput, RETRY, RunOutput, STDOUT, Source, Stream, WRITER,
 };
 use crate::plan::{FileSink, LogFormat, Probe, Program, Sink};
 use crate::sys::epoll::Interest;
 use crate::sys::stream;
 
 impl Output {
-    /// Makes the stdout and stderr of a run. `label` starts its lines: the name, or `name.instance` if there are several
-    /// instances. The caller then calls [`Output::started`] or [`Output::abandon`].
+    /// Creates the stdout and stderr of a run. `label` starts its lines: the name, or `name.instance` if there are
+    /// several instances. The caller then calls [`Output::started`] or [`Output::abandon`].
     ///
     /// # Errors
-    /// pipe2(2), epoll_ctl(2): EMFILE, ENFILE, ENOSPC. Everything made is closed.
+    /// pipe2(2), epoll_ctl(2): EMFILE, ENFILE, ENOSPC. Everything created is closed.
     pub fn attach(&mut self, run: Run, label: &str) -> io::Result<ChildStreams> {
         self.style.widen(label);
         let Some(program) = self.attached.programs.get_mut(run.instance.program) else {
@@ -85,9 +85,9 @@ impl Output {
 
     fn reformat_source(&mut self, key: u32) {
         let Some(source) = self.sources.by_key.get(&key) else { return };
-        let prefix = self.prefix(source.run, source.stream, source.look.format, source.writer);
+        let prefix = self.prefix(source.run, source.stream, source.line_style.format, source.writer);
         if let Some(source) = self.sources.by_key.get_mut(&key) {
-            source.look.prefix = prefix;
+            source.line_style.prefix = prefix;
         }
     }
 
@@ -128,8 +128,16 @@ impl Output {
         self.watch.epoll.add(&read, self.token(key), Interest::Read)?;
         let prefix = self.prefix(run, stream, format, writer);
         let (lines, unread) = (Lines::default(), 0);
-        let source =
-            Source { run, stream, fd: read, writer, look: Look { prefix, format }, lines, pattern, unread };
+        let source = Source {
+            run,
+            stream,
+            fd: read,
+            writer,
+            line_style: LineStyle { prefix, format },
+            lines,
+            pattern,
+            unread,
+        };
         self.sources.by_key.insert(key, source);
         if let Some(record) = self.attached.runs.get_mut(&run) {
             record.streams.push((key, writer));
@@ -178,7 +186,7 @@ impl Output {
         }
     }
 
-    /// The writer for a file: foster's own stream, the one that is open already, or a new one.
+    /// The writer for a file: foster's own stream, a writer that is open already, or a new one.
     fn file_writer(&mut self, sink: &FileSink) -> u32 {
         if let Some(stream) = standard_path(&sink.path) {
             return self.standard(stream);
@@ -208,7 +216,7 @@ impl Output {
         key
     }
 
-    /// A new key. Keys are not reused soon, so that a late report finds nothing.
+    /// Returns a new key. Keys are not reused soon, so that a late report of epoll finds no source.
     fn new_key(&mut self) -> u32 {
         loop {
             self.sources.last_key = (self.sources.last_key + 1) & !WRITER;
@@ -221,7 +229,7 @@ impl Output {
 }
 
 impl ProgramOutput {
-    /// The output of a program, which keeps the lines of its former definition.
+    /// The output of a program, with the lines of its previous definition.
     pub(super) fn new(program: &Program, former: Option<ProgramOutput>) -> ProgramOutput {
         let pattern = match &program.ready {
             Some(Probe::Log(pattern)) => Some(pattern.clone()),

@@ -1,9 +1,9 @@
-//! Log files: lines are appended, files rotated by size, and errors never stop a program.
+//! Log files: lines are appended, files are rotated by size, and errors never stop a program.
 //!
 //! Rotation happens between lines: before one that would exceed the file's size; only a line longer than a file is
 //! split. On a full disk whole lines are dropped and counted; a line that was partly written is completed first when
 //! there is room again. All programs with the same path share a [`LogFile`]. foster's own stdout is one if it is a file,
-//! without rotation. A file that cannot be opened is tried again with a later line. `log_path.rs` resolves the path.
+//! without rotation. A file that cannot be opened is opened again at a later line. `log_path.rs` resolves the path.
 
 use std::fs::{File, Metadata};
 use std::os::fd::OwnedFd;
@@ -58,7 +58,7 @@ pub struct LogFile {
     opening: Opening,
 }
 
-/// When a file that is not open is tried again.
+/// When a file that is not open is opened again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Opening {
     /// With the next line.
@@ -70,7 +70,7 @@ enum Opening {
 /// The file at a sink's path.
 #[derive(Debug)]
 pub enum Opened {
-    /// A regular file, or one that could not be opened and is tried again.
+    /// A regular file, or one that could not be opened yet.
     File(LogFile),
     /// A FIFO or a device, which may have a slow reader and is not rotated.
     Other(Target),
@@ -140,7 +140,7 @@ impl LogFile {
         self.fail(0, error)
     }
 
-    /// Whether it could not be opened and is tried again only after a delay.
+    /// Whether it could not be opened and is opened again only after a delay.
     pub fn is_delayed(&self) -> bool {
         self.target.is_none() && self.opening == Opening::Delayed
     }
@@ -276,10 +276,10 @@ impl LogFile {
         Ok(())
     }
 
-    /// `path.1` becomes `path.2` and so on, `path` becomes `path.1`; with nothing to keep it is emptied.
+    /// `path.1` becomes `path.2` and so on, `path` becomes `path.1`; with `keep` 0 the file is truncated.
     fn rotate(&mut self, renames: &mut u32) -> Result<(), FileError> {
         let (Some(sink), Some(target)) = (&self.sink, &self.target) else { return Ok(()) };
-        // Another process may have emptied it meanwhile.
+        // Another process may have truncated it.
         let size = nix::sys::stat::fstat(target)
             .map_or(self.size, |found| u64::try_from(found.st_size).unwrap_or(0));
         if size < self.size {
@@ -298,7 +298,7 @@ impl LogFile {
             let is_free = |number: &u32| path.is_free(*number);
             let free = (1..sink.keep).find(is_free).unwrap_or(sink.keep);
             *renames = renames.saturating_sub(free);
-            // Going on after a failure would overwrite the one that has not moved.
+            // Continuing after a failure would overwrite the file that has not moved.
             (0..free).rev().try_for_each(|number| path.shift(number))?;
         }
         let (file, found) = path.open()?;

@@ -1,7 +1,7 @@
 //! Formats lines: verbatim, after the program's name, or as a JSON object.
 //!
-//! A [`LinePrefix`] is made once for each stream of a run. The part that all lines of one read share, including the time,
-//! is formatted once ([`LinePrefix::head`]) and copied before each line. No line is longer than [`LONGEST`], where
+//! A [`LinePrefix`] is created once for each stream of a run. The part that all lines of one read share, including the time,
+//! is formatted once ([`LinePrefix::head`]) and copied before each line. No line is longer than [`MAX_LINE`], where
 //! container runtimes split lines. Pure: the time is an argument. Next: `json.rs`.
 
 use std::io::Write as _;
@@ -13,10 +13,10 @@ use super::lines::End;
 use super::{Stream, json, visible};
 
 /// The limit for a line with its prefix and newline, in bytes.
-pub const LONGEST: usize = 16 * 1024;
+pub const MAX_LINE: usize = 16 * 1024;
 
-/// The least space for the text of a line, whatever its prefix.
-const SHORTEST: usize = 1024;
+/// The least space for the text of a line, however long its prefix.
+const MIN_TEXT: usize = 1024;
 
 /// The colour of a program's name on a terminal: the parameter of SGR (ECMA-48, 8.3.117).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +58,10 @@ enum Display {
 enum Form {
     /// Bytes as they came: a long line stays one line.
     Verbatim,
-    /// A line, after the time and the name; each piece of a long one becomes a line. There is no
-    /// mark on them: any mark could have been written by the program.
+    /// A line, after the time and the name; each piece of a long one becomes a line. Pieces are not marked, because
+    /// the program could write the mark itself.
     Text { timestamps: Timestamps, label: Vec<u8>, display: Display },
-    /// An object; every piece of a long line but the last says `"partial":true`.
+    /// An object; every piece of a long line but the last has `"partial":true`.
     Json { fields: Vec<u8> },
 }
 
@@ -76,7 +76,7 @@ impl LinePrefix {
         LinePrefix(Form::Text { timestamps, label: Vec::new(), display: Display::Raw })
     }
 
-    /// A line after a name, which is padded to `width`.
+    /// A line after a name that is padded to `width`.
     pub fn text(timestamps: Timestamps, name: &str, width: usize, colour: Option<Colour>) -> LinePrefix {
         let label = match colour {
             None => format!("{name:width$} | "),
@@ -137,7 +137,7 @@ impl LinePrefix {
             Form::Text { .. } => 1,
             Form::Json { .. } => PARTIAL.len(),
         };
-        LONGEST.saturating_sub(head.len() + tail).max(SHORTEST)
+        MAX_LINE.saturating_sub(head.len() + tail).max(MIN_TEXT)
     }
 
     /// Adds one piece, within the limit, to `out`.
@@ -180,7 +180,7 @@ fn objects(head: &[u8], mut piece: &[u8], end: End, limit: usize, out: &mut Vec<
     }
 }
 
-/// Adds the time in RFC 3339, in UTC, with microseconds. A time out of its range is replaced by the nearest.
+/// Adds the time as RFC 3339 in UTC, with microseconds. A time outside the format's range is replaced by the nearest one.
 pub fn timestamp(now: SystemTime, out: &mut Vec<u8>) {
     // 9999-12-31T23:59:59Z: humantime rejects later times, and those before 1970.
     const LAST: Duration = Duration::from_secs(253_402_300_799);
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_rfc_3339_in_utc_and_no_clock_breaks_them() {
+    fn times_are_rfc_3339_in_utc_for_any_clock() {
         let text = |at| {
             let mut out = Vec::new();
             timestamp(at, &mut out);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn text_lines_stand_behind_a_padded_name() {
+    fn text_lines_follow_a_padded_name() {
         let prefix = LinePrefix::text(Timestamps::Off, "web", 7, None);
         assert_eq!(written(&prefix, b"a\n\nb"), b"web     | a\nweb     | \nweb     | b\n");
         let stamped = LinePrefix::text(Timestamps::On, "web", 3, Some(Colour(36)));
@@ -247,10 +247,10 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_makes_pieces_of_16_kib_and_nothing_is_lost() {
+    fn a_long_line_is_split_into_pieces_of_16_kib_and_nothing_is_lost() {
         let line = vec![b'x'; 100_000];
         let out = written(&LinePrefix::text(Timestamps::On, "web", 7, None), &line);
-        assert!(out.split_inclusive(|byte| *byte == b'\n').all(|piece| piece.len() <= LONGEST));
+        assert!(out.split_inclusive(|byte| *byte == b'\n').all(|piece| piece.len() <= MAX_LINE));
         assert_eq!(out.iter().filter(|byte| **byte == b'x').count(), 100_000);
         let mut whole = line;
         whole.push(b'\n');
@@ -259,14 +259,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_make_valid_json_that_says_the_same(
+        fn any_bytes_become_valid_json_with_the_same_text(
             unit in prop::collection::vec(any::<u8>(), 1..40), times in 1..2000usize,
         ) {
             let bytes: Vec<u8> = unit.iter().copied().cycle().take(unit.len() * times).collect();
             let out = written(&LinePrefix::json("w\"eb", 0, Stream::Stdout, None), &bytes);
             let mut text = String::new();
             for line in out.split_inclusive(|byte| *byte == b'\n') {
-                prop_assert!(line.len() <= LONGEST);
+                prop_assert!(line.len() <= MAX_LINE);
                 let object: serde_json::Value = serde_json::from_slice(line).unwrap();
                 text.push_str(object["msg"].as_str().unwrap());
                 if object.get("partial").is_none() {

@@ -1,19 +1,19 @@
-//! Bytes as the inside of a JSON string (RFC 8259, section 7).
+//! Escapes bytes for a JSON string (RFC 8259, section 7).
 //!
-//! Most text needs no escape: eight bytes are looked at together, and what is plain is copied whole. Bytes
-//! that are not UTF-8 become U+FFFD, one for each maximal subpart, as `String::from_utf8_lossy` does. Pure.
+//! Most text needs no escape: eight bytes are checked at a time, and runs without an escape are copied whole. Bytes
+//! that are not UTF-8 become U+FFFD, one for each maximal subpart, as in `String::from_utf8_lossy`. Pure.
 
 use super::lines::boundary;
 
-/// Adds a whole string, with its quotes.
+/// Adds a string with its quotes.
 pub fn string(text: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     escape(text, usize::MAX, out);
     out.push(b'"');
 }
 
-/// Adds as much of `text` as becomes at most `room` bytes, and returns how much that was. Never nothing,
-/// where there is room for six bytes.
+/// Adds as much of `text` as fits into `room` bytes, and returns how much that was: at least one byte if `room` is six
+/// or more.
 pub fn escape(text: &[u8], room: usize, out: &mut Vec<u8>) -> usize {
     if plain(text, ASCII) == text.len() && text.len() <= room {
         out.extend_from_slice(text);
@@ -86,13 +86,13 @@ fn escape_byte(byte: u8, out: &mut Vec<u8>) {
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGH: u64 = ONES * 0x80;
 
-/// A byte beyond ASCII ends what is plain.
+/// Stops at a byte beyond ASCII.
 const ASCII: u64 = HIGH;
-/// It does not: the text is known to be UTF-8.
+/// Does not: the text is known to be UTF-8.
 const ANY: u64 = 0;
 
-/// How many bytes at the beginning need no escape. Eight at a time: subtracting from each byte of a word
-/// carries into its high bit if the byte was smaller; a false report needs a true one below it.
+/// The length of the prefix that needs no escape. Eight bytes at a time: a subtraction from each byte of a word sets the
+/// byte's high bit if the byte was smaller. A borrow can set one wrongly, but only above a byte that is set rightly.
 fn plain(text: &[u8], beyond: u64) -> usize {
     let (words, _) = text.as_chunks::<8>();
     let mut whole = 0;
@@ -122,7 +122,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_byte_alone_and_in_the_middle_of_plain_text_is_valid_json() {
+    fn every_byte_becomes_valid_json_alone_and_within_text() {
         for byte in 0..=255u8 {
             for text in [vec![byte], [b"plain text ".as_slice(), &[byte], b" and more of it"].concat()] {
                 let mut out = Vec::new();
@@ -135,7 +135,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_does_not_fit_is_left_for_the_next_piece(
+        fn text_that_does_not_fit_is_left_for_the_next_piece(
             text in prop::collection::vec(prop_oneof![Just(0u8), Just(b'"'), Just(b'a'), any::<u8>()], 0..200),
             room in 6..64usize,
         ) {

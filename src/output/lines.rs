@@ -1,8 +1,8 @@
-//! A stream of bytes as lines.
+//! Splits a stream of bytes into lines.
 //!
-//! Whole lines are passed on straight from the buffer they were read into; only an unfinished last one is
-//! kept, and no memory is held when there is none. A line longer than the limit is passed on in pieces,
-//! nothing of it lost, and no UTF-8 sequence is cut. Pure: nothing here reads or writes. Next: `format.rs`.
+//! Complete lines are emitted directly from the read buffer; only an unfinished last line is copied, and without one no
+//! memory is held. A line longer than the limit is emitted in pieces: nothing is lost, and no UTF-8 sequence is
+//! split. Pure. Next: `format.rs`.
 
 use memchr::memchr;
 
@@ -11,19 +11,19 @@ use memchr::memchr;
 pub enum End {
     /// It does.
     Line,
-    /// The line was too long for one piece; more of it follows.
+    /// It does not: the line is too long for one piece, and more of it follows.
     Piece,
 }
 
-/// What of a stream is not passed on yet: the unfinished last line, never longer than the limit.
+/// The part of a stream that is not emitted yet: the unfinished last line, never longer than the limit.
 #[derive(Debug, Default)]
 pub struct Lines {
     unfinished: Vec<u8>,
 }
 
 impl Lines {
-    /// Takes in what was read and passes on each complete line, without its newline, and each piece of
-    /// one that is longer than `limit` bytes.
+    /// Emits each complete line of the bytes read, without its newline, and each piece of a line longer than `limit`
+    /// bytes.
     pub fn feed(&mut self, read: &[u8], limit: usize, emit: &mut impl FnMut(&[u8], End)) {
         let mut rest = self.complete(read, limit, emit);
         while let Some(at) = memchr(b'\n', rest) {
@@ -36,19 +36,19 @@ impl Lines {
         self.unfinished.extend_from_slice(unfinished);
     }
 
-    /// The unfinished last line, as far as it is there.
+    /// The unfinished last line so far.
     pub fn unfinished(&self) -> &[u8] {
         &self.unfinished
     }
 
-    /// Passes on an unfinished last line as a line: its writer is gone.
+    /// Emits an unfinished last line as a line, because its writer has closed the stream.
     pub fn finish(&mut self, emit: &mut impl FnMut(&[u8], End)) {
         if !self.unfinished.is_empty() {
             emit(&std::mem::take(&mut self.unfinished), End::Line);
         }
     }
 
-    /// Completes the line that was unfinished; returns what was read beyond it.
+    /// Completes the unfinished line; returns the bytes after it.
     fn complete<'a>(
         &mut self,
         mut read: &'a [u8],
@@ -79,7 +79,7 @@ impl Lines {
     }
 }
 
-/// Passes on pieces until what is left is within the limit; returns that.
+/// Emits pieces until the rest is within the limit; returns the rest.
 fn pieces<'a>(mut line: &'a [u8], limit: usize, emit: &mut impl FnMut(&[u8], End)) -> &'a [u8] {
     while line.len() > limit {
         let (piece, rest) = line.split_at_checked(boundary(line, limit)).unwrap_or((line, &[]));
@@ -89,8 +89,8 @@ fn pieces<'a>(mut line: &'a [u8], limit: usize, emit: &mut impl FnMut(&[u8], End
     line
 }
 
-/// Where `bytes` may be cut, `at` or up to three bytes before it, without parting a UTF-8 sequence. What is
-/// not UTF-8 is cut at `at`. Can be 0 only where `at` is less than four.
+/// The place to cut `bytes`, `at` or up to three bytes before it, without splitting a UTF-8 sequence. Bytes that are
+/// not UTF-8 are cut at `at`. Returns 0 only if `at` is less than four.
 pub fn boundary(bytes: &[u8], at: usize) -> usize {
     let continues = |index: usize| bytes.get(index).is_some_and(|byte| byte & 0xC0 == 0x80);
     if !continues(at) {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_just_the_limit_is_one_piece_and_one_byte_more_makes_two() {
+    fn a_line_of_exactly_the_limit_is_one_piece_and_one_byte_more_is_two() {
         assert_eq!(split(&[b"1234\n"], 4), [(b"1234".to_vec(), End::Line)]);
         assert_eq!(split(&[b"12", b"34", b"\n"], 4), [(b"1234".to_vec(), End::Line)]);
         assert_eq!(split(&[b"12345\n"], 4), [(b"1234".to_vec(), End::Piece), (b"5".to_vec(), End::Line)]);
@@ -157,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_however_the_stream_is_read(
+        fn nothing_is_lost_wherever_the_stream_is_cut(
             bytes in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'x'), any::<u8>()], 0..300),
             cuts in prop::collection::vec(1..40usize, 1..20),
             limit in 4..50usize,

@@ -1,9 +1,9 @@
 //! foster's own log: a [`Line`] with typed fields, and the `log` macros behind a bounded backlog.
 //!
-//! What the supervisor reports is a `Line` that goes straight into `Output`: text for people, or an object whose
-//! members are also those of the event on the wire. The `log` macros are for code without access to the output, and for
-//! debug: a call never writes (stderr may be blocked), it fills the [`Backlog`], which `Output` empties. `FOSTER_LOG`
-//! and `log_level` filter both. [`emergency`] is for when the loop is gone. Next: `own_lines.rs`.
+//! The supervisor's reports are `Line`s that go directly to `Output`: as text, or as an object whose members are also
+//! those of the event on the control socket. The `log` macros are for code without access to the output and for debug
+//! messages: a call never writes, because stderr may be blocked, but fills the [`Backlog`], which `Output` empties.
+//! `FOSTER_LOG` and `log_level` filter both. [`emergency`] is for a fault that ends the loop. Next: `own_lines.rs`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
@@ -17,41 +17,41 @@ use super::json;
 use crate::plan::{LogFormat, Settings};
 use crate::sys::{stream, target::Target};
 
-/// How many bytes of own lines wait at most; what comes on top is dropped and counted.
+/// The most bytes of unwritten own lines; further lines are dropped and counted.
 pub const LIMIT: usize = 256 * 1024;
 
-/// Where foster's own lines come from, for a filter such as `FOSTER_LOG=foster=warn`.
+/// The target of foster's own lines, for a filter such as `FOSTER_LOG=foster=warn`.
 const TARGET: &str = "foster";
 
-/// More of a message than this many characters does not fit a line of the wire.
-const LONGEST_MESSAGE: usize = 4096;
+/// The most characters of a message, so that its event fits a line of the control protocol.
+const MAX_MESSAGE: usize = 4096;
 
 /// A line of foster's own log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// How bad it is.
+    /// Its severity.
     pub level: Level,
-    /// What happened, in one word.
+    /// The name of the event.
     pub event: &'static str,
-    /// The whole sentence.
+    /// The message for people.
     pub message: String,
-    /// What a machine wants to know of it.
+    /// The fields for machines.
     pub fields: Vec<(&'static str, Field)>,
 }
 
 /// The value of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Field {
-    /// A number, of the unit that the name of the field says.
+    /// A number, in the unit that the field's name ends with.
     Number(u64),
     /// A text.
     Text(String),
-    /// Whether it is so.
+    /// A boolean.
     Flag(bool),
 }
 
 impl Line {
-    /// A line about something that happened.
+    /// A line about an event.
     pub fn new(level: Level, event: EventName, message: String) -> Line {
         Line::named(level, event.name(), message)
     }
@@ -61,24 +61,24 @@ impl Line {
         Line::named(level, "log", message)
     }
 
-    /// A line that is not an event of `foster events`, under a name for machines.
+    /// A line with a name for machines that is not an event of `foster events`.
     pub fn named(level: Level, event: &'static str, message: String) -> Line {
         Line { level, event, message, fields: Vec::new() }
     }
 
-    /// The same with one more field.
+    /// The line with one more field.
     #[must_use]
     pub fn with(mut self, key: &'static str, value: impl Into<Field>) -> Line {
         self.fields.push((key, value.into()));
         self
     }
 
-    /// Whether it is written at all.
+    /// Whether the level and the filter let it be written.
     pub fn is_enabled(&self) -> bool {
         CURRENT.enabled(&Metadata::builder().level(self.level).target(TARGET).build())
     }
 
-    /// The members of its JSON object, without the braces and the time. A message without measure is cut.
+    /// The members of its JSON object, without the braces and the time. A message that is too long is cut.
     pub fn members(&self) -> Vec<u8> {
         let mut out = format!("\"level\":\"{}\",\"program\":", level_name(self.level)).into_bytes();
         let program = self.fields.iter().find_map(|(key, field)| match field {
@@ -100,7 +100,7 @@ impl Line {
             }
         }
         out.extend_from_slice(b",\"msg\":");
-        match self.message.char_indices().nth(LONGEST_MESSAGE) {
+        match self.message.char_indices().nth(MAX_MESSAGE) {
             None => json::string(self.message.as_bytes(), &mut out),
             Some((end, _)) => {
                 let cut = self.message.get(..end).unwrap_or_default();
@@ -145,31 +145,31 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// What stands before the message in text.
+/// The word before the message in text.
 pub fn level_word(level: Level) -> Option<&'static str> {
     (level != Level::Info).then(|| level_name(level))
 }
 
-/// A line of foster's own with its time, in the form it was asked for.
+/// A line of foster's own log with its time, formatted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// When it was logged.
     pub at: SystemTime,
-    /// What was logged.
+    /// Its text.
     pub body: Body,
 }
 
-/// What is written of a line.
+/// The formatted text of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
     /// The level and the message: one line or several, without a newline at the end.
     Text(Level, String),
-    /// The members of an object after its `ts`.
+    /// The members of its object after `ts`.
     Json(Vec<u8>),
 }
 
 impl Body {
-    /// A line in this format.
+    /// Formats a line.
     pub fn of(format: LogFormat, line: &Line) -> Body {
         match format {
             LogFormat::Text => Body::Text(line.level, line.message.clone()),
@@ -177,7 +177,7 @@ impl Body {
         }
     }
 
-    /// How many bytes it holds.
+    /// Its size in bytes.
     pub fn size(&self) -> usize {
         match self {
             Body::Text(_, text) => text.len(),
@@ -186,7 +186,7 @@ impl Body {
     }
 }
 
-/// An object of its members.
+/// Adds the object with the time and these members.
 pub fn object(at: SystemTime, members: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"ts\":\"");
     timestamp(at, out);
@@ -195,7 +195,7 @@ pub fn object(at: SystemTime, members: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"}\n");
 }
 
-/// What the `log` macros left and is not written yet.
+/// Lines from the `log` macros that are not written yet.
 #[derive(Debug)]
 pub struct Backlog {
     clock: fn() -> SystemTime,
@@ -210,18 +210,18 @@ struct Waiting {
 }
 
 impl Backlog {
-    /// An empty one, whose entries have this clock's time.
+    /// An empty backlog. The clock gives the time of its entries.
     pub fn new(clock: fn() -> SystemTime) -> Backlog {
         Backlog { clock, waiting: Mutex::default() }
     }
 
-    /// Everything that waits, oldest first, and how many more were dropped since the last call.
+    /// Removes and returns all entries, oldest first, and the number of lines dropped since the last call.
     pub fn take(&self) -> (VecDeque<Entry>, u64) {
         let waiting = std::mem::take(&mut *self.lock());
         (waiting.entries, waiting.dropped)
     }
 
-    /// Whether nothing waits.
+    /// Whether it has no entry.
     pub fn is_empty(&self) -> bool {
         self.lock().entries.is_empty()
     }
@@ -237,7 +237,7 @@ impl Backlog {
         waiting.entries.push_back(Entry { at, body });
     }
 
-    /// A panic while it was held leaves it whole: every change is one step.
+    /// A poisoned lock is harmless: no panic can leave a change half done.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -246,28 +246,27 @@ impl Backlog {
 static BACKLOG: LazyLock<Arc<Backlog>> = LazyLock::new(|| Arc::new(Backlog::new(SystemTime::now)));
 static CURRENT: Current = Current(RwLock::new(None));
 
-/// The one that the `log` macros fill.
+/// The backlog that the `log` macros fill.
 pub fn backlog() -> Arc<Backlog> {
     Arc::clone(&BACKLOG)
 }
 
-/// Has the `log` macros fill the [`backlog`]; again after each change of the settings. `filter` is the value of
-/// `FOSTER_LOG` (`debug`, `foster::probes=trace,warn`) and wins over `log_level`; what of it is not understood is a
-/// warning.
+/// Makes the `log` macros fill the [`backlog`]; called again after each change of the settings. `filter` is the value of
+/// `FOSTER_LOG` (`debug`, `foster::probes=trace,warn`) and overrides `log_level`; each invalid part of it is a warning.
 pub fn install(settings: &Settings, filter: Option<&str>) {
     let (filter, wrong) = filter_of(settings.log_level, filter);
     log::set_max_level(filter.filter());
     let logger = Logger { filter, format: settings.log_format, backlog: backlog() };
     *CURRENT.0.write().unwrap_or_else(PoisonError::into_inner) = Some(logger);
-    // Fails when it is set already: then it is this one.
+    // Fails if a logger is set: it is this one.
     let _ = log::set_logger(&CURRENT);
     for directive in wrong {
         log::warn!("cannot use `{directive}` in FOSTER_LOG: expected a level, or a module = a level");
     }
 }
 
-/// Writes what waits, and then this, to stderr at once, as far as it takes it without waiting. For a fault in foster
-/// itself: the loop and [`super::Output`] may be gone.
+/// Writes the backlog and then this message to stderr, as much as fits without waiting. For a fault in foster itself,
+/// after which the loop and [`super::Output`] do not run.
 pub fn emergency(message: &str) {
     let Some(stderr) = stream::stderr() else { return };
     let target = Target::shared(stderr);
@@ -298,7 +297,7 @@ fn write_now(target: &Target, mut bytes: &[u8]) {
     }
 }
 
-/// The logger that is in force: `log` takes one for ever.
+/// The current logger. `log` accepts a logger only once, so this one stays and its content changes.
 struct Current(RwLock<Option<Logger>>);
 
 struct Logger {
@@ -331,8 +330,8 @@ impl Log for Current {
     fn flush(&self) {}
 }
 
-/// A filter, and the parts of the text that are wrong. They are found here since env_logger would write about them to
-/// stderr itself.
+/// Returns the filter and the invalid parts of its text. They are checked here because env_logger would print them to
+/// stderr.
 fn filter_of(level: LevelFilter, filter: Option<&str>) -> (env_logger::Logger, Vec<String>) {
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level);
@@ -376,13 +375,13 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_measure_fits_a_line_of_the_wire() {
+    fn a_message_that_is_too_long_is_cut_to_fit_the_control_protocol() {
         let line = Line::plain(Level::Info, "é".repeat(100_000));
         assert!(line.members().len() < 10_000 && members(&line).ends_with("é…\""));
     }
 
     #[test]
-    fn the_filter_wins_over_the_level_and_what_is_wrong_in_it_is_reported() {
+    fn the_filter_overrides_the_level_and_its_invalid_parts_are_reported() {
         let (filter, wrong) = filter_of(LevelFilter::Info, Some("debug,a=nonsense,,b=trace"));
         assert_eq!(wrong, ["a=nonsense"]);
         assert_eq!(filter.filter(), LevelFilter::Trace);

@@ -1,9 +1,9 @@
 //! The path of a log file, resolved without following a symbolic link that another user may have placed.
 //!
-//! foster often runs as root, and a program's user often owns the folder its logs are in: a link there would have
-//! foster append to, or rename, any file of root's. So the path is walked component by component, each folder held by a
-//! descriptor (O_PATH, open(2)); a link is followed only where root or foster's own user alone can have put it
-//! there, and never at the last step, which is opened with O_NOFOLLOW. Rotation goes through the same walk.
+//! foster often runs as root, and a program's user often owns the folder of its logs: a link in it would make foster
+//! append to, or rename, any file of root. So the path is walked component by component, and each folder is held open
+//! (O_PATH, open(2)). A link is followed only if no user but root and foster's own can have created it, and never as
+//! the last component, which is opened with O_NOFOLLOW. Rotation walks the same way.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -20,17 +20,17 @@ use nix::unistd::{getegid, geteuid};
 
 use crate::errno;
 
-/// As many as the kernel follows (path_resolution(7)).
+/// The kernel's limit (path_resolution(7)).
 const LINKS: usize = 40;
 
 /// Why a log file cannot be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileError {
-    /// The system refuses.
+    /// A system call failed.
     System(Errno),
-    /// A link stands in the way, in a folder that another user can write to.
+    /// The path has a symbolic link in a folder that another user can write to.
     UntrustedLink,
-    /// The file has a second name, and another user can write to its folder.
+    /// The file has a second hard link, and another user can write to its folder.
     UntrustedHardLink,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for FileError {
                 "a symbolic link in a folder that another user can write to is not followed; name the real path",
             ),
             FileError::UntrustedHardLink => {
-                f.write_str("the file has a second name, and another user can write to its folder")
+                f.write_str("the file has a second hard link, and another user can write to its folder")
             }
         }
     }
@@ -54,29 +54,29 @@ impl From<Errno> for FileError {
     }
 }
 
-/// A name in a folder that is held.
+/// A name in a folder that is held open.
 #[derive(Debug)]
 pub struct LogPath {
     folder: OwnedFd,
     name: OsString,
     trust: Trust,
-    /// An entry of /proc that stands for an open file: only the kernel can follow it.
+    /// Whether it is an entry of /proc for an open file: only the kernel can follow it.
     is_magic: bool,
 }
 
-/// Who can have put an entry into a folder.
+/// The users that can have created an entry of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trust {
-    /// Root and foster's own user.
+    /// Only root and foster's own user.
     Own,
-    /// Any user, but each can replace only what is its own (the sticky bit, inode(7)).
+    /// Any user, but each can replace only its own entries (the sticky bit, inode(7)).
     Sticky,
-    /// Another user.
+    /// Another user, which can also replace entries.
     Others,
 }
 
 impl LogPath {
-    /// Walks to the folder of this path. The file itself need not be there.
+    /// Walks to the folder of this path. The file itself need not exist.
     ///
     /// # Errors
     /// A link that is not followed; ENOENT, ENOTDIR, EACCES, ELOOP as in path_resolution(7).
@@ -125,8 +125,8 @@ impl LogPath {
         Ok(LogPath { folder, name, trust, is_magic })
     }
 
-    /// Opens it to append to, and makes it where it is not there. A FIFO is opened for reading as well: that does not
-    /// wait for a reader, and outlives each (fifo(7)).
+    /// Opens or creates the file for appending. A FIFO is opened for reading as well: then open(2) does not wait for a
+    /// reader, and the FIFO survives each of its readers (fifo(7)).
     ///
     /// # Errors
     /// open(2).
@@ -155,7 +155,7 @@ impl LogPath {
         Ok((file, metadata))
     }
 
-    /// What is there under its name.
+    /// The status of the file.
     ///
     /// # Errors
     /// ENOENT and others of fstatat(2).
@@ -170,7 +170,7 @@ impl LogPath {
         fstatat(&self.folder, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW) == Err(Errno::ENOENT)
     }
 
-    /// Gives the file with this number (0: the file itself) the next one.
+    /// Renames the file with this number (0: the file itself) to the next number.
     ///
     /// # Errors
     /// rename(2).
@@ -194,7 +194,7 @@ fn start(path: &Path) -> nix::Result<OwnedFd> {
     open(if path.is_absolute() { "/" } else { "." }, FOLDER, Mode::empty())
 }
 
-/// The names of a path, the first of them last.
+/// The components of a path, in reverse order.
 fn components(path: &Path) -> Vec<OsString> {
     let names = path.components().filter_map(|component| match component {
         Component::Normal(name) => Some(name),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_followed_only_where_no_other_user_can_have_placed_it() {
+    fn a_link_is_followed_only_if_no_other_user_can_have_created_it() {
         let folder = tempfile::tempdir().unwrap();
         let real = folder.path().join("real");
         let logs = folder.path().join("logs");
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_on_the_way_counts_like_one_at_the_end() {
+    fn a_link_to_a_folder_counts_like_one_to_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let (real, data) = (folder.path().join("real"), folder.path().join("data"));
         std::fs::create_dir(&real).unwrap();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_file_can_be_named_by_its_entry_in_proc() {
+    fn an_entry_of_proc_for_an_open_file_is_followed() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(file.as_file()));
         assert_eq!(open_at(Path::new(&path)), Ok(()));

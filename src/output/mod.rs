@@ -1,10 +1,9 @@
-//! The programs' output, from their pipes to where it is to go, and foster's own lines among it.
+//! The programs' output, from their pipes to its destinations, and foster's own lines among it.
 //!
-//! Driven by the loop in `init/`: nothing here waits, and nothing here fails a program. The way of a line: a
-//! [`Source`] (the reading end of a pipe) is read in `pump.rs`, split by `lines.rs`, formatted by `format.rs`, and
-//! taken by a [`writer::Writer`]: a queue before a reader, or a `file.rs`. A copy stays in a `ring.rs`, for `tail.rs`.
-//! foster's own lines come from `log.rs` and are put in their order by `own_lines.rs`. `attach.rs` says which stream of
-//! which program goes where.
+//! Driven by the loop in `init/`: nothing here waits, and no error here fails a program. A line's way: a [`Source`] (the
+//! read end of a pipe) is read by `pump.rs`, split by `lines.rs`, formatted by `format.rs`, and passed to a
+//! [`writer::Writer`]: a queue for a reader, or a file (`file.rs`). A copy stays in a `ring.rs`, for `tail.rs`. foster's
+//! own lines come from `log.rs`, and `own_lines.rs` orders them. `attach.rs` selects the writer of each stream.
 
 mod attach;
 pub mod file;
@@ -53,7 +52,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// The word for it.
+    /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Stream::Stdout => "stdout",
@@ -62,12 +61,12 @@ impl Stream {
     }
 }
 
-/// What a program gets as a stream.
+/// The descriptor that a program gets as a stream.
 #[derive(Debug)]
 pub enum ChildStream {
-    /// The writing end of a pipe, to be given to the program's user, and closed here after the spawn.
+    /// The write end of a pipe: its owner becomes the program's user, and foster closes it after the spawn.
     Pipe(OwnedFd),
-    /// A copy of foster's own stream, whose owner is not changed.
+    /// A copy of foster's own stream; its owner is not changed.
     Inherited(OwnedFd),
     /// `/dev/null`.
     Null,
@@ -91,23 +90,23 @@ pub enum ColourMode {
     Never,
 }
 
-/// What of foster's own process the output goes to, and its time.
+/// The descriptors of foster's process that output goes to, its clock and its settings.
 #[derive(Debug)]
 pub struct OutputEnv {
-    /// foster's stdout; `None`: it is closed.
+    /// foster's stdout; `None` if it is closed.
     pub stdout: Option<Descriptor>,
-    /// foster's stderr; `None`: it is closed.
+    /// foster's stderr; `None` if it is closed.
     pub stderr: Option<Descriptor>,
     /// Whether names may be coloured.
     pub colour: ColourMode,
     /// The time of day.
     pub clock: fn() -> SystemTime,
-    /// What the `log` macros leave.
+    /// The lines of the `log` macros.
     pub backlog: Arc<Backlog>,
 }
 
 impl OutputEnv {
-    /// That of this process.
+    /// The environment of this process.
     pub fn of_process(colour: ColourMode) -> OutputEnv {
         OutputEnv {
             stdout: stream::stdout(),
@@ -119,7 +118,7 @@ impl OutputEnv {
     }
 }
 
-/// All output of all programs, and foster's own.
+/// The output of all programs and of foster.
 #[derive(Debug)]
 pub struct Output {
     watch: Watch,
@@ -132,34 +131,34 @@ pub struct Output {
     scratch: Scratch,
 }
 
-/// Where descriptors are watched, and for which part of the loop.
+/// The epoll instance that watches the descriptors, and the owner of their reports.
 #[derive(Debug)]
 struct Watch {
     epoll: Rc<Epoll>,
     owner: Owner,
 }
 
-/// What is known of programs and their runs.
+/// The programs and their runs.
 #[derive(Debug)]
 struct Attached {
     programs: ProgramMap<ProgramOutput>,
     runs: SortedMap<Run, RunOutput>,
-    /// The number of the next line that is kept, of all programs together.
+    /// The number of the next line in any ring.
     next_line: u64,
-    /// The runs that have written what their `ready.log` waits for.
+    /// The runs of which a line has matched `ready.log`.
     matches: Vec<Run>,
 }
 
-/// How lines look.
+/// The format of lines.
 #[derive(Debug, Clone, Copy)]
 struct Style {
     format: LogFormat,
     timestamps: Timestamps,
-    /// How wide the names before lines are.
+    /// The width of the names before lines.
     width: usize,
 }
 
-/// The output of a program: where it goes, and what is kept of it.
+/// The output of a program: its destinations and its last lines.
 #[derive(Debug)]
 struct ProgramOutput {
     name: String,
@@ -172,46 +171,46 @@ struct ProgramOutput {
     last_runs: SortedMap<u16, u32>,
 }
 
-/// The reading ends of pipes.
+/// The read ends of pipes.
 #[derive(Debug, Default)]
 struct Sources {
     by_key: SortedMap<u32, Source>,
-    /// Those that are left unread until their writer has room.
+    /// The sources that are not read until their writer has room.
     paused: SortedSet<u32>,
     last_key: u32,
 }
 
-/// The reading end of a pipe.
+/// The read end of a pipe.
 #[derive(Debug)]
 struct Source {
     run: Run,
     stream: Stream,
     fd: OwnedFd,
     writer: u32,
-    look: Look,
+    line_style: LineStyle,
     lines: Lines,
     pattern: Option<Rc<PendingPattern>>,
-    /// How many bytes of a dead main process lie in the pipe still.
+    /// The bytes of an exited main process that are still in the pipe.
     unread: usize,
 }
 
-/// How the lines of a pipe look.
+/// The format of the lines of a pipe.
 #[derive(Debug)]
-struct Look {
+struct LineStyle {
     prefix: LinePrefix,
     format: LineFormat,
 }
 
-/// How lines are written.
+/// The format of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LineFormat {
-    /// As `[foster]` says.
+    /// The format of the log, from `[foster]`.
     Log,
-    /// As they are: for a file.
+    /// Unchanged: for a file.
     Plain,
 }
 
-/// What a line of a run has to match for the run to be ready.
+/// The pattern that a line of a run has to match for the run to be ready.
 #[derive(Debug)]
 struct PendingPattern {
     pattern: LinePattern,
@@ -223,15 +222,15 @@ struct PendingPattern {
 struct RunOutput {
     main: MainProcess,
     label: String,
-    /// The name of its program, which may be removed before its last line.
+    /// The name of its program. The program may be removed before its last line is read.
     name: String,
     log_prefix: bool,
     pid: Option<u32>,
-    /// The keys of its sources, and of the writers they go to.
+    /// The keys of its sources and of their writers.
     streams: Vec<(u32, u32)>,
 }
 
-/// Whether the main process of a run lives.
+/// Whether the main process of a run is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MainProcess {
     Alive,
@@ -248,21 +247,21 @@ struct Scratch {
 
 /// The writer of foster's stdout.
 const STDOUT: u32 = 0;
-/// The writer of foster's stderr, where it is not the same.
+/// The writer of foster's stderr, if it is not the same file.
 const STDERR: u32 = 1;
-/// The timer after which failed writers are tried again.
+/// The timer for another try of failed writers.
 const RETRY: u32 = 2;
-/// Keys of writers have this bit, those of sources have not.
+/// A bit that the keys of writers have and those of sources do not.
 const WRITER: u32 = 1 << 31;
 /// The name before foster's own lines.
 const FOSTER: &str = "foster";
-/// Longer names push their own line only: one of 38 characters must not indent all others.
+/// A longer name shifts only its own lines: one of 38 characters must not indent all others.
 const WIDEST_NAME: usize = 20;
-/// Red is left to errors; the others are distinct on dark and on light (SGR 32 to 36).
+/// Without red, which is for errors; the others are legible on dark and on light (SGR 32 to 36).
 const COLOURS: [Colour; 5] = [Colour(36), Colour(33), Colour(32), Colour(35), Colour(34)];
 
 impl Output {
-    /// Output to this environment; descriptors are registered with `epoll` under `space`.
+    /// Output to this environment. Descriptors are registered with `epoll` for `owner`.
     pub fn new(
         epoll: Rc<Epoll>,
         owner: Owner,
@@ -290,9 +289,8 @@ impl Output {
         output
     }
 
-    /// Takes over changed settings and programs. Lines look as they say from now on, also those of runs that
-    /// are under way; where they go is settled for these. A program keeps its last lines; one that is no longer
-    /// named loses them.
+    /// Applies changed settings and programs. The format applies to all further lines, also of current runs; their
+    /// destinations stay. A program keeps its last lines; those of a removed program are dropped.
     pub fn configure(&mut self, settings: &Settings, programs: &ProgramMap<Rc<Program>>) {
         self.style.format = settings.log_format;
         self.style.timestamps = if settings.log_timestamps { Timestamps::On } else { Timestamps::Off };
@@ -308,22 +306,22 @@ impl Output {
         self.reformat();
     }
 
-    /// Drops the last lines of a program that was removed. What its descendants still write is passed on.
+    /// Drops the last lines of a program that was removed. Further output of its descendants is still written.
     pub fn forget_program(&mut self, program: ProgramId) {
         self.attached.programs.remove(program);
     }
 
-    /// How wide the names before lines are.
+    /// The width of the names before lines.
     pub fn width(&self) -> usize {
         self.style.width
     }
 
-    /// The runs of which a line has matched their readiness pattern since the last call.
+    /// Removes and returns the runs of which a line has matched their readiness pattern.
     pub fn take_matches(&mut self) -> Vec<Run> {
         std::mem::take(&mut self.attached.matches)
     }
 
-    /// Whether anything is still unread or unwritten that can be written.
+    /// Whether some output is unread, or unwritten and can be written.
     pub fn pending(&self) -> bool {
         !self.own.is_empty()
             || !self.env.backlog.is_empty()

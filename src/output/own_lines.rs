@@ -1,8 +1,8 @@
-//! foster's own lines on their way to stderr, in their order among the programs' lines.
+//! foster's own lines, written to stderr in order with the programs' lines.
 //!
-//! The order that is promised: the last output of a process comes before any own line that is logged after
-//! [`Output::ended`]. So the queue holds barriers between the lines: what follows one waits until a source has no
-//! unread output, then until a writer has written it. The queue is bounded; what does not fit is dropped and counted.
+//! The promise: the last output of a process comes before any own line that is logged after [`Output::ended`]. So the
+//! queue has barriers between lines: the lines after one wait until a source has no unread output, then until a writer
+//! has written it. The queue is bounded; lines that do not fit are dropped and counted.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
@@ -18,12 +18,12 @@ use super::{FOSTER, Output, STDOUT, Stream, format};
 use crate::errno;
 use crate::plan::LogFormat;
 
-/// How many barriers may wait; more would only come while nothing is written for days.
+/// The most barriers in the queue; it fills only if nothing can be written for a long time.
 const BARRIERS: usize = 4096;
 /// The source of foster's own lines.
 pub(super) const OWN: u32 = u32::MAX;
 
-/// What is not in its place yet.
+/// The own lines that are not written yet.
 #[derive(Debug, Default)]
 pub(super) struct OwnLines {
     waiting: VecDeque<OwnLine>,
@@ -34,12 +34,12 @@ pub(super) struct OwnLines {
 #[derive(Debug)]
 enum OwnLine {
     Line(Entry),
-    /// What follows has to wait until this source has no unread output.
+    /// The lines after it wait until this source has no unread output.
     Read {
         source: u32,
         writer: u32,
     },
-    /// What follows has to wait until this writer has written so much.
+    /// The lines after it wait until this writer has written up to this position.
     Written {
         writer: u32,
         position: u64,
@@ -60,7 +60,7 @@ impl OwnLines {
         self.waiting.is_empty()
     }
 
-    /// What follows comes after what this source has yet to give.
+    /// Makes the lines after it wait for the unread output of this source.
     pub(super) fn push_barrier(&mut self, source: u32, writer: u32) {
         if self.waiting.len() < BARRIERS {
             self.waiting.push_back(OwnLine::Read { source, writer });
@@ -69,7 +69,7 @@ impl OwnLines {
 }
 
 impl Output {
-    /// Logs a line, and gives its time and the members of its JSON object: they are also those of the event.
+    /// Logs a line; returns its time and the members of its JSON object, which the event has as well.
     pub fn log(&mut self, line: &Line) -> (SystemTime, Vec<u8>) {
         let (at, members) = ((self.env.clock)(), line.members());
         if line.is_enabled() {
@@ -83,7 +83,7 @@ impl Output {
         (at, members)
     }
 
-    /// Logs a message.
+    /// Logs a message without an event.
     pub fn say(&mut self, level: Level, message: &str) {
         let line = Line::plain(level, message.to_owned());
         if line.is_enabled() {
@@ -121,7 +121,7 @@ impl Output {
                     *next = OwnLine::Written { writer, position };
                 }
                 OwnLine::Written { writer, position } => {
-                    // What comes after it in the same queue is written after it.
+                    // The same queue keeps the order by itself.
                     let is_written =
                         self.writers.get(*writer).is_none_or(|writer| writer.has_reached(*position));
                     if !is_written && *writer != stderr {
@@ -150,7 +150,7 @@ impl Output {
         }
     }
 
-    /// One of foster's own lines as it is written to this writer.
+    /// Formats one of foster's own lines for this writer.
     fn format_own(&self, writer: u32, entry: &Entry, out: &mut Vec<u8>) {
         let (level, text) = match &entry.body {
             Body::Text(level, text) => (*level, text),
@@ -175,7 +175,7 @@ impl Output {
         lines.feed(format!("{word}{}\n", text.trim_end_matches('\n')).as_bytes(), limit, &mut emit);
     }
 
-    /// The words for what a writer has dropped.
+    /// The line about the lines that a writer has dropped.
     pub(super) fn notice(&self, key: u32) -> Vec<u8> {
         let Some(gap) = self.writers.get(key).and_then(Writer::gap) else { return Vec::new() };
         let message = format!("{} lines dropped: {}", gap.lines, gap.error);
@@ -187,19 +187,19 @@ impl Output {
         notice
     }
 
-    /// Logs what happened to a writer; what happened to stderr is written to stdout.
+    /// Logs the events of a writer; those of stderr are written to stdout.
     pub(super) fn report_events(&mut self, key: u32, events: Vec<WriterEvent>) {
         for event in events {
-            let Some((level, message)) = self.event_words(key, &event) else { continue };
+            let Some((level, message)) = self.event_message(key, &event) else { continue };
             if key == self.writers.stderr {
-                self.say_on_stdout(level, message);
+                self.log_to_stdout(level, message);
             } else {
                 self.say(level, &message);
             }
         }
     }
 
-    fn event_words(&self, key: u32, event: &WriterEvent) -> Option<(Level, String)> {
+    fn event_message(&self, key: u32, event: &WriterEvent) -> Option<(Level, String)> {
         let name = self.writer_name(key);
         Some(match event {
             WriterEvent::Gone(error) => (
@@ -215,7 +215,7 @@ impl Output {
                 Level::Warn,
                 format!("cannot write {name}: {error}; its lines are dropped until it can be written"),
             ),
-            // The notice before the line says it.
+            // The notice before the next line reports it.
             WriterEvent::File(FileEvent::Recovered(_)) if key == self.writers.stderr => return None,
             WriterEvent::File(FileEvent::Recovered(gap)) => {
                 let (lines, why) = (gap.lines, gap.error);
@@ -227,7 +227,7 @@ impl Output {
         })
     }
 
-    fn say_on_stdout(&mut self, level: Level, message: String) {
+    fn log_to_stdout(&mut self, level: Level, message: String) {
         if self.writers.stderr == STDOUT {
             return;
         }

@@ -12,18 +12,18 @@ use nix::errno::Errno;
 use super::lines::End;
 use super::ring::Origin;
 use super::writer::Writer;
-use super::{Look, MainProcess, Output, PendingPattern, RETRY, Scratch, Source, WRITER, visible};
+use super::{LineStyle, MainProcess, Output, PendingPattern, RETRY, Scratch, Source, WRITER, visible};
 use crate::plan::LinePattern;
 use crate::sys::epoll::{Interest, Ready};
 use crate::sys::stream;
 
-/// How many bytes are read from one source before the next: the capacity of a pipe (pipe(7)).
+/// The most bytes that are read from one source before the next: the capacity of a pipe (pipe(7)).
 const READ_BUDGET: usize = 64 * 1024;
-/// The least bytes of a turn: for a small file, whose rotation costs more than writing it.
+/// The same for a source of a small file, whose rotation costs more than writing to it.
 const SMALL_READ_BUDGET: usize = 4 * 1024;
-/// How large the buffer for formatted lines may stay.
+/// The capacity that the buffer for formatted lines may keep.
 const BATCH: usize = 512 * 1024;
-/// How many exited runs of an instance may have open pipes; each holds two descriptors.
+/// The most exited runs of an instance with open pipes; each holds two descriptors.
 const DEAD_RUNS: usize = 16;
 
 /// The input from a source.
@@ -31,14 +31,14 @@ const DEAD_RUNS: usize = 16;
 enum Input {
     /// This many bytes in the shared buffer.
     Bytes(usize),
-    /// Nothing more of its main process, or of any process.
+    /// The end of the main process's output, or of the pipe.
     End,
 }
 
 /// Whether a source may have more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReadResult {
-    /// It may.
+    /// It may have more.
     More,
     /// Its last writer has closed it.
     End,
@@ -64,8 +64,8 @@ impl Output {
         self.settle();
     }
 
-    /// The main process of this run has exited. Its output is read now, as far as there is room, and foster's later lines
-    /// come after it. Its descendants may continue to write.
+    /// Handles the exit of this run's main process. Its output is read now, as far as there is room, and precedes
+    /// foster's later lines. Its descendants may continue to write.
     pub fn ended(&mut self, run: Run) {
         self.take_backlog();
         let Some(record) = self.attached.runs.get_mut(&run) else { return };
@@ -117,13 +117,13 @@ impl Output {
         if !self.writers.is_full(source.writer) {
             self.read(key);
         } else if self.sources.paused.insert(key) {
-            // Not only without interest: a hang-up would be reported again and again.
+            // Removed, not only without interest: epoll would report a hang-up again and again.
             let _ = self.watch.epoll.remove(&source.fd);
         }
     }
 
-    /// Reads the present content only, because a descendant may write for ever. Most pipes are at their end, which the
-    /// first read shows; otherwise FIONREAD gives the amount.
+    /// Reads only the bytes that are in the pipe, because a descendant may write forever. Most pipes are at their end,
+    /// which the first read shows; otherwise FIONREAD returns the amount.
     fn read_last_output(&mut self, key: u32) {
         let Some(writer) = self.sources.by_key.get(&key).map(|source| source.writer) else { return };
         if !self.writers.is_full(writer) && self.read(key) == ReadResult::End {
@@ -133,7 +133,7 @@ impl Output {
         source.unread = stream::unread(&source.fd);
         if source.unread == 0 {
             let mut scratch = std::mem::take(&mut self.scratch);
-            self.pass_on(key, Input::End, &mut scratch);
+            self.deliver_input(key, Input::End, &mut scratch);
             self.scratch = scratch;
         }
         while self.sources.has_unread(key) && !self.writers.is_full(writer) {
@@ -151,18 +151,18 @@ impl Output {
         let room = scratch.read.get_mut(..most).unwrap_or_default();
         let result = match stream::read(&source.fd, room) {
             Ok(count @ 1..) => {
-                self.pass_on(key, Input::Bytes(count), &mut scratch);
+                self.deliver_input(key, Input::Bytes(count), &mut scratch);
                 ReadResult::More
             }
             Err(Errno::EAGAIN | Errno::EINTR) => {
                 // Another process has read the data.
                 if source.unread > 0 {
-                    self.pass_on(key, Input::End, &mut scratch);
+                    self.deliver_input(key, Input::End, &mut scratch);
                 }
                 ReadResult::More
             }
             Ok(0) | Err(_) => {
-                self.pass_on(key, Input::End, &mut scratch);
+                self.deliver_input(key, Input::End, &mut scratch);
                 self.close(key);
                 ReadResult::End
             }
@@ -172,7 +172,7 @@ impl Output {
         result
     }
 
-    /// How much is read at once for a writer: about a file's worth, so that a turn has few rotations.
+    /// The bytes to read at once for a writer: at most about the size of its file, so that a read causes few rotations.
     fn read_budget(&self, writer: u32) -> usize {
         let limit = match self.writers.get(writer) {
             Some(Writer::File(file)) => file.max_size(),
@@ -184,10 +184,10 @@ impl Output {
             .clamp(SMALL_READ_BUDGET, READ_BUDGET)
     }
 
-    fn pass_on(&mut self, key: u32, input: Input, scratch: &mut Scratch) {
+    fn deliver_input(&mut self, key: u32, input: Input, scratch: &mut Scratch) {
         let Some(source) = self.sources.by_key.get_mut(&key) else { return };
         let Scratch { read, head, batch } = scratch;
-        let Source { run, stream, look: Look { prefix, .. }, lines, pattern, .. } = source;
+        let Source { run, stream, line_style: LineStyle { prefix, .. }, lines, pattern, .. } = source;
         let mut ring = self.attached.programs.get_mut(run.instance.program).map(|program| &mut program.ring);
         let (next_line, matches) = (&mut self.attached.next_line, &mut self.attached.matches);
         let origin = Origin { instance: run.instance.index, run: run.number, stream: *stream };
@@ -212,7 +212,7 @@ impl Output {
             }
             Input::End => 0,
         };
-        // An unfinished line is completed when its writer is gone.
+        // The main process has exited or the pipe is closed: an unfinished line is complete.
         if left == 0 && (source.unread > 0 || input == Input::End) {
             lines.finish(&mut emit);
         }
@@ -272,7 +272,7 @@ impl Source {
 }
 
 impl PendingPattern {
-    /// Whether this is the first line that matches. Colours do not count, and no more of a line than its beginning.
+    /// Whether this is the first line that matches. Only the beginning of a line is matched, without its colours.
     fn matches_first(&self, line: &[u8]) -> bool {
         if self.is_matched.get() {
             return false;

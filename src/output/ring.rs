@@ -1,8 +1,7 @@
 //! The last lines of a program, in bounded memory.
 //!
-//! For `foster logs` and the summary at the end. Lines carry a number that only grows, over all programs,
-//! so that a follower asks for what came after the last one it has seen. Nothing is allocated before the
-//! first line. Pure.
+//! For `foster logs` and the summary at the end. Lines are numbered in order over all programs, so that a follower can
+//! ask for the lines after the last one it has seen. Nothing is allocated before the first line. Pure.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;
@@ -10,10 +9,10 @@ use std::time::SystemTime;
 use super::Stream;
 use super::lines::End;
 
-/// How many bytes a program's last lines may take.
+/// The most bytes for a program's last lines.
 pub const CAPACITY: usize = 64 * 1024;
 
-/// What an entry costs beside its text, so that empty lines are bounded too.
+/// The size of an entry without its text, counted so that empty lines are bounded too.
 pub const OVERHEAD: usize = size_of::<Entry>();
 
 /// The last lines of one program.
@@ -21,7 +20,7 @@ pub const OVERHEAD: usize = size_of::<Entry>();
 pub struct Ring {
     text: VecDeque<u8>,
     entries: VecDeque<Entry>,
-    /// The number of the last line that had to go.
+    /// The number of the last line that was dropped.
     dropped: u64,
 }
 
@@ -34,25 +33,25 @@ struct Entry {
     end: End,
 }
 
-/// Where a line comes from.
+/// The origin of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
-    /// Which instance wrote it.
+    /// The instance that wrote it.
     pub instance: u16,
-    /// Which run of that: 0 is its `pre_stop` command.
+    /// The number of its run; 0 for its `pre_stop` command.
     pub run: u32,
-    /// To which stream.
+    /// The stream.
     pub stream: Stream,
 }
 
-/// A line as it was written.
+/// A line of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Its place among the lines of all programs.
+    /// Its number among the lines of all programs.
     pub number: u64,
     /// When it was read.
     pub at: SystemTime,
-    /// What wrote it.
+    /// Its origin.
     pub origin: Origin,
     /// The line without its newline; any bytes.
     pub text: Vec<u8>,
@@ -61,7 +60,7 @@ pub struct Line {
 }
 
 impl Ring {
-    /// Adds a line, at the cost of the oldest ones.
+    /// Adds a line, and drops the oldest ones if there is no room.
     pub fn push(&mut self, number: u64, at: SystemTime, origin: Origin, text: &[u8], end: End) {
         while self.size() + OVERHEAD + text.len() > CAPACITY {
             let Some(oldest) = self.entries.pop_front() else { return };
@@ -73,12 +72,12 @@ impl Ring {
         self.entries.push_back(Entry { number, at, origin, length, end });
     }
 
-    /// The last `count` lines, the oldest of them first.
+    /// The last `count` lines, oldest first.
     pub fn tail(&self, count: usize) -> Vec<Line> {
         self.from(self.entries.len().saturating_sub(count)).collect()
     }
 
-    /// The last lines of one run of an instance, at most this many bytes with their line ends, the oldest first.
+    /// The last lines of one run of an instance, oldest first, at most this many bytes including newlines.
     pub fn tail_of(&self, instance: u16, run: u32, most: usize) -> Vec<Line> {
         let mut room = most;
         let is_its = |entry: &Entry| entry.origin.instance == instance && entry.origin.run == run;
@@ -92,17 +91,17 @@ impl Ring {
         self.from(index).filter(|line| line.origin.instance == instance && line.origin.run == run).collect()
     }
 
-    /// The lines that came after the one with this number, as far as they are still there.
+    /// The lines after the one with this number that are still in the ring.
     pub fn after(&self, number: u64) -> impl Iterator<Item = Line> {
         self.from(self.entries.partition_point(|entry| entry.number <= number))
     }
 
-    /// The numbers of all lines that are there, the newest first.
+    /// The numbers of all lines, newest first.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
         self.entries.iter().rev().map(|entry| entry.number)
     }
 
-    /// The number of the last line that is kept no more; 0 where there is none.
+    /// The number of the last line that was dropped; 0 if there is none.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -113,7 +112,7 @@ impl Ring {
 
     fn from(&self, index: usize) -> impl Iterator<Item = Line> {
         let length = |entry: &Entry| entry.length as usize;
-        // From the end: a follower is near it.
+        // Counted from the end, because a follower is near it.
         let from_there: usize = self.entries.iter().rev().take(self.entries.len() - index).map(length).sum();
         let mut start = self.text.len() - from_there;
         self.entries.iter().skip(index).map(move |entry| {
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_lines_come_oldest_first_and_a_follower_gets_what_is_new() {
+    fn the_last_lines_are_oldest_first_and_a_follower_gets_the_new_ones() {
         let mut ring = Ring::default();
         for (number, text) in (1..).zip([b"one".as_slice(), b"", b"three"]) {
             ring.push(number, SystemTime::UNIX_EPOCH, ORIGIN, text, End::Line);
@@ -155,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_of_a_run_is_its_own_lines_as_far_as_they_fit() {
+    fn the_tail_of_a_run_has_only_its_lines_and_as_many_as_fit() {
         let mut ring = Ring::default();
         for (number, (run, text)) in (1..).zip([(1, "old"), (2, "first"), (1, "descendant"), (2, "last")]) {
             let origin = Origin { run, ..ORIGIN };
@@ -174,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_never_outgrows_its_bound_and_keeps_the_newest(
+        fn the_size_is_bounded_and_the_newest_lines_are_kept(
             sizes in prop::collection::vec(0..16_384usize, 1..60),
         ) {
             let mut ring = Ring::default();

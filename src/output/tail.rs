@@ -1,6 +1,6 @@
 //! The last lines of programs, for `foster logs` and for the summary at the end.
 //!
-//! A reader goes through the lines of any programs in the order of their numbers, a bounded piece at a time.
+//! A reader gets the lines of several programs in the order of their numbers, in bounded pieces.
 
 use std::collections::BinaryHeap;
 
@@ -8,27 +8,27 @@ use foster_core::ids::{InstanceId, ProgramId};
 
 use super::{Output, Stream, ring};
 
-/// A line that has not ended yet, as far as it was written.
+/// A line that has no newline yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
     /// The instance that writes it.
     pub instance: InstanceId,
-    /// To which stream.
+    /// The stream.
     pub stream: Stream,
-    /// What is there of it.
+    /// Its text so far.
     pub text: Vec<u8>,
 }
 
 impl Output {
-    /// The last lines of the last run of an instance, at most this many bytes, the oldest first.
+    /// The last lines of the last run of an instance, oldest first, at most this many bytes.
     pub fn last_output(&self, instance: InstanceId, most: usize) -> Vec<ring::Line> {
         let Some(program) = self.program(instance.program) else { return Vec::new() };
         let Some(run) = program.last_runs.get(&instance.index) else { return Vec::new() };
         program.ring.tail_of(instance.index, *run, most)
     }
 
-    /// The lines of these programs after the one with this number, the oldest first, as far as they are kept: at
-    /// least one, and no more when they have this many bytes. And whether there are more.
+    /// The lines of these programs after the one with this number, oldest first, up to this many bytes but at least one;
+    /// and whether there are more.
     pub fn lines_after(
         &self,
         programs: &[ProgramId],
@@ -53,7 +53,7 @@ impl Output {
         }
     }
 
-    /// The number that the last `count` lines of these programs come after.
+    /// The number before that of the last `count` lines of these programs.
     pub fn before_the_last(&self, programs: &[ProgramId], count: usize) -> u64 {
         let rings = programs.iter().filter_map(|id| self.program(*id));
         let Some(later) = count.checked_sub(1) else { return self.last_line() };
@@ -65,7 +65,7 @@ impl Output {
         numbers.pop().map_or(0, |number| number - 1)
     }
 
-    /// The number of the last line of a program that is no longer kept.
+    /// The number of the last line of a program that was dropped.
     pub fn dropped(&self, program: ProgramId) -> u64 {
         self.program(program).map_or(0, |program| program.ring.dropped())
     }
@@ -75,8 +75,8 @@ impl Output {
         self.attached.next_line - 1
     }
 
-    /// The lines of these programs that have not ended yet: a prompt, a progress bar. They are kept back from the
-    /// container's output.
+    /// The unfinished lines of these programs, such as a prompt or a progress bar. The container's output does not have
+    /// them yet.
     pub fn unfinished(&self, programs: &[ProgramId]) -> Vec<Unfinished> {
         let sources = self.sources.by_key.values();
         let sources = sources.filter(|source| programs.contains(&source.run.instance.program));

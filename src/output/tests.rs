@@ -76,7 +76,7 @@ fn by_id(programs: &[Program]) -> ProgramMap<Rc<Program>> {
     (0..).map(ProgramId).zip(programs.iter().cloned().map(Rc::new)).collect()
 }
 
-/// Turns of the loop until this holds; every turn waits for a report.
+/// Runs turns of the loop until this holds; every turn waits for a report.
 fn turn_until(epoll: &Epoll, output: &mut Output, mut done: impl FnMut(&mut Output) -> bool) {
     let mut ready = Vec::new();
     for _ in 0..TURNS {
@@ -87,14 +87,14 @@ fn turn_until(epoll: &Epoll, output: &mut Output, mut done: impl FnMut(&mut Outp
         epoll.wait(Some(Duration::from_millis(20)), &mut ready).unwrap();
         ready.iter().for_each(|ready| output.on_ready(*ready));
     }
-    panic!("it never came to that");
+    panic!("the condition never held");
 }
 
 fn set_nonblocking(fd: &OwnedFd) {
     nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
 }
 
-/// What can be read right now.
+/// Reads everything that is available.
 fn drain(fd: &OwnedFd) -> Vec<u8> {
     let mut all = Vec::new();
     let mut buffer = [0; 65536];
@@ -122,7 +122,7 @@ impl Bench {
         }
     }
 
-    /// One turn of the loop, without waiting; how many reports it had.
+    /// Runs one turn of the loop without waiting; returns the number of reports.
     fn turn(&mut self) -> usize {
         let mut ready = Vec::new();
         self.epoll.wait(Some(Duration::ZERO), &mut ready).unwrap();
@@ -153,7 +153,7 @@ fn write(fd: &OwnedFd, text: &str) {
 }
 
 #[test]
-fn lines_stand_behind_their_programs_name_and_are_never_mixed() {
+fn lines_follow_their_programs_name_and_are_never_mixed() {
     let mut bench = Bench::new(LogFormat::Text, &[program("backend"), program("db")]);
     let (backend, backend_err) = bench.start(run(0, 1), "backend");
     let (db, _db_err) = bench.start(run(1, 1), "db");
@@ -172,7 +172,7 @@ fn lines_stand_behind_their_programs_name_and_are_never_mixed() {
 }
 
 #[test]
-fn stdout_and_stderr_that_are_one_file_are_written_as_one() {
+fn stdout_and_stderr_of_one_file_share_a_writer() {
     let (out, both) = pipe();
     set_nonblocking(&out);
     let copy = both.try_clone().unwrap();
@@ -192,7 +192,7 @@ fn stdout_and_stderr_that_are_one_file_are_written_as_one() {
 }
 
 #[test]
-fn json_lines_name_the_process() {
+fn json_lines_have_the_pid() {
     let mut bench = Bench::new(LogFormat::Json, &[program("web")]);
     let (stdout, _stderr) = bench.start(run(0, 1), "web");
     write(&stdout, "hi \"you\"\n");
@@ -207,10 +207,10 @@ fn json_lines_name_the_process() {
 }
 
 #[test]
-fn the_last_output_comes_before_what_is_logged_about_the_end_even_across_streams() {
+fn the_last_output_comes_before_the_line_about_the_exit_even_across_streams() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let (stdout, _descendant) = bench.start(run(0, 1), "web");
-    // A line that lies in foster's queue: stdout is not read.
+    // A line that stays in foster's queue, because stdout is not read.
     let line = format!("{}\n", "x".repeat(999));
     while bench.output.writers.get(STDOUT).unwrap().unwritten() == 0 {
         write(&stdout, &line);
@@ -231,7 +231,7 @@ fn the_last_output_comes_before_what_is_logged_about_the_end_even_across_streams
 }
 
 #[test]
-fn a_descendant_that_goes_on_writing_holds_nothing_up_and_keeps_its_label() {
+fn a_descendant_that_continues_to_write_delays_nothing_and_keeps_its_label() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let (stdout, _stderr) = bench.start(run(0, 1), "web");
     write(&stdout, "dying");
@@ -268,7 +268,7 @@ fn readiness_is_the_first_line_that_matches_on_either_stream() {
 }
 
 #[test]
-fn at_the_end_unfinished_lines_are_written() {
+fn unfinished_lines_are_written_at_the_end() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let (stdout, _held) = bench.start(run(0, 1), "web");
     write(&stdout, "no newline");
@@ -278,7 +278,7 @@ fn at_the_end_unfinished_lines_are_written() {
 }
 
 #[test]
-fn lines_of_runs_under_way_look_as_a_changed_plan_says() {
+fn a_changed_format_applies_to_current_runs() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let (stdout, _stderr) = bench.start(run(0, 1), "web");
     write(&stdout, "one\nhalf of ");

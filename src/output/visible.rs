@@ -1,8 +1,8 @@
-//! A program's line as a terminal may show it: control characters are made visible.
+//! Makes the control characters of a line visible, for a terminal.
 //!
-//! A carriage return, a cursor movement or a title sequence would overwrite other lines or drive the terminal. They are
-//! shown as `^M` and `^[`, as cat(1) does. What only colours text (SGR, ECMA-48 8.3.117) is passed on and ended with
-//! the line; a tab stays, and so does a carriage return right before the line's end. Pure.
+//! A carriage return, a cursor movement or a title sequence would overwrite other lines or control the terminal. They
+//! are shown as `^M` and `^[`, as by `cat -v`. Colour sequences (SGR, ECMA-48 8.3.117) are kept and reset at the end of
+//! the line; a tab stays, and so does a carriage return right before the newline. Pure.
 
 use super::lines::End;
 
@@ -46,7 +46,7 @@ pub fn push(piece: &[u8], end: End, out: &mut Vec<u8>) {
     }
 }
 
-/// The line without what only colours it: what a pattern is matched against.
+/// Adds the line without its colour sequences, to match a pattern against it.
 pub fn without_colours(line: &[u8], out: &mut Vec<u8>) {
     let mut rest = line;
     while let Some((byte, after)) = rest.split_first() {
@@ -64,7 +64,7 @@ fn needs_care(byte: u8) -> bool {
     byte < 0x20 && byte != b'\t' || byte == 0x7f || byte == 0xc2
 }
 
-/// How long the colour sequence is that these bytes start with; 0: they start with none.
+/// The length of the colour sequence at the start of these bytes; 0 if there is none.
 fn colour_length(bytes: &[u8]) -> usize {
     let Some(parameters) = bytes.strip_prefix(&[ESCAPE, b'[']) else { return 0 };
     let length =
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_shown_and_cannot_drive_the_terminal() {
+    fn control_characters_are_made_visible() {
         assert_eq!(shown(b"10%\r20%\r", End::Line), "10%^M20%");
         assert_eq!(shown(b"10%\r", End::Piece), "10%^M");
         assert_eq!(shown(b"\x1b]0;title\x07\x1b[2J\x7f", End::Line), "^[]0;title^G^[[2J^?");

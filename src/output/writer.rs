@@ -1,9 +1,9 @@
 //! The destinations of lines: foster's own stdout and stderr, FIFOs and files.
 //!
-//! A writer takes whole lines. One with a reader keeps what does not fit in a [`Queue`] and reports when it is
-//! [`Writer::is_full`]: its sources are then left unread until [`Writer::has_room`] again, so that the reader's pace
-//! becomes the programs' pace and memory stays bounded. After an error that need not be the last the queue rests until
-//! [`Writer::end_delay`]; a writer whose reader is gone for good is closed, and leaves epoll. Next: `pump.rs`.
+//! A writer takes whole lines. A writer with a reader queues the bytes that do not fit ([`Queue`]); when it
+//! [`Writer::is_full`], its sources are not read until it [`Writer::has_room`] again, so that a slow reader blocks the
+//! programs and memory stays bounded. After a temporary error the queue is not written until [`Writer::end_delay`]; a
+//! writer whose reader has closed its end is closed and removed from epoll. Next: `pump.rs`.
 
 use nix::errno::Errno;
 
@@ -11,52 +11,52 @@ use super::file::{FileEvent, Gap, LogFile};
 use crate::sys::epoll::{Epoll, Interest, Token};
 use crate::sys::target::{Reader, Target};
 
-/// Above this many unwritten bytes, its sources are not read.
+/// Above this number of unwritten bytes, its sources are not read.
 const HIGH: usize = 256 * 1024;
-/// Below this many they are read again.
+/// Below this number they are read again.
 const LOW: usize = 64 * 1024;
 
-/// A place that lines are written to.
+/// A destination of lines.
 #[derive(Debug)]
 pub enum Writer {
-    /// It has a reader with a pace.
+    /// A pipe, FIFO, socket or terminal, whose reader may be slow.
     Queue(Queue),
-    /// A file, or a device that takes everything.
+    /// A file, or a device that accepts everything.
     File(LogFile),
-    /// It was closed when foster started, or its reader is gone: lines are discarded.
+    /// A stream that was closed when foster started, or whose reader has closed its end: lines are discarded.
     Closed,
 }
 
-/// What changed while writing.
+/// A change of a writer's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriterEvent {
-    /// The reader is gone for good, for this reason.
+    /// It was closed because of this error: no later write can succeed.
     Gone(Errno),
-    /// It cannot be written now; it is tried again.
+    /// It cannot be written now; the write is repeated later.
     Failing(Errno),
     /// It can be written again.
     Recovered,
-    /// Something happened to a file.
+    /// An event of a file.
     File(FileEvent),
 }
 
-/// Where a writer is registered while it waits for room.
+/// The registration of a writer that waits for room.
 #[derive(Debug, Clone, Copy)]
 pub struct Registration<'a> {
-    /// The instance of epoll.
+    /// The epoll instance.
     pub epoll: &'a Epoll,
-    /// What its reports carry.
+    /// The token of its reports.
     pub token: Token,
 }
 
-/// Lines on their way to a reader.
+/// Lines that wait for a reader.
 #[derive(Debug)]
 pub struct Queue {
     target: Target,
     bytes: Vec<u8>,
-    /// How much of `bytes` is written.
+    /// The bytes at the start of `bytes` that are written.
     head: usize,
-    /// How much was ever written.
+    /// The bytes written since the start.
     written: u64,
     watch: Watch,
     health: Health,
@@ -72,11 +72,11 @@ enum Watch {
 /// Whether the last write failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Health {
-    /// It did not.
+    /// It succeeded.
     Good,
-    /// It did; the next write is tried after [`Writer::end_delay`].
+    /// It failed; the next one follows after [`Writer::end_delay`].
     Delayed,
-    /// It did; the next write is the try.
+    /// It failed, and the delay is over: the next write shows whether the target has recovered.
     Retrying,
 }
 
@@ -96,7 +96,7 @@ impl Writer {
         }
     }
 
-    /// Takes lines of one source and leaves `text` empty; `notice` stands before them, for a file with a gap.
+    /// Takes lines of one source and leaves `text` empty. A file with a gap writes `notice` before them.
     pub fn append(
         &mut self,
         source: u32,
@@ -120,8 +120,8 @@ impl Writer {
         text.clear();
     }
 
-    /// Writes what waits, as far as there is room. epoll reports room as long as something waits, and only then: a
-    /// hang-up is always reported, and would wake foster for nothing.
+    /// Writes queued bytes as far as there is room. The target is registered with epoll only while bytes are queued,
+    /// because epoll always reports a hang-up.
     pub fn write(&mut self, place: Registration<'_>, events: &mut Vec<WriterEvent>) {
         let Writer::Queue(queue) = self else { return };
         if queue.health == Health::Delayed {
@@ -134,7 +134,7 @@ impl Writer {
             }
             Ok(()) => {}
             Err(error) if queue.target.is_final(error) => {
-                // Other descriptors keep the open file description alive, and it would be reported for ever.
+                // Other descriptors may keep the open file description open, and epoll would report it forever.
                 queue.watch(place, Watch::Off);
                 events.push(WriterEvent::Gone(error));
                 *self = Writer::Closed;
@@ -151,7 +151,7 @@ impl Writer {
         queue.watch(place, if waits { Watch::On } else { Watch::Off });
     }
 
-    /// Whether it is to be tried again after a while.
+    /// Whether it waits for [`Writer::end_delay`].
     pub fn is_delayed(&self) -> bool {
         match self {
             Writer::Queue(queue) => queue.health == Health::Delayed,
@@ -160,7 +160,7 @@ impl Writer {
         }
     }
 
-    /// The while is over.
+    /// Allows the next write after an error.
     pub fn end_delay(&mut self) {
         match self {
             Writer::Queue(queue) if queue.health == Health::Delayed => queue.health = Health::Retrying,
@@ -169,7 +169,7 @@ impl Writer {
         }
     }
 
-    /// Whether its sources are to be left unread.
+    /// Whether its sources must not be read.
     pub fn is_full(&self) -> bool {
         self.unwritten() > HIGH
     }
@@ -179,7 +179,7 @@ impl Writer {
         self.unwritten() < LOW
     }
 
-    /// How many bytes wait.
+    /// The number of queued bytes.
     pub fn unwritten(&self) -> usize {
         match self {
             Writer::Queue(queue) => queue.unwritten(),
@@ -187,7 +187,7 @@ impl Writer {
         }
     }
 
-    /// What a file has dropped and not reported.
+    /// The lines that a file has dropped and not reported.
     pub fn gap(&self) -> Option<Gap> {
         match self {
             Writer::File(file) => file.gap(),
@@ -195,7 +195,7 @@ impl Writer {
         }
     }
 
-    /// The position after what was appended last, to be asked for with [`Writer::has_reached`].
+    /// The position after the last appended byte, for [`Writer::has_reached`].
     pub fn position(&self) -> u64 {
         match self {
             Writer::Queue(queue) => queue.written + queue.unwritten() as u64,
@@ -217,7 +217,7 @@ impl Queue {
         self.bytes.len().saturating_sub(self.head)
     }
 
-    /// Takes the buffer itself where nothing waits: in the usual case nothing is copied.
+    /// Adds bytes. An empty queue takes the buffer itself, so that usually nothing is copied.
     fn push(&mut self, text: &mut Vec<u8>) {
         if self.unwritten() == 0 {
             std::mem::swap(&mut self.bytes, text);
@@ -257,7 +257,7 @@ impl Queue {
                 self.watch = Watch::On;
             }
             (Watch::On, Watch::Off) => {
-                // It cannot fail for what is registered.
+                // It cannot fail for a registered descriptor.
                 let _ = place.epoll.remove(&self.target);
                 self.watch = Watch::Off;
             }

@@ -1,7 +1,7 @@
-//! Every place that lines are written to, by its key, and the timer after which those that failed are tried again.
+//! All writers by their keys, and the timer for another try of those that failed.
 //!
-//! foster's stdout and stderr are always there, closed or not; one writer serves both where they are one file. Which
-//! program writes to which is `attach.rs`; what a writer does is `writer.rs`.
+//! foster's stdout and stderr always have a writer, closed or not: one for both if they are the same file. `attach.rs`
+//! selects a program's writers; `writer.rs` has a writer itself.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::sys::stream;
 use crate::sys::target::Target;
 use crate::sys::timer::Timer;
 
-/// How long a writer rests after an error.
+/// The delay after an error of a writer.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// All writers.
@@ -25,18 +25,18 @@ pub(super) struct Writers {
     by_key: SortedMap<u32, Writer>,
     /// The paths of sinks that are not files.
     pub(super) devices: SortedMap<u32, PathBuf>,
-    /// The writer of foster's stderr: the same as that of stdout where both are one file.
+    /// The writer of foster's stderr: that of stdout if both are the same file.
     pub(super) stderr: u32,
     /// Writers to a terminal.
     pub(super) terminals: SortedSet<u32>,
-    /// Those of them that may be coloured.
+    /// The terminals that may be coloured.
     pub(super) coloured: SortedSet<u32>,
-    /// Running as long as one rests.
+    /// Runs while a writer is delayed.
     retry: Option<Timer>,
 }
 
 impl Writers {
-    /// Those of foster's own streams.
+    /// The writers of foster's own streams.
     pub(super) fn new(env: &OutputEnv) -> Writers {
         let is_same = match (&env.stdout, &env.stderr) {
             (Some(one), Some(two)) => stream::identity(one).is_ok_and(|one| stream::identity(two) == Ok(one)),
@@ -108,7 +108,7 @@ impl Writers {
         })
     }
 
-    /// A changed size or number of files holds at once, not only once the last process has closed the file.
+    /// Applies a changed size or number of files to the open file.
     pub(super) fn update_file(&mut self, sink: &Sink) {
         if let Sink::File(sink) = sink
             && let Some((_, file)) = self.file_mut(&sink.path)
@@ -117,7 +117,7 @@ impl Writers {
         }
     }
 
-    /// Closes a file whose last source is gone, unless it has something to report.
+    /// Closes a file without sources, unless it has dropped lines to report.
     pub(super) fn release(&mut self, key: u32) {
         if self.get(key).is_some_and(|writer| writer.unwritten() == 0 && writer.gap().is_none()) {
             self.by_key.remove(&key);
@@ -154,7 +154,7 @@ impl Output {
         self.after_writing(key, events);
     }
 
-    /// Writes what waits, as far as there is room.
+    /// Writes queued bytes, as far as there is room.
     pub(super) fn write(&mut self, key: u32) {
         let place = Registration { epoll: &self.watch.epoll, token: self.token(key | WRITER) };
         let Some(writer) = self.writers.by_key.get_mut(&key) else { return };
@@ -163,14 +163,14 @@ impl Output {
         self.after_writing(key, events);
     }
 
-    /// Writes what waits everywhere.
+    /// Writes the queued bytes of all writers.
     pub(super) fn write_all(&mut self) {
         let unwritten = |(key, writer): (&u32, &Writer)| (writer.unwritten() > 0).then_some(*key);
         let keys: Vec<u32> = self.writers.by_key.iter().filter_map(unwritten).collect();
         keys.into_iter().for_each(|key| self.write(key));
     }
 
-    /// Has every writer report what it has dropped.
+    /// Makes every writer report the lines it has dropped.
     pub(super) fn report_gaps(&mut self) {
         for key in self.writers.by_key.keys().copied().collect::<Vec<_>>() {
             self.deliver(key, super::own_lines::OWN, &mut Vec::new());
@@ -185,7 +185,7 @@ impl Output {
         }
     }
 
-    /// One timer serves all; while nothing rests there is none. Without a descriptor for it, the next write tries.
+    /// One timer serves all delayed writers. If no descriptor is left for it, the next line ends the delay.
     pub(super) fn start_retry(&mut self) {
         if self.writers.retry.is_some() || !self.writers.by_key.values().any(Writer::is_delayed) {
             return;
@@ -198,7 +198,7 @@ impl Output {
         }
     }
 
-    /// The rest is over.
+    /// Ends the delays.
     pub(super) fn retry(&mut self) {
         self.writers.retry = None;
         self.writers.by_key.values_mut().for_each(Writer::end_delay);

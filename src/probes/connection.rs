@@ -88,7 +88,7 @@ impl Connection {
     }
 
     fn open(address: SocketAddr, purpose: Purpose) -> Result<Connection, ProbeResult> {
-        let stream = connect::begin(address).map_err(|error| unreachable(address, error))?;
+        let stream = connect::start(address).map_err(|error| unreachable(address, error))?;
         Ok(Connection { stream, address, purpose })
     }
 }

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use super::note::NoteWriter;
 use crate::errno;
 use crate::sys::connect;
-use crate::sys::descriptors::close_all_but;
+use crate::sys::descriptors::close_all_except;
 use crate::sys::fork::{ChildProcess, fork};
 
 /// The target of a check in a child.
@@ -33,7 +33,7 @@ impl LocalTarget<'_> {
         fork(|_| {
             let mut note = note.into_file();
             // A check that hangs must not hold foster's pipes, sockets and files open.
-            close_all_but(&[note.as_raw_fd()]);
+            close_all_except(&[note.as_raw_fd()]);
             match self.check() {
                 Ok(()) => 0,
                 Err(reason) => {

@@ -16,7 +16,7 @@ use std::process;
 
 use super::*;
 use crate::plan::{Account, Inherit, Limit, Unprivileged, User};
-use crate::sys::isolated::{alone, give_lease_back, is_root, take_lease};
+use crate::sys::isolated::{alone, is_root, release_lease, take_lease};
 use crate::sys::{procfs, signal};
 use foster_core::event::StartFailure;
 use foster_core::ids::Signal;

@@ -1,7 +1,7 @@
 //! Non-blocking connections: socket(2), connect(2).
 //!
-//! The socket of a TCP connection becomes writable when the attempt has ended, and [`finish`] returns the outcome. A Unix
-//! connection has its outcome at once. Nothing here resolves names or blocks.
+//! The socket of a TCP connection becomes writable when the attempt has ended, and [`finish`] returns the outcome. The
+//! outcome of a Unix connection is known at once. Nothing here resolves names or blocks.
 
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -18,7 +18,7 @@ use nix::sys::socket::{
 /// # Errors
 /// socket(2): EMFILE, ENFILE, ENOBUFS, EAFNOSUPPORT. connect(2): errors that are known at once, such as
 /// ECONNREFUSED, ENETUNREACH, EADDRNOTAVAIL.
-pub fn begin(address: SocketAddr) -> nix::Result<TcpStream> {
+pub fn start(address: SocketAddr) -> nix::Result<TcpStream> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::Inet,
         SocketAddr::V6(_) => AddressFamily::Inet6,
@@ -31,7 +31,7 @@ pub fn begin(address: SocketAddr) -> nix::Result<TcpStream> {
     }
 }
 
-/// The outcome of a connection from [`begin`], when its stream is writable.
+/// Returns the outcome of a connection from [`start`] whose stream is writable.
 ///
 /// # Errors
 /// Those of connect(2), from `SO_ERROR` (socket(7)).
@@ -57,10 +57,9 @@ fn stream_socket(family: AddressFamily) -> nix::Result<OwnedFd> {
     socket(family, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
 }
 
-/// The kernel may assign a port in the range for outgoing connections to the socket that connects to it, if no process
-/// listens there: TCP's simultaneous open then connects the socket to itself. That is a refused connection. It must not
-/// leave the port in TIME_WAIT for the program that will listen there: with a linger of zero, closing resets
-/// (socket(7)).
+/// If no process listens at a port of the range for outgoing connections, the kernel may assign that port to the
+/// connecting socket, and TCP's simultaneous open connects the socket to itself. This counts as refused. With a linger
+/// of zero (socket(7)) closing resets the connection, so that no TIME_WAIT blocks the port for the program.
 fn refuse_self_connection(stream: &TcpStream) -> nix::Result<()> {
     let own: SockaddrStorage = getsockname(stream.as_raw_fd())?;
     let peer: SockaddrStorage = getpeername(stream.as_raw_fd())?;
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_with_oneself_is_refused_and_gives_the_port_back() {
+    fn a_connection_to_itself_is_refused_and_frees_the_port() {
         let fd = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
         let any = SockaddrStorage::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         bind(fd.as_raw_fd(), &any).unwrap();
@@ -97,9 +96,9 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_with_a_listener_is_one() {
+    fn a_connection_to_a_listener_succeeds() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let stream = begin(listener.local_addr().unwrap()).unwrap();
+        let stream = start(listener.local_addr().unwrap()).unwrap();
         let _accepted = listener.accept().unwrap();
         assert_eq!(finish(&stream), Ok(()));
     }

@@ -1,6 +1,7 @@
-//! How many CPUs foster and its programs may use: the affinity mask and the quotas of cgroups, versions 1 and 2.
+//! The number of CPUs that foster and its programs may use: the affinity mask and the quotas of cgroups, versions 1
+//! and 2.
 //!
-//! `nproc` and most runtimes count the mask alone and start too many workers under a quota; a configuration can give
+//! `nproc` and most runtimes count only the mask and start too many workers under a quota; a configuration can pass
 //! them this number.
 
 use std::collections::BTreeMap;
@@ -8,12 +9,12 @@ use std::env;
 use std::ffi::OsString;
 use std::thread;
 
-/// The variable that a configuration knows this number by.
+/// The variable with this number, for configurations.
 const VARIABLE: &str = "FOSTER_CPUS";
 
 /// Whole CPUs, at least one: sched_getaffinity(2), `cpu.max` and `cpu.cfs_quota_us` of every cgroup above.
 pub fn allowed() -> usize {
-    // Where neither can be read one CPU is always there.
+    // If neither can be read, at least one CPU exists.
     thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -30,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_configuration_sees_the_number_of_cpus_whatever_the_environment_has() {
+    fn the_number_of_cpus_overrides_a_variable_of_the_environment() {
         let number = environment().remove(&OsString::from(VARIABLE)).and_then(|text| text.into_string().ok());
         let number: usize = number.and_then(|text| text.parse().ok()).unwrap();
         assert!(number >= 1 && number == allowed());

@@ -1,10 +1,10 @@
-//! Descriptors as a table: which stand where in a child, and which of them are closed.
+//! Closes all descriptors except a few.
 //!
-//! Only for a process that owns none but those it names: a child before `exec`, and the bare init. close_range(2) does
-//! not ask who owns a descriptor. Next: [`crate::sys::in_child`].
+//! Only for a process in which no other code owns a descriptor: a child before `exec`, and the bare init. close_range(2)
+//! ignores Rust's ownership. Next: [`crate::sys::in_child`].
 #![allow(
     unsafe_code,
-    reason = "close_range(2) has no wrapper, and numbers are closed that have no owner here"
+    reason = "close_range(2) has no wrapper, and the closed numbers have no owner in this process"
 )]
 
 use std::ffi::{c_int, c_long};
@@ -16,13 +16,13 @@ use nix::errno::Errno;
 
 /// The first descriptor that is not a standard stream.
 const FIRST: RawFd = 3;
-/// How far descriptors are looked for where the kernel has no close_range(2) and /proc is missing.
-const LOOKED_AT: RawFd = 65_536;
+/// The first number that is not tried without close_range(2) and without /proc.
+const HIGHEST_TRIED: RawFd = 65_536;
 
-/// Closes every descriptor above 2 but these: close_range(2), or one by one where that is refused.
+/// Closes every descriptor above 2 except these: close_range(2), or one by one if that is refused.
 ///
-/// Nothing else in this process may own one.
-pub fn close_all_but(kept: &[RawFd]) {
+/// No other code of the process may own one.
+pub fn close_all_except(kept: &[RawFd]) {
     let listed = kept.iter().copied();
     let kept: SortedSet<RawFd> = listed.filter(|number| *number >= FIRST).collect();
     let mut first = FIRST;
@@ -43,20 +43,20 @@ pub fn close_all_but(kept: &[RawFd]) {
 
 fn close_range((first, last): (RawFd, RawFd)) -> nix::Result<()> {
     let no_flags: c_long = 0;
-    // SAFETY: the call takes numbers only. None of these descriptors is owned in this process: the caller says so.
+    // SAFETY: the call takes numbers only. No code of the process owns one of them: the caller guarantees it.
     let result =
         unsafe { libc::syscall(libc::SYS_close_range, c_long::from(first), c_long::from(last), no_flags) };
     Errno::result(result).map(drop)
 }
 
-/// Linux before 5.9, or a sandbox that does not know close_range(2).
+/// The open descriptors, for Linux before 5.9 and sandboxes without close_range(2).
 fn open_numbers() -> Vec<RawFd> {
     let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
     if let Ok(entries) = fs::read_dir("/proc/self/fd") {
         return entries.filter_map(Result::ok).filter_map(number).collect();
     }
     let limit = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
-    let end = c_int::try_from(limit).map_or(LOOKED_AT, |end| end.min(LOOKED_AT));
+    let end = c_int::try_from(limit).map_or(HIGHEST_TRIED, |end| end.min(HIGHEST_TRIED));
     (FIRST..end).collect()
 }
 

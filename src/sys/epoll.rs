@@ -1,45 +1,46 @@
 //! Readiness of descriptors: epoll(7).
 //!
-//! A [`Token`] comes back with each report. Its upper half, the [`Owner`], says which leaf it belongs to;
-//! the lower half is that leaf's own key. Level-triggered throughout: nothing is lost by handling it later.
+//! Each report has the [`Token`] of its registration. The upper half, the [`Owner`], names the part of foster that handles
+//! it; the lower half is that part's own key. All registrations are level-triggered: a report that is not handled at once
+//! is repeated.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::sys::epoll as sys;
 
-/// Which leaf a report is for.
+/// The part of foster that handles a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Owner(pub u32);
 
-/// What comes back with a report.
+/// The identity of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
-    /// Which leaf it is for.
+    /// The part that handles its reports.
     pub owner: Owner,
-    /// The leaf's own key.
+    /// The key that this part has chosen.
     pub key: u32,
 }
 
-/// What to wait for.
+/// The events of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
-    /// Something to read, or the end.
+    /// Data to read, or the end.
     Read,
     /// Room to write, or the end.
     Write,
-    /// Either.
+    /// Both of them.
     Both,
-    /// Neither: only errors and hang-ups are reported, which epoll(7) never holds back.
+    /// Only errors and hang-ups, which epoll(7) always reports.
     None,
 }
 
-/// What a descriptor is ready for.
+/// A report of epoll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ready {
-    /// Which registration.
+    /// The registration.
     pub token: Token,
-    /// There is something to read, or the end, or an error.
+    /// There is data to read, the end, or an error.
     pub readable: bool,
     /// There is room to write, or an error.
     pub writable: bool,
@@ -49,11 +50,11 @@ pub struct Ready {
 #[derive(Debug)]
 pub struct Epoll(sys::Epoll);
 
-/// How many reports are taken at once. More wait in the kernel.
+/// The most reports of one call. The others follow with the next one.
 const BATCH: usize = 256;
 
 impl Epoll {
-    /// A new, empty one.
+    /// A new instance without registrations.
     ///
     /// # Errors
     /// epoll_create1(2): EMFILE, ENFILE, ENOMEM.
@@ -61,7 +62,7 @@ impl Epoll {
         sys::Epoll::new(sys::EpollCreateFlags::EPOLL_CLOEXEC).map(Epoll)
     }
 
-    /// Begins to watch a descriptor.
+    /// Registers a descriptor.
     ///
     /// # Errors
     /// epoll_ctl(2): EPERM for regular files, EEXIST, ENOMEM, ENOSPC.
@@ -69,27 +70,27 @@ impl Epoll {
         self.0.add(fd, event(token, interest))
     }
 
-    /// Watches it for something else.
+    /// Changes the events of a registration.
     ///
     /// # Errors
-    /// epoll_ctl(2): ENOENT where it is not watched.
+    /// epoll_ctl(2): ENOENT if it is not registered.
     pub fn modify(&self, fd: impl AsFd, token: Token, interest: Interest) -> nix::Result<()> {
         self.0.modify(fd, &mut event(token, interest))
     }
 
-    /// Stops watching it. Closing its last copy does the same.
+    /// Removes a registration. Closing the last copy of the descriptor does the same.
     ///
     /// # Errors
-    /// epoll_ctl(2): ENOENT where it is not watched.
+    /// epoll_ctl(2): ENOENT if it is not registered.
     pub fn remove(&self, fd: impl AsFd) -> nix::Result<()> {
         self.0.delete(fd)
     }
 
-    /// Waits for a report, for at most `timeout` (rounded up to a millisecond); `None`: for ever.
-    /// A signal ends the wait with no report.
+    /// Waits for reports, at most for `timeout` (rounded up to a millisecond); `None` is without a limit. A signal ends
+    /// the wait without a report.
     ///
     /// # Errors
-    /// epoll_wait(2): none that a valid instance can give.
+    /// epoll_wait(2): none for a valid instance.
     pub fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> nix::Result<()> {
         let mut events = [sys::EpollEvent::empty(); BATCH];
         ready.clear();
@@ -135,7 +136,7 @@ fn report(event: &sys::EpollEvent) -> Ready {
     }
 }
 
-/// Rounded up: a wait that ends early would find the deadline still ahead and spin.
+/// Rounded up, because a wait that ends before the deadline would be repeated at once.
 fn rounded_up(timeout: Option<Duration>) -> sys::EpollTimeout {
     let Some(timeout) = timeout else { return sys::EpollTimeout::NONE };
     let milliseconds = timeout.as_nanos().div_ceil(1_000_000);

@@ -1,8 +1,8 @@
-//! The end that no code of foster decides: a fault of the processor, an abort, no memory left.
+//! The handler of fatal signals: a fault of the processor, an abort, no memory left.
 //!
-//! After such a signal nothing of foster can be trusted, so the handler uses what was prepared when it was installed, and
-//! async-signal-safe calls alone (signal-safety(7)): it writes why to stderr and to the termination log, kills what foster
-//! has started, and exits with 1. It never waits: stderr gets the text only if it takes it now.
+//! After such a signal foster's state cannot be trusted, so the handler uses only values that were prepared when it was
+//! installed, and async-signal-safe calls (signal-safety(7)): it writes the reason to stderr and to the termination log,
+//! kills the processes of foster, and exits with 1. It never waits for stderr: without room there the text is lost.
 #![allow(unsafe_code, reason = "a signal handler: sigaction(2), sigaltstack(2) and raw system calls")]
 
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -13,22 +13,21 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
 use foster_core::ids::Signal;
 
-/// Who installed the handler. A child that is on its way to its program has it, too, and only ends itself.
+/// The process that installed the handler. A child before `exec` inherits the handler, and only exits.
 static OWNER: AtomicI32 = AtomicI32::new(0);
-/// Whether the handler runs: a fault in it ends foster at once.
+/// Whether the handler is running: a fault in it ends foster at once.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
-/// The path of the termination log, for as long as the process lives.
+/// The path of the termination log, which is never freed.
 static TERMINATION_LOG: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
 
-/// What the handler needs of stack, also where the signal is an overflow of the other one.
+/// The size of the handler's own stack, which it needs after an overflow of the normal one.
 const STACK: usize = 64 * 1024;
-/// How often what foster has adopted is looked at: what is killed may leave children of its own.
+/// The most rounds of killing children: killed processes may leave children, which foster adopts.
 const ROUNDS: usize = 32;
-/// What a process ends with that cannot go on (spec, section 5).
+/// The exit status for a fault in foster (spec, section 5).
 const CANNOT_GO_ON: c_int = 1;
 
-/// Has foster say why when one of these ends it: SEGV, BUS, ILL, FPE, ABRT and SYS. `termination_log` gets the text where
-/// it is there.
+/// Installs the handler for SEGV, BUS, ILL, FPE, ABRT and SYS. `termination_log` gets the reason if the file exists.
 pub fn install(termination_log: &Path) {
     // SAFETY: getpid takes no arguments.
     OWNER.store(unsafe { libc::getpid() }, Ordering::Relaxed);
@@ -43,7 +42,7 @@ pub fn install(termination_log: &Path) {
     action.sa_sigaction = on_fatal as Handler as usize;
     action.sa_flags = libc::SA_ONSTACK | libc::SA_SIGINFO | libc::SA_NODEFER;
     for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGSYS] {
-        // SAFETY: the action is valid, and the old one is not asked for.
+        // SAFETY: the action is valid, and null requests no old one.
         unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
     }
 }
@@ -51,7 +50,7 @@ pub fn install(termination_log: &Path) {
 fn use_own_stack() -> bool {
     let memory = Box::leak(vec![0_u8; STACK].into_boxed_slice());
     let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast::<c_void>(), ss_flags: 0, ss_size: STACK };
-    // SAFETY: the memory is foster's for as long as it lives, and the old stack is not asked for.
+    // SAFETY: the memory is never freed, and null requests no old stack.
     unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) == 0 }
 }
 
@@ -80,12 +79,12 @@ extern "C" fn on_fatal(signal: c_int, info: *mut libc::siginfo_t, _context: *mut
     exit(CANNOT_GO_ON);
 }
 
-/// Whether foster brought the signal upon itself: the kernel reports a fault (a positive code, sigaction(2)), and abort(3)
-/// sends it from the process to itself. Any other process that sends one ends nothing.
+/// Whether the signal comes from foster itself: from the kernel for a fault (a positive code, sigaction(2)), or from
+/// abort(3). A signal from another process is ignored.
 fn is_own(pid: c_int, info: *mut libc::siginfo_t) -> bool {
     // SAFETY: the kernel passes a valid siginfo_t to a handler with SA_SIGINFO.
     let info = unsafe { &*info };
-    // SAFETY: for a code that is not positive the kernel or the sender has set the pid.
+    // SAFETY: with a code that is not positive, the pid is set.
     info.si_code > 0 || unsafe { info.si_pid() } == pid
 }
 
@@ -104,7 +103,7 @@ fn write_termination_log(bytes: &[u8]) {
         return;
     }
     let flags = libc::O_WRONLY | libc::O_TRUNC | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
-    // SAFETY: the path ends with NUL and is never given back.
+    // SAFETY: the path ends with NUL and is never freed.
     let fd = unsafe { libc::open(path, flags) };
     if fd >= 0 {
         // SAFETY: the bytes are valid for reads of their length.
@@ -112,7 +111,7 @@ fn write_termination_log(bytes: &[u8]) {
     }
 }
 
-/// As the init of a PID namespace everything in it; else foster's children, and what comes to it when they are gone.
+/// As the init of a PID namespace, kills everything in it; otherwise foster's children and the orphans that it adopts.
 fn kill_everything(pid: c_int) {
     if pid == 1 {
         // SAFETY: kill takes numbers only.
@@ -126,9 +125,9 @@ fn kill_everything(pid: c_int) {
         let numbers = list.get(..length).unwrap_or_default().split(|byte| !byte.is_ascii_digit());
         for number in numbers.filter_map(number) {
             any = true;
-            // SAFETY: kill takes numbers only; the child was not reaped, so the number is its own.
+            // SAFETY: kill takes numbers only; the child is not reaped, so no other process has its pid.
             unsafe { libc::kill(number, libc::SIGKILL) };
-            // SAFETY: no status is asked for. It waits for a process that got KILL.
+            // SAFETY: null requests no status. The process was killed, so the wait is short.
             unsafe { libc::waitpid(number, ptr::null_mut(), libc::__WALL) };
         }
         if !any {
@@ -142,12 +141,12 @@ fn read_children(list: &mut [u8]) -> usize {
     let fd = unsafe { libc::open(c"/proc/thread-self/children".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
     // SAFETY: the list is valid for writes of its length.
     let length = unsafe { libc::read(fd, list.as_mut_ptr().cast::<c_void>(), list.len()) };
-    // SAFETY: the descriptor is this function's own; -1 is refused.
+    // SAFETY: this function owns the descriptor; -1 is an error without effect.
     unsafe { libc::close(fd) };
     usize::try_from(length).unwrap_or(0)
 }
 
-/// A process number; nothing that kill(2) takes for a group or for all.
+/// Parses a pid; rejects the numbers with which kill(2) signals a group or every process.
 fn number(digits: &[u8]) -> Option<c_int> {
     let add = |sum: c_int, digit: &u8| sum.checked_mul(10)?.checked_add(c_int::from(digit - b'0'));
     digits.iter().try_fold(0, add).filter(|number| *number > 1)
@@ -158,7 +157,7 @@ fn exit(status: c_int) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// A text without an allocation.
+/// A text buffer without allocation.
 struct Text {
     bytes: [u8; 256],
     length: usize,
@@ -188,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_number_of_a_process_is_one() {
+    fn only_the_pid_of_a_process_is_accepted() {
         assert_eq!(number(b"4711"), Some(4711));
         for text in [&b""[..], b"0", b"1", b"99999999999"] {
             assert_eq!(number(text), None);

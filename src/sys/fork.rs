@@ -1,12 +1,12 @@
-//! A child that runs beside foster until it executes a program: fork(2).
+//! A child that runs in parallel with foster until it executes a program: fork(2).
 //!
-//! The child has its own memory and descriptors, and foster never waits for it. A child that is stopped before its
-//! `exec`, or that looks for its program on a file system that hangs, holds up itself and nothing else; how a start went
-//! is read from a pipe (`spawn/report.rs`). Since foster has one thread, no lock is held by another at the fork, so the
-//! child may allocate and read files as foster may.
+//! The child has its own memory and descriptors, and foster never waits for it. A child that is stopped before `exec`, or
+//! that searches for its program on a file system that hangs, blocks nothing else; it reports the outcome of the start
+//! through a pipe (`spawn/report.rs`). foster has one thread, so no other thread holds a lock at the fork, and the child
+//! may allocate and read files.
 //!
-//! No CLONE_PIDFD, no CLONE_FILES, no clone3(2): old kernels, seccomp profiles and qemu-user refuse them, and a child
-//! that is not reaped is named without a race by its number. Next: `in_child.rs`, what a child does.
+//! No CLONE_PIDFD, CLONE_FILES or clone3(2): old kernels, seccomp profiles and qemu-user refuse them, and the pid of a
+//! child that is not reaped is not reused. Next: `in_child.rs`, the system calls of a child.
 #![allow(unsafe_code, reason = "fork(2) returns twice, and _exit(2) runs no destructor")]
 
 use std::os::fd::OwnedFd;
@@ -17,48 +17,47 @@ use nix::unistd::Pid;
 
 use crate::sys::process;
 
-/// The right to act as the child. It exists between fork and exec, and in a process that becomes a program itself.
+/// The right to act as the child: between fork and exec, and in a process that executes a program without a fork.
 #[derive(Debug)]
 pub struct InChild(());
 
-/// A child of foster that has not been reaped. Until then the kernel gives its number to no other process, so a signal
-/// sent through this reaches the child and nothing else: drop it when the number was reaped.
+/// A child of foster that has not been reaped. Until then the kernel does not reuse its pid, so a signal sent through
+/// this reaches no other process. Drop it when the child is reaped.
 #[derive(Debug)]
 pub struct ChildProcess {
     pid: Pid,
-    /// The other end of its standard input, which stays open for as long as it runs.
+    /// The write end of its standard input, which stays open while it runs.
     stdin: Option<OwnedFd>,
 }
 
-/// Ends the child whatever happens: it must never return into foster's loop as a second foster.
+/// Exits the child after a panic: it must never return into foster's loop.
 struct ExitOnUnwind;
 
 /// The exit status of a child that could not execute its program, as in a shell.
 const NOT_EXECUTED: i32 = 127;
 
 impl InChild {
-    /// For a process that becomes another program itself, without a child. It returns only
-    /// to say why it could not.
+    /// For a process that executes a program without a fork.
     pub fn in_place() -> InChild {
         InChild(())
     }
 }
 
 impl ChildProcess {
-    /// Its number, for messages and to compare with what was reaped.
+    /// Its pid, for messages and for comparison with reaped pids.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// Keeps this open until the child is reaped.
+    /// Keeps the write end of its stdin open until the child is reaped.
     pub fn keep_stdin(&mut self, writer: OwnedFd) {
         self.stdin = Some(writer);
     }
 
-    /// Sends it a signal: kill(2). One that has ended and is not reaped takes it without an error.
+    /// Sends it a signal: kill(2). For a zombie that has no effect and is not an error.
     ///
     /// # Errors
-    /// EPERM where it runs as another user and CAP_KILL is missing.
+    /// EPERM if it runs as another user and CAP_KILL is missing.
     pub fn signal(&self, signal: Signal) -> nix::Result<()> {
         process::signal_number(self.pid, signal)
     }
@@ -66,20 +65,20 @@ impl ChildProcess {
     /// Sends a signal to the process group that it leads: kill(2).
     ///
     /// # Errors
-    /// ESRCH where it leads none yet, or the group is empty; EPERM as for [`ChildProcess::signal`].
+    /// ESRCH if it does not lead a group yet, or the group is empty; EPERM as for [`ChildProcess::signal`].
     pub fn signal_group(&self, signal: Signal) -> nix::Result<()> {
         process::signal_group(self.pid, signal)
     }
 }
 
-/// Makes a child that runs `body`, which executes a program. Should it return all the same, the child exits with that
-/// status. The caller has one thread.
+/// Creates a child that runs `body`, which executes a program. If it returns, the child exits with that status. The caller
+/// must have one thread.
 ///
 /// # Errors
-/// fork(2): EAGAIN (limits on processes), ENOMEM, ENOSYS or EPERM where a sandbox forbids it.
+/// fork(2): EAGAIN (limits on processes), ENOMEM; ENOSYS or EPERM if a sandbox forbids it.
 pub fn fork(body: impl FnOnce(&InChild) -> u8) -> nix::Result<ChildProcess> {
-    // SAFETY: foster has one thread, so the child finds every lock as this thread left it; what it does then is
-    // `body` and an exit, never a return to the caller.
+    // SAFETY: foster has one thread, so no other thread holds a lock in the child; the child runs `body` and exits, and
+    // never returns to the caller.
     match unsafe { libc::fork() } {
         0 => run_child(body),
         pid => Errno::result(pid).map(|pid| ChildProcess { pid: Pid::from_raw(pid), stdin: None }),
@@ -89,7 +88,7 @@ pub fn fork(body: impl FnOnce(&InChild) -> u8) -> nix::Result<ChildProcess> {
 fn run_child(body: impl FnOnce(&InChild) -> u8) -> ! {
     let _guard = ExitOnUnwind;
     let status = body(&InChild(()));
-    // SAFETY: _exit takes a number and does not return; destructors and buffers are foster's, not the child's.
+    // SAFETY: _exit takes a number and does not return; destructors and buffers belong to foster, not to the child.
     unsafe { libc::_exit(i32::from(status)) }
 }
 
@@ -107,13 +106,13 @@ mod tests {
     use nix::sys::wait::{WaitStatus, waitpid};
 
     #[test]
-    fn a_child_that_executes_nothing_ends_with_what_its_body_returned() {
+    fn a_child_that_executes_nothing_exits_with_the_status_of_its_body() {
         let child = fork(|_| 42).unwrap();
         assert_eq!(waitpid(child.pid(), None), Ok(WaitStatus::Exited(child.pid(), 42)));
     }
 
     #[test]
-    fn a_child_that_panics_ends_and_does_not_go_on_as_a_second_foster() {
+    fn a_child_that_panics_exits_and_does_not_continue_as_a_second_foster() {
         let child = fork(|_| std::panic::resume_unwind(Box::new(()))).unwrap();
         assert_eq!(waitpid(child.pid(), None), Ok(WaitStatus::Exited(child.pid(), NOT_EXECUTED)));
     }
@@ -121,7 +120,7 @@ mod tests {
     #[test]
     fn a_child_is_signalled_until_it_is_reaped() {
         let child = fork(|_| {
-            // Until the signal comes: a child of a test, which nothing else waits for.
+            // Waits for the signal.
             loop {
                 nix::unistd::pause();
             }

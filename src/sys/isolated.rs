@@ -1,7 +1,7 @@
-//! For tests of what belongs to a whole process: its children, its user, its limits, its descriptors.
+//! For tests of attributes of the whole process: its children, user, limits and descriptors.
 //!
-//! Tests share one process and run side by side in it; one that would reap another's child, or give up root for
-//! all, runs once more in a separate process.
+//! Tests run in parallel in one process. A test that would reap another test's child or drop root runs in a separate
+//! process.
 #![allow(unsafe_code, reason = "fcntl(2) with F_SETLEASE has no wrapper")]
 
 use std::env;
@@ -14,8 +14,8 @@ use nix::unistd::Uid;
 /// Set in the separate process.
 const ALONE: &str = "FOSTER_TEST_ALONE";
 
-/// `None`: this is the separate process, go on. Otherwise the test, by its whole name, has passed there; with
-/// its output.
+/// Runs the test with this full name in a separate process and returns its output. `None`: this is that process, which
+/// runs the test.
 pub(crate) fn alone(test: &str) -> Option<Output> {
     run(test, Command::new(env::current_exe().unwrap()))
 }
@@ -27,12 +27,12 @@ pub(crate) fn alone_as_init(test: &str) -> Option<Output> {
     run(test, unshare)
 }
 
-/// Whether this process is root; elsewhere the test is skipped with a line, and in CI it fails.
+/// Whether this process is root; if not, the test is skipped with a line, and fails in CI.
 pub(crate) fn is_root() -> bool {
     let root = Uid::effective().is_root();
     assert!(root || env::var_os("CI").is_none(), "CI runs these tests as root");
     if !root {
-        eprintln!("left out: needs root");
+        eprintln!("skipped: needs root");
     }
     root
 }
@@ -47,14 +47,14 @@ fn run(test: &str, mut command: Command) -> Option<Output> {
     Some(output)
 }
 
-/// Has every other open of this file, also by execve(2), wait until the lease is given back or 45 s have passed:
-/// F_SETLEASE of fcntl(2). It stands for a file system that hangs. The holder gets IO, which has to be ignored.
+/// Blocks every other open of this file, also by execve(2), until the lease is released or 45 s have passed: F_SETLEASE
+/// of fcntl(2). It simulates a file system that hangs. The holder gets SIGIO, which must be ignored.
 pub(crate) fn take_lease(file: &File) {
     set_lease(file, libc::F_WRLCK);
 }
 
-/// Lets them go on.
-pub(crate) fn give_lease_back(file: &File) {
+/// Lets the blocked opens continue.
+pub(crate) fn release_lease(file: &File) {
     set_lease(file, libc::F_UNLCK);
 }
 

@@ -1,10 +1,10 @@
-//! Memory that foster does not need while it waits: given back to the system.
+//! Returns unused memory to the system.
 //!
-//! Bring-up leaves holes in the heap: the text of the configuration and what was read from it. See `init/memory.rs` for
-//! when they are given back.
-#![allow(unsafe_code, reason = "malloc_trim(3) is the C library's own")]
+//! The startup leaves free blocks in the heap, from the text of the configuration and its parsed form. `init/memory.rs`
+//! decides when they are returned.
+#![allow(unsafe_code, reason = "malloc_trim(3) is a function of the C library")]
 
-/// Gives back the free parts of the heap: malloc_trim(3). Without effect where the C library has no such thing.
+/// Returns the free parts of the heap: malloc_trim(3). Does nothing if the C library has no such function.
 pub fn release_unused() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim(3) has no preconditions.

@@ -1,4 +1,4 @@
-//! The system calls of foster: one file per subject, and the only folder with `unsafe`.
+//! The system calls of foster: one file for each subject, and the only folder with `unsafe`.
 //!
 //! Every descriptor is an `OwnedFd` with CLOEXEC; raw ones do not leave this folder. Each function names its manual page.
 //! Nothing here makes decisions, and nothing here blocks except

@@ -1,7 +1,7 @@
-//! Processes by descriptor: a pidfd names one process for ever, a number only until it is used again.
+//! Processes by descriptor: a pidfd always refers to the same process, while a pid may be reused.
 //!
-//! For processes that are not foster's children: members of sessions, and what it adopted. A child is signalled by its
-//! number ([`crate::sys::fork::ChildProcess`]). Next: [`crate::sys::procfs`], which finds them.
+//! For members of sessions and descendants that are not foster's children. A child is signalled by its pid
+//! ([`crate::sys::fork::ChildProcess`]). Next: [`crate::sys::procfs`], which finds the processes.
 #![allow(unsafe_code, reason = "nix has neither pidfd_open(2) nor pidfd_send_signal(2)")]
 
 use std::ffi::c_int;
@@ -12,28 +12,27 @@ use foster_core::ids::Signal;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
-/// A descriptor of the process that has this number now: pidfd_open(2). It is readable when the process
-/// has ended.
+/// Opens a descriptor of the process that has this pid now: pidfd_open(2). It is readable when the process has exited.
 ///
 /// # Errors
-/// ESRCH where there is none, EINVAL for a thread that is not a process, EMFILE, ENFILE, ENOMEM; ENOSYS before
+/// ESRCH if there is none, EINVAL for a thread that is not a process, EMFILE, ENFILE, ENOMEM; ENOSYS before
 /// Linux 5.3.
 pub fn open(pid: Pid) -> nix::Result<OwnedFd> {
     // SAFETY: pidfd_open takes numbers only.
     let result = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
     let number = c_int::try_from(result).map_err(|_| Errno::EOVERFLOW)?;
-    // SAFETY: the kernel has just made this descriptor, with CLOEXEC, and nothing else owns it.
+    // SAFETY: the kernel created this descriptor for this call, with CLOEXEC, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Sends a signal to that process: pidfd_send_signal(2).
 ///
 /// # Errors
-/// ESRCH when it was reaped, EPERM where it is another user's.
+/// ESRCH if it was reaped, EPERM if it belongs to another user.
 pub fn send(pidfd: impl AsFd, signal: Signal) -> nix::Result<()> {
     let pidfd = pidfd.as_fd().as_raw_fd();
     let no_info = ptr::null::<libc::siginfo_t>();
-    // SAFETY: with a null `info` the kernel makes it as kill(2) does; the rest are numbers.
+    // SAFETY: with a null `info` the kernel fills it in as for kill(2); the other arguments are numbers.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal.number(), no_info, 0) };
     Errno::result(result).map(drop)
 }
@@ -55,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_process_cannot_be_opened() {
+    fn only_an_existing_process_can_be_opened() {
         assert_eq!(open(Pid::from_raw(-1)).unwrap_err(), Errno::EINVAL);
         assert_eq!(open(Pid::from_raw(0)).unwrap_err(), Errno::EINVAL);
         assert_eq!(open(Pid::from_raw(i32::MAX)).unwrap_err(), Errno::ESRCH);

@@ -1,7 +1,7 @@
-//! foster as a process: reaping, credentials, and signals to groups and to all.
+//! foster as a process: reaping, credentials, and signals to groups and to all processes.
 //!
-//! It reaps its children and the orphans that it adopted; the map from numbers to runs is in `init/children.rs`. A child
-//! is signalled through [`crate::sys::fork::ChildProcess`], any other process through [`crate::sys::pidfd`].
+//! It reaps its children and adopted orphans; `init/children.rs` maps pids to runs. A child is signalled through
+//! [`crate::sys::fork::ChildProcess`], any other process through [`crate::sys::pidfd`].
 #![allow(unsafe_code, reason = "nix's waitpid(2) and kill(2) lose real-time signals")]
 
 use std::ffi::{c_int, c_long, c_ulong};
@@ -14,51 +14,51 @@ use nix::unistd::{self, Gid, Pid, Uid};
 
 use crate::sys::user_namespace;
 
-/// A process that has ended and was reaped.
+/// A process that has exited and was reaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reaped {
-    /// Its number, which may be another's from now on.
+    /// Its pid, which another process may get from now on.
     pub pid: Pid,
-    /// How it ended.
+    /// Its exit status or signal.
     pub exit: Exit,
 }
 
-/// What became of a child.
+/// A change of a child's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It has ended and was reaped.
+    /// It has exited and was reaped.
     Ended(Reaped),
-    /// It was stopped by a signal, and can be continued.
+    /// A signal has stopped it; SIGCONT continues it.
     Stopped(Pid, Signal),
 }
 
-/// The user foster runs as: its effective ids.
+/// foster's effective user and group ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// User.
     pub user: Uid,
     /// Group.
     pub group: Gid,
-    /// Supplementary groups, in no order.
+    /// Supplementary groups, in any order.
     pub groups: Vec<Gid>,
 }
 
-/// Reaps one child that has ended, adopted or not: waitpid(2). `None`: none has at the moment. Called
-/// until then, since one SIGCHLD may stand for many.
+/// Reaps one child that has exited, adopted or not: waitpid(2). `None`: there is none. Call it until then, because one
+/// SIGCHLD may stand for several exits.
 pub fn reap() -> Option<Reaped> {
     loop {
         let (pid, status) = wait(-1, libc::WNOHANG | libc::__WALL).ok()?;
         if pid == 0 {
             return None;
         }
-        // A stop is not an end; only a traced child reports one here, and foster traces none.
+        // Without WUNTRACED only a traced child reports a stop, and foster traces none.
         if let Some(exit) = exit(status) {
             return Some(Reaped { pid: Pid::from_raw(pid), exit });
         }
     }
 }
 
-/// As [`reap`], and sees children that were stopped: WUNTRACED. Each stop is seen once.
+/// Like [`reap`], but also returns children that were stopped: WUNTRACED. Each stop is returned once.
 pub fn reap_or_see_stop() -> Option<Change> {
     loop {
         let (pid, status) = wait(-1, libc::WNOHANG | libc::__WALL | libc::WUNTRACED).ok()?;
@@ -76,7 +76,7 @@ pub fn reap_or_see_stop() -> Option<Change> {
     }
 }
 
-/// Whether foster has a child, living or not reaped: waitid(2) with WNOWAIT.
+/// Whether foster has a child, running or not reaped: waitid(2) with WNOWAIT.
 pub fn has_children() -> bool {
     // SAFETY: a siginfo_t of zeros is valid.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -86,13 +86,13 @@ pub fn has_children() -> bool {
     Errno::result(result) != Err(Errno::ECHILD)
 }
 
-/// Whether this child has ended and waits to be reaped: waitid(2) with WNOWAIT.
+/// Whether this child has exited and is not reaped: waitid(2) with WNOWAIT.
 pub fn has_ended(child: Pid) -> bool {
     child_state(child) == ChildState::Ended
 }
 
-/// The children of foster, found by asking about each number up to the kernel's default limit (`pid_max`): for where
-/// /proc cannot tell.
+/// Finds the children of foster without /proc: asks waitid(2) about each pid up to the kernel's default limit
+/// (`pid_max`).
 pub fn children_by_number() -> Vec<Pid> {
     const DEFAULT_PID_MAX: c_int = 32_768;
     (2..=DEFAULT_PID_MAX).map(Pid::from_raw).filter(|pid| child_state(*pid) != ChildState::None).collect()
@@ -100,7 +100,7 @@ pub fn children_by_number() -> Vec<Pid> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ChildState {
-    /// It is not a child of foster.
+    /// Not a child of foster.
     None,
     Alive,
     Ended,
@@ -121,7 +121,7 @@ fn child_state(pid: Pid) -> ChildState {
 /// Makes foster adopt the orphans among its descendants: PR_SET_CHILD_SUBREAPER(2const).
 ///
 /// # Errors
-/// None on any Linux there is.
+/// None on a supported Linux.
 pub fn become_subreaper() -> nix::Result<()> {
     prctl::set_child_subreaper(true)
 }
@@ -132,11 +132,11 @@ pub fn is_subreaper() -> bool {
     prctl::get_child_subreaper().unwrap_or(false)
 }
 
-/// Has foster get this signal when its parent dies: PR_SET_PDEATHSIG(2const). A parent that has died before this
-/// call is noticed, and the signal sent at once.
+/// Requests this signal at the parent's death: PR_SET_PDEATHSIG(2const). If the parent has died before this call, the
+/// signal is sent at once.
 ///
 /// # Errors
-/// None for a signal there is.
+/// None for a valid signal.
 pub fn follow_parent(signal: Signal) -> nix::Result<()> {
     let parent = unistd::getppid();
     let number = c_ulong::from(signal.number().unsigned_abs());
@@ -148,20 +148,20 @@ pub fn follow_parent(signal: Signal) -> nix::Result<()> {
     }
 }
 
-/// Whether foster leads the session it is in: the one process of it that may give up the terminal for all.
+/// Whether foster leads its session: only the leader can release the terminal for the whole session.
 pub fn leads_session() -> bool {
     unistd::getsid(None) == Ok(unistd::getpid())
 }
 
-/// Sends a signal to the process group that foster itself is in: kill(2) with 0.
+/// Sends a signal to foster's own process group: kill(2) with 0.
 ///
 /// # Errors
-/// None: foster is in it.
+/// None, because foster is a member.
 pub fn signal_own_group(signal: Signal) -> nix::Result<()> {
     kill(0, signal.number())
 }
 
-/// Sends a signal to foster itself. Where it is blocked it stays pending.
+/// Sends a signal to foster itself. A blocked signal stays pending.
 pub fn signal_self(signal: Signal) {
     // It cannot fail: a process may signal itself.
     let _ = kill(unistd::getpid().as_raw(), signal.number());
@@ -172,53 +172,54 @@ pub fn is_init() -> bool {
     unistd::getpid() == Pid::from_raw(1)
 }
 
-/// The user foster runs as.
+/// Returns foster's effective user and group ids.
 ///
 /// # Errors
-/// getgroups(2): none that a correct call can give.
+/// getgroups(2): none for a correct call.
 pub fn credentials() -> nix::Result<Credentials> {
     Ok(Credentials { user: unistd::geteuid(), group: unistd::getegid(), groups: groups()? })
 }
 
-/// foster's supplementary groups. Not by nix: sysconf(3) would read a file of /proc for it, at every start of a program.
+/// foster's supplementary groups. nix's wrapper calls sysconf(3), which would read a file of /proc at every start of a
+/// program.
 fn groups() -> nix::Result<Vec<Gid>> {
     // SAFETY: with a size of 0 nothing is written.
     let count = Errno::result(unsafe { libc::getgroups(0, ptr::null_mut()) })?;
     let mut groups: Vec<libc::gid_t> = vec![0; usize::try_from(count).unwrap_or_default()];
-    // SAFETY: the list is valid for writes of `count` groups; nothing changes them in between.
+    // SAFETY: the list is valid for writes of `count` groups; nothing changes their number in between.
     let count = Errno::result(unsafe { libc::getgroups(count, groups.as_mut_ptr()) })?;
     groups.truncate(usize::try_from(count).unwrap_or_default());
     Ok(groups.into_iter().map(Gid::from_raw).collect())
 }
 
-/// Whether foster may set groups: CAP_SETGID is in effect, and its user namespace does not deny it.
+/// Whether foster may set groups: CAP_SETGID is effective, and its user namespace does not deny it.
 pub fn may_set_groups() -> bool {
     !user_namespace::denies_groups()
         && caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SETGID).unwrap_or(false)
 }
 
-/// Whether foster may change users: CAP_SETUID and CAP_SETGID are in effect.
+/// Whether foster may change users: CAP_SETUID and CAP_SETGID are effective.
 pub fn may_change_users() -> bool {
     may_set_groups()
         && caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_SETUID).unwrap_or(false)
 }
 
-/// Whether foster may signal processes of other users: CAP_KILL is in effect.
+/// Whether foster may signal processes of other users: CAP_KILL is effective.
 pub fn may_signal_others() -> bool {
     caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_KILL).unwrap_or(false)
 }
 
-/// The capabilities that foster could give to a child, as bits by number.
+/// The capabilities that foster can give to a child, as a bit set.
 pub fn permitted_capabilities() -> u64 {
     let permitted = caps::read(None, caps::CapSet::Permitted).unwrap_or_default();
     permitted.iter().fold(0, |mask, capability| mask | capability.bitmask())
 }
 
-/// Sends a signal to a process group: kill(2). Only while its leader is not reaped: until then the kernel gives
-/// its number to no other process.
+/// Sends a signal to a process group: kill(2). Only while its leader is not reaped: until then the kernel does not reuse
+/// the leader's pid.
 ///
 /// # Errors
-/// ESRCH where it is empty, EPERM, EINVAL for 1 and below, which are not groups of programs.
+/// ESRCH if it is empty, EPERM; EINVAL for 1 and below, which are not groups of programs.
 pub fn signal_group(leader: Pid, signal: Signal) -> nix::Result<()> {
     match leader.as_raw() {
         group @ 2.. => kill(-group, signal.number()),
@@ -226,10 +227,10 @@ pub fn signal_group(leader: Pid, signal: Signal) -> nix::Result<()> {
     }
 }
 
-/// Sends a signal to everything in foster's PID namespace but foster: kill(2) with -1.
+/// Sends a signal to every other process of foster's PID namespace: kill(2) with -1.
 ///
 /// # Errors
-/// EPERM where foster is not its init: the rest is not its own then. ESRCH where there is nothing.
+/// EPERM if foster is not the namespace's init: the other processes are not foster's then. ESRCH if there is none.
 pub fn kill_all(signal: Signal) -> nix::Result<()> {
     match is_init() {
         true => kill(-1, signal.number()),
@@ -237,17 +238,17 @@ pub fn kill_all(signal: Signal) -> nix::Result<()> {
     }
 }
 
-/// Whether anything is left in foster's PID namespace but foster: kill(2) with -1 and no signal. `None`: foster is not its
-/// init, and cannot know.
+/// Whether foster's PID namespace has another process: kill(2) with -1 and no signal. `None`: foster is not its init and
+/// cannot know.
 pub fn is_anything_left() -> Option<bool> {
     is_init().then(|| kill(-1, 0) != Err(Errno::ESRCH))
 }
 
-/// Sends a signal to a process by its number: kill(2). The number is that of a child that is not reaped, of an orphan that
-/// foster adopted and has not reaped, or was looked at a moment ago. One that could mean a group is refused.
+/// Sends a signal to a process by its pid: kill(2). The caller has not reaped the process, or has just checked that the
+/// pid is still that process's. A number that kill(2) takes for a group is refused.
 ///
 /// # Errors
-/// ESRCH, EPERM: it runs as another user, and CAP_KILL is missing.
+/// ESRCH; EPERM if it runs as another user and CAP_KILL is missing.
 pub fn signal_number(pid: Pid, signal: Signal) -> nix::Result<()> {
     match pid.as_raw() {
         pid @ 1.. => kill(pid, signal.number()),
@@ -282,7 +283,7 @@ fn kill(target: c_int, signal: c_int) -> nix::Result<()> {
     Errno::result(unsafe { libc::kill(target, signal) }).map(drop)
 }
 
-/// Blocks exactly `new`, and tells what was blocked before: rt_sigprocmask(2).
+/// Blocks exactly `new` and stores the previous mask in `old`: rt_sigprocmask(2).
 pub(super) fn set_mask(new: u64, old: &mut u64) {
     let how = c_long::from(libc::SIG_SETMASK);
     // SAFETY: both masks have the 8 bytes given as their size; it cannot fail with them.
@@ -295,7 +296,7 @@ mod tests {
     use crate::sys::isolated::{alone, alone_as_init, is_root};
     use std::process::Command;
 
-    /// A child that has ended when this returns, and is not reaped: WNOWAIT.
+    /// Returns a child that has exited and is not reaped: WNOWAIT.
     #[expect(clippy::zombie_processes, reason = "the test reaps it")]
     fn ended(script: &str) -> Pid {
         let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
@@ -309,11 +310,11 @@ mod tests {
     }
 
     #[test]
-    fn a_code_a_signal_and_a_real_time_signal_are_told_apart() {
-        if alone("sys::process::tests::a_code_a_signal_and_a_real_time_signal_are_told_apart").is_some() {
+    fn a_code_a_signal_and_a_real_time_signal_are_distinguished() {
+        if alone("sys::process::tests::a_code_a_signal_and_a_real_time_signal_are_distinguished").is_some() {
             return;
         }
-        assert_eq!(reap(), None, "nothing was born yet");
+        assert_eq!(reap(), None, "no child exists yet");
         let real_time = Signal::new(40).unwrap();
         let killed = |signal| Exit::Killed { signal, by: KilledBy::Unknown };
         for (script, exit) in [
@@ -334,7 +335,7 @@ mod tests {
             return;
         }
         become_subreaper().unwrap();
-        // The orphan ends only when its parent has, so that it is adopted first.
+        // The orphan exits after its parent, so that it is adopted first.
         let orphan = "(while [ -d /proc/$$ ]; do :; done; exit 7) & exit 0";
         let parent = ended(orphan);
         assert_eq!(reap(), Some(Reaped { pid: parent, exit: Exit::Code(0) }));
@@ -345,15 +346,15 @@ mod tests {
     }
 
     #[test]
-    fn only_an_init_signals_everybody() {
+    fn only_an_init_signals_all_processes() {
         assert!(!is_init());
         assert_eq!(kill_all(Signal::TERM), Err(Errno::EPERM));
     }
 
     #[test]
-    fn an_init_signals_everybody_but_itself() {
+    fn an_init_signals_all_processes_but_itself() {
         use std::os::unix::process::ExitStatusExt;
-        let name = "sys::process::tests::an_init_signals_everybody_but_itself";
+        let name = "sys::process::tests::an_init_signals_all_processes_but_itself";
         if !is_root() || alone_as_init(name).is_some() {
             return;
         }
@@ -365,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn no_group_is_signalled_that_could_be_foster_s_own_or_everybody() {
+    fn a_group_that_could_mean_fosters_own_or_all_processes_is_not_signalled() {
         for number in [i32::MIN, -1, 0, 1] {
             assert_eq!(signal_group(Pid::from_raw(number), Signal::TERM), Err(Errno::EINVAL), "{number}");
         }

@@ -1,10 +1,9 @@
-//! Processes as /proc shows them: proc(5).
+//! Processes from /proc: proc(5).
 //!
-//! What /proc says is past when it is read. A child that is not reaped keeps its number, so what is read of it is about
-//! it; any other process is pinned by a pidfd and read again before it is signalled ([`signal`]). Without /proc, or
-//! without the right to read it, the answer is an error and never a guess. Only files are read whose content the kernel
-//! has without the process's memory: reading `environ` or `cmdline` waits for that memory, and so for a process that
-//! maps a file system that hangs.
+//! A pid read from /proc may be reused at once. A child that is not reaped keeps its pid; any other process is pinned by a
+//! pidfd and read again before it is signalled ([`signal`]). Without /proc, or without permission, the answer is an
+//! error and never a guess. Only files are read for which the kernel does not need the process's memory: reading
+//! `environ` or `cmdline` blocks if the process maps a file on a file system that hangs.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -19,12 +18,12 @@ use nix::unistd::{self, Pid};
 
 use crate::sys::{pidfd, process};
 
-/// What /proc/PID/stat says about a process.
+/// A process, from /proc/PID/stat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process {
-    /// Its number.
+    /// Its pid.
     pub pid: Pid,
-    /// Whether it still runs.
+    /// Whether it is running.
     pub life: Life,
     /// Its process group.
     pub group: Pid,
@@ -36,18 +35,17 @@ pub struct Process {
     threads: i64,
 }
 
-/// Whether a process still runs.
+/// Whether a process is running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
-    /// At least one of its threads does.
+    /// At least one of its threads is.
     Alive,
-    /// It only waits to be reaped.
+    /// It has exited and is not reaped.
     Zombie,
 }
 
 impl Process {
-    /// A child of foster that /proc does not show (no /proc, `hidepid`): what system calls tell about it. It has not
-    /// been reaped.
+    /// A child of foster that /proc does not show (no /proc, `hidepid`), from system calls. It is not reaped.
     pub fn unseen(pid: Pid) -> Process {
         let session = unistd::getsid(Some(pid)).unwrap_or(Pid::from_raw(0));
         let group = unistd::getpgid(Some(pid)).unwrap_or(Pid::from_raw(0));
@@ -56,7 +54,7 @@ impl Process {
     }
 }
 
-/// The list of foster's own children, which is kept open: to read it takes one system call and no descriptor.
+/// The list of foster's children. The file stays open, so that a read takes one system call and no new descriptor.
 #[derive(Debug)]
 pub struct OwnChildren {
     list: Option<File>,
@@ -64,18 +62,18 @@ pub struct OwnChildren {
 }
 
 impl OwnChildren {
-    /// Opens the list. Where there is none (no /proc, one of another PID namespace, a kernel without
-    /// CONFIG_PROC_CHILDREN), the children are found without it.
+    /// Opens the list. Without one (no /proc, that of another PID namespace, a kernel without CONFIG_PROC_CHILDREN),
+    /// [`OwnChildren::read`] finds the children in other ways.
     pub fn open() -> OwnChildren {
-        // A child belongs to the thread that made it, and foster has one.
+        // The list is per thread, and foster has one thread.
         let list = shows_own_namespace().then(|| File::open("/proc/thread-self/children").ok());
         OwnChildren { list: list.flatten(), text: Vec::new() }
     }
 
-    /// The children of foster, zombies included, the oldest first. None is missed: only foster reaps them.
+    /// Returns the children of foster, zombies included, oldest first. None is missed, because only foster reaps them.
     ///
     /// # Errors
-    /// Where they can be found in no way.
+    /// If no way to find them works.
     pub fn read(&mut self) -> io::Result<Vec<Pid>> {
         match &self.list {
             Some(list) => {
@@ -98,12 +96,12 @@ impl OwnChildren {
     }
 }
 
-/// Whether /proc is there and is that of foster's own PID namespace.
+/// Whether /proc is mounted and belongs to foster's PID namespace.
 pub fn shows_own_namespace() -> bool {
     fs::read_link("/proc/self").is_ok_and(|own| own == Path::new(&unistd::getpid().to_string()))
 }
 
-/// What /proc says about a process. `None`: there is none with this number, or it is hidden.
+/// Reads a process. `None`: no process has this pid, or it is hidden.
 ///
 /// # Errors
 /// EMFILE, ENFILE, ENOMEM, EIO.
@@ -115,11 +113,11 @@ pub fn process(pid: Pid) -> io::Result<Option<Process>> {
     }
 }
 
-/// The living descendants of this process, without itself: its children, theirs, and so on. One that loses its parent
-/// meanwhile may be missed; it comes to foster then.
+/// Returns the running descendants of this process, without itself. A process that loses its parent during the walk may
+/// be missed; foster adopts it then.
 ///
 /// # Errors
-/// As for [`process`], and where the kernel has no CONFIG_PROC_CHILDREN.
+/// As for [`process`], and if the kernel has no CONFIG_PROC_CHILDREN.
 pub fn descendants(root: Pid) -> io::Result<Vec<Process>> {
     let mut found: Vec<Process> = Vec::new();
     let mut next = 0;
@@ -136,17 +134,17 @@ pub fn descendants(root: Pid) -> io::Result<Vec<Process>> {
     Ok(found)
 }
 
-/// Whether a process has children of its first thread. Three system calls; an error counts as yes.
+/// Whether the first thread of a process has children. Three system calls; an error counts as yes.
 pub fn has_children(pid: Pid) -> bool {
     let mut first = [0];
     let list = File::open(format!("/proc/{pid}/task/{pid}/children"));
     list.and_then(|mut list| list.read(&mut first)).map_or(true, |count| count > 0)
 }
 
-/// Every living process that foster can see, but itself.
+/// Returns every other running process that foster can see.
 ///
 /// # Errors
-/// Where /proc is not mounted or not readable; no descriptor is left.
+/// If /proc is not mounted or not readable, or no descriptor is free.
 pub fn others() -> io::Result<Vec<Process>> {
     let own = unistd::getpid().as_raw();
     let mut found = Vec::new();
@@ -156,23 +154,23 @@ pub fn others() -> io::Result<Vec<Process>> {
     Ok(found)
 }
 
-/// The name of a process, as ps(1) shows it. `None`: it is gone or hidden.
+/// The name of a process, as in ps(1). `None`: it was reaped or is hidden.
 pub fn name(pid: Pid) -> Option<String> {
     let name = read(&format!("/proc/{pid}/comm")).ok()?;
     Some(String::from_utf8_lossy(&name).trim_end().escape_debug().to_string())
 }
 
-/// Signals a process that is not foster's child, if it is still the one that was seen. `Ok`: it was sent, or the process
-/// is gone.
+/// Signals a process that is not foster's child, if its pid still belongs to it. `Ok`: the signal was sent, or the process
+/// was reaped.
 ///
 /// # Errors
-/// EPERM: it runs as another user, and CAP_KILL is missing.
+/// EPERM if it runs as another user and CAP_KILL is missing.
 pub fn signal(seen: &Process, signal: Signal) -> nix::Result<()> {
     let pidfd = pidfd::open(seen.pid);
     if matches!(pidfd, Err(Errno::ESRCH)) {
         return Ok(());
     }
-    // Again, now that it is pinned: the number may have changed hands. An error says nothing about that.
+    // Read again, now that the pidfd pins the process: the pid may have been reused. An error proves nothing.
     if process(seen.pid).is_ok_and(|now| now.is_none_or(|now| now.started != seen.started)) {
         return Ok(());
     }
@@ -181,7 +179,7 @@ pub fn signal(seen: &Process, signal: Signal) -> nix::Result<()> {
             Err(Errno::ENOSYS | Errno::EPERM) => process::signal_number(seen.pid, signal),
             sent => sent,
         },
-        // No descriptor is left, or the kernel has no pidfds: the number was right a moment ago.
+        // No descriptor is free, or the kernel has no pidfds: signals by the pid that was just read.
         Err(_) => process::signal_number(seen.pid, signal),
     };
     match sent {
@@ -190,17 +188,17 @@ pub fn signal(seen: &Process, signal: Signal) -> nix::Result<()> {
     }
 }
 
-/// The time of [`Process::started`].
+/// The current time on the clock of [`Process::started`].
 pub fn now() -> u64 {
     let Ok(time) = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME) else { return 0 };
     let hundredths = time.tv_sec().saturating_mul(100).saturating_add(time.tv_nsec() / 10_000_000);
     u64::try_from(hundredths).unwrap_or_default()
 }
 
-/// The memory that processes and their descendants hold, in bytes: the sum of their resident sets
-/// (proc_pid_statm(5)), in which pages that several share count several times.
+/// Reads the memory of processes and their descendants, in bytes: the sum of their resident sets (proc_pid_statm(5)), in
+/// which shared pages count several times.
 ///
-/// Made for one look at many: what each look needs is got once.
+/// One value serves many reads: it keeps the page size and the buffer.
 #[derive(Debug)]
 pub struct Memory {
     page: u64,
@@ -208,20 +206,20 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Where /proc has not been looked at yet.
+    /// A reader with an empty buffer.
     pub fn new() -> Memory {
         let page = unistd::sysconf(unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
         Memory { page: u64::try_from(page).unwrap_or(4096), text: Vec::new() }
     }
 
-    /// What this process and its descendants hold. `None` where it is gone, or without /proc.
+    /// The memory of this process and its descendants. `None` if it was reaped, or without /proc.
     pub fn of_tree(&mut self, root: Pid) -> Option<u64> {
         let mut total = self.resident(root.as_raw())?;
         let mut open = vec![root.as_raw()];
-        // A tree that grows while it is walked ends the walk, not foster.
+        // A limit, because the tree may grow during the walk.
         for _ in 0..10_000 {
             let Some(parent) = open.pop() else { break };
-            // Children of other threads than the first are left out: to look at every thread costs more than it tells.
+            // Children of other threads are left out: reading every thread's list costs too much.
             let first = open.len();
             if let Some(list) = self.read(format_args!("/proc/{parent}/task/{parent}/children")) {
                 open.extend(list.split_ascii_whitespace().filter_map(|child| i32::from_str(child).ok()));
@@ -239,7 +237,7 @@ impl Memory {
         u64::from_str(statm.split_ascii_whitespace().nth(1)?).ok()?.checked_mul(page)
     }
 
-    /// A file of /proc: three system calls, where the size of what has none is not asked for.
+    /// Reads a file of /proc with three system calls: without asking for its size, which is 0.
     fn read(&mut self, path: fmt::Arguments<'_>) -> Option<&str> {
         self.text.clear();
         self.text.resize(ROOM, 0);
@@ -250,7 +248,7 @@ impl Memory {
             let space = room.len();
             let count = file.read(room).ok()?;
             end += count;
-            // Less than there was room for is all: the kernel writes such a file in one go (seq_file).
+            // A short read is the end of the file: the kernel fills the buffer if it can (seq_file).
             if count < space {
                 break;
             }
@@ -266,20 +264,20 @@ impl Default for Memory {
     }
 }
 
-/// Enough for the numbers of statm, and for many a list of children.
+/// Enough for statm, and for most lists of children.
 const ROOM: usize = 4096;
 
-/// foster's own file mode creation mask, which umask(2) tells only to a caller that changes it. `None` without /proc.
+/// foster's umask, from /proc because umask(2) cannot read it without changing it. `None` without /proc.
 pub fn own_umask() -> Option<u32> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
     u32::from_str_radix(mask.trim(), 8).ok()
 }
 
-/// The children of a process, in no order. While some of them end others may be missed (proc(5)).
+/// Returns the children of a process, in any order. If some exit during the read, others may be missed (proc(5)).
 fn children_of(parent: &Process) -> io::Result<Vec<Pid>> {
     let pid = parent.pid;
-    // By thread, since a child belongs to the thread that made it.
+    // Each thread has its own list of children.
     let threads = match parent.threads {
         ..=1 => vec![pid.as_raw()],
         _ => match numbers(Path::new(&format!("/proc/{pid}/task"))) {
@@ -310,21 +308,21 @@ fn children_by_parent() -> io::Result<Vec<Pid>> {
     Ok(found.iter().map(|child| child.pid).collect())
 }
 
-/// The entries of a directory that are numbers.
+/// Returns the entries of a directory that are numbers.
 fn numbers(directory: &Path) -> io::Result<Vec<i32>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name();
         found.extend(name.to_str().and_then(|name| i32::from_str(name).ok()));
     }
-    // A directory that is there and empty: /proc is not mounted.
+    // An empty directory: /proc is not mounted.
     match found.is_empty() {
         true => Err(io::Error::new(ErrorKind::Unsupported, "/proc is not mounted")),
         false => Ok(found),
     }
 }
 
-/// A file of /proc, without asking for the size of what has none.
+/// Reads a file of /proc, without asking for its size, which is 0.
 fn read(path: &str) -> io::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(1024);
     File::open(path)?.read_to_end(&mut text)?;
@@ -336,7 +334,7 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
 }
 
-/// The second field, the name, is in parentheses and may contain any byte: the other fields start after the last one.
+/// The second field, the name, is in parentheses and may contain any byte: the other fields follow the last `)`.
 fn parse(line: &[u8]) -> Option<Process> {
     let end = line.iter().rposition(|byte| *byte == b')')?;
     let number = str::from_utf8(line.get(..line.iter().position(|byte| *byte == b' ')?)?).ok()?;
@@ -349,7 +347,7 @@ fn parse(line: &[u8]) -> Option<Process> {
     let threads: i64 = fields.nth(13)?.parse().ok()?;
     let started = fields.nth(1)?.parse().ok()?;
     let life = match state {
-        // A first thread that has ended before the others looks like a zombie too.
+        // A first thread that has exited before the others is in state Z as well.
         "Z" | "X" | "x" if threads <= 1 => Life::Zombie,
         _ => Life::Alive,
     };

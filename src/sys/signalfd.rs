@@ -1,8 +1,8 @@
-//! Signals as something to read: signalfd(2), on signals that are blocked.
+//! Reads blocked signals from a descriptor: signalfd(2).
 //!
-//! No handler runs, so nothing is interrupted: a thousand ends of children in one moment are one report of epoll,
-//! one read, and as many wait4(2) as there are children. Real-time signals come like any other.
-#![allow(unsafe_code, reason = "nix's wrapper knows no real-time signals")]
+//! No handler runs, so no system call is interrupted: a thousand exits at once are one report of epoll, one read, and one
+//! wait4(2) for each child. Real-time signals are read like any other.
+#![allow(unsafe_code, reason = "nix's wrapper does not support real-time signals")]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
@@ -12,34 +12,33 @@ use nix::errno::Errno;
 
 use crate::sys::sigwait::SignalSet;
 
-/// Where blocked signals are read from.
+/// The descriptor that blocked signals are read from.
 #[derive(Debug)]
 pub struct SignalFd(OwnedFd);
 
-/// How many signals are taken with one read: there are 64, and each stands in the queue once unless it is a
-/// real-time one.
+/// The most signals of one read. Of each signal at most one is pending, except for real-time signals.
 const BATCH: usize = 16;
 
 impl SignalFd {
-    /// For these signals, which have to be blocked.
+    /// For these signals, which must be blocked.
     ///
     /// # Errors
     /// EMFILE, ENFILE, ENODEV, ENOMEM.
     pub fn new(signals: SignalSet) -> nix::Result<SignalFd> {
         let number = signalfd(-1, signals)?;
-        // SAFETY: the kernel made this descriptor for this call, and nothing else owns it.
+        // SAFETY: the kernel created this descriptor for this call, and nothing else owns it.
         Ok(SignalFd(unsafe { OwnedFd::from_raw_fd(number) }))
     }
 
-    /// From now on for these signals.
+    /// Changes the set of signals.
     ///
     /// # Errors
-    /// None for what is a signalfd.
+    /// None for a signalfd.
     pub fn set(&self, signals: SignalSet) -> nix::Result<()> {
         signalfd(self.0.as_raw_fd(), signals).map(drop)
     }
 
-    /// The signals that have come, as far as one read gives them; where there are more, epoll reports again.
+    /// Returns the pending signals, at most those of one read; if more are pending, epoll reports again.
     pub fn take(&self) -> Vec<Signal> {
         // SAFETY: a signalfd_siginfo of zeros is valid.
         let mut arrived: [libc::signalfd_siginfo; BATCH] = unsafe { std::mem::zeroed() };
@@ -61,7 +60,7 @@ impl AsFd for SignalFd {
 fn signalfd(descriptor: i32, signals: SignalSet) -> nix::Result<i32> {
     let bits = signals.bits();
     let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
-    // SAFETY: the set has the size that is given.
+    // SAFETY: the set has the size that is passed.
     let result = unsafe {
         libc::syscall(libc::SYS_signalfd4, descriptor, ptr::from_ref(&bits), size_of::<u64>(), flags)
     };

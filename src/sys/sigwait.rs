@@ -1,9 +1,9 @@
-//! Signals taken one by one, without a handler: rt_sigtimedwait(2), on signals that are blocked.
+//! Takes blocked signals one by one, without a handler: rt_sigtimedwait(2).
 //!
-//! Real-time signals come like any other, also the two that glibc hides. A blocked signal is kept even where its
-//! disposition is to ignore it, so nothing that was inherited hides one. This is the one place where the bare
-//! init waits (`bare/mod.rs`); the supervisor waits in [`crate::sys::epoll`] instead.
-#![allow(unsafe_code, reason = "nix's sigwait(3) knows neither real-time signals nor the sender")]
+//! Real-time signals are taken like any other, also the two that glibc hides. The kernel keeps a blocked signal even if it
+//! is ignored, so an inherited disposition loses none. The bare init waits only here (`bare/mod.rs`); the supervisor waits
+//! in [`crate::sys::epoll`].
+#![allow(unsafe_code, reason = "nix's sigwait(3) supports neither real-time signals nor the sender")]
 
 use std::ptr;
 
@@ -12,14 +12,14 @@ use nix::errno::Errno;
 
 use crate::sys::process;
 
-/// A set of signals, as the kernel has it: bit n - 1 is signal n.
+/// A set of signals in the kernel's form: bit n - 1 is signal n.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignalSet(u64);
 
-/// A signal that has come.
+/// A signal that has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arrived {
-    /// Which.
+    /// The signal.
     pub signal: Signal,
     /// Its sender.
     pub origin: Origin,
@@ -28,7 +28,7 @@ pub struct Arrived {
 /// The sender of a signal (`si_code` in sigaction(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// The kernel: for a terminal it does so to a whole process group.
+    /// The kernel, for example for a key on a terminal: it signals a whole process group.
     Kernel,
     /// A process, with kill(2) or the like.
     Process,
@@ -45,7 +45,7 @@ impl SignalSet {
         SignalSet(signals.iter().fold(0, |set, signal| set | 1 << (signal.number() - 1)))
     }
 
-    /// Those of this set that are not in the other.
+    /// The signals of this set that are not in the other.
     pub fn without(self, other: SignalSet) -> SignalSet {
         SignalSet(self.0 & !other.0)
     }
@@ -56,24 +56,24 @@ impl SignalSet {
     }
 }
 
-/// Blocks exactly these signals, and returns those that were blocked before: rt_sigprocmask(2).
+/// Blocks exactly these signals and returns the previous mask: rt_sigprocmask(2).
 pub fn block(signals: SignalSet) -> SignalSet {
     let mut before = 0;
     process::set_mask(signals.0, &mut before);
     SignalSet(before)
 }
 
-/// Waits for one of these signals, which are blocked, and takes it; of several the lowest number first.
+/// Waits for one of these blocked signals and takes it; of several, the one with the lowest number.
 pub fn take(signals: SignalSet) -> Arrived {
     loop {
-        // EINTR: a debugger, or a stop and a continuation. Nothing else can be wrong with these arguments.
+        // EINTR follows a debugger, or a stop and a continuation. These arguments cause no other error.
         if let Ok(arrived) = wait(signals, ptr::null()) {
             return arrived;
         }
     }
 }
 
-/// Takes one of these signals if one has come already.
+/// Takes one of these signals if one is pending.
 pub fn take_pending(signals: SignalSet) -> Option<Arrived> {
     let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     wait(signals, &raw const at_once).ok()
@@ -83,7 +83,7 @@ fn wait(signals: SignalSet, timeout: *const libc::timespec) -> nix::Result<Arriv
     // SAFETY: a siginfo_t of zeros is valid.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let (set, size) = (&raw const signals.0, size_of::<u64>());
-    // SAFETY: the set has the size that is given, `info` is valid for a write, and the timeout is
+    // SAFETY: the set has the size that is passed, `info` is valid for a write, and the timeout is
     // null or valid for a read.
     let result = unsafe { libc::syscall(libc::SYS_rt_sigtimedwait, set, &raw mut info, timeout, size) };
     let number = Errno::result(result)?;
@@ -106,10 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_that_is_blocked_is_taken_with_its_sender_and_only_once() {
+    fn a_blocked_signal_is_taken_with_its_sender_and_only_once() {
         let real_time = Signal::new(40).unwrap();
         let wanted = SignalSet::of(&[real_time]);
-        // The mask is this thread's own, and the signal is sent to this thread.
+        // The mask belongs to this thread, and the signal is sent to it.
         let before = block(wanted);
         assert_eq!(take_pending(wanted), None);
         // SAFETY: raise takes a number.

@@ -1,7 +1,7 @@
-//! Unix stream sockets by path, or by abstract name: unix(7).
+//! Unix stream sockets by path or by abstract name: unix(7).
 //!
-//! What the standard library does not do: a socket file that is private from its first moment, a connect that
-//! cannot wait, and the credentials of the other end. Who is answered is decided in `control/`.
+//! The standard library has no socket file that is private when it is created, no connect that cannot block, and no
+//! credentials of the peer. `control/` decides which clients are answered.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -17,18 +17,17 @@ use nix::unistd::{Gid, Uid};
 
 use crate::errno;
 
-/// The longest path that fits a socket's address, in bytes: `sun_path` has 108, one of them for the
-/// NUL at the end (unix(7)).
-pub const LONGEST_PATH: usize = 107;
+/// The longest path of a socket's address, in bytes: `sun_path` has 108, one of them for the final NUL (unix(7)).
+pub const MAX_PATH: usize = 107;
 
-/// A listening socket at `path`, mode 0700 from the moment it is there, non-blocking, CLOEXEC.
+/// Creates a listening socket at `path`: with mode 0700 from its creation, non-blocking, CLOEXEC.
 ///
 /// # Errors
-/// bind(2): EADDRINUSE where something is at the path already, ENOENT, EACCES, EROFS, ENAMETOOLONG.
+/// bind(2): EADDRINUSE if the path exists, ENOENT, EACCES, EROFS, ENAMETOOLONG.
 pub fn listen(path: &Path) -> nix::Result<UnixListener> {
     let socket = new()?;
-    // bind(2) makes the file with the mode that the socket has by then (Linux, `unix_bind_bsd`), so there
-    // is no moment in which others may connect, and the process's umask can stay as it is.
+    // Linux's bind(2) creates the file with the mode of the socket (`unix_bind_bsd`), so other users can never connect,
+    // and the process's umask is not changed.
     if !is_abstract(path) {
         fchmod(&socket, Mode::S_IRWXU)?;
     }
@@ -37,7 +36,7 @@ pub fn listen(path: &Path) -> nix::Result<UnixListener> {
     Ok(UnixListener::from(socket))
 }
 
-/// A connection to the socket at `path`, non-blocking, CLOEXEC. Never waits.
+/// Connects to the socket at `path` without waiting. The connection is non-blocking, CLOEXEC.
 ///
 /// # Errors
 /// connect(2): ECONNREFUSED without a listener, EAGAIN if the listener's backlog is full,
@@ -48,14 +47,14 @@ pub fn connect(path: &Path) -> nix::Result<UnixStream> {
     Ok(UnixStream::from(socket))
 }
 
-/// The same, waiting for a place in a full backlog for at most so long.
+/// The same, but waits at most this long for a place in a full backlog.
 ///
 /// # Errors
-/// As [`connect`]; EAGAIN where there was none in time.
+/// As [`connect`]; EAGAIN if there was no place in time.
 pub fn connect_within(path: &Path, patience: Duration) -> nix::Result<UnixStream> {
     let socket = sys::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let socket = UnixStream::from(socket);
-    // It bounds connect(2) too (`unix_stream_connect`).
+    // The timeout also limits connect(2) (`unix_stream_connect`).
     socket.set_write_timeout(Some(patience)).map_err(|error| errno::of(&error))?;
     sys::connect(socket.as_raw_fd(), &address(path)?)?;
     Ok(socket)
@@ -66,8 +65,8 @@ fn new() -> nix::Result<OwnedFd> {
     sys::socket(AddressFamily::Unix, SockType::Stream, flags, None)
 }
 
-/// Whether a path stands for an abstract socket (unix(7)): `@name`, as ss(8) and systemd write it. It has no file,
-/// and so neither owner nor mode: anybody in the network namespace may connect.
+/// Whether a path names an abstract socket (unix(7)): `@name`, as ss(8) and systemd write it. Without a file it has neither
+/// an owner nor a mode: every process of the network namespace may connect.
 pub fn is_abstract(path: &Path) -> bool {
     path.as_os_str().as_bytes().starts_with(b"@")
 }
@@ -81,18 +80,18 @@ fn address(path: &Path) -> nix::Result<UnixAddr> {
     }
 }
 
-/// The process at the other end, as it was when it connected or listened (`SO_PEERCRED`, unix(7)).
+/// The peer's process at the time of its connect or listen (`SO_PEERCRED`, unix(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     /// Its effective uid.
     pub uid: Uid,
     /// Its effective gid.
     pub gid: Gid,
-    /// Its pid; 0 where it is in no PID namespace that this process sees.
+    /// Its pid; 0 if it is in a PID namespace that this process does not see.
     pub pid: i32,
 }
 
-/// The process at the other end.
+/// Returns the peer's process.
 ///
 /// # Errors
 /// getsockopt(2).
@@ -109,7 +108,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_new_socket_is_its_owners_alone() {
+    fn a_new_socket_is_private_to_its_owner() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let _listener = listen(&path).unwrap();
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connect_never_waits_even_where_nobody_accepts() {
+    fn a_connect_never_waits_even_if_no_process_accepts() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let _listener = listen(&path).unwrap();
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_backlog_is_waited_for_as_long_as_was_said() {
+    fn connect_within_waits_for_a_full_backlog_until_its_timeout() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s");
         let listener = new().unwrap();
@@ -145,23 +144,23 @@ mod tests {
     }
 
     #[test]
-    fn the_peer_is_known() {
+    fn the_peer_has_a_uid_gid_and_pid() {
         let (one, _other) = UnixStream::pair().unwrap();
         let own = i32::try_from(std::process::id()).unwrap();
         assert_eq!(peer(&one).unwrap(), Peer { uid: Uid::effective(), gid: Gid::effective(), pid: own });
     }
 
     #[test]
-    fn the_longest_path_is_as_long_as_the_kernel_says() {
+    fn the_longest_path_is_that_of_the_kernel() {
         let directory = tempfile::tempdir().unwrap();
-        let room = LONGEST_PATH - directory.path().as_os_str().len() - 1;
+        let room = MAX_PATH - directory.path().as_os_str().len() - 1;
         assert!(listen(&directory.path().join("x".repeat(room))).is_ok());
         let longer = directory.path().join("x".repeat(room + 1));
         assert_eq!(listen(&longer).unwrap_err(), Errno::ENAMETOOLONG);
     }
 
     #[test]
-    fn an_abstract_socket_has_no_file_and_goes_with_its_listener() {
+    fn an_abstract_socket_has_no_file_and_ends_with_its_listener() {
         let path = Path::new("@foster-test-of-an-abstract-socket");
         let listener = listen(path).unwrap();
         assert!(connect(path).is_ok());
@@ -172,13 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_path_is_no_place() {
+    fn an_empty_path_is_refused() {
         assert_eq!(listen(Path::new("")).unwrap_err(), Errno::ENOENT);
         assert_eq!(connect(Path::new("")).unwrap_err(), Errno::ENOENT);
     }
 
     #[test]
-    fn a_path_may_not_hold_a_nul() {
+    fn a_path_with_a_nul_is_refused() {
         assert!(listen(Path::new("\0foster")).is_err());
         assert!(connect(Path::new("\0foster")).is_err());
     }

@@ -1,8 +1,8 @@
-//! Byte streams: a program's pipe, and foster's own standard streams.
+//! Byte streams: the pipes of programs, and foster's own standard streams.
 //!
-//! A program's pipe is foster's own at the reading end, so `O_NONBLOCK` is set there. How foster writes to what it
-//! does not own is in `target.rs`.
-#![allow(unsafe_code, reason = "ioctl(2) FIONREAD and a borrowed standard stream have no safe form")]
+//! The read end of a program's pipe belongs to foster alone, so it can have `O_NONBLOCK`. `target.rs` writes to
+//! descriptors that foster shares.
+#![allow(unsafe_code, reason = "FIONREAD and a borrowed standard stream have no safe wrapper")]
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -10,41 +10,40 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::fstat;
 
-/// A pipe to capture a program's output: the reading end does not block, the writing end does, as a
-/// program expects of its stdout. Both are closed on exec (pipe2(2)).
+/// Creates a pipe to capture a program's output. The read end does not block; the write end does, as programs expect of
+/// their stdout. Both have CLOEXEC (pipe2(2)).
 ///
 /// # Errors
 /// EMFILE, ENFILE.
 pub fn capture() -> nix::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-    // The two ends are two open file descriptions: this does not touch the program's.
+    // The two ends are separate open file descriptions: the program's end still blocks.
     fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((read, write))
 }
 
-/// Reads what is there, at most `buffer.len()` bytes (read(2)); 0 at the end.
+/// Reads the available bytes, at most `buffer.len()` (read(2)); 0 at the end.
 ///
 /// # Errors
-/// EAGAIN when nothing is there and the descriptor does not block.
+/// EAGAIN if nothing is available and the descriptor does not block.
 pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> nix::Result<usize> {
     match nix::unistd::read(&fd, buffer) {
-        // Neither is the end of a pipe, and the bytes are still there: they are read again, once.
+        // Neither error consumes bytes or means the end of the pipe: reads once more.
         Err(Errno::ENOMEM | Errno::EIO) => nix::unistd::read(&fd, buffer),
         result => result,
     }
 }
 
-/// How many bytes lie in a pipe, unread (FIONREAD, ioctl_pipe(2)); 0 where that is not known.
+/// The number of unread bytes in a pipe (FIONREAD, ioctl_pipe(2)); 0 if it is unknown.
 pub fn unread(fd: impl AsFd) -> usize {
     let mut count: libc::c_int = 0;
-    // SAFETY: FIONREAD needs a valid pointer to an int, which lives longer than the call; the
-    // descriptor is borrowed, and so open.
+    // SAFETY: FIONREAD writes an int, and the pointer is valid for the call; the borrowed descriptor is open.
     let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut count) };
     if result == 0 { usize::try_from(count).unwrap_or(0) } else { 0 }
 }
 
-/// A descriptor to write to. A standard stream is used under its own number: a copy would need a free descriptor, and
-/// foster has to be able to say that there is none.
+/// A descriptor to write to. A standard stream is not duplicated: that would need a free descriptor, and foster must be
+/// able to report that none is left.
 #[derive(Debug)]
 pub enum Descriptor {
     /// Closed when it is dropped.
@@ -54,7 +53,7 @@ pub enum Descriptor {
 }
 
 impl Descriptor {
-    /// The same open file once more.
+    /// Duplicates the descriptor.
     ///
     /// # Errors
     /// EMFILE, except for a standard stream.
@@ -75,17 +74,17 @@ impl AsFd for Descriptor {
     }
 }
 
-/// foster's own stdout; `None` where it was closed.
+/// foster's own stdout; `None` if it was closed.
 pub fn stdout() -> Option<Descriptor> {
     standard(1)
 }
 
-/// foster's own stderr; `None` where it was closed.
+/// foster's own stderr; `None` if it was closed.
 pub fn stderr() -> Option<Descriptor> {
     standard(2)
 }
 
-/// The place of a stream that was closed is taken by something that cannot be written to (`entry.rs`).
+/// A stream that was closed is open on something that cannot be written (`entry.rs`).
 fn standard(number: RawFd) -> Option<Descriptor> {
     // SAFETY: foster closes none of its standard streams.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
@@ -93,17 +92,17 @@ fn standard(number: RawFd) -> Option<Descriptor> {
     (!flags.contains(OFlag::O_PATH)).then_some(Descriptor::Standard(fd))
 }
 
-/// Which file a descriptor is open on: device and inode. Two with the same are written as one.
+/// The identity of an open file: device and inode. Two descriptors with the same identity share a writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     device: libc::dev_t,
     inode: libc::ino_t,
 }
 
-/// Which file this is (fstat(2)).
+/// Returns the identity of an open file (fstat(2)).
 ///
 /// # Errors
-/// EBADF cannot happen; EIO, ENOMEM, EOVERFLOW can in theory.
+/// EIO, ENOMEM, EOVERFLOW.
 pub fn identity(fd: impl AsFd) -> nix::Result<Identity> {
     fstat(fd).map(|stat| Identity { device: stat.st_dev, inode: stat.st_ino })
 }
@@ -113,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_lies_unread_is_counted() {
+    fn unread_bytes_are_counted() {
         let (read, write) = capture().unwrap();
         assert_eq!(unread(&read), 0);
         nix::unistd::write(&write, b"12345").unwrap();

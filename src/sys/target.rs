@@ -1,16 +1,16 @@
-//! Writing without waiting, whatever the descriptor is.
+//! Writes to any descriptor without blocking.
 //!
-//! foster's stdout and stderr are not its own: `O_NONBLOCK` belongs to the open file description, which the container
-//! runtime, a shell or a program with `stdout = "inherit"` shares, so it is never set there. Ways to write without it,
-//! the first that works:
+//! foster shares the open file descriptions of its stdout and stderr with the container runtime, a shell or a program
+//! with `stdout = "inherit"`, and `O_NONBLOCK` would apply to all of them: so it is never set there. foster uses the first
+//! of these ways that works:
 //!
-//! - a file or a block device: write(2), which waits for a disk and for no reader; a socket: `MSG_DONTWAIT` (send(2));
-//! - a pipe, FIFO or terminal: opened again through /proc with `O_NONBLOCK`, an open file description of foster's own;
+//! - a file or a block device: write(2), which waits only for a disk; a socket: `MSG_DONTWAIT` (send(2));
+//! - a pipe, FIFO or terminal: a separate open file description with `O_NONBLOCK`, opened through /proc;
 //! - foster's controlling terminal: the same through /dev/tty, which needs no permission on the terminal (tty(4));
-//! - a pipe: `RWF_NOWAIT`, which pipes know since Linux 6.4 (pwritev2(2));
-//! - a FIFO or a foreign terminal of another user, a pipe of an older kernel: poll(2), then write(2) under a timer of a
-//!   millisecond, which ends a sleeping write with EINTR (signal(7)). poll(2) and `PIPE_BUF` alone are no promise where
-//!   there is a second writer, nor on a terminal whose reader types `^S` in between.
+//! - a pipe: `RWF_NOWAIT`, since Linux 6.4 (pwritev2(2));
+//! - a FIFO or a foreign terminal of another user, a pipe on an older kernel: poll(2), then write(2) under a timer of a
+//!   millisecond, which interrupts a sleeping write with EINTR (signal(7)). poll(2) and `PIPE_BUF` alone guarantee
+//!   nothing with a second writer, or on a terminal whose user types `^S` in between.
 #![allow(unsafe_code, reason = "nix has no pwritev2 with flags, and sigaction(2) is unsafe")]
 
 use std::cell::Cell;
@@ -32,29 +32,29 @@ use super::stream::{self, Descriptor};
 use super::terminal;
 use super::timer::SignalTimer;
 
-/// What a pipe takes in one piece as soon as poll(2) says that it takes anything (pipe(7)).
+/// The number of bytes that fit into a pipe when poll(2) reports room (pipe(7)).
 const PIPE_BUF: usize = 4096;
 
-/// The file system of pipes without a name: PIPEFS_MAGIC in linux/magic.h.
+/// The file system of unnamed pipes: PIPEFS_MAGIC in linux/magic.h.
 const PIPE_FS: FsType = FsType(0x5049_5045);
 
-/// How long a write may sleep that nothing else keeps from sleeping.
+/// The longest sleep of a write that can only be interrupted by a timer.
 const LONGEST_WRITE: Duration = Duration::from_millis(1);
 
-/// A descriptor that bytes are written to, and the way to do that without waiting.
+/// A descriptor with the method to write to it without blocking.
 #[derive(Debug)]
 pub struct Target {
     descriptor: Descriptor,
     kind: Kind,
-    way: Cell<Way>,
+    method: Cell<WriteMethod>,
 }
 
-/// What kind of file it is.
+/// The kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// A regular file, a block device, or a device such as `/dev/null`: there is no reader.
+    /// A regular file, a block device, or a device such as `/dev/null`: without a reader.
     Unread,
-    /// A pipe without a name: once its reader is gone, no other comes.
+    /// An unnamed pipe: without its reader it can never be written again.
     Pipe,
     /// A FIFO: another reader may open it.
     Fifo,
@@ -64,20 +64,20 @@ enum Kind {
     Terminal,
 }
 
-/// How a write is kept from waiting.
+/// The method that keeps a write from blocking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// write(2): the open file description does not block and is foster's own, or is that of a disk.
+enum WriteMethod {
+    /// write(2): on a file, or on foster's own open file description with `O_NONBLOCK`.
     Plain,
-    /// `MSG_DONTWAIT`, call by call.
+    /// `MSG_DONTWAIT`, in each call.
     Socket,
-    /// `RWF_NOWAIT`, call by call.
+    /// `RWF_NOWAIT`, in each call.
     NoWait,
     /// poll(2), then a write that a timer interrupts.
     Interrupted,
 }
 
-/// Whether there is a reader whose pace counts.
+/// Whether writes wait for a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
     /// A pipe, a socket, a terminal: epoll(7) reports room.
@@ -87,32 +87,36 @@ pub enum Reader {
 }
 
 impl Target {
-    /// A way to write to this inherited descriptor.
+    /// The target of an inherited descriptor.
     pub fn shared(descriptor: Descriptor) -> Target {
         let Ok(stat) = fstat(&descriptor) else {
-            return Target { descriptor, kind: Kind::Pipe, way: Cell::new(Way::Interrupted) };
+            return Target { descriptor, kind: Kind::Pipe, method: Cell::new(WriteMethod::Interrupted) };
         };
         let kind = kind(&descriptor, &stat);
-        let way = match kind {
-            Kind::Unread => Way::Plain,
-            Kind::Socket => Way::Socket,
+        let method = match kind {
+            Kind::Unread => WriteMethod::Plain,
+            Kind::Socket => WriteMethod::Socket,
             Kind::Pipe | Kind::Fifo | Kind::Terminal => match reopened(&descriptor, &stat, kind) {
                 Some(own) => {
-                    return Target { descriptor: Descriptor::Own(own), kind, way: Cell::new(Way::Plain) };
+                    return Target {
+                        descriptor: Descriptor::Own(own),
+                        kind,
+                        method: Cell::new(WriteMethod::Plain),
+                    };
                 }
-                None => Way::NoWait,
+                None => WriteMethod::NoWait,
             },
         };
-        Target { descriptor, kind, way: Cell::new(way) }
+        Target { descriptor, kind, method: Cell::new(method) }
     }
 
-    /// One that foster opened itself, with `O_NONBLOCK`.
+    /// The target of a descriptor that foster has opened with `O_NONBLOCK`.
     pub fn owned(fd: OwnedFd) -> Target {
         let kind = fstat(&fd).map_or(Kind::Unread, |stat| kind(&fd, &stat));
-        Target { descriptor: Descriptor::Own(fd), kind, way: Cell::new(Way::Plain) }
+        Target { descriptor: Descriptor::Own(fd), kind, method: Cell::new(WriteMethod::Plain) }
     }
 
-    /// Whether it has a reader to wait for.
+    /// Whether it has a reader.
     pub fn reader(&self) -> Reader {
         if self.kind == Kind::Unread { Reader::None } else { Reader::Present }
     }
@@ -122,12 +126,12 @@ impl Target {
         self.kind == Kind::Terminal
     }
 
-    /// Whether no later write can succeed after this error: the reader is gone for good.
+    /// Whether no later write can succeed after this error.
     pub fn is_final(&self, error: Errno) -> bool {
         match (error, self.kind) {
             (Errno::EPIPE, Kind::Fifo) => false,
             (Errno::EPIPE | Errno::ECONNRESET | Errno::ENOTCONN | Errno::EBADF, _) => true,
-            // What a terminal says once it is hung up.
+            // The errors of a terminal after a hang-up.
             (Errno::EIO | Errno::ENXIO, Kind::Terminal) => true,
             (_, _) => false,
         }
@@ -136,23 +140,23 @@ impl Target {
     /// Writes as much as there is room for.
     ///
     /// # Errors
-    /// EAGAIN where there is no room; EPIPE, EIO, ENOSPC as in write(2).
+    /// EAGAIN without room; EPIPE, EIO, ENOSPC as in write(2).
     pub fn write(&self, bytes: &[u8]) -> nix::Result<usize> {
-        let written = match self.way.get() {
-            Way::Plain => nix::unistd::write(&self.descriptor, bytes),
-            Way::Socket => {
+        let written = match self.method.get() {
+            WriteMethod::Plain => nix::unistd::write(&self.descriptor, bytes),
+            WriteMethod::Socket => {
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
                 send(self.descriptor.as_fd().as_raw_fd(), bytes, flags)
             }
-            Way::NoWait => match write_no_wait(self.descriptor.as_fd(), bytes) {
-                // Refused by the file, the kernel, or a seccomp filter.
+            WriteMethod::NoWait => match write_no_wait(self.descriptor.as_fd(), bytes) {
+                // The file, the kernel or a seccomp filter refuses the flag.
                 Err(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EINVAL | Errno::EPERM) => {
-                    self.way.set(Way::Interrupted);
+                    self.method.set(WriteMethod::Interrupted);
                     write_briefly(self.descriptor.as_fd(), bytes)
                 }
                 written => written,
             },
-            Way::Interrupted => write_briefly(self.descriptor.as_fd(), bytes),
+            WriteMethod::Interrupted => write_briefly(self.descriptor.as_fd(), bytes),
         };
         match written {
             Err(Errno::EINTR | Errno::ENOBUFS) => Err(Errno::EAGAIN),
@@ -167,24 +171,24 @@ impl AsFd for Target {
     }
 }
 
-/// Writes a short text to stderr, as much as can be written without waiting. For a caller without a loop to wait in.
-pub fn tell_stderr(text: &[u8]) {
+/// Writes a short text to stderr, as much as fits without blocking. For a caller without an event loop.
+pub fn write_stderr(text: &[u8]) {
     let Some(stderr) = stream::stderr() else { return };
     let mut fds = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-    // Where the reader is gone there is also an error, and a write would bring SIGPIPE upon a caller that does not
-    // ignore it.
+    // Without a reader poll(2) reports an error as well, and a write would send SIGPIPE to a caller that does not ignore
+    // it.
     if poll(&mut fds, PollTimeout::ZERO).is_ok() && fds.map(|fd| fd.revents()) == [Some(PollFlags::POLLOUT)] {
-        // A failure has nowhere to be reported.
+        // Nothing could report an error.
         let _ = Target::shared(stderr).write(text);
     }
 }
 
-/// pwritev2(2) at the file's own place (offset -1). By number: not every C library has the wrapper.
+/// pwritev2(2) at the current position (offset -1). A raw system call, because not every C library has the wrapper.
 fn write_no_wait(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
     let part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
     let (count, offset): (libc::c_long, libc::c_long) = (1, -1);
-    // SAFETY: `part` describes `bytes`, which the kernel only reads; both live longer than the call. The offset is
-    // given in two halves on every architecture.
+    // SAFETY: `part` describes `bytes`, which the kernel only reads; both outlive the call. The offset is passed in two
+    // halves on every architecture.
     let written = unsafe {
         libc::syscall(
             libc::SYS_pwritev2,
@@ -199,22 +203,22 @@ fn write_no_wait(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
     Errno::result(written).map(|written| usize::try_from(written).unwrap_or(0))
 }
 
-/// Asks poll(2), then writes; should there be no room after all, a timer ends the sleep. What a terminal or a pipe
-/// has taken by then is the result.
+/// Checks for room with poll(2), then writes under a timer that interrupts a sleep. Returns the number of bytes written
+/// until then.
 fn write_briefly(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
     let mut fds = [PollFd::new(fd, PollFlags::POLLOUT)];
     if poll(&mut fds, PollTimeout::ZERO)? == 0 {
         return Err(Errno::EAGAIN);
     }
-    let Ok(interruption) = Interruption::begin() else { return Err(Errno::EAGAIN) };
+    let Ok(interruption) = WriteTimer::start() else { return Err(Errno::EAGAIN) };
     let written = nix::unistd::write(fd, bytes.get(..PIPE_BUF).unwrap_or(bytes));
     drop(interruption);
     written
 }
 
-/// As long as it lives, this thread gets a signal each millisecond whose handler does nothing: a system call that
-/// sleeps returns EINTR. It repeats, so that a signal just before the call does not leave the call asleep.
-struct Interruption {
+/// Until it is dropped, this thread gets a signal every millisecond, with a handler that does nothing: a sleeping system
+/// call returns EINTR. The timer repeats, because the first signal may arrive just before the call.
+struct WriteTimer {
     timer: Option<SignalTimer>,
     mask: SigSet,
     action: SigAction,
@@ -224,28 +228,28 @@ const INTERRUPT: Signal = Signal::SIGALRM;
 
 extern "C" fn interrupt(_: libc::c_int) {}
 
-impl Interruption {
-    fn begin() -> nix::Result<Interruption> {
+impl WriteTimer {
+    fn start() -> nix::Result<WriteTimer> {
         // Without SA_RESTART (signal(7)).
         let handler = SigAction::new(SigHandler::Handler(interrupt), SaFlags::empty(), SigSet::empty());
-        // SAFETY: the handler does nothing, which is safe whenever it comes.
+        // SAFETY: the handler does nothing.
         let action = unsafe { sigaction(INTERRUPT, &handler) }?;
         let mut mask = SigSet::empty();
         let unblocked = SigSet::from(INTERRUPT);
         pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&unblocked), Some(&mut mask))?;
-        let mut interruption = Interruption { timer: None, mask, action };
+        let mut interruption = WriteTimer { timer: None, mask, action };
         interruption.timer = Some(SignalTimer::every(LONGEST_WRITE, INTERRUPT)?);
         Ok(interruption)
     }
 }
 
-impl Drop for Interruption {
-    /// The timer first: then nothing is left that could be pending once the signal is blocked again.
+impl Drop for WriteTimer {
+    /// Deletes the timer first, so that no signal is pending when it is blocked again.
     fn drop(&mut self) {
         self.timer = None;
-        // Neither can fail for values that the same calls have given.
+        // Neither can fail with values that the same calls have returned.
         let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None);
-        // SAFETY: it is what was in force before.
+        // SAFETY: the previous action is valid.
         let _ = unsafe { sigaction(INTERRUPT, &self.action) };
     }
 }
@@ -262,8 +266,8 @@ fn kind(fd: impl AsFd, stat: &FileStat) -> Kind {
     }
 }
 
-/// The same pipe or terminal with an open file description of foster's own. A FIFO is opened for reading as well: then
-/// it outlives each of its readers, and what is written while there is none waits in it (fifo(7)).
+/// Opens the same pipe or terminal again, as a separate open file description. A FIFO is opened for reading as well: then
+/// it survives each of its readers, and keeps bytes while it has none (fifo(7)).
 fn reopened(fd: impl AsFd, stat: &FileStat, kind: Kind) -> Option<OwnedFd> {
     let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;

@@ -1,7 +1,7 @@
-//! The controlling terminal: whose it is, which process group is in its foreground (ioctl_tty(2), credentials(7)).
+//! The controlling terminal and its foreground process group (ioctl_tty(2), credentials(7)).
 //!
-//! Only the terminal of foster's own session is ever found here: to any other, these calls say ENOTTY. What a child
-//! does with it between clone and exec is in [`crate::sys::in_child`].
+//! Only for the terminal of foster's session: for any other terminal these calls return ENOTTY. A child's calls between
+//! fork and exec are in [`crate::sys::in_child`].
 #![allow(unsafe_code, reason = "nix has no TIOCNOTTY")]
 
 use std::io;
@@ -12,7 +12,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{self, Pid};
 
-/// The width of this terminal in columns (TIOCGWINSZ, ioctl_tty(2)); 80 where it does not say.
+/// The width of this terminal in columns (TIOCGWINSZ, ioctl_tty(2)); 80 if it is unknown.
 pub fn width(terminal: &impl AsFd) -> usize {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the descriptor is borrowed for the call, and the kernel writes one `winsize` through the pointer.
@@ -24,11 +24,11 @@ pub fn width(terminal: &impl AsFd) -> usize {
 #[derive(Debug)]
 pub struct Terminal(OwnedFd);
 
-/// It stands for whichever terminal is the session's own: tty(4).
+/// An alias of the session's terminal: tty(4).
 const OWN_TERMINAL: &str = "/dev/tty";
 
-/// The same terminal with an open file description of the caller's own that does not block, where it is that of
-/// foster's session: /dev/tty stands for it, and asks for no permission on the terminal itself (tty(4)).
+/// Opens the same terminal as a separate open file description that does not block, if it is the terminal of foster's
+/// session: /dev/tty needs no permission on the terminal itself (tty(4)).
 pub fn reopened(fd: impl AsFd) -> Option<OwnedFd> {
     unistd::tcgetpgrp(fd).ok()?;
     let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
@@ -36,12 +36,12 @@ pub fn reopened(fd: impl AsFd) -> Option<OwnedFd> {
 }
 
 impl Terminal {
-    /// The session's terminal where standard input is it.
+    /// The session's terminal, if it is standard input.
     pub fn of_stdin() -> Option<Terminal> {
         Terminal::at(io::stdin().as_fd())
     }
 
-    /// The session's terminal, wherever it is: one of the three standard streams, or none of them.
+    /// The session's terminal: one of the three standard streams, or opened by its alias.
     pub fn controlling() -> Option<Terminal> {
         Terminal::of_stdin()
             .or_else(|| Terminal::at(io::stderr().as_fd()))
@@ -67,10 +67,10 @@ impl Terminal {
         unistd::tcgetpgrp(&self.0) == Ok(group)
     }
 
-    /// Puts this process group of the session into its foreground. SIGTTOU has to be blocked or ignored.
+    /// Puts this process group of the session into its foreground. SIGTTOU must be blocked or ignored.
     ///
     /// # Errors
-    /// EPERM, ESRCH where that is no group of this session; EIO where the terminal is gone.
+    /// EPERM, ESRCH if it is not a group of this session; EIO after a hang-up of the terminal.
     pub fn give_to(&self, group: Pid) -> nix::Result<()> {
         unistd::tcsetpgrp(&self.0, group)
     }
@@ -78,13 +78,13 @@ impl Terminal {
     /// Puts foster's own process group into its foreground.
     ///
     /// # Errors
-    /// EIO where the terminal is gone.
+    /// EIO after a hang-up of the terminal.
     pub fn take_back(&self) -> nix::Result<()> {
         self.give_to(unistd::getpgrp())
     }
 
-    /// Gives the terminal up: TIOCNOTTY. From the leader of a session it takes the terminal from the whole session,
-    /// and sends HUP and CONT to the group in its foreground.
+    /// Releases the terminal: TIOCNOTTY. If the leader of a session calls it, the whole session loses the terminal, and
+    /// the group in the foreground gets HUP and CONT.
     ///
     /// # Errors
     /// None for the session's own terminal.

@@ -1,7 +1,7 @@
 //! Timers: one that becomes readable (timerfd_create(2)), and one that interrupts a system call (timer_create(2)).
 //!
-//! Neither is how the supervisor waits for its next deadline: that is the timeout of [`crate::sys::epoll`].
-#![allow(unsafe_code, reason = "the C library's timer_create(3) brings threads and the name resolver: 45 KB")]
+//! The supervisor's deadlines use neither, but the timeout of [`crate::sys::epoll`].
+#![allow(unsafe_code, reason = "the C library's timer_create(3) links threads and the name resolver: 45 KB")]
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 pub struct Timer(TimerFd);
 
 impl Timer {
-    /// Readable after this time.
+    /// A timer that is readable after this time.
     ///
     /// # Errors
     /// EMFILE, ENFILE, ENOMEM.
@@ -33,10 +33,10 @@ impl AsFd for Timer {
     }
 }
 
-/// A timer that sends a signal to the thread that made it, at each interval, until it is dropped.
+/// A timer that sends a signal to the thread that created it, at each interval, until it is dropped.
 #[derive(Debug)]
 pub struct SignalTimer {
-    /// The kernel's number for it. The C library's `timer_t` is something else.
+    /// The kernel's id. The C library's `timer_t` is a different value.
     id: libc::c_int,
 }
 
@@ -59,7 +59,7 @@ impl SignalTimer {
         let interval = libc::timespec { tv_sec: 0, tv_nsec: interval.subsec_nanos().into() };
         let times = libc::itimerspec { it_interval: interval, it_value: interval };
         let old: *mut libc::itimerspec = std::ptr::null_mut();
-        // SAFETY: `times` is valid for a read, and null asks for no old value.
+        // SAFETY: `times` is valid for a read, and null requests no old value.
         let result = unsafe { libc::syscall(libc::SYS_timer_settime, id, 0, &raw const times, old) };
         Errno::result(result)?;
         Ok(timer)
@@ -68,7 +68,7 @@ impl SignalTimer {
 
 impl Drop for SignalTimer {
     fn drop(&mut self) {
-        // SAFETY: the number is this timer's. EINVAL is impossible, and would mean that it is gone.
+        // SAFETY: the id is valid until this call.
         unsafe { libc::syscall(libc::SYS_timer_delete, self.id) };
     }
 }

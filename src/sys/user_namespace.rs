@@ -1,7 +1,7 @@
-//! The user namespace foster is in: which users and groups exist there (user_namespaces(7)).
+//! The users and groups of foster's user namespace (user_namespaces(7)).
 //!
-//! Rootless podman without subordinate numbers, `unshare --map-root-user`, bubblewrap: foster is root with every
-//! capability, and still cannot become another user. Where /proc does not say, there is no such limit.
+//! With rootless podman without subordinate ids, `unshare --map-root-user` or bubblewrap, foster is root with every
+//! capability and still cannot change to another user. Without /proc no such limit is assumed.
 
 use std::fs;
 
@@ -19,12 +19,12 @@ pub fn has(user: u32, groups: &SortedSet<u32>) -> bool {
     maps(&users, user) && groups.iter().all(|group| maps(&all_groups, *group))
 }
 
-/// Whether setgroups(2) is refused to every process of this namespace, whatever its capabilities.
+/// Whether setgroups(2) is denied to every process of this namespace, whatever its capabilities.
 pub fn denies_groups() -> bool {
     fs::read_to_string(SETGROUPS).is_ok_and(|text| text.trim() == "deny")
 }
 
-/// A line is: the first number inside, the first outside, how many.
+/// Each line has the first id inside, the first id outside, and the number of ids.
 fn is_mapped(map: &str, number: u32) -> bool {
     map.lines().any(|line| {
         let mut fields = line.split_whitespace().map(|field| field.parse::<u64>().unwrap_or_default());
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_mapped_from_the_first_to_the_last_of_a_range() {
+    fn an_id_is_mapped_from_the_first_to_the_last_of_a_range() {
         let whole = "         0          0 4294967295\n";
         assert!(is_mapped(whole, 0) && is_mapped(whole, 4_294_967_294) && !is_mapped(whole, u32::MAX));
         let one = "         0       1000          1\n";

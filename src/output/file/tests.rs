@@ -33,7 +33,7 @@ fn read(path: &Path) -> String {
 }
 
 #[test]
-fn it_is_rotated_before_a_line_would_make_it_too_long() {
+fn a_file_is_rotated_before_a_line_that_exceeds_its_size() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut file = opened(&sink(&path, Some(10), 2));
@@ -45,7 +45,7 @@ fn it_is_rotated_before_a_line_would_make_it_too_long() {
 }
 
 #[test]
-fn with_nothing_to_keep_it_is_emptied() {
+fn a_file_without_rotated_files_to_keep_is_truncated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut file = opened(&sink(&path, Some(8), 0));
@@ -55,7 +55,7 @@ fn with_nothing_to_keep_it_is_emptied() {
 }
 
 #[test]
-fn what_was_there_before_counts_and_stays() {
+fn existing_content_counts_towards_the_size_and_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     fs::write(&path, "earlier\n").unwrap();
@@ -64,7 +64,7 @@ fn what_was_there_before_counts_and_stays() {
 }
 
 #[test]
-fn a_file_that_cannot_be_rotated_exceeds_its_size_and_says_so_once_a_size() {
+fn a_file_that_cannot_be_rotated_exceeds_its_size_and_reports_it_once_per_size() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     fs::create_dir(numbered(&path, 1)).unwrap();
@@ -76,7 +76,7 @@ fn a_file_that_cannot_be_rotated_exceeds_its_size_and_says_so_once_a_size() {
 }
 
 #[test]
-fn a_moved_file_is_left_when_it_is_reopened() {
+fn reopening_leaves_a_moved_file_and_creates_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
     let (path, moved) = (folder.path().join("log"), folder.path().join("moved"));
     let mut file = opened(&sink(&path, None, 0));
@@ -89,7 +89,7 @@ fn a_moved_file_is_left_when_it_is_reopened() {
 }
 
 #[test]
-fn a_missing_folder_drops_lines_until_it_is_there_and_the_count_is_written() {
+fn a_missing_folder_drops_lines_until_it_exists_and_the_count_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("missing/log");
     let (opened, event) = open(&sink(&path, Some(100), 1));
@@ -113,11 +113,11 @@ fn a_full_disk_is_reported_once_and_counts_its_lines() {
 }
 
 #[test]
-fn a_line_that_was_begun_on_a_full_disk_is_completed_first() {
+fn a_line_that_was_partly_written_to_a_full_disk_is_completed_first() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut file = opened(&sink(&path, None, 0));
-    // What a write that stopped in the middle leaves behind.
+    // A write that was cut short.
     file.write(b"one\ntw").unwrap();
     file.partial = b"o\n".to_vec();
     file.fail(3, Errno::ENOSPC.into());
@@ -126,7 +126,7 @@ fn a_line_that_was_begun_on_a_full_disk_is_completed_first() {
 }
 
 #[test]
-fn a_line_longer_than_the_file_is_divided_and_not_mixed_with_another() {
+fn a_line_longer_than_the_file_is_split_and_not_mixed_with_another() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut file = opened(&sink(&path, Some(8), 9));
@@ -142,7 +142,7 @@ fn a_line_longer_than_the_file_is_divided_and_not_mixed_with_another() {
 }
 
 #[test]
-fn a_line_without_an_end_never_makes_the_file_longer_than_its_size() {
+fn an_endless_line_never_makes_the_file_longer_than_its_size() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut file = opened(&sink(&path, Some(1000), 9));
@@ -152,7 +152,7 @@ fn a_line_without_an_end_never_makes_the_file_longer_than_its_size() {
 }
 
 #[test]
-fn what_one_call_renames_is_bounded_and_no_line_is_lost() {
+fn the_renames_of_one_call_are_bounded_and_no_line_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut file = opened(&sink(&path, Some(1), 1000));
@@ -164,7 +164,7 @@ fn what_one_call_renames_is_bounded_and_no_line_is_lost() {
 }
 
 #[test]
-fn a_step_of_a_rotation_that_fails_ends_it_and_overwrites_nothing() {
+fn a_failed_rename_ends_the_rotation_and_overwrites_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     fs::write(numbered(&path, 1), "precious\n").unwrap();
@@ -178,7 +178,7 @@ fn a_step_of_a_rotation_that_fails_ends_it_and_overwrites_nothing() {
 }
 
 #[test]
-fn a_changed_size_holds_for_the_file_that_is_open() {
+fn a_changed_size_applies_to_the_open_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut file = opened(&sink(&path, None, 0));
@@ -228,7 +228,7 @@ fn a_link_that_the_programs_user_could_have_placed_is_neither_written_nor_rename
 }
 
 #[test]
-fn a_fifo_is_no_file_and_opening_it_waits_for_nobody() {
+fn a_fifo_is_not_a_file_and_opening_it_does_not_wait_for_a_reader() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -240,7 +240,7 @@ fn a_fifo_is_no_file_and_opening_it_waits_for_nobody() {
 
 proptest! {
     #[test]
-    fn rotated_files_put_together_are_everything_and_only_a_line_longer_than_a_file_is_divided(
+    fn rotated_files_contain_every_byte_and_only_a_line_longer_than_a_file_is_split(
         batches in prop::collection::vec(prop::collection::vec("[a-z]{0,60}", 1..4), 1..12),
         max_size in 40..90u64,
     ) {

@@ -1,6 +1,6 @@
-//! Streams that go to files: one writer for each path, tried again, resized in place.
+//! Streams to files: one writer for each path, opened again after a failure, resized in place.
 //!
-//! What a file does by itself, rotation among it, is in `file/tests.rs`.
+//! Rotation and other behaviour of a file are tested in `file/tests.rs`.
 
 use super::*;
 
@@ -31,7 +31,7 @@ fn programs_with_the_same_path_share_the_file_and_its_rotation() {
 }
 
 #[test]
-fn a_file_that_cannot_be_opened_is_a_warning_and_its_directory_may_come_later() {
+fn a_file_that_cannot_be_opened_is_a_warning_and_is_opened_once_its_folder_exists() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("later/log");
     let mut bench = Bench::new(LogFormat::Text, &[file_program("web", &path)]);
@@ -53,7 +53,7 @@ fn a_file_that_cannot_be_opened_is_a_warning_and_its_directory_may_come_later() 
 }
 
 #[test]
-fn a_path_that_means_fosters_own_stdout_is_that_without_a_prefix() {
+fn a_path_of_fosters_own_stdout_is_that_stream_without_a_prefix() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("access.log");
     std::os::unix::fs::symlink("/dev/stdout", &link).unwrap();
@@ -67,7 +67,7 @@ fn a_path_that_means_fosters_own_stdout_is_that_without_a_prefix() {
 }
 
 #[test]
-fn a_spawn_that_fails_leaves_nothing_behind() {
+fn a_failed_spawn_leaves_no_descriptor_and_no_writer() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::new(LogFormat::Text, &[file_program("web", &folder.path().join("log"))]);
     let streams = bench.output.attach(run(0, 1), "web").unwrap();
@@ -80,7 +80,7 @@ fn a_spawn_that_fails_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_file_is_tried_again_by_itself_once_its_folder_is_there() {
+fn a_file_is_opened_again_without_a_new_line_once_its_folder_exists() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("later/log");
     let mut bench = Bench::new(LogFormat::Text, &[file_program("web", &path)]);
@@ -100,7 +100,7 @@ fn a_file_is_tried_again_by_itself_once_its_folder_is_there() {
 }
 
 #[test]
-fn a_changed_size_holds_for_a_file_that_a_run_writes() {
+fn a_changed_size_applies_to_the_file_of_a_current_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut bench = Bench::new(LogFormat::Text, &[file_program("web", &path)]);

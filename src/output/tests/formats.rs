@@ -1,13 +1,13 @@
-//! How lines look, on a terminal and elsewhere.
+//! The format of lines, on a terminal and elsewhere.
 //!
-//! What is put around a line is in `format.rs`, what a terminal may show in `visible.rs`.
+//! `format.rs` tests prefixes, `visible.rs` control characters.
 
 use nix::pty::openpty;
 
 use super::*;
 
 #[test]
-fn a_long_name_pushes_its_own_line_only() {
+fn a_long_name_shifts_only_its_own_line() {
     let long = "a-name-of-twenty-six-chars";
     let mut bench = Bench::new(LogFormat::Text, &[program("web"), program(long)]);
     let (web, _one) = bench.start(run(0, 1), "web");
@@ -21,7 +21,7 @@ fn a_long_name_pushes_its_own_line_only() {
 }
 
 #[test]
-fn on_a_terminal_levels_are_coloured_and_programs_cannot_drive_it() {
+fn on_a_terminal_levels_are_coloured_and_control_characters_are_shown() {
     let ends = openpty(None, None).unwrap();
     set_nonblocking(&ends.master);
     let copy = ends.slave.try_clone().unwrap();
@@ -42,7 +42,7 @@ fn on_a_terminal_levels_are_coloured_and_programs_cannot_drive_it() {
 }
 
 #[test]
-fn in_a_pipe_control_characters_stay_as_they_are() {
+fn in_a_pipe_control_characters_are_unchanged() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let (stdout, _stderr) = bench.start(run(0, 1), "web");
     write(&stdout, "10%\r20%\x1b[2J\n");
@@ -69,7 +69,7 @@ fn a_pattern_is_matched_against_the_beginning_of_a_line_without_its_colours() {
 }
 
 #[test]
-fn a_pattern_that_would_hold_foster_up_is_refused() {
+fn a_pattern_that_takes_too_long_to_match_is_refused() {
     for pattern in ["(.{0,1000}){1,20}!", "(a{1,1000}){1,100}", "("] {
         assert!(LinePattern::new(pattern).is_err(), "{pattern}");
     }

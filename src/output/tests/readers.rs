@@ -1,6 +1,6 @@
-//! What a slow, stopped or absent reader does to the output: it waits, and foster does not.
+//! Output with a slow, stopped or absent reader: the programs wait, and foster does not.
 //!
-//! The same with real terminals, sockets and users is in `tests/blocked_output.rs`.
+//! `tests/blocked_output.rs` tests the same with real terminals, sockets and users.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn a_reader_that_stops_stops_the_writer_and_nothing_is_lost() {
                 sent.extend_from_slice(format!("web    | {line}").as_bytes());
                 number += 1;
             }
-            // The pipe is full: either foster reads it now, or it has stopped doing so.
+            // The pipe is full: either foster reads it now, or it does not read it any longer.
             Err(_) if bench.turn() > 0 => {}
             Err(_) => break,
         }
@@ -46,7 +46,7 @@ fn a_reader_that_stops_stops_the_writer_and_nothing_is_lost() {
 }
 
 #[test]
-fn own_lines_that_wait_for_a_blocked_reader_are_bounded_and_the_loss_is_reported() {
+fn own_lines_for_a_blocked_reader_are_bounded_and_the_loss_is_reported() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let long = "x".repeat(10_000);
     for _ in 0..200 {
@@ -64,7 +64,7 @@ fn own_lines_that_wait_for_a_blocked_reader_are_bounded_and_the_loss_is_reported
 }
 
 #[test]
-fn a_program_that_dies_again_and_again_before_a_blocked_reader_keeps_no_descriptors() {
+fn repeated_exits_with_a_blocked_reader_hold_a_bounded_number_of_descriptors() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     for number in 1..200 {
         let (stdout, stderr) = bench.start(run(0, number), "web");
@@ -85,7 +85,7 @@ fn a_program_that_dies_again_and_again_before_a_blocked_reader_keeps_no_descript
 }
 
 #[test]
-fn a_reader_that_is_gone_is_reported_on_the_other_stream_and_programs_run_on() {
+fn a_closed_reader_is_reported_on_the_other_stream_and_programs_continue() {
     let Bench { epoll, mut output, out, err } = Bench::new(LogFormat::Text, &[program("web")]);
     drop(out);
     let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
@@ -104,7 +104,7 @@ fn a_reader_that_is_gone_is_reported_on_the_other_stream_and_programs_run_on() {
 }
 
 #[test]
-fn closed_standard_streams_are_survived() {
+fn closed_standard_streams_cause_no_error() {
     let (epoll, mut output) = output_to(None, None, LogFormat::Text, &[program("web")]);
     let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
         panic!("not captured")
@@ -120,7 +120,7 @@ fn closed_standard_streams_are_survived() {
 }
 
 #[test]
-fn a_full_standard_output_counts_its_lines_and_says_so_on_stderr() {
+fn a_full_disk_under_stdout_counts_its_lines_and_is_reported_on_stderr() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let (err, stderr) = pipe();
     set_nonblocking(&err);
@@ -158,9 +158,9 @@ fn a_socket_as_stdout_is_written_without_waiting() {
 }
 
 #[test]
-fn a_stream_that_is_given_up_with_bytes_unwritten_wakes_foster_no_more() {
+fn a_stream_that_is_closed_with_unwritten_bytes_causes_no_wakeups() {
     let (reader, stdout) = UnixStream::pair().unwrap();
-    // As a program that inherited it does.
+    // Like a program that has inherited it.
     let kept = stdout.try_clone().unwrap();
     let (epoll, mut output) = output_to(Some(stdout.into()), None, LogFormat::Text, &[program("web")]);
     let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
@@ -180,14 +180,14 @@ fn a_stream_that_is_given_up_with_bytes_unwritten_wakes_foster_no_more() {
 }
 
 #[test]
-fn an_error_that_need_not_be_the_last_is_reported_and_tried_again() {
+fn a_temporary_write_error_is_reported_and_the_write_is_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
     let mode = nix::sys::stat::Mode::S_IRWXU;
     unistd::mkfifo(&path, mode).unwrap();
     let open = |flags| nix::fcntl::open(&path, flags | OFlag::O_NONBLOCK, mode).unwrap();
     let reader = open(OFlag::O_RDONLY);
-    // Without the reading side that keeps a FIFO alive: as one that foster may not read.
+    // Opened for writing only, like a FIFO that foster may not read.
     let target = crate::sys::target::Target::owned(open(OFlag::O_WRONLY));
     drop(reader);
     let (err, stderr) = pipe();
@@ -210,7 +210,7 @@ fn an_error_that_need_not_be_the_last_is_reported_and_tried_again() {
 }
 
 #[test]
-fn daemons_that_earlier_runs_left_behind_keep_a_bounded_number_of_pipes() {
+fn daemons_left_by_earlier_runs_hold_a_bounded_number_of_pipes() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let mut held = Vec::new();
     for number in 1..100 {

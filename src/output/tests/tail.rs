@@ -1,11 +1,11 @@
-//! What is kept of the output, and what a reader gets of it.
+//! The last lines of programs, and the lines that a reader gets.
 //!
-//! The ring itself has its tests in `ring.rs`.
+//! The ring itself is tested in `ring.rs`.
 
 use super::*;
 
 #[test]
-fn a_follower_asks_for_the_lines_after_the_last_it_has_seen() {
+fn a_follower_gets_the_lines_after_the_last_one_it_has_seen() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let (stdout, stderr) = bench.start(run(0, 1), "web");
     write(&stdout, "one\n");
@@ -25,7 +25,7 @@ fn a_follower_asks_for_the_lines_after_the_last_it_has_seen() {
 }
 
 #[test]
-fn lines_of_several_programs_come_in_their_order_and_in_pieces() {
+fn lines_of_several_programs_are_in_order_and_in_pieces() {
     let mut bench = Bench::new(LogFormat::Text, &[program("a"), program("b"), program("c")]);
     let (a, _a) = bench.start(run(0, 1), "a");
     let (b, _b) = bench.start(run(1, 1), "b");
@@ -53,7 +53,7 @@ fn lines_of_several_programs_come_in_their_order_and_in_pieces() {
 }
 
 #[test]
-fn the_last_output_is_that_of_the_last_run_even_where_it_wrote_nothing() {
+fn the_last_output_is_that_of_the_last_run_even_if_it_is_empty() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let texts = |bench: &Bench| -> Vec<Vec<u8>> {
         let lines = bench.output.last_output(run(0, 0).instance, 3000);
@@ -71,7 +71,7 @@ fn the_last_output_is_that_of_the_last_run_even_where_it_wrote_nothing() {
 }
 
 #[test]
-fn an_unfinished_line_is_known_before_it_ends() {
+fn an_unfinished_line_is_available_before_its_newline() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let (stdout, _stderr) = bench.start(run(0, 1), "web");
     write(&stdout, "whole\nPassword:");

@@ -153,7 +153,7 @@ fn a_program_on_a_file_system_that_hangs_holds_up_neither_foster_nor_the_next_st
     let next = next.wait().unwrap();
     assert_eq!(waitpid(next.pid(), None).unwrap(), WaitStatus::Exited(next.pid(), 0));
     assert_eq!(first.report.read(), None);
-    give_lease_back(&file);
+    release_lease(&file);
     let first = first.wait().unwrap();
     assert_eq!(waitpid(first.pid(), None).unwrap(), WaitStatus::Exited(first.pid(), 0));
     // Nothing but the first child held the other end of its output.

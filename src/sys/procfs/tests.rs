@@ -1,4 +1,4 @@
-//! What is read from /proc, and that a process is signalled only if it is still the one that was seen.
+//! Reading /proc, and signals only to the process that was read.
 
 use super::*;
 use crate::sys::isolated::alone;
@@ -35,14 +35,14 @@ fn a_name_may_contain_anything() {
 }
 
 #[test]
-fn a_zombie_is_told_from_a_process_whose_first_thread_has_ended() {
+fn a_zombie_is_distinguished_from_a_process_whose_first_thread_has_exited() {
     assert_eq!(parse(line("x", 'Z', 1).as_bytes()).unwrap().life, Life::Zombie);
     assert_eq!(parse(line("x", 'Z', 0).as_bytes()).unwrap().life, Life::Zombie);
     assert_eq!(parse(line("x", 'Z', 3).as_bytes()).unwrap().life, Life::Alive);
 }
 
 #[test]
-fn what_is_cut_short_or_no_stat_at_all_is_nothing() {
+fn a_truncated_or_invalid_stat_is_rejected() {
     let whole = line("x", 'S', 1);
     let last = whole.find(" 0 12345").unwrap();
     for end in 0..last {
@@ -53,8 +53,8 @@ fn what_is_cut_short_or_no_stat_at_all_is_nothing() {
 }
 
 #[test]
-fn own_children_are_found_by_the_list_by_their_parent_and_by_number() {
-    let name = "sys::procfs::tests::own_children_are_found_by_the_list_by_their_parent_and_by_number";
+fn own_children_are_found_by_the_list_by_their_parent_and_by_pid() {
+    let name = "sys::procfs::tests::own_children_are_found_by_the_list_by_their_parent_and_by_pid";
     if alone(name).is_some() {
         return;
     }
@@ -84,7 +84,7 @@ fn own_children_are_found_by_the_list_by_their_parent_and_by_number() {
 }
 
 #[test]
-fn descendants_are_found_in_whatever_session_they_are() {
+fn descendants_are_found_in_any_session() {
     let script = "setsid sh -c 'sleep 1000 & echo; wait' & wait";
     let mut main = Command::new("setsid").args(["sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
@@ -92,7 +92,7 @@ fn descendants_are_found_in_whatever_session_they_are() {
     let found = descendants(id(&main)).unwrap();
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found.iter().all(|process| process.session != id(&main)));
-    // One that was seen under this number before is not signalled.
+    // A process that had this pid earlier is not signalled.
     let other = Process { started: 1, ..*found.last().unwrap() };
     signal(&other, Signal::KILL).unwrap();
     assert_eq!(descendants(id(&main)).unwrap().len(), 2);
@@ -104,7 +104,7 @@ fn descendants_are_found_in_whatever_session_they_are() {
 }
 
 #[test]
-fn a_directory_without_processes_is_an_unmounted_proc() {
+fn an_empty_directory_is_an_unmounted_proc() {
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(numbers(empty.path()).unwrap_err().kind(), ErrorKind::Unsupported);
     assert!(numbers(&empty.path().join("missing")).is_err());

@@ -5,8 +5,8 @@ use nix::sys::termios::{FlowArg, tcflow};
 use super::super::stream::capture;
 use super::*;
 
-fn with(way: Way, fd: OwnedFd, kind: Kind) -> Target {
-    Target { descriptor: Descriptor::Own(fd), kind, way: Cell::new(way) }
+fn with(method: WriteMethod, fd: OwnedFd, kind: Kind) -> Target {
+    Target { descriptor: Descriptor::Own(fd), kind, method: Cell::new(method) }
 }
 
 fn shared(fd: OwnedFd) -> Target {
@@ -18,8 +18,8 @@ fn writing_to_an_inherited_pipe_never_waits_and_leaves_its_flags_alone() {
     let (_read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
     let flags = fcntl(&write, FcntlArg::F_GETFL).unwrap();
     let copy = || write.try_clone().unwrap();
-    let no_wait = with(Way::NoWait, copy(), Kind::Pipe);
-    let interrupted = with(Way::Interrupted, copy(), Kind::Pipe);
+    let no_wait = with(WriteMethod::NoWait, copy(), Kind::Pipe);
+    let interrupted = with(WriteMethod::Interrupted, copy(), Kind::Pipe);
     for target in [shared(copy()), no_wait, interrupted] {
         while target.write(&[b'x'; 100_000]).is_ok() {}
         assert_eq!(target.write(b"x"), Err(Errno::EAGAIN));
@@ -28,26 +28,26 @@ fn writing_to_an_inherited_pipe_never_waits_and_leaves_its_flags_alone() {
 }
 
 #[test]
-fn a_write_that_sleeps_after_all_is_interrupted() {
+fn a_sleeping_write_is_interrupted() {
     let (_read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
-    let filling = with(Way::Interrupted, write.try_clone().unwrap(), Kind::Pipe);
+    let filling = with(WriteMethod::Interrupted, write.try_clone().unwrap(), Kind::Pipe);
     while filling.write(&[b'x'; 4096]).is_ok() {}
-    // As if another writer had filled it between poll(2) and write(2).
-    let interruption = Interruption::begin().unwrap();
+    // As if another writer had filled the pipe between poll(2) and write(2).
+    let timer = WriteTimer::start().unwrap();
     assert_eq!(nix::unistd::write(&write, b"x"), Err(Errno::EINTR));
-    drop(interruption);
+    drop(timer);
     let signals = SigSet::thread_get_mask().unwrap();
-    assert!(!signals.contains(INTERRUPT), "the mask is what it was");
+    assert!(!signals.contains(INTERRUPT), "the mask is restored");
 }
 
 #[test]
-fn a_terminal_whose_reader_stopped_it_takes_nothing_and_stops_no_writer() {
+fn a_stopped_terminal_takes_nothing_and_blocks_no_writer() {
     let ends = openpty(None, None).unwrap();
     let copy = || ends.slave.try_clone().unwrap();
     let targets = [
         shared(copy()),
-        with(Way::NoWait, copy(), Kind::Terminal),
-        with(Way::Interrupted, copy(), Kind::Terminal),
+        with(WriteMethod::NoWait, copy(), Kind::Terminal),
+        with(WriteMethod::Interrupted, copy(), Kind::Terminal),
     ];
     for target in targets {
         assert!(target.is_terminal());
@@ -68,7 +68,7 @@ fn writing_to_an_inherited_socket_never_waits() {
 }
 
 #[test]
-fn a_reader_that_is_gone_is_an_error_and_no_signal() {
+fn a_closed_reader_is_an_error_without_a_signal() {
     let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
     let target = shared(write);
     drop(read);
@@ -77,7 +77,7 @@ fn a_reader_that_is_gone_is_an_error_and_no_signal() {
 }
 
 #[test]
-fn a_fifo_outlives_each_of_its_readers() {
+fn a_fifo_survives_each_of_its_readers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
     nix::unistd::mkfifo(&path, Mode::S_IRWXU).unwrap();
@@ -92,7 +92,7 @@ fn a_fifo_outlives_each_of_its_readers() {
 }
 
 #[test]
-fn files_and_devices_without_a_reader_are_told_from_pipes() {
+fn files_and_devices_without_a_reader_are_distinguished_from_pipes() {
     let null = std::fs::File::create("/dev/null").unwrap();
     assert_eq!(shared(null.into()).reader(), Reader::None);
     let file = tempfile::tempfile().unwrap();
