@@ -30,10 +30,11 @@ pub mod client;
 pub mod doctor;
 pub mod here;
 pub mod init;
+pub mod scaffold;
 
 pub mod personality;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -78,6 +79,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
             Err(refused) => refuse(&refused, &mut io),
         },
         Command::Check { config, scope, output } => check(config.as_deref(), scope, output, &mut io),
+        Command::Init { file } => write_first_configuration(file.as_deref(), &mut io),
         Command::Client(command) => {
             let config = command.endpoint.config.clone();
             client::run(verb, &command, &mut io, || socket_of(config.as_deref()))
@@ -157,6 +159,39 @@ fn check(option: Option<&Path>, scope: Scope, output: Output, client: &mut Clien
         (Output::Text, Err(report)) => client.err.write_all(report.to_string().as_bytes()),
     };
     if printed.is_ok() { status } else { ExitStatus::FAILED }
+}
+
+/// `foster init`: writes the file, or prints it.
+fn write_first_configuration(file: Option<&Path>, client: &mut ClientIo<'_>) -> ExitStatus {
+    let (environment, directory) = (environment(), std::env::current_dir());
+    let path = environment.get(OsStr::new("PATH")).map(|path| path.to_string_lossy()).unwrap_or_default();
+    let variables = environment.keys().cloned().collect();
+    let directory = directory.unwrap_or_else(|_| PathBuf::from("/"));
+    let image = scaffold::Image::new(Path::new("/"), &directory, &path, variables);
+    let Ok(proposal) = scaffold::propose(&image) else {
+        let _ = writeln!(
+            client.err,
+            "foster: nothing found in `{}` to write a configuration for: no supervisord.conf, ecosystem file, Procfile, \
+             Python or Node application, and no nginx, php-fpm or redis in PATH; run it in the application's folder, or \
+             start from the example in README",
+            directory.display()
+        );
+        return ExitStatus::FAILED;
+    };
+    if file == Some(Path::new("-")) {
+        return client::print_page(&proposal.text, client);
+    }
+    let file = file.unwrap_or(Path::new("foster.toml"));
+    if let Err(message) = scaffold::write(file, &proposal.text) {
+        let _ = writeln!(client.err, "foster: {message}");
+        return ExitStatus::FAILED;
+    }
+    let mut page = format!("wrote `{}`:\n", file.display());
+    for (name, reason) in &proposal.programs {
+        page.push_str(&format!("  {name}: {reason}\n"));
+    }
+    page.push_str("next: read it, then `foster check --here`\n");
+    client::print_page(&page, client)
 }
 
 /// The problems of a configuration as JSON objects, each with its severity.

@@ -29,6 +29,7 @@ mod early_signals;
 mod events;
 mod exec;
 mod faults;
+mod first_configuration;
 mod health;
 mod held;
 mod logs;

@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// Which module may use which: those of lower layers, and itself. Siblings never meet.
-const LAYERS: [(&str, u8); 27] = [
+const LAYERS: [(&str, u8); 28] = [
     ("duration", 0),
     ("errno", 0),
     ("exit", 0),
@@ -41,6 +41,7 @@ const LAYERS: [(&str, u8); 27] = [
     ("doctor", 4),
     ("here", 4),
     ("init", 4),
+    ("scaffold", 4),
     ("client", 4),
     ("personality", 5),
     ("lib", 6),

@@ -26,6 +26,11 @@ pub enum Command {
         /// The form of the answer.
         output: Output,
     },
+    /// Write a first configuration.
+    Init {
+        /// The file to write; `-` for standard output, `None`: `foster.toml`.
+        file: Option<PathBuf>,
+    },
     /// Send a request to the supervisor.
     Client(ClientCommand),
     /// Show what foster finds in its environment.

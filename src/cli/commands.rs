@@ -89,6 +89,30 @@ pub static COMMANDS: &[Verb] = &[
         read: verb_args::check,
     },
     Verb {
+        name: "init",
+        aliases: &[],
+        group: Group::Run,
+        summary: "Write a first configuration for what the image contains",
+        arguments: "[FILE]",
+        about: "Looks for supervisord.conf, a PM2 ecosystem file or a Procfile; where there is\n\
+                none, for a Python or Node application, php-fpm, redis and nginx. Looks in the\n\
+                working directory and in /app and its like, and executes nothing. FILE is\n\
+                foster.toml where none is given; an existing file is not overwritten.",
+        flags: &[],
+        examples: &[
+            ("init", "write ./foster.toml"),
+            ("init /etc/foster.toml", "in a Dockerfile, then `foster check --here`"),
+            ("init -", "print it"),
+        ],
+        statuses: &[
+            (DONE, "the file was written"),
+            (FAILED, "nothing was found, or the file exists or cannot be written"),
+            WRONG_USAGE,
+        ],
+        answer: Printer::Nothing,
+        read: verb_args::init,
+    },
+    Verb {
         name: "status",
         aliases: &["ps", "list", "ls", "top", "describe", "info", "monit"],
         group: Group::Look,

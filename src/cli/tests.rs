@@ -28,6 +28,7 @@ fn meaning(line: &str) -> String {
         }
         command @ (Command::Run { .. }
         | Command::Check { .. }
+        | Command::Init { .. }
         | Command::Doctor { .. }
         | Command::Schema
         | Command::Completions { .. }
@@ -55,6 +56,9 @@ fn every_verb_is_read_with_its_flags() {
         "check --json -ca.toml",
         expect![[r#"Check { config: Some("a.toml"), scope: File, output: Json }"#]],
     );
+    means("init", expect!["Init { file: None }"]);
+    means("init -", expect![[r#"Init { file: Some("-") }"#]]);
+    means("init /etc/foster.toml", expect![[r#"Init { file: Some("/etc/foster.toml") }"#]]);
     means("status", expect!["Status(Names { names: [] }) Text None None"]);
     means(
         "status --json --socket /s 'web*' backend.0",

@@ -29,6 +29,10 @@ pub(super) fn check(args: &mut ParsedArgs) -> Result<Command, Problem> {
     Ok(Command::Check { config: configuration(args)?, scope, output: output(args) })
 }
 
+pub(super) fn init(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    Ok(Command::Init { file: args.optional_path() })
+}
+
 pub(super) fn status(args: &mut ParsedArgs) -> Result<Command, Problem> {
     let names = args.rest()?;
     Ok(client(args, Request::Status(Names { names })))

@@ -13,6 +13,7 @@ fn the_overview_groups_verbs_by_task() {
         Run and check
           run          Run the programs of a configuration (also without a verb)
           check        Check the configuration and print the start order
+          init         Write a first configuration for what the image contains
 
         Look
           status       Show the state of programs
