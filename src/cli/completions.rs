@@ -10,7 +10,7 @@ use foster_core::action::{EventName, StateName};
 use foster_core::ids::Signal;
 
 use super::command::Endpoint;
-use super::commands::{COMMANDS, flags_of};
+use super::commands::{self, flags_of};
 use super::flags::{CONFIG, EVENT, Flag, SOCKET, STATE, full_name};
 use super::shell::{Candidate, Shell};
 use super::verb::Verb;
@@ -119,7 +119,7 @@ impl Line {
 
     fn fitting(self, current: &str) -> Fitting {
         let nothing = Fitting::Words(Vec::new());
-        let verbs = || COMMANDS.iter().map(|verb| Candidate::new(verb.name, verb.summary)).collect();
+        let verbs = || commands::all().map(|verb| Candidate::new(verb.name, verb.summary)).collect();
         if let Some(flag) = self.flag {
             return match flag.value {
                 Some("FILE" | "PATH") => Fitting::Files,

@@ -3,7 +3,7 @@
 //! At most 80 columns, plain text. What it says about a verb is in the table.
 
 use super::bare;
-use super::commands::COMMANDS;
+use super::commands;
 use super::flags::{CONFIG, Flag, HELP, JSON, SOCKET, VERSION};
 use super::verb::{Group, Verb};
 use crate::exit::ExitStatus;
@@ -20,10 +20,10 @@ pub fn overview() -> String {
          usage: foster [VERB] [FLAGS] [NAME...]\n       \
                 foster [FLAGS] -- COMMAND [ARG...]\n",
     );
-    let width = COMMANDS.iter().map(|verb| verb.name.len()).max().unwrap_or(0);
+    let width = commands::all().map(|verb| verb.name.len()).max().unwrap_or(0);
     for group in Group::ALL {
         page += &format!("\n{}\n", group.title());
-        for verb in COMMANDS.iter().filter(|verb| verb.group == group) {
+        for verb in commands::all().filter(|verb| verb.group == group) {
             page += &format!("  {:width$}  {}\n", verb.name, verb.summary);
         }
     }

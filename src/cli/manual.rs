@@ -2,7 +2,7 @@
 //!
 //! A test compares the file with this; `UPDATE_EXPECT=1 cargo test` rewrites it.
 
-use super::commands::COMMANDS;
+use super::commands;
 use super::flags::{Flag, HELP, VERSION};
 use super::help::render;
 use super::verb::{Group, Verb};
@@ -25,7 +25,7 @@ pub fn manual() -> String {
     );
     for group in Group::ALL {
         page.heading(group.title());
-        COMMANDS.iter().filter(|verb| verb.group == group).for_each(|verb| add(&mut page, verb));
+        commands::all().filter(|verb| verb.group == group).for_each(|verb| add(&mut page, verb));
     }
     page.heading("Flags of all verbs");
     [&HELP, &VERSION].into_iter().for_each(|flag| add_flag(&mut page, flag));

@@ -105,7 +105,7 @@ fn find_verb(name: OsString, rest: &mut VecDeque<OsString>) -> Result<&'static V
         (Some(verb), _) => Ok(verb),
         (None, Some(answer)) => Err(Problem::ForeignVerb { given: name, answer }),
         (None, None) => {
-            let nearest = nearest(&name, commands::COMMANDS.iter().map(|verb| verb.name));
+            let nearest = nearest(&name, commands::all().map(|verb| verb.name));
             Err(Problem::UnknownVerb { given: name, nearest })
         }
     }

@@ -1,4 +1,7 @@
-//! A PM2 ecosystem file in JSON. One in JavaScript is a program: it is not executed here, and a comment says so.
+//! A PM2 ecosystem file in JSON.
+//!
+//! One in JavaScript is a program: it is not executed here, and a comment says how to make JSON of it. Keys without an
+//! equal become comments.
 
 use std::path::Path;
 

@@ -1,4 +1,7 @@
-//! A Python application: FastAPI, Starlette, Flask, Django and their like, with the server that is installed for it.
+//! A Python application, with the server that is installed for it.
+//!
+//! FastAPI, Starlette, Quart and Litestar (ASGI), Flask and Django (WSGI) are found by the line that creates the
+//! application; nothing is imported.
 
 use std::path::{Path, PathBuf};
 

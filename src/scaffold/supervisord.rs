@@ -1,4 +1,6 @@
-//! Programs of a supervisord configuration, with the keys that have an equal; a comment for each of the others.
+//! Programs of a supervisord configuration.
+//!
+//! Keys with an equal are translated, defaults are left out, and each other key is a comment. `ini.rs` reads the file.
 
 use std::path::Path;
 

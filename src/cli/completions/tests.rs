@@ -24,7 +24,7 @@ fn names(socket: Option<&str>, config: Option<&str>) -> Fitting {
 
 #[test]
 fn where_no_verb_is_yet_every_verb_fits() {
-    let verbs: Vec<&str> = COMMANDS.iter().map(|verb| verb.name).collect();
+    let verbs: Vec<&str> = commands::all().map(|verb| verb.name).collect();
     for line in ["", "st", "--socket /s ", "-c foster.toml ", "--json st", "help "] {
         assert_eq!(words(line), verbs, "{line}");
     }
@@ -32,7 +32,7 @@ fn where_no_verb_is_yet_every_verb_fits() {
 
 #[test]
 fn every_verb_has_its_flags_and_every_argument_its_kind() {
-    for verb in COMMANDS {
+    for verb in commands::all() {
         let flags = words(&format!("{} --", verb.name));
         let expected = verb.flags.iter().map(|flag| format!("--{}", flag.long)).chain(["--help".to_owned()]);
         assert_eq!(flags, expected.collect::<Vec<_>>(), "{}", verb.name);

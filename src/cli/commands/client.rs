@@ -1,0 +1,272 @@
+//! The verbs that ask the supervisor.
+//!
+//! Each has a request in `control/protocol.rs` and an arm in `init/requests/mod.rs`. Pure. Next: `verb.rs`, the columns.
+
+use super::super::flags::{
+    ALL, CONFIG, EVENT, FOLLOW, Flag, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WATCH,
+};
+use super::super::verb::{Group, Printer, Verb};
+use super::super::verb_args;
+use super::{DONE, FAILED, WRONG_USAGE};
+use crate::control::protocol::Request;
+use crate::exit::ExitStatus;
+
+const NO_ANSWER: (ExitStatus, &str) = (ExitStatus::NO_SUPERVISOR, "no supervisor answers");
+const LOOK_STATUSES: &[(ExitStatus, &str)] =
+    &[(DONE, "done"), (FAILED, "there is no such name"), WRONG_USAGE, NO_ANSWER];
+const ORDER_STATUSES: &[(ExitStatus, &str)] = &[
+    (DONE, "done, or it was so already"),
+    (FAILED, "it failed for a program, or there is no such name"),
+    WRONG_USAGE,
+    NO_ANSWER,
+];
+const ORDER_FLAGS: &[&Flag] = &[&NO_WAIT, &JSON, &SOCKET, &CONFIG];
+
+/// The verbs, each group in the order of the help.
+pub(super) static VERBS: &[Verb] = &[
+    Verb {
+        name: "status",
+        aliases: &["ps", "list", "ls", "top", "describe", "info", "monit"],
+        group: Group::Look,
+        summary: "Show the state of programs",
+        arguments: "[NAME...]",
+        about: "Prints a row for each instance of all programs, or of those named. On a terminal\n\
+                the table fits the width: long notes are cut there, but not with --json.",
+        flags: &[&WATCH, &JSON, &SOCKET, &CONFIG],
+        examples: &[
+            ("status", "all programs"),
+            ("status 'web*'", "programs whose name starts with web"),
+            ("status -w", "refresh every 2 seconds"),
+            ("status --json", "an array of objects"),
+        ],
+        statuses: &[
+            (DONE, "every program that should run does, or has exited with success"),
+            (FAILED, "there is no such name"),
+            WRONG_USAGE,
+            (ExitStatus::NOT_RUNNING, "a program that should run, or is named, is not running"),
+            NO_ANSWER,
+        ],
+        answer: Printer::Table,
+        read: verb_args::status,
+    },
+    Verb {
+        name: "logs",
+        aliases: &["log", "tail"],
+        group: Group::Look,
+        summary: "Show the last lines of output",
+        arguments: "[NAME...]",
+        about: "Prints the lines that foster keeps in memory, of all programs or of those named.\n\
+                With --json each line is an object. With -f it follows new lines, also those of\n\
+                programs that are added later, and exits with 0 when foster has shut down, or\n\
+                when no program has that name. A message marks where lines are missing.",
+        flags: &[&LINES, &FOLLOW, &SINCE, &TIMESTAMPS, &JSON, &SOCKET, &CONFIG],
+        examples: &[
+            ("logs -n 20 backend", "the last 20 lines of backend"),
+            ("logs -f", "follow all programs"),
+            ("logs -t --since 10m", "the last ten minutes, with times"),
+        ],
+        statuses: LOOK_STATUSES,
+        answer: Printer::Output,
+        read: verb_args::logs,
+    },
+    Verb {
+        name: "events",
+        aliases: &[],
+        group: Group::Look,
+        summary: "Show state changes and their causes",
+        arguments: "[NAME...]",
+        about: "Prints the events that foster keeps in memory: state changes, updates and the\n\
+                shutdown. With --json each is an object on a line, with the fields of foster's\n\
+                own log. With -f it follows new ones, and exits with 0 when foster has shut\n\
+                down, or when no program has that name. A message marks where events are\n\
+                missing.\n\
+                \n\
+                Events: waiting, starting, ready, not_ready, start_failed, unhealthy, recovered,\n\
+                exited, processes_left, stopping, not_killed, stopped, changed, removed,\n\
+                updated, update_failed, shutdown, exit.\n\
+                States: stopped, waiting, starting, running, unhealthy, stopping, backoff,\n\
+                exited, fatal.",
+        flags: &[&LINES, &FOLLOW, &EVENT, &STATE, &JSON, &SOCKET, &CONFIG],
+        examples: &[
+            ("events backend", "the history of backend"),
+            ("events -f --json", "follow everything, as JSON"),
+            ("events -f -n 0 --state fatal", "only new fatal programs"),
+        ],
+        statuses: LOOK_STATUSES,
+        answer: Printer::Events,
+        read: verb_args::events,
+    },
+    Verb {
+        name: "start",
+        aliases: &[],
+        group: Group::Operate,
+        summary: "Start programs and wait until they are ready",
+        arguments: "NAME...",
+        about: "Resets the failure count of a fatal program.",
+        flags: ORDER_FLAGS,
+        examples: &[("start worker", "return when ready"), ("start --no-wait all", "return at once")],
+        statuses: ORDER_STATUSES,
+        answer: Printer::Outcomes("done"),
+        read: |args| verb_args::order(args, Request::Start),
+    },
+    Verb {
+        name: "stop",
+        aliases: &[],
+        group: Group::Operate,
+        summary: "Stop programs and wait until they have stopped",
+        arguments: "NAME...",
+        about: "They stay stopped until `foster start`. The container keeps running.",
+        flags: ORDER_FLAGS,
+        examples: &[("stop worker", "all instances of worker"), ("stop backend.1", "only this instance")],
+        statuses: ORDER_STATUSES,
+        answer: Printer::Outcomes("done"),
+        read: |args| verb_args::order(args, Request::Stop),
+    },
+    Verb {
+        name: "restart",
+        aliases: &[],
+        group: Group::Operate,
+        summary: "Stop programs and start them again",
+        arguments: "NAME...",
+        about: "Starts a program that is not running.",
+        flags: ORDER_FLAGS,
+        examples: &[("restart backend", "return when it is ready again")],
+        statuses: ORDER_STATUSES,
+        answer: Printer::Outcomes("done"),
+        read: |args| verb_args::order(args, Request::Restart),
+    },
+    Verb {
+        name: "reload",
+        aliases: &[],
+        group: Group::Operate,
+        summary: "Make programs read their own configuration again",
+        arguments: "NAME...",
+        about: "Sends each program its `reload_signal`, such as HUP to nginx or gunicorn.",
+        flags: ORDER_FLAGS,
+        examples: &[("reload nginx", "make it read nginx.conf again")],
+        statuses: ORDER_STATUSES,
+        answer: Printer::Outcomes("done"),
+        read: |args| verb_args::order(args, Request::Reload),
+    },
+    Verb {
+        name: "signal",
+        aliases: &[],
+        group: Group::Operate,
+        summary: "Send a signal to programs",
+        arguments: "SIGNAL NAME...",
+        about: "Sends it to the main process of each. SIGNAL is a name, with or without SIG, or\n\
+                a number.",
+        flags: &[&JSON, &SOCKET, &CONFIG],
+        examples: &[("signal USR1 nginx", "reopen its logs"), ("signal 10 'web*'", "to several programs")],
+        statuses: &[
+            (DONE, "it was sent to each of them"),
+            (FAILED, "a program is not running, it could not be sent, or there is no such name"),
+            WRONG_USAGE,
+            NO_ANSWER,
+        ],
+        answer: Printer::Outcomes("done"),
+        read: verb_args::signal,
+    },
+    Verb {
+        name: "update",
+        aliases: &[],
+        group: Group::Operate,
+        summary: "Read the configuration again and apply the changes",
+        arguments: "",
+        about: "Starts new programs, stops removed ones, restarts those whose process definition\n\
+                changed, and touches nothing else. If the configuration has an error, nothing\n\
+                changes and the errors are printed. The file is the one foster was started\n\
+                with. SIGHUP does the same. A program that an operator stopped stays stopped.",
+        flags: &[&NO_WAIT, &JSON, &SOCKET, &CONFIG],
+        examples: &[("check", "is it valid?"), ("update", "return when it is applied")],
+        statuses: &[
+            (DONE, "done"),
+            (FAILED, "the configuration has an error, or a program could not be started"),
+            WRONG_USAGE,
+            NO_ANSWER,
+        ],
+        answer: Printer::Update,
+        read: verb_args::update,
+    },
+    Verb {
+        name: "exec",
+        aliases: &[],
+        group: Group::Operate,
+        summary: "Run a command in the environment of a program",
+        arguments: "NAME -- COMMAND [ARG...]",
+        about: "The command gets the program's environment, secrets, user, groups, directory,\n\
+                umask, limits and capabilities, and foster's environment where the program\n\
+                inherits it. Terminal and descriptors are those of this command line. The\n\
+                program does not have to be running. `foster sh NAME` is short for\n\
+                `foster exec NAME -- sh`. Only root and foster's own user may use it, the\n\
+                latter within its own rights.",
+        flags: &[&SOCKET, &CONFIG],
+        examples: &[
+            ("exec backend -- alembic upgrade head", "run a migration by hand"),
+            ("exec backend -- sh", "open a shell"),
+        ],
+        statuses: &[
+            (FAILED, "there is no such name, or the environment cannot be set up"),
+            WRONG_USAGE,
+            NO_ANSWER,
+            (ExitStatus::NOT_EXECUTABLE, "the command cannot be run"),
+            (ExitStatus::NOT_FOUND, "there is no such command; any other status comes from the command"),
+        ],
+        answer: Printer::Nothing,
+        read: verb_args::exec,
+    },
+    Verb {
+        name: "shutdown",
+        aliases: &[],
+        group: Group::Operate,
+        summary: "Stop everything in order and end the container",
+        arguments: "",
+        about: "Returns when the shutdown has started. The container exits with status 0; a\n\
+                restart policy such as `unless-stopped` starts it again.",
+        flags: &[&JSON, &SOCKET, &CONFIG],
+        examples: &[("shutdown", "the same as `docker stop`")],
+        statuses: &[(DONE, "the shutdown has started"), (FAILED, "it was refused"), WRONG_USAGE, NO_ANSWER],
+        answer: Printer::Outcomes("done"),
+        read: |args| Ok(verb_args::client(args, Request::Shutdown {})),
+    },
+    Verb {
+        name: "health",
+        aliases: &[],
+        group: Group::Orchestrator,
+        summary: "Report whether everything is ready and healthy",
+        arguments: "[NAME...]",
+        about: "For Docker's HEALTHCHECK and Kubernetes' exec probes. Prints a line for each\n\
+                program that is not, and answers at once. A program that an operator stopped\n\
+                does not count, unless it is named or --all is given.",
+        flags: &[&ALL, &JSON, &SOCKET, &CONFIG],
+        examples: &[
+            ("health", "all programs that should be running"),
+            ("health --all", "also stopped ones: for a readiness probe"),
+            ("health backend", "only this one"),
+        ],
+        statuses: &[
+            (DONE, "all are ready and healthy"),
+            (FAILED, "one is not, no supervisor answers, or any other error"),
+        ],
+        answer: Printer::Failures("healthy"),
+        read: verb_args::health,
+    },
+    Verb {
+        name: "wait",
+        aliases: &[],
+        group: Group::Orchestrator,
+        summary: "Wait until programs are ready",
+        arguments: "NAME...",
+        about: "Returns at once if they are ready already.",
+        flags: &[&TIMEOUT, &JSON, &SOCKET, &CONFIG],
+        examples: &[("wait --timeout 30s backend", "give up after 30 seconds")],
+        statuses: &[
+            (DONE, "all are ready"),
+            (FAILED, "one is not ready in time or cannot become ready, or there is no such name"),
+            WRONG_USAGE,
+            NO_ANSWER,
+        ],
+        answer: Printer::Outcomes("ready"),
+        read: verb_args::wait,
+    },
+];

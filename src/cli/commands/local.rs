@@ -1,0 +1,156 @@
+//! The verbs that need no supervisor, and `run`, which becomes one.
+//!
+//! Each has a variant in `command.rs` and an arm in `lib.rs`. Pure. Next: `verb.rs`, the columns.
+
+use super::super::command::Command;
+use super::super::flags::{CONFIG, HERE, JSON, SOCKET};
+use super::super::verb::{Group, Printer, Verb};
+use super::super::verb_args;
+use super::{DONE, FAILED, USAGE, WRONG_USAGE};
+use crate::exit::ExitStatus;
+
+const LOCAL_STATUSES: &[(ExitStatus, &str)] = &[(DONE, "done"), WRONG_USAGE];
+
+/// The verbs, each group in the order of the help.
+pub(super) static VERBS: &[Verb] = &[
+    Verb {
+        name: "run",
+        aliases: &[],
+        group: Group::Run,
+        summary: "Run the programs of a configuration (also without a verb)",
+        arguments: "[FILE]",
+        about: "Starts the programs in order, restarts them when they fail, and stops them in\n\
+                reverse order: the command for a container's CMD. When a program ends the\n\
+                container, foster exits with its status. The configuration is the first of FILE,\n\
+                -c, $FOSTER_CONFIG, /etc/foster/foster.toml, /etc/foster.toml, ./foster.toml.",
+        flags: &[&CONFIG],
+        examples: &[("run", "use the first configuration found"), ("run app.toml", "use this one")],
+        statuses: &[
+            (DONE, "it was stopped by request, or every program exited with success"),
+            (FAILED, "another foster is running here, or foster cannot continue"),
+            (USAGE, "the command line or the configuration is wrong"),
+        ],
+        answer: Printer::Nothing,
+        read: verb_args::run,
+    },
+    Verb {
+        name: "check",
+        aliases: &["config", "validate", "test"],
+        group: Group::Run,
+        summary: "Check the configuration and print the start order",
+        arguments: "[FILE]",
+        about: "Reports all errors at once, each with file, line and column. Starts nothing and\n\
+                needs no supervisor. With `--here` it also checks, as each program's user, its\n\
+                command, directory, files and ports: `RUN foster check --here` in a Dockerfile.",
+        flags: &[&HERE, &CONFIG, &JSON],
+        examples: &[("check app.toml", "check this file"), ("check --here", "also its surroundings")],
+        statuses: &[
+            (DONE, "the configuration is valid"),
+            (USAGE, "the command line or the configuration is wrong"),
+        ],
+        answer: Printer::Nothing,
+        read: verb_args::check,
+    },
+    Verb {
+        name: "init",
+        aliases: &[],
+        group: Group::Run,
+        summary: "Write a first configuration for what the image contains",
+        arguments: "[FILE]",
+        about: "Looks for supervisord.conf, a PM2 ecosystem file or a Procfile; where there is\n\
+                none, for a Python or Node application, php-fpm, redis and nginx. Looks in the\n\
+                working directory and in /app and its like, and executes nothing. FILE is\n\
+                foster.toml where none is given; an existing file is not overwritten.",
+        flags: &[],
+        examples: &[
+            ("init", "write ./foster.toml"),
+            ("init /etc/foster.toml", "in a Dockerfile, then `foster check --here`"),
+            ("init -", "print it"),
+        ],
+        statuses: &[
+            (DONE, "the file was written"),
+            (FAILED, "nothing was found, or the file exists or cannot be written"),
+            WRONG_USAGE,
+        ],
+        answer: Printer::Nothing,
+        read: verb_args::init,
+    },
+    Verb {
+        name: "doctor",
+        aliases: &[],
+        group: Group::Look,
+        summary: "Show what foster finds in its environment",
+        arguments: "",
+        about: "Checks namespaces, users, capabilities, cgroup, limits, streams and the socket,\n\
+                and explains each finding. Looks at PID 1 where that is foster, else at itself.\n\
+                Needs no supervisor and no configuration.",
+        flags: &[&JSON, &SOCKET, &CONFIG],
+        examples: &[("doctor", "from outside: `docker exec app foster doctor`")],
+        statuses: &[
+            (DONE, "foster can work here"),
+            (FAILED, "foster cannot work here: see the lines marked `bad`"),
+            WRONG_USAGE,
+        ],
+        answer: Printer::Nothing,
+        read: verb_args::doctor,
+    },
+    Verb {
+        name: "schema",
+        aliases: &[],
+        group: Group::About,
+        summary: "Print the JSON Schema of foster.toml, for editors",
+        arguments: "",
+        about: "An editor with the schema completes and checks a configuration as you type.\n\
+                Taplo uses it if the first line is `#:schema ./foster.schema.json`.",
+        flags: &[],
+        examples: &[("schema", "add `>foster.schema.json` to save it")],
+        statuses: LOCAL_STATUSES,
+        answer: Printer::Nothing,
+        read: |_| Ok(Command::Schema),
+    },
+    Verb {
+        name: "completions",
+        aliases: &["completion"],
+        group: Group::About,
+        summary: "Print a script that completes foster's command lines",
+        arguments: "SHELL",
+        about: "For bash, zsh and fish. Completes verbs, flags, signals, states, events, and the\n\
+                names of programs if a supervisor answers. With `-- WORD...` it prints the\n\
+                completions of the last of these words, which is how the scripts call it.",
+        flags: &[],
+        examples: &[
+            ("completions bash", "save as /etc/bash_completion.d/foster"),
+            ("completions zsh", "save as `_foster` in a directory of $fpath"),
+            ("completions fish", "save as ~/.config/fish/completions/foster.fish"),
+        ],
+        statuses: LOCAL_STATUSES,
+        answer: Printer::Nothing,
+        read: verb_args::completions,
+    },
+    Verb {
+        name: "version",
+        aliases: &[],
+        group: Group::About,
+        summary: "Print the version",
+        arguments: "",
+        about: "",
+        flags: &[&JSON],
+        examples: &[],
+        statuses: LOCAL_STATUSES,
+        answer: Printer::Nothing,
+        read: verb_args::version,
+    },
+    Verb {
+        name: "help",
+        aliases: &[],
+        group: Group::About,
+        summary: "Print the overview, or the help of one verb",
+        arguments: "[VERB]",
+        about: "",
+        flags: &[],
+        examples: &[("help status", "the same as `foster status --help`")],
+        statuses: LOCAL_STATUSES,
+        answer: Printer::Nothing,
+        read: verb_args::help,
+    },
+];
