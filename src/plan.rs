@@ -2,17 +2,23 @@
 //!
 //! `config/` makes it and every leaf reads it. Its values are valid, but users and files need not exist: they are looked
 //! up at each start. The core decides from its part, [`foster_core::plan::CorePlan`]; the rest describes execution.
+//! Next: `plan/instances.rs`.
+
+mod instances;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use foster_core::ids::ProgramId;
+use foster_core::ids::{InstanceId, ProgramId};
 use foster_core::plan::CorePlan;
 use foster_core::program_map::ProgramMap;
+use foster_core::sorted::SortedMap;
 use foster_core::spec::ProgramSpec;
 use serde::Serialize;
+
+pub use self::instances::{InstanceCount, InstanceDef, InstanceSetting, Template};
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
@@ -23,8 +29,12 @@ pub struct Plan {
     pub settings: Settings,
     /// The part for the core, with the same programs.
     pub core: Rc<CorePlan>,
-    /// The programs. Each is immutable; a later plan has new ones.
+    /// The programs, each as its instance 0 has it. Each is immutable; a later plan has new ones.
     pub programs: ProgramMap<Rc<Program>>,
+    /// The instances, and those that are removed until the core has forgotten them.
+    pub instances: SortedMap<InstanceId, Rc<InstanceDef>>,
+    /// What makes further definitions of a program whose instances differ.
+    pub templates: ProgramMap<Template>,
     /// Settings that are valid but probably not intended.
     pub warnings: Vec<Warning>,
 }
@@ -95,6 +105,8 @@ pub enum LogFormat {
 pub struct Program {
     /// Its name.
     pub name: String,
+    /// The number of instances that the configuration asks for.
+    pub instances: InstanceCount,
     /// How its process is started.
     pub launch: Launch,
     /// Where its standard output goes.

@@ -84,10 +84,10 @@ pub(super) fn names(sockets: &[PathBuf]) -> Option<Vec<Candidate>> {
     let mut names = Vec::new();
     for reply in ask_within(sockets, &all, Patience::For(COMPLETION_TIMEOUT)).ok()? {
         let Reply::Row(row) = reply.ok()? else { continue };
-        if row.instances > 1 && row.instance == 0 {
+        if row.instances > 1 && row.instance == Some(0) {
             names.push(Candidate::new(&row.name, "all instances"));
         }
-        names.push(Candidate::new(row.label(), table_line(&row).state));
+        names.push(Candidate::new(&row.label, table_line(&row).state));
     }
     names.push(Candidate::new("all", "every program"));
     Some(names)
@@ -124,7 +124,7 @@ fn table_line(row: &StatusRow) -> Line {
         State::Idle => ("idle", Style::Quiet),
     };
     Line {
-        name: row.label(),
+        name: row.label.clone(),
         state,
         style,
         ready: row.ready,

@@ -78,8 +78,9 @@ fn row(name: &str, state: State) -> StatusRow {
     StatusRow {
         name: name.into(),
         kind: Kind::Program,
-        instance: 0,
+        instance: Some(0),
         instances: 1,
+        label: name.into(),
         state,
         pid: None,
         uptime_ms: None,
@@ -201,7 +202,7 @@ fn an_update_prints_each_outcome_or_the_errors_of_the_configuration() {
 
 #[test]
 fn status_is_a_table_and_exits_with_0_if_every_wanted_program_runs() {
-    let second = StatusRow { instance: 1, instances: 2, ..up("web") };
+    let second = StatusRow { instance: Some(1), instances: 2, label: "web.1".into(), ..up("web") };
     let stopped = StatusRow { wanted: false, ..row("spare", State::Stopped) };
     let rows = [up("backend"), second, row("setup", State::Succeeded), row("once", State::Exited), stopped];
     run_with("status", &rows.map(Reply::Row)).shows(expect![[r#"
@@ -242,8 +243,8 @@ fn status_as_json_is_an_array_of_rows() {
     "#]]);
     run_with("status --json", &[Reply::Row(up("a")), Reply::Row(row("b", State::Fatal))]).shows(expect![[r#"
         [
-          {"name":"a","kind":"program","instance":0,"instances":1,"state":"running","pid":17,"uptime_ms":725000,"restarts":0,"ready":true,"health":"healthy","exit":null,"memory_bytes":54525952,"wanted":true,"note":null},
-          {"name":"b","kind":"program","instance":0,"instances":1,"state":"fatal","pid":null,"uptime_ms":null,"restarts":0,"ready":false,"health":null,"exit":null,"memory_bytes":null,"wanted":true,"note":null}
+          {"name":"a","kind":"program","instance":0,"instances":1,"label":"a","state":"running","pid":17,"uptime_ms":725000,"restarts":0,"ready":true,"health":"healthy","exit":null,"memory_bytes":54525952,"wanted":true,"note":null},
+          {"name":"b","kind":"program","instance":0,"instances":1,"label":"b","state":"fatal","pid":null,"uptime_ms":null,"restarts":0,"ready":false,"health":null,"exit":null,"memory_bytes":null,"wanted":true,"note":null}
         ]
         exit status 3
     "#]]);
@@ -447,7 +448,10 @@ fn completed(line: &[&str], socket: Option<OsString>) -> String {
 
 #[test]
 fn names_are_completed_with_their_instances() {
-    let several = |instance| Reply::Row(StatusRow { instance, instances: 2, ..up("web") });
+    let several = |instance| {
+        let label = format!("web.{instance}");
+        Reply::Row(StatusRow { instance: Some(instance), instances: 2, label, ..up("web") })
+    };
     let rows = [Reply::Row(row("db", State::Fatal)), several(0), several(1), Reply::End {}];
     let answer: Vec<u8> = rows.iter().flat_map(Reply::encode).collect();
     let (request, page) = with_supervisor(&answer, |socket| completed(&["stop", ""], Some(socket)));

@@ -150,6 +150,11 @@ impl Diagnostics {
         warnings
     }
 
+    /// How many errors there are.
+    pub(super) fn count(&self) -> usize {
+        self.errors.len().saturating_add(self.unlisted)
+    }
+
     /// Whether there are errors.
     pub(super) fn has_errors(&self) -> bool {
         !self.errors.is_empty()

@@ -7,7 +7,7 @@
 mod nested;
 mod program;
 
-pub use nested::{BACKOFF, HEALTH, READY, SINK};
+pub use nested::{BACKOFF, HEALTH, INSTANCES, READY, SINK};
 pub use program::PROGRAM;
 
 use super::key_spec::{Default, Key, Names, Section, Support, ValueKind};
@@ -124,7 +124,7 @@ pub const FOSTER: Section = Section {
 };
 
 /// Every section, in the order of the documentation.
-pub const SECTIONS: [&Section; 7] = [&FILE, &FOSTER, &PROGRAM, &BACKOFF, &READY, &HEALTH, &SINK];
+pub const SECTIONS: [&Section; 8] = [&FILE, &FOSTER, &PROGRAM, &BACKOFF, &READY, &HEALTH, &SINK, &INSTANCES];
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Warnings about programs that affect each other: shared files and inputs, dependencies that are never ready or ready
+//! Warnings about programs, or instances of one, that affect each other: shared files and inputs, dependencies that are never ready or ready
 //! too early, a shutdown that takes too long.
 //!
 //! A correct configuration has no warnings, so that people read them.
@@ -24,6 +24,8 @@ pub(super) fn check_together(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     warn_about_shared_files(diagnostics, drafts);
     check_inherited_stdin(diagnostics, drafts);
     drafts.iter().for_each(|draft| check_log_probe(diagnostics, draft));
+    let several = drafts.iter().filter(|draft| draft.program.instances.may_be_several());
+    several.for_each(|draft| warn_about_shared_by_instances(diagnostics, draft));
 }
 
 /// Checks one dependency of a program.
@@ -133,6 +135,40 @@ fn warn_about_shared_files(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     }
 }
 
+/// Several instances with the same log file or probe. Without a template all have the same definition.
+fn warn_about_shared_by_instances(diagnostics: &mut Diagnostics, draft: &Draft) {
+    const REMEDY: &str = "put `${FOSTER_INSTANCE}` into it";
+    let (program, other) = (&draft.program, draft.others.first().unwrap_or(&draft.program));
+    // With a template and one instance on this machine there is no other to compare.
+    if draft.template.is_some() && draft.others.is_empty() {
+        return;
+    }
+    let name = &program.name;
+    let sinks = [("stdout", &program.stdout, &other.stdout), ("stderr", &program.stderr, &other.stderr)];
+    for (key, sink, other) in sinks {
+        let Sink::File(file) = sink else { continue };
+        let is_stream = file.path.starts_with("/dev") || file.path.starts_with("/proc");
+        if let (true, false, Some(span)) = (sink == other, is_stream, draft.spans.get(key)) {
+            let path = file.path.display();
+            let message = format!(
+                "the instances of `{name}` write the same file `{path}`, where nothing tells their lines apart; {REMEDY}"
+            );
+            diagnostics.warn(span, message);
+        }
+    }
+    for (key, probe, other) in
+        [("ready", &program.ready, &other.ready), ("health", &program.health, &other.health)]
+    {
+        let Some(Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::File(_)) = probe else { continue };
+        if let (true, Some(span)) = (probe == other, draft.spans.get(key)) {
+            let message = format!(
+                "`{key}` asks the same for each instance of `{name}`, so the answer of one counts for all; {REMEDY}"
+            );
+            diagnostics.warn(span, message);
+        }
+    }
+}
+
 /// The path without `.` components and repeated slashes.
 fn normalized(path: &Path) -> PathBuf {
     path.components().collect()
@@ -141,6 +177,11 @@ fn normalized(path: &Path) -> PathBuf {
 /// Two programs that read the same input each receive an unpredictable part of it.
 fn check_inherited_stdin(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     let mut readers = drafts.iter().filter(|draft| draft.program.launch.stdin == Stdin::Inherit);
+    for draft in readers.clone().filter(|draft| draft.program.instances.may_be_several()) {
+        let Some(span) = draft.spans.get("stdin") else { continue };
+        let message = format!("the instances of `{}` inherit foster's standard input", draft.key.name);
+        diagnostics.error(span, message, "expected `\"null\"` or `\"open\"` for several instances");
+    }
     let Some(first) = readers.next() else { return };
     for other in readers {
         let Some(span) = other.spans.get("stdin") else { continue };

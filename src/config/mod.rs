@@ -16,6 +16,7 @@ mod document;
 mod expand;
 mod file_glob;
 mod foreign;
+mod instances;
 mod json_schema;
 pub mod key_spec;
 pub mod keys;
@@ -33,6 +34,7 @@ mod reference;
 mod report;
 mod settings;
 mod sink;
+mod size;
 mod source;
 mod span;
 mod table;
@@ -42,9 +44,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use foster_core::ids::ProgramId;
+use foster_core::program_map::ProgramMap;
+use foster_core::sorted::SortedMap;
 
 use crate::plan::Plan;
 
@@ -147,19 +150,23 @@ pub fn load_and_examine(
         true => None,
         false => resolve(&mut diagnostics, &programs, core_settings, rules),
     };
-    let (drafts, spans): (Vec<_>, Vec<_>) = programs
-        .drafts
-        .into_iter()
-        .map(|draft| (Rc::new(draft.program), (draft.key.span, draft.spans)))
-        .unzip();
     let termination_log = settings.termination_log.clone();
     let mut plan = core.map(|core| Plan {
         source: path.to_path_buf(),
         settings,
         core: core.into(),
-        programs: (0..).map(ProgramId).zip(drafts).collect(),
+        programs: ProgramMap::new(),
+        instances: SortedMap::new(),
+        templates: ProgramMap::new(),
         warnings: Vec::new(),
     });
+    let mut spans = Vec::new();
+    for (id, draft) in (0..).map(ProgramId).zip(programs.drafts) {
+        spans.push((draft.key.span, draft.spans));
+        if let Some(plan) = &mut plan {
+            plan.add(id, draft.program, draft.others, draft.template);
+        }
+    }
     if let (Some(plan), false) = (&plan, diagnostics.has_errors()) {
         for remark in examine(plan) {
             let of_program = remark.program.and_then(|id| spans.get(id.0 as usize));

@@ -40,6 +40,9 @@ fn sentence(plan: &Plan, id: ProgramId) -> String {
     let Some(spec) = plan.spec(id) else { return String::new() };
     let list = |ids: &[ProgramId]| ids.iter().map(|id| name(plan, *id)).collect::<Vec<_>>().join(", ");
     let mut parts = Vec::new();
+    if spec.instances != 1 {
+        parts.push(format!("{} instances", spec.instances));
+    }
     if spec.autostart == Autostart::No {
         parts.push("not autostarted".to_owned());
     }

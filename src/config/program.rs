@@ -11,11 +11,12 @@ use foster_core::spec::{
     RestartPolicy, StopPlan, StopScope,
 };
 
-use crate::plan::{Program, Sink};
+use crate::plan::{InstanceCount, Program, Sink, Template};
 
 use super::command::command;
 use super::defaults::over_built_in;
 use super::foreign::foreign_restart;
+use super::instances::instances;
 use super::key_spec::Key as Spec;
 use super::keys::{BACKOFF, PROGRAM};
 use super::launch::launch;
@@ -41,6 +42,10 @@ pub(super) struct Draft {
     pub(super) requires: Vec<Reference>,
     /// The spans of its keys.
     pub(super) spans: Spans,
+    /// The definitions of the instances after the first, where they differ.
+    pub(super) others: Vec<Program>,
+    /// What makes further ones.
+    pub(super) template: Option<Template>,
 }
 
 /// The span of each key of a program: in its own table, in `[defaults]`, or among the built-in defaults.
@@ -70,14 +75,27 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
         None => (None, Readiness::Uptime),
     };
     let (health, health_plan) = reader.field(table, "health", health).unzip();
+    let count = reader.for_all_instances(|reader| reader.field(table, "instances", instances));
+    let count = count.unwrap_or(InstanceCount::fixed(1));
     Draft {
         key: key.clone(),
-        after: reader.field(table, "after", references).unwrap_or_default(),
-        requires: reader.field(table, "requires", references).unwrap_or_default(),
+        after: reader
+            .for_all_instances(|reader| reader.field(table, "after", references))
+            .unwrap_or_default(),
+        requires: reader
+            .for_all_instances(|reader| reader.field(table, "requires", references))
+            .unwrap_or_default(),
         spans: Spans::of(table),
-        spec: ProgramSpec { health: health_plan, ..spec(reader, table, readiness, pre_stop.as_ref()) },
+        others: Vec::new(),
+        template: None,
+        spec: ProgramSpec {
+            instances: count.number,
+            health: health_plan,
+            ..reader.for_all_instances(|reader| spec(reader, table, readiness, pre_stop.as_ref()))
+        },
         program: Program {
             name: key.name.clone(),
+            instances: count,
             launch: launch(reader, table),
             stdout,
             stderr,

@@ -1,9 +1,13 @@
 //! Reads every program of a configuration, each merged over `[defaults]`.
 //!
-//! Checks across programs are in `check.rs`. The number of programs and their total size are bounded, because
+//! A program is read for its instance 0. Only if one of its values refers to `${FOSTER_INSTANCE}` is it read again for
+//! each other instance, and what it says is kept for those that `foster scale` adds.
+//!
+//! Checks across programs are in `check.rs`. The number of instances and the total size of programs are bounded, because
 //! `[defaults]` is copied into each and a running foster reads configurations too.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use super::Environment;
 use super::defaults::built_in;
@@ -13,8 +17,9 @@ use super::keys::PROGRAM;
 use super::phrase::quoted;
 use super::program::{Draft, LONGEST_NAME, draft, is_name, over_base};
 use super::reader::{Reader, Scope};
-use super::span::{MAIN, Position, Span};
+use super::span::{BUILT_IN, MAIN, Position, Span};
 use super::table::{Item, Key, Table};
+use crate::plan::{InstanceCount, Program, Template};
 use crate::suggest::nearest;
 
 /// The programs of a configuration.
@@ -27,7 +32,7 @@ pub(super) struct Programs {
 }
 
 /// More programs than a container runs, and few enough for an immediate reply to every verb.
-const MOST_PROGRAMS: usize = 10_000;
+const MOST_PROGRAMS: usize = InstanceCount::MOST_OF_ALL;
 /// The limit for all programs with their defaults, in bytes.
 const LARGEST_PLAN: usize = 64 << 20;
 
@@ -43,6 +48,8 @@ pub(super) fn read_programs(
         return programs;
     }
     let base = over_base(&document.defaults, built_in(&PROGRAM));
+    let mut shared = None;
+    let (mut instances, mut weight) = (0, 0);
     for item in document.programs.items() {
         check_name(item, diagnostics);
         let mut reader = Reader::new(diagnostics, environment, Scope::Program(item.name()));
@@ -54,7 +61,21 @@ pub(super) fn read_programs(
             draft(&mut reader, item.key, &table);
             programs.disabled.insert(item.name().to_owned());
         } else {
-            programs.drafts.push(draft(&mut reader, item.key, &table));
+            let mut draft = draft(&mut reader, item.key, &table);
+            let differs = reader.refers_to_instance();
+            let count = draft.program.instances.number;
+            instances += usize::from(count);
+            weight += if differs { table.weight().saturating_mul(usize::from(count)) } else { 0 };
+            if !is_affordable(instances, weight, draft.spans.get("instances"), diagnostics) {
+                return programs;
+            }
+            if differs {
+                let environment = shared.get_or_insert_with(|| Rc::new(environment.clone()));
+                let written = over_base(given, &document.defaults);
+                draft.template = Some(template(item.key.clone(), written, Rc::clone(environment)));
+                draft.others = others(diagnostics, environment, (item.key, &table), count);
+            }
+            programs.drafts.push(draft);
         }
         check_command(item, given, &table, diagnostics);
     }
@@ -84,6 +105,60 @@ fn is_bounded(document: &Document, diagnostics: &mut Diagnostics) -> bool {
         return false;
     }
     true
+}
+
+/// Whether the instances are within the limits; reports an error if not.
+fn is_affordable(instances: usize, weight: usize, span: Option<Span>, diagnostics: &mut Diagnostics) -> bool {
+    let (message, note) = if instances > InstanceCount::MOST_OF_ALL {
+        let most = InstanceCount::MOST_OF_ALL;
+        (format!("the programs have {instances} instances together"), format!("expected at most {most}"))
+    } else if weight > LARGEST_PLAN {
+        let message = format!("the instances that differ take more than {} MiB together", LARGEST_PLAN >> 20);
+        (message, "expected fewer instances".to_owned())
+    } else {
+        return true;
+    };
+    let position = span.filter(|span| span.file != BUILT_IN).map_or(Position::File(MAIN), Position::At);
+    diagnostics.error(position, message, note);
+    false
+}
+
+/// The definitions of the instances after the first, from a table merged over all defaults. An error of one ends the list.
+fn others(
+    diagnostics: &mut Diagnostics,
+    environment: &Environment,
+    (key, table): (&Key, &Table),
+    count: u16,
+) -> Vec<Program> {
+    let mut all = Vec::new();
+    for index in 1..count {
+        let before = diagnostics.count();
+        all.push(definition(diagnostics, environment, (key, table), index));
+        if diagnostics.count() > before {
+            break;
+        }
+    }
+    all
+}
+
+fn definition(
+    diagnostics: &mut Diagnostics,
+    environment: &Environment,
+    (key, table): (&Key, &Table),
+    index: u16,
+) -> Program {
+    let mut reader = Reader::new(diagnostics, environment, Scope::Program(&key.name)).of_instance(index);
+    draft(&mut reader, key, table).program
+}
+
+/// What makes further instances of a program, from its table merged over `[defaults]`.
+fn template(key: Key, written: Table, environment: Rc<Environment>) -> Template {
+    Template::new(move |index| {
+        let mut diagnostics = Diagnostics::new();
+        let table = over_base(&written, built_in(&PROGRAM));
+        let program = definition(&mut diagnostics, &environment, (&key, &table), index);
+        diagnostics.conclude(Some(program)).map_err(|report| report.first())
+    })
 }
 
 /// Reads `[defaults]` as if it were a program, so that a mistake is reported even if every program overrides it.

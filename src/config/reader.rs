@@ -4,6 +4,7 @@
 //! with any value, because a plan with an error is never used. Strings are expanded only here, so that every type can
 //! come from the environment.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use super::foreign::foreign;
 use super::key_spec::{Key, Section, Support};
 use super::keys::{FILE, SECTIONS};
 use super::phrase::{described, one_of, quoted};
+use super::size::parse_size;
 use super::span::Span;
 use super::table::{Item, Kind, Table};
 use crate::suggest::{nearest, suggest};
@@ -29,6 +31,9 @@ pub(super) struct Reader<'a> {
     pub(super) diagnostics: &'a mut Diagnostics,
     environment: &'a Environment,
     scope: Scope<'a>,
+    /// The value of `${FOSTER_INSTANCE}`; `None` in values that are the same for all instances.
+    instance: Option<String>,
+    refers_to_instance: Cell<bool>,
 }
 
 /// The values that are read: determines `${FOSTER_PROGRAM}`, and whether a variable may be missing.
@@ -58,7 +63,36 @@ impl<'a> Reader<'a> {
         environment: &'a Environment,
         scope: Scope<'a>,
     ) -> Reader<'a> {
-        Reader { diagnostics, environment, scope }
+        Reader {
+            diagnostics,
+            environment,
+            scope,
+            instance: Some("0".to_owned()),
+            refers_to_instance: Cell::new(false),
+        }
+    }
+
+    /// The same for another instance than 0.
+    pub(super) fn of_instance(self, index: u16) -> Reader<'a> {
+        Reader { instance: Some(index.to_string()), ..self }
+    }
+
+    /// Whether a value has referred to `${FOSTER_INSTANCE}`.
+    pub(super) fn refers_to_instance(&self) -> bool {
+        self.refers_to_instance.get()
+    }
+
+    /// Reads values that are the same for all instances.
+    pub(super) fn for_all_instances<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let instance = self.instance.take();
+        let value = read(self);
+        self.instance = instance;
+        value
+    }
+
+    /// A variable of foster's environment.
+    pub(super) fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment.get(OsStr::new(name)).map(|value| value.as_os_str())
     }
 
     /// Reads one key, if it is set.
@@ -142,11 +176,13 @@ impl<'a> Reader<'a> {
     }
 
     fn expanded(&mut self, item: Item<'_>, written: &str) -> Option<String> {
-        let (environment, scope) = (self.environment, self.scope);
-        let lookup = |name: &str| match (name, scope) {
-            (INSTANCE, Scope::Program(_) | Scope::Disabled(_)) => Some(OsStr::new("0")),
+        let lookup = |name: &str| match (name, self.scope) {
+            (INSTANCE, Scope::Program(_) | Scope::Disabled(_)) => {
+                self.refers_to_instance.set(true);
+                self.instance.as_ref().map(OsStr::new)
+            }
             (PROGRAM, Scope::Program(program) | Scope::Disabled(program)) => Some(OsStr::new(program)),
-            (_, _) => environment.get(OsStr::new(name)).map(|value| value.as_os_str()),
+            (_, _) => self.variable(name),
         };
         match expand(written, lookup) {
             Ok(text) if text.contains('\0') => {
@@ -156,14 +192,15 @@ impl<'a> Reader<'a> {
             Ok(text) => Some(text),
             Err(faults) => {
                 for fault in &faults {
-                    self.cannot_expand(item.value.span, fault);
+                    self.cannot_expand(item, fault);
                 }
                 None
             }
         }
     }
 
-    fn cannot_expand(&mut self, span: Span, fault: &Fault) {
+    fn cannot_expand(&mut self, item: Item<'_>, fault: &Fault) {
+        let span = item.value.span;
         let (written, message, note) = match fault {
             Fault::Unclosed(written) => {
                 (written, "`${` is not closed".to_owned(), "expected a `}`; `$$` is a literal `$`".to_owned())
@@ -173,6 +210,13 @@ impl<'a> Reader<'a> {
                 format!("cannot expand `{written}`"),
                 "expected `${NAME}` or `${NAME:-default}`; `$$` is a literal `$`".to_owned(),
             ),
+            Fault::Unset { written, name } if name == INSTANCE && matches!(self.scope, Scope::Program(_)) => {
+                (
+                    written,
+                    format!("`{}` cannot refer to `{written}`", item.name()),
+                    "it is the same for all instances of the program".to_owned(),
+                )
+            }
             Fault::Unset { written, name } => {
                 let note = match self.scope {
                     Scope::Disabled(_) => return,
@@ -391,38 +435,10 @@ const SHORTEST_BEGINNING: usize = 4;
 /// A Unix socket's path is at most this long (unix(7): 108 bytes with the NUL).
 const LONGEST_SOCKET_PATH: usize = 107;
 
-/// The number of the instance; a program has one.
+/// The number of the instance.
 const INSTANCE: &str = "FOSTER_INSTANCE";
 /// The program's name.
 const PROGRAM: &str = "FOSTER_PROGRAM";
 
 /// The longest duration: a longer one is a mistake, and arithmetic with it could overflow.
 const LONGEST_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-
-fn parse_size(text: &str) -> Option<u64> {
-    let (digits, shift) = match text.char_indices().last()? {
-        (at, 'K' | 'k') => (text.get(..at)?, 10),
-        (at, 'M' | 'm') => (text.get(..at)?, 20),
-        (at, 'G' | 'g') => (text.get(..at)?, 30),
-        (_, _) => (text, 0),
-    };
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_binary_suffixes() {
-        for (text, size) in [("0", 0), ("512K", 512 << 10), ("50M", 50 << 20), ("1g", 1 << 30), ("42", 42)] {
-            assert_eq!(parse_size(text), Some(size), "{text}");
-        }
-        for text in ["", "K", "-1", "+1", "1.5M", "1KB", "1 M", "99999999999G", "é"] {
-            assert_eq!(parse_size(text), None, "{text}");
-        }
-    }
-}

@@ -13,15 +13,17 @@ use super::defaults::over_built_in;
 use super::keys::{HEALTH, READY};
 use super::probe::{HEALTH_KINDS, READY_KINDS, probe};
 use super::reader::Reader;
-use super::table::Item;
+use super::table::{Item, Table};
 
 /// Reads `ready`: the probe for the shell, and the timing for the core.
 pub(super) fn ready(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Probe, Readiness)> {
     let table = reader.table(item, EXAMPLE)?;
     reader.check_keys(table, &READY, "in `ready`");
     let full = over_built_in(table, &READY);
-    let interval = reader.field(&full, "interval", interval);
-    let timeout = reader.field(&full, "timeout", Reader::duration_above_zero);
+    let (interval, timeout) = reader.for_all_instances(|reader| {
+        let interval = reader.field(&full, "interval", interval);
+        (interval, reader.field(&full, "timeout", Reader::duration_above_zero))
+    });
     let probe = probe(reader, item, table, &READY_KINDS);
     let (probe, interval, timeout) = (probe?, interval?, timeout?);
     let readiness = match probe {
@@ -38,22 +40,26 @@ pub(super) fn health(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Probe, 
     let table = reader.table(item, EXAMPLE)?;
     reader.check_keys(table, &HEALTH, "in `health`");
     let full = over_built_in(table, &HEALTH);
-    let interval = reader.field(&full, "interval", interval);
-    let timeout = reader.field(&full, "timeout", Reader::duration_above_zero);
-    let failures = reader.field(&full, "failures", |reader, item| {
+    let plan = reader.for_all_instances(|reader| health_plan(reader, &full));
+    let probe = probe(reader, item, table, &HEALTH_KINDS)?;
+    Some((probe, plan?))
+}
+
+fn health_plan(reader: &mut Reader<'_>, full: &Table) -> Option<HealthPlan> {
+    let interval = reader.field(full, "interval", interval);
+    let timeout = reader.field(full, "timeout", Reader::duration_above_zero);
+    let failures = reader.field(full, "failures", |reader, item| {
         reader.integer_or(item, 1..=u32::MAX, "an integer, at least 1")
     });
-    let start_period = reader.field(&full, "start_period", Reader::duration);
-    let action = reader.field(&full, "action", |reader, item| reader.choice(item, &ACTIONS));
-    let probe = probe(reader, item, table, &HEALTH_KINDS)?;
-    let plan = HealthPlan {
+    let start_period = reader.field(full, "start_period", Reader::duration);
+    let action = reader.field(full, "action", |reader, item| reader.choice(item, &ACTIONS));
+    Some(HealthPlan {
         interval: interval?,
         timeout: timeout?,
         failures: failures?,
         start_period: start_period?,
         action: action?,
-    };
-    Some((probe, plan))
+    })
 }
 
 const EXAMPLE: &str = "a table such as `{ tcp = \"127.0.0.1:6379\" }`";

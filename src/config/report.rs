@@ -43,8 +43,12 @@ impl Report {
 
     /// foster itself failed while it read this file.
     pub fn of_fault(file: &Path, fault: &str) -> Report {
+        Report::of_file(file, format!("a fault in foster itself while it read this file: {fault}"))
+    }
+
+    /// An error of a whole file.
+    pub fn of_file(file: &Path, message: String) -> Report {
         let file = file.display().to_string();
-        let message = format!("a fault in foster itself while it read this file: {fault}");
         let text = format!("{file}: error: {message}\n");
         let error = ReportedError { file: Some(file), line: None, column: None, message, hint: None, text };
         Report::new(vec![error], 0)
@@ -67,6 +71,16 @@ impl Report {
     /// The listed errors as data.
     pub fn in_parts(&self) -> &[ReportedError] {
         &self.errors
+    }
+
+    /// The first error without its position.
+    pub(super) fn first(&self) -> String {
+        let first = self.errors.first().map(|error| (error.message.as_str(), error.hint.as_deref()));
+        match first {
+            Some((message, Some(hint))) => format!("{message}: {hint}"),
+            Some((message, None)) => message.to_owned(),
+            None => String::new(),
+        }
     }
 
     /// The report in one line.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, from_value};
 
 pub use self::reply::{
     Event, Exit, Health, Kind, LogLine, Missed, Note, Outcome, Piece, Problem, Reply, State, StatusRow,
-    Stream, Verdict, Width, label,
+    Stream, Verdict, Width,
 };
 use crate::suggest::nearest;
 

@@ -54,9 +54,8 @@ impl fmt::Display for StartupError {
 }
 
 impl Init {
-    pub(super) fn bring_up(mut plan: Plan, env: &InitEnv) -> Result<Init, (Rc<Plan>, StartupError)> {
+    pub(super) fn bring_up(plan: Plan, env: &InitEnv) -> Result<Init, (Rc<Plan>, StartupError)> {
         let limit = pid1::raise_limit();
-        pid1::pass_on(limit, &mut plan);
         let plan = Rc::new(plan);
         let keep = Rc::clone(&plan);
         Init::assemble(plan, limit, env).map_err(|error| (keep, error))
@@ -72,12 +71,12 @@ impl Init {
         epoll
             .add(signals.fd(), token, Interest::Read)
             .map_err(|errno| system("watch signals", errno::text(errno)))?;
-        let spawner = Spawner::new().map_err(|failure| system("prepare to spawn", failure.message))?;
+        let spawner = Spawner::new(limit).map_err(|failure| system("prepare to spawn", failure.message))?;
         let role = pid1::take_role();
         let server = bind(&plan, &epoll)?;
         let colour = if env.no_color { ColourMode::Never } else { ColourMode::Terminal };
         let process = output::OutputEnv::of_process(colour);
-        let output = Output::new(Rc::clone(&epoll), owner::OUTPUT, &plan.settings, &plan.programs, process);
+        let output = Output::new(Rc::clone(&epoll), owner::OUTPUT, &plan, process);
         for warning in &plan.warnings {
             log::warn!("{warning}");
         }
@@ -99,7 +98,7 @@ impl Init {
             requests: Requests::default(),
             history: History::default(),
             failures: LastFailures::default(),
-            updates: Updates::new(&plan, env.log.clone(), limit),
+            updates: Updates::new(&plan, env.log.clone()),
             service_manager,
             is_over: false,
         };

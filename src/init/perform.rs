@@ -97,7 +97,7 @@ impl Init {
             }
         }
         if let Err(errno) = result {
-            let name = report::label(&self.plan, run.instance);
+            let name = self.plan.label(run.instance);
             let hint = if errno == nix::Error::EPERM { " (CAP_KILL is missing)" } else { "" };
             let text = format!("cannot send {signal}: {}{hint}", errno::text(errno));
             warn!("{name}: {text}");

@@ -5,9 +5,10 @@
 //! Next: `plan_merge.rs`.
 
 use foster_core::event::SpecChange;
+use foster_core::ids::{InstanceId, ProgramId};
 use foster_core::spec::{ProgramSpec, RestartPolicy, StopPlan};
 
-use crate::plan::{Launch, Program, Settings};
+use crate::plan::{Launch, Plan, Program, Settings};
 
 /// The keys that are different, in the order of the reference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,10 +47,40 @@ impl ChangedKeys {
     }
 }
 
-/// The keys of a program whose values differ.
+/// The keys of a program whose values differ, in any of its instances.
+pub(super) fn of_instances(old: &Plan, new: &Plan, id: ProgramId) -> ChangedKeys {
+    let mut keys = ChangedKeys::default();
+    let (Some(before), Some(after)) = (old.spec(id), new.spec(id)) else { return keys };
+    if let (Some(old), Some(new)) = (old.program(id), new.program(id)) {
+        keys = of_program((old, before), (new, after));
+    }
+    let differ = old.templates.contains(id) || new.templates.contains(id);
+    let further = if differ { 1..old.count(id).min(new.count(id)) } else { 1..1 };
+    for instance in further.map(|index| InstanceId { program: id, index }) {
+        if let (Some(old), Some(new)) = (old.instance(instance), new.instance(instance)) {
+            for (name, change) in of_program((&old.program, before), (&new.program, after)).0 {
+                keys.note(name, false, change);
+            }
+        }
+    }
+    keys
+}
+
+/// The keys of one definition whose values differ.
 pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &ProgramSpec)) -> ChangedKeys {
     let mut keys = ChangedKeys::default();
-    let Program { name: _, launch, stdout, stderr, log_prefix, ready, health, pre_start, pre_stop } = old.0;
+    let Program {
+        name: _,
+        instances: _,
+        launch,
+        stdout,
+        stderr,
+        log_prefix,
+        ready,
+        health,
+        pre_start,
+        pre_stop,
+    } = old.0;
     launch_keys(&mut keys, launch, &new.0.launch);
     spec_keys(&mut keys, old.1, new.1);
     keys.policy("pre_start", *pre_start == new.0.pre_start);

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use foster_core::ids::ProgramId;
+use foster_core::ids::{InstanceId, ProgramId};
+use foster_core::plan::CorePlan;
 use foster_core::program_map::ProgramMap;
 
-use super::plan_diff::{ChangedKeys, of_program, of_settings};
-use crate::plan::{Plan, Settings};
+use super::plan_diff::{ChangedKeys, of_instances, of_settings};
+use crate::plan::Plan;
 
 /// The differences between a plan and the one that it follows.
 #[derive(Debug)]
@@ -27,8 +28,59 @@ pub(super) struct PlanMerge {
     pub(super) fixed: Vec<&'static str>,
 }
 
-/// Has `new`, as it was read, follow `old`; `next` is an id that no program ever had, and so are all above it.
-pub(super) fn merge(old: &Plan, new: Plan, next: ProgramId) -> (Plan, PlanMerge) {
+/// Has `new`, as it was read, follow `old`; `next` is an id that no program ever had, and so are all above it. A program
+/// that was scaled keeps its number of instances, unless the setting has changed.
+///
+/// # Errors
+/// The new definition of a program is not valid for all the instances that it keeps.
+pub(super) fn merge(old: &Plan, new: Plan, next: ProgramId) -> Result<(Plan, PlanMerge), String> {
+    let mut plan = renumbered(old, new, next);
+    let mut made = PlanMerge {
+        new: Vec::new(),
+        kept: ProgramMap::new(),
+        removed: Vec::new(),
+        applied: Vec::new(),
+        fixed: Vec::new(),
+    };
+    for id in plan.programs.ids().collect::<Vec<_>>() {
+        // One that was leaving and is in the plan again counts as new.
+        if old.program(id).is_some() && !old.core.is_leaving(id) {
+            keep_scale(old, &mut plan, id)?;
+            made.kept.insert(id, of_instances(old, &plan, id));
+        } else {
+            made.new.push(id);
+        }
+    }
+    let (applied, fixed) = of_settings(&old.settings, &plan.settings);
+    made.applied.extend(applied.names());
+    made.fixed.extend(fixed.names());
+    if old.core.settings().shutdown_timeout != plan.core.settings().shutdown_timeout {
+        made.applied.push("shutdown_timeout");
+    }
+    if old.core.settings().signals != plan.core.settings().signals {
+        made.applied.push("[signals]");
+    }
+    let mut leaving = Vec::new();
+    for (id, program) in old.programs.iter().filter(|(id, _)| !plan.core.programs().contains(*id)) {
+        leaving.extend(old.core.program(id).map(|spec| (id, Rc::clone(spec))));
+        plan.programs.insert(id, Rc::clone(program));
+        if !old.core.is_leaving(id) {
+            made.removed.push(id);
+        }
+    }
+    for (id, instance) in old.instances.iter() {
+        if !plan.instances.contains_key(id) {
+            plan.instances.insert(*id, Rc::clone(instance));
+        }
+    }
+    plan.core = Rc::new(CorePlan::clone(&plan.core).with_leaving(leaving));
+    plan.settings.socket.clone_from(&old.settings.socket);
+    plan.settings.termination_log.clone_from(&old.settings.termination_log);
+    Ok((plan, made))
+}
+
+/// `new` with the ids that its programs have in `old`.
+fn renumbered(old: &Plan, new: Plan, next: ProgramId) -> Plan {
     // One by one: collecting would sort first, with code for this one place.
     let mut known: BTreeMap<&str, ProgramId> = BTreeMap::new();
     known.extend(old.programs.iter().map(|(id, program)| (program.name.as_str(), id)));
@@ -41,46 +93,35 @@ pub(super) fn merge(old: &Plan, new: Plan, next: ProgramId) -> (Plan, PlanMerge)
         ids.insert(read, id);
         programs.insert(id, program);
     }
-    let core = Rc::unwrap_or_clone(new.core).renumbered(&ids);
-    let mut made = PlanMerge {
-        new: Vec::new(),
-        kept: ProgramMap::new(),
-        removed: Vec::new(),
-        applied: Vec::new(),
-        fixed: Vec::new(),
-    };
-    for (id, program) in programs.iter() {
-        // One that was leaving and is in the plan again counts as new.
-        let before = old.program(id).zip(old.spec(id)).filter(|_| !old.core.is_leaving(id));
-        match before.zip(core.program(id)) {
-            Some((before, spec)) => made.kept.insert(id, of_program(before, (program, spec))),
-            None => made.new.push(id),
-        }
+    let renamed = |read: ProgramId| ids.get(read).copied();
+    let instances = new.instances.into_iter();
+    let instances =
+        instances.filter_map(|(id, def)| Some((InstanceId { program: renamed(id.program)?, ..id }, def)));
+    let templates = new.templates.into_iter();
+    let templates = templates.filter_map(|(id, template)| Some((renamed(id)?, template)));
+    Plan {
+        source: old.source.clone(),
+        settings: new.settings,
+        core: Rc::new(Rc::unwrap_or_clone(new.core).renumbered(&ids)),
+        instances: instances.collect(),
+        templates: templates.collect(),
+        programs,
+        warnings: new.warnings,
     }
-    let (applied, fixed) = of_settings(&old.settings, &new.settings);
-    made.applied.extend(applied.names());
-    made.fixed.extend(fixed.names());
-    if old.core.settings().shutdown_timeout != core.settings().shutdown_timeout {
-        made.applied.push("shutdown_timeout");
+}
+
+/// A program that was scaled stays so, unless the setting has changed.
+fn keep_scale(old: &Plan, plan: &mut Plan, id: ProgramId) -> Result<(), String> {
+    let Some((before, after)) = old.program(id).zip(plan.program(id)) else { return Ok(()) };
+    let (count, name) = (old.count(id), after.name.clone());
+    if count == before.instances.number || before.instances.setting != after.instances.setting {
+        return Ok(());
     }
-    if old.core.settings().signals != core.settings().signals {
-        made.applied.push("[signals]");
-    }
-    let mut leaving = Vec::new();
-    for (id, program) in old.programs.iter().filter(|(id, _)| !core.programs().contains(*id)) {
-        leaving.extend(old.core.program(id).map(|spec| (id, Rc::clone(spec))));
-        programs.insert(id, Rc::clone(program));
-        if !old.core.is_leaving(id) {
-            made.removed.push(id);
-        }
-    }
-    let settings = Settings {
-        socket: old.settings.socket.clone(),
-        termination_log: old.settings.termination_log.clone(),
-        ..new.settings
-    };
-    let (source, core) = (old.source.clone(), Rc::new(core.with_leaving(leaving)));
-    (Plan { source, settings, core, programs, warnings: new.warnings }, made)
+    plan.scale(id, count).map_err(|why| {
+        format!(
+            "`{name}` is scaled to {count} instances, and its new definition is not valid for each: {why}"
+        )
+    })
 }
 
 #[cfg(test)]
@@ -115,7 +156,7 @@ mod tests {
         let old = plan(&programs("a\nb after=['a']\nc"));
         let new = plan(&programs("new after=['c']\nc\nb after=['new']"));
         let next = ProgramId(7);
-        let (now, made) = merge(&old, new, next);
+        let (now, made) = merge(&old, new, next).unwrap();
         assert_eq!(names(&now, &made.new), ["new=7"]);
         assert_eq!(names(&now, &made.removed), ["a=0"]);
         let changed: Vec<_> = made.kept.values().map(|keys| keys.names().collect::<Vec<_>>()).collect();
@@ -130,10 +171,10 @@ mod tests {
     #[test]
     fn one_that_comes_back_while_it_leaves_has_its_id_and_begins_anew() {
         let old = plan(&programs("a\nb"));
-        let without = merge(&old, plan(&programs("a")), ProgramId(2)).0;
-        let (plan_again, again) = merge(&without, plan(&programs("a")), ProgramId(2));
+        let without = merge(&old, plan(&programs("a")), ProgramId(2)).unwrap().0;
+        let (plan_again, again) = merge(&without, plan(&programs("a")), ProgramId(2)).unwrap();
         assert!(again.removed.is_empty() && plan_again.core.is_leaving(ProgramId(1)));
-        let (plan_back, back) = merge(&without, plan(&programs("a\nb")), ProgramId(2));
+        let (plan_back, back) = merge(&without, plan(&programs("a\nb")), ProgramId(2)).unwrap();
         assert_eq!(names(&plan_back, &back.new), ["b=1"]);
         assert!(!plan_back.core.is_leaving(ProgramId(1)));
     }
@@ -143,12 +184,13 @@ mod tests {
         let foster = |text: &str| plan(&format!("{}[foster]\n{text}\n", programs("a")));
         let old = foster("socket = '/a'");
         let (now, made) =
-            merge(&old, foster("socket = '/b'\nlog_format = 'json'\nshutdown_timeout = '5s'"), ProgramId(1));
+            merge(&old, foster("socket = '/b'\nlog_format = 'json'\nshutdown_timeout = '5s'"), ProgramId(1))
+                .unwrap();
         assert_eq!(made.fixed, ["socket"]);
         assert_eq!(made.applied, ["log_format", "shutdown_timeout"]);
         assert_eq!(now.settings.socket, old.settings.socket);
         assert_eq!(now.core.settings().shutdown_timeout.as_secs(), 5);
         let signals = plan(&format!("{}[signals]\nPWR = 'shutdown'\n", programs("a")));
-        assert_eq!(merge(&old, signals, ProgramId(1)).1.applied, ["[signals]"]);
+        assert_eq!(merge(&old, signals, ProgramId(1)).unwrap().1.applied, ["[signals]"]);
     }
 }

@@ -11,11 +11,11 @@ use foster_core::ids::{Exit, KilledBy, Run, Signal};
 use foster_core::sorted::SortedSet;
 use nix::unistd::Pid;
 
+use super::Init;
 use super::children::{Ended, Role};
 use super::processes::Processes;
 use super::start::helper_output;
 use super::tree::ROUNDS;
-use super::{Init, report};
 use crate::sys::process;
 
 /// A program that ends with success sooner than this and leaves a process behind has gone into the background.
@@ -88,7 +88,7 @@ impl Init {
                 Role::PreStop(run) => {
                     self.output.ended(helper_output(run));
                     if exit != Exit::Code(0) {
-                        log::warn!("{}: its pre_stop {exit}", report::label(&self.plan, run.instance));
+                        log::warn!("{}: its pre_stop {exit}", self.plan.label(run.instance));
                     }
                     self.core.push(Event::PreStopEnded(run));
                 }
@@ -131,7 +131,7 @@ impl Init {
         if self.processes.trees.note_background(run.instance, left.is_some())
             && let Some(pid) = left
         {
-            let name = report::label(&self.plan, run.instance);
+            let name = self.plan.label(run.instance);
             log::warn!(
                 "{name}: went into the background (pid {pid} goes on without it): foster needs it in the foreground; \
                  for nginx `daemon off;`"

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use foster_core::action::{Cause, Change, EventName, StateName};
 use foster_core::ending::{Ending, Failure, Reason};
-use foster_core::ids::{Exit, InstanceId, KilledBy, Signal};
+use foster_core::ids::{Exit, KilledBy, Signal};
 use foster_core::restart::AfterExit;
 use foster_core::spec::StopPlan;
 use log::Level;
@@ -16,23 +16,16 @@ use crate::duration::rounded;
 pub(super) use crate::output::log::Line;
 use crate::plan::Plan;
 
-/// What an instance is called: `backend`, or `backend.0` where there are several.
-pub(super) fn label(plan: &Plan, id: InstanceId) -> String {
-    let name = plan.program(id.program).map_or("?", |program| program.name.as_str());
-    let several = plan.spec(id.program).is_some_and(|spec| spec.instances > 1);
-    if several { format!("{name}.{}", id.index) } else { name.to_string() }
-}
-
 /// The line for a change of state; `pid` is that of the run it is about, where there is or was one; `by`:
 /// the client that ordered it.
 pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<&str>) -> Line {
     let by = by.unwrap_or("as requested");
-    let name = label(plan, change.instance);
+    let name = plan.label(change.instance);
     let process = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
     let line = match &change.cause {
         Cause::Started => Line::new(Level::Info, EventName::Starting, format!("{name}: starting{process}")),
         Cause::WaitsFor(other) => {
-            let other = label(plan, *other);
+            let other = plan.label(*other).to_owned();
             Line::new(Level::Info, EventName::Waiting, format!("{name}: waiting for {other}"))
                 .with("waits_for", other)
         }
@@ -93,7 +86,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         }
         Cause::Shutdown => Line::new(Level::Info, EventName::Stopping, format!("{name}: stopping{process}")),
         Cause::RequirementDown(other) => {
-            let other = label(plan, *other);
+            let other = plan.label(*other).to_owned();
             let message = format!("{name}: stopping, because {other} is down{process}");
             Line::new(Level::Info, EventName::Stopping, message).with("requires", other)
         }
@@ -111,8 +104,8 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         Cause::Stopped { exit, took } => {
             let stop = plan.spec(change.instance.program).map(|spec| &spec.stop);
             let (level, message) = match stop.filter(|stop| is_escalated(stop, *exit)) {
-                Some(stop) => (Level::Warn, escalated(&name, stop, &process)),
-                None => (Level::Info, stopped(&name, *exit, *took, &process)),
+                Some(stop) => (Level::Warn, escalated(name, stop, &process)),
+                None => (Level::Info, stopped(name, *exit, *took, &process)),
             };
             exit_fields(Line::new(level, EventName::Stopped, message), *exit).with("took_ms", *took)
         }
@@ -142,10 +135,10 @@ pub(super) fn reason(plan: &Plan, reason: &Reason, by: Option<&str>) -> String {
         Reason::Operator(_) => by.unwrap_or("`foster shutdown`").into(),
         Reason::AllEnded => "every program has ended".into(),
         Reason::Exited { instance, exit } => {
-            format!("{} {exit}, and its on_exit is `shutdown`", label(plan, *instance))
+            format!("{} {exit}, and its on_exit is `shutdown`", plan.label(*instance))
         }
         Reason::Failed { instance, failure, failures } => {
-            let what = failed(&label(plan, *instance), failure);
+            let what = failed(plan.label(*instance), failure);
             match failures {
                 0 | 1 => format!("{what}; it is not restarted"),
                 failures => format!("{what}; gave up after {failures} failures in a row"),
@@ -154,7 +147,7 @@ pub(super) fn reason(plan: &Plan, reason: &Reason, by: Option<&str>) -> String {
         Reason::Unhealthy { instance, seen } => {
             format!(
                 "{} is unhealthy, and the action of its health is `shutdown`: {}",
-                label(plan, *instance),
+                plan.label(*instance),
                 answers(seen)
             )
         }

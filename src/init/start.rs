@@ -13,8 +13,8 @@ use log::warn;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, fchown};
 
+use super::Init;
 use super::children::Role;
-use super::{Init, report};
 use crate::errno;
 use crate::output::ChildStream;
 use crate::plan::Program;
@@ -24,7 +24,8 @@ use crate::spawn::{Request, RunAs, Spawner, Stdin};
 impl Init {
     /// Begins a run: its `pre_start` first, where it has one.
     pub(super) fn start(&mut self, run: Run) {
-        let Some(program) = self.plan.programs.get(run.instance.program).map(Rc::clone) else {
+        let Some(program) = self.plan.instance(run.instance).map(|instance| Rc::clone(&instance.program))
+        else {
             return self.start_failed(run, unknown());
         };
         self.processes.children.define(run, Rc::clone(&program));
@@ -43,7 +44,7 @@ impl Init {
             return Err(unknown());
         };
         let run_as = Spawner::resolve(&program.launch)?;
-        let label = report::label(&self.plan, run.instance);
+        let label = self.plan.label(run.instance);
         if run_as.owner().is_none() && program.launch.user.is_some() {
             warn!("{label}: runs as foster's own user, because foster may not change users");
         }
@@ -76,8 +77,7 @@ impl Init {
         stdin: Stdin<'_>,
         extra: &[(String, String)],
     ) -> Result<(), StartFailure> {
-        let label = report::label(&self.plan, output.instance);
-        let streams = self.output.attach(output, &label).map_err(|error| no_pipes(&error))?;
+        let streams = self.output.attach(output).map_err(|error| no_pipes(&error))?;
         if let Some((user, group)) = run_as.owner() {
             for stream in [&streams.stdout, &streams.stderr] {
                 chown_pipe(stream, user, group);
@@ -114,7 +114,7 @@ impl Init {
     }
 
     fn pre_stop_failed(&mut self, run: Run, failure: &StartFailure) {
-        let name = report::label(&self.plan, run.instance);
+        let name = self.plan.label(run.instance);
         warn!("{name}: cannot run pre_stop: {}", failure.message);
         self.core.push(Event::PreStopEnded(run));
     }
@@ -167,7 +167,8 @@ impl Init {
         let run_as = Spawner::resolve(&program.launch)?;
         let note = self.probes.open_note((run, which), ProbeProcess::Command).map_err(no_process)?;
         let (stdin, stderr) = (Stdin::Null, Some(note.as_fd()));
-        let request = Request { command, stdin, stdout: None, stderr, descriptors: &[], extra: &[] };
+        let extra = variables(program, run.instance);
+        let request = Request { command, stdin, stdout: None, stderr, descriptors: &[], extra: &extra };
         let starting = self.processes.spawner.spawn(&program.launch, &run_as, &request)?;
         self.processes.children.insert(Role::Probe(run, which), starting);
         Ok(())

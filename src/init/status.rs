@@ -5,24 +5,55 @@
 use std::time::Duration;
 
 use foster_core::action::StateName;
-use foster_core::ids::InstanceId;
+use foster_core::ids::{InstanceId, ProgramId};
 use foster_core::program::{Desired, DownReason};
 use foster_core::spec::Autostart;
 use foster_core::supervisor::{InstanceView, Watched};
 use nix::unistd::Pid;
 
+use super::Init;
 use super::report::Line;
-use super::{Init, report};
 use crate::control::protocol::{Health, HealthCheck, Kind, Outcome, Reply, StatusRow, Verdict};
 use crate::duration::rounded;
 use crate::sys::procfs::Memory;
 
 impl Init {
-    /// The row of an instance; `None`: it is gone.
+    /// The row of an instance, or of a program that has none; `None`: it is gone.
     pub(super) fn row_of(&self, id: InstanceId, memory: &mut Memory) -> Option<Reply> {
-        let row = self.row(&self.view(id)?);
+        let Some(view) = self.view(id) else {
+            return self.is_without_instances(id.program).then(|| Reply::Row(self.empty_row(id)));
+        };
+        let row = self.row(&view);
         let memory_bytes = row.pid.and_then(|pid| memory.of_tree(Pid::from_raw(pid)));
         Some(Reply::Row(StatusRow { memory_bytes, ..row }))
+    }
+
+    /// Whether a program of the plan has no instances.
+    pub(super) fn is_without_instances(&self, id: ProgramId) -> bool {
+        let is_there = self.plan.programs.contains(id) && !self.plan.core.is_leaving(id);
+        is_there && self.core.supervisor.snapshot().of(id).next().is_none()
+    }
+
+    /// The row of a program without instances.
+    fn empty_row(&self, id: InstanceId) -> StatusRow {
+        let name = self.plan.label(id).to_owned();
+        StatusRow {
+            label: name.clone(),
+            name,
+            kind: Kind::Program,
+            instance: None,
+            instances: 0,
+            state: StateName::Stopped.into(),
+            pid: None,
+            uptime_ms: None,
+            restarts: 0,
+            ready: false,
+            health: None,
+            exit: None,
+            memory_bytes: None,
+            wanted: false,
+            note: Some("0 instances".into()),
+        }
     }
 
     /// The row of an instance, without its memory.
@@ -32,8 +63,9 @@ impl Init {
         StatusRow {
             name: self.plan.program(view.id.program).map_or(String::new(), |program| program.name.clone()),
             kind: Kind::Program,
-            instance: view.id.index,
-            instances: self.plan.spec(view.id.program).map_or(1, |spec| spec.instances),
+            instance: Some(view.id.index),
+            instances: self.plan.count(view.id.program),
+            label: self.plan.label(view.id).to_owned(),
             state: view.state.into(),
             pid: pid.map(Pid::as_raw),
             uptime_ms: pid.and(view.live).map(|live| milliseconds(self.core.now.since(live.since))),
@@ -58,10 +90,11 @@ impl Init {
         });
         let more = match (view.next_start, view.waits_for) {
             (Some(at), _) => Some(format!("next start in {}", rounded(at.since(self.core.now)))),
-            (None, Some(other)) => Some(format!("waits for {}", report::label(&self.plan, other))),
-            (None, None) if view.desired == Desired::Down(DownReason::Removed) => {
+            (None, Some(other)) => Some(format!("waits for {}", self.plan.label(other))),
+            (None, None) if is_removed(view) && self.plan.core.is_leaving(view.id.program) => {
                 Some("removed from the configuration".into())
             }
+            (None, None) if is_removed(view) => Some("removed: there are fewer instances now".into()),
             (None, None) => None,
         };
         match (note, more) {
@@ -70,8 +103,18 @@ impl Init {
         }
     }
 
-    /// Whether an instance is ready and healthy; `None`: it does not count.
-    pub(super) fn verdict(&self, view: &InstanceView, counted: Counted) -> Option<Outcome> {
+    /// Whether an instance is ready and healthy; `None`: it does not count. A program without instances counts where it
+    /// was named, and lacks nothing.
+    pub(super) fn verdict_of(&self, id: InstanceId, counted: Counted) -> Option<Outcome> {
+        let Some(view) = self.view(id) else {
+            let is_named = counted == Counted::Every && self.is_without_instances(id.program);
+            let name = self.plan.label(id).to_owned();
+            return is_named.then(|| Outcome { name, verdict: Verdict::Ok, message: "0 instances".into() });
+        };
+        self.verdict(&view, counted)
+    }
+
+    fn verdict(&self, view: &InstanceView, counted: Counted) -> Option<Outcome> {
         let counts = match counted {
             Counted::Every => true,
             Counted::Autostarted => view.autostart == Autostart::Yes && !is_removed(view),
@@ -87,7 +130,7 @@ impl Init {
         let well = matches!(view.state, StateName::Running | StateName::Exited);
         let note = self.note(view).map_or(String::new(), |note| format!(" ({note})"));
         counts.then(|| Outcome {
-            name: report::label(&self.plan, view.id),
+            name: self.plan.label(view.id).to_owned(),
             verdict: if well { Verdict::Ok } else { Verdict::Failed },
             message: format!("{}{note}", view.state.name()),
         })
@@ -106,14 +149,16 @@ impl Init {
 
     fn status_line(&self, view: &InstanceView) -> Line {
         let row = self.row(view);
-        let name = report::label(&self.plan, view.id);
+        let name = self.plan.label(view.id);
         let pid = row.pid.map_or(String::new(), |pid| format!(", pid {pid}"));
         let uptime = row.uptime_ms.map(Duration::from_millis).map(rounded);
         let uptime = uptime.map_or(String::new(), |uptime| format!(", up {uptime}"));
         let note = row.note.map_or(String::new(), |note| format!(", {note}"));
         let (state, restarts) = (view.state.name(), row.restarts);
         let message = format!("{name}: {state}{pid}{uptime}, {restarts} restarts{note}");
-        Line::named(log::Level::Info, "status", message).with("program", name).with("state", state.to_owned())
+        Line::named(log::Level::Info, "status", message)
+            .with("program", name.to_owned())
+            .with("state", state.to_owned())
     }
 
     /// One sentence about everything, for the service manager above, where there is one and it has not had it.
@@ -136,7 +181,7 @@ impl Init {
         let others = wanted
             .iter()
             .filter(|view| !is_well(view))
-            .map(|view| format!("{} is {}", report::label(&self.plan, view.id), view.state.name()));
+            .map(|view| format!("{} is {}", self.plan.label(view.id), view.state.name()));
         // The first few say enough: a service manager shows one line.
         let others: Vec<String> = others.take(3).collect();
         let colon = if others.is_empty() { "" } else { ": " };

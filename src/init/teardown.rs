@@ -84,11 +84,11 @@ impl Init {
     }
 
     fn summary(&self, instance: InstanceId, cause: &str) -> String {
-        let name = report::label(&self.plan, instance);
+        let name = self.plan.label(instance);
         let lines = self.output.last_output(instance, LAST_OUTPUT).into_iter();
         let output: Vec<String> =
             lines.map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
-        Summary { name: &name, cause, output: &output }.text()
+        Summary { name, cause, output: &output }.text()
     }
 
     /// To the container's output until the deadline, and to followers for a moment.

@@ -22,12 +22,12 @@ use super::plan_diff::ChangedKeys;
 use super::plan_merge::{PlanMerge, merge};
 use super::teardown::contain_fault;
 use super::update_texts::{LONGEST_PROBLEM, because, bounded, counted, listed, remarks, unchanged};
-use super::{Init, pid1, report};
+use super::{Init, report};
 use crate::config::{self, Report};
 use crate::control::protocol::{Outcome, Problem, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
 use crate::output::log as own_log;
-use crate::plan::{Limit, Plan};
+use crate::plan::Plan;
 
 /// State that one update leaves for the next.
 #[derive(Debug)]
@@ -36,12 +36,17 @@ pub(super) struct Updates {
     source: PathBuf,
     /// `FOSTER_LOG`, which wins over `log_level`.
     filter: Option<String>,
-    /// The limit of open files that programs get where they set none.
-    limit: Option<Limit>,
     /// No program ever had this id, or one above it.
     next: ProgramId,
-    /// Programs that the core has forgotten. They are dropped when every client that waits for them has its answer.
-    forgotten: Vec<ProgramId>,
+    /// What the core has forgotten. It is dropped when every client that waits for it has its answer.
+    forgotten: Forgotten,
+}
+
+/// Removed instances of which nothing is left, and programs of which no instance is left.
+#[derive(Debug, Default)]
+struct Forgotten {
+    instances: Vec<InstanceId>,
+    programs: Vec<ProgramId>,
 }
 
 /// An update that a client waits for.
@@ -76,17 +81,18 @@ struct InstanceBefore {
     /// `None`: it was not there.
     state: Option<StateName>,
     live: bool,
+    /// Whether it was on its way out.
+    removed: bool,
 }
 
 impl Updates {
     /// Nothing was updated yet.
-    pub(super) fn new(plan: &Plan, filter: Option<String>, limit: Option<Limit>) -> Updates {
+    pub(super) fn new(plan: &Plan, filter: Option<String>) -> Updates {
         Updates {
             source: std::path::absolute(&plan.source).unwrap_or_else(|_| plan.source.clone()),
             filter,
-            limit,
             next: after_all(plan, ProgramId(0)),
-            forgotten: Vec::new(),
+            forgotten: Forgotten::default(),
         }
     }
 }
@@ -148,17 +154,17 @@ impl Init {
         // A fault of foster in the reading must not cost the programs that run.
         let read = contain_fault(|| config::load(&source, &environment));
         let read = read.unwrap_or_else(|fault| Err(Report::of_fault(&source, &fault)));
-        let mut read = read.inspect_err(|report| self.report_mistakes(report))?;
-        pid1::pass_on(self.operators.updates.limit, &mut read);
-        let (plan, merged) = merge(&self.plan, read, self.operators.updates.next);
+        let read = read.inspect_err(|report| self.report_mistakes(report))?;
+        let merged = merge(&self.plan, read, self.operators.updates.next);
+        let merged = merged.map_err(|message| Report::of_file(&source, message));
+        let (plan, merged) = merged.inspect_err(|report| self.report_mistakes(report))?;
         self.operators.updates.next = after_all(&plan, self.operators.updates.next);
         self.report_update(&plan, &merged);
         if merged.applied.iter().any(|key| key.starts_with("log_")) {
             own_log::install(&plan.settings, self.operators.updates.filter.as_deref());
         }
-        self.output.configure(&plan.settings, &plan.programs);
-        let before =
-            self.core.supervisor.snapshot().instances().map(|view| InstanceBefore::of(&view)).collect();
+        self.output.configure(&plan);
+        let before = self.instances_before();
         let changed = merged.kept.iter().filter_map(|(id, keys)| Some((id, keys.change()?)));
         let update = Update { plan: plan.core.clone(), changed: changed.collect() };
         self.plan = Rc::new(plan);
@@ -166,17 +172,24 @@ impl Init {
         self.rematch_streams();
         self.core.push(Event::Updated(Box::new(update)));
         self.handle_events();
+        for id in &merged.removed {
+            self.forget_program(*id);
+        }
         self.waiter.trimmer.done_with_work(self.core.now);
         Ok((merged, before))
+    }
+
+    fn instances_before(&self) -> Vec<InstanceBefore> {
+        self.core.supervisor.snapshot().instances().map(|view| InstanceBefore::of(&view)).collect()
     }
 
     /// A run that goes on takes the new definition; a run that will be replaced keeps the one it was made from.
     fn redefine_runs(&mut self, merged: &PlanMerge) {
         for run in self.processes.children.runs().collect::<Vec<_>>() {
-            let id = run.instance.program;
-            let goes_on = merged.kept.get(id).is_some_and(|keys| keys.change() != Some(SpecChange::Process));
-            if let Some(program) = self.plan.programs.get(id).filter(|_| goes_on) {
-                self.processes.children.redefine(run, Rc::clone(program));
+            let keys = merged.kept.get(run.instance.program);
+            let goes_on = keys.is_some_and(|keys| keys.change() != Some(SpecChange::Process));
+            if let Some(instance) = self.plan.instance(run.instance).filter(|_| goes_on) {
+                self.processes.children.redefine(run, Rc::clone(&instance.program));
             }
         }
     }
@@ -186,21 +199,13 @@ impl Init {
         let mut all = Vec::new();
         let unknown = ChangedKeys::default();
         for (id, _) in self.plan.programs.iter() {
-            if merged.removed.contains(&id) {
-                let gone = before.iter().filter(|before| before.id.program == id);
-                all.extend(gone.map(|before| Expected {
-                    before: *before,
-                    outcome: Expectation::Gone,
-                    why: String::new(),
-                }));
-                continue;
-            }
+            all.extend(self.expected_gone(id, before));
             let keys = match merged.kept.get(id) {
                 Some(keys) if !keys.is_empty() => keys,
                 None if merged.new.contains(&id) => &unknown,
                 Some(_) | None => continue,
             };
-            for view in self.core.supervisor.snapshot().of(id) {
+            for view in self.core.supervisor.snapshot().of(id).filter(|view| !is_removed(view)) {
                 let before = before.iter().find(|before| before.id == view.id).copied();
                 let before = before.unwrap_or(InstanceBefore::absent(view.id));
                 let outcome = outlook(&view, before, keys.change());
@@ -208,6 +213,20 @@ impl Init {
             }
         }
         all
+    }
+
+    /// The instances of a program that are to go, and were not on their way already.
+    fn expected_gone<'b>(
+        &self,
+        id: ProgramId,
+        before: &'b [InstanceBefore],
+    ) -> impl Iterator<Item = Expected> + use<'b> {
+        let count = if self.plan.core.is_leaving(id) { 0 } else { self.plan.count(id) };
+        let is_gone = move |before: &&InstanceBefore| {
+            before.id.program == id && before.id.index >= count && !before.removed
+        };
+        let gone = before.iter().filter(is_gone);
+        gone.map(|before| Expected { before: *before, outcome: Expectation::Gone, why: String::new() })
     }
 
     /// The answer right after the update; `None`: the client waits.
@@ -229,7 +248,7 @@ impl Init {
         for expected in waiting.0 {
             match self.became(&expected) {
                 Some((verdict, message)) => {
-                    let name = report::label(&self.plan, expected.before.id);
+                    let name = self.plan.label(expected.before.id).to_owned();
                     queue.push_back(Reply::Outcome(Outcome { name, verdict, message }));
                 }
                 None => left.push(expected),
@@ -276,28 +295,47 @@ impl Init {
     pub(super) fn forget(&mut self, instance: InstanceId) {
         self.operators.failures.forget(instance);
         self.processes.children.forget_instance(instance);
-        if self.core.supervisor.snapshot().of(instance.program).next().is_none() {
-            let name = report::label(&self.plan, instance);
-            let about = about(&self.plan, instance.program);
-            let line = report::Line::new(Level::Info, EventName::Removed, format!("{name}: removed"));
-            self.tell(&line.with("program", name), about);
-            self.operators.updates.forgotten.push(instance.program);
-        }
+        self.operators.updates.forgotten.instances.push(instance);
+        self.forget_program(instance.program);
     }
 
-    /// Every client has its answer: drops the names and the kept output of removed programs.
-    pub(super) fn drop_removed(&mut self) {
-        let forgotten = std::mem::take(&mut self.operators.updates.forgotten);
-        if forgotten.is_empty() {
+    /// A program that was removed is gone with its last instance.
+    fn forget_program(&mut self, id: ProgramId) {
+        let is_left = self.core.supervisor.snapshot().of(id).next().is_some();
+        let is_known = self.operators.updates.forgotten.programs.contains(&id);
+        if is_left || is_known || !self.plan.core.is_leaving(id) {
             return;
         }
-        for program in &forgotten {
+        let name = self.plan.program(id).map_or(String::new(), |program| program.name.clone());
+        let about = about(&self.plan, id);
+        let line = report::Line::new(Level::Info, EventName::Removed, format!("{name}: removed"));
+        self.tell(&line.with("program", name), about);
+        self.operators.updates.forgotten.programs.push(id);
+    }
+
+    /// Every client has its answer: drops the names and the kept output of what was removed.
+    pub(super) fn drop_removed(&mut self) {
+        let Forgotten { instances, programs } = std::mem::take(&mut self.operators.updates.forgotten);
+        if instances.is_empty() && programs.is_empty() {
+            return;
+        }
+        for program in &programs {
             self.note_losses(*program);
-            Rc::make_mut(&mut self.plan).programs.remove(*program);
-            self.output.forget_program(*program);
+        }
+        let plan = Rc::make_mut(&mut self.plan);
+        for instance in instances {
+            // It may be back.
+            if self.core.supervisor.snapshot().instance(instance).is_none() {
+                plan.instances.remove(&instance);
+                self.output.forget_instance(instance);
+            }
+        }
+        for program in programs {
+            plan.programs.remove(program);
+            self.output.forget_program(program);
         }
         // The core has forgotten them as well; its plan is the one.
-        Rc::make_mut(&mut self.plan).core = Rc::clone(self.core.supervisor.plan());
+        plan.core = Rc::clone(self.core.supervisor.plan());
         self.rematch_streams();
     }
 
@@ -341,7 +379,7 @@ impl Init {
     }
 
     fn answer_for(&mut self, client: ConnectionId, id: InstanceId, verdict: Verdict, message: String) {
-        let name = report::label(&self.plan, id);
+        let name = self.plan.label(id).to_owned();
         self.reply(client, &Reply::Outcome(Outcome { name, verdict, message }));
     }
 
@@ -353,7 +391,7 @@ impl Init {
 
 impl InstanceBefore {
     fn absent(id: InstanceId) -> InstanceBefore {
-        InstanceBefore { id, runs: 0, state: None, live: false }
+        InstanceBefore { id, runs: 0, state: None, live: false, removed: false }
     }
 
     fn of(view: &InstanceView) -> InstanceBefore {
@@ -362,8 +400,13 @@ impl InstanceBefore {
             runs: view.last_run,
             state: Some(view.state),
             live: view.live.is_some(),
+            removed: is_removed(view),
         }
     }
+}
+
+fn is_removed(view: &InstanceView) -> bool {
+    view.desired == Desired::Down(DownReason::Removed)
 }
 
 /// The expected result for an instance of the new plan, judged right after the update.
@@ -386,7 +429,7 @@ fn outlook(view: &InstanceView, before: InstanceBefore, difference: Option<SpecC
 /// A program as a whole, for clients that follow events.
 fn about(plan: &Plan, id: ProgramId) -> Option<Subject> {
     let (program, spec) = plan.program(id).zip(plan.spec(id))?;
-    Some(Subject { program: program.name.as_str().into(), instances: 0..spec.instances, state: None })
+    Some(Subject { program: program.name.as_str().into(), instances: 0..spec.instances.max(1), state: None })
 }
 
 /// The first id above all of this plan, and not below `least`.

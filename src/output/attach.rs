@@ -17,42 +17,43 @@ use super::format::{LinePrefix, Timestamps};
 use super::lines::Lines;
 use super::writer::Writer;
 use super::{
-    COLOURS, ChildStream, ChildStreams, LineFormat, LineStyle, MainProcess, Output, PendingPattern,
-    ProgramOutput, RETRY, RunOutput, STDOUT, Source, Stream, WRITER,
+    COLOURS, ChildStream, ChildStreams, LineFormat, LineStyle, MainProcess, Output, PendingPattern, RETRY,
+    RunOutput, STDOUT, Source, Stream, WRITER,
 };
-use crate::plan::{FileSink, LogFormat, Probe, Program, Sink};
+use crate::plan::{FileSink, LinePattern, LogFormat, Probe, Program, Sink};
 use crate::sys::epoll::Interest;
 use crate::sys::stream;
 
 impl Output {
-    /// Creates the stdout and stderr of a run. `label` starts its lines: the name, or `name.instance` if there are
-    /// several instances. The caller then calls [`Output::started`] or [`Output::abandon`].
+    /// Creates the stdout and stderr of a run. The caller then calls [`Output::started`] or [`Output::abandon`].
     ///
     /// # Errors
     /// pipe2(2), epoll_ctl(2): EMFILE, ENFILE, ENOSPC. Everything created is closed.
-    pub fn attach(&mut self, run: Run, label: &str) -> io::Result<ChildStreams> {
-        self.style.widen(label);
-        let Some(program) = self.attached.programs.get_mut(run.instance.program) else {
+    pub fn attach(&mut self, run: Run) -> io::Result<ChildStreams> {
+        let Some(instance) = self.attached.instances.get(&run.instance).map(Rc::clone) else {
             return Ok(ChildStreams { stdout: ChildStream::Null, stderr: ChildStream::Null });
         };
-        if run.number > 0 {
-            program.last_runs.insert(run.instance.index, run.number);
+        let (label, program) = (&instance.label, &instance.program);
+        if let Some(output) = self.attached.programs.get_mut(run.instance.program)
+            && run.number > 0
+        {
+            output.last_runs.insert(run.instance.index, run.number);
         }
         let record = RunOutput {
             main: MainProcess::Alive,
-            label: label.to_owned(),
+            label: label.clone(),
             name: program.name.clone(),
             log_prefix: program.log_prefix,
             pid: None,
             streams: Vec::new(),
         };
-        let (stdout, stderr) = (program.stdout.clone(), program.stderr.clone());
-        let pattern = program.pattern.clone();
-        let pattern =
-            pattern.map(|pattern| Rc::new(PendingPattern { pattern, is_matched: Cell::new(false) }));
+        let pattern = pattern(program).map(|pattern| {
+            Rc::new(PendingPattern { pattern: pattern.clone(), is_matched: Cell::new(false) })
+        });
         self.attached.runs.insert(run, record);
-        let streams = self.attach_stream(run, Stream::Stdout, &stdout, pattern.clone()).and_then(|stdout| {
-            let stderr = self.attach_stream(run, Stream::Stderr, &stderr, pattern)?;
+        let stdout = self.attach_stream(run, Stream::Stdout, &program.stdout, pattern.clone());
+        let streams = stdout.and_then(|stdout| {
+            let stderr = self.attach_stream(run, Stream::Stderr, &program.stderr, pattern)?;
             Ok(ChildStreams { stdout, stderr })
         });
         if streams.is_err() {
@@ -70,13 +71,14 @@ impl Output {
         }
     }
 
-    /// Applies the current format to the lines of every run.
+    /// Applies the current format and names to the lines of every run.
     pub(super) fn reformat(&mut self) {
         for (run, record) in &mut self.attached.runs {
-            self.style.widen(&record.label);
-            if let Some(program) = self.attached.programs.get(run.instance.program) {
-                record.log_prefix = program.log_prefix;
+            if let Some(instance) = self.attached.instances.get(&run.instance) {
+                record.log_prefix = instance.program.log_prefix;
+                record.label.clone_from(&instance.label);
             }
+            self.style.widen(&record.label);
         }
         for key in self.sources.by_key.keys().copied().collect::<Vec<_>>() {
             self.reformat_source(key);
@@ -228,25 +230,11 @@ impl Output {
     }
 }
 
-impl ProgramOutput {
-    /// The output of a program, with the lines of its previous definition.
-    pub(super) fn new(program: &Program, former: Option<ProgramOutput>) -> ProgramOutput {
-        let pattern = match &program.ready {
-            Some(Probe::Log(pattern)) => Some(pattern.clone()),
-            Some(Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_))
-            | None => None,
-        };
-        let (ring, last_runs) =
-            former.map_or_else(Default::default, |former| (former.ring, former.last_runs));
-        ProgramOutput {
-            name: program.name.clone(),
-            stdout: program.stdout.clone(),
-            stderr: program.stderr.clone(),
-            log_prefix: program.log_prefix,
-            pattern,
-            ring,
-            last_runs,
-        }
+/// What a line has to match for the program to be ready.
+fn pattern(program: &Program) -> Option<&LinePattern> {
+    match program.ready.as_ref()? {
+        Probe::Log(pattern) => Some(pattern),
+        Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) => None,
     }
 }
 

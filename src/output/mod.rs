@@ -26,7 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use foster_core::ids::{ProgramId, Run};
+use foster_core::ids::{InstanceId, ProgramId, Run};
 use foster_core::program_map::ProgramMap;
 use foster_core::sorted::{SortedMap, SortedSet};
 
@@ -36,7 +36,7 @@ use self::log::Backlog;
 use self::own_lines::OwnLines;
 use self::ring::Ring;
 use self::writers::Writers;
-use crate::plan::{LinePattern, LogFormat, Program, Settings, Sink};
+use crate::plan::{InstanceDef, LinePattern, LogFormat, Plan};
 use crate::sys::epoll::{Epoll, Owner, Token};
 use crate::sys::stream::{self, Descriptor};
 
@@ -142,6 +142,8 @@ struct Watch {
 #[derive(Debug)]
 struct Attached {
     programs: ProgramMap<ProgramOutput>,
+    /// The instances of the plan: how each is called, and where its output goes.
+    instances: SortedMap<InstanceId, Rc<InstanceDef>>,
     runs: SortedMap<Run, RunOutput>,
     /// The number of the next line in any ring.
     next_line: u64,
@@ -158,14 +160,9 @@ struct Style {
     width: usize,
 }
 
-/// The output of a program: its destinations and its last lines.
-#[derive(Debug)]
+/// The kept output of a program.
+#[derive(Debug, Default)]
 struct ProgramOutput {
-    name: String,
-    stdout: Sink,
-    stderr: Sink,
-    log_prefix: bool,
-    pattern: Option<LinePattern>,
     ring: Ring,
     /// The number of the last run of each instance.
     last_runs: SortedMap<u16, u32>,
@@ -262,19 +259,14 @@ const COLOURS: [Colour; 5] = [Colour(36), Colour(33), Colour(32), Colour(35), Co
 
 impl Output {
     /// Output to this environment. Descriptors are registered with `epoll` for `owner`.
-    pub fn new(
-        epoll: Rc<Epoll>,
-        owner: Owner,
-        settings: &Settings,
-        programs: &ProgramMap<Rc<Program>>,
-        env: OutputEnv,
-    ) -> Output {
-        let style = Style { format: settings.log_format, timestamps: Timestamps::Off, width: 0 };
+    pub fn new(epoll: Rc<Epoll>, owner: Owner, plan: &Plan, env: OutputEnv) -> Output {
+        let style = Style { format: plan.settings.log_format, timestamps: Timestamps::Off, width: 0 };
         let mut output = Output {
             watch: Watch { epoll, owner },
             style,
             attached: Attached {
                 programs: ProgramMap::new(),
+                instances: SortedMap::new(),
                 runs: SortedMap::new(),
                 next_line: 1,
                 matches: Vec::new(),
@@ -285,25 +277,35 @@ impl Output {
             own: OwnLines::default(),
             scratch: Scratch::default(),
         };
-        output.configure(settings, programs);
+        output.configure(plan);
         output
     }
 
     /// Applies changed settings and programs. The format applies to all further lines, also of current runs; their
     /// destinations stay. A program keeps its last lines; those of a removed program are dropped.
-    pub fn configure(&mut self, settings: &Settings, programs: &ProgramMap<Rc<Program>>) {
-        self.style.format = settings.log_format;
-        self.style.timestamps = if settings.log_timestamps { Timestamps::On } else { Timestamps::Off };
+    pub fn configure(&mut self, plan: &Plan) {
+        self.style.format = plan.settings.log_format;
+        self.style.timestamps = if plan.settings.log_timestamps { Timestamps::On } else { Timestamps::Off };
         self.style.width = FOSTER.len();
-        programs.values().for_each(|program| self.style.widen(&program.name));
-        let mut old = std::mem::take(&mut self.attached.programs);
-        for (id, program) in programs.iter() {
-            for sink in [&program.stdout, &program.stderr] {
+        for instance in plan.instances.values() {
+            self.style.widen(&instance.label);
+            for sink in [&instance.program.stdout, &instance.program.stderr] {
                 self.writers.update_file(sink);
             }
-            self.attached.programs.insert(id, ProgramOutput::new(program, old.remove(id)));
         }
+        self.attached.instances = plan.instances.clone();
+        let mut old = std::mem::take(&mut self.attached.programs);
+        let kept = plan.programs.ids().map(|id| (id, old.remove(id).unwrap_or_default()));
+        self.attached.programs = kept.collect();
         self.reformat();
+    }
+
+    /// Drops what is known of a removed instance; its lines stay among those of its program.
+    pub fn forget_instance(&mut self, instance: InstanceId) {
+        self.attached.instances.remove(&instance);
+        if let Some(program) = self.attached.programs.get_mut(instance.program) {
+            program.last_runs.remove(&instance.index);
+        }
     }
 
     /// Drops the last lines of a program that was removed. Further output of its descendants is still written.

@@ -3,14 +3,14 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use foster_core::ids::InstanceId;
+use foster_core::plan::{CorePlan, PlanSettings, WhenAllEnded};
 use nix::fcntl::OFlag;
 use nix::unistd;
 
 use ::log::Level;
 
 use super::*;
-use crate::plan::{FileSink, LinePattern, Probe};
+use crate::plan::{FileSink, InstanceCount, LinePattern, Probe, Program, Settings, Sink};
 
 const TURNS: usize = 20_000;
 
@@ -35,6 +35,7 @@ fn settings(log_format: LogFormat) -> Settings {
 fn program(name: &str) -> Program {
     Program {
         name: name.to_owned(),
+        instances: InstanceCount::fixed(1),
         launch: crate::plan::Launch::default(),
         stdout: Sink::Log,
         stderr: Sink::Log,
@@ -68,12 +69,29 @@ fn output_to(
 ) -> (Rc<Epoll>, Output) {
     let epoll = Rc::new(Epoll::new().unwrap());
     let around = env(stdout, stderr);
-    let output = Output::new(Rc::clone(&epoll), Owner(7), &settings(format), &by_id(programs), around);
+    let output = Output::new(Rc::clone(&epoll), Owner(7), &plan(format, programs), around);
     (epoll, output)
 }
 
-fn by_id(programs: &[Program]) -> ProgramMap<Rc<Program>> {
-    (0..).map(ProgramId).zip(programs.iter().cloned().map(Rc::new)).collect()
+fn plan(format: LogFormat, programs: &[Program]) -> Plan {
+    let core = PlanSettings {
+        shutdown_timeout: Duration::from_secs(9),
+        when_all_ended: WhenAllEnded::Exit,
+        signals: Vec::new(),
+    };
+    let mut plan = Plan {
+        source: "foster.toml".into(),
+        settings: settings(format),
+        core: Rc::new(CorePlan::new([], core).unwrap()),
+        programs: ProgramMap::new(),
+        instances: SortedMap::new(),
+        templates: ProgramMap::new(),
+        warnings: Vec::new(),
+    };
+    for (id, program) in (0..).map(ProgramId).zip(programs) {
+        plan.add(id, program.clone(), Vec::new(), None);
+    }
+    plan
 }
 
 /// Runs turns of the loop until this holds; every turn waits for a report.
@@ -113,8 +131,8 @@ impl Bench {
         Bench { epoll, output, out, err }
     }
 
-    fn start(&mut self, run: Run, label: &str) -> (OwnedFd, OwnedFd) {
-        let streams = self.output.attach(run, label).unwrap();
+    fn start(&mut self, run: Run) -> (OwnedFd, OwnedFd) {
+        let streams = self.output.attach(run).unwrap();
         self.output.started(run, 42);
         match (streams.stdout, streams.stderr) {
             (ChildStream::Pipe(stdout), ChildStream::Pipe(stderr)) => (stdout, stderr),
@@ -155,8 +173,8 @@ fn write(fd: &OwnedFd, text: &str) {
 #[test]
 fn lines_follow_their_programs_name_and_are_never_mixed() {
     let mut bench = Bench::new(LogFormat::Text, &[program("backend"), program("db")]);
-    let (backend, backend_err) = bench.start(run(0, 1), "backend");
-    let (db, _db_err) = bench.start(run(1, 1), "db");
+    let (backend, backend_err) = bench.start(run(0, 1));
+    let (db, _db_err) = bench.start(run(1, 1));
     write(&backend, "half a ");
     bench.turn_until_idle();
     write(&db, "whole\r\n\n");
@@ -178,7 +196,7 @@ fn stdout_and_stderr_of_one_file_share_a_writer() {
     let copy = both.try_clone().unwrap();
     let (epoll, mut output) = output_to(Some(both), Some(copy), LogFormat::Text, &[program("web")]);
     assert_eq!(output.writers.count(), 1);
-    let streams = output.attach(run(0, 1), "web").unwrap();
+    let streams = output.attach(run(0, 1)).unwrap();
     let (ChildStream::Pipe(stdout), ChildStream::Pipe(stderr)) = (streams.stdout, streams.stderr) else {
         panic!("not captured")
     };
@@ -194,7 +212,7 @@ fn stdout_and_stderr_of_one_file_share_a_writer() {
 #[test]
 fn json_lines_have_the_pid() {
     let mut bench = Bench::new(LogFormat::Json, &[program("web")]);
-    let (stdout, _stderr) = bench.start(run(0, 1), "web");
+    let (stdout, _stderr) = bench.start(run(0, 1));
     write(&stdout, "hi \"you\"\n");
     bench.say("own");
     bench.turn_until_idle();
@@ -209,7 +227,7 @@ fn json_lines_have_the_pid() {
 #[test]
 fn the_last_output_comes_before_the_line_about_the_exit_even_across_streams() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
-    let (stdout, _descendant) = bench.start(run(0, 1), "web");
+    let (stdout, _descendant) = bench.start(run(0, 1));
     // A line that stays in foster's queue, because stdout is not read.
     let line = format!("{}\n", "x".repeat(999));
     while bench.output.writers.get(STDOUT).unwrap().unwritten() == 0 {
@@ -233,7 +251,7 @@ fn the_last_output_comes_before_the_line_about_the_exit_even_across_streams() {
 #[test]
 fn a_descendant_that_continues_to_write_delays_nothing_and_keeps_its_label() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
-    let (stdout, _stderr) = bench.start(run(0, 1), "web");
+    let (stdout, _stderr) = bench.start(run(0, 1));
     write(&stdout, "dying");
     bench.output.ended(run(0, 1));
     bench.say("web ended");
@@ -253,7 +271,7 @@ fn readiness_is_the_first_line_that_matches_on_either_stream() {
     let mut web = program("web");
     web.ready = Some(Probe::Log(LinePattern::new("^listening on [0-9]+$").unwrap()));
     let mut bench = Bench::new(LogFormat::Text, &[web]);
-    let (stdout, stderr) = bench.start(run(0, 1), "web");
+    let (stdout, stderr) = bench.start(run(0, 1));
     write(&stdout, "not listening on 80\nlistening on 8");
     bench.turn_until_idle();
     assert_eq!(bench.output.take_matches(), []);
@@ -261,7 +279,7 @@ fn readiness_is_the_first_line_that_matches_on_either_stream() {
     write(&stdout, "1\n");
     bench.turn_until_idle();
     assert_eq!(bench.output.take_matches(), [run(0, 1)]);
-    let (again, _stderr) = bench.start(run(0, 2), "web");
+    let (again, _stderr) = bench.start(run(0, 2));
     write(&again, "listening on 1\n");
     bench.turn_until_idle();
     assert_eq!(bench.output.take_matches(), [run(0, 2)]);
@@ -270,7 +288,7 @@ fn readiness_is_the_first_line_that_matches_on_either_stream() {
 #[test]
 fn unfinished_lines_are_written_at_the_end() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
-    let (stdout, _held) = bench.start(run(0, 1), "web");
+    let (stdout, _held) = bench.start(run(0, 1));
     write(&stdout, "no newline");
     bench.output.finish();
     assert!(!bench.output.pending());
@@ -280,14 +298,14 @@ fn unfinished_lines_are_written_at_the_end() {
 #[test]
 fn a_changed_format_applies_to_current_runs() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
-    let (stdout, _stderr) = bench.start(run(0, 1), "web");
+    let (stdout, _stderr) = bench.start(run(0, 1));
     write(&stdout, "one\nhalf of ");
     bench.turn_until_idle();
     let changed = Program { log_prefix: false, ..program("web") };
-    bench.output.configure(&settings(LogFormat::Text), &by_id(&[changed, program("a-longer-name")]));
+    bench.output.configure(&plan(LogFormat::Text, &[changed, program("a-longer-name")]));
     write(&stdout, "two\n");
     bench.turn_until_idle();
-    bench.output.configure(&settings(LogFormat::Json), &by_id(&[program("web")]));
+    bench.output.configure(&plan(LogFormat::Json, &[program("web")]));
     write(&stdout, "three\n");
     bench.turn_until_idle();
     bench.output.forget_program(ProgramId(0));

@@ -15,7 +15,7 @@ use foster_core::ids::Signal;
 use nix::errno::Errno;
 use nix::unistd::Uid;
 
-use crate::plan::Launch;
+use crate::plan::{Launch, Limit};
 use crate::spawn::command::Command;
 use crate::spawn::failure::Failure;
 use crate::spawn::identity::Change;
@@ -25,8 +25,10 @@ use crate::sys::fork::InChild;
 /// The program that the process becomes.
 #[derive(Debug)]
 pub(super) struct Become<'a> {
-    /// Limits, umask, directory and other plain data.
+    /// Umask, directory and other plain data.
     pub(super) launch: &'a Launch,
+    /// Its limits.
+    pub(super) limits: &'a [Limit],
     /// Its user.
     pub(super) run_as: &'a RunAs,
     /// The change to that user.
@@ -68,7 +70,7 @@ pub(super) fn execute(
     {
         child.write_file(OOM_SCORE_ADJ, &text).map_err(|errno| Failure::OomScoreAdj(value, errno))?;
     }
-    for limit in &launch.limits {
+    for limit in target.limits {
         let set = child.set_limit(limit.resource, limit.soft, limit.hard);
         set.map_err(|errno| Failure::Limit(*limit, errno))?;
     }

@@ -37,7 +37,7 @@ pub use crate::spawn::report::StartReport;
 pub use crate::spawn::run_as::RunAs;
 pub use crate::sys::fork::ChildProcess;
 
-use crate::plan::{self, Launch};
+use crate::plan::{self, Launch, Limit};
 use crate::spawn::child::{Become, ExecMode};
 use crate::spawn::command::Command;
 use crate::spawn::environment::{Environment, Variables};
@@ -52,6 +52,9 @@ pub struct Spawner {
     null: OwnedFd,
     /// foster's environment.
     variables: Variables,
+    /// The limit of open files for programs that set none: that which foster had before it raised its own. A soft
+    /// limit of 1024 is what select(2) relies on.
+    open_files: Option<Limit>,
 }
 
 /// A command to run for a program, and its descriptors and variables.
@@ -109,9 +112,16 @@ impl Spawner {
     ///
     /// # Errors
     /// Stage `process`: no descriptors.
-    pub fn new() -> Result<Spawner, StartFailure> {
+    pub fn new(open_files: Option<Limit>) -> Result<Spawner, StartFailure> {
         let null = null(Path::new("/dev/null")).map_err(Failure::Prepare)?;
-        Ok(Spawner { null, variables: Variables::new(env::vars_os()) })
+        Ok(Spawner { null, variables: Variables::new(env::vars_os()), open_files })
+    }
+
+    /// The limits that a program gets.
+    pub fn limits(&self, launch: &Launch) -> Vec<Limit> {
+        let own = launch.limits.iter().copied();
+        let inherited = self.open_files.filter(|limit| own.clone().all(|own| own.resource != limit.resource));
+        own.chain(inherited).collect()
     }
 
     /// Looks up the user of a program in the current /etc/passwd and /etc/group.
@@ -137,7 +147,8 @@ impl Spawner {
         let identity = run_as.identity();
         let own = process::credentials().map_err(Failure::Prepare)?;
         let change = run_as.change(&own).unwrap_or_default();
-        let target = Become { launch, run_as, change, mode: ExecMode::Child };
+        let limits = self.limits(launch);
+        let target = Become { launch, limits: &limits, run_as, change, mode: ExecMode::Child };
         let command = || -> Result<Command<'_>, Failure> {
             let environment = Environment::build(launch, &self.variables, identity, request.extra)?;
             Command::new(request.command, environment)
@@ -257,7 +268,8 @@ fn become_command(
         let groups: SortedSet<u32> = foster.groups.iter().map(|group| group.as_raw()).collect();
         Change::to(foster.user.as_raw(), foster.group.as_raw(), &groups, &own, run_as::groups())
     });
-    let target = Become { launch, run_as: &run_as, change, mode: ExecMode::InPlace };
+    let (limits, run_as) = (&launch.limits, &run_as);
+    let target = Become { launch, limits, run_as, change, mode: ExecMode::InPlace };
     child::execute(&InChild::in_place(), &target, &Command::new(command, environment)?)
 }
 

@@ -121,7 +121,7 @@ impl Starting {
 
 /// Starts a process and waits for the outcome.
 fn spawn(launch: &Launch, request: &Request<'_>) -> Result<ChildProcess, StartFailure> {
-    Spawner::new().unwrap().spawn(launch, &Spawner::resolve(launch)?, request)?.wait()
+    Spawner::new(None).unwrap().spawn(launch, &Spawner::resolve(launch)?, request)?.wait()
 }
 
 fn start(launch: &Launch) -> Result<Running, StartFailure> {

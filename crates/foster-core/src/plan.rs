@@ -137,6 +137,20 @@ impl CorePlan {
         CorePlan::of(programs, gone, settings)
     }
 
+    /// The same plan, with another number of instances of a program.
+    #[must_use]
+    pub fn with_instances(mut self, id: ProgramId, instances: u16) -> CorePlan {
+        if let Some(spec) = self.programs.get_mut(id) {
+            *spec = Rc::new(ProgramSpec { instances, ..ProgramSpec::clone(spec) });
+        }
+        self
+    }
+
+    /// The programs that an update has removed and of which something is left.
+    pub fn leaving(&self) -> &[ProgramId] {
+        &self.leaving
+    }
+
     /// The same plan, without these of the programs that were leaving.
     #[must_use]
     pub fn without(self, gone: &[ProgramId]) -> CorePlan {

@@ -180,6 +180,11 @@ impl Instance {
         self.desired
     }
 
+    /// Whether an update has removed it.
+    pub fn is_removed(&self) -> bool {
+        self.desired == Desired::Down(DownReason::Removed)
+    }
+
     /// Sets its desired state. The supervisor decides what follows.
     pub fn set_desired(&mut self, desired: Desired) {
         self.desired = desired;

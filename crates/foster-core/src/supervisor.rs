@@ -317,6 +317,11 @@ impl Supervisor {
         if self.live > 0 || self.more_to_start.is_some() {
             return false;
         }
+        // It had instances, and an operator may want some again.
+        let is_scaled_to_zero = |id| self.last_runs.contains(id) && self.instances_of(id).is_empty();
+        if self.plan.programs().ids().any(is_scaled_to_zero) {
+            return false;
+        }
         let goes_on = |instance: &Instance| match instance.state() {
             State::Backoff { .. } => true,
             State::Stopped | State::Waiting { .. } => {

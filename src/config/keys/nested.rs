@@ -1,9 +1,9 @@
-//! The keys of the tables inside a program: `backoff`, `ready`, `health`, `stdout` and `stderr`.
+//! The keys of the tables inside a program: `backoff`, `ready`, `health`, `stdout` and `stderr`, `instances`.
 //!
 //! Only rows; `key_spec.rs` defines what a row means. The keys of a program are in `program.rs`.
 
 use super::super::key_spec::{Default, Key, Names, Section, ValueKind};
-use super::{COMMAND, DURATION, NONE, PATH, UNLIMITED, key, later};
+use super::{BOOLEAN, COMMAND, DURATION, NONE, PATH, UNLIMITED, key, later};
 
 /// The table `backoff`.
 pub const BACKOFF: Section = Section {
@@ -174,5 +174,21 @@ pub const SINK: Section = Section {
             Default::Value("10"),
             "The number of rotated files to keep, at most 100; `.1` is the newest.",
         ),
+    ],
+};
+
+/// The table `instances`.
+pub const INSTANCES: Section = Section {
+    heading: "`instances` as a table",
+    sentence: "One instance for each CPU that foster may use, within bounds.",
+    keys: &[
+        key(
+            "auto",
+            BOOLEAN,
+            Default::Value("true"),
+            "Always `true`: the CPUs are counted by the affinity mask and the quota of the cgroup.",
+        ),
+        key("min", &[ValueKind::Integer], Default::Value("1"), "The least instances."),
+        key("max", &[ValueKind::Integer], Default::Value("1000"), "The most instances."),
     ],
 };

@@ -3,7 +3,7 @@
 //! Only rows; `key_spec.rs` defines their fields. The tables within a program are in `nested.rs`.
 
 use super::super::key_spec::{Default, Key, Names, Section, ValueKind};
-use super::nested::{BACKOFF, HEALTH, READY, SINK};
+use super::nested::{BACKOFF, HEALTH, INSTANCES, READY, SINK};
 use super::{BOOLEAN, COMMAND, DURATION, NONE, PATH, PATHS, UNLIMITED, key, later};
 
 const INTEGER: &[ValueKind] = &[ValueKind::Integer];
@@ -247,6 +247,12 @@ const KEYS: [Key; 42] = [
         "Whether each line of the program starts with its name, in text format.",
     ),
     // Scale.
-    later("instances", "The number of processes of the program."),
+    key(
+        "instances",
+        &[ValueKind::Integer, ValueKind::Words(&["auto"]), ValueKind::Table(&INSTANCES)],
+        Default::Value("1"),
+        "The number of processes of the program, from 0 to 1000: `backend.0`, `backend.1` and so on, each with its number \
+         in `${FOSTER_INSTANCE}`. `auto` is one for each CPU that foster may use. `foster scale` changes it.",
+    ),
     later("sockets", "Listening sockets that foster opens for the program."),
 ];

@@ -48,10 +48,12 @@ pub struct StatusRow {
     pub name: String,
     /// Program, task or job.
     pub kind: Kind,
-    /// The number of the instance, from 0.
-    pub instance: u16,
+    /// The number of the instance, from 0; absent in the row of a program that has none.
+    pub instance: Option<u16>,
     /// The number of instances of the program.
     pub instances: u16,
+    /// What the instance is called: `backend`, or `backend.1` where the program has several.
+    pub label: String,
     /// Its state.
     pub state: State,
     /// Its main process.
@@ -327,18 +329,6 @@ impl Reply {
 /// Replaces a reply that does not fit.
 const TOO_LONG: &[u8] =
     b"{\"reply\":\"error\",\"error\":\"failed\",\"message\":\"the reply does not fit a line\"}\n";
-
-impl StatusRow {
-    /// Its name: with the instance's number where there are several.
-    pub fn label(&self) -> String {
-        label(&self.name, self.instance, self.instances)
-    }
-}
-
-/// The name of an instance: `backend`, or `backend.1` where the program has several.
-pub fn label(name: &str, instance: u16, instances: u16) -> String {
-    if instances == 1 { name.to_owned() } else { format!("{name}.{instance}") }
-}
 
 impl LogLine {
     /// The replies for this line, several if it is long. They must be sent in this order, with nothing between.

@@ -182,8 +182,9 @@ fn row() -> StatusRow {
     StatusRow {
         name: "backend".into(),
         kind: Kind::Program,
-        instance: 1,
+        instance: Some(1),
         instances: 2,
+        label: "backend.1".into(),
         state: State::Running,
         pid: Some(17),
         uptime_ms: Some(1_200),
@@ -247,7 +248,7 @@ fn every_reply_comes_back_as_it_was_sent() {
 fn a_row_has_the_fields_that_users_rely_on() {
     let line = String::from_utf8(Reply::Row(row()).encode()).unwrap();
     expect![[r#"
-        {"reply":"row","name":"backend","kind":"program","instance":1,"instances":2,"state":"running","pid":17,"uptime_ms":1200,"restarts":3,"ready":true,"health":"healthy","exit":{"signal":"KILL","oom":true},"memory_bytes":4096,"wanted":true,"note":null}
+        {"reply":"row","name":"backend","kind":"program","instance":1,"instances":2,"label":"backend.1","state":"running","pid":17,"uptime_ms":1200,"restarts":3,"ready":true,"health":"healthy","exit":{"signal":"KILL","oom":true},"memory_bytes":4096,"wanted":true,"note":null}
     "#]]
     .assert_eq(&line);
 }
@@ -291,12 +292,6 @@ fn a_line_of_output_of_any_length_fits_its_replies_and_none_of_it_is_lost() {
         }
         assert_eq!(whole, line);
     }
-}
-
-#[test]
-fn an_instance_is_called_by_its_number_only_where_there_are_several() {
-    assert_eq!(label("backend", 0, 1), "backend");
-    assert_eq!(row().label(), "backend.1");
 }
 
 proptest! {

@@ -26,7 +26,7 @@ fn between(old: &str, new: &str) -> ChangedKeys {
 }
 
 /// Every key of a program with another value than its default, and what that change means.
-const CHANGES: [(&str, &str, SpecChange); 44] = {
+const CHANGES: [(&str, &str, SpecChange); 45] = {
     use SpecChange::{Policy, Process};
     [
         ("command", "'other'", Process),
@@ -73,6 +73,7 @@ const CHANGES: [(&str, &str, SpecChange); 44] = {
         ("stderr", "'inherit'", Process),
         ("stdout", "{ file = '/x' }", Process),
         ("log_prefix", "false", Policy),
+        ("instances", "2", Policy),
     ]
 };
 

@@ -35,7 +35,7 @@ impl Init {
             let reply = match &mut answer {
                 Answer::Rows(open) => open.pop_front().map(|id| self.row_of(id, &mut memory)),
                 Answer::Verdicts(open, counted) => {
-                    open.pop_front().map(|id| Some(Reply::Outcome(self.verdict(&self.view(id)?, *counted)?)))
+                    open.pop_front().map(|id| Some(Reply::Outcome(self.verdict_of(id, *counted)?)))
                 }
             };
             match reply {

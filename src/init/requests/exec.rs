@@ -29,11 +29,13 @@ impl Init {
 
     fn exec_context_of(&self, id: InstanceId) -> Result<ExecContext, Refusal> {
         let failed = |what: &str, why: String| Refusal::new(Reason::Failed, format!("cannot {what}: {why}"));
-        let Some(program) = self.plan.program(id.program) else {
+        let instance = self.plan.instance(id).map(|instance| instance.program.as_ref());
+        let Some(program) = instance.or(self.plan.program(id.program)) else {
             return Err(Refusal::new(Reason::NoSuchName, "it is not in the configuration"));
         };
         let environment =
             program.launch.environment.iter().cloned().chain(start::variables(program, id)).collect();
+        let limits = self.processes.spawner.limits(&program.launch);
         // The client would take its own for what is missing here.
         let umask = program.launch.umask.or_else(procfs::own_umask);
         Ok(ExecContext {
@@ -42,7 +44,7 @@ impl Init {
             credentials: process::credentials()
                 .map_err(|errno| failed("find foster's user and groups", errno::text(errno)))?,
             inherited: std::env::vars_os().collect(),
-            launch: Launch { environment, umask, ..program.launch.clone() },
+            launch: Launch { environment, umask, limits, ..program.launch.clone() },
         })
     }
 }

@@ -6,15 +6,13 @@
 //! new plan: it also gets programs that an update adds, and ends when no program matches any longer.
 
 use std::collections::VecDeque;
-use std::ops::Range;
-use std::rc::Rc;
+use std::ops::{Range, RangeInclusive};
 use std::time::{Duration, SystemTime};
 
 use foster_core::ids::{InstanceId, ProgramId};
-use foster_core::spec::ProgramSpec;
 
+use super::super::Init;
 use super::super::history::EventRecord;
-use super::super::{Init, report};
 use super::{Pending, Waiter};
 use crate::control::names::NameFilter;
 use crate::control::protocol::{self, Events, LogLine, Logs, Missed, Note, Reason, Refusal, Reply, Width};
@@ -68,14 +66,22 @@ impl Subject {
     }
 
     fn look_up(&mut self, plan: &Plan) {
-        let has = |program: &Program, spec: &ProgramSpec| self.has_any(&program.name, 0..spec.instances);
-        let meant = |(id, program): (ProgramId, &Rc<Program>)| has(program, plan.spec(id)?).then_some(id);
-        self.programs = plan.programs.iter().filter_map(meant).collect();
+        let is_meant = |id: ProgramId, program: &Program| {
+            // A removed instance keeps its name until it has stopped; a program without instances has its own.
+            let known = plan.instances.range(instances_of(id)).next_back().map_or(0, |(id, _)| id.index);
+            self.has_any(&program.name, 0..known.saturating_add(1))
+        };
+        let meant = plan.programs.iter().filter(|(id, program)| is_meant(*id, program));
+        self.programs = meant.map(|(id, _)| id).collect();
     }
 
     fn has_any(&self, name: &str, mut instances: Range<u16>) -> bool {
         instances.any(|instance| self.names.matches(name, instance))
     }
+}
+
+fn instances_of(program: ProgramId) -> RangeInclusive<InstanceId> {
+    InstanceId { program, index: 0 }..=InstanceId { program, index: u16::MAX }
 }
 
 impl Stream {
@@ -281,7 +287,7 @@ impl Init {
         };
         let mut ts = Vec::new();
         format::timestamp(at, &mut ts);
-        let (ts, name) = (String::from_utf8_lossy(&ts).into_owned(), report::label(&self.plan, id));
+        let (ts, name) = (String::from_utf8_lossy(&ts).into_owned(), self.plan.label(id).to_owned());
         let text = String::from_utf8_lossy(text).into_owned();
         let line = LogLine { ts, name, stream, text, more: false, unfinished };
         line.into_pieces().iter().flat_map(Reply::encode).collect()

@@ -23,7 +23,7 @@ use nix::errno::Errno;
 use super::Init;
 use super::status::Counted;
 use super::update::Waiting;
-use crate::control::names::resolve;
+use crate::control::names::{NameError, resolve};
 use crate::control::protocol::{Piece, Reason, Refusal, Reply, Request};
 use crate::control::server::{ConnectionId, ServerEvent, WriteState};
 use crate::sys::epoll::Ready;
@@ -289,19 +289,27 @@ impl Init {
         self.operators.requests.new_order(by)
     }
 
-    /// The instances that are meant; no name means all.
+    /// The instances that are meant; no name means all. A program without instances is meant by its instance 0, which is
+    /// not there.
     fn named_or_all(&self, names: &[String]) -> Result<Vec<InstanceId>, Refusal> {
         let snapshot = self.core.supervisor.snapshot();
-        // A program that was removed has no name any longer, even while it is still stopping.
-        let there = self.plan.programs.iter().filter(|(id, _)| snapshot.of(*id).next().is_some());
-        let named = there
-            .filter_map(|(id, program)| Some((id, (program.name.as_str(), self.plan.spec(id)?.instances))));
+        // Removed ones have a name until they have stopped, and they are the last.
+        let count = |id| snapshot.of(id).map(|view| view.id.index + 1).max();
+        let named = self.plan.programs.iter().filter_map(|(id, program)| {
+            let count = count(id).or_else(|| self.is_without_instances(id).then_some(1))?;
+            Some((id, (program.name.as_str(), count)))
+        });
         let (ids, known): (Vec<ProgramId>, Vec<(&str, u16)>) = named.unzip();
         let meant = resolve(names, &known).map_err(Refusal::from)?;
         let id = |(program, index): (usize, u16)| {
             ids.get(program).map(|program| InstanceId { program: *program, index })
         };
-        Ok(meant.into_iter().filter_map(id).collect())
+        let is_there = |id: &InstanceId| self.view(*id).is_some() || self.is_without_instances(id.program);
+        let meant: Vec<InstanceId> = meant.into_iter().filter_map(id).filter(is_there).collect();
+        match names.first().filter(|_| meant.is_empty()) {
+            Some(name) => Err(NameError::NotFound { name: name.clone(), nearest: None }.into()),
+            None => Ok(meant),
+        }
     }
 
     pub(super) fn reply(&mut self, client: ConnectionId, reply: &Reply) -> WriteState {

@@ -13,7 +13,7 @@ use foster_core::supervisor::{InstanceView, Progress, progress};
 use foster_core::time::Instant;
 use nix::errno::Errno;
 
-use super::super::{Init, report};
+use super::super::Init;
 use super::Pending;
 use crate::control::protocol::{self, Outcome, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
@@ -46,10 +46,11 @@ impl Init {
             return Err(Refusal::new(Reason::ShuttingDown, "foster is shutting down"));
         }
         let before = |id: &InstanceId| {
-            let view = self.view(*id)?;
-            Some((*id, InstanceBefore { last_run: view.last_run, state: view.state }))
+            let view = self.view(*id).map(|view| (view.last_run, view.state));
+            let (last_run, state) = view.unwrap_or((0, StateName::Stopped));
+            (*id, InstanceBefore { last_run, state })
         };
-        let open: Vec<_> = targets.iter().filter_map(before).collect();
+        let open: Vec<_> = targets.iter().map(before).collect();
         let verb = match order {
             Order::Start => "start",
             Order::Stop => "stop",
@@ -63,7 +64,7 @@ impl Init {
             self.operators.requests.wait_for(client, Pending::Order { order, open });
             return Ok(());
         }
-        let label = |id| outcome(report::label(&self.plan, id), Verdict::Ok, "ordered".into());
+        let label = |id| outcome(self.plan.label(id), Verdict::Ok, "ordered".into());
         let replies = targets.into_iter().map(label).collect();
         self.operators.requests.send_all(client, replies);
         Ok(())
@@ -96,8 +97,11 @@ impl Init {
     /// What became of a signal that was ordered in this turn: it was sent, or it could not be.
     pub(super) fn signal_outcome(&self, sent: SentSignal) -> Reply {
         let SentSignal { id, run, signal } = sent;
-        let name = report::label(&self.plan, id);
-        let failed = |why: String| outcome(name.clone(), Verdict::Failed, why);
+        if self.view(id).is_none() {
+            return self.absent(id, Verdict::Failed);
+        }
+        let name = self.plan.label(id);
+        let failed = |why: String| outcome(name, Verdict::Failed, why);
         let (signal, run) = match (signal, run) {
             (Some(signal), Some(run)) => (signal, run),
             (None, _) => {
@@ -110,7 +114,7 @@ impl Init {
             return failed(format!("cannot send {signal}: {}{hint}", errno::text(errno)));
         }
         let pid = self.processes.children.last_pid(run).map_or(String::new(), |pid| format!(" (pid {pid})"));
-        outcome(name.clone(), Verdict::Ok, format!("sent {signal}{pid}"))
+        outcome(name, Verdict::Ok, format!("sent {signal}{pid}"))
     }
 
     pub(super) fn answer_order(
@@ -123,7 +127,7 @@ impl Init {
         for (id, before) in open {
             let Some(view) = self.view(id) else {
                 let verdict = if order == Order::Stop { Verdict::Ok } else { Verdict::Failed };
-                queue.push_back(outcome(report::label(&self.plan, id), verdict, REMOVED.into()));
+                queue.push_back(self.absent(id, verdict));
                 continue;
             };
             let blocked = self.is_blocked_for_good(&view);
@@ -136,7 +140,7 @@ impl Init {
                 Progress::Done => (Verdict::Ok, self.success(order, &view, before)),
                 Progress::Failed => (Verdict::Failed, self.failure(order, &view)),
             };
-            let name = report::label(&self.plan, id);
+            let name = self.plan.label(id);
             queue.push_back(outcome(name, verdict, message));
         }
         if left.is_empty() { Pending::Nothing } else { Pending::Order { order, open: left } }
@@ -153,8 +157,7 @@ impl Init {
         let mut left = Vec::new();
         for id in open {
             let Some(view) = self.view(id) else {
-                let name = report::label(&self.plan, id);
-                queue.push_back(outcome(name, Verdict::Failed, REMOVED.into()));
+                queue.push_back(self.absent(id, Verdict::Failed));
                 continue;
             };
             let state = view.state.name();
@@ -173,10 +176,20 @@ impl Init {
                     continue;
                 }
             };
-            let name = report::label(&self.plan, id);
+            let name = self.plan.label(id);
             queue.push_back(outcome(name, verdict, message));
         }
         if left.is_empty() { Pending::Nothing } else { Pending::Ready { open: left, until } }
+    }
+
+    /// The answer for an instance that is not there; `removed`: whether it should not be. A program without instances is
+    /// as it should be.
+    fn absent(&self, id: InstanceId, removed: Verdict) -> Reply {
+        let name = self.plan.label(id);
+        match self.is_without_instances(id.program) {
+            true => outcome(name, Verdict::Ok, format!("0 instances: `foster scale {name} 1` starts one")),
+            false => outcome(name, removed, "removed by an update".into()),
+        }
     }
 
     /// Whether an instance waits for one that will not start by itself. Followed along the chain of waiting ones.
@@ -226,13 +239,10 @@ impl Init {
     }
 }
 
-/// The answer for an instance that an update has removed.
-const REMOVED: &str = "removed by an update";
-
 fn is_down(state: StateName) -> bool {
     matches!(state, StateName::Stopped | StateName::Exited | StateName::Fatal)
 }
 
-fn outcome(name: String, verdict: Verdict, message: String) -> Reply {
-    Reply::Outcome(Outcome { name, verdict, message })
+fn outcome(name: &str, verdict: Verdict, message: String) -> Reply {
+    Reply::Outcome(Outcome { name: name.to_owned(), verdict, message })
 }

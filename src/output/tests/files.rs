@@ -14,8 +14,8 @@ fn programs_with_the_same_path_share_the_file_and_its_rotation() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut bench = Bench::new(LogFormat::Json, &[file_program("a", &path), file_program("b", &path)]);
-    let (a, a_err) = bench.start(run(0, 1), "a");
-    let (b, _b_err) = bench.start(run(1, 1), "b");
+    let (a, a_err) = bench.start(run(0, 1));
+    let (b, _b_err) = bench.start(run(1, 1));
     for number in 0..100 {
         [&a, &b, &a_err].into_iter().for_each(|fd| write(fd, &format!("line {number}\n")));
         bench.turn_until_idle();
@@ -35,7 +35,7 @@ fn a_file_that_cannot_be_opened_is_a_warning_and_is_opened_once_its_folder_exist
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("later/log");
     let mut bench = Bench::new(LogFormat::Text, &[file_program("web", &path)]);
-    let (stdout, _stderr) = bench.start(run(0, 1), "web");
+    let (stdout, _stderr) = bench.start(run(0, 1));
     write(&stdout, "lost\n");
     bench.turn_until_idle();
     assert!(
@@ -59,7 +59,7 @@ fn a_path_of_fosters_own_stdout_is_that_stream_without_a_prefix() {
     std::os::unix::fs::symlink("/dev/stdout", &link).unwrap();
     for path in [link.as_path(), Path::new("/dev/stdout"), Path::new("/proc/self/fd/1")] {
         let mut bench = Bench::new(LogFormat::Json, &[file_program("web", path)]);
-        let (stdout, _stderr) = bench.start(run(0, 1), "web");
+        let (stdout, _stderr) = bench.start(run(0, 1));
         write(&stdout, "GET /\n");
         bench.turn_until_idle();
         assert_eq!(bench.read().0, "GET /\n");
@@ -70,7 +70,7 @@ fn a_path_of_fosters_own_stdout_is_that_stream_without_a_prefix() {
 fn a_failed_spawn_leaves_no_descriptor_and_no_writer() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::new(LogFormat::Text, &[file_program("web", &folder.path().join("log"))]);
-    let streams = bench.output.attach(run(0, 1), "web").unwrap();
+    let streams = bench.output.attach(run(0, 1)).unwrap();
     bench.output.abandon(run(0, 1));
     drop(streams);
     assert!(bench.output.sources.by_key.is_empty() && bench.output.attached.runs.is_empty());
@@ -84,7 +84,7 @@ fn a_file_is_opened_again_without_a_new_line_once_its_folder_exists() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("later/log");
     let mut bench = Bench::new(LogFormat::Text, &[file_program("web", &path)]);
-    let (stdout, _stderr) = bench.start(run(0, 1), "web");
+    let (stdout, _stderr) = bench.start(run(0, 1));
     write(&stdout, "lost\n");
     bench.turn_until_idle();
     std::fs::create_dir(folder.path().join("later")).unwrap();
@@ -104,10 +104,10 @@ fn a_changed_size_applies_to_the_file_of_a_current_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let mut bench = Bench::new(LogFormat::Text, &[file_program("web", &path)]);
-    let (stdout, _stderr) = bench.start(run(0, 1), "web");
+    let (stdout, _stderr) = bench.start(run(0, 1));
     let sink = Sink::File(FileSink { path: path.clone(), max_size: Some(10), keep: 50 });
     let changed = Program { stdout: sink.clone(), stderr: sink, ..file_program("web", &path) };
-    bench.output.configure(&settings(LogFormat::Text), &by_id(&[changed]));
+    bench.output.configure(&plan(LogFormat::Text, &[changed]));
     write(&stdout, "12345678\n12345678\n");
     bench.turn_until_idle();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "12345678\n");

@@ -10,8 +10,8 @@ use super::*;
 fn a_long_name_shifts_only_its_own_line() {
     let long = "a-name-of-twenty-six-chars";
     let mut bench = Bench::new(LogFormat::Text, &[program("web"), program(long)]);
-    let (web, _one) = bench.start(run(0, 1), "web");
-    let (other, _two) = bench.start(run(1, 1), long);
+    let (web, _one) = bench.start(run(0, 1));
+    let (other, _two) = bench.start(run(1, 1));
     write(&web, "short\n");
     bench.turn_until_idle();
     write(&other, "long\n");
@@ -26,9 +26,7 @@ fn on_a_terminal_levels_are_coloured_and_control_characters_are_shown() {
     set_nonblocking(&ends.master);
     let copy = ends.slave.try_clone().unwrap();
     let (epoll, mut output) = output_to(Some(ends.slave), Some(copy), LogFormat::Text, &[program("web")]);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
-        panic!("not captured")
-    };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
     output.say(Level::Warn, "careful");
     write(&stdout, "10%\r20%\x1b[2J \x1b[31mred\r\n");
     let mut seen = Vec::new();
@@ -44,7 +42,7 @@ fn on_a_terminal_levels_are_coloured_and_control_characters_are_shown() {
 #[test]
 fn in_a_pipe_control_characters_are_unchanged() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
-    let (stdout, _stderr) = bench.start(run(0, 1), "web");
+    let (stdout, _stderr) = bench.start(run(0, 1));
     write(&stdout, "10%\r20%\x1b[2J\n");
     bench.turn_until_idle();
     assert_eq!(bench.read().0, "web    | 10%\r20%\x1b[2J\n");
@@ -57,8 +55,8 @@ fn a_pattern_is_matched_against_the_beginning_of_a_line_without_its_colours() {
         ..program("web")
     };
     let mut bench = Bench::new(LogFormat::Text, &[ready("^ready on 80$"), ready("far")]);
-    let (web, _one) = bench.start(run(0, 1), "web");
-    let (far, _two) = bench.start(run(1, 1), "far");
+    let (web, _one) = bench.start(run(0, 1));
+    let (far, _two) = bench.start(run(1, 1));
     write(&far, &format!("{}far\n", "x".repeat(LinePattern::LONGEST_LINE)));
     write(&web, "\x1b[32mready\x1b[0m on \x1b[1m80\x1b[0m\n");
     bench.turn_until_idle();

@@ -11,8 +11,8 @@ fn a_reader_that_stops_stops_the_writer_and_nothing_is_lost() {
     let path = folder.path().join("log");
     file.stdout = Sink::File(FileSink { path: path.clone(), max_size: None, keep: 0 });
     let mut bench = Bench::new(LogFormat::Text, &[program("web"), file]);
-    let (web, _e1) = bench.start(run(0, 1), "web");
-    let (to_file, _e2) = bench.start(run(1, 1), "file");
+    let (web, _e1) = bench.start(run(0, 1));
+    let (to_file, _e2) = bench.start(run(1, 1));
     set_nonblocking(&web);
     let mut sent = Vec::new();
     let mut number = 0;
@@ -67,7 +67,7 @@ fn own_lines_for_a_blocked_reader_are_bounded_and_the_loss_is_reported() {
 fn repeated_exits_with_a_blocked_reader_hold_a_bounded_number_of_descriptors() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     for number in 1..200 {
-        let (stdout, stderr) = bench.start(run(0, number), "web");
+        let (stdout, stderr) = bench.start(run(0, number));
         let filler = vec![b'x'; 60_000];
         assert_eq!(unistd::write(&stdout, &filler), Ok(filler.len()));
         drop((stdout, stderr));
@@ -88,9 +88,7 @@ fn repeated_exits_with_a_blocked_reader_hold_a_bounded_number_of_descriptors() {
 fn a_closed_reader_is_reported_on_the_other_stream_and_programs_continue() {
     let Bench { epoll, mut output, out, err } = Bench::new(LogFormat::Text, &[program("web")]);
     drop(out);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
-        panic!("not captured")
-    };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
     for _ in 0..3 {
         write(&stdout, "lost\n");
         turn_until(&epoll, &mut output, |output| !output.pending());
@@ -106,17 +104,15 @@ fn a_closed_reader_is_reported_on_the_other_stream_and_programs_continue() {
 #[test]
 fn closed_standard_streams_cause_no_error() {
     let (epoll, mut output) = output_to(None, None, LogFormat::Text, &[program("web")]);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
-        panic!("not captured")
-    };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
     write(&stdout, "line\n");
     output.say(Level::Info, "line");
     turn_until(&epoll, &mut output, |output| !output.pending());
     assert_eq!(output.lines_after(&[ProgramId(0)], 0, 9999).0[0].1.text, b"line");
     let mut inherit = program("web");
     inherit.stdout = Sink::Inherit;
-    output.configure(&settings(LogFormat::Text), &by_id(&[inherit]));
-    assert!(matches!(output.attach(run(0, 2), "web").unwrap().stdout, ChildStream::Null));
+    output.configure(&plan(LogFormat::Text, &[inherit]));
+    assert!(matches!(output.attach(run(0, 2)).unwrap().stdout, ChildStream::Null));
 }
 
 #[test]
@@ -125,9 +121,7 @@ fn a_full_disk_under_stdout_counts_its_lines_and_is_reported_on_stderr() {
     let (err, stderr) = pipe();
     set_nonblocking(&err);
     let (epoll, mut output) = output_to(Some(full.into()), Some(stderr), LogFormat::Text, &[program("web")]);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
-        panic!("not captured")
-    };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
     write(&stdout, "one\ntwo\n");
     turn_until(&epoll, &mut output, |output| !output.pending());
     assert_eq!(output.writers.get(STDOUT).unwrap().gap().unwrap().lines, 2);
@@ -140,9 +134,7 @@ fn a_socket_as_stdout_is_written_without_waiting() {
     let (mut reader, stdout) = UnixStream::pair().unwrap();
     reader.set_nonblocking(true).unwrap();
     let (epoll, mut output) = output_to(Some(stdout.into()), None, LogFormat::Text, &[program("web")]);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
-        panic!("not captured")
-    };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
     let mut got = Vec::new();
     let mut sent = 0;
     while sent < 2_000_000 {
@@ -163,9 +155,7 @@ fn a_stream_that_is_closed_with_unwritten_bytes_causes_no_wakeups() {
     // Like a program that has inherited it.
     let kept = stdout.try_clone().unwrap();
     let (epoll, mut output) = output_to(Some(stdout.into()), None, LogFormat::Text, &[program("web")]);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
-        panic!("not captured")
-    };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
     let mut ready = Vec::new();
     while output.writers.get(STDOUT).unwrap().unwritten() == 0 {
         write(&stdout, &"y\n".repeat(25_000));
@@ -194,9 +184,7 @@ fn a_temporary_write_error_is_reported_and_the_write_is_repeated() {
     set_nonblocking(&err);
     let (epoll, mut output) = output_to(None, Some(stderr), LogFormat::Text, &[program("web")]);
     output.writers.insert(STDOUT, writer::Writer::new(target));
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), "web").unwrap().stdout else {
-        panic!("not captured")
-    };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
     write(&stdout, "kept\n");
     let mut log = String::new();
     let mut has_logged = |words: &str| {
@@ -214,7 +202,7 @@ fn daemons_left_by_earlier_runs_hold_a_bounded_number_of_pipes() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
     let mut held = Vec::new();
     for number in 1..100 {
-        held.push(bench.start(run(0, number), "web"));
+        held.push(bench.start(run(0, number)));
         bench.output.ended(run(0, number));
         bench.turn();
     }

@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn a_follower_gets_the_lines_after_the_last_one_it_has_seen() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
-    let (stdout, stderr) = bench.start(run(0, 1), "web");
+    let (stdout, stderr) = bench.start(run(0, 1));
     write(&stdout, "one\n");
     bench.turn_until_idle();
     let seen = bench.output.last_line();
@@ -16,7 +16,7 @@ fn a_follower_gets_the_lines_after_the_last_one_it_has_seen() {
     let (lines, more) = bench.output.lines_after(&[ProgramId(0)], seen, 1000);
     let texts: Vec<_> = lines.iter().map(|(_, line)| (line.origin.stream, line.text.as_slice())).collect();
     assert_eq!((texts, more), (vec![(Stream::Stderr, b"two".as_slice())], false));
-    bench.output.configure(&settings(LogFormat::Text), &by_id(&[program("web"), program("more")]));
+    bench.output.configure(&plan(LogFormat::Text, &[program("web"), program("more")]));
     assert_eq!(
         bench.output.lines_after(&[ProgramId(0)], 0, 9999).0.len(),
         2,
@@ -27,9 +27,9 @@ fn a_follower_gets_the_lines_after_the_last_one_it_has_seen() {
 #[test]
 fn lines_of_several_programs_are_in_order_and_in_pieces() {
     let mut bench = Bench::new(LogFormat::Text, &[program("a"), program("b"), program("c")]);
-    let (a, _a) = bench.start(run(0, 1), "a");
-    let (b, _b) = bench.start(run(1, 1), "b");
-    let (c, _c) = bench.start(run(2, 1), "c");
+    let (a, _a) = bench.start(run(0, 1));
+    let (b, _b) = bench.start(run(1, 1));
+    let (c, _c) = bench.start(run(2, 1));
     for (stream, text) in [(&a, "1\n"), (&b, "2\n"), (&c, "hidden\n"), (&a, "3\n"), (&b, "4\n")] {
         write(stream, text);
         bench.turn_until_idle();
@@ -60,12 +60,12 @@ fn the_last_output_is_that_of_the_last_run_even_if_it_is_empty() {
         lines.into_iter().map(|line| line.text).collect()
     };
     for number in 1..=2 {
-        let (stdout, _stderr) = bench.start(run(0, number), "web");
+        let (stdout, _stderr) = bench.start(run(0, number));
         write(&stdout, &format!("of run {number}\n"));
         bench.output.ended(run(0, number));
     }
     assert_eq!(texts(&bench), [b"of run 2"]);
-    bench.output.attach(run(0, 3), "web").unwrap();
+    bench.output.attach(run(0, 3)).unwrap();
     bench.output.abandon(run(0, 3));
     assert_eq!(texts(&bench), [] as [Vec<u8>; 0]);
 }
@@ -73,7 +73,7 @@ fn the_last_output_is_that_of_the_last_run_even_if_it_is_empty() {
 #[test]
 fn an_unfinished_line_is_available_before_its_newline() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
-    let (stdout, _stderr) = bench.start(run(0, 1), "web");
+    let (stdout, _stderr) = bench.start(run(0, 1));
     write(&stdout, "whole\nPassword:");
     bench.turn_until_idle();
     let unfinished = bench.output.unfinished(&[ProgramId(0)]);

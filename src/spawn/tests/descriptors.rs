@@ -143,7 +143,7 @@ fn a_program_on_a_file_system_that_hangs_holds_up_neither_foster_nor_the_next_st
     let path = script(directory.path(), "#!/bin/true\n");
     let file = File::open(&path).unwrap();
     take_lease(&file);
-    let (mut spawner, hanging, quick) = (Spawner::new().unwrap(), launch(&[&path]), launch(&["true"]));
+    let (mut spawner, hanging, quick) = (Spawner::new(None).unwrap(), launch(&[&path]), launch(&["true"]));
     let (mut output, writer) = io::pipe().unwrap();
     let request = Request { stdout: Some(writer.as_fd()), ..request(&hanging) };
     let first = spawner.spawn(&hanging, &Spawner::resolve(&hanging).unwrap(), &request).unwrap();
@@ -173,7 +173,7 @@ fn a_child_that_is_killed_before_exec_has_ended_by_the_signal() {
     take_lease(&file);
     let hanging = launch(&[&path]);
     let started =
-        Spawner::new().unwrap().spawn(&hanging, &Spawner::resolve(&hanging).unwrap(), &request(&hanging));
+        Spawner::new(None).unwrap().spawn(&hanging, &Spawner::resolve(&hanging).unwrap(), &request(&hanging));
     let started = started.unwrap();
     started.process.signal(Signal::KILL).unwrap();
     let child = started.wait().unwrap();

@@ -111,7 +111,9 @@ impl Supervisor {
                         Some(other) => self.apply(now, at, Input::Block(other), out),
                     }
                 }
-                let Some(instance) = self.instances.get(at) else { continue };
+                let Some(instance) = self.instances.get(at).filter(|instance| !instance.is_removed()) else {
+                    continue;
+                };
                 let comes = comes_by_itself(instance, blocked_for_good);
                 will_be &= comes;
                 let rising = matches!(instance.desired(), Desired::Rising | Desired::Cycle(_));
@@ -144,21 +146,27 @@ impl Supervisor {
     /// The first instance that this program has to wait for, by `after` or `requires`.
     fn first_unready(&self, spec: &ProgramSpec) -> Option<InstanceId> {
         let missing = dependencies(spec).find(|other| !self.is_satisfied(*other))?;
-        let instances = self.instances_of(missing);
-        let unready = instances.iter().find(|instance| !is_ready_or_done(instance)).map(Instance::id);
+        let unready = self.kept(missing).find(|instance| !is_ready_or_done(instance)).map(Instance::id);
         unready.or(Some(InstanceId { program: missing, index: 0 }))
     }
 
-    /// Whether those after this program may start: it is ready, or has ended with success.
+    /// Whether those after this program may start: all its instances are ready, or have ended with success. One without
+    /// instances holds nothing up.
     fn is_satisfied(&self, program: ProgramId) -> bool {
-        self.instances_of(program).iter().all(is_ready_or_done)
+        self.kept(program).all(is_ready_or_done)
     }
 
-    /// Whether this program is down and will not come up by itself.
+    /// Whether this program is down and will not come up by itself. One without instances is as it should be.
     fn stays_down(&self, program: ProgramId) -> bool {
-        self.instances_of(program).iter().all(|instance| {
+        let is_down = |instance: &Instance| {
             matches!(instance.desired(), Desired::Down(_)) || instance.state().failure().is_some()
-        })
+        };
+        self.kept(program).next().is_some() && self.kept(program).all(is_down)
+    }
+
+    /// The instances of a program without those that are removed.
+    fn kept(&self, program: ProgramId) -> impl Iterator<Item = &Instance> {
+        self.instances_of(program).iter().filter(|instance| !instance.is_removed())
     }
 }
 

@@ -22,8 +22,7 @@ impl Supervisor {
         out: &mut Vec<Action>,
     ) {
         for at in targets.iter().filter_map(|id| self.position(*id)).collect::<Vec<_>>() {
-            let removed = Desired::Down(DownReason::Removed);
-            let is_removed = self.instances.get(at).map(Instance::desired) == Some(removed);
+            let is_removed = self.instances.get(at).is_some_and(Instance::is_removed);
             match order {
                 Order::Start | Order::Stop | Order::Restart if is_removed || self.phase.has_begun() => {}
                 Order::Start => self.start(now, at, out),

@@ -52,19 +52,18 @@ impl Supervisor {
         self.add_instances(now, out);
     }
 
-    /// Drops the removed instances that have no process, all in one pass.
+    /// Drops the removed instances that have no process, and the removed programs that have no instance, all in one
+    /// pass.
     pub(super) fn forget_the_removed(&mut self, out: &mut Vec<Action>) {
-        let is_gone =
-            |one: &Instance| one.desired() == Desired::Down(DownReason::Removed) && one.run().is_none();
-        if !self.instances.iter().any(is_gone) {
-            return;
+        let is_gone = |one: &Instance| one.is_removed() && one.run().is_none();
+        if self.instances.iter().any(is_gone) {
+            let all = mem::take(&mut self.instances).into_iter();
+            let (gone, left) = all.partition::<Vec<Instance>, _>(is_gone);
+            self.instances = left;
+            out.extend(gone.iter().map(|instance| Action::Forget(instance.id())));
         }
-        let (gone, left) = mem::take(&mut self.instances).into_iter().partition::<Vec<Instance>, _>(is_gone);
-        self.instances = left;
-        out.extend(gone.iter().map(|instance| Action::Forget(instance.id())));
-        let mut programs: Vec<ProgramId> = gone.iter().map(|instance| instance.id().program).collect();
-        programs.dedup(); // the instances are sorted by program
-        programs.retain(|id| self.plan.is_leaving(*id) && self.instances_of(*id).is_empty());
+        let leaving = self.plan.leaving().iter().copied();
+        let programs: Vec<ProgramId> = leaving.filter(|id| self.instances_of(*id).is_empty()).collect();
         if !programs.is_empty() {
             for id in &programs {
                 self.last_runs.remove(*id);
