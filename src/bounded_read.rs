@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_named_in_its_greatest_unit() {
+    fn a_limit_is_named_in_its_largest_unit() {
         assert_eq!(Unread::TooLarge(4 << 20).to_string(), "it is larger than 4 MiB");
         assert_eq!(Unread::TooLarge(1_500_000).to_string(), "it is larger than 1500000 bytes");
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-/// A measured duration in one unit below a minute, in its two greatest units above: `85ms`, `3.2s`, `42s`, `12m 5s`.
+/// A measured duration in one unit below a minute, in its two largest units above: `85ms`, `3.2s`, `42s`, `12m 5s`.
 pub fn rounded(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / 86_400);
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_measured_duration_is_rounded_down_to_its_two_greatest_units() {
+    fn a_measured_duration_is_rounded_down_to_its_two_largest_units() {
         let cases = [
             (0, "0ms"),
             (85, "85ms"),

@@ -11,7 +11,7 @@ impl ExitStatus {
     pub const DONE: ExitStatus = ExitStatus(0);
     /// It failed, a program is not in the requested state, or a name is unknown.
     pub const FAILED: ExitStatus = ExitStatus(1);
-    /// The command line or the configuration is wrong.
+    /// The command line or the configuration is invalid.
     pub const USAGE: ExitStatus = ExitStatus(2);
     /// `status`: a program that should be running is not.
     pub const NOT_RUNNING: ExitStatus = ExitStatus(3);

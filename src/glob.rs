@@ -1,7 +1,7 @@
 //! Globs (glob(7)): `*`, `?`, `[a-z]` and `[!a-z]`, for the names of programs and of files.
 //!
-//! Pure, and fast for any pattern: a client chooses it. Slashes and dots are characters like others here; what they mean
-//! in a path is the caller's matter (`config/file_glob.rs`).
+//! Pure, and fast for any pattern, because a client chooses it. Slashes and dots have no special meaning;
+//! `config/file_glob.rs` handles them in paths.
 
 /// Whether the text is a pattern and not a name.
 pub fn is_pattern(text: &str) -> bool {
@@ -10,8 +10,8 @@ pub fn is_pattern(text: &str) -> bool {
 
 /// Whether `text` matches `pattern`.
 ///
-/// Only the last star is ever tried again: more would find nothing new, and the time stays bounded by the
-/// square of the text's length, whatever the pattern.
+/// Only the last star is tried again, which is enough for a match, and bounds the time by the square of the text's length
+/// for any pattern.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (mut pattern, mut text) = (pattern, text);
     let mut last_star: Option<(&str, &str)> = None;
@@ -28,7 +28,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
         if pattern.is_empty() && text.is_empty() {
             return true;
         }
-        // The star takes one character more, and all after it is tried again.
+        // The star takes one more character, and the rest of the pattern is tried again.
         let Some((after, from)) = last_star else { return false };
         let mut characters = from.chars();
         if characters.next().is_none() {
@@ -39,8 +39,8 @@ pub fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
-/// Takes one character off both, if the first element of the pattern stands for it. A bracket that is
-/// never closed stands for itself.
+/// Removes one character from both, if the first element of the pattern matches it. A bracket that is never closed matches
+/// itself.
 fn one<'a>(pattern: &'a str, text: &'a str) -> Option<(&'a str, &'a str)> {
     let mut rest = text.chars();
     let character = rest.next()?;
@@ -59,7 +59,7 @@ fn one<'a>(pattern: &'a str, text: &'a str) -> Option<(&'a str, &'a str)> {
     matched.then_some((after.as_str(), rest.as_str()))
 }
 
-/// Splits what follows `[` at its `]`; one that stands first is a member.
+/// Splits the text after `[` at its `]`; a `]` directly after the `[` is a member.
 fn set(text: &str) -> Option<(&str, &str)> {
     let negation = if text.starts_with('!') { 1 } else { 0 };
     let (place, _) = text.char_indices().skip(negation + 1).find(|&(_, character)| character == ']')?;

@@ -91,8 +91,7 @@ impl ServiceManager {
         self.receiver.is_some()
     }
 
-    /// A sentence about the state of everything, sent where it has changed; without line ends, and cut to what a message
-    /// can hold.
+    /// Sends a summary of the state, if it has changed; without line ends, and cut to the size of a message.
     pub fn status(&mut self, text: &str) -> Option<String> {
         let receiver = self.receiver.as_mut()?;
         if receiver.status == text {

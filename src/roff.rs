@@ -1,17 +1,17 @@
-//! Manual pages: man(7), as little of it as two pages need.
+//! Manual pages in man(7), as far as two pages need it.
 //!
-//! The pages are made from the tables of verbs and keys, and checked in below `docs/`. Only tests make them:
-//! none of this is in the binary.
+//! The pages are generated from the tables of verbs and keys and checked in below `docs/`. Only tests generate them, so
+//! this is not in the binary.
 
-/// When a page was last read as a whole; the reader of a page wants to know how old it is.
+/// The date of the last revision of the pages.
 const DATE: &str = "2026-11-25";
 
-/// A manual page that is being written.
+/// A manual page.
 #[derive(Debug)]
 pub struct Page(String);
 
 impl Page {
-    /// A page of this section, with its first line.
+    /// A page of this section.
     pub fn new(name: &str, section: u8, purpose: &str) -> Page {
         let title = name.to_uppercase();
         let version = env!("CARGO_PKG_VERSION");
@@ -22,35 +22,35 @@ impl Page {
         page
     }
 
-    /// Begins a part.
+    /// Adds the heading of a section.
     pub fn heading(&mut self, text: &str) {
         self.0 += &format!(".SH {}\n", escaped(text).to_uppercase());
     }
 
-    /// Begins a part of a part.
+    /// Adds the heading of a subsection.
     pub fn subheading(&mut self, text: &str) {
         self.0 += &format!(".SS {}\n", code(text));
     }
 
-    /// Prose; what is in backticks is code.
+    /// Adds a paragraph; text in backticks is code.
     pub fn paragraph(&mut self, text: &str) {
-        // The first one of a part begins by itself.
+        // The first paragraph after a heading needs no request.
         let is_first = self.0.lines().next_back().is_some_and(|line| line.starts_with(".S"));
         self.0 += &format!("{}{}", if is_first { "" } else { ".PP\n" }, lines(text));
     }
 
-    /// A term, and what it is.
+    /// Adds a term and its description.
     pub fn entry(&mut self, term: &str, text: &str) {
         self.0 += &format!(".TP\n{}{}", lines(&format!("`{term}`")), lines(text));
     }
 
-    /// The page.
+    /// Returns the page.
     pub fn text(self) -> String {
         self.0
     }
 }
 
-/// Lines of input of at most 80 bytes, none of which is a request.
+/// Breaks a text into lines of at most 80 bytes, none of which is a request.
 fn lines(text: &str) -> String {
     const WIDTH: usize = 80;
     let mut result = String::new();
@@ -72,7 +72,7 @@ fn lines(text: &str) -> String {
     result
 }
 
-/// Code between backticks is bold.
+/// Makes code in backticks bold.
 fn code(text: &str) -> String {
     let pieces = text.split('`').enumerate();
     pieces
@@ -83,7 +83,8 @@ fn code(text: &str) -> String {
         .collect()
 }
 
-/// A dash of a flag has to stay one that can be copied; what is not ASCII is named (groff_char(7)).
+/// Escapes special characters: dashes stay ASCII so that flags can be copied, other characters get their names
+/// (groff_char(7)).
 fn escaped(text: &str) -> String {
     let letter = |letter: char| match letter {
         '\\' => "\\e".to_owned(),
@@ -101,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_is_said_is_taken_for_a_request() {
+    fn no_text_is_taken_for_a_request() {
         let mut page = Page::new("x-y", 1, "it");
         page.heading("Of it");
         page.paragraph(".TH \\ `--a` is\n  'b");

@@ -1,7 +1,7 @@
 //! Suggestions: the valid name that is nearest to an invalid one.
 //!
 //! One measure for verbs, flags, keys and programs. Prefixes come first (`stat` is `status`, not `start`),
-//! then spelling: the number of characters that were left out, added, replaced or swapped with their neighbour (optimal
+//! then spelling: the number of characters that are missing, added, replaced or swapped with their neighbour (optimal
 //! string alignment), ignoring case. A name that is too far away is not suggested: a wrong suggestion is worse than
 //! none. Verbs of other tools are in `cli/foreign.rs`. Pure.
 

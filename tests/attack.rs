@@ -1,6 +1,6 @@
 //! The control socket under attack: the cost of hostile clients is bounded, and they delay no other client.
 //!
-//! No time is measured: the tests check that other clients are answered, and the memory and descriptors of foster.
+//! The tests measure no time: they check the answers to other clients, and foster's memory and descriptors.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -26,15 +26,15 @@ fn connect(foster: &Running) -> UnixStream {
     client
 }
 
-/// A client that sends these bytes, as far as they are accepted.
+/// Connects a client that sends these bytes, as far as they are accepted.
 fn sending(foster: &Running, bytes: &[u8]) -> UnixStream {
     let mut client = connect(foster);
-    // A client that is refused while it writes gets a broken pipe.
+    // foster may refuse the client while it writes: then the write fails with EPIPE.
     drop(client.write_all(bytes));
     client
 }
 
-/// A hostile client of one of ten kinds.
+/// Connects a hostile client of one of ten kinds.
 fn hostile(foster: &Running, which: usize) -> UnixStream {
     let deep = [b"{\"verb\":".as_slice(), &b"[".repeat(60_000), b"\n"].concat();
     let bytes: Vec<u8> = match which % 10 {
@@ -75,7 +75,7 @@ fn among_two_hundred_hostile_clients_others_are_answered_and_a_crash_is_restarte
 }
 
 #[test]
-fn more_clients_than_the_limit_lock_no_client_out() {
+fn more_clients_than_the_limit_lock_out_no_client() {
     let foster = running_foster();
     for kind in [0, 1, 4, 6, 7] {
         let clients: Vec<UnixStream> = (0..600).map(|_| hostile(&foster, kind)).collect();
@@ -95,7 +95,7 @@ fn the_cost_of_hostile_clients_is_bounded_and_freed() {
         let clients: Vec<UnixStream> = (0..300).map(|which| hostile(&foster, which)).collect();
         foster.verb(&["status"]).expect(0);
         let during = resident_kib(foster.pid());
-        // Half a request of 64 KiB from each of them all would be 16 MiB.
+        // Half a request of 64 KiB from each client would be 16 MiB.
         assert!(during < before + 20 * 1024, "{before} KiB before, {during} KiB under attack");
         drop(clients);
     }
@@ -105,11 +105,11 @@ fn the_cost_of_hostile_clients_is_bounded_and_freed() {
 }
 
 #[test]
-fn many_short_connections_leave_nothing_behind() {
+fn many_short_connections_leak_no_descriptor() {
     let foster = running_foster();
     let open = descriptors(foster.pid()).len();
     for round in 0..2_000 {
-        // One in four sends something before it disconnects.
+        // Every fourth client sends something before it disconnects.
         drop(if round % 4 == 0 { hostile(&foster, round / 4) } else { connect(&foster) });
     }
     assert_works(&foster);
@@ -127,7 +127,7 @@ fn with_few_descriptors_clients_leave_enough_to_start_programs() {
     let open = descriptors(foster.pid()).len();
     assert!(open <= 40, "{open} of 64");
     drop(clients);
-    // Outside a namespace nothing else ends the processes that it started.
+    // Outside a namespace nothing else ends the processes that foster started.
     assert_eq!(foster.terminate(), End::Code(0));
 }
 
@@ -136,7 +136,7 @@ fn without_a_free_descriptor_a_client_is_refused_and_foster_does_not_spin() {
     let foster = running_foster();
     let pid = foster.pid().to_string();
     let open = descriptors(foster.pid()).len();
-    // No descriptor beyond the open ones.
+    // Allows no descriptor beyond the open ones.
     let limit = |soft: usize| {
         let output = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={soft}:")]).output();
         assert!(output.expect("prlimit").status.success());
@@ -145,7 +145,7 @@ fn without_a_free_descriptor_a_client_is_refused_and_foster_does_not_spin() {
         descriptors(foster.pid()).iter().filter_map(|line| line.split(' ').next()?.parse().ok()).max();
     let highest: usize = highest.expect("a descriptor");
     limit(highest + 1);
-    // Clients take the free numbers below the limit.
+    // The clients use up the free numbers below the limit.
     let mut clients: Vec<UnixStream> = Vec::new();
     let mut refused = None;
     for _ in 0..highest + 8 - open {
@@ -159,7 +159,7 @@ fn without_a_free_descriptor_a_client_is_refused_and_foster_does_not_spin() {
         }
         clients.push(client);
     }
-    // The silent clients are closed one by one for new ones, and each gets a reason.
+    // foster closes silent clients for new ones, each with a reason.
     assert!(refused.is_none_or(|reply| reply.is_empty() || reply.contains("too-many-clients")));
     let before = cpu_ticks(foster.pid());
     let mut late = connect(&foster);
@@ -190,7 +190,7 @@ fn another_user_is_refused_even_if_the_mode_of_the_file_allows_it() {
     let socket = foster.path("foster.sock");
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(&socket, open).expect("its mode");
-    // The build's own folder may be closed to other users.
+    // Other users may have no access to the build's folder.
     let client = foster.path("client");
     std::fs::copy(binary(), &client).expect("a copy");
     let mut command = Command::new(&client);
@@ -202,7 +202,7 @@ fn another_user_is_refused_even_if_the_mode_of_the_file_allows_it() {
 }
 
 #[test]
-fn a_removed_socket_is_created_again_at_usr1() {
+fn usr1_creates_a_removed_socket_again() {
     let foster = running_foster();
     std::fs::remove_file(foster.path("foster.sock")).expect("a socket");
     foster.verb(&["status"]).expect(4);

@@ -4,12 +4,12 @@ use nix::sys::signal::Signal;
 
 use crate::support::{End, Foster, Running, descriptors, found, group_of, matches};
 
-/// foster with these arguments, as PID 1.
+/// Starts foster with these arguments as PID 1.
 fn start(arguments: &[&str]) -> Running {
     Foster::new().arguments(arguments).start()
 }
 
-/// A line of /proc/PID/status.
+/// The value of a line in /proc/PID/status.
 fn status(pid: i32, key: &str) -> String {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
     let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
@@ -24,7 +24,7 @@ fn ends(arguments: &[&str], code: i32) {
     }
 }
 
-/// The command line is refused with this message, and nothing is run.
+/// Checks that the command line is refused with this message and no command is run.
 #[track_caller]
 fn refused(arguments: &[&str], message: &str) {
     let finished = Foster::new().finish(arguments).expect(2);
@@ -62,7 +62,7 @@ fn a_missing_command_is_127_and_one_that_cannot_be_executed_is_126() {
 }
 
 #[test]
-fn a_script_without_an_interpreter_is_given_to_the_shell() {
+fn a_script_without_an_interpreter_is_run_by_the_shell() {
     let finished = Foster::new()
         .all_names()
         .file("script", "echo \"$0 $1\"; exit 7")
@@ -71,7 +71,7 @@ fn a_script_without_an_interpreter_is_given_to_the_shell() {
 }
 
 #[test]
-fn an_invalid_command_line_is_refused_and_nothing_is_run() {
+fn an_invalid_command_line_is_refused_and_no_command_is_run() {
     refused(&["--"], "needs a COMMAND");
     refused(&["-p", "TREM", "--", "true"], "there is no signal `TREM`; did you mean `TERM`?");
     refused(&["-r", "1", "--", "true"], "invalid value `1` for `--rewrite`: expected two signals");
@@ -103,7 +103,7 @@ fn every_signal_reaches_the_command() {
 }
 
 #[test]
-fn faults_that_are_sent_and_real_time_signals_end_the_command_and_not_foster() {
+fn fault_signals_from_outside_and_real_time_signals_end_the_command_and_not_foster() {
     for number in [2, 6, 11, 15, 34, 36, 64] {
         let mut foster = start(&["--", "sh", "-c", "echo up; exec sleep 1000"]);
         foster.wait_for_line("up");
@@ -113,7 +113,7 @@ fn faults_that_are_sent_and_real_time_signals_end_the_command_and_not_foster() {
 }
 
 #[test]
-fn a_signal_can_be_passed_on_as_another_or_dropped() {
+fn a_signal_can_be_rewritten_or_dropped() {
     let mut foster = start(&[
         "-r",
         "TERM:QUIT",
@@ -137,7 +137,7 @@ fn a_signal_can_be_passed_on_as_another_or_dropped() {
 }
 
 #[test]
-fn an_exit_code_can_be_made_a_success() {
+fn an_exit_code_can_be_remapped_to_0() {
     ends(&["-e", "3", "--remap-exit=143", "--", "puppet", "exit:3"], 0);
     ends(&["-e", "3", "-e", "143", "--", "puppet", "crash:TERM"], 0);
     ends(&["-e", "3", "--", "puppet", "exit:4"], 4);
@@ -182,7 +182,7 @@ fn an_orphan_is_reaped_and_reported_only_with_the_flag() {
 }
 
 #[test]
-fn five_hundred_orphans_in_a_stream_and_a_storm_of_signals_leave_nothing_behind() {
+fn five_hundred_orphans_and_a_storm_of_signals_leak_nothing() {
     let foster = Foster::new()
         .arguments(&[
             "--",
@@ -199,11 +199,11 @@ fn five_hundred_orphans_in_a_stream_and_a_storm_of_signals_leave_nothing_behind(
         .start();
     foster.wait_for_file("warm");
     foster.wait_for("the first orphans to be reaped", || foster.processes().len() == 2);
-    // Each path has been taken once before it is measured.
+    // Each code path runs once before the measurement.
     foster.signal(Signal::SIGUSR1);
     foster.signal(Signal::SIGHUP);
-    foster.wait_for("the signals to be taken", || status(foster.pid(), "ShdPnd") == "0000000000000000");
-    // Its own allocations, not the resident part of its file.
+    foster.wait_for("the signals to be handled", || status(foster.pid(), "ShdPnd") == "0000000000000000");
+    // Its own allocations, without the resident pages of its file.
     let allocated = || status(foster.pid(), "RssAnon");
     let before = (allocated(), descriptors(foster.pid()));
     std::fs::write(foster.path("go"), "").expect("a file");
@@ -255,7 +255,7 @@ fn the_command_has_default_signals_and_the_descriptors_that_foster_inherited() {
 }
 
 #[test]
-fn foster_keeps_neither_the_working_directory_nor_a_descriptor() {
+fn foster_releases_the_working_directory_and_its_descriptors() {
     let foster = Foster::new().arguments(&["--", "puppet", "cwd", "ids", "touch:up", "pause"]).start();
     foster.wait_for_file("up");
     let folder = foster.path("").canonicalize().expect("a folder");
@@ -275,18 +275,18 @@ fn closed_streams_do_not_stop_the_command() {
 }
 
 #[test]
-fn a_reader_that_stops_never_stops_foster() {
-    // Nothing reads stderr, and every message goes there.
+fn a_stopped_reader_never_blocks_foster() {
+    // Every message goes to stderr, which nothing reads.
     let script = "mkfifo full; sleep 1000 <full & foster -v -- puppet ignore:USR1 orphans:4000 exit:6 2>full; \
                   code=$?; kill $!; echo $code";
     assert_eq!(Foster::new().all_names().shell(script).expect(0).stdout, "6\n");
-    // The reader has gone away; the init's SIGPIPE does not reach the command.
+    // The reader has exited; the init's disposition of SIGPIPE does not reach the command.
     let script = "{ foster -v -- puppet orphans:10 exit:6; echo $? >code; } 2>&1 | true; cat code";
     assert_eq!(Foster::new().all_names().shell(script).expect(0).stdout, "6\n");
 }
 
 #[test]
-fn verbose_reports_each_step_and_without_it_nothing_is_printed() {
+fn verbose_reports_each_step_and_otherwise_nothing_is_printed() {
     let foster = Foster::new().finish(&[
         "-v",
         "-r",

@@ -1,4 +1,4 @@
-//! What foster's stdout may do to it: stop, fill up, go away, or be closed. The supervision goes on.
+//! foster's stdout is stopped, full, without a reader, or closed: the supervision continues.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -24,7 +24,7 @@ fn config(flooding: &str) -> String {
     format!("{flooding}{CRASHING}[foster]\nshutdown_timeout = '1s'\nsocket = ''\n")
 }
 
-/// Waits until the writers have stopped, then has a program crash, and the container end.
+/// Waits until the writers are blocked, then checks that a crashed program is restarted and the container stops.
 fn assert_supervises(mut foster: Running) {
     let flooding = process_of(&foster, "flood");
     let (mut seen, mut looks) = (0, 0);
@@ -63,14 +63,14 @@ fn process_of(foster: &Running, argument: &str) -> i32 {
     found.expect("just found")
 }
 
-/// How many bytes a process has written so far (proc_pid_io(5)).
+/// The number of bytes that a process has written (proc_pid_io(5)).
 fn written(pid: i32) -> u64 {
     let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
     io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse().ok()).unwrap_or(0)
 }
 
 #[test]
-fn a_terminal_of_another_user_that_its_reader_stops_never_stops_foster() {
+fn a_stopped_terminal_of_another_user_never_blocks_foster() {
     if !may_make_namespaces() {
         return;
     }
@@ -81,7 +81,7 @@ fn a_terminal_of_another_user_that_its_reader_stops_never_stops_foster() {
 }
 
 #[test]
-fn a_pipe_of_another_user_that_a_program_fills_too_never_stops_foster() {
+fn a_pipe_of_another_user_that_a_program_fills_as_well_never_blocks_foster() {
     if !may_make_namespaces() {
         return;
     }
@@ -95,7 +95,7 @@ fn a_pipe_of_another_user_that_a_program_fills_too_never_stops_foster() {
     }
 }
 
-/// foster with this as its stdout and stderr; it ends with the test.
+/// foster with these descriptors as its stdout and stderr. It is stopped when this is dropped.
 struct Bare {
     child: Child,
     folder: TempDir,
@@ -114,7 +114,7 @@ impl Bare {
         Bare { child: command.spawn().expect("foster"), folder }
     }
 
-    /// As a user that does not own its terminal, in a session that does not have it.
+    /// Starts foster as a user that does not own its terminal, in a session without this terminal.
     fn at_a_foreign_terminal(programs: &str, terminal: &OwnedFd) -> Bare {
         let folder = TempDir::with_prefix("foster-").expect("a folder");
         let any = std::os::unix::fs::PermissionsExt::from_mode(0o777);
@@ -138,7 +138,7 @@ impl Bare {
         self.folder.path().join(name)
     }
 
-    /// Processor time used so far.
+    /// The CPU time used so far.
     fn busy(&self) -> Duration {
         let stat =
             std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("a live process");
@@ -161,19 +161,19 @@ impl Drop for Bare {
     }
 }
 
-/// Waits for this, at most a while.
+/// Waits for a condition, with a deadline.
 #[track_caller]
 fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     let pause = std::sync::mpsc::channel::<()>();
     while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(Instant::now() < deadline, "no {what} in time");
         _ = pause.1.recv_timeout(Duration::from_millis(10));
     }
 }
 
 #[test]
-fn a_foreign_terminal_that_its_reader_stops_never_stops_foster() {
+fn a_stopped_terminal_of_another_session_never_blocks_foster() {
     if !may_make_namespaces() {
         return;
     }
@@ -186,9 +186,9 @@ fn a_foreign_terminal_that_its_reader_stops_never_stops_foster() {
     let mut piece = [0; 4096];
     while !String::from_utf8_lossy(&piece).contains("flood 9") {
         let count = master.read(&mut piece).expect("the terminal");
-        assert!(count > 0, "foster is gone");
+        assert!(count > 0, "foster has closed the terminal");
     }
-    // No process reads any more, and then ^S.
+    // The test does not read any longer, and types ^S.
     master.write_all(b"\x13").expect("the terminal");
     std::fs::write(foster.path("go"), "").expect("a file");
     let ends = || std::fs::read_to_string(foster.path("ends")).unwrap_or_default().lines().count();
@@ -199,7 +199,7 @@ fn a_foreign_terminal_that_its_reader_stops_never_stops_foster() {
 }
 
 #[test]
-fn a_reader_that_goes_away_with_bytes_unread_costs_no_processor_time() {
+fn a_reader_that_closes_with_unread_bytes_costs_no_cpu_time() {
     let (socket, end) = UnixStream::pair().expect("a pair of sockets");
     let stdout = || Stdio::from(OwnedFd::from(end.try_clone().expect("a copy")));
     let (mut stderr, err) = std::io::pipe().expect("a pipe");
@@ -208,7 +208,7 @@ fn a_reader_that_goes_away_with_bytes_unread_costs_no_processor_time() {
         stdout(),
         Stdio::from(err),
     );
-    wait_for("bytes that no process reads", || nix_unread(&socket) > 100_000);
+    wait_for("bytes that no process reads", || unread_bytes(&socket) > 100_000);
     drop(socket);
     let mut log = String::new();
     let mut piece = [0; 4096];
@@ -218,7 +218,7 @@ fn a_reader_that_goes_away_with_bytes_unread_costs_no_processor_time() {
         log.push_str(&String::from_utf8_lossy(&piece[..count]));
     }
     assert!(log.contains("its lines are dropped from now on"), "{log}");
-    // Stop what makes work, then see what foster does by itself. The programs hold the socket open.
+    // Stops the flood, so that foster should be idle. The other program keeps the socket open.
     let mut verb = Command::new(binary());
     verb.args(["stop", "flooding", "--socket"]).arg(foster.path("foster.sock")).stdout(Stdio::null());
     assert!(verb.status().expect("foster stop").success());
@@ -228,12 +228,12 @@ fn a_reader_that_goes_away_with_bytes_unread_costs_no_processor_time() {
     assert!(used <= began.elapsed() / 100 + Duration::from_millis(10), "{used:?}");
 }
 
-fn nix_unread(socket: &UnixStream) -> usize {
+fn unread_bytes(socket: &UnixStream) -> usize {
     foster::sys::stream::unread(socket)
 }
 
 #[test]
-fn a_fifo_as_stdout_keeps_what_is_written_while_it_has_no_reader() {
+fn a_fifo_as_stdout_keeps_lines_while_it_has_no_reader() {
     let folder = TempDir::new().expect("a folder");
     let path = folder.path().join("fifo");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
@@ -259,7 +259,7 @@ fn a_fifo_as_stdout_keeps_what_is_written_while_it_has_no_reader() {
 }
 
 #[test]
-fn closed_streams_without_a_dev_null_take_no_descriptor_of_fosters_own() {
+fn closed_streams_without_dev_null_get_none_of_fosters_descriptors() {
     if !may_make_namespaces() {
         return;
     }
@@ -286,7 +286,7 @@ fn closed_streams_without_a_dev_null_take_no_descriptor_of_fosters_own() {
 }
 
 #[test]
-fn with_few_descriptors_foster_still_says_what_is_wrong() {
+fn with_few_descriptors_foster_still_reports_the_error() {
     for most in 10..16 {
         let foster = Foster::new().not_pid_1().limited("nofile", most);
         let foster = foster.config("[program.app]\ncommand = 'puppet pause'\n").start();

@@ -1,4 +1,4 @@
-//! What is coloured: nothing but what a terminal shows.
+//! Colours are only used on a terminal.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::support::{End, Foster, Running, Terminal, binary};
 const ESCAPE: char = '\u{1b}';
 const CONFIG: &str = "[program.app]\ncommand = 'puppet print:hello pause'\n";
 
-/// Everything that a container of one program writes to its terminal.
+/// Returns everything that a container with one program writes to its terminal.
 fn seen(foster: Foster) -> String {
     let mut foster = foster.config(CONFIG).on_terminal().start();
     foster.wait_for_line("hello");
@@ -15,7 +15,7 @@ fn seen(foster: Foster) -> String {
     foster.output().stdout()
 }
 
-/// `foster status` at a terminal.
+/// Runs `foster status` on a terminal.
 fn status(foster: &Running, no_color: &str) -> String {
     let mut command = Command::new(binary());
     command.args(["status", "--socket"]).arg(foster.path("foster.sock"));

@@ -1,4 +1,4 @@
-//! Completion in real shells: bash and zsh by pressed keys, fish by its `complete -C`.
+//! Completion in real shells: bash and zsh by keys, fish by `complete -C`.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn container() -> Running {
     foster
 }
 
-/// A shell in the container's directory, with the foster under test in PATH and its socket in the environment.
+/// A shell in the container's directory, with this foster in PATH and its socket in the environment.
 fn shell(program: &Path, foster: &Running) -> Command {
     let mut command = Command::new(program);
     let path = std::env::var("PATH").expect("PATH");
@@ -27,7 +27,7 @@ fn shell(program: &Path, foster: &Running) -> Command {
     command
 }
 
-/// Checks what this shell completes at the tabulator key.
+/// Checks the completions of this shell for the tab key.
 fn check_completion(mut terminal: Terminal) {
     terminal.press("foster vers\t\n");
     terminal.wait_for(concat!("^foster ", env!("CARGO_PKG_VERSION")));
@@ -48,7 +48,7 @@ fn check_completion(mut terminal: Terminal) {
 fn bash_completes_verbs_flags_files_signals_and_program_names() {
     let Some(bash) = found("bash") else { return };
     let foster = container();
-    // Without the escapes that readline writes before and after each line.
+    // Turns off the escape sequences that readline writes around each line.
     let rc = "bind 'set enable-bracketed-paste off'\nsource <(foster completions bash)\n";
     fs::write(foster.path("rc"), rc).expect("a file");
     let mut command = shell(&bash, &foster);

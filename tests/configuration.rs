@@ -1,18 +1,18 @@
-//! `foster check`, and what becomes of a configuration that is wrong.
+//! `foster check`, and errors of the configuration at the start.
 
 use crate::support::{End, Foster, check};
 
 #[test]
-fn check_prints_the_order_in_which_things_will_start() {
-    let said = check("[program.web]\ncommand = 'nginx'\nafter = ['backend']\n[program.backend]\ncommand = 'uvicorn'\npriority = 10\n[program.admin]\ncommand = 'admin'\nautostart = false\n")
+fn check_prints_the_start_order() {
+    let printed = check("[program.web]\ncommand = 'nginx'\nafter = ['backend']\n[program.backend]\ncommand = 'uvicorn'\npriority = 10\n[program.admin]\ncommand = 'admin'\nautostart = false\n")
         .expect(0)
         .stdout;
-    let (backend, web) = (said.find("backend"), said.find("web"));
-    assert!(backend.is_some() && backend < web, "{said}");
-    assert!(said.contains("admin"), "{said}");
+    let (backend, web) = (printed.find("backend"), printed.find("web"));
+    assert!(backend.is_some() && backend < web, "{printed}");
+    assert!(printed.contains("admin"), "{printed}");
 }
 
-/// Twenty mistakes, one a line, in three files; beside each a word that its message must have.
+/// Twenty mistakes in three files, each with a word that its message must contain.
 const MAIN: &str = "include = ['conf.d/*.toml']
 [foster]
 log_format = 'xml'
@@ -46,7 +46,7 @@ requires = ['worker']
 ";
 
 #[test]
-fn twenty_mistakes_in_three_files_are_twenty_messages_and_nothing_is_started() {
+fn twenty_mistakes_in_three_files_are_twenty_messages_and_no_program_starts() {
     let foster = Foster::new()
         .config(MAIN)
         .file("conf.d/backend.toml", BACKEND)
@@ -54,9 +54,9 @@ fn twenty_mistakes_in_three_files_are_twenty_messages_and_nothing_is_started() {
         .file("termination-log", "");
     let mut foster = foster.start();
     assert_eq!(foster.wait_exit(), End::Code(2), "{}", foster.output().shown());
-    let said = foster.output().stderr();
-    let place = regex_lite::Regex::new(r"^\S+\.toml:\d+:\d+: error: ").expect("a regular expression");
-    let messages: Vec<&str> = said.lines().filter(|line| place.is_match(line)).collect();
+    let printed = foster.output().stderr();
+    let position = regex_lite::Regex::new(r"^\S+\.toml:\d+:\d+: error: ").expect("a regular expression");
+    let messages: Vec<&str> = printed.lines().filter(|line| position.is_match(line)).collect();
     let expected = [
         ("foster.toml:3:", "log_format"),
         ("foster.toml:4:", "log_level"),
@@ -79,29 +79,29 @@ fn twenty_mistakes_in_three_files_are_twenty_messages_and_nothing_is_started() {
         ("worker.toml:8:", "not supported yet"),
         ("worker.toml:9:", "itself"),
     ];
-    for (place, word) in expected {
+    for (position, word) in expected {
         assert!(
-            messages.iter().any(|line| line.contains(place) && line.contains(word)),
-            "{place} {word}\n{said}"
+            messages.iter().any(|line| line.contains(position) && line.contains(word)),
+            "{position} {word}\n{printed}"
         );
     }
-    assert_eq!(messages.len(), expected.len(), "{said}");
-    assert!(said.contains("did you mean `command`?"), "{said}");
+    assert_eq!(messages.len(), expected.len(), "{printed}");
+    assert!(printed.contains("did you mean `command`?"), "{printed}");
     assert!(!foster.output().has_line("starting"), "{}", foster.output().shown());
 }
 
 #[test]
 fn a_message_shows_the_line_with_a_caret_and_the_nearest_name() {
-    let said = check("[program.web]\ncomand = ['/usr/bin/web', '--port', '8080']\n").expect(2).stderr;
-    let lines: Vec<&str> = said.lines().collect();
-    assert!(lines[0].ends_with("foster.toml:2:1: error: unknown key `comand` in program `web`"), "{said}");
-    assert_eq!(lines[1].trim_start(), "2 | comand = ['/usr/bin/web', '--port', '8080']", "{said}");
-    assert!(lines[2].ends_with("| ^^^^^^ did you mean `command`?"), "{said}");
+    let printed = check("[program.web]\ncomand = ['/usr/bin/web', '--port', '8080']\n").expect(2).stderr;
+    let lines: Vec<&str> = printed.lines().collect();
+    assert!(lines[0].ends_with("foster.toml:2:1: error: unknown key `comand` in program `web`"), "{printed}");
+    assert_eq!(lines[1].trim_start(), "2 | comand = ['/usr/bin/web', '--port', '8080']", "{printed}");
+    assert!(lines[2].ends_with("| ^^^^^^ did you mean `command`?"), "{printed}");
 }
 
 #[test]
 fn the_report_goes_to_the_termination_log_too() {
-    // The key cannot be believed in a file that is wrong elsewhere, unless it is right itself.
+    // The key `termination_log` is valid, although another key of the file is not.
     let config = "[foster]\ntermination_log = 'termination-log'\n[program.web]\ncomand = 'x'\n";
     let mut foster = Foster::new().config(config).file("termination-log", "").start();
     assert_eq!(foster.wait_exit(), End::Code(2));
@@ -118,12 +118,12 @@ fn keys_of_later_versions_are_rejected_and_never_ignored() {
         "ready = { notify = true }",
         "ready = { fd = 3 }",
     ] {
-        let said = check(&format!("[program.app]\ncommand = 'x'\n{line}\n")).expect(2).stderr;
-        assert!(said.contains("not supported yet"), "{line}\n{said}");
+        let printed = check(&format!("[program.app]\ncommand = 'x'\n{line}\n")).expect(2).stderr;
+        assert!(printed.contains("not supported yet"), "{line}\n{printed}");
     }
     for table in ["[task.a]\ncommand = 'x'\n", "[job.a]\ncommand = 'x'\nschedule = '@daily'\n"] {
-        let said = check(&format!("{table}[program.app]\ncommand = 'x'\n")).expect(2).stderr;
-        assert!(said.contains("not supported yet"), "{table}\n{said}");
+        let printed = check(&format!("{table}[program.app]\ncommand = 'x'\n")).expect(2).stderr;
+        assert!(printed.contains("not supported yet"), "{table}\n{printed}");
     }
 }
 
@@ -141,22 +141,22 @@ fn a_circle_an_empty_plan_and_a_missing_file_are_errors() {
 
 #[test]
 fn an_include_adds_and_never_redefines() {
-    let said = Foster::new()
+    let printed = Foster::new()
         .config("include = ['more.toml']\n[program.app]\ncommand = 'x'\n")
         .file("more.toml", "[program.app]\ncommand = 'y'\n")
         .finish(&["check", "-c", "foster.toml"])
         .expect(2)
         .stderr;
-    assert!(said.contains("more.toml:1:") && said.contains("app"), "{said}");
+    assert!(printed.contains("more.toml:1:") && printed.contains("app"), "{printed}");
 }
 
 #[test]
-fn naming_what_is_not_autostarted_is_a_warning() {
-    let said =
+fn a_dependency_that_is_not_autostarted_is_a_warning() {
+    let printed =
         check("[program.a]\ncommand = 'x'\nautostart = false\n[program.b]\ncommand = 'x'\nafter = ['a']\n")
             .expect(0)
             .text();
-    assert!(said.contains("warning") && said.contains("`a`"), "{said}");
+    assert!(printed.contains("warning") && printed.contains("`a`"), "{printed}");
 }
 
 #[test]
@@ -174,12 +174,12 @@ fn values_from_the_environment_are_expanded_and_never_parsed_again() {
 }
 
 #[test]
-fn check_json_has_each_error_as_data() {
+fn check_json_has_an_object_for_each_error() {
     let config = "[program.web]\ncomand = 'x'\n";
-    let said = Foster::new().config(config).finish(&["check", "--json"]).expect(2).stdout;
-    let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
-    assert_eq!(said["valid"], false);
-    let error = &said["errors"][0];
+    let printed = Foster::new().config(config).finish(&["check", "--json"]).expect(2).stdout;
+    let printed: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!(printed["valid"], false);
+    let error = &printed["errors"][0];
     assert!(error["file"].as_str().expect("a file").ends_with("foster.toml"), "{error}");
     assert_eq!((&error["line"], &error["column"]), (&2.into(), &1.into()), "{error}");
     assert!(error["message"].as_str().expect("a message").contains("unknown key `comand`"), "{error}");
@@ -188,7 +188,7 @@ fn check_json_has_each_error_as_data() {
 }
 
 #[test]
-fn check_as_json_has_warnings_in_the_same_parts_as_errors() {
+fn check_json_has_the_same_fields_for_warnings() {
     let config =
         "[program.web]\ncommand = 'x'\nafter = ['idle']\n[program.idle]\ncommand = 'x'\nautostart = false\n";
     let answer = Foster::new().config(config).finish(&["check", "--json"]).expect(0).stdout;
@@ -206,12 +206,12 @@ fn check_here_finds_errors_of_a_start() {
         "[program.web]\ncommand = ['no-such-command']\nstdout = { file = '/no/such/folder/web.log' }\n";
     check(config).expect(0);
     let here = Foster::new().config(config).finish(&["check", "--here", "-c", "foster.toml"]).expect(2);
-    let said = here.text();
-    assert!(said.contains("command = ['no-such-command']"), "{said}");
-    assert!(said.contains("error: `no-such-command` is not in PATH"), "{said}");
+    let printed = here.text();
+    assert!(printed.contains("command = ['no-such-command']"), "{printed}");
+    assert!(printed.contains("error: `no-such-command` is not in PATH"), "{printed}");
     assert!(
-        said.contains("error: cannot use the folder `/no/such/folder` of the log file: No such file"),
-        "{said}"
+        printed.contains("error: cannot use the folder `/no/such/folder` of the log file: No such file"),
+        "{printed}"
     );
-    assert!(said.contains("2 errors"), "{said}");
+    assert!(printed.contains("2 errors"), "{printed}");
 }

@@ -55,7 +55,7 @@ fn status_of_a_program_that_is_not_running_is_3() {
 }
 
 #[test]
-fn status_names_the_program_of_a_lower_tier_that_is_waited_for() {
+fn status_names_the_program_of_a_lower_tier_that_another_waits_for() {
     let config = "[program.first]\ncommand = 'puppet pause'\npriority = 1\nready = { file = 'go', interval = '10ms' }\n[program.second]\ncommand = 'puppet pause'\npriority = 2\nmin_uptime = '1ms'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("first", "starting");
@@ -87,7 +87,7 @@ fn an_unknown_name_fails_with_the_nearest_one() {
 }
 
 #[test]
-fn an_order_returns_when_it_is_done_and_succeeds_if_it_was_done_before() {
+fn an_order_returns_when_it_is_done_and_succeeds_if_there_is_nothing_to_do() {
     let foster = three();
     let before = foster.pid_of("backend");
     foster.verb(&["restart", "backend"]).expect(0);
@@ -196,7 +196,7 @@ fn hostile_clients_delay_no_other_client_and_their_cost_is_bounded() {
         let mut client = connect();
         client.write_all(garbage).expect("a write");
         client.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
-        // An answer or the end of the connection; never silence.
+        // An answer or the end of the connection, but never silence.
         let mut answer = [0; 4096];
         assert!(client.read(&mut answer).is_ok(), "silence after {garbage:?}");
     }
@@ -232,7 +232,7 @@ fn an_answer_of_any_size_arrives_complete_and_an_unread_one_delays_no_other_clie
         assert_eq!(rows.len(), 4_501);
         assert_eq!(rows.last().expect("a row")["name"], name(4_499));
     }
-    // The unread answer is kept as a list of instances, not as text of more than a megabyte.
+    // The unread answer is stored as a list of instances, not as text of more than a megabyte.
     assert!(resident_kib(foster.pid()) < before + 4_096, "{before}");
     let mut answer = String::new();
     let mut bytes = [0; 65_536];
@@ -243,7 +243,7 @@ fn an_answer_of_any_size_arrives_complete_and_an_unread_one_delays_no_other_clie
     }
     assert_eq!(answer.lines().count(), 4_502);
     assert!(answer.len() > 1024 * 1024, "{}", answer.len());
-    // An order to all of them too.
+    // The same for an order.
     let output = foster.verb(&["stop", "all"]).expect(0).stdout;
     assert_eq!(output.lines().count(), 4_501);
 }

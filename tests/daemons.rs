@@ -1,7 +1,7 @@
-//! Real servers of Debian: each stops whole, starts again after a `kill -9`, and restarts without a leftover.
+//! Real servers from Debian: each stops with all its processes, is restarted after `kill -9`, and leaves nothing behind.
 //!
-//! They fork, lead sessions of their own, drop their rights and keep pid files: what no puppet does by itself. Each has
-//! a folder and a port of the test. Read next: `tree.rs`, the same promises with small processes.
+//! They fork, create sessions, drop privileges and keep pid files, unlike the puppet. Each uses a folder and a port of
+//! the test. Next: `tree.rs`, the same promises with small processes.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
@@ -14,7 +14,7 @@ use nix::unistd::{Pid, User};
 
 use crate::support::{End, Foster, Running, found, free_port, get, may_make_namespaces, run};
 
-/// Whether anything accepts connections at this port.
+/// Whether a process accepts connections at this port.
 fn is_served(port: u16) -> bool {
     std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
@@ -24,7 +24,8 @@ fn wait_until_ready(foster: &Running, program: &str) {
     foster.wait_for_state(program, "running");
 }
 
-/// Stop, `kill -9`, restart: after each, nothing of the run before is there, and the next start is a good one.
+/// Checks that after a stop, a `kill -9` and a restart no process of the run before is left, and the next start
+/// succeeds.
 #[track_caller]
 fn assert_managed(mut foster: Running, program: &str, port: u16) {
     wait_until_ready(&foster, program);
@@ -56,7 +57,7 @@ fn assert_managed(mut foster: Running, program: &str, port: u16) {
     assert!(!foster.output().has_line("did not stop within"), "{}", shown(&foster));
 }
 
-/// Runs a tool that a test needs, and fails with what it wrote.
+/// Runs a tool that a test needs; a failure has its output.
 #[track_caller]
 fn tool(command: &str, arguments: &[&str]) {
     let mut tool = Command::new(command);
@@ -92,7 +93,7 @@ fn postfix_leaves_nothing_behind() {
     assert_managed(foster, "mail", port);
 }
 
-/// Where Debian keeps the servers of PostgreSQL, which are on no PATH.
+/// Debian's folder of the PostgreSQL servers, which is not in PATH.
 fn postgres() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
     let programs =
@@ -125,7 +126,7 @@ fn postgres_leaves_nothing_behind() {
     assert_managed(foster.config(&config).start(), "db", port);
 }
 
-/// A shell's line, said back by a login session of sshd.
+/// A login session of sshd that echoes lines.
 struct Login {
     client: Child,
     answers: BufReader<std::process::ChildStdout>,
@@ -144,7 +145,7 @@ impl Login {
         Login { client, answers }
     }
 
-    /// Whether what is typed comes back: the session lives.
+    /// Whether the session is alive: it echoes this line.
     fn echoes(&mut self, line: &str) -> bool {
         let typed = self.client.stdin.as_mut().is_some_and(|stdin| writeln!(stdin, "{line}").is_ok());
         let mut answer = String::new();
@@ -154,13 +155,13 @@ impl Login {
 
 impl Drop for Login {
     fn drop(&mut self) {
-        // It may have ended.
+        // It may have exited.
         _ = self.client.kill();
         _ = self.client.wait();
     }
 }
 
-/// An sshd with a key for root; its port, and the key.
+/// Describes an sshd with a key for root; returns also its port and the key.
 fn sshd(keys: &str) -> Option<(Foster, u16, PathBuf)> {
     let (server, _) = (found("sshd")?, found("ssh")?);
     let (foster, port) = (Foster::new(), free_port());
@@ -168,7 +169,7 @@ fn sshd(keys: &str) -> Option<(Foster, u16, PathBuf)> {
     for name in ["host", "user"] {
         tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &format!("{folder}/{name}")]);
     }
-    // Debian's sshd does not start without it; the package makes it at boot.
+    // Debian's sshd needs this folder, which its service creates at boot.
     fs::create_dir_all("/run/sshd").expect("root");
     fs::set_permissions("/run/sshd", Permissions::from_mode(0o755)).expect("root");
     let options = [
@@ -199,7 +200,7 @@ fn sshd_leaves_nothing_behind() {
 }
 
 #[test]
-fn the_logins_of_sshd_live_on_with_kill_mode_process() {
+fn the_logins_of_sshd_survive_with_kill_mode_process() {
     if !may_make_namespaces() {
         return;
     }
@@ -221,7 +222,7 @@ fn the_logins_of_sshd_live_on_with_kill_mode_process() {
 }
 
 #[test]
-fn nginx_that_goes_into_the_background_is_named_with_the_remedy_and_fatal() {
+fn nginx_in_the_background_is_fatal_with_the_remedy() {
     if !may_make_namespaces() {
         return;
     }
@@ -237,9 +238,9 @@ fn nginx_that_goes_into_the_background_is_named_with_the_remedy_and_fatal() {
     );
     let foster = foster.file("nginx.conf", &conf).config(&config).start();
     foster.wait_for_state("web", "fatal");
-    let said = foster.output().stderr();
-    assert!(said.contains("web: went into the background"), "{said}");
-    assert!(said.contains("daemon off;"), "{said}");
-    assert_eq!(said.matches("went into the background").count(), 1, "{said}");
-    assert_eq!(get(port, "/"), None, "a daemon of a failed start serves on\n{said}");
+    let log = foster.output().stderr();
+    assert!(log.contains("web: went into the background"), "{log}");
+    assert!(log.contains("daemon off;"), "{log}");
+    assert_eq!(log.matches("went into the background").count(), 1, "{log}");
+    assert_eq!(get(port, "/"), None, "a daemon of a failed start still serves\n{log}");
 }

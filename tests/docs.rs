@@ -14,7 +14,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every Markdown file that a user reads.
+/// Every Markdown file.
 fn documents() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = vec![repository().join("examples"), repository().join("docs")];
@@ -22,9 +22,9 @@ fn documents() -> Vec<PathBuf> {
         // A folder may be missing.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             // Installed packages are not part of the documents.
-            let brought = ["node_modules", "venv"].iter().any(|name| entry.file_name() == *name);
+            let is_installed = ["node_modules", "venv"].iter().any(|name| entry.file_name() == *name);
             match entry.path() {
-                path if path.is_dir() && !brought => folders.push(path),
+                path if path.is_dir() && !is_installed => folders.push(path),
                 path => found.push(path),
             }
         }
@@ -34,7 +34,7 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// The blocks fenced as TOML.
+/// The code blocks in TOML.
 fn toml_blocks(text: &str) -> Vec<&str> {
     text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or(rest)).collect()
 }
@@ -91,7 +91,7 @@ fn every_promise_names_a_test_that_exists() {
 }
 
 #[test]
-fn every_file_that_a_document_points_to_is_there() {
+fn every_file_that_a_document_links_to_exists() {
     let pointed = Regex::new(r"`((?:src|crates|tests|examples|docs|\.ci)/[\w/.-]*)`|\]\(([\w/.-]+)\)")
         .expect("a regular expression");
     let mut wrong = Vec::new();
@@ -109,7 +109,7 @@ fn every_file_that_a_document_points_to_is_there() {
 }
 
 #[test]
-fn the_manual_pages_are_without_fault() {
+fn the_manual_pages_have_no_errors() {
     let Some(mandoc) = found("mandoc") else { return };
     for page in ["docs/foster.1", "docs/foster.toml.5"] {
         let mut command = Command::new(&mandoc);
@@ -129,7 +129,7 @@ fn readme_and_ci_give_the_same_two_commands() {
     assert!(ci.lines().any(|line| line == "cargo test"), "{ci}");
 }
 
-/// The files that this row of the table in CONTRIBUTING.md names.
+/// The files in this row of the table in CONTRIBUTING.md.
 fn files_for(what: &str) -> Vec<String> {
     let contributing = text("CONTRIBUTING.md");
     let row = contributing.lines().find(|line| line.starts_with(&format!("| {what} |")));
@@ -138,7 +138,7 @@ fn files_for(what: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_to_touch_exists_and_a_verb_is_four_files_at_most() {
+fn the_table_of_files_to_touch_is_valid_and_a_verb_needs_at_most_four() {
     for what in ["a key", "a verb", "a state", "an event", "a probe"] {
         let files = files_for(what);
         assert!((1..=4).contains(&files.len()), "{what}: {files:?}");
@@ -157,7 +157,7 @@ fn what_to_touch_exists_and_a_verb_is_four_files_at_most() {
         let mention = Regex::new(&format!(r"\bRequest::{variant}\b")).expect("a regular expression");
         for path in sources("src") {
             let name = path.to_string_lossy().into_owned();
-            // What becomes another command, and what may end before it has answered, the client knows too.
+            // Two requests are special in the client: `exec` becomes a command, and `shutdown` may end the connection early.
             let special =
                 name.starts_with("src/client/") && ["Exec", "Shutdown", "Status"].contains(&variant.as_str());
             let code = text(&name);
@@ -188,7 +188,7 @@ fn sources(below: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_keys_that_restart_a_program_at_an_update_are_those_of_the_document() {
+fn the_keys_that_restart_a_program_at_an_update_are_documented() {
     let document = text("docs/update.md");
     let row = document.lines().find(|line| line.contains("a running process is restarted"));
     let documented: BTreeSet<String> = row

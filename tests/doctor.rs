@@ -1,4 +1,4 @@
-//! The doctor, in surroundings of every kind.
+//! `foster doctor` in different environments.
 
 use std::process::Command;
 
@@ -8,15 +8,15 @@ use crate::support::{End, Foster, binary, may_make_namespaces, run};
 
 const CONFIG: &str = "[program.app]\ncommand = 'puppet pause'\n";
 
-/// The report of a doctor who is the container's first process.
+/// The report of a doctor that is the container's first process.
 fn report(foster: Foster) -> String {
     let mut foster = foster.config(CONFIG).arguments(&["doctor", "-c", "foster.toml"]).start();
     assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
     foster.output().stdout()
 }
 
-/// The line about this, and what it means, on one line.
-fn about(report: &str, subject: &str) -> String {
+/// The finding about this subject, joined to one line.
+fn finding(report: &str, subject: &str) -> String {
     let begins = |line: &&str| line.get(6..).is_some_and(|rest| rest.starts_with(subject));
     let mut lines = report.lines().skip_while(|line| !begins(line));
     let first = lines.next().unwrap_or_else(|| panic!("nothing about {subject}\n{report}"));
@@ -31,17 +31,17 @@ fn as_pid_1_it_reports_that_it_adopts_orphans() {
         return;
     }
     let report = report(Foster::new());
-    assert!(about(&report, "init").starts_with("ok init PID 1 is `foster`"), "{report}");
-    assert!(about(&report, "PID namespace").contains("separate"), "{report}");
-    assert!(about(&report, "standard output").contains("a pipe"), "{report}");
-    assert!(about(&report, "configuration").contains("has 1 program"), "{report}");
+    assert!(finding(&report, "init").starts_with("ok init PID 1 is `foster`"), "{report}");
+    assert!(finding(&report, "PID namespace").contains("separate"), "{report}");
+    assert!(finding(&report, "standard output").contains("a pipe"), "{report}");
+    assert!(finding(&report, "configuration").contains("has 1 program"), "{report}");
     assert!(report.lines().all(|line| line.chars().count() <= 80 || !line.trim().contains(' ')), "{report}");
 }
 
 #[test]
-fn under_another_init_it_says_what_foster_does_about_it() {
+fn under_another_init_it_explains_the_subreaper() {
     let finished = Foster::new().config(CONFIG).finish(&["doctor", "-c", "foster.toml"]).expect(0);
-    let init = about(&finished.stdout, "init");
+    let init = finding(&finished.stdout, "init");
     assert!(init.starts_with("note init PID 1 is `") && init.contains("subreaper"), "{}", finished.stdout);
     assert_eq!(finished.stderr, "");
 }
@@ -59,48 +59,48 @@ fn inside_a_container_it_examines_pid_1() {
     let mut foster = Foster::new().config(&config).start();
     foster.wait_for_line("^foster can work here");
     let report = foster.output().stdout();
-    assert!(about(&report, "init").contains("PID 1 is `foster`"), "{report}");
-    assert!(about(&report, "control socket").contains("in use A supervisor replies"), "{report}");
+    assert!(finding(&report, "init").contains("PID 1 is `foster`"), "{report}");
+    assert!(finding(&report, "control socket").contains("in use A supervisor replies"), "{report}");
     assert_eq!(foster.terminate(), End::Code(0));
 }
 
 #[test]
-fn an_unknown_user_on_a_read_only_file_system_learns_what_will_be_missing() {
+fn as_an_unknown_user_on_a_read_only_file_system_it_reports_what_will_be_missing() {
     if !may_make_namespaces() {
         return;
     }
     let report = report(Foster::new().uid(12345).read_only());
-    let user = about(&report, "user");
+    let user = finding(&report, "user");
     assert!(
         user.starts_with("note user 12345 All programs run as this user") && user.contains("no name"),
         "{report}"
     );
-    assert!(about(&report, "capabilities").starts_with("ok capabilities none"), "{report}");
-    assert!(about(&report, "root file system").starts_with("ok root file system read-only"), "{report}");
-    assert!(about(&report, "control socket").starts_with("warn"), "{report}");
-    assert!(about(&report, "control socket").contains("cannot be created (Permission denied)"), "{report}");
+    assert!(finding(&report, "capabilities").starts_with("ok capabilities none"), "{report}");
+    assert!(finding(&report, "root file system").starts_with("ok root file system read-only"), "{report}");
+    assert!(finding(&report, "control socket").starts_with("warn"), "{report}");
+    assert!(finding(&report, "control socket").contains("cannot be created (Permission denied)"), "{report}");
 }
 
 #[test]
-fn root_on_a_read_only_file_system_learns_that_there_will_be_no_socket() {
+fn as_root_on_a_read_only_file_system_it_reports_that_there_will_be_no_socket() {
     if !may_make_namespaces() {
         return;
     }
     let report = report(Foster::new().read_only());
     assert!(
-        about(&report, "control socket").contains("cannot be created (Read-only file system)"),
+        finding(&report, "control socket").contains("cannot be created (Read-only file system)"),
         "{report}"
     );
 }
 
 #[test]
-fn without_proc_it_says_so_and_goes_on() {
+fn without_proc_it_reports_that_and_continues() {
     if !may_make_namespaces() {
         return;
     }
     let report = report(Foster::new().without_proc());
-    assert!(about(&report, "init").starts_with("warn init unknown /proc is not mounted"), "{report}");
-    assert!(about(&report, "configuration").starts_with("ok"), "{report}");
+    assert!(finding(&report, "init").starts_with("warn init unknown /proc is not mounted"), "{report}");
+    assert!(finding(&report, "configuration").starts_with("ok"), "{report}");
 }
 
 #[test]
@@ -115,14 +115,14 @@ fn a_closed_stdout_causes_no_failure() {
 fn it_needs_no_configuration_and_an_invalid_one_is_an_error() {
     let without = Foster::new().finish(&["doctor"]).expect(0);
     assert!(
-        about(&without.stdout, "configuration").starts_with("note configuration none"),
+        finding(&without.stdout, "configuration").starts_with("note configuration none"),
         "{}",
         without.stdout
     );
     let wrong =
         Foster::new().config("[program.app]\ncomand = 'x'\n").finish(&["doctor", "-c", "foster.toml"]);
     let wrong = wrong.expect(1);
-    assert!(about(&wrong.stdout, "configuration").starts_with("bad configuration 1 error"));
+    assert!(finding(&wrong.stdout, "configuration").starts_with("bad configuration 1 error"));
     assert!(
         wrong.stdout.ends_with("foster cannot work here: see the items marked `bad` (1)\n"),
         "{}",
@@ -131,7 +131,7 @@ fn it_needs_no_configuration_and_an_invalid_one_is_an_error() {
 }
 
 #[test]
-fn its_json_is_an_array_with_the_promised_fields() {
+fn json_output_is_an_array_with_the_promised_fields() {
     let finished = Foster::new().finish(&["doctor", "--json"]).expect(0);
     let Ok(Value::Array(rows)) = serde_json::from_str(&finished.stdout) else {
         panic!("{}", finished.stdout)

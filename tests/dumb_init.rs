@@ -1,11 +1,11 @@
-//! Under the name dumb-init: its flags, its variables, its behaviour.
+//! foster under the name dumb-init: flags, variables, behaviour.
 
 use nix::sys::signal::Signal;
 
 use crate::support::{End, Finished, Foster, Running, group_of, matches, state_of};
 
 fn start(arguments: &[&str]) -> Running {
-    Foster::new().called("dumb-init").not_pid_1().arguments(arguments).start()
+    Foster::new().named("dumb-init").not_pid_1().arguments(arguments).start()
 }
 
 fn shell(script: &str) -> Finished {
@@ -48,7 +48,7 @@ fn the_command_leads_a_session_unless_with_c() {
 
     for (flags, variable) in [(&["-c"][..], "1"), (&[][..], "0")] {
         let foster = Foster::new()
-            .called("dumb-init")
+            .named("dumb-init")
             .not_pid_1()
             .env("DUMB_INIT_SETSID", variable)
             .arguments(&[flags, &["puppet", "touch:up", "pause"]].concat())
@@ -85,7 +85,7 @@ fn every_signal_reaches_the_whole_group_and_with_c_the_command_alone() {
 fn when_the_command_exits_its_group_gets_term_unless_with_c() {
     let script = |traps| format!("puppet {traps} touch:up pause & until [ -e up ]; do :; done; exit 3");
     let mut foster = start(&["sh", "-c", &script("trap:TERM:touch:terminated trap:TERM:exit:0")]);
-    // This also waits for the end of the output, which the remaining process holds open.
+    // Also waits for the end of the output, which the remaining process holds open.
     assert_eq!(foster.wait_exit(), End::Code(3));
     assert!(foster.path("terminated").exists());
 

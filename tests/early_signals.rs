@@ -1,7 +1,8 @@
-//! A signal that comes while foster starts is obeyed: as PID 1 the kernel drops what is neither caught nor blocked.
+//! Signals during foster's startup are obeyed, although the kernel drops a signal to PID 1 that is neither caught nor
+//! blocked.
 //!
-//! A signal before a program's first instructions is always lost; after them, foster loses none. One test sends a
-//! signal before each system call of the startup, the others send it after a time.
+//! Only a signal before foster's first instructions is lost. One test sends a signal before each system call of the
+//! startup, the others after a delay.
 //! `FOSTER_TEST_RUNS=400` sets the number of runs; the default takes seconds.
 
 use std::fs;
@@ -12,16 +13,16 @@ use nix::libc;
 
 use crate::support::{Caller, End, Foster, Injector, Running, may_make_namespaces};
 
-/// After this time the loop runs, even on a slow machine.
+/// The loop runs after this time, even on a slow machine.
 const LATEST: Duration = Duration::from_millis(30);
 
-/// What the C library and the runtime call before foster's own code does.
+/// The number of system calls of the C library and the runtime before foster's own code.
 const BEFORE_FOSTER: u64 = 20;
 
 const ONE: &str = "[program.app]\ncommand = 'puppet pause'\n";
 
 #[test]
-fn a_signal_before_any_system_call_of_the_startup_ends_foster_in_order() {
+fn a_signal_before_any_system_call_of_the_startup_shuts_foster_down() {
     if !may_make_namespaces() {
         return;
     }
@@ -42,7 +43,7 @@ fn a_signal_before_any_system_call_of_the_startup_ends_foster_in_order() {
     }
 }
 
-/// Sends a signal at this time after foster's first instructions, and expects an orderly end.
+/// Sends a signal after this delay from foster's first instructions, and expects an orderly shutdown.
 #[track_caller]
 fn signal_after(config: &str, number: i32, after: Duration) {
     let mut foster = Foster::new().config(config).start();
@@ -56,8 +57,8 @@ fn signal_after(config: &str, number: i32, after: Duration) {
     assert_eq!(end, End::Code(0), "signal {number} after {after:?}\n{}", foster.output().shown());
 }
 
-/// Waits until the process that sets up the container has become foster and has set its signal mask, its first system
-/// call. It spins: a pause would miss the first moments.
+/// Waits until foster has been executed and has set its signal mask, its first system call. It spins, because a pause
+/// would be too long.
 #[track_caller]
 fn wait_for_first_instructions(foster: &Running) {
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -71,7 +72,7 @@ fn wait_for_first_instructions(foster: &Running) {
     }
 }
 
-/// Sends each signal that ends a container, at times spread over the first 30 ms.
+/// Sends each signal that stops a container, at times spread over the first 30 ms.
 fn run_many(config: &str, by_default: u32) {
     let runs = std::env::var("FOSTER_TEST_RUNS").map_or(by_default, |runs| runs.parse().expect("a number"));
     let signals = [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGRTMIN() + 3];
@@ -82,7 +83,7 @@ fn run_many(config: &str, by_default: u32) {
 }
 
 #[test]
-fn a_signal_in_the_first_30_ms_ends_foster_in_order() {
+fn a_signal_in_the_first_30_ms_shuts_foster_down() {
     if !may_make_namespaces() {
         return;
     }
@@ -90,7 +91,7 @@ fn a_signal_in_the_first_30_ms_ends_foster_in_order() {
 }
 
 #[test]
-fn a_signal_while_two_thousand_programs_are_read_ends_foster_in_order() {
+fn a_signal_while_two_thousand_programs_are_read_shuts_foster_down() {
     if !may_make_namespaces() {
         return;
     }

@@ -39,7 +39,7 @@ fn every_state_change_is_an_event_with_its_cause_and_the_fields_of_the_log() {
     let last = &all[3];
     assert_eq!((&last["from"], &last["to"]), (&Value::from("starting"), &Value::from("fatal")));
     assert_eq!((&last["exit_code"], &last["failures"]), (&Value::from(3), &Value::from(2)));
-    // One source: the line of the log has the same fields, but for its time.
+    // The line of the log has the same fields, except for the time.
     let log = foster.output().stderr();
     let in_the_log = |event: &Value| {
         let mut event = event.clone();
@@ -93,7 +93,7 @@ fn a_follower_that_does_not_read_delays_no_client_and_gets_the_number_of_missed_
     foster.wait_for("the socket", || foster.row("flicker0").is_some());
     let mut stuck = UnixStream::connect(foster.path("foster.sock")).expect("a connection");
     stuck.write_all(b"{\"verb\":\"events\",\"follow\":true}\n").expect("a request");
-    // More than the socket, foster's own queue and its memory of events hold together.
+    // More events than the socket, foster's queue and its history hold together.
     foster.wait_for("2500 restarts", || restarts_of_all(&foster) > 2_500);
     foster.verb(&["stop", "all"]).expect(0);
     stuck.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");

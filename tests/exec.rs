@@ -16,8 +16,8 @@ fn started(foster: Foster) -> Running {
     foster
 }
 
-/// A client with another environment and another working directory, as `docker exec` starts one.
-fn stranger(foster: &Running, arguments: &[&str]) -> Command {
+/// A client with another environment and another working directory, as with `docker exec`.
+fn client_command(foster: &Running, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.arg("exec").args(arguments).current_dir("/").env_clear();
     command.env("FOSTER_SOCKET", foster.path("foster.sock")).env("COLOUR", "red").env("STRANGE", "1");
@@ -35,7 +35,7 @@ fn output_of(mut command: Command) -> String {
 fn the_command_gets_the_environment_files_and_secrets_of_the_program() {
     let keys = "environment = { WON = 'written', EXPANDED = '${COLOUR}' }\nenv_file = 'a.env'\nsecrets = { TOKEN = 'token' }";
     let foster = started(app(keys).file("a.env", "WON=a\nFROM_FILE='a b'\n").file("token", "hunter2\n"));
-    let seen = output_of(stranger(&foster, &["app", "--", "puppet", "env"]));
+    let seen = output_of(client_command(&foster, &["app", "--", "puppet", "env"]));
     for line in [
         "WON=written",
         "EXPANDED=green",
@@ -48,24 +48,26 @@ fn the_command_gets_the_environment_files_and_secrets_of_the_program() {
         assert!(seen.lines().any(|seen| seen == line), "{line}\n{seen}");
     }
     assert!(!seen.contains("STRANGE") && !seen.contains("FOSTER_SOCKET"), "{seen}");
-    // A changed configuration on the disk does not matter; a changed secret is read.
+    // A changed configuration file has no effect; a changed secret is read.
     std::fs::write(foster.path("foster.toml"), "[program.app\n").expect("a broken file");
     std::fs::write(foster.path("token"), "hunter3").expect("a new secret");
-    assert!(output_of(stranger(&foster, &["app.0", "--", "puppet", "env"])).contains("TOKEN=hunter3\n"));
+    assert!(
+        output_of(client_command(&foster, &["app.0", "--", "puppet", "env"])).contains("TOKEN=hunter3\n")
+    );
 }
 
 #[test]
 fn an_inherited_environment_may_be_large_and_of_any_bytes() {
     let long = "é".repeat(50_000);
     let foster = started(app("").env("LONG", &long).env("LINES_", "a\nb"));
-    let seen = output_of(stranger(&foster, &["app", "puppet", "env"]));
+    let seen = output_of(client_command(&foster, &["app", "puppet", "env"]));
     assert!(seen.contains(&format!("LONG={long}\n")) && seen.contains("LINES_=a\nb\n"));
 }
 
 #[test]
-fn an_environment_that_inherits_nothing_inherits_nothing_in_exec() {
+fn a_program_that_inherits_no_environment_inherits_none_in_exec() {
     let foster = started(app("inherit_environment = false\nenvironment = { MINE = '1' }"));
-    let seen = output_of(stranger(&foster, &["app", "puppet", "env"]));
+    let seen = output_of(client_command(&foster, &["app", "puppet", "env"]));
     assert!(seen.contains("MINE=1\n") && seen.contains("PATH=") && !seen.contains("COLOUR"), "{seen}");
 }
 
@@ -78,10 +80,10 @@ fn the_command_gets_the_directory_umask_and_limits_of_the_program() {
     let foster = started(Foster::new().config(&config).file("sub/x", ""));
     let folder = foster.path("").canonicalize().expect("a folder").display().to_string();
     let script = "pwd; umask; ulimit -Sn; ulimit -Hn";
-    let seen = output_of(stranger(&foster, &["app", "--", "sh", "-c", script]));
+    let seen = output_of(client_command(&foster, &["app", "--", "sh", "-c", script]));
     assert_eq!(seen, format!("{folder}/sub\n0027\n100\n200\n"));
-    // Without a directory in the configuration it is foster's, not the client's.
-    let seen = output_of(stranger(&foster, &["plain", "--", "sh", "-c", "pwd"]));
+    // Without `directory` the command runs in foster's directory, not in the client's.
+    let seen = output_of(client_command(&foster, &["plain", "--", "sh", "-c", "pwd"]));
     assert_eq!(seen, format!("{folder}\n"));
 }
 
@@ -94,7 +96,7 @@ fn the_command_gets_the_user_groups_and_capabilities_of_the_program() {
     let config = format!("[program.app]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n{keys}\n");
     let foster = Foster::new().config(&config).start();
     foster.wait_for_state("app", "running");
-    let seen = output_of(stranger(&foster, &["app", "cat", "/proc/self/status"]));
+    let seen = output_of(client_command(&foster, &["app", "cat", "/proc/self/status"]));
     for line in [
         "Uid:\t12345\t12345\t12345\t12345",
         "Gid:\t54321\t54321\t54321\t54321",
@@ -120,8 +122,8 @@ fn without_a_user_in_the_configuration_root_becomes_fosters_user() {
     std::fs::set_permissions(socket.parent().expect("tmp"), open).expect("its mode");
     let foster = foster.start();
     foster.wait_for("the socket", || socket.exists());
-    // Root, from the outside: the working directory of foster is this one's root, and that is entered.
-    let mut command = stranger(&foster, &["app", "--", "cat", "/proc/self/status"]);
+    // The client is root outside of the container's root directory, and enters foster's working directory.
+    let mut command = client_command(&foster, &["app", "--", "cat", "/proc/self/status"]);
     command.env("FOSTER_SOCKET", &socket);
     let seen = output_of(command);
     assert!(seen.contains("Uid:\t12345\t12345\t12345\t12345"), "{seen}");
@@ -130,7 +132,8 @@ fn without_a_user_in_the_configuration_root_becomes_fosters_user() {
 #[test]
 fn the_command_keeps_the_descriptors_of_the_client_and_its_exit_status_is_returned() {
     let foster = started(app(""));
-    let mut echo = stranger(&foster, &["app", "--", "sh", "-c", "cat; cat <&7; echo oops >&2; exit 42"]);
+    let mut echo =
+        client_command(&foster, &["app", "--", "sh", "-c", "cat; cat <&7; echo oops >&2; exit 42"]);
     let script = "printf 'from stdin\\n' | \"$0\" \"$@\" 7<<E\nfrom 7\nE";
     let arguments: Vec<_> = echo.get_args().map(ToOwned::to_owned).collect();
     echo = Command::new("sh");
@@ -140,20 +143,21 @@ fn the_command_keeps_the_descriptors_of_the_client_and_its_exit_status_is_return
     assert_eq!(output.status.code(), Some(42), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "from stdin\nfrom 7\n");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "oops\n");
-    let killed = stranger(&foster, &["app", "sh", "-c", "kill -TERM $$"]).output().expect("a client");
+    let killed = client_command(&foster, &["app", "sh", "-c", "kill -TERM $$"]).output().expect("a client");
     assert_eq!(killed.status.signal(), Some(15));
 }
 
 #[test]
-fn the_command_replaces_the_client_and_a_closed_pipe_ends_it() {
+fn the_command_replaces_the_client_and_a_closed_pipe_kills_it() {
     let foster = started(app(""));
-    let mut client = stranger(&foster, &["app", "puppet", "ids"]);
+    let mut client = client_command(&foster, &["app", "puppet", "ids"]);
     client.process_group(0);
     let seen = output_of(client);
     let session = nix::unistd::getsid(None).expect("a session");
     assert!(seen.contains(&format!("sid={session}")), "{seen}");
-    // Rust's runtime ignores SIGPIPE: a command that inherited that would write for ever.
-    let mut client = stranger(&foster, &["app", "yes"]).stdout(Stdio::piped()).spawn().expect("a client");
+    // Rust's runtime ignores SIGPIPE: a command that inherited that would write forever.
+    let mut client =
+        client_command(&foster, &["app", "yes"]).stdout(Stdio::piped()).spawn().expect("a client");
     drop(client.stdout.take());
     assert_eq!(client.wait().expect("its end").signal(), Some(13));
 }
@@ -163,7 +167,7 @@ fn the_exit_status_distinguishes_the_failures() {
     let keys = "env_file = '-later.env'";
     let foster = started(app(keys).file("text", "no program"));
     let status = |arguments: &[&str]| {
-        let output = stranger(&foster, arguments).output().expect("a client");
+        let output = client_command(&foster, arguments).output().expect("a client");
         (output.status.code().expect("a code"), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (code, message) = status(&["app", "--", "no-such-command"]);
@@ -188,19 +192,19 @@ fn the_exit_status_distinguishes_the_failures() {
 fn exec_works_for_a_program_that_is_not_running_and_not_for_several() {
     let config = "[program.a]\ncommand = 'no-such-command'\nautostart = false\n[program.b]\ncommand = 'puppet touch:up pause'\n";
     let foster = started(Foster::new().config(config));
-    assert_eq!(output_of(stranger(&foster, &["a", "puppet", "print:here"])), "here\n");
-    let output = stranger(&foster, &["all", "true"]).output().expect("a client");
+    assert_eq!(output_of(client_command(&foster, &["a", "puppet", "print:here"])), "here\n");
+    let output = client_command(&foster, &["all", "true"]).output().expect("a client");
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains("`all` means several programs: name one of them"), "{message}");
 }
 
 #[test]
-fn root_runs_nothing_with_its_own_rights_for_another_users_supervisor() {
+fn root_runs_nothing_with_its_privileges_for_another_users_supervisor() {
     if !may_make_namespaces() {
         return;
     }
-    // Its users, groups and capabilities are not trusted: it has no right to them.
+    // The client does not trust the users and capabilities that the supervisor sends.
     let keys = "user = '-root'\ncapabilities = ['sys_admin', 'dac_override']\nmin_uptime = '1ms'";
     let config =
         format!("[program.app]\ncommand = 'puppet pause'\n{keys}\n[foster]\nsocket = '/tmp/foster.sock'\n");
@@ -211,7 +215,7 @@ fn root_runs_nothing_with_its_own_rights_for_another_users_supervisor() {
     std::fs::set_permissions(socket.parent().expect("tmp"), open).expect("its mode");
     let foster = foster.start();
     foster.wait_for("the socket", || socket.exists());
-    let mut command = stranger(&foster, &["app", "--", "cat", "/proc/self/status"]);
+    let mut command = client_command(&foster, &["app", "--", "cat", "/proc/self/status"]);
     command.env("FOSTER_SOCKET", &socket);
     let output = command.output().expect("a client");
     let seen = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,7 +1,7 @@
-//! Each system call of a whole life fails once: foster goes on, loses no program, and says what failed.
+//! Each system call of a scenario fails once: foster continues, loses no program, and reports the failure.
 //!
-//! A life starts programs, restarts one that was killed, answers verbs, rotates a log, takes an update and ends by
-//! TERM. It is lived once to count its calls, and then once for each fault. By default a part of the faults, spread over
+//! The scenario starts programs, restarts a killed one, answers verbs, rotates a log, applies an update and stops by TERM.
+//! It runs once to count its calls, and then once for each fault. By default a sample of the faults is tried, spread over
 //! all calls; `FOSTER_TEST_FAULTS=all` tries every occurrence of every call with every error, `=openat` those of one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,10 +17,10 @@ use crate::support::{
     Calls, EXCEPTED, End, FAILING, Fault, Finished, Foster, Injector, Running, cpu_time, may_make_namespaces,
 };
 
-/// How many faults the short form tries: each call up to five times.
-const SHORT: usize = 200;
+/// The number of faults of the sample: each call up to five times.
+const SAMPLE: usize = 200;
 
-/// What a life may cost in CPU time: many times what it takes, and far less than a loop that spins.
+/// The limit for the CPU time of a scenario: many times what it takes, and far less than a busy loop.
 const CPU: Duration = Duration::from_secs(2);
 
 const CONFIG: &str = "[defaults]
@@ -40,30 +40,30 @@ shutdown_timeout = '3s'
 
 const ADDED: &str = "[program.added]\ncommand = 'puppet append:starts-added:x pause'\n";
 
-/// How a life with a fault ended that breaks a promise; `Ok` else.
-fn live(injector: &Injector) -> Result<(), String> {
+/// Runs the scenario with a fault; an error is a broken promise.
+fn run_scenario(injector: &Injector) -> Result<(), String> {
     let mut foster = Foster::new().config(CONFIG).injected(injector).start();
     let is_up = |foster: &Running| {
         !foster.content("starts-works").is_empty() && !foster.content("starts-writes").is_empty()
     };
     foster.wait_for("the programs or the end of foster", || is_up(&foster) || foster.output().is_over());
     if !is_up(&foster) {
-        // A fault of the bring-up may end it, with a reason.
+        // A fault during the startup may end foster, with a reason.
         let end = foster.wait_exit();
         return match end {
             End::Code(code) if code != 0 && !foster.output().stderr().trim().is_empty() => Ok(()),
             End::Code(_) | End::Killed(_) => {
-                Err(format!("the bring-up ended with {end:?} and without a reason"))
+                Err(format!("the startup ended with {end:?} and without a reason"))
             }
         };
     }
     restart(&foster);
-    // Without a socket it goes on, and says so: there are no verbs to try.
-    let is_deaf = foster.output().has_line("cannot listen");
-    if !is_deaf {
-        serve(&foster);
+    // Without a socket foster continues and reports that; verbs cannot be tried.
+    let has_no_socket = foster.output().has_line("cannot listen");
+    if !has_no_socket {
+        run_verbs(&foster);
     }
-    let stops = if is_deaf { 1 } else { 2 };
+    let stops = if has_no_socket { 1 } else { 2 };
     let used = cpu_time(foster.pid());
     if used > CPU {
         return Err(format!("foster has used {used:?} of CPU time"));
@@ -73,16 +73,16 @@ fn live(injector: &Injector) -> Result<(), String> {
     if end != End::Code(0) {
         return Err(format!("TERM ended it with {end:?}"));
     }
-    // What got no TERM is killed, and had no time for words.
+    // A program that could not get TERM was killed, and wrote no last line.
     let killed = stderr.matches("works: cannot send SIGTERM").count();
-    // Neither stream is given up because of one error: what it said at its stop, and at its end.
+    // One error closes neither stream: both have the last lines.
     if stdout.matches("last_words").count() != stops - killed || !stderr.contains("exit status 0") {
-        return Err(format!("a stream fell silent\n{}", foster.output().shown()));
+        return Err(format!("a stream has no last line\n{}", foster.output().shown()));
     }
     Ok(())
 }
 
-/// A program that was killed is started again, whatever failed.
+/// Kills a program and waits for its restart.
 fn restart(foster: &Running) {
     let is_works = |pid: i32| {
         let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -95,8 +95,8 @@ fn restart(foster: &Running) {
     foster.wait_for("the restart", || foster.content("starts-works").len() > starts);
 }
 
-/// Every verb once; what the fault made fail is asked for again, and then it works.
-fn serve(foster: &Running) {
+/// Runs every verb once. A verb that the fault made fail is repeated, and must succeed then.
+fn run_verbs(foster: &Running) {
     let config = foster.content("foster.toml");
     foster.wait_for_state("works", "running");
     foster.wait_for_state("writes", "running");
@@ -107,7 +107,7 @@ fn serve(foster: &Running) {
     ask(foster, &["signal", "USR1", "writes"]);
     let pid = Pid::from_raw(foster.pid_of("writes"));
     foster.wait_for("a rotated log", || {
-        // While the file cannot be opened, its lines are dropped, as it says: there have to be more of them.
+        // foster opens the file again at a new line, so the program has to write one.
         if foster.output().has_line("cannot open `writes.log`") {
             kill(pid, Signal::SIGUSR1).expect("a signal");
         }
@@ -123,14 +123,14 @@ fn serve(foster: &Running) {
     ask(foster, &["health"]);
 }
 
-/// A verb that fails says so, and works when it is asked again: the fault is over.
+/// Runs a verb; a failure must print a message, and a second attempt must succeed.
 #[track_caller]
 fn ask(foster: &Running, verb: &[&str]) -> Finished {
     let first = foster.verb(verb);
     if first.code == 0 {
         return first;
     }
-    assert!(!first.text().trim().is_empty(), "{verb:?} failed with {} and said nothing", first.code);
+    assert!(!first.text().trim().is_empty(), "{verb:?} failed with {} without a message", first.code);
     foster.verb(verb).expect(0)
 }
 
@@ -139,14 +139,11 @@ fn faults(calls: &Calls) -> Vec<Fault> {
     let which = std::env::var("FOSTER_TEST_FAULTS").unwrap_or_default();
     let known = |call: &i64| EXCEPTED.contains(call) || FAILING.iter().any(|row| row.1 == *call);
     let unknown: Vec<i64> = calls.keys().map(|(_, call)| *call).filter(|call| !known(call)).collect();
-    assert!(unknown.is_empty(), "system calls {unknown:?} stand in no table of tests/support/calls.rs");
+    assert!(unknown.is_empty(), "system calls {unknown:?} are in no table of tests/support/calls.rs");
     let mut all = Vec::new();
     for (&(caller, call), &count) in calls {
         let Some(&(name, _, errnos)) = FAILING.iter().find(|row| row.1 == call) else {
-            assert!(
-                EXCEPTED.contains(&call),
-                "system call {call} stands in no table of tests/support/calls.rs"
-            );
+            assert!(EXCEPTED.contains(&call), "system call {call} is in no table of tests/support/calls.rs");
             continue;
         };
         if !["", "all", name].contains(&which.as_str()) {
@@ -156,7 +153,7 @@ fn faults(calls: &Calls) -> Vec<Fault> {
             errnos.iter().map(move |&errno| Fault { caller, call, occurrence, errno })
         });
         if which.is_empty() {
-            // From the first to the last: bring-up, work, and end.
+            // Spread from the first to the last occurrence: startup, operation and shutdown.
             let of_this: Vec<Fault> = of_this.collect();
             let last = of_this.len().saturating_sub(1);
             let mut chosen: Vec<usize> = (0..5).map(|part| last * part / 4).collect();
@@ -167,7 +164,7 @@ fn faults(calls: &Calls) -> Vec<Fault> {
         }
     }
     if which.is_empty() {
-        let step = all.len().div_ceil(SHORT).max(1);
+        let step = all.len().div_ceil(SAMPLE).max(1);
         all = all.into_iter().step_by(step).collect();
     }
     all
@@ -179,23 +176,23 @@ fn named(fault: &Fault) -> String {
 }
 
 #[test]
-fn foster_survives_the_failure_of_any_system_call_loses_no_program_and_says_so() {
+fn foster_survives_and_reports_the_failure_of_any_system_call_and_loses_no_program() {
     if !may_make_namespaces() {
         return;
     }
     let counting = Injector::counting();
-    live(&counting).expect("a life without a fault");
+    run_scenario(&counting).expect("a scenario without a fault");
     let faults = faults(&counting.finish());
-    let (next, struck, wrong) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let (next, injected, wrong) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let injector = Injector::failing(*fault);
-                    let lived = catch_unwind(AssertUnwindSafe(|| live(&injector)));
+                    let result = catch_unwind(AssertUnwindSafe(|| run_scenario(&injector)));
                     let made = injector.finish().get(&(fault.caller, fault.call)).copied().unwrap_or(0);
-                    struck.fetch_add(usize::from(made >= fault.occurrence), Ordering::Relaxed);
-                    let reason = match lived {
+                    injected.fetch_add(usize::from(made >= fault.occurrence), Ordering::Relaxed);
+                    let reason = match result {
                         Ok(Ok(())) => continue,
                         Ok(Err(reason)) => reason,
                         Err(panic) => panic.downcast_ref::<String>().cloned().unwrap_or_default(),
@@ -205,9 +202,9 @@ fn foster_survives_the_failure_of_any_system_call_loses_no_program_and_says_so()
             });
         }
     });
-    // Not each life makes just as many calls of a kind: polls and writes come together or not.
-    let struck = struck.into_inner();
-    assert!(struck * 10 >= faults.len() * 8, "only {struck} of {} faults struck", faults.len());
+    // The number of calls varies between runs: reports and writes may be combined.
+    let injected = injected.into_inner();
+    assert!(injected * 10 >= faults.len() * 8, "only {injected} of {} faults injected", faults.len());
     let wrong = wrong.into_inner().expect("no panic holds it");
     assert!(wrong.is_empty(), "{} of {} faults:\n{}", wrong.len(), faults.len(), wrong.join("\n"));
 }

@@ -1,4 +1,4 @@
-//! `health`: what foster does about a program that runs and no longer works, and what that costs.
+//! `health`: foster detects programs that run but do not work, and the cost of that.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use crate::support::{DeadFileSystem, End, Foster, Running, cpu_time, free_port, may_make_namespaces};
 
-/// How a server can be ill, and what its probe sees of that.
-const ILLNESSES: [(&str, &str); 5] = [
+/// The failures of a server, each with the reason that its probe reports.
+const SERVER_FAILURES: [(&str, &str); 5] = [
     ("silent", "no answer within 400ms"),
     ("error", "GET /health answered 500"),
     ("drips", "no answer within 400ms"),
@@ -18,7 +18,7 @@ const ILLNESSES: [(&str, &str); 5] = [
 const INTERVAL: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_millis(400);
 
-/// A server for each illness, healthy until the file `ill` is there.
+/// Starts a server for each failure, which is healthy until the file `ill` exists.
 fn servers(action: &str) -> Running {
     let program = |name: &str, steps: &str, port: u16| {
         format!(
@@ -26,23 +26,23 @@ fn servers(action: &str) -> Running {
         )
     };
     let mut config = String::new();
-    for (illness, _) in ILLNESSES {
+    for (failure, _) in SERVER_FAILURES {
         let port = free_port();
-        config += &program(illness, &format!("serve:{port}:{illness}:ill"), port);
+        config += &program(failure, &format!("serve:{port}:{failure}:ill"), port);
     }
     let foster = Foster::new().config(&config).start();
-    for (illness, _) in ILLNESSES {
-        foster.wait_for_state(illness, "running");
+    for (failure, _) in SERVER_FAILURES {
+        foster.wait_for_state(failure, "running");
     }
     foster
 }
 
 #[test]
-fn an_ill_server_is_restarted_in_time_with_what_its_probe_saw_and_costs_foster_next_to_nothing() {
+fn an_unhealthy_server_is_restarted_in_time_with_the_reason_at_little_cost() {
     let foster = servers("restart");
     let (cpu_before, ill_since) = (cpu_time(foster.pid()), Instant::now());
     fs::write(foster.path("ill"), "").expect("a file");
-    let mut open = ILLNESSES.to_vec();
+    let mut open = SERVER_FAILURES.to_vec();
     let mut times = Vec::new();
     foster.wait_for("every server to be unhealthy", || {
         let is_found = |(name, seen): &(&str, &str)| {
@@ -57,20 +57,20 @@ fn an_ill_server_is_restarted_in_time_with_what_its_probe_saw_and_costs_foster_n
     });
     let (cpu, wall) = (cpu_time(foster.pid()) - cpu_before, ill_since.elapsed());
     fs::remove_file(foster.path("ill")).expect("a file");
-    // Two to three intervals, by chance, and the time that the last attempt may take.
+    // Two to three intervals, and the timeout of the last attempt.
     let (least, most) = (2 * INTERVAL * 9 / 10, 3 * INTERVAL * 11 / 10 + TIMEOUT);
     for (name, time) in times {
         assert!(least <= time && time <= most, "{name} after {time:?}\n{}", foster.output().shown());
     }
     assert!(cpu * 50 < wall, "{cpu:?} of {wall:?}");
-    for (illness, _) in ILLNESSES {
-        foster.wait_for(&format!("{illness} to run again"), || {
-            foster.row(illness).is_some_and(|row| row["restarts"] == 1 && row["health"] == "healthy")
+    for (failure, _) in SERVER_FAILURES {
+        foster.wait_for(&format!("{failure} to run again"), || {
+            foster.row(failure).is_some_and(|row| row["restarts"] == 1 && row["health"] == "healthy")
         });
     }
 }
 
-/// The time of the quickest of some `status`: what else runs on this machine makes single ones slower.
+/// The time of the quickest of several `status`, because the machine's load slows down single ones.
 fn status_time(foster: &Running) -> Duration {
     let once = |_| {
         let before = Instant::now();
@@ -81,23 +81,23 @@ fn status_time(foster: &Running) -> Duration {
 }
 
 #[test]
-fn without_an_action_an_ill_server_is_unhealthy_until_it_recovers_and_every_verb_says_so() {
+fn without_an_action_a_server_is_unhealthy_until_it_recovers_and_every_verb_shows_it() {
     let foster = servers("none");
     assert_eq!(foster.row("error").expect("a row")["health"], "healthy");
     foster.verb(&["health"]).expect(0);
     let usual = status_time(&foster);
     fs::write(foster.path("ill"), "").expect("a file");
-    for (illness, _) in ILLNESSES {
-        foster.wait_for_state(illness, "unhealthy");
+    for (failure, _) in SERVER_FAILURES {
+        foster.wait_for_state(failure, "unhealthy");
     }
     let ill = status_time(&foster);
     assert!(ill < usual + Duration::from_millis(10), "{ill:?}, usually {usual:?}");
     let said = foster.verb(&["health"]).expect(1).stdout;
-    for (illness, seen) in ILLNESSES {
-        let line = format!("{illness}: unhealthy ({seen} (3 times in a row))");
+    for (failure, seen) in SERVER_FAILURES {
+        let line = format!("{failure}: unhealthy ({seen} (3 times in a row))");
         assert!(said.lines().any(|said| said == line), "{line}\n{said}");
     }
-    assert_eq!(said.lines().count(), ILLNESSES.len(), "{said}");
+    assert_eq!(said.lines().count(), SERVER_FAILURES.len(), "{said}");
     let row = foster.row("error").expect("a row");
     assert_eq!((&row["health"], &row["ready"]), (&Value::from("unhealthy"), &Value::from(true)));
     let table = foster.verb(&["status", "error"]).expect(0).stdout;
@@ -106,10 +106,10 @@ fn without_an_action_an_ill_server_is_unhealthy_until_it_recovers_and_every_verb
     assert_eq!(events.lines().count(), 1, "{events}");
     assert!(events.contains("GET /health answered 500"), "{events}");
     fs::remove_file(foster.path("ill")).expect("a file");
-    for (illness, _) in ILLNESSES {
-        foster.wait_for_state(illness, "running");
-        foster.wait_for_line(&format!("{illness}: healthy again"));
-        assert_eq!(foster.row(illness).expect("a row")["restarts"], 0);
+    for (failure, _) in SERVER_FAILURES {
+        foster.wait_for_state(failure, "running");
+        foster.wait_for_line(&format!("{failure}: healthy again"));
+        assert_eq!(foster.row(failure).expect("a row")["restarts"], 0);
     }
     foster.verb(&["health"]).expect(0);
 }
@@ -126,9 +126,9 @@ fn with_the_action_shutdown_an_unhealthy_program_ends_the_container_with_1_and_t
     assert!(stderr.lines().any(|line| line.contains("exit status 1") && line.contains(reason)), "{stderr}");
 }
 
-/// Each kind of probe, which passes as long as it is not broken.
+/// Every kind of probe passes until the test breaks its target.
 #[test]
-fn every_kind_of_probe_sees_when_a_program_no_longer_works() {
+fn every_kind_of_probe_detects_a_program_that_does_not_work() {
     let port = free_port();
     let program = |name: &str, step: &str, probe: &str| {
         format!(
@@ -167,7 +167,7 @@ fn every_kind_of_probe_sees_when_a_program_no_longer_works() {
     }
 }
 
-/// How many processes run with this command line's end, as seen now.
+/// The number of running processes whose command line ends with this text.
 fn running(foster: &Running, end: &str) -> usize {
     let is_it = |pid: i32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -181,7 +181,7 @@ fn a_timeout_above_the_interval_is_allowed_and_attempts_never_overlap() {
     let config = "[program.app]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\nhealth = { exec = ['puppet', 'append:attempts:x', 'sleep:0.1', 'append:ends:x'], interval = '10ms', timeout = '5s', action = 'none' }\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for("ten attempts", || {
-        // The ends are counted first: an attempt that starts between the two counts only makes the difference larger.
+        // The ends are counted first: an attempt that starts in between only makes the difference larger.
         let ends = foster.content("ends").len();
         let attempts = foster.content("attempts").len();
         assert!(attempts <= ends + 4, "{attempts} {ends}");
@@ -191,9 +191,9 @@ fn a_timeout_above_the_interval_is_allowed_and_attempts_never_overlap() {
     assert_eq!(foster.row("app").expect("a row")["health"], "healthy");
 }
 
-/// Without CAP_KILL foster cannot end a process of another user, as nothing ends one in an uninterruptible sleep.
+/// Without CAP_KILL foster cannot kill a process of another user, like a process in an uninterruptible sleep.
 #[test]
-fn an_attempt_that_cannot_be_killed_is_the_only_one_until_it_ends_by_itself() {
+fn an_attempt_that_cannot_be_killed_is_the_only_one_until_it_exits() {
     if !may_make_namespaces() {
         return;
     }
@@ -202,12 +202,12 @@ fn an_attempt_that_cannot_be_killed_is_the_only_one_until_it_ends_by_itself() {
     foster.wait_for_line(r"app: unhealthy: no answer within 20ms \(3 times in a row\)");
     assert_eq!(running(&foster, "wait-file:go"), 1);
     fs::write(foster.path("go"), "").expect("a file");
-    // The attempt that waited for it starts now, and passes.
+    // The next attempt starts now, and passes.
     foster.wait_for_state("app", "running");
 }
 
 #[test]
-fn a_file_system_that_hangs_makes_a_program_unhealthy_and_holds_one_process_for_each_probe() {
+fn a_file_system_that_hangs_makes_a_program_unhealthy_and_blocks_one_process_per_probe() {
     if !may_make_namespaces() {
         return;
     }
@@ -254,20 +254,20 @@ fn a_stop_cancels_the_attempt_in_flight_with_its_group() {
     foster.wait_for("foster and the other", || foster.processes().len() == 2);
 }
 
-/// How often a process has slept and was woken (proc_pid_status(5)).
+/// The number of times that a process has slept and was woken (proc_pid_status(5)).
 fn wakeups(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
     let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
     count.and_then(|count| count.trim().parse().ok()).expect("a count")
 }
 
-/// With an interval of 10 s that is twelve wakeups six times a minute.
+/// With an interval of 10 s that is at most 72 wakeups a minute.
 #[test]
 fn ten_probes_with_one_interval_cost_at_most_twelve_wakeups_an_interval() {
     let mut config = String::new();
     for n in 0..10 {
         let port = free_port();
-        // Each is ready at another time, and so are the first attempts.
+        // The programs become ready at different times, so their first attempts differ.
         config += &format!(
             "[program.app{n}]\ncommand = 'puppet serve:{port}:error:ill pause'\nmin_uptime = '{}ms'\nhealth = {{ http = 'http://127.0.0.1:{port}/', interval = '500ms' }}\n",
             1 + 49 * n
@@ -276,7 +276,7 @@ fn ten_probes_with_one_interval_cost_at_most_twelve_wakeups_an_interval() {
     let foster = Foster::new().config(&config).start();
     foster.wait_for_state("app9", "running");
     let (since, mut aligned, mut measured) = (Instant::now(), None, None);
-    // Only looked at, not asked: a client would wake the loop.
+    // No verb is used, because a client would wake the loop.
     foster.wait_for("attempts to be aligned, and ten intervals", || {
         let passed = since.elapsed();
         if passed > Duration::from_secs(7) && aligned.is_none() {

@@ -1,7 +1,7 @@
-//! Nothing a program or its user does can hold PID 1: verbs, signals and restarts go on meanwhile.
+//! No program and no user of a program can block PID 1: verbs, signals and restarts continue.
 //!
-//! Each test creates the hold, checks that it is there, and sends requests while it lasts. The shortest of five times
-//! counts, because other processes of the machine take CPU time too.
+//! Each test blocks something, checks that it is blocked, and sends requests. The shortest of five times counts, because
+//! other processes of the machine use CPU time too.
 
 use std::fs;
 use std::io::{PipeReader, Read, pipe};
@@ -20,17 +20,17 @@ use crate::support::{
     DeadFileSystem, End, Foster, PtyPair, Running, cpu_time, may_make_namespaces, written_by,
 };
 
-/// Every one of these is served at least once within this.
+/// At least one of several requests of a kind is served within this time.
 const AT_ONCE: Duration = Duration::from_millis(100);
 /// A restart includes a new process, which is slow in a debug build on a loaded machine.
 const RESTART: Duration = Duration::from_secs(1);
 /// A shutdown with a `shutdown_timeout` of one second.
 const SHUTDOWN: Duration = Duration::from_secs(3);
 
-/// A user that no test machine has.
+/// A uid without an entry in /etc/passwd.
 const USER: u32 = 12345;
 
-/// A program that the hold does not concern: it records its starts and its signals in files.
+/// A program that is not blocked: it records its starts and its signals in files.
 const BYSTANDER: &str = "[program.bystander]
 command = 'puppet trap:USR1:append:signals:x append:starts:x touch:bystander pause'
 min_uptime = '1ms'
@@ -76,7 +76,7 @@ fn assert_ended_by_term(mut foster: Running) {
     assert!(at - before < SHUTDOWN, "{:?}\n{}", at - before, foster.output().shown());
 }
 
-/// Whether a child of foster is stopped before it has become its program.
+/// Whether a child of foster is stopped before its exec.
 fn is_stopped_before_exec(foster: &Running) -> bool {
     let is_fosters =
         |pid: i32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.ends_with("foster"));
@@ -84,11 +84,11 @@ fn is_stopped_before_exec(foster: &Running) -> bool {
 }
 
 #[test]
-fn a_user_that_stops_its_new_processes_before_exec_holds_only_its_programs() {
+fn a_user_that_stops_its_new_processes_before_exec_blocks_only_its_programs() {
     if !may_make_namespaces() {
         return;
     }
-    // A long way to look for the program: it is looked for as its user.
+    // A long PATH prolongs the search for the program, during which the child has the program's user.
     let path = format!("{}${{PATH}}", "/x:".repeat(2000));
     let victim = |n: u32| {
         format!(
@@ -105,7 +105,7 @@ fn a_user_that_stops_its_new_processes_before_exec_holds_only_its_programs() {
     assert_ended_by_term(foster);
 }
 
-/// Programs that need a dead file system to start, or to be ready.
+/// Programs whose start or readiness needs a file system that hangs.
 const DEAD_STARTS: [&str; 8] = [
     "command = 'dead/app'",
     "command = 'puppet pause'\ndirectory = 'dead/work'",
@@ -118,7 +118,7 @@ const DEAD_STARTS: [&str; 8] = [
 ];
 
 #[test]
-fn a_file_system_that_hangs_holds_only_what_needs_it() {
+fn a_file_system_that_hangs_blocks_only_the_programs_that_use_it() {
     if !may_make_namespaces() {
         return;
     }
@@ -152,14 +152,14 @@ fn a_start_that_hangs_is_a_failed_start_after_its_ready_timeout() {
     assert_ended_by_term(foster);
 }
 
-/// foster as a user that may not open its standard output again, since another made it.
+/// foster as a user that may not open its standard output again, because another user owns it.
 fn as_user(config: &str) -> Foster {
     let foster = Foster::new().config(config).uid(USER);
     chown(foster.folder(), Some(USER), Some(USER)).expect("root");
     foster
 }
 
-/// Until the program is held up in its writing: what it has written stays the same for a while.
+/// Waits until the program's writes block: the number of written bytes stays the same for a while.
 #[track_caller]
 fn wait_until_blocked(foster: &Running, program: &str) {
     let pid = foster.pid_of(program);
@@ -184,7 +184,7 @@ fn terminal_of_root() -> PtyPair {
 }
 
 #[test]
-fn a_terminal_of_another_user_whose_reader_has_stopped_holds_only_the_writer() {
+fn a_terminal_of_another_user_with_a_stopped_reader_blocks_only_the_writer() {
     if !may_make_namespaces() {
         return;
     }
@@ -198,7 +198,7 @@ fn a_terminal_of_another_user_whose_reader_has_stopped_holds_only_the_writer() {
 }
 
 #[test]
-fn a_terminal_of_another_user_that_is_stopped_by_a_key_holds_only_the_writer() {
+fn a_terminal_of_another_user_stopped_by_a_key_blocks_only_the_writer() {
     if !may_make_namespaces() {
         return;
     }
@@ -221,7 +221,7 @@ fn a_terminal_of_another_user_that_is_stopped_by_a_key_holds_only_the_writer() {
     drop(screen.stop());
 }
 
-/// Reads a pipe of the test page by page, with a pause after each, until it is stopped; the pipe stays open.
+/// Reads a pipe page by page with pauses until it is stopped; the pipe stays open.
 struct SlowReader {
     stop: Sender<()>,
     thread: thread::JoinHandle<PipeReader>,
@@ -241,20 +241,20 @@ impl SlowReader {
     }
 
     fn stop(self) -> PipeReader {
-        // It may have ended.
+        // It may have exited.
         _ = self.stop.send(());
         self.thread.join().expect("a reader")
     }
 }
 
-/// How long foster sleeps in a call that writes, at the longest, during this time.
+/// The longest sleep of foster in a write during this time.
 fn longest_write(foster: &Running, during: Duration) -> Duration {
     let calls = [libc::SYS_write, libc::SYS_writev, libc::SYS_pwritev2, libc::SYS_sendto]
         .map(|call| call.to_string());
     let (mut longest, mut since) = (Duration::ZERO, None);
     let begin = Instant::now();
     while begin.elapsed() < during {
-        // Its number, where it sleeps in one; `running`, where it does not (proc_pid_syscall(5)).
+        // The number of the call that it sleeps in, or `running` (proc_pid_syscall(5)).
         let call = fs::read_to_string(format!("/proc/{}/syscall", foster.pid())).expect("root");
         let writes = calls.iter().any(|number| call.split(' ').next() == Some(number));
         match (writes, since) {
@@ -267,7 +267,7 @@ fn longest_write(foster: &Running, during: Duration) -> Duration {
 }
 
 #[test]
-fn a_pipe_of_another_user_with_a_second_writer_and_a_slow_reader_holds_only_the_writers() {
+fn a_pipe_of_another_user_with_a_second_writer_and_a_slow_reader_blocks_only_the_writers() {
     if !may_make_namespaces() {
         return;
     }
@@ -287,7 +287,7 @@ fn a_pipe_of_another_user_with_a_second_writer_and_a_slow_reader_holds_only_the_
 }
 
 #[test]
-fn a_socket_whose_reader_has_gone_with_bytes_queued_costs_nothing() {
+fn a_socket_whose_reader_closed_with_queued_bytes_costs_no_cpu_time() {
     let (reader, writer) = UnixStream::pair().expect("a socket");
     let writes = "[program.writes]\ncommand = 'puppet lines:100000 touch:written pause'\n";
     let foster =
@@ -298,7 +298,7 @@ fn a_socket_whose_reader_has_gone_with_bytes_queued_costs_nothing() {
     foster.wait_for_file("written");
     assert_served(&foster);
     let (before, since) = (cpu_time(foster.pid()), Instant::now());
-    foster.wait_for("a second to go by", || since.elapsed() >= Duration::from_secs(1));
+    foster.wait_for("one second", || since.elapsed() >= Duration::from_secs(1));
     let used = cpu_time(foster.pid()) - before;
     assert!(used < since.elapsed() / 100, "{used:?} in {:?}", since.elapsed());
     assert_ended_by_term(foster);

@@ -1,4 +1,4 @@
-//! `foster logs`: what programs wrote, kept and as it comes.
+//! `foster logs`: the last lines of programs, and new lines as they arrive.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::{End, Following, Foster};
 
 #[test]
-fn the_output_of_many_programs_is_followed_behind_aligned_names_and_to_the_end() {
+fn the_output_of_several_programs_is_followed_with_aligned_names_until_the_end() {
     let program = |name: &str, more: &str| {
         format!(
             "[program.{name}]\ncommand = 'puppet trap:TERM:print:{name}-ends trap:TERM:exit:0 print:{name}-begins pause'\nready = {{ log = 'begins' }}\n{more}"
@@ -20,7 +20,7 @@ fn the_output_of_many_programs_is_followed_behind_aligned_names_and_to_the_end()
     foster.wait_for_line("a-begins");
     let follower = Following::start(&foster, &["logs", "-f"]);
     follower.wait_until_asked(&foster);
-    // One that was not there yet.
+    // A program that starts later.
     foster.verb(&["start", "backend"]).expect(0);
     foster.verb(&["restart", "a"]).expect(0);
     assert_eq!(foster.terminate(), End::Code(0));
@@ -35,7 +35,7 @@ fn the_output_of_many_programs_is_followed_behind_aligned_names_and_to_the_end()
 }
 
 #[test]
-fn a_glob_and_a_number_of_lines_choose_what_is_shown() {
+fn a_glob_and_a_number_of_lines_select_lines() {
     let program = |name: &str| {
         format!("[program.{name}]\ncommand = 'puppet lines:5 touch:{name}.up pause'\nmin_uptime = '1ms'\n")
     };
@@ -60,7 +60,7 @@ fn a_glob_and_a_number_of_lines_choose_what_is_shown() {
 }
 
 #[test]
-fn what_many_programs_have_in_memory_is_shown_whole() {
+fn all_lines_in_memory_of_many_programs_are_shown() {
     let programs: String = (0..30)
         .map(|n| {
             format!("[program.p{n}]\ncommand = 'puppet lines:3000 touch:up.{n} pause'\nmin_uptime = '1ms'\n")
@@ -81,7 +81,7 @@ fn what_many_programs_have_in_memory_is_shown_whole() {
 }
 
 #[test]
-fn a_follower_that_reads_nothing_blocks_no_program_and_learns_that_it_missed_lines() {
+fn a_follower_that_reads_nothing_blocks_no_program_and_gets_a_note_about_missed_lines() {
     let config = "[program.app]\ncommand = 'puppet wait-file:go lines:200000 touch:done pause'\nstdout = { file = '/dev/null' }\nmin_uptime = '1ms'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("app", "running");
@@ -101,11 +101,11 @@ fn a_follower_that_reads_nothing_blocks_no_program_and_learns_that_it_missed_lin
             break;
         }
     }
-    assert!(missed, "no word about the gap");
+    assert!(missed, "no reply about the gap");
 }
 
 #[test]
-fn lines_have_their_time_and_old_ones_are_left_out() {
+fn lines_have_their_time_and_since_omits_old_ones() {
     let config =
         "[program.web]\ncommand = 'puppet print:hello partial:password: pause'\nmin_uptime = '1ms'\n";
     let foster = Foster::new().config(config).start();
@@ -125,7 +125,7 @@ fn lines_have_their_time_and_old_ones_are_left_out() {
 }
 
 #[test]
-fn output_that_foster_does_not_keep_is_reported_and_its_own_is_in_the_events() {
+fn a_stream_that_foster_does_not_keep_is_reported_and_its_own_log_is_in_the_events() {
     let config = "[program.web]\ncommand = 'puppet print:hello pause'\nstdout = 'inherit'\nstderr = 'null'\nmin_uptime = '1ms'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("web", "running");
@@ -138,14 +138,14 @@ fn output_that_foster_does_not_keep_is_reported_and_its_own_is_in_the_events() {
 }
 
 #[test]
-fn an_unfinished_line_is_shown_and_marked_and_lines_have_their_time() {
+fn an_unfinished_line_is_shown_with_a_mark() {
     let config = "[program.app]\ncommand = 'puppet print:whole partial:Password: touch:up pause'\nmin_uptime = '1ms'\nready = { log = 'Password' }\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_file("up");
     foster.wait_for("both lines", || {
         foster.verb(&["logs", "app"]).expect(0).stdout == "whole\nPassword: [line not ended]\n"
     });
-    assert!(!foster.output().stdout().contains("Password"), "kept back until it ends");
+    assert!(!foster.output().stdout().contains("Password"), "an unfinished line is not written");
     assert_ne!(foster.row("app").expect("its row")["ready"], true, "a line is matched once it has ended");
     let seen = foster.verb(&["logs", "app", "--json"]).expect(0).stdout;
     let lines: Vec<Value> = seen.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();

@@ -1,15 +1,10 @@
-//! The integration tests: the real binary, as a container would run it.
+//! The integration tests: the real binary, run as in a container.
 //!
-//! A file for each promise, its tests named as sentences; `support/` is what they are written with.
-//! They are no part of foster, and may do what it must not: wait, have threads, fail loudly.
-#![allow(clippy::disallowed_methods, reason = "tests read the clock and have threads; foster does not")]
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot go on fails"
-)]
-#![allow(clippy::print_stderr, reason = "a skipped test says so")]
+//! Each file has the tests of one subject, named as sentences; `support/` describes, starts and observes containers. Tests
+//! may block, use threads and panic, unlike foster.
+#![allow(clippy::disallowed_methods, reason = "tests read the clock and use threads; foster does not")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by a panic")]
+#![allow(clippy::print_stderr, reason = "a skipped test prints a line")]
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! `examples/nginx-backend`: a real nginx in front of a real backend, as a container runs them.
+//! `examples/nginx-backend`: a real nginx in front of a real backend.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ fn start() -> Option<(Running, u16)> {
 }
 
 #[test]
-fn nginx_answers_through_to_the_backend_and_never_with_a_502_during_the_start() {
+fn nginx_forwards_to_the_backend_and_never_answers_502_during_the_start() {
     let Some((mut foster, port)) = start() else { return };
     let mut first = None;
     foster.wait_for("an answer of nginx", || {
@@ -52,12 +52,12 @@ fn nginx_answers_through_to_the_backend_and_never_with_a_502_during_the_start() 
 }
 
 #[test]
-fn a_killed_backend_is_restarted_and_the_log_has_what_happened_in_order() {
+fn a_killed_backend_is_restarted_and_the_log_has_the_events_in_order() {
     let Some((foster, port)) = start() else { return };
     foster.wait_for("an answer of the backend through nginx", || {
         get(port, "/").is_some_and(|(status, _)| status == 200)
     });
-    // A good start takes `min_uptime`.
+    // A start is successful after `min_uptime`.
     foster.wait_for("a backend that has been up for a second", || {
         foster.row("backend").is_some_and(|row| row["uptime_ms"].as_u64() > Some(1000))
     });

@@ -45,7 +45,7 @@ fn nothing_starts_before_its_dependencies_are_ready() {
 
 #[test]
 fn programs_that_do_not_depend_on_each_other_start_at_the_same_time() {
-    // Each waits for the other: one after the other would never be ready.
+    // Each program waits for the other: started one after the other, they would never be ready.
     let config = "[program.a]\ncommand = 'puppet touch:a wait-file:b touch:a.up pause'\nready = { file = 'a.up' }\n[program.b]\ncommand = 'puppet touch:b wait-file:a touch:b.up pause'\nready = { file = 'b.up' }\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("a", "running");
@@ -53,7 +53,7 @@ fn programs_that_do_not_depend_on_each_other_start_at_the_same_time() {
 }
 
 #[test]
-fn a_program_stops_with_what_it_requires_and_starts_again_with_it() {
+fn a_program_stops_and_starts_with_the_program_that_it_requires() {
     let config = [noted("db", ""), noted("app", "requires = ['db']")].concat();
     let foster = Foster::new().config(&config).start();
     foster.wait_for_state("app", "running");
@@ -68,7 +68,7 @@ fn a_program_stops_with_what_it_requires_and_starts_again_with_it() {
 }
 
 #[test]
-fn a_stopped_ended_or_fatal_program_delays_no_higher_tier() {
+fn a_stopped_exited_or_fatal_program_delays_no_higher_tier() {
     let config = "[program.off]\ncommand = 'puppet pause'\npriority = 1\nautostart = false\n[program.done]\ncommand = 'puppet exit:0'\npriority = 2\nrestart = 'never'\n[program.broken]\ncommand = 'puppet exit:1'\npriority = 3\nstart_limit = 1\non_failure = 'ignore'\n[program.web]\ncommand = 'puppet touch:web pause'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_file("web");
@@ -78,7 +78,7 @@ fn a_stopped_ended_or_fatal_program_delays_no_higher_tier() {
 }
 
 #[test]
-fn a_program_that_is_not_enabled_does_not_exist_and_may_be_named() {
+fn a_disabled_program_does_not_exist_and_may_be_named() {
     let config = "[program.worker]\ncommand = 'puppet pause'\nenabled = '${WORKER:-true}'\n[program.web]\ncommand = 'puppet touch:web pause'\nafter = ['worker']\n";
     let foster = Foster::new().config(config).env("WORKER", "false").start();
     foster.wait_for_file("web");
@@ -98,7 +98,7 @@ fn a_program_that_is_not_autostarted_waits_for_an_order() {
 }
 
 #[test]
-fn foster_exits_when_every_program_has_ended_by_itself() {
+fn foster_exits_when_every_program_has_exited_by_itself() {
     let config = "[program.one]\ncommand = 'puppet print:one'\nrestart = 'never'\n[program.two]\ncommand = 'puppet sleep:0.1 print:two'\nrestart = 'on-failure'\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(0));

@@ -1,4 +1,4 @@
-//! What programs write, and where it goes.
+//! The output of programs and its destinations.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{End, Foster, Running};
 
-/// Runs a program that ends, to its end.
+/// Runs a program until it exits.
 fn run(keys: &str) -> Running {
     let mut foster = Foster::new().config(&format!("[program.app]\nrestart = 'never'\n{keys}")).start();
     foster.wait_exit();
@@ -16,7 +16,7 @@ fn run(keys: &str) -> Running {
 }
 
 #[test]
-fn a_line_stands_behind_the_name_of_its_program() {
+fn a_line_follows_the_name_of_its_program() {
     let config = "[program.backend]\ncommand = 'puppet print:hello stderr:oops'\nrestart = 'never'\n[program.web]\ncommand = 'puppet print:hi'\nrestart = 'never'\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(0));
@@ -28,26 +28,26 @@ fn a_line_stands_behind_the_name_of_its_program() {
 }
 
 #[test]
-fn a_prefix_can_be_left_out() {
+fn the_prefix_can_be_turned_off() {
     let foster = run("command = 'puppet print:bare'\nlog_prefix = false\n");
     assert_eq!(foster.output().stdout(), "bare\n");
 }
 
 #[test]
-fn a_last_line_without_an_end_gets_one() {
+fn a_last_line_without_a_newline_gets_one() {
     let foster = run("command = 'puppet print:whole partial:part'\n");
     assert_eq!(foster.output().stdout(), "app    | whole\napp    | part\n");
 }
 
 #[test]
-fn no_line_of_a_hundred_thousand_is_lost_or_out_of_order() {
+fn a_hundred_thousand_lines_are_complete_and_in_order() {
     let foster = run("command = 'puppet lines:100000'\nlog_prefix = false\n");
     let expected: String = (1..=100_000).map(|n| format!("line {n}\n")).collect();
     assert!(foster.output().stdout() == expected, "{}", foster.output().shown());
 }
 
 #[test]
-fn a_long_line_is_passed_on_in_pieces_and_whole() {
+fn a_long_line_is_written_in_pieces_without_a_loss() {
     let foster = run("command = 'puppet line:1000000 print:next'\nlog_prefix = false\n");
     let bytes = foster.output().stdout_bytes();
     assert_eq!(bytes.iter().filter(|&&byte| byte == b'x').count(), 1_000_000 + "next".matches('x').count());
@@ -69,7 +69,7 @@ fn lines_of_different_programs_are_never_mixed_within_a_line() {
 }
 
 #[test]
-fn json_is_one_object_a_line_with_the_fields_promised() {
+fn json_is_one_object_per_line_with_the_promised_fields() {
     let config = "[program.app]\ncommand = 'puppet print:hello bytes stderr:oops exit:4'\nrestart = 'never'\n[foster]\nlog_format = 'json'\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(4));
@@ -97,7 +97,7 @@ fn json_is_one_object_a_line_with_the_fields_promised() {
 }
 
 #[test]
-fn inherit_is_the_descriptor_itself_and_null_is_nothing() {
+fn inherit_is_fosters_descriptor_and_null_discards() {
     let foster = run("command = 'puppet print:direct stderr:gone'\nstdout = 'inherit'\nstderr = 'null'\n");
     assert_eq!(foster.output().stdout(), "direct\n");
     assert!(!foster.output().stderr().contains("gone"));
@@ -119,7 +119,7 @@ fn a_file_rotates_by_size_without_losing_or_splitting_a_line() {
 }
 
 #[test]
-fn only_so_many_rotated_files_are_kept() {
+fn only_the_configured_number_of_rotated_files_is_kept() {
     let foster =
         run("command = 'puppet lines:5000'\nstdout = { file = 'app.log', max_size = '4K', keep = 2 }\n");
     assert!(foster.path("app.log.2").exists());
@@ -137,7 +137,7 @@ fn the_output_of_a_program_comes_before_the_report_of_its_exit() {
 }
 
 #[test]
-fn a_descendant_that_holds_the_pipe_delays_nothing() {
+fn a_descendant_that_holds_the_pipe_open_delays_nothing() {
     let config = "[program.app]\ncommand = \"puppet append:starts:x 'child:setsid pause' print:bye exit:1\"\nbackoff = { initial = '1ms' }\nstart_limit = 3\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(1));
@@ -157,7 +157,7 @@ fn a_program_may_open_its_streams_again_after_dropping_its_privileges() {
 }
 
 #[test]
-fn a_reader_that_stops_stops_the_writer_and_never_foster() {
+fn a_stopped_reader_blocks_the_writer_and_never_foster() {
     let config = "[program.flooding]\ncommand = 'puppet flood'\n[program.crashing]\ncommand = 'puppet append:starts:x pause'\nmin_uptime = '1ms'\n[foster]\nshutdown_timeout = '1s'\n";
     let mut foster = Foster::new().config(config).start();
     foster.output().stop_reading_stdout();
@@ -180,18 +180,18 @@ fn a_reader_that_stops_stops_the_writer_and_never_foster() {
     foster.signal(Signal::SIGTERM);
     let (end, at) = foster.wait_end();
     assert_eq!(end, End::Code(0));
-    // Without a reader the output is kept until the shutdown's time limit.
+    // Without a reader the output is kept until `shutdown_timeout`.
     assert!(at - before < Duration::from_secs(3), "{:?}", at - before);
 }
 
-/// How many bytes a process has written so far (proc_pid_io(5)).
+/// The number of bytes that a process has written (proc_pid_io(5)).
 fn written(pid: i32) -> u64 {
     let io = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("a live process");
     io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse().ok()).expect("wchar")
 }
 
 #[test]
-fn all_that_was_written_is_read_before_the_end_when_the_reader_comes_back() {
+fn all_output_is_written_before_the_exit_if_the_reader_continues() {
     let config = "[program.app]\ncommand = 'puppet lines:50000'\nrestart = 'never'\nlog_prefix = false\n[foster]\nshutdown_timeout = '1m'\n";
     let mut foster = Foster::new().config(config).start();
     foster.output().stop_reading_stdout();
@@ -202,7 +202,7 @@ fn all_that_was_written_is_read_before_the_end_when_the_reader_comes_back() {
 }
 
 #[test]
-fn a_full_disk_stops_no_program_and_the_loss_is_counted() {
+fn a_full_disk_blocks_no_program_and_the_loss_is_counted() {
     let config =
         "[program.app]\ncommand = 'puppet lines:3000 touch:done pause'\nstdout = { file = '/dev/full' }\n";
     let foster = Foster::new().config(config).start();
@@ -210,7 +210,8 @@ fn a_full_disk_stops_no_program_and_the_loss_is_counted() {
     foster.wait_for_line(r"/dev/full.*No space left");
 }
 
-/// What the container's owner reads of its end: the last thing on stderr, and the termination log.
+/// Runs a program until foster exits; returns the summary, which must be the same at the end of stderr and in the
+/// termination log.
 fn summary_of(program: &str) -> String {
     let config = format!(
         "[program.web]\n{program}\nstart_limit = 2\nbackoff = {{ initial = '1ms' }}\n[foster]\ntermination_log = 'log'\n"
@@ -237,7 +238,7 @@ fn the_summary_has_the_last_output_of_the_last_run_with_repeated_lines_counted()
 }
 
 #[test]
-fn the_summary_says_why_a_program_could_not_be_started() {
+fn the_summary_has_the_reason_of_a_failed_start() {
     let summary = summary_of("command = ['/no/such/program']");
     let (head, rest) = summary.split_once('\n').expect("a line");
     assert!(head.starts_with("exit status 1: web could not be started: "), "{summary}");
@@ -246,7 +247,7 @@ fn the_summary_says_why_a_program_could_not_be_started() {
 }
 
 #[test]
-fn the_summary_says_what_a_program_was_not_ready_for() {
+fn the_summary_has_the_reason_of_a_failed_readiness_probe() {
     let summary =
         summary_of("command = 'puppet pause'\nready = { file = '/no/such/file', timeout = '50ms' }");
     let (head, _) = summary.split_once('\n').expect("a line");
@@ -255,7 +256,7 @@ fn the_summary_says_what_a_program_was_not_ready_for() {
 }
 
 #[test]
-fn what_keeps_foster_from_starting_is_said_once_and_in_the_configured_format() {
+fn an_error_that_keeps_foster_from_starting_is_logged_once_in_the_configured_format() {
     for (format, expected) in [("text", "foster: error: already running here "), ("json", "{\"ts\":\"")] {
         let config = format!("[program.app]\ncommand = 'puppet pause'\n[foster]\nlog_format = '{format}'\n");
         let foster = Foster::new().config(&config).start();
@@ -288,7 +289,7 @@ fn a_log_file_is_not_opened_through_a_link_of_the_programs_user() {
 }
 
 #[test]
-fn a_log_file_is_tried_again_once_its_folder_is_there() {
+fn a_log_file_is_opened_again_once_its_folder_exists() {
     let config = "[program.app]\ncommand = 'puppet print:lost wait-file:go flood'\nmin_uptime = '1ms'\nstdout = { file = 'later/app.log', max_size = '4K', keep = 1 }\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_line(r"cannot open .*app\.log`: No such file or directory");

@@ -1,11 +1,11 @@
-//! foster as PID 1 and under another init: which processes it reaps, and which it signals.
+//! foster as PID 1 and under another init: the processes that it reaps and signals.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::{End, Foster, Running, matches};
 
-/// foster with one ready program.
+/// Starts foster with one program and waits until it is ready.
 fn idle() -> Running {
     let foster = Foster::new().config("[program.app]\ncommand = 'puppet print:up pause'\n").start();
     foster.wait_for_state("app", "running");
@@ -13,7 +13,7 @@ fn idle() -> Running {
 }
 
 #[test]
-fn an_orphan_that_ends_is_reaped_at_once() {
+fn an_exited_orphan_is_reaped_at_once() {
     let foster = Foster::new()
         .config("[program.app]\ncommand = \"puppet 'child:setsid child:exit:0 exit:0' orphans:500 touch:done pause\"\n")
         .start();
@@ -33,7 +33,7 @@ fn a_running_orphan_is_not_signalled() {
 }
 
 #[test]
-fn a_program_starts_with_clean_signals_a_session_of_its_own_and_no_descriptor_but_three() {
+fn a_program_starts_with_default_signals_a_new_session_and_only_three_descriptors() {
     let foster = Foster::new()
         .config(
             "[program.app]\ncommand = ['sh', '-c', 'cat /proc/self/status; puppet ids fds touch:done; exec puppet pause']\n",
@@ -47,7 +47,7 @@ fn a_program_starts_with_clean_signals_a_session_of_its_own_and_no_descriptor_bu
     }
     assert!(matches(&seen, r"fd 0 /dev/null$"), "{seen}");
     assert!(!matches(&seen, r"fd ([3-9]|\d\d) "), "{seen}");
-    // The shell is the session's leader, and the puppet is in its group.
+    // The shell leads the session, and the puppet is in its group.
     let ids = seen.lines().find_map(|line| Some(line[line.find("pgid=")?..].to_owned())).expect("ids");
     let (group, session) = ids.split_once(' ').expect("two numbers");
     assert_eq!(group.strip_prefix("pgid="), session.strip_prefix("sid="), "{ids}");
@@ -145,7 +145,7 @@ fn a_stale_socket_is_replaced() {
     second.wait_for("an answer", || first.verb(&["status"]).code == 0);
 }
 
-/// Only debug builds have FOSTER_TEST_FAULT: a fault at a request for the status.
+/// FOSTER_TEST_FAULT, which only debug builds have, causes a fault at a request for the status.
 #[test]
 #[cfg(debug_assertions)]
 fn a_fault_in_foster_stops_the_programs_in_order_and_is_explained() {
@@ -160,13 +160,13 @@ fn a_fault_in_foster_stops_the_programs_in_order_and_is_explained() {
     assert!(stderr.contains("app: stopping"), "{stderr}");
     let reason = foster.content("termination-log");
     assert!(reason.contains("foster itself cannot go on: "), "{reason}");
-    assert!(reason.contains("asked for by FOSTER_TEST_FAULT"), "the one clue there is: {reason}");
+    assert!(reason.contains("asked for by FOSTER_TEST_FAULT"), "{reason}");
 }
 
-/// As above, with an abort: it follows when no memory is left, and no code of foster can be trusted then.
+/// The same with an abort, which is also the effect of a failed allocation.
 #[test]
 #[cfg(debug_assertions)]
-fn no_memory_and_an_abort_are_explained_and_leave_nothing_behind() {
+fn an_abort_is_explained_and_leaves_no_process_behind() {
     for fault in ["memory", "abort"] {
         let config =
             "[program.app]\ncommand = 'puppet pause'\n[foster]\ntermination_log = 'termination-log'\n";
@@ -182,7 +182,7 @@ fn no_memory_and_an_abort_are_explained_and_leave_nothing_behind() {
 }
 
 #[test]
-fn a_fault_signal_that_another_process_sends_ends_nothing() {
+fn a_fault_signal_from_another_process_is_ignored() {
     let foster = Foster::new().config("[program.app]\ncommand = 'puppet pause'\n").start();
     foster.wait_for_state("app", "running");
     for signal in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGABRT] {
@@ -191,7 +191,7 @@ fn a_fault_signal_that_another_process_sends_ends_nothing() {
     foster.verb(&["status"]).expect(0);
 }
 
-/// podman and systemd-nspawn show the text and wait for READY=1.
+/// podman and systemd-nspawn show the status and wait for READY=1.
 #[test]
 fn the_service_manager_above_gets_ready_status_stopping_and_the_exit_status() {
     let folder = tempfile::tempdir().expect("a folder");

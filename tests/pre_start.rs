@@ -3,13 +3,13 @@
 use crate::support::{End, Foster};
 
 #[test]
-fn it_runs_before_each_start_and_the_program_follows_when_it_has_succeeded() {
+fn it_runs_before_each_start_and_the_program_starts_after_its_success() {
     let config = "[program.app]\ncommand = 'puppet append:order:app pause'\npre_start = 'puppet append:order:before env:FOSTER_PROGRAM'\nmin_uptime = '1ms'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("app", "running");
     foster.verb(&["restart", "app"]).expect(0);
     assert_eq!(foster.content("order"), "before\napp\nbefore\napp\n");
-    // Its output is the program's.
+    // Its output belongs to the program.
     foster.wait_for_line(r"app +\| .*app");
 }
 
@@ -26,18 +26,18 @@ fn its_failure_is_a_failed_start_that_names_it() {
 }
 
 #[test]
-fn one_that_is_not_there_is_a_failed_start_too() {
+fn a_missing_command_is_a_failed_start() {
     let config = "[program.app]\ncommand = 'puppet touch:never pause'\npre_start = 'no-such-command'\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
     foster.wait_for_line("cannot start app: pre_start: `no-such-command` is not in PATH");
-    // What cannot mend itself is tried three times.
+    // A permanent error is tried three times.
     foster.wait_for_line("gave up after 3");
     assert!(!foster.path("never").exists());
 }
 
 #[test]
-fn it_counts_into_the_time_to_be_ready() {
+fn it_counts_towards_the_ready_timeout() {
     let config = "[program.app]\ncommand = 'puppet touch:never pause'\npre_start = 'puppet pause'\nready = { file = 'x', timeout = '300ms' }\nstart_limit = 1\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
@@ -46,7 +46,7 @@ fn it_counts_into_the_time_to_be_ready() {
 }
 
 #[test]
-fn a_stop_ends_it_and_nothing_follows() {
+fn a_stop_ends_it_and_the_program_does_not_start() {
     let config = "[program.app]\ncommand = 'puppet touch:never pause'\npre_start = 'puppet touch:before pause'\n[program.other]\ncommand = 'puppet pause'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_file("before");

@@ -12,7 +12,7 @@ fn the_quickstart_shows_order_readiness_a_crash_and_a_clean_stop() {
         .arguments(&["run", "-c", config.to_str().expect("a path in UTF-8")])
         .start();
     foster.wait_for_state("web", "running");
-    // Its backend crashes by itself, every few seconds, and that never counts towards `start_limit`.
+    // Its backend crashes every few seconds, which never counts towards `start_limit`.
     foster.wait_for_line(r"backend.*exited with status 1");
     foster.wait_for("the second restart", || {
         foster.row("backend").is_some_and(|row| row["restarts"].as_u64() >= Some(2))

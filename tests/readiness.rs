@@ -1,11 +1,11 @@
-//! `ready`: each kind of probe, and what happens without an answer.
+//! `ready`: each kind of probe, and its timeout.
 
 use std::io::{Read, Write};
 use std::time::Duration;
 
 use crate::support::{End, Foster, Running, free_port};
 
-/// A backend that is ready only once `go` exists, and a program after it.
+/// Starts a backend that is ready only once `go` exists, and a program after it.
 fn gated(backend: &str, ready: &str) -> Running {
     let config = format!(
         "[program.backend]\ncommand = \"{backend}\"\nready = {ready}\n[program.web]\ncommand = 'puppet touch:web pause'\nafter = ['backend']\n"
@@ -31,7 +31,7 @@ fn http_is_ready_at_a_good_status() {
 }
 
 #[test]
-fn http_may_ask_for_certain_statuses() {
+fn http_may_accept_other_statuses() {
     let port = free_port();
     let config = format!(
         "[program.backend]\ncommand = 'puppet http:{port}:401 pause'\nready = {{ http = 'http://localhost:{port}/', status = [401] }}\n"
@@ -58,7 +58,7 @@ fn exec_is_ready_when_the_command_succeeds() {
 }
 
 #[test]
-fn file_is_ready_when_the_file_is_there() {
+fn file_is_ready_when_the_file_exists() {
     drop(gated("puppet pause", "{ file = 'go', interval = '10ms' }"));
 }
 
@@ -86,8 +86,8 @@ fn not_ready_in_time_is_a_failed_start() {
 }
 
 #[test]
-fn a_server_that_hangs_costs_its_own_time_and_nothing_else() {
-    // It accepts, and says nothing.
+fn a_server_that_hangs_delays_no_other_program() {
+    // It accepts connections and sends nothing.
     let port = free_port();
     let config = format!(
         "[program.hanging]\ncommand = 'puppet listen:tcp:{port} pause'\nready = {{ http = 'http://127.0.0.1:{port}/', interval = '10ms' }}\n[program.crashing]\ncommand = 'puppet append:starts:x sleep:0.05 exit:1'\nbackoff = {{ factor = 1 }}\n"
@@ -100,7 +100,7 @@ fn a_server_that_hangs_costs_its_own_time_and_nothing_else() {
 }
 
 #[test]
-fn a_probe_command_is_not_left_behind() {
+fn a_stop_ends_a_probe_command() {
     let config = "[program.app]\ncommand = 'puppet touch:up pause'\nready = { exec = ['puppet', 'touch:probing', 'pause'] }\n[program.other]\ncommand = 'puppet pause'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_file("probing");
@@ -109,7 +109,7 @@ fn a_probe_command_is_not_left_behind() {
 }
 
 #[test]
-fn the_last_line_that_a_probe_command_wrote_is_in_the_message_about_it() {
+fn the_last_line_of_a_probe_command_is_part_of_the_reason() {
     let config = "[program.app]\ncommand = 'puppet pause'\nready = { exec = ['sh', '-c', 'echo connecting >&2; echo no route to host >&2; exit 2'], timeout = '300ms', interval = '10ms' }\nstart_limit = 1\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
@@ -117,7 +117,7 @@ fn the_last_line_that_a_probe_command_wrote_is_in_the_message_about_it() {
 }
 
 #[test]
-fn headers_and_method_are_sent_as_they_are_configured() {
+fn headers_and_method_are_sent_as_configured() {
     let port = free_port();
     let listener = std::net::TcpListener::bind(("127.0.0.1", port)).expect("a listener");
     let config = format!(
@@ -138,12 +138,12 @@ fn headers_and_method_are_sent_as_they_are_configured() {
     foster.wait_for_state("app", "running");
 }
 
-/// An answer is taken when it comes: foster asks again after `interval`, not after the time that one answer may take.
+/// The next attempt follows after `interval`, not after the timeout of an attempt.
 #[test]
-fn a_file_that_comes_later_is_seen_at_the_next_attempt() {
+fn a_file_that_is_created_later_is_found_at_the_next_attempt() {
     let config = "[program.backend]\ncommand = 'puppet sleep:0.2 touch:app.pid pause'\nready = { file = 'app.pid', interval = '10ms', timeout = '2s' }\nstart_limit = 1\n";
     let mut foster = Foster::new().config(config).start();
-    // Only looked at, not asked: a client at the socket would wake the loop.
+    // No verb is used, because a client would wake the loop.
     foster.wait_for_line("ready after|not ready");
     assert!(!foster.output().has_line("not ready"), "{}", foster.output().shown());
     assert_eq!(foster.terminate(), End::Code(0));

@@ -1,7 +1,7 @@
-//! Sandboxes and kernels that refuse newer system calls: foster does the same by older ones.
+//! Sandboxes and kernels that refuse newer system calls: foster uses older ones.
 //!
-//! Old seccomp profiles answer EPERM, old kernels and gVisor ENOSYS, qemu-user EINVAL. None of them may change what
-//! foster does, for the bare init and for `run`.
+//! Old seccomp profiles return EPERM, old kernels and gVisor ENOSYS, qemu-user EINVAL. None of them may change the
+//! behaviour of the bare init or of `run`.
 
 use nix::sys::signal::Signal;
 
@@ -49,7 +49,7 @@ fn run_starts_signals_restarts_and_stops_whatever_is_refused() {
             assert_ne!(foster.pid_of("app"), before, "{call} {errno}");
             assert_eq!(foster.terminate(), End::Code(0), "{call} {errno}: {}", foster.output().shown());
             let stdout = foster.output().stdout();
-            assert!(!stdout.contains("app    | fd 3 "), "{call} {errno}: it was given one more: {stdout}");
+            assert!(!stdout.contains("app    | fd 3 "), "{call} {errno}: a fourth descriptor: {stdout}");
         }
     }
 }
@@ -59,7 +59,7 @@ fn an_init_that_cannot_become_a_subreaper_warns_and_runs() {
     if !may_make_namespaces() {
         return;
     }
-    // The inner one is not PID 1.
+    // The inner foster is not PID 1.
     let inner = ["--", "foster", "--", "puppet", "exit:7"];
     let mut foster = Foster::new().refusing("subreaper", "EINVAL").arguments(&inner).start();
     assert_eq!(foster.wait_exit(), End::Code(7), "{}", foster.output().shown());

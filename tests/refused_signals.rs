@@ -1,4 +1,4 @@
-//! A program that foster may not signal: every verb ends in bounded time, and says so.
+//! A program that foster may not signal: every verb returns in bounded time and reports that.
 //!
 //! Without CAP_KILL root may not signal another user's processes (kill(2)), as with `--cap-drop KILL` and on OpenShift.
 
@@ -19,14 +19,14 @@ min_uptime = '1ms'
 shutdown_timeout = '1s'
 ";
 
-/// A program of another user, running, and a foster without CAP_KILL.
+/// Starts foster without CAP_KILL, with a running program of another user.
 fn start() -> Running {
     let foster = Foster::new().config(CONFIG).without("CAP_KILL").start();
     foster.wait_for_state("web", "running");
     foster
 }
 
-/// A verb, and exit code 124 where it has not ended after ten seconds (timeout(1)).
+/// Runs a verb; the exit code is 124 if it takes longer than ten seconds (timeout(1)).
 fn bounded(foster: &Running, arguments: &[&str]) -> Finished {
     let mut command = Command::new("timeout");
     command.arg("10").arg(binary()).args(arguments).env("FOSTER_SOCKET", foster.path("foster.sock"));

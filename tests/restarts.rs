@@ -1,4 +1,4 @@
-//! After an exit: restarts, growing delays, giving up, the exit status and the reason.
+//! After an exit: restarts, growing delays, fatal programs, the exit status and the reason.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -44,7 +44,7 @@ fn a_backend_that_always_fails_ends_the_container_with_its_status_and_the_reason
 }
 
 #[test]
-fn the_waits_grow_and_the_count_of_failures_goes_back_to_0_after_a_long_run() {
+fn delays_grow_and_the_failure_count_is_reset_after_a_long_run() {
     let config = "[program.app]\ncommand = 'puppet fail-first:count:2:7 pause'\nmin_uptime = '50ms'\nbackoff = { initial = '200ms', factor = 2, max = '1s', reset = '100ms' }\nstart_limit = 4\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("app", "running");
@@ -56,7 +56,7 @@ fn the_waits_grow_and_the_count_of_failures_goes_back_to_0_after_a_long_run() {
 }
 
 #[test]
-fn a_termination_log_is_at_most_4096_bytes_and_is_never_made() {
+fn a_termination_log_has_at_most_4096_bytes_and_is_never_created() {
     let config = "[program.app]\ncommand = 'puppet line:9000 exit:1'\nrestart = 'never'\n[foster]\ntermination_log = 'termination-log'\n";
     let mut foster = Foster::new().config(config).file("termination-log", "").start();
     assert_eq!(foster.wait_exit(), End::Code(1));
@@ -78,7 +78,7 @@ fn a_program_killed_by_a_signal_ends_the_container_with_128_plus_its_number() {
 }
 
 #[test]
-fn on_exit_and_on_failure_decide_what_an_end_does_to_the_container() {
+fn on_exit_and_on_failure_decide_whether_an_exit_ends_the_container() {
     let ended = |keys: &str, code: u8| {
         let config = format!(
             "[program.app]\ncommand = 'puppet exit:{code}'\nrestart = 'never'\n{keys}\n[program.other]\ncommand = 'puppet touch:other pause'\npriority = 1\nready = {{ file = 'other' }}\n"
@@ -94,7 +94,7 @@ fn on_exit_and_on_failure_decide_what_an_end_does_to_the_container() {
 }
 
 #[test]
-fn other_exit_codes_can_be_a_success() {
+fn other_exit_codes_can_count_as_success() {
     let config =
         "[program.app]\ncommand = 'puppet exit:42'\nrestart = 'on-failure'\nsuccess_exit_codes = [0, 42]\n";
     let mut foster = Foster::new().config(config).start();
@@ -103,8 +103,8 @@ fn other_exit_codes_can_be_a_success() {
 }
 
 #[test]
-fn other_processes_of_the_session_end_before_the_restart() {
-    // A killed master leaves a worker that holds the port: the next master could not listen.
+fn other_processes_of_the_session_are_stopped_before_the_restart() {
+    // The worker of a killed master holds the port, so the next master could not listen.
     let port = crate::support::free_port();
     let config = format!(
         "[program.master]\ncommand = \"puppet append:starts:x 'child:ignore:TERM listen:tcp:{port} touch:worker pause' wait-file:worker pause\"\nstop_timeout = '200ms'\nmin_uptime = '1ms'\n"
@@ -114,14 +114,14 @@ fn other_processes_of_the_session_end_before_the_restart() {
     foster.wait_for_state("master", "running");
     std::fs::remove_file(foster.path("worker")).expect("a file");
     kill_program(&foster, "master");
-    // Without the KILL the second worker would find its port taken.
+    // Without the KILL the port of the second worker would be in use.
     foster.wait_for_file("worker");
     foster.wait_for("foster, one master, one worker", || foster.processes().len() == 3);
     assert_eq!(foster.content("starts"), "x\nx\n");
 }
 
 #[test]
-fn a_stopped_program_has_not_ended_by_itself() {
+fn a_stopped_program_does_not_count_as_exited() {
     let foster = Foster::new().config("[program.app]\ncommand = 'puppet pause'\n").start();
     foster.wait_for_state("app", "running");
     foster.verb(&["stop", "app"]).expect(0);
@@ -132,7 +132,7 @@ fn a_stopped_program_has_not_ended_by_itself() {
 }
 
 #[test]
-fn a_start_of_a_fatal_program_resets_its_count_of_failures() {
+fn a_start_of_a_fatal_program_resets_its_failure_count() {
     let config = "[program.app]\ncommand = 'puppet fail-first:count:2:1 pause'\nstart_limit = 2\nbackoff = { initial = '1ms' }\nmin_uptime = '1s'\non_failure = 'ignore'\n[program.other]\ncommand = 'puppet pause'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("app", "fatal");

@@ -1,4 +1,4 @@
-//! The schema for editors, judged by a validator of others: the Python package `jsonschema`.
+//! The schema for editors, checked with an independent validator: the Python package `jsonschema`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Foster, present_or_skipped, repository, run};
 
-/// Prints an object: for each file the places at which it does not fit, each with the reason.
+/// Prints an object: for each file its invalid values, each with the reason.
 const VALIDATOR: &str = r#"
 import json, sys, tomllib
 import jsonschema
@@ -25,7 +25,7 @@ for path in sys.argv[2:]:
 print(json.dumps(found))
 "#;
 
-/// A Python that has it: the one that `.ci/run` makes, or the machine's.
+/// A Python with this package: that of `.ci/run`, or the machine's.
 fn python() -> Option<PathBuf> {
     let made = repository().join("target/python/bin/python3");
     let knows = |python: &PathBuf| {
@@ -36,14 +36,14 @@ fn python() -> Option<PathBuf> {
     present_or_skipped([made, PathBuf::from("python3")].into_iter().find(knows), "Python with `jsonschema`")
 }
 
-/// What does not fit, file by file.
-fn judged(python: &Path, files: &[PathBuf]) -> BTreeMap<String, Vec<String>> {
+/// Validates files; returns the errors of each.
+fn validate(python: &Path, files: &[PathBuf]) -> BTreeMap<String, Vec<String>> {
     let mut command = Command::new(python);
     command.args(["-c", VALIDATOR]).arg(repository().join("docs/foster.schema.json")).args(files);
     serde_json::from_str(&run(command).expect(0).stdout).expect("an object")
 }
 
-/// Whether `foster check` accepts it, in the environment that the fixtures are written for.
+/// Whether `foster check` accepts a file, with the variables that the fixtures use.
 fn is_accepted(path: &Path) -> bool {
     let known = [
         ("PORT", "8000"),
@@ -82,19 +82,19 @@ fn the_verb_prints_the_schema_that_is_checked_in() {
 }
 
 #[test]
-fn every_accepted_configuration_fits_the_schema() {
+fn the_schema_accepts_every_valid_configuration() {
     let Some(python) = python() else { return };
     let mut files = configurations(&repository().join("tests/fixtures/config"));
     files.extend(configurations(&repository().join("examples")));
     files.retain(|path| is_accepted(path));
     assert!(files.len() > 15, "{files:?}");
-    for (file, wrong) in judged(&python, &files) {
+    for (file, wrong) in validate(&python, &files) {
         assert!(wrong.is_empty(), "{file}\n{}", wrong.join("\n"));
     }
 }
 
 #[test]
-fn a_key_or_a_value_that_is_wrong_is_marked_at_its_place() {
+fn the_schema_rejects_a_wrong_key_or_value_at_its_path() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let wrong = [
@@ -132,17 +132,17 @@ fn a_key_or_a_value_that_is_wrong_is_marked_at_its_place() {
     for (path, (text, _, _)) in files.iter().zip(wrong) {
         fs::write(path, text).expect("a file");
     }
-    let found = judged(&python, &files);
+    let found = validate(&python, &files);
     for (path, (text, place, reason)) in files.iter().zip(wrong) {
         let [only] = found[path.to_str().expect("a path")].as_slice() else {
-            panic!("not one complaint: {text}{found:?}")
+            panic!("not exactly one error: {text}{found:?}")
         };
         assert!(only.starts_with(place) && only.contains(reason), "{text}{only}");
     }
 }
 
 #[test]
-fn a_string_that_expands_fits_every_type() {
+fn the_schema_accepts_an_expansion_for_every_type() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("foster.toml");
@@ -150,6 +150,6 @@ fn a_string_that_expands_fits_every_type() {
                 stop_signal = '${X}'\nrestart = '${X:-always}'\nlimits = { nofile = '${X}' }\numask = '${X}'\n\
                 backoff = { factor = '${X}' }\nstdout = '${X}'\nafter = ['${X}']\nuser = '${X}:${Y}'\n";
     fs::write(&path, text).expect("a file");
-    let found = judged(&python, &[path]);
+    let found = validate(&python, &[path]);
     assert!(found.values().all(Vec::is_empty), "{found:?}");
 }

@@ -1,4 +1,4 @@
-//! Signals to foster: the defaults, and the table `[signals]`.
+//! Signals to foster: the defaults and the table `[signals]`.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn a_signal_can_be_configured_as_a_shutdown() {
 }
 
 #[test]
-fn a_signal_that_no_table_names_is_ignored() {
+fn an_unconfigured_signal_is_ignored() {
     let foster = reporting("[signals]\nWINCH = 'forward:backend'\n");
     for signal in
         [Signal::SIGALRM, Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGPIPE, Signal::SIGPWR]
@@ -62,7 +62,7 @@ fn a_signal_that_no_table_names_is_ignored() {
         foster.signal(signal);
     }
     foster.verb(&["status"]).expect(0);
-    // A signal that was forwarded by mistake would have arrived before the last one.
+    // A wrongly forwarded signal would have arrived before the last one.
     foster.signal(Signal::SIGWINCH);
     foster.wait_for_line(r"got WINCH$");
     assert_eq!(foster.output().stdout().matches("got ").count(), 1, "{}", foster.output().shown());
@@ -92,7 +92,7 @@ fn usr1_reopens_the_log_files() {
 #[test]
 fn signals_are_blocked_before_the_configuration_is_read() {
     let Some(strace) = found("strace") else { return };
-    // PID 1 loses a signal that is neither caught nor blocked.
+    // The kernel drops a signal to PID 1 that is neither caught nor blocked.
     let config = "[foster]\nsocket = ''\n[program.app]\ncommand = 'puppet exit:0'\nrestart = 'never'\n";
     let foster = Foster::new().file("foster.toml", config).all_names();
     let strace = strace.display();
@@ -106,7 +106,7 @@ fn signals_are_blocked_before_the_configuration_is_read() {
 }
 
 #[test]
-fn a_signal_during_the_start_is_obeyed() {
+fn a_signal_during_the_startup_is_obeyed() {
     let mut foster = Foster::new()
         .config("[program.slow]\ncommand = 'puppet touch:up pause'\nready = { file = 'never' }\n[program.next]\ncommand = 'puppet pause'\nafter = ['slow']\n")
         .start();

@@ -1,4 +1,4 @@
-//! How the process of a program is started: its user, its environment, and the message when it cannot start.
+//! The start of a program's process: user, environment, limits, and the message of a failed start.
 
 use crate::support::{End, Foster, Running, matches, may_make_namespaces};
 
@@ -10,7 +10,7 @@ fn run(keys: &str) -> Running {
     foster
 }
 
-/// The start fails, foster's message has these parts, and foster exits with 1.
+/// Checks that the start fails with these texts in foster's message, and that foster exits with 1.
 #[track_caller]
 fn refused(keys: &str, words: &[&str]) {
     let config = format!("[program.app]\nstart_limit = 1\n{keys}\n");
@@ -88,7 +88,7 @@ fn the_environment_is_inherited_then_from_files_then_secrets_then_from_its_table
 }
 
 #[test]
-fn a_closed_environment_has_the_basics_alone() {
+fn inherit_environment_false_passes_only_the_basic_variables() {
     let foster = run("command = 'puppet env'\ninherit_environment = false\nenvironment = { MINE = '1' }");
     let seen = foster.output().stdout();
     assert!(seen.contains("MINE=1") && seen.contains("PATH="), "{seen}");
@@ -96,7 +96,7 @@ fn a_closed_environment_has_the_basics_alone() {
 }
 
 #[test]
-fn a_secret_is_shown_nowhere() {
+fn a_secret_appears_in_no_output() {
     let config = "[program.app]\ncommand = 'puppet touch:up pause'\nsecrets = { TOKEN = 'token' }\nenvironment = { OTHER = 'visible' }\n[foster]\nlog_level = 'trace'\n";
     let mut foster = Foster::new().config(config).file("token", "hunter2\n").start();
     foster.wait_for_file("up");
@@ -111,7 +111,7 @@ fn a_secret_is_shown_nowhere() {
 }
 
 #[test]
-fn a_program_runs_as_its_user_whether_it_has_a_name_or_not() {
+fn a_program_runs_as_its_user_with_or_without_a_name() {
     if !may_make_namespaces() {
         return;
     }
@@ -128,7 +128,7 @@ fn a_program_runs_as_its_user_whether_it_has_a_name_or_not() {
 }
 
 #[test]
-fn a_program_keeps_the_capabilities_named_and_no_other() {
+fn a_program_keeps_only_the_configured_capabilities() {
     if !may_make_namespaces() {
         return;
     }
@@ -161,26 +161,26 @@ fn limits_nice_value_umask_and_directory_are_as_configured() {
     assert!(matches(&seen, r"Umask:\s+0027$"), "{seen}");
     assert!(matches(&seen, r"\| 300$"), "{seen}");
     assert!(matches(&seen, r"\| /tmp$"), "{seen}");
-    // nice is the 19th field (proc_pid_stat(5)), the 17th behind the command's name.
+    // nice is the 19th field (proc_pid_stat(5)), the 17th after the command's name.
     let stat = seen.lines().find_map(|line| line.split_once("(puppet) ")).expect("a stat").1;
     assert_eq!(stat.split(' ').nth(16), Some("5"), "{stat}");
 }
 
 #[test]
-fn standard_input_is_at_its_end_or_stays_open_as_configured() {
+fn standard_input_is_empty_or_stays_open_as_configured() {
     let ends = run("command = ['sh', '-c', 'cat; echo at its end']");
     assert!(ends.output().stdout().contains("| at its end"), "{}", ends.output().shown());
     drop(ends);
     let config =
         "[program.app]\ncommand = ['sh', '-c', 'echo up; exec cat']\nstdin = 'open'\nmin_uptime = '50ms'\n";
     let mut open = Foster::new().config(config).start();
-    // It is ready after `min_uptime`: with its input at its end it would have ended at once.
+    // It is ready after `min_uptime`: at the end of its input `cat` would have exited at once.
     open.wait_for_state("app", "running");
     assert_eq!(open.terminate(), End::Code(0), "{}", open.output().shown());
 }
 
 #[test]
-fn a_limit_on_descriptors_that_is_too_low_for_foster_itself_is_named() {
+fn a_descriptor_limit_that_is_too_low_for_foster_is_reported() {
     let config = "[program.app]\ncommand = 'puppet pause'\nrestart = 'never'\n";
     for limit in [12, 16, 24] {
         let mut foster = Foster::new().config(config).not_pid_1().limited("nofile", limit).start();

@@ -1,11 +1,11 @@
-//! The cost of foster over time: nothing while idle, and the same after much work as before.
+//! foster's resources over time: no system call while idle, and no growth by work.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::{End, Foster, Running, allocated_kib, descriptors, found, resident_kib};
 
-/// How much two measurements of one process may differ: the allocator's rounding, a page of the stack.
+/// The tolerated difference between two measurements of one process: the allocator's rounding, a page of the stack.
 const NOISE_KIB: u64 = 128;
 
 struct Footprint {
@@ -29,7 +29,7 @@ fn assert_same(before: &Footprint, after: &Footprint) {
     );
 }
 
-/// So many programs that end at once, restarted ten times a second each, the maximum.
+/// Programs that exit at once, each restarted ten times a second, the maximum.
 pub fn flickering(programs: usize, level: &str) -> String {
     let program = |number| {
         format!(
@@ -44,7 +44,7 @@ pub fn restarts_of_all(foster: &Running) -> u64 {
 }
 
 #[test]
-fn twenty_thousand_orphans_leave_memory_and_descriptors_as_they_were() {
+fn twenty_thousand_orphans_leak_no_memory_and_no_descriptor() {
     let foster = Foster::new()
         .config("[program.maker]\ncommand = 'puppet orphans:2000 touch:warm wait-file:go orphans:20000 touch:done pause'\n")
         .alone()
@@ -59,10 +59,10 @@ fn twenty_thousand_orphans_leave_memory_and_descriptors_as_they_were() {
 }
 
 #[test]
-fn ten_thousand_restarts_leave_memory_and_descriptors_as_they_were() {
+fn ten_thousand_restarts_leak_no_memory_and_no_descriptor() {
     let foster = Foster::new().config(&flickering(100, "error")).alone().start();
     foster.wait_for("2000 restarts", || restarts_of_all(&foster) >= 2000);
-    footprint_between_starts(&foster); // the first use of a verb takes memory
+    footprint_between_starts(&foster); // the first use of a verb allocates memory
     foster.wait_for("4000 restarts", || restarts_of_all(&foster) >= 4000);
     let before = footprint_between_starts(&foster);
     for thousand in 5..=14 {
@@ -71,10 +71,10 @@ fn ten_thousand_restarts_leave_memory_and_descriptors_as_they_were() {
     assert_same(&before, &footprint_between_starts(&foster));
 }
 
-/// With the programs stopped, so that no process counts that is being started.
+/// Measures while the programs are stopped, so that no starting process counts.
 fn footprint_between_starts(foster: &Running) -> Footprint {
     foster.verb(&["stop", "all"]).expect(0);
-    // The listener and its copy; foster closes the client's connection when it notices its end.
+    // The listener and its copy; foster closes the client's connection when epoll reports its end.
     let sockets = || descriptors(foster.pid()).iter().filter(|one| one.contains("socket:")).count();
     foster.wait_for("the client's connection to be closed", || sockets() == 2);
     let seen = footprint(foster);
@@ -83,8 +83,8 @@ fn footprint_between_starts(foster: &Running) -> Footprint {
 }
 
 #[test]
-fn memory_that_only_the_start_needed_is_returned_when_everything_is_ready() {
-    // Reading a thousand programs allocates more than is kept of them.
+fn memory_of_the_startup_is_returned_when_everything_is_ready() {
+    // Reading a thousand programs allocates more memory than foster keeps.
     let idle = |number| {
         format!("[program.idle{number}]\ncommand = 'x'\nautostart = false\nenvironment = {{ A = 'b' }}\n")
     };
@@ -93,7 +93,7 @@ fn memory_that_only_the_start_needed_is_returned_when_everything_is_ready() {
     let foster = Foster::new().config(&format!("{app}{idle}")).start();
     foster.wait_for_line("app: starting");
     let at_work = allocated_kib(foster.pid());
-    // Without a verb: an answer would touch some of the pages again.
+    // Without a verb, because an answer would use some of the pages again.
     std::fs::write(foster.path("go"), "").expect("a file");
     foster.wait_for_line("app: ready");
     foster.wait_for("256 KiB less", || allocated_kib(foster.pid()) + 256 <= at_work);
@@ -110,7 +110,7 @@ fn idle_means_no_system_call() {
     foster.wait_for_state("one", "running");
     foster.wait_for_state("two", "running");
     let trace = foster.path("trace");
-    // timeout(1) ends strace, which detaches from foster and writes its trace.
+    // timeout(1) stops strace, which detaches from foster and writes its trace.
     let mut command = Command::new("timeout");
     command
         .args(["--signal=INT", "4"])
@@ -119,7 +119,7 @@ fn idle_means_no_system_call() {
         .arg(&trace);
     let ended = command.output().expect("strace");
     let calls = std::fs::read_to_string(&trace).expect("a trace");
-    // It may show the call in which strace attached, and the end of the trace.
+    // The trace may have the call in which strace attached, and its end.
     let made: Vec<&str> = calls
         .lines()
         .filter(|line| line.contains('(') && !line.contains("detached") && !line.contains("resumed"))
@@ -134,7 +134,7 @@ fn five_idle_programs_in_four_tiers_stop_within_50_ms() {
     };
     let config =
         [program("a", 1), program("b", 2), program("c", 2), program("d", 3), program("e", 4)].concat();
-    // Other processes of the machine take time too: the shortest of five counts.
+    // The shortest of five counts, because other processes of the machine use CPU time too.
     let shortest = (0..5).map(|_| time_to_stop(&config)).min().expect("five");
     assert!(shortest < Duration::from_millis(50), "{shortest:?}");
 }
@@ -150,8 +150,8 @@ fn time_to_stop(config: &str) -> Duration {
 }
 
 #[test]
-fn foster_ends_within_20_ms_after_its_slowest_program() {
-    // The program records its end; the test sees that of foster.
+fn foster_exits_within_20_ms_after_its_slowest_program() {
+    // The program records the time of its exit; the test observes that of foster.
     let config = "[program.slow]\ncommand = 'puppet trap:TERM:sleep:0.2 trap:TERM:append:ended:x trap:TERM:exit:0 touch:up pause'\n[program.fast]\ncommand = 'puppet pause'\n";
     let shortest = (0..3).map(|_| time_after_the_slowest(config)).min().expect("three");
     assert!(shortest < Duration::from_millis(20), "{shortest:?}");
@@ -171,7 +171,7 @@ fn time_after_the_slowest(config: &str) -> Duration {
 }
 
 #[test]
-fn memory_for_output_is_bounded_whatever_is_written() {
+fn memory_for_output_is_bounded_for_any_output() {
     let foster = Foster::new()
         .config("[program.endless]\ncommand = 'puppet line:400000000 touch:done pause'\nstdout = { file = '/dev/null' }\n")
         .alone()

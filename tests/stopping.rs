@@ -1,4 +1,4 @@
-//! Stops of programs, and of the whole container.
+//! Stopping programs and the whole container.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ fn the_stop_signal_is_the_configured_one() {
 }
 
 #[test]
-fn a_list_of_stop_signals_is_a_sequence_and_then_comes_kill() {
+fn a_list_of_stop_signals_is_sent_in_order_and_then_kill() {
     let config = "[program.app]\ncommand = 'puppet trap:QUIT:print:quit trap:INT:print:int ignore:TERM touch:up pause'\nstop_signal = ['QUIT', 'INT']\nstop_timeout = '100ms'\n";
     let mut foster = Foster::new().config(config).start();
     foster.wait_for_file("up");
@@ -32,7 +32,7 @@ fn a_list_of_stop_signals_is_a_sequence_and_then_comes_kill() {
 }
 
 #[test]
-fn kill_reaches_the_whole_session_of_the_program() {
+fn kill_is_sent_to_the_whole_session_of_the_program() {
     let config = "[program.app]\ncommand = \"puppet ignore:TERM 'child:ignore:TERM touch:child pause' 'child:pgrp ignore:TERM touch:group pause' touch:up pause\"\nstop_timeout = '50ms'\n[program.other]\ncommand = 'puppet pause'\n";
     let foster = Foster::new().config(config).start();
     for file in ["up", "child", "group"] {
@@ -44,13 +44,13 @@ fn kill_reaches_the_whole_session_of_the_program() {
 
 #[test]
 fn stop_group_signals_the_process_group() {
-    let config = "[program.app]\ncommand = \"puppet 'child:trap:TERM:print:child_told trap:TERM:exit:0 touch:child pause' trap:TERM:print:main_told trap:TERM:exit:0 touch:up pause\"\nstop_group = true\n[program.other]\ncommand = 'puppet pause'\n";
+    let config = "[program.app]\ncommand = \"puppet 'child:trap:TERM:print:child_signalled trap:TERM:exit:0 touch:child pause' trap:TERM:print:main_signalled trap:TERM:exit:0 touch:up pause\"\nstop_group = true\n[program.other]\ncommand = 'puppet pause'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_file("up");
     foster.wait_for_file("child");
     foster.verb(&["stop", "app"]).expect(0);
-    foster.wait_for_line("main_told");
-    foster.wait_for_line("child_told");
+    foster.wait_for_line("main_signalled");
+    foster.wait_for_line("child_signalled");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_pre_stop_that_hangs_costs_no_more_than_the_stop_timeout() {
 }
 
 #[test]
-fn shutdown_timeout_bounds_the_whole() {
+fn shutdown_timeout_bounds_the_whole_shutdown() {
     let stubborn = |name: &str, priority: u32| {
         format!(
             "[program.{name}]\ncommand = 'puppet ignore:TERM touch:{name} pause'\nstop_timeout = '1h'\npriority = {priority}\nready = {{ file = '{name}' }}\n"
@@ -105,7 +105,7 @@ fn other_processes_of_the_namespace_get_term_and_then_kill() {
 }
 
 #[test]
-fn a_stop_while_starting_or_in_backoff_is_obeyed_at_once() {
+fn a_stop_while_starting_or_in_backoff_takes_effect_at_once() {
     let config = "[program.starting]\ncommand = 'puppet touch:up pause'\nready = { file = 'never' }\n[program.failing]\ncommand = 'puppet exit:1'\nbackoff = { initial = '1h', max = '1h' }\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_file("up");

@@ -1,7 +1,7 @@
-//! A thousand programs at once: how soon a shutdown ends, and what a start of all of them holds up.
+//! A thousand programs at once: the duration of a shutdown, and the delay of a signal while all of them start.
 //!
-//! What a thousand processes cost is the machine's: it is measured in the same run, by ending a namespace of as many,
-//! and a bound is never tighter than that.
+//! The cost of a thousand processes depends on the machine. It is measured in the same run, by killing a namespace with
+//! as many processes, and no bound is tighter than that.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -19,7 +19,7 @@ fn programs(keys: &str, foster: &str) -> Foster {
     Foster::new().config(&config).alone()
 }
 
-/// All of them up, and deaf to TERM.
+/// Starts programs that ignore TERM and waits until all are up.
 fn stubborn() -> Running {
     let foster =
         programs("command = 'puppet ignore:TERM append:up:x pause'", "shutdown_timeout = '1s'").start();
@@ -27,7 +27,7 @@ fn stubborn() -> Running {
     foster
 }
 
-/// How long the kernel takes for the end of that many processes, when their first process is killed.
+/// The time that the kernel takes to kill that many processes with their namespace.
 fn time_to_kill_them() -> Duration {
     let mut foster = stubborn();
     let before = Instant::now();
@@ -37,13 +37,13 @@ fn time_to_kill_them() -> Duration {
     at - before
 }
 
-/// The bound, or four times what the machine takes, where that is more.
+/// The bound, or four times the machine's own time if that is more.
 fn at_least(bound: Duration, limit: Duration) -> Duration {
     bound.max(4 * limit)
 }
 
 #[test]
-fn a_thousand_programs_that_ignore_term_end_with_the_shutdown_timeout() {
+fn a_thousand_programs_that_ignore_term_are_killed_at_the_shutdown_timeout() {
     if !may_make_namespaces() {
         return;
     }
@@ -57,14 +57,14 @@ fn a_thousand_programs_that_ignore_term_end_with_the_shutdown_timeout() {
 }
 
 #[test]
-fn a_second_term_ends_a_thousand_programs_at_once() {
+fn a_second_term_kills_a_thousand_programs_at_once() {
     if !may_make_namespaces() {
         return;
     }
     let bound = at_least(Duration::from_millis(300), time_to_kill_them());
     let mut foster = stubborn();
     foster.signal(Signal::SIGTERM);
-    // It is the last of its tier: the others got their signal before it.
+    // It is the last program of its tier: the others have got their signal before.
     foster.wait_for_line(r"app0: stopping");
     let before = Instant::now();
     foster.signal(Signal::SIGTERM);
@@ -78,17 +78,17 @@ fn a_signal_is_obeyed_while_a_thousand_programs_start() {
     if !may_make_namespaces() {
         return;
     }
-    // What other processes of the machine take is not foster's: the shortest of three.
+    // The shortest of three counts, because other processes of the machine use CPU time too.
     let shortest = (0..3).map(|_| time_to_obey()).min().expect("three");
     assert!(shortest < Duration::from_millis(100), "{shortest:?}");
 }
 
-/// From a TERM 50 ms after the first start to the line that says it is obeyed.
+/// The time from a TERM 50 ms after the first start to the line that foster is shutting down.
 fn time_to_obey() -> Duration {
     let mut foster = programs("command = 'puppet pause'", "").start();
     foster.wait_for_line("app0: starting");
     let first = Instant::now();
-    foster.wait_for("50 ms to go by", || first.elapsed() >= Duration::from_millis(50));
+    foster.wait_for("50 ms", || first.elapsed() >= Duration::from_millis(50));
     let before = Instant::now();
     foster.signal(Signal::SIGTERM);
     foster.wait_for_line("shutting down");
@@ -106,7 +106,7 @@ fn min_uptime_counts_from_the_start_of_each_program() {
     let is_ready = |line: &Value| line["event"] == "running" || line["to"] == "running";
     let ready = || -> Vec<Value> { json_lines(&foster).into_iter().filter(is_ready).collect() };
     foster.wait_for("all to be ready", || ready().len() == PROGRAMS);
-    // By the kernel's clock, to a hundredth of a second.
+    // The kernel's start times have hundredths of a second.
     let now = SystemTime::now();
     let born: HashMap<i64, SystemTime> = foster
         .processes()

@@ -1,4 +1,4 @@
-//! Bare inits at a terminal: ^C, ^Z and job control, with and without a shell as the parent.
+//! Bare inits on a terminal: ^C, ^Z and job control, with and without a shell as the parent.
 
 use nix::sys::signal::Signal;
 
@@ -6,10 +6,10 @@ use crate::support::{End, Foster, Running, found, group_of, state_of};
 
 /// Starts foster by this name as PID 1 and session leader of a terminal.
 fn alone(name: &str, arguments: &[&str]) -> Running {
-    Foster::new().called(name).on_terminal().arguments(arguments).start()
+    Foster::new().named(name).on_terminal().arguments(arguments).start()
 }
 
-/// An interactive shell at a terminal, with foster by all its names on PATH. `None`: there is no bash here.
+/// Starts an interactive shell on a terminal, with all names of foster in PATH. `None`: bash is not installed.
 fn shell() -> Option<Running> {
     found("bash")?;
     let shell = Foster::new()
@@ -23,7 +23,7 @@ fn shell() -> Option<Running> {
     Some(shell)
 }
 
-/// The one process whose parent this is.
+/// Waits for the only child of this process.
 #[track_caller]
 fn child_of(running: &Running, parent: i32) -> i32 {
     let mut found = None;
@@ -48,7 +48,7 @@ fn without_a_shell_the_command_has_the_terminal_and_foster_none() {
         let command = foster.command();
         assert_eq!(group_of(command), (command, command, command), "group, session and foreground: {name}");
         assert_ne!(group_of(foster.pid()).1, command);
-        assert!(!foster.output().has_line("hung-up"), "the hand-over is nothing the command hears of");
+        assert!(!foster.output().has_line("hung-up"), "the command got the HUP of the hand-over");
     }
 }
 
@@ -84,7 +84,7 @@ fn control_z_stops_nothing_without_a_shell_to_continue_it() {
 }
 
 #[test]
-fn a_hang_up_after_the_hand_over_reaches_the_command() {
+fn a_hang_up_after_the_hand_over_is_sent_to_the_command() {
     for (name, arguments) in [("foster", &["--"][..]), ("tini", &["--"]), ("dumb-init", &[])] {
         let command = ["puppet", "trap:HUP:touch:hung-up", "trap:HUP:exit:0", "print:up", "pause"];
         let mut foster = alone(name, &[arguments, &command].concat());
@@ -113,7 +113,7 @@ fn a_shell_as_the_command_has_job_control() {
         foster.type_keys("\x1a");
         foster.wait_for_line("Stopped");
         foster.type_keys("fg\n");
-        foster.wait_for("the job to go on", || !is_stopped(job));
+        foster.wait_for("the job to continue", || !is_stopped(job));
         foster.type_keys("\x03");
         foster.type_keys("echo status=$?; exit 3\n");
         foster.wait_for_line("status=130");
@@ -122,7 +122,7 @@ fn a_shell_as_the_command_has_job_control() {
 }
 
 #[test]
-fn under_a_shell_a_job_stops_goes_on_and_ends_as_it_would_without_foster() {
+fn under_a_shell_a_job_stops_continues_and_ends_as_without_foster() {
     for flags in ["", "-g "] {
         let Some(shell) = shell() else { return };
         shell.type_keys(&format!("foster {flags}-- puppet trap:CONT:append:log:cont touch:up pause\n"));
@@ -134,11 +134,12 @@ fn under_a_shell_a_job_stops_goes_on_and_ends_as_it_would_without_foster() {
         for round in 1..=2 {
             shell.type_keys("\x1a");
             shell.wait_for("both to be stopped", || is_stopped(foster) && is_stopped(command));
-            shell
-                .wait_for("the shell's word", || shell.output().stdout().matches("Stopped").count() == round);
+            shell.wait_for("the shell's message", || {
+                shell.output().stdout().matches("Stopped").count() == round
+            });
             shell.type_keys("fg\n");
-            shell.wait_for("both to go on", || !is_stopped(foster) && !is_stopped(command));
-            shell.wait_for("the terminal to be the command's", || group_of(command).2 == group);
+            shell.wait_for("both to continue", || !is_stopped(foster) && !is_stopped(command));
+            shell.wait_for("the command to have the terminal", || group_of(command).2 == group);
         }
         shell.type_keys("\x03");
         shell.wait_for("the end", || state_of(foster).is_none());
@@ -148,21 +149,21 @@ fn under_a_shell_a_job_stops_goes_on_and_ends_as_it_would_without_foster() {
 }
 
 #[test]
-fn under_a_shell_control_c_comes_once() {
+fn under_a_shell_control_c_arrives_once() {
     let Some(shell) = shell() else { return };
     shell.type_keys("foster -- puppet trap:INT:append:log:int trap:TERM:exit:0 touch:up pause\n");
     shell.wait_for_file("up");
     let foster = child_of(&shell, shell.pid());
     shell.type_keys("\x03");
     shell.wait_for_file("log");
-    // What foster would have passed on came before this.
+    // A signal that foster had forwarded would have arrived before this one.
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(foster), Signal::SIGTERM).expect("a signal to foster");
     shell.wait_for("the end", || state_of(foster).is_none());
     assert_eq!(shell.content("log"), "int\n");
 }
 
 #[test]
-fn a_job_in_the_background_gets_the_terminal_when_it_comes_to_the_front() {
+fn a_background_job_gets_the_terminal_in_the_foreground() {
     for flags in ["", "-g "] {
         let Some(shell) = shell() else { return };
         shell.type_keys(&format!("foster {flags}-- sh -c 'echo asking; read line; echo heard $line' &\n"));
@@ -172,15 +173,15 @@ fn a_job_in_the_background_gets_the_terminal_when_it_comes_to_the_front() {
             is_stopped(command) && is_stopped(foster)
         });
         shell.type_keys("fg\n");
-        shell.wait_for("the reader to go on", || !is_stopped(command));
-        shell.wait_for("the terminal to be its", || group_of(command).0 == group_of(command).2);
+        shell.wait_for("the reader to continue", || !is_stopped(command));
+        shell.wait_for("the command to have the terminal", || group_of(command).0 == group_of(command).2);
         shell.type_keys("words\n");
         shell.wait_for_line("^heard words");
     }
 }
 
 #[test]
-fn a_script_goes_on_with_the_terminal_when_its_init_has_ended() {
+fn a_script_gets_the_terminal_back_when_its_init_has_exited() {
     for flags in ["", "-g "] {
         let Some(shell) = shell() else { return };
         let script = format!("sh -c 'foster {flags}-- true; echo asking; read line; echo heard $line'\n");
@@ -192,7 +193,7 @@ fn a_script_goes_on_with_the_terminal_when_its_init_has_ended() {
 }
 
 #[test]
-fn a_new_size_of_the_terminal_reaches_the_command() {
+fn a_new_terminal_size_is_reported_to_the_command() {
     let foster = alone("foster", &["--", "puppet", "trap:WINCH:touch:resized", "print:up", "pause"]);
     foster.wait_for_line("up");
     foster.signal(Signal::SIGWINCH);

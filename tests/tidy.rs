@@ -1,7 +1,7 @@
-//! The rules that no compiler checks: layers, circles of imports, sizes, words, dependencies.
+//! Rules that no compiler checks: layers, import cycles, sizes, words, dependencies.
 //!
-//! `ARCHITECTURE.md` gives the reasons. A new module needs a layer in [`LAYERS`], a new
-//! dependency a reason in [`DEPENDENCIES`]: both are visible edits.
+//! `ARCHITECTURE.md` gives the reasons. A new module needs a layer in [`LAYERS`], a new dependency a reason in
+//! [`DEPENDENCIES`], so that a review sees both.
 
 mod circles;
 mod sizes;
@@ -16,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::support::repository;
 
-/// Which module may use which: those of lower layers, and itself. Siblings never meet.
+/// The layer of each module. A module may use modules of lower layers, not those of its own layer.
 const LAYERS: [(&str, u8); 28] = [
     ("duration", 0),
     ("errno", 0),
@@ -48,7 +48,7 @@ const LAYERS: [(&str, u8); 28] = [
     ("main", 7),
 ];
 
-/// Files that do not use the system: text in, data out.
+/// Files that do not use the system.
 const PURE: [&str; 12] = [
     "src/plan.rs",
     "src/duration.rs",
@@ -92,7 +92,7 @@ fn rust_files(below: &str) -> Vec<PathBuf> {
     files(below).into_iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs")).collect()
 }
 
-/// Every file below this folder, as paths from the repository's root, without the products of a build.
+/// Every file below this folder, as paths from the repository's root, without build products.
 fn files(below: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![repository().join(below)];
@@ -118,7 +118,7 @@ fn text(path: &Path) -> String {
     fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The code without its comments; texts in quotes stay.
+/// The code without its comments.
 fn code(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
 }
@@ -145,7 +145,7 @@ fn module_of(path: &Path) -> String {
     first.trim_end_matches(".rs").to_owned()
 }
 
-/// The modules named behind `crate::`, also in a group.
+/// The modules named after `crate::`, also in groups.
 fn modules_used(code: &str) -> BTreeSet<String> {
     let single = Regex::new(r"\bcrate::(\w+)").expect("a regular expression");
     let group = Regex::new(r"\bcrate::\{([^;]*)\}").expect("a regular expression");
@@ -158,12 +158,12 @@ fn modules_used(code: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn imports_go_one_way_and_siblings_never_meet() {
+fn imports_follow_the_layers() {
     let mut wrong = Vec::new();
     for path in rust_files("src") {
         let module = module_of(&path);
         for used in modules_used(&code(&text(&path))) {
-            // A name that the root of the crate re-exports is not a module.
+            // Names that the crate's root re-exports are not modules.
             if used != module
                 && used.chars().all(|c| c.is_lowercase() || c == '_')
                 && layer_of(&used) >= layer_of(&module)
@@ -192,7 +192,7 @@ fn pure_files_do_not_use_the_system() {
 }
 
 #[test]
-fn no_file_is_too_long_to_be_read_at_once() {
+fn no_file_is_too_long() {
     let mut wrong = Vec::new();
     for path in ["src", "crates", "tests", "examples"].iter().flat_map(|below| rust_files(below)) {
         let text = text(&path);
@@ -209,10 +209,10 @@ fn no_file_is_too_long_to_be_read_at_once() {
 }
 
 #[test]
-fn every_file_opens_with_what_it_is_for() {
+fn every_file_starts_with_its_purpose() {
     let mut wrong = Vec::new();
     let all = ["src", "crates", "tests", "examples"].iter().flat_map(|below| rust_files(below));
-    // The module describes its tests.
+    // A module's own file describes its tests.
     for path in all.filter(|path| !path.ends_with("tests.rs")) {
         let text = text(&path);
         let opening = text.lines().take_while(|line| line.starts_with("//!")).count();
@@ -223,14 +223,14 @@ fn every_file_opens_with_what_it_is_for() {
         let most = if prose { 80 } else { 15 };
         let least = if text.lines().count() > 100 && !path.starts_with("tests") { 3 } else { 1 };
         if !(least..=most).contains(&opening) {
-            wrong.push(format!("{} opens with {opening} lines of `//!`", path.display()));
+            wrong.push(format!("{} starts with {opening} lines of `//!`", path.display()));
         }
     }
     assert_none(&wrong);
 }
 
 #[test]
-fn no_module_has_an_empty_name() {
+fn no_module_has_a_meaningless_name() {
     let empty = ["utils", "util", "helpers", "helper", "common", "misc", "manager", "handler"];
     let stem =
         |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -262,7 +262,7 @@ fn no_todo_is_left() {
 }
 
 #[test]
-fn unsafe_stands_under_src_sys_alone() {
+fn unsafe_code_is_only_in_src_sys() {
     let word = Regex::new(r"\bunsafe\b").expect("a regular expression");
     let mut wrong = Vec::new();
     for path in
@@ -277,11 +277,11 @@ fn unsafe_stands_under_src_sys_alone() {
 }
 
 #[test]
-fn one_place_blocks() {
+fn only_the_event_loop_and_the_bare_init_block() {
     let blocking = Regex::new(r"thread::sleep|thread::spawn|epoll_wait|\.wait_timeout\(|to_socket_addrs")
         .expect("a regular expression");
     let places = [Path::new("src/sys/epoll.rs"), Path::new("src/init/wait.rs")];
-    // The client is a short-lived separate process: it may wait for its answer.
+    // The client is a separate process, so it may block.
     let is_allowed = |path: &Path| places.contains(&path) || path == Path::new("src/control/client.rs");
     let wrong: Vec<String> = rust_files("src")
         .iter()
@@ -295,12 +295,12 @@ fn one_place_blocks() {
 }
 
 #[test]
-fn every_dependency_is_agreed_upon_with_a_reason() {
+fn every_dependency_has_a_reason() {
     let manifest = text(Path::new("Cargo.toml"));
     let table = DeTable::parse(&manifest).expect("Cargo.toml");
     let dependencies =
         table.get_ref().get("dependencies").and_then(|value| value.get_ref().as_table()).expect("a table");
-    // A text, or a table with one; nothing for what is in this repository.
+    // A version is a string or in a table; a crate of this repository has none.
     let version = |value: &DeValue<'_>| match value.as_table() {
         Some(table) => {
             table.get("version").and_then(|value| value.get_ref().as_str()).unwrap_or("").to_owned()
@@ -322,7 +322,7 @@ fn every_dependency_is_agreed_upon_with_a_reason() {
 }
 
 #[test]
-fn the_changelog_tells_what_is_new() {
+fn the_changelog_has_an_entry() {
     let changelog = text(Path::new("CHANGELOG.md"));
     let unreleased = changelog.split("## [Unreleased]").nth(1).expect("a section for what is not released");
     let unreleased = unreleased.split("\n## ").next().unwrap_or(unreleased);
@@ -334,13 +334,13 @@ fn the_changelog_tells_what_is_new() {
     assert!(
         unreleased.lines().any(|line| line.starts_with("- "))
             || changelog.contains(&format!("## [{version}]")),
-        "neither something new nor {version}"
+        "neither an unreleased change nor {version}"
     );
 }
 
 #[test]
-fn no_path_of_a_developers_machine_is_named() {
-    // The folder around this one, unless it is one that every machine has.
+fn no_path_of_a_developers_machine_appears() {
+    // The parent folder of the repository, unless every machine has such a folder.
     let around = repository().parent().map(|folder| format!("{}/", folder.display()));
     let around = around.filter(|folder| !["//", "/tmp/", "/src/", "/usr/src/"].contains(&folder.as_str()));
     let private: Vec<String> = around.into_iter().chain([concat!("/Us", "ers/").to_owned()]).collect();

@@ -1,4 +1,4 @@
-//! Under the name tini: its flags, its variables, its behaviour.
+//! foster under the name tini: flags, variables, behaviour.
 
 use nix::sys::signal::Signal;
 
@@ -8,7 +8,7 @@ const WARNING: &str = "zombie reaping won't work";
 const REAPED: &str = r"Reaped zombie process with pid=\d+$";
 
 fn start(arguments: &[&str]) -> Running {
-    Foster::new().called("tini").arguments(arguments).start()
+    Foster::new().named("tini").arguments(arguments).start()
 }
 
 fn shell(script: &str) -> Finished {
@@ -16,7 +16,7 @@ fn shell(script: &str) -> Finished {
 }
 
 #[test]
-fn the_version_is_what_docker_looks_for() {
+fn the_version_has_the_words_that_docker_looks_for() {
     let finished = shell("tini --version; cp bin/tini docker-init; ./docker-init --version").expect(0);
     assert_eq!(finished.stdout.matches("tini version").count(), 2, "{}", finished.stdout);
     assert!(shell("tini --version true").expect(1).stderr.contains("unknown option"));
@@ -56,7 +56,7 @@ fn without_the_flag_it_is_not_a_subreaper_and_warns() {
 fn it_adopts_orphans_only_with_the_flag() {
     for (flags, adopts) in [(&["-s"][..], true), (&[][..], false)] {
         let orphan = ["--", "puppet", "child:setsid child:wait-file:end exit:0", "touch:done", "pause"];
-        let foster = Foster::new().called("tini").not_pid_1().arguments(&[flags, &orphan].concat()).start();
+        let foster = Foster::new().named("tini").not_pid_1().arguments(&[flags, &orphan].concat()).start();
         foster.wait_for_file("done");
         let command = foster.command();
         foster.wait_for("the orphan to have a parent", || {
@@ -87,11 +87,11 @@ fn as_pid_1_it_does_not_warn_and_reports_zombies_only_with_the_flag() {
 
 #[test]
 fn the_command_inherits_signal_dispositions_and_mask() {
-    // The tests themselves may have inherited some: the command has the same with tini and without.
-    for given in ["", "env --ignore-signal=INT,TTOU,PIPE,CHLD --block-signal=TTIN,ILL,TERM"] {
+    // Compares with a command without tini, because the tests may have inherited other dispositions.
+    for prefix in ["", "env --ignore-signal=INT,TTOU,PIPE,CHLD --block-signal=TTIN,ILL,TERM"] {
         let mask = |command: &str| {
             let stdout =
-                shell(&format!("exec {given} {command} grep '^Sig[BI]' /proc/self/status")).expect(0).stdout;
+                shell(&format!("exec {prefix} {command} grep '^Sig[BI]' /proc/self/status")).expect(0).stdout;
             assert_eq!(stdout.lines().count(), 2, "{stdout}");
             stdout
         };
@@ -104,7 +104,7 @@ fn a_group_is_signalled_by_flag_or_variable() {
     let script = "trap : USR1; puppet 'trap:USR1:touch:child' touch:up pause & wait; wait; exit 9";
     let by_flag = start(&["-g", "--", "sh", "-c", script]);
     let by_variable = Foster::new()
-        .called("tini")
+        .named("tini")
         .env("TINI_KILL_PROCESS_GROUP", "")
         .arguments(&["--", "sh", "-c", script])
         .start();
@@ -130,7 +130,7 @@ fn it_keeps_its_working_directory_and_the_command_leads_a_group() {
 #[test]
 fn fault_signals_end_it_and_ttin_is_not_passed_on() {
     let mut foster = Foster::new()
-        .called("tini")
+        .named("tini")
         .not_pid_1()
         .arguments(&["-s", "--", "puppet", "report-signals", "pause"])
         .start();
@@ -143,7 +143,7 @@ fn fault_signals_end_it_and_ttin_is_not_passed_on() {
     let command = foster.command();
     foster.signal(Signal::SIGABRT);
     let killed = nix::sys::signal::kill(nix::unistd::Pid::from_raw(command), Signal::SIGKILL);
-    assert_eq!(killed, Ok(()), "the command outlives it");
+    assert_eq!(killed, Ok(()), "the command has survived it");
     assert_eq!(foster.wait_exit(), End::Killed(Signal::SIGABRT));
 }
 

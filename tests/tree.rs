@@ -1,7 +1,7 @@
-//! A program is all its processes: its session, and what left it for a session of its own.
+//! A program is all its processes: its session, and descendants in other sessions.
 //!
-//! Wrappers put a server into another session: `su -c` and `dumb-init --` create one for their child, setsid(1) does, and
-//! a daemon forks twice. The server is the same behind each: it answers at a port.
+//! Wrappers put a server into another session: `su -c`, `dumb-init --` and setsid(1) create one for their child, and a
+//! daemon forks twice. Behind each of them is the same server, which listens at a port.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 
 use crate::support::{Caller, End, Foster, Injector, Running, found, free_port, get, may_make_namespaces};
 
-/// Behind each of these a server is in a session of its own, below the main process.
+/// Commands that start a server in another session, as a descendant of the main process.
 const WRAPPERS: [(&str, &str); 4] = [
     ("su", r#"["su", "nobody", "-s", "/bin/sh", "-c", "exec PUPPET http:PORT:200 pause"]"#),
     ("dumb-init", r#"["dumb-init", "--", "PUPPET", "http:PORT:200", "pause"]"#),
@@ -21,7 +21,7 @@ const WRAPPERS: [(&str, &str); 4] = [
     ("sh", r#"["sh", "-c", "setsid PUPPET http:PORT:200 pause & wait"]"#),
 ];
 
-/// A container with a wrapped server, ready, and its port.
+/// Starts a container with a wrapped server and waits until it is ready; returns also its port.
 fn wrapped(command: &str, keys: &str) -> (Running, u16) {
     let (foster, port) = (Foster::new(), free_port());
     let puppet = foster.folder().join("bin/puppet").display().to_string();
@@ -34,7 +34,7 @@ fn wrapped(command: &str, keys: &str) -> (Running, u16) {
     (foster, port)
 }
 
-/// Each wrapper that this machine has.
+/// Runs a check with each installed wrapper.
 fn with_each_wrapper(check: impl Fn(&str)) {
     if !may_make_namespaces() {
         return;
@@ -47,7 +47,7 @@ fn with_each_wrapper(check: impl Fn(&str)) {
     }
 }
 
-/// Every process but foster itself.
+/// Every process except foster.
 fn pids(foster: &Running) -> BTreeSet<i32> {
     foster.processes().iter().map(|process| process.pid).filter(|pid| *pid != foster.pid()).collect()
 }
@@ -59,7 +59,7 @@ fn assert_nothing_left(foster: &Running, port: u16) {
 }
 
 #[test]
-fn a_stop_ends_what_left_the_session_of_the_program() {
+fn a_stop_ends_descendants_in_other_sessions() {
     with_each_wrapper(|command| {
         let (mut foster, port) = wrapped(command, "");
         foster.verb(&["stop", "api"]).expect(0);
@@ -69,14 +69,14 @@ fn a_stop_ends_what_left_the_session_of_the_program() {
 }
 
 #[test]
-fn a_main_process_that_is_killed_takes_what_left_its_session_with_it() {
+fn descendants_in_other_sessions_are_stopped_when_the_main_process_is_killed() {
     with_each_wrapper(|command| {
         let (mut foster, port) = wrapped(command, "");
         let before = pids(&foster);
         kill(Pid::from_raw(foster.pid_of("api")), Signal::SIGKILL).expect("a kill");
         foster.wait_for("the restart", || foster.row("api").is_some_and(|row| row["restarts"] == 1));
         foster.wait_for_state("api", "running");
-        // The port was free for the new one: its first start is good, and nothing of the old one is there.
+        // The port was free: the first start succeeded, and no process of the old run is left.
         let after = pids(&foster);
         assert!(before.is_disjoint(&after), "{before:?} {after:?}\n{}", foster.output().shown());
         assert_eq!(foster.row("api").expect("a row")["restarts"], 1, "{}", foster.output().shown());
@@ -86,7 +86,7 @@ fn a_main_process_that_is_killed_takes_what_left_its_session_with_it() {
 }
 
 #[test]
-fn a_restart_waits_until_what_left_the_session_is_gone() {
+fn a_restart_waits_for_descendants_in_other_sessions() {
     with_each_wrapper(|command| {
         let (mut foster, port) = wrapped(command, "");
         let before = pids(&foster);
@@ -101,7 +101,7 @@ fn a_restart_waits_until_what_left_the_session_is_gone() {
 }
 
 #[test]
-fn what_leads_a_session_of_its_own_is_found_under_another_init_too() {
+fn descendants_in_other_sessions_are_found_under_another_init_too() {
     for (name, command) in &WRAPPERS[2..] {
         if found(name).is_none() {
             return;
@@ -121,7 +121,7 @@ fn what_leads_a_session_of_its_own_is_found_under_another_init_too() {
 }
 
 #[test]
-fn kill_mode_process_leaves_what_the_main_process_left() {
+fn kill_mode_process_signals_only_the_main_process() {
     if !may_make_namespaces() {
         return;
     }
@@ -133,7 +133,7 @@ fn kill_mode_process_leaves_what_the_main_process_left() {
 }
 
 #[test]
-fn kill_mode_session_leaves_what_left_the_session_alone() {
+fn kill_mode_session_leaves_other_sessions_alone() {
     if !may_make_namespaces() {
         return;
     }
@@ -152,7 +152,7 @@ fn kill_mode_session_leaves_what_left_the_session_alone() {
 }
 
 #[test]
-fn what_left_the_session_and_ignores_term_is_killed_after_the_stop_timeout() {
+fn descendants_that_ignore_term_are_killed_after_the_stop_timeout() {
     if !may_make_namespaces() {
         return;
     }
@@ -167,7 +167,7 @@ fn what_left_the_session_and_ignores_term_is_killed_after_the_stop_timeout() {
 }
 
 #[test]
-fn a_session_with_more_processes_than_foster_has_descriptors_is_stopped_whole() {
+fn a_session_with_more_processes_than_descriptors_is_stopped_completely() {
     let config =
         "[program.app]\ncommand = 'puppet ignore:TERM forks:1000 touch:up pause'\nstop_timeout = '200ms'\n";
     for foster in [Foster::new(), Foster::new().not_pid_1()] {
@@ -180,7 +180,7 @@ fn a_session_with_more_processes_than_foster_has_descriptors_is_stopped_whole() 
 }
 
 #[test]
-fn a_chain_of_processes_that_fork_and_exit_is_stopped_or_named() {
+fn a_chain_of_forking_processes_is_stopped_or_reported() {
     if !may_make_namespaces() {
         return;
     }
@@ -191,9 +191,9 @@ fn a_chain_of_processes_that_fork_and_exit_is_stopped_or_named() {
         let mut foster = Foster::new().config(&config).start();
         foster.wait_for_file("up");
         let stopped = foster.verb(&["stop", "app"]);
-        // None of them lives long enough to be seen in /proc: their file grows.
+        // No process lives long enough to be seen in /proc, but the file grows.
         let (links, since) = (foster.content("links").len(), Instant::now());
-        foster.wait_for("a moment to go by", || since.elapsed() > Duration::from_millis(100));
+        foster.wait_for("100 ms", || since.elapsed() > Duration::from_millis(100));
         let goes_on = foster.content("links").len() > links;
         match stopped.code {
             0 => assert!(!goes_on, "{steps}: stopped, it says\n{}", foster.output().shown()),
@@ -204,7 +204,7 @@ fn a_chain_of_processes_that_fork_and_exit_is_stopped_or_named() {
 }
 
 #[test]
-fn without_proc_what_is_left_of_a_program_is_ended_or_named() {
+fn without_proc_leftover_processes_are_stopped_or_reported() {
     if !may_make_namespaces() {
         return;
     }
@@ -227,7 +227,7 @@ fn without_proc_what_is_left_of_a_program_is_ended_or_named() {
 }
 
 #[test]
-fn a_proc_that_hides_the_processes_of_others_hides_none_from_root() {
+fn hidepid_hides_no_process_from_root() {
     if !may_make_namespaces() || found("su").is_none() {
         return;
     }
@@ -245,7 +245,7 @@ fn a_proc_that_hides_the_processes_of_others_hides_none_from_root() {
 }
 
 #[test]
-fn an_orphan_costs_no_look_at_all_of_proc() {
+fn an_orphan_causes_no_scan_of_proc() {
     if !may_make_namespaces() {
         return;
     }
@@ -265,7 +265,7 @@ fn an_orphan_costs_no_look_at_all_of_proc() {
 }
 
 #[test]
-fn daemons_that_failed_starts_leave_behind_use_nothing_up() {
+fn daemons_of_failed_starts_use_up_no_descriptors() {
     let config = "[program.leaves]\ncommand = \"puppet 'child:setsid pause' exit:1\"\nbackoff = { initial = '10ms', max = '10ms' }\nstart_limit = 'unlimited'\non_failure = 'ignore'\n[program.other]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
     let mut foster = Foster::new().config(config).limited("nofile", 64).start();
     foster.wait_for("as many starts as would use its descriptors up", || {
@@ -277,7 +277,8 @@ fn daemons_that_failed_starts_leave_behind_use_nothing_up() {
     assert_eq!(foster.terminate(), End::Code(0));
 }
 
-/// What goes on after its program: a job of cron's, a daemon of a program with `kill_mode = "process"`.
+/// Starts a program with a descendant that survives a stop, such as a job of cron or a process of a program with
+/// `kill_mode = "process"`.
 fn with_a_job(traps: &str, keys: &str, foster: &str) -> Running {
     let config = format!(
         "[program.cron]\ncommand = \"puppet 'child:setsid {traps} touch:job pause' wait-file:job touch:up pause\"\n{keys}\n[foster]\n{foster}\n"
@@ -288,7 +289,7 @@ fn with_a_job(traps: &str, keys: &str, foster: &str) -> Running {
 }
 
 #[test]
-fn a_job_in_a_session_of_its_own_has_time_to_save_its_work_at_the_end() {
+fn a_job_in_another_session_has_time_to_save_its_work_at_the_shutdown() {
     if !may_make_namespaces() {
         return;
     }
@@ -303,7 +304,7 @@ fn a_job_in_a_session_of_its_own_has_time_to_save_its_work_at_the_end() {
 }
 
 #[test]
-fn what_has_to_be_killed_at_the_end_is_named() {
+fn processes_that_are_killed_at_the_shutdown_are_reported() {
     if !may_make_namespaces() {
         return;
     }
@@ -318,20 +319,20 @@ fn what_has_to_be_killed_at_the_end_is_named() {
 }
 
 #[test]
-fn a_program_that_goes_into_the_background_is_told_from_one_that_is_ready() {
+fn a_program_that_goes_into_the_background_is_not_ready() {
     if !may_make_namespaces() {
         return;
     }
     let port = free_port();
-    // It listens only when its parent has ended: an answer before that would be the program's own.
+    // The daemon listens only after its parent has exited, so that the program never answers itself.
     let config = format!(
         "[program.web]\ncommand = \"puppet 'child:setsid touch:daemon wait-adopted http:{port}:200 pause' wait-file:daemon exit:0\"\nready = {{ tcp = '127.0.0.1:{port}' }}\nbackoff = {{ initial = '10ms', max = '10ms' }}\non_failure = 'ignore'\n[foster]\nwhen_all_ended = 'stay'\n"
     );
     let foster = Foster::new().config(&config).start();
     foster.wait_for_state("web", "fatal");
-    let said = foster.output().stderr();
-    assert!(said.contains("web: went into the background"), "{said}");
-    assert!(!said.contains("web: ready"), "{said}");
-    assert_eq!(pids(&foster), BTreeSet::new(), "{said}");
-    assert!(fs::exists(foster.path("daemon")).expect("a folder"), "{said}");
+    let log = foster.output().stderr();
+    assert!(log.contains("web: went into the background"), "{log}");
+    assert!(!log.contains("web: ready"), "{log}");
+    assert_eq!(pids(&foster), BTreeSet::new(), "{log}");
+    assert!(fs::exists(foster.path("daemon")).expect("a folder"), "{log}");
 }

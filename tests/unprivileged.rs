@@ -1,4 +1,4 @@
-//! Minimal images: a user without a name, no path to write to, no shell, no capability.
+//! Minimal images: a user without a name, a read-only file system, no shell, no capability.
 
 use crate::support::{End, Foster, may_make_namespaces};
 
@@ -19,7 +19,7 @@ fn an_unknown_user_on_a_read_only_file_system_gets_one_warning_and_a_supervisor(
 }
 
 #[test]
-fn a_socket_that_is_turned_off_is_not_a_warning() {
+fn a_disabled_socket_is_not_a_warning() {
     let config = format!("{CONFIG}[foster]\nsocket = ''\n");
     let mut foster = Foster::new().config(&config).start();
     foster.wait_for_line("hello");

@@ -1,4 +1,4 @@
-//! A configuration read again: `foster update` and SIGHUP.
+//! Updates of the configuration: `foster update` and SIGHUP.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -12,7 +12,7 @@ use nix::unistd::mkfifo;
 
 use crate::support::{End, Following, Foster, Running, binary, descriptors, matches, resident_kib};
 
-/// Programs, a line each: its name, then keys, separated by `;`.
+/// Programs, one on each line: the name, then the keys, separated by `;`.
 fn programs(text: &str) -> String {
     let table = |line: &str| {
         let (name, keys) = line.trim().split_once(' ').expect("a name and keys");
@@ -22,14 +22,14 @@ fn programs(text: &str) -> String {
     text.lines().filter(|line| !line.trim().is_empty()).map(table).collect()
 }
 
-/// Started, with everything that is autostarted up.
+/// Starts foster and waits until all autostarted programs are ready.
 fn start(text: &str) -> Running {
     let foster = Foster::new().config(&programs(text)).start();
     foster.wait_for("everything to be up", || foster.verb(&["health"]).code == 0);
     foster
 }
 
-/// Writes the whole file again, with the same socket.
+/// Replaces the configuration, with the same socket.
 fn rewrite(foster: &Running, text: &str) {
     let socket = foster.path("foster.sock");
     let text = match text.contains("[foster]\n") {
@@ -54,7 +54,7 @@ const FIVE: &str = "a command = 'puppet pause'
     e command = 'puppet pause'";
 
 #[test]
-fn one_changed_program_of_five_is_the_only_one_that_is_restarted() {
+fn only_the_changed_one_of_five_programs_is_restarted() {
     let foster = start(FIVE);
     let before = pids(&foster, &["a", "b", "c", "d", "e"]);
     rewrite(
@@ -111,7 +111,7 @@ fn new_programs_start_removed_ones_stop_and_a_change_of_policy_needs_no_restart(
 }
 
 #[test]
-fn a_mistake_changes_nothing_and_the_whole_report_is_shown() {
+fn a_mistake_changes_nothing_and_the_whole_report_is_printed() {
     let foster = start("a command = 'puppet pause'\n b command = 'puppet pause'");
     let before = pids(&foster, &["a", "b"]);
     let wrong = programs(
@@ -130,7 +130,7 @@ fn a_mistake_changes_nothing_and_the_whole_report_is_shown() {
     let json = foster.verb(&["update", "--json"]).expect(1).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!((&json["updated"], json["problems"][0].as_str()), (&false.into(), report.lines().next()));
-    // The same by a signal: in the log.
+    // A signal has the same effect, and the report is in the log.
     foster.signal(Signal::SIGHUP);
     foster.wait_for_line(r"foster \| error: .*foster.toml:4:1: unknown key `stop_timeuot` in program `a`");
     foster.wait_for_line(r"foster \| +\| \^+ did you mean `stop_timeout`\?");
@@ -143,7 +143,7 @@ fn a_mistake_changes_nothing_and_the_whole_report_is_shown() {
 #[test]
 fn the_supervisor_is_found_while_its_configuration_has_mistakes() {
     let foster = start("a command = 'puppet pause'");
-    // A mistake in a program, and one in the syntax.
+    // A mistake in a program, and a syntax error.
     rewrite(&foster, &format!("{}[program.b\n", programs("a comand = 'puppet pause'")));
     let client = |verb: &str| {
         let mut command = Command::new(binary());
@@ -157,7 +157,7 @@ fn the_supervisor_is_found_while_its_configuration_has_mistakes() {
 }
 
 #[test]
-fn hup_does_the_same_and_reports_in_the_log() {
+fn hup_updates_and_reports_in_the_log() {
     let foster = start("a command = 'puppet pause'\n old command = 'puppet pause'");
     let before = foster.pid_of("a");
     rewrite(
@@ -196,7 +196,7 @@ fn a_stopped_program_stays_stopped_and_a_fatal_one_is_started_again() {
 }
 
 #[test]
-fn a_replaced_process_is_stopped_by_the_definition_it_was_started_with() {
+fn a_replaced_process_is_stopped_with_its_own_definition() {
     let foster = start(
         "a command = 'puppet trap:INT:touch:int trap:INT:exit:0 touch:up pause'; stop_signal = 'INT'; pre_stop = 'puppet touch:old-way'; environment = { A = 'old' }",
     );
@@ -215,7 +215,7 @@ fn a_replaced_process_is_stopped_by_the_definition_it_was_started_with() {
 }
 
 #[test]
-fn a_failed_start_fails_the_update_and_the_other_changes_are_made() {
+fn a_failed_start_fails_the_update_but_the_other_changes_are_applied() {
     let foster = start("a command = 'puppet pause'");
     rewrite(
         &foster,
@@ -234,7 +234,7 @@ fn a_failed_start_fails_the_update_and_the_other_changes_are_made() {
 }
 
 #[test]
-fn a_second_update_while_the_first_waits_is_answered_and_so_is_the_first() {
+fn a_second_update_is_answered_while_the_first_waits_and_both_get_a_reply() {
     let stubborn = |more: &str| {
         programs(&format!("a command = 'puppet ignore:TERM touch:up pause'; stop_timeout = '60s'{more}"))
     };
@@ -262,7 +262,7 @@ fn a_second_update_while_the_first_waits_is_answered_and_so_is_the_first() {
 }
 
 #[test]
-fn a_removed_program_that_is_added_again_before_its_end_is_started_after_it() {
+fn a_removed_program_that_is_added_again_before_its_exit_is_started_after_it() {
     let one = "a command = 'puppet ignore:TERM touch:up pause'; stop_timeout = '60s'";
     let two = format!("{one}\n b command = 'puppet pause'");
     let foster = Foster::new().config(&programs(&two)).start();
@@ -297,7 +297,7 @@ fn an_update_during_a_shutdown_is_refused() {
 }
 
 #[test]
-fn a_follower_of_output_continues_over_an_update() {
+fn a_follower_of_output_continues_after_an_update() {
     let foster = start(
         "a command = 'puppet print:first pause'
         old command = 'puppet trap:TERM:lines:1000 trap:TERM:exit:0 print:last pause'",
@@ -306,7 +306,7 @@ fn a_follower_of_output_continues_over_an_update() {
     foster.wait_for_line("last");
     let mut all = Following::start(&foster, &["logs", "-f"]);
     let mut removed = Following::start(&foster, &["logs", "-f", "old"]);
-    // They follow once they have printed the lines before.
+    // The followers have printed the earlier lines.
     let mut seen = all.next_lines(2);
     assert_eq!(removed.next_lines(1), "last\n");
     rewrite(
@@ -317,7 +317,7 @@ fn a_follower_of_output_continues_over_an_update() {
         ),
     );
     foster.verb(&["update"]).expect(0);
-    // No program matches the name any longer: the answer ends with the last lines of output.
+    // No program has the name any longer: the answer ends with the last lines.
     let rest = removed.finish().expect(0);
     assert_eq!(
         (rest.stdout.lines().count(), rest.stdout.lines().last()),
@@ -333,7 +333,7 @@ fn a_follower_of_output_continues_over_an_update() {
 }
 
 #[test]
-fn a_follower_that_does_not_read_learns_that_it_missed_the_last_lines_of_a_removed_program() {
+fn a_follower_that_does_not_read_gets_a_note_about_missed_lines_of_a_removed_program() {
     let old =
         "old command = 'puppet wait-file:go lines:100000 touch:done pause'; stdout = { file = '/dev/null' }";
     let a = "a command = 'puppet pause'";
@@ -402,7 +402,7 @@ fn exec_uses_the_current_definition() {
 }
 
 #[test]
-fn settings_of_foster_are_applied_and_those_that_cannot_be_are_named() {
+fn settings_of_foster_are_applied_or_reported() {
     let app = programs("a command = 'puppet trap:USR1:print:hello touch:up pause'");
     let foster = Foster::new().config(&app).start();
     foster.wait_for_file("up");
@@ -433,7 +433,7 @@ fn settings_of_foster_are_applied_and_those_that_cannot_be_are_named() {
             .any(|line| line.contains("\"program\":\"a\"") && line.contains("\"msg\":\"hello\""))
     });
     assert_eq!(foster.pid_of("a"), before);
-    // And back: a signal that the table no longer names has no effect.
+    // After the change back, a signal that the table does not name has no effect.
     rewrite(&foster, &app);
     foster.verb(&["update"]).expect(0);
     foster.signal(Signal::SIGWINCH);
@@ -443,7 +443,7 @@ fn settings_of_foster_are_applied_and_those_that_cannot_be_are_named() {
 }
 
 #[test]
-fn a_file_that_is_not_a_configuration_is_an_error_and_delays_nothing() {
+fn a_file_that_is_not_a_configuration_is_an_error_and_blocks_nothing() {
     let foster = start("a command = 'puppet pause'");
     let before = foster.pid_of("a");
     let path = foster.path("foster.toml");
@@ -502,7 +502,7 @@ fn a_file_that_cannot_be_read_is_an_error_with_its_reason() {
 }
 
 #[test]
-fn includes_are_listed_again_at_each_update() {
+fn each_update_expands_includes_again() {
     let foster = Foster::new()
         .config(&format!("include = 'conf.d/*.toml'\n{}", programs("a command = 'puppet pause'")))
         .file("conf.d/one.toml", &programs("one command = 'puppet pause'"))
@@ -529,7 +529,7 @@ fn a_client_that_waits_for_a_removed_program_is_answered() {
 }
 
 #[test]
-fn three_hundred_updates_leave_memory_and_descriptors_as_they_were() {
+fn three_hundred_updates_leak_no_memory_and_no_descriptor() {
     let plans: Vec<String> = (0..4)
         .map(|n| programs(&format!("keeper command = 'puppet pause'\n turn{n} command = 'puppet print:{n} pause'\n again command = 'puppet print:{n} pause'")))
         .collect();
@@ -546,7 +546,7 @@ fn three_hundred_updates_leave_memory_and_descriptors_as_they_were() {
     let (kib, open) = update(80);
     let (after, _) = update(220);
     assert!(after <= kib + 256, "{kib} KiB before, {after} KiB after");
-    // The last client's connection may be open for a moment longer, before as well as after.
+    // The last client's connection may still be open, before as well as after.
     foster.wait_for("as many descriptors as before", || descriptors(foster.pid()).len() <= open);
     assert_eq!(foster.pid_of("keeper"), keeper);
 }

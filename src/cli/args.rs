@@ -1,6 +1,6 @@
 //! The arguments of a verb: its flags, and the words after it.
 //!
-//! Flags were checked against the verb's row of the table; `verb_args.rs` reads their values. Pure.
+//! `parse.rs` has checked the flags against the verb's row; `verb_args.rs` reads their values. Pure.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -51,7 +51,7 @@ impl ParsedArgs {
         }
     }
 
-    /// The value of a flag that is a list of words, between commas.
+    /// The value of a flag that is a list of words, separated by commas.
     pub(super) fn words<T: Copy>(
         &self,
         flag: &'static Flag,
@@ -94,7 +94,7 @@ impl ParsedArgs {
         self.arguments.drain(..).map(text).collect()
     }
 
-    /// A command with its arguments: all further ones, of any bytes.
+    /// All further arguments, of any bytes: a command line.
     pub(super) fn command(&mut self) -> Result<Vec<OsString>, Problem> {
         if self.arguments.is_empty() {
             return Err(Problem::MissingArgument("COMMAND"));

@@ -1,7 +1,7 @@
 //! The command line of the bare init: `foster [FLAGS] -- COMMAND [ARG...]`.
 //!
-//! Its flags are a table, like those of verbs; the help prints it. [`is_bare_init`] tells the bare init from a verb
-//! and is the first thing foster does, so it looks at no more than it must. Pure, like all of `cli/`.
+//! Its flags are in a table, like those of verbs; the help prints it. [`is_bare_init`] distinguishes it from a verb and
+//! is called first at every start, so it checks as little as possible. Pure, like all of `cli/`.
 
 use std::ffi::{OsStr, OsString};
 
@@ -18,7 +18,7 @@ pub struct Options {
     pub group: bool,
     /// The signal to receive when the parent dies.
     pub parent_death: Option<Signal>,
-    /// Signals passed on as others, or not at all; in the order of the command line.
+    /// Signals to rewrite or drop, in the order of the command line.
     pub rewrites: Vec<(Signal, Option<Signal>)>,
     /// Exit codes that become 0.
     pub remapped_exits: Vec<u8>,
@@ -41,7 +41,7 @@ pub enum Invocation {
     Help,
 }
 
-/// Signals to the group.
+/// `--group`.
 pub static GROUP: Flag = Flag {
     long: "group",
     short: Some('g'),
@@ -49,7 +49,7 @@ pub static GROUP: Flag = Flag {
     summary: "Pass signals on to the command's whole process group",
 };
 
-/// The parent's death.
+/// `--parent-death`.
 pub static PARENT_DEATH: Flag = Flag {
     long: "parent-death",
     short: Some('p'),
@@ -57,7 +57,7 @@ pub static PARENT_DEATH: Flag = Flag {
     summary: "Signal to receive when the parent process dies",
 };
 
-/// Other signals than those received.
+/// `--rewrite`.
 pub static REWRITE: Flag = Flag {
     long: "rewrite",
     short: Some('r'),
@@ -65,7 +65,7 @@ pub static REWRITE: Flag = Flag {
     summary: "Pass signal A on as B; A:0 drops it; may be repeated",
 };
 
-/// Exit codes that become 0.
+/// `--remap-exit`.
 pub static REMAP_EXIT: Flag = Flag {
     long: "remap-exit",
     short: Some('e'),
@@ -73,7 +73,7 @@ pub static REMAP_EXIT: Flag = Flag {
     summary: "Turn this exit code into 0; may be repeated",
 };
 
-/// Zombies are reported.
+/// `--report-zombies`.
 pub static REPORT_ZOMBIES: Flag = Flag {
     long: "report-zombies",
     short: Some('w'),
@@ -81,7 +81,7 @@ pub static REPORT_ZOMBIES: Flag = Flag {
     summary: "Report each zombie that is reaped",
 };
 
-/// Orphans are adopted.
+/// `--subreaper`.
 pub static SUBREAPER: Flag = Flag {
     long: "subreaper",
     short: Some('s'),
@@ -89,7 +89,7 @@ pub static SUBREAPER: Flag = Flag {
     summary: "Adopt orphans; the default unless foster is PID 1",
 };
 
-/// Every step is printed.
+/// `--verbose`.
 pub static VERBOSE: Flag =
     Flag { long: "verbose", short: Some('v'), value: None, summary: "Report each step on stderr" };
 
@@ -100,8 +100,8 @@ pub static FLAGS: [&Flag; 7] =
 /// Separates the flags from the command.
 const END_OF_FLAGS: &str = "--";
 
-/// Whether this command line, without the program's own name, is the bare init's: nothing but flags before `--`.
-/// A verb may have its own `--`, but stands before it.
+/// Whether this command line, without the program's name, is that of the bare init: it has only flags before `--`. In the
+/// command line of a verb the verb precedes any `--`.
 pub fn is_bare_init(arguments: &[OsString]) -> bool {
     let mut is_value = false;
     for argument in arguments {
@@ -117,7 +117,7 @@ pub fn is_bare_init(arguments: &[OsString]) -> bool {
     false
 }
 
-/// Whether what follows this flag is its value: `-p`, `-gp` and `--rewrite`, but not `-p9` and `--rewrite=1:2`.
+/// Whether the next argument is the value of this flag: `-p`, `-gp` and `--rewrite`, but not `-p9` and `--rewrite=1:2`.
 fn wants_next(argument: &[u8]) -> bool {
     let has_value = |flag: &&&Flag| flag.value.is_some();
     let mut flags = FLAGS.iter().filter(has_value);
@@ -145,7 +145,7 @@ fn read(arguments: &[OsString]) -> Result<Invocation, Problem> {
     let mut options = Options::default();
     while let Some(argument) = parser.next().map_err(|error| Problem::of_parser(&error))? {
         let name = match argument {
-            // Only flags stand before the `--`, so the first value starts the command.
+            // Only flags precede the `--`, so the first value starts the command.
             lexopt::Arg::Value(name) => {
                 let rest = parser.raw_args().map_err(|error| Problem::of_parser(&error))?;
                 options.command = [name].into_iter().chain(rest).collect();
@@ -194,8 +194,8 @@ fn signal(text: &str) -> Result<Signal, Problem> {
     Signal::parse(text).ok_or_else(|| Problem::no_such_signal(text))
 }
 
-/// Signals that cannot be caught, and the one that every init keeps for itself.
-const NEVER_PASSED_ON: [Signal; 3] = [Signal::KILL, Signal::STOP, Signal::CHLD];
+/// Signals that cannot be caught, and CHLD, which every init handles itself.
+const NEVER_FORWARDED: [Signal; 3] = [Signal::KILL, Signal::STOP, Signal::CHLD];
 
 fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), Problem> {
     let wrong = |expected| Problem::BadValue { flag: &REWRITE, given: text.to_owned(), expected };
@@ -203,7 +203,7 @@ fn rewrite(text: &str) -> Result<(Signal, Option<Signal>), Problem> {
         .split_once(':')
         .ok_or_else(|| wrong("two signals such as `TERM:QUIT`, or `HUP:0` to drop one"))?;
     let received = signal(received)?;
-    if NEVER_PASSED_ON.contains(&received) {
+    if NEVER_FORWARDED.contains(&received) {
         return Err(wrong(
             "a signal other than KILL, STOP and CHLD before the `:`: these are never passed on",
         ));
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn every_flag_is_read_and_the_command_is_left_as_it_is() {
+    fn every_flag_is_read_and_the_command_is_unchanged() {
         let signal = |name| Signal::parse(name).unwrap();
         let expected = Options {
             group: true,

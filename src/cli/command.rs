@@ -1,7 +1,6 @@
 //! What a command line requests: the supervisor, a client's request, or a local command.
 //!
-//! A client's request is the type of the protocol, so the command line builds what is sent. How a
-//! line is read: `parse.rs`. Pure.
+//! A client's request is a type of the protocol, which the command line builds. `parse.rs` reads a command line. Pure.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,7 +11,7 @@ use crate::control::protocol::Request;
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Be the supervisor.
+    /// Run the supervisor.
     Run {
         /// `-c`, or FILE.
         config: Option<PathBuf>,
@@ -21,9 +20,9 @@ pub enum Command {
     Check {
         /// `-c`, or FILE.
         config: Option<PathBuf>,
-        /// How far it looks.
+        /// The scope of the check.
         scope: Scope,
-        /// The form of the answer.
+        /// The output format.
         output: Output,
     },
     /// Write a first configuration.
@@ -35,9 +34,9 @@ pub enum Command {
     Client(ClientCommand),
     /// Show what foster finds in its environment.
     Doctor {
-        /// Where the supervisor is.
+        /// How to find the supervisor.
         endpoint: Endpoint,
-        /// The form of the answer.
+        /// The output format.
         output: Output,
     },
     /// Print the schema of the configuration.
@@ -51,7 +50,7 @@ pub enum Command {
     },
     /// Print the version.
     Version {
-        /// The form of the answer.
+        /// The output format.
         output: Output,
     },
     /// Print help.
@@ -75,9 +74,9 @@ pub enum Scope {
 pub struct ClientCommand {
     /// The request.
     pub request: Request,
-    /// Where the supervisor is.
+    /// How to find the supervisor.
     pub endpoint: Endpoint,
-    /// The form of the answer.
+    /// The output format.
     pub output: Output,
     /// Whether lines of output are shown with their times.
     pub timestamps: bool,
@@ -87,7 +86,7 @@ pub struct ClientCommand {
     pub exec: Vec<OsString>,
 }
 
-/// Where the supervisor is, according to the command line.
+/// The options of a command line for finding the supervisor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoint {
     /// `--socket`.
@@ -96,7 +95,7 @@ pub struct Endpoint {
     pub config: Option<PathBuf>,
 }
 
-/// The form of an answer.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// For people.

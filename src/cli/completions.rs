@@ -1,8 +1,7 @@
-//! Completion: the words that fit at the cursor.
+//! Completion: the candidates for the word at the cursor.
 //!
-//! A script hands the words of the line to `foster completions SHELL -- WORD...` and offers the answer, so
-//! the scripts need nothing but the tables of verbs and flags. Pure: the client asks the supervisor for the names of
-//! programs.
+//! A script passes the words of the line to `foster completions SHELL -- WORD...` and offers the result, so the scripts
+//! contain no list of verbs and flags. Pure: the client asks the supervisor for the names of programs.
 
 use std::path::PathBuf;
 
@@ -15,25 +14,25 @@ use super::flags::{CONFIG, EVENT, Flag, SOCKET, STATE, full_name};
 use super::shell::{Candidate, Shell};
 use super::verb::Verb;
 
-/// The words that fit.
+/// The candidates for a word.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Fitting {
+pub enum Candidates {
     /// One of these words; there may be none.
     Words(Vec<Candidate>),
-    /// The path of a file: the shell completes these itself.
+    /// The path of a file, which the shell completes itself.
     Files,
-    /// A NAME that the supervisor at this place knows.
+    /// A NAME of the supervisor that these options find.
     Names(Endpoint),
 }
 
-impl Fitting {
-    /// The line that stands for [`Fitting::Files`] in the scripts.
+impl Candidates {
+    /// The line that means [`Candidates::Files`] to the scripts.
     pub const FILES: &str = ":files\n";
 }
 
 /// The candidates for the last of these words; the first is the one after `foster`. The shell keeps those that start
 /// with the typed text.
-pub fn fitting(words: &[String]) -> Fitting {
+pub fn fitting(words: &[String]) -> Candidates {
     let (current, before) = words.split_last().map_or(("", [].as_slice()), |(last, rest)| (last, rest));
     let mut line =
         Line { verb: None, endpoint: Endpoint::default(), flag: None, arguments: 0, rest: Rest::Ours };
@@ -41,7 +40,7 @@ pub fn fitting(words: &[String]) -> Fitting {
     line.fitting(current)
 }
 
-/// A command line up to the cursor. Mistakes in it are ignored: it is not finished.
+/// A command line up to the cursor. Mistakes in it are ignored, because it is incomplete.
 struct Line {
     verb: Option<&'static Verb>,
     endpoint: Endpoint,
@@ -52,20 +51,20 @@ struct Line {
     rest: Rest,
 }
 
-/// What the next words belong to.
+/// The meaning of the next words.
 #[derive(PartialEq, Eq)]
 enum Rest {
-    /// To foster.
+    /// Arguments of foster.
     Ours,
-    /// To a command after `--`.
+    /// A command after `--`.
     Foreign,
-    /// There is no such verb.
+    /// None: there is no such verb.
     Unknown,
 }
 
 impl Line {
     fn take(&mut self, word: &str) {
-        // bash breaks `--flag=value` into three words.
+        // bash splits `--flag=value` into three words.
         if word == "=" && self.flag.is_some() {
             return;
         }
@@ -117,12 +116,12 @@ impl Line {
         }
     }
 
-    fn fitting(self, current: &str) -> Fitting {
-        let nothing = Fitting::Words(Vec::new());
+    fn fitting(self, current: &str) -> Candidates {
+        let nothing = Candidates::Words(Vec::new());
         let verbs = || commands::all().map(|verb| Candidate::new(verb.name, verb.summary)).collect();
         if let Some(flag) = self.flag {
             return match flag.value {
-                Some("FILE" | "PATH") => Fitting::Files,
+                Some("FILE" | "PATH") => Candidates::Files,
                 Some(_) if *flag == EVENT => list(current, EventName::ALL.map(EventName::name)),
                 Some(_) if *flag == STATE => list(current, StateName::ALL.map(StateName::name)),
                 Some(_) | None => nothing,
@@ -130,18 +129,18 @@ impl Line {
         }
         match (self.rest, self.verb) {
             (Rest::Unknown, _) => nothing,
-            (Rest::Foreign, _) => Fitting::Files,
-            (Rest::Ours, verb) if current.starts_with('-') => Fitting::Words(flags(verb)),
-            (Rest::Ours, None) => Fitting::Words(verbs()),
+            (Rest::Foreign, _) => Candidates::Files,
+            (Rest::Ours, verb) if current.starts_with('-') => Candidates::Words(flags(verb)),
+            (Rest::Ours, None) => Candidates::Words(verbs()),
             (Rest::Ours, Some(verb)) => match argument(verb, self.arguments) {
-                Some("NAME") => Fitting::Names(self.endpoint),
-                Some("FILE") => Fitting::Files,
-                Some("VERB") => Fitting::Words(verbs()),
+                Some("NAME") => Candidates::Names(self.endpoint),
+                Some("FILE") => Candidates::Files,
+                Some("VERB") => Candidates::Words(verbs()),
                 Some("SHELL") => {
-                    Fitting::Words(Shell::ALL.map(|(name, _)| Candidate::new(name, "")).to_vec())
+                    Candidates::Words(Shell::ALL.map(|(name, _)| Candidate::new(name, "")).to_vec())
                 }
                 Some("SIGNAL") => {
-                    Fitting::Words(Signal::names().map(|name| Candidate::new(name, "")).collect())
+                    Candidates::Words(Signal::names().map(|name| Candidate::new(name, "")).collect())
                 }
                 Some(_) | None => nothing,
             },
@@ -149,10 +148,10 @@ impl Line {
     }
 }
 
-/// A list with commas: its last word is completed.
-fn list<const N: usize>(current: &str, words: [&str; N]) -> Fitting {
+/// Completes the last word of a list with commas.
+fn list<const N: usize>(current: &str, words: [&str; N]) -> Candidates {
     let before = current.rfind(',').and_then(|comma| current.get(..=comma)).unwrap_or_default();
-    Fitting::Words(words.map(|word| Candidate::new(format!("{before}{word}"), "")).to_vec())
+    Candidates::Words(words.map(|word| Candidate::new(format!("{before}{word}"), "")).to_vec())
 }
 
 fn flags(verb: Option<&'static Verb>) -> Vec<Candidate> {

@@ -1,6 +1,6 @@
-//! The flags: one row each, with the sentence that the help has for it.
+//! The flags: one row each, with its text in the help.
 //!
-//! Which verb takes which flag: the table of verbs in `commands.rs`. Pure data.
+//! The table of verbs in `commands.rs` lists the flags of each verb. Pure data.
 
 /// One flag.
 #[derive(Debug, PartialEq, Eq)]
@@ -9,21 +9,21 @@ pub struct Flag {
     pub long: &'static str,
     /// Its short name.
     pub short: Option<char>,
-    /// Its value, as usage shows it; `None`: it has none.
+    /// Its value in usage lines; `None`: it has none.
     pub value: Option<&'static str>,
     /// What it does, in half a line.
     pub summary: &'static str,
 }
 
-/// Other long names of flags, as other tools have them.
+/// Long names that other tools use.
 const ALIASES: [(&str, &str); 1] = [("tail", "lines")];
 
-/// The name of the flag that this long name stands for.
+/// The flag's own name for this long name.
 pub(super) fn full_name(long: &str) -> &str {
     ALIASES.iter().find(|(alias, _)| *alias == long).map_or(long, |(_, name)| *name)
 }
 
-/// Where the socket is.
+/// `--socket`.
 pub static SOCKET: Flag = Flag {
     long: "socket",
     short: None,
@@ -31,7 +31,7 @@ pub static SOCKET: Flag = Flag {
     summary: "The socket (default: $FOSTER_SOCKET or as configured)",
 };
 
-/// Which configuration.
+/// `--config`.
 pub static CONFIG: Flag = Flag {
     long: "config",
     short: Some('c'),
@@ -39,7 +39,7 @@ pub static CONFIG: Flag = Flag {
     summary: "The configuration (default: $FOSTER_CONFIG or usual paths)",
 };
 
-/// Checks more than the file.
+/// `--here`.
 pub static HERE: Flag = Flag {
     long: "here",
     short: None,
@@ -47,14 +47,14 @@ pub static HERE: Flag = Flag {
     summary: "Also check commands, users, directories and ports",
 };
 
-/// The form of the answer.
+/// `--json`.
 pub static JSON: Flag = Flag { long: "json", short: None, value: None, summary: "Print JSON" };
 
-/// Whether an order is waited for.
+/// `--no-wait`.
 pub static NO_WAIT: Flag =
     Flag { long: "no-wait", short: None, value: None, summary: "Return at once, before it is done" };
 
-/// How long to wait.
+/// `--timeout`.
 pub static TIMEOUT: Flag = Flag {
     long: "timeout",
     short: None,
@@ -62,7 +62,7 @@ pub static TIMEOUT: Flag = Flag {
     summary: "Give up after this long, such as 1m (default: never)",
 };
 
-/// How many lines.
+/// `--lines`.
 pub static LINES: Flag = Flag {
     long: "lines",
     short: Some('n'),
@@ -70,11 +70,11 @@ pub static LINES: Flag = Flag {
     summary: "Only the last N (default: all in memory)",
 };
 
-/// Whether new lines follow.
+/// `--follow`.
 pub static FOLLOW: Flag =
     Flag { long: "follow", short: Some('f'), value: None, summary: "Follow new ones until interrupted" };
 
-/// How old lines may be.
+/// `--since`.
 pub static SINCE: Flag = Flag {
     long: "since",
     short: None,
@@ -82,19 +82,19 @@ pub static SINCE: Flag = Flag {
     summary: "Only lines newer than this, such as 10m",
 };
 
-/// Show the time of each line.
+/// `--timestamps`.
 pub static TIMESTAMPS: Flag =
     Flag { long: "timestamps", short: Some('t'), value: None, summary: "Show when each line was written" };
 
-/// Refresh.
+/// `--watch`.
 pub static WATCH: Flag =
     Flag { long: "watch", short: Some('w'), value: None, summary: "Refresh every 2 s until interrupted" };
 
-/// Also count programs that an operator stopped.
+/// `--all`.
 pub static ALL: Flag =
     Flag { long: "all", short: None, value: None, summary: "Also count programs that an operator stopped" };
 
-/// Which events.
+/// `--event`.
 pub static EVENT: Flag = Flag {
     long: "event",
     short: None,
@@ -102,7 +102,7 @@ pub static EVENT: Flag = Flag {
     summary: "Only these, such as exited,start_failed",
 };
 
-/// Which changes of state.
+/// `--state`.
 pub static STATE: Flag = Flag {
     long: "state",
     short: None,
@@ -110,9 +110,9 @@ pub static STATE: Flag = Flag {
     summary: "Only changes to these states, such as fatal,backoff",
 };
 
-/// Help.
+/// `--help`.
 pub static HELP: Flag = Flag { long: "help", short: Some('h'), value: None, summary: "Print help" };
 
-/// The version.
+/// `--version`.
 pub static VERSION: Flag =
     Flag { long: "version", short: Some('V'), value: None, summary: "Print the version" };

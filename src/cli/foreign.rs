@@ -1,7 +1,7 @@
 //! Verbs of other tools that are not a single verb here, each with the verb to use instead.
 //!
-//! A verb with an exact equal that changes nothing is an alias in the row of `commands.rs`. A verb that would stop or
-//! kill something is never carried out under a name that foster does not have: the message only names it. Pure.
+//! A verb that has an exact equivalent and changes nothing is an alias in `commands.rs`. A foreign name never stops or
+//! kills anything: the message only names the verb. Pure.
 
 /// The words of supervisorctl, pm2, docker, systemctl, kubectl and shells, each with its answer.
 const WORDS: &[(&[&str], &str)] = &[
@@ -34,7 +34,7 @@ const WORDS: &[(&[&str], &str)] = &[
     ),
     (&["reopen", "rotate", "reloadlogs"], "SIGUSR1 to foster reopens its log files: `kill -USR1 1`"),
     (&["ping", "healthcheck"], "`foster health` reports whether everything is ready and healthy"),
-    (&["rescale"], "`instances` in the configuration says how many run; `foster update` applies it"),
+    (&["rescale"], "`instances` in the configuration sets their number; `foster update` applies it"),
 ];
 
 /// The answer to a verb of another tool.
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_foreign_word_hides_a_verb_or_stands_twice() {
+    fn no_foreign_word_is_a_verb_or_repeated() {
         let words: Vec<&str> = WORDS.iter().flat_map(|(words, _)| words.iter().copied()).collect();
         for (index, word) in words.iter().enumerate() {
             assert!(Verb::by_name(word).is_none(), "{word}");

@@ -24,7 +24,7 @@ pub struct Line {
     pub pid: Option<i32>,
     /// The time since its start.
     pub uptime: Option<Duration>,
-    /// How often it was restarted.
+    /// The number of restarts.
     pub restarts: u32,
     /// Its memory, in bytes.
     pub memory: Option<u64>,
@@ -32,10 +32,10 @@ pub struct Line {
     pub note: Option<String>,
 }
 
-/// How good a state is, which decides its colour.
+/// The severity of a state, which selects its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// As it should be: green.
+    /// In order: green.
     Good,
     /// Changing: yellow.
     Busy,
@@ -48,20 +48,20 @@ pub enum Style {
 /// Whether colours are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
-    /// They are: on a terminal that has them.
+    /// On a terminal with colours.
     Yes,
-    /// They are not.
+    /// Elsewhere.
     No,
 }
 
-/// How a column is aligned.
+/// The alignment of a column.
 #[derive(Clone, Copy)]
 enum Side {
     Left,
     Right,
 }
 
-/// A column: its title, its alignment, and its turn to be removed if the terminal is too narrow; 0: never.
+/// The columns: title, alignment, and the order in which they are removed if the terminal is too narrow; 0: never.
 const COLUMNS: [(&str, Side, u8); 8] = [
     ("NAME", Side::Left, 0),
     ("STATE", Side::Left, 0),
@@ -148,7 +148,7 @@ fn fit(widths: &mut [Option<usize>; 8], width: usize) {
     *name = (*name).map(|name| name.saturating_sub(over).max(1));
 }
 
-/// The text in at most `width` characters, with a mark where it was cut: both ends of a name distinguish it.
+/// The text in at most `width` characters. It is cut in the middle, because both ends of a name distinguish it.
 fn cut_in_the_middle(text: &str, width: usize) -> String {
     let count = text.chars().count();
     if count <= width || width == 0 {
@@ -170,7 +170,7 @@ fn cut(text: &str, width: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// An event on a line: time, program, event, sentence. Times have milliseconds, and names are padded to the widest.
+/// A line for an event: time, program, event, message. Times have milliseconds, and names are padded to the widest.
 pub fn event(
     ts: &str,
     name: (&str, usize),
@@ -200,7 +200,7 @@ pub fn time(ts: &str) -> String {
     ts.get(.."2026-01-01T00:00:00.000".len()).map_or(ts.to_owned(), |short| format!("{short}Z"))
 }
 
-/// A size in its greatest unit: `512B`, `3.4K`, `128M`, `1.2G`.
+/// A size in its largest unit: `512B`, `3.4K`, `128M`, `1.2G`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["K", "M", "G", "T", "P"];
     if bytes < 1024 {
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_move_no_column() {
+    fn colours_do_not_change_the_alignment() {
         let plain = table(&some_lines(), Colour::No, None);
         let mut painted = table(&some_lines(), Colour::Yes, None);
         assert_ne!(plain, painted);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_have_their_greatest_unit() {
+    fn sizes_have_their_largest_unit() {
         let cases = [
             (0, "0B"),
             (1023, "1023B"),

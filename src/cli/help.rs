@@ -1,6 +1,6 @@
 //! Help: the table of verbs, for people.
 //!
-//! At most 80 columns, plain text. What it says about a verb is in the table.
+//! At most 80 columns, plain text. The texts about a verb are in the table.
 
 use super::bare;
 use super::commands;
@@ -42,11 +42,11 @@ pub fn overview() -> String {
     page
 }
 
-/// What a verb's exit status means; each verb's own page says which of them it has.
+/// The exit statuses of verbs; the page of a verb lists those that it has.
 const EXIT_STATUSES: [(ExitStatus, &str); 5] = [
     (ExitStatus::DONE, "done"),
     (ExitStatus::FAILED, "it failed for a program, or there is no such name"),
-    (ExitStatus::USAGE, "the command line or the configuration is wrong"),
+    (ExitStatus::USAGE, "the command line or the configuration is invalid"),
     (ExitStatus::NOT_RUNNING, "(status) a program that should be running is not"),
     (ExitStatus::NO_SUPERVISOR, "no supervisor answers at the socket"),
 ];
@@ -79,7 +79,7 @@ pub fn of(verb: &Verb) -> String {
     page
 }
 
-/// The line of usage, with a line end.
+/// The usage line, with a line end.
 pub fn usage(verb: &Verb) -> String {
     let words = ["usage: foster", verb.name, "[FLAGS]", verb.arguments];
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
@@ -93,7 +93,7 @@ fn flags(flags: &[&Flag]) -> String {
     names.iter().zip(flags).map(line).collect()
 }
 
-/// `-c, --config FILE`, the long ones flush.
+/// `-c, --config FILE`, with the long names aligned.
 pub(super) fn render(flag: &Flag) -> String {
     let short = flag.short.map_or("    ".to_owned(), |short| format!("-{short}, "));
     let value = flag.value.map_or(String::new(), |value| format!(" {value}"));

@@ -1,4 +1,4 @@
-//! The manual page of the command line, made from the tables of verbs and flags: `docs/foster.1`.
+//! The manual page `docs/foster.1`, generated from the tables of verbs and flags.
 //!
 //! A test compares the file with this; `UPDATE_EXPECT=1 cargo test` rewrites it.
 

@@ -1,8 +1,8 @@
 //! The command line: its parser, its help, and the format of answers.
 //!
-//! [`parse()`] turns arguments into an [`Invocation`], by the table in [`commands`]; [`help`] prints the table;
-//! [`mod@format`] formats answers for people. All pure: nothing here reads a file, an environment or a socket,
-//! and nothing here prints. `client/` executes commands.
+//! [`parse()`] turns arguments into an [`Invocation`], by the table in [`commands`]; [`help`] formats the table;
+//! [`mod@format`] formats answers for people. All pure: nothing here reads a file, the environment or a socket, and
+//! nothing here prints. `client/` executes commands.
 
 mod args;
 pub mod bare;

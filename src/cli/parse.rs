@@ -1,7 +1,7 @@
 //! Reads a command line: the verb, its flags, its arguments.
 //!
-//! Flags may stand before the verb. The verb's row in `commands.rs` says which flags it takes and which function
-//! of `verb_args.rs` reads the rest. Pure.
+//! Flags may precede the verb. The verb's row in `commands.rs` has its flags and the function of `verb_args.rs` that
+//! reads the rest. Pure.
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -76,7 +76,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Invocation
         return Ok(Invocation { verb: verb.map_or_else(run, Ok)?, command });
     }
     let verb = verb.map_or_else(run, Ok)?;
-    // A flag before the verb was looked up among those of all verbs.
+    // A flag before the verb was accepted if any verb has it.
     if let Some((flag, _)) = flags.iter().find(|(flag, _)| !verb.flags.contains(flag)) {
         return Err(blame(Some(verb))(unknown_flag(&GivenFlag::Long(flag.long.to_owned()), Some(verb))));
     }
@@ -111,13 +111,13 @@ fn find_verb(name: OsString, rest: &mut VecDeque<OsString>) -> Result<&'static V
     }
 }
 
-/// Whether a word in the place of a verb is the name of a configuration.
+/// Whether a word at the position of a verb is the name of a configuration.
 fn is_configuration(word: &OsStr) -> bool {
     let word = word.to_string_lossy();
     [".toml", ".conf", ".ini"].iter().any(|end| word.len() > end.len() && word.ends_with(end))
 }
 
-/// One of the verb's flags; before a verb, one of any verb.
+/// Finds a flag among those of the verb; without a verb, among those of all verbs.
 fn find_flag(given: &GivenFlag, verb: Option<&'static Verb>) -> Result<&'static Flag, Problem> {
     commands::flags_of(verb).find(|flag| given.is(flag)).ok_or_else(|| unknown_flag(given, verb))
 }

@@ -1,6 +1,6 @@
 //! The errors of a command line, each with its message.
 //!
-//! A new problem is a variant here. Which verb it belongs to, and the exit status: `usage.rs`. Pure.
+//! A new problem is a variant here. `usage.rs` adds the verb and the exit status. Pure.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub enum Problem {
     ForeignVerb {
         /// As given.
         given: String,
-        /// Which verb does it here.
+        /// The verbs to use instead.
         answer: &'static str,
     },
     /// The verb, or foster, has no such flag.
@@ -33,7 +33,7 @@ pub enum Problem {
         /// The nearest valid one.
         nearest: Option<&'static str>,
     },
-    /// The flag belongs to the bare init, whose command stands after `--`.
+    /// The flag belongs to the bare init, whose command follows `--`.
     FlagOfTheBareInit(String),
     /// The flag needs a value, and none was given.
     MissingValue(&'static Flag),
@@ -72,7 +72,7 @@ pub enum Problem {
     TwoConfigurations,
     /// There is no event, or no state, of this name.
     NoSuchWord {
-        /// The flag whose list it stands in.
+        /// The flag with the list.
         flag: &'static Flag,
         /// As given.
         given: String,
@@ -90,7 +90,7 @@ impl Problem {
         Problem::NoSuchSignal { given: given.to_owned(), nearest }
     }
 
-    /// An error of lexopt: between two arguments the only one is a value such as in `--json=x`.
+    /// Converts an error of lexopt. Between two arguments only a value such as in `--json=x` is possible.
     pub(super) fn of_parser(error: &lexopt::Error) -> Problem {
         if let lexopt::Error::UnexpectedValue { option, value: _ } = error {
             return Problem::UnexpectedValue(option.clone());

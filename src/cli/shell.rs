@@ -1,6 +1,6 @@
-//! The shells that complete foster's command lines: their scripts, and how they read candidates.
+//! The shells that complete foster's command lines: their scripts, and the format of candidates.
 //!
-//! The candidates themselves: `completions.rs`. Pure.
+//! `completions.rs` finds the candidates. Pure.
 
 /// A shell that completes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Shell {
         }
     }
 
-    /// Candidates as its script reads them.
+    /// Formats candidates for its script.
     pub fn render(self, candidates: &[Candidate]) -> String {
         let line = |Candidate { text, about }: &Candidate| match self {
             Shell::Bash => format!("{text}\n"),

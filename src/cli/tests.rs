@@ -239,7 +239,7 @@ fn the_help_of_an_alias_is_that_of_its_verb() {
 }
 
 #[test]
-fn health_never_ends_with_anything_but_0_and_1() {
+fn health_only_exits_with_0_or_1() {
     for line in ["health --bogus", "health --socket", "health --json=1", "--no-wait health"] {
         assert_eq!(read(line).unwrap_err().status(), ExitStatus::FAILED, "{line}");
     }
@@ -263,13 +263,13 @@ fn names_must_be_text_and_paths_need_not_be() {
 }
 
 #[test]
-fn the_table_has_each_verb_once_and_each_row_is_whole() {
+fn the_table_has_each_verb_once_and_each_row_is_complete() {
     for (index, verb) in commands::all().enumerate() {
         assert!(commands::all().skip(index + 1).all(|other| other.name != verb.name), "{}", verb.name);
         assert!(verb.statuses.iter().is_sorted_by_key(|(status, _)| status.0), "{}", verb.name);
         for (line, _) in verb.examples {
             assert!(read(line).is_ok(), "{line}");
-            // A man page runs a tag that is shorter than its indent together with the text behind it.
+            // man(7) puts the text after a short tag on the same line.
             assert!(!line.is_empty(), "{}", verb.name);
         }
     }

@@ -1,6 +1,6 @@
 //! A usage error: the problem, its verb, and where to read more.
 //!
-//! Pure: the client prints it and ends with its status. The problems themselves: `problem.rs`.
+//! The client prints it and exits with its status. `problem.rs` has the problems. Pure.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::exit::ExitStatus;
 /// A usage error.
 #[derive(Debug)]
 pub struct UsageError {
-    /// The verb, where it is known.
+    /// The verb, if it is known.
     pub verb: Option<&'static Verb>,
     /// The problem.
     pub problem: Problem,

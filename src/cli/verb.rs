@@ -19,28 +19,28 @@ pub struct Verb {
     pub group: Group,
     /// What it does, in half a line.
     pub summary: &'static str,
-    /// Its arguments beside flags, as usage shows them; empty: none.
+    /// Its arguments in usage lines, without flags; empty: none.
     pub arguments: &'static str,
     /// More about it, in lines of at most 80 columns; may be empty.
     pub about: &'static str,
-    /// The flags it takes, beside `--help`.
+    /// Its flags, without `--help`.
     pub flags: &'static [&'static Flag],
     /// Command lines after `foster`, each with its purpose.
     pub examples: &'static [(&'static str, &'static str)],
-    /// Its exit statuses with their meaning. It uses no other: see [`Verb::status`].
+    /// All its exit statuses with their meaning: see [`Verb::status`].
     pub statuses: &'static [(ExitStatus, &'static str)],
-    /// How the client shows the supervisor's answer.
+    /// How the client prints the supervisor's answer.
     pub answer: Printer,
     /// Reads its arguments.
     pub(super) read: fn(&mut ParsedArgs) -> Result<Command, Problem>,
 }
 
-/// How an answer is shown.
+/// The printed form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Printer {
     /// A table of instances; the verb fails if one that should run does not.
     Table,
-    /// A line for each instance; as JSON one object, in which this field says whether all succeeded.
+    /// A line for each instance; as JSON one object, in which this field tells whether all succeeded.
     Outcomes(&'static str),
     /// The same, with a line only for each failure.
     Failures(&'static str),
@@ -50,7 +50,7 @@ pub enum Printer {
     Output,
     /// Events.
     Events,
-    /// Nothing: the client becomes a command, or the verb needs no supervisor.
+    /// None: the client becomes a command, or the verb needs no supervisor.
     Nothing,
 }
 
@@ -59,8 +59,8 @@ pub enum Printer {
 pub enum Group {
     /// Run and check.
     Run,
-    /// Look.
-    Look,
+    /// Inspect.
+    Inspect,
     /// Operate.
     Operate,
     /// For the orchestrator.
@@ -71,13 +71,14 @@ pub enum Group {
 
 impl Group {
     /// Every group, in the order of the help.
-    pub const ALL: [Group; 5] = [Group::Run, Group::Look, Group::Operate, Group::Orchestrator, Group::About];
+    pub const ALL: [Group; 5] =
+        [Group::Run, Group::Inspect, Group::Operate, Group::Orchestrator, Group::About];
 
     /// Its heading.
     pub const fn title(self) -> &'static str {
         match self {
             Group::Run => "Run and check",
-            Group::Look => "Look",
+            Group::Inspect => "Inspect",
             Group::Operate => "Operate",
             Group::Orchestrator => "For the orchestrator",
             Group::About => "About foster",
@@ -91,7 +92,7 @@ impl Verb {
         self.arguments.ends_with(COMMAND)
     }
 
-    /// The exit status for this result: one that is not in its row becomes 1.
+    /// The exit status for this result: a status that is not in its row becomes 1.
     pub fn status(&self, wanted: ExitStatus) -> ExitStatus {
         let promised = self.statuses.iter().any(|&(status, _)| status == wanted);
         if promised { wanted } else { ExitStatus::FAILED }
@@ -101,5 +102,5 @@ impl Verb {
 /// `foster sh NAME` is `foster exec NAME -- sh`.
 pub(super) const SHELL: &str = "sh";
 
-/// How usage shows a command line as the last argument.
+/// A command line as the last argument, in usage lines.
 const COMMAND: &str = "-- COMMAND [ARG...]";

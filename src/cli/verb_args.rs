@@ -1,6 +1,6 @@
 //! Reads the arguments of each verb into a [`Command`]: the functions in the rows of `commands.rs`.
 //!
-//! Invalid values are refused here. No function knows which verb it reads for. Pure. Next: `args.rs`.
+//! Invalid values are refused here. No function depends on the verb. Pure. Next: `args.rs`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

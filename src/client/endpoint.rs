@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::Uid;
 
 use crate::cli::Endpoint;
-use crate::control::USUAL_SOCKET;
+use crate::control::DEFAULT_SOCKET;
 use crate::control::socket_file::fallback;
 
 /// The sockets to try, in this order.
@@ -26,12 +26,12 @@ pub(super) fn candidates(
         return vec![PathBuf::from(path)];
     }
     let own = Uid::effective();
-    let mut sockets = vec![PathBuf::from(USUAL_SOCKET), fallback(own)];
+    let mut sockets = vec![PathBuf::from(DEFAULT_SOCKET), fallback(own)];
     // In a container foster is PID 1, and may run as another user than the client.
     if let Some(other) = uid_of_pid_1().filter(|uid| *uid != own) {
         sockets.push(fallback(other));
     }
-    if let Some(path) = configured().filter(|path| path != Path::new(USUAL_SOCKET)) {
+    if let Some(path) = configured().filter(|path| path != Path::new(DEFAULT_SOCKET)) {
         sockets.insert(0, path);
     }
     sockets
@@ -62,8 +62,8 @@ mod tests {
     fn without_one_the_configured_the_default_and_the_abstract_socket_are_tried() {
         let own = fallback(Uid::effective()).display().to_string();
         let sockets = tried(None, None, Some("/c"));
-        assert_eq!(sockets.get(..3).unwrap(), ["/c", USUAL_SOCKET, own.as_str()]);
-        assert_eq!(tried(None, None, None).get(..2).unwrap(), [USUAL_SOCKET, own.as_str()]);
-        assert_eq!(tried(None, None, Some(USUAL_SOCKET)), tried(None, None, None));
+        assert_eq!(sockets.get(..3).unwrap(), ["/c", DEFAULT_SOCKET, own.as_str()]);
+        assert_eq!(tried(None, None, None).get(..2).unwrap(), [DEFAULT_SOCKET, own.as_str()]);
+        assert_eq!(tried(None, None, Some(DEFAULT_SOCKET)), tried(None, None, None));
     }
 }

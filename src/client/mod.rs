@@ -14,7 +14,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::completions::{self, Fitting};
+use crate::cli::completions::{self, Candidates};
 use crate::cli::format::Colour;
 use crate::cli::verb::Verb;
 use crate::cli::{ClientCommand, Endpoint, Output, Shell, UsageError, help};
@@ -144,9 +144,9 @@ pub fn print_completions(
         return print_page(shell.script(), client);
     }
     let page = match completions::fitting(words) {
-        Fitting::Files => Fitting::FILES.to_owned(),
-        Fitting::Words(words) => shell.render(&words),
-        Fitting::Names(endpoint) => {
+        Candidates::Files => Candidates::FILES.to_owned(),
+        Candidates::Words(words) => shell.render(&words),
+        Candidates::Names(endpoint) => {
             let sockets = candidates(&endpoint, client.socket.as_deref(), || configured(&endpoint));
             shell.render(&print::names(&sockets).unwrap_or_default())
         }

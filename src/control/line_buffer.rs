@@ -1,7 +1,7 @@
 //! Splits the bytes of a connection into lines.
 //!
 //! It allocates only for received bytes, at most one longest line. No byte is searched twice for a line end, so a client
-//! that sends one byte at a time costs no more than another.
+//! that sends single bytes costs no more than another.
 
 use std::io::{self, Read};
 

@@ -21,4 +21,4 @@ pub mod server;
 pub mod socket_file;
 
 /// The default path of the socket.
-pub const USUAL_SOCKET: &str = "/run/foster.sock";
+pub const DEFAULT_SOCKET: &str = "/run/foster.sock";

@@ -26,7 +26,7 @@ use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
 use crate::sys::socket::{self, Peer};
 
 /// The most clients at once, if there are enough descriptors.
-pub const MOST_CLIENTS: usize = 256;
+pub const MAX_CLIENTS: usize = 256;
 
 /// Clients may use one in this many descriptors: programs need the rest.
 const SHARE_OF_DESCRIPTORS: u64 = 4;
@@ -72,9 +72,9 @@ pub enum ServerEvent {
 #[derive(Debug)]
 pub struct Server {
     listening: ListenerState,
-    owner: Uid,
+    user: Uid,
     epoll: Rc<Epoll>,
-    space: Owner,
+    owner: Owner,
     clients: SortedMap<u32, Connection>,
     most: usize,
     latest: u32,
@@ -95,28 +95,19 @@ enum ListenerState {
 
 impl Server {
     /// Listens at `path`, with mode 0700 from the first moment. A stale socket is replaced. The listener and all
-    /// clients are registered with epoll under `space`, whose keys belong to the server.
+    /// clients are registered with epoll under `owner`, whose keys belong to the server.
     ///
     /// # Errors
     /// Only [`BindError::AnotherListens`] has to end foster.
-    pub fn bind(path: &Path, epoll: Rc<Epoll>, space: Owner) -> Result<Server, BindError> {
+    pub fn bind(path: &Path, epoll: Rc<Epoll>, owner: Owner) -> Result<Server, BindError> {
         let (file, listener) = SocketFile::take(path)?;
         epoll
-            .add(&listener, Token { owner: space, key: LISTENER }, Interest::Read)
+            .add(&listener, Token { owner, key: LISTENER }, Interest::Read)
             .map_err(|error| BindError::Unavailable(path.to_owned(), error))?;
         let reserve = spare(&listener);
-        let (owner, clients, listening) =
+        let (user, clients, listening) =
             (Uid::effective(), SortedMap::new(), ListenerState::Open(file, listener));
-        Ok(Server {
-            listening,
-            owner,
-            epoll,
-            space,
-            clients,
-            most: most_clients(),
-            latest: LISTENER,
-            reserve,
-        })
+        Ok(Server { listening, user, epoll, owner, clients, most: most_clients(), latest: LISTENER, reserve })
     }
 
     /// Handles a report of epoll for the server. An outdated one has no effect.
@@ -230,7 +221,7 @@ impl Server {
         let path = file.path().to_owned();
         let (file, listener) = SocketFile::take(&path)?;
         self.epoll
-            .add(&listener, Token { owner: self.space, key: LISTENER }, Interest::Read)
+            .add(&listener, Token { owner: self.owner, key: LISTENER }, Interest::Read)
             .map_err(|error| BindError::Unavailable(path, error))?;
         self.reserve = spare(&listener);
         // Closing the old one ends its registration, since its spare copy was just replaced.
@@ -266,9 +257,9 @@ impl Server {
         if stream.set_nonblocking(true).is_err() {
             return;
         }
-        let peer = socket::peer(&stream).ok().filter(|peer| may_connect(peer.uid, self.owner));
+        let peer = socket::peer(&stream).ok().filter(|peer| may_connect(peer.uid, self.user));
         let Some(peer) = peer else {
-            let message = format!("not permitted: only root and uid {} may use this socket", self.owner);
+            let message = format!("not permitted: only root and uid {} may use this socket", self.user);
             return refuse(stream, Refusal::new(Reason::NotPermitted, message));
         };
         if self.clients.len() >= self.most {
@@ -276,7 +267,7 @@ impl Server {
         }
         let Some(key) = self.free_key() else { return };
         let client = Connection::new(stream, peer);
-        let token = Token { owner: self.space, key };
+        let token = Token { owner: self.owner, key };
         if self.epoll.add(&client, token, client.watched).is_ok() {
             self.latest = key;
             self.clients.insert(key, client);
@@ -326,7 +317,7 @@ impl Server {
         if self.reserve.is_none() {
             self.reserve = spare(&listener);
         }
-        let token = Token { owner: self.space, key: LISTENER };
+        let token = Token { owner: self.owner, key: LISTENER };
         match self.epoll.add(&listener, token, Interest::Read) {
             Ok(()) => ListenerState::Open(file, listener),
             Err(_) => ListenerState::Paused(file, listener, now.plus(ACCEPT_RETRY)),
@@ -347,7 +338,7 @@ impl Server {
         if interest == client.watched {
             return true;
         }
-        let modified = self.epoll.modify(&*client, Token { owner: self.space, key }, interest);
+        let modified = self.epoll.modify(&*client, Token { owner: self.owner, key }, interest);
         client.watched = interest;
         modified.is_ok() || !self.forget(key)
     }
@@ -367,14 +358,13 @@ impl Drop for Server {
 }
 
 /// The file's mode does not stop a process with CAP_DAC_OVERRIDE, and an abstract socket has no mode.
-fn may_connect(peer: Uid, owner: Uid) -> bool {
-    peer.is_root() || peer == owner
+fn may_connect(peer: Uid, user: Uid) -> bool {
+    peer.is_root() || peer == user
 }
 
 fn most_clients() -> usize {
     let descriptors = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
-    usize::try_from(descriptors / SHARE_OF_DESCRIPTORS)
-        .map_or(MOST_CLIENTS, |most| most.clamp(1, MOST_CLIENTS))
+    usize::try_from(descriptors / SHARE_OF_DESCRIPTORS).map_or(MAX_CLIENTS, |most| most.clamp(1, MAX_CLIENTS))
 }
 
 fn spare(listener: &UnixListener) -> Option<OwnedFd> {

@@ -22,7 +22,7 @@ use super::tree::Trees;
 use super::update::Updates;
 use super::wait::Waiter;
 use super::{Init, InitEnv, owner, pid1};
-use crate::control::USUAL_SOCKET;
+use crate::control::DEFAULT_SOCKET;
 use crate::control::server::Server;
 use crate::control::socket_file::{BindError, fallback};
 use crate::errno;
@@ -150,7 +150,7 @@ fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, StartupError> 
     let fallback = fallback(Uid::effective());
     let instead = fallback.display();
     match listen(&fallback)? {
-        Ok(server) if path == Path::new(USUAL_SOCKET) => {
+        Ok(server) if path == Path::new(DEFAULT_SOCKET) => {
             log::info!("{refused}; verbs find foster at the abstract socket `{instead}`");
             Ok(Some(server))
         }

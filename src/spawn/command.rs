@@ -66,7 +66,7 @@ impl<'a> Command<'a> {
         Failure::Exec(self.name.clone(), problem)
     }
 
-    /// Why this existing candidate was not executed.
+    /// The reason why this existing candidate was not executed.
     fn explain_refusal(&self, index: usize, errno: Errno) -> ExecProblem {
         let Some(file) = self.candidates.get(index).map(|file| path(file)) else {
             return ExecProblem::Refused(None, errno);
@@ -84,7 +84,7 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// Why no candidate exists, or the interpreter of one is missing.
+    /// The reason why no candidate was found: none exists, or the interpreter of one is missing.
     fn explain_absence(&self, errno: Errno) -> ExecProblem {
         match (self.existing(), &self.search) {
             (Some(file), Search::Path(_)) => ExecProblem::NoInterpreter(file),

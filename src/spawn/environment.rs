@@ -59,7 +59,7 @@ const BASICS: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "LA
 
 /// Variables for foster itself, which a program must not use in its place (sd_notify(3), sd_listen_fds(3),
 /// sd_watchdog_enabled(3)). Full names only: programs use names such as `LISTEN_PORT`.
-const FOSTERS_OWN: [&str; 7] = [
+const FOSTER_VARIABLES: [&str; 7] = [
     "NOTIFY_SOCKET",
     "LISTEN_FDS",
     "LISTEN_PID",
@@ -122,10 +122,10 @@ impl<'a> Environment<'a> {
         let mut all = SortedMap::new();
         for (name, text) in &inherited.0 {
             let wanted = match what {
-                Inherit::All => !listed(&FOSTERS_OWN, name),
+                Inherit::All => !listed(&FOSTER_VARIABLES, name),
                 Inherit::Basics => listed(&BASICS, name),
             };
-            // Of two values the first: that is the one that getenv(3) gives.
+            // The first of two values counts, as for getenv(3).
             if wanted && !all.contains_key(name.as_os_str()) {
                 all.insert(Cow::Borrowed(name.as_os_str()), Value::Inherited(text));
             }

@@ -1,4 +1,4 @@
-//! The user of a program: its numbers, and the ids that a process must change.
+//! The user of a program, and the ids that a process must change.
 //!
 //! It is looked up at each start, so that a user created by another program is found. The rules are those of `docker run
 //! --user`: a number without an entry in /etc/passwd has group 0, no other groups, and the home `/`; an explicit group is
@@ -63,8 +63,8 @@ impl Change {
         let other_group = (own.group.as_raw() != group).then_some(group);
         let already = match right {
             Groups::Settable => listed == *groups,
-            // A foster that was started as that user, by a runtime that gave it other groups: it may not
-            // change them, and the program is no worse off than foster.
+            // foster already is that user, but the runtime has given it other groups, which it may not change: the program
+            // keeps them.
             Groups::Fixed => belongs_to() == *groups || other_user.is_none() && other_group.is_none(),
         };
         let groups = (!already).then(|| groups.iter().copied().collect());
@@ -80,7 +80,7 @@ pub(super) enum Problem {
     /// No such name in /etc/group.
     UnknownGroup(String),
     /// The number that means "unchanged" to the kernel.
-    NoNumber(u32),
+    InvalidId(u32),
     /// This file exists and could not be read.
     Unread(&'static str, Unread),
 }
@@ -90,7 +90,7 @@ impl Problem {
     pub(super) fn errno(&self) -> Option<Errno> {
         match self {
             Problem::Unread(_, unread) => unread.errno(),
-            Problem::UnknownUser(_) | Problem::UnknownGroup(_) | Problem::NoNumber(_) => None,
+            Problem::UnknownUser(_) | Problem::UnknownGroup(_) | Problem::InvalidId(_) => None,
         }
     }
 }
@@ -134,7 +134,7 @@ impl Identity {
     pub(super) fn find(user: &User, files: &Databases, own: &Credentials) -> Result<Identity, Problem> {
         let mut users = passwd::users(&files.passwd);
         let (id, entry) = match &user.user {
-            Account::Id(u32::MAX) => return Err(Problem::NoNumber(u32::MAX)),
+            Account::Id(u32::MAX) => return Err(Problem::InvalidId(u32::MAX)),
             Account::Id(id) => (*id, users.find(|entry| entry.id == *id)),
             Account::Name(name) => {
                 let entry = users.find(|entry| entry.name == name.as_bytes());
@@ -185,7 +185,7 @@ impl fmt::Display for Problem {
         match self {
             Problem::UnknownUser(name) => write!(f, "user `{name}` is not in {PASSWD}"),
             Problem::UnknownGroup(name) => write!(f, "group `{name}` is not in {GROUP}"),
-            Problem::NoNumber(number) => write!(f, "{number} is not a valid user or group"),
+            Problem::InvalidId(number) => write!(f, "{number} is not a valid user or group"),
             Problem::Unread(path, why) => write!(f, "reading {path}: {why}"),
         }
     }
@@ -193,7 +193,7 @@ impl fmt::Display for Problem {
 
 fn group_number(group: &Account, text: &[u8]) -> Result<u32, Problem> {
     match group {
-        Account::Id(u32::MAX) => Err(Problem::NoNumber(u32::MAX)),
+        Account::Id(u32::MAX) => Err(Problem::InvalidId(u32::MAX)),
         Account::Id(id) => Ok(*id),
         Account::Name(name) => passwd::groups(text)
             .find(|group| group.name == name.as_bytes())

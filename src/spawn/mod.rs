@@ -80,7 +80,7 @@ pub enum Stdin<'a> {
     /// /dev/null: end of file at once.
     #[default]
     Null,
-    /// A pipe that foster never writes to and keeps open until the program is reaped: reads block.
+    /// A pipe that foster keeps open and never writes to until the program is reaped: reads block.
     Open,
     /// This descriptor.
     Given(BorrowedFd<'a>),

@@ -1,17 +1,16 @@
-//! The text of /etc/passwd and /etc/group (passwd(5), group(5)), without the C library.
+//! Parses /etc/passwd and /etc/group (passwd(5), group(5)), without the C library.
 //!
-//! A static binary cannot load the name services that glibc would ask, and images have these two files only.
-//! A line that is not an entry is passed over: one bad line in an image must not keep another user from being
-//! found. Nothing here reads a file. Next: `identity.rs`.
+//! A static binary cannot load glibc's name services, and images only have these two files. Invalid lines are skipped, so
+//! that one of them does not hide another user. Pure. Next: `identity.rs`.
 
 /// One user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct User<'a> {
     /// Login name.
     pub(super) name: &'a [u8],
-    /// Its number.
+    /// Uid.
     pub(super) id: u32,
-    /// Its first group.
+    /// Primary group.
     pub(super) group: u32,
     /// Home directory; may be empty.
     pub(super) home: &'a [u8],
@@ -24,7 +23,7 @@ pub(super) struct User<'a> {
 pub(super) struct Group<'a> {
     /// Its name.
     pub(super) name: &'a [u8],
-    /// Its number.
+    /// Gid.
     pub(super) id: u32,
     members: &'a [u8],
 }
@@ -58,13 +57,13 @@ pub(super) fn groups(text: &[u8]) -> impl Iterator<Item = Group<'_>> {
     })
 }
 
-/// Lines that may be entries. `+` and `-` begin those that say "and what NIS has" (nsswitch.conf(5), compat).
+/// Lines that may be entries. Those with `+` and `-` include entries of NIS (nsswitch.conf(5), compat).
 fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let candidates = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     candidates.filter(|line| !matches!(line.first(), None | Some(b'+' | b'-' | b'#' | b':')))
 }
 
-/// A user's or group's number. The highest is none: to the kernel it means "leave it as it is".
+/// A uid or gid. The highest number is not one: to the kernel it means "unchanged".
 fn number(field: &[u8]) -> Option<u32> {
     if !field.iter().all(u8::is_ascii_digit) {
         return None;
@@ -78,7 +77,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_user_has_a_number_a_group_a_home_and_a_shell() {
+    fn a_user_has_a_uid_a_group_a_home_and_a_shell() {
         let text = b"root:x:0:0:root:/root:/bin/bash\napp:x:1000:1001:The App,,,:/home/app:/bin/sh\n";
         let app = users(text).nth(1).unwrap();
         let expected = User { name: b"app", id: 1000, group: 1001, home: b"/home/app", shell: b"/bin/sh" };
@@ -86,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_knows_its_members_by_their_whole_names() {
+    fn the_members_of_a_group_are_compared_by_whole_names() {
         let text = b"wheel:x:10:root, app ,web\nempty:x:11:\nshort:x:12\n";
         let wheel = groups(text).next().unwrap();
         assert!(wheel.has_member(b"root") && wheel.has_member(b"app") && wheel.has_member(b"web"));
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_not_entries_are_passed_over() {
+    fn lines_that_are_not_entries_are_skipped() {
         let text: &[u8] = b"\n#comment:x:1:1\n+nis:x:2:2::/:\n-nis:x:3:3::/:\n+\n:x:4:4::/:\nshort:x:5\n\
             minus:x:-1:6::/:\nplus:x:+7:7::/:\nhuge:x:4294967296:8::/:\nnobody:x:4294967295:9::/:\n\
             spaces:x: 10:10::/:\nempty:x::11::/:\n\xff\xfe:x:12:12::/\xff:\nlast:x:13:13";
@@ -117,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_entry_is_found_whatever_stands_before_it(noise: Vec<u8>) {
+        fn an_entry_is_found_after_any_text(noise: Vec<u8>) {
             let mut text = noise;
             text.extend_from_slice(b"\napp:x:77:78::/app:/bin/sh\n");
             let app = users(&text).last().unwrap();

@@ -1,18 +1,18 @@
-//! The search for a command along PATH, as execvp(3) does it: which files it might be, and which of them counts.
+//! Searches PATH for a command, like execvp(3).
 //!
-//! Nothing here executes: [`try_each`] is given what does. The bare init finds its command here, too.
+//! [`try_each`] executes through the function that it gets. The bare init uses it too.
 
 use std::ffi::{CStr, CString, NulError, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use nix::errno::Errno;
 
-/// How the file is found.
+/// The search for the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Search {
-    /// The name has a slash: it is the file.
+    /// None: the name has a slash and is a path.
     None,
-    /// In these directories: PATH.
+    /// In the directories of this PATH.
     Path(OsString),
 }
 
@@ -21,18 +21,18 @@ pub enum Search {
 pub struct Refusal {
     /// The candidate that was refused; `None`: none of them exists.
     pub candidate: Option<usize>,
-    /// The system's error.
+    /// The error of execve(2).
     pub errno: Errno,
 }
 
-/// For programs without one: what images are built with.
+/// The PATH of a program that has none: the usual one of images.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The errors of execve(2) for a file that is missing, or whose interpreter is missing.
 const NOT_THERE: [Errno; 5] = [Errno::ENOENT, Errno::ENOTDIR, Errno::ESTALE, Errno::ENODEV, Errno::ETIMEDOUT];
 
 impl Search {
-    /// The search for this name, along this PATH.
+    /// The search for this name in this PATH.
     pub fn of(name: &OsStr, path: Option<&OsStr>) -> Search {
         match name.as_bytes().contains(&b'/') || name.is_empty() {
             true => Search::None,
@@ -40,7 +40,7 @@ impl Search {
         }
     }
 
-    /// The directories it is looked for in; `None`: the name has a slash.
+    /// The PATH that is searched; `None`: the name has a slash.
     pub fn path(&self) -> Option<&OsStr> {
         match self {
             Search::None => None,
@@ -48,14 +48,14 @@ impl Search {
         }
     }
 
-    /// The files it might be, in the order in which they are tried.
+    /// The files to try, in order.
     ///
     /// # Errors
-    /// A NUL byte in it.
+    /// The name has a NUL byte.
     pub fn candidates(&self, name: &OsStr) -> Result<Vec<CString>, NulError> {
         let Search::Path(directories) = self else { return Ok(vec![CString::new(name.as_bytes())?]) };
         let within = |directory: &[u8]| {
-            // An empty part is the working directory (execvp(3)).
+            // An empty entry means the working directory (execvp(3)).
             let directory = if directory.is_empty() { b".".as_slice() } else { directory };
             CString::new([directory, b"/", name.as_bytes()].concat())
         };
@@ -63,9 +63,8 @@ impl Search {
     }
 }
 
-/// Tries every candidate: a file that is missing does not end the search, one that may not be run is
-/// remembered, any other error is final. Returns only when none was executed. No shell is tried for a file
-/// without `#!`.
+/// Tries the candidates in order: after a missing file and one that may not be executed the search continues, any other
+/// error ends it. Returns only if none was executed, with the first refusal. A file without `#!` is not run by a shell.
 pub fn try_each(candidates: &[CString], execute: impl Fn(&CStr) -> Errno) -> Refusal {
     let mut best = Refusal { candidate: None, errno: Errno::ENOENT };
     for (index, file) in candidates.iter().enumerate() {

@@ -1,8 +1,8 @@
-//! Reports the outcome of a start from the child to foster, over a pipe that `exec` closes.
+//! Reports the outcome of a start from the child to foster through a pipe that `exec` closes.
 //!
 //! End of file without data: the program was executed, or the child was killed before, which its exit status shows.
 //! Otherwise one frame with the failure: stage, persistence and message. It fits in PIPE_BUF, so that writing it is
-//! atomic and never blocks (pipe(7)), and one read returns all of it. Next: `mod.rs`, which makes the pipe.
+//! atomic and never blocks (pipe(7)), and one read returns all of it. Next: `mod.rs`, which creates the pipe.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -26,7 +26,7 @@ const LARGEST_FRAME: usize = 4096;
 /// The bytes for stage and persistence.
 const HEADER: usize = 2;
 
-/// Makes the pipe.
+/// Creates the pipe.
 ///
 /// # Errors
 /// pipe(2): EMFILE, ENFILE.
@@ -60,7 +60,7 @@ impl AsFd for StartReport {
 impl ReportWriter {
     /// Reports why the program was not executed.
     pub(super) fn write(&self, failure: &StartFailure) {
-        // It cannot fail: the pipe is empty and the frame is atomic. Without a reader foster is gone.
+        // It fails only without a reader, when foster has exited: the pipe is empty and the write is atomic.
         let _ = unistd::write(&self.0, &encode(failure));
     }
 }
@@ -104,12 +104,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_read_as_it_was_written() {
+    fn a_failure_is_decoded_as_encoded() {
         for stage in STAGES {
             for persistence in [Persistence::Transient, Persistence::Permanent] {
                 let (report, writer) = pipe().unwrap();
                 assert_eq!(report.read(), None);
-                let failure = StartFailure { stage, persistence, message: "it was not so".to_owned() };
+                let failure = StartFailure { stage, persistence, message: "no reason".to_owned() };
                 writer.write(&failure);
                 assert_eq!(report.read(), Some(Err(failure)));
             }

@@ -1,6 +1,6 @@
-//! The user that a program runs as, resolved once for each start: its `user`, or foster's where that is allowed.
+//! The user that a program runs as, resolved once for each start: its `user`, or foster's if that is allowed.
 //!
-//! Only [`resolve`] makes a [`RunAs`], so that a program cannot be started without the lookup. Next: `identity.rs` for the
+//! Only [`resolve`] creates a [`RunAs`], so that a program cannot be started without the lookup. Next: `identity.rs` for the
 //! lookup, `child.rs` for the change.
 
 use nix::unistd::{Gid, Uid};
@@ -19,12 +19,12 @@ pub struct RunAs {
     capabilities: Capabilities,
 }
 
-/// Which of the capabilities in the plan a program keeps.
+/// The capabilities that a program keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Capabilities {
-    /// All of them.
+    /// All that are configured.
     AsWritten,
-    /// Those that foster has: a program that may run without its user may run without these.
+    /// Those of the configured ones that foster has, for a program that may run without its user.
     OfFoster,
 }
 

@@ -33,12 +33,12 @@ const NET_BIND_SERVICE: u64 = 1 << 10;
 /// A uid without an entry in /etc/passwd.
 const STRANGER: u32 = 54321;
 
-/// A process that ends with the test.
+/// A process that is killed when this is dropped.
 struct Running(ChildProcess);
 
 impl Running {
-    /// Stops it at its first instruction, or soon after: the report ends when the kernel closes descriptors on exec, and
-    /// then still puts the arguments in place.
+    /// Stops the process at or soon after its first instruction. The kernel sets up the arguments after it has closed the
+    /// report's pipe, so they are not readable at once.
     fn settled(self) -> Running {
         self.0.signal(Signal::STOP).unwrap();
         self.stopped()
@@ -128,12 +128,12 @@ fn start(launch: &Launch) -> Result<Running, StartFailure> {
     spawn(launch, &request(launch)).map(Running)
 }
 
-/// A `sleep` with these settings.
+/// Starts `sleep` with these settings.
 fn sleeping(launch: Launch) -> Running {
     start(&Launch { command: words(&["sleep", "1000"]), ..launch }).unwrap().settled()
 }
 
-/// Its standard output; it must exit with 0.
+/// Runs the command, which must exit with 0; returns its standard output.
 fn output(launch: &Launch) -> String {
     output_of(launch, &[])
 }
@@ -154,8 +154,8 @@ fn failed(launch: &Launch) -> (&'static str, String) {
     (failure.stage, failure.message)
 }
 
-/// Made by another process: a file that this one has open for writing, and so another test's child for a
-/// moment, could not be executed (ETXTBSY).
+/// Creates a script, by another process: if this process had it open for writing, a child of another test would inherit
+/// the descriptor, and executing the script would fail (ETXTBSY).
 fn script(directory: &Path, text: &str) -> String {
     let path = directory.join("script").into_os_string().into_string().unwrap();
     let make = r#"printf "$1" > "$0" && chmod 755 "$0""#;
@@ -163,12 +163,12 @@ fn script(directory: &Path, text: &str) -> String {
     path
 }
 
-/// Drops root in this whole process.
+/// Changes the user of this process.
 fn become_stranger() {
     unistd::setgroups(&[]).unwrap();
     unistd::setgid(Gid::from_raw(STRANGER)).unwrap();
     unistd::setuid(Uid::from_raw(STRANGER)).unwrap();
-    // The change has made /proc/self root's; a foster that was started as this user has it.
+    // After the change root owns /proc/self; a foster that was started as this user owns it.
     prctl::set_dumpable(true).unwrap();
 }
 
@@ -210,8 +210,8 @@ fn another_command_runs_with_the_program_s_settings() {
 }
 
 #[test]
-fn a_program_has_default_signals_whatever_foster_blocks_or_ignores() {
-    if alone("spawn::tests::a_program_has_default_signals_whatever_foster_blocks_or_ignores").is_some() {
+fn a_program_has_default_signals_even_if_foster_blocks_or_ignores_some() {
+    if alone("spawn::tests::a_program_has_default_signals_even_if_foster_blocks_or_ignores_some").is_some() {
         return;
     }
     signal::ignore(Signal::HUP);
@@ -256,10 +256,10 @@ fn umask_limits_nice_and_directory_are_set() {
 }
 
 #[test]
-fn a_low_descriptor_limit_does_not_fail_another_step() {
+fn a_low_descriptor_limit_fails_no_other_step() {
     let limits = vec![Limit { resource: Resource::NOFILE, soft: 3, hard: 3 }];
     let launch = Launch { limits, oom_score_adj: Some(500), ..launch(&["sleep", "1000"]) };
-    // Its loader may then fail for want of a descriptor: it was executed, that is all.
+    // Its loader may fail without descriptors; the test only needs that the program was executed.
     assert!(start(&launch).is_ok());
 }
 
@@ -305,7 +305,7 @@ fn a_program_has_its_user_group_and_groups() {
 }
 
 #[test]
-fn only_the_configured_capabilities_are_kept_over_a_change_of_user() {
+fn only_the_configured_capabilities_survive_a_change_of_user() {
     if !is_root() {
         return;
     }
@@ -321,10 +321,9 @@ fn only_the_configured_capabilities_are_kept_over_a_change_of_user() {
 }
 
 #[test]
-fn foster_s_memory_stays_its_user_s_after_a_child_has_changed_its_user() {
+fn foster_keeps_its_own_proc_files_after_a_child_has_changed_its_user() {
     if !is_root()
-        || alone("spawn::tests::foster_s_memory_stays_its_user_s_after_a_child_has_changed_its_user")
-            .is_some()
+        || alone("spawn::tests::foster_keeps_its_own_proc_files_after_a_child_has_changed_its_user").is_some()
     {
         return;
     }

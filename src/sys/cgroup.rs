@@ -1,26 +1,23 @@
-//! Where a process's cgroup is to be seen: cgroups(7), both versions and both at once.
+//! Finds the directories of a process's cgroup: cgroups(7), version 1, 2 and hybrid.
 //!
-//! The directories are found from what /proc/PID/cgroup and /proc/PID/mountinfo say; what their files mean is the
-//! reader's business. Nothing is read here: text in, paths out.
+//! They follow from the text of /proc/PID/cgroup and /proc/PID/mountinfo. Pure: callers read the files.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-/// The two kinds of hierarchy. In a hybrid system both are there, and version 1 has a controller whenever it
-/// is mounted with it.
+/// The version of a hierarchy. A hybrid system has both; a controller is in version 1 if it is mounted there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// A hierarchy for each controller, or for a few of them.
     One,
-    /// One for all.
+    /// One hierarchy for all controllers.
     Two,
 }
 
-/// Where the files of a controller (`memory`, `cpu`, `pids`) may be, best first: in each hierarchy that is
-/// mounted, the process's own cgroup, then those above it. What is charged to a cgroup without the controller is
-/// charged to the nearest one above that has it (cgroup v2, "Enabling and Disabling"), and a limit there holds
-/// for all below.
+/// The directories that may have the files of a controller (`memory`, `cpu`, `pids`), best first: in each mounted
+/// hierarchy the process's own cgroup, then its ancestors. Without the controller a cgroup is charged to the nearest
+/// ancestor that has it (cgroup v2, "Enabling and Disabling"), whose limit applies to all descendants.
 pub fn directories(membership: &[u8], mounts: &[u8], controller: &str) -> Vec<(Version, PathBuf)> {
     let controller = controller.as_bytes();
     let mut found = Vec::new();
@@ -29,7 +26,7 @@ pub fn directories(membership: &[u8], mounts: &[u8], controller: &str) -> Vec<(V
         let mounts = lines(mounts).filter_map(Mount::parse);
         for mount in mounts.filter(|mount| version.is_of(mount, controller)) {
             let Ok(below) = own.strip_prefix(&mount.root) else { continue };
-            // It was moved out of the part that its namespace shows (cgroup_namespaces(7)).
+            // The cgroup is outside of the part that the namespace shows (cgroup_namespaces(7)).
             if below.components().any(|component| component == Component::ParentDir) {
                 continue;
             }
@@ -40,7 +37,7 @@ pub fn directories(membership: &[u8], mounts: &[u8], controller: &str) -> Vec<(V
 }
 
 impl Version {
-    /// The cgroup's path in a line of /proc/PID/cgroup, `id:controllers:path`, if it is about this one.
+    /// The cgroup's path in a line of /proc/PID/cgroup, `id:controllers:path`, if the line is of this hierarchy.
     fn path<'line>(self, line: &'line [u8], controller: &[u8]) -> Option<&'line Path> {
         let mut fields = line.splitn(3, |byte| *byte == b':');
         let (id, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
@@ -66,9 +63,9 @@ fn names(list: &[u8], controller: &[u8]) -> bool {
 /// A line of /proc/PID/mountinfo (proc_pid_mountinfo(5)).
 #[derive(Debug)]
 struct Mount<'line> {
-    /// Which directory of the file system is to be seen there.
+    /// The directory of the file system that is mounted.
     root: PathBuf,
-    /// Where.
+    /// The mount point.
     point: PathBuf,
     /// The file system's type.
     kind: &'line [u8],
@@ -80,14 +77,14 @@ impl Mount<'_> {
     fn parse(line: &[u8]) -> Option<Mount<'_>> {
         let mut fields = line.split(|byte| *byte == b' ');
         let (root, point) = (fields.nth(3)?, fields.next()?);
-        // Any number of optional fields, then a dash.
+        // Optional fields end with a dash.
         fields.find(|field| *field == b"-")?;
         let (kind, _source, options) = (fields.next()?, fields.next()?, fields.next()?);
         Some(Mount { root: unescape(root), point: unescape(point), kind, options })
     }
 }
 
-/// Owner, tab, newline and backslash are written as a backslash and three octal digits.
+/// Spaces, tabs, newlines and backslashes are written as a backslash and three octal digits.
 fn unescape(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
@@ -127,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backslash_that_begins_no_number_stands_for_itself() {
+    fn a_backslash_without_a_number_is_literal() {
         assert_eq!(unescape(br"a\040b\011\134"), Path::new("a b\t\\"));
         assert_eq!(unescape(br"\04"), Path::new(r"\04"));
         assert_eq!(unescape(br"\777\"), Path::new(r"\777\"));

@@ -1,7 +1,7 @@
-//! The description of a container: configuration, files, environment, surroundings; and its start.
+//! Describes a container (configuration, files, environment, sandbox) and starts it.
 //!
-//! The working directory is a fresh folder with `bin/puppet` on `PATH`, so that a test's configuration
-//! reads like a deployment's: `command = "puppet print:hello pause"`.
+//! The working directory is a new folder with `bin/puppet` in `PATH`, so that a test's configuration looks like a real
+//! one: `command = "puppet print:hello pause"`.
 
 use std::cell::Cell;
 use std::ffi::OsString;
@@ -28,35 +28,35 @@ pub(crate) struct Foster {
     arguments: Option<Vec<String>>,
     environment: Vec<(String, String)>,
     options: Vec<String>,
-    place: Pid1Role,
+    pid1: Pid1,
     streams: StdStreams,
     concurrency: Concurrency,
     name: Option<String>,
     limit: Option<String>,
-    given: Given,
+    descriptors: TestDescriptors,
 }
 
-/// Descriptors of the test in place of the builder's own.
+/// Descriptors of the test that replace the builder's own.
 #[derive(Default)]
-struct Given {
+struct TestDescriptors {
     stdin: Option<OwnedFd>,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
 }
 
-/// The role of foster in its PID namespace.
+/// Whether foster is PID 1 of a new namespace.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pid1Role {
-    First,
-    AnyOther,
+enum Pid1 {
+    Foster,
+    Other,
 }
 
-/// How stdout and stderr leave the container.
+/// The connection of stdout and stderr.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StdStreams {
     Apart,
     Together,
-    /// One terminal, standard input too.
+    /// One terminal, also for stdin.
     Terminal,
 }
 
@@ -67,22 +67,22 @@ enum Concurrency {
     Alone,
 }
 
-static QUIET: RwLock<()> = RwLock::new(());
+static EXCLUSIVE: RwLock<()> = RwLock::new(());
 
 thread_local! {
-    /// Whether this test holds `QUIET` already: a second container of a test does not take it again.
+    /// Whether this test holds `EXCLUSIVE`: a second container of the test does not take it again.
     static HOLDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The permission to run, in parallel or alone.
+/// The permission to run in parallel or alone.
 pub(crate) struct RunPermit {
-    beside: Option<RwLockReadGuard<'static, ()>>,
+    shared: Option<RwLockReadGuard<'static, ()>>,
     alone: Option<RwLockWriteGuard<'static, ()>>,
 }
 
 impl Drop for RunPermit {
     fn drop(&mut self) {
-        if self.beside.is_some() || self.alone.is_some() {
+        if self.shared.is_some() || self.alone.is_some() {
             HOLDS.set(false);
         }
     }
@@ -91,7 +91,7 @@ impl Drop for RunPermit {
 impl Foster {
     pub(crate) fn new() -> Foster {
         let folder = TempDir::with_prefix("foster-").expect("a temporary folder");
-        // Processes of other users must be able to enter.
+        // Processes of other users must be able to enter the folder.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
         fs::create_dir(folder.path().join("bin")).expect("bin");
         install(&puppet(), &folder.path().join("bin/puppet"));
@@ -101,41 +101,41 @@ impl Foster {
             arguments: None,
             environment: Vec::new(),
             options: Vec::new(),
-            place: Pid1Role::First,
+            pid1: Pid1::Foster,
             streams: StdStreams::Apart,
             concurrency: Concurrency::Parallel,
             limit: None,
             name: None,
-            given: Given::default(),
+            descriptors: TestDescriptors::default(),
         }
     }
 
-    /// Under another name, as a copy in an image.
-    pub(crate) fn called(mut self, name: &str) -> Foster {
+    /// Runs foster under another name, like a copy in an image.
+    pub(crate) fn named(mut self, name: &str) -> Foster {
         install(&binary(), &self.folder.path().join("bin").join(name));
         self.name = Some(name.to_owned());
         self
     }
 
-    /// On a new terminal, as with `docker run --tty`: foster leads its session.
+    /// Runs foster on a new terminal as the leader of its session, as with `docker run --tty`.
     pub(crate) fn on_terminal(mut self) -> Foster {
         self.streams = StdStreams::Terminal;
         self
     }
 
-    /// With a resource limit for foster itself (prlimit(1)).
+    /// Sets a resource limit of foster itself (prlimit(1)).
     pub(crate) fn limited(mut self, resource: &str, most: u32) -> Foster {
         self.limit = Some(format!("--{resource}={most}"));
         self
     }
 
-    /// `foster.toml`; a control socket for this test is added unless it names one.
+    /// Sets `foster.toml`; a control socket of this test is added unless it names one.
     pub(crate) fn config(mut self, text: &str) -> Foster {
         text.clone_into(&mut self.config);
         self
     }
 
-    /// A file in the working directory.
+    /// Adds a file to the working directory.
     pub(crate) fn file(self, name: &str, content: &str) -> Foster {
         let path = self.folder.path().join(name);
         fs::create_dir_all(path.parent().expect("a folder")).expect("its folder");
@@ -148,21 +148,21 @@ impl Foster {
         self
     }
 
-    /// Instead of `run -c foster.toml`.
+    /// Sets the arguments, instead of `run -c foster.toml`.
     pub(crate) fn arguments(mut self, arguments: &[&str]) -> Foster {
         self.arguments = Some(arguments.iter().map(|&argument| argument.to_owned()).collect());
         self
     }
 
-    /// Another program in foster's place: a shell that starts foster.
+    /// Runs another program instead of foster, such as a shell that starts foster.
     pub(crate) fn program(mut self, name: &str, arguments: &[&str]) -> Foster {
         self.name = Some(found(name).expect("a program").display().to_string());
         self.arguments(arguments)
     }
 
-    /// In the test's PID namespace, as under another init.
+    /// Runs foster in the test's PID namespace, as under another init.
     pub(crate) fn not_pid_1(mut self) -> Foster {
-        self.place = Pid1Role::AnyOther;
+        self.pid1 = Pid1::Other;
         self
     }
 
@@ -171,79 +171,78 @@ impl Foster {
         self
     }
 
-    /// Without this capability, as with `docker run --cap-drop`.
+    /// Drops a capability, as with `docker run --cap-drop`.
     pub(crate) fn without(mut self, capability: &str) -> Foster {
         self.options.extend(["--drop".to_owned(), capability.to_owned()]);
         self
     }
 
-    /// In a sandbox that answers this system call with this error, as an old seccomp profile does. `subreaper` stands
-    /// for PR_SET_CHILD_SUBREAPER.
+    /// Makes a system call fail with this error, like an old seccomp profile. `subreaper` means PR_SET_CHILD_SUBREAPER.
     pub(crate) fn refusing(mut self, call: &str, errno: &str) -> Foster {
         self.options.extend(["--refuse".to_owned(), format!("{call}={errno}")]);
         self
     }
 
-    /// No path is writable, including the working directory.
+    /// Makes all paths read-only, including the working directory.
     pub(crate) fn read_only(mut self) -> Foster {
         self.options.push("--read-only".to_owned());
         self
     }
 
-    /// A root directory that contains only foster, the puppet, and the files of this test.
+    /// Uses a root directory with only foster, the puppet, and the files of this test.
     pub(crate) fn scratch_root(mut self) -> Foster {
         self.options.extend(["--root".to_owned(), self.folder.path().display().to_string()]);
         self
     }
 
-    /// stdout and stderr are one pipe, so that the order of lines shows.
+    /// Uses one pipe for stdout and stderr, so that the order of their lines is known.
     pub(crate) fn one_stream(mut self) -> Foster {
         self.streams = StdStreams::Together;
         self
     }
 
-    /// `/proc` is an empty folder.
+    /// Makes `/proc` an empty folder.
     pub(crate) fn without_proc(mut self) -> Foster {
         self.options.push("--without-proc".to_owned());
         self
     }
 
-    /// An option of `examples/container/`, and its value.
-    pub(super) fn surroundings(mut self, options: &[&str]) -> Foster {
+    /// Adds options of `examples/container/`.
+    pub(super) fn container_options(mut self, options: &[&str]) -> Foster {
         self.options.extend(options.iter().map(|&option| option.to_owned()));
         self
     }
 
-    /// This is foster's standard input.
+    /// Sets foster's standard input.
     pub(super) fn stdin(mut self, stdin: OwnedFd) -> Foster {
-        self.given.stdin = Some(stdin);
+        self.descriptors.stdin = Some(stdin);
         self
     }
 
-    /// This is foster's standard output; the test does not read it.
+    /// Sets foster's standard output; the test does not read it.
     pub(crate) fn stdout(mut self, stdout: OwnedFd) -> Foster {
-        self.given.stdout = Some(stdout);
+        self.descriptors.stdout = Some(stdout);
         self
     }
 
-    /// This is foster's standard error; the test does not read it.
+    /// Sets foster's standard error; the test does not read it.
     pub(crate) fn stderr(mut self, stderr: OwnedFd) -> Foster {
-        self.given.stderr = Some(stderr);
+        self.descriptors.stderr = Some(stderr);
         self
     }
 
-    /// No other container runs meanwhile: for measurements.
+    /// Runs while no other container runs, for measurements.
     pub(crate) fn alone(mut self) -> Foster {
         self.concurrency = Concurrency::Alone;
         self
     }
 
-    /// The working directory, before the start.
+    /// The working directory.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Runs foster with these arguments in this folder until it exits: `check`, `run` of an invalid configuration.
+    /// Runs foster with these arguments in this folder until it exits, for example `check`.
     pub(crate) fn finish(self, arguments: &[&str]) -> Finished {
         self.write_config();
         let mut command = Command::new(binary());
@@ -252,7 +251,7 @@ impl Foster {
         run(command)
     }
 
-    /// Runs a shell script until it exits, with foster under all its names in PATH.
+    /// Runs a shell script until it exits, with all names of foster in PATH.
     pub(crate) fn shell(self, script: &str) -> Finished {
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(self.folder.path()).env("PATH", self.path());
@@ -272,13 +271,13 @@ impl Foster {
             StdStreams::Together | StdStreams::Terminal => (None, out_writer.try_clone().expect("a pipe")),
         };
         let mut command = self.command();
-        let given = std::mem::take(&mut self.given);
-        command.stdin(given.stdin.map_or_else(Stdio::null, Stdio::from));
-        command.stdout(given.stdout.map_or_else(|| Stdio::from(out_writer), Stdio::from));
-        command.stderr(given.stderr.map_or_else(|| Stdio::from(err_writer), Stdio::from));
-        let launched = match self.place() {
-            Pid1Role::First => Launched::first_of_a_namespace(command),
-            Pid1Role::AnyOther => Launched::beside_us(command),
+        let descriptors = std::mem::take(&mut self.descriptors);
+        command.stdin(descriptors.stdin.map_or_else(Stdio::null, Stdio::from));
+        command.stdout(descriptors.stdout.map_or_else(|| Stdio::from(out_writer), Stdio::from));
+        command.stderr(descriptors.stderr.map_or_else(|| Stdio::from(err_writer), Stdio::from));
+        let launched = match self.pid1() {
+            Pid1::Foster => Launched::first_of_a_namespace(command),
+            Pid1::Other => Launched::in_our_namespace(command),
         };
         let output = Output::read(out_reader, err_reader);
         Running::new(launched, output, self.folder, permit)
@@ -287,7 +286,7 @@ impl Foster {
     fn start_on_terminal(self, permit: RunPermit) -> Running {
         let PtyPair { master, slave } = PtyPair::open();
         let inner = self.command();
-        // setsid(1) creates a session, makes its standard input the terminal, and becomes the command.
+        // setsid(1) creates a session with the terminal of its standard input, and executes the command.
         let mut command = Command::new("setsid");
         command.arg("--ctty").arg(inner.get_program()).args(inner.get_args());
         command.current_dir(self.folder.path());
@@ -300,9 +299,9 @@ impl Foster {
         let again = || slave.try_clone().expect("a terminal");
         command.stdin(again()).stdout(again()).stderr(again());
         drop(slave);
-        let launched = match self.place() {
-            Pid1Role::First => Launched::first_of_a_namespace(command),
-            Pid1Role::AnyOther => Launched::beside_us(command),
+        let launched = match self.pid1() {
+            Pid1::Foster => Launched::first_of_a_namespace(command),
+            Pid1::Other => Launched::in_our_namespace(command),
         };
         let output = Output::read(PipeReader::from(master.try_clone().expect("a terminal")), None);
         Running::new(launched, output, self.folder, permit).typing(master)
@@ -327,7 +326,7 @@ impl Foster {
         if let Some(limit) = &self.limit {
             words.extend(["prlimit".into(), limit.into(), "--".into()]);
         }
-        if self.place() == Pid1Role::First {
+        if self.pid1() == Pid1::Foster {
             words.push(container().into());
             words.extend(self.options.iter().map(OsString::from));
             words.push("--".into());
@@ -340,7 +339,7 @@ impl Foster {
             None => command.arg("run").arg("-c").arg(config),
         };
         command.current_dir(folder).env("PATH", if inside { "/bin".to_owned() } else { self.path() });
-        // The variables of the test do not reach the container.
+        // The container does not inherit the variables of the test.
         for name in
             ["NOTIFY_SOCKET", "LISTEN_FDS", "FOSTER_SOCKET", "FOSTER_CONFIG", "FOSTER_LOG", "NO_COLOR"]
         {
@@ -350,11 +349,11 @@ impl Foster {
         command
     }
 
-    /// Without the right to create a namespace, foster runs as under another init.
-    fn place(&self) -> Pid1Role {
-        match self.place {
-            Pid1Role::First if may_make_namespaces() => Pid1Role::First,
-            Pid1Role::First | Pid1Role::AnyOther => Pid1Role::AnyOther,
+    /// Without the permission to create namespaces, foster runs as under another init.
+    fn pid1(&self) -> Pid1 {
+        match self.pid1 {
+            Pid1::Foster if may_make_namespaces() => Pid1::Foster,
+            Pid1::Foster | Pid1::Other => Pid1::Other,
         }
     }
 
@@ -371,13 +370,13 @@ impl Foster {
         match text.find("[foster]\n") {
             Some(_) if text.contains("socket = ") => {}
             Some(at) => text.insert_str(at + "[foster]\n".len(), &line),
-            // At the end, so that the lines of the test keep their numbers.
+            // At the end, so that the line numbers of the test's text stay.
             None => text.push_str(&format!("\n[foster]\n{line}")),
         }
         fs::write(self.folder.path().join("foster.toml"), text).expect("foster.toml");
     }
 
-    /// Under every name of foster.
+    /// Adds every name of foster to `bin`.
     pub(crate) fn all_names(self) -> Foster {
         for name in ["foster", "tini", "dumb-init"] {
             install(&binary(), &self.folder.path().join("bin").join(name));
@@ -392,21 +391,23 @@ impl Foster {
 
     fn permit(&self) -> RunPermit {
         if HOLDS.replace(true) {
-            return RunPermit { beside: None, alone: None };
+            return RunPermit { shared: None, alone: None };
         }
-        // A failed test poisons no data: the lock protects none.
+        // A poisoned lock is harmless, because it protects no data.
         match self.concurrency {
-            Concurrency::Parallel => {
-                RunPermit { beside: Some(QUIET.read().unwrap_or_else(PoisonError::into_inner)), alone: None }
-            }
-            Concurrency::Alone => {
-                RunPermit { beside: None, alone: Some(QUIET.write().unwrap_or_else(PoisonError::into_inner)) }
-            }
+            Concurrency::Parallel => RunPermit {
+                shared: Some(EXCLUSIVE.read().unwrap_or_else(PoisonError::into_inner)),
+                alone: None,
+            },
+            Concurrency::Alone => RunPermit {
+                shared: None,
+                alone: Some(EXCLUSIVE.write().unwrap_or_else(PoisonError::into_inner)),
+            },
         }
     }
 }
 
-/// `foster check` of this configuration.
+/// Runs `foster check` with this configuration.
 pub(crate) fn check(config: &str) -> Finished {
     Foster::new().config(config).finish(&["check", "-c", "foster.toml"])
 }
@@ -421,22 +422,22 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The scripted misbehaving program.
+/// The puppet: a program that misbehaves as its arguments tell.
 pub(crate) fn puppet() -> PathBuf {
     example("puppet")
 }
 
-/// The program that sets up a container's environment.
+/// The program that sets up a container.
 pub(crate) fn container() -> PathBuf {
     example("container")
 }
 
-/// `cargo test` builds examples, `cargo test --test main` does not: a stale one would give a wrong result.
+/// The path of a built example. `cargo test --test main` does not build examples, and a stale one would give wrong results.
 fn example(name: &str) -> PathBuf {
     let built = binary().with_file_name("examples").join(name);
     let source = repository().join("examples").join(name);
     let time = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
-    // One file, or a folder of them.
+    // An example is one file or a folder.
     let files = fs::read_dir(&source).into_iter().flatten().flatten().map(|entry| entry.path());
     let newest = files.chain([source.with_extension("rs")]).filter_map(|path| time(&path)).max();
     match (time(&built), newest) {
@@ -446,7 +447,7 @@ fn example(name: &str) -> PathBuf {
     built
 }
 
-/// A hard link where possible, else a copy.
+/// Creates a hard link, or a copy if that is not possible.
 fn install(from: &Path, to: &Path) {
     if to.exists() || fs::hard_link(from, to).is_ok() {
         return;

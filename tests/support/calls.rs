@@ -1,4 +1,4 @@
-//! The system calls of foster, each with the errors it may return on a machine in trouble.
+//! The system calls of foster, each with the errors it may return.
 //!
 //! A call that is in neither table fails the sweep in `tests/faults.rs` and has to be added here.
 
@@ -7,7 +7,7 @@ use nix::libc;
 
 use Errno::*;
 
-/// A call, by name and number, and the errors it is tried with.
+/// A call, by name and number, and the errors to inject.
 pub(crate) type Row = (&'static str, i64, &'static [Errno]);
 
 /// The calls that can fail. The first error is the most likely.
@@ -100,7 +100,7 @@ pub(crate) const FAILING: &[Row] = &[
     // Memory. Calls that foster cannot continue without are in EXCEPTED.
     ("madvise", libc::SYS_madvise, &[EAGAIN, EINVAL]),
     ("sigaltstack", libc::SYS_sigaltstack, &[ENOMEM]),
-    // Of x86-64 alone.
+    // Only on x86-64.
     #[cfg(target_arch = "x86_64")]
     ("open", libc::SYS_open, &[EMFILE, EACCES, EIO]),
     #[cfg(target_arch = "x86_64")]
@@ -135,8 +135,8 @@ pub(crate) const FAILING: &[Row] = &[
     ("fork", libc::SYS_fork, &[EAGAIN, ENOMEM]),
 ];
 
-/// Calls that are not made to fail: they cannot fail according to the manual page, the kernel acts even with an error
-/// (close(2)), or they allocate memory, whose failure is an abort with a message.
+/// Calls without injected errors: they cannot fail (manual page), have an effect despite an error (close(2)), or allocate
+/// memory, whose failure is an abort with a message.
 pub(crate) const EXCEPTED: &[i64] = &[
     libc::SYS_close,
     libc::SYS_exit,

@@ -1,4 +1,4 @@
-//! A verb that runs in the background until its end or foster's: `logs -f`, `events -f`, `update`.
+//! A verb that runs in the background, such as `logs -f`, `events -f` or `update`.
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use super::builder::binary;
 use super::running::Running;
 use super::verb::Finished;
 
-/// A client in the background. Dropping it ends it.
+/// A client in the background. It is killed when this is dropped.
 pub(crate) struct Following(Option<Child>);
 
 impl Following {
@@ -18,19 +18,19 @@ impl Following {
         Following(Some(command.spawn().expect("a client")))
     }
 
-    /// Waits until foster has read the request: until the socket is empty, seen from the client's end.
+    /// Waits until foster has read the request.
     pub(crate) fn wait_until_asked(&self, foster: &Running) {
         let pid = self.0.as_ref().expect("a client").id();
         foster.wait_for("the client to wait for its answer", || {
             let call = std::fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
-            // It has written its request, and reads (x86-64: read 0, recvfrom 45; aarch64: 63, 207).
+            // The client has sent its request and reads (x86-64: read 0, recvfrom 45; aarch64: 63, 207).
             ["0", "45", "63", "207"].contains(&call.split(' ').next().unwrap_or_default())
         });
-        // Requests are answered in order.
+        // foster handles requests in order.
         foster.verb(&["status"]);
     }
 
-    /// The next lines, read byte by byte so that later ones stay.
+    /// Reads the next lines byte by byte, so that later ones stay in the pipe.
     pub(crate) fn next_lines(&mut self, count: usize) -> String {
         let stdout = self.0.as_mut().and_then(|client| client.stdout.as_mut()).expect("a pipe");
         let mut text = Vec::new();
@@ -42,7 +42,7 @@ impl Following {
         String::from_utf8(text).expect("text")
     }
 
-    /// Waits for its end; returns the rest of its output.
+    /// Waits for its exit; returns the rest of its output.
     pub(crate) fn finish(mut self) -> Finished {
         let output = self.0.take().expect("a client").wait_with_output().expect("its end");
         Finished {
@@ -56,7 +56,7 @@ impl Following {
 impl Drop for Following {
     fn drop(&mut self) {
         if let Some(client) = &mut self.0 {
-            // It may have ended.
+            // It may have exited.
             _ = client.kill();
             _ = client.wait();
         }

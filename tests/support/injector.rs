@@ -1,8 +1,8 @@
-//! An injector: one system call of foster's fails, or a signal comes just before it.
+//! Injects a fault into one system call of foster, or a signal just before it.
 //!
-//! seccomp(2)'s user notification: `examples/container/` installs a filter that asks for an answer before each call
-//! that is watched, and hands its listener over; a thread of the test answers "go on", or with the fault
-//! (seccomp_unotify(2)). The thread ends with the last process that has the filter.
+//! It uses seccomp(2)'s user notification (seccomp_unotify(2)): `examples/container/` installs a filter that asks for a
+//! decision before each watched call, and passes its listener to the test. A thread of the test lets the call continue or
+//! fail. The thread ends with the last process that has the filter.
 #![allow(clippy::wildcard_enum_match_arm, reason = "control messages of other kinds are of no interest")]
 #![allow(unsafe_code, reason = "the ioctls of seccomp_unotify(2) have no safe wrapper")]
 
@@ -28,7 +28,7 @@ use super::builder::Foster;
 pub(crate) enum Caller {
     /// The supervisor itself.
     Foster,
-    /// A child of foster that has not become its program yet.
+    /// A child of foster before its exec.
     Child,
 }
 
@@ -38,26 +38,26 @@ pub(crate) struct Fault {
     pub(crate) caller: Caller,
     /// The number of the call.
     pub(crate) call: i64,
-    /// Which of them, counted from 1.
+    /// The occurrence of the call, counted from 1.
     pub(crate) occurrence: u64,
     pub(crate) errno: Errno,
 }
 
-/// What happens at one call.
+/// The action of an injector.
 #[derive(Debug, Clone, Copy)]
 enum Plan {
-    /// Nothing: they are counted.
+    /// Only counts the calls.
     Count,
-    /// It fails.
+    /// One call fails.
     Fail(Fault),
-    /// The supervisor gets this signal before it makes so many more calls, of any kind.
+    /// The supervisor gets this signal before its call of this number, of any kind.
     Signal { number: i32, before: u64 },
 }
 
-/// How often each caller made each call.
+/// The number of calls of each caller and kind.
 pub(crate) type Calls = BTreeMap<(Caller, i64), u64>;
 
-/// The thread that answers, and what it has counted.
+/// The thread that decides on calls, and its counts.
 pub(crate) struct Injector {
     folder: TempDir,
     plan: Plan,
@@ -66,7 +66,7 @@ pub(crate) struct Injector {
 }
 
 impl Injector {
-    /// Counts every call and lets it go on.
+    /// Counts every call and lets it continue.
     pub(crate) fn counting() -> Injector {
         Injector::start(Plan::Count)
     }
@@ -90,12 +90,12 @@ impl Injector {
         Injector { folder, plan, calls, thread }
     }
 
-    /// What was called until now.
+    /// The counts so far.
     pub(crate) fn so_far(&self) -> Calls {
         lock(&self.calls).clone()
     }
 
-    /// What was called until the end of the last process that has the filter.
+    /// The counts when the last process with the filter has exited.
     pub(crate) fn finish(self) -> Calls {
         self.thread.join().expect("the thread that answers");
         lock(&self.calls).clone()
@@ -103,12 +103,12 @@ impl Injector {
 }
 
 impl Foster {
-    /// Its system calls are answered by this injector.
+    /// Passes its system calls through this injector.
     pub(crate) fn injected(self, injector: &Injector) -> Foster {
         let socket = injector.folder.path().join("socket").display().to_string();
-        let foster = self.surroundings(&["--watched-by", &socket]);
+        let foster = self.container_options(&["--watched-by", &socket]);
         match injector.plan {
-            Plan::Fail(fault) => foster.surroundings(&["--watch", &fault.call.to_string()]),
+            Plan::Fail(fault) => foster.container_options(&["--watch", &fault.call.to_string()]),
             Plan::Count | Plan::Signal { .. } => foster,
         }
     }
@@ -128,10 +128,10 @@ fn receive_listener(socket: &UnixListener) -> OwnedFd {
         recvmsg::<()>(stream.as_raw_fd(), &mut pieces, Some(&mut space), flags).expect("its listener");
     let rights = message.cmsgs().expect("a control message").find_map(|message| match message {
         ControlMessageOwned::ScmRights(numbers) => numbers.first().copied(),
-        // Any other kind has no descriptor.
+        // Other kinds have no descriptor.
         _ => None,
     });
-    // SAFETY: the kernel made this descriptor for this message, and nothing else owns it.
+    // SAFETY: the kernel created this descriptor for this message, and nothing else owns it.
     unsafe { OwnedFd::from_raw_fd(rights.expect("a descriptor")) }
 }
 
@@ -141,18 +141,24 @@ fn answer_all(listener: &OwnedFd, plan: Plan, calls: &Mutex<Calls>) {
         poll(&mut fds, PollTimeout::NONE).expect("poll");
         let ready = fds[0].revents().unwrap_or(PollFlags::empty());
         if !ready.contains(PollFlags::POLLIN) {
-            // Hung up: no process has the filter any longer.
+            // A hang-up: no process has the filter any longer.
             return;
         }
-        let Some(asked) = next(listener) else { continue };
-        let error = caller_of(&asked).and_then(|caller| strike(&asked, caller, plan, &mut lock(calls)));
-        answer(listener, asked.id, error);
+        let Some(notification) = next(listener) else { continue };
+        let error =
+            caller_of(&notification).and_then(|caller| inject(&notification, caller, plan, &mut lock(calls)));
+        answer(listener, notification.id, error);
     }
 }
 
-/// Counts the call, and does what is planned for it; the error it gets.
-fn strike(asked: &libc::seccomp_notif, caller: Caller, plan: Plan, calls: &mut Calls) -> Option<Errno> {
-    let call = i64::from(asked.data.nr);
+/// Counts the call and carries out the plan; returns the error of the call.
+fn inject(
+    notification: &libc::seccomp_notif,
+    caller: Caller,
+    plan: Plan,
+    calls: &mut Calls,
+) -> Option<Errno> {
+    let call = i64::from(notification.data.nr);
     let count = calls.entry((caller, call)).or_default();
     *count += 1;
     match plan {
@@ -163,8 +169,8 @@ fn strike(asked: &libc::seccomp_notif, caller: Caller, plan: Plan, calls: &mut C
         Plan::Signal { number, before } => {
             let made: u64 = calls.iter().filter(|((by, _), _)| *by == Caller::Foster).map(|(_, n)| n).sum();
             if caller == Caller::Foster && made == before {
-                let pid = i32::try_from(asked.pid).expect("a pid");
-                // SAFETY: kill(2) has no precondition, and the process that waits for the answer has not ended.
+                let pid = i32::try_from(notification.pid).expect("a pid");
+                // SAFETY: kill(2) has no precondition, and the process cannot exit before its call is answered.
                 unsafe { libc::kill(pid, number) };
             }
             None
@@ -172,14 +178,15 @@ fn strike(asked: &libc::seccomp_notif, caller: Caller, plan: Plan, calls: &mut C
     }
 }
 
-/// The next notification; `None`: its process has ended (ENOENT).
+/// Receives the next notification; `None`: its process has exited (ENOENT).
 fn next(listener: &OwnedFd) -> Option<libc::seccomp_notif> {
-    // SAFETY: it is made of numbers, for which all zeros is a value, and the kernel asks for just that.
-    let mut asked: libc::seccomp_notif = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel writes one seccomp_notif, for which there is room.
-    let result = unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut asked) };
+    // SAFETY: a seccomp_notif of zeros is valid, and the kernel requires it.
+    let mut notification: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one seccomp_notif.
+    let result =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut notification) };
     match Errno::result(result) {
-        Ok(_) => Some(asked),
+        Ok(_) => Some(notification),
         Err(Errno::ENOENT | Errno::EINTR) => None,
         Err(error) => panic!("cannot receive a notification: {error}"),
     }
@@ -191,19 +198,19 @@ fn answer(listener: &OwnedFd, id: u64, error: Option<Errno>) {
         None => (0, u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).expect("a small number")),
     };
     let mut reply = libc::seccomp_notif_resp { id, val: 0, error, flags };
-    // SAFETY: the kernel reads one seccomp_notif_resp. The process may have ended (ENOENT).
+    // SAFETY: the kernel reads one seccomp_notif_resp. The process may have exited (ENOENT).
     unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut reply) };
 }
 
-/// The caller; `None`: a program, or the process that prepares the container.
-fn caller_of(asked: &libc::seccomp_notif) -> Option<Caller> {
-    let pid = asked.pid;
+/// The caller; `None`: a program, or the process that sets up the container.
+fn caller_of(notification: &libc::seccomp_notif) -> Option<Caller> {
+    let pid = notification.pid;
     let exe = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     if !exe.ends_with("foster") {
         return None;
     }
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    // Its own number in its namespace is 1.
+    // foster's pid in its namespace is 1.
     let inner = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split('\t').next_back()?;
     Some(if inner == "1" { Caller::Foster } else { Caller::Child })
 }

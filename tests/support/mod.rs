@@ -1,8 +1,8 @@
-//! The support of the tests of the real binary.
+//! Support for the tests of the real binary.
 //!
-//! [`Foster`] describes a container and starts it; a test observes and signals a [`Running`] one.
-//! There is no sleep here: a test waits for a condition, with a deadline and a message that shows all
-//! output so far. No process outlives a test: its namespace ends with its first process.
+//! [`Foster`] describes a container and starts it; a test observes and signals a [`Running`] one. Nothing sleeps for a
+//! fixed time: a test waits for a condition with a deadline, and a failure shows all output. No process survives its
+//! test, because its namespace ends with its first process.
 
 mod builder;
 mod calls;

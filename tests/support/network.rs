@@ -1,21 +1,21 @@
-//! Ports and HTTP requests of the tests.
+//! Ports and HTTP requests.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// A free port. The kernel does not assign it again soon.
+/// Returns a free port. The kernel does not assign it again soon.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("its address").port()
 }
 
-/// The status and body of a GET; `None`: no connection, or no answer.
+/// Sends a GET; returns status and body. `None`: no connection, or no response.
 pub(crate) fn get(port: u16, target: &str) -> Option<(u16, String)> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    // In one piece: a server that answers its first part and closes would reset the connection at the rest.
+    // With one write: a server that answers the first part and closes would reset the connection at the rest.
     let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).ok()?;
     let mut reply = String::new();

@@ -1,7 +1,6 @@
-//! The output of a container: read at once, kept, and waited for.
+//! Reads and stores the output of a container.
 //!
-//! A thread for each pipe. A test may stop the thread of stdout, as a container runtime
-//! with a full disk does.
+//! A thread reads each pipe. A test can pause the thread of stdout, like a container runtime with a full disk.
 
 use std::io::{PipeReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,7 +31,7 @@ const STDOUT: usize = 0;
 const STDERR: usize = 1;
 
 impl Output {
-    /// Starts to read. Without a second pipe, the first one carries both streams, as stdout.
+    /// Starts to read. Without a second pipe, the first one has both streams, as stdout.
     pub(crate) fn read(stdout: PipeReader, stderr: Option<PipeReader>) -> Output {
         let shared = Arc::new(Shared::default());
         let mut readers = vec![reader(&shared, stdout, STDOUT)];
@@ -53,7 +52,7 @@ impl Output {
         self.lock().streams[STDOUT].clone()
     }
 
-    /// For the message of a failure: all output, or its first and last part if it is long.
+    /// All output for the message of a failure; if it is long, its first and last part.
     pub(crate) fn shown(&self) -> String {
         let state = self.lock();
         let [stdout, stderr] = state.streams.each_ref().map(|bytes| shortened(bytes));
@@ -75,8 +74,8 @@ impl Output {
         self.shared.changed.notify_all();
     }
 
-    /// Waits for new output, or for this time.
-    pub(crate) fn wait_for_news(&self, at_most: Duration) {
+    /// Waits for new output, at most for this time.
+    pub(crate) fn wait_for_more(&self, at_most: Duration) {
         let state = self.lock();
         drop(self.shared.changed.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner));
     }

@@ -1,4 +1,4 @@
-//! Processes from `/proc`: the members of a namespace, descendants, and what they use.
+//! Processes from `/proc`: the members of a namespace, descendants, and their resources.
 
 use std::fs;
 use std::path::Path;
@@ -7,24 +7,24 @@ use std::time::Duration;
 /// One process.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
-    /// As the tests see it.
+    /// The pid in the tests' namespace.
     pub(crate) pid: i32,
-    /// As it sees itself.
+    /// The pid in its own namespace.
     pub(crate) inner_pid: i32,
-    /// As the tests see it.
+    /// The parent's pid in the tests' namespace.
     pub(crate) parent: i32,
     /// A letter, `Z` for a zombie (proc(5)).
     pub(crate) state: char,
 }
 
-/// Every process of the PID namespace whose first process this is; `None` if it is not a first process.
+/// Lists the processes of the PID namespace of which this is the first process; `None` if it is not one.
 pub(crate) fn in_namespace_of(pid: i32) -> Option<Vec<Process>> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let theirs = namespace(&pid.to_string())?;
     if Some(&theirs) == namespace("self").as_ref() {
         return None;
     }
-    // A zombie has no namespace to show, but a parent.
+    // The namespace of a zombie is not readable, but its parent is.
     let all = all();
     let inside = |process: &Process| namespace(&process.pid.to_string()).as_ref() == Some(&theirs);
     let members: Vec<i32> = all.iter().filter(|process| inside(process)).map(|process| process.pid).collect();
@@ -35,11 +35,11 @@ pub(crate) fn in_namespace_of(pid: i32) -> Option<Vec<Process>> {
     )
 }
 
-/// This process and everything that descends from it.
+/// Lists this process and its descendants.
 pub(crate) fn descendants(pid: i32) -> Vec<Process> {
     let all = all();
     let mut family = vec![pid];
-    // Parents may stand behind their children: until nothing more is found.
+    // A parent may be listed after its children: repeats until no process is added.
     loop {
         let more = |process: &&Process| family.contains(&process.parent) && !family.contains(&process.pid);
         match all.iter().find(more).map(|process| process.pid) {
@@ -56,7 +56,7 @@ pub(crate) fn resident_kib(pid: i32) -> u64 {
     field(&status, "VmRSS:").and_then(|text| text.split(' ').next()?.parse().ok()).expect("VmRSS")
 }
 
-/// The part of that which the process has allocated, without the pages of its own file.
+/// Allocated resident memory in KiB, without the pages of the executable.
 pub(crate) fn allocated_kib(pid: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a live process");
     field(&status, "RssAnon:").and_then(|text| text.split(' ').next()?.parse().ok()).expect("RssAnon")
@@ -73,12 +73,12 @@ pub(crate) fn descriptors(pid: i32) -> Vec<String> {
     descriptors
 }
 
-/// The letter of a process's state, `T` when it is stopped; `None` if it has ended.
+/// The letter of a process's state, `T` when it is stopped; `None` if it was reaped.
 pub(crate) fn state_of(pid: i32) -> Option<char> {
     process(pid).map(|process| process.state)
 }
 
-/// Its process group, its session, and the group in the foreground of its terminal (proc_pid_stat(5)).
+/// Its process group, its session, and the foreground group of its terminal (proc_pid_stat(5)).
 pub(crate) fn group_of(pid: i32) -> (i32, i32, i32) {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a live process");
     let fields: Vec<&str> = stat.rsplit(") ").next().expect("fields").split(' ').collect();
@@ -86,19 +86,19 @@ pub(crate) fn group_of(pid: i32) -> (i32, i32, i32) {
     (number(2), number(3), number(5))
 }
 
-/// The CPU time it has used (Documentation/scheduler/sched-stats.rst).
+/// The CPU time used (Documentation/scheduler/sched-stats.rst).
 pub(crate) fn cpu_time(pid: i32) -> Duration {
     let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("a live process");
     Duration::from_nanos(text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number"))
 }
 
-/// How many bytes it has handed to write(2) and its like (proc_pid_io(5)).
+/// The number of bytes passed to write(2) and similar calls (proc_pid_io(5)).
 pub(crate) fn written_by(pid: i32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/io")).expect("a live process");
     field(&text, "wchar:").and_then(|number| number.parse().ok()).expect("wchar")
 }
 
-/// How long ago it was made, to a hundredth of a second.
+/// The time since its creation, to a hundredth of a second.
 pub(crate) fn age_of(pid: i32) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let ticks: u64 = stat.rsplit(") ").next()?.split(' ').nth(19)?.parse().ok()?;
@@ -110,7 +110,7 @@ pub(crate) fn age_of(pid: i32) -> Option<Duration> {
 fn all() -> Vec<Process> {
     let folder = fs::read_dir("/proc").expect("/proc");
     let pids = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    // What ends meanwhile is left out.
+    // Processes that exit during the read are left out.
     pids.filter_map(process).collect()
 }
 

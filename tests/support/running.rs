@@ -1,7 +1,7 @@
 //! A running container, for a test to observe, signal and measure.
 //!
-//! A thread waits for its first process without reaping it, so that its pid is not reused before the end of
-//! the test and no signal reaches another process. Dropping it kills it, and with it its namespace.
+//! A thread waits for its first process without reaping it, so that its pid is not reused during the test and no signal
+//! reaches another process. When it is dropped, the first process and its namespace are killed.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -25,17 +25,17 @@ use super::output::Output;
 use super::processes::{Process, descendants, in_namespace_of};
 use super::verb::{Finished, rows, run};
 
-/// The limit of a wait: long enough for a loaded machine, since no test passes by reaching it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The deadline of a wait: long enough for a loaded machine, because no test passes by reaching it.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// How a container ended.
+/// The exit of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Code(i32),
     Killed(Signal),
 }
 
-/// A first process, and the thread that waits for its end.
+/// A first process, and the thread that waits for its exit.
 pub(crate) struct Launched {
     pid: Pid,
     end: Receiver<(End, Instant)>,
@@ -44,14 +44,14 @@ pub(crate) struct Launched {
 }
 
 impl Launched {
-    /// As PID 1 of a new namespace.
+    /// Starts the command as PID 1 of a new namespace.
     pub(crate) fn first_of_a_namespace(command: Command) -> Launched {
-        // Only the calling thread's next children are concerned (unshare(2)): a thread that does nothing else.
+        // unshare(2) affects the next children of the calling thread, so a new thread calls it.
         Launched::by(command, || unshare(CloneFlags::CLONE_NEWPID).expect("a PID namespace"))
     }
 
-    /// As one process among many.
-    pub(crate) fn beside_us(command: Command) -> Launched {
+    /// Starts the command in the tests' namespace.
+    pub(crate) fn in_our_namespace(command: Command) -> Launched {
         Launched::by(command, || {})
     }
 
@@ -59,15 +59,15 @@ impl Launched {
         let (born, birth) = channel();
         let (ended, end) = channel();
         let (finish, finished) = channel();
-        // The thread outlives the process: the signal at a parent's death comes at a thread's (prctl(2)).
+        // The thread must outlive the process: the parent-death signal is sent when the creating thread exits (prctl(2)).
         let keeper = thread::spawn(move || {
             prepare();
             let mut child = command.spawn().expect("the container's first process");
-            // The command holds our copies of the pipes' ends: they would keep the output open for ever.
+            // The command holds copies of the pipes' write ends, which would keep the output open.
             drop(command);
             let pid = Pid::from_raw(i32::try_from(child.id()).expect("a pid"));
             born.send(pid).expect("the test");
-            // The test may be over already.
+            // The test may have ended.
             _ = ended.send((wait_without_reaping(pid), Instant::now()));
             _ = finished.recv();
             reap(&mut child);
@@ -79,7 +79,7 @@ impl Launched {
 
 impl Drop for Launched {
     fn drop(&mut self) {
-        // It is not reaped before the next line, so the pid is its own.
+        // The process is not reaped before the next line, so no other process has its pid.
         _ = kill(self.pid, Signal::SIGKILL);
         _ = self.finish.send(());
         if let Some(keeper) = self.keeper.take() {
@@ -103,19 +103,19 @@ impl Running {
         Running { first, output, folder, end: None, keyboard: None, _permit: permit }
     }
 
-    /// With this terminal.
+    /// Sets the terminal.
     pub(crate) fn typing(mut self, master: OwnedFd) -> Running {
         self.keyboard = Some(File::from(master));
         self
     }
 
-    /// Types this; `\x03` is ^C, `\x1a` is ^Z.
+    /// Types keys; `\x03` is ^C, `\x1a` is ^Z.
     pub(crate) fn type_keys(&self, keys: &str) {
         let mut keyboard = self.keyboard.as_ref().expect("a terminal");
         keyboard.write_all(keys.as_bytes()).expect("a terminal");
     }
 
-    /// foster's pid, as the tests see it.
+    /// foster's pid in the tests' namespace.
     pub(crate) fn pid(&self) -> i32 {
         self.first.pid.as_raw()
     }
@@ -125,7 +125,7 @@ impl Running {
         self.folder.path().join(name)
     }
 
-    /// The content of a file in the working directory; empty where there is none.
+    /// The content of a file in the working directory; empty if there is none.
     pub(crate) fn content(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
@@ -134,13 +134,13 @@ impl Running {
         &self.output
     }
 
-    /// Waits for a condition; at the limit it fails with all output so far.
+    /// Waits for a condition; a failure at the deadline shows all output so far.
     #[track_caller]
     pub(crate) fn wait_for(&self, what: &str, mut condition: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEADLINE;
         while !condition() {
             assert!(Instant::now() < deadline, "waited in vain for {what}\n{}", self.output.shown());
-            self.output.wait_for_news(Duration::from_millis(10));
+            self.output.wait_for_more(Duration::from_millis(10));
         }
     }
 
@@ -167,10 +167,10 @@ impl Running {
         kill(self.first.pid, signal).expect("a signal to foster");
     }
 
-    /// Sends a signal by number: nix has no names of real-time signals.
+    /// Sends a signal by number, for real-time signals, which nix does not have.
     #[allow(unsafe_code, reason = "kill(2) by number has no safe wrapper")]
     pub(crate) fn signal_number(&self, number: i32) {
-        // SAFETY: kill(2) has no precondition, and the first process is not reaped before the test is over.
+        // SAFETY: kill(2) has no precondition, and the first process is not reaped before the end of the test.
         assert_eq!(unsafe { libc::kill(self.pid(), number) }, 0, "kill -{number}");
     }
 
@@ -182,7 +182,7 @@ impl Running {
         run(command)
     }
 
-    /// The rows of `status --json`, of all programs.
+    /// The rows of `status --json`.
     pub(crate) fn rows(&self) -> Vec<Value> {
         rows(&self.verb(&["status", "--json"]).stdout)
     }
@@ -192,7 +192,7 @@ impl Running {
         self.rows().into_iter().find(|row| row.get("name").and_then(Value::as_str) == Some(program))
     }
 
-    /// The pid of a program's main process, as the tests see it; waits until it has one.
+    /// Waits until a program has a main process; returns its pid in the tests' namespace.
     #[track_caller]
     pub(crate) fn pid_of(&self, program: &str) -> i32 {
         let mut found = None;
@@ -206,7 +206,7 @@ impl Running {
         found.expect("just found")
     }
 
-    /// All processes of foster: its namespace, or its descendants.
+    /// All processes of foster: those of its namespace, or its descendants.
     pub(crate) fn processes(&self) -> Vec<Process> {
         match in_namespace_of(self.pid()) {
             Some(inside) => inside,
@@ -214,7 +214,7 @@ impl Running {
         }
     }
 
-    /// The main process of a bare init, as the tests see it; waits until it is there.
+    /// Waits for the command of a bare init; returns its pid in the tests' namespace.
     #[track_caller]
     pub(crate) fn command(&self) -> i32 {
         let mut found = None;
@@ -226,20 +226,20 @@ impl Running {
         found.expect("just found")
     }
 
-    /// Waits for the end of the container and of its output.
+    /// Waits for the exit of the container and the end of its output.
     #[track_caller]
     pub(crate) fn wait_exit(&mut self) -> End {
         self.wait_end().0
     }
 
-    /// The end and the instant at which it was seen.
+    /// The same, with the time of the exit.
     #[track_caller]
     pub(crate) fn wait_end(&mut self) -> (End, Instant) {
         if self.end.is_none() {
-            self.end = match self.first.end.recv_timeout(PATIENCE) {
+            self.end = match self.first.end.recv_timeout(DEADLINE) {
                 Ok(end) => Some(end),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("waited in vain for the end of foster\n{}", self.output.shown())
+                    panic!("foster does not exit\n{}", self.output.shown())
                 }
             };
             self.output.read_stdout_again();
@@ -248,7 +248,7 @@ impl Running {
         self.end.expect("just waited for")
     }
 
-    /// An ordered shutdown, and its end.
+    /// Sends TERM and waits for the exit.
     #[track_caller]
     pub(crate) fn terminate(&mut self) -> End {
         self.signal(Signal::SIGTERM);
@@ -262,8 +262,8 @@ impl Running {
 }
 
 impl Drop for Running {
-    /// Outside a namespace the descendants outlive their first process: they are killed one by one. The first process
-    /// is stopped meanwhile, so that it reaps no child and no pid is reused.
+    /// Outside a namespace the descendants survive the first process, so they are killed one by one. The first process is
+    /// stopped before, so that it reaps no child and no pid is reused.
     fn drop(&mut self) {
         if in_namespace_of(self.pid()).is_some() || !self.is_alive() {
             return;
@@ -279,7 +279,7 @@ fn wait_without_reaping(pid: Pid) -> End {
     match waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {
         Ok(WaitStatus::Exited(_, code)) => End::Code(code),
         Ok(WaitStatus::Signaled(_, signal, _)) => End::Killed(signal),
-        other => panic!("an exit was asked for: {other:?}"),
+        other => panic!("not an exit: {other:?}"),
     }
 }
 

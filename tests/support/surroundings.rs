@@ -1,4 +1,4 @@
-//! Hidden processes and a file system that hangs.
+//! Special mounts: hidden processes, and a file system that hangs.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -6,14 +6,14 @@ use std::os::fd::OwnedFd;
 use super::builder::Foster;
 use super::parts::present_or_skipped;
 
-/// A file system in an outage: every access blocks until this is dropped.
+/// A file system on which every access blocks until this is dropped.
 ///
-/// The kernel side of FUSE without a server: only a fatal signal interrupts the wait, as with NFS and an unreachable
-/// server (fuse(4), mount option `hard` of nfs(5)).
+/// It is FUSE without a server: only a fatal signal interrupts the wait, as with NFS and an unreachable server (fuse(4),
+/// mount option `hard` of nfs(5)).
 pub(crate) struct DeadFileSystem(OwnedFd);
 
 impl DeadFileSystem {
-    /// `None`: this machine has no FUSE.
+    /// `None`: the machine has no FUSE.
     pub(crate) fn new() -> Option<DeadFileSystem> {
         let device = File::options().read(true).write(true).open("/dev/fuse").ok();
         present_or_skipped(device, "/dev/fuse").map(|device| DeadFileSystem(device.into()))
@@ -21,14 +21,14 @@ impl DeadFileSystem {
 }
 
 impl Foster {
-    /// This folder of the working directory is a dead file system.
+    /// Mounts the dead file system on a folder of the working directory.
     pub(crate) fn dead_folder(self, name: &str, dead: &DeadFileSystem) -> Foster {
         let place = self.folder().join(name).display().to_string();
-        self.surroundings(&["--hanging", &place]).stdin(dead.0.try_clone().expect("a descriptor"))
+        self.container_options(&["--hanging", &place]).stdin(dead.0.try_clone().expect("a descriptor"))
     }
 
     /// Mounts /proc with `hidepid`: a process sees only those of its user.
     pub(crate) fn hidepid(self) -> Foster {
-        self.surroundings(&["--hidepid"])
+        self.container_options(&["--hidepid"])
     }
 }

@@ -1,4 +1,4 @@
-//! A command on a pseudo-terminal, and the keys that a user presses.
+//! A command on a pseudo-terminal, driven by keys.
 
 use std::fs::File;
 use std::io::{PipeReader, Write};
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use nix::pty::{Winsize, openpty};
 
 use super::output::Output;
-use super::running::PATIENCE;
+use super::running::DEADLINE;
 
 /// Both ends of a new pseudo-terminal (pty(7)), as `docker run --tty` opens it.
 pub(crate) struct PtyPair {
-    /// The user's end: keys are written to it, the screen is read from it.
+    /// The user's end: the test writes keys to it and reads the screen from it.
     pub(crate) master: OwnedFd,
     /// The container's end.
     pub(crate) slave: OwnedFd,
@@ -27,7 +27,7 @@ impl PtyPair {
     }
 }
 
-/// A command on a terminal. It ends with the test.
+/// A command on a terminal. It is killed when this is dropped.
 pub(crate) struct Terminal {
     keyboard: File,
     screen: Output,
@@ -35,7 +35,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Starts it as the leader of the terminal's session.
+    /// Starts the command as the leader of the terminal's session.
     pub(crate) fn start(command: &Command) -> Terminal {
         let PtyPair { master, slave } = PtyPair::open();
         let copy = || slave.try_clone().expect("a descriptor");
@@ -62,20 +62,20 @@ impl Terminal {
     /// Waits for a line of the screen that matches.
     #[track_caller]
     pub(crate) fn wait_for(&self, what: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEADLINE;
         while !self.screen.has_line(what) {
             assert!(Instant::now() < deadline, "waited in vain for {what}\n{}", self.screen.shown());
-            self.screen.wait_for_news(Duration::from_millis(10));
+            self.screen.wait_for_more(Duration::from_millis(10));
         }
     }
 
-    /// All that was on the screen, once the command has ended.
+    /// Waits until the command has exited; returns everything that was on the screen.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEADLINE;
         while self.child.try_wait().expect("our child").is_none() || !self.screen.is_over() {
-            assert!(Instant::now() < deadline, "waited in vain for its end\n{}", self.screen.shown());
-            self.screen.wait_for_news(Duration::from_millis(10));
+            assert!(Instant::now() < deadline, "the command does not exit\n{}", self.screen.shown());
+            self.screen.wait_for_more(Duration::from_millis(10));
         }
         self.screen.stdout()
     }
@@ -83,7 +83,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // The hang-up of its terminal ends what runs there.
+        // The hang-up of the terminal ends its other processes.
         _ = self.child.kill();
         _ = self.child.wait();
     }

@@ -14,7 +14,7 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// Fails with its output unless it ended with this code.
+    /// Fails with the output unless the command exited with this code.
     #[track_caller]
     pub(crate) fn expect(self, code: i32) -> Finished {
         assert_eq!(self.code, code, "---- stdout\n{}\n---- stderr\n{}\n----", self.stdout, self.stderr);
@@ -27,7 +27,7 @@ impl Finished {
     }
 }
 
-/// Runs it to its end.
+/// Runs a command until it exits.
 pub(crate) fn run(mut command: Command) -> Finished {
     let output = command.stdin(Stdio::null()).output().expect("a command that can be run");
     Finished {
@@ -37,7 +37,7 @@ pub(crate) fn run(mut command: Command) -> Finished {
     }
 }
 
-/// The rows of a verb's `--json`: one array.
+/// Parses the rows of a verb's `--json`.
 pub(crate) fn rows(text: &str) -> Vec<Value> {
     match serde_json::from_str(text) {
         Ok(Value::Array(rows)) => rows,

@@ -1,9 +1,9 @@
-//! No circle of imports among the files of `src/` and `crates/`: each file can be read after its imports.
+//! No import cycle among the files of `src/` and `crates/`: each file can be read after its imports.
 //!
-//! A module's file and the files of its submodules are read together, so that a child may use its parent's types.
-//! A file imports another one where a `use` or a path in its code leads there; a name that a module only passes on
-//! (`pub use`) leads to the file that has it. Tests are left out. Reads paths as rustc does, as far as this project
-//! writes them: no macro makes a module, and no module stands inline but `tests`.
+//! A module's file and those of its submodules count as one, so that a child may use its parent's types. A file imports
+//! another one by a `use` or a path in its code; a re-export (`pub use`) leads to the file with the definition. Tests are
+//! left out. Paths are resolved like in rustc, as far as this project needs it: no macro defines a module, and no module
+//! except `tests` is inline.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,21 +15,21 @@ use super::{code, rust_files, text, without_tests};
 /// The crates, each with the folder of its files.
 const CRATES: [(&str, &str); 2] = [("foster", "src"), ("foster_core", "crates/foster-core/src")];
 
-/// Files that are still in a circle. The list only gets shorter: a file that has left its circle is taken out.
-const STILL_IN_A_CIRCLE: &[&str] = &[];
+/// Files that are still in a cycle. The list only gets shorter: a file that is in no cycle must be removed.
+const STILL_IN_A_CYCLE: &[&str] = &[];
 
-/// A path as written: `crate`, `config`, `reader`, `Reader`.
+/// The parts of a path: `crate`, `config`, `reader`, `Reader`.
 type Names = Vec<String>;
 
 /// A file of a crate.
 struct Module {
     path: PathBuf,
-    /// The crate's name, then the names of modules.
+    /// The name of the crate, then those of the modules.
     names: Names,
     /// Its own imports, and every path in its code.
     used: Vec<Names>,
-    /// Its `pub use`: the name here, and the file that has it.
-    passed_on: BTreeMap<String, Names>,
+    /// Its re-exports: the name here, and the original path.
+    reexports: BTreeMap<String, Names>,
 }
 
 /// Every module by its names.
@@ -58,7 +58,7 @@ impl Tree {
         Tree(tree)
     }
 
-    /// The file that a path written in `from` leads to.
+    /// The file that a path in `from` leads to.
     fn find(&self, from: &Module, path: &[String], depth: u32) -> Option<&Module> {
         let mut names = from.names.clone();
         let mut rest = path;
@@ -72,7 +72,7 @@ impl Tree {
             rest = &rest[1..];
         }
         if rest.len() == path.len() {
-            // A child, or another crate of ours; anything else is the language's or a dependency's.
+            // A child module or a crate of this repository; other paths lead to dependencies.
             names.push(rest[0].clone());
             if !self.0.contains_key(&names) {
                 names = vec![rest[0].clone()];
@@ -88,17 +88,17 @@ impl Tree {
             }
             rest = &rest[1..];
         }
-        match rest.first().and_then(|name| found.passed_on.get(name)) {
+        match rest.first().and_then(|name| found.reexports.get(name)) {
             Some(target) if depth < 5 => self.find(found, target, depth + 1).or(Some(found)),
             _ => Some(found),
         }
     }
 
-    /// For each file those that it imports.
+    /// The imports of each file.
     fn imports(&self) -> BTreeMap<&Path, BTreeSet<&Path>> {
         let of = |module: &Module| {
             let targets = module.used.iter().filter_map(|path| self.find(module, path, 0));
-            // A file and those of its submodules are one module: a child may use its parent.
+            // Files of one module may use each other.
             let others = targets.filter(|target| !module.names.starts_with(&target.names));
             others.map(|target| target.path.as_path()).collect()
         };
@@ -115,7 +115,7 @@ impl Module {
         let body = import.replace_all(code, "");
         let split = |path: &str| path.split("::").map(|name| name.trim().to_owned()).collect::<Names>();
         let mut used: Vec<Names> = inline.captures_iter(&body).map(|found| split(&found[1])).collect();
-        let mut passed_on = BTreeMap::new();
+        let mut reexports = BTreeMap::new();
         for found in import.captures_iter(code) {
             for (name, path) in expand("", &found[2]) {
                 let is_used_here =
@@ -124,15 +124,15 @@ impl Module {
                     used.push(split(&path));
                 }
                 if found.get(1).is_some() {
-                    passed_on.insert(name, split(&path));
+                    reexports.insert(name, split(&path));
                 }
             }
         }
-        Module { path, names, used, passed_on }
+        Module { path, names, used, reexports }
     }
 }
 
-/// The paths of a `use`, each with the name that it has here: `a::{b, c::{self, d as e}}`.
+/// The paths of a `use`, each with its local name: `a::{b, c::{self, d as e}}`.
 fn expand(before: &str, text: &str) -> Vec<(String, String)> {
     let text = text.trim();
     if let Some((head, group)) = text.split_once('{') {
@@ -150,7 +150,7 @@ fn expand(before: &str, text: &str) -> Vec<(String, String)> {
     vec![(name, path)]
 }
 
-/// Splits at the commas outside inner groups.
+/// Splits at the commas outside of inner groups.
 fn split_group(group: &str) -> Vec<&str> {
     let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0_u32);
     for (at, char) in group.char_indices() {
@@ -168,7 +168,7 @@ fn split_group(group: &str) -> Vec<&str> {
     parts.into_iter().filter(|part| !part.trim().is_empty()).collect()
 }
 
-/// Everything that can be reached from a file.
+/// Every file that a file imports, directly or indirectly.
 fn reachable<'a>(imports: &BTreeMap<&'a Path, BTreeSet<&'a Path>>, from: &'a Path) -> BTreeSet<&'a Path> {
     let mut reached = BTreeSet::new();
     let mut open = vec![from];
@@ -182,7 +182,7 @@ fn reachable<'a>(imports: &BTreeMap<&'a Path, BTreeSet<&'a Path>>, from: &'a Pat
     reached
 }
 
-/// Groups of files that import each other, directly or by way of others.
+/// Groups of files that import each other, directly or indirectly.
 fn circles<'a>(imports: &BTreeMap<&'a Path, BTreeSet<&'a Path>>) -> BTreeSet<BTreeSet<&'a Path>> {
     let reached: BTreeMap<&Path, BTreeSet<&Path>> =
         imports.keys().map(|&path| (path, reachable(imports, path))).collect();
@@ -193,28 +193,28 @@ fn circles<'a>(imports: &BTreeMap<&'a Path, BTreeSet<&'a Path>>) -> BTreeSet<BTr
 }
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
+fn no_files_import_each_other_in_a_cycle() {
     let tree = Tree::read();
     let imports = tree.imports();
     let circles = circles(&imports);
     let found: BTreeSet<&Path> = circles.iter().flatten().copied().collect();
-    let known: BTreeSet<&Path> = STILL_IN_A_CIRCLE.iter().map(Path::new).collect();
+    let known: BTreeSet<&Path> = STILL_IN_A_CYCLE.iter().map(Path::new).collect();
     let mut wrong = Vec::new();
     for circle in circles.iter().filter(|circle| circle.iter().any(|path| !known.contains(path))) {
-        wrong.push("files that import each other in a circle:".to_owned());
+        wrong.push("files that import each other in a cycle:".to_owned());
         for path in circle {
             let targets = imports[path].intersection(circle).map(|path| path.display().to_string());
             wrong.push(format!("  {} imports {}", path.display(), targets.collect::<Vec<_>>().join(", ")));
         }
     }
     for left in known.difference(&found) {
-        wrong.push(format!("{} is in no circle: take it out of STILL_IN_A_CIRCLE", left.display()));
+        wrong.push(format!("{} is in no cycle: remove it from STILL_IN_A_CYCLE", left.display()));
     }
     super::assert_none(&wrong);
 }
 
 #[test]
-fn a_circle_is_found_through_groups_and_names_that_are_passed_on() {
+fn a_cycle_is_found_through_groups_and_reexports() {
     let expanded: Vec<String> =
         expand("", "super::{a::{self, B as C}, d}").into_iter().map(|(_, path)| path).collect();
     assert_eq!(expanded, ["super::a", "super::a::B", "super::d"]);

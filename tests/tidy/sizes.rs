@@ -1,7 +1,7 @@
-//! Sizes that keep a file and a struct readable at once: the length of files, and the fields of structs.
+//! Limits that keep files and structs readable: the length of a file, and the number of fields of a struct.
 //!
-//! Plain data may have as many fields as the thing that it describes: plans, keys of the configuration and messages
-//! of the control socket. Every other struct of the shell has at most eight. Tests are left out.
+//! Plain data may have more fields: plans, keys of the configuration and messages of the control socket. Every other
+//! struct of the shell has at most eight. Tests are left out.
 
 use std::path::Path;
 
@@ -12,13 +12,13 @@ use super::{assert_none, code, rust_files, text, without_tests};
 const LONGEST_FILE: usize = 450;
 const MOST_FIELDS: usize = 8;
 
-/// Where structs are plain data.
+/// Files of which the structs are plain data.
 const PLAIN_DATA: [&str; 6] = [
     "src/plan.rs",
     "src/config/",
     "src/control/protocol",
     "src/cli/",
-    // The behaviour of the bare init: flags of tini and dumb-init as data.
+    // The behaviour of the bare init as data.
     "src/bare/mod.rs",
     "crates/foster-core/src/spec.rs",
 ];
@@ -26,7 +26,7 @@ const PLAIN_DATA: [&str; 6] = [
 /// Files that are still too long. The list only gets shorter.
 const STILL_TOO_LONG: &[&str] = &[];
 
-/// Structs that still have more fields. The list only gets shorter.
+/// Structs that still have too many fields. The list only gets shorter.
 const STILL_TOO_WIDE: &[&str] = &[];
 
 #[test]
@@ -65,7 +65,7 @@ fn is_plain_data(path: &Path) -> bool {
     PLAIN_DATA.iter().any(|folder| path.to_string_lossy().starts_with(folder))
 }
 
-/// Every struct with named fields, and how many it has; those that travel as JSON are plain data.
+/// Every struct with named fields and their number; structs with serde attributes are plain data.
 fn structs(code: &str) -> Vec<(String, usize)> {
     let opening =
         Regex::new(r"(?m)^((?:[ \t]*#\[[^\n]*\]\n)*)[ \t]*(?:pub(?:\([^)]*\))? )?struct (\w+)[^;({]*\{")
@@ -87,10 +87,9 @@ fn compare(found: &[String], known: &[&str], fault: &str) {
     let mended = known.iter().filter(|known| !found.iter().any(|found| found == *known));
     let wrong: Vec<String> = new
         .map(|found| format!("{found} {fault}"))
-        .chain(
-            mended
-                .map(|known| format!("{known} is right now: take it out of the list in tests/tidy/sizes.rs")),
-        )
+        .chain(mended.map(|known| {
+            format!("{known} is within the limit: remove it from the list in tests/tidy/sizes.rs")
+        }))
         .collect();
     assert_none(&wrong);
 }

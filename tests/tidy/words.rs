@@ -1,7 +1,7 @@
 //! The words of the project: plain technical English, and the field's terms (CONTRIBUTING.md, "Words").
 //!
-//! A few patterns stand for a private dialect that a reader would have to learn first. Each is looked for in every
-//! source, comment, message and document, but not in this file. So are addresses that do not exist.
+//! The patterns are typical of a private dialect that a reader would have to learn first. Every source, comment, message
+//! and document except this file is searched for them, and for addresses that do not exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,8 +36,8 @@ const DIALECT: &[(&str, &str)] = &[
 /// Folders that still have some of it. The list only gets shorter.
 const STILL_IN_DIALECT: &[&str] = &[];
 
-/// Addresses that do not exist, or may be another's one day.
-const NOT_THERE: [&str; 5] = [
+/// Addresses that do not exist, or that another project may get.
+const FALSE_ADDRESSES: [&str; 5] = [
     concat!("github.com/", "foster"),
     concat!("ghcr.io/", "foster"),
     concat!("docker.io/", "foster"),
@@ -50,8 +50,8 @@ const KINDS: [&str; 19] = [
     "fish", "zsh", "1", "5",
 ];
 
-/// Everything that people read: sources, documents, scripts; not lists of packages, nor what others wrote.
-fn read_by_people() -> Vec<(PathBuf, String)> {
+/// The texts that people read: sources, documents and scripts, but not lists of packages and not fixtures.
+fn texts() -> Vec<(PathBuf, String)> {
     let is_ours = |path: &Path| {
         let kind = path.extension().map(|kind| kind.to_string_lossy().into_owned());
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -68,13 +68,13 @@ fn read_by_people() -> Vec<(PathBuf, String)> {
 }
 
 #[test]
-fn no_sentence_is_written_in_a_dialect() {
+fn no_text_has_a_word_of_the_private_dialect() {
     let patterns: Vec<(Regex, &str)> = DIALECT
         .iter()
         .map(|(pattern, instead)| (Regex::new(pattern).expect("a regular expression"), *instead))
         .collect();
     let mut wrong = Vec::new();
-    for (path, text) in read_by_people() {
+    for (path, text) in texts() {
         if STILL_IN_DIALECT.iter().any(|folder| path.to_string_lossy().starts_with(folder)) {
             continue;
         }
@@ -91,12 +91,12 @@ fn no_sentence_is_written_in_a_dialect() {
 }
 
 #[test]
-fn no_address_is_named_that_does_not_exist() {
+fn no_text_has_an_address_that_does_not_exist() {
     let mut wrong = Vec::new();
     let manifests = ["Cargo.toml", "crates/foster-core/Cargo.toml"]
         .map(|name| (PathBuf::from(name), fs::read_to_string(repository().join(name)).expect("a manifest")));
-    for (path, text) in read_by_people().into_iter().chain(manifests) {
-        for address in NOT_THERE.iter().filter(|address| text.contains(*address)) {
+    for (path, text) in texts().into_iter().chain(manifests) {
+        for address in FALSE_ADDRESSES.iter().filter(|address| text.contains(*address)) {
             wrong.push(format!("{} names {address}", path.display()));
         }
     }

@@ -15,7 +15,7 @@ const NO_ANSWER: (ExitStatus, &str) = (ExitStatus::NO_SUPERVISOR, "no supervisor
 const LOOK_STATUSES: &[(ExitStatus, &str)] =
     &[(DONE, "done"), (FAILED, "there is no such name"), WRONG_USAGE, NO_ANSWER];
 const ORDER_STATUSES: &[(ExitStatus, &str)] = &[
-    (DONE, "done, or it was so already"),
+    (DONE, "done, or there was nothing to do"),
     (FAILED, "it failed for a program, or there is no such name"),
     WRONG_USAGE,
     NO_ANSWER,
@@ -27,7 +27,7 @@ pub(super) static VERBS: &[Verb] = &[
     Verb {
         name: "status",
         aliases: &["ps", "list", "ls", "top", "describe", "info", "monit"],
-        group: Group::Look,
+        group: Group::Inspect,
         summary: "Show the state of programs",
         arguments: "[NAME...]",
         about: "Prints a row for each instance of all programs, or of those named. On a terminal\n\
@@ -52,7 +52,7 @@ pub(super) static VERBS: &[Verb] = &[
     Verb {
         name: "logs",
         aliases: &["log", "tail"],
-        group: Group::Look,
+        group: Group::Inspect,
         summary: "Show the last lines of output",
         arguments: "[NAME...]",
         about: "Prints the lines that foster keeps in memory, of all programs or of those named.\n\
@@ -72,7 +72,7 @@ pub(super) static VERBS: &[Verb] = &[
     Verb {
         name: "events",
         aliases: &[],
-        group: Group::Look,
+        group: Group::Inspect,
         summary: "Show state changes and their causes",
         arguments: "[NAME...]",
         about: "Prints the events that foster keeps in memory: state changes, updates and the\n\

@@ -28,7 +28,7 @@ pub(super) static VERBS: &[Verb] = &[
         statuses: &[
             (DONE, "it was stopped by request, or every program exited with success"),
             (FAILED, "another foster is running here, or foster cannot continue"),
-            (USAGE, "the command line or the configuration is wrong"),
+            (USAGE, "the command line or the configuration is invalid"),
         ],
         answer: Printer::Nothing,
         read: verb_args::run,
@@ -43,10 +43,10 @@ pub(super) static VERBS: &[Verb] = &[
                 needs no supervisor. With `--here` it also checks, as each program's user, its\n\
                 command, directory, files and ports: `RUN foster check --here` in a Dockerfile.",
         flags: &[&HERE, &CONFIG, &JSON],
-        examples: &[("check app.toml", "check this file"), ("check --here", "also its surroundings")],
+        examples: &[("check app.toml", "check this file"), ("check --here", "also what it refers to")],
         statuses: &[
             (DONE, "the configuration is valid"),
-            (USAGE, "the command line or the configuration is wrong"),
+            (USAGE, "the command line or the configuration is invalid"),
         ],
         answer: Printer::Nothing,
         read: verb_args::check,
@@ -57,10 +57,10 @@ pub(super) static VERBS: &[Verb] = &[
         group: Group::Run,
         summary: "Write a first configuration for what the image contains",
         arguments: "[FILE]",
-        about: "Looks for supervisord.conf, a PM2 ecosystem file or a Procfile; where there is\n\
-                none, for a Python or Node application, php-fpm, redis and nginx. Looks in the\n\
-                working directory and in /app and its like, and executes nothing. FILE is\n\
-                foster.toml where none is given; an existing file is not overwritten.",
+        about: "Converts supervisord.conf, a PM2 ecosystem file or a Procfile; without one, it\n\
+                looks for a Python or Node application, php-fpm, redis and nginx, in the working\n\
+                directory and in folders such as /app. It executes nothing. FILE is foster.toml\n\
+                by default; an existing file is not overwritten.",
         flags: &[],
         examples: &[
             ("init", "write ./foster.toml"),
@@ -78,11 +78,11 @@ pub(super) static VERBS: &[Verb] = &[
     Verb {
         name: "doctor",
         aliases: &[],
-        group: Group::Look,
+        group: Group::Inspect,
         summary: "Show what foster finds in its environment",
         arguments: "",
         about: "Checks namespaces, users, capabilities, cgroup, limits, streams and the socket,\n\
-                and explains each finding. Looks at PID 1 where that is foster, else at itself.\n\
+                and explains each finding. Examines PID 1 if that is foster, otherwise itself.\n\
                 Needs no supervisor and no configuration.",
         flags: &[&JSON, &SOCKET, &CONFIG],
         examples: &[("doctor", "from outside: `docker exec app foster doctor`")],

@@ -15,7 +15,7 @@ fn the_overview_groups_verbs_by_task() {
           check        Check the configuration and print the start order
           init         Write a first configuration for what the image contains
 
-        Look
+        Inspect
           status       Show the state of programs
           logs         Show the last lines of output
           events       Show state changes and their causes
@@ -64,7 +64,7 @@ fn the_overview_groups_verbs_by_task() {
         Exit status
           0    done
           1    it failed for a program, or there is no such name
-          2    the command line or the configuration is wrong
+          2    the command line or the configuration is invalid
           3    (status) a program that should be running is not
           4    no supervisor answers at the socket
 
@@ -105,7 +105,7 @@ fn the_help_of_a_verb_shows_its_whole_row() {
         Exit status
           0  done
           1  there is no such name
-          2  the command line is wrong
+          2  the command line is invalid
           4  no supervisor answers
     "#]]
     .assert_eq(&Verb::by_name("logs").map(of).unwrap_or_default());
@@ -130,7 +130,7 @@ fn the_help_of_a_verb_shows_its_whole_row() {
         Exit status
           0  it was stopped by request, or every program exited with success
           1  another foster is running here, or foster cannot continue
-          2  the command line or the configuration is wrong
+          2  the command line or the configuration is invalid
     "#]]
     .assert_eq(&Verb::by_name("run").map(of).unwrap_or_default());
 }

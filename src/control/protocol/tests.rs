@@ -45,7 +45,7 @@ fn every_request() -> Vec<Request> {
 }
 
 #[test]
-fn every_request_comes_back_as_it_was_sent_and_every_verb_is_known() {
+fn every_request_is_decoded_as_encoded_and_every_verb_is_known() {
     let mut verbs = Vec::new();
     for request in every_request() {
         let line = request.encode().unwrap();
@@ -58,7 +58,7 @@ fn every_request_comes_back_as_it_was_sent_and_every_verb_is_known() {
 }
 
 #[test]
-fn a_request_written_by_hand_needs_only_what_it_is_about() {
+fn optional_fields_of_a_request_have_defaults() {
     let status = Request::Status(Names { names: names(&[]) });
     assert_eq!(Request::parse(b"{\"verb\":\"status\"}").unwrap(), status);
     let stop = Request::Stop(Order { names: names(&["a"]), wait: true });
@@ -66,7 +66,7 @@ fn a_request_written_by_hand_needs_only_what_it_is_about() {
 }
 
 #[test]
-fn what_is_no_request_is_told_what_is_wrong_with_it() {
+fn an_invalid_request_is_refused_with_the_reason() {
     refused(
         b"",
         expect!["BadRequest: cannot read the request: EOF while parsing a value at line 1 column 0"],
@@ -145,7 +145,7 @@ fn a_field_that_is_given_twice_is_refused() {
 }
 
 #[test]
-fn a_client_of_another_version_is_told_before_anything_else() {
+fn another_version_is_refused_before_any_other_error() {
     let line = b"{\"version\":2,\"verb\":\"teleport\"}";
     let refusal = Request::parse(line).unwrap_err();
     assert_eq!(refusal.error, Reason::OtherVersion);
@@ -157,7 +157,7 @@ fn a_client_of_another_version_is_told_before_anything_else() {
 }
 
 #[test]
-fn a_refusal_never_repeats_all_that_was_sent() {
+fn a_refusal_never_repeats_a_long_request() {
     let long = "x".repeat(60_000);
     for line in [
         format!("{{\"verb\":\"{long}\"}}"),
@@ -173,7 +173,7 @@ fn a_refusal_never_repeats_all_that_was_sent() {
 }
 
 #[test]
-fn a_request_longer_than_a_line_cannot_be_said() {
+fn a_request_longer_than_a_line_cannot_be_encoded() {
     let long = Request::Status(Names { names: vec!["x".repeat(LONGEST_LINE)] });
     assert_eq!(long.encode(), None);
 }
@@ -212,7 +212,7 @@ fn event() -> Event {
 }
 
 #[test]
-fn an_event_is_said_with_the_members_that_the_log_has() {
+fn an_event_has_the_members_of_the_log_line() {
     let members =
         br#""level":"error","program":"web","event":"exited","exit_code":3,"oom":true,"msg":"web: exited""#;
     let line = Event::line("2026-11-25T12:26:49.307585Z", members);
@@ -223,7 +223,7 @@ fn an_event_is_said_with_the_members_that_the_log_has() {
 }
 
 #[test]
-fn every_reply_comes_back_as_it_was_sent() {
+fn every_reply_is_decoded_as_encoded() {
     let code = StatusRow { exit: Some(Exit::Code { code: 1 }), note: Some("n".into()), ..row() };
     let replies = [
         Reply::Row(row()),
@@ -254,7 +254,7 @@ fn a_row_has_the_fields_that_users_rely_on() {
 }
 
 #[test]
-fn an_exit_is_said_as_code_or_signal() {
+fn an_exit_is_a_code_or_a_signal() {
     let killed = |signal, by| serde_json::to_string(&Exit::from(CoreExit::Killed { signal, by })).unwrap();
     assert_eq!(serde_json::to_string(&Exit::from(CoreExit::Code(3))).unwrap(), "{\"code\":3}");
     assert_eq!(killed(Signal::KILL, KilledBy::OutOfMemory), "{\"signal\":\"KILL\",\"oom\":true}");
@@ -263,7 +263,7 @@ fn an_exit_is_said_as_code_or_signal() {
 }
 
 #[test]
-fn a_state_has_the_cores_word_for_it() {
+fn a_state_has_the_name_from_the_core() {
     for state in StateName::ALL {
         let word = serde_json::to_string(&State::from(state)).unwrap();
         assert_eq!(word, format!("\"{}\"", state.name()));
@@ -271,7 +271,7 @@ fn a_state_has_the_cores_word_for_it() {
 }
 
 #[test]
-fn a_reply_that_does_not_fit_a_line_becomes_an_error_that_says_so() {
+fn a_reply_that_does_not_fit_a_line_becomes_an_error() {
     let message = "x".repeat(LONGEST_LINE);
     let reply = Reply::Outcome(Outcome { name: "a".into(), verdict: Verdict::Ok, message });
     let Reply::Error(refusal) = Reply::parse(&reply.encode()).unwrap() else { panic!("not an error") };
@@ -279,7 +279,7 @@ fn a_reply_that_does_not_fit_a_line_becomes_an_error_that_says_so() {
 }
 
 #[test]
-fn a_line_of_output_of_any_length_fits_its_replies_and_none_of_it_is_lost() {
+fn a_line_of_output_of_any_length_is_split_without_a_loss() {
     for line in ["", "short", &"\0".repeat(20_000), &"é🦊".repeat(9_000), &"x".repeat(8 * 1024)] {
         let mut whole = String::new();
         let pieces = log_line(line, false).into_pieces();
@@ -296,13 +296,13 @@ fn a_line_of_output_of_any_length_fits_its_replies_and_none_of_it_is_lost() {
 
 proptest! {
     #[test]
-    fn whatever_bytes_come_are_a_request_or_a_refusal(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
+    fn any_bytes_are_a_request_or_a_refusal(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
         let _ = Request::parse(&bytes);
         let _ = Reply::parse(&bytes);
     }
 
     #[test]
-    fn whatever_object_comes_is_a_request_or_a_short_refusal(
+    fn any_object_is_a_request_or_a_short_refusal(
         verb in "(status|start|signal|logs|events|exec|wait|shutdown|\\PC{0,20})",
         key in "(names|name|wait|lines|follow|events|states|timeout_ms|signal|\\PC{0,9})",
         value in "(true|null|-1|1e99|\\[\\]|\\[\"a\"\\]|\\[\"exited\"\\]|\\[\"fatal\"\\]|\"[a-z]{0,5}\"|\\{\\})",
@@ -316,7 +316,7 @@ proptest! {
     }
 
     #[test]
-    fn a_document_of_any_length_fits_its_replies_and_arrives(document in "\\PC{0,9000}") {
+    fn a_document_of_any_length_is_split_without_a_loss(document in "\\PC{0,9000}") {
         let mut arrived = String::new();
         for piece in Piece::of(&document) {
             let line = Reply::Context(piece).encode();

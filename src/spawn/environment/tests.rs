@@ -32,7 +32,7 @@ fn failed(launch: &Launch) -> (&'static str, String) {
 }
 
 #[test]
-fn later_sources_win() {
+fn later_sources_override_earlier_ones() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     fs::write(path("one"), "B=file\nC=file\nD=file\nE=file\nF=file\nHOME=/file").unwrap();
@@ -78,7 +78,7 @@ fn later_sources_win() {
 
 #[test]
 fn variables_for_foster_are_not_inherited() {
-    let own = FOSTERS_OWN.map(|name| (name, "x"));
+    let own = FOSTER_VARIABLES.map(|name| (name, "x"));
     assert_eq!(lines(build(&Launch::default(), &own).unwrap()), [""; 0]);
     let others = [("LISTEN_PORT", "80"), ("NOTIFY_SOCKET_2", "x")];
     assert_eq!(lines(build(&Launch::default(), &others).unwrap()).len(), 2);

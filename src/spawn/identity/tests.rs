@@ -83,13 +83,13 @@ fn root_changes_user_group_and_groups() {
 }
 
 #[test]
-fn what_is_right_already_is_not_changed() {
+fn ids_that_are_already_set_are_not_changed() {
     let app = find(name("app"), None).unwrap();
     assert_eq!(app.change(&own(1000, 1001, &[33, 4]), Groups::Fixed), Change::default());
     assert_eq!(app.change(&own(1000, 1001, &[33, 1001, 4]), Groups::Settable), Change::default());
     assert_eq!(app.change(&own(1000, 1001, &[]), Groups::Fixed), Change::default());
     let groups = Change { groups: Some(vec![4, 33, 1001]), ..Change::default() };
     assert_eq!(app.change(&own(1000, 1001, &[]), Groups::Settable), groups);
-    // Another group is another identity: it is tried, and refused aloud.
+    // Another group is always set, so that the kernel's refusal is reported.
     assert_eq!(app.change(&own(1000, 0, &[]), Groups::Fixed).group, Some(1001));
 }

@@ -1,12 +1,12 @@
-//! What a program is given, and a child beside foster that takes its time before its `exec`.
+//! The descriptors of a program, and children that are slow to `exec`.
 //!
-//! A lease on the executable stands for a file system that hangs (`sys/isolated.rs`). Next: `../mod.rs`.
+//! A lease on the executable simulates a file system that hangs (`sys/isolated.rs`). Next: `../mod.rs`.
 
 use super::*;
 
 #[test]
-fn it_has_three_descriptors_and_none_that_foster_was_started_with() {
-    // Without CLOEXEC, as one that foster's own parent left open.
+fn a_program_has_three_descriptors_and_inherits_none_of_fosters() {
+    // Without CLOEXEC, like a descriptor that foster's parent has left open.
     let inherited = unistd::dup(File::open("/dev/zero").unwrap()).unwrap();
     let launch = launch(&["sh", "-c", "kill -STOP $$"]);
     let (reader, writer) = io::pipe().unwrap();
@@ -21,10 +21,9 @@ fn it_has_three_descriptors_and_none_that_foster_was_started_with() {
 }
 
 #[test]
-fn foster_s_own_output_and_error_can_be_exchanged() {
+fn stdout_and_stderr_can_be_swapped() {
     let launch = launch(&["sh", "-c", "echo to-output; echo to-error >&2"]);
-    let Some(seen) = alone("spawn::tests::descriptors::foster_s_own_output_and_error_can_be_exchanged")
-    else {
+    let Some(seen) = alone("spawn::tests::descriptors::stdout_and_stderr_can_be_swapped") else {
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let exchanged =
             Request { stdout: Some(stderr.as_fd()), stderr: Some(stdout.as_fd()), ..request(&launch) };
@@ -37,20 +36,20 @@ fn foster_s_own_output_and_error_can_be_exchanged() {
 }
 
 #[test]
-fn without_dev_null_reading_ends_at_once_and_writing_is_an_error() {
+fn without_dev_null_a_read_returns_end_of_file_and_a_write_fails() {
     let directory = tempfile::tempdir().unwrap();
     let no_device = directory.path().join("null");
-    fs::write(&no_device, "made by a mistake").unwrap();
+    fs::write(&no_device, "written by mistake").unwrap();
     for path in [&no_device, &directory.path().join("missing")] {
         let mut null = File::from(null(path).unwrap());
         assert_eq!(null.read(&mut [0]).unwrap(), 0);
         assert_eq!(null.write(b"x").unwrap_err().raw_os_error(), Some(Errno::EBADF as i32));
     }
-    assert_eq!(fs::read(no_device).unwrap(), b"made by a mistake");
+    assert_eq!(fs::read(no_device).unwrap(), b"written by mistake");
 }
 
 #[test]
-fn a_child_changes_nothing_in_the_table_of_descriptors_and_leaves_no_pipe_open() {
+fn a_start_leaves_fosters_descriptors_unchanged_and_no_pipe_open() {
     let of = |number: &dyn std::os::fd::AsRawFd| {
         fs::read_link(format!("/proc/self/fd/{}", number.as_raw_fd())).unwrap()
     };
@@ -61,17 +60,17 @@ fn a_child_changes_nothing_in_the_table_of_descriptors_and_leaves_no_pipe_open()
     let child = spawn(&launch, &request).unwrap();
     drop(writer);
     let mut text = String::new();
-    // It ends only if nothing but the child holds the other end.
+    // Ends only if no process except the child holds the write end.
     reader.read_to_string(&mut text).unwrap();
     waitpid(child.pid(), None).unwrap();
-    // `ls` has 0, 1, 2 and the folder it reads.
+    // `ls` has 0, 1, 2 and the folder that it reads.
     assert_eq!(text, "out\nerr\n4\n");
     assert_eq!(before, [of(&io::stdin()), of(&io::stdout()), of(&io::stderr())]);
 }
 
 #[test]
-fn descriptors_arrive_under_the_numbers_asked_for_in_any_order_and_nothing_else_does() {
-    // The numbers overlap with those that the sources have in foster, also where two are exchanged.
+fn descriptors_get_the_requested_numbers_in_any_order_and_no_other_is_inherited() {
+    // The numbers overlap with those of the sources in foster, and two are swapped.
     let files: Vec<File> = ["/etc/passwd", "/etc/group", "/etc/hostname"]
         .into_iter()
         .map(|path| File::open(path).unwrap())
@@ -100,7 +99,7 @@ fn descriptors_arrive_under_the_numbers_asked_for_in_any_order_and_nothing_else_
 }
 
 #[test]
-fn standard_input_is_what_was_asked_for() {
+fn standard_input_is_as_requested() {
     let (input, mut writer) = io::pipe().unwrap();
     let (mut reader, output) = io::pipe().unwrap();
     let launch = launch(&["cat"]);
@@ -115,7 +114,7 @@ fn standard_input_is_what_was_asked_for() {
     assert_eq!(text, "typed");
     waitpid(child.pid(), None).unwrap();
 
-    // Reading waits for as long as foster keeps its end, and ends with it.
+    // Reads block until foster closes its end.
     let (mut reader, output) = io::pipe().unwrap();
     let request = Request { stdin: Stdin::Open, stdout: Some(output.as_fd()), ..self::request(&launch) };
     let child = spawn(&launch, &request).unwrap();
@@ -133,8 +132,8 @@ fn standard_input_is_what_was_asked_for() {
 }
 
 #[test]
-fn a_program_on_a_file_system_that_hangs_holds_up_neither_foster_nor_the_next_start() {
-    let name = "spawn::tests::descriptors::a_program_on_a_file_system_that_hangs_holds_up_neither_foster_nor_the_next_start";
+fn a_program_on_a_file_system_that_hangs_blocks_neither_foster_nor_the_next_start() {
+    let name = "spawn::tests::descriptors::a_program_on_a_file_system_that_hangs_blocks_neither_foster_nor_the_next_start";
     if alone(name).is_some() {
         return;
     }
@@ -156,13 +155,13 @@ fn a_program_on_a_file_system_that_hangs_holds_up_neither_foster_nor_the_next_st
     release_lease(&file);
     let first = first.wait().unwrap();
     assert_eq!(waitpid(first.pid(), None).unwrap(), WaitStatus::Exited(first.pid(), 0));
-    // Nothing but the first child held the other end of its output.
+    // No process except the first child held the write end of its output.
     assert_eq!(output.read(&mut [0]).unwrap(), 0);
 }
 
 #[test]
-fn a_child_that_is_killed_before_exec_has_ended_by_the_signal() {
-    let name = "spawn::tests::descriptors::a_child_that_is_killed_before_exec_has_ended_by_the_signal";
+fn a_child_killed_before_exec_exits_by_the_signal() {
+    let name = "spawn::tests::descriptors::a_child_killed_before_exec_exits_by_the_signal";
     if alone(name).is_some() {
         return;
     }

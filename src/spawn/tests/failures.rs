@@ -1,6 +1,6 @@
-//! Starts that fail: their messages, and what they leave behind.
+//! Failed starts: their messages, and that they leave nothing behind.
 //!
-//! The words are those that follow "cannot start NAME: " in the log. Next: `../failure.rs`, where they are made.
+//! In the log the messages follow "cannot start NAME: ". Next: `../failure.rs`.
 
 use super::*;
 
@@ -11,9 +11,8 @@ fn a_capability_that_does_not_exist_is_a_failed_start() {
 }
 
 #[test]
-fn a_foster_without_rights_starts_what_needs_none_and_says_what_needs_some() {
-    let name =
-        "spawn::tests::failures::a_foster_without_rights_starts_what_needs_none_and_says_what_needs_some";
+fn an_unprivileged_foster_starts_programs_and_names_missing_privileges() {
+    let name = "spawn::tests::failures::an_unprivileged_foster_starts_programs_and_names_missing_privileges";
     if !is_root() || alone(name).is_some() {
         return;
     }
@@ -21,7 +20,7 @@ fn a_foster_without_rights_starts_what_needs_none_and_says_what_needs_some() {
     let own = sleeping(Launch { user: user(STRANGER), capabilities: Some(0), ..Launch::default() });
     assert_eq!(own.status("Gid"), "54321 54321 54321 54321");
     assert_eq!(own.status("CapPrm"), "0000000000000000");
-    assert_eq!(own.status("NoNewPrivs"), "1", "instead of the bounding set, which it may not lower");
+    assert_eq!(own.status("NoNewPrivs"), "1", "instead of the bounding set, which it may not reduce");
     drop(own);
     let elsewhere = User { user: Account::Id(1), group: None, unprivileged: Unprivileged::AsFoster };
     let stayed = Launch { user: Some(elsewhere), capabilities: Some(NET_BIND_SERVICE), ..Launch::default() };
@@ -62,8 +61,8 @@ fn a_foster_without_rights_starts_what_needs_none_and_says_what_needs_some() {
 }
 
 #[test]
-fn a_process_more_than_is_allowed_is_a_failed_start() {
-    let name = "spawn::tests::failures::a_process_more_than_is_allowed_is_a_failed_start";
+fn a_start_above_the_process_limit_fails() {
+    let name = "spawn::tests::failures::a_start_above_the_process_limit_fails";
     if !is_root() || alone(name).is_some() {
         return;
     }
@@ -92,7 +91,7 @@ fn a_directory_is_entered_as_the_user() {
 }
 
 #[test]
-fn a_limit_that_is_not_permitted_is_named() {
+fn a_limit_that_is_not_permitted_is_reported() {
     let limits = vec![
         Limit { resource: Resource::CORE, soft: 0, hard: 0 },
         Limit { resource: Resource::NOFILE, soft: 2_000_000_000, hard: 2_000_000_000 },
@@ -105,7 +104,7 @@ fn a_limit_that_is_not_permitted_is_named() {
 }
 
 #[test]
-fn a_user_that_does_not_exist_is_named() {
+fn an_unknown_user_is_reported() {
     let unknown = User {
         user: Account::Name("no-such-user".to_owned()),
         group: None,
@@ -117,7 +116,7 @@ fn a_user_that_does_not_exist_is_named() {
 }
 
 #[test]
-fn the_reason_why_a_program_did_not_run_is_given_with_its_remedy() {
+fn the_reason_of_a_failed_exec_is_reported_with_its_remedy() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
@@ -152,7 +151,7 @@ fn the_reason_why_a_program_did_not_run_is_given_with_its_remedy() {
 }
 
 #[test]
-fn a_program_whose_user_has_too_many_processes_names_the_limit_and_no_folder_of_path() {
+fn the_process_limit_of_a_user_is_reported_without_a_folder_of_path() {
     if !is_root() {
         return;
     }
@@ -164,7 +163,7 @@ fn a_program_whose_user_has_too_many_processes_names_the_limit_and_no_folder_of_
 }
 
 #[test]
-fn a_file_that_is_no_program_is_not_given_to_a_shell() {
+fn a_file_of_an_unknown_format_is_not_run_by_a_shell() {
     let directory = tempfile::tempdir().unwrap();
     let path = script(directory.path(), "exit 0\n");
     let (stage, message) = failed(&launch(&[&path]));
@@ -174,7 +173,7 @@ fn a_file_that_is_no_program_is_not_given_to_a_shell() {
 }
 
 #[test]
-fn more_arguments_than_the_kernel_takes_are_counted() {
+fn arguments_that_are_too_long_are_reported_with_their_size() {
     let launch = launch(&["true", &"x".repeat(200_000)]);
     let (stage, message) = failed(&launch);
     assert_eq!(stage, "exec");
@@ -204,7 +203,7 @@ fn a_path_with_a_nul_is_a_directory_that_cannot_be_entered() {
 }
 
 #[test]
-fn a_start_that_fails_leaves_no_pipe_open() {
+fn a_failed_start_leaves_no_pipe_open() {
     let (mut reader, writer) = io::pipe().unwrap();
     let launch = launch(&["/not/there"]);
     let request = Request { stdout: Some(writer.as_fd()), ..request(&launch) };
