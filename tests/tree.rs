@@ -69,6 +69,44 @@ fn a_stop_ends_descendants_in_other_sessions() {
 }
 
 #[test]
+fn a_stop_of_many_programs_ends_descendants_in_other_sessions() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let program = |index: u32| {
+        format!(
+            "[program.p{index}]\ncommand = \"puppet 'child:setsid touch:daemon{index} child:pause pause' touch:up{index} pause\"\n"
+        )
+    };
+    let mut foster = Foster::new().config(&(0..12).map(program).collect::<String>()).start();
+    for index in 0..12 {
+        foster.wait_for_file(&format!("daemon{index}"));
+        foster.wait_for_file(&format!("up{index}"));
+    }
+    foster.verb(&["stop", "all"]).expect(0);
+    assert_eq!(pids(&foster), BTreeSet::new(), "{}", foster.output().shown());
+    assert_eq!(foster.terminate(), End::Code(0));
+}
+
+#[test]
+fn a_stop_of_many_programs_opens_no_file_of_each() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let opened = |programs: u32| {
+        let injector = Injector::counting();
+        let program = |index: u32| format!("[program.p{index}]\ncommand = 'puppet touch:up{index} pause'\n");
+        let config: String = (0..programs).map(program).collect();
+        let mut foster = Foster::new().config(&config).injected(&injector).start();
+        (0..programs).for_each(|index| foster.wait_for_file(&format!("up{index}")));
+        assert_eq!(foster.terminate(), End::Code(0));
+        injector.finish().get(&(Caller::Foster, libc::SYS_openat)).copied().unwrap_or(0)
+    };
+    let (few, many) = (opened(2), opened(40));
+    assert!(many <= few + 10, "{few} calls of openat with 2 programs, {many} with 40");
+}
+
+#[test]
 fn descendants_in_other_sessions_are_stopped_when_the_main_process_is_killed() {
     with_each_wrapper(|command| {
         let (mut foster, port) = wrapped(command, "");

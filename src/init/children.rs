@@ -60,7 +60,8 @@ struct Child {
 pub(super) struct Children {
     epoll: Rc<Epoll>,
     owner: Owner,
-    by_pid: SortedMap<i32, Child>,
+    /// Boxed: a removal moves those behind it, which are a thousand at the stop of a thousand.
+    by_pid: SortedMap<i32, Box<Child>>,
     by_role: SortedMap<Role, i32>,
     /// What each live run was made from. It belongs to the run, whatever the plan says since.
     definitions: SortedMap<Run, Rc<Program>>,
@@ -131,7 +132,8 @@ impl Children {
             self.by_role.insert(role, pid);
         }
         let (killed_by, was_told_to_stop) = (KilledBy::Unknown, false);
-        self.by_pid.insert(pid, Child { role, process, killed_by, was_told_to_stop, report });
+        let child = Child { role, process, killed_by, was_told_to_stop, report };
+        self.by_pid.insert(pid, Box::new(child));
     }
 
     /// The report of this child can be read. Returns its role and how its start went, once.
@@ -168,6 +170,19 @@ impl Children {
     /// Whether this number is one of these.
     pub(super) fn contains(&self, pid: Pid) -> bool {
         self.by_pid.contains_key(&pid.as_raw())
+    }
+
+    /// The run whose process this is: its program, or its `pre_start`.
+    pub(super) fn main_run(&self, pid: Pid) -> Option<Run> {
+        match self.by_pid.get(&pid.as_raw())?.role {
+            Role::Main(run) | Role::PreStart(run) => Some(run),
+            Role::PreStop(_) | Role::Probe(..) | Role::CancelledProbe(..) | Role::Detached => None,
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.by_pid.len()
     }
 
     /// The number of the process with this role.
@@ -256,7 +271,7 @@ impl Children {
     }
 
     fn child(&mut self, role: Role) -> Option<&mut Child> {
-        self.by_role.get(&role).and_then(|pid| self.by_pid.get_mut(pid))
+        self.by_role.get(&role).and_then(|pid| self.by_pid.get_mut(pid)).map(Box::as_mut)
     }
 }
 

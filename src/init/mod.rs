@@ -126,9 +126,7 @@ impl Init {
     fn handle_events(&mut self) {
         while self.core.has_work() {
             let mut actions = self.core.decide();
-            for action in actions.drain(..) {
-                self.perform(action);
-            }
+            self.perform_all(&mut actions);
             self.core.give_back(actions);
             // Only now: an update in the middle would change what the actions after it are about.
             if std::mem::take(&mut self.core.update_requested) {

@@ -22,7 +22,16 @@ use crate::notify::ServiceManager;
 use crate::output::format;
 
 impl Init {
-    pub(super) fn perform(&mut self, action: Action) {
+    /// Performs the actions of a step, in their order.
+    pub(super) fn perform_all(&mut self, actions: &mut Vec<Action>) {
+        let stopped: Vec<Run> = actions.iter().filter_map(stopped_run).collect();
+        self.processes.prepare_stops(&stopped);
+        for action in actions.drain(..) {
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
         match action {
             Action::Spawn(run) => self.start(run),
             Action::Signal { run, signal, scope, purpose } => self.signal(run, signal, scope, purpose),
@@ -83,9 +92,6 @@ impl Init {
     }
 
     fn signal(&mut self, run: Run, signal: Signal, scope: Scope, purpose: Purpose) {
-        if purpose == Purpose::Stop {
-            self.processes.prepare_stop(run);
-        }
         let result = self.send(run, signal, scope);
         if purpose == Purpose::Stop && result.is_ok() {
             let role = self.processes.role(run);
@@ -166,4 +172,9 @@ impl Init {
         let wire = protocol::Event::line(&String::from_utf8_lossy(&timestamp), &members);
         self.operators.history.keep(EventRecord { about, event, line: wire.into() });
     }
+}
+
+/// The run that this action sends a stop signal.
+fn stopped_run(action: &Action) -> Option<Run> {
+    if let Action::Signal { run, purpose: Purpose::Stop, .. } = action { Some(*run) } else { None }
 }

@@ -20,6 +20,9 @@ pub(super) struct Processes {
     pub(super) oom: OomCounter,
 }
 
+/// One of so many children being stopped at once, looking at all processes costs less than looking at each child.
+const MANY: usize = 8;
+
 impl Processes {
     /// The process of a run: its program, or until that has started its `pre_start`.
     pub(super) fn role(&self, run: Run) -> Role {
@@ -49,10 +52,18 @@ impl Processes {
         main.and(others)
     }
 
-    /// The main process of a run gets a stop signal: what leads sessions of its own below it is noted before it ends.
-    pub(super) fn prepare_stop(&mut self, run: Run) {
-        if let Some(main) = self.children.pid(self.role(run)) {
-            self.trees.note_sessions(run, main);
+    /// The main processes of these runs get a stop signal: what leads sessions of its own below them is noted before
+    /// they end.
+    pub(super) fn prepare_stops(&mut self, runs: &[Run]) {
+        let are_many = runs.len() > 1 && runs.len().saturating_mul(MANY) >= self.children.count();
+        // Under another init there may be any number of processes that are not foster's.
+        if are_many && self.sweep.role() == InitRole::Init && self.trees.note_all_sessions(&self.children) {
+            return;
+        }
+        for run in runs {
+            if let Some(main) = self.children.pid(self.role(*run)) {
+                self.trees.note_sessions(*run, main);
+            }
         }
     }
 

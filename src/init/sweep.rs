@@ -109,7 +109,7 @@ impl Sweep {
         if process::is_anything_left() != Some(true) {
             return false;
         }
-        let found = procfs::others().unwrap_or_default();
+        let found = procfs::others(|_| false).unwrap_or_default();
         let Some(pidfd) = found.iter().find_map(|process| pidfd::open(process.pid).ok()) else {
             // Zombies of a parent outside are nothing. What cannot be seen or watched has its time, and KILL.
             return !found.is_empty() || !procfs::shows_own_namespace();
@@ -123,7 +123,7 @@ impl Sweep {
     /// What is left and lives.
     fn left(&self, trees: &mut Trees, children: &Children) -> Vec<Pid> {
         if self.role == InitRole::Init
-            && let Ok(others) = procfs::others()
+            && let Ok(others) = procfs::others(|_| false)
         {
             return others.iter().map(|process| process.pid).collect();
         }

@@ -9,7 +9,7 @@
 //! nothing ends. Whose a new one is, is decided once, by what is certain first: its session; then the descent from
 //! what has just ended. Next: `reap.rs`, which calls it, and `sweep.rs`, for what belongs to no run.
 
-use std::io;
+use std::{io, iter};
 
 use foster_core::ids::{InstanceId, Run, Signal};
 use foster_core::sorted::{SortedMap, SortedSet};
@@ -28,7 +28,8 @@ pub(super) struct Trees {
     own: OwnChildren,
     /// Children that foster did not start and has not reaped, as far as they were looked at.
     adopted: SortedMap<i32, Adopted>,
-    trees: SortedMap<Run, Tree>,
+    /// Boxed: a removal moves those behind it.
+    trees: SortedMap<Run, Box<Tree>>,
     /// Which run a session was made by.
     sessions: SortedMap<i32, Run>,
     /// The runs whose main process has ended, and of which others are left.
@@ -106,7 +107,7 @@ impl Trees {
                     sent: None,
                     reached,
                 };
-                self.trees.insert(run, tree);
+                self.trees.insert(run, Box::new(tree));
             }
         }
         self.sessions.insert(leader.as_raw(), run);
@@ -191,12 +192,31 @@ impl Trees {
 
     /// Remembers the sessions that descendants of this main process lead: so what they leave is known as this run's.
     pub(super) fn note_sessions(&mut self, run: Run, main: Pid) {
-        let is_tree = self.trees.get(&run).is_some_and(|tree| tree.kill_mode == KillMode::Tree);
-        if is_tree && procfs::has_children(main) {
+        if self.is_tree(run) && procfs::has_children(main) {
             for process in self.below(main) {
                 self.note_session(run, &process);
             }
         }
+    }
+
+    /// The same for all runs, by one look at every process. For each file of /proc/PID that is looked at, the kernel keeps
+    /// memory that it has to free when that process ends; here none is that of a main process. Whether it succeeded.
+    pub(super) fn note_all_sessions(&mut self, children: &Children) -> bool {
+        if !procfs::shows_own_namespace() {
+            return false;
+        }
+        let Ok(others) = procfs::others(|pid| children.contains(pid)) else { return false };
+        let parents: SortedMap<Pid, Pid> =
+            others.iter().map(|process| (process.pid, process.parent)).collect();
+        for process in &others {
+            // As many at most as there are: a number may have changed hands meanwhile, which can make a circle.
+            let ancestors = iter::successors(Some(process.parent), |pid| parents.get(pid).copied());
+            let run = ancestors.take(others.len()).find_map(|pid| children.main_run(pid));
+            if let Some(run) = run.filter(|run| self.is_tree(*run)) {
+                self.note_session(run, process);
+            }
+        }
+        true
     }
 
     /// All that is found of a run but its main process, which is `main` as long as it is not reaped.
@@ -304,6 +324,10 @@ impl Trees {
                 adopted.process = process;
             }
         }
+    }
+
+    fn is_tree(&self, run: Run) -> bool {
+        self.trees.get(&run).is_some_and(|tree| tree.kill_mode == KillMode::Tree)
     }
 
     fn note_session(&mut self, run: Run, process: &Process) {

@@ -50,7 +50,7 @@ impl Output {
         let pattern = pattern(program).map(|pattern| {
             Rc::new(PendingPattern { pattern: pattern.clone(), is_matched: Cell::new(false) })
         });
-        self.attached.runs.insert(run, record);
+        self.attached.runs.insert(run, Box::new(record));
         let stdout = self.attach_stream(run, Stream::Stdout, &program.stdout, pattern.clone());
         let streams = stdout.and_then(|stdout| {
             let stderr = self.attach_stream(run, Stream::Stderr, &program.stderr, pattern)?;
@@ -140,7 +140,7 @@ impl Output {
             pattern,
             unread,
         };
-        self.sources.by_key.insert(key, source);
+        self.sources.by_key.insert(key, Box::new(source));
         if let Some(record) = self.attached.runs.get_mut(&run) {
             record.streams.push((key, writer));
         }

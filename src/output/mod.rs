@@ -144,7 +144,7 @@ struct Attached {
     programs: ProgramMap<ProgramOutput>,
     /// The instances of the plan: how each is called, and where its output goes.
     instances: SortedMap<InstanceId, Rc<InstanceDef>>,
-    runs: SortedMap<Run, RunOutput>,
+    runs: SortedMap<Run, Box<RunOutput>>,
     /// The number of the next line in any ring.
     next_line: u64,
     /// The runs of which a line has matched `ready.log`.
@@ -171,7 +171,8 @@ struct ProgramOutput {
 /// The read ends of pipes.
 #[derive(Debug, Default)]
 struct Sources {
-    by_key: SortedMap<u32, Source>,
+    /// Boxed, as others here: a removal moves those behind it, and with a thousand programs that is most of them.
+    by_key: SortedMap<u32, Box<Source>>,
     /// The sources that are not read until their writer has room.
     paused: SortedSet<u32>,
     last_key: u32,

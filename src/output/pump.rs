@@ -185,7 +185,7 @@ impl Output {
     }
 
     fn deliver_input(&mut self, key: u32, input: Input, scratch: &mut Scratch) {
-        let Some(source) = self.sources.by_key.get_mut(&key) else { return };
+        let Some(source) = self.sources.by_key.get_mut(&key).map(Box::as_mut) else { return };
         let Scratch { read, head, batch } = scratch;
         let Source { run, stream, line_style: LineStyle { prefix, .. }, lines, pattern, .. } = source;
         let mut ring = self.attached.programs.get_mut(run.instance.program).map(|program| &mut program.ring);

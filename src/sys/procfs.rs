@@ -31,7 +31,8 @@ pub struct Process {
     pub session: Pid,
     /// When it started, in hundredths of a second since boot (`starttime`).
     pub started: u64,
-    parent: i32,
+    /// Its parent; 0: none in foster's PID namespace, or not known.
+    pub parent: Pid,
     threads: i64,
 }
 
@@ -50,7 +51,7 @@ impl Process {
         let session = unistd::getsid(Some(pid)).unwrap_or(Pid::from_raw(0));
         let group = unistd::getpgid(Some(pid)).unwrap_or(Pid::from_raw(0));
         let life = if process::has_ended(pid) { Life::Zombie } else { Life::Alive };
-        Process { pid, life, group, session, started: u64::MAX, parent: 0, threads: 1 }
+        Process { pid, life, group, session, started: u64::MAX, parent: Pid::from_raw(0), threads: 1 }
     }
 }
 
@@ -141,15 +142,17 @@ pub fn has_children(pid: Pid) -> bool {
     list.and_then(|mut list| list.read(&mut first)).map_or(true, |count| count > 0)
 }
 
-/// Returns every other running process that foster can see.
+/// Returns every other running process that foster can see and that is not `known`.
 ///
 /// # Errors
 /// If /proc is not mounted or not readable, or no descriptor is free.
-pub fn others() -> io::Result<Vec<Process>> {
-    let own = unistd::getpid().as_raw();
+pub fn others(known: impl Fn(Pid) -> bool) -> io::Result<Vec<Process>> {
+    let own = unistd::getpid();
     let mut found = Vec::new();
-    for number in numbers(Path::new("/proc"))?.into_iter().filter(|number| *number != own) {
-        found.extend(process(Pid::from_raw(number))?.filter(|process| process.life == Life::Alive));
+    for pid in numbers(Path::new("/proc"))?.into_iter().map(Pid::from_raw) {
+        if pid != own && !known(pid) {
+            found.extend(process(pid)?.filter(|process| process.life == Life::Alive));
+        }
     }
     Ok(found)
 }
@@ -300,7 +303,7 @@ fn children_of(parent: &Process) -> io::Result<Vec<Pid>> {
 }
 
 fn children_by_parent() -> io::Result<Vec<Pid>> {
-    let own = unistd::getpid().as_raw();
+    let own = unistd::getpid();
     let mut found = Vec::new();
     for number in numbers(Path::new("/proc"))? {
         found.extend(process(Pid::from_raw(number))?.filter(|child| child.parent == own));
@@ -341,7 +344,7 @@ fn parse(line: &[u8]) -> Option<Process> {
     let fields = str::from_utf8(line.get(end + 1..)?).ok()?;
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
+    let parent = pid(fields.next()?)?;
     let (group, session) = (pid(fields.next()?)?, pid(fields.next()?)?);
     // The 20th field of proc_pid_stat(5); the session was the 6th. The 22nd is the start time.
     let threads: i64 = fields.nth(13)?.parse().ok()?;

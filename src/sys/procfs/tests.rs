@@ -23,7 +23,7 @@ fn a_name_may_contain_anything() {
         group: number(42),
         session: number(40),
         started: 12345,
-        parent: 7,
+        parent: Pid::from_raw(7),
         threads: 1,
     });
     for name in ["sleep", "a b", "a) S 1 1 1 (b", ")", "(", "", "\n) Z 1 1 1"] {
