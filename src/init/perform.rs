@@ -4,6 +4,9 @@
 //! from it. Decisions are not made here: what the core asked for is done, in its order. Processes are made in
 //! `start.rs`.
 
+use std::iter::Peekable;
+use std::vec::Drain;
+
 use foster_core::action::{Action, Cause, Change, EventName, Purpose, Scope};
 use foster_core::event::Event;
 use foster_core::ids::{Run, Signal};
@@ -26,14 +29,22 @@ impl Init {
     pub(super) fn perform_all(&mut self, actions: &mut Vec<Action>) {
         let stopped: Vec<Run> = actions.iter().filter_map(stopped_run).collect();
         self.processes.prepare_stops(&stopped);
-        for action in actions.drain(..) {
-            self.perform(action);
+        let mut actions = actions.drain(..).peekable();
+        while let Some(action) = actions.next() {
+            self.perform(action, &mut actions);
         }
     }
 
-    fn perform(&mut self, action: Action) {
+    /// One action, and of the `rest` the starts that follow a start.
+    fn perform(&mut self, action: Action, rest: &mut Peekable<Drain<'_, Action>>) {
         match action {
-            Action::Spawn(run) => self.start(run),
+            Action::Spawn(run) => {
+                let mut runs = vec![run];
+                while let Some(Action::Spawn(run)) = rest.next_if(|next| matches!(next, Action::Spawn(_))) {
+                    runs.push(run);
+                }
+                self.start(&runs);
+            }
             Action::Signal { run, signal, scope, purpose } => self.signal(run, signal, scope, purpose),
             Action::KillAll => self.processes.kill_all(),
             Action::RunPreStop(run) => self.pre_stop(run),

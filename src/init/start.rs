@@ -16,76 +16,120 @@ use nix::unistd::{Gid, Uid, fchown};
 use super::Init;
 use super::children::Role;
 use crate::errno;
-use crate::output::ChildStream;
+use crate::output::{ChildStream, ChildStreams};
 use crate::plan::Program;
 use crate::probes::{LocalTarget, ProbeProcess, ProbeTarget};
-use crate::spawn::{Request, RunAs, Spawner, Stdin};
+use crate::spawn::{Prepared, Request, RunAs, Spawner, Starting, Stdin};
+
+/// A process that is about to be made.
+struct Due {
+    role: Role,
+    /// The run under which its output is known.
+    output: Run,
+    program: Rc<Program>,
+    run_as: RunAs,
+    streams: ChildStreams,
+    extra: Vec<(String, String)>,
+}
 
 impl Init {
-    /// Begins a run: its `pre_start` first, where it has one.
-    pub(super) fn start(&mut self, run: Run) {
-        let Some(program) = self.plan.instance(run.instance).map(|instance| Rc::clone(&instance.program))
-        else {
-            return self.start_failed(run, unknown());
-        };
-        self.processes.children.define(run, Rc::clone(&program));
-        let started = match &program.pre_start {
-            Some(command) => self.start_helper(Role::PreStart(run), run, command),
-            None => self.start_program(run),
-        };
-        if let Err(failure) = started {
-            self.start_failed(run, failure);
+    /// Begins these runs: with the `pre_start` where there is one. All are prepared, then all are forked, then what is
+    /// known of them is noted: each page that is written to between two forks has to be copied.
+    pub(super) fn start(&mut self, runs: &[Run]) {
+        let mut due = Vec::with_capacity(runs.len());
+        for run in runs {
+            match self.first_process(*run) {
+                Ok(first) => due.push((*run, first)),
+                Err(failure) => self.start_failed(*run, failure),
+            }
         }
+        let (runs, due): (Vec<Run>, Vec<Due>) = due.into_iter().unzip();
+        for (run, made) in runs.into_iter().zip(self.make(due)) {
+            if let Err(failure) = made {
+                self.start_failed(run, failure);
+            }
+        }
+    }
+
+    fn first_process(&mut self, run: Run) -> Result<Due, StartFailure> {
+        let instance = self.plan.instance(run.instance).ok_or_else(unknown)?;
+        let program = Rc::clone(&instance.program);
+        self.processes.children.define(run, Rc::clone(&program));
+        match program.pre_start {
+            Some(_) => self.helper(Role::PreStart(run), run),
+            None => self.program(run),
+        }
+    }
+
+    /// Starts the program of a run, after its `pre_start`.
+    pub(super) fn start_program(&mut self, run: Run) -> Result<(), StartFailure> {
+        let due = self.program(run)?;
+        self.make_one(due)
     }
 
     /// The program itself.
-    pub(super) fn start_program(&mut self, run: Run) -> Result<(), StartFailure> {
-        let Some(program) = self.processes.children.definition(run).map(Rc::clone) else {
-            return Err(unknown());
-        };
+    fn program(&mut self, run: Run) -> Result<Due, StartFailure> {
+        let program = self.processes.children.definition(run).map(Rc::clone).ok_or_else(unknown)?;
         let run_as = Spawner::resolve(&program.launch)?;
-        let label = self.plan.label(run.instance);
         if run_as.owner().is_none() && program.launch.user.is_some() {
+            let label = self.plan.label(run.instance);
             warn!("{label}: runs as foster's own user, because foster may not change users");
         }
-        let stdin = program.launch.stdin.into();
-        let extra = variables(&program, run.instance);
-        self.spawn(Role::Main(run), run, &program, &run_as, &program.launch.command, stdin, &extra)
+        let extra = variables(&program, run.instance).to_vec();
+        self.due(Role::Main(run), run, program, run_as, extra)
     }
 
     /// A command of the program beside its main process: with its environment, user, directory and output.
-    fn start_helper(&mut self, role: Role, run: Run, command: &[String]) -> Result<(), StartFailure> {
-        let Some(program) = self.processes.children.definition(run).map(Rc::clone) else {
-            return Err(unknown());
-        };
+    fn helper(&mut self, role: Role, run: Run) -> Result<Due, StartFailure> {
+        let program = self.processes.children.definition(run).map(Rc::clone).ok_or_else(unknown)?;
         let run_as = Spawner::resolve(&program.launch)?;
         let mut extra = variables(&program, run.instance).to_vec();
         if let Some(pid) = self.processes.children.pid(Role::Main(run)) {
             extra.push(("FOSTER_MAIN_PID".to_string(), pid.to_string()));
         }
-        self.spawn(role, helper_output(run), &program, &run_as, command, Stdin::Null, &extra)
+        self.due(role, helper_output(run), program, run_as, extra)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is one part of the process that is made")]
-    fn spawn(
+    /// With the pipes for its output.
+    fn due(
         &mut self,
         role: Role,
         output: Run,
-        program: &Program,
-        run_as: &RunAs,
-        command: &[String],
-        stdin: Stdin<'_>,
-        extra: &[(String, String)],
-    ) -> Result<(), StartFailure> {
+        program: Rc<Program>,
+        run_as: RunAs,
+        extra: Vec<(String, String)>,
+    ) -> Result<Due, StartFailure> {
         let streams = self.output.attach(output).map_err(|error| no_pipes(&error))?;
         if let Some((user, group)) = run_as.owner() {
             for stream in [&streams.stdout, &streams.stderr] {
                 chown_pipe(stream, user, group);
             }
         }
-        let (stdout, stderr) = (borrow_fd(&streams.stdout), borrow_fd(&streams.stderr));
-        let request = Request { command, stdin, stdout, stderr, descriptors: &[], extra };
-        match self.processes.spawner.spawn(&program.launch, run_as, &request) {
+        Ok(Due { role, output, program, run_as, streams, extra })
+    }
+
+    fn make_one(&mut self, due: Due) -> Result<(), StartFailure> {
+        self.make(vec![due]).into_iter().collect()
+    }
+
+    /// Makes processes: none of them is noted, and nothing is freed, before the last fork.
+    fn make(&mut self, due: Vec<Due>) -> Vec<Result<(), StartFailure>> {
+        let spawner = &self.processes.spawner;
+        let mut prepared: Vec<_> = due.iter().map(|due| due.prepare(spawner)).collect();
+        let fork = |prepared: &mut Result<Prepared<'_>, StartFailure>| match prepared {
+            Ok(prepared) => prepared.fork(),
+            Err(failure) => Err(failure.clone()),
+        };
+        let forked: Vec<_> = prepared.iter_mut().map(fork).collect();
+        let started = prepared.into_iter().zip(forked);
+        let started: Vec<_> =
+            started.map(|(prepared, process)| Ok(prepared?.into_starting(process?))).collect();
+        due.into_iter().zip(started).map(|(due, started)| self.made(due, started)).collect()
+    }
+
+    fn made(&mut self, due: Due, started: Result<Starting, StartFailure>) -> Result<(), StartFailure> {
+        let Due { role, output, .. } = due;
+        match started {
             Ok(starting) => {
                 self.output.started(output, starting.process.pid().as_raw().unsigned_abs());
                 if let Role::Main(run) | Role::PreStart(run) = role {
@@ -104,11 +148,8 @@ impl Init {
 
     /// Runs the `pre_stop` command.
     pub(super) fn pre_stop(&mut self, run: Run) {
-        let Some(program) = self.processes.children.definition(run).map(Rc::clone) else {
-            return self.core.push(Event::PreStopEnded(run));
-        };
-        let command = program.pre_stop.as_deref().unwrap_or_default();
-        if let Err(failure) = self.start_helper(Role::PreStop(run), run, command) {
+        let made = self.helper(Role::PreStop(run), run).and_then(|due| self.make_one(due));
+        if let Err(failure) = made {
             self.pre_stop_failed(run, &failure);
         }
     }
@@ -212,6 +253,21 @@ impl Init {
         self.output.abandon(run);
         self.processes.forget_run(run);
         self.core.push(Event::SpawnFailed(run, failure));
+    }
+}
+
+impl Due {
+    fn prepare<'a>(&'a self, spawner: &'a Spawner) -> Result<Prepared<'a>, StartFailure> {
+        let Program { launch, pre_start, pre_stop, .. } = &*self.program;
+        let command = match self.role {
+            Role::PreStart(_) => pre_start.as_deref().unwrap_or_default(),
+            Role::PreStop(_) => pre_stop.as_deref().unwrap_or_default(),
+            Role::Main(_) | Role::Probe(..) | Role::CancelledProbe(..) | Role::Detached => &launch.command,
+        };
+        let stdin = if let Role::Main(_) = self.role { launch.stdin.into() } else { Stdin::Null };
+        let (stdout, stderr) = (borrow_fd(&self.streams.stdout), borrow_fd(&self.streams.stderr));
+        let request = Request { command, stdin, stdout, stderr, descriptors: &[], extra: &self.extra };
+        spawner.prepare(launch, &self.run_as, &request)
     }
 }
 

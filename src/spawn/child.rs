@@ -28,7 +28,7 @@ pub(super) struct Become<'a> {
     /// Umask, directory and other plain data.
     pub(super) launch: &'a Launch,
     /// Its limits.
-    pub(super) limits: &'a [Limit],
+    pub(super) limits: Vec<Limit>,
     /// Its user.
     pub(super) run_as: &'a RunAs,
     /// The change to that user.
@@ -70,7 +70,7 @@ pub(super) fn execute(
     {
         child.write_file(OOM_SCORE_ADJ, &text).map_err(|errno| Failure::OomScoreAdj(value, errno))?;
     }
-    for limit in target.limits {
+    for limit in &target.limits {
         let set = child.set_limit(limit.resource, limit.soft, limit.hard);
         set.map_err(|errno| Failure::Limit(*limit, errno))?;
     }

@@ -1,10 +1,11 @@
 //! Starts processes: from a [`Launch`] of the plan to a running program, or an error message.
 //!
-//! foster looks up the user ([`Spawner::resolve`]), forks a child ([`Spawner::spawn`]) and continues. The child takes the
-//! steps of `child.rs` and executes the program; a pipe, which the loop watches, reports the outcome ([`StartReport`]).
+//! foster looks up the user ([`Spawner::resolve`]), prepares the start ([`Spawner::prepare`]), forks a child
+//! ([`Prepared::fork`]) and continues. The child takes the steps of `child.rs` and executes the program; a pipe, which the
+//! loop watches, reports the outcome ([`StartReport`]).
 //! So neither a stopped child nor a file system that hangs blocks foster.
 //!
-//! It neither reaps nor decides. Next: `child.rs`; below it, `sys/fork.rs`.
+//! It neither reaps nor decides. Next: `prepared.rs`, `child.rs`; below them, `sys/fork.rs`.
 
 mod child;
 mod command;
@@ -14,6 +15,7 @@ mod failure;
 mod identity;
 mod passwd;
 pub mod path_lookup;
+mod prepared;
 mod report;
 mod run_as;
 #[cfg(test)]
@@ -23,8 +25,7 @@ use std::convert::Infallible;
 use std::env;
 use std::ffi::OsString;
 use std::fs::OpenOptions;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -33,6 +34,7 @@ use foster_core::sorted::SortedSet;
 use nix::fcntl::OFlag;
 use nix::unistd;
 
+pub use crate::spawn::prepared::Prepared;
 pub use crate::spawn::report::StartReport;
 pub use crate::spawn::run_as::RunAs;
 pub use crate::sys::fork::ChildProcess;
@@ -43,7 +45,7 @@ use crate::spawn::command::Command;
 use crate::spawn::environment::{Environment, Variables};
 use crate::spawn::failure::Failure;
 use crate::spawn::identity::Change;
-use crate::sys::fork::{InChild, fork};
+use crate::sys::fork::InChild;
 use crate::sys::process::{self, Credentials};
 
 /// Starts processes. It holds the resources that every start needs.
@@ -129,81 +131,41 @@ impl Spawner {
     /// # Errors
     /// Stage `user`: there is no such user or group, or the files cannot be read.
     pub fn resolve(launch: &Launch) -> Result<RunAs, StartFailure> {
+        if launch.user.is_none() {
+            return Ok(RunAs::foster());
+        }
         let own = process::credentials().map_err(Failure::Prepare)?;
         Ok(run_as::resolve(launch, &own)?)
     }
 
-    /// Forks a child that executes the command, without waiting for it: [`Starting::report`] has the outcome. The
-    /// process must have one thread.
+    /// Prepares everything about a start that needs neither a file nor a process: what the child writes to is copied, and
+    /// so is what foster writes to between two forks.
     ///
     /// # Errors
-    /// Stage `process`: no descriptors, no memory, or too many processes.
+    /// Stage `process`: no descriptors. Stage `environment`, `exec`: text that cannot be passed on.
+    pub fn prepare<'a>(
+        &'a self,
+        launch: &'a Launch,
+        run_as: &'a RunAs,
+        request: &Request<'a>,
+    ) -> Result<Prepared<'a>, StartFailure> {
+        Ok(Prepared::new(self, launch, run_as, request)?)
+    }
+
+    /// The same, and forks at once: a start on its own.
+    ///
+    /// # Errors
+    /// As [`Spawner::prepare`] and [`Prepared::fork`].
     pub fn spawn(
-        &mut self,
+        &self,
         launch: &Launch,
         run_as: &RunAs,
         request: &Request<'_>,
     ) -> Result<Starting, StartFailure> {
-        let identity = run_as.identity();
-        let own = process::credentials().map_err(Failure::Prepare)?;
-        let change = run_as.change(&own).unwrap_or_default();
-        let limits = self.limits(launch);
-        let target = Become { launch, limits: &limits, run_as, change, mode: ExecMode::Child };
-        let command = || -> Result<Command<'_>, Failure> {
-            let environment = Environment::build(launch, &self.variables, identity, request.extra)?;
-            Command::new(request.command, environment)
-        };
-        // Pages that the child writes to are copied, so everything that needs no file is prepared here.
-        let prepared = if reads_files(launch) { None } else { Some(command()?) };
-        let (report, writer) = report::pipe().map_err(Failure::Process)?;
-        let (null, own_stdin) = (self.null.as_fd(), io::stdin());
-        let open = match request.stdin {
-            Stdin::Open => Some(unistd::pipe2(OFlag::O_CLOEXEC).map_err(Failure::Process)?),
-            Stdin::Null | Stdin::Given(_) | Stdin::Inherit => None,
-        };
-        let stdin = match request.stdin {
-            Stdin::Null => null,
-            Stdin::Open => open.as_ref().map_or(null, |(reader, _)| reader.as_fd()),
-            Stdin::Given(descriptor) => descriptor,
-            Stdin::Inherit => own_stdin.as_fd(),
-        };
-        let mut wanted =
-            vec![(stdin, 0), (request.stdout.unwrap_or(null), 1), (request.stderr.unwrap_or(null), 2)];
-        wanted.extend_from_slice(request.descriptors);
-        let mut writer = Some(writer);
-        let process = fork(|child| {
-            let Some(mut writer) = writer.take() else { return NOT_EXECUTED };
-            let mut run = || -> Result<Infallible, Failure> {
-                child.new_session().map_err(Failure::Session)?;
-                child.place_descriptors(&wanted, &mut writer.0).map_err(Failure::Stdio)?;
-                match &prepared {
-                    Some(command) => child::execute(child, &target, command),
-                    None => child::execute(child, &target, &command()?),
-                }
-            };
-            let failure = match run() {
-                Ok(never) => match never {},
-                Err(failure) => failure,
-            };
-            writer.write(&failure.into());
-            NOT_EXECUTED
-        });
-        // foster's copy of the child's end is closed first: no later child may inherit it.
-        drop(writer);
-        let mut process = process.map_err(Failure::Process)?;
-        if let Some((_reader, writer)) = open {
-            process.keep_stdin(writer);
-        }
-        Ok(Starting { process, report })
+        let mut prepared = self.prepare(launch, run_as, request)?;
+        let process = prepared.fork()?;
+        Ok(prepared.into_starting(process))
     }
-}
-
-/// The exit status of a child that could not execute its program, as in a shell.
-const NOT_EXECUTED: u8 = 127;
-
-/// Whether files are read at each start; the child reads them, because a file system may hang.
-fn reads_files(launch: &Launch) -> bool {
-    !launch.env_files.is_empty() || !launch.secrets.is_empty()
 }
 
 /// The environment and user of foster, for a process that is not its child.
@@ -268,7 +230,7 @@ fn become_command(
         let groups: SortedSet<u32> = foster.groups.iter().map(|group| group.as_raw()).collect();
         Change::to(foster.user.as_raw(), foster.group.as_raw(), &groups, &own, run_as::groups())
     });
-    let (limits, run_as) = (&launch.limits, &run_as);
+    let (limits, run_as) = (launch.limits.clone(), &run_as);
     let target = Become { launch, limits, run_as, change, mode: ExecMode::InPlace };
     child::execute(&InChild::in_place(), &target, &Command::new(command, environment)?)
 }

@@ -29,6 +29,11 @@ enum Capabilities {
 }
 
 impl RunAs {
+    /// foster's own user.
+    pub(super) fn foster() -> RunAs {
+        RunAs { identity: None, capabilities: Capabilities::AsWritten }
+    }
+
     /// The owner of a program's pipes, so that it can open /dev/stderr after dropping privileges; `None`: foster's user,
     /// which the program also runs as.
     pub fn owner(&self) -> Option<(Uid, Gid)> {
@@ -73,8 +78,7 @@ impl RunAs {
 /// # Errors
 /// There is no such user or group, or the files cannot be read.
 pub(super) fn resolve(launch: &Launch, own: &Credentials) -> Result<RunAs, Failure> {
-    let as_foster = RunAs { identity: None, capabilities: Capabilities::AsWritten };
-    let Some(user) = &launch.user else { return Ok(as_foster) };
+    let Some(user) = &launch.user else { return Ok(RunAs::foster()) };
     let files = Databases::read().map_err(Failure::User)?;
     let identity = Identity::find(user, &files, own).map_err(Failure::User)?;
     let capabilities = match user.unprivileged {

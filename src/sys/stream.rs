@@ -74,6 +74,12 @@ impl AsFd for Descriptor {
     }
 }
 
+/// foster's own stdin.
+pub fn stdin() -> BorrowedFd<'static> {
+    // SAFETY: foster closes none of its standard streams.
+    unsafe { BorrowedFd::borrow_raw(0) }
+}
+
 /// foster's own stdout; `None` if it was closed.
 pub fn stdout() -> Option<Descriptor> {
     standard(1)

@@ -142,7 +142,7 @@ fn a_program_on_a_file_system_that_hangs_blocks_neither_foster_nor_the_next_star
     let path = script(directory.path(), "#!/bin/true\n");
     let file = File::open(&path).unwrap();
     take_lease(&file);
-    let (mut spawner, hanging, quick) = (Spawner::new(None).unwrap(), launch(&[&path]), launch(&["true"]));
+    let (spawner, hanging, quick) = (Spawner::new(None).unwrap(), launch(&[&path]), launch(&["true"]));
     let (mut output, writer) = io::pipe().unwrap();
     let request = Request { stdout: Some(writer.as_fd()), ..request(&hanging) };
     let first = spawner.spawn(&hanging, &Spawner::resolve(&hanging).unwrap(), &request).unwrap();

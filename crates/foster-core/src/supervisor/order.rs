@@ -82,7 +82,7 @@ impl Supervisor {
     }
 
     fn start_the_free(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let mut started = 0;
+        let (mut started, first) = (0, out.len());
         // The programs that do not become ready without an order.
         let mut never: ProgramMap<()> = ProgramMap::new();
         // The lowest tier that is still starting, with one of its instances: no higher tier may start for the first time.
@@ -129,6 +129,11 @@ impl Supervisor {
                 never.insert(program, ());
             }
         }
+        // The processes first, then the reports about them: the shell makes those that follow one another together.
+        let (spawns, reports): (Vec<_>, Vec<_>) =
+            out.drain(first..).partition(|action| matches!(action, Action::Spawn(_)));
+        out.extend(spawns);
+        out.extend(reports);
     }
 
     /// A new run of an instance, from its current definition in the plan.

@@ -59,8 +59,8 @@ fn an_unhealthy_program_may_end_the_container_with_1() {
         "",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (started)
             0.000   spawn other #1
+            0.000   web: stopped -> starting (started)
             0.000   other: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)

@@ -39,8 +39,8 @@ fn a_stop_in_backoff_is_immediate_and_a_start_of_a_fatal_program_has_a_count_of_
         "1s start flaky\n 1s stop flaky\n 3s shutdown",
         expect![[r#"
             0.000   spawn flaky #1
-            0.000   flaky: stopped -> starting (started)
             0.000   spawn other #1
+            0.000   flaky: stopped -> starting (started)
             0.000   other: stopped -> starting (started)
             0.005   flaky: starting -> backoff (exited with status 1 after 5ms; restart in 100ms, 1 of 2 failed)
             0.105   spawn flaky #2
@@ -164,8 +164,8 @@ fn on_exit_shutdown_ends_the_container_with_the_programs_status() {
         "",
         expect![[r#"
             0.000   spawn job #1
-            0.000   job: stopped -> starting (started)
             0.000   spawn other #1
+            0.000   job: stopped -> starting (started)
             0.000   other: stopped -> starting (started)
             1.000   job: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
@@ -220,10 +220,10 @@ fn a_stop_of_a_program_that_has_ended_keeps_it_stopped_over_an_update() {
         "3s stop job\n 3s stop flaky\n 9s start flaky\n 10s signal TERM",
         expect![[r#"
             0.000   spawn job #1
-            0.000   job: stopped -> starting (started)
             0.000   spawn flaky #1
-            0.000   flaky: stopped -> starting (started)
             0.000   spawn other #1
+            0.000   job: stopped -> starting (started)
+            0.000   flaky: stopped -> starting (started)
             0.000   other: stopped -> starting (started)
             0.005   flaky: starting -> fatal (exited with status 1 after 5ms; failed)
             1.000   job: starting -> running (ready after 1s)

@@ -19,8 +19,8 @@ fn a_stop_signal_that_is_refused_is_followed_by_the_next_at_once() {
         "3s stop web\n 4s stop other\n 5s signal TERM",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (started)
             0.000   spawn other #1
+            0.000   web: stopped -> starting (started)
             0.000   other: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
@@ -104,8 +104,8 @@ fn a_process_that_outlives_kill_is_reported_after_5_seconds_and_may_end_later() 
         "3s stop web\n 20s exit web 7\n 30s signal TERM",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (started)
             0.000   spawn other #1
+            0.000   web: stopped -> starting (started)
             0.000   other: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)

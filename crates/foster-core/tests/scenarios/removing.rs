@@ -14,9 +14,9 @@ fn a_removed_program_stops_before_its_dependencies_and_is_forgotten() {
         "6s start web\n 20s shutdown",
         expect![[r#"
             0.000   spawn db #1
+            0.000   spawn other #1
             0.000   db: stopped -> starting (started)
             0.000   web: stopped -> waiting (waits for db)
-            0.000   spawn other #1
             0.000   other: stopped -> starting (started)
             1.000   db: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
@@ -56,8 +56,8 @@ fn a_removed_program_that_is_added_again_before_its_end_is_started_after_it() {
         "20s shutdown",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (started)
             0.000   spawn other #1
+            0.000   web: stopped -> starting (started)
             0.000   other: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
@@ -100,8 +100,8 @@ fn instances_are_added_and_removed_and_run_numbers_never_repeat() {
         "15s shutdown",
         expect![[r#"
             0.000   spawn web.0 #1
-            0.000   web.0: stopped -> starting (started)
             0.000   spawn web.1 #2
+            0.000   web.0: stopped -> starting (started)
             0.000   web.1: stopped -> starting (started)
             1.000   web.0: starting -> running (ready after 1s)
             1.000   web.1: starting -> running (ready after 1s)
@@ -113,8 +113,8 @@ fn instances_are_added_and_removed_and_run_numbers_never_repeat() {
             5.010   forget web
             10.000  updated
             10.000  spawn web.1 #3
-            10.000  web.1: stopped -> starting (started)
             10.000  spawn web.2 #4
+            10.000  web.1: stopped -> starting (started)
             10.000  web.2: stopped -> starting (started)
             11.000  web.1: starting -> running (ready after 1s)
             11.000  web.2: starting -> running (ready after 1s)
@@ -142,8 +142,8 @@ fn removing_the_last_running_program_ends_the_container_when_all_others_have_end
         "",
         expect![[r#"
             0.000   spawn job #1
-            0.000   job: stopped -> starting (started)
             0.000   spawn web #1
+            0.000   job: stopped -> starting (started)
             0.000   web: stopped -> starting (started)
             1.000   job: starting -> running (ready after 1s)
             1.000   web: starting -> running (ready after 1s)

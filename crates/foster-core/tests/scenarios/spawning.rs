@@ -21,8 +21,8 @@ fn a_start_that_hangs_fails_after_its_time_and_everything_else_goes_on() {
         "20s signal TERM",
         expect![[r#"
             0.000   spawn hangs #1
-            0.000   hangs: stopped -> starting (started)
             0.000   spawn db #1
+            0.000   hangs: stopped -> starting (started)
             0.000   db: stopped -> starting (started)
             0.000   web: stopped -> waiting (waits for db)
             1.000   db: starting -> running (ready after 1s)
@@ -76,8 +76,8 @@ fn a_stop_during_a_start_is_obeyed_at_once_and_a_signal_lost_before_exec_is_sent
         "1s stop slow\n 1s stop winch\n 5s signal TERM",
         expect![[r#"
             0.000   spawn slow #1
-            0.000   slow: stopped -> starting (started)
             0.000   spawn winch #1
+            0.000   slow: stopped -> starting (started)
             0.000   winch: stopped -> starting (started)
             1.000   slow: starting -> stopping (requested)
             1.000   SIGTERM to the main process of slow
@@ -102,8 +102,8 @@ fn the_uptime_of_a_program_begins_when_it_was_executed() {
         "5s signal TERM",
         expect![[r#"
             0.000   spawn slow #1
-            0.000   slow: stopped -> starting (started)
             0.000   spawn quick #1
+            0.000   slow: stopped -> starting (started)
             0.000   quick: stopped -> starting (started)
             1.010   quick: starting -> running (ready after 1s)
             3.900   slow: starting -> fatal (exited with status 1 after 900ms; gave up after 1)
@@ -153,20 +153,20 @@ fn a_start_that_cannot_succeed_later_is_given_up_after_three_whatever_the_limit(
         "",
         expect![[r#"
             0.000   spawn typo #1
-            0.000   typo: stopped -> starting (started)
             0.000   spawn busy #1
+            0.000   typo: stopped -> starting (started)
             0.000   busy: stopped -> starting (started)
             0.000   typo: starting -> backoff (running `x`: not found; restart in 100ms, 1 of any failed)
             0.000   busy: starting -> backoff (running `x`: not found; restart in 100ms, 1 of 4 failed)
             0.100   spawn typo #2
-            0.100   typo: backoff -> starting (started)
             0.100   spawn busy #2
+            0.100   typo: backoff -> starting (started)
             0.100   busy: backoff -> starting (started)
             0.100   typo: starting -> backoff (running `x`: not found; restart in 200ms, 2 of any failed)
             0.100   busy: starting -> backoff (running `x`: not found; restart in 200ms, 2 of 4 failed)
             0.300   spawn typo #3
-            0.300   typo: backoff -> starting (started)
             0.300   spawn busy #3
+            0.300   typo: backoff -> starting (started)
             0.300   busy: backoff -> starting (started)
             0.300   typo: starting -> fatal (running `x`: not found; gave up after 3)
             0.300   shutdown: typo failed 3 times, running `x`: not found
@@ -186,8 +186,8 @@ fn run_numbers_count_per_program_and_never_repeat() {
         "3s restart web\n 5s signal TERM",
         expect![[r#"
             0.000   spawn web.0 #1
-            0.000   web.0: stopped -> starting (started)
             0.000   spawn web.1 #2
+            0.000   web.0: stopped -> starting (started)
             0.000   web.1: stopped -> starting (started)
             1.000   web.0: starting -> running (ready after 1s)
             1.000   web.1: starting -> running (ready after 1s)

@@ -191,8 +191,8 @@ fn a_program_after_one_that_is_not_autostarted_waits_and_delays_no_higher_tier()
          web: priority=3",
         "5s start debug\n 9s signal TERM",
         expect![[r#"
-            0.000   probe: stopped -> waiting (waits for debug)
             0.000   spawn web #1
+            0.000   probe: stopped -> waiting (waits for debug)
             0.000   web: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             5.000   spawn debug #1
@@ -225,8 +225,8 @@ fn the_failure_of_one_instance_is_not_the_failure_of_the_program() {
         "2s signal WINCH\n 3s exit web 1",
         expect![[r#"
             0.000   spawn web.0 #1
-            0.000   web.0: stopped -> starting (started)
             0.000   spawn web.1 #2
+            0.000   web.0: stopped -> starting (started)
             0.000   web.1: stopped -> starting (started)
             1.000   web.0: starting -> running (ready after 1s)
             1.000   web.1: starting -> running (ready after 1s)

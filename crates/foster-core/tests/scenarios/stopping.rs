@@ -236,8 +236,8 @@ fn the_container_ends_when_every_program_has_ended_by_itself_and_a_stopped_one_h
         "",
         expect![[r#"
             0.000   spawn one #1
-            0.000   one: stopped -> starting (started)
             0.000   spawn two #1
+            0.000   one: stopped -> starting (started)
             0.000   two: stopped -> starting (started)
             1.000   one: starting -> running (ready after 1s)
             1.000   two: starting -> running (ready after 1s)
@@ -254,8 +254,8 @@ fn the_container_ends_when_every_program_has_ended_by_itself_and_a_stopped_one_h
         "1s stop two\n 60s signal TERM",
         expect![[r#"
             0.000   spawn one #1
-            0.000   one: stopped -> starting (started)
             0.000   spawn two #1
+            0.000   one: stopped -> starting (started)
             0.000   two: stopped -> starting (started)
             1.000   two: starting -> stopping (requested)
             1.000   SIGTERM to the main process of two

@@ -19,8 +19,8 @@ fn only_what_changed_is_restarted_in_order_and_what_is_new_is_started() {
             0.000   other: stopped -> waiting (waits for db)
             1.000   db: starting -> running (ready after 1s)
             1.000   spawn web #1
-            1.000   web: waiting -> starting (started)
             1.000   spawn other #1
+            1.000   web: waiting -> starting (started)
             1.000   other: waiting -> starting (started)
             2.000   web: starting -> running (ready after 1s)
             2.000   other: starting -> running (ready after 1s)
@@ -69,8 +69,8 @@ fn a_policy_is_applied_without_a_restart_and_holds_from_the_next_decision_on() {
         "6s stop web\n 10s shutdown",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (started)
             0.000   spawn other #1
+            0.000   web: stopped -> starting (started)
             0.000   other: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
@@ -160,8 +160,8 @@ fn a_stopped_program_stays_stopped_and_starts_with_the_new_definition() {
         "2s stop web\n 8s start web\n 10s shutdown",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (started)
             0.000   spawn other #1
+            0.000   web: stopped -> starting (started)
             0.000   other: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             1.000   other: starting -> running (ready after 1s)
@@ -197,23 +197,23 @@ fn a_fatal_program_and_one_in_backoff_start_with_a_count_of_0() {
         "3s shutdown",
         expect![[r#"
             0.000   spawn flaky #1
-            0.000   flaky: stopped -> starting (started)
             0.000   spawn slow #1
-            0.000   slow: stopped -> starting (started)
             0.000   spawn other #1
+            0.000   flaky: stopped -> starting (started)
+            0.000   slow: stopped -> starting (started)
             0.000   other: stopped -> starting (started)
             0.005   flaky: starting -> backoff (exited with status 1 after 5ms; restart in 100ms, 1 of 2 failed)
             0.005   slow: starting -> backoff (exited with status 1 after 5ms; restart in 100ms, 1 of 3 failed)
             0.105   spawn flaky #2
-            0.105   flaky: backoff -> starting (started)
             0.105   spawn slow #2
+            0.105   flaky: backoff -> starting (started)
             0.105   slow: backoff -> starting (started)
             0.110   flaky: starting -> fatal (exited with status 1 after 5ms; gave up after 2)
             0.110   slow: starting -> backoff (exited with status 1 after 5ms; restart in 200ms, 2 of 3 failed)
             0.250   updated
             0.250   spawn flaky #3
-            0.250   flaky: stopped -> starting (started)
             0.250   spawn slow #3
+            0.250   flaky: stopped -> starting (started)
             0.250   slow: stopped -> starting (started)
             0.255   flaky: starting -> backoff (exited with status 1 after 5ms; restart in 100ms, 1 of 2 failed)
             0.355   spawn flaky #4
@@ -248,8 +248,8 @@ fn a_program_that_ended_with_success_runs_again_only_with_another_command() {
         "1s start by_hand\n 20s shutdown",
         expect![[r#"
             0.000   spawn job #1
-            0.000   job: stopped -> starting (started)
             0.000   spawn other #1
+            0.000   job: stopped -> starting (started)
             0.000   other: stopped -> starting (started)
             1.000   spawn by_hand #1
             1.000   by_hand: stopped -> starting (started)
@@ -344,8 +344,8 @@ fn a_requirement_that_is_added_is_enforced_at_once() {
         "3s stop db\n 8s start db\n 15s shutdown",
         expect![[r#"
             0.000   spawn db #1
-            0.000   db: stopped -> starting (started)
             0.000   spawn web #1
+            0.000   db: stopped -> starting (started)
             0.000   web: stopped -> starting (started)
             1.000   db: starting -> running (ready after 1s)
             1.000   web: starting -> running (ready after 1s)
