@@ -25,6 +25,7 @@ mod events;
 mod exec;
 mod faults;
 mod first_configuration;
+mod groups;
 mod health;
 mod held;
 mod logs;

@@ -21,7 +21,7 @@ shutdown_timeout = '1s'
 
 /// Starts foster without CAP_KILL, with a running program of another user.
 fn start() -> Running {
-    let foster = Foster::new().config(CONFIG).without("CAP_KILL").start();
+    let foster = Foster::new().config(CONFIG).without("CAP_KILL").without_groups().start();
     foster.wait_for_state("web", "running");
     foster
 }

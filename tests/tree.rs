@@ -21,9 +21,12 @@ const WRAPPERS: [(&str, &str); 4] = [
     ("sh", r#"["sh", "-c", "setsid PUPPET http:PORT:200 pause & wait"]"#),
 ];
 
+/// Where the kernel has a list of what belongs to a program, and where foster finds it by itself.
+const SURROUNDINGS: [fn() -> Foster; 2] = [Foster::new, || Foster::new().without_groups()];
+
 /// Starts a container with a wrapped server and waits until it is ready; returns also its port.
-fn wrapped(command: &str, keys: &str) -> (Running, u16) {
-    let (foster, port) = (Foster::new(), free_port());
+fn wrapped(foster: Foster, command: &str, keys: &str) -> (Running, u16) {
+    let port = free_port();
     let puppet = foster.folder().join("bin/puppet").display().to_string();
     let command = command.replace("PUPPET", &puppet).replace("PORT", &port.to_string());
     let config = format!(
@@ -35,14 +38,14 @@ fn wrapped(command: &str, keys: &str) -> (Running, u16) {
 }
 
 /// Runs a check with each installed wrapper.
-fn with_each_wrapper(check: impl Fn(&str)) {
+fn with_each_wrapper(check: impl Fn(Foster, &str)) {
     if !may_make_namespaces() {
         return;
     }
     for (name, command) in WRAPPERS {
         if found(name).is_some() {
             eprintln!("behind {name}");
-            check(command);
+            SURROUNDINGS.iter().for_each(|surroundings| check(surroundings(), command));
         }
     }
 }
@@ -60,8 +63,8 @@ fn assert_nothing_left(foster: &Running, port: u16) {
 
 #[test]
 fn a_stop_ends_descendants_in_other_sessions() {
-    with_each_wrapper(|command| {
-        let (mut foster, port) = wrapped(command, "");
+    with_each_wrapper(|foster, command| {
+        let (mut foster, port) = wrapped(foster, command, "");
         foster.verb(&["stop", "api"]).expect(0);
         assert_nothing_left(&foster, port);
         assert_eq!(foster.terminate(), End::Code(0));
@@ -97,7 +100,7 @@ fn a_stop_of_many_programs_opens_no_file_of_each() {
         let injector = Injector::counting();
         let program = |index: u32| format!("[program.p{index}]\ncommand = 'puppet touch:up{index} pause'\n");
         let config: String = (0..programs).map(program).collect();
-        let mut foster = Foster::new().config(&config).injected(&injector).start();
+        let mut foster = Foster::new().without_groups().config(&config).injected(&injector).start();
         (0..programs).for_each(|index| foster.wait_for_file(&format!("up{index}")));
         assert_eq!(foster.terminate(), End::Code(0));
         injector.finish().get(&(Caller::Foster, libc::SYS_openat)).copied().unwrap_or(0)
@@ -108,8 +111,8 @@ fn a_stop_of_many_programs_opens_no_file_of_each() {
 
 #[test]
 fn descendants_in_other_sessions_are_stopped_when_the_main_process_is_killed() {
-    with_each_wrapper(|command| {
-        let (mut foster, port) = wrapped(command, "");
+    with_each_wrapper(|foster, command| {
+        let (mut foster, port) = wrapped(foster, command, "");
         let before = pids(&foster);
         kill(Pid::from_raw(foster.pid_of("api")), Signal::SIGKILL).expect("a kill");
         foster.wait_for("the restart", || foster.row("api").is_some_and(|row| row["restarts"] == 1));
@@ -125,8 +128,8 @@ fn descendants_in_other_sessions_are_stopped_when_the_main_process_is_killed() {
 
 #[test]
 fn a_restart_waits_for_descendants_in_other_sessions() {
-    with_each_wrapper(|command| {
-        let (mut foster, port) = wrapped(command, "");
+    with_each_wrapper(|foster, command| {
+        let (mut foster, port) = wrapped(foster, command, "");
         let before = pids(&foster);
         foster.verb(&["restart", "api"]).expect(0);
         let after = pids(&foster);
@@ -163,7 +166,7 @@ fn kill_mode_process_signals_only_the_main_process() {
     if !may_make_namespaces() {
         return;
     }
-    let (mut foster, port) = wrapped(WRAPPERS[3].1, "kill_mode = 'process'");
+    let (mut foster, port) = wrapped(Foster::new(), WRAPPERS[3].1, "kill_mode = 'process'");
     foster.verb(&["stop", "api"]).expect(0);
     foster.wait_for_state("api", "stopped");
     assert!(get(port, "/").is_some(), "the server is gone\n{}", foster.output().shown());
@@ -195,20 +198,22 @@ fn descendants_that_ignore_term_are_killed_after_the_stop_timeout() {
         return;
     }
     let config = "[program.app]\ncommand = \"puppet 'child:setsid ignore:TERM touch:daemon pause' touch:up pause\"\nstop_timeout = '300ms'\n";
-    let foster = Foster::new().config(config).start();
-    foster.wait_for_file("daemon");
-    foster.wait_for_file("up");
-    let before = Instant::now();
-    foster.verb(&["stop", "app"]).expect(0);
-    assert!(before.elapsed() >= Duration::from_millis(300), "{:?}", before.elapsed());
-    assert_eq!(pids(&foster), BTreeSet::new(), "{}", foster.output().shown());
+    for surroundings in SURROUNDINGS {
+        let foster = surroundings().config(config).start();
+        foster.wait_for_file("daemon");
+        foster.wait_for_file("up");
+        let before = Instant::now();
+        foster.verb(&["stop", "app"]).expect(0);
+        assert!(before.elapsed() >= Duration::from_millis(300), "{:?}", before.elapsed());
+        assert_eq!(pids(&foster), BTreeSet::new(), "{}", foster.output().shown());
+    }
 }
 
 #[test]
 fn a_session_with_more_processes_than_descriptors_is_stopped_completely() {
     let config =
         "[program.app]\ncommand = 'puppet ignore:TERM forks:1000 touch:up pause'\nstop_timeout = '200ms'\n";
-    for foster in [Foster::new(), Foster::new().not_pid_1()] {
+    for foster in [Foster::new(), Foster::new().without_groups(), Foster::new().not_pid_1()] {
         let mut foster = foster.config(config).limited("nofile", 128).start();
         foster.wait_for_file("up");
         foster.verb(&["stop", "app"]).expect(0);
@@ -226,7 +231,7 @@ fn a_chain_of_forking_processes_is_stopped_or_reported() {
         let config = format!(
             "[program.app]\ncommand = \"puppet 'child:{steps}' wait-file:links touch:up pause\"\nstop_timeout = '200ms'\n[foster]\nshutdown_timeout = '3s'\n"
         );
-        let mut foster = Foster::new().config(&config).start();
+        let mut foster = Foster::new().without_groups().config(&config).start();
         foster.wait_for_file("up");
         let stopped = foster.verb(&["stop", "app"]);
         // No process lives long enough to be seen in /proc, but the file grows.

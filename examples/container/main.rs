@@ -29,6 +29,8 @@ struct Options {
     read_only: bool,
     /// `--without-proc`: `/proc` is an empty folder.
     without_proc: bool,
+    /// `--without-groups`: cgroups of version 2 are read-only, as in most containers.
+    without_groups: bool,
     /// `--hidepid`: a process sees those of its own user alone (proc(5)).
     hidepid: bool,
     /// `--root DIR`: nothing is there but what is in it, `/proc` and `/dev`.
@@ -63,6 +65,7 @@ fn parse() -> Result<Options, String> {
         match argument.to_str() {
             Some("--read-only") => options.read_only = true,
             Some("--without-proc") => options.without_proc = true,
+            Some("--without-groups") => options.without_groups = true,
             Some("--hidepid") => options.hidepid = true,
             Some("--hanging") => options.hanging = arguments.next().map(PathBuf::from),
             Some("--watched-by") => options.watch.by = arguments.next().map(PathBuf::from),
@@ -99,7 +102,10 @@ fn become_it(options: Options) -> Result<ExitCode, String> {
         enter(root)?;
     }
     if options.read_only {
-        make_read_only()?;
+        make_read_only(|_| true)?;
+    }
+    if options.without_groups {
+        make_read_only(|kind| kind == "cgroup2")?;
     }
     if options.without_proc {
         mount_at("none", Path::new("/proc"), Some("tmpfs"), MsFlags::empty())?;
@@ -133,11 +139,15 @@ fn enter(root: &Path) -> Result<(), String> {
     unistd::chdir("/").map_err(|error| format!("cannot enter /: {error}"))
 }
 
-/// Every mount, whatever it is: a device node on one of them can still be written to.
-fn make_read_only() -> Result<(), String> {
+/// Every mount of these kinds: a device node on one of them can still be written to.
+fn make_read_only(is_meant: impl Fn(&str) -> bool) -> Result<(), String> {
     let mounts =
         fs::read_to_string("/proc/self/mounts").map_err(|error| format!("cannot read mounts: {error}"))?;
-    for place in mounts.lines().filter_map(|line| line.split(' ').nth(1)).filter(|place| *place != "/proc") {
+    let mounts = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        Some((fields.next()?, fields.next()?))
+    });
+    for (place, _) in mounts.filter(|(place, kind)| *place != "/proc" && is_meant(kind)) {
         let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
         match mount_at("none", Path::new(place), None, flags) {
             Ok(()) => {}

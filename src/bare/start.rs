@@ -45,7 +45,7 @@ pub(super) fn start(
     inherited: &Inherited,
     messages: Messages,
 ) -> Result<ChildProcess, Failure> {
-    let process = fork(|child| {
+    let process = fork(None, |child| {
         let failure = prepare(child, signals, placement, inherited).err();
         let failure = failure.unwrap_or_else(|| execute(child, command));
         // A SIGPIPE from stderr must not replace the exit status.

@@ -11,6 +11,7 @@ use nix::unistd::Uid;
 
 use super::children::Children;
 use super::core::Core;
+use super::groups::Groups;
 use super::history::History;
 use super::last_failures::LastFailures;
 use super::operators::Operators;
@@ -86,10 +87,12 @@ impl Init {
                 log::warn!("{unusable}");
                 ServiceManager::default()
             });
+        let mut groups = Groups::open(Path::new("/"), role, Rc::clone(&epoll), owner::GROUPS);
+        groups.try_out();
         let processes = Processes {
             spawner,
             children: Children::new(Rc::clone(&epoll), owner::STARTS),
-            trees: Trees::new(),
+            trees: Trees::new(groups),
             sweep: Sweep::new(Rc::clone(&epoll), owner::SWEEP, role),
             oom: OomCounter::open(),
         };

@@ -34,6 +34,16 @@ pub(super) enum Role {
     Detached,
 }
 
+impl Role {
+    /// The live run that it is a process of.
+    pub(super) fn run(self) -> Option<Run> {
+        match self {
+            Role::Main(run) | Role::PreStart(run) | Role::PreStop(run) | Role::Probe(run, _) => Some(run),
+            Role::CancelledProbe(..) | Role::Detached => None,
+        }
+    }
+}
+
 /// A child that was reaped.
 #[derive(Debug)]
 pub(super) struct Ended {

@@ -8,6 +8,7 @@
 mod bring_up;
 mod children;
 mod core;
+mod groups;
 mod history;
 mod last_failures;
 mod memory;
@@ -16,6 +17,7 @@ mod perform;
 mod pid1;
 mod plan_diff;
 mod plan_merge;
+mod proc_reader;
 mod processes;
 mod reap;
 mod report;
@@ -62,6 +64,7 @@ mod owner {
     pub(super) const PROBES: Owner = Owner(4);
     pub(super) const CONTROL: Owner = Owner(5);
     pub(super) const STARTS: Owner = Owner(6);
+    pub(super) const GROUPS: Owner = Owner(7);
 }
 
 /// The supervisor's own environment, as far as it uses it.
@@ -171,6 +174,7 @@ impl Init {
             owner::OUTPUT => self.output.on_ready(ready),
             owner::PROBES => self.probes.on_ready(ready),
             owner::CONTROL => self.serve(ready),
+            owner::GROUPS => self.report_emptied(),
             owner::STARTS => self.take_start(ready.token.key),
             Owner(_) => {}
         }

@@ -6,10 +6,20 @@
 use log::warn;
 use rlimit::Resource;
 
-use super::sweep::InitRole;
 use crate::errno;
 use crate::plan::Limit;
 use crate::sys::process;
+
+/// What foster is to the processes around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InitRole {
+    /// The init of its PID namespace.
+    Init,
+    /// A subreaper under another init.
+    Subreaper,
+    /// Neither, where the kernel refuses that: orphans go to another init.
+    Parent,
+}
 
 /// Finds out what foster is here, and becomes a subreaper where it is not an init.
 pub(super) fn take_role() -> InitRole {
@@ -18,6 +28,7 @@ pub(super) fn take_role() -> InitRole {
     }
     if let Err(errno) = process::become_subreaper() {
         warn!("cannot become a subreaper: {}; orphans of programs go to another init", errno::text(errno));
+        return InitRole::Parent;
     }
     InitRole::Subreaper
 }

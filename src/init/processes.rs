@@ -4,7 +4,8 @@ use foster_core::ids::{Run, Signal};
 use foster_core::spec::KillMode;
 
 use super::children::{Children, Role};
-use super::sweep::{InitRole, Sweep};
+use super::pid1::InitRole;
+use super::sweep::Sweep;
 use super::tree::Trees;
 use crate::oom::OomCounter;
 use crate::spawn::Spawner;
@@ -45,24 +46,28 @@ impl Processes {
         let role = self.role(run);
         self.trees.set_kill_mode(run, mode);
         // Found first: what the main process started is foster's child once that has ended.
-        let targets = self.trees.find(run, self.children.pid(role));
+        let targets = self.trees.find(run, self.children.pid(role), &self.children);
+        let is_killed = signal == Signal::KILL && self.trees.kill_group(run);
         // The main process first, so that it is known what killed it.
         let main = self.children.signal(role, signal);
         let others = self.trees.signal(run, &targets, signal);
-        main.and(others)
+        // Who may kill by the group needs no right to signal.
+        if is_killed { Ok(()) } else { main.and(others) }
     }
 
     /// The main processes of these runs get a stop signal: what leads sessions of its own below them is noted before
     /// they end.
     pub(super) fn prepare_stops(&mut self, runs: &[Run]) {
+        // A group knows it without.
+        let runs: Vec<Run> = runs.iter().copied().filter(|run| !self.trees.groups.has(*run)).collect();
         let are_many = runs.len() > 1 && runs.len().saturating_mul(MANY) >= self.children.count();
         // Under another init there may be any number of processes that are not foster's.
         if are_many && self.sweep.role() == InitRole::Init && self.trees.note_all_sessions(&self.children) {
             return;
         }
         for run in runs {
-            if let Some(main) = self.children.pid(self.role(*run)) {
-                self.trees.note_sessions(*run, main);
+            if let Some(main) = self.children.pid(self.role(run)) {
+                self.trees.note_sessions(run, main);
             }
         }
     }
@@ -80,7 +85,7 @@ impl Processes {
         }
         let with_main = |run| (run, self.children.pid(Role::Main(run)));
         let runs: Vec<_> = self.children.runs().map(with_main).collect();
-        self.trees.kill(&runs);
+        self.trees.kill(&runs, &self.children);
         self.children.kill_all();
     }
 }

@@ -107,7 +107,7 @@ impl Init {
             self.output.ended(*run);
             let kill_mode = self.kill_mode(*run);
             self.processes.trees.set_kill_mode(*run, kill_mode);
-            let left = self.processes.trees.left_by(*run);
+            let left = self.processes.trees.left_by(*run, &self.processes.children);
             self.report_background(*run, *exit, left);
             let left = match left {
                 Some(_) => Leftovers::Some,
@@ -141,7 +141,7 @@ impl Init {
 
     /// Runs of which nothing is left are over.
     pub(super) fn report_emptied(&mut self) {
-        for run in self.processes.trees.take_emptied() {
+        for run in self.processes.trees.take_emptied(&self.processes.children) {
             self.processes.children.forget_run(run);
             self.core.push(Event::TreeEmptied(run));
         }

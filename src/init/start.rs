@@ -3,12 +3,13 @@
 //! Each is made beside foster and not waited for. How its start went is an event like any other, read from the report
 //! of the child ([`Init::take_start`]). Nothing here decides what follows.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use foster_core::event::{Event, Persistence, StartFailure};
 use foster_core::ids::{InstanceId, Run};
 use foster_core::probe::{ProbeResult, Which};
+use foster_core::spec::KillMode;
 use log::warn;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, fchown};
@@ -30,6 +31,8 @@ struct Due {
     run_as: RunAs,
     streams: ChildStreams,
     extra: Vec<(String, String)>,
+    /// The group that it starts in.
+    group: Option<OwnedFd>,
 }
 
 impl Init {
@@ -105,7 +108,8 @@ impl Init {
                 chown_pipe(stream, user, group);
             }
         }
-        Ok(Due { role, output, program, run_as, streams, extra })
+        let group = role.run().and_then(|run| self.enter_group(run));
+        Ok(Due { role, output, program, run_as, streams, extra, group })
     }
 
     fn make_one(&mut self, due: Due) -> Result<(), StartFailure> {
@@ -134,6 +138,9 @@ impl Init {
                 self.output.started(output, starting.process.pid().as_raw().unsigned_abs());
                 if let Role::Main(run) | Role::PreStart(run) = role {
                     let kill_mode = self.kill_mode(run);
+                    if !starting.process.is_in_group() {
+                        self.processes.trees.groups.end(run);
+                    }
                     self.processes.trees.begin(run, starting.process.pid(), kill_mode);
                 }
                 self.processes.children.insert(role, starting);
@@ -144,6 +151,13 @@ impl Init {
                 Err(failure)
             }
         }
+    }
+
+    /// The group for a process of this run: where all of it is stopped with it.
+    fn enter_group(&mut self, run: Run) -> Option<OwnedFd> {
+        let is_tree = self.kill_mode(run) == KillMode::Tree;
+        let label = self.plan.label(run.instance);
+        if is_tree { self.processes.trees.groups.enter(run, label) } else { None }
     }
 
     /// Runs the `pre_stop` command.
@@ -209,7 +223,10 @@ impl Init {
         let note = self.probes.open_note((run, which), ProbeProcess::Command).map_err(no_process)?;
         let (stdin, stderr) = (Stdin::Null, Some(note.as_fd()));
         let extra = variables(program, run.instance);
-        let request = Request { command, stdin, stdout: None, stderr, descriptors: &[], extra: &extra };
+        let group = self.enter_group(run);
+        let group = group.as_ref().map(AsFd::as_fd);
+        let request =
+            Request { command, stdin, stdout: None, stderr, descriptors: &[], extra: &extra, group };
         let starting = self.processes.spawner.spawn(&program.launch, &run_as, &request)?;
         self.processes.children.insert(Role::Probe(run, which), starting);
         Ok(())
@@ -266,7 +283,8 @@ impl Due {
         };
         let stdin = if let Role::Main(_) = self.role { launch.stdin.into() } else { Stdin::Null };
         let (stdout, stderr) = (borrow_fd(&self.streams.stdout), borrow_fd(&self.streams.stderr));
-        let request = Request { command, stdin, stdout, stderr, descriptors: &[], extra: &self.extra };
+        let (extra, group) = (&self.extra, self.group.as_ref().map(AsFd::as_fd));
+        let request = Request { command, stdin, stdout, stderr, descriptors: &[], extra, group };
         spawner.prepare(launch, &self.run_as, &request)
     }
 }

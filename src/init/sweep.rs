@@ -13,19 +13,11 @@ use log::warn;
 use nix::unistd::Pid;
 
 use super::children::Children;
+use super::pid1::InitRole;
 use super::tree::{Trees, named};
 use crate::sys::epoll::{Epoll, Interest, Owner, Token};
 use crate::sys::procfs::{self, Life};
 use crate::sys::{pidfd, process};
-
-/// What foster is to the processes around it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum InitRole {
-    /// The init of its PID namespace.
-    Init,
-    /// A subreaper under another init.
-    Subreaper,
-}
 
 /// The last sweep.
 #[derive(Debug)]
@@ -67,7 +59,7 @@ impl Sweep {
                 let _ = process::kill_all(signal);
                 let _ = process::kill_all(Signal::CONT);
             }
-            InitRole::Subreaper => {
+            InitRole::Subreaper | InitRole::Parent => {
                 self.signal_adopted(signal, trees, children);
             }
         }
@@ -77,7 +69,7 @@ impl Sweep {
     pub(super) fn is_done(&mut self, trees: &mut Trees, children: &Children) -> bool {
         let Some(signal) = self.signal else { return false };
         match self.role {
-            InitRole::Subreaper => {
+            InitRole::Subreaper | InitRole::Parent => {
                 // What lost its parent by this sweep has come to foster only now.
                 self.signal_adopted(signal, trees, children) == 0
             }

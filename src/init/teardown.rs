@@ -42,6 +42,7 @@ impl Init {
         if let Some(server) = &mut self.operators.server {
             server.retire();
         }
+        self.processes.trees.groups.close();
         self.output.finish();
         let summary = self.exit_summary(&ending);
         self.operators.is_over = true;

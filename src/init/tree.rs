@@ -6,10 +6,13 @@
 //! number is its own, and neither a descriptor nor a look at /proc is needed to signal it or to see its end.
 //!
 //! foster looks at its children when a process of a run has ended, and while a run is being stopped; never while
-//! nothing ends. Whose a new one is, is decided once, by what is certain first: its session; then the descent from
-//! what has just ended. Next: `reap.rs`, which calls it, and `sweep.rs`, for what belongs to no run.
+//! nothing ends. Whose a new one is, is decided once, by what is certain first: its control group, where there is one;
+//! its session; then the descent from what has just ended. Next: `groups.rs`; `reap.rs`, which calls this, and `sweep.rs`,
+//! for what belongs to no run.
 
-use std::{io, iter};
+mod run_tree;
+
+use std::iter;
 
 use foster_core::ids::{InstanceId, Run, Signal};
 use foster_core::sorted::{SortedMap, SortedSet};
@@ -18,14 +21,18 @@ use log::warn;
 use nix::unistd::Pid;
 
 use super::children::Children;
+use super::groups::Groups;
+use super::proc_reader::ProcReader;
 use crate::errno;
 use crate::sys::process;
-use crate::sys::procfs::{self, Life, OwnChildren, Process};
+use crate::sys::procfs::{self, Life, Process};
+use run_tree::{Adopted, Targets, Tree};
 
 /// The processes of all runs, beside those that foster started itself.
 #[derive(Debug)]
 pub(super) struct Trees {
-    own: OwnChildren,
+    proc: ProcReader,
+    pub(super) groups: Groups,
     /// Children that foster did not start and has not reaped, as far as they were looked at.
     adopted: SortedMap<i32, Adopted>,
     /// Boxed: a removal moves those behind it.
@@ -36,40 +43,6 @@ pub(super) struct Trees {
     draining: SortedSet<Run>,
     /// The instances whose last run went into the background, which was reported.
     in_background: SortedSet<InstanceId>,
-    /// An error that hides processes was reported.
-    is_error_reported: bool,
-}
-
-/// A child that foster did not start.
-#[derive(Debug, Clone, Copy)]
-struct Adopted {
-    process: Process,
-    run: Option<Run>,
-}
-
-/// What is known of a live run.
-#[derive(Debug)]
-struct Tree {
-    kill_mode: KillMode,
-    /// The session that its main process leads.
-    session: Pid,
-    /// Whether other sessions are known as this run's.
-    has_more_sessions: bool,
-    /// When its main process was made, in the time of [`Process::started`].
-    started: u64,
-    /// What all of it was sent last: what comes later gets it too.
-    sent: Option<Signal>,
-    /// What got that, by number, with when it started.
-    reached: SortedMap<i32, u64>,
-}
-
-/// Processes of a run, as they were found.
-#[derive(Debug, Default)]
-pub(super) struct Targets {
-    /// Children of foster, whose numbers are their own until foster reaps them.
-    adopted: Vec<Process>,
-    /// Others.
-    descendants: Vec<Process>,
 }
 
 /// How many times in a row what ends at once is reaped and looked for again, before it counts as left.
@@ -77,15 +50,15 @@ pub(super) const ROUNDS: u32 = 64;
 
 impl Trees {
     /// None yet.
-    pub(super) fn new() -> Trees {
+    pub(super) fn new(groups: Groups) -> Trees {
         Trees {
-            own: OwnChildren::open(),
+            proc: ProcReader::open(),
+            groups,
             adopted: SortedMap::new(),
             trees: SortedMap::new(),
             sessions: SortedMap::new(),
             draining: SortedSet::new(),
             in_background: SortedSet::new(),
-            is_error_reported: false,
         }
     }
 
@@ -123,6 +96,7 @@ impl Trees {
     /// Nothing of this run is waited for.
     pub(super) fn end(&mut self, run: Run) {
         self.draining.remove(&run);
+        self.groups.end(run);
         let Some(tree) = self.trees.remove(&run) else { return };
         self.sessions.remove(&tree.session.as_raw());
         if tree.has_more_sessions {
@@ -147,11 +121,11 @@ impl Trees {
     /// already: then it is to be reaped, and what it left is to be looked for.
     pub(super) fn look(&mut self, children: &Children, ended: &SortedSet<Run>) -> bool {
         let mut has_ended = false;
-        for pid in self.own_children() {
+        for pid in self.proc.own_children() {
             if children.contains(pid) || self.adopted.contains_key(&pid.as_raw()) {
                 continue;
             }
-            let process = self.see(pid);
+            let process = self.proc.see(pid);
             let run = self.run_of(&process, ended);
             has_ended |= process.life == Life::Zombie;
             self.adopted.insert(pid.as_raw(), Adopted { process, run });
@@ -163,8 +137,9 @@ impl Trees {
     }
 
     /// The main process of a run has ended. What is left of it, which is waited for from now on.
-    pub(super) fn left_by(&mut self, run: Run) -> Option<Pid> {
-        let first = self.members(run).next().map(|process| process.pid)?;
+    pub(super) fn left_by(&mut self, run: Run, children: &Children) -> Option<Pid> {
+        let first = self.members(run).next().map(|process| process.pid);
+        let first = first.or_else(|| self.left_in_group(run, children))?;
         self.draining.insert(run);
         Some(first)
     }
@@ -181,9 +156,10 @@ impl Trees {
     }
 
     /// The runs of which nothing is left.
-    pub(super) fn take_emptied(&mut self) -> Vec<Run> {
+    pub(super) fn take_emptied(&mut self, children: &Children) -> Vec<Run> {
         let is_empty = |run: &Run| self.members(*run).next().is_none();
-        let emptied: Vec<Run> = self.draining.iter().copied().filter(is_empty).collect();
+        let mut emptied: Vec<Run> = self.draining.iter().copied().filter(is_empty).collect();
+        emptied.retain(|run| self.left_in_group(*run, children).is_none());
         for run in &emptied {
             self.end(*run);
         }
@@ -193,7 +169,7 @@ impl Trees {
     /// Remembers the sessions that descendants of this main process lead: so what they leave is known as this run's.
     pub(super) fn note_sessions(&mut self, run: Run, main: Pid) {
         if self.is_tree(run) && procfs::has_children(main) {
-            for process in self.below(main) {
+            for process in self.proc.below(main) {
                 self.note_session(run, &process);
             }
         }
@@ -220,15 +196,16 @@ impl Trees {
     }
 
     /// All that is found of a run but its main process, which is `main` as long as it is not reaped.
-    pub(super) fn find(&mut self, run: Run, main: Option<Pid>) -> Targets {
+    pub(super) fn find(&mut self, run: Run, main: Option<Pid>, children: &Children) -> Targets {
         if self.trees.get(&run).is_some_and(|tree| tree.kill_mode == KillMode::Session) {
             self.look_again(run);
         }
         let adopted: Vec<Process> = self.members(run).collect();
         let mut descendants = Vec::new();
         for root in main.into_iter().chain(adopted.iter().map(|process| process.pid)) {
-            descendants.extend(self.below(root));
+            descendants.extend(self.proc.below(root));
         }
+        self.add_group(run, children, &adopted, &mut descendants);
         let Some(tree) = self.trees.get(&run) else { return Targets::default() };
         match tree.kill_mode {
             KillMode::Tree => {}
@@ -270,10 +247,16 @@ impl Trees {
         }
     }
 
+    /// Kills all of a run by its group, where its group is all of it. Whether that was done.
+    pub(super) fn kill_group(&mut self, run: Run) -> bool {
+        self.is_tree(run) && self.groups.kill(run)
+    }
+
     /// All processes of these runs get KILL; foster is not the init of their namespace.
-    pub(super) fn kill(&mut self, runs: &[(Run, Option<Pid>)]) {
+    pub(super) fn kill(&mut self, runs: &[(Run, Option<Pid>)], children: &Children) {
         for (run, main) in runs {
-            let targets = self.find(*run, *main);
+            let targets = self.find(*run, *main, children);
+            self.kill_group(*run);
             if let Some(main) = main {
                 // ESRCH: it leads no group yet.
                 let _ = process::signal_group(*main, Signal::KILL);
@@ -285,7 +268,7 @@ impl Trees {
 
     /// The children that foster did not start.
     pub(super) fn adopted(&mut self, children: &Children) -> Vec<Pid> {
-        self.own_children().into_iter().filter(|pid| !children.contains(*pid)).collect()
+        self.proc.own_children().into_iter().filter(|pid| !children.contains(*pid)).collect()
     }
 
     /// What was adopted of a run and counts by its `kill_mode`.
@@ -298,8 +281,37 @@ impl Trees {
             .filter(move |process| tree.is_some_and(|tree| tree.counts(process)))
     }
 
+    /// What is left in the group of a run and does not come to foster.
+    fn left_in_group(&mut self, run: Run, children: &Children) -> Option<Pid> {
+        if !self.is_tree(run) {
+            return None;
+        }
+        self.groups.left(run, children).first().copied()
+    }
+
+    /// Adds what only the group of a run shows.
+    fn add_group(
+        &mut self,
+        run: Run,
+        children: &Children,
+        adopted: &[Process],
+        descendants: &mut Vec<Process>,
+    ) {
+        let found = adopted.iter().chain(descendants.iter()).map(|process| process.pid);
+        let found: SortedSet<Pid> = found.collect();
+        let members = self.groups.members(run).into_iter();
+        for pid in members.filter(|pid| !found.contains(pid) && !children.contains(*pid)) {
+            // One that has ended since is reaped, or seen by its parent.
+            let process = procfs::process(pid).ok().flatten().filter(|process| process.life == Life::Alive);
+            descendants.extend(process);
+        }
+    }
+
     /// Whose this child is that foster did not start.
     fn run_of(&mut self, process: &Process, ended: &SortedSet<Run>) -> Option<Run> {
+        if let Some(run) = self.groups.run_of(process.pid) {
+            return Some(run);
+        }
         if let Some(run) = self.sessions.get(&process.session.as_raw()) {
             return Some(*run);
         }
@@ -319,7 +331,7 @@ impl Trees {
     fn look_again(&mut self, run: Run) {
         let of_run = |(pid, adopted): (&i32, &Adopted)| (adopted.run == Some(run)).then_some(*pid);
         for number in self.adopted.iter().filter_map(of_run).collect::<Vec<i32>>() {
-            let process = self.see(Pid::from_raw(number));
+            let process = self.proc.see(Pid::from_raw(number));
             if let Some(adopted) = self.adopted.get_mut(&number) {
                 adopted.process = process;
             }
@@ -381,53 +393,6 @@ impl Trees {
             let _ = send(Signal::CONT);
         }
         Ok(())
-    }
-
-    fn own_children(&mut self) -> Vec<Pid> {
-        match self.own.read() {
-            Ok(children) => children,
-            Err(error) => {
-                self.report(&error);
-                process::children_by_number()
-            }
-        }
-    }
-
-    fn see(&mut self, pid: Pid) -> Process {
-        match procfs::process(pid) {
-            Ok(Some(process)) => process,
-            Ok(None) => Process::unseen(pid),
-            Err(error) => {
-                self.report(&error);
-                Process::unseen(pid)
-            }
-        }
-    }
-
-    /// The descendants of a process. Where /proc does not tell, they come to foster one by one as their parents end.
-    fn below(&mut self, root: Pid) -> Vec<Process> {
-        procfs::descendants(root).unwrap_or_else(|error| {
-            self.report(&error);
-            Vec::new()
-        })
-    }
-
-    fn report(&mut self, error: &io::Error) {
-        if !std::mem::replace(&mut self.is_error_reported, true) {
-            let error = errno::words(error);
-            warn!("cannot read /proc: {error}; processes of a program are found only when their parents end");
-        }
-    }
-}
-
-impl Tree {
-    /// Whether a process of this run counts as part of it.
-    fn counts(&self, process: &Process) -> bool {
-        match self.kill_mode {
-            KillMode::Tree => true,
-            KillMode::Session => process.session == self.session,
-            KillMode::Process => false,
-        }
     }
 }
 

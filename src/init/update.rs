@@ -319,6 +319,7 @@ impl Init {
         if instances.is_empty() && programs.is_empty() {
             return;
         }
+        self.processes.trees.groups.remove_unused();
         for program in &programs {
             self.note_losses(*program);
         }

@@ -30,7 +30,7 @@ impl LocalTarget<'_> {
     /// # Errors
     /// fork(2): EAGAIN, ENOMEM.
     pub fn spawn(self, note: NoteWriter) -> nix::Result<ChildProcess> {
-        fork(|_| {
+        fork(None, |_| {
             let mut note = note.into_file();
             // A check that hangs must not hold foster's pipes, sockets and files open.
             close_all_except(&[note.as_raw_fd()]);

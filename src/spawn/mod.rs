@@ -74,6 +74,8 @@ pub struct Request<'a> {
     pub descriptors: &'a [(BorrowedFd<'a>, RawFd)],
     /// Variables that foster adds; they override all others.
     pub extra: &'a [(String, String)],
+    /// The directory of the control group that it starts in; `None`, or where that is refused: foster's own.
+    pub group: Option<BorrowedFd<'a>>,
 }
 
 /// A program's standard input.

@@ -68,7 +68,7 @@ impl<'a> Prepared<'a> {
     /// Stage `process`: no memory, or too many processes.
     pub fn fork(&mut self) -> Result<ChildProcess, StartFailure> {
         let Prepared { spawner, request, target, command: prepared, stdin, report: (_, writer) } = self;
-        let forked = fork(|child| {
+        let forked = fork(request.group, |child| {
             let mut run = || -> Result<Infallible, Failure> {
                 child.new_session().map_err(Failure::Session)?;
                 let wanted = wanted(spawner, request, stdin.as_ref().map(|(reader, _)| reader));

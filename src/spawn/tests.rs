@@ -98,6 +98,7 @@ fn request(launch: &Launch) -> Request<'_> {
         stderr: None,
         descriptors: &[],
         extra: &[],
+        group: None,
     }
 }
 

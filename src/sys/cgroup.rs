@@ -36,6 +36,23 @@ pub fn directories(membership: &[u8], mounts: &[u8], controller: &str) -> Vec<(V
     found
 }
 
+/// Where the process's own cgroup of version 2 is to be seen, and the path by which /proc/PID/cgroup names it.
+pub fn own(membership: &[u8], mounts: &[u8]) -> Option<(PathBuf, PathBuf)> {
+    let path = path(membership)?;
+    let mut mounts = lines(mounts).filter_map(Mount::parse).filter(|mount| Version::Two.is_of(mount, b""));
+    let folder = mounts.find_map(|mount| {
+        let below = path.strip_prefix(&mount.root).ok()?;
+        let is_outside = below.components().any(|component| component == Component::ParentDir);
+        (!is_outside).then(|| mount.point.join(below))
+    });
+    folder.map(|folder| (folder, path.to_path_buf()))
+}
+
+/// The path of a cgroup of version 2 in the text of /proc/PID/cgroup.
+pub fn path(membership: &[u8]) -> Option<&Path> {
+    lines(membership).find_map(|line| Version::Two.path(line, b""))
+}
+
 impl Version {
     /// The cgroup's path in a line of /proc/PID/cgroup, `id:controllers:path`, if the line is of this hierarchy.
     fn path<'line>(self, line: &'line [u8], controller: &[u8]) -> Option<&'line Path> {

@@ -31,6 +31,8 @@ pub enum Interest {
     Write,
     /// Both of them.
     Both,
+    /// A change of a file of the kernel that says so by EPOLLPRI, and is always readable (cgroups(7)).
+    Change,
     /// Only errors and hang-ups, which epoll(7) always reports.
     None,
 }
@@ -117,6 +119,7 @@ fn event(token: Token, interest: Interest) -> sys::EpollEvent {
         Interest::Read => Flags::EPOLLIN | Flags::EPOLLRDHUP,
         Interest::Write => Flags::EPOLLOUT,
         Interest::Both => Flags::EPOLLIN | Flags::EPOLLRDHUP | Flags::EPOLLOUT,
+        Interest::Change => Flags::EPOLLPRI,
         Interest::None => Flags::empty(),
     };
     sys::EpollEvent::new(flags, u64::from(token.owner.0) << 32 | u64::from(token.key))
@@ -131,7 +134,7 @@ fn report(event: &sys::EpollEvent) -> Ready {
     let (owner, key) = (Owner((data >> 32) as u32), data as u32);
     Ready {
         token: Token { owner, key },
-        readable: flags.intersects(Flags::EPOLLIN | Flags::EPOLLRDHUP | ended),
+        readable: flags.intersects(Flags::EPOLLIN | Flags::EPOLLRDHUP | Flags::EPOLLPRI | ended),
         writable: flags.intersects(Flags::EPOLLOUT | ended),
     }
 }

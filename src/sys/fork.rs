@@ -5,11 +5,13 @@
 //! through a pipe (`spawn/report.rs`). foster has one thread, so no other thread holds a lock at the fork, and the child
 //! may allocate and read files.
 //!
-//! No CLONE_PIDFD, CLONE_FILES or clone3(2): old kernels, seccomp profiles and qemu-user refuse them, and the pid of a
-//! child that is not reaped is not reused. Next: `in_child.rs`, the system calls of a child.
+//! No CLONE_PIDFD or CLONE_FILES: old kernels, seccomp profiles and qemu-user refuse them, and the pid of a child that is
+//! not reaped is not reused. clone3(2) is tried only for a child that starts in a control group, and fork(2) follows where
+//! it is refused. Next: `in_child.rs`, the system calls of a child.
 #![allow(unsafe_code, reason = "fork(2) returns twice, and _exit(2) runs no destructor")]
 
-use std::os::fd::OwnedFd;
+use std::ffi::c_int;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use foster_core::ids::Signal;
 use nix::errno::Errno;
@@ -26,6 +28,8 @@ pub struct InChild(());
 #[derive(Debug)]
 pub struct ChildProcess {
     pid: Pid,
+    /// It started in the control group that was asked for.
+    is_in_group: bool,
     /// The write end of its standard input, which stays open while it runs.
     stdin: Option<OwnedFd>,
 }
@@ -47,6 +51,11 @@ impl ChildProcess {
     /// Its pid, for messages and for comparison with reaped pids.
     pub fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Whether it started in the control group that was asked for.
+    pub fn is_in_group(&self) -> bool {
+        self.is_in_group
     }
 
     /// Keeps the write end of its stdin open until the child is reaped.
@@ -72,17 +81,39 @@ impl ChildProcess {
 }
 
 /// Creates a child that runs `body`, which executes a program. If it returns, the child exits with that status. The caller
-/// must have one thread.
+/// must have one thread. The child starts in `group`, the directory of a control group, or, where that is refused, in
+/// foster's own.
 ///
 /// # Errors
 /// fork(2): EAGAIN (limits on processes), ENOMEM; ENOSYS or EPERM if a sandbox forbids it.
-pub fn fork(body: impl FnOnce(&InChild) -> u8) -> nix::Result<ChildProcess> {
+pub fn fork(group: Option<BorrowedFd<'_>>, body: impl FnOnce(&InChild) -> u8) -> nix::Result<ChildProcess> {
+    let joined = group.and_then(|group| clone_into(group).ok());
+    let is_in_group = joined.is_some();
     // SAFETY: foster has one thread, so no other thread holds a lock in the child; the child runs `body` and exits, and
     // never returns to the caller.
-    match unsafe { libc::fork() } {
+    match joined.unwrap_or_else(|| unsafe { libc::fork() }) {
         0 => run_child(body),
-        pid => Errno::result(pid).map(|pid| ChildProcess { pid: Pid::from_raw(pid), stdin: None }),
+        pid => {
+            let pid = Pid::from_raw(Errno::result(pid)?);
+            Ok(ChildProcess { pid, is_in_group, stdin: None })
+        }
     }
+}
+
+/// fork(2) into a control group: clone3(2) with CLONE_INTO_CGROUP. To join later by a write would wait for the kernel's
+/// lock over all forks, some milliseconds, and what the child had made by then would stay outside.
+fn clone_into(group: BorrowedFd<'_>) -> nix::Result<c_int> {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    let signal = u64::from(libc::SIGCHLD.unsigned_abs());
+    let group = u64::from(group.as_raw_fd().unsigned_abs());
+    // The first version of `struct clone_args` that has the group: flags, pidfd, child_tid, parent_tid, exit_signal,
+    // stack, stack_size, tls, set_tid, set_tid_size, cgroup.
+    let arguments: [u64; 11] = [CLONE_INTO_CGROUP, 0, 0, 0, signal, 0, 0, 0, 0, 0, group];
+    // SAFETY: the kernel reads `arguments`, whose size is given; without CLONE_VM the child has a copy of all memory and
+    // goes on here as after fork(2), on which the caller of `fork` relies.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments)) };
+    #[expect(clippy::cast_possible_truncation, reason = "a pid is an int")]
+    Errno::result(pid).map(|pid| pid as c_int)
 }
 
 fn run_child(body: impl FnOnce(&InChild) -> u8) -> ! {
@@ -107,19 +138,19 @@ mod tests {
 
     #[test]
     fn a_child_that_executes_nothing_exits_with_the_status_of_its_body() {
-        let child = fork(|_| 42).unwrap();
+        let child = fork(None, |_| 42).unwrap();
         assert_eq!(waitpid(child.pid(), None), Ok(WaitStatus::Exited(child.pid(), 42)));
     }
 
     #[test]
     fn a_child_that_panics_exits_and_does_not_continue_as_a_second_foster() {
-        let child = fork(|_| std::panic::resume_unwind(Box::new(()))).unwrap();
+        let child = fork(None, |_| std::panic::resume_unwind(Box::new(()))).unwrap();
         assert_eq!(waitpid(child.pid(), None), Ok(WaitStatus::Exited(child.pid(), NOT_EXECUTED)));
     }
 
     #[test]
     fn a_child_is_signalled_until_it_is_reaped() {
-        let child = fork(|_| {
+        let child = fork(None, |_| {
             // Waits for the signal.
             loop {
                 nix::unistd::pause();

@@ -58,6 +58,12 @@ pub fn reap() -> Option<Reaped> {
     }
 }
 
+/// Waits for a child that ends by itself at once, and reaps it: for the bring-up, while nothing else runs. `None`: it
+/// cannot be waited for.
+pub fn wait_for(child: Pid) -> Option<Exit> {
+    wait(child.as_raw(), libc::__WALL).ok().and_then(|(_, status)| exit(status))
+}
+
 /// Like [`reap`], but also returns children that were stopped: WUNTRACED. Each stop is returned once.
 pub fn reap_or_see_stop() -> Option<Change> {
     loop {

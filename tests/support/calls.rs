@@ -25,6 +25,7 @@ pub(crate) const FAILING: &[Row] = &[
     ("fstat", libc::SYS_fstat, &[EIO, ENOMEM]),
     ("newfstatat", libc::SYS_newfstatat, &[EACCES, EIO, ENOMEM]),
     ("statx", libc::SYS_statx, &[EACCES, EIO, ENOMEM, ENOSYS]),
+    ("flock", libc::SYS_flock, &[ENOLCK, EAGAIN]),
     ("statfs", libc::SYS_statfs, &[EIO, EACCES]),
     ("fstatfs", libc::SYS_fstatfs, &[EIO]),
     ("faccessat", libc::SYS_faccessat, &[EACCES, EIO]),
@@ -115,6 +116,8 @@ pub(crate) const FAILING: &[Row] = &[
     ("epoll_wait", libc::SYS_epoll_wait, &[EINTR]),
     #[cfg(target_arch = "x86_64")]
     ("dup2", libc::SYS_dup2, &[EBUSY, EMFILE]),
+    #[cfg(target_arch = "x86_64")]
+    ("rmdir", libc::SYS_rmdir, &[EBUSY, EACCES]),
     #[cfg(target_arch = "x86_64")]
     ("rename", libc::SYS_rename, &[EACCES, ENOSPC, EIO]),
     #[cfg(target_arch = "x86_64")]

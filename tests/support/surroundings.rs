@@ -1,7 +1,8 @@
-//! Special mounts: hidden processes, and a file system that hangs.
+//! Special mounts: hidden processes, control groups that cannot be made, and a file system that hangs.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
 use super::builder::Foster;
 use super::parts::present_or_skipped;
@@ -27,8 +28,33 @@ impl Foster {
         self.container_options(&["--hanging", &place]).stdin(dead.0.try_clone().expect("a descriptor"))
     }
 
+    /// Control groups of version 2 are read-only, as in most containers.
+    pub(crate) fn without_groups(self) -> Foster {
+        self.container_options(&["--without-groups"])
+    }
+
     /// Mounts /proc with `hidepid`: a process sees only those of its user.
     pub(crate) fn hidepid(self) -> Foster {
         self.container_options(&["--hidepid"])
     }
+}
+
+/// The control groups of version 2 of this process; `None` where it may make none.
+pub(crate) fn own_group() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc");
+    let place = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"));
+    let place =
+        place.and_then(|line| Some(Path::new(line.split(' ').nth(1)?).join(group_of_process("self")?)));
+    let place = place.filter(|place| {
+        let trial = place.join(format!("trial-{}", std::process::id()));
+        fs::create_dir(&trial).is_ok() && fs::remove_dir(&trial).is_ok()
+    });
+    present_or_skipped(place, "writable cgroup of version 2")
+}
+
+/// The path of a process's group of version 2, without the slash before it.
+pub(crate) fn group_of_process(pid: &str) -> Option<String> {
+    let membership = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = membership.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    Some(path.to_owned())
 }

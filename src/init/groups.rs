@@ -1,0 +1,289 @@
+//! The control groups of the programs, where foster may make them: cgroups(7), version 2.
+//!
+//! A process cannot leave its group by a fork, a session or the end of its parent, so the kernel has the list of what
+//! belongs to a program, and ends all of it at once. `tree.rs` asks here first and finds the rest by itself: nothing
+//! depends on a group, since each step may be refused (read-only, delegated in part, threaded, no version 2).
+//!
+//! One group for each instance, below one directory that this foster holds a lock on. A group outlives its run, because to
+//! make and remove one costs as much as a start; an update removes those that are not used, and so does the next foster.
+//! One in which `cgroup.kill` was used is not entered again: since Linux 6.14 a child that is cloned into a group dies at
+//! once where that was killed more often than foster's own (`kill_seq` of the kernel's `cgroup_css_set_fork`).
+
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use foster_core::ids::{Exit, Run};
+use foster_core::sorted::{SortedMap, SortedSet};
+use nix::fcntl::OFlag;
+use nix::unistd::Pid;
+
+use super::children::Children;
+use super::pid1::InitRole;
+use crate::sys::epoll::{Epoll, Interest, Owner, Token};
+use crate::sys::fork::fork;
+use crate::sys::{cgroup, process};
+
+/// The groups of all instances.
+#[derive(Debug)]
+pub(super) struct Groups {
+    epoll: Rc<Epoll>,
+    owner: Owner,
+    /// Whether orphans come to foster. Where they do not, only a group shows what an ended main process has left.
+    role: InitRole,
+    /// `None`: foster makes no groups.
+    parent: Option<Parent>,
+    /// The live runs that have a group, and its name.
+    names: SortedMap<Run, String>,
+    runs: SortedMap<String, Run>,
+    /// The groups that this foster has made and not killed.
+    fresh: SortedSet<String>,
+    /// The `cgroup.events` of runs whose end only their group shows.
+    watched: SortedMap<Run, File>,
+}
+
+/// The directory of all groups.
+#[derive(Debug)]
+struct Parent {
+    folder: PathBuf,
+    /// Its name in /proc/PID/cgroup.
+    path: PathBuf,
+    /// Held as long as foster lives: what is left of an earlier one has none.
+    _lock: File,
+}
+
+/// How many fosters may share one group as their own.
+const FOSTERS: u32 = 256;
+
+impl Groups {
+    /// Groups below foster's own, which is found with /proc and /sys below `root`. Changes are watched for `owner`.
+    pub(super) fn open(root: &Path, role: InitRole, epoll: Rc<Epoll>, owner: Owner) -> Groups {
+        let mut groups = Groups {
+            epoll,
+            owner,
+            role,
+            parent: Parent::open(root),
+            names: SortedMap::new(),
+            runs: SortedMap::new(),
+            fresh: SortedSet::new(),
+            watched: SortedMap::new(),
+        };
+        groups.remove_unused();
+        groups
+    }
+
+    /// Uses no groups where a child cannot be made in one. Where foster's own was killed before foster was in it, the
+    /// child is made and does not survive.
+    pub(super) fn try_out(&mut self) {
+        self.parent.take_if(|parent| !parent.is_usable());
+    }
+
+    /// The directory of the group for a process of this run, made where it is missing. `None`: it has none.
+    pub(super) fn enter(&mut self, run: Run, label: &str) -> Option<OwnedFd> {
+        let parent = self.parent.as_ref()?;
+        let name = self.names.get(&run).map_or(label, String::as_str);
+        if !is_name(name) {
+            return None;
+        }
+        if !self.fresh.contains(name) {
+            parent.make(name).ok()?;
+            self.fresh.insert(name.to_owned());
+        }
+        let directory = directory(&parent.folder.join(name)).ok()?;
+        if !self.names.contains_key(&run) {
+            self.names.insert(run, label.to_owned());
+            self.runs.insert(label.to_owned(), run);
+        }
+        Some(directory)
+    }
+
+    /// The live run whose group this process is in. Also after it has ended, until it is reaped.
+    pub(super) fn run_of(&self, pid: Pid) -> Option<Run> {
+        let parent = self.parent.as_ref()?;
+        let membership = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+        let name = cgroup::path(&membership)?.strip_prefix(&parent.path).ok()?;
+        self.runs.get(name.to_str()?).copied()
+    }
+
+    /// The living processes in the group of a run that foster can see (cgroups(7), `cgroup.procs`).
+    pub(super) fn members(&self, run: Run) -> Vec<Pid> {
+        let text = self.file(run, "cgroup.procs").and_then(|path| read(&path).ok()).unwrap_or_default();
+        let numbers = text.split_ascii_whitespace().filter_map(|line| line.parse().ok());
+        // 0: a process outside foster's PID namespace.
+        numbers.filter(|number| *number > 0).map(Pid::from_raw).collect()
+    }
+
+    /// What is left in the group of a run whose main process has ended, where that does not come to foster.
+    pub(super) fn left(&mut self, run: Run, children: &Children) -> Vec<Pid> {
+        if self.role != InitRole::Parent || !self.names.contains_key(&run) {
+            return Vec::new();
+        }
+        // Watched and acknowledged before the look: what changes after it is reported.
+        self.watch(run);
+        self.members(run).into_iter().filter(|pid| !children.contains(*pid)).collect()
+    }
+
+    /// Kills all of a run at once (cgroups(7), `cgroup.kill`: since Linux 5.14). Whether that was done.
+    pub(super) fn kill(&mut self, run: Run) -> bool {
+        let is_killed = self.file(run, "cgroup.kill").is_some_and(|path| write(&path, "1").is_ok());
+        if is_killed && let Some(name) = self.names.get(&run) {
+            self.fresh.remove(name);
+        }
+        is_killed
+    }
+
+    /// Whether a run has a group.
+    pub(super) fn has(&self, run: Run) -> bool {
+        self.names.contains_key(&run)
+    }
+
+    /// A run is over.
+    pub(super) fn end(&mut self, run: Run) {
+        if let Some(events) = self.watched.remove(&run) {
+            // Closing it would do the same.
+            let _ = self.epoll.remove(&events);
+        }
+        if let Some(name) = self.names.remove(&run)
+            && self.runs.get(&name) == Some(&run)
+        {
+            self.runs.remove(&name);
+        }
+    }
+
+    /// Removes the groups that no live run has. One that is not empty stays.
+    pub(super) fn remove_unused(&mut self) {
+        let Some(parent) = &self.parent else { return };
+        let Ok(entries) = fs::read_dir(&parent.folder) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_str().unwrap_or_default();
+            if !self.runs.contains_key(name) {
+                self.fresh.remove(name);
+                // ENOTDIR: a file of the kernel's; EBUSY: processes are left that nothing waits for.
+                let _ = fs::remove_dir(parent.folder.join(name));
+            }
+        }
+    }
+
+    /// The end of foster, where its groups do not end with the container's.
+    pub(super) fn close(&mut self) {
+        if self.role == InitRole::Init {
+            return;
+        }
+        self.remove_unused();
+        if let Some(parent) = &self.parent {
+            let _ = fs::remove_dir(&parent.folder);
+        }
+    }
+
+    fn file(&self, run: Run, name: &str) -> Option<PathBuf> {
+        let (parent, group) = (self.parent.as_ref()?, self.names.get(&run)?);
+        Some(parent.folder.join(group).join(name))
+    }
+
+    fn watch(&mut self, run: Run) {
+        let Some(path) = self.file(run, "cgroup.events") else { return };
+        if !self.watched.contains_key(&run)
+            && let Ok(events) = File::open(path)
+            && self.epoll.add(&events, Token { owner: self.owner, key: 0 }, Interest::Change).is_ok()
+        {
+            self.watched.insert(run, events);
+        }
+        if let Some(events) = self.watched.get(&run) {
+            // Reading takes the report back. What it says is in the list, which also tells foster's own children.
+            let _ = events.read_at(&mut [0; 128], 0);
+        }
+    }
+}
+
+impl Parent {
+    fn open(root: &Path) -> Option<Parent> {
+        let read = |name| fs::read(root.join("proc/self").join(name)).ok();
+        let (own, path) = cgroup::own(&read("cgroup")?, &read("mountinfo")?)?;
+        let own = root.join(own.strip_prefix("/").unwrap_or(&own));
+        // Below a threaded one a group is another thing, and the root has no such file.
+        let is_usual = text(&own, "cgroup.type").is_none_or(|kind| kind == "domain");
+        if !is_usual || hides_limits(&own) {
+            return None;
+        }
+        let mut locked = (0..FOSTERS).map(|number| Parent::lock(&own, &path, number));
+        locked.find_map(Result::transpose).and_then(Result::ok)
+    }
+
+    /// `None`: another foster has this directory.
+    fn lock(own: &Path, path: &Path, number: u32) -> io::Result<Option<Parent>> {
+        let name = if number == 0 { "foster".to_owned() } else { format!("foster.{number}") };
+        let folder = own.join(&name);
+        match fs::create_dir(&folder) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let lock = File::open(&folder)?;
+        match lock.try_lock() {
+            // One that has just ended may have removed it.
+            Ok(()) if lock.metadata()?.ino() != fs::metadata(&folder)?.ino() => Ok(None),
+            Ok(()) => Ok(Some(Parent { folder, path: path.join(name), _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn make(&self, name: &str) -> io::Result<()> {
+        let folder = self.folder.join(name);
+        // ENOENT: it is new. One that cannot be removed is in use, and then it is not made either.
+        let _ = fs::remove_dir(&folder);
+        fs::create_dir(&folder)
+    }
+
+    /// Whether a child that is made in a group survives. It does nothing and ends; nothing runs yet that could hold it.
+    fn is_usable(&self) -> bool {
+        const TRIAL: &str = "trial";
+        let trial = self.make(TRIAL).and_then(|()| directory(&self.folder.join(TRIAL)));
+        let child = trial.ok().and_then(|trial| fork(Some(trial.as_fd()), |_| 0).ok());
+        let exit = child.as_ref().and_then(|child| process::wait_for(child.pid()));
+        // It is empty again.
+        let _ = fs::remove_dir(self.folder.join(TRIAL));
+        child.is_some_and(|child| child.is_in_group()) && exit == Some(Exit::Code(0))
+    }
+}
+
+/// A directory as clone3(2) takes it.
+fn directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
+    File::options().read(true).custom_flags(flags).open(path).map(OwnedFd::from)
+}
+
+/// Whether programs look for a limit in their own group and would miss it in one that foster makes: JVMs and Go size
+/// themselves by `memory.max` and `cpu.max` of their group, and many do not look above it.
+fn hides_limits(own: &Path) -> bool {
+    let is_set = |name| text(own, name).is_some_and(|limit| !limit.starts_with("max"));
+    is_set("memory.max") || is_set("cpu.max")
+}
+
+/// Whether this can be the name of a group: not that of a file of the kernel's, nor of another directory.
+fn is_name(label: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    label.bytes().all(is_plain) && label.starts_with(|first: char| first.is_ascii_alphanumeric())
+}
+
+fn text(folder: &Path, name: impl AsRef<OsStr>) -> Option<String> {
+    fs::read_to_string(folder.join(name.as_ref())).ok().map(|text| text.trim().to_owned())
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    // Without asking for its size: a file of the kernel's has none.
+    let mut text = String::with_capacity(1024);
+    File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    File::options().write(true).open(path).and_then(|file| file.write_all_at(text.as_bytes(), 0))
+}
+
+#[cfg(test)]
+mod tests;
