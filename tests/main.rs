@@ -28,6 +28,7 @@ mod first_configuration;
 mod groups;
 mod health;
 mod held;
+mod instances;
 mod logs;
 mod nginx;
 mod order;

@@ -34,7 +34,6 @@ const WORDS: &[(&[&str], &str)] = &[
     ),
     (&["reopen", "rotate", "reloadlogs"], "SIGUSR1 to foster reopens its log files: `kill -USR1 1`"),
     (&["ping", "healthcheck"], "`foster health` reports whether everything is ready and healthy"),
-    (&["rescale"], "`instances` in the configuration sets their number; `foster update` applies it"),
 ];
 
 /// The answer to a verb of another tool.

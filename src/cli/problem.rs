@@ -7,6 +7,7 @@ use std::fmt;
 use foster_core::ids::Signal;
 
 use super::flags::Flag;
+use crate::plan::InstanceCount;
 use crate::suggest::nearest;
 
 /// An error of a command line.
@@ -64,6 +65,8 @@ pub enum Problem {
     },
     /// There is no completion script for this shell.
     NoSuchShell(String),
+    /// The argument is not a number of instances.
+    NotANumberOfInstances(String),
     /// An argument is missing.
     MissingArgument(&'static str),
     /// An argument that the verb does not take.
@@ -169,6 +172,16 @@ impl fmt::Display for Problem {
             Problem::NoSuchWord { flag, given, nearest } => {
                 write!(f, "there is no {} `{given}`", flag.long)?;
                 suggest(f, "", *nearest)
+            }
+            Problem::NotANumberOfInstances(given) => {
+                let most = InstanceCount::MOST;
+                write!(
+                    f,
+                    "`{given}` is not a number of instances: expected 0 to {most}, as in `foster scale NAME 3`"
+                )
+            }
+            Problem::MissingArgument("N") => {
+                f.write_str("needs a number of instances, as in `foster scale NAME 3`")
             }
             Problem::MissingArgument("SHELL") => f.write_str("needs a SHELL: `bash`, `zsh` or `fish`"),
             Problem::MissingArgument("NAME...") => f.write_str("needs a NAME; `all` means every program"),

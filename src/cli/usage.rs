@@ -39,6 +39,7 @@ impl fmt::Display for UsageError {
             | Problem::NoSuchSignal { .. }
             | Problem::SignalComesFirst { .. }
             | Problem::NoSuchShell(_)
+            | Problem::NotANumberOfInstances(_)
             | Problem::NoSuchWord { .. }
             | Problem::MissingArgument(_)
             | Problem::UnexpectedArgument(_)

@@ -17,8 +17,9 @@ use super::flags::{
 use super::problem::Problem;
 use super::shell::Shell;
 use crate::control::protocol::{
-    Events, Exec, HealthCheck, Logs, Names, Order, Request, SignalOrder, Update, Wait,
+    Events, Exec, HealthCheck, Logs, Names, Order, Request, Scale, SignalOrder, Update, Wait,
 };
+use crate::plan::InstanceCount;
 
 pub(super) fn run(args: &mut ParsedArgs) -> Result<Command, Problem> {
     Ok(Command::Run { config: configuration(args)? })
@@ -71,6 +72,13 @@ pub(super) fn order(args: &mut ParsedArgs, request: fn(Order) -> Request) -> Res
 pub(super) fn update(args: &mut ParsedArgs) -> Result<Command, Problem> {
     let wait = !args.has(&NO_WAIT);
     Ok(client(args, Request::Update(Update { wait })))
+}
+
+pub(super) fn scale(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    let (name, number) = (args.next("NAME")?, args.next("N")?);
+    let instances = number.parse().ok().filter(|number| *number <= InstanceCount::MOST);
+    let Some(instances) = instances else { return Err(Problem::NotANumberOfInstances(number)) };
+    Ok(client(args, Request::Scale(Scale { name, instances, wait: !args.has(&NO_WAIT) })))
 }
 
 pub(super) fn signal(args: &mut ParsedArgs) -> Result<Command, Problem> {

@@ -13,12 +13,15 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, from_value};
 
+use self::refusal::other_version;
+pub use self::refusal::{Reason, Refusal};
 pub use self::reply::{
     Event, Exit, Health, Kind, LogLine, Missed, Note, Outcome, Piece, Problem, Reply, State, StatusRow,
     Stream, Verdict, Width,
 };
 use crate::suggest::nearest;
 
+mod refusal;
 mod reply;
 
 /// The version of the protocol. A client that names another one is refused.
@@ -56,6 +59,8 @@ pub enum Request {
     /// Read the configuration again and apply the changes. Answered by [`Reply::Outcome`]s, or by [`Reply::Problem`]s if
     /// it has errors.
     Update(Update),
+    /// Give a program another number of instances. Answered by [`Reply::Outcome`]s.
+    Scale(Scale),
     /// End the container. Answered when the shutdown has started.
     Shutdown {},
 }
@@ -207,49 +212,24 @@ pub struct Update {
     pub wait: bool,
 }
 
-/// Why a request is refused.
+/// Another number of instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// The reason, for machines.
-    pub error: Reason,
-    /// The sentence, for people.
-    pub message: String,
-    /// The nearest valid name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suggestion: Option<String>,
-}
-
-/// The reason for a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// The line is not a request.
-    BadRequest,
-    /// The line is longer than [`LONGEST_LINE`]. The connection is closed.
-    TooLong,
-    /// There is no such verb.
-    UnknownVerb,
-    /// The client speaks another version of the protocol.
-    OtherVersion,
-    /// The client is neither root nor foster's user. The connection is closed.
-    NotPermitted,
-    /// There are too many connections. This one is closed.
-    TooManyClients,
-    /// The request was not complete in time. The connection is closed.
-    TooSlow,
-    /// There is no such program.
-    NoSuchName,
-    /// foster is shutting down.
-    ShuttingDown,
-    /// The attempt failed.
-    Failed,
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// The program.
+    pub name: String,
+    /// The number.
+    pub instances: u16,
+    /// Whether the answer comes when it is done (default), or at once.
+    #[serde(default = "default_true")]
+    pub wait: bool,
 }
 
 impl Request {
     /// Every verb.
-    pub const VERBS: [&'static str; 13] = [
+    pub const VERBS: [&'static str; 14] = [
         "status", "start", "stop", "restart", "reload", "signal", "logs", "events", "exec", "wait", "health",
-        "update", "shutdown",
+        "update", "scale", "shutdown",
     ];
 
     /// Reads a line, with or without its line end.
@@ -284,6 +264,7 @@ impl Request {
             "wait" => from_value(fields).map(Request::Wait),
             "health" => from_value(fields).map(Request::Health),
             "update" => from_value(fields).map(Request::Update),
+            "scale" => from_value(fields).map(Request::Scale),
             "shutdown" => from_value(fields).map(|Nothing {}| Request::Shutdown {}),
             unknown => {
                 let shown: String = unknown.chars().take(100).collect();
@@ -311,6 +292,7 @@ impl Request {
             | Request::Restart(order)
             | Request::Reload(order) => !order.wait,
             Request::Update(update) => !update.wait,
+            Request::Scale(scale) => !scale.wait,
             Request::Logs(logs) => !logs.follow,
             Request::Events(events) => !events.follow,
             Request::Wait(_) => false,
@@ -331,6 +313,7 @@ impl Request {
             Request::Events(events) => &events.names,
             Request::Exec(exec) => std::slice::from_ref(&exec.name),
             Request::Wait(wait) => &wait.names,
+            Request::Scale(scale) => std::slice::from_ref(&scale.name),
             Request::Update(_) | Request::Shutdown {} => &[],
         }
     }
@@ -345,39 +328,6 @@ impl Request {
         }
         line(&Envelope { version: VERSION, request: self })
     }
-}
-
-impl Refusal {
-    /// A refusal without a suggestion.
-    pub fn new(error: Reason, message: impl Into<String>) -> Refusal {
-        Refusal { error, message: message.into(), suggestion: None }
-    }
-
-    /// Adds a suggestion.
-    #[must_use]
-    pub fn with_suggestion(self, suggestion: Option<&str>) -> Refusal {
-        Refusal { suggestion: suggestion.map(str::to_owned), ..self }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match &self.suggestion {
-            Some(suggestion) => write!(f, "; did you mean `{suggestion}`?"),
-            None => Ok(()),
-        }
-    }
-}
-
-fn other_version(version: &Value) -> Refusal {
-    let shown: String = version.to_string().chars().take(20).collect();
-    let message = format!(
-        "the client speaks version {shown} of the protocol, this foster ({}) speaks version {VERSION}: use the \
-         client of the same release",
-        env!("CARGO_PKG_VERSION")
-    );
-    Refusal::new(Reason::OtherVersion, message)
 }
 
 fn line(value: &impl Serialize) -> Option<Vec<u8>> {

@@ -11,7 +11,7 @@ use foster_core::plan::CorePlan;
 use foster_core::program_map::ProgramMap;
 
 use super::plan_diff::{ChangedKeys, of_instances, of_settings};
-use crate::plan::Plan;
+use crate::plan::{Plan, Program};
 
 /// The differences between a plan and the one that it follows.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct PlanMerge {
     pub(super) removed: Vec<ProgramId>,
     /// The keys of `[foster]`, and `[signals]`, that hold from now on.
     pub(super) applied: Vec<&'static str>,
+    /// The programs that keep another number of instances than the configuration says.
+    pub(super) scaled: Vec<String>,
     /// The keys of `[foster]` that a running foster cannot take over.
     pub(super) fixed: Vec<&'static str>,
 }
@@ -41,11 +43,14 @@ pub(super) fn merge(old: &Plan, new: Plan, next: ProgramId) -> Result<(Plan, Pla
         removed: Vec::new(),
         applied: Vec::new(),
         fixed: Vec::new(),
+        scaled: Vec::new(),
     };
     for id in plan.programs.ids().collect::<Vec<_>>() {
         // One that was leaving and is in the plan again counts as new.
         if old.program(id).is_some() && !old.core.is_leaving(id) {
             keep_scale(old, &mut plan, id)?;
+            let is_scaled = |program: &&Program| program.instances.number != plan.count(id);
+            made.scaled.extend(plan.program(id).filter(is_scaled).map(|program| program.name.clone()));
             made.kept.insert(id, of_instances(old, &plan, id));
         } else {
             made.new.push(id);
@@ -177,6 +182,27 @@ mod tests {
         let (plan_back, back) = merge(&without, plan(&programs("a\nb")), ProgramId(2)).unwrap();
         assert_eq!(names(&plan_back, &back.new), ["b=1"]);
         assert!(!plan_back.core.is_leaving(ProgramId(1)));
+    }
+
+    #[test]
+    fn a_scaled_program_keeps_its_number_until_the_setting_changes() {
+        let read =
+            |keys: &str| plan(&format!("[program.a]\ncommand = ['x', '${{FOSTER_INSTANCE}}']\n{keys}\n"));
+        let mut old = read("");
+        old.scale(ProgramId(0), 3).unwrap();
+        let (same, made) = merge(&old, read("directory = '/d'"), ProgramId(1)).unwrap();
+        assert_eq!((same.count(ProgramId(0)), made.scaled), (3, vec!["a".to_owned()]));
+        let last = InstanceId { program: ProgramId(0), index: 2 };
+        let instance = same.instance(last).unwrap();
+        assert_eq!((instance.label.as_str(), instance.program.launch.command[1].as_str()), ("a.2", "2"));
+        assert!(instance.program.launch.directory.is_some());
+        let (changed, made) = merge(&old, read("instances = 2"), ProgramId(1)).unwrap();
+        assert_eq!((changed.count(ProgramId(0)), made.scaled.len()), (2, 0));
+        // The removed one has its name until it is gone.
+        assert_eq!(changed.label(last), "a.2");
+        let port = read("ready = { tcp = '127.0.0.1:6553${FOSTER_INSTANCE}' }");
+        old.scale(ProgramId(0), 7).unwrap();
+        assert!(merge(&old, port, ProgramId(1)).unwrap_err().contains("not valid for each"));
     }
 
     #[test]

@@ -98,7 +98,11 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             let event =
                 if change.to == StateName::Stopped { EventName::Stopped } else { EventName::Stopping };
             let to = event.name();
-            let message = format!("{name}: {to}, because it was removed from the configuration{process}");
+            let why = match plan.core.is_leaving(change.instance.program) {
+                true => "it was removed from the configuration".to_owned(),
+                false => fewer(plan.count(change.instance.program)),
+            };
+            let message = format!("{name}: {to}, because {why}{process}");
             Line::new(Level::Info, event, message)
         }
         Cause::Stopped { exit, took } => {
@@ -118,6 +122,15 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         None => line,
     };
     line.with("from", change.from.name().to_string()).with("to", change.to.name().to_string())
+}
+
+/// Why an instance is removed.
+pub(super) fn fewer(count: u16) -> String {
+    match count {
+        0 => "the program has no instances now".to_owned(),
+        1 => "the program has 1 instance now".to_owned(),
+        count => format!("the program has {count} instances now"),
+    }
 }
 
 /// The shutdown begins; `by`: the client that ordered it.

@@ -94,7 +94,7 @@ impl Init {
             (None, None) if is_removed(view) && self.plan.core.is_leaving(view.id.program) => {
                 Some("removed from the configuration".into())
             }
-            (None, None) if is_removed(view) => Some("removed: there are fewer instances now".into()),
+            (None, None) if is_removed(view) => Some(super::report::fewer(self.plan.count(view.id.program))),
             (None, None) => None,
         };
         match (note, more) {

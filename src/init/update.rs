@@ -6,22 +6,19 @@
 //! files of a bounded size are accepted (`config/document.rs`). Matching programs and diffing them: `plan_merge.rs` and
 //! `plan_diff.rs`.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use foster_core::action::{EventName, StateName};
-use foster_core::event::{Event, Order, SpecChange, Update};
+use foster_core::action::EventName;
+use foster_core::event::{Event, SpecChange, Update};
 use foster_core::ids::{InstanceId, ProgramId};
-use foster_core::program::{Desired, DownReason};
-use foster_core::supervisor::{InstanceView, Progress, progress};
 use log::Level;
 
 use super::history::Subject;
-use super::plan_diff::ChangedKeys;
+use super::outcomes::{InstanceBefore, Waiting};
 use super::plan_merge::{PlanMerge, merge};
 use super::teardown::contain_fault;
-use super::update_texts::{LONGEST_PROBLEM, because, bounded, counted, listed, remarks, unchanged};
+use super::update_texts::{LONGEST_PROBLEM, bounded, counted, listed, remarks, unchanged};
 use super::{Init, report};
 use crate::config::{self, Report};
 use crate::control::protocol::{Outcome, Problem, Reason, Refusal, Reply, Verdict};
@@ -47,42 +44,6 @@ pub(super) struct Updates {
 struct Forgotten {
     instances: Vec<InstanceId>,
     programs: Vec<ProgramId>,
-}
-
-/// An update that a client waits for.
-#[derive(Debug)]
-pub(super) struct Waiting(Vec<Expected>);
-
-/// The expected result for an instance.
-#[derive(Debug)]
-struct Expected {
-    before: InstanceBefore,
-    outcome: Expectation,
-    /// The keys that are different, as the end of a sentence.
-    why: String,
-}
-
-/// The state that an update leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expectation {
-    /// It runs, in a new run.
-    Up,
-    /// It is gone.
-    Gone,
-    /// Nothing, and why not.
-    Stays(&'static str),
-}
-
-/// The state of an instance before the update.
-#[derive(Debug, Clone, Copy)]
-struct InstanceBefore {
-    id: InstanceId,
-    runs: u32,
-    /// `None`: it was not there.
-    state: Option<StateName>,
-    live: bool,
-    /// Whether it was on its way out.
-    removed: bool,
 }
 
 impl Updates {
@@ -118,20 +79,15 @@ impl Init {
                 return Err(Refusal::new(Reason::Failed, message));
             }
         };
-        let mut open = Vec::new();
-        for expected in self.expected(&merged, &before) {
-            match self.at_once(&expected, wait) {
-                Some(message) => self.answer_for(client, expected.before.id, Verdict::Ok, message),
-                None => open.push(expected),
-            }
-        }
+        let expected = self.expected(&merged, &before);
+        let waiting = self.answer_or_wait(client, expected, wait);
         for warning in &self.plan.warnings.clone() {
             self.remark(client, "warning", warning.to_string());
         }
         for line in unchanged(&merged).into_iter().chain(remarks(&merged)) {
             self.remark(client, "foster", line);
         }
-        Ok((!open.is_empty()).then_some(Waiting(open)))
+        Ok(waiting)
     }
 
     /// SIGHUP came: the answer is the log.
@@ -146,9 +102,7 @@ impl Init {
 
     /// Reads the configuration and applies it. Returns the differences, and the state before.
     fn update(&mut self) -> Result<(PlanMerge, Vec<InstanceBefore>), Report> {
-        // The name of a removed program must not match a new program.
-        self.answer_requests();
-        self.drop_removed();
+        self.forget_removed();
         let environment = crate::sys::cpus::environment();
         let source = self.operators.updates.source.clone();
         // A fault of foster in the reading must not cost the programs that run.
@@ -179,8 +133,10 @@ impl Init {
         Ok((merged, before))
     }
 
-    fn instances_before(&self) -> Vec<InstanceBefore> {
-        self.core.supervisor.snapshot().instances().map(|view| InstanceBefore::of(&view)).collect()
+    /// The name of a removed program must not match a new program.
+    pub(super) fn forget_removed(&mut self) {
+        self.answer_requests();
+        self.drop_removed();
     }
 
     /// A run that goes on takes the new definition; a run that will be replaced keeps the one it was made from.
@@ -190,103 +146,6 @@ impl Init {
             let goes_on = keys.is_some_and(|keys| keys.change() != Some(SpecChange::Process));
             if let Some(instance) = self.plan.instance(run.instance).filter(|_| goes_on) {
                 self.processes.children.redefine(run, Rc::clone(&instance.program));
-            }
-        }
-    }
-
-    /// The expected result for each instance, in the order of the programs.
-    fn expected(&self, merged: &PlanMerge, before: &[InstanceBefore]) -> Vec<Expected> {
-        let mut all = Vec::new();
-        let unknown = ChangedKeys::default();
-        for (id, _) in self.plan.programs.iter() {
-            all.extend(self.expected_gone(id, before));
-            let keys = match merged.kept.get(id) {
-                Some(keys) if !keys.is_empty() => keys,
-                None if merged.new.contains(&id) => &unknown,
-                Some(_) | None => continue,
-            };
-            for view in self.core.supervisor.snapshot().of(id).filter(|view| !is_removed(view)) {
-                let before = before.iter().find(|before| before.id == view.id).copied();
-                let before = before.unwrap_or(InstanceBefore::absent(view.id));
-                let outcome = outlook(&view, before, keys.change());
-                all.push(Expected { before, outcome, why: because(keys) });
-            }
-        }
-        all
-    }
-
-    /// The instances of a program that are to go, and were not on their way already.
-    fn expected_gone<'b>(
-        &self,
-        id: ProgramId,
-        before: &'b [InstanceBefore],
-    ) -> impl Iterator<Item = Expected> + use<'b> {
-        let count = if self.plan.core.is_leaving(id) { 0 } else { self.plan.count(id) };
-        let is_gone = move |before: &&InstanceBefore| {
-            before.id.program == id && before.id.index >= count && !before.removed
-        };
-        let gone = before.iter().filter(is_gone);
-        gone.map(|before| Expected { before: *before, outcome: Expectation::Gone, why: String::new() })
-    }
-
-    /// The answer right after the update; `None`: the client waits.
-    fn at_once(&self, expected: &Expected, wait: bool) -> Option<String> {
-        let Expected { before, outcome, why } = expected;
-        match outcome {
-            Expectation::Stays(how) => Some(format!("{how}{why}")),
-            Expectation::Gone if self.view(before.id).is_none() => Some("removed".into()),
-            Expectation::Up | Expectation::Gone if wait => None,
-            Expectation::Up if before.live => Some(format!("restarting{why}")),
-            Expectation::Up => Some(format!("starting{why}")),
-            Expectation::Gone => Some("stopping, to be removed".into()),
-        }
-    }
-
-    /// Answers for the instances that have reached their new state.
-    pub(super) fn answer_update(&self, waiting: Waiting, queue: &mut VecDeque<Reply>) -> Option<Waiting> {
-        let mut left = Vec::new();
-        for expected in waiting.0 {
-            match self.became(&expected) {
-                Some((verdict, message)) => {
-                    let name = self.plan.label(expected.before.id).to_owned();
-                    queue.push_back(Reply::Outcome(Outcome { name, verdict, message }));
-                }
-                None => left.push(expected),
-            }
-        }
-        (!left.is_empty()).then_some(Waiting(left))
-    }
-
-    fn became(&self, expected: &Expected) -> Option<(Verdict, String)> {
-        let Expected { before, outcome, why } = expected;
-        let Some(view) = self.view(before.id) else {
-            return Some(match outcome {
-                Expectation::Gone => (Verdict::Ok, "stopped and removed".into()),
-                Expectation::Up | Expectation::Stays(_) => {
-                    (Verdict::Failed, "removed by a later update".into())
-                }
-            });
-        };
-        if *outcome == Expectation::Gone {
-            let removed = matches!(view.desired, Desired::Down(DownReason::Removed | DownReason::Shutdown));
-            return (!removed).then(|| (Verdict::Failed, "brought back by a later update".into()));
-        }
-        match progress(Order::Restart, &view, before.runs) {
-            Progress::UnderWay if self.is_blocked_for_good(&view) => {
-                Some((Verdict::Failed, self.note(&view).unwrap_or_default()))
-            }
-            Progress::UnderWay => None,
-            Progress::Failed => {
-                Some((Verdict::Failed, format!("{}{why}", self.failure(Order::Restart, &view))))
-            }
-            Progress::Done if view.state == StateName::Exited => {
-                Some((Verdict::Ok, format!("ended with success{why}")))
-            }
-            Progress::Done => {
-                let done = if before.live { "restarted" } else { "started" };
-                let pid = view.live.and_then(|live| self.processes.children.last_pid(live.run));
-                let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
-                Some((Verdict::Ok, format!("{done}{pid}{why}")))
             }
         }
     }
@@ -379,51 +238,9 @@ impl Init {
         self.tell(&line.with("errors", report.count() as u64), None);
     }
 
-    fn answer_for(&mut self, client: ConnectionId, id: InstanceId, verdict: Verdict, message: String) {
-        let name = self.plan.label(id).to_owned();
-        self.reply(client, &Reply::Outcome(Outcome { name, verdict, message }));
-    }
-
-    fn remark(&mut self, client: ConnectionId, name: &str, message: String) {
+    pub(super) fn remark(&mut self, client: ConnectionId, name: &str, message: String) {
         let outcome = Outcome { name: name.into(), verdict: Verdict::Ok, message };
         self.reply(client, &Reply::Outcome(outcome));
-    }
-}
-
-impl InstanceBefore {
-    fn absent(id: InstanceId) -> InstanceBefore {
-        InstanceBefore { id, runs: 0, state: None, live: false, removed: false }
-    }
-
-    fn of(view: &InstanceView) -> InstanceBefore {
-        InstanceBefore {
-            id: view.id,
-            runs: view.last_run,
-            state: Some(view.state),
-            live: view.live.is_some(),
-            removed: is_removed(view),
-        }
-    }
-}
-
-fn is_removed(view: &InstanceView) -> bool {
-    view.desired == Desired::Down(DownReason::Removed)
-}
-
-/// The expected result for an instance of the new plan, judged right after the update.
-fn outlook(view: &InstanceView, before: InstanceBefore, difference: Option<SpecChange>) -> Expectation {
-    let wanted = matches!(view.desired, Desired::Rising | Desired::Up | Desired::Cycle(_));
-    let ended = matches!(view.state, StateName::Exited | StateName::Fatal);
-    let was_down =
-        matches!(before.state, Some(StateName::Stopped | StateName::Exited | StateName::Fatal) | None);
-    match difference {
-        None if wanted => Expectation::Up,
-        None => Expectation::Stays("added, and not autostarted"),
-        Some(SpecChange::Policy) if wanted && !ended && was_down => Expectation::Up,
-        Some(SpecChange::Policy) => Expectation::Stays("applied without a restart"),
-        Some(SpecChange::Process) if ended => Expectation::Stays("has ended, and takes it at its next start"),
-        Some(SpecChange::Process) if wanted => Expectation::Up,
-        Some(SpecChange::Process) => Expectation::Stays("stays stopped, and takes it at its next start"),
     }
 }
 

@@ -39,6 +39,10 @@ pub(super) fn remarks(merged: &PlanMerge) -> Vec<String> {
     if !merged.applied.is_empty() {
         remarks.push(format!("{} applied", listed(merged.applied.iter().copied())));
     }
+    if !merged.scaled.is_empty() {
+        let names = listed(merged.scaled.iter().map(String::as_str));
+        remarks.push(format!("{names}: the number of instances that `foster scale` set is kept"));
+    }
     if !merged.fixed.is_empty() {
         let keys = listed(merged.fixed.iter().copied());
         remarks.push(format!("a change of {keys} takes effect when the container is recreated"));

@@ -101,6 +101,8 @@ fn behaviours() -> impl Strategy<Value = String> {
         Just("pre_stop=100ms"),
         Just("pre_stop=never"),
         Just("instances=2"),
+        Just("instances=3"),
+        Just("instances=0"),
         Just("v=2")
     ];
     (life, ready, spawn, stops, policy, more)

@@ -168,6 +168,21 @@ pub(super) static VERBS: &[Verb] = &[
         read: verb_args::signal,
     },
     Verb {
+        name: "scale",
+        aliases: &["rescale"],
+        group: Group::Operate,
+        summary: "Change the number of instances of a program",
+        arguments: "NAME N",
+        about: "Starts more, or stops those with the highest numbers, and waits until they are\n\
+                ready, or gone. The configuration is not read. `foster update` keeps the number\n\
+                as long as `instances` in the configuration does not change.",
+        flags: ORDER_FLAGS,
+        examples: &[("scale worker 4", "worker.0 to worker.3"), ("scale worker 0", "none; it stays known")],
+        statuses: ORDER_STATUSES,
+        answer: Printer::Outcomes("done"),
+        read: verb_args::scale,
+    },
+    Verb {
         name: "update",
         aliases: &[],
         group: Group::Operate,

@@ -40,6 +40,7 @@ fn every_request() -> Vec<Request> {
         Request::Wait(Wait { names: names(&["a"]), timeout_ms: Some(1_500) }),
         Request::Health(HealthCheck { names: names(&["a"]), all: true }),
         Request::Update(Update { wait: false }),
+        Request::Scale(Scale { name: "backend".into(), instances: 3, wait: false }),
         Request::Shutdown {},
     ]
 }

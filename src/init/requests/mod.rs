@@ -21,8 +21,8 @@ use foster_core::time::Instant;
 use nix::errno::Errno;
 
 use super::Init;
+use super::outcomes::Waiting;
 use super::status::Counted;
-use super::update::Waiting;
 use crate::control::names::{NameError, resolve};
 use crate::control::protocol::{Piece, Reason, Refusal, Reply, Request};
 use crate::control::server::{ConnectionId, ServerEvent, WriteState};
@@ -213,10 +213,15 @@ impl Init {
                 let until = wait.timeout_ms.map(|ms| self.core.now.plus(Duration::from_millis(ms)));
                 self.operators.requests.wait_for(client, Pending::Ready { open, until });
             }
-            Request::Update(update) => match self.update_for(client, update.wait)? {
-                Some(waiting) => self.operators.requests.wait_for(client, Pending::Update(waiting)),
-                None => self.end(client),
-            },
+            Request::Update(update) => {
+                let waiting = self.update_for(client, update.wait)?;
+                self.wait_for_update(client, waiting);
+            }
+            Request::Scale(scale) => {
+                let id = self.order_id(client, "scale");
+                let waiting = self.scale_for(client, &scale, id)?;
+                self.wait_for_update(client, waiting);
+            }
             Request::Shutdown {} => {
                 let id = self.order_id(client, "shutdown");
                 self.core.push(Event::ShutdownOrdered(ShutdownCause::Operator(id)));
@@ -224,6 +229,13 @@ impl Init {
             }
         }
         Ok(())
+    }
+
+    fn wait_for_update(&mut self, client: ConnectionId, waiting: Option<Waiting>) {
+        match waiting {
+            Some(waiting) => self.operators.requests.wait_for(client, Pending::Update(waiting)),
+            None => self.end(client),
+        }
     }
 
     /// Answers the clients whose answer is known. Called after every turn of the loop.
@@ -291,7 +303,7 @@ impl Init {
 
     /// The instances that are meant; no name means all. A program without instances is meant by its instance 0, which is
     /// not there.
-    fn named_or_all(&self, names: &[String]) -> Result<Vec<InstanceId>, Refusal> {
+    pub(super) fn named_or_all(&self, names: &[String]) -> Result<Vec<InstanceId>, Refusal> {
         let snapshot = self.core.supervisor.snapshot();
         // Removed ones have a name until they have stopped, and they are the last.
         let count = |id| snapshot.of(id).map(|view| view.id.index + 1).max();

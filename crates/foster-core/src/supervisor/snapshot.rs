@@ -134,6 +134,10 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
                 }
             }
         },
+        // It starts with one of the next steps: see `STARTS_PER_STEP`.
+        Order::Start | Order::Restart if view.state == StateName::Stopped && is_wanted(view) => {
+            Progress::UnderWay
+        }
         Order::Restart if view.last_run == last_run => match view.state {
             StateName::Stopped | StateName::Exited | StateName::Fatal => Progress::Failed,
             StateName::Stopping if view.stuck => Progress::Failed,
@@ -154,5 +158,12 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
             },
             StateName::Stopped | StateName::Backoff | StateName::Fatal => Progress::Failed,
         },
+    }
+}
+
+fn is_wanted(view: &InstanceView) -> bool {
+    match view.desired {
+        Desired::Rising | Desired::Up | Desired::Cycle(_) => true,
+        Desired::Down(_) => false,
     }
 }

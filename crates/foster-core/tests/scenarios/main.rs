@@ -17,6 +17,7 @@ mod orders;
 mod refused;
 mod removing;
 mod restarting;
+mod scaling;
 #[allow(dead_code, reason = "each of the two test programs uses its part of the fake kernel")]
 #[path = "../sim/mod.rs"]
 mod sim;

@@ -88,7 +88,7 @@ impl World {
                 }
             },
             Action::Forget(instance) => {
-                if self.supervisor.snapshot().of(instance.program).count() == 0 {
+                if self.supervisor.plan().program(instance.program).is_none() {
                     self.ids.retain(|_, id| *id != instance.program);
                 }
                 let left = self.live.keys().find(|run| run.instance == instance);

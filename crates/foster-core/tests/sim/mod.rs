@@ -249,7 +249,11 @@ impl World {
 
     fn targets(&self, names: &[&str]) -> Vec<InstanceId> {
         let all = self.supervisor.snapshot().instances().map(|view| view.id);
-        all.filter(|id| names.contains(&"all") || names.contains(&self.names[id.program.0 as usize].as_str()))
-            .collect()
+        all.filter(|id| {
+            let name = self.names[id.program.0 as usize].as_str();
+            let label = format!("{name}.{}", id.index);
+            names.iter().any(|given| ["all", name, label.as_str()].contains(given))
+        })
+        .collect()
     }
 }

@@ -1,0 +1,233 @@
+//! The results of an update for each instance: what is expected, and the answer when it is reached.
+//!
+//! An update changes the plan at once; the programs follow. A client waits until each instance has the state that the
+//! update leads to, or cannot reach it. `foster scale` is an update too. Next: `update.rs`, `scale.rs`.
+
+use std::collections::VecDeque;
+
+use foster_core::action::StateName;
+use foster_core::event::{Order, SpecChange};
+use foster_core::ids::{InstanceId, ProgramId};
+use foster_core::program::{Desired, DownReason};
+use foster_core::supervisor::{InstanceView, Progress, progress};
+
+use super::Init;
+use super::plan_diff::ChangedKeys;
+use super::plan_merge::PlanMerge;
+use super::update_texts::because;
+use crate::control::protocol::{Outcome, Reply, Verdict};
+use crate::control::server::ConnectionId;
+
+/// An update that a client waits for.
+#[derive(Debug)]
+pub(super) struct Waiting(Vec<Expected>);
+
+/// The expected result for an instance.
+#[derive(Debug)]
+pub(super) struct Expected {
+    before: InstanceBefore,
+    outcome: Expectation,
+    /// The keys that are different, as the end of a sentence.
+    why: String,
+}
+
+/// The state that an update leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expectation {
+    /// It runs, in a new run.
+    Up,
+    /// It is gone.
+    Gone,
+    /// Nothing, and why not.
+    Stays(&'static str),
+}
+
+/// The state of an instance before the update.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InstanceBefore {
+    id: InstanceId,
+    runs: u32,
+    /// `None`: it was not there.
+    state: Option<StateName>,
+    live: bool,
+    /// Whether it was on its way out.
+    removed: bool,
+}
+
+impl Init {
+    /// The instances as they are before an update.
+    pub(super) fn instances_before(&self) -> Vec<InstanceBefore> {
+        self.core.supervisor.snapshot().instances().map(|view| InstanceBefore::of(&view)).collect()
+    }
+
+    /// The expected result for each instance, in the order of the programs.
+    pub(super) fn expected(&self, merged: &PlanMerge, before: &[InstanceBefore]) -> Vec<Expected> {
+        let mut all = Vec::new();
+        let unknown = ChangedKeys::default();
+        for (id, _) in self.plan.programs.iter() {
+            all.extend(self.expected_gone(id, before));
+            let keys = match merged.kept.get(id) {
+                Some(keys) if !keys.is_empty() => keys,
+                None if merged.new.contains(&id) => &unknown,
+                Some(_) | None => continue,
+            };
+            for view in self.core.supervisor.snapshot().of(id).filter(|view| !is_removed(view)) {
+                let before = before.iter().find(|before| before.id == view.id).copied();
+                let before = before.unwrap_or(InstanceBefore::absent(view.id));
+                let outcome = outlook(&view, before, keys.change());
+                all.push(Expected { before, outcome, why: because(keys) });
+            }
+        }
+        all
+    }
+
+    /// The instances of a program that are to go, and were not on their way already.
+    fn expected_gone<'b>(
+        &self,
+        id: ProgramId,
+        before: &'b [InstanceBefore],
+    ) -> impl Iterator<Item = Expected> + use<'b> {
+        let count = if self.plan.core.is_leaving(id) { 0 } else { self.plan.count(id) };
+        let is_gone = move |before: &&InstanceBefore| {
+            before.id.program == id && before.id.index >= count && !before.removed
+        };
+        let gone = before.iter().filter(is_gone);
+        gone.map(|before| Expected { before: *before, outcome: Expectation::Gone, why: String::new() })
+    }
+
+    /// The expected result for the instances of a program whose number has changed.
+    pub(super) fn expected_of_scale(&self, id: ProgramId, before: &[InstanceBefore]) -> Vec<Expected> {
+        let is_added = |view: &InstanceView| {
+            let is_new = |before: &&InstanceBefore| before.id == view.id && !before.removed;
+            !is_removed(view) && !before.iter().any(|before| is_new(&before))
+        };
+        let mut all: Vec<Expected> = self.expected_gone(id, before).collect();
+        for view in self.core.supervisor.snapshot().of(id).filter(is_added) {
+            let before = before.iter().find(|before| before.id == view.id).copied();
+            let before = before.unwrap_or(InstanceBefore::absent(view.id));
+            all.push(Expected { before, outcome: Expectation::Up, why: String::new() });
+        }
+        all
+    }
+
+    /// The answer right after the update; `None`: the client waits.
+    fn at_once(&self, expected: &Expected, wait: bool) -> Option<String> {
+        let Expected { before, outcome, why } = expected;
+        match outcome {
+            Expectation::Stays(how) => Some(format!("{how}{why}")),
+            Expectation::Gone if self.view(before.id).is_none() => Some("removed".into()),
+            Expectation::Up | Expectation::Gone if wait => None,
+            Expectation::Up if before.live => Some(format!("restarting{why}")),
+            Expectation::Up => Some(format!("starting{why}")),
+            Expectation::Gone => Some("stopping, to be removed".into()),
+        }
+    }
+
+    /// Answers for the instances that have reached their new state.
+    pub(super) fn answer_update(&self, waiting: Waiting, queue: &mut VecDeque<Reply>) -> Option<Waiting> {
+        let mut left = Vec::new();
+        for expected in waiting.0 {
+            match self.became(&expected) {
+                Some((verdict, message)) => {
+                    let name = self.plan.label(expected.before.id).to_owned();
+                    queue.push_back(Reply::Outcome(Outcome { name, verdict, message }));
+                }
+                None => left.push(expected),
+            }
+        }
+        (!left.is_empty()).then_some(Waiting(left))
+    }
+
+    fn became(&self, expected: &Expected) -> Option<(Verdict, String)> {
+        let Expected { before, outcome, why } = expected;
+        let Some(view) = self.view(before.id) else {
+            return Some(match outcome {
+                Expectation::Gone => (Verdict::Ok, "stopped and removed".into()),
+                Expectation::Up | Expectation::Stays(_) => {
+                    (Verdict::Failed, "removed by a later update".into())
+                }
+            });
+        };
+        if *outcome == Expectation::Gone {
+            let removed = matches!(view.desired, Desired::Down(DownReason::Removed | DownReason::Shutdown));
+            return (!removed).then(|| (Verdict::Failed, "brought back by a later update".into()));
+        }
+        match progress(Order::Restart, &view, before.runs) {
+            Progress::UnderWay if self.is_blocked_for_good(&view) => {
+                Some((Verdict::Failed, self.note(&view).unwrap_or_default()))
+            }
+            Progress::UnderWay => None,
+            Progress::Failed => {
+                Some((Verdict::Failed, format!("{}{why}", self.failure(Order::Restart, &view))))
+            }
+            Progress::Done if view.state == StateName::Exited => {
+                Some((Verdict::Ok, format!("ended with success{why}")))
+            }
+            Progress::Done => {
+                let done = if before.live { "restarted" } else { "started" };
+                let pid = view.live.and_then(|live| self.processes.children.last_pid(live.run));
+                let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
+                Some((Verdict::Ok, format!("{done}{pid}{why}")))
+            }
+        }
+    }
+
+    /// Answers what is known right after the update; the client waits for the rest.
+    pub(super) fn answer_or_wait(
+        &mut self,
+        client: ConnectionId,
+        expected: Vec<Expected>,
+        wait: bool,
+    ) -> Option<Waiting> {
+        let mut open = Vec::new();
+        for expected in expected {
+            match self.at_once(&expected, wait) {
+                Some(message) => self.answer_for(client, expected.before.id, Verdict::Ok, message),
+                None => open.push(expected),
+            }
+        }
+        (!open.is_empty()).then_some(Waiting(open))
+    }
+
+    fn answer_for(&mut self, client: ConnectionId, id: InstanceId, verdict: Verdict, message: String) {
+        let name = self.plan.label(id).to_owned();
+        self.reply(client, &Reply::Outcome(Outcome { name, verdict, message }));
+    }
+}
+
+impl InstanceBefore {
+    fn absent(id: InstanceId) -> InstanceBefore {
+        InstanceBefore { id, runs: 0, state: None, live: false, removed: false }
+    }
+
+    fn of(view: &InstanceView) -> InstanceBefore {
+        InstanceBefore {
+            id: view.id,
+            runs: view.last_run,
+            state: Some(view.state),
+            live: view.live.is_some(),
+            removed: is_removed(view),
+        }
+    }
+}
+
+fn is_removed(view: &InstanceView) -> bool {
+    view.desired == Desired::Down(DownReason::Removed)
+}
+
+/// The expected result for an instance of the new plan, judged right after the update.
+fn outlook(view: &InstanceView, before: InstanceBefore, difference: Option<SpecChange>) -> Expectation {
+    let wanted = matches!(view.desired, Desired::Rising | Desired::Up | Desired::Cycle(_));
+    let ended = matches!(view.state, StateName::Exited | StateName::Fatal);
+    let was_down =
+        matches!(before.state, Some(StateName::Stopped | StateName::Exited | StateName::Fatal) | None);
+    match difference {
+        None if wanted => Expectation::Up,
+        None => Expectation::Stays("added, and not autostarted"),
+        Some(SpecChange::Policy) if wanted && !ended && was_down => Expectation::Up,
+        Some(SpecChange::Policy) => Expectation::Stays("applied without a restart"),
+        Some(SpecChange::Process) if ended => Expectation::Stays("has ended, and takes it at its next start"),
+        Some(SpecChange::Process) if wanted => Expectation::Up,
+        Some(SpecChange::Process) => Expectation::Stays("stays stopped, and takes it at its next start"),
+    }
+}
