@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use crate::support::{End, Following, Foster, Running, binary, may_make_namespaces, resident_kib};
+use crate::support::{End, Following, Foster, Running, binary, may_make_namespaces, resident_kib, rows};
 
 fn three() -> Running {
     let config = "[program.backend]\ncommand = 'puppet report-signals print:words touch:up pause'\nmin_uptime = '1ms'\n[program.web1]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n[program.web2]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
@@ -44,6 +44,30 @@ fn status_is_a_table_or_rows_with_the_promised_fields() {
     }
     assert_eq!(row["kind"], "program");
     assert_eq!(row["ready"], true);
+}
+
+#[test]
+fn the_memory_of_a_program_is_that_of_all_its_processes_in_a_row_and_in_a_table() {
+    let child = "'child:touch:NAME child:pause pause'";
+    let program = |name: &str, children: &str| {
+        format!(
+            "[program.{name}]\ncommand = \"puppet {} touch:up-{name} pause\"\n",
+            children.replace("NAME", name)
+        )
+    };
+    let config = format!("{}{}", program("alone", ""), program("family", child));
+    let foster = Foster::new().config(&config).start();
+    ["up-alone", "up-family", "family"].iter().for_each(|file| foster.wait_for_file(file));
+    let memory = |of: &[&str], name: &str| {
+        let printed = foster.verb(&[&["status", "--json"], of].concat()).expect(0).stdout;
+        let row = rows(&printed).into_iter().find(|row| row["name"] == name).expect("its row");
+        row["memory_bytes"].as_u64().expect("its memory")
+    };
+    for of in [&["family", "alone"][..], &["family"], &[]] {
+        let (family, alone) = (memory(of, "family"), memory(&[], "alone"));
+        // Three processes of the same program; what each has touched differs a little.
+        assert!(family > alone * 2 && family < alone * 6, "{of:?}: {family} of three, {alone} of one");
+    }
 }
 
 #[test]

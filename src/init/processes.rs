@@ -21,7 +21,7 @@ pub(super) struct Processes {
     pub(super) oom: OomCounter,
 }
 
-/// One of so many children being stopped at once, looking at all processes costs less than looking at each child.
+/// Where one of so many children is concerned, looking at all processes costs less than looking at each.
 const MANY: usize = 8;
 
 impl Processes {
@@ -60,9 +60,7 @@ impl Processes {
     pub(super) fn prepare_stops(&mut self, runs: &[Run]) {
         // A group knows it without.
         let runs: Vec<Run> = runs.iter().copied().filter(|run| !self.trees.groups.has(*run)).collect();
-        let are_many = runs.len() > 1 && runs.len().saturating_mul(MANY) >= self.children.count();
-        // Under another init there may be any number of processes that are not foster's.
-        if are_many && self.sweep.role() == InitRole::Init && self.trees.note_all_sessions(&self.children) {
+        if self.are_most(runs.len()) && self.trees.note_all_sessions(&self.children) {
             return;
         }
         for run in runs {
@@ -70,6 +68,13 @@ impl Processes {
                 self.trees.note_sessions(run, main);
             }
         }
+    }
+
+    /// Whether so many of foster's children are concerned that one look at all processes costs less than one at each.
+    pub(super) fn are_most(&self, count: usize) -> bool {
+        // Under another init there may be any number of processes that are not foster's.
+        let is_init = self.sweep.role() == InitRole::Init;
+        is_init && count > 1 && count.saturating_mul(MANY) >= self.children.count()
     }
 
     /// Nothing of a run is waited for.

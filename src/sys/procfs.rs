@@ -206,13 +206,26 @@ pub fn now() -> u64 {
 pub struct Memory {
     page: u64,
     text: Vec<u8>,
+    /// All processes that may be descendants, sorted by their parents.
+    others: Option<Vec<Process>>,
 }
 
 impl Memory {
     /// A reader with an empty buffer.
     pub fn new() -> Memory {
         let page = unistd::sysconf(unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
-        Memory { page: u64::try_from(page).unwrap_or(4096), text: Vec::new() }
+        Memory { page: u64::try_from(page).unwrap_or(4096), text: Vec::new(), others: None }
+    }
+
+    /// Reads all processes but those that are `known` once, so that no list of children is read later: for the memory of
+    /// many trees, of which the roots are known.
+    pub fn scan(&mut self, known: impl Fn(Pid) -> bool) {
+        if shows_own_namespace() {
+            self.others = others(known).ok();
+        }
+        if let Some(others) = &mut self.others {
+            others.sort_unstable_by_key(|process| process.parent);
+        }
     }
 
     /// The memory of this process and its descendants. `None` if it was reaped, or without /proc.
@@ -222,9 +235,13 @@ impl Memory {
         // A limit, because the tree may grow during the walk.
         for _ in 0..10_000 {
             let Some(parent) = open.pop() else { break };
-            // Children of other threads are left out: reading every thread's list costs too much.
             let first = open.len();
-            if let Some(list) = self.read(format_args!("/proc/{parent}/task/{parent}/children")) {
+            if let Some(others) = &self.others {
+                let before = others.partition_point(|process| process.parent.as_raw() < parent);
+                let children = others.iter().skip(before).take_while(|child| child.parent.as_raw() == parent);
+                open.extend(children.map(|child| child.pid.as_raw()));
+            } else if let Some(list) = self.read(format_args!("/proc/{parent}/task/{parent}/children")) {
+                // Children of other threads are left out: reading every thread's list costs too much.
                 open.extend(list.split_ascii_whitespace().filter_map(|child| i32::from_str(child).ok()));
             }
             for child in open.get(first..).unwrap_or_default() {

@@ -30,4 +30,4 @@ pub(crate) use processes::{
 pub(crate) use running::{End, Running};
 pub(crate) use surroundings::{DeadFileSystem, group_of_process, own_group};
 pub(crate) use terminal::{PtyPair, Terminal};
-pub(crate) use verb::{Finished, run};
+pub(crate) use verb::{Finished, rows, run};

@@ -27,6 +27,11 @@ impl Init {
     /// Sends as much as the budget allows, and keeps the rest.
     pub(super) fn send_answer(&mut self, client: ConnectionId, mut answer: Answer, budget: &mut usize) {
         let mut memory = Memory::new();
+        if let Answer::Rows(rows) = &answer
+            && self.processes.are_most(rows.len())
+        {
+            memory.scan(|pid| self.processes.children.contains(pid));
+        }
         let mut lines = Vec::new();
         let is_complete = loop {
             if lines.len() >= *budget {
