@@ -15,6 +15,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -117,6 +118,8 @@ fn perform(step: &str) {
         "stop-others" => stop_others(i32::try_from(number(rest)).expect("stop-others:LAST")),
         // Servers.
         "listen" => listen(rest),
+        "accept" => accept(rest),
+        "nonblocking" => nonblocking(i32::try_from(number(rest)).expect("nonblocking:FD")),
         "http" => http(rest),
         "serve" => serve(rest),
         // Time and ends.
@@ -352,6 +355,31 @@ fn listen(text: &str) {
             thread::spawn(move || keep_open(listener.incoming()));
         }
     }
+}
+
+/// Sets O_NONBLOCK at a descriptor that it inherits.
+fn nonblocking(descriptor: i32) {
+    // SAFETY: fcntl takes numbers with this operation.
+    let set = unsafe { libc::fcntl(descriptor, libc::F_SETFL, libc::O_RDWR | libc::O_NONBLOCK) };
+    assert_eq!(set, 0, "fcntl");
+}
+
+/// `FD` or `FD:TEXT`: accepts connections at an inherited socket and answers every request with this text and its pid.
+fn accept(text: &str) {
+    let (descriptor, text) = text.split_once(':').unwrap_or((text, "pid"));
+    let (descriptor, text): (i32, _) = (descriptor.parse().expect("accept:FD"), text.to_owned());
+    thread::spawn(move || {
+        loop {
+            let connection = nix::sys::socket::accept(descriptor).expect("a connection");
+            // SAFETY: the kernel made this descriptor just now. TCP or not: it is read and written alone.
+            let mut stream = unsafe { TcpStream::from_raw_fd(connection) };
+            drop(stream.read(&mut [0; 4096]));
+            let body = format!("{text} {}\n", unistd::getpid());
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            drop(stream.write_all((head + &body).as_bytes()));
+        }
+    });
 }
 
 /// Not by `collect`: for an endless iterator it asks for more memory than there is.

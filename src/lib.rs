@@ -20,6 +20,7 @@ pub mod notify;
 pub mod oom;
 pub mod output;
 pub mod probes;
+pub mod sockets;
 pub mod spawn;
 pub mod termination_log;
 

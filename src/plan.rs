@@ -5,6 +5,7 @@
 //! Next: `plan/instances.rs`.
 
 mod instances;
+mod listen;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use foster_core::spec::ProgramSpec;
 use serde::Serialize;
 
 pub use self::instances::{InstanceCount, InstanceDef, InstanceSetting, Template};
+pub use self::listen::{ListenAddress, ListenOptions, ListenSocket};
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
@@ -109,6 +111,8 @@ pub struct Program {
     pub instances: InstanceCount,
     /// How its process is started.
     pub launch: Launch,
+    /// Its listening sockets: descriptors 3, 4, …
+    pub sockets: Vec<ListenSocket>,
     /// Where its standard output goes.
     pub stdout: Sink,
     /// Where its standard error goes.

@@ -114,7 +114,6 @@ fn keys_of_later_versions_are_rejected_and_never_ignored() {
         "watchdog = '30s'",
         "memory_max = '1G'",
         "instances = 2",
-        "sockets = ['tcp://0.0.0.0:1']",
         "ready = { notify = true }",
         "ready = { fd = 3 }",
     ] {

@@ -42,6 +42,7 @@ mod refused_signals;
 mod restarts;
 mod schema;
 mod signals;
+mod sockets;
 mod spawning;
 mod steadiness;
 mod stopping;

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::Uid;
 
 use crate::cli::Endpoint;
-use crate::control::DEFAULT_SOCKET;
-use crate::control::socket_file::fallback;
+use crate::control::{DEFAULT_SOCKET, fallback_socket};
 
 /// The sockets to try, in this order.
 pub(super) fn candidates(
@@ -26,10 +25,10 @@ pub(super) fn candidates(
         return vec![PathBuf::from(path)];
     }
     let own = Uid::effective();
-    let mut sockets = vec![PathBuf::from(DEFAULT_SOCKET), fallback(own)];
+    let mut sockets = vec![PathBuf::from(DEFAULT_SOCKET), fallback_socket(own)];
     // In a container foster is PID 1, and may run as another user than the client.
     if let Some(other) = uid_of_pid_1().filter(|uid| *uid != own) {
-        sockets.push(fallback(other));
+        sockets.push(fallback_socket(other));
     }
     if let Some(path) = configured().filter(|path| path != Path::new(DEFAULT_SOCKET)) {
         sockets.insert(0, path);
@@ -60,7 +59,7 @@ mod tests {
 
     #[test]
     fn without_one_the_configured_the_default_and_the_abstract_socket_are_tried() {
-        let own = fallback(Uid::effective()).display().to_string();
+        let own = fallback_socket(Uid::effective()).display().to_string();
         let sockets = tried(None, None, Some("/c"));
         assert_eq!(sockets.get(..3).unwrap(), ["/c", DEFAULT_SOCKET, own.as_str()]);
         assert_eq!(tried(None, None, None).get(..2).unwrap(), [DEFAULT_SOCKET, own.as_str()]);

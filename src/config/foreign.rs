@@ -48,7 +48,7 @@ const FILE: &[Foreign] = &[
     row("Unit", SYSTEMD, "program", "as `[program.web]`, with `after` and `requires`"),
     row("Install", SYSTEMD, "", "has no equivalent here: a program starts unless it has `autostart = false`"),
     row("Timer", SYSTEMD, "job", "which is not supported yet"),
-    row("Socket", SYSTEMD, "sockets", "which is not supported yet"),
+    row("Socket", SYSTEMD, "sockets", "a key of a program"),
 ];
 
 const PROGRAM: &[Foreign] = &[

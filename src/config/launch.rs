@@ -121,7 +121,7 @@ fn user(reader: &mut Reader<'_>, item: Item<'_>) -> Option<User> {
 }
 
 /// A name or a number. The largest number is not a user: it means "unchanged" to the kernel (setresuid(2)).
-fn account(text: &str) -> Option<Account> {
+pub(super) fn account(text: &str) -> Option<Account> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().filter(|id| *id != u32::MAX).map(Account::Id);
     }
@@ -134,12 +134,17 @@ fn account(text: &str) -> Option<Account> {
 fn umask(reader: &mut Reader<'_>, item: Item<'_>) -> Option<u32> {
     const EXPECTED: &str = "an octal string from `\"000\"` to `\"777\"`, such as `\"022\"`";
     let text = reader.text_or(item, EXPECTED)?;
-    let octal = text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
-    let umask = u32::from_str_radix(&text, 8).ok().filter(|umask| octal && *umask <= 0o777);
+    let umask = octal(&text);
     if umask.is_none() {
         reader.refuse_text(item, &text, EXPECTED);
     }
     umask
+}
+
+/// Nine bits of a file's mode, written as an octal number.
+pub(super) fn octal(text: &str) -> Option<u32> {
+    let octal = text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
+    u32::from_str_radix(text, 8).ok().filter(|bits| octal && *bits <= 0o777)
 }
 
 fn capabilities(reader: &mut Reader<'_>, item: Item<'_>) -> Option<u64> {

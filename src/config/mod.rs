@@ -8,6 +8,7 @@
 //!
 //! To add a key: a row in `keys/`, its reading in the file of its section, a fixture.
 
+mod address;
 mod check;
 mod command;
 mod defaults;
@@ -33,8 +34,10 @@ mod ready;
 mod reference;
 mod report;
 mod settings;
+mod shared_sockets;
 mod sink;
 mod size;
+mod sockets;
 mod source;
 mod span;
 mod table;
@@ -59,6 +62,7 @@ use programs::read_programs;
 use reader::{Reader, Scope};
 pub use report::Report;
 use settings::{settings, signals};
+use shared_sockets::check_sockets;
 use span::{BUILT_IN, MAIN, Position};
 
 /// foster's environment, as from `std::env::vars_os`: values need not be UTF-8.
@@ -148,7 +152,10 @@ pub fn load_and_examine(
     // A file with a syntax error may define names that were not read, so references are not checked.
     let core = match diagnostics.has_syntax_errors() {
         true => None,
-        false => resolve(&mut diagnostics, &programs, core_settings, rules),
+        false => {
+            check_sockets(&mut diagnostics, &programs.drafts, settings.socket.as_deref());
+            resolve(&mut diagnostics, &programs, core_settings, rules)
+        }
     };
     let termination_log = settings.termination_log.clone();
     let mut plan = core.map(|core| Plan {

@@ -52,6 +52,11 @@ fn sentence(plan: &Plan, id: ProgramId) -> String {
     if !spec.requires.is_empty() {
         parts.push(format!("requires {}", list(&spec.requires)));
     }
+    let sockets = plan.program(id).map(|program| program.sockets.as_slice()).unwrap_or_default();
+    if !sockets.is_empty() {
+        let addresses: Vec<String> = sockets.iter().map(|socket| socket.address.to_string()).collect();
+        parts.push(format!("listens at {}", addresses.join(", ")));
+    }
     parts.push(readiness(plan.program(id).and_then(|program| program.ready.as_ref()), spec));
     parts.join("; ")
 }

@@ -24,6 +24,7 @@ use super::phrase::quoted;
 use super::reader::{Reader, Reference};
 use super::ready::{health, ready};
 use super::sink::sink;
+use super::sockets::sockets;
 use super::span::Span;
 use super::table::{Item, Key, Kind, Table};
 
@@ -97,6 +98,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
             name: key.name.clone(),
             instances: count,
             launch: launch(reader, table),
+            sockets: reader.field(table, "sockets", sockets).unwrap_or_default(),
             stdout,
             stderr,
             log_prefix: reader.field(table, "log_prefix", Reader::boolean).unwrap_or(true),

@@ -95,6 +95,11 @@ impl<'a> Reader<'a> {
         self.environment.get(OsStr::new(name)).map(|value| value.as_os_str())
     }
 
+    /// What is read.
+    pub(super) fn scope(&self) -> Scope<'a> {
+        self.scope
+    }
+
     /// Reads one key, if it is set.
     pub(super) fn field<'t, T>(
         &mut self,
@@ -433,7 +438,7 @@ impl<'a> Reader<'a> {
 const SHORTEST_BEGINNING: usize = 4;
 
 /// A Unix socket's path is at most this long (unix(7): 108 bytes with the NUL).
-const LONGEST_SOCKET_PATH: usize = 107;
+pub(super) const LONGEST_SOCKET_PATH: usize = 107;
 
 /// The number of the instance.
 const INSTANCE: &str = "FOSTER_INSTANCE";

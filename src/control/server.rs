@@ -21,9 +21,9 @@ use nix::unistd::Uid;
 pub use super::connection::WriteState;
 use super::connection::{Connection, EvictionRank, Step};
 use super::protocol::{Reason, Refusal, Reply, Request};
-use super::socket_file::{BindError, SocketFile};
 use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
 use crate::sys::socket::{self, Peer};
+use crate::sys::socket_file::{BindError, SocketFile};
 
 /// The most clients at once, if there are enough descriptors.
 pub const MAX_CLIENTS: usize = 256;
@@ -100,7 +100,7 @@ impl Server {
     /// # Errors
     /// Only [`BindError::AnotherListens`] has to end foster.
     pub fn bind(path: &Path, epoll: Rc<Epoll>, owner: Owner) -> Result<Server, BindError> {
-        let (file, listener) = SocketFile::take(path)?;
+        let (file, listener) = SocketFile::take(path, socket::listen)?;
         epoll
             .add(&listener, Token { owner, key: LISTENER }, Interest::Read)
             .map_err(|error| BindError::Unavailable(path.to_owned(), error))?;
@@ -219,7 +219,7 @@ impl Server {
             return Ok(());
         }
         let path = file.path().to_owned();
-        let (file, listener) = SocketFile::take(&path)?;
+        let (file, listener) = SocketFile::take(&path, socket::listen)?;
         self.epoll
             .add(&listener, Token { owner: self.owner, key: LISTENER }, Interest::Read)
             .map_err(|error| BindError::Unavailable(path, error))?;

@@ -22,10 +22,9 @@ use super::sweep::Sweep;
 use super::tree::Trees;
 use super::update::Updates;
 use super::wait::Waiter;
-use super::{Init, InitEnv, owner, pid1};
-use crate::control::DEFAULT_SOCKET;
+use super::{Init, InitEnv, listening, owner, pid1};
 use crate::control::server::Server;
-use crate::control::socket_file::{BindError, fallback};
+use crate::control::{DEFAULT_SOCKET, fallback_socket};
 use crate::errno;
 use crate::notify::ServiceManager;
 use crate::oom::OomCounter;
@@ -34,6 +33,7 @@ use crate::plan::{Limit, Plan, Program};
 use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::epoll::{Epoll, Interest, Token};
+use crate::sys::socket_file::BindError;
 use crate::sys::{fatal, process};
 
 /// What keeps foster from coming up.
@@ -49,6 +49,14 @@ impl fmt::Display for StartupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartupError::System { what, error } => write!(f, "cannot {what}: {error}"),
+            StartupError::Control(BindError::AnotherListens { path, pid }) => {
+                let pid = pid.map_or(String::new(), |pid| format!(" (PID {pid})"));
+                write!(
+                    f,
+                    "already running here{pid}, at `{}`: `foster status` shows it, `foster help` has the verbs",
+                    path.display()
+                )
+            }
             StartupError::Control(error) => error.fmt(f),
         }
     }
@@ -95,6 +103,7 @@ impl Init {
             trees: Trees::new(groups),
             sweep: Sweep::new(Rc::clone(&epoll), owner::SWEEP, role),
             oom: OomCounter::open(),
+            sockets: listening::open_all(&plan),
         };
         let operators = Operators {
             server,
@@ -150,7 +159,7 @@ fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, StartupError> 
         Ok(server) => return Ok(Some(server)),
         Err(refused) => refused,
     };
-    let fallback = fallback(Uid::effective());
+    let fallback = fallback_socket(Uid::effective());
     let instead = fallback.display();
     match listen(&fallback)? {
         Ok(server) if path == Path::new(DEFAULT_SOCKET) => {

@@ -11,6 +11,7 @@ mod core;
 mod groups;
 mod history;
 mod last_failures;
+mod listening;
 mod memory;
 mod operators;
 mod outcomes;

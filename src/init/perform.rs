@@ -19,10 +19,10 @@ use super::processes::Processes;
 use super::{Init, report};
 use crate::control::protocol;
 use crate::control::server::Server;
-use crate::control::socket_file::BindError;
 use crate::errno;
 use crate::notify::ServiceManager;
 use crate::output::format;
+use crate::sys::socket_file::BindError;
 
 impl Init {
     /// Performs the actions of a step, in their order.

@@ -73,6 +73,7 @@ pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &Program
         name: _,
         instances: _,
         launch,
+        sockets,
         stdout,
         stderr,
         log_prefix,
@@ -83,6 +84,7 @@ pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &Program
     } = old.0;
     launch_keys(&mut keys, launch, &new.0.launch);
     spec_keys(&mut keys, old.1, new.1);
+    keys.process("sockets", *sockets == new.0.sockets);
     keys.policy("pre_start", *pre_start == new.0.pre_start);
     keys.policy("pre_stop", *pre_stop == new.0.pre_stop);
     keys.process("ready", *ready == new.0.ready);

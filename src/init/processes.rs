@@ -8,6 +8,7 @@ use super::pid1::InitRole;
 use super::sweep::Sweep;
 use super::tree::Trees;
 use crate::oom::OomCounter;
+use crate::sockets::Sockets;
 use crate::spawn::Spawner;
 use crate::sys::process;
 
@@ -19,6 +20,7 @@ pub(super) struct Processes {
     pub(super) trees: Trees,
     pub(super) sweep: Sweep,
     pub(super) oom: OomCounter,
+    pub(super) sockets: Sockets,
 }
 
 /// Where one of so many children is concerned, looking at all processes costs less than looking at each.

@@ -112,7 +112,7 @@ impl Init {
             let left = match left {
                 Some(_) => Leftovers::Some,
                 None => {
-                    self.processes.forget_run(*run);
+                    self.forget_run(*run);
                     Leftovers::None
                 }
             };
@@ -142,7 +142,7 @@ impl Init {
     /// Runs of which nothing is left are over.
     pub(super) fn report_emptied(&mut self) {
         for run in self.processes.trees.take_emptied(&self.processes.children) {
-            self.processes.children.forget_run(run);
+            self.forget_run(run);
             self.core.push(Event::TreeEmptied(run));
         }
     }
@@ -152,7 +152,7 @@ impl Init {
         self.output.ended(helper_output(run));
         if was_told_to_stop {
             self.output.abandon(run);
-            self.processes.forget_run(run);
+            self.forget_run(run);
             return self.core.push(Event::Exited { run, exit, left: Leftovers::None });
         }
         let result = match exit {

@@ -3,7 +3,7 @@
 //! Each is made beside foster and not waited for. How its start went is an event like any other, read from the report
 //! of the child ([`Init::take_start`]). Nothing here decides what follows.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use foster_core::event::{Event, Persistence, StartFailure};
@@ -16,9 +16,10 @@ use nix::unistd::{Gid, Uid, fchown};
 
 use super::Init;
 use super::children::Role;
+use super::listening;
 use crate::errno;
 use crate::output::{ChildStream, ChildStreams};
-use crate::plan::Program;
+use crate::plan::{ListenSocket, Program};
 use crate::probes::{LocalTarget, ProbeProcess, ProbeTarget};
 use crate::spawn::{Prepared, Request, RunAs, Spawner, Starting, Stdin};
 
@@ -33,6 +34,8 @@ struct Due {
     extra: Vec<(String, String)>,
     /// The group that it starts in.
     group: Option<OwnedFd>,
+    /// Its listening sockets, each with its number in the program.
+    sockets: Vec<(Rc<OwnedFd>, RawFd)>,
 }
 
 impl Init {
@@ -78,8 +81,11 @@ impl Init {
             let label = self.plan.label(run.instance);
             warn!("{label}: runs as foster's own user, because foster may not change users");
         }
-        let extra = variables(&program, run.instance).to_vec();
-        self.due(Role::Main(run), run, program, run_as, extra)
+        let sockets = self.sockets_for(run, &program)?;
+        let mut extra = variables(&program, run.instance).to_vec();
+        extra.extend(listening::variables(&program));
+        let due = self.due(Role::Main(run), run, program, run_as, extra)?;
+        Ok(Due { sockets: sockets.into_iter().zip(ListenSocket::FIRST_DESCRIPTOR..).collect(), ..due })
     }
 
     /// A command of the program beside its main process: with its environment, user, directory and output.
@@ -109,7 +115,7 @@ impl Init {
             }
         }
         let group = role.run().and_then(|run| self.enter_group(run));
-        Ok(Due { role, output, program, run_as, streams, extra, group })
+        Ok(Due { role, output, program, run_as, streams, extra, group, sockets: Vec::new() })
     }
 
     fn make_one(&mut self, due: Due) -> Result<(), StartFailure> {
@@ -221,12 +227,11 @@ impl Init {
     ) -> Result<(), StartFailure> {
         let run_as = Spawner::resolve(&program.launch)?;
         let note = self.probes.open_note((run, which), ProbeProcess::Command).map_err(no_process)?;
-        let (stdin, stderr) = (Stdin::Null, Some(note.as_fd()));
         let extra = variables(program, run.instance);
         let group = self.enter_group(run);
         let group = group.as_ref().map(AsFd::as_fd);
-        let request =
-            Request { command, stdin, stdout: None, stderr, descriptors: &[], extra: &extra, group };
+        let stderr = Some(note.as_fd());
+        let request = Request { command, stderr, extra: &extra, group, ..Request::default() };
         let starting = self.processes.spawner.spawn(&program.launch, &run_as, &request)?;
         self.processes.children.insert(Role::Probe(run, which), starting);
         Ok(())
@@ -268,7 +273,7 @@ impl Init {
     /// The process of a run could not be made; there is none.
     pub(super) fn start_failed(&mut self, run: Run, failure: StartFailure) {
         self.output.abandon(run);
-        self.processes.forget_run(run);
+        self.forget_run(run);
         self.core.push(Event::SpawnFailed(run, failure));
     }
 }
@@ -283,8 +288,10 @@ impl Due {
         };
         let stdin = if let Role::Main(_) = self.role { launch.stdin.into() } else { Stdin::Null };
         let (stdout, stderr) = (borrow_fd(&self.streams.stdout), borrow_fd(&self.streams.stderr));
-        let (extra, group) = (&self.extra, self.group.as_ref().map(AsFd::as_fd));
-        let request = Request { command, stdin, stdout, stderr, descriptors: &[], extra, group };
+        let (descriptors, extra) = (self.sockets.as_slice(), self.extra.as_slice());
+        let group = self.group.as_ref().map(AsFd::as_fd);
+        let pid_variables: &[&str] = if descriptors.is_empty() { &[] } else { &[listening::PID_VARIABLE] };
+        let request = Request { command, stdin, stdout, stderr, descriptors, extra, pid_variables, group };
         spawner.prepare(launch, &self.run_as, &request)
     }
 }

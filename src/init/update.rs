@@ -15,6 +15,7 @@ use foster_core::ids::{InstanceId, ProgramId};
 use log::Level;
 
 use super::history::Subject;
+use super::listening::Staged;
 use super::outcomes::{InstanceBefore, Waiting};
 use super::plan_merge::{PlanMerge, merge};
 use super::teardown::contain_fault;
@@ -106,12 +107,24 @@ impl Init {
         let environment = crate::sys::cpus::environment();
         let source = self.operators.updates.source.clone();
         // A fault of foster in the reading must not cost the programs that run.
-        let read = contain_fault(|| config::load(&source, &environment));
+        let mut staged = Staged::default();
+        let read = contain_fault(|| {
+            config::load_and_examine(&source, &environment, |plan| self.stage_sockets(plan, &mut staged))
+        });
         let read = read.unwrap_or_else(|fault| Err(Report::of_fault(&source, &fault)));
-        let read = read.inspect_err(|report| self.report_mistakes(report))?;
-        let merged = merge(&self.plan, read, self.operators.updates.next);
-        let merged = merged.map_err(|message| Report::of_file(&source, message));
-        let (plan, merged) = merged.inspect_err(|report| self.report_mistakes(report))?;
+        let merged = read.and_then(|read| {
+            let merged = merge(&self.plan, read, self.operators.updates.next);
+            merged.map_err(|message| Report::of_file(&source, message))
+        });
+        let (plan, merged) = match merged {
+            Ok(merged) => merged,
+            Err(report) => {
+                self.revert_sockets(staged);
+                self.report_mistakes(&report);
+                return Err(report);
+            }
+        };
+        self.commit_sockets(staged);
         self.operators.updates.next = after_all(&plan, self.operators.updates.next);
         self.report_update(&plan, &merged);
         if merged.applied.iter().any(|key| key.starts_with("log_")) {
@@ -129,6 +142,7 @@ impl Init {
         for id in &merged.removed {
             self.forget_program(*id);
         }
+        self.close_unused_sockets();
         self.waiter.trimmer.done_with_work(self.core.now);
         Ok((merged, before))
     }
@@ -156,6 +170,9 @@ impl Init {
         self.processes.children.forget_instance(instance);
         self.operators.updates.forgotten.instances.push(instance);
         self.forget_program(instance.program);
+        if self.plan.templates.contains(instance.program) {
+            self.close_unused_sockets();
+        }
     }
 
     /// A program that was removed is gone with its last instance.

@@ -37,6 +37,7 @@ fn program(name: &str) -> Program {
         name: name.to_owned(),
         instances: InstanceCount::fixed(1),
         launch: crate::plan::Launch::default(),
+        sockets: Vec::new(),
         stdout: Sink::Log,
         stderr: Sink::Log,
         log_prefix: true,

@@ -96,6 +96,15 @@ impl Plan {
         }
     }
 
+    /// Every definition once: of all programs, and of further instances where they differ. Without those that are removed.
+    pub fn definitions(&self) -> impl Iterator<Item = (ProgramId, &Rc<Program>)> {
+        let differ = self.instances.iter().filter(|(id, _)| {
+            (1..self.count(id.program)).contains(&id.index) && self.templates.contains(id.program)
+        });
+        let others = differ.map(|(id, instance)| (id.program, &instance.program));
+        self.programs.iter().chain(others).filter(|(id, _)| !self.core.is_leaving(*id))
+    }
+
     /// How many instances a program has, without those that are removed.
     pub fn count(&self, id: ProgramId) -> u16 {
         self.spec(id).map_or(0, |spec| spec.instances)

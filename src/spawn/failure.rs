@@ -142,7 +142,7 @@ impl Failure {
 }
 
 /// An error of a file or a permission is permanent; a lack of resources may end.
-fn persistence_of(errno: Errno) -> Persistence {
+pub fn persistence_of(errno: Errno) -> Persistence {
     const PERMANENT: [Errno; 12] = [
         Errno::ENOENT,
         Errno::ENOTDIR,

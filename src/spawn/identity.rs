@@ -12,9 +12,10 @@ use std::path::Path;
 
 use foster_core::sorted::SortedSet;
 use nix::errno::Errno;
+use nix::unistd::{Gid, Uid};
 
 use crate::bounded_read::{self, Accept, Unread};
-use crate::plan::{Account, User};
+use crate::plan::{Account, Unprivileged, User};
 use crate::spawn::passwd;
 use crate::sys::process::Credentials;
 
@@ -189,6 +190,25 @@ impl fmt::Display for Problem {
             Problem::Unread(path, why) => write!(f, "reading {path}: {why}"),
         }
     }
+}
+
+/// The owner of a file that belongs to a user, a group, or both.
+pub(super) fn owner(
+    user: Option<&Account>,
+    group: Option<&Account>,
+    own: &Credentials,
+) -> Result<(Option<Uid>, Option<Gid>), Problem> {
+    if user.is_none() && group.is_none() {
+        return Ok((None, None));
+    }
+    let files = Databases::read()?;
+    let Some(user) = user else {
+        let group = group.map(|group| group_number(group, &files.group)).transpose()?;
+        return Ok((None, group.map(Gid::from_raw)));
+    };
+    let user = User { user: user.clone(), group: group.cloned(), unprivileged: Unprivileged::Refused };
+    let identity = Identity::find(&user, &files, own)?;
+    Ok((Some(Uid::from_raw(identity.user)), Some(Gid::from_raw(identity.group))))
 }
 
 fn group_number(group: &Account, text: &[u8]) -> Result<u32, Problem> {

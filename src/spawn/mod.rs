@@ -28,18 +28,20 @@ use std::fs::OpenOptions;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::rc::Rc;
 
 use foster_core::event::StartFailure;
 use foster_core::sorted::SortedSet;
 use nix::fcntl::OFlag;
-use nix::unistd;
+use nix::unistd::{self, Gid, Uid};
 
+pub use crate::spawn::failure::persistence_of;
 pub use crate::spawn::prepared::Prepared;
 pub use crate::spawn::report::StartReport;
 pub use crate::spawn::run_as::RunAs;
 pub use crate::sys::fork::ChildProcess;
 
-use crate::plan::{self, Launch, Limit};
+use crate::plan::{self, Account, Launch, Limit};
 use crate::spawn::child::{Become, ExecMode};
 use crate::spawn::command::Command;
 use crate::spawn::environment::{Environment, Variables};
@@ -60,7 +62,7 @@ pub struct Spawner {
 }
 
 /// A command to run for a program, and its descriptors and variables.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Request<'a> {
     /// The program's command, or another one with the same settings: a probe, a `pre_stop`.
     pub command: &'a [String],
@@ -71,11 +73,13 @@ pub struct Request<'a> {
     /// Its standard error; `None`: /dev/null.
     pub stderr: Option<BorrowedFd<'a>>,
     /// Further descriptors, each with its number in the program: above 2, and unique. A number may be in use in foster.
-    pub descriptors: &'a [(BorrowedFd<'a>, RawFd)],
+    pub descriptors: &'a [(Rc<OwnedFd>, RawFd)],
     /// Variables that foster adds; they override all others.
     pub extra: &'a [(String, String)],
     /// The directory of the control group that it starts in; `None`, or where that is refused: foster's own.
     pub group: Option<BorrowedFd<'a>>,
+    /// Variables with the pid of the process itself, which only it knows before its `exec` (sd_listen_fds(3)).
+    pub pid_variables: &'a [&'a str],
 }
 
 /// A program's standard input.
@@ -168,6 +172,18 @@ impl Spawner {
         let process = prepared.fork()?;
         Ok(prepared.into_starting(process))
     }
+}
+
+/// The owner of a file that belongs to a user, a group, or both: a user alone brings its primary group.
+///
+/// # Errors
+/// Stage `user`: there is no such user or group, or the files cannot be read.
+pub fn owner_of_file(
+    user: Option<&Account>,
+    group: Option<&Account>,
+) -> Result<(Option<Uid>, Option<Gid>), StartFailure> {
+    let own = process::credentials().map_err(Failure::Prepare)?;
+    Ok(identity::owner(user, group, &own).map_err(Failure::User)?)
 }
 
 /// The environment and user of foster, for a process that is not its child.

@@ -30,7 +30,7 @@ pub struct Prepared<'a> {
     spawner: &'a Spawner,
     request: Request<'a>,
     target: Become<'a>,
-    /// `None`: files are read for it, which the child does, because a file system may hang.
+    /// `None`: the child makes it. Files are read for it, and a file system may hang; or it has the child's own pid.
     command: Option<Command<'a>>,
     /// The pipe of [`Stdin::Open`]: its reader and its writer.
     stdin: Option<(OwnedFd, OwnedFd)>,
@@ -53,7 +53,8 @@ impl<'a> Prepared<'a> {
         };
         let target = Become { launch, limits: spawner.limits(launch), run_as, change, mode: ExecMode::Child };
         let reads_files = !launch.env_files.is_empty() || !launch.secrets.is_empty();
-        let command = if reads_files { None } else { Some(command(spawner, &target, request)?) };
+        let in_child = reads_files || !request.pid_variables.is_empty();
+        let command = if in_child { None } else { Some(command(spawner, &target, request, request.extra)?) };
         let report = report::pipe().map_err(Failure::Process)?;
         let stdin = match request.stdin {
             Stdin::Open => Some(unistd::pipe2(OFlag::O_CLOEXEC).map_err(Failure::Process)?),
@@ -75,7 +76,10 @@ impl<'a> Prepared<'a> {
                 child.place_descriptors(&wanted, &mut writer.0).map_err(Failure::Stdio)?;
                 match prepared {
                     Some(command) => child::execute(child, target, command),
-                    None => child::execute(child, target, &command(spawner, target, request)?),
+                    None => {
+                        let command = command(spawner, target, request, &with_pid(request))?;
+                        child::execute(child, target, &command)
+                    }
                 }
             };
             let failure = match run() {
@@ -102,10 +106,18 @@ fn command<'a>(
     spawner: &'a Spawner,
     target: &Become<'a>,
     request: &Request<'a>,
+    extra: &[(String, String)],
 ) -> Result<Command<'a>, Failure> {
     let Become { launch, run_as, .. } = target;
-    let environment = Environment::build(launch, &spawner.variables, run_as.identity(), request.extra)?;
+    let environment = Environment::build(launch, &spawner.variables, run_as.identity(), extra)?;
     Command::new(request.command, environment)
+}
+
+/// The variables that foster adds, in the child.
+fn with_pid(request: &Request<'_>) -> Vec<(String, String)> {
+    let pid = std::process::id().to_string();
+    let own = request.pid_variables.iter().map(|name| ((*name).to_owned(), pid.clone()));
+    request.extra.iter().cloned().chain(own).collect()
 }
 
 /// The descriptors of the program, each with its number there.
@@ -123,6 +135,6 @@ fn wanted<'a>(
     };
     let mut wanted =
         vec![(stdin, 0), (request.stdout.unwrap_or(null), 1), (request.stderr.unwrap_or(null), 2)];
-    wanted.extend_from_slice(request.descriptors);
+    wanted.extend(request.descriptors.iter().map(|(descriptor, number)| (descriptor.as_fd(), *number)));
     wanted
 }

@@ -91,15 +91,7 @@ fn user(id: u32) -> Option<User> {
 }
 
 fn request(launch: &Launch) -> Request<'_> {
-    Request {
-        command: &launch.command,
-        stdin: Stdin::Null,
-        stdout: None,
-        stderr: None,
-        descriptors: &[],
-        extra: &[],
-        group: None,
-    }
+    Request { command: &launch.command, ..Request::default() }
 }
 
 impl Starting {

@@ -14,6 +14,7 @@ pub mod fork;
 pub mod in_child;
 #[cfg(test)]
 pub(crate) mod isolated;
+pub mod listen;
 pub mod memory;
 pub mod pidfd;
 pub mod process;
@@ -22,6 +23,7 @@ pub mod signal;
 pub mod signalfd;
 pub mod sigwait;
 pub mod socket;
+pub mod socket_file;
 pub mod stream;
 pub mod target;
 pub mod terminal;

@@ -72,7 +72,7 @@ pub fn is_abstract(path: &Path) -> bool {
 }
 
 /// An empty path is refused: the kernel would choose an abstract name itself (unix(7)).
-fn address(path: &Path) -> nix::Result<UnixAddr> {
+pub(super) fn address(path: &Path) -> nix::Result<UnixAddr> {
     match path.as_os_str().as_bytes() {
         [] => Err(Errno::ENOENT),
         [b'@', name @ ..] => UnixAddr::new_abstract(name),

@@ -9,6 +9,7 @@ use super::{BOOLEAN, COMMAND, DURATION, NONE, PATH, PATHS, UNLIMITED, key, later
 const INTEGER: &[ValueKind] = &[ValueKind::Integer];
 const PROGRAMS: &[ValueKind] = &[ValueKind::Program, ValueKind::List(&[ValueKind::Program])];
 const SINKS: &[ValueKind] = &[ValueKind::Words(&["log", "inherit", "null"]), ValueKind::Table(&SINK)];
+const SOCKET: ValueKind = ValueKind::Pattern("URL", "^(tcp|unix)://.");
 const FOSTERS: Default = Default::Words("foster's");
 const INHERITED: Default = Default::Words("inherited");
 
@@ -254,5 +255,13 @@ const KEYS: [Key; 42] = [
         "The number of processes of the program, from 0 to 1000: `backend.0`, `backend.1` and so on, each with its number \
          in `${FOSTER_INSTANCE}`. `auto` is one for each CPU that foster may use. `foster scale` changes it.",
     ),
-    later("sockets", "Listening sockets that foster opens for the program."),
+    key(
+        "sockets",
+        &[SOCKET, ValueKind::List(&[SOCKET])],
+        Default::Value("[]"),
+        "Listening sockets that foster opens and keeps open over restarts, reloads and updates; the program gets them as descriptors 3, 4, … \
+         with `LISTEN_FDS`, as from systemd: `\"tcp://0.0.0.0:3000\"`, `\"tcp://[::]:3000?backlog=4096\"`, \
+         `\"unix:///run/app.sock?mode=0660&user=app\"`, `\"unix://@name\"`. Options: `backlog`, `reuseport`, `v6only`, \
+         `mode`, `user`, `group`, `name`.",
+    ),
 ];

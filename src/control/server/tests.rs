@@ -426,9 +426,7 @@ fn a_live_socket_is_not_replaced() {
     let error = bind(&bench.path).unwrap_err();
     assert!(matches!(error, BindError::AnotherListens { .. }));
     let (pid, path) = (std::process::id(), bench.path.display());
-    let expected = format!(
-        "already running here (PID {pid}), at `{path}`: `foster status` shows it, `foster help` has the verbs"
-    );
+    let expected = format!("cannot listen at `{path}`: another process listens there (PID {pid})");
     assert_eq!(error.to_string(), expected);
     bench.connect();
 }

@@ -26,7 +26,7 @@ fn between(old: &str, new: &str) -> ChangedKeys {
 }
 
 /// Every key of a program with another value than its default, and what that change means.
-const CHANGES: [(&str, &str, SpecChange); 45] = {
+const CHANGES: [(&str, &str, SpecChange); 47] = {
     use SpecChange::{Policy, Process};
     [
         ("command", "'other'", Process),
@@ -61,6 +61,8 @@ const CHANGES: [(&str, &str, SpecChange); 45] = {
         ("stop_signal", "'INT'", Policy),
         ("stop_timeout", "'1s'", Policy),
         ("stop_group", "true", Policy),
+        ("sockets", "'unix:///s'", Process),
+        ("sockets", "'tcp://[::1]:1?backlog=9'", Process),
         ("pre_start", "'x'", Policy),
         ("kill_mode", "'session'", Policy),
         ("pre_stop", "'x'", Policy),

@@ -71,11 +71,11 @@ fn a_start_leaves_fosters_descriptors_unchanged_and_no_pipe_open() {
 #[test]
 fn descriptors_get_the_requested_numbers_in_any_order_and_no_other_is_inherited() {
     // The numbers overlap with those of the sources in foster, and two are swapped.
-    let files: Vec<File> = ["/etc/passwd", "/etc/group", "/etc/hostname"]
+    let files: Vec<Rc<OwnedFd>> = ["/etc/passwd", "/etc/group", "/etc/hostname"]
         .into_iter()
-        .map(|path| File::open(path).unwrap())
+        .map(|path| Rc::new(OwnedFd::from(File::open(path).unwrap())))
         .collect();
-    let number = |file: &File| std::os::fd::AsRawFd::as_raw_fd(file);
+    let number = |file: &OwnedFd| std::os::fd::AsRawFd::as_raw_fd(file);
     let (first, second) = (number(&files[0]), number(&files[1]));
     for targets in [[first, second, 3], [second, first, 77], [5, 4, 3], [3, 4, 5], [100, 3, 50]] {
         let mut unique = targets.to_vec();
@@ -84,7 +84,7 @@ fn descriptors_get_the_requested_numbers_in_any_order_and_no_other_is_inherited(
         if unique.len() < targets.len() {
             continue;
         }
-        let descriptors: Vec<_> = files.iter().map(AsFd::as_fd).zip(targets).collect();
+        let descriptors: Vec<_> = files.iter().map(Rc::clone).zip(targets).collect();
         let launch = launch(&["sh", "-c", "kill -STOP $$"]);
         let request = Request { descriptors: &descriptors, ..request(&launch) };
         let running = Running(spawn(&launch, &request).unwrap()).stopped();
