@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::support::{End, Foster, Running, binary, may_make_namespaces, puppet};
+use crate::support::{End, Following, Foster, Running, binary, cpu_time, may_make_namespaces, puppet};
 
 /// A user that owns neither the pipe nor the terminal, so that foster cannot open them again.
 const OTHER_USER: u32 = 12345;
@@ -292,4 +292,34 @@ fn with_few_descriptors_foster_still_reports_the_error() {
         let foster = foster.config("[program.app]\ncommand = 'puppet pause'\n").start();
         foster.wait_for_line("Too many open files|descriptors");
     }
+}
+
+#[test]
+fn while_the_last_output_waits_for_its_reader_nothing_that_happens_costs_processor_time() {
+    let config = format!(
+        "{FLOODING}stop_timeout = '1s'\n[foster]\nshutdown_timeout = '3s'\ntermination_log = 'log'\n"
+    );
+    let mut foster = Foster::new().config(&config).file("log", "").start();
+    foster.wait_for_line("flooding");
+    let followers: Vec<Following> = [&["logs", "-f"][..], &["events", "-f"], &["logs", "-f"]]
+        .map(|verb| Following::start(&foster, verb))
+        .into();
+    followers.iter().for_each(|follower| follower.wait_until_asked(&foster));
+    foster.output().stop_reading_stdout();
+    foster.signal(Signal::SIGTERM);
+    foster.wait_for("the last turn, which writes", || foster.content("log").contains("exit status 0"));
+    let before = cpu_time(foster.pid());
+    // Each makes a descriptor ready, for good unless it is served: clients that go, and one that stays without a word.
+    drop(followers);
+    let socket = foster.path("foster.sock");
+    let silent: Vec<_> = (0..3).filter_map(|_| UnixStream::connect(&socket).ok()).collect();
+    for signal in [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGHUP, Signal::SIGCHLD, Signal::SIGWINCH] {
+        foster.signal(signal);
+    }
+    let since = Instant::now();
+    foster.wait_for("a second", || since.elapsed() > Duration::from_secs(1));
+    let used = cpu_time(foster.pid()) - before;
+    assert!(used < Duration::from_millis(300), "{used:?}\n{}", foster.output().shown());
+    drop(silent);
+    assert_eq!(foster.wait_exit(), End::Code(0));
 }

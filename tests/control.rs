@@ -84,9 +84,12 @@ fn status_names_the_program_of_a_lower_tier_that_another_waits_for() {
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("first", "starting");
     foster.wait_for_state("second", "waiting");
-    assert_eq!(foster.row("second").expect("a row")["note"], "waits for first");
+    let why = "first (starting: not ready yet: go does not exist)";
+    foster.wait_for("the first answer of its probe", || {
+        foster.row("second").expect("a row")["note"] == format!("waits for {why}")
+    });
     let health = foster.verb(&["health", "second"]).expect(1).stdout;
-    assert!(health.contains("waits for first"), "{health}");
+    assert_eq!(health, format!("second: waiting for {why}\n"));
     std::fs::write(foster.path("go"), "").expect("a file");
     foster.wait_for_state("second", "running");
 }

@@ -10,11 +10,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::{
-    Calls, EXCEPTED, End, FAILING, Fault, Finished, Foster, Injector, Running, cpu_time, may_make_namespaces,
+    Caller, Calls, EXCEPTED, End, FAILING, Fault, Finished, Foster, Injector, Running, cpu_time,
+    may_make_namespaces,
 };
 
 /// The number of faults of the sample: each call up to five times.
@@ -207,4 +210,55 @@ fn foster_survives_and_reports_the_failure_of_any_system_call_and_loses_no_progr
     assert!(injected * 10 >= faults.len() * 8, "only {injected} of {} faults injected", faults.len());
     let wrong = wrong.into_inner().expect("no panic holds it");
     assert!(wrong.is_empty(), "{} of {} faults:\n{}", wrong.len(), faults.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_look_at_the_own_streams_that_fails_makes_none_of_them_silent() {
+    if !may_make_namespaces() {
+        return;
+    }
+    for (call, errno) in
+        [(libc::SYS_fcntl, Errno::EMFILE), (libc::SYS_fstat, Errno::EIO), (libc::SYS_newfstatat, Errno::EIO)]
+    {
+        for occurrence in 1..=3 {
+            let fault = Fault { caller: Caller::Foster, call, occurrence, errno };
+            let injector = Injector::failing(fault);
+            let lived = run_scenario(&injector);
+            injector.finish();
+            assert_eq!(lived, Ok(()), "{}", named(&fault));
+        }
+    }
+}
+
+#[test]
+fn a_start_that_cannot_be_watched_is_a_failed_start_that_is_tried_again() {
+    if !may_make_namespaces() {
+        return;
+    }
+    // Among the first calls are those for the reports of both programs.
+    let counting = Injector::counting();
+    let mut foster = Foster::new().config(CONFIG).injected(&counting).start();
+    foster.wait_for_line("works: ready");
+    foster.wait_for_line("writes: ready");
+    let calls = counting.so_far().get(&(Caller::Foster, libc::SYS_epoll_ctl)).copied().unwrap_or(0);
+    assert_eq!(foster.terminate(), End::Code(0));
+    counting.finish();
+    let mut failed_starts = 0;
+    for occurrence in 1..=calls {
+        let fault =
+            Fault { caller: Caller::Foster, call: libc::SYS_epoll_ctl, occurrence, errno: Errno::ENOSPC };
+        let injector = Injector::failing(fault);
+        let mut foster = Foster::new().config(CONFIG).injected(&injector).start();
+        foster.wait_for("both programs, or an end with a reason", || {
+            let said = foster.output().stderr();
+            said.contains("works: ready") && said.contains("writes: ready") || foster.output().is_over()
+        });
+        failed_starts +=
+            usize::from(foster.output().has_line("cannot start .*: watching its start: No space left"));
+        if !foster.output().is_over() {
+            assert_eq!(foster.terminate(), End::Code(0), "{}", named(&fault));
+        }
+        injector.finish();
+    }
+    assert!(failed_starts > 0, "no start was hit by {calls} faults");
 }

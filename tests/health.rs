@@ -94,7 +94,7 @@ fn without_an_action_a_server_is_unhealthy_until_it_recovers_and_every_verb_show
     assert!(ill < usual + Duration::from_millis(10), "{ill:?}, usually {usual:?}");
     let said = foster.verb(&["health"]).expect(1).stdout;
     for (failure, seen) in SERVER_FAILURES {
-        let line = format!("{failure}: unhealthy ({seen} (3 times in a row))");
+        let line = format!("{failure}: unhealthy: {seen} (3 times in a row)");
         assert!(said.lines().any(|said| said == line), "{line}\n{said}");
     }
     assert_eq!(said.lines().count(), SERVER_FAILURES.len(), "{said}");

@@ -1,6 +1,8 @@
 //! The order of starts and stops: tiers, `after`, `requires`, `enabled`, `autostart`.
 
-use crate::support::{End, Foster};
+use std::time::Duration;
+
+use crate::support::{End, Following, Foster, cpu_time};
 
 /// A program that writes its name when it starts and when it stops.
 fn noted(name: &str, keys: &str) -> String {
@@ -104,4 +106,94 @@ fn foster_exits_when_every_program_has_exited_by_itself() {
     assert_eq!(foster.wait_exit(), End::Code(0));
     let seen = foster.output().stdout();
     assert!(seen.contains("one") && seen.contains("two"), "{seen}");
+}
+
+/// `web` is after `api`, which is after `db`.
+fn three(db: &str) -> String {
+    format!(
+        "[program.db]\n{db}\n[program.api]\ncommand = 'puppet pause'\nafter = ['db']\n[program.web]\ncommand = 'puppet pause'\nafter = ['api']\n"
+    )
+}
+
+#[test]
+fn a_start_that_cannot_succeed_now_fails_and_says_what_is_waited_for_and_why() {
+    let slow = "backoff = { initial = '1h', max = '1h' }";
+    for (db, state, why) in [
+        (format!("command = 'puppet exit:3'\n{slow}"), "backoff", "db (backoff: exited with status 3 after "),
+        (
+            "command = 'puppet exit:3'\nstart_limit = 1\non_failure = 'ignore'".to_owned(),
+            "fatal",
+            "db (fatal: exited with status 3 after ",
+        ),
+        ("command = 'puppet pause'\nautostart = false".to_owned(), "stopped", "db (stopped)"),
+    ] {
+        let config = format!("{}[foster]\nwhen_all_ended = 'stay'\n", three(&db));
+        let foster = Foster::new().config(&config).start();
+        foster.wait_for_state("db", state);
+        foster.wait_for_state("web", "waiting");
+        let long = format!("web: waiting for api, which waits for {why}");
+        for verb in [&["start", "web"][..], &["restart", "web"], &["health", "web"]] {
+            let said = foster.verb(verb).expect(1).stdout;
+            assert!(said.starts_with(&long), "{verb:?}: {said}");
+        }
+        let said = foster.verb(&["start", "api"]).expect(1).stdout;
+        assert!(said.starts_with(&format!("api: waiting for {why}")), "{said}");
+        let said = foster.verb(&["wait", "--timeout", "10ms", "web"]).expect(1).stdout;
+        assert!(said.contains(&format!("waiting for api, which waits for {why}")), "{said}");
+        let note = foster.row("web").expect("a row")["note"].clone();
+        assert!(
+            note.as_str().is_some_and(|note| note.starts_with("waits for api, which waits for ")),
+            "{note}"
+        );
+    }
+}
+
+#[test]
+fn a_client_that_waits_long_is_told_what_for_and_why() {
+    let db = "command = 'puppet touch:up pause'\nready = { file = 'go', interval = '10ms' }";
+    let foster = Foster::new().config(&three(db)).start();
+    foster.wait_for_file("up");
+    let clients: Vec<Following> =
+        [&["start", "web"][..], &["wait", "web"], &["start", "db"], &["restart", "web", "--json"]]
+            .map(|verb| Following::start(&foster, verb))
+            .into();
+    let told = clients.into_iter().map(|mut client| client.next_error_line()).collect::<Vec<_>>();
+    let why = "db (starting: not ready yet: go does not exist)";
+    let web = format!("foster: web: waiting for api, which waits for {why}\n");
+    assert_eq!(
+        told,
+        [
+            web.clone(),
+            web.clone(),
+            "foster: db: starting: not ready yet: go does not exist\n".to_owned(),
+            web
+        ]
+    );
+}
+
+#[test]
+fn a_long_chain_of_programs_that_wait_costs_a_client_little() {
+    const LONG: usize = 1_500;
+    let link = |number: usize| {
+        let after = if number == 0 { String::new() } else { format!("after = ['p{}']\n", number - 1) };
+        format!("[program.p{number}]\ncommand = 'puppet pause'\nautostart = false\n{after}")
+    };
+    let first = "ready = { file = 'go', interval = '10ms' }\n";
+    let config: String = (0..LONG).map(link).collect();
+    let foster = Foster::new()
+        .config(&config.replacen("autostart = false\n", &format!("autostart = false\n{first}"), 1))
+        .start();
+    foster.wait_for_state("p0", "stopped");
+    let client = Following::start(&foster, &["start", "all"]);
+    foster.wait_for_state("p1499", "waiting");
+    let before = cpu_time(foster.pid());
+    let turns = 20;
+    for _ in 0..turns {
+        foster.verb(&["status", "p0"]);
+    }
+    let used = cpu_time(foster.pid()) - before;
+    assert!(used < Duration::from_millis(50) * turns, "{used:?} for {turns} turns");
+    let note = foster.row("p1499").expect("a row")["note"].clone();
+    assert_eq!(note, "waits for p1498, which waits for p0 (starting: not ready yet: go does not exist)");
+    drop(client);
 }

@@ -1,16 +1,30 @@
 //! The quickstart of README.md.
 
-use crate::support::{End, Foster, repository};
+use crate::support::{End, Foster, binary, found, repository};
 
 #[test]
 fn the_quickstart_shows_order_readiness_a_crash_and_a_clean_stop() {
-    let config = repository().join("examples/quickstart/foster.toml");
     let foster = Foster::new();
+    assert_shows_what_it_promises(foster.arguments(&["run", "-c", &config()]));
+}
+
+#[test]
+fn under_qemu_user_the_quickstart_shows_the_same() {
+    if found("qemu-x86_64").is_none() {
+        return;
+    }
+    let foster = binary().display().to_string();
+    let arguments = [&foster, "run", "-c", &config()];
+    assert_shows_what_it_promises(Foster::new().program("qemu-x86_64", &arguments));
+}
+
+fn config() -> String {
+    repository().join("examples/quickstart/foster.toml").display().to_string()
+}
+
+fn assert_shows_what_it_promises(foster: Foster) {
     let socket = foster.folder().join("foster.sock").display().to_string();
-    let mut foster = foster
-        .env("QUICKSTART_SOCKET", &socket)
-        .arguments(&["run", "-c", config.to_str().expect("a path in UTF-8")])
-        .start();
+    let mut foster = foster.env("QUICKSTART_SOCKET", &socket).start();
     foster.wait_for_state("web", "running");
     // Its backend crashes every few seconds, which never counts towards `start_limit`.
     foster.wait_for_line(r"backend.*exited with status 1");

@@ -1,9 +1,11 @@
 //! After an exit: restarts, growing delays, fatal programs, the exit status and the reason.
 
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{End, Foster, Running};
+use crate::support::{End, Foster, Injector, Running, may_make_namespaces};
 
 fn kill_program(foster: &Running, program: &str) -> i32 {
     let pid = foster.pid_of(program);
@@ -138,4 +140,42 @@ fn a_start_of_a_fatal_program_resets_its_failure_count() {
     foster.wait_for_state("app", "fatal");
     foster.verb(&["start", "app"]).expect(0);
     foster.wait_for_state("app", "running");
+}
+
+#[test]
+fn an_update_in_the_same_turn_as_a_restart_that_is_due_starts_nothing_of_what_it_removes_or_changes() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let failing = "backoff = { initial = '200ms', max = '200ms' }\nstart_limit = 'unlimited'\n";
+    let before = format!(
+        "[program.goes]\ncommand = 'puppet exit:1'\n{failing}[program.changes]\ncommand = 'puppet exit:1'\n{failing}"
+    );
+    let injector = Injector::holding();
+    let foster = Foster::new().config(&before).injected(&injector).start();
+    // Before the wait in which both restarts come due.
+    let is_waiting = |name| foster.output().has_line(&format!("{name}: exited with status 1 .*; restart in"));
+    loop {
+        foster.wait_for("foster to be held", || injector.is_held());
+        if is_waiting("goes") && is_waiting("changes") {
+            break;
+        }
+        injector.let_wait();
+    }
+    let held = Instant::now();
+    let after =
+        format!("[program.changes]\ncommand = 'puppet append:new:x pause'\nmin_uptime = '1ms'\n{failing}");
+    let socket = foster.path("foster.sock").display().to_string();
+    std::fs::write(foster.path("foster.toml"), format!("{after}[foster]\nsocket = '{socket}'\n"))
+        .expect("a file");
+    foster.signal(Signal::SIGHUP);
+    foster.wait_for("the restarts to be due", || held.elapsed() > Duration::from_millis(300));
+    injector.let_go();
+    foster.wait_for_state("changes", "running");
+    foster.wait_for("the removal", || foster.row("goes").is_none());
+    assert_eq!(foster.content("new"), "x\n", "{}", foster.output().shown());
+    let others = foster.processes().iter().filter(|process| process.pid != foster.pid()).count();
+    assert_eq!(others, 1, "{}", foster.output().shown());
+    assert!(!foster.output().has_line("not in the plan"), "{}", foster.output().shown());
+    assert_eq!(foster.rows().len(), 1);
 }

@@ -117,3 +117,22 @@ fn a_signal_during_the_startup_is_obeyed() {
     assert_eq!(end, End::Code(0));
     assert!(at - before < Duration::from_secs(2), "{:?}", at - before);
 }
+
+#[test]
+fn a_signal_that_an_update_gives_a_meaning_is_obeyed_however_often_that_changes() {
+    let foster = reporting("");
+    let config = foster.content("foster.toml");
+    for (entry, then) in
+        [("ALRM = 'forward:backend'", Signal::SIGALRM), ("PWR = 'forward:backend:HUP'", Signal::SIGPWR)]
+    {
+        foster.signal(then);
+        foster.wait_for_line(&format!("got {then}, which means nothing here"));
+        for signals in [format!("[signals]\n{entry}\n"), String::new(), format!("[signals]\n{entry}\n")] {
+            std::fs::write(foster.path("foster.toml"), format!("{config}{signals}")).expect("a file");
+            foster.verb(&["update"]).expect(0);
+        }
+        foster.signal(then);
+    }
+    foster.wait_for_line("got ALRM$");
+    foster.wait_for_line("got HUP$");
+}

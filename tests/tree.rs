@@ -379,3 +379,49 @@ fn a_program_that_goes_into_the_background_is_not_ready() {
     assert_eq!(pids(&foster), BTreeSet::new(), "{log}");
     assert!(fs::exists(foster.path("daemon")).expect("a folder"), "{log}");
 }
+
+#[test]
+fn a_process_that_was_adopted_gets_term_once_however_many_others_end() {
+    // The counting one ends after the last of the others; each of them is reaped at its own time.
+    let other = |name: &str, wait: &str, last: &str| {
+        format!("'child:setsid trap:TERM:sleep:{wait} {last}trap:TERM:exit:0 touch:{name} pause'")
+    };
+    let (quick, slow, last) =
+        (other("quick", "0", ""), other("slow", "0.2", ""), other("last", "0.4", "trap:TERM:touch:gone "));
+    let config = format!(
+        "[program.app]\ncommand = \"puppet 'child:setsid trap:TERM:append:terms:x touch:counts wait-file:gone exit:0' {quick} {slow} {last} touch:up pause\"\nkill_mode = 'process'\n[foster]\nshutdown_timeout = '10s'\n"
+    );
+    for foster in [Foster::new().not_pid_1(), Foster::new()] {
+        let mut foster = foster.config(&config).start();
+        for file in ["counts", "quick", "slow", "last", "up"] {
+            foster.wait_for_file(file);
+        }
+        assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+        assert_eq!(foster.content("terms"), "x\n", "{}", foster.output().shown());
+    }
+}
+
+#[test]
+fn a_proc_of_another_namespace_is_reported_and_its_numbers_are_not_believed() {
+    if !may_make_namespaces() {
+        return;
+    }
+    // In the machine's /proc pid 2 has many children, whose numbers belong to other programs here.
+    let config = "[program.app]\ncommand = \"puppet 'child:ignore:TERM touch:one pause' touch:up pause\"\nstop_timeout = '200ms'\n[program.other]\ncommand = 'puppet trap:TERM:append:terms:x touch:other pause'\n[program.more]\ncommand = \"puppet 'child:setsid touch:two pause' touch:more pause\"\n[foster]\nshutdown_timeout = '2s'\n";
+    let mut foster = Foster::new().config(config).host_proc().start();
+    for file in ["one", "up", "other", "two", "more"] {
+        foster.wait_for_file(file);
+    }
+    foster.wait_for_line("/proc belongs to another PID namespace: .*; mount that of this one");
+    let row = foster.row("app").expect("a row");
+    assert!(row["memory_bytes"].is_null(), "{row}");
+    let before = pids(&foster).len();
+    foster.verb(&["stop", "app"]).expect(0);
+    assert_eq!(pids(&foster).len(), before - 2, "{}", foster.output().shown());
+    foster.verb(&["restart", "more"]).expect(0);
+    assert_eq!(pids(&foster).len(), before - 2, "{}", foster.output().shown());
+    assert_eq!(foster.content("terms"), "", "a stop reached another program\n{}", foster.output().shown());
+    assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+    let said = foster.output().stderr();
+    assert!(!said.contains("killed at the end: ") || said.contains("killed at the end: a process"), "{said}");
+}

@@ -31,6 +31,10 @@ struct Options {
     without_proc: bool,
     /// `--without-groups`: cgroups of version 2 are read-only, as in most containers.
     without_groups: bool,
+    /// `--host-proc`: `/proc` is that of the machine, whose numbers are those of other processes.
+    host_proc: bool,
+    /// `--instead-of PATH FILE`: this file is at that path.
+    instead: Vec<(PathBuf, PathBuf)>,
     /// `--hidepid`: a process sees those of its own user alone (proc(5)).
     hidepid: bool,
     /// `--root DIR`: nothing is there but what is in it, `/proc` and `/dev`.
@@ -66,6 +70,11 @@ fn parse() -> Result<Options, String> {
             Some("--read-only") => options.read_only = true,
             Some("--without-proc") => options.without_proc = true,
             Some("--without-groups") => options.without_groups = true,
+            Some("--host-proc") => options.host_proc = true,
+            Some("--instead-of") => {
+                let mut path = || arguments.next().map(PathBuf::from).ok_or("--instead-of PATH FILE");
+                options.instead.push((path()?, path()?));
+            }
             Some("--hidepid") => options.hidepid = true,
             Some("--hanging") => options.hanging = arguments.next().map(PathBuf::from),
             Some("--watched-by") => options.watch.by = arguments.next().map(PathBuf::from),
@@ -94,7 +103,12 @@ fn number(text: OsString) -> Option<u32> {
 fn become_it(options: Options) -> Result<ExitCode, String> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(|error| format!("cannot unshare: {error}"))?;
     mount_at("none", Path::new("/"), None, MsFlags::MS_REC | MsFlags::MS_PRIVATE)?;
-    mount_with("proc", Path::new("/proc"), Some("proc"), options.hidepid.then_some("hidepid=2"))?;
+    if !options.host_proc {
+        mount_with("proc", Path::new("/proc"), Some("proc"), options.hidepid.then_some("hidepid=2"))?;
+    }
+    for (path, file) in &options.instead {
+        mount_at(&file.display().to_string(), path, None, MsFlags::MS_BIND)?;
+    }
     if let Some(place) = &options.hanging {
         hang(place)?;
     }

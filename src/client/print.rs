@@ -140,7 +140,9 @@ fn table_line(row: &StatusRow) -> Line {
 fn print_outcomes(answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<ExitStatus, Failure> {
     let mut status = ExitStatus::DONE;
     for reply in answer {
-        if let Reply::Outcome(outcome) = reply? {
+        let reply = reply?;
+        print_aside(&reply, Output::Text, client)?;
+        if let Reply::Outcome(outcome) = reply {
             if outcome.verdict == Verdict::Failed {
                 status = ExitStatus::FAILED;
             }
@@ -171,6 +173,7 @@ fn print_update(
             }
             (Ok(Reply::Outcome(outcome)), Output::Json) => outcomes.push(outcome),
             (Ok(Reply::Problem(Problem { text })), Output::Json) => problems.push(text),
+            (Ok(note @ Reply::Note(_)), output) => drop(print_aside(&note, output, client)?),
             (
                 Ok(
                     Reply::Row(_)
@@ -178,7 +181,6 @@ fn print_update(
                     | Reply::Width(_)
                     | Reply::Event(_)
                     | Reply::Missed(_)
-                    | Reply::Note(_)
                     | Reply::Context(_)
                     | Reply::End {}
                     | Reply::Error(_),
@@ -221,7 +223,9 @@ fn print_failures(answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<Exit
 fn print_verdict(field: &str, answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<ExitStatus, Failure> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     for reply in answer {
-        if let Reply::Outcome(outcome) = reply? {
+        let reply = reply?;
+        print_aside(&reply, Output::Json, client)?;
+        if let Reply::Outcome(outcome) = reply {
             outcomes.push(outcome);
         }
     }

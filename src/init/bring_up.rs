@@ -34,7 +34,7 @@ use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::epoll::{Epoll, Interest, Token};
 use crate::sys::socket_file::BindError;
-use crate::sys::{fatal, process};
+use crate::sys::{fatal, process, procfs};
 
 /// What keeps foster from coming up.
 #[derive(Debug)]
@@ -90,6 +90,12 @@ impl Init {
             log::warn!("{warning}");
         }
         warn_unless_stoppable(&plan);
+        if procfs::is_foreign() {
+            log::warn!(
+                "/proc belongs to another PID namespace: processes of a program are found only when their parents end, \
+                 and their memory is not shown; mount that of this one (`mount -t proc proc /proc`)"
+            );
+        }
         let service_manager =
             ServiceManager::from_environment(env.notify_socket.as_deref()).unwrap_or_else(|unusable| {
                 log::warn!("{unusable}");

@@ -119,13 +119,21 @@ impl Children {
         self.definitions.remove(&run);
     }
 
-    /// A process was made; what it reports of its start is watched.
-    pub(super) fn insert(&mut self, role: Role, starting: Starting) {
+    /// A process was made; what it reports of its start is watched. Where that is not possible it is killed: how its start
+    /// went would be known at its end only.
+    ///
+    /// # Errors
+    /// epoll_ctl(2): ENOMEM, ENOSPC.
+    pub(super) fn insert(&mut self, role: Role, starting: Starting) -> nix::Result<()> {
         let Starting { process, report } = starting;
         let token = Token { owner: self.owner, key: process.pid().as_raw().unsigned_abs() };
-        // Where it cannot be watched (ENOMEM), it is read when the child is reaped.
-        let _ = self.epoll.add(&report, token, Interest::Read);
-        self.add(role, process, Some(report));
+        let watched = self.epoll.add(&report, token, Interest::Read);
+        let report = watched.is_ok().then_some(report);
+        self.add(role, process, report);
+        if watched.is_err() {
+            self.detach(role);
+        }
+        watched
     }
 
     /// A process was made that executes nothing.

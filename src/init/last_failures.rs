@@ -1,5 +1,7 @@
 //! Why instances are not as they should be, for `status`: the last failure that nothing has made good since.
 
+use std::collections::VecDeque;
+
 use foster_core::action::{Cause, Change, StateName};
 use foster_core::ids::InstanceId;
 use foster_core::sorted::SortedMap;
@@ -11,7 +13,14 @@ const UNHEALTHY: &str = "unhealthy: ";
 
 /// The last failure of each instance that had one.
 #[derive(Debug, Default)]
-pub(super) struct LastFailures(SortedMap<InstanceId, String>);
+pub(super) struct LastFailures {
+    of_instances: SortedMap<InstanceId, String>,
+    /// What did not stop in time, the last ones.
+    killed: VecDeque<String>,
+}
+
+/// How many of those are kept for the reason of the end.
+const KEPT: usize = 3;
 
 impl LastFailures {
     /// Takes note of a change.
@@ -25,7 +34,7 @@ impl LastFailures {
             Cause::Unhealthy { seen } => format!("{UNHEALTHY}{}", answers(seen)),
             Cause::NotKilled => {
                 // A refused signal is the better reason.
-                if self.0.contains_key(&change.instance) {
+                if self.of_instances.contains_key(&change.instance) {
                     return;
                 }
                 "some of its processes are still there after SIGKILL".into()
@@ -34,7 +43,7 @@ impl LastFailures {
                 format!("{exit} after {}", rounded(*uptime))
             }
             Cause::BecameReady { .. } | Cause::Recovered | Cause::Requested(_) | Cause::Stopped { .. } => {
-                self.0.remove(&change.instance);
+                self.of_instances.remove(&change.instance);
                 return;
             }
             Cause::Started
@@ -46,22 +55,33 @@ impl LastFailures {
             | Cause::RequirementDown(_)
             | Cause::Shutdown => return,
         };
-        self.0.insert(change.instance, text);
+        self.of_instances.insert(change.instance, text);
     }
 
     /// A signal could not be sent.
     pub(super) fn refused(&mut self, instance: InstanceId, text: String) {
-        self.0.insert(instance, text);
+        self.of_instances.insert(instance, text);
     }
 
     /// The instance was removed.
     pub(super) fn forget(&mut self, instance: InstanceId) {
-        self.0.remove(&instance);
+        self.of_instances.remove(&instance);
+    }
+
+    /// An instance did not stop in time and was killed.
+    pub(super) fn note_killed(&mut self, text: String) {
+        self.killed.truncate(KEPT - 1);
+        self.killed.push_front(text);
+    }
+
+    /// The last instances that did not stop in time, the oldest first.
+    pub(super) fn killed(&self) -> impl Iterator<Item = &String> {
+        self.killed.iter().rev()
     }
 
     /// The last failure of an instance in this state.
     pub(super) fn of(&self, instance: InstanceId, state: StateName) -> Option<&str> {
-        let failure = self.0.get(&instance).map(String::as_str);
+        let failure = self.of_instances.get(&instance).map(String::as_str);
         match state {
             StateName::Running | StateName::Stopped => None,
             // The state says it already.

@@ -22,6 +22,7 @@ mod plan_merge;
 mod proc_reader;
 mod processes;
 mod reap;
+mod remedies;
 mod report;
 mod requests;
 mod scale;
@@ -34,6 +35,7 @@ mod tree;
 mod update;
 mod update_texts;
 mod wait;
+mod waits;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};

@@ -15,6 +15,7 @@ use super::Init;
 use super::plan_diff::ChangedKeys;
 use super::plan_merge::PlanMerge;
 use super::update_texts::because;
+use super::waits::Holders;
 use crate::control::protocol::{Outcome, Reply, Verdict};
 use crate::control::server::ConnectionId;
 
@@ -52,6 +53,13 @@ pub(super) struct InstanceBefore {
     live: bool,
     /// Whether it was on its way out.
     removed: bool,
+}
+
+impl Waiting {
+    /// The instances that the client waits for.
+    pub(super) fn instances(&self) -> impl ExactSizeIterator<Item = InstanceId> {
+        self.0.iter().map(|expected| expected.before.id)
+    }
 }
 
 impl Init {
@@ -125,9 +133,9 @@ impl Init {
 
     /// Answers for the instances that have reached their new state.
     pub(super) fn answer_update(&self, waiting: Waiting, queue: &mut VecDeque<Reply>) -> Option<Waiting> {
-        let mut left = Vec::new();
+        let (mut left, mut holders) = (Vec::new(), Holders::default());
         for expected in waiting.0 {
-            match self.became(&expected) {
+            match self.became(&expected, &mut holders) {
                 Some((verdict, message)) => {
                     let name = self.plan.label(expected.before.id).to_owned();
                     queue.push_back(Reply::Outcome(Outcome { name, verdict, message }));
@@ -138,7 +146,7 @@ impl Init {
         (!left.is_empty()).then_some(Waiting(left))
     }
 
-    fn became(&self, expected: &Expected) -> Option<(Verdict, String)> {
+    fn became(&self, expected: &Expected, holders: &mut Holders) -> Option<(Verdict, String)> {
         let Expected { before, outcome, why } = expected;
         let Some(view) = self.view(before.id) else {
             return Some(match outcome {
@@ -153,8 +161,8 @@ impl Init {
             return (!removed).then(|| (Verdict::Failed, "brought back by a later update".into()));
         }
         match progress(Order::Restart, &view, before.runs) {
-            Progress::UnderWay if self.is_blocked_for_good(&view) => {
-                Some((Verdict::Failed, self.note(&view).unwrap_or_default()))
+            Progress::UnderWay if self.is_blocked(&view, holders) => {
+                Some((Verdict::Failed, self.standing(&view)))
             }
             Progress::UnderWay => None,
             Progress::Failed => {

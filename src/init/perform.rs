@@ -80,7 +80,7 @@ impl Init {
             Action::Report(change) => self.report(&change),
             Action::ReportShutdown(ending) => {
                 self.notify_service_manager(ServiceManager::stopping);
-                let line = report::shutdown(&self.plan, &ending, self.ordered_by(&ending.reason));
+                let line = report::shutdown(&ending, &self.why(&ending.reason));
                 self.tell(&line, None);
             }
             Action::ReportReady => {
@@ -172,6 +172,12 @@ impl Init {
         });
         self.tell(&line, subject);
         self.operators.failures.note(change);
+        // An earlier one does not explain the end of the container.
+        if self.core.supervisor.is_shutting_down()
+            && let Some(killed) = report::killed(&self.plan, change)
+        {
+            self.operators.failures.note_killed(killed);
+        }
     }
 
     /// Logs an event and passes it to the clients that follow events: one text, formatted once.

@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use super::Init;
 use super::children::{Ended, Role};
 use super::processes::Processes;
+use super::remedies::FOREGROUND;
 use super::start::helper_output;
 use super::tree::ROUNDS;
 use crate::sys::process;
@@ -132,10 +133,7 @@ impl Init {
             && let Some(pid) = left
         {
             let name = self.plan.label(run.instance);
-            log::warn!(
-                "{name}: went into the background (pid {pid} goes on without it): foster needs it in the foreground; \
-                 for nginx `daemon off;`"
-            );
+            log::warn!("{name}: went into the background (pid {pid} goes on without it): {FOREGROUND}");
         }
     }
 

@@ -64,7 +64,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         }
         Cause::ProcessesLeft { exit, uptime } => {
             let message = format!(
-                "{name}: {exit} after {}{process}; some of its child processes still run: sending them SIGTERM before the restart",
+                "{name}: {exit} after {}{process}; some of its child processes still run: sending them SIGTERM",
                 rounded(*uptime)
             );
             exit_fields(Line::new(Level::Warn, EventName::ProcessesLeft, message), *exit)
@@ -108,7 +108,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         Cause::Stopped { exit, took } => {
             let stop = plan.spec(change.instance.program).map(|spec| &spec.stop);
             let (level, message) = match stop.filter(|stop| is_escalated(stop, *exit)) {
-                Some(stop) => (Level::Warn, escalated(name, stop, &process)),
+                Some(stop) => (Level::Warn, format!("{name}: {}", escalated(stop, *took, &process))),
                 None => (Level::Info, stopped(name, *exit, *took, &process)),
             };
             exit_fields(Line::new(level, EventName::Stopped, message), *exit).with("took_ms", *took)
@@ -133,10 +133,9 @@ pub(super) fn fewer(count: u16) -> String {
     }
 }
 
-/// The shutdown begins; `by`: the client that ordered it.
-pub(super) fn shutdown(plan: &Plan, ending: &Ending, by: Option<&str>) -> Line {
+/// The shutdown begins, and why.
+pub(super) fn shutdown(ending: &Ending, why: &str) -> Line {
     let level = if ending.status == 0 { Level::Info } else { Level::Error };
-    let why = reason(plan, &ending.reason, by);
     Line::new(level, EventName::Shutdown, format!("shutting down: {why}"))
         .with("exit_status", u64::from(ending.status))
 }
@@ -200,13 +199,29 @@ fn is_escalated(stop: &StopPlan, exit: Exit) -> bool {
     is_killed && !stop.signals.contains(&Signal::KILL)
 }
 
-fn escalated(name: &str, stop: &StopPlan, process: &str) -> String {
+fn escalated(stop: &StopPlan, took: Duration, process: &str) -> String {
     let signals: Vec<String> = stop.signals.iter().map(Signal::to_string).collect();
-    let (timeout, signals) = (rounded(stop.timeout), signals.join(", "));
+    let signals = signals.join(", ");
+    if took < stop.timeout {
+        return format!(
+            "did not stop within {} of {signals}, and foster killed it{process} at the end of the shutdown: raise \
+             `shutdown_timeout`, or set the `stop_signal` it obeys",
+            rounded(took)
+        );
+    }
     format!(
-        "{name}: did not stop within {timeout} of {signals}, killed with SIGKILL (stop_timeout){process}; \
-         raise `stop_timeout`, or set the `stop_signal` it obeys"
+        "did not stop within {} of {signals}, and foster killed it{process}: raise `stop_timeout`, or set the \
+         `stop_signal` it obeys",
+        rounded(stop.timeout)
     )
+}
+
+/// For the reason of the container's end: a program that was killed because it did not stop in time.
+pub(super) fn killed(plan: &Plan, change: &Change) -> Option<String> {
+    let Cause::Stopped { exit, took } = &change.cause else { return None };
+    let stop = plan.spec(change.instance.program).map(|spec| &spec.stop)?;
+    is_escalated(stop, *exit)
+        .then(|| format!("{} {}", plan.label(change.instance), escalated(stop, *took, "")))
 }
 
 fn stopped(name: &str, exit: Exit, took: Duration, process: &str) -> String {

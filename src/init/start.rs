@@ -141,15 +141,19 @@ impl Init {
         let Due { role, output, .. } = due;
         match started {
             Ok(starting) => {
-                self.output.started(output, starting.process.pid().as_raw().unsigned_abs());
+                let (pid, is_in_group) = (starting.process.pid(), starting.process.is_in_group());
+                if let Err(errno) = self.processes.children.insert(role, starting) {
+                    self.output.abandon(output);
+                    return Err(unwatched(errno));
+                }
+                self.output.started(output, pid.as_raw().unsigned_abs());
                 if let Role::Main(run) | Role::PreStart(run) = role {
                     let kill_mode = self.kill_mode(run);
-                    if !starting.process.is_in_group() {
+                    if !is_in_group {
                         self.processes.trees.groups.end(run);
                     }
-                    self.processes.trees.begin(run, starting.process.pid(), kill_mode);
+                    self.processes.trees.begin(run, pid, kill_mode);
                 }
-                self.processes.children.insert(role, starting);
                 Ok(())
             }
             Err(failure) => {
@@ -233,8 +237,7 @@ impl Init {
         let stderr = Some(note.as_fd());
         let request = Request { command, stderr, extra: &extra, group, ..Request::default() };
         let starting = self.processes.spawner.spawn(&program.launch, &run_as, &request)?;
-        self.processes.children.insert(Role::Probe(run, which), starting);
-        Ok(())
+        self.processes.children.insert(Role::Probe(run, which), starting).map_err(unwatched)
     }
 
     fn probe_failed(&mut self, run: Run, which: Which, failure: StartFailure) {
@@ -329,6 +332,11 @@ fn unknown() -> StartFailure {
 
 fn no_process(errno: nix::errno::Errno) -> StartFailure {
     let message = format!("creating a process: {}", errno::text(errno));
+    StartFailure { stage: "process", persistence: Persistence::Transient, message }
+}
+
+fn unwatched(errno: nix::errno::Errno) -> StartFailure {
+    let message = format!("watching its start: {}", errno::text(errno));
     StartFailure { stage: "process", persistence: Persistence::Transient, message }
 }
 

@@ -90,7 +90,11 @@ impl Init {
         });
         let more = match (view.next_start, view.waits_for) {
             (Some(at), _) => Some(format!("next start in {}", rounded(at.since(self.core.now)))),
-            (None, Some(other)) => Some(format!("waits for {}", self.plan.label(other))),
+            (None, Some(_)) => self.holder(view).map(|holder| format!("waits for {holder}")),
+            (None, None) if view.state == StateName::Starting => {
+                let answer = self.core.supervisor.snapshot().last_answer(view.id);
+                answer.map(|answer| format!("not ready yet: {answer}"))
+            }
             (None, None) if is_removed(view) && self.plan.core.is_leaving(view.id.program) => {
                 Some("removed from the configuration".into())
             }
@@ -128,11 +132,10 @@ impl Init {
             },
         };
         let well = matches!(view.state, StateName::Running | StateName::Exited);
-        let note = self.note(view).map_or(String::new(), |note| format!(" ({note})"));
         counts.then(|| Outcome {
             name: self.plan.label(view.id).to_owned(),
             verdict: if well { Verdict::Ok } else { Verdict::Failed },
-            message: format!("{}{note}", view.state.name()),
+            message: self.standing(view),
         })
     }
 

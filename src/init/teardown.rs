@@ -15,6 +15,7 @@ use foster_core::ids::{InstanceId, Signal};
 use foster_core::time::Instant;
 use log::Level;
 
+use super::remedies::remedy;
 use super::{Init, owner, report};
 use crate::control::server::Server;
 use crate::exit::ExitStatus;
@@ -54,7 +55,10 @@ impl Init {
 
     /// The summary, as the last thing in the log; and its text.
     fn exit_summary(&mut self, ending: &Ending) -> String {
-        let why = report::reason(&self.plan, &ending.reason, self.ordered_by(&ending.reason));
+        let mut why = self.why(&ending.reason);
+        for killed in self.operators.failures.killed() {
+            why = format!("{why}; {killed}");
+        }
         let text = match &ending.reason {
             Reason::Exited { instance, .. }
             | Reason::Failed { instance, .. }
@@ -71,17 +75,21 @@ impl Init {
         text + "\n"
     }
 
-    /// The client that ordered the end.
-    pub(super) fn ordered_by(&self, reason: &Reason) -> Option<&str> {
-        match reason {
-            Reason::Operator(id) => self.operators.requests.ordered_by(*id),
+    /// Why foster ends, and what to do about it.
+    pub(super) fn why(&self, reason: &Reason) -> String {
+        let (by, remedy) = match reason {
+            Reason::Operator(id) => (self.operators.requests.ordered_by(*id), None),
+            Reason::Failed { instance, failure, failures: _ } => {
+                (None, remedy(failure, self.processes.trees.is_in_background(*instance)))
+            }
             Reason::Signal(_)
             | Reason::AllEnded
             | Reason::Exited { .. }
-            | Reason::Failed { .. }
             | Reason::Unhealthy { .. }
-            | Reason::Fault => None,
-        }
+            | Reason::Fault => (None, None),
+        };
+        let why = report::reason(&self.plan, reason, by);
+        remedy.map_or(why.clone(), |remedy| format!("{why}; {remedy}"))
     }
 
     fn summary(&self, instance: InstanceId, cause: &str) -> String {

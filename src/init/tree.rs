@@ -155,6 +155,11 @@ impl Trees {
         }
     }
 
+    /// Whether the last run of this instance went into the background.
+    pub(super) fn is_in_background(&self, instance: InstanceId) -> bool {
+        self.in_background.contains(&instance)
+    }
+
     /// The runs of which nothing is left.
     pub(super) fn take_emptied(&mut self, children: &Children) -> Vec<Run> {
         let is_empty = |run: &Run| self.members(*run).next().is_none();

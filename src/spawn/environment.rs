@@ -208,12 +208,24 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Problem::EnvFile(path, why) => write!(f, "reading env file `{}`: {why}", path.display()),
+            Problem::EnvFile(path, why) => {
+                write!(f, "reading env file `{}`: {why}", path.display())?;
+                if why.errno() == Some(Errno::ENOENT) {
+                    write!(
+                        f,
+                        ": add it, or write `env_file = \"-{}\"` where it is optional",
+                        path.display()
+                    )?;
+                }
+                Ok(())
+            }
             Problem::EnvLine(path, BadLine { line, why }) => {
                 write!(f, "reading env file `{}`: line {line}: {why}", path.display())
             }
             Problem::Secret(name, path, why) => {
-                write!(f, "reading secret `{name}` from `{}`: {why}", path.display())
+                write!(f, "reading secret `{name}` from `{}`: {why}", path.display())?;
+                let remedy = if why.errno() == Some(Errno::ENOENT) { ": mount it there" } else { "" };
+                f.write_str(remedy)
             }
             Problem::SecretNul(name, path) => {
                 write!(f, "reading secret `{name}` from `{}`: it contains a NUL byte", path.display())

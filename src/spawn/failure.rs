@@ -232,12 +232,22 @@ impl fmt::Display for Failure {
             }
             Failure::NoNewPrivileges(errno) => write!(f, "setting no_new_privs: {}", text(*errno)),
             Failure::Directory(path, errno) => {
-                write!(f, "entering directory `{}`: {}", path.display(), text(*errno))
+                let remedy = if matches!(errno, Errno::ENOENT | Errno::ENOTDIR) {
+                    ": create it, or correct `directory`"
+                } else if *errno == Errno::EACCES {
+                    ": the program's user may not enter it"
+                } else {
+                    ""
+                };
+                write!(f, "entering directory `{}`: {}{remedy}", path.display(), text(*errno))
             }
             Failure::Exec(command, problem) => problem.write(command, f),
         }
     }
 }
+
+/// The remedy for a file that is not there.
+const MISSING: &str = "add it to the image, or correct the command";
 
 /// The missing privilege, for EPERM and EACCES only.
 fn needs(errno: Errno, right: &str) -> String {
@@ -261,7 +271,7 @@ impl ExecProblem {
     fn write(&self, command: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ExecProblem::NotFound { path } => {
-                write!(f, "`{command}` is not in PATH ({})", path.display())
+                write!(f, "`{command}` is not in PATH ({}): {MISSING}", path.display())
             }
             ExecProblem::NoInterpreter(file) => write!(
                 f,
@@ -290,10 +300,14 @@ impl ExecProblem {
             ExecProblem::Refused(_, Errno::EAGAIN) => {
                 write!(f, "running `{command}`: {}: its user's limit `nproc` is reached", text(Errno::EAGAIN))
             }
-            ExecProblem::Refused(Some(file), errno) => {
-                write!(f, "running `{command}`: `{}`: {}", file.display(), text(*errno))
+            ExecProblem::Refused(file, errno) => {
+                write!(f, "running `{command}`: ")?;
+                if let Some(file) = file {
+                    write!(f, "`{}`: ", file.display())?;
+                }
+                let remedy = if self.is_absence() { format!(": {MISSING}") } else { String::new() };
+                write!(f, "{}{remedy}", text(*errno))
             }
-            ExecProblem::Refused(None, errno) => write!(f, "running `{command}`: {}", text(*errno)),
         }
     }
 }

@@ -184,8 +184,12 @@ impl Identity {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Problem::UnknownUser(name) => write!(f, "user `{name}` is not in {PASSWD}"),
-            Problem::UnknownGroup(name) => write!(f, "group `{name}` is not in {GROUP}"),
+            Problem::UnknownUser(name) => {
+                write!(f, "user `{name}` is not in {PASSWD}: add it to the image, or use its number")
+            }
+            Problem::UnknownGroup(name) => {
+                write!(f, "group `{name}` is not in {GROUP}: add it to the image, or use its number")
+            }
             Problem::InvalidId(number) => write!(f, "{number} is not a valid user or group"),
             Problem::Unread(path, why) => write!(f, "reading {path}: {why}"),
         }

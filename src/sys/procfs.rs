@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use foster_core::ids::Signal;
 use nix::errno::Errno;
@@ -97,6 +98,29 @@ impl OwnChildren {
     }
 }
 
+/// Whether /proc is that of another PID namespace: its numbers mean other processes there. It is looked up once.
+pub fn is_foreign() -> bool {
+    static FOREIGN: OnceLock<bool> = OnceLock::new();
+    if let Some(known) = FOREIGN.get() {
+        return *known;
+    }
+    match fs::read_link("/proc/self") {
+        Ok(own) => *FOREIGN.get_or_init(|| own != Path::new(&unistd::getpid().to_string())),
+        // In a /proc that foster has no number in. Without any /proc there is no first process either.
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            *FOREIGN.get_or_init(|| fs::exists("/proc/1").unwrap_or(false))
+        }
+        Err(_) => false,
+    }
+}
+
+fn refuse_foreign() -> io::Result<()> {
+    match is_foreign() {
+        true => Err(io::Error::new(ErrorKind::Unsupported, "it belongs to another PID namespace")),
+        false => Ok(()),
+    }
+}
+
 /// Whether /proc is mounted and belongs to foster's PID namespace.
 pub fn shows_own_namespace() -> bool {
     fs::read_link("/proc/self").is_ok_and(|own| own == Path::new(&unistd::getpid().to_string()))
@@ -105,8 +129,9 @@ pub fn shows_own_namespace() -> bool {
 /// Reads a process. `None`: no process has this pid, or it is hidden.
 ///
 /// # Errors
-/// EMFILE, ENFILE, ENOMEM, EIO.
+/// EMFILE, ENFILE, ENOMEM, EIO; Unsupported where /proc is that of another PID namespace.
 pub fn process(pid: Pid) -> io::Result<Option<Process>> {
+    refuse_foreign()?;
     match read(&format!("/proc/{pid}/stat")) {
         Ok(line) => Ok(parse(&line)),
         Err(error) if is_gone(&error) => Ok(None),
@@ -137,6 +162,9 @@ pub fn descendants(root: Pid) -> io::Result<Vec<Process>> {
 
 /// Whether the first thread of a process has children. Three system calls; an error counts as yes.
 pub fn has_children(pid: Pid) -> bool {
+    if is_foreign() {
+        return true;
+    }
     let mut first = [0];
     let list = File::open(format!("/proc/{pid}/task/{pid}/children"));
     list.and_then(|mut list| list.read(&mut first)).map_or(true, |count| count > 0)
@@ -145,8 +173,9 @@ pub fn has_children(pid: Pid) -> bool {
 /// Returns every other running process that foster can see and that is not `known`.
 ///
 /// # Errors
-/// If /proc is not mounted or not readable, or no descriptor is free.
+/// If /proc is not mounted, not readable or that of another PID namespace, or no descriptor is free.
 pub fn others(known: impl Fn(Pid) -> bool) -> io::Result<Vec<Process>> {
+    refuse_foreign()?;
     let own = unistd::getpid();
     let mut found = Vec::new();
     for pid in numbers(Path::new("/proc"))?.into_iter().map(Pid::from_raw) {
@@ -159,6 +188,7 @@ pub fn others(known: impl Fn(Pid) -> bool) -> io::Result<Vec<Process>> {
 
 /// The name of a process, as in ps(1). `None`: it was reaped or is hidden.
 pub fn name(pid: Pid) -> Option<String> {
+    refuse_foreign().ok()?;
     let name = read(&format!("/proc/{pid}/comm")).ok()?;
     Some(String::from_utf8_lossy(&name).trim_end().escape_debug().to_string())
 }
@@ -228,8 +258,9 @@ impl Memory {
         }
     }
 
-    /// The memory of this process and its descendants. `None` if it was reaped, or without /proc.
+    /// If /proc is not mounted, not readable or that of another PID namespace, or no descriptor is free.
     pub fn of_tree(&mut self, root: Pid) -> Option<u64> {
+        refuse_foreign().ok()?;
         let mut total = self.resident(root.as_raw())?;
         let mut open = vec![root.as_raw()];
         // A limit, because the tree may grow during the walk.

@@ -94,8 +94,12 @@ pub fn stderr() -> Option<Descriptor> {
 fn standard(number: RawFd) -> Option<Descriptor> {
     // SAFETY: foster closes none of its standard streams.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
-    let flags = OFlag::from_bits_truncate(fcntl(fd, FcntlArg::F_GETFL).ok()?);
-    (!flags.contains(OFlag::O_PATH)).then_some(Descriptor::Standard(fd))
+    let is_open = match fcntl(fd, FcntlArg::F_GETFL) {
+        Ok(flags) => !OFlag::from_bits_truncate(flags).contains(OFlag::O_PATH),
+        // Any other error says nothing about the stream, and a write reports what is wrong with it.
+        Err(errno) => errno != Errno::EBADF,
+    };
+    is_open.then_some(Descriptor::Standard(fd))
 }
 
 /// The identity of an open file: device and inode. Two descriptors with the same identity share a writer.

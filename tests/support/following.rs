@@ -33,13 +33,13 @@ impl Following {
     /// Reads the next lines byte by byte, so that later ones stay in the pipe.
     pub(crate) fn next_lines(&mut self, count: usize) -> String {
         let stdout = self.0.as_mut().and_then(|client| client.stdout.as_mut()).expect("a pipe");
-        let mut text = Vec::new();
-        let mut byte = [0];
-        while text.iter().filter(|byte| **byte == b'\n').count() < count {
-            assert_eq!(stdout.read(&mut byte).expect("a line"), 1, "{}", String::from_utf8_lossy(&text));
-            text.extend(byte);
-        }
-        String::from_utf8(text).expect("text")
+        read_lines(stdout, count)
+    }
+
+    /// The next line of its stderr, as it comes.
+    pub(crate) fn next_error_line(&mut self) -> String {
+        let stderr = self.0.as_mut().and_then(|client| client.stderr.as_mut()).expect("a pipe");
+        read_lines(stderr, 1)
     }
 
     /// Waits for its exit; returns the rest of its output.
@@ -51,6 +51,16 @@ impl Following {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+fn read_lines(stream: &mut impl Read, count: usize) -> String {
+    let mut text = Vec::new();
+    let mut byte = [0];
+    while text.iter().filter(|byte| **byte == b'\n').count() < count {
+        assert_eq!(stream.read(&mut byte).expect("a line"), 1, "{}", String::from_utf8_lossy(&text));
+        text.extend(byte);
+    }
+    String::from_utf8(text).expect("text")
 }
 
 impl Drop for Following {

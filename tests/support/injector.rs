@@ -11,7 +11,7 @@ use std::fs;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use nix::cmsg_space;
@@ -50,6 +50,8 @@ enum Plan {
     Count,
     /// One call fails.
     Fail(Fault),
+    /// The supervisor waits for events only when the test lets it ([`Injector::let_wait`]).
+    Hold,
     /// The supervisor gets this signal before its call of this number, of any kind.
     Signal { number: i32, before: u64 },
 }
@@ -57,8 +59,22 @@ enum Plan {
 /// The number of calls of each caller and kind.
 pub(crate) type Calls = BTreeMap<(Caller, i64), u64>;
 
+/// How many waits of the supervisor have begun, and how many the test lets go on.
+#[derive(Default)]
+struct Waits {
+    begun: u32,
+    allowed: u32,
+}
+
+/// The calls that wait for events.
+#[cfg(target_arch = "x86_64")]
+const WAITS: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_epoll_pwait];
+#[cfg(not(target_arch = "x86_64"))]
+const WAITS: &[i64] = &[libc::SYS_epoll_pwait];
+
 /// The thread that decides on calls, and its counts.
 pub(crate) struct Injector {
+    waits: Arc<(Mutex<Waits>, Condvar)>,
     folder: TempDir,
     plan: Plan,
     calls: Arc<Mutex<Calls>>,
@@ -81,13 +97,38 @@ impl Injector {
         Injector::start(Plan::Signal { number, before })
     }
 
+    /// Holds the supervisor before each wait for events, so that a test decides what comes together.
+    pub(crate) fn holding() -> Injector {
+        Injector::start(Plan::Hold)
+    }
+
+    /// Whether the supervisor is held before a wait.
+    pub(crate) fn is_held(&self) -> bool {
+        let waits = lock(&self.waits.0);
+        waits.begun > waits.allowed
+    }
+
+    /// Lets the supervisor wait, this once.
+    pub(crate) fn let_wait(&self) {
+        lock(&self.waits.0).allowed += 1;
+        self.waits.1.notify_all();
+    }
+
+    /// Holds it no longer.
+    pub(crate) fn let_go(&self) {
+        lock(&self.waits.0).allowed = u32::MAX;
+        self.waits.1.notify_all();
+    }
+
     fn start(plan: Plan) -> Injector {
         let folder = TempDir::with_prefix("injector-").expect("a temporary folder");
         let socket = UnixListener::bind(folder.path().join("socket")).expect("a socket");
         let calls = Arc::new(Mutex::new(Calls::new()));
         let counts = Arc::clone(&calls);
-        let thread = thread::spawn(move || answer_all(&receive_listener(&socket), plan, &counts));
-        Injector { folder, plan, calls, thread }
+        let waits = Arc::new((Mutex::new(Waits::default()), Condvar::new()));
+        let held = Arc::clone(&waits);
+        let thread = thread::spawn(move || answer_all(&receive_listener(&socket), plan, &counts, &held));
+        Injector { waits, folder, plan, calls, thread }
     }
 
     /// The counts so far.
@@ -109,13 +150,16 @@ impl Foster {
         let foster = self.container_options(&["--watched-by", &socket]);
         match injector.plan {
             Plan::Fail(fault) => foster.container_options(&["--watch", &fault.call.to_string()]),
+            Plan::Hold => WAITS
+                .iter()
+                .fold(foster, |foster, call| foster.container_options(&["--watch", &call.to_string()])),
             Plan::Count | Plan::Signal { .. } => foster,
         }
     }
 }
 
-fn lock(calls: &Mutex<Calls>) -> MutexGuard<'_, Calls> {
-    calls.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn receive_listener(socket: &UnixListener) -> OwnedFd {
@@ -135,7 +179,7 @@ fn receive_listener(socket: &UnixListener) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(rights.expect("a descriptor")) }
 }
 
-fn answer_all(listener: &OwnedFd, plan: Plan, calls: &Mutex<Calls>) {
+fn answer_all(listener: &OwnedFd, plan: Plan, calls: &Mutex<Calls>, waits: &(Mutex<Waits>, Condvar)) {
     loop {
         let mut fds = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, PollTimeout::NONE).expect("poll");
@@ -145,6 +189,13 @@ fn answer_all(listener: &OwnedFd, plan: Plan, calls: &Mutex<Calls>) {
             return;
         }
         let Some(notification) = next(listener) else { continue };
+        if let Plan::Hold = plan {
+            let mut held = lock(&waits.0);
+            held.begun = held.begun.saturating_add(1);
+            while held.begun > held.allowed {
+                held = waits.1.wait(held).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
         let error =
             caller_of(&notification).and_then(|caller| inject(&notification, caller, plan, &mut lock(calls)));
         answer(listener, notification.id, error);
@@ -162,7 +213,7 @@ fn inject(
     let count = calls.entry((caller, call)).or_default();
     *count += 1;
     match plan {
-        Plan::Count => None,
+        Plan::Count | Plan::Hold => None,
         Plan::Fail(fault) => {
             ((fault.caller, fault.call, fault.occurrence) == (caller, call, *count)).then_some(fault.errno)
         }

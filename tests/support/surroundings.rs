@@ -33,6 +33,17 @@ impl Foster {
         self.container_options(&["--without-groups"])
     }
 
+    /// /proc is that of the machine: its numbers mean other processes than foster's own do.
+    pub(crate) fn host_proc(self) -> Foster {
+        self.container_options(&["--host-proc"])
+    }
+
+    /// This file of the working directory is at that path.
+    pub(crate) fn instead_of(self, path: &str, file: &str) -> Foster {
+        let file = self.folder().join(file).display().to_string();
+        self.container_options(&["--instead-of", path, &file])
+    }
+
     /// Mounts /proc with `hidepid`: a process sees only those of its user.
     pub(crate) fn hidepid(self) -> Foster {
         self.container_options(&["--hidepid"])

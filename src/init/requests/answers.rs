@@ -50,7 +50,8 @@ impl Init {
         };
         let state = self.send_part(client, lines, is_complete, budget);
         if !is_complete && state != WriteState::Gone {
-            let waiter = Waiter { pending: Pending::Answer(answer), queue: VecDeque::new(), state };
+            let pending = Pending::Answer(answer);
+            let waiter = Waiter { pending, queue: VecDeque::new(), state, reminder: None };
             self.operators.requests.pending.insert(client, waiter);
         }
     }

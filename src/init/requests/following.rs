@@ -198,7 +198,8 @@ impl Init {
         };
         let over = self.operators.is_over || stream.last.is_some_and(|last| stream.seen >= last);
         if stream.more || !over {
-            let waiter = Waiter { pending: Pending::Stream(stream), queue: VecDeque::new(), state };
+            let (pending, queue) = (Pending::Stream(stream), VecDeque::new());
+            let waiter = Waiter { pending, queue, state, reminder: None };
             self.operators.requests.pending.insert(client, waiter);
         } else {
             if matches!(stream.kind, StreamKind::Output { .. }) {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use foster_core::event::{Event, Order, ShutdownCause};
 use foster_core::ids::{InstanceId, OrderId, ProgramId, Run, Signal};
 use foster_core::sorted::SortedMap;
+use foster_core::supervisor::InstanceView;
 use foster_core::time::Instant;
 use nix::errno::Errno;
 
@@ -24,7 +25,7 @@ use super::Init;
 use super::outcomes::Waiting;
 use super::status::Counted;
 use crate::control::names::{NameError, resolve};
-use crate::control::protocol::{Piece, Reason, Refusal, Reply, Request};
+use crate::control::protocol::{Note, Piece, Reason, Refusal, Reply, Request};
 use crate::control::server::{ConnectionId, ServerEvent, WriteState};
 use crate::sys::epoll::Ready;
 use answers::Answer;
@@ -46,6 +47,13 @@ pub(super) struct Requests {
 /// How many orders are remembered: one is looked up when it takes effect.
 const REMEMBERED_ORDERS: usize = 256;
 
+/// After how long a client that waits is reminded of what it waits for, and how often again.
+const FIRST_REMINDER: Duration = Duration::from_secs(2);
+const REMINDERS: Duration = Duration::from_secs(10);
+
+/// How many instances a reminder names.
+const REMINDED_OF: usize = 5;
+
 /// How many bytes are sent to all clients together in one turn, more or less: a crowd of them delays nothing else.
 const TURN_BUDGET: usize = 64 * 1024;
 
@@ -57,6 +65,8 @@ struct Waiter {
     queue: VecDeque<Reply>,
     /// Whether it has read what was sent.
     state: WriteState,
+    /// When it is reminded of what it waits for, as long as that is instances.
+    reminder: Option<Instant>,
 }
 
 /// What an answer waits for.
@@ -90,7 +100,8 @@ impl Requests {
                 (waiter.is_writable() && !waiter.queue.is_empty()).then_some(now)
             }
         };
-        self.pending.values().filter_map(until).min()
+        let reminder = |waiter: &Waiter| waiter.reminder.filter(|_| waiter.is_writable());
+        self.pending.values().flat_map(|waiter| [until(waiter), reminder(waiter)]).flatten().min()
     }
 
     /// The id of an order that is given now, by `` `foster shutdown` (uid 0, pid 77) ``.
@@ -148,11 +159,25 @@ impl Requests {
     }
 
     fn wait_for(&mut self, client: ConnectionId, pending: Pending) {
-        self.pending.insert(client, Waiter { pending, queue: VecDeque::new(), state: WriteState::Go });
+        let (queue, state) = (VecDeque::new(), WriteState::Go);
+        self.pending.insert(client, Waiter { pending, queue, state, reminder: None });
     }
 
     fn send_all(&mut self, client: ConnectionId, queue: VecDeque<Reply>) {
-        self.pending.insert(client, Waiter { pending: Pending::Nothing, queue, state: WriteState::Go });
+        let (pending, state) = (Pending::Nothing, WriteState::Go);
+        self.pending.insert(client, Waiter { pending, queue, state, reminder: None });
+    }
+}
+
+impl Pending {
+    /// The instances that the client waits for; `None`: it waits for none.
+    fn instances(&self) -> Option<Box<dyn ExactSizeIterator<Item = InstanceId> + '_>> {
+        match self {
+            Pending::Order { order: _, open } => Some(Box::new(open.iter().map(|(id, _)| *id))),
+            Pending::Ready { open, until: _ } => Some(Box::new(open.iter().copied())),
+            Pending::Update(waiting) => Some(Box::new(waiting.instances())),
+            Pending::Nothing | Pending::Answer(_) | Pending::Signals { .. } | Pending::Stream(_) => None,
+        }
     }
 }
 
@@ -269,6 +294,7 @@ impl Init {
                     self.answer_update(waiting, queue).map_or(Pending::Nothing, Pending::Update)
                 }
             };
+            self.remind(&mut waiter);
             if self.operators.is_over
                 && !matches!(waiter.pending, Pending::Nothing | Pending::Answer(_) | Pending::Stream(_))
             {
@@ -286,6 +312,24 @@ impl Init {
         if !self.operators.requests.has_backlog() {
             self.drop_removed();
         }
+    }
+
+    /// Tells a client that has waited for a while what it waits for, and why that takes so long.
+    fn remind(&self, waiter: &mut Waiter) {
+        let Some(open) = waiter.pending.instances() else {
+            waiter.reminder = None;
+            return;
+        };
+        let at = *waiter.reminder.get_or_insert(self.core.now.plus(FIRST_REMINDER));
+        if at > self.core.now || waiter.state != WriteState::Go {
+            return;
+        }
+        waiter.reminder = Some(self.core.now.plus(REMINDERS));
+        let standing = |view: InstanceView| format!("{}: {}", self.plan.label(view.id), self.standing(&view));
+        let more = open.len().saturating_sub(REMINDED_OF);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        let texts = open.filter_map(|id| self.view(id)).take(REMINDED_OF).map(standing).chain(more);
+        waiter.queue.extend(texts.map(|text| Reply::Note(Note { text })));
     }
 
     /// The id of an order of this client, which is remembered for the log.

@@ -14,6 +14,7 @@ use foster_core::time::Instant;
 use nix::errno::Errno;
 
 use super::super::Init;
+use super::super::waits::Holders;
 use super::Pending;
 use crate::control::protocol::{self, Outcome, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
@@ -123,16 +124,17 @@ impl Init {
         open: Vec<(InstanceId, InstanceBefore)>,
         queue: &mut VecDeque<Reply>,
     ) -> Pending {
-        let mut left = Vec::new();
+        let (mut left, mut holders) = (Vec::new(), Holders::default());
         for (id, before) in open {
             let Some(view) = self.view(id) else {
                 let verdict = if order == Order::Stop { Verdict::Ok } else { Verdict::Failed };
                 queue.push_back(self.absent(id, verdict));
                 continue;
             };
-            let blocked = self.is_blocked_for_good(&view);
             let (verdict, message) = match progress(order, &view, before.last_run) {
-                Progress::UnderWay if blocked => (Verdict::Failed, self.note(&view).unwrap_or_default()),
+                Progress::UnderWay if self.is_blocked(&view, &mut holders) => {
+                    (Verdict::Failed, self.standing(&view))
+                }
                 Progress::UnderWay => {
                     left.push((id, before));
                     continue;
@@ -160,13 +162,11 @@ impl Init {
                 queue.push_back(self.absent(id, Verdict::Failed));
                 continue;
             };
-            let state = view.state.name();
-            let note = self.note(&view).map_or(String::new(), |note| format!(" ({note})"));
             let (verdict, message) = match view.state {
                 StateName::Running | StateName::Unhealthy => (Verdict::Ok, "ready".into()),
                 StateName::Exited => (Verdict::Ok, "exited with success".into()),
-                StateName::Fatal => (Verdict::Failed, format!("{state}{note}")),
-                _ if over => (Verdict::Failed, format!("not ready in time: {state}{note}")),
+                StateName::Fatal => (Verdict::Failed, self.standing(&view)),
+                _ if over => (Verdict::Failed, format!("not ready in time: {}", self.standing(&view))),
                 StateName::Stopped
                 | StateName::Waiting
                 | StateName::Starting
@@ -192,26 +192,6 @@ impl Init {
         }
     }
 
-    /// Whether an instance waits for one that will not start by itself. Followed along the chain of waiting ones.
-    pub(in super::super) fn is_blocked_for_good(&self, view: &InstanceView) -> bool {
-        let mut next = view.waits_for;
-        // A chain has no circle; it ends after as many steps as there are instances in any case.
-        for _ in self.core.supervisor.snapshot().instances() {
-            let Some(other) = next.and_then(|other| self.view(other)) else { return false };
-            match other.state {
-                StateName::Stopped | StateName::Fatal => return true,
-                StateName::Waiting => next = other.waits_for,
-                StateName::Starting
-                | StateName::Running
-                | StateName::Unhealthy
-                | StateName::Stopping
-                | StateName::Backoff
-                | StateName::Exited => return false,
-            }
-        }
-        false
-    }
-
     fn success(&self, order: Order, view: &InstanceView, before: InstanceBefore) -> String {
         let pid = view.live.and_then(|live| self.processes.children.last_pid(live.run));
         let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
@@ -228,13 +208,13 @@ impl Init {
     }
 
     pub(in super::super) fn failure(&self, order: Order, view: &InstanceView) -> String {
-        let note = self.note(view).map_or(String::new(), |note| format!(": {note}"));
         match order {
-            Order::Stop if view.stuck => format!("not stopped{note}"),
-            Order::Stop => format!("not stopped: another order came ({})", view.state.name()),
-            Order::Start | Order::Restart | Order::Reload | Order::Signal(_) => {
-                format!("{}{note}", view.state.name())
+            Order::Stop if view.stuck => {
+                let note = self.note(view).map_or(String::new(), |note| format!(": {note}"));
+                format!("not stopped{note}")
             }
+            Order::Stop => format!("not stopped: another order came ({})", view.state.name()),
+            Order::Start | Order::Restart | Order::Reload | Order::Signal(_) => self.standing(view),
         }
     }
 }

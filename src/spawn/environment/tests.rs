@@ -124,7 +124,7 @@ fn an_unreadable_secret_is_named_and_never_shown() {
     let path = directory.path().join("s");
     let launch = Launch { secrets: vec![("S".to_owned(), path.clone())], ..Launch::default() };
     let message = |why: &str| ("secrets", format!("reading secret `S` from `{}`: {why}", path.display()));
-    assert_eq!(failed(&launch), message("No such file or directory"));
+    assert_eq!(failed(&launch), message("No such file or directory: mount it there"));
     fs::write(&path, b"hunter2\0").unwrap();
     assert_eq!(failed(&launch), message("it contains a NUL byte"));
     fs::write(&path, vec![b'x'; LARGEST + 1]).unwrap();
@@ -150,7 +150,8 @@ fn an_invalid_line_of_an_env_file_is_numbered_and_never_shown() {
 fn only_an_optional_env_file_may_be_missing() {
     let missing = PathBuf::from("/no/such/file");
     let mut launch = Launch { env_files: vec![env_file(missing)], ..Launch::default() };
-    let message = "reading env file `/no/such/file`: No such file or directory";
+    let message = "reading env file `/no/such/file`: No such file or directory: add it, or write \
+                   `env_file = \"-/no/such/file\"` where it is optional";
     assert_eq!(failed(&launch), ("env_file", message.to_owned()));
     launch.env_files[0].presence = Presence::Optional;
     assert_eq!(lines(build(&launch, &[]).unwrap()), [""; 0]);

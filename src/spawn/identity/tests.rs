@@ -65,9 +65,18 @@ fn foster_s_own_number_without_an_entry_needs_no_change() {
 #[test]
 fn an_unknown_or_impossible_user_or_group_is_named() {
     let message = |user, group| find(user, group).unwrap_err().to_string();
-    assert_eq!(message(name("web"), None), "user `web` is not in /etc/passwd");
-    assert_eq!(message(name("app"), Some(name("web"))), "group `web` is not in /etc/group");
-    assert_eq!(message(name(""), None), "user `` is not in /etc/passwd");
+    assert_eq!(
+        message(name("web"), None),
+        "user `web` is not in /etc/passwd: add it to the image, or use its number"
+    );
+    assert_eq!(
+        message(name("app"), Some(name("web"))),
+        "group `web` is not in /etc/group: add it to the image, or use its number"
+    );
+    assert_eq!(
+        message(name(""), None),
+        "user `` is not in /etc/passwd: add it to the image, or use its number"
+    );
     let none = "4294967295 is not a valid user or group";
     assert_eq!(message(Account::Id(u32::MAX), None), none);
     assert_eq!(message(name("app"), Some(Account::Id(u32::MAX))), none);

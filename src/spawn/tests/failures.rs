@@ -75,7 +75,9 @@ fn a_start_above_the_process_limit_fails() {
 
 #[test]
 fn a_directory_is_entered_as_the_user() {
-    let message = "entering directory `/no/such`: No such file or directory".to_owned();
+    let message =
+        "entering directory `/no/such`: No such file or directory: create it, or correct `directory`"
+            .to_owned();
     let missing = Launch { directory: Some("/no/such".into()), ..launch(&["true"]) };
     assert_eq!(failed(&missing), ("directory", message));
     if !is_root() {
@@ -86,7 +88,10 @@ fn a_directory_is_entered_as_the_user() {
     let mut launch = Launch { directory: Some(directory.path().into()), ..launch(&["true"]) };
     drop(start(&launch).unwrap());
     launch.user = user(STRANGER);
-    let message = format!("entering directory `{}`: Permission denied", directory.path().display());
+    let message = format!(
+        "entering directory `{}`: Permission denied: the program's user may not enter it",
+        directory.path().display()
+    );
     assert_eq!(failed(&launch), ("directory", message));
 }
 
@@ -110,7 +115,8 @@ fn an_unknown_user_is_reported() {
         group: None,
         unprivileged: Unprivileged::Refused,
     };
-    let message = "user `no-such-user` is not in /etc/passwd".to_owned();
+    let message =
+        "user `no-such-user` is not in /etc/passwd: add it to the image, or use its number".to_owned();
     let launch = Launch { user: Some(unknown), ..launch(&["true"]) };
     assert_eq!(failed(&launch), ("user", message));
 }
@@ -124,6 +130,7 @@ fn the_reason_of_a_failed_exec_is_reported_with_its_remedy() {
     let path = ("PATH".to_owned(), format!("/no/such:{}:/etc/passwd", directory.path().display()));
     let searching = |name: &str| Launch { environment: vec![path.clone()], ..launch(&[name]) };
     let missing = "No such file or directory";
+    let remedy = "add it to the image, or correct the command";
     let lost = script(directory.path(), "#!/no/such/interpreter\n");
     let no_interpreter = |command: &str, file: &str| {
         format!(
@@ -134,17 +141,17 @@ fn the_reason_of_a_failed_exec_is_reported_with_its_remedy() {
     let not_executable =
         format!("`{file}` is not executable: use `chmod +x`, or run it with its interpreter");
     for (launch, message) in [
-        (searching("no-such"), format!("`no-such` is not in PATH ({})", path.1)),
+        (searching("no-such"), format!("`no-such` is not in PATH ({}): {remedy}", path.1)),
         (searching("file"), not_executable.clone()),
         (searching("script"), no_interpreter("script", &lost)),
         (launch(&[&lost]), no_interpreter(&lost, &lost)),
         (relative, no_interpreter("./script", "./script")),
-        (launch(&["/no/such/file"]), format!("running `/no/such/file`: {missing}")),
-        (launch(&["/etc/passwd/x"]), "running `/etc/passwd/x`: Not a directory".to_owned()),
+        (launch(&["/no/such/file"]), format!("running `/no/such/file`: {missing}: {remedy}")),
+        (launch(&["/etc/passwd/x"]), format!("running `/etc/passwd/x`: Not a directory: {remedy}")),
         (launch(&[file]), not_executable),
         (launch(&["/usr"]), "`/usr` is a directory".to_owned()),
-        (launch(&[""]), format!("running ``: {missing}")),
-        (launch(&[]), format!("running ``: {missing}")),
+        (launch(&[""]), format!("running ``: {missing}: {remedy}")),
+        (launch(&[]), format!("running ``: {missing}: {remedy}")),
     ] {
         assert_eq!(failed(&launch), ("exec", message));
     }

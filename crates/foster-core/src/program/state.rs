@@ -277,6 +277,21 @@ impl State {
         }
     }
 
+    /// What its readiness probe saw last, as long as that has not passed.
+    pub fn last_answer(&self) -> Option<&str> {
+        match self {
+            State::Starting { live: _, gate: Gate::Probe { give_up: _, prober } } => prober.last(),
+            State::Starting { .. }
+            | State::Stopped
+            | State::Waiting { .. }
+            | State::Running { .. }
+            | State::Stopping(_)
+            | State::Backoff { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => None,
+        }
+    }
+
     /// Whether processes of it are still there after KILL, and foster no longer waits for them.
     pub fn is_stuck(&self) -> bool {
         match self {

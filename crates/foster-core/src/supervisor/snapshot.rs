@@ -93,6 +93,11 @@ impl<'a> Snapshot<'a> {
         self.0.instances_of(program).iter().map(move |instance| self.view(instance))
     }
 
+    /// What the readiness probe of an instance saw last, as long as that has not passed.
+    pub fn last_answer(self, id: InstanceId) -> Option<&'a str> {
+        self.0.position(id).and_then(|at| self.0.instances.get(at)?.state().last_answer())
+    }
+
     fn view(self, instance: &Instance) -> InstanceView {
         let state = instance.state();
         let spec = self.0.plan.program(instance.id().program);
