@@ -185,10 +185,7 @@ fn a_stopped_program_stays_stopped_and_a_fatal_one_is_started_again() {
         &programs("a command = 'puppet touch:a pause'\n b command = 'puppet pause'; start_limit = 1"),
     );
     let printed = foster.verb(&["update"]).expect(0).stdout;
-    assert!(
-        printed.contains("a: stays stopped, and takes it at its next start: command changed\n"),
-        "{printed}"
-    );
+    assert!(printed.contains("a: stays stopped; applies at its next start: command changed\n"), "{printed}");
     assert!(printed.contains("b: started (pid "), "{printed}");
     assert_eq!(state(&foster, "a").as_deref(), Some("stopped"));
     foster.verb(&["start", "a"]).expect(0);

@@ -1,7 +1,7 @@
-//! Bring-up: everything the loop needs, and what keeps foster from coming up.
+//! The startup: creates everything that the loop needs.
 //!
-//! The only part of foster that may fail as a whole. Signals are blocked before it (`sys/entry.rs`), so that none is lost
-//! while it runs. Next: `mod.rs`, the loop.
+//! Only here an error may end foster. Signals are blocked before (`lib.rs`), so that none is lost. Next: `mod.rs`, the
+//! loop.
 
 use std::fmt;
 use std::path::Path;
@@ -36,10 +36,10 @@ use crate::sys::epoll::{Epoll, Interest, Token};
 use crate::sys::socket_file::BindError;
 use crate::sys::{fatal, process, procfs};
 
-/// What keeps foster from coming up.
+/// Why foster cannot start.
 #[derive(Debug)]
 pub(super) enum StartupError {
-    /// A system call that foster cannot do without has failed.
+    /// A necessary system call failed.
     System { what: &'static str, error: String },
     /// Another foster listens at the socket.
     Control(BindError),
@@ -72,9 +72,10 @@ impl Init {
 
     fn assemble(plan: Rc<Plan>, limit: Option<Limit>, env: &InitEnv) -> Result<Init, StartupError> {
         let system = |what: &'static str, error: String| StartupError::System { what, error };
-        let epoll = Rc::new(Epoll::new().map_err(|errno| system("make an epoll", errno::text(errno)))?);
+        let epoll =
+            Rc::new(Epoll::new().map_err(|errno| system("create an epoll instance", errno::text(errno)))?);
         let signals = Signals::catch().map_err(|errno| system("catch signals", errno::text(errno)))?;
-        // After that, which sets every disposition to its default.
+        // After `catch`, which sets every disposition to its default.
         fatal::install(&plan.settings.termination_log);
         let token = Token { owner: owner::SIGNALS, key: 0 };
         epoll
@@ -133,7 +134,7 @@ impl Init {
     }
 }
 
-/// Without CAP_KILL a program of another user can be started and not stopped (kill(2)).
+/// Without CAP_KILL foster can start a program of another user but cannot stop it (kill(2)).
 fn warn_unless_stoppable(plan: &Plan) {
     if process::may_signal_others() {
         return;
@@ -151,7 +152,7 @@ fn warn_unless_stoppable(plan: &Plan) {
     }
 }
 
-/// Listens at the configured socket, or where that cannot be made at the abstract one that clients try next.
+/// Listens at the configured socket; if that cannot be created, at the abstract socket that clients try next.
 fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, StartupError> {
     let Some(path) = &plan.settings.socket else { return Ok(None) };
     let listen = |path: &Path| match Server::bind(path, Rc::clone(epoll), owner::CONTROL) {

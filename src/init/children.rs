@@ -1,8 +1,8 @@
-//! The children that foster has made and not reaped: the one map between the kernel's numbers and the core's runs.
+//! The children of foster that are not reaped: the only map from pids to the core's runs.
 //!
-//! A number is in here from its spawn until it is reaped, and until then the kernel gives it to no other process. What
-//! is reaped and not in here was an orphan. Signals go through [`ChildProcess`], which is dropped when it was reaped.
-//! How a start went is read here too: the report of a child belongs to the child. Next: `reap.rs`.
+//! A pid is in the map from the fork until it is reaped, and until then the kernel does not reuse it. A reaped pid that
+//! is not in the map was an orphan. Signals go through [`ChildProcess`], which is dropped when the child is reaped. The
+//! report about a child's start is read here as well. Next: `reap.rs`.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ use crate::plan::Program;
 use crate::spawn::{ChildProcess, StartReport, Starting};
 use crate::sys::epoll::{Epoll, Interest, Owner, Token};
 
-/// What a child of foster is for.
+/// The role of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     /// The main process of a run.
@@ -27,8 +27,8 @@ pub(super) enum Role {
     PreStop(Run),
     /// An attempt of a probe of a run.
     Probe(Run, Which),
-    /// An attempt that was cancelled and has got KILL. No other attempt starts before it has ended: in an
-    /// uninterruptible sleep it lasts, and such processes must not accumulate.
+    /// An attempt that was cancelled and got KILL. The next attempt starts only after its exit, so that processes in an
+    /// uninterruptible sleep do not accumulate.
     CancelledProbe(InstanceId, Which),
     /// Nothing waits for it.
     Detached,
@@ -51,8 +51,8 @@ pub(super) struct Ended {
     /// Whether foster sent it KILL.
     pub(super) killed_by: KilledBy,
     /// Whether foster has sent it a stop signal.
-    pub(super) was_told_to_stop: bool,
-    /// How its start went, where that had not been read.
+    pub(super) got_stop_signal: bool,
+    /// The outcome of its start, if it was not read before.
     pub(super) start: Option<Result<(), StartFailure>>,
 }
 
@@ -61,11 +61,11 @@ struct Child {
     role: Role,
     process: ChildProcess,
     killed_by: KilledBy,
-    was_told_to_stop: bool,
+    got_stop_signal: bool,
     report: Option<StartReport>,
 }
 
-/// The children that foster has made and not reaped.
+/// The children of foster that are not reaped.
 #[derive(Debug)]
 pub(super) struct Children {
     epoll: Rc<Epoll>,
@@ -73,14 +73,14 @@ pub(super) struct Children {
     /// Boxed: a removal moves those behind it, which are a thousand at the stop of a thousand.
     by_pid: SortedMap<i32, Box<Child>>,
     by_role: SortedMap<Role, i32>,
-    /// What each live run was made from. It belongs to the run, whatever the plan says since.
+    /// The definition that each live run was started from. It belongs to the run, even if the plan changes.
     definitions: SortedMap<Run, Rc<Program>>,
-    /// The number each instance's main process has or had last, for messages.
+    /// The last pid of each instance's main process, for messages.
     last: SortedMap<InstanceId, (Run, i32)>,
 }
 
 impl Children {
-    /// None yet. Reports of starts are watched for `owner`.
+    /// No children. Reports of starts are registered with epoll for `owner`.
     pub(super) fn new(epoll: Rc<Epoll>, owner: Owner) -> Children {
         Children {
             epoll,
@@ -92,19 +92,19 @@ impl Children {
         }
     }
 
-    /// A run begins: this is what it is made from.
+    /// Sets the definition of a new run.
     pub(super) fn define(&mut self, run: Run, program: Rc<Program>) {
         self.definitions.insert(run, program);
     }
 
-    /// A run goes on with other decisions about it.
+    /// Replaces the definition of a run whose process stays.
     pub(super) fn redefine(&mut self, run: Run, program: Rc<Program>) {
         if let Some(definition) = self.definitions.get_mut(&run) {
             *definition = program;
         }
     }
 
-    /// What a live run was made from.
+    /// The definition of a live run.
     pub(super) fn definition(&self, run: Run) -> Option<&Rc<Program>> {
         self.definitions.get(&run)
     }
@@ -114,7 +114,7 @@ impl Children {
         self.definitions.keys().copied()
     }
 
-    /// Nothing of a run is left.
+    /// Drops the definition of a run that has ended.
     pub(super) fn forget_run(&mut self, run: Run) {
         self.definitions.remove(&run);
     }
@@ -136,7 +136,7 @@ impl Children {
         watched
     }
 
-    /// A process was made that executes nothing.
+    /// Adds a child that executes no program.
     pub(super) fn insert_process(&mut self, role: Role, process: ChildProcess) {
         self.add(role, process, None);
     }
@@ -149,12 +149,12 @@ impl Children {
         if role != Role::Detached {
             self.by_role.insert(role, pid);
         }
-        let (killed_by, was_told_to_stop) = (KilledBy::Unknown, false);
-        let child = Child { role, process, killed_by, was_told_to_stop, report };
+        let (killed_by, got_stop_signal) = (KilledBy::Unknown, false);
+        let child = Child { role, process, killed_by, got_stop_signal, report };
         self.by_pid.insert(pid, Box::new(child));
     }
 
-    /// The report of this child can be read. Returns its role and how its start went, once.
+    /// Reads the report of a child; returns its role and the outcome of its start, once.
     pub(super) fn read_report(&mut self, key: u32) -> Option<(Role, Result<(), StartFailure>)> {
         let pid = i32::try_from(key).ok()?;
         let child = self.by_pid.get_mut(&pid)?;
@@ -162,14 +162,14 @@ impl Children {
         unwatch(&self.epoll, child.report.take());
         let role = child.role;
         if how.is_err() && !matches!(role, Role::CancelledProbe(..)) {
-            // It ends by itself, and its exit status says nothing more.
+            // The child exits by itself; its exit status adds nothing.
             self.by_role.remove(&role);
             child.role = Role::Detached;
         }
         Some((role, how))
     }
 
-    /// A process was reaped. `None`: it was none of these, but an orphan.
+    /// Removes a reaped child. `None`: it was an orphan.
     pub(super) fn remove(&mut self, pid: Pid) -> Option<Ended> {
         let child = self.by_pid.remove(&pid.as_raw())?;
         if self.by_role.get(&child.role) == Some(&pid.as_raw()) {
@@ -180,12 +180,12 @@ impl Children {
         Some(Ended {
             role: child.role,
             killed_by: child.killed_by,
-            was_told_to_stop: child.was_told_to_stop,
+            got_stop_signal: child.got_stop_signal,
             start,
         })
     }
 
-    /// Whether this number is one of these.
+    /// Whether this pid belongs to a child.
     pub(super) fn contains(&self, pid: Pid) -> bool {
         self.by_pid.contains_key(&pid.as_raw())
     }
@@ -203,25 +203,25 @@ impl Children {
         self.by_pid.len()
     }
 
-    /// The number of the process with this role.
+    /// The pid of the child with this role.
     pub(super) fn pid(&self, role: Role) -> Option<Pid> {
         self.by_role.get(&role).copied().map(Pid::from_raw)
     }
 
-    /// The number the main process of this run has or had, as long as there was no later one.
+    /// The pid of this run's main process, also after its exit, until the instance has a later run.
     pub(super) fn last_pid(&self, run: Run) -> Option<i32> {
         self.last.get(&run.instance).filter(|(last, _)| *last == run).map(|(_, pid)| *pid)
     }
 
-    /// An instance was removed: its number is not asked for again.
+    /// Forgets the last pid of a removed instance.
     pub(super) fn forget_instance(&mut self, instance: InstanceId) {
         self.last.remove(&instance);
     }
 
-    /// Signals one process. One that has ended and is not reaped takes it without an error.
+    /// Signals one child. For a zombie that has no effect and is not an error.
     ///
     /// # Errors
-    /// EPERM: it runs as another user, and CAP_KILL is missing.
+    /// EPERM if it runs as another user and CAP_KILL is missing.
     pub(super) fn signal(&mut self, role: Role, signal: Signal) -> nix::Result<()> {
         self.child(role).map_or(Ok(()), |child| child.process.signal(signal))
     }
@@ -233,42 +233,42 @@ impl Children {
     pub(super) fn signal_group(&mut self, role: Role, signal: Signal) -> nix::Result<()> {
         let Some(child) = self.child(role) else { return Ok(()) };
         match child.process.signal_group(signal) {
-            // It leads none yet: it is on its way to its program.
+            // It does not lead a group yet: it is a child before its exec.
             Err(nix::Error::ESRCH) => child.process.signal(signal),
             result => result,
         }
     }
 
-    /// Remembers that a process got a stop signal, and which.
+    /// Records that a child got this stop signal.
     pub(super) fn mark_stopping(&mut self, role: Role, signal: Signal) {
         if let Some(child) = self.child(role) {
-            child.was_told_to_stop = true;
+            child.got_stop_signal = true;
             if signal == Signal::KILL {
                 child.killed_by = KilledBy::Foster;
             }
         }
     }
 
-    /// Every child got KILL by one call for all.
+    /// Records that every child got KILL by one call.
     pub(super) fn mark_all_killed(&mut self) {
         for child in self.by_pid.values_mut() {
             child.killed_by = KilledBy::Foster;
         }
     }
 
-    /// Kills every child, when nothing else can be relied on.
+    /// Kills every child.
     pub(super) fn kill_all(&mut self) {
         self.mark_all_killed();
         for child in self.by_pid.values() {
-            // It may have ended.
+            // It may have exited.
             let _ = child.process.signal(Signal::KILL);
         }
     }
 
-    /// Kills a process that nothing waits for any longer, with its group.
+    /// Kills a child and its group; its exit has no effect any longer.
     pub(super) fn detach(&mut self, role: Role) {
         let Some(pid) = self.pid(role) else { return };
-        // Nothing follows from a failure: it is reaped whenever it ends.
+        // A failure has no consequence: the child is reaped when it exits.
         let _ = self.signal_group(role, Signal::KILL);
         let _ = self.signal(role, Signal::KILL);
         self.by_role.remove(&role);
@@ -293,11 +293,11 @@ impl Children {
     }
 }
 
-/// Ends the watch of a report. Closing it would not suffice: another child that is on its way to its program holds a copy,
-/// and epoll watches for as long as there is one (epoll(7)).
+/// Removes a report from epoll. Closing it is not enough: another child before its exec may hold a copy, and the
+/// registration lasts as long as any copy (epoll(7)).
 fn unwatch(epoll: &Epoll, report: Option<StartReport>) {
     if let Some(report) = report {
-        // ENOENT: it could not be watched.
+        // ENOENT: it was not registered.
         let _ = epoll.remove(&report);
     }
 }

@@ -1,4 +1,4 @@
-//! The core and its clock, as the loop drives them: events go in, actions come out.
+//! The core with its clock and its queue of events.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -11,23 +11,23 @@ use foster_core::time::Instant;
 
 use crate::plan::Plan;
 
-/// The supervisor, the events it has not seen yet, and the instant of this turn.
+/// The supervisor, its pending events, and the instant of the current turn.
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) supervisor: Supervisor,
-    /// The instant at which everything in this turn happens.
+    /// The instant of everything that happens in this turn.
     pub(super) now: Instant,
-    /// The end, once the core has decided it.
+    /// The end of foster, once the core has decided it.
     pub(super) closing: Option<Closing>,
-    /// The configuration is read again after the actions at hand.
+    /// Whether the configuration is read again after the current actions.
     pub(super) update_requested: bool,
     events: VecDeque<Event>,
-    /// Given back after each step, so that it is not allocated for every one.
+    /// The list of actions, reused so that it is not allocated in every step.
     actions: Vec<Action>,
 }
 
 impl Core {
-    /// A supervisor of this plan that is about to boot.
+    /// A supervisor of this plan before its boot.
     pub(super) fn new(plan: &Plan) -> Core {
         Core {
             supervisor: Supervisor::new(plan.core.clone()),
@@ -39,29 +39,29 @@ impl Core {
         }
     }
 
-    /// Takes an event for the next step.
+    /// Adds an event for the next step.
     pub(super) fn push(&mut self, event: Event) {
         self.events.push_back(event);
     }
 
-    /// Drops the events: after a fault no fact can be relied on.
+    /// Drops the events, because after a fault they may be wrong.
     pub(super) fn clear(&mut self) {
         self.events.clear();
     }
 
-    /// Whether there is anything to decide, or to read.
+    /// Whether an event or an update is pending.
     pub(super) fn has_work(&self) -> bool {
         !self.events.is_empty() || self.update_requested
     }
 
-    /// Decides about all events in one step.
+    /// Handles all events in one step; returns the actions.
     pub(super) fn decide(&mut self) -> Vec<Action> {
         let mut actions = mem::take(&mut self.actions);
         self.supervisor.step(self.now, self.events.drain(..), &mut actions);
         actions
     }
 
-    /// Takes the list back.
+    /// Takes the list of actions back.
     pub(super) fn give_back(&mut self, actions: Vec<Action>) {
         self.actions = actions;
     }

@@ -1,14 +1,14 @@
 //! Past events in bounded memory, for `foster events`.
 //!
-//! Each is kept as the line that a client gets, so that many clients cost one encoding; beside it is what a filter
-//! looks at. Events are numbered without gaps: a reader that comes too late knows how many it has missed.
+//! An event is stored as the line that clients get, so that it is encoded once, and with the fields that filters use.
+//! Events are numbered without gaps, so that a late reader knows how many it has missed.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use foster_core::action::{EventName, StateName};
 
-/// How many bytes of events are kept: some two hundred.
+/// The most bytes of events: about two hundred events.
 const CAPACITY: usize = 64 * 1024;
 
 /// The last events.
@@ -16,29 +16,29 @@ const CAPACITY: usize = 64 * 1024;
 pub(super) struct History {
     records: VecDeque<EventRecord>,
     size: usize,
-    /// How many there were in all: the number of the last one.
+    /// The number of all events so far, which is that of the last one.
     count: u64,
 }
 
 /// An event.
 #[derive(Debug)]
 pub(super) struct EventRecord {
-    /// What it is about; `None`: the container.
+    /// Its subject; `None`: the container.
     pub(super) about: Option<Subject>,
     /// Its name.
     pub(super) event: EventName,
-    /// The line of the wire.
+    /// Its line in the control protocol.
     pub(super) line: Box<[u8]>,
 }
 
-/// The instances that an event is about, by name: a number of the plan may mean another program after an update.
+/// The instances of an event, by name, because ids are not stable across updates.
 #[derive(Debug)]
 pub(super) struct Subject {
     /// The program.
     pub(super) program: Box<str>,
-    /// Which of its instances.
+    /// Its instances.
     pub(super) instances: Range<u16>,
-    /// What state it is in from then on, where that changed.
+    /// The new state, if it has changed.
     pub(super) state: Option<StateName>,
 }
 
@@ -51,7 +51,7 @@ impl EventRecord {
 }
 
 impl History {
-    /// Adds one, at the cost of the oldest.
+    /// Adds an event, and drops the oldest ones if there is no room.
     pub(super) fn keep(&mut self, event: EventRecord) {
         self.count += 1;
         self.size += event.cost();
@@ -67,19 +67,19 @@ impl History {
         self.count
     }
 
-    /// The events after the one with this number, each with its own, as far as they are kept.
+    /// The stored events after the one with this number, each with its number.
     pub(super) fn after(&self, number: u64) -> impl DoubleEndedIterator<Item = (u64, &EventRecord)> {
         let first = self.first();
         let skipped = usize::try_from(number.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
         self.records.iter().enumerate().skip(skipped).map(move |(place, kept)| (first + place as u64, kept))
     }
 
-    /// How many events after the one with this number are kept no more.
+    /// The number of events after the one with this number that were dropped.
     pub(super) fn missed(&self, number: u64) -> u64 {
         self.first().saturating_sub(number.saturating_add(1))
     }
 
-    /// The number of the oldest that is kept, or would be.
+    /// The number of the oldest stored event, or of the next one if none is stored.
     fn first(&self) -> u64 {
         self.count + 1 - self.records.len() as u64
     }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_goes_on_after_the_last_event_it_has_seen() {
+    fn a_reader_continues_after_the_last_event_it_has_seen() {
         let mut history = History::default();
         assert!(numbers(&history, 0).is_empty());
         (0..3).for_each(|_| history.keep(event(10)));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_outgrows_its_bound_and_a_late_reader_knows_what_it_missed() {
+    fn the_size_is_bounded_and_a_late_reader_gets_the_number_of_missed_events() {
         let mut history = History::default();
         for _ in 0..1_000 {
             history.keep(event(1_000));

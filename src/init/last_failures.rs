@@ -1,4 +1,4 @@
-//! Why instances are not as they should be, for `status`: the last failure that nothing has made good since.
+//! The last failure of each instance, for `status`; a later success clears it.
 
 use std::collections::VecDeque;
 
@@ -23,7 +23,7 @@ pub(super) struct LastFailures {
 const KEPT: usize = 3;
 
 impl LastFailures {
-    /// Takes note of a change.
+    /// Records a change of state.
     pub(super) fn note(&mut self, change: &Change) {
         let text = match &change.cause {
             Cause::CannotStart { failure, next: _ } => failure.message.clone(),
@@ -58,12 +58,12 @@ impl LastFailures {
         self.of_instances.insert(change.instance, text);
     }
 
-    /// A signal could not be sent.
+    /// Records a signal that could not be sent.
     pub(super) fn refused(&mut self, instance: InstanceId, text: String) {
         self.of_instances.insert(instance, text);
     }
 
-    /// The instance was removed.
+    /// Drops the record of a removed instance.
     pub(super) fn forget(&mut self, instance: InstanceId) {
         self.of_instances.remove(&instance);
     }
@@ -84,7 +84,7 @@ impl LastFailures {
         let failure = self.of_instances.get(&instance).map(String::as_str);
         match state {
             StateName::Running | StateName::Stopped => None,
-            // The state says it already.
+            // The state has the word already.
             StateName::Unhealthy => failure.map(|text| text.strip_prefix(UNHEALTHY).unwrap_or(text)),
             StateName::Waiting
             | StateName::Starting

@@ -1,9 +1,9 @@
-//! The supervisor at work: the loop.
+//! The supervisor's loop.
 //!
-//! One thread, one loop, one blocking call (`wait.rs`). A turn of the loop: wait; turn what is ready into events; hand
-//! the events to the core and perform the actions it answers with (`perform.rs`); answer the clients whose orders are
-//! done (`requests/`); write what can be written. After bring-up (`bring_up.rs`) no error ends the process: it becomes
-//! an event or a line of the log. Nothing here decides. Next: `core.rs`, `processes.rs` and `operators.rs`, the parts.
+//! One thread, one loop, one blocking call (`wait.rs`). A turn of the loop waits, converts reports of epoll to events,
+//! passes the events to the core and performs its actions (`perform.rs`), answers clients (`requests/`), and writes
+//! output. After the startup (`bring_up.rs`) no error ends foster: it becomes an event or a line of the log. Nothing here
+//! decides. Next: the parts `core.rs`, `processes.rs` and `operators.rs`.
 
 mod bring_up;
 mod children;
@@ -59,7 +59,7 @@ use processes::Processes;
 use signals::Signals;
 use wait::Waiter;
 
-/// Which part a report of epoll is for.
+/// The owners of epoll registrations.
 mod owner {
     use crate::sys::epoll::Owner;
 
@@ -72,10 +72,10 @@ mod owner {
     pub(super) const GROUPS: Owner = Owner(7);
 }
 
-/// The supervisor's own environment, as far as it uses it.
+/// The variables that the supervisor uses.
 #[derive(Debug, Clone, Default)]
 pub struct InitEnv {
-    /// `FOSTER_LOG`: which of foster's own lines are written.
+    /// `FOSTER_LOG`: the filter of foster's own lines.
     pub log: Option<String>,
     /// `NOTIFY_SOCKET`: the service manager that is notified when everything is ready.
     pub notify_socket: Option<OsString>,
@@ -83,7 +83,7 @@ pub struct InitEnv {
     pub no_color: bool,
 }
 
-/// Everything the loop works on.
+/// The state of the loop.
 struct Init {
     plan: Rc<Plan>,
     core: Core,
@@ -95,7 +95,7 @@ struct Init {
     operators: Operators,
 }
 
-/// Runs a plan until the container ends, and returns the status to exit with.
+/// Runs a plan until the container ends; returns the exit status.
 pub fn run(plan: Plan, env: &InitEnv) -> ExitStatus {
     own_log::install(&plan.settings, env.log.as_deref());
     teardown::report_faults(plan.settings.termination_log.clone());
@@ -106,12 +106,12 @@ pub fn run(plan: Plan, env: &InitEnv) -> ExitStatus {
 }
 
 impl Init {
-    /// The loop, to the end. A fault in foster ends the programs in order, and then foster, with a word.
+    /// Runs the loop to the end. After a fault in foster the programs are stopped in order, and foster exits with a message.
     fn run(&mut self) -> ExitStatus {
         if panic::catch_unwind(AssertUnwindSafe(|| self.turn_until_closing())).is_err() {
             self.core.clear();
             self.core.push(Event::ShutdownOrdered(ShutdownCause::Fault));
-            // A second fault on the way down: only KILL can be relied on.
+            // After a second fault only KILL is safe.
             let _ = panic::catch_unwind(AssertUnwindSafe(|| self.turn_until_closing()));
             self.processes.children.kill_all();
         }
@@ -130,13 +130,13 @@ impl Init {
         }
     }
 
-    /// Lets the core decide about all events in one step, and performs its actions; until no event is left.
+    /// Lets the core handle all events in one step and performs its actions, until no event is left.
     fn handle_events(&mut self) {
         while self.core.has_work() {
             let mut actions = self.core.decide();
             self.perform_all(&mut actions);
             self.core.give_back(actions);
-            // Only now: an update in the middle would change what the actions after it are about.
+            // After all actions, because an update changes the plan that they refer to.
             if std::mem::take(&mut self.core.update_requested) {
                 self.update_by_signal();
             }
@@ -144,7 +144,7 @@ impl Init {
         }
     }
 
-    /// Waits, and turns what has happened into events.
+    /// Waits, and converts reports to events.
     fn wait(&mut self) {
         let server = self.operators.server.as_ref().and_then(Server::deadline);
         let deadlines =
@@ -152,7 +152,7 @@ impl Init {
         let deadline = deadlines.into_iter().flatten().min();
         self.waiter.trimmer.about_to_wait(self.core.now);
         if let Err(errno) = self.waiter.wait(deadline) {
-            // It cannot be, and must not become a loop without a wait either.
+            // This cannot happen; without an exit the loop would spin.
             log::error!("cannot wait: {}", errno::text(errno));
             self.core.push(Event::ShutdownOrdered(ShutdownCause::Fault));
         }
@@ -188,7 +188,7 @@ impl Init {
     fn take_answers(&mut self) {
         let answers = self.probes.take_results().into_iter();
         for ((run, which), result) in answers {
-            // Another process has answered: one that the program left, or a stranger at its port. Its end follows.
+            // The program has exited, so another process has answered: a leftover or a foreign one. The exit follows.
             if result == ProbeResult::Passed && self.processes.has_ended(run) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! The operators: the control socket, the requests that are open, what they are shown, and the service manager above.
+//! The interfaces to operators: the control socket, open requests, the history, and the service manager.
 
 use super::history::History;
 use super::last_failures::LastFailures;
@@ -7,10 +7,10 @@ use super::update::Updates;
 use crate::control::server::Server;
 use crate::notify::ServiceManager;
 
-/// Everything that is for operators.
+/// The interfaces to operators.
 #[derive(Debug)]
 pub(super) struct Operators {
-    /// The control socket; `None`: there is none.
+    /// The control socket, if there is one.
     pub(super) server: Option<Server>,
     pub(super) requests: Requests,
     pub(super) history: History,
@@ -18,6 +18,6 @@ pub(super) struct Operators {
     pub(super) updates: Updates,
     /// The service manager that started foster.
     pub(super) service_manager: ServiceManager,
-    /// Nothing more will be reported.
+    /// Whether no event will follow.
     pub(super) is_over: bool,
 }

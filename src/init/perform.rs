@@ -1,8 +1,6 @@
-//! Actions become system calls.
+//! Performs the core's actions, in order, without decisions.
 //!
-//! One arm per kind of action; its result is an event, or a line of the log where nothing follows
-//! from it. Decisions are not made here: what the core asked for is done, in its order. Processes are made in
-//! `start.rs`.
+//! The result of an action is an event, or a line of the log if it has no consequence. `start.rs` creates processes.
 
 use std::iter::Peekable;
 use std::vec::Drain;
@@ -81,7 +79,7 @@ impl Init {
             Action::ReportShutdown(ending) => {
                 self.notify_service_manager(ServiceManager::stopping);
                 let line = report::shutdown(&ending, &self.why(&ending.reason));
-                self.tell(&line, None);
+                self.publish(&line, None);
             }
             Action::ReportReady => {
                 self.notify_service_manager(ServiceManager::ready);
@@ -92,7 +90,7 @@ impl Init {
         }
     }
 
-    /// Notifies the service manager that started foster, where there is one.
+    /// Notifies the service manager that started foster, if there is one.
     pub(super) fn notify_service_manager(
         &mut self,
         what: impl FnOnce(&mut ServiceManager) -> Option<String>,
@@ -107,9 +105,9 @@ impl Init {
         if purpose == Purpose::Stop && result.is_ok() {
             let role = self.processes.role(run);
             self.processes.children.mark_stopping(role, signal);
-            // What is signalled as a tree is continued there.
+            // `signal_all` sends CONT itself.
             if signal != Signal::KILL && scope != Scope::All {
-                // A stopped process (SIGSTOP, ^Z) has to continue to obey. It may have ended.
+                // A stopped process (SIGSTOP, ^Z) must continue to handle the signal. It may have exited.
                 let _ = self.send(run, Signal::CONT, scope);
             }
         }
@@ -137,13 +135,13 @@ impl Init {
         }
     }
 
-    /// Which processes belong to a run.
+    /// The processes that belong to a run.
     pub(super) fn kill_mode(&self, run: Run) -> KillMode {
         self.view(run.instance).map_or(KillMode::Tree, |view| view.kill_mode)
     }
 
     fn report_ignored(&mut self, signal: Signal) {
-        // timeout(1) sends CONT after every TERM, and it never means more than "go on".
+        // timeout(1) sends CONT after every TERM, and CONT needs no report.
         if signal != Signal::CONT && self.signals.is_news(signal) {
             let name = signal.to_string();
             let name = name.strip_prefix("SIG").unwrap_or(&name);
@@ -170,7 +168,7 @@ impl Init {
                 state: Some(change.to),
             }
         });
-        self.tell(&line, subject);
+        self.publish(&line, subject);
         self.operators.failures.note(change);
         // An earlier one does not explain the end of the container.
         if self.core.supervisor.is_shutting_down()
@@ -181,7 +179,7 @@ impl Init {
     }
 
     /// Logs an event and passes it to the clients that follow events: one text, formatted once.
-    pub(super) fn tell(&mut self, line: &report::Line, about: Option<Subject>) {
+    pub(super) fn publish(&mut self, line: &report::Line, about: Option<Subject>) {
         let (at, members) = self.output.log(line);
         let Some(event) = EventName::parse(line.event) else { return };
         let mut timestamp = Vec::new();

@@ -1,7 +1,7 @@
-//! What it takes to be the first process, or to stand in for it.
+//! Prepares foster to be PID 1, or a subreaper under another init.
 //!
-//! Run once, at bring-up, before anything is spawned. Where foster is not PID 1 it becomes a subreaper, so that
-//! orphans come to it all the same; it never refuses to run.
+//! Runs once at the startup, before any process is created. If foster is not PID 1, it becomes a subreaper, so that it
+//! adopts the orphans of its programs; it never refuses to run.
 
 use log::warn;
 use rlimit::Resource;
@@ -10,7 +10,7 @@ use crate::errno;
 use crate::plan::Limit;
 use crate::sys::process;
 
-/// What foster is to the processes around it.
+/// The role of foster in its PID namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InitRole {
     /// The init of its PID namespace.
@@ -21,7 +21,7 @@ pub(super) enum InitRole {
     Parent,
 }
 
-/// Finds out what foster is here, and becomes a subreaper where it is not an init.
+/// Determines the role of foster; becomes a subreaper if foster is not an init.
 pub(super) fn take_role() -> InitRole {
     if process::is_init() {
         return InitRole::Init;
@@ -33,11 +33,11 @@ pub(super) fn take_role() -> InitRole {
     InitRole::Subreaper
 }
 
-/// Below this, foster itself may not have all the descriptors that it needs.
+/// Below this limit, foster itself may not get all its descriptors.
 const FEW_DESCRIPTORS: u64 = 32;
 
-/// Lets foster itself have as many descriptors as it may (two for each program). Returns what it had, where
-/// that was less: the programs get that ([`crate::spawn::Spawner`]).
+/// Raises foster's soft limit on descriptors to the hard limit (each program needs two). Returns the previous limit if it
+/// was lower: programs get that one ([`crate::spawn::Spawner`]).
 pub(super) fn raise_limit() -> Option<Limit> {
     let (soft, hard) = Resource::NOFILE.get().ok()?;
     if hard < FEW_DESCRIPTORS {

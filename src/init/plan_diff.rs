@@ -1,7 +1,7 @@
 //! The keys that differ between two definitions of a program, and between two tables `[foster]`.
 //!
-//! A key belongs either to the policy, which applies to a process that runs, or to the process, which has to be replaced
-//! for it. The content of an `env_file` or a secret is read at each start and is not part of a definition. Pure.
+//! A change of a policy key applies to a running process; a change of a process key replaces the process. The contents of
+//! env files and secrets are read at each start and are not compared. Pure.
 //! Next: `plan_merge.rs`.
 
 use foster_core::event::SpecChange;
@@ -10,7 +10,7 @@ use foster_core::spec::{ProgramSpec, RestartPolicy, StopPlan};
 
 use crate::plan::{Launch, Plan, Program, Settings};
 
-/// The keys that are different, in the order of the reference.
+/// The keys that differ, in the order of the reference.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ChangedKeys(Vec<(&'static str, Option<SpecChange>)>);
 
@@ -20,12 +20,12 @@ impl ChangedKeys {
         self.0.iter().map(|(name, _)| *name)
     }
 
-    /// How much they change; `None`: nothing is different.
+    /// The extent of the change; `None`: no key differs.
     pub(super) fn change(&self) -> Option<SpecChange> {
         self.0.iter().filter_map(|(_, difference)| *difference).max()
     }
 
-    /// Whether nothing is different.
+    /// Whether no key differs.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -36,12 +36,12 @@ impl ChangedKeys {
         }
     }
 
-    /// A process that runs is not touched.
+    /// Compares a policy key.
     fn policy(&mut self, name: &'static str, same: bool) {
         self.note(name, same, Some(SpecChange::Policy));
     }
 
-    /// A process that runs has to be replaced.
+    /// Compares a process key.
     fn process(&mut self, name: &'static str, same: bool) {
         self.note(name, same, Some(SpecChange::Process));
     }
@@ -95,7 +95,7 @@ pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &Program
     keys
 }
 
-/// The keys of `[foster]` whose values differ: those that a running foster applies, and those that it cannot.
+/// The keys of `[foster]` whose values differ: those that a running foster applies, and those that it cannot apply.
 pub(super) fn of_settings(old: &Settings, new: &Settings) -> (ChangedKeys, ChangedKeys) {
     let Settings { socket, log_format, log_level, log_timestamps, termination_log } = old;
     let (mut applied, mut fixed) = (ChangedKeys::default(), ChangedKeys::default());
@@ -187,7 +187,7 @@ fn stop_keys(keys: &mut ChangedKeys, old: &StopPlan, new: &StopPlan) {
     keys.policy("kill_mode", *kill_mode == new.kill_mode);
 }
 
-/// The order in which a file names them means nothing.
+/// Compares lists whose order has no meaning.
 fn same_in_any_order<T: PartialEq>(old: &[T], new: &[T]) -> bool {
     old.len() == new.len() && old.iter().all(|one| new.contains(one))
 }

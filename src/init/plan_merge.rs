@@ -16,21 +16,21 @@ use crate::plan::{Plan, Program};
 /// The differences between a plan and the one that it follows.
 #[derive(Debug)]
 pub(super) struct PlanMerge {
-    /// The programs that were not there.
+    /// The new programs.
     pub(super) new: Vec<ProgramId>,
     /// The programs of both plans, each with the keys that differ.
     pub(super) kept: ProgramMap<ChangedKeys>,
-    /// The programs that are to go, and were not on their way already.
+    /// The removed programs that were not leaving before.
     pub(super) removed: Vec<ProgramId>,
-    /// The keys of `[foster]`, and `[signals]`, that hold from now on.
+    /// The changed keys of `[foster]` that apply, and `[signals]`.
     pub(super) applied: Vec<&'static str>,
     /// The programs that keep another number of instances than the configuration says.
     pub(super) scaled: Vec<String>,
-    /// The keys of `[foster]` that a running foster cannot take over.
+    /// The changed keys of `[foster]` that a running foster cannot apply.
     pub(super) fixed: Vec<&'static str>,
 }
 
-/// Has `new`, as it was read, follow `old`; `next` is an id that no program ever had, and so are all above it. A program
+/// Renumbers the new plan to follow the old one. No program has ever had the id `next` or a higher one. A program
 /// that was scaled keeps its number of instances, unless the setting has changed.
 ///
 /// # Errors
@@ -46,7 +46,7 @@ pub(super) fn merge(old: &Plan, new: Plan, next: ProgramId) -> Result<(Plan, Pla
         scaled: Vec::new(),
     };
     for id in plan.programs.ids().collect::<Vec<_>>() {
-        // One that was leaving and is in the plan again counts as new.
+        // A program that was leaving and is in the plan again counts as new.
         if old.program(id).is_some() && !old.core.is_leaving(id) {
             keep_scale(old, &mut plan, id)?;
             let is_scaled = |program: &&Program| program.instances.number != plan.count(id);
@@ -86,7 +86,7 @@ pub(super) fn merge(old: &Plan, new: Plan, next: ProgramId) -> Result<(Plan, Pla
 
 /// `new` with the ids that its programs have in `old`.
 fn renumbered(old: &Plan, new: Plan, next: ProgramId) -> Plan {
-    // One by one: collecting would sort first, with code for this one place.
+    // Inserted one by one, because `collect` would add code for sorting to the binary.
     let mut known: BTreeMap<&str, ProgramId> = BTreeMap::new();
     known.extend(old.programs.iter().map(|(id, program)| (program.name.as_str(), id)));
     let mut free = (next.0..).map(ProgramId);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_stays_keeps_its_id_and_whoever_names_it_finds_it() {
+    fn a_program_that_stays_keeps_its_id_and_references_follow_it() {
         let old = plan(&programs("a\nb after=['a']\nc"));
         let new = plan(&programs("new after=['c']\nc\nb after=['new']"));
         let next = ProgramId(7);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_comes_back_while_it_leaves_has_its_id_and_begins_anew() {
+    fn a_program_that_is_added_again_while_leaving_keeps_its_id_and_is_new() {
         let old = plan(&programs("a\nb"));
         let without = merge(&old, plan(&programs("a")), ProgramId(2)).unwrap().0;
         let (plan_again, again) = merge(&without, plan(&programs("a")), ProgramId(2)).unwrap();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_bound_to_the_start_stays_and_is_told() {
+    fn settings_of_the_startup_stay_and_are_listed() {
         let foster = |text: &str| plan(&format!("{}[foster]\n{text}\n", programs("a")));
         let old = foster("socket = '/a'");
         let (now, made) =

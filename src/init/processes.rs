@@ -1,4 +1,4 @@
-//! The processes of the programs: made, signalled, reaped, swept.
+//! The processes of the programs.
 
 use foster_core::ids::{Run, Signal};
 use foster_core::spec::KillMode;
@@ -12,7 +12,7 @@ use crate::sockets::Sockets;
 use crate::spawn::Spawner;
 use crate::sys::process;
 
-/// Everything about processes.
+/// The state of all processes.
 #[derive(Debug)]
 pub(super) struct Processes {
     pub(super) spawner: Spawner,
@@ -27,7 +27,7 @@ pub(super) struct Processes {
 const MANY: usize = 8;
 
 impl Processes {
-    /// The process of a run: its program, or until that has started its `pre_start`.
+    /// The role of a run's process: its program, or `pre_start` until the program has been started.
     pub(super) fn role(&self, run: Run) -> Role {
         match self.children.pid(Role::PreStart(run)) {
             Some(_) => Role::PreStart(run),
@@ -35,7 +35,7 @@ impl Processes {
         }
     }
 
-    /// Whether the main process of a run has ended and is not reaped yet.
+    /// Whether the main process of a run is a zombie.
     pub(super) fn has_ended(&self, run: Run) -> bool {
         self.children.pid(Role::Main(run)).is_some_and(process::has_ended)
     }
@@ -43,22 +43,21 @@ impl Processes {
     /// Signals every process of a run.
     ///
     /// # Errors
-    /// EPERM: they run as another user, and CAP_KILL is missing.
+    /// EPERM if they run as another user and CAP_KILL is missing.
     pub(super) fn signal_all(&mut self, run: Run, mode: KillMode, signal: Signal) -> nix::Result<()> {
         let role = self.role(run);
         self.trees.set_kill_mode(run, mode);
-        // Found first: what the main process started is foster's child once that has ended.
+        // Found before the signal, because after the exit of the main process foster has adopted its children.
         let targets = self.trees.find(run, self.children.pid(role), &self.children);
         let is_killed = signal == Signal::KILL && self.trees.kill_group(run);
-        // The main process first, so that it is known what killed it.
+        // The main process first, so that its exit is attributed to foster.
         let main = self.children.signal(role, signal);
         let others = self.trees.signal(run, &targets, signal);
         // Who may kill by the group needs no right to signal.
         if is_killed { Ok(()) } else { main.and(others) }
     }
 
-    /// The main processes of these runs get a stop signal: what leads sessions of its own below them is noted before
-    /// they end.
+    /// Records the sessions of the main processes' descendants before they get a stop signal.
     pub(super) fn prepare_stops(&mut self, runs: &[Run]) {
         // A group knows it without.
         let runs: Vec<Run> = runs.iter().copied().filter(|run| !self.trees.groups.has(*run)).collect();
@@ -79,13 +78,13 @@ impl Processes {
         is_init && count > 1 && count.saturating_mul(MANY) >= self.children.count()
     }
 
-    /// Nothing of a run is waited for.
+    /// Forgets a run.
     pub(super) fn forget_run(&mut self, run: Run) {
         self.trees.end(run);
         self.children.forget_run(run);
     }
 
-    /// Kills everything that foster has started, and what belongs to it.
+    /// Kills all processes of all runs.
     pub(super) fn kill_all(&mut self) {
         if self.sweep.role() == InitRole::Init && process::kill_all(Signal::KILL).is_ok() {
             return self.children.mark_all_killed();

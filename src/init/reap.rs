@@ -1,7 +1,7 @@
-//! Children that have ended: reaped all at once, then reported.
+//! Reaps exited children, then reports them to the core.
 //!
-//! One SIGCHLD may stand for thousands (signal(7)), so every call reaps until nothing is left. What is not in the table
-//! of children was an orphan: it is reaped and not mentioned. What is left of a run: `tree.rs`.
+//! One SIGCHLD may stand for thousands of exits (signal(7)), so every call reaps until no zombie is left. A pid that is
+//! not in the table of children was an orphan; it is not reported. `tree.rs` finds the remaining processes of a run.
 
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ use super::start::helper_output;
 use super::tree::ROUNDS;
 use crate::sys::process;
 
-/// A program that ends with success sooner than this and leaves a process behind has gone into the background.
+/// A program that exits with success within this time and leaves a process behind has gone into the background.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// What was reaped in one go.
+/// The processes that were reaped in one call.
 #[derive(Debug)]
 struct Batch {
     mains: Vec<(Run, Pid, Exit)>,
-    /// The runs of which a process has ended.
+    /// The runs of which a process has exited.
     ended: SortedSet<Run>,
     has_orphans: bool,
-    /// The kernel's counter is looked at once for the whole batch, also where only an orphan was killed: else an
-    /// old kill of a worker would be blamed for a later signal 9.
+    /// The kernel's counter is read once for the whole batch, also if only an orphan was killed: otherwise an earlier
+    /// out-of-memory kill would be blamed for a later SIGKILL.
     check: OomCheck,
 }
 
@@ -40,7 +40,7 @@ impl Init {
             Batch { mains: Vec::new(), ended: SortedSet::new(), has_orphans: false, check: OomCheck::NotYet };
         for _ in 0..ROUNDS {
             self.reap_ended(&mut batch);
-            // A process that belongs to no run, while nothing is waited for, costs no look.
+            // An orphan causes no search if no run waits for adopted processes.
             let must_look = !batch.ended.is_empty() || batch.has_orphans && self.processes.trees.is_waiting();
             if !must_look || !self.processes.trees.look(&self.processes.children, &batch.ended) {
                 break;
@@ -61,7 +61,7 @@ impl Init {
                 continue;
             };
             let exit = self.killed_by(reaped.exit, child.killed_by, &mut batch.check);
-            let Ended { role, was_told_to_stop, start, .. } = child;
+            let Ended { role, got_stop_signal, start, .. } = child;
             if let Role::CancelledProbe(instance, which) = role {
                 if let Some((run, which)) = self.probes.take_waiting(instance, which) {
                     self.probe(run, which);
@@ -69,7 +69,7 @@ impl Init {
                 continue;
             }
             match start {
-                // It could not be started: its exit status says nothing more.
+                // The start failed: the exit status adds nothing.
                 Some(how @ Err(_)) => {
                     self.started(role, how);
                     continue;
@@ -84,7 +84,7 @@ impl Init {
                 }
                 Role::PreStart(run) => {
                     batch.ended.insert(run);
-                    self.pre_start_ended(run, exit, was_told_to_stop);
+                    self.pre_start_ended(run, exit, got_stop_signal);
                 }
                 Role::PreStop(run) => {
                     self.output.ended(helper_output(run));
@@ -104,7 +104,7 @@ impl Init {
 
     fn report_exits(&mut self, mains: &[(Run, Pid, Exit)]) {
         for (run, _, exit) in mains {
-            // Its last output is read now, so that it stands before the line about its end.
+            // The last output is read now, so that it precedes the line about the exit.
             self.output.ended(*run);
             let kill_mode = self.kill_mode(*run);
             self.processes.trees.set_kill_mode(*run, kill_mode);
@@ -121,8 +121,8 @@ impl Init {
         }
     }
 
-    /// Names a program whose main process ended with success at once and left another behind, with the remedy; once in
-    /// a row.
+    /// Reports a program whose main process exited at once with success and left a process behind, with the remedy; only
+    /// the first time in a row.
     fn report_background(&mut self, run: Run, exit: Exit, left: Option<Pid>) {
         let at_once = self.view(run.instance).is_some_and(|view| {
             matches!(view.state, StateName::Starting | StateName::Running)
@@ -137,7 +137,7 @@ impl Init {
         }
     }
 
-    /// Runs of which nothing is left are over.
+    /// Reports the runs of which no process is left.
     pub(super) fn report_emptied(&mut self) {
         for run in self.processes.trees.take_emptied(&self.processes.children) {
             self.forget_run(run);
@@ -145,10 +145,10 @@ impl Init {
         }
     }
 
-    /// The `pre_start` of a run has ended: the program follows, unless that failed or the run is being stopped.
-    fn pre_start_ended(&mut self, run: Run, exit: Exit, was_told_to_stop: bool) {
+    /// Handles the exit of a run's `pre_start`: starts the program, unless `pre_start` failed or the run is being stopped.
+    fn pre_start_ended(&mut self, run: Run, exit: Exit, got_stop_signal: bool) {
         self.output.ended(helper_output(run));
-        if was_told_to_stop {
+        if got_stop_signal {
             self.output.abandon(run);
             self.forget_run(run);
             return self.core.push(Event::Exited { run, exit, left: Leftovers::None });
@@ -168,7 +168,7 @@ impl Init {
         }
     }
 
-    /// Completes an exit by what sent the signal: foster, the kernel for want of memory, or something unknown.
+    /// Adds the sender of the signal to an exit: foster, the kernel's out-of-memory killer, or unknown.
     fn killed_by(&mut self, exit: Exit, known: KilledBy, check: &mut OomCheck) -> Exit {
         let Exit::Killed { signal: Signal::KILL, by: _ } = exit else { return exit };
         if known != KilledBy::Unknown {
@@ -191,7 +191,7 @@ impl Init {
     }
 }
 
-/// Whether the kernel has killed for want of memory, looked up at most once a batch.
+/// Whether the out-of-memory killer was active, checked at most once per batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OomCheck {
     NotYet,

@@ -1,7 +1,7 @@
-//! What foster logs about programs: a change of state becomes one line, with typed fields beside it.
+//! The log lines about programs: one line with typed fields for each change of state.
 //!
-//! Text is for people at three in the morning: which program, what happened, why, what follows. Fields are for
-//! machines: the `event` is one word per kind, numbers stay numbers. Pure, and nothing is decided here.
+//! The text is for people: the program, what happened, why, and what follows. The fields are for machines: `event` is the
+//! name of the event, numbers stay numbers. Pure.
 
 use std::time::Duration;
 
@@ -16,8 +16,7 @@ use crate::duration::rounded;
 pub(super) use crate::output::log::Line;
 use crate::plan::Plan;
 
-/// The line for a change of state; `pid` is that of the run it is about, where there is or was one; `by`:
-/// the client that ordered it.
+/// The line for a change of state. `pid` is the run's last pid, if it had one; `by` is the client that ordered the change.
 pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<&str>) -> Line {
     let by = by.unwrap_or("as requested");
     let name = plan.label(change.instance);
@@ -140,12 +139,12 @@ pub(super) fn shutdown(ending: &Ending, why: &str) -> Line {
         .with("exit_status", u64::from(ending.status))
 }
 
-/// Why foster ends, as half a sentence.
+/// The reason why foster ends, as a part of a sentence.
 pub(super) fn reason(plan: &Plan, reason: &Reason, by: Option<&str>) -> String {
     match reason {
         Reason::Signal(signal) => format!("got {signal}"),
         Reason::Operator(_) => by.unwrap_or("`foster shutdown`").into(),
-        Reason::AllEnded => "every program has ended".into(),
+        Reason::AllEnded => "every program has exited".into(),
         Reason::Exited { instance, exit } => {
             format!("{} {exit}, and its on_exit is `shutdown`", plan.label(*instance))
         }
@@ -167,7 +166,7 @@ pub(super) fn reason(plan: &Plan, reason: &Reason, by: Option<&str>) -> String {
     }
 }
 
-/// The words for a fault in foster itself.
+/// The message about a fault in foster itself.
 pub(super) const FAULT: &str = "foster itself cannot go on";
 
 fn failed(name: &str, failure: &Failure) -> String {
@@ -182,7 +181,7 @@ fn failed(name: &str, failure: &Failure) -> String {
     }
 }
 
-/// The last bad answers to a health probe, each once where the same came again.
+/// The last failures of a health probe; equal ones are counted.
 pub(super) fn answers(seen: &[String]) -> String {
     let same = seen.chunk_by(|one, next| one == next);
     let one = |same: &[String]| match same {
@@ -193,7 +192,7 @@ pub(super) fn answers(seen: &[String]) -> String {
     same.map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// Whether it was killed because its time to stop was over.
+/// Whether it was killed because `stop_timeout` was over.
 fn is_escalated(stop: &StopPlan, exit: Exit) -> bool {
     let is_killed = matches!(exit, Exit::Killed { signal: Signal::KILL, by: KilledBy::Foster });
     is_killed && !stop.signals.contains(&Signal::KILL)
@@ -237,7 +236,7 @@ fn stopped(name: &str, exit: Exit, took: Duration, process: &str) -> String {
     }
 }
 
-/// What follows an end, as half a sentence.
+/// The consequence of an exit, as a part of a sentence.
 fn follows(next: &AfterExit) -> String {
     match next {
         AfterExit::RestartNow => "restarting now".into(),

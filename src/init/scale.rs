@@ -107,7 +107,7 @@ impl Init {
             .with("instances", u64::from(number));
         let about =
             Subject { program: name.as_str().into(), instances: 0..count.max(number).max(1), state: None };
-        self.tell(&line, Some(about));
+        self.publish(&line, Some(about));
     }
 }
 

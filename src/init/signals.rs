@@ -1,8 +1,8 @@
-//! Signals to foster: they wake the loop and are then events like any other.
+//! Signals to foster, read as events of the loop.
 //!
-//! Every signal but the faults is blocked from the first instruction on (`sys/signal.rs`) and read from a descriptor that
-//! epoll watches ([`SignalFd`]), whether it means something or not: none is lost, none ends foster, and one that means
-//! nothing can be logged. Faults (SIGSEGV and its like) keep their default: what follows a fault cannot be trusted.
+//! Every signal except the fault signals is blocked from the first instruction on (`sys/signal.rs`) and read from a
+//! descriptor ([`SignalFd`]), also if it has no effect: no signal is lost or ends foster, and one without an effect can be
+//! logged. Fault signals such as SIGSEGV have a handler (`sys/fatal.rs`).
 
 use foster_core::ids::Signal;
 use foster_core::sorted::SortedSet;
@@ -11,41 +11,40 @@ use crate::sys::signal;
 use crate::sys::signalfd::SignalFd;
 use crate::sys::sigwait::SignalSet;
 
-/// The signals that have come.
+/// The source of signals.
 #[derive(Debug)]
 pub(super) struct Signals {
     arrived: SignalFd,
-    /// Those that mean nothing here, and were reported.
+    /// The signals without an effect that were reported.
     ignored: SortedSet<Signal>,
 }
 
 impl Signals {
-    /// Catches every signal that can be caught, but the faults and PIPE: a write to a pipe without a reader says so
-    /// itself.
+    /// Reads every signal except the fault signals and PIPE, because write(2) reports a pipe without a reader.
     ///
     /// # Errors
     /// signalfd(2): EMFILE, ENFILE, ENOMEM.
     pub(super) fn catch() -> nix::Result<Signals> {
         signal::block_all_but_faults();
-        // After the block, so that none is lost in between. What foster inherited as ignored would stay so in its
-        // children, and an ignored CHLD takes their exit status away.
+        // After blocking, so that none is lost in between. Children would inherit ignored signals, and with CHLD ignored
+        // foster could not read their exit status.
         signal::reset_dispositions();
         let wanted = SignalSet::ALL.without(SignalSet::of(&Signal::FAULTS));
         let arrived = SignalFd::new(wanted.without(SignalSet::of(&[Signal::PIPE])))?;
         Ok(Signals { arrived, ignored: SortedSet::new() })
     }
 
-    /// Whether this signal, which means nothing here, has to be reported: once.
+    /// Whether this signal without an effect must be reported, which happens once.
     pub(super) fn is_news(&mut self, signal: Signal) -> bool {
         self.ignored.insert(signal)
     }
 
-    /// What epoll has to watch.
+    /// The descriptor to watch.
     pub(super) fn fd(&self) -> &SignalFd {
         &self.arrived
     }
 
-    /// The signals that came since the last call; one of a kind however often it came.
+    /// Returns the signals since the last call, each at most once.
     pub(super) fn take(&mut self) -> Vec<Signal> {
         self.arrived.take()
     }

@@ -1,7 +1,7 @@
-//! Making the processes of a run: `pre_start`, the program, `pre_stop`, attempts of an `exec` probe.
+//! Creates the processes of a run: `pre_start`, the program, `pre_stop`, attempts of an `exec` probe.
 //!
-//! Each is made beside foster and not waited for. How its start went is an event like any other, read from the report
-//! of the child ([`Init::take_start`]). Nothing here decides what follows.
+//! foster does not wait for their start. The child reports the outcome, which becomes an event ([`Init::take_start`]).
+//! Nothing here decides.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
@@ -73,7 +73,7 @@ impl Init {
         self.make_one(due)
     }
 
-    /// The program itself.
+    /// Prepares the start of the program itself.
     fn program(&mut self, run: Run) -> Result<Due, StartFailure> {
         let program = self.processes.children.definition(run).map(Rc::clone).ok_or_else(unknown)?;
         let run_as = Spawner::resolve(&program.launch)?;
@@ -88,7 +88,7 @@ impl Init {
         Ok(Due { sockets: sockets.into_iter().zip(ListenSocket::FIRST_DESCRIPTOR..).collect(), ..due })
     }
 
-    /// A command of the program beside its main process: with its environment, user, directory and output.
+    /// Prepares another command of the program, with the same environment, user, directory and output.
     fn helper(&mut self, role: Role, run: Run) -> Result<Due, StartFailure> {
         let program = self.processes.children.definition(run).map(Rc::clone).ok_or_else(unknown)?;
         let run_as = Spawner::resolve(&program.launch)?;
@@ -184,7 +184,7 @@ impl Init {
         self.core.push(Event::PreStopEnded(run));
     }
 
-    /// Makes one attempt of a probe.
+    /// Starts one attempt of a probe.
     pub(super) fn probe(&mut self, run: Run, which: Which) {
         let Some(program) = self.processes.children.definition(run).map(Rc::clone) else { return };
         if self.processes.children.pid(Role::CancelledProbe(run.instance, which)).is_some() {
@@ -197,7 +197,7 @@ impl Init {
         let started = match probe.map(ProbeTarget::of) {
             Some(ProbeTarget::Remote(target)) => {
                 self.probes.start((run, which), target);
-                // A connection that is refused at once is answered already: no report of epoll follows.
+                // A connection that is refused at once has its result already; epoll will not report it.
                 return self.take_answers();
             }
             Some(ProbeTarget::Local(target)) => self.start_local_probe(run, which, target),
@@ -209,7 +209,7 @@ impl Init {
         }
     }
 
-    /// A path is looked at by a child: a file system that hangs holds that up and nothing else.
+    /// A child checks the path, so that a file system that hangs blocks nothing else.
     fn start_local_probe(
         &mut self,
         run: Run,
@@ -245,7 +245,7 @@ impl Init {
         self.core.push(Event::Probed(run, which, ProbeResult::Failed(failure.message)));
     }
 
-    /// The report of a child about its start can be read.
+    /// Reads a child's report about its start.
     pub(super) fn take_start(&mut self, key: u32) {
         if let Some((role, how)) = self.processes.children.read_report(key) {
             self.started(role, how);
@@ -273,7 +273,7 @@ impl Init {
         }
     }
 
-    /// The process of a run could not be made; there is none.
+    /// Reports that the process of a run could not be created.
     pub(super) fn start_failed(&mut self, run: Run, failure: StartFailure) {
         self.output.abandon(run);
         self.forget_run(run);
@@ -299,9 +299,9 @@ impl Due {
     }
 }
 
-/// Gives a pipe to a program's user: nginx opens /dev/stderr again as the user of its workers. Not permitted (no
-/// CAP_CHOWN): then it is opened to every user, which still needs a descriptor's entry in /proc to reach it, and that is
-/// closed to other users. An inherited stream is left as it is.
+/// Makes a program's user the owner of its pipe, because programs such as nginx open /dev/stderr again as that user.
+/// Without CAP_CHOWN every user gets permission on the pipe instead; other users still cannot reach it, because they may
+/// not enter /proc/PID/fd. An inherited stream is unchanged.
 fn chown_pipe(stream: &ChildStream, user: Uid, group: Gid) {
     if let ChildStream::Pipe(pipe) = stream
         && fchown(pipe, Some(user), Some(group)).is_err()
@@ -317,7 +317,7 @@ fn borrow_fd(stream: &ChildStream) -> Option<BorrowedFd<'_>> {
     }
 }
 
-/// What foster adds to the environment of an instance.
+/// The variables that foster adds to the environment of an instance.
 pub(super) fn variables(program: &Program, id: InstanceId) -> [(String, String); 2] {
     [
         ("FOSTER_PROGRAM".to_string(), program.name.clone()),
@@ -341,11 +341,11 @@ fn unwatched(errno: nix::errno::Errno) -> StartFailure {
 }
 
 fn no_pipes(error: &std::io::Error) -> StartFailure {
-    let message = format!("making its pipes: {}", errno::words(error));
+    let message = format!("creating its pipes: {}", errno::words(error));
     StartFailure { stage: "output", persistence: Persistence::Transient, message }
 }
 
-/// The run under which the output of `pre_start` and `pre_stop` is known: number 0, which no run has.
+/// The run number of the output of `pre_start` and `pre_stop`: 0, which no run has.
 pub(super) fn helper_output(run: Run) -> Run {
     Run { number: 0, ..run }
 }

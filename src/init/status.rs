@@ -1,6 +1,6 @@
-//! The state of every instance, in the wire's types: rows of `status`, verdicts of `health`.
+//! The state of every instance in the types of the protocol: rows of `status`, verdicts of `health`.
 //!
-//! Answers come from the core's snapshot and a look at /proc; no program is asked, and nothing changes.
+//! The answers come from the core's snapshot and from /proc; no probe is started, and nothing changes.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::duration::rounded;
 use crate::sys::procfs::Memory;
 
 impl Init {
-    /// The row of an instance, or of a program that has none; `None`: it is gone.
+    /// The row of an instance, or of a program without instances; `None`: it was removed.
     pub(super) fn row_of(&self, id: InstanceId, memory: &mut Memory) -> Option<Reply> {
         let Some(view) = self.view(id) else {
             return self.is_without_instances(id.program).then(|| Reply::Row(self.empty_row(id)));
@@ -79,10 +79,10 @@ impl Init {
         }
     }
 
-    /// What else there is to know about an instance.
+    /// The note about an instance.
     pub(super) fn note(&self, view: &InstanceView) -> Option<String> {
         let note = self.operators.failures.of(view.id, view.state).map(without_search_path);
-        // An instance that runs again says how the run before it ended: else only RESTARTS would.
+        // For a running instance the note has the exit of the previous run, which only RESTARTS would show otherwise.
         let note = note.or_else(|| {
             let is_up = matches!(view.state, StateName::Starting | StateName::Running);
             let last = view.last.filter(|_| is_up && view.restarts > 0)?;
@@ -122,7 +122,7 @@ impl Init {
         let counts = match counted {
             Counted::Every => true,
             Counted::Autostarted => view.autostart == Autostart::Yes && !is_removed(view),
-            // What an order or an update stopped does not count.
+            // A program that an order or an update stopped does not count.
             Counted::Wanted => match view.desired {
                 Desired::Down(DownReason::Requested(_) | DownReason::Removed) => false,
                 Desired::Down(DownReason::NotAutostarted | DownReason::Shutdown)
@@ -139,7 +139,7 @@ impl Init {
         })
     }
 
-    /// The status of everything, to foster's own log (SIGUSR2).
+    /// Writes the status of all programs to foster's own log (SIGUSR2).
     pub(super) fn write_status(&mut self) {
         #[cfg(debug_assertions)]
         super::teardown::fault_on_demand();
@@ -164,7 +164,7 @@ impl Init {
             .with("state", state.to_owned())
     }
 
-    /// One sentence about everything, for the service manager above, where there is one and it has not had it.
+    /// Sends a summary to the service manager, if there is one and the summary has changed.
     pub(super) fn notify_status(&mut self) {
         if !self.operators.service_manager.is_connected() {
             return;
@@ -185,7 +185,7 @@ impl Init {
             .iter()
             .filter(|view| !is_well(view))
             .map(|view| format!("{} is {}", self.plan.label(view.id), view.state.name()));
-        // The first few say enough: a service manager shows one line.
+        // Only the first few, because a service manager shows one line.
         let others: Vec<String> = others.take(3).collect();
         let colon = if others.is_empty() { "" } else { ": " };
         format!("{well} of {} programs ready{colon}{}", wanted.len(), others.join(", "))
@@ -196,7 +196,7 @@ impl Init {
     }
 }
 
-/// Whether an instance is healthy; `None`: it is not asked, or not ready.
+/// Whether an instance is healthy; `None`: it has no health probe, or is not ready.
 fn health(view: &InstanceView) -> Option<Health> {
     match (view.state, view.health) {
         (StateName::Running, Watched::Yes) => Some(Health::Healthy),
@@ -215,10 +215,10 @@ fn health(view: &InstanceView) -> Option<Health> {
     }
 }
 
-/// Which instances count for `health`.
+/// The instances that count for `health`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counted {
-    /// Every one: they were named.
+    /// All named instances.
     Every,
     /// Those that start with the container, also when an order stopped them.
     Autostarted,
@@ -227,7 +227,7 @@ pub(super) enum Counted {
 }
 
 impl Counted {
-    /// The instances that count for this question.
+    /// The instances that count for this request.
     pub(super) fn of(check: &HealthCheck) -> Counted {
         match (check.names.is_empty(), check.all) {
             (false, _) => Counted::Every,
@@ -241,7 +241,7 @@ fn is_removed(view: &InstanceView) -> bool {
     matches!(view.desired, Desired::Down(DownReason::Removed))
 }
 
-/// Whether it should run, or should have run: `status` fails where such a one does not.
+/// Whether it should run, or should have run: otherwise `status` does not fail for it.
 fn is_wanted(view: &InstanceView) -> bool {
     match view.desired {
         Desired::Rising | Desired::Up | Desired::Cycle(_) => true,
@@ -249,7 +249,7 @@ fn is_wanted(view: &InstanceView) -> bool {
     }
 }
 
-/// A note without the directories of PATH, which may be longer than everything else; the log has them.
+/// The note without the directories of PATH, which may be very long; the log has them.
 fn without_search_path(note: &str) -> String {
     let Some((before, after)) = note.split_once("PATH (") else { return note.to_owned() };
     let after = after.split_once(')').map_or("", |(_, after)| after);

@@ -1,7 +1,8 @@
-//! The last sweep: what is left after the programs. Orphans and daemons, and as PID 1 also what `docker exec` brought in.
+//! The sweep at the shutdown: stops the processes that are left after the programs, such as orphans, daemons, and as PID 1
+//! also processes of `docker exec`.
 //!
-//! As the init of a PID namespace foster answers for all of it. As a subreaper only what it adopted is its own, and
-//! nothing else is ever signalled. TERM comes once: a second one means "at once" to many servers. Next: `tree.rs`.
+//! As the init of a PID namespace foster signals every process of it; as a subreaper only the processes that it adopted.
+//! Each process gets TERM once, because many servers take a second TERM as "stop at once". Next: `tree.rs`.
 
 use std::fmt::Write;
 use std::os::fd::OwnedFd;
@@ -19,34 +20,34 @@ use crate::sys::epoll::{Epoll, Interest, Owner, Token};
 use crate::sys::procfs::{self, Life};
 use crate::sys::{pidfd, process};
 
-/// The last sweep.
+/// The sweep at the shutdown.
 #[derive(Debug)]
 pub(super) struct Sweep {
     epoll: Rc<Epoll>,
     owner: Owner,
     role: InitRole,
     signal: Option<Signal>,
-    /// What got the signal, under a subreaper.
+    /// As a subreaper: the processes that got the signal.
     reached: SortedSet<i32>,
-    /// A process that is not foster's child, whose end is waited for.
+    /// A process that is not foster's child, whose exit is awaited.
     watched: Option<OwnedFd>,
 }
 
-/// How many processes a message names.
+/// The most processes in a message.
 const NAMED: usize = 10;
 
 impl Sweep {
-    /// Nothing is swept yet.
+    /// A sweep that has not started.
     pub(super) fn new(epoll: Rc<Epoll>, owner: Owner, role: InitRole) -> Sweep {
         Sweep { epoll, owner, role, signal: None, reached: SortedSet::new(), watched: None }
     }
 
-    /// What foster is to the processes around it.
+    /// The role of foster in its PID namespace.
     pub(super) fn role(&self) -> InitRole {
         self.role
     }
 
-    /// Signals all that is left.
+    /// Signals all remaining processes.
     pub(super) fn signal(&mut self, signal: Signal, trees: &mut Trees, children: &Children) {
         self.signal = Some(signal);
         self.reached = SortedSet::new();
@@ -55,7 +56,7 @@ impl Sweep {
         }
         match self.role {
             InitRole::Init => {
-                // ESRCH: there is nothing. A process that was stopped (^Z) has to continue to obey.
+                // ESRCH: there is none. A stopped process (^Z) must continue to handle the signal.
                 let _ = process::kill_all(signal);
                 let _ = process::kill_all(Signal::CONT);
             }
@@ -65,26 +66,26 @@ impl Sweep {
         }
     }
 
-    /// Whether the sweep has begun and nothing is left of what it is for.
+    /// Whether the sweep has started and no process is left.
     pub(super) fn is_done(&mut self, trees: &mut Trees, children: &Children) -> bool {
         let Some(signal) = self.signal else { return false };
         match self.role {
             InitRole::Subreaper | InitRole::Parent => {
-                // What lost its parent by this sweep has come to foster only now.
+                // Processes that the sweep has orphaned are adopted only now.
                 self.signal_adopted(signal, trees, children) == 0
             }
             InitRole::Init => !process::has_children() && !self.watch(),
         }
     }
 
-    /// Signals what was adopted and has not got it. How many there are.
+    /// Signals the adopted processes that have not got the signal; returns the number of adopted processes.
     fn signal_adopted(&mut self, signal: Signal, trees: &mut Trees, children: &Children) -> usize {
         let adopted = trees.adopted(children);
         let numbers = adopted.iter().map(|pid| pid.as_raw());
         self.reached = numbers.filter(|pid| self.reached.contains(pid)).collect();
         for pid in &adopted {
             if self.reached.insert(pid.as_raw()) {
-                // It may have ended; EPERM is met by the kill that follows, and named.
+                // It may have exited; EPERM is reported by the KILL that follows.
                 let _ = process::signal_number(*pid, signal);
                 let _ = process::signal_number(*pid, Signal::CONT);
             }
@@ -92,10 +93,10 @@ impl Sweep {
         adopted.len()
     }
 
-    /// Watches one process of the namespace that is not foster's child. Whether there is one.
+    /// Watches one process of the namespace that is not foster's child; returns whether there is one.
     fn watch(&mut self) -> bool {
         if let Some(ended) = self.watched.take() {
-            // It was watched until now; closing it would do the same.
+            // Closing the descriptor would remove the registration as well.
             let _ = self.epoll.remove(&ended);
         }
         if process::is_anything_left() != Some(true) {
@@ -103,7 +104,7 @@ impl Sweep {
         }
         let found = procfs::others(|_| false).unwrap_or_default();
         let Some(pidfd) = found.iter().find_map(|process| pidfd::open(process.pid).ok()) else {
-            // Zombies of a parent outside are nothing. What cannot be seen or watched has its time, and KILL.
+            // Zombies of a parent outside do not count. Processes that cannot be watched get KILL at the deadline.
             return !found.is_empty() || !procfs::shows_own_namespace();
         };
         let token = Token { owner: self.owner, key: 0 };
@@ -112,7 +113,7 @@ impl Sweep {
         true
     }
 
-    /// What is left and lives.
+    /// The remaining running processes.
     fn left(&self, trees: &mut Trees, children: &Children) -> Vec<Pid> {
         if self.role == InitRole::Init
             && let Ok(others) = procfs::others(|_| false)

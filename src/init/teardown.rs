@@ -1,7 +1,7 @@
-//! The end of foster: the summary, unwritten output, the exit status.
+//! The exit of foster: the summary, unwritten output, the exit status.
 //!
-//! Whatever ends foster is explained on stderr and in the termination log: an ordinary end, a bring-up that failed, and
-//! a fault in foster itself. What the termination log holds: `termination_log.rs`.
+//! The reason is written to stderr and to the termination log for an ordinary end, a failed startup, and a fault in foster
+//! itself. `termination_log.rs` formats it.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -23,14 +23,14 @@ use crate::output::log as own_log;
 use crate::plan::Plan;
 use crate::termination_log::{self, Summary};
 
-/// How many bytes of a program's last output are part of the summary: the rest of the 4096 that Kubernetes reads is for
-/// the reason.
+/// The most bytes of a program's last output in the summary; the rest of the 4096 bytes that Kubernetes reads is for the
+/// reason.
 const LAST_OUTPUT: usize = 3 * 1024;
 
-/// The message of a panic: the only clue to a fault, so the summary repeats it.
+/// The message of a panic, which the summary repeats.
 static FAULT: Mutex<Option<String>> = Mutex::new(None);
 
-/// Output that is unwritten when the programs took all the time there was still gets so long.
+/// The time for unwritten output if the programs have used up `shutdown_timeout`.
 const FLUSH_GRACE: Duration = Duration::from_millis(100);
 
 impl Init {
@@ -53,7 +53,7 @@ impl Init {
         ExitStatus(ending.status)
     }
 
-    /// The summary, as the last thing in the log; and its text.
+    /// Logs the summary as the last line, and returns its text.
     fn exit_summary(&mut self, ending: &Ending) -> String {
         let mut why = self.why(&ending.reason);
         for killed in self.operators.failures.killed() {
@@ -71,7 +71,7 @@ impl Init {
         let line = report::Line::new(level, EventName::Exit, text.clone())
             .with("exit_status", u64::from(ending.status))
             .with("reason", why);
-        self.tell(&line, None);
+        self.publish(&line, None);
         text + "\n"
     }
 
@@ -100,7 +100,7 @@ impl Init {
         Summary { name, cause, output: &output }.text()
     }
 
-    /// To the container's output until the deadline, and to followers for a moment.
+    /// Writes the rest of the container's output until the deadline, and that of followers for a short time.
     fn write_the_rest(&mut self, deadline: Instant) {
         let parting = self.waiter.now().plus(FLUSH_GRACE);
         loop {
@@ -119,14 +119,14 @@ impl Init {
             self.core.now = self.waiter.now();
             let ready = self.waiter.take_ready();
             for report in &ready {
-                // Whatever is reported is taken: a process that ended would be reported again and again.
+                // All reports are handled, because epoll repeats them.
                 if report.token.owner != owner::SIGNALS {
                     self.dispatch(*report);
                 }
             }
             self.waiter.give_back(ready);
             self.core.clear();
-            // A second request to stop: at once. A child that ends late costs no line; the kernel reaps it with foster.
+            // A second stop signal ends the wait. A child that exits late is not reported; the kernel reaps it.
             let stop = [Signal::TERM, Signal::INT, Signal::QUIT, Signal::RTMIN_PLUS_3];
             if self.signals.take().iter().any(|signal| stop.contains(signal)) {
                 return;
@@ -135,7 +135,7 @@ impl Init {
     }
 }
 
-/// foster could not come up.
+/// Reports a failed startup.
 pub(super) fn report_startup_error(plan: &Plan, error: &str) -> ExitStatus {
     own_log::emergency(error);
     write_termination_log(&plan.settings.termination_log, &format!("{error}\n"));
@@ -155,7 +155,7 @@ fn fault() -> Option<String> {
 /// Whether a fault ends only one attempt ([`contain_fault`]).
 static CONTAINED: AtomicBool = AtomicBool::new(false);
 
-/// A fault in foster is reported at once, where the container's owner looks, whatever becomes of the rest.
+/// Installs a panic hook that reports a fault in foster at once on stderr and in the termination log.
 pub(super) fn report_faults(termination_log: PathBuf) {
     panic::set_hook(Box::new(move |fault| {
         let text = fault.to_string().replace('\n', " ");
@@ -166,12 +166,12 @@ pub(super) fn report_faults(termination_log: PathBuf) {
         let text = format!("a fault in foster itself, stopping everything: {text}");
         own_log::emergency(&text);
         let text = text + "\n";
-        // Nothing more can be done about an error here.
+        // Nothing could report an error here.
         let _ = termination_log::write(&termination_log, &text);
     }));
 }
 
-/// Makes an attempt that changes nothing outside itself. A fault in it becomes an error, and foster goes on.
+/// Runs a function without side effects. A fault in it becomes an error, and foster continues.
 ///
 /// # Errors
 /// The text of the fault.
@@ -182,7 +182,7 @@ pub(super) fn contain_fault<T>(attempt: impl FnOnce() -> T) -> Result<T, String>
     result.map_err(|_| FAULT.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default())
 }
 
-/// For the test of that: a fault when the status is asked for, in debug builds alone.
+/// For a test: a fault at a request for the status, only in debug builds.
 #[cfg(debug_assertions)]
 #[expect(clippy::panic, reason = "this is a fault on purpose")]
 pub(super) fn fault_on_demand() {
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_that_is_contained_becomes_its_text_and_is_forgotten() {
+    fn a_contained_fault_becomes_its_text_and_is_cleared() {
         report_faults(PathBuf::from("/dev/null"));
         let failed = contain_fault(|| panic!("on purpose"));
         assert!(failed.unwrap_err().contains("on purpose"));

@@ -1,14 +1,13 @@
-//! Process trees: which processes belong to which run, also after its main process has ended.
+//! Process trees: the processes of each run, also after the exit of its main process.
 //!
-//! Everything that a run started descends from its main process, and whatever loses its parent becomes foster's child
-//! (foster is an init or a subreaper). So what is left of a run is what foster adopted of it, and below that: the tree
-//! is empty when the last of these was reaped. An adopted process is foster's child like any other: until it is reaped its
-//! number is its own, and neither a descriptor nor a look at /proc is needed to signal it or to see its end.
+//! All processes of a run descend from its main process, and foster adopts every process that loses its parent, as an init
+//! or a subreaper. So the remaining processes of a run are the adopted ones and their descendants: the tree is empty when
+//! the last adopted one is reaped. An adopted process is a child of foster: its pid is not reused until it is reaped, so
+//! foster needs neither a descriptor nor /proc to signal it or to notice its exit.
 //!
-//! foster looks at its children when a process of a run has ended, and while a run is being stopped; never while
-//! nothing ends. Whose a new one is, is decided once, by what is certain first: its control group, where there is one;
-//! its session; then the descent from what has just ended. Next: `groups.rs`; `reap.rs`, which calls this, and `sweep.rs`,
-//! for what belongs to no run.
+//! foster lists its children when a process of a run has exited and while a run is being stopped, and not while no process
+//! exits. The run of a new child is determined once: by its control group, if it has one, by its session, otherwise by the
+//! process that has just exited. Next: `groups.rs`; `reap.rs`, which calls it, and `sweep.rs`, for processes without a run.
 
 mod run_tree;
 
@@ -28,28 +27,28 @@ use crate::sys::process;
 use crate::sys::procfs::{self, Life, Process};
 use run_tree::{Adopted, Targets, Tree};
 
-/// The processes of all runs, beside those that foster started itself.
+/// The processes of all runs that foster did not start itself.
 #[derive(Debug)]
 pub(super) struct Trees {
     proc: ProcReader,
     pub(super) groups: Groups,
-    /// Children that foster did not start and has not reaped, as far as they were looked at.
+    /// The known children that foster did not start and has not reaped.
     adopted: SortedMap<i32, Adopted>,
-    /// Boxed: a removal moves those behind it.
+    /// Boxed, because a removal moves the entries after it.
     trees: SortedMap<Run, Box<Tree>>,
-    /// Which run a session was made by.
+    /// The run of each session.
     sessions: SortedMap<i32, Run>,
-    /// The runs whose main process has ended, and of which others are left.
+    /// The runs whose main process has exited and of which other processes are left.
     draining: SortedSet<Run>,
-    /// The instances whose last run went into the background, which was reported.
+    /// The instances whose last run went into the background and was reported.
     in_background: SortedSet<InstanceId>,
 }
 
-/// How many times in a row what ends at once is reaped and looked for again, before it counts as left.
+/// The most rounds of reaping and listing children in one turn, for processes that fork and exit.
 pub(super) const ROUNDS: u32 = 64;
 
 impl Trees {
-    /// None yet.
+    /// No runs.
     pub(super) fn new(groups: Groups) -> Trees {
         Trees {
             proc: ProcReader::open(),
@@ -62,10 +61,10 @@ impl Trees {
         }
     }
 
-    /// A process was made that leads a session of this run.
+    /// Adds a process that leads a session of this run.
     pub(super) fn begin(&mut self, run: Run, leader: Pid, kill_mode: KillMode) {
         match self.trees.get_mut(&run) {
-            // After `pre_start` the program is of the same run.
+            // The program after `pre_start` belongs to the same run.
             Some(tree) => {
                 tree.session = leader;
                 tree.has_more_sessions = true;
@@ -86,14 +85,14 @@ impl Trees {
         self.sessions.insert(leader.as_raw(), run);
     }
 
-    /// Another `kill_mode` applies from now on.
+    /// Changes the `kill_mode` of a run.
     pub(super) fn set_kill_mode(&mut self, run: Run, kill_mode: KillMode) {
         if let Some(tree) = self.trees.get_mut(&run) {
             tree.kill_mode = kill_mode;
         }
     }
 
-    /// Nothing of this run is waited for.
+    /// Forgets a run.
     pub(super) fn end(&mut self, run: Run) {
         self.draining.remove(&run);
         self.groups.end(run);
@@ -107,18 +106,18 @@ impl Trees {
         }
     }
 
-    /// A process was reaped that foster did not start. The run it belonged to, where that is known.
+    /// Removes a reaped process that foster did not start; returns its run, if known.
     pub(super) fn reaped(&mut self, pid: Pid) -> Option<Run> {
         self.adopted.remove(&pid.as_raw())?.run
     }
 
-    /// Whether anything is waited for that is not foster's own child: then each orphan is looked at.
+    /// Whether a run waits for adopted processes: then each orphan is examined.
     pub(super) fn is_waiting(&self) -> bool {
         !self.draining.is_empty()
     }
 
-    /// Looks at the children that are new, after processes of these runs have ended. Whether one of them has ended
-    /// already: then it is to be reaped, and what it left is to be looked for.
+    /// Examines new children after processes of these runs have exited. Returns whether one of them has exited as well:
+    /// then it must be reaped, and its children must be examined.
     pub(super) fn look(&mut self, children: &Children, ended: &SortedSet<Run>) -> bool {
         let mut has_ended = false;
         for pid in self.proc.own_children() {
@@ -136,7 +135,7 @@ impl Trees {
         has_ended
     }
 
-    /// The main process of a run has ended. What is left of it, which is waited for from now on.
+    /// Handles the exit of a run's main process; returns a remaining process, if the run now waits for one.
     pub(super) fn left_by(&mut self, run: Run, children: &Children) -> Option<Pid> {
         let first = self.members(run).next().map(|process| process.pid);
         let first = first.or_else(|| self.left_in_group(run, children))?;
@@ -144,7 +143,7 @@ impl Trees {
         Some(first)
     }
 
-    /// A run of this instance has ended; `is_in_background`: and went into the background. Whether that is new.
+    /// Records whether the ended run of this instance went into the background; returns whether that is new.
     pub(super) fn note_background(&mut self, instance: InstanceId, is_in_background: bool) -> bool {
         match is_in_background {
             true => self.in_background.insert(instance),
@@ -171,7 +170,7 @@ impl Trees {
         emptied
     }
 
-    /// Remembers the sessions that descendants of this main process lead: so what they leave is known as this run's.
+    /// Records the sessions that descendants of this main process lead, so that their orphans are assigned to this run.
     pub(super) fn note_sessions(&mut self, run: Run, main: Pid) {
         if self.is_tree(run) && procfs::has_children(main) {
             for process in self.proc.below(main) {
@@ -200,7 +199,7 @@ impl Trees {
         true
     }
 
-    /// All that is found of a run but its main process, which is `main` as long as it is not reaped.
+    /// Finds the processes of a run except its main process, which is `main` if it is not reaped.
     pub(super) fn find(&mut self, run: Run, main: Option<Pid>, children: &Children) -> Targets {
         if self.trees.get(&run).is_some_and(|tree| tree.kill_mode == KillMode::Session) {
             self.look_again(run);
@@ -223,10 +222,10 @@ impl Trees {
         Targets { adopted, descendants }
     }
 
-    /// Signals what was found of a run. What comes to foster later gets the same.
+    /// Signals the processes that were found. Processes that are found later get the same signal.
     ///
     /// # Errors
-    /// EPERM: nothing of it may be signalled, or, with KILL, some of it.
+    /// EPERM if none of them may be signalled; with KILL, if one may not.
     pub(super) fn signal(&mut self, run: Run, targets: &Targets, signal: Signal) -> nix::Result<()> {
         if let Some(tree) = self.trees.get_mut(&run)
             && tree.sent != Some(signal)
@@ -257,16 +256,16 @@ impl Trees {
         self.is_tree(run) && self.groups.kill(run)
     }
 
-    /// All processes of these runs get KILL; foster is not the init of their namespace.
+    /// Kills all processes of these runs, if foster is not the init of their namespace.
     pub(super) fn kill(&mut self, runs: &[(Run, Option<Pid>)], children: &Children) {
         for (run, main) in runs {
             let targets = self.find(*run, *main, children);
             self.kill_group(*run);
             if let Some(main) = main {
-                // ESRCH: it leads no group yet.
+                // ESRCH: it does not lead a group yet.
                 let _ = process::signal_group(*main, Signal::KILL);
             }
-            // EPERM: it is named by the sweep, which follows.
+            // EPERM is reported by the sweep.
             let _ = self.signal(*run, &targets, Signal::KILL);
         }
     }
@@ -276,7 +275,7 @@ impl Trees {
         self.proc.own_children().into_iter().filter(|pid| !children.contains(*pid)).collect()
     }
 
-    /// What was adopted of a run and counts by its `kill_mode`.
+    /// The adopted processes that belong to a run according to its `kill_mode`.
     fn members(&self, run: Run) -> impl Iterator<Item = Process> + '_ {
         let tree = self.trees.get(&run);
         self.adopted
@@ -312,7 +311,7 @@ impl Trees {
         }
     }
 
-    /// Whose this child is that foster did not start.
+    /// Determines the run of a child that foster did not start.
     fn run_of(&mut self, process: &Process, ended: &SortedSet<Run>) -> Option<Run> {
         if let Some(run) = self.groups.run_of(process.pid) {
             return Some(run);
@@ -320,7 +319,7 @@ impl Trees {
         if let Some(run) = self.sessions.get(&process.session.as_raw()) {
             return Some(*run);
         }
-        // A process is not older than what it descends from; two hundredths, because both times are rounded.
+        // A process is not older than its ancestors; two hundredths are tolerated, because both times are rounded.
         let started = process.started.saturating_add(2);
         let mut parents =
             ended.iter().filter(|run| self.trees.get(run).is_some_and(|tree| tree.started <= started));
@@ -332,7 +331,7 @@ impl Trees {
         Some(run)
     }
 
-    /// Looks at what was adopted of a run again: a process may have left its session since.
+    /// Examines the adopted processes of a run again, because a process may have changed its session.
     fn look_again(&mut self, run: Run) {
         let of_run = |(pid, adopted): (&i32, &Adopted)| (adopted.run == Some(run)).then_some(*pid);
         for number in self.adopted.iter().filter_map(of_run).collect::<Vec<i32>>() {
@@ -348,7 +347,7 @@ impl Trees {
     }
 
     fn note_session(&mut self, run: Run, process: &Process) {
-        // 0: the session's leader is outside foster's PID namespace.
+        // 0: the session's leader is outside of foster's PID namespace.
         let session = process.session.as_raw();
         if session > 0 && !self.sessions.contains_key(&session) {
             self.sessions.insert(session, run);
@@ -358,7 +357,7 @@ impl Trees {
         }
     }
 
-    /// A process has come to a run that all of it was sent a signal.
+    /// Sends the last signal of a run's tree to a process that was found later.
     fn arrived(&mut self, run: Run, process: &Process) {
         let Some(tree) = self.trees.get(&run) else { return };
         let Some(signal) = tree.sent.filter(|_| tree.counts(process)) else { return };
@@ -370,18 +369,18 @@ impl Trees {
         }
     }
 
-    /// Kills the process groups of these children of foster: all at once, so that what forks and exits does not outrun
-    /// it. Only groups in sessions that the run made: no other process can be in them.
+    /// Kills whole process groups, so that processes that fork and exit cannot escape. Only groups in sessions of the run,
+    /// which contain no other process.
     fn kill_groups(&self, run: Run, adopted: &[Process]) {
         let is_own = |process: &&Process| self.sessions.get(&process.session.as_raw()) == Some(&run);
         let groups: SortedSet<Pid> = adopted.iter().filter(is_own).map(|process| process.group).collect();
         for group in groups.iter() {
-            // EPERM is met again for each of them.
+            // EPERM is returned again for each process.
             let _ = process::signal_group(*group, Signal::KILL);
         }
     }
 
-    /// Signals one process, and not twice with the same: a second TERM means "at once" to many servers.
+    /// Signals one process, but not twice with the same signal: many servers take a second TERM as "stop at once".
     fn send(&mut self, run: Run, process: &Process, is_child: bool, signal: Signal) -> nix::Result<()> {
         let Some(tree) = self.trees.get_mut(&run) else { return Ok(()) };
         let known = tree.reached.insert(process.pid.as_raw(), process.started);
@@ -394,14 +393,14 @@ impl Trees {
         };
         send(signal)?;
         if signal != Signal::KILL {
-            // A stopped process (SIGSTOP, ^Z) has to continue to obey. It may have ended.
+            // A stopped process (SIGSTOP, ^Z) must continue to handle the signal. It may have exited.
             let _ = send(Signal::CONT);
         }
         Ok(())
     }
 }
 
-/// A process for a message.
+/// The name and pid of a process, for messages.
 pub(super) fn named(pid: Pid) -> String {
     let name = procfs::name(pid).unwrap_or_else(|| "?".into());
     format!("{name} (pid {pid})")

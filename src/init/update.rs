@@ -1,6 +1,6 @@
-//! An update: the configuration is read again under running programs (`foster update`, SIGHUP).
+//! An update: reads the configuration again while programs run (`foster update`, SIGHUP).
 //!
-//! It is read whole and checked first: a mistake anywhere changes nothing and is reported as at the start. Then the new
+//! It is read and checked completely first: an error anywhere changes nothing and is reported as at the start. Then the new
 //! plan replaces the old one in one step, and the core decides which programs start and stop. A client that waits gets
 //! an answer for each program when the program has reached its new state. Files are read in the loop, so only regular
 //! files of a bounded size are accepted (`config/document.rs`). Matching programs and diffing them: `plan_merge.rs` and
@@ -30,13 +30,13 @@ use crate::plan::Plan;
 /// State that one update leaves for the next.
 #[derive(Debug)]
 pub(super) struct Updates {
-    /// The file that was named at the start, whatever the working directory is.
+    /// The absolute path of the configuration that foster was started with.
     source: PathBuf,
-    /// `FOSTER_LOG`, which wins over `log_level`.
+    /// `FOSTER_LOG`, which overrides `log_level`.
     filter: Option<String>,
-    /// No program ever had this id, or one above it.
+    /// The next unused program id.
     next: ProgramId,
-    /// What the core has forgotten. It is dropped when every client that waits for it has its answer.
+    /// The programs and instances that the core has forgotten. They are dropped once all clients have their answer.
     forgotten: Forgotten,
 }
 
@@ -48,7 +48,7 @@ struct Forgotten {
 }
 
 impl Updates {
-    /// Nothing was updated yet.
+    /// The state before the first update.
     pub(super) fn new(plan: &Plan, filter: Option<String>) -> Updates {
         Updates {
             source: std::path::absolute(&plan.source).unwrap_or_else(|_| plan.source.clone()),
@@ -60,7 +60,7 @@ impl Updates {
 }
 
 impl Init {
-    /// A client wants an update.
+    /// Handles a client's request for an update.
     pub(super) fn update_for(
         &mut self,
         client: ConnectionId,
@@ -91,13 +91,13 @@ impl Init {
         Ok(waiting)
     }
 
-    /// SIGHUP came: the answer is the log.
+    /// Updates on SIGHUP; the result is logged.
     pub(super) fn update_by_signal(&mut self) {
         if self.core.supervisor.is_shutting_down() {
             log::info!("the configuration is not read again: foster is shutting down");
             return;
         }
-        // An error is in the log.
+        // `update` logs errors.
         let _ = self.update();
     }
 
@@ -153,7 +153,7 @@ impl Init {
         self.drop_removed();
     }
 
-    /// A run that goes on takes the new definition; a run that will be replaced keeps the one it was made from.
+    /// Gives continuing runs their new definition; runs that will be replaced keep their own.
     fn redefine_runs(&mut self, merged: &PlanMerge) {
         for run in self.processes.children.runs().collect::<Vec<_>>() {
             let keys = merged.kept.get(run.instance.program);
@@ -164,7 +164,7 @@ impl Init {
         }
     }
 
-    /// An instance that was removed has ended.
+    /// Forgets a removed instance whose run has ended.
     pub(super) fn forget(&mut self, instance: InstanceId) {
         self.operators.failures.forget(instance);
         self.processes.children.forget_instance(instance);
@@ -185,11 +185,11 @@ impl Init {
         let name = self.plan.program(id).map_or(String::new(), |program| program.name.clone());
         let about = about(&self.plan, id);
         let line = report::Line::new(Level::Info, EventName::Removed, format!("{name}: removed"));
-        self.tell(&line.with("program", name), about);
+        self.publish(&line.with("program", name), about);
         self.operators.updates.forgotten.programs.push(id);
     }
 
-    /// Every client has its answer: drops the names and the kept output of what was removed.
+    /// Drops the names and the last lines of removed programs and instances once all clients have their answer.
     pub(super) fn drop_removed(&mut self) {
         let Forgotten { instances, programs } = std::mem::take(&mut self.operators.updates.forgotten);
         if instances.is_empty() && programs.is_empty() {
@@ -211,7 +211,7 @@ impl Init {
             plan.programs.remove(program);
             self.output.forget_program(program);
         }
-        // The core has forgotten them as well; its plan is the one.
+        // The core has forgotten them: its plan is current.
         plan.core = Rc::clone(self.core.supervisor.plan());
         self.rematch_streams();
     }
@@ -226,7 +226,7 @@ impl Init {
             let message = format!("{name}: {how}: {}", listed(keys.names()));
             let keys = keys.names().collect::<Vec<_>>().join(",");
             let line = report::Line::new(Level::Info, EventName::Changed, message);
-            self.tell(&line.with("program", name).with("keys", keys), about(plan, id));
+            self.publish(&line.with("program", name).with("keys", keys), about(plan, id));
         }
         for warning in &plan.warnings {
             log::warn!("{warning}");
@@ -242,17 +242,17 @@ impl Init {
             .with("changed", count(changed))
             .with("removed", count(merged.removed.len()))
             .with("unchanged", count(merged.kept.len() - changed));
-        self.tell(&line, None);
+        self.publish(&line, None);
     }
 
     fn report_mistakes(&mut self, report: &Report) {
         for error in bounded(report) {
-            // The level is written before it.
+            // The log prints the level itself.
             log::error!("{}", error.replacen(": error: ", ": ", 1));
         }
         let message = format!("{}; nothing was changed", report.summary());
         let line = report::Line::new(Level::Error, EventName::UpdateFailed, message);
-        self.tell(&line.with("errors", report.count() as u64), None);
+        self.publish(&line.with("errors", report.count() as u64), None);
     }
 
     pub(super) fn remark(&mut self, client: ConnectionId, name: &str, message: String) {
@@ -267,7 +267,7 @@ fn about(plan: &Plan, id: ProgramId) -> Option<Subject> {
     Some(Subject { program: program.name.as_str().into(), instances: 0..spec.instances.max(1), state: None })
 }
 
-/// The first id above all of this plan, and not below `least`.
+/// The first id above all ids of this plan, and at least `least`.
 fn after_all(plan: &Plan, least: ProgramId) -> ProgramId {
     let last = plan.programs.ids().next_back().map_or(0, |id| id.0.saturating_add(1));
     least.max(ProgramId(last))

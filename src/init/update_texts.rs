@@ -4,9 +4,9 @@ use super::plan_diff::ChangedKeys;
 use super::plan_merge::PlanMerge;
 use crate::config::Report;
 
-/// How much of a report is sent and logged.
+/// The most bytes of a report that are sent and logged.
 const LONGEST_REPORT: usize = 64 * 1024;
-/// How much of one of its lines, in characters.
+/// The most characters of one of its lines.
 pub(super) const LONGEST_PROBLEM: usize = 2000;
 
 /// The errors of a report, bounded.
@@ -24,7 +24,7 @@ pub(super) fn bounded(report: &Report) -> Vec<String> {
     all
 }
 
-/// How many programs have not changed, where any has not.
+/// The number of unchanged programs, if there are any.
 pub(super) fn unchanged(merged: &PlanMerge) -> Option<String> {
     match merged.kept.values().filter(|keys| keys.is_empty()).count() {
         0 => None,

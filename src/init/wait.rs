@@ -1,7 +1,7 @@
-//! Where foster waits, and where it reads the clock: the only place for either.
+//! The only blocking call of the supervisor, and the only place that reads the clock.
 //!
-//! One call blocks, [`Waiter::wait`], until something happens or the core's deadline has come. The clock is
-//! read once per turn, after the wait; everything that happens in that turn happens at that instant.
+//! [`Waiter::wait`] blocks until epoll reports something or the core's deadline is reached. The clock is read once per
+//! turn, after the wait; all events of a turn have that instant.
 
 use std::rc::Rc;
 
@@ -31,26 +31,26 @@ impl Waiter {
         }
     }
 
-    /// The time, since foster's start.
+    /// The current time since foster's start.
     pub(super) fn now(&self) -> Instant {
         Instant::after_start(self.started.elapsed())
     }
 
-    /// Waits until something is ready or `deadline` has come; `None`: for as long as it takes.
+    /// Waits until a descriptor is ready or `deadline` is reached; `None`: without a limit.
     ///
     /// # Errors
-    /// epoll_wait(2): none that a valid instance can give.
+    /// epoll_wait(2): none for a valid instance.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> nix::Result<()> {
         let timeout = deadline.map(|deadline| deadline.since(self.now()));
         self.epoll.wait(timeout, &mut self.ready)
     }
 
-    /// The reports of the last wait, handed out once.
+    /// Removes and returns the reports of the last wait.
     pub(super) fn take_ready(&mut self) -> Vec<Ready> {
         std::mem::take(&mut self.ready)
     }
 
-    /// Gives the list back, so that it is not allocated again in each turn.
+    /// Takes the list back, so that it is not allocated in each turn.
     pub(super) fn give_back(&mut self, ready: Vec<Ready>) {
         self.ready = ready;
     }

@@ -80,28 +80,28 @@ const CHANGES: [(&str, &str, SpecChange); 47] = {
 };
 
 #[test]
-fn every_key_of_a_program_is_compared_and_alone() {
+fn every_key_of_a_program_is_compared_separately() {
     for (key, value, difference) in CHANGES {
         let command = if key == "command" { "" } else { "command = 'x'\n" };
         let keys = between("command = 'x'", &format!("{command}{key} = {value}"));
         assert_eq!(keys.names().collect::<Vec<_>>(), [key], "{key} = {value}");
         assert_eq!(keys.change(), Some(difference), "{key} = {value}");
     }
-    // `enabled` decides whether there is a program at all.
+    // `enabled` is not compared: a disabled program does not exist.
     let now = PROGRAM.keys.iter().filter(|key| key.support == Support::Now).map(|key| key.name);
     let known: BTreeSet<&str> = CHANGES.iter().map(|(key, _, _)| *key).chain(["enabled"]).collect();
     assert_eq!(now.collect::<BTreeSet<_>>(), known, "a key that this test does not change");
 }
 
 #[test]
-fn the_order_in_a_file_and_what_a_default_says_are_no_difference() {
+fn the_order_of_keys_and_explicit_defaults_make_no_difference() {
     let one = "command = 'x'\nenvironment = { A = '1', B = '2' }\nafter = ['b', 'c']\nstop_timeout = '5s'";
     let two = "after = ['c', 'b']\nenvironment = { B = '2', A = '1' }\ncommand = ['x']";
     assert!(between(one, two).is_empty());
 }
 
 #[test]
-fn several_changes_are_told_in_order_and_the_greater_one_counts() {
+fn several_changes_are_listed_in_order_and_the_greater_extent_counts() {
     let keys = between(
         "command = 'x'",
         "stop_timeout = '1s'\ncommand = 'y'\nready = { file = '/x', timeout = '1s' }",
@@ -111,7 +111,7 @@ fn several_changes_are_told_in_order_and_the_greater_one_counts() {
 }
 
 #[test]
-fn how_a_probe_is_asked_is_a_part_of_it() {
+fn the_timing_of_a_probe_is_compared() {
     let probe = |more: &str| format!("command = 'x'\nready = {{ tcp = '127.0.0.1:1'{more} }}");
     let keys = between(&probe(""), &probe(", interval = '1s'"));
     assert_eq!(keys.names().collect::<Vec<_>>(), ["ready"]);

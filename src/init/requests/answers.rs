@@ -1,7 +1,7 @@
-//! Answers that may be long: sent in parts, each when the client has read the one before.
+//! Long answers, sent in parts: each when the client has read the previous one.
 //!
-//! Rows and verdicts are made when they are sent, so that a client that does not read costs a list of instances and
-//! one part, however many programs there are.
+//! Rows and verdicts are created when they are sent, so that a client that does not read costs only a list of instances and
+//! one part.
 
 use std::collections::VecDeque;
 
@@ -14,17 +14,17 @@ use crate::control::protocol::Reply;
 use crate::control::server::{ConnectionId, Extent, WriteState};
 use crate::sys::procfs::Memory;
 
-/// The part that has not been sent.
+/// The unsent part of an answer.
 #[derive(Debug)]
 pub(super) enum Answer {
     /// The rows of these instances.
     Rows(VecDeque<InstanceId>),
-    /// Whether these instances are ready and healthy.
+    /// The verdicts of `health` for these instances.
     Verdicts(VecDeque<InstanceId>, Counted),
 }
 
 impl Init {
-    /// Sends as much as the budget allows, and keeps the rest.
+    /// Sends as much as the budget allows and keeps the rest.
     pub(super) fn send_answer(&mut self, client: ConnectionId, mut answer: Answer, budget: &mut usize) {
         let mut memory = Memory::new();
         if let Answer::Rows(rows) = &answer
@@ -56,7 +56,7 @@ impl Init {
         }
     }
 
-    /// Sends as much of a queue as the budget allows. The answer ends with it where nothing more is waited for.
+    /// Sends as much of a queue as the budget allows, and ends the answer if nothing is pending.
     pub(super) fn send_queue(&mut self, client: ConnectionId, mut waiter: Waiter, budget: &mut usize) {
         let mut lines = Vec::new();
         let mut is_refused = false;
@@ -83,7 +83,7 @@ impl Init {
         }
     }
 
-    /// Sends lines of an answer, and where it is complete its end.
+    /// Sends lines of an answer, and its end if it is complete.
     fn send_part(
         &mut self,
         client: ConnectionId,

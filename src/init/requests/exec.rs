@@ -1,7 +1,7 @@
-//! How a program's process is made, for `foster exec`: the client becomes one itself, so that the terminal, the
-//! signals and the exit status are the command's own.
+//! Sends the definition of a program's process for `foster exec`: the client becomes such a process itself, so that it
+//! keeps its terminal, signals and exit status.
 //!
-//! Like every answer it goes to root and foster's own user only; a secret goes as a path.
+//! Only root and foster's own user get it, like every answer; secrets are sent as paths.
 
 use foster_core::ids::InstanceId;
 
@@ -13,7 +13,7 @@ use crate::plan::Launch;
 use crate::sys::{process, procfs};
 
 impl Init {
-    /// What a process of this program is made from. Of several instances the first is meant.
+    /// The definition of a program's process; of several instances, that of the first.
     pub(super) fn exec_context(&self, asked: &Exec) -> Result<ExecContext, Refusal> {
         let named = self.named_or_all(std::slice::from_ref(&asked.name))?;
         let several = named.iter().any(|id| named.first().is_some_and(|first| first.program != id.program));
@@ -36,7 +36,7 @@ impl Init {
         let environment =
             program.launch.environment.iter().cloned().chain(start::variables(program, id)).collect();
         let limits = self.processes.spawner.limits(&program.launch);
-        // The client would take its own for what is missing here.
+        // Without a value the client would keep its own umask.
         let umask = program.launch.umask.or_else(procfs::own_umask);
         Ok(ExecContext {
             base: std::env::current_dir()

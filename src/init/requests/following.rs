@@ -1,9 +1,9 @@
-//! Clients that read output or events: the kept ones, and with `follow` the new ones.
+//! Clients that read output or events: the stored ones, and with `follow` also new ones.
 //!
-//! A reader has a position in a sequence of numbers and gets a bounded chunk of what follows in each turn, the next
-//! one when it has read the last: it costs one chunk of memory, and the time for it, however slow it is. Lines that
-//! are no longer kept when it comes to them are reported as missed. The names that it gave are matched against every
-//! new plan: it also gets programs that an update adds, and ends when no program matches any longer.
+//! A reader has a position in the sequence of numbers. It gets a bounded chunk in each turn, the next one when it has read
+//! the last, so a slow reader costs only one chunk of memory. Lines that were dropped before it could read them are
+//! reported as missed. Its names are matched against every new plan: programs of an update are added, and the answer ends
+//! when no program matches any longer.
 
 use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
@@ -20,7 +20,7 @@ use crate::control::server::{ConnectionId, Extent, WriteState};
 use crate::output::{Stream as OutputStream, format};
 use crate::plan::{Plan, Program, Sink};
 
-/// How many bytes are sent to one reader in one turn, more or less.
+/// The approximate number of bytes for one reader in one turn.
 const CHUNK: usize = 16 * 1024;
 
 /// A reader.
@@ -28,30 +28,30 @@ const CHUNK: usize = 16 * 1024;
 pub(super) struct Stream {
     kind: StreamKind,
     subject: Subject,
-    /// The number of the last one that it was sent, or does not want.
+    /// The number of the last line or event that was sent or skipped.
     seen: u64,
-    /// The number of the last one when it came: what was no longer kept then, it has not missed.
+    /// The number of the last one at the time of the request: earlier ones that were dropped do not count as missed.
     start: u64,
-    /// The width of names that it was sent.
+    /// The width of names that was sent.
     width: usize,
-    /// The number of the last one that it gets; `None`: there is no end.
+    /// The number of the last one to send; `None`: the stream has no end.
     last: Option<u64>,
-    /// Whether there is more of it already.
+    /// Whether more can be sent at once.
     more: bool,
-    /// Removed programs of which it has not had all lines.
+    /// Removed programs of which lines were not sent.
     lost: Vec<String>,
 }
 
-/// What is read.
+/// The kind of stream.
 #[derive(Debug)]
 enum StreamKind {
-    /// Lines of output that are not older than this.
+    /// Lines of output since this time.
     Output { since: Option<SystemTime> },
-    /// Events that this filter lets pass.
+    /// Events that pass this filter.
     Events(Events),
 }
 
-/// The programs it is about: as they were named, and which of the plan these are.
+/// The programs of a stream: the given names, and the matching programs of the plan.
 #[derive(Debug)]
 struct Subject {
     names: NameFilter,
@@ -85,12 +85,12 @@ fn instances_of(program: ProgramId) -> RangeInclusive<InstanceId> {
 }
 
 impl Stream {
-    /// Whether there is more for it already.
+    /// Whether more can be sent at once.
     pub(super) fn has_backlog(&self) -> bool {
         self.more
     }
 
-    /// Lets it go on in the next turn.
+    /// Continues the stream in the next turn.
     pub(super) fn put_off(self) -> Stream {
         Stream { more: true, ..self }
     }
@@ -160,7 +160,7 @@ impl Init {
         self.operators.requests.wait_for(client, Pending::Stream(stream));
     }
 
-    /// The plan has changed: every reader gets the right programs from now on, or ends with what there is.
+    /// Matches every reader's names against a new plan, and ends streams without programs.
     pub(in super::super) fn rematch_streams(&mut self) {
         let (line, event) = (self.output.last_line(), self.operators.history.last());
         for stream in self.operators.requests.streams() {
@@ -174,7 +174,7 @@ impl Init {
         }
     }
 
-    /// The last lines of this program are dropped: a reader that has not had them has missed them.
+    /// Records the loss for readers that have not got the last lines of this program.
     pub(in super::super) fn note_losses(&mut self, program: ProgramId) {
         let Some(name) = self.plan.program(program).map(|program| &program.name) else { return };
         for stream in self.operators.requests.streams() {
@@ -186,7 +186,7 @@ impl Init {
         }
     }
 
-    /// Sends what there is, as far as the budget goes; keeps the stream unless that was all.
+    /// Sends as much as the budget allows, and keeps the stream unless it is complete.
     pub(super) fn answer_stream(&mut self, client: ConnectionId, stream: Stream, budget: &mut usize) {
         let newest = match &stream.kind {
             StreamKind::Output { .. } => self.output.last_line(),
@@ -243,8 +243,8 @@ impl Init {
         (Stream { seen, width, more, lost: Vec::new(), ..stream }, state)
     }
 
-    /// Adds lines after `seen`; gives the number of the last of them, and whether there are more. Of the lines that
-    /// are no longer kept, the reader has missed those newer than `known`.
+    /// Adds lines after `seen`; returns the number of the last one, and whether there are more. Of the dropped lines, those
+    /// newer than `known` count as missed.
     fn add_output(
         &self,
         subject: &Subject,
@@ -294,7 +294,7 @@ impl Init {
         line.into_pieces().iter().flat_map(Reply::encode).collect()
     }
 
-    /// The lines that have not ended yet, for a reader that does not wait for their ends.
+    /// The unfinished lines, for a reader that does not follow.
     fn unfinished(&self, subject: &Subject) -> Vec<u8> {
         let unfinished = self.output.unfinished(&subject.programs).into_iter();
         let now = SystemTime::now();
@@ -305,7 +305,7 @@ impl Init {
         meant.flat_map(|line| self.log_line(line.instance, line.stream, now, &line.text, true)).collect()
     }
 
-    /// Tells a reader which of the programs that it named have output that foster does not see.
+    /// Sends a note for each named program whose output foster does not store.
     fn note_unkept(&mut self, client: ConnectionId, subject: &Subject) {
         let unseen = |name: &str, stream: &str, sink: &Sink| {
             let word = match sink {

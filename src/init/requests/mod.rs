@@ -1,10 +1,9 @@
-//! Requests of clients: orders become events, questions are answered from state, and a client that waits is answered
-//! when it is done.
+//! Requests of clients: orders become events, queries are answered from the current state, and a client that waits is
+//! answered when its order is done.
 //!
-//! An answer of any size arrives whole: what is sent in one turn is bounded, and the rest follows when the client
-//! has read that. A request that waits is looked at after every turn of the loop; nothing polls. Next: `orders.rs`
-//! (clients that wait for programs), `answers.rs` (long answers), `following.rs` (output and events), `exec.rs`, and
-//! beside this folder `update.rs`.
+//! Long answers are sent in bounded parts, the next one when the client has read the last. Pending requests are checked
+//! after every turn of the loop; nothing polls. Next: `orders.rs` (clients that wait for programs), `answers.rs` (long
+//! answers), `following.rs` (output and events), `exec.rs`, and `../update.rs`.
 
 mod answers;
 mod exec;
@@ -32,19 +31,19 @@ use answers::Answer;
 use following::Stream;
 use orders::{InstanceBefore, SentSignal};
 
-/// The requests that are not fully answered yet.
+/// The requests without a complete answer.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     pending: SortedMap<ConnectionId, Waiter>,
-    /// The client that was answered last: when one turn is too short for all, the next one starts behind it.
+    /// The client that was answered last; the next turn continues after it.
     last: Option<ConnectionId>,
     /// The signals of this turn that could not be sent.
     unsent: Vec<(Run, Signal, Errno)>,
-    /// The clients that gave the last orders, the newest last, and the number of that order.
+    /// The clients of the last orders, newest last, and the number of the newest order.
     orders: (VecDeque<String>, u32),
 }
 
-/// How many orders are remembered: one is looked up when it takes effect.
+/// The most orders whose client is stored, until the order takes effect.
 const REMEMBERED_ORDERS: usize = 256;
 
 /// After how long a client that waits is reminded of what it waits for, and how often again.
@@ -57,40 +56,39 @@ const REMINDED_OF: usize = 5;
 /// How many bytes are sent to all clients together in one turn, more or less: a crowd of them delays nothing else.
 const TURN_BUDGET: usize = 64 * 1024;
 
-/// A client that waits for its answer, or for the rest of it.
+/// A client with an incomplete answer.
 #[derive(Debug)]
 struct Waiter {
     pending: Pending,
-    /// Replies that are known, and not sent yet.
+    /// Replies that are not sent yet.
     queue: VecDeque<Reply>,
-    /// Whether it has read what was sent.
+    /// Whether it has read the sent replies.
     state: WriteState,
     /// When it is reminded of what it waits for, as long as that is instances.
     reminder: Option<Instant>,
 }
 
-/// What an answer waits for.
+/// The pending part of an answer.
 #[derive(Debug)]
 enum Pending {
-    /// Nothing more: only its queue is to be sent.
+    /// None: only the queue is to be sent.
     Nothing,
-    /// The state of instances, as far as the client reads.
+    /// The state of instances.
     Answer(Answer),
-    /// Signals that are about to be sent.
+    /// Signals that are sent in this turn.
     Signals { open: VecDeque<SentSignal> },
-    /// An order to be fulfilled.
+    /// An order.
     Order { order: Order, open: Vec<(InstanceId, InstanceBefore)> },
-    /// Instances to be ready.
+    /// Instances that must become ready.
     Ready { open: Vec<InstanceId>, until: Option<Instant> },
     /// Output or events.
     Stream(Stream),
-    /// An update to be done.
+    /// An update.
     Update(Waiting),
 }
 
 impl Requests {
-    /// When the first client that waits has waited long enough. A client that has not had everything goes on in the
-    /// next turn, after whatever else is there.
+    /// The earliest timeout of a waiting client; now, if a reader has a backlog, which continues in the next turn.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         let until = |waiter: &Waiter| match &waiter.pending {
             Pending::Ready { open: _, until } => *until,
@@ -104,7 +102,7 @@ impl Requests {
         self.pending.values().flat_map(|waiter| [until(waiter), reminder(waiter)]).flatten().min()
     }
 
-    /// The id of an order that is given now, by `` `foster shutdown` (uid 0, pid 77) ``.
+    /// A new order id for a client such as `` `foster shutdown` (uid 0, pid 77) ``.
     fn new_order(&mut self, by: String) -> OrderId {
         let (texts, newest) = &mut self.orders;
         if texts.len() == REMEMBERED_ORDERS {
@@ -115,24 +113,24 @@ impl Requests {
         OrderId(*newest)
     }
 
-    /// The client that gave an order, as long as that is remembered.
+    /// The client of an order, if it is still stored.
     pub(super) fn ordered_by(&self, OrderId(id): OrderId) -> Option<&str> {
         let (texts, newest) = &self.orders;
         let age = usize::try_from(newest.wrapping_sub(id)).ok()?;
         texts.iter().rev().nth(age).map(String::as_str)
     }
 
-    /// A signal could not be sent: the client that ordered it is answered so.
+    /// Records a signal that could not be sent, for the answer to its client.
     pub(super) fn note_unsent(&mut self, run: Run, signal: Signal, errno: Errno) {
         self.unsent.push((run, signal, errno));
     }
 
-    /// Why this signal could not be sent in this turn; `None`: it was sent.
+    /// The error of this signal in this turn; `None`: it was sent.
     fn unsent(&self, run: Run, signal: Signal) -> Option<Errno> {
         self.unsent.iter().find(|(of, sent, _)| (*of, *sent) == (run, signal)).map(|(_, _, errno)| *errno)
     }
 
-    /// Whether a reader that takes what it is sent has not had everything.
+    /// Whether more can be sent to a reader at once.
     fn has_backlog(&self) -> bool {
         let is_behind = |waiter: &Waiter| match &waiter.pending {
             Pending::Stream(stream) => waiter.is_writable() && stream.has_backlog(),
@@ -188,7 +186,7 @@ impl Waiter {
 }
 
 impl Init {
-    /// Takes a report of epoll on the control socket.
+    /// Handles a report of epoll for the control socket.
     pub(super) fn serve(&mut self, ready: Ready) {
         let Some(server) = &mut self.operators.server else { return };
         for event in server.on_ready(self.core.now, ready) {
@@ -263,7 +261,7 @@ impl Init {
         }
     }
 
-    /// Answers the clients whose answer is known. Called after every turn of the loop.
+    /// Sends the answers that are known. Called after every turn of the loop.
     pub(super) fn answer_requests(&mut self) {
         let mut earlier = std::mem::take(&mut self.operators.requests.pending);
         let later = self.operators.requests.last.map(|last| earlier.split_off(&last)).unwrap_or_default();
@@ -336,7 +334,7 @@ impl Init {
     fn order_id(&mut self, client: ConnectionId, verb: &str) -> OrderId {
         let by = match self.operators.server.as_ref().and_then(|server| server.peer(client)) {
             Some(peer) => {
-                // pid 0: the client is in another PID namespace, whose numbers foster does not see (unix(7)).
+                // pid 0: the client is in a PID namespace that foster does not see (unix(7)).
                 let pid = if peer.pid == 0 { "outside".to_owned() } else { format!("pid {}", peer.pid) };
                 format!("`foster {verb}` (uid {}, {pid})", peer.uid)
             }
@@ -345,7 +343,7 @@ impl Init {
         self.operators.requests.new_order(by)
     }
 
-    /// The instances that are meant; no name means all. A program without instances is meant by its instance 0, which is
+    /// Resolves names to instances; no name means all. A program without instances is meant by its instance 0, which is
     /// not there.
     pub(super) fn named_or_all(&self, names: &[String]) -> Result<Vec<InstanceId>, Refusal> {
         let snapshot = self.core.supervisor.snapshot();

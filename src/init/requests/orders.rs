@@ -1,8 +1,8 @@
-//! Orders, and clients that wait for programs: given at once, answered for each instance when it is known.
+//! Orders, and clients that wait for programs. An order becomes an event at once; each instance is answered when its
+//! result is known.
 //!
-//! The core says how far an order has come ([`foster_core::supervisor::progress`]), so that "done" means the same
-//! to every verb. A signal is answered after it was sent, with the result. Next: `mod.rs`, which asks after
-//! every turn.
+//! The core decides whether an order is done ([`foster_core::supervisor::progress`]), in the same way for every verb. A
+//! signal is answered with the result of sending it. Next: `mod.rs`.
 
 use std::collections::VecDeque;
 
@@ -20,14 +20,14 @@ use crate::control::protocol::{self, Outcome, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
 use crate::errno;
 
-/// An instance as it was when an order was given.
+/// The state of an instance before an order.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InstanceBefore {
     last_run: u32,
     state: StateName,
 }
 
-/// A signal that was ordered: for which run, where there is one and a signal for it.
+/// An ordered signal for an instance; without a run or a signal, nothing is sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SentSignal {
     id: InstanceId,
@@ -71,7 +71,7 @@ impl Init {
         Ok(())
     }
 
-    /// Orders a signal, or where none is given each program's `reload_signal`.
+    /// Orders this signal, or each program's `reload_signal`.
     pub(super) fn signal_each(
         &mut self,
         client: ConnectionId,
@@ -95,7 +95,7 @@ impl Init {
         Ok(())
     }
 
-    /// What became of a signal that was ordered in this turn: it was sent, or it could not be.
+    /// The result of a signal that was ordered in this turn.
     pub(super) fn signal_outcome(&self, sent: SentSignal) -> Reply {
         let SentSignal { id, run, signal } = sent;
         if self.view(id).is_none() {
@@ -108,7 +108,7 @@ impl Init {
             (None, _) => {
                 return failed(format!("has no `reload_signal`: `foster restart {name}` restarts it"));
             }
-            (_, None) => return failed("does not run".into()),
+            (_, None) => return failed("is not running".into()),
         };
         if let Some(errno) = self.operators.requests.unsent(run, signal) {
             let hint = if errno == Errno::EPERM { " (CAP_KILL is missing)" } else { "" };
@@ -182,8 +182,8 @@ impl Init {
         if left.is_empty() { Pending::Nothing } else { Pending::Ready { open: left, until } }
     }
 
-    /// The answer for an instance that is not there; `removed`: whether it should not be. A program without instances is
-    /// as it should be.
+    /// The answer for an instance that does not exist; `removed`: the verdict if an update removed it. A program without
+    /// instances is in order.
     fn absent(&self, id: InstanceId, removed: Verdict) -> Reply {
         let name = self.plan.label(id);
         match self.is_without_instances(id.program) {
