@@ -127,12 +127,12 @@ fn keys_of_later_versions_are_rejected_and_never_ignored() {
 }
 
 #[test]
-fn a_circle_an_empty_plan_and_a_missing_file_are_errors() {
-    let circle =
+fn a_cycle_an_empty_plan_and_a_missing_file_are_errors() {
+    let cycle =
         check("[program.a]\ncommand = 'x'\nafter = ['b']\n[program.b]\ncommand = 'x'\nafter = ['a']\n")
             .expect(2)
             .stderr;
-    assert!(circle.contains("`a`") && circle.contains("`b`"), "{circle}");
+    assert!(cycle.contains("`a`") && cycle.contains("`b`"), "{cycle}");
     check("[foster]\nlog_level = 'info'\n").expect(2);
     let missing = Foster::new().finish(&["check", "-c", "no-such.toml"]).expect(2).stderr;
     assert!(missing.contains("no-such.toml") && missing.contains("No such file"), "{missing}");

@@ -3,7 +3,7 @@
 //! `ARCHITECTURE.md` gives the reasons. A new module needs a layer in [`LAYERS`], a new dependency a reason in
 //! [`DEPENDENCIES`], so that a review sees both.
 
-mod circles;
+mod cycles;
 mod sizes;
 mod words;
 

@@ -124,16 +124,16 @@ fn report(diagnostics: &mut Diagnostics, programs: &Programs, error: &PlanError)
             let message = format!("program `{}` depends on a program that is not defined", name(program));
             span.into_iter().for_each(|span| diagnostics.error(span, message.clone(), ""));
         }
-        PlanError::Circle(circle) => {
-            let (Some(first), Some(last)) = (circle.first(), circle.last()) else { return };
-            let Some(span) = reference_span(programs, first, circle.get(1).unwrap_or(first)) else {
+        PlanError::Cycle(cycle) => {
+            let (Some(first), Some(last)) = (cycle.first(), cycle.last()) else { return };
+            let Some(span) = reference_span(programs, first, cycle.get(1).unwrap_or(first)) else {
                 return;
             };
             if first == last {
                 diagnostics.error(span, format!("program `{}` waits for itself", name(first)), "");
                 return;
             }
-            let chain = circle.iter().chain([first]).map(|id| format!("`{}`", name(id)));
+            let chain = cycle.iter().chain([first]).map(|id| format!("`{}`", name(id)));
             let chain = chain.collect::<Vec<_>>().join(" -> ");
             diagnostics.error(
                 span,

@@ -75,7 +75,7 @@ impl Reading<'_> {
         let file = fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
         let is_open = |open: &&(FileId, PathBuf)| Some(open.0) == file;
         if let (Some((id, _)), Some(span)) = (self.open.iter().find(is_open), from) {
-            let message = format!("the files include each other in a cycle: {}", circle(&self.open, *id));
+            let message = format!("the files include each other in a cycle: {}", cycle(&self.open, *id));
             self.diagnostics.error(span, message, "this file includes itself");
             return;
         }
@@ -234,7 +234,7 @@ fn is_binary(char: char) -> bool {
     char.is_ascii_control() && !matches!(char, '\t' | '\n' | '\r')
 }
 
-fn circle(open: &[(FileId, PathBuf)], again: FileId) -> String {
+fn cycle(open: &[(FileId, PathBuf)], again: FileId) -> String {
     let start = open.iter().position(|(file, _)| *file == again).unwrap_or(0);
     let files = open.get(start..).unwrap_or_default();
     let names = files.iter().chain(files.first()).map(|(_, path)| path.file_name().unwrap_or_default());

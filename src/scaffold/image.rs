@@ -103,7 +103,7 @@ impl Image {
                         return found;
                     }
                     let path = folder.join(&name);
-                    // A link may lead anywhere, also in a circle.
+                    // A link may lead anywhere, also in a cycle.
                     let Ok(kind) = fs::symlink_metadata(self.real(&path)) else { continue };
                     if kind.is_dir() && !name.starts_with('.') && !SKIPPED.contains(&name.as_str()) {
                         next.push(path);

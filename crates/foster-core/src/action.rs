@@ -1,7 +1,7 @@
-//! Everything that the core can ask of the shell, in the imperative.
+//! The actions of the shell.
 //!
-//! The shell performs actions in the order given and decides nothing. What an action brings about comes
-//! back as an [`crate::event::Event`]; an action about a run that is gone already does nothing.
+//! The shell performs actions in their order and decides nothing. It reports the result of an action as an
+//! [`crate::event::Event`]. An action on a run that has ended has no effect.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,110 +13,110 @@ use crate::ids::{Exit, InstanceId, OrderId, Run, Signal};
 use crate::probe::Which;
 use crate::restart::AfterExit;
 
-/// Something to be done.
+/// One action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Make the process of this run. Answered by `Spawned` or `SpawnFailed`.
+    /// Start the process of this run. Answered by `Spawned` or `SpawnFailed`.
     Spawn(Run),
-    /// Send a signal. Answered by `SignalRefused` where it cannot be sent, and otherwise not.
+    /// Send a signal. Answered by `SignalRefused` if it cannot be sent, and otherwise not.
     Signal {
-        /// To which run.
+        /// The run that gets it.
         run: Run,
-        /// Which.
+        /// The signal.
         signal: Signal,
-        /// To which of its processes.
+        /// The processes that get it.
         scope: Scope,
-        /// What for.
+        /// Its purpose.
         purpose: Purpose,
     },
     /// Send KILL to every process of every run, in one pass.
     KillAll,
-    /// Run the `pre_stop` command. Answered by `PreStopEnded`.
+    /// Start the `pre_stop` command. Answered by `PreStopEnded`.
     RunPreStop(Run),
-    /// End the `pre_stop` command if it still runs; no answer.
+    /// Kill the `pre_stop` command if it is running; no answer.
     CancelPreStop(Run),
-    /// Make one attempt of a probe. Answered by `Probed`.
+    /// Start one attempt of a probe. Answered by `Probed`.
     Probe(Run, Which),
-    /// Give up the attempt being made; no answer.
+    /// Cancel the current attempt; no answer.
     CancelProbe(Run, Which),
-    /// Send a signal to everything that is left after the programs: orphans, daemons. Answered by `SweepDone`
-    /// as soon as nothing is left.
+    /// Send a signal to the processes that outlived the programs (orphans, daemons). Answered by `SweepDone` as soon as
+    /// none is left.
     Sweep(Signal),
     /// Reopen the log files.
     ReopenLogs,
-    /// Write the status of every program to foster's own log.
+    /// Write the status of every program to foster's log.
     WriteStatus,
-    /// Read the configuration again. Done after the actions at hand.
+    /// Read the configuration again, after the other actions of this step.
     Update,
-    /// A signal came that has no effect: report it once.
+    /// Report, once per signal, that foster got a signal without an effect.
     ReportIgnored(Signal),
-    /// Nothing is left of an instance that an update removed. It is never mentioned again.
+    /// Drop a removed instance: none of its processes is left, and no later action concerns it.
     Forget(InstanceId),
-    /// Report what changed: one line of the log, one event.
+    /// Report a change of state: one line of the log, one event.
     Report(Change),
-    /// Report that the shutdown starts, and why.
+    /// Report the start of the shutdown and its reason.
     ReportShutdown(Ending),
-    /// Everything that was autostarted is ready for the first time.
+    /// Report that every autostarted program was ready or has ended.
     ReportReady,
-    /// Write what is unwritten, until the deadline, and exit.
+    /// Write the pending output, until the deadline, and exit.
     Exit(Closing),
 }
 
-/// Which processes of a run a signal is for.
+/// The processes of a run that get a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The main process.
     Main,
     /// Its process group.
     Group,
-    /// Every process of the program, according to its `kill_mode`.
+    /// Every process of the program, as far as `kill_mode` says.
     All,
 }
 
-/// What a signal is for.
+/// The purpose of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To end the program: a process that was stopped (SIGSTOP) has to continue to obey.
+    /// To stop the program: stopped processes (SIGSTOP) get CONT as well, so that they can handle it.
     Stop,
-    /// What an operator or another process asked for.
+    /// To deliver a signal that an operator or another process sent.
     Deliver,
 }
 
 /// A change of one instance's state, with its cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Whose.
+    /// The instance.
     pub instance: InstanceId,
-    /// Which execution it is about, where there is one.
+    /// The run that the change concerns, if there is one.
     pub run: Option<Run>,
-    /// What it was.
+    /// The previous state.
     pub from: StateName,
-    /// What it is.
+    /// The new state.
     pub to: StateName,
-    /// Why.
+    /// The cause.
     pub cause: Cause,
 }
 
-/// A state without its data, as users see it (spec, section 4).
+/// A state without its data, as users see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StateName {
-    /// Not running, and not wanted.
+    /// It does not run and is not to start.
     Stopped,
-    /// Wanted, and waiting for what it is after.
+    /// It is to start and waits for its dependencies.
     Waiting,
-    /// Its process exists and is not ready yet.
+    /// It has a process and is not ready.
     Starting,
-    /// Ready.
+    /// It is ready.
     Running,
-    /// Ready once, and its health probe fails.
+    /// It was ready, and its health probe fails.
     Unhealthy,
-    /// On its way down.
+    /// Its processes are being stopped.
     Stopping,
-    /// Between a failed start and the next.
+    /// Its last run failed; it waits for the next start.
     Backoff,
-    /// Ended for good, with success.
+    /// It exited with success and is not restarted.
     Exited,
-    /// Gave up.
+    /// It failed and is not restarted.
     Fatal,
 }
 
@@ -134,7 +134,7 @@ impl StateName {
         StateName::Fatal,
     ];
 
-    /// The word for it.
+    /// Its name in logs, `status` and events.
     pub const fn name(self) -> &'static str {
         match self {
             StateName::Stopped => "stopped",
@@ -155,40 +155,40 @@ impl StateName {
     }
 }
 
-/// An event without its fields, as users see it: its name in a line of the log and in `foster events`.
+/// The name of an event in a line of the log and in `foster events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventName {
-    /// It has to wait for another one.
+    /// It waits for another instance.
     Waiting,
-    /// Its process is being made.
+    /// Its process is being started.
     Starting,
     /// It is ready.
     Ready,
     /// It was not ready in time.
     NotReady,
-    /// Its process could not be made.
+    /// Its process could not be started.
     StartFailed,
     /// Its health probe fails.
     Unhealthy,
     /// Its health probe passes again.
     Recovered,
-    /// Its main process ended by itself.
+    /// Its main process exited by itself.
     Exited,
-    /// Its main process ended by itself, and other processes of it have to end first.
+    /// Its main process exited by itself, and other processes of it are left.
     ProcessesLeft,
     /// It is being stopped.
     Stopping,
     /// It could not be killed.
     NotKilled,
-    /// It ended as requested, or will not be started.
+    /// It was stopped as requested, or will not be started.
     Stopped,
     /// Its definition has changed.
     Changed,
     /// It was removed from the configuration.
     Removed,
-    /// The configuration was read again, and applied.
+    /// A new configuration was applied.
     Updated,
-    /// The configuration was read again, and has a mistake.
+    /// A new configuration has an error and was not applied.
     UpdateFailed,
     /// The shutdown starts.
     Shutdown,
@@ -219,7 +219,7 @@ impl EventName {
         EventName::Exit,
     ];
 
-    /// The word for it.
+    /// Its name in logs and events.
     pub const fn name(self) -> &'static str {
         match self {
             EventName::Waiting => "waiting",
@@ -249,90 +249,90 @@ impl EventName {
     }
 }
 
-/// Why a state changed.
+/// The cause of a change of state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// Its process is being made: nothing held it back.
+    /// Its process is being started.
     Started,
-    /// It has to wait for this one.
+    /// It waits for this instance.
     WaitsFor(InstanceId),
-    /// It has passed its readiness probe, or was up for `min_uptime`.
+    /// Its readiness probe passed, or it was up for `min_uptime`.
     BecameReady {
-        /// How long after its start.
+        /// The time since its start.
         after: Duration,
     },
-    /// It was not ready within its time, and is being stopped.
+    /// It was not ready in time and is being stopped.
     NotReady {
-        /// The time it had.
+        /// The limit.
         within: Duration,
-        /// What the probe saw last.
+        /// The last result of the probe.
         last: Option<String>,
     },
     /// Its health probe failed often enough.
     Unhealthy {
-        /// What the probe saw, the newest last.
+        /// The last results of the probe, the newest last.
         seen: Vec<String>,
     },
     /// Its health probe passes again.
     Recovered,
-    /// Its process could not be made.
+    /// Its process could not be started.
     CannotStart {
-        /// Why.
+        /// The failure.
         failure: StartFailure,
         /// What follows.
         next: AfterExit,
     },
-    /// Its main process ended by itself, and nothing of it is left.
+    /// Its main process exited by itself, and none of its processes is left.
     Ended {
-        /// How.
+        /// The exit.
         exit: Exit,
         /// How long it was up.
         uptime: Duration,
         /// What follows.
         next: AfterExit,
     },
-    /// Its main process ended by itself, and other processes of it have to end before anything follows.
+    /// Its main process exited by itself, and other processes of it are left. They end before its next start.
     ProcessesLeft {
-        /// How it ended.
+        /// The exit of the main process.
         exit: Exit,
         /// How long it was up.
         uptime: Duration,
     },
     /// It was stopped because it was not ready in time.
     StoppedNotReady {
-        /// The time it had.
+        /// The limit.
         within: Duration,
-        /// What the probe saw last.
+        /// The last result of the probe.
         last: Option<String>,
-        /// How it ended.
+        /// The exit of its main process.
         exit: Exit,
         /// What follows.
         next: AfterExit,
     },
     /// It was stopped because it was unhealthy.
     StoppedUnhealthy {
-        /// How it ended.
+        /// The exit of its main process.
         exit: Exit,
         /// What follows.
         next: AfterExit,
     },
-    /// KILL was sent, or refused, and processes of it are still there: foster does not wait for them.
+    /// KILL was sent or refused, and processes of it are left. foster does not wait for them.
     NotKilled,
-    /// An operator's order.
+    /// An operator ordered it.
     Requested(OrderId),
-    /// Its definition has changed: it starts again with the new one.
+    /// Its definition changed; it starts again with the new one.
     Changed,
     /// It was removed from the plan.
     Removed,
-    /// What it requires stays down.
+    /// A program that it requires stays down.
     RequirementDown(InstanceId),
-    /// The container ends.
+    /// The container shuts down.
     Shutdown,
-    /// It ended as requested.
+    /// It was stopped as requested.
     Stopped {
-        /// How.
+        /// The exit of its main process.
         exit: Exit,
-        /// How long that took.
+        /// How long the stop took.
         took: Duration,
     },
 }

@@ -1,7 +1,7 @@
-//! How things end: a run, a program that failed for good, the container.
+//! The end of a run, of a program and of the container.
 //!
-//! Plain data, shared by actions, states and the shutdown. foster's exit status is decided here and
-//! nowhere else. Next: `shutdown.rs`, which carries an ending out.
+//! Plain data, shared by actions, states and the shutdown. Only this file decides foster's exit status. Next:
+//! `shutdown.rs`, which ends the container.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,30 +11,30 @@ use crate::event::{ShutdownCause, StartFailure};
 use crate::ids::{Exit, InstanceId, OrderId, Signal};
 use crate::time::Instant;
 
-/// Why a run failed, with what was seen: the text of every message about it comes from here.
+/// The reason why a run failed; messages about the failure are built from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// Its process could not be made.
+    /// Its process could not be started.
     NotStarted(StartFailure),
-    /// It was not ready in time, and was stopped.
+    /// It was not ready in time and was stopped.
     NotReady {
-        /// The time it had.
+        /// The limit.
         within: Duration,
-        /// What the readiness probe saw last.
+        /// The last result of the readiness probe.
         last: Option<String>,
-        /// How its main process ended.
+        /// The exit of its main process.
         exit: Exit,
     },
-    /// Its health probe failed, and it was stopped.
+    /// Its health probe failed and it was stopped.
     Unhealthy {
-        /// What the probe saw, the newest last.
+        /// The last results of the probe, the newest last.
         seen: Vec<String>,
-        /// How its main process ended.
+        /// The exit of its main process.
         exit: Exit,
     },
-    /// Its main process ended by itself.
+    /// Its main process exited by itself.
     Exited {
-        /// How.
+        /// The exit.
         exit: Exit,
         /// How long it was up.
         uptime: Duration,
@@ -42,7 +42,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// How its main process ended, unless foster's own stop signal ended it.
+    /// The exit of its main process, unless foster stopped it.
     pub fn exit(&self) -> Option<Exit> {
         match self {
             Failure::Exited { exit, uptime: _ } => Some(*exit),
@@ -51,69 +51,69 @@ impl Failure {
     }
 }
 
-/// Why foster ends, and with what status.
+/// The reason why foster ends, and its exit status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
-    /// What ended it.
+    /// The reason.
     pub reason: Reason,
-    /// foster's own exit status.
+    /// foster's exit status.
     pub status: u8,
 }
 
-/// What ended the container.
+/// The reason why the container ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// A signal to foster.
+    /// foster got this signal.
     Signal(Signal),
-    /// An operator's order.
+    /// An operator ordered it.
     Operator(OrderId),
-    /// Every program ended by itself, and none will be restarted.
+    /// Every program ended by itself and none is restarted.
     AllEnded,
-    /// This one ended with success, and its `on_exit` ends the container.
+    /// An instance exited with success, and its program has `on_exit = "shutdown"`.
     Exited {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
-        /// How.
+        /// Its exit.
         exit: Exit,
     },
-    /// This one failed for good, and its `on_failure` ends the container.
+    /// An instance failed and is not restarted, and its program has `on_failure = "shutdown"`.
     Failed {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
         /// Its last failure.
         failure: Failure,
-        /// How many starts in a row failed.
+        /// The number of failures in a row.
         failures: u32,
     },
-    /// This one is unhealthy, and the `action` of its `health` ends the container.
+    /// An instance is unhealthy, and its `health` has `action = "shutdown"`.
     Unhealthy {
-        /// Which.
+        /// The instance.
         instance: InstanceId,
-        /// What the probe saw, the newest last.
+        /// The last results of the probe, the newest last.
         seen: Vec<String>,
     },
     /// A fault in foster.
     Fault,
 }
 
-/// An end that has begun.
+/// A shutdown in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closing {
     /// When it began.
     pub began: Instant,
-    /// When everything that is left is killed.
+    /// When all remaining processes are killed.
     pub deadline: Instant,
-    /// Why it ends.
+    /// Its reason and foster's exit status.
     pub ending: Ending,
 }
 
 impl Ending {
-    /// Requested by a signal: that is success.
+    /// By a signal, with success.
     pub fn by_signal(signal: Signal) -> Ending {
         Ending { reason: Reason::Signal(signal), status: 0 }
     }
 
-    /// Requested by an operator, or by a fault.
+    /// By an operator's order, or by a fault.
     pub fn by_order(cause: ShutdownCause) -> Ending {
         match cause {
             ShutdownCause::Operator(order) => Ending { reason: Reason::Operator(order), status: 0 },
@@ -121,24 +121,23 @@ impl Ending {
         }
     }
 
-    /// Everything ended by itself.
+    /// Every program ended by itself.
     pub fn all_ended() -> Ending {
         Ending { reason: Reason::AllEnded, status: 0 }
     }
 
-    /// A program ended with success, and that ends the container.
+    /// An instance exited with success.
     pub fn exited(instance: InstanceId, exit: Exit) -> Ending {
         Ending { reason: Reason::Exited { instance, exit }, status: exit.status() }
     }
 
-    /// A program failed for good, and that ends the container. Never 0: a failure with an exit code that would read
-    /// as success (`restart = "always"`, a program that exits with 0 too early) is a 1.
+    /// An instance failed. The status is never 0: a program that exits with 0 too early under `restart = "always"` gives 1.
     pub fn failed(instance: InstanceId, failure: Failure, failures: u32) -> Ending {
         let status = failure.exit().map_or(1, |exit| exit.status().max(1));
         Ending { reason: Reason::Failed { instance, failure, failures }, status }
     }
 
-    /// A program is unhealthy, and that ends the container.
+    /// An instance is unhealthy.
     pub fn unhealthy(instance: InstanceId, seen: Vec<String>) -> Ending {
         Ending { reason: Reason::Unhealthy { instance, seen }, status: 1 }
     }

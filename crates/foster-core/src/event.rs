@@ -1,7 +1,7 @@
-//! Everything that can happen to us, in the past tense.
+//! The events that the core handles.
 //!
-//! An event carries facts, never wishes of the shell. Each is handed to [`crate::Supervisor::step`]
-//! with the instant at which it was seen; answers come back as [`crate::action::Action`].
+//! An event states a fact and never asks for a decision. [`crate::Supervisor::step`] takes it with the instant at which
+//! the shell saw it, and answers with [`crate::action::Action`]s.
 
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -13,99 +13,99 @@ use crate::plan::CorePlan;
 use crate::probe::{ProbeResult, Which};
 use crate::program_map::ProgramMap;
 
-/// Something that happened.
+/// One event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// Bring-up is over: programs may start.
+    /// foster has started: programs may start.
     Booted,
-    /// The instant given by [`crate::Supervisor::deadline`] has come.
+    /// The instant of [`crate::Supervisor::deadline`] is reached.
     Ticked,
     /// The process of this run has executed its program.
     Spawned(Run),
-    /// The process of this run could not be made, or could not execute its program.
+    /// The process of this run could not be created, or could not execute its program.
     SpawnFailed(Run, StartFailure),
-    /// The main process of this run has ended and was reaped.
+    /// The main process of this run exited and was reaped.
     Exited {
-        /// Which run.
+        /// The run.
         run: Run,
-        /// How.
+        /// The exit.
         exit: Exit,
         /// Whether other processes of the program are left.
         left: Leftovers,
     },
-    /// The last process of this run is gone.
+    /// No process of this run is left.
     TreeEmptied(Run),
-    /// A probe of this run gave an answer.
+    /// An attempt of a probe has a result.
     Probed(Run, Which, ProbeResult),
-    /// The program has said that it is ready.
+    /// The program reported that it is ready.
     SaidReady(Run),
-    /// The `pre_stop` command of this run has ended, or could not be run.
+    /// The `pre_stop` command of this run exited, or could not be started.
     PreStopEnded(Run),
-    /// A signal could not be sent to this run: EPERM (kill(2)).
+    /// A signal to this run failed with EPERM (kill(2)).
     SignalRefused(Run, Signal),
-    /// A signal came for foster.
+    /// foster got a signal.
     Signalled(Signal),
     /// An operator gave an order.
     Ordered {
-        /// What.
+        /// The order.
         order: Order,
-        /// To which instances.
+        /// The instances that it concerns.
         targets: Vec<InstanceId>,
-        /// Which order it is.
+        /// Its id.
         id: OrderId,
     },
-    /// An operator requested the shutdown, or foster itself cannot go on.
+    /// An operator ordered the shutdown, or a fault requires it.
     ShutdownOrdered(ShutdownCause),
-    /// No process is left that foster waits for before it exits.
+    /// The processes that outlived the programs are gone.
     SweepDone,
-    /// The configuration was read again, without a mistake.
+    /// The configuration was read again and is valid.
     Updated(Box<Update>),
 }
 
-/// The plan from now on. A program that stays keeps its id, a new one gets an id that was never used. One that is
-/// not in the plan any longer is stopped, and forgotten when nothing of it is left.
+/// A new plan. A program in both plans keeps its id; a new program gets an unused id. A program that the new plan does
+/// not have is stopped, and forgotten once none of its processes is left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Update {
     /// The new plan.
     pub plan: Rc<CorePlan>,
-    /// The programs of both plans whose definition has changed.
+    /// The programs in both plans whose definition changed.
     pub changed: ProgramMap<SpecChange>,
 }
 
-/// How much of a program's definition has changed.
+/// The extent of a change of a program's definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SpecChange {
-    /// Only decisions about it: the change applies from the next decision on, also to a process that runs.
+    /// Only keys that the core reads later: the change applies to a running process.
     Policy,
-    /// What its process is made from: a process that runs has to be replaced.
+    /// Keys that a process is started with: a running process has to be replaced.
     Process,
 }
 
-/// Whether other processes of a program outlived its main process.
+/// Whether processes of a program outlived its main process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leftovers {
     /// None is left.
     None,
-    /// Some are left, or it cannot be known that none is.
+    /// Some are left, or foster cannot tell.
     Some,
 }
 
 /// An operator's order to instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Be up.
+    /// Start.
     Start,
-    /// Be down.
+    /// Stop.
     Stop,
-    /// Be down, then up.
+    /// Stop, then start.
     Restart,
-    /// Read your configuration again: `reload_signal`.
+    /// Send `reload_signal`.
     Reload,
-    /// Get this signal.
+    /// Send this signal.
     Signal(Signal),
 }
 
-/// What requested the shutdown.
+/// The cause of a shutdown that no signal and no program caused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShutdownCause {
     /// `foster shutdown`.
@@ -114,21 +114,21 @@ pub enum ShutdownCause {
     Fault,
 }
 
-/// Why a process could not be made: what was attempted, and the system's error.
+/// The failure to start a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartFailure {
-    /// The step, as a word for machines: `user`, `directory`, `exec` …
+    /// The failed step, for machines: `user`, `directory`, `exec` …
     pub stage: &'static str,
     /// Whether a later attempt can succeed.
     pub persistence: Persistence,
-    /// The whole sentence for people, with path and errno.
+    /// The message, with path and errno.
     pub message: String,
 }
 
-/// Whether the cause of a failed start can go away without a change of the image or the configuration.
+/// Whether a failed start can succeed later without a change of the image or the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Persistence {
-    /// It can: no memory, too many processes, a busy file.
+    /// It can: out of memory, too many processes, a busy file.
     Transient,
     /// It cannot: no such file, user or directory; not permitted; not executable.
     Permanent,

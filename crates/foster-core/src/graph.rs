@@ -1,7 +1,7 @@
-//! Which program waits for which: tiers from `priority`, edges from `after` and `requires`.
+//! The dependency graph: tiers from `priority`, edges from `after` and `requires`.
 //!
-//! Built from the whole plan, and never changed. Every mistake in it (an unknown program, a circle, a contradiction) is
-//! found here, all at once, and nowhere else. Which program may start or stop *now* is decided in `supervisor/order.rs`.
+//! It is built from the whole plan and does not change. Only this file finds unknown programs, cycles and
+//! contradictions, and reports all of them. `supervisor/order.rs` decides which program may start or stop at an instant.
 
 use alloc::rc::Rc;
 use alloc::vec;
@@ -11,7 +11,7 @@ use crate::ids::ProgramId;
 use crate::program_map::ProgramMap;
 use crate::spec::ProgramSpec;
 
-/// The order among programs.
+/// The dependency graph of all programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graph {
     order: Vec<ProgramId>,
@@ -20,38 +20,38 @@ pub struct Graph {
     requiring: Vec<ProgramId>,
 }
 
-/// A mistake in an order.
+/// An error in the dependencies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlanError {
-    /// A program waits for one that is not in the plan.
+    /// A program depends on one that is not in the plan.
     Unknown {
-        /// The one that waits.
+        /// The program that depends.
         program: ProgramId,
-        /// The one it waits for.
+        /// The missing program.
         dependency: ProgramId,
     },
-    /// These wait for each other: each for the next one, the last for the first.
-    Circle(Vec<ProgramId>),
-    /// A program waits for one of a later tier: `after` and `priority` contradict each other.
+    /// These programs form a cycle: each depends on the next one, the last on the first.
+    Cycle(Vec<ProgramId>),
+    /// A program depends on one of a later tier: `after` and `priority` contradict each other.
     LaterTier {
-        /// The one that waits.
+        /// The program that depends.
         program: ProgramId,
-        /// The one it waits for.
+        /// The program of the later tier.
         dependency: ProgramId,
     },
 }
 
 impl Graph {
-    /// The order among these programs.
+    /// Builds the graph of these programs.
     ///
     /// # Errors
-    /// Every mistake in it.
+    /// All errors in the dependencies.
     pub fn new(programs: &Programs) -> Result<Graph, Vec<PlanError>> {
         let (graph, errors) = Graph::of(programs);
         if errors.is_empty() { Ok(graph) } else { Err(errors) }
     }
 
-    /// The order among these programs, and every mistake in it. Every program has its place in it all the same.
+    /// The graph of these programs and all errors in it. It has every program, in spite of errors.
     pub(crate) fn of(programs: &Programs) -> (Graph, Vec<PlanError>) {
         let mut errors = Vec::new();
         let mut dependants: ProgramMap<Vec<ProgramId>> = programs.ids().map(|id| (id, Vec::new())).collect();
@@ -74,51 +74,51 @@ impl Graph {
             marks: programs.ids().map(|id| (id, Mark::New)).collect(),
             path: Vec::new(),
             order: Vec::new(),
-            circles: Vec::new(),
+            cycles: Vec::new(),
         };
-        // Keyed like the waves below, so that one kind of sorting is in the binary.
+        // The same type of key as for the waves below, so that the binary has one instance of the sort.
         let mut roots: Vec<(i32, u32, ProgramId)> =
             programs.iter().map(|(id, spec)| (spec.priority, 0, id)).collect();
         roots.sort();
         for (_, _, root) in roots {
             walk.visit(root);
         }
-        errors.extend(walk.circles.into_iter().map(PlanError::Circle));
+        errors.extend(walk.cycles.into_iter().map(PlanError::Cycle));
         let waves = waves(programs, &walk.order);
         let requires = |id: &ProgramId| programs.get(*id).is_some_and(|spec| !spec.requires.is_empty());
         let requiring = walk.order.iter().copied().filter(requires).collect();
         (Graph { order: walk.order, waves, dependants, requiring }, errors)
     }
 
-    /// Every program, each behind all that it waits for.
+    /// All programs, each after its dependencies.
     pub fn order(&self) -> &[ProgramId] {
         &self.order
     }
 
-    /// The programs in the order in which they can start: those of one wave at the same time.
+    /// The programs in waves; those of one wave can start at the same time.
     pub fn waves(&self) -> &[Vec<ProgramId>] {
         &self.waves
     }
 
-    /// The programs that require others, each behind those that it requires.
+    /// The programs that require others, each after those that it requires.
     pub fn requiring(&self) -> &[ProgramId] {
         &self.requiring
     }
 
-    /// The programs that wait for this one, by `after` or `requires`.
+    /// The programs that depend on this one, by `after` or `requires`.
     pub fn dependants(&self, program: ProgramId) -> &[ProgramId] {
         self.dependants.get(program).map_or(&[], Vec::as_slice)
     }
 }
 
-/// What a program waits for, by `after` and by `requires`.
+/// The dependencies of a program, by `after` and `requires`.
 pub fn dependencies(spec: &ProgramSpec) -> impl Iterator<Item = ProgramId> {
     spec.after.iter().chain(&spec.requires).copied()
 }
 
 type Programs = ProgramMap<Rc<ProgramSpec>>;
 
-/// How far the depth-first walk has come with a program.
+/// The mark of a program in the depth-first search.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
     New,
@@ -131,12 +131,12 @@ struct Walk<'a> {
     marks: ProgramMap<Mark>,
     path: Vec<ProgramId>,
     order: Vec<ProgramId>,
-    circles: Vec<Vec<ProgramId>>,
+    cycles: Vec<Vec<ProgramId>>,
 }
 
 impl Walk<'_> {
-    /// Puts a program behind all that it waits for. Iterative: a chain of 10,000 programs must not
-    /// overflow the stack of PID 1.
+    /// Appends a program after its dependencies. Iterative, so that a chain of 10,000 programs does not overflow the stack
+    /// of PID 1.
     fn visit(&mut self, root: ProgramId) {
         let mut stack = vec![(root, 0usize)];
         while let Some((program, next)) = stack.pop() {
@@ -158,7 +158,7 @@ impl Walk<'_> {
                     stack.push((program, next + 1));
                     if self.marks.get(dependency) == Some(&Mark::OnPath) {
                         let start = self.path.iter().position(|id| *id == dependency).unwrap_or(0);
-                        self.circles.push(self.path.iter().skip(start).copied().collect());
+                        self.cycles.push(self.path.iter().skip(start).copied().collect());
                     } else {
                         stack.push((dependency, 0));
                     }
@@ -168,7 +168,7 @@ impl Walk<'_> {
     }
 }
 
-/// Groups what can start together: by tier, and inside a tier by how long a chain leads to it.
+/// Groups the programs that can start together: by tier, and in a tier by the length of the longest chain of dependencies.
 fn waves(programs: &Programs, order: &[ProgramId]) -> Vec<Vec<ProgramId>> {
     let mut depth: ProgramMap<u32> = programs.ids().map(|id| (id, 0)).collect();
     let mut keyed = Vec::with_capacity(order.len());

@@ -183,27 +183,27 @@ fn reachable<'a>(imports: &BTreeMap<&'a Path, BTreeSet<&'a Path>>, from: &'a Pat
 }
 
 /// Groups of files that import each other, directly or indirectly.
-fn circles<'a>(imports: &BTreeMap<&'a Path, BTreeSet<&'a Path>>) -> BTreeSet<BTreeSet<&'a Path>> {
+fn cycles<'a>(imports: &BTreeMap<&'a Path, BTreeSet<&'a Path>>) -> BTreeSet<BTreeSet<&'a Path>> {
     let reached: BTreeMap<&Path, BTreeSet<&Path>> =
         imports.keys().map(|&path| (path, reachable(imports, path))).collect();
     let of = |path: &&'a Path| -> BTreeSet<&'a Path> {
         reached[path].iter().copied().filter(|other| reached[other].contains(path)).collect()
     };
-    imports.keys().map(of).filter(|circle| circle.len() > 1).collect()
+    imports.keys().map(of).filter(|cycle| cycle.len() > 1).collect()
 }
 
 #[test]
 fn no_files_import_each_other_in_a_cycle() {
     let tree = Tree::read();
     let imports = tree.imports();
-    let circles = circles(&imports);
-    let found: BTreeSet<&Path> = circles.iter().flatten().copied().collect();
+    let cycles = cycles(&imports);
+    let found: BTreeSet<&Path> = cycles.iter().flatten().copied().collect();
     let known: BTreeSet<&Path> = STILL_IN_A_CYCLE.iter().map(Path::new).collect();
     let mut wrong = Vec::new();
-    for circle in circles.iter().filter(|circle| circle.iter().any(|path| !known.contains(path))) {
+    for cycle in cycles.iter().filter(|cycle| cycle.iter().any(|path| !known.contains(path))) {
         wrong.push("files that import each other in a cycle:".to_owned());
-        for path in circle {
-            let targets = imports[path].intersection(circle).map(|path| path.display().to_string());
+        for path in cycle {
+            let targets = imports[path].intersection(cycle).map(|path| path.display().to_string());
             wrong.push(format!("  {} imports {}", path.display(), targets.collect::<Vec<_>>().join(", ")));
         }
     }
@@ -231,6 +231,6 @@ fn a_cycle_is_found_through_groups_and_reexports() {
     ];
     let tree = Tree(modules.into_iter().map(|module| (module.names.clone(), module)).collect());
     let imports = tree.imports();
-    let circle: BTreeSet<&Path> = [Path::new("foster/m/a"), Path::new("foster/m/b")].into();
-    assert_eq!(circles(&imports), BTreeSet::from([circle]));
+    let cycle: BTreeSet<&Path> = [Path::new("foster/m/a"), Path::new("foster/m/b")].into();
+    assert_eq!(cycles(&imports), BTreeSet::from([cycle]));
 }
