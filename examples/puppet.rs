@@ -286,7 +286,7 @@ fn forks(count: usize) {
     }
 }
 
-/// A chain of processes: each forks, appends a byte to the file and ends; its child does the same, for ever.
+/// A chain of processes: each forks, appends a byte to the file and ends; its child does the same, forever.
 fn chain(path: &str) -> ! {
     let mut file = OpenOptions::new().append(true).create(true).open(path).expect("chain:PATH");
     loop {

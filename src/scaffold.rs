@@ -31,7 +31,7 @@ pub struct Proposal {
     pub programs: Vec<(String, String)>,
 }
 
-/// What was looked for in vain.
+/// Reports that the image contains no known program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NothingFound;
 

@@ -68,7 +68,7 @@ pub(crate) fn install(refused: &[Refusal]) -> Result<(), String> {
     result.map(drop).map_err(|errno| format!("cannot install a filter: {errno}"))
 }
 
-/// Instructions that answer this call, or go on behind them.
+/// Instructions that answer this call, or continue after them.
 fn program(refusal: &Refusal) -> Vec<sock_filter> {
     let refuse = answer(libc::SECCOMP_RET_ERRNO | refusal.errno);
     match refusal.call {

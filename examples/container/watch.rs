@@ -63,7 +63,7 @@ fn load_and_hand_over(program: &[libc::sock_filter], socket: &UnixStream) -> Res
             let number = [listener.load(Ordering::Acquire)];
             let rights = [ControlMessage::ScmRights(&number)];
             let piece = [IoSlice::new(b"!")];
-            // Without a receiver the command waits for ever, and the test sees that.
+            // Without a receiver the command waits forever, and the test detects that.
             _ = sendmsg::<()>(socket.as_raw_fd(), &piece, &rights, MsgFlags::empty(), None);
         });
         let loaded = load(program);
@@ -94,7 +94,7 @@ fn load(program: &[libc::sock_filter]) -> Result<i32, String> {
     }
 }
 
-/// Asks before this call; any other goes on with the next statement.
+/// Asks before this call; any other continues with the next statement.
 fn ask_before(number: u32) -> [libc::sock_filter; 2] {
     let mut compare = statement(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number);
     compare.jf = 1;

@@ -3,7 +3,7 @@
 //! So an image changes one line, a copy or a symlink, and no script. Each program has a file here that reads its
 //! command line and its environment variables, and describes how it behaves as a [`Bare`]; the one init in
 //! [`crate::bare`] then behaves so. The only system calls here print. This is the first thing foster
-//! does, before any allocation: any other command line goes on to the verbs in `lib.rs`.
+//! does, before any allocation: any other command line is parsed as a verb in `lib.rs`.
 
 mod dumb_init;
 mod foster;

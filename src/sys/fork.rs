@@ -110,7 +110,7 @@ fn clone_into(group: BorrowedFd<'_>) -> nix::Result<c_int> {
     // stack, stack_size, tls, set_tid, set_tid_size, cgroup.
     let arguments: [u64; 11] = [CLONE_INTO_CGROUP, 0, 0, 0, signal, 0, 0, 0, 0, 0, group];
     // SAFETY: the kernel reads `arguments`, whose size is given; without CLONE_VM the child has a copy of all memory and
-    // goes on here as after fork(2), on which the caller of `fork` relies.
+    // continues here as after fork(2), on which the caller of `fork` relies.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, arguments.as_ptr(), size_of_val(&arguments)) };
     #[expect(clippy::cast_possible_truncation, reason = "a pid is an int")]
     Errno::result(pid).map(|pid| pid as c_int)

@@ -139,7 +139,7 @@ impl Running {
     pub(crate) fn wait_for(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let deadline = Instant::now() + DEADLINE;
         while !condition() {
-            assert!(Instant::now() < deadline, "waited in vain for {what}\n{}", self.output.shown());
+            assert!(Instant::now() < deadline, "no {what} in time\n{}", self.output.shown());
             self.output.wait_for_more(Duration::from_millis(10));
         }
     }

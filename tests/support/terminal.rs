@@ -64,7 +64,7 @@ impl Terminal {
     pub(crate) fn wait_for(&self, what: &str) {
         let deadline = Instant::now() + DEADLINE;
         while !self.screen.has_line(what) {
-            assert!(Instant::now() < deadline, "waited in vain for {what}\n{}", self.screen.shown());
+            assert!(Instant::now() < deadline, "no {what} in time\n{}", self.screen.shown());
             self.screen.wait_for_more(Duration::from_millis(10));
         }
     }

@@ -30,6 +30,13 @@ const DIALECT: &[(&str, &str)] = &[
         "is not a",
     ),
     (r"\b(?:foster|supervisor|client|program|process|terminal|kernel|engine) who\b", "that"),
+    (r"\bfor good\b", "finally, or what follows"),
+    (r"\bin vain\b", "without success"),
+    (r"\bfor ever\b", "forever"),
+    (r"\bholds? (?:it|nothing|foster) up\b", "delays, blocks"),
+    (r"\b[Tt]he word for it\b", "its name"),
+    (r"\bcould not be made\b", "could not be created, could not be started"),
+    (r"\bgoes on\b", "continues, keeps running"),
     (r"\b(?:what|What) (?:is|was) (?:gone|fatal|wanted|said|asked|waited)\b", "the noun that is meant"),
 ];
 

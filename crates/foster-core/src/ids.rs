@@ -7,7 +7,7 @@ use core::fmt;
 use core::num::ParseIntError;
 
 /// A program of the plan. It keeps this number for as long as there is anything of it, and no other program
-/// ever gets it: a late event about a program that is gone is ignored.
+/// ever gets it: a late event about a removed program is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProgramId(pub u32);
 
@@ -96,7 +96,7 @@ impl Signal {
     pub const TERM: Signal = Signal(15);
     /// A child's state changed.
     pub const CHLD: Signal = Signal(17);
-    /// Go on after a stop.
+    /// Continue after a stop.
     pub const CONT: Signal = Signal(18);
     /// Stop that cannot be caught.
     pub const STOP: Signal = Signal(19);

@@ -5,7 +5,7 @@
 //! Two things are kept apart. [`State`] says what *is*: there is a process or there is none, and what has to
 //! happen next. [`Desired`] says what an operator, the plan or a requirement *wants*. Nearly every question ("is a
 //! restart due?", "may its neighbour start?") is a question about the pair, so there are no flags beside them:
-//! what a state needs lives in its variant, and is gone with it.
+//! the data of a state lives in its variant and is dropped with it.
 //!
 //! A **run** is one execution. It is *live* from the moment its spawn is asked for until its main process was
 //! reaped **and** none of its other processes is left. That second half is why a gunicorn master that was killed
@@ -47,13 +47,13 @@ use transition::Transition;
 
 pub use state::{Gate, Health, HealthVerdict, Live, Phase, State, Stop, StopReason};
 
-/// How long one answer to a readiness probe may take before the program is asked again.
+/// How long one attempt of a readiness probe may take before the next attempt.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a start may take where `ready` gives no time: from the request to the `exec` of the program.
+/// How long a start may take without `ready.timeout`: from the request to the `exec` of the program.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A process that got KILL is gone within this time, or hangs in the kernel (state D, ps(1)).
+/// A process that got KILL exits within this time, or hangs in the kernel (state D, ps(1)).
 pub const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One process of a program, through all its executions.
@@ -107,24 +107,24 @@ pub enum CycleCause {
     Requirement(InstanceId),
 }
 
-/// What the supervisor can pass on to an instance.
+/// The inputs of an instance, from the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// Nothing holds it back: start, as the run of this number.
+    /// Start, as the run with this number.
     Start(u32),
-    /// It is wanted, but this one has to be ready first.
+    /// Wait until this instance is ready.
     Block(InstanceId),
-    /// Nothing holds it back: stop.
+    /// Stop.
     Stop(Cause),
-    /// Forget how it ended, and that it failed: it is wanted again.
+    /// Forget its end and its failures, because it is to run again.
     Reset,
-    /// It got KILL with all others.
+    /// Every process got KILL.
     Kill,
     /// Time has passed.
     Ticked,
     /// The process has executed its program.
     Spawned,
-    /// The process could not be made.
+    /// The process could not be started.
     SpawnFailed(StartFailure),
     /// The main process has ended.
     Exited(Exit, Leftovers),

@@ -23,7 +23,7 @@ impl<T> ProgramMap<T> {
         self.position(id).ok().and_then(|at| self.0.get(at)).map(|(_, value)| value)
     }
 
-    /// The same, to be changed.
+    /// The value of this program, mutable.
     pub fn get_mut(&mut self, id: ProgramId) -> Option<&mut T> {
         self.position(id).ok().and_then(|at| self.0.get_mut(at)).map(|(_, value)| value)
     }
@@ -65,7 +65,7 @@ impl<T> ProgramMap<T> {
         self.0.iter().map(|(_, value)| value)
     }
 
-    /// The same, to be changed.
+    /// The values, mutable.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.0.iter_mut().map(|(_, value)| value)
     }

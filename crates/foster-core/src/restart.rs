@@ -10,7 +10,7 @@ use crate::event::Persistence;
 use crate::ids::Exit;
 use crate::spec::{Backoff, Growth, Restart, RestartPolicy};
 
-/// How a run ended, as far as the restart policy cares.
+/// The end of a run, as the restart policy needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// Its main process ended by itself.
@@ -32,7 +32,7 @@ pub enum End {
         /// How long it had been tried.
         uptime: Duration,
     },
-    /// Its process could not be made.
+    /// Its process could not be started.
     NotStarted {
         /// Whether a later attempt can succeed.
         persistence: Persistence,
@@ -80,7 +80,7 @@ pub struct Streak {
     pub failures: u32,
     /// Restarts in a row since the last run that was up for `backoff.reset`.
     restarts: u32,
-    /// Starts in a row that failed for a reason that does not go away.
+    /// Starts in a row that failed and cannot succeed later.
     permanent: u32,
 }
 
@@ -88,7 +88,7 @@ pub struct Streak {
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The least time from one start to the next: ten restarts a second at most, whatever is configured.
 const LEAST_PERIOD: Duration = Duration::from_millis(100);
-/// A program is given up after so many starts in a row that cannot succeed later, whatever its `start_limit`.
+/// The limit of starts in a row that cannot succeed later; `start_limit` does not raise it.
 const PERMANENT_LIMIT: u32 = 3;
 
 impl Streak {

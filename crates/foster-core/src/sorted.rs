@@ -50,17 +50,17 @@ impl<K, V> SortedMap<K, V> {
         self.0.iter().map(|(_, value)| value)
     }
 
-    /// The same, to be changed.
+    /// The values, mutable.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.0.iter_mut().map(|(_, value)| value)
     }
 
-    /// The entries, with values to be changed.
+    /// The entries, with mutable values.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
         self.into_iter()
     }
 
-    /// Keeps the entries that `keep` says yes to.
+    /// Keeps the entries for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
         self.0.retain_mut(|(key, value)| keep(key, value));
     }
@@ -75,7 +75,7 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.position(key).ok().and_then(|at| self.0.get(at)).map(|(_, value)| value)
     }
 
-    /// The same, to be changed.
+    /// The value of this key, mutable.
     pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
     where
         K: Borrow<Q>,
@@ -157,12 +157,12 @@ impl<K: Ord> SortedSet<K> {
         self.0.contains_key(key)
     }
 
-    /// Adds a member; whether it was none before.
+    /// Adds a member; returns whether it is new.
     pub fn insert(&mut self, key: K) -> bool {
         self.0.insert(key, ()).is_none()
     }
 
-    /// Removes a member; whether it was one.
+    /// Removes a member; returns whether it existed.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> bool
     where
         K: Borrow<Q>,

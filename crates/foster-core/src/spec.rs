@@ -23,9 +23,9 @@ pub struct ProgramSpec {
     pub requires: Vec<ProgramId>,
     /// What follows an end.
     pub restart: RestartPolicy,
-    /// What its end for good, with success, does to the container.
+    /// What follows for the container when it exits with success and is not restarted.
     pub on_exit: ExitAction,
-    /// What its failure for good does to the container.
+    /// What follows for the container when it fails and is not restarted.
     pub on_failure: ExitAction,
     /// When it counts as ready.
     pub readiness: Readiness,
@@ -110,7 +110,7 @@ pub enum Growth {
 pub enum Readiness {
     /// When it has been up for `min_uptime`.
     Uptime,
-    /// When foster has asked and got a good answer: http, tcp, unix, exec, file.
+    /// When a probe has passed: http, tcp, unix, exec, file.
     Probe {
         /// Between two attempts.
         interval: Duration,

@@ -84,7 +84,7 @@ impl Supervisor {
         &self.plan
     }
 
-    /// Takes note of what happened and pushes what to do about it. Cannot fail.
+    /// Handles events and pushes the actions that follow. Cannot fail.
     pub fn step(&mut self, now: Instant, events: impl IntoIterator<Item = Event>, out: &mut Vec<Action>) {
         for event in events {
             self.handle(now, event, out);
@@ -159,7 +159,7 @@ impl Supervisor {
         }
     }
 
-    /// The one place where an instance takes an input. It counts the live runs and notices an end for good.
+    /// Passes an input to an instance; the only place that does. Counts the live runs and handles a final end.
     fn apply(&mut self, now: Instant, at: usize, input: Input, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get_mut(at) else { return };
         let (before, was_live) = (instance.state().name(), instance.run().is_some());
@@ -239,8 +239,8 @@ impl Supervisor {
         }
     }
 
-    /// An instance ended for good. Once none of its program's instances runs or will run, the definition says what
-    /// that does to the container.
+    /// Handles the final end of an instance. Once no instance of its program runs or will run, `on_exit` or `on_failure`
+    /// decides whether the container ends.
     fn ended_for_good(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get(at) else { return };
         let (id, spec) = (instance.id(), instance.spec());
@@ -273,7 +273,7 @@ impl Supervisor {
         }
     }
 
-    /// After a batch of events: lets others go on that may now, and sees whether everything is over.
+    /// Handles the consequences of a batch of events: starts and stops instances, or ends the container.
     fn settle(&mut self, now: Instant, out: &mut Vec<Action>) {
         let changed = self.dirty;
         if changed {

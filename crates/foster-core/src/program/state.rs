@@ -1,7 +1,7 @@
-//! What an instance is doing, as data: the states, and what each of them carries.
+//! The states of an instance and their data.
 //!
-//! A state has what it needs and nothing else; accessors name what others ask for, so that no caller lists the states.
-//! How one follows another is `transition.rs`.
+//! A state has only the data that it needs; callers use accessors, so that they do not have to list the states. Next:
+//! `transition.rs`.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -144,14 +144,14 @@ pub enum Phase {
         /// When foster stops waiting for the kernel; `None`: it has.
         until: Option<Instant>,
     },
-    /// The main process is gone, other processes of the program got TERM.
+    /// The main process exited, the other processes of the program got TERM.
     Draining {
         /// How the main process ended.
         exit: Exit,
         /// When they get KILL.
         kill: Instant,
     },
-    /// The main process is gone, other processes of the program got KILL.
+    /// The main process exited, the other processes of the program got KILL.
     DrainKilled {
         /// How the main process ended.
         exit: Exit,
@@ -185,7 +185,7 @@ pub enum StopReason {
 }
 
 impl State {
-    /// The word for it.
+    /// The name of the state.
     pub fn name(&self) -> StateName {
         match self {
             State::Stopped => StateName::Stopped,
@@ -216,7 +216,7 @@ impl State {
         }
     }
 
-    /// How it ended, where it ended for good with success.
+    /// The exit, if it exited with success and is not restarted.
     pub fn exit(&self) -> Option<Exit> {
         match self {
             State::Exited { exit } => Some(*exit),
@@ -230,7 +230,7 @@ impl State {
         }
     }
 
-    /// Why it failed, where it failed for good.
+    /// The failure, if it failed and is not restarted.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             State::Fatal { failure } => Some(failure),
@@ -244,12 +244,12 @@ impl State {
         }
     }
 
-    /// Whether it ended for good.
+    /// Whether it has ended and is not restarted.
     pub fn has_ended(&self) -> bool {
         self.exit().is_some() || self.failure().is_some()
     }
 
-    /// What it waits for, where it waits.
+    /// The instance that it waits for.
     pub fn waits_on(&self) -> Option<InstanceId> {
         match self {
             State::Waiting { on } => *on,
@@ -263,7 +263,7 @@ impl State {
         }
     }
 
-    /// When its next start is due, where it waits for that.
+    /// When its next start is due, in backoff.
     pub fn backoff_until(&self) -> Option<Instant> {
         match self {
             State::Backoff { until } => Some(*until),

@@ -2,8 +2,8 @@
 //!
 //! One rule each way. **Up:** an instance starts when everything it is `after` is ready (or has ended with success)
 //! and, on its first way up, when nothing of a lower tier is still starting. **Down:** an instance stops when
-//! nothing above it is stopping too: no dependant, no higher tier. A process that cannot be killed holds nothing up. The same rule orders a shutdown, `stop all`,
-//! `restart all` and the fall of a requirement.
+//! nothing above it is stopping too: no dependant, no higher tier. A process that cannot be killed delays nothing. The
+//! same rule orders a shutdown, `stop all`, `restart all` and the stop of a requirement.
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -156,7 +156,7 @@ impl Supervisor {
     }
 
     /// Whether those after this program may start: all its instances are ready, or have ended with success. One without
-    /// instances holds nothing up.
+    /// instances delays nothing.
     fn is_satisfied(&self, program: ProgramId) -> bool {
         self.kept(program).all(is_ready_or_done)
     }
@@ -228,7 +228,7 @@ fn is_ready_or_done(instance: &Instance) -> bool {
     }
 }
 
-/// Whether an instance has a process and is to have none. One that is stuck holds nothing up: no order can end it.
+/// Whether an instance has a process and is to have none. A stuck one delays nothing: no order can end it.
 fn is_going_down(instance: &Instance) -> bool {
     let is_to_end = matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_));
     is_to_end && instance.run().is_some() && !instance.state().is_stuck()

@@ -11,11 +11,11 @@ use crate::program::{Desired, Instance, Live};
 use crate::spec::{Autostart, KillMode};
 use crate::time::Instant;
 
-/// Everything, as it is.
+/// The current state of everything.
 #[derive(Debug, Clone, Copy)]
 pub struct Snapshot<'a>(&'a Supervisor);
 
-/// One instance, as it is.
+/// The current state of one instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstanceView {
     /// Which.
@@ -123,7 +123,7 @@ impl<'a> Snapshot<'a> {
 
 /// How far `order` has come with this instance; `last_run` is that of the view when the order was given.
 ///
-/// A first failed start is reported at once, not after the last of ten attempts: foster goes on trying, and the
+/// A first failed start is reported at once, not after the last of ten attempts: foster keeps trying, and the
 /// operator knows.
 pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
     match order {

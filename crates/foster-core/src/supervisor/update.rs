@@ -1,4 +1,4 @@
-//! A new plan under running programs: which are started, which are stopped, which go on.
+//! A new plan for running programs: which are started, which are stopped, which keep running.
 //!
 //! What stays as it was is not touched. A live process whose definition has changed goes down by the definition it
 //! was started from, which its run owns, and comes up by the new one, in order, like every restart. What an operator
@@ -107,7 +107,7 @@ impl Supervisor {
         );
     }
 
-    /// Only decisions have changed. What had ended for good is decided again by them.
+    /// Applies new policy keys. A final end is decided again with them.
     fn apply_policy(&mut self, now: Instant, at: usize, before: &ProgramSpec, out: &mut Vec<Action>) {
         let Some((instance, spec)) = self.instances.get(at).zip(self.spec_at(at)) else { return };
         let again = match (instance.state(), instance.desired()) {

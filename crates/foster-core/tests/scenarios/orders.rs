@@ -1,4 +1,4 @@
-//! What operators, signals and ends for good do to programs and to the container.
+//! The effects of orders, signals and final ends on programs and the container.
 //!
 //! Each test is a scenario in virtual time; see `main.rs`.
 

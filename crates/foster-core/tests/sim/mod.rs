@@ -190,7 +190,7 @@ impl World {
             } else {
                 let lines = self.trace.len();
                 self.step(Event::Ticked);
-                // A storm of starts goes on in the next step.
+                // The remaining starts follow in the next step.
                 let moved = self.supervisor.deadline().is_none_or(|deadline| deadline > self.now)
                     || self.trace.len() > lines;
                 assert!(moved || self.ended.is_some(), "a step at the deadline did not move it: a busy loop");

@@ -32,7 +32,7 @@ pub struct Behaviour {
     pub cannot_start: bool,
     /// Whether a later start can succeed.
     pub persistence: Persistence,
-    /// How long it takes to execute its program; `None`: for ever.
+    /// How long it takes to execute its program; `None`: forever.
     pub spawns: Option<Duration>,
     /// From when until when its health probe fails, counted from its start.
     pub unhealthy: Option<(Duration, Option<Duration>)>,

@@ -117,7 +117,7 @@ class Terminal:
         ended = asyncio.ensure_future(self._process.wait())
         await asyncio.wait({pump, ended, self._close_wanted}, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
-            # Its last output; with a limit, because a process in the background may write for ever.
+            # Its last output; with a limit, because a process in the background may write forever.
             await asyncio.wait({pump, self._close_wanted}, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
         pump.cancel()
         reason = self._close_wanted.result() if self._close_wanted.done() else None
@@ -199,7 +199,7 @@ class Terminal:
         except BlockingIOError:
             self._loop.add_writer(self._master, self._write)
             return
-        except OSError:  # the shell is gone; `run` finds out
+        except OSError:  # the shell has exited; `run` detects that
             self._typed.clear()
         self._loop.remove_writer(self._master)
 
