@@ -106,7 +106,7 @@ impl Init {
         self.forget_removed();
         let environment = crate::sys::cpus::environment();
         let source = self.operators.updates.source.clone();
-        // A fault of foster in the reading must not cost the programs that run.
+        // A fault of foster in the parser must not end running programs.
         let mut staged = Staged::default();
         let read = contain_fault(|| {
             config::load_and_examine(&source, &environment, |plan| self.stage_sockets(plan, &mut staged))

@@ -25,7 +25,7 @@ fn between(old: &str, new: &str) -> ChangedKeys {
     of_program((program, old.spec(id).unwrap()), other)
 }
 
-/// Every key of a program with another value than its default, and what that change means.
+/// Every key of a program with a value that is not its default, and the extent of that change.
 const CHANGES: [(&str, &str, SpecChange); 47] = {
     use SpecChange::{Policy, Process};
     [
