@@ -119,7 +119,7 @@ impl Children {
         self.definitions.remove(&run);
     }
 
-    /// A process was made; what it reports of its start is watched. Where that is not possible it is killed: how its start
+    /// Adds a child and watches the report about its start. Where that is not possible it is killed: how its start
     /// went would be known at its end only.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ impl LastFailures {
             }
             Cause::Unhealthy { seen } => format!("{UNHEALTHY}{}", answers(seen)),
             Cause::NotKilled => {
-                // A refused signal is the better reason.
+                // The reason of a refused signal is more helpful.
                 if self.of_instances.contains_key(&change.instance) {
                     return;
                 }

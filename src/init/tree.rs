@@ -159,7 +159,7 @@ impl Trees {
         self.in_background.contains(&instance)
     }
 
-    /// The runs of which nothing is left.
+    /// Returns the runs of which no process is left.
     pub(super) fn take_emptied(&mut self, children: &Children) -> Vec<Run> {
         let is_empty = |run: &Run| self.members(*run).next().is_none();
         let mut emptied: Vec<Run> = self.draining.iter().copied().filter(is_empty).collect();

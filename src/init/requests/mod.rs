@@ -53,7 +53,7 @@ const REMINDERS: Duration = Duration::from_secs(10);
 /// How many instances a reminder names.
 const REMINDED_OF: usize = 5;
 
-/// How many bytes are sent to all clients together in one turn, more or less: a crowd of them delays nothing else.
+/// The approximate number of bytes for all clients together in one turn, so that many clients do not delay the loop.
 const TURN_BUDGET: usize = 64 * 1024;
 
 /// A client with an incomplete answer.
@@ -330,7 +330,7 @@ impl Init {
         waiter.queue.extend(texts.map(|text| Reply::Note(Note { text })));
     }
 
-    /// The id of an order of this client, which is remembered for the log.
+    /// A new order id for this client.
     fn order_id(&mut self, client: ConnectionId, verb: &str) -> OrderId {
         let by = match self.operators.server.as_ref().and_then(|server| server.peer(client)) {
             Some(peer) => {

@@ -213,7 +213,7 @@ impl Init {
                 let note = self.note(view).map_or(String::new(), |note| format!(": {note}"));
                 format!("not stopped{note}")
             }
-            Order::Stop => format!("not stopped: another order came ({})", view.state.name()),
+            Order::Stop => format!("not stopped: another order followed ({})", view.state.name()),
             Order::Start | Order::Restart | Order::Reload | Order::Signal(_) => self.standing(view),
         }
     }
