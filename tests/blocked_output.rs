@@ -309,7 +309,7 @@ fn while_the_last_output_waits_for_its_reader_nothing_that_happens_costs_process
     foster.signal(Signal::SIGTERM);
     foster.wait_for("the last turn, which writes", || foster.content("log").contains("exit status 0"));
     let before = cpu_time(foster.pid());
-    // Each makes a descriptor ready, for good unless it is served: clients that go, and one that stays without a word.
+    // Each makes a descriptor ready until foster serves it: clients that disconnect, and one that stays silent.
     drop(followers);
     let socket = foster.path("foster.sock");
     let silent: Vec<_> = (0..3).filter_map(|_| UnixStream::connect(&socket).ok()).collect();

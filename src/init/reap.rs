@@ -133,7 +133,7 @@ impl Init {
             && let Some(pid) = left
         {
             let name = self.plan.label(run.instance);
-            log::warn!("{name}: went into the background (pid {pid} goes on without it): {FOREGROUND}");
+            log::warn!("{name}: went into the background (pid {pid} is still running): {FOREGROUND}");
         }
     }
 

@@ -9,7 +9,7 @@ use foster_core::ids::{Exit, KilledBy};
 /// The remedy for a program that went into the background.
 pub(super) const FOREGROUND: &str = "foster needs it in the foreground; for nginx `daemon off;`";
 
-/// The remedy for the last failure of a program that has failed for good; `None`: its output says more than foster can.
+/// The remedy for the last failure of a fatal program; `None`: its output says more than foster can.
 pub(super) fn remedy(failure: &Failure, is_in_background: bool) -> Option<String> {
     match failure {
         Failure::Exited { exit: Exit::Code(0), uptime: _ } if is_in_background => {

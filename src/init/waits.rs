@@ -62,7 +62,7 @@ impl Init {
         Some(format!("{between}{last} ({})", self.standing(&end)))
     }
 
-    /// Whether an instance waits for one that will not become ready now: it needs an order, has failed for good, or has
+    /// Whether an instance waits for one that will not become ready now: it needs an order, is fatal, or has
     /// to be started again after a failure.
     pub(super) fn is_blocked(&self, view: &InstanceView, holders: &mut Holders) -> bool {
         holders.of(self.core.supervisor.snapshot(), view).is_some_and(|holder| match holder.state {
