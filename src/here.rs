@@ -21,7 +21,7 @@ use access::UserAccess;
 /// The remarks about all programs.
 pub fn examine(plan: &Plan) -> Vec<Remark> {
     let mut remarks = Vec::new();
-    for (id, program) in plan.programs.iter() {
+    for (id, program) in plan.definitions() {
         let mut found = ProgramRemarks { program: id, remarks: &mut remarks };
         examine_program(&mut found, program);
     }

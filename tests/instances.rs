@@ -285,6 +285,34 @@ fn auto_counts_the_cpus_that_affinity_and_the_quota_of_either_cgroup_version_all
 }
 
 #[test]
+fn an_instance_that_is_wanted_again_while_it_stops_starts_after_its_end() {
+    let foster = start(&format!(
+        "[program.web]\ninstances = 2\ncommand = 'puppet ignore:TERM pause'\nstop_timeout = '500ms'\n{QUICK}"
+    ));
+    let before = pids(&foster);
+    foster.verb(&["scale", "--no-wait", "web", "1"]).expect(0);
+    foster.wait_for("web.1 to be stopping", || {
+        foster.rows().iter().any(|row| row["label"] == "web.1" && row["state"] == "stopping")
+            || foster.output().has_line("web.1: did not stop")
+    });
+    foster.verb(&["scale", "web", "3"]).expect(0);
+    let after = pids(&foster);
+    assert_eq!(labels(&foster), ["web.0", "web.1", "web.2"]);
+    assert!(after[0] == before[0] && after[1] != before[1], "{before:?} {after:?}");
+    foster.verb(&["health"]).expect(0);
+}
+
+#[test]
+fn check_here_looks_at_what_each_instance_needs() {
+    let foster = Foster::new();
+    fs::create_dir(foster.folder().join("work-0")).expect("a folder");
+    let config =
+        "[program.web]\ncommand = 'puppet pause'\ninstances = 3\ndirectory = 'work-${FOSTER_INSTANCE}'\n";
+    let text = foster.config(config).finish(&["check", "--here"]).expect(2).text();
+    assert!(text.contains("work-1") && text.contains("work-2") && !text.contains("`work-0`"), "{text}");
+}
+
+#[test]
 fn check_shows_the_number_of_instances() {
     let printed = check("[program.web]\ncommand = 'puppet pause'\ninstances = 3\n").expect(0).stdout;
     assert!(printed.contains("web  3 instances; ready when up for 1s"), "{printed}");

@@ -13,7 +13,7 @@ pub(super) fn examine(plan: &Plan, remarks: &mut Vec<Remark>) {
     if plan.settings.socket.as_ref().is_some_and(|socket| socket.exists()) {
         return;
     }
-    for (id, program) in plan.programs.iter() {
+    for (id, program) in plan.definitions() {
         let ready = program.ready.as_ref().and_then(address);
         let health = program.health.as_ref().and_then(address).filter(|address| Some(*address) != ready);
         let named = [("ready", ready), ("health", health)];
