@@ -113,7 +113,6 @@ fn keys_of_later_versions_are_rejected_and_never_ignored() {
     for line in [
         "watchdog = '30s'",
         "memory_max = '1G'",
-        "instances = 2",
         "ready = { notify = true }",
         "ready = { fd = 3 }",
     ] {
