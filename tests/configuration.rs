@@ -110,12 +110,7 @@ fn the_report_goes_to_the_termination_log_too() {
 
 #[test]
 fn keys_of_later_versions_are_rejected_and_never_ignored() {
-    for line in [
-        "watchdog = '30s'",
-        "memory_max = '1G'",
-        "ready = { notify = true }",
-        "ready = { fd = 3 }",
-    ] {
+    for line in ["watchdog = '30s'", "memory_max = '1G'", "ready = { notify = true }", "ready = { fd = 3 }"] {
         let printed = check(&format!("[program.app]\ncommand = 'x'\n{line}\n")).expect(2).stderr;
         assert!(printed.contains("not supported yet"), "{line}\n{printed}");
     }

@@ -105,7 +105,7 @@ const PROGRAM: &[Foreign] = &[
     row("script", PM2, "command", "as `[\"node\", \"app.js\"]`"),
     row("args", PM2, "command", "as `[\"node\", \"app.js\", \"--port\", \"80\"]`"),
     row("interpreter", PM2, "command", "as `[\"node\", \"app.js\"]`"),
-    row("exec_mode", PM2, "instances", "which runs several processes; they do not share a listening socket"),
+    row("exec_mode", PM2, "instances", "with `sockets`, which all of them share"),
     row("min_uptime_ms", PM2, "min_uptime", ""),
     row("max_restarts", PM2, "start_limit", ""),
     row("max_memory_restart", PM2, "memory_max", "which is not supported yet"),

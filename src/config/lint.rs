@@ -160,6 +160,10 @@ fn warn_about_shared_by_instances(diagnostics: &mut Diagnostics, draft: &Draft) 
         [("ready", &program.ready, &other.ready), ("health", &program.health, &other.health)]
     {
         let Some(Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::File(_)) = probe else { continue };
+        // Instances that share a socket are asked at one address by design.
+        if !program.sockets.is_empty() {
+            continue;
+        }
         if let (true, Some(span)) = (probe == other, draft.spans.get(key)) {
             let message = format!(
                 "`{key}` asks the same for each instance of `{name}`, so the answer of one counts for all; {REMEDY}"
