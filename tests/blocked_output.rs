@@ -301,7 +301,7 @@ fn while_the_last_output_waits_for_its_reader_nothing_that_happens_costs_process
     );
     let mut foster = Foster::new().config(&config).file("log", "").start();
     foster.wait_for_line("flooding");
-    let followers: Vec<Following> = [&["logs", "-f"][..], &["events", "-f"], &["logs", "-f"]]
+    let followers: Vec<Following> = [&["events", "-f"][..], &["events", "-f"], &["events", "-f"]]
         .map(|verb| Following::start(&foster, verb))
         .into();
     followers.iter().for_each(|follower| follower.wait_until_asked(&foster));
