@@ -1,6 +1,7 @@
 //! Listening sockets: foster opens them, programs get them, and no connection is refused while a program is away.
 
 mod files;
+mod servers;
 mod updates;
 
 use std::io::{ErrorKind, Read, Write};
@@ -95,7 +96,7 @@ fn a_connection_to_a_program_that_is_not_started_yet_waits_for_it() {
     assert!(answer.ends_with(&format!("late {}\n", inner_pid(&foster, "web"))), "{answer}");
 }
 
-/// Asks again and again until it is told to stop. Returns how many requests were answered, failed, and were refused.
+/// Asks again and again until it is over. Returns how many requests were answered, failed, and were refused.
 fn ask(port: u16, is_over: &AtomicBool) -> (u32, u32, u32) {
     let (mut answered, mut failed, mut refused) = (0, 0, 0);
     while !is_over.load(Ordering::Relaxed) {

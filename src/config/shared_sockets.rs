@@ -1,5 +1,7 @@
 //! Checks listening sockets across programs: an address that several name has one set of options, and no two sockets
 //! want the same port. A probe that foster's own socket answers is a warning.
+//!
+//! Next: `sockets.rs`, which reads them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
