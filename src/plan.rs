@@ -281,6 +281,10 @@ pub enum Probe {
     File(PathBuf),
     /// A line of the program's output matches.
     Log(LinePattern),
+    /// The program reports it with sd_notify(3).
+    Notify,
+    /// The program writes a newline to this descriptor.
+    Fd(i32),
 }
 
 /// An HTTP/1.1 request. Its texts contain no line ends and are sent unchanged.

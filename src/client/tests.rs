@@ -91,6 +91,7 @@ fn row(name: &str, state: State) -> StatusRow {
         memory_bytes: None,
         wanted: true,
         note: None,
+        status: None,
     }
 }
 
@@ -243,8 +244,8 @@ fn status_as_json_is_an_array_of_rows() {
     "#]]);
     run_with("status --json", &[Reply::Row(up("a")), Reply::Row(row("b", State::Fatal))]).shows(expect![[r#"
         [
-          {"name":"a","kind":"program","instance":0,"instances":1,"label":"a","state":"running","pid":17,"uptime_ms":725000,"restarts":0,"ready":true,"health":"healthy","exit":null,"memory_bytes":54525952,"wanted":true,"note":null},
-          {"name":"b","kind":"program","instance":0,"instances":1,"label":"b","state":"fatal","pid":null,"uptime_ms":null,"restarts":0,"ready":false,"health":null,"exit":null,"memory_bytes":null,"wanted":true,"note":null}
+          {"name":"a","kind":"program","instance":0,"instances":1,"label":"a","state":"running","pid":17,"uptime_ms":725000,"restarts":0,"ready":true,"health":"healthy","exit":null,"memory_bytes":54525952,"wanted":true,"note":null,"status":null},
+          {"name":"b","kind":"program","instance":0,"instances":1,"label":"b","state":"fatal","pid":null,"uptime_ms":null,"restarts":0,"ready":false,"health":null,"exit":null,"memory_bytes":null,"wanted":true,"note":null,"status":null}
         ]
         exit status 3
     "#]]);

@@ -69,6 +69,8 @@ fn readiness(probe: Option<&Probe>, spec: &ProgramSpec) -> String {
         Some(Probe::Unix(path)) => format!("{} accepts a connection", path.display()),
         Some(Probe::Exec(command)) => format!("`{}` succeeds", shell_words::join(command)),
         Some(Probe::File(path)) => format!("{} exists", path.display()),
+        Some(Probe::Notify) => "it reports READY=1".into(),
+        Some(Probe::Fd(number)) => format!("it writes a newline to descriptor {number}"),
         Some(Probe::Log(pattern)) => format!("a line matches `{}`", pattern.as_str()),
     };
     match spec.readiness {

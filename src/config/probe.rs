@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 
 use crate::plan::{HttpProbe, LinePattern, Probe};
 
@@ -15,7 +16,7 @@ use super::reader::Reader;
 use super::table::{Item, Table};
 
 /// The kinds that `ready` takes.
-pub(super) const READY_KINDS: [&str; 6] = ["http", "tcp", "unix", "exec", "file", "log"];
+pub(super) const READY_KINDS: [&str; 8] = ["http", "tcp", "unix", "exec", "file", "log", "notify", "fd"];
 /// The kinds that `health` takes: without those by which a program reports that it is ready, which it does once.
 pub(super) const HEALTH_KINDS: [&str; 5] = ["http", "tcp", "unix", "exec", "file"];
 /// The kinds by which a program reports that it is ready. Where one is not a kind for a key, it is refused by name.
@@ -53,8 +54,21 @@ pub(super) fn probe(
         "unix" => reader.socket_path(kind).map(Probe::Unix),
         "exec" => command(reader, kind).map(Probe::Exec),
         "file" => reader.path(kind).map(Probe::File),
+        "notify" => notify(reader, kind),
+        "fd" => reader.integer_or(kind, DESCRIPTORS, "a descriptor from 3 to 1023").map(Probe::Fd),
         _ => log(reader, kind).map(Probe::Log),
     }
+}
+
+/// The numbers a program may be given: above the standard streams, and below the usual limit on open files.
+const DESCRIPTORS: RangeInclusive<i32> = 3..=1023;
+
+fn notify(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Probe> {
+    let given = reader.boolean(item)?;
+    if !given {
+        reader.refuse(item, "`false`", "`true`; a program that does not report needs no `notify`");
+    }
+    given.then_some(Probe::Notify)
 }
 
 fn log(reader: &mut Reader<'_>, item: Item<'_>) -> Option<LinePattern> {

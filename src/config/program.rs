@@ -22,7 +22,7 @@ use super::keys::{BACKOFF, PROGRAM};
 use super::launch::launch;
 use super::phrase::quoted;
 use super::reader::{Reader, Reference};
-use super::ready::{health, ready};
+use super::ready::{health, interval, ready};
 use super::sink::sink;
 use super::sockets::sockets;
 use super::span::Span;
@@ -76,6 +76,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
         None => (None, Readiness::Uptime),
     };
     let (health, health_plan) = reader.field(table, "health", health).unzip();
+    let watchdog = reader.field(table, "watchdog", interval);
     let count = reader.for_all_instances(|reader| reader.field(table, "instances", instances));
     let count = count.unwrap_or(InstanceCount::fixed(1));
     Draft {
@@ -92,6 +93,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
         spec: ProgramSpec {
             instances: count.number,
             health: health_plan,
+            watchdog,
             ..reader.for_all_instances(|reader| spec(reader, table, readiness, pre_stop.as_ref()))
         },
         program: Program {
@@ -140,6 +142,7 @@ fn spec(
         on_failure: reader.field(table, "on_failure", fate).unwrap_or(ExitAction::Shutdown),
         readiness,
         health: None,
+        watchdog: None,
         stop: stop_plan(reader, table, pre_stop),
         reload_signal: reader.field(table, "reload_signal", Reader::signal),
     }

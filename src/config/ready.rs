@@ -27,7 +27,7 @@ pub(super) fn ready(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Probe, R
     let probe = probe(reader, item, table, &READY_KINDS);
     let (probe, interval, timeout) = (probe?, interval?, timeout?);
     let readiness = match probe {
-        Probe::Log(_) => Readiness::Notify { timeout },
+        Probe::Log(_) | Probe::Notify | Probe::Fd(_) => Readiness::Notify { timeout },
         Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) => {
             Readiness::Probe { interval, timeout }
         }
@@ -73,7 +73,8 @@ const ACTIONS: [(&str, HealthAction); 3] = [
 /// A shorter interval would keep foster busy.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
-fn interval(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Duration> {
+/// A duration after which foster acts again and again.
+pub(super) fn interval(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Duration> {
     let interval = reader.duration(item)?;
     if interval < SHORTEST_INTERVAL {
         let shown = exact(interval);

@@ -26,7 +26,8 @@ use super::{Init, InitEnv, listening, owner, pid1};
 use crate::control::server::Server;
 use crate::control::{DEFAULT_SOCKET, fallback_socket};
 use crate::errno;
-use crate::notify::ServiceManager;
+use crate::notify::inbound::Inbound;
+use crate::notify::upward::ServiceManager;
 use crate::oom::OomCounter;
 use crate::output::{self, ColourMode, Output};
 use crate::plan::{Limit, Plan, Program};
@@ -111,6 +112,7 @@ impl Init {
             sweep: Sweep::new(Rc::clone(&epoll), owner::SWEEP, role),
             oom: OomCounter::open(),
             sockets: listening::open_all(&plan),
+            inbound: Inbound::new(Rc::clone(&epoll), owner::NOTIFY),
         };
         let operators = Operators {
             server,

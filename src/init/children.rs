@@ -30,6 +30,8 @@ pub(super) enum Role {
     /// An attempt that was cancelled and got KILL. The next attempt starts only after its exit, so that processes in an
     /// uninterruptible sleep do not accumulate.
     CancelledProbe(InstanceId, Which),
+    /// It takes a notification with its descriptors.
+    Taker,
     /// Nothing waits for it.
     Detached,
 }
@@ -39,7 +41,7 @@ impl Role {
     pub(super) fn run(self) -> Option<Run> {
         match self {
             Role::Main(run) | Role::PreStart(run) | Role::PreStop(run) | Role::Probe(run, _) => Some(run),
-            Role::CancelledProbe(..) | Role::Detached => None,
+            Role::CancelledProbe(..) | Role::Taker | Role::Detached => None,
         }
     }
 }
@@ -157,8 +159,23 @@ impl Children {
     /// Reads the report of a child; returns its role and the outcome of its start, once.
     pub(super) fn read_report(&mut self, key: u32) -> Option<(Role, Result<(), StartFailure>)> {
         let pid = i32::try_from(key).ok()?;
+        self.end_report(pid, StartReport::read)
+    }
+
+    /// The process with this role has shown that it executes its program, whatever its report: other children that are on
+    /// their way to their programs may hold that open. Returns how its start went, unless that was read before.
+    pub(super) fn confirm_start(&mut self, role: Role) -> Option<(Role, Result<(), StartFailure>)> {
+        let pid = self.pid(role)?;
+        self.end_report(pid.as_raw(), |report| Some(report.read().unwrap_or(Ok(()))))
+    }
+
+    fn end_report(
+        &mut self,
+        pid: i32,
+        read: impl FnOnce(&StartReport) -> Option<Result<(), StartFailure>>,
+    ) -> Option<(Role, Result<(), StartFailure>)> {
         let child = self.by_pid.get_mut(&pid)?;
-        let how = child.report.as_ref()?.read()?;
+        let how = read(child.report.as_ref()?)?;
         unwatch(&self.epoll, child.report.take());
         let role = child.role;
         if how.is_err() && !matches!(role, Role::CancelledProbe(..)) {
@@ -190,11 +207,18 @@ impl Children {
         self.by_pid.contains_key(&pid.as_raw())
     }
 
+    /// The role of the process with this number.
+    pub(super) fn role(&self, pid: Pid) -> Option<Role> {
+        self.by_pid.get(&pid.as_raw()).map(|child| child.role)
+    }
+
     /// The run whose process this is: its program, or its `pre_start`.
     pub(super) fn main_run(&self, pid: Pid) -> Option<Run> {
-        match self.by_pid.get(&pid.as_raw())?.role {
+        match self.role(pid)? {
             Role::Main(run) | Role::PreStart(run) => Some(run),
-            Role::PreStop(_) | Role::Probe(..) | Role::CancelledProbe(..) | Role::Detached => None,
+            Role::PreStop(_) | Role::Probe(..) | Role::CancelledProbe(..) | Role::Taker | Role::Detached => {
+                None
+            }
         }
     }
 
@@ -278,6 +302,7 @@ impl Children {
             | Role::PreStart(_)
             | Role::PreStop(_)
             | Role::CancelledProbe(..)
+            | Role::Taker
             | Role::Detached => Role::Detached,
         };
         if let Some(child) = self.by_pid.get_mut(&pid.as_raw()) {

@@ -49,6 +49,7 @@ impl LastFailures {
             Cause::Started
             | Cause::WaitsFor(_)
             | Cause::Changed
+            | Cause::Announced
             | Cause::Removed
             | Cause::StoppedNotReady { .. }
             | Cause::StoppedUnhealthy { .. }

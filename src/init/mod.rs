@@ -24,6 +24,7 @@ mod processes;
 mod reap;
 mod remedies;
 mod report;
+mod reports;
 mod requests;
 mod scale;
 mod signals;
@@ -41,7 +42,7 @@ use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 
-use foster_core::event::{Event, ShutdownCause};
+use foster_core::event::{Event, Notice, ShutdownCause};
 use foster_core::ids::Signal;
 use foster_core::probe::ProbeResult;
 
@@ -70,6 +71,7 @@ mod owner {
     pub(super) const CONTROL: Owner = Owner(5);
     pub(super) const STARTS: Owner = Owner(6);
     pub(super) const GROUPS: Owner = Owner(7);
+    pub(super) const NOTIFY: Owner = Owner(8);
 }
 
 /// The variables that the supervisor uses.
@@ -147,8 +149,12 @@ impl Init {
     /// Waits, and converts reports to events.
     fn wait(&mut self) {
         let server = self.operators.server.as_ref().and_then(Server::deadline);
-        let deadlines =
-            [self.core.supervisor.deadline(), self.operators.requests.deadline(self.core.now), server];
+        let deadlines = [
+            self.core.supervisor.deadline(),
+            self.operators.requests.deadline(self.core.now),
+            server,
+            self.processes.inbound.deadline(),
+        ];
         let deadline = deadlines.into_iter().flatten().min();
         self.waiter.trimmer.about_to_wait(self.core.now);
         if let Err(errno) = self.waiter.wait(deadline) {
@@ -165,6 +171,7 @@ impl Init {
         if let Some(server) = &mut self.operators.server {
             server.tick(self.core.now);
         }
+        self.processes.inbound.tick(self.core.now);
         self.take_answers();
         self.take_matches();
         if self.core.supervisor.deadline().is_some_and(|deadline| deadline <= self.core.now) {
@@ -181,6 +188,7 @@ impl Init {
             owner::CONTROL => self.serve(ready),
             owner::GROUPS => self.report_emptied(),
             owner::STARTS => self.take_start(ready.token.key),
+            owner::NOTIFY => self.take_reports(ready.token.key),
             Owner(_) => {}
         }
     }
@@ -198,7 +206,7 @@ impl Init {
 
     fn take_matches(&mut self) {
         for run in self.output.take_matches() {
-            self.core.push(Event::SaidReady(run));
+            self.notified(run, Notice::Ready);
         }
     }
 

@@ -5,7 +5,7 @@ use super::last_failures::LastFailures;
 use super::requests::Requests;
 use super::update::Updates;
 use crate::control::server::Server;
-use crate::notify::ServiceManager;
+use crate::notify::upward::ServiceManager;
 
 /// The interfaces to operators.
 #[derive(Debug)]

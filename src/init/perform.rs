@@ -18,7 +18,7 @@ use super::{Init, report};
 use crate::control::protocol;
 use crate::control::server::Server;
 use crate::errno;
-use crate::notify::ServiceManager;
+use crate::notify::upward::ServiceManager;
 use crate::output::format;
 use crate::sys::socket_file::BindError;
 

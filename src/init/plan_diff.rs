@@ -152,6 +152,7 @@ fn spec_keys(keys: &mut ChangedKeys, old: &ProgramSpec, new: &ProgramSpec) {
         on_failure,
         readiness,
         health,
+        watchdog,
         stop,
         reload_signal,
     } = old;
@@ -166,6 +167,7 @@ fn spec_keys(keys: &mut ChangedKeys, old: &ProgramSpec, new: &ProgramSpec) {
     keys.policy("reload_signal", *reload_signal == new.reload_signal);
     keys.process("ready", *readiness == new.readiness);
     keys.process("health", *health == new.health);
+    keys.process("watchdog", *watchdog == new.watchdog);
     keys.policy("instances", *instances == new.instances);
 }
 

@@ -1,16 +1,21 @@
 //! The processes of the programs.
+//!
+//! The parts that know something about processes, and what takes several of them. Next: `children.rs`, `tree.rs`.
 
 use foster_core::ids::{Run, Signal};
 use foster_core::spec::KillMode;
+use nix::unistd::Pid;
 
 use super::children::{Children, Role};
 use super::pid1::InitRole;
 use super::sweep::Sweep;
 use super::tree::Trees;
+use crate::notify::inbound::{Inbound, Stranger};
 use crate::oom::OomCounter;
 use crate::sockets::Sockets;
 use crate::spawn::Spawner;
 use crate::sys::process;
+use crate::sys::procfs;
 
 /// The state of all processes.
 #[derive(Debug)]
@@ -21,10 +26,14 @@ pub(super) struct Processes {
     pub(super) sweep: Sweep,
     pub(super) oom: OomCounter,
     pub(super) sockets: Sockets,
+    /// What programs report about themselves.
+    pub(super) inbound: Inbound,
 }
 
 /// Where one of so many children is concerned, looking at all processes costs less than looking at each.
 const MANY: usize = 8;
+/// How many generations a process is looked for below a main process.
+const GENERATIONS: u32 = 32;
 
 impl Processes {
     /// The role of a run's process: its program, or `pre_start` until the program has been started.
@@ -33,6 +42,23 @@ impl Processes {
             Some(_) => Role::PreStart(run),
             None => Role::Main(run),
         }
+    }
+
+    /// The run that a process belongs to for certain: it is its main process, or descends from that. One that has lost a
+    /// parent on the way is foster's child now, and could be another program's.
+    pub(super) fn run_of(&self, pid: Option<Pid>) -> Result<Run, Stranger> {
+        let (mut pid, own) = (pid.ok_or(Stranger::Outside)?, Pid::this());
+        for _ in 0..GENERATIONS {
+            match self.children.role(pid) {
+                Some(Role::Main(run)) if self.inbound.is_registered(run) => return Ok(run),
+                Some(_) => return Err(Stranger::Unrelated),
+                None if pid == own => return Err(Stranger::Unrelated),
+                None => {}
+            }
+            let seen = procfs::process(pid).ok().flatten().ok_or(Stranger::Ended)?;
+            pid = seen.parent;
+        }
+        Err(Stranger::Unrelated)
     }
 
     /// Whether the main process of a run is a zombie.
@@ -82,6 +108,7 @@ impl Processes {
     pub(super) fn forget_run(&mut self, run: Run) {
         self.trees.end(run);
         self.children.forget_run(run);
+        self.inbound.forget(run);
     }
 
     /// Kills all processes of all runs.

@@ -97,6 +97,7 @@ impl Init {
                     let answer = self.probes.ended((run, which), reaped.exit);
                     self.core.push(Event::Probed(run, which, answer));
                 }
+                Role::Taker => self.processes.inbound.unblock(),
                 Role::CancelledProbe(..) | Role::Detached => {}
             }
         }

@@ -84,6 +84,10 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             Line::new(Level::Info, EventName::Stopped, format!("{name}: will not be started: shutting down"))
         }
         Cause::Shutdown => Line::new(Level::Info, EventName::Stopping, format!("{name}: stopping{process}")),
+        Cause::Announced => {
+            let message = format!("{name}: stopping: it reports its end (STOPPING=1){process}");
+            Line::new(Level::Info, EventName::Stopping, message)
+        }
         Cause::RequirementDown(other) => {
             let other = plan.label(*other).to_owned();
             let message = format!("{name}: stopping, because {other} is down{process}");

@@ -3,7 +3,7 @@
 //! foster does not wait for their start. The child reports the outcome, which becomes an event ([`Init::take_start`]).
 //! Nothing here decides.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use foster_core::event::{Event, Persistence, StartFailure};
@@ -17,6 +17,7 @@ use nix::unistd::{Gid, Uid, fchown};
 use super::Init;
 use super::children::Role;
 use super::listening;
+use super::reports::Channels;
 use crate::errno;
 use crate::output::{ChildStream, ChildStreams};
 use crate::plan::{ListenSocket, Program};
@@ -34,8 +35,8 @@ struct Due {
     extra: Vec<(String, String)>,
     /// The group that it starts in.
     group: Option<OwnedFd>,
-    /// Its listening sockets, each with its number in the program.
-    sockets: Vec<(Rc<OwnedFd>, RawFd)>,
+    /// What else it is given.
+    channels: Channels,
 }
 
 impl Init {
@@ -81,11 +82,16 @@ impl Init {
             let label = self.plan.label(run.instance);
             warn!("{label}: runs as foster's own user, because foster may not change users");
         }
-        let sockets = self.sockets_for(run, &program)?;
         let mut extra = variables(&program, run.instance).to_vec();
-        extra.extend(listening::variables(&program));
+        let mut channels = self.open_channels(run, &program, &mut extra).map_err(no_channel)?;
+        let sockets = self.sockets_for(run, &program)?;
+        if !sockets.is_empty() {
+            extra.extend(listening::variables(&program));
+            channels.pid_variables.push(listening::PID_VARIABLE);
+        }
+        channels.descriptors.extend(sockets.into_iter().zip(ListenSocket::FIRST_DESCRIPTOR..));
         let due = self.due(Role::Main(run), run, program, run_as, extra)?;
-        Ok(Due { sockets: sockets.into_iter().zip(ListenSocket::FIRST_DESCRIPTOR..).collect(), ..due })
+        Ok(Due { channels, ..due })
     }
 
     /// Prepares another command of the program, with the same environment, user, directory and output.
@@ -115,7 +121,7 @@ impl Init {
             }
         }
         let group = role.run().and_then(|run| self.enter_group(run));
-        Ok(Due { role, output, program, run_as, streams, extra, group, sockets: Vec::new() })
+        Ok(Due { role, output, program, run_as, streams, extra, group, channels: Channels::default() })
     }
 
     fn make_one(&mut self, due: Due) -> Result<(), StartFailure> {
@@ -202,7 +208,7 @@ impl Init {
             }
             Some(ProbeTarget::Local(target)) => self.start_local_probe(run, which, target),
             Some(ProbeTarget::Command(command)) => self.start_probe_command(run, which, &program, command),
-            Some(ProbeTarget::Output) | None => return,
+            Some(ProbeTarget::Reported) | None => return,
         };
         if let Err(failure) = started {
             self.probe_failed(run, which, failure);
@@ -269,7 +275,7 @@ impl Init {
             (Role::Probe(run, which), Err(failure)) => {
                 self.probe_failed(run, which, failure);
             }
-            (Role::CancelledProbe(..) | Role::Detached, Err(_)) => {}
+            (Role::CancelledProbe(..) | Role::Taker | Role::Detached, Err(_)) => {}
         }
     }
 
@@ -287,13 +293,14 @@ impl Due {
         let command = match self.role {
             Role::PreStart(_) => pre_start.as_deref().unwrap_or_default(),
             Role::PreStop(_) => pre_stop.as_deref().unwrap_or_default(),
-            Role::Main(_) | Role::Probe(..) | Role::CancelledProbe(..) | Role::Detached => &launch.command,
+            Role::Main(_) | Role::Probe(..) | Role::CancelledProbe(..) | Role::Taker | Role::Detached => {
+                &launch.command
+            }
         };
         let stdin = if let Role::Main(_) = self.role { launch.stdin.into() } else { Stdin::Null };
         let (stdout, stderr) = (borrow_fd(&self.streams.stdout), borrow_fd(&self.streams.stderr));
-        let (descriptors, extra) = (self.sockets.as_slice(), self.extra.as_slice());
-        let group = self.group.as_ref().map(AsFd::as_fd);
-        let pid_variables: &[&str] = if descriptors.is_empty() { &[] } else { &[listening::PID_VARIABLE] };
+        let (extra, group) = (self.extra.as_slice(), self.group.as_ref().map(AsFd::as_fd));
+        let Channels { descriptors, pid_variables } = &self.channels;
         let request = Request { command, stdin, stdout, stderr, descriptors, extra, pid_variables, group };
         spawner.prepare(launch, &self.run_as, &request)
     }
@@ -338,6 +345,11 @@ fn no_process(errno: nix::errno::Errno) -> StartFailure {
 fn unwatched(errno: nix::errno::Errno) -> StartFailure {
     let message = format!("watching its start: {}", errno::text(errno));
     StartFailure { stage: "process", persistence: Persistence::Transient, message }
+}
+
+fn no_channel(errno: nix::errno::Errno) -> StartFailure {
+    let message = format!("opening the descriptor by which it reports: {}", errno::text(errno));
+    StartFailure { stage: "notify", persistence: Persistence::Transient, message }
 }
 
 fn no_pipes(error: &std::io::Error) -> StartFailure {

@@ -53,6 +53,7 @@ impl Init {
             memory_bytes: None,
             wanted: false,
             note: Some("0 instances".into()),
+            status: None,
         }
     }
 
@@ -76,6 +77,7 @@ impl Init {
             memory_bytes: None,
             wanted: is_wanted(view),
             note: self.note(view),
+            status: self.reported(view).map(str::to_owned),
         }
     }
 
@@ -88,6 +90,11 @@ impl Init {
             let last = view.last.filter(|_| is_up && view.restarts > 0)?;
             Some(format!("last run {last}"))
         });
+        // In the program's words, and so in quotes.
+        let note = match (note, self.reported(view)) {
+            (Some(note), Some(status)) => Some(format!("\"{status}\"; {note}")),
+            (note, status) => status.map(|status| format!("\"{status}\"")).or(note),
+        };
         let more = match (view.next_start, view.waits_for) {
             (Some(at), _) => Some(format!("next start in {}", rounded(at.since(self.core.now)))),
             (None, Some(_)) => self.holder(view).map(|holder| format!("waits for {holder}")),
@@ -105,6 +112,11 @@ impl Init {
             (Some(note), Some(more)) => Some(format!("{note}; {more}")),
             (note, more) => note.or(more),
         }
+    }
+
+    /// What a run has reported about itself.
+    fn reported(&self, view: &InstanceView) -> Option<&str> {
+        view.live.and_then(|live| self.processes.inbound.status(live.run))
     }
 
     /// Whether an instance is ready and healthy; `None`: it does not count. A program without instances counts where it

@@ -234,7 +234,13 @@ impl Output {
 fn pattern(program: &Program) -> Option<&LinePattern> {
     match program.ready.as_ref()? {
         Probe::Log(pattern) => Some(pattern),
-        Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) => None,
+        Probe::Http(_)
+        | Probe::Tcp(_)
+        | Probe::Unix(_)
+        | Probe::Exec(_)
+        | Probe::File(_)
+        | Probe::Notify
+        | Probe::Fd(_) => None,
     }
 }
 

@@ -34,8 +34,8 @@ pub enum ProbeTarget<'plan> {
     Local(LocalTarget<'plan>),
     /// By a command, in a process like the program's.
     Command(&'plan [String]),
-    /// By a line of the program's output.
-    Output,
+    /// Not at all: the program reports it.
+    Reported,
 }
 
 /// The target of a probe over the network.
@@ -56,7 +56,7 @@ impl<'plan> ProbeTarget<'plan> {
             Probe::Unix(path) => ProbeTarget::Local(LocalTarget::Unix(path)),
             Probe::File(path) => ProbeTarget::Local(LocalTarget::File(path)),
             Probe::Exec(command) => ProbeTarget::Command(command),
-            Probe::Log(_) => ProbeTarget::Output,
+            Probe::Log(_) | Probe::Notify | Probe::Fd(_) => ProbeTarget::Reported,
         }
     }
 }

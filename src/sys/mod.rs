@@ -7,6 +7,7 @@
 pub mod cgroup;
 pub mod connect;
 pub mod cpus;
+pub mod datagram;
 pub mod descriptors;
 pub mod epoll;
 pub mod fatal;

@@ -268,9 +268,9 @@ pub enum Cause {
         /// The last result of the probe.
         last: Option<String>,
     },
-    /// Its health probe failed often enough.
+    /// Its health probe failed often enough, or its watchdog's time is over.
     Unhealthy {
-        /// The last results of the probe, the newest last.
+        /// What was seen, the newest last.
         seen: Vec<String>,
     },
     /// Its health probe passes again.
@@ -326,6 +326,8 @@ pub enum Cause {
     Removed,
     /// A program that it requires stays down.
     RequirementDown(InstanceId),
+    /// It reported that it ends by itself.
+    Announced,
     /// The container shuts down.
     Shutdown,
     /// It was stopped as requested.

@@ -25,9 +25,9 @@ pub enum Failure {
         /// The exit of its main process.
         exit: Exit,
     },
-    /// Its health probe failed and it was stopped.
+    /// Its health probe or its watchdog failed and it was stopped.
     Unhealthy {
-        /// The last results of the probe, the newest last.
+        /// What was seen, the newest last.
         seen: Vec<String>,
         /// The exit of its main process.
         exit: Exit,

@@ -7,6 +7,7 @@ use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::ids::{Exit, InstanceId, OrderId, Run, Signal};
 use crate::plan::CorePlan;
@@ -37,8 +38,8 @@ pub enum Event {
     TreeEmptied(Run),
     /// An attempt of a probe has a result.
     Probed(Run, Which, ProbeResult),
-    /// The program reported that it is ready.
-    SaidReady(Run),
+    /// The program of this run reported something about itself.
+    Notified(Run, Notice),
     /// The `pre_stop` command of this run exited, or could not be started.
     PreStopEnded(Run),
     /// A signal to this run failed with EPERM (kill(2)).
@@ -60,6 +61,27 @@ pub enum Event {
     SweepDone,
     /// The configuration was read again and is valid.
     Updated(Box<Update>),
+}
+
+/// What a program reports about itself (sd_notify(3)), or writes to the same effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// It is ready; after a reload, ready again.
+    Ready,
+    /// It can no longer report that it is ready, with what was seen instead.
+    NotReady(String),
+    /// It has started to read its configuration again.
+    Reloading,
+    /// It has started to end by itself.
+    Stopping,
+    /// It works: the time of its watchdog starts again.
+    Alive,
+    /// It has found that it does not work: as if the time of its watchdog were over.
+    Failing,
+    /// Its watchdog has this time from now on; zero: it has no watchdog.
+    Watchdog(Duration),
+    /// It needs more time to start or to stop: its time limit ends no sooner than this from now.
+    Extend(Duration),
 }
 
 /// A new plan. A program in both plans keeps its id; a new program gets an unused id. A program that the new plan does

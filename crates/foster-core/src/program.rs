@@ -15,7 +15,8 @@
 //!
 //! Four things can end a run, and [`StopReason`] remembers which, because what follows depends on it: a request
 //! (the exit is never a failure), a readiness probe that never passed (a failed start, whatever the exit code), a
-//! health probe that failed, or the end of the main process by itself (`restart.rs` decides what follows).
+//! health probe or a watchdog that failed, or the end of the main process by itself (`restart.rs` decides what
+//! follows). A program may announce its end ([`Notice::Stopping`]): that is the last of these.
 //!
 //! A **timer** is a field of the state that waits for it. [`Instance::deadline`] reads it; leaving the state drops
 //! it. There is nothing to cancel and nothing that can fire late.
@@ -26,6 +27,7 @@
 //! The function is nested `match state { match input }` without a `_` arm: a new state or input does not compile
 //! until every pair is decided. Next: `program/transition.rs`.
 
+mod reporting;
 mod starting;
 mod state;
 mod stopping;
@@ -37,7 +39,7 @@ use core::mem;
 use core::time::Duration;
 
 use crate::action::{Action, Cause};
-use crate::event::{Leftovers, StartFailure};
+use crate::event::{Leftovers, Notice, StartFailure};
 use crate::ids::{Exit, InstanceId, OrderId, Run, Signal};
 use crate::probe::{ProbeResult, Which};
 use crate::restart::Streak;
@@ -45,13 +47,17 @@ use crate::spec::ProgramSpec;
 use crate::time::Instant;
 use transition::Transition;
 
-pub use state::{Gate, Health, HealthVerdict, Live, Phase, State, Stop, StopReason};
+pub use state::{Gate, Health, HealthVerdict, Live, Phase, State, Stop, StopReason, Watch};
 
 /// How long one attempt of a readiness probe may take before the next attempt.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a start may take without `ready.timeout`: from the request to the `exec` of the program.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The most by which a program can extend its own time limits at once: a mistake in one report takes neither KILL nor
+/// `ready.timeout` away.
+pub const LONGEST_EXTENSION: Duration = Duration::from_secs(3600);
 
 /// A process that got KILL exits within this time, or hangs in the kernel (state D, ps(1)).
 pub const KILL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -132,8 +138,8 @@ pub enum Input {
     TreeEmptied,
     /// A probe answered.
     Probed(Which, ProbeResult),
-    /// The program has reported that it is ready.
-    SaidReady,
+    /// The program has reported something about itself.
+    Notified(Notice),
     /// The `pre_stop` command has ended.
     PreStopEnded,
     /// A signal could not be sent.
@@ -219,7 +225,7 @@ impl Instance {
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Starting { live: _, gate } => Some(gate.deadline()),
-            State::Running { live: _, health } => health.as_ref().map(|health| health.prober.deadline()),
+            State::Running { live: _, watch } => watch.deadline(),
             State::Stopping(stop) => stop.phase.deadline(),
             State::Backoff { until } => Some(*until),
             State::Stopped | State::Waiting { .. } | State::Exited { .. } | State::Fatal { .. } => None,

@@ -31,6 +31,8 @@ pub struct ProgramSpec {
     pub readiness: Readiness,
     /// How its health is watched; `None`: not at all.
     pub health: Option<HealthPlan>,
+    /// The time within which it has to report that it works, again and again; `None`: it need not.
+    pub watchdog: Option<Duration>,
     /// How it is stopped.
     pub stop: StopPlan,
     /// What `reload` sends it.
@@ -117,7 +119,7 @@ pub enum Readiness {
         /// Not ready by then is a failed start.
         timeout: Duration,
     },
-    /// When the program reports it: a line of its output.
+    /// When the program reports it: by a line of its output, a datagram or a descriptor.
     Notify {
         /// Not ready by then is a failed start.
         timeout: Duration,

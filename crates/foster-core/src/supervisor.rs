@@ -18,7 +18,7 @@ use crate::ending::{Closing, Ending};
 use crate::event::Event;
 use crate::ids::{InstanceId, ProgramId, Run, Signal};
 use crate::plan::{CorePlan, SignalAction, WhenAllEnded};
-use crate::program::{Desired, DownReason, Input, Instance, State};
+use crate::program::{Desired, DownReason, Input, Instance, State, Watch};
 use crate::program_map::ProgramMap;
 use crate::shutdown::Phase;
 use crate::spec::{Autostart, ExitAction, HealthAction, ProgramSpec};
@@ -112,7 +112,7 @@ impl Supervisor {
             Event::Exited { run, exit, left } => self.route(now, run, Input::Exited(exit, left), out),
             Event::TreeEmptied(run) => self.route(now, run, Input::TreeEmptied, out),
             Event::Probed(run, which, result) => self.route(now, run, Input::Probed(which, result), out),
-            Event::SaidReady(run) => self.route(now, run, Input::SaidReady, out),
+            Event::Notified(run, notice) => self.route(now, run, Input::Notified(notice), out),
             Event::PreStopEnded(run) => self.route(now, run, Input::PreStopEnded, out),
             Event::SignalRefused(run, signal) => self.route(now, run, Input::SignalRefused(signal), out),
             Event::Signalled(signal) => self.signalled(now, signal, out),
@@ -266,7 +266,9 @@ impl Supervisor {
     fn became_unhealthy(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get(at) else { return };
         let ends = instance.spec().health.is_some_and(|health| health.action == HealthAction::Shutdown);
-        let State::Running { live: _, health: Some(health) } = instance.state() else { return };
+        let State::Running { live: _, watch: Watch { health: Some(health), .. } } = instance.state() else {
+            return;
+        };
         let ending = Ending::unhealthy(instance.id(), health.prober.seen().to_vec());
         if ends && !self.phase.has_begun() {
             self.shut_down(now, ending, out);

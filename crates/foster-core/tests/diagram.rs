@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use foster_core::action::{Action, Cause, StateName};
-use foster_core::event::{Leftovers, Persistence, StartFailure};
+use foster_core::event::{Leftovers, Notice, Persistence, StartFailure};
 use foster_core::ids::{Exit, InstanceId, OrderId, ProgramId, Signal};
 use foster_core::probe::{ProbeResult, Which};
 use foster_core::program::{CycleCause, Desired, DownReason, Input, Instance};
@@ -62,6 +62,7 @@ fn specs() -> Vec<ProgramSpec> {
                     on_failure: ExitAction::Ignore,
                     readiness,
                     health,
+                    watchdog: Some(Duration::from_secs(2)),
                     stop: StopPlan {
                         signals: vec![Signal::TERM],
                         timeout: Duration::from_secs(1),
@@ -101,7 +102,9 @@ fn inputs() -> Vec<Input> {
         Input::Probed(Which::Ready, ProbeResult::Failed(String::new())),
         Input::Probed(Which::Health, ProbeResult::Passed),
         Input::Probed(Which::Health, ProbeResult::Failed(String::new())),
-        Input::SaidReady,
+        Input::Notified(Notice::Ready),
+        Input::Notified(Notice::Stopping),
+        Input::Notified(Notice::Failing),
         Input::SignalRefused(Signal::TERM),
         Input::SignalRefused(Signal::KILL),
         Input::PreStopEnded,
@@ -128,7 +131,7 @@ fn makes_sense(instance: &Instance, input: &Input) -> bool {
         | Input::Exited(..)
         | Input::TreeEmptied
         | Input::Probed(..)
-        | Input::SaidReady
+        | Input::Notified(_)
         | Input::SignalRefused(_)
         | Input::PreStopEnded => true,
     }
@@ -146,6 +149,7 @@ fn word(cause: &Cause) -> &'static str {
         Cause::StoppedNotReady { .. } => "stopped for not being ready",
         Cause::StoppedUnhealthy { .. } => "stopped for being unhealthy",
         Cause::Unhealthy { .. } => "unhealthy",
+        Cause::Announced => "announced",
         Cause::Recovered => "recovered",
         Cause::NotKilled => "not killed",
         Cause::Requested(_) => "requested",

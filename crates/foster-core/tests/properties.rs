@@ -20,10 +20,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use foster_core::action::{Action, StateName};
-use foster_core::event::{Event, Leftovers, Order, ShutdownCause};
+use foster_core::event::{Event, Leftovers, Notice, Order, ShutdownCause};
 use foster_core::ids::{Exit, InstanceId, OrderId, ProgramId, Run, Signal};
 use foster_core::probe::{ProbeResult, Which};
-use foster_core::program::{Desired, DownReason, START_TIMEOUT};
+use foster_core::program::{Desired, DownReason, LONGEST_EXTENSION, START_TIMEOUT};
 use foster_core::shutdown::KILL_WAIT;
 use foster_core::spec::ExitAction;
 use foster_core::time::Instant;
@@ -68,6 +68,8 @@ fn behaviours() -> impl Strategy<Value = String> {
         Just("notify=50ms"),
         Just("health=restart unhealthy=3s.."),
         Just("health=report unhealthy=0s..45s"),
+        Just("watchdog=700ms beats=300ms silent=5s"),
+        Just("notify=50ms watchdog=1s health=restart unhealthy=15s.."),
     ];
     let spawn = prop_oneof![
         3 => Just(""),
@@ -148,7 +150,7 @@ fn happenings() -> impl Strategy<Value = Vec<(u64, Happening)>> {
         1 => run.clone().prop_map(|run| Event::Probed(run, Which::Ready, ProbeResult::Passed)),
         1 => run.clone().prop_map(|run| Event::Probed(run, Which::Health, ProbeResult::Failed("500".into()))),
         1 => run.clone().prop_map(|run| Event::SignalRefused(run, Signal::KILL)),
-        1 => run.clone().prop_map(Event::SaidReady),
+        1 => (run.clone(), notices()).prop_map(|(run, notice)| Event::Notified(run, notice)),
         1 => Just(Event::Ticked),
         1 => Just(Event::SweepDone),
         1 => Just(Event::Signalled(Signal::USR2)),
@@ -156,9 +158,26 @@ fn happenings() -> impl Strategy<Value = Vec<(u64, Happening)>> {
     let what = prop_oneof![
         1 => plans().prop_map(Happening::Update),
         3 => event.prop_map(Happening::Event),
+        2 => (instance.clone(), notices()).prop_map(|(id, notice)| Happening::NotifiesOf(id, notice)),
         3 => (instance, exit).prop_map(|(instance, exit)| Happening::ExitOf(instance, exit)),
     ];
     prop::collection::vec((0..12_000u64, what), 0..20)
+}
+
+/// What a program may report.
+fn notices() -> impl Strategy<Value = Notice> {
+    let time = prop_oneof![Just(0u64), Just(1), Just(400), Just(2000), Just(u64::MAX)]
+        .prop_map(Duration::from_millis);
+    prop_oneof![
+        Just(Notice::Ready),
+        Just(Notice::NotReady("it cannot".into())),
+        Just(Notice::Reloading),
+        Just(Notice::Stopping),
+        Just(Notice::Alive),
+        Just(Notice::Failing),
+        time.clone().prop_map(Notice::Watchdog),
+        time.prop_map(Notice::Extend),
+    ]
 }
 
 fn world(plan: &str, happenings: &[(u64, Happening)], end: Option<u64>) -> World {
@@ -189,7 +208,8 @@ fn unsatisfied(world: &World, program: ProgramId) -> Vec<ProgramId> {
 }
 
 /// What the trace says where a process ends for another reason than the shutdown.
-const OTHER_ENDS: [&str; 9] = [
+const OTHER_ENDS: [&str; 10] = [
+    "(announced)",
     "kill all",
     "SIGKILL",
     "processes left",
@@ -301,7 +321,9 @@ proptest! {
             Event::TreeEmptied(run),
             Event::Probed(run, Which::Ready, ProbeResult::Passed),
             Event::Probed(run, Which::Health, ProbeResult::Failed("500".into())),
-            Event::SaidReady(run),
+            Event::Notified(run, Notice::Ready),
+            Event::Notified(run, Notice::Stopping),
+            Event::Notified(run, Notice::Failing),
             Event::SignalRefused(run, Signal::KILL),
             Event::PreStopEnded(run),
             Event::SweepDone,
@@ -361,13 +383,34 @@ proptest! {
     }
 
     #[test]
+    fn a_program_is_stopped_when_its_watchdog_is_over_and_not_before(
+        watchdog in 1..3000u64, beats in 1..2000u64, silent in 0..9000u64,
+    ) {
+        // It is ready after a second.
+        let plan = format!("web: watchdog={watchdog}ms beats={beats}ms silent={silent}ms");
+        let mut world = world(&plan, &[], None);
+        world.run(Duration::from_secs(30));
+        let mut alive_until = 1000 + watchdog;
+        for beat in (1..).map(|n| n * beats).take_while(|beat| *beat < silent.max(1)) {
+            if beat <= 1000 || beat < alive_until {
+                alive_until = alive_until.max(beat + watchdog);
+            }
+        }
+        let end = world.trace.iter().find(|line| line.contains("(unhealthy: [\"no WATCHDOG=1 within"));
+        let end = end.expect("an end").split_whitespace().next().expect("a time").to_owned();
+        let expected = format!("{:.3}", Duration::from_millis(alive_until).as_secs_f64());
+        prop_assert_eq!(end, expected, "{}", world.trace.join("\n"));
+    }
+
+    #[test]
     fn every_start_is_ready_or_over_within_its_time(plan in plans(), happenings in happenings()) {
         let mut world = world(&plan, &happenings, None);
         while let Some(next) = world.supervisor.deadline().filter(|next| next.elapsed() < Duration::from_secs(90)) {
             world.run(next.elapsed());
             for view in world.supervisor.snapshot().instances().filter(|view| view.state == StateName::Starting) {
                 let since = view.live.expect("a run").since;
-                prop_assert!(world.now.since(since) <= START_TIMEOUT, "{view:?}\n{}", world.trace.join("\n"));
+                let limit = START_TIMEOUT + LONGEST_EXTENSION;
+                prop_assert!(world.now.since(since) <= limit, "{view:?}\n{}", world.trace.join("\n"));
             }
             if world.ended.is_some() {
                 break;

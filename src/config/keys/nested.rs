@@ -3,7 +3,7 @@
 //! Only rows; `key_spec.rs` defines what a row means. The keys of a program are in `program.rs`.
 
 use super::super::key_spec::{Default, Key, Names, Section, ValueKind};
-use super::{BOOLEAN, COMMAND, DURATION, NONE, PATH, UNLIMITED, key, later};
+use super::{BOOLEAN, COMMAND, DURATION, NONE, PATH, UNLIMITED, key};
 
 /// The table `backoff`.
 pub const BACKOFF: Section = Section {
@@ -77,7 +77,7 @@ const METHOD: Key = key(
 /// The table `ready`.
 pub const READY: Section = Section {
     heading: "`ready`",
-    sentence: "Exactly one of `http`, `tcp`, `unix`, `exec`, `file` and `log`: the program is ready when it passes. \
+    sentence: "Exactly one of `http`, `tcp`, `unix`, `exec`, `file`, `log`, `notify` and `fd`: the program is ready when it passes. \
                Addresses are numbers or `localhost` (127.0.0.1): no names are looked up.",
     keys: &[
         HTTP,
@@ -86,8 +86,20 @@ pub const READY: Section = Section {
         EXEC,
         EXISTS,
         key("log", &[ValueKind::Regex], NONE, "Passes when a line of the program's output matches."),
-        later("notify", "Passes when the program reports it by sd_notify."),
-        later("fd", "Passes when the program writes a newline to this descriptor."),
+        key(
+            "notify",
+            BOOLEAN,
+            NONE,
+            "`true`: passes when the program, or a process that it has started, sends `READY=1` to `$NOTIFY_SOCKET` \
+             (sd_notify). Its `STATUS=` is shown by `foster status`.",
+        ),
+        key(
+            "fd",
+            &[ValueKind::Integer],
+            NONE,
+            "Passes when the program writes a newline to this descriptor, which foster opens for it (the convention of \
+             s6); 3 to 1023.",
+        ),
         STATUS,
         HEADERS,
         METHOD,

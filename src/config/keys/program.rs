@@ -231,7 +231,13 @@ const KEYS: [Key; 42] = [
         NONE,
         "The probe that determines whether a ready program is still healthy.",
     ),
-    later("watchdog", "The time within which the program must report; otherwise it is restarted."),
+    key(
+        "watchdog",
+        DURATION,
+        NONE,
+        "The time within which a ready program must send `WATCHDOG=1` to `$NOTIFY_SOCKET`, again and again; otherwise it \
+         is restarted, as if it had exited. The program finds the time in `WATCHDOG_USEC`. At least 10 ms.",
+    ),
     // Output.
     key(
         "stdout",

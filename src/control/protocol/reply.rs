@@ -74,6 +74,8 @@ pub struct StatusRow {
     pub wanted: bool,
     /// A remark: `next start in 3.2s`.
     pub note: Option<String>,
+    /// What the program last reported about itself (`STATUS=` of sd_notify(3)).
+    pub status: Option<String>,
 }
 
 /// The kind of a unit.

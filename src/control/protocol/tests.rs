@@ -196,6 +196,7 @@ fn row() -> StatusRow {
         memory_bytes: Some(4_096),
         wanted: true,
         note: None,
+        status: Some("Half way".into()),
     }
 }
 
@@ -249,7 +250,7 @@ fn every_reply_is_decoded_as_encoded() {
 fn a_row_has_the_fields_that_users_rely_on() {
     let line = String::from_utf8(Reply::Row(row()).encode()).unwrap();
     expect![[r#"
-        {"reply":"row","name":"backend","kind":"program","instance":1,"instances":2,"label":"backend.1","state":"running","pid":17,"uptime_ms":1200,"restarts":3,"ready":true,"health":"healthy","exit":{"signal":"KILL","oom":true},"memory_bytes":4096,"wanted":true,"note":null}
+        {"reply":"row","name":"backend","kind":"program","instance":1,"instances":2,"label":"backend.1","state":"running","pid":17,"uptime_ms":1200,"restarts":3,"ready":true,"health":"healthy","exit":{"signal":"KILL","oom":true},"memory_bytes":4096,"wanted":true,"note":null,"status":"Half way"}
     "#]]
     .assert_eq(&line);
 }

@@ -26,7 +26,7 @@ fn between(old: &str, new: &str) -> ChangedKeys {
 }
 
 /// Every key of a program with a value that is not its default, and the extent of that change.
-const CHANGES: [(&str, &str, SpecChange); 47] = {
+const CHANGES: [(&str, &str, SpecChange); 49] = {
     use SpecChange::{Policy, Process};
     [
         ("command", "'other'", Process),
@@ -69,6 +69,8 @@ const CHANGES: [(&str, &str, SpecChange); 47] = {
         ("reload_signal", "'HUP'", Policy),
         ("ready", "{ file = '/x' }", Process),
         ("ready", "{ http = 'http://localhost', headers = { A = 'b' } }", Process),
+        ("ready", "{ fd = 4 }", Process),
+        ("watchdog", "'30s'", Process),
         ("health", "{ file = '/x' }", Process),
         ("health", "{ file = '/x', action = 'none' }", Process),
         ("stdout", "'null'", Process),

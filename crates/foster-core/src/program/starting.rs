@@ -1,13 +1,18 @@
 //! Starting and running: readiness, then health.
 //!
 //! A gate is passed, or its time is over. One [`Prober`] asks whether a program is ready, and later whether it is
-//! healthy; only the meaning of its verdict differs. Next: `stopping.rs`.
+//! healthy; only the meaning of its verdict differs. A watchdog is a health probe the other way round: the program
+//! reports by itself. Next: `reporting.rs`, `stopping.rs`.
 
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
 use core::time::Duration;
 
 use super::transition::Transition;
 use super::{
     ANSWER_TIMEOUT, Desired, Gate, Health, HealthVerdict, Input, Live, START_TIMEOUT, State, StopReason,
+    Watch,
 };
 use crate::action::{Action, Cause, StateName};
 use crate::ending::Failure;
@@ -24,7 +29,7 @@ impl Transition<'_> {
     pub(super) fn starting(&mut self, live: Live, gate: Gate, input: Input) -> State {
         match input {
             Input::Spawned => match gate {
-                Gate::Spawning { give_up } => self.open_gate(live.run, give_up),
+                Gate::Spawning { give_up } => self.open_gate(live, give_up),
                 Gate::Uptime { .. } | Gate::Notify { .. } | Gate::Probe { .. } => {
                     State::Starting { live, gate }
                 }
@@ -37,8 +42,7 @@ impl Transition<'_> {
             }
             Input::Exited(exit, left) => {
                 self.cancel_ready_probe(live.run, &gate);
-                let was_ready = self.spec.readiness == Readiness::Uptime;
-                self.ended_by_itself(live, STARTING, exit, left, was_ready)
+                self.ended_by_itself(live, STARTING, exit, left, self.needs_no_word())
             }
             Input::Stop(cause) => {
                 self.cancel_ready_probe(live.run, &gate);
@@ -49,12 +53,7 @@ impl Transition<'_> {
                 self.kill(live, STARTING)
             }
             Input::Ticked => self.tick_gate(live, gate),
-            Input::SaidReady => match gate {
-                Gate::Notify { give_up: _ } => self.ready(live),
-                Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Probe { .. } => {
-                    State::Starting { live, gate }
-                }
-            },
+            Input::Notified(notice) => self.notified_starting(live, gate, notice),
             Input::Probed(Which::Ready, result) => match gate {
                 Gate::Probe { give_up, prober } => self.ready_answered(live, give_up, prober, result),
                 Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Notify { .. } => {
@@ -71,25 +70,31 @@ impl Transition<'_> {
         }
     }
 
-    pub(super) fn running(&mut self, live: Live, health: Option<Health>, input: Input) -> State {
-        let state = State::Running { live, health };
+    pub(super) fn running(&mut self, live: Live, watch: Watch, input: Input) -> State {
+        let state = State::Running { live, watch };
         let from = state.name();
-        let State::Running { live: _, health } = state else { return state };
+        let State::Running { live: _, watch } = state else { return state };
         match input {
             Input::Exited(exit, left) => {
-                self.cancel_health_probe(live.run, health.as_ref());
+                self.cancel_health_probe(live.run, &watch);
                 self.ended_by_itself(live, from, exit, left, true)
             }
             Input::Stop(cause) => {
-                self.cancel_health_probe(live.run, health.as_ref());
+                self.cancel_health_probe(live.run, &watch);
                 self.stop(live, from, StopReason::Requested, cause)
             }
             Input::Kill => {
-                self.cancel_health_probe(live.run, health.as_ref());
+                self.cancel_health_probe(live.run, &watch);
                 self.kill(live, from)
             }
-            Input::Ticked => self.tick_health(live, health),
-            Input::Probed(Which::Health, result) => self.health_answered(live, health, result),
+            Input::Ticked => match (watch.alive_until, live.watchdog) {
+                (Some(until), Some(timeout)) if until <= self.now => {
+                    self.not_alive(live, from, &watch, format!("no WATCHDOG=1 within {timeout:?}"))
+                }
+                (Some(_) | None, _) => self.tick_health(live, watch),
+            },
+            Input::Notified(notice) => self.notified_running(live, from, watch, notice),
+            Input::Probed(Which::Health, result) => self.health_answered(live, watch, result),
             Input::Start(_)
             | Input::Block(_)
             | Input::Reset
@@ -97,10 +102,14 @@ impl Transition<'_> {
             | Input::SpawnFailed(_)
             | Input::TreeEmptied
             | Input::Probed(Which::Ready, _)
-            | Input::SaidReady
             | Input::PreStopEnded
-            | Input::SignalRefused(_) => State::Running { live, health },
+            | Input::SignalRefused(_) => State::Running { live, watch },
         }
+    }
+
+    /// Whether it is ready by its uptime alone.
+    pub(super) fn needs_no_word(&self) -> bool {
+        self.spec.readiness == Readiness::Uptime
     }
 
     /// The time a start may take as a whole.
@@ -113,16 +122,16 @@ impl Transition<'_> {
 
     /// The program was executed: decides what has to happen before it is ready. Its uptime counts from now, its
     /// `ready.timeout` from the request.
-    fn open_gate(&mut self, run: Run, give_up: Instant) -> State {
+    fn open_gate(&mut self, live: Live, give_up: Instant) -> State {
         let gate = match self.spec.readiness {
             Readiness::Uptime => Gate::Uptime { until: self.now.plus(self.spec.restart.min_uptime) },
-            Readiness::Notify { timeout: _ } => Gate::Notify { give_up },
+            Readiness::Notify { timeout: _ } => Gate::Notify { give_up, last: None },
             Readiness::Probe { interval, timeout: _ } => {
                 let timing = ProbeTiming { interval, timeout: ANSWER_TIMEOUT, failures: None };
                 Gate::Probe { give_up, prober: Prober::new(timing, self.now) }
             }
         };
-        self.tick_gate(Live { run, since: self.now }, gate)
+        self.tick_gate(Live { since: self.now, ..live }, gate)
     }
 
     fn tick_gate(&mut self, live: Live, gate: Gate) -> State {
@@ -130,13 +139,13 @@ impl Transition<'_> {
             Gate::Uptime { until } if until <= self.now => self.ready(live),
             Gate::Spawning { give_up } if give_up <= self.now => {
                 let last = Some("its process did not reach the exec of its program".into());
-                self.not_ready(live, last)
+                self.late(live, give_up, last)
             }
-            Gate::Notify { give_up } if give_up <= self.now => self.not_ready(live, None),
+            Gate::Notify { give_up, last } if give_up <= self.now => self.late(live, give_up, last),
             Gate::Probe { give_up, prober } if give_up <= self.now => {
                 let last = prober.last().map(Into::into);
                 self.cancel_ready_probe(live.run, &Gate::Probe { give_up, prober });
-                self.not_ready(live, last)
+                self.late(live, give_up, last)
             }
             Gate::Probe { give_up, mut prober } => {
                 match prober.tick(self.now) {
@@ -173,7 +182,7 @@ impl Transition<'_> {
         }
     }
 
-    fn cancel_ready_probe(&mut self, run: Run, gate: &Gate) {
+    pub(super) fn cancel_ready_probe(&mut self, run: Run, gate: &Gate) {
         if let Gate::Probe { give_up: _, prober } = gate
             && prober.is_asking()
         {
@@ -181,7 +190,7 @@ impl Transition<'_> {
         }
     }
 
-    fn ready(&mut self, live: Live) -> State {
+    pub(super) fn ready(&mut self, live: Live) -> State {
         let after = self.now.since(live.since);
         self.report(Some(live.run), StateName::Starting, StateName::Running, Cause::BecameReady { after });
         if self.instance.desired == Desired::Rising {
@@ -192,27 +201,40 @@ impl Transition<'_> {
             let first = timing.next(self.now.plus(plan.start_period));
             Health { prober: Prober::new(timing, first), verdict: HealthVerdict::Healthy }
         });
-        State::Running { live, health }
+        State::Running { live, watch: Watch { health, alive_until: self.alive_until(live) } }
     }
 
-    fn not_ready(&mut self, live: Live, last: Option<alloc::string::String>) -> State {
-        let within = self.start_timeout();
+    /// When the watchdog's time is over, counted from now.
+    pub(super) fn alive_until(&self, live: Live) -> Option<Instant> {
+        live.watchdog.map(|timeout| self.now.plus(timeout))
+    }
+
+    /// Its time to become ready is over: the time it was given, or what it has extended that to.
+    fn late(&mut self, live: Live, give_up: Instant, last: Option<String>) -> State {
+        let within = self.start_timeout().max(give_up.since(live.since));
+        self.not_ready(live, within, last)
+    }
+
+    pub(super) fn not_ready(&mut self, live: Live, within: Duration, last: Option<String>) -> State {
         let cause = Cause::NotReady { within, last: last.clone() };
         self.stop(live, STARTING, StopReason::NotReady { within, last }, cause)
     }
 
-    fn tick_health(&mut self, live: Live, health: Option<Health>) -> State {
-        let Some(Health { mut prober, verdict }) = health else { return State::Running { live, health } };
+    fn tick_health(&mut self, live: Live, watch: Watch) -> State {
+        let Watch { health: Some(Health { mut prober, verdict }), alive_until } = watch else {
+            return State::Running { live, watch };
+        };
         match prober.tick(self.now) {
             Step::Wait => {}
             Step::Ask => self.out.push(Action::Probe(live.run, Which::Health)),
             Step::GiveUp => {
                 self.out.push(Action::CancelProbe(live.run, Which::Health));
                 let result = prober.no_answer();
-                let state = self.health_answered(live, Some(Health { prober, verdict }), result);
+                let watch = Watch { health: Some(Health { prober, verdict }), alive_until };
+                let state = self.health_answered(live, watch, result);
                 // The next attempt may be due already.
                 return match state {
-                    State::Running { live, health } => self.tick_health(live, health),
+                    State::Running { live, watch } => self.tick_health(live, watch),
                     State::Stopped
                     | State::Waiting { .. }
                     | State::Starting { .. }
@@ -223,11 +245,13 @@ impl Transition<'_> {
                 };
             }
         }
-        State::Running { live, health: Some(Health { prober, verdict }) }
+        State::Running { live, watch: Watch { health: Some(Health { prober, verdict }), alive_until } }
     }
 
-    fn health_answered(&mut self, live: Live, health: Option<Health>, result: ProbeResult) -> State {
-        let Some(Health { mut prober, verdict }) = health else { return State::Running { live, health } };
+    fn health_answered(&mut self, live: Live, watch: Watch, result: ProbeResult) -> State {
+        let Watch { health: Some(Health { mut prober, verdict }), alive_until } = watch else {
+            return State::Running { live, watch };
+        };
         let answer = prober.answered(self.now, result);
         let verdict = match (verdict, answer) {
             (HealthVerdict::Unhealthy, Verdict::Passed) => {
@@ -249,11 +273,19 @@ impl Transition<'_> {
             }
             (same, _) => same,
         };
-        State::Running { live, health: Some(Health { prober, verdict }) }
+        State::Running { live, watch: Watch { health: Some(Health { prober, verdict }), alive_until } }
     }
 
-    fn cancel_health_probe(&mut self, run: Run, health: Option<&Health>) {
-        if health.is_some_and(|health| health.prober.is_asking()) {
+    /// Its watchdog's time is over, or it has found itself that it does not work.
+    pub(super) fn not_alive(&mut self, live: Live, from: StateName, watch: &Watch, seen: String) -> State {
+        self.cancel_health_probe(live.run, watch);
+        let seen = vec![seen];
+        let cause = Cause::Unhealthy { seen: seen.clone() };
+        self.stop(live, from, StopReason::Unhealthy { seen }, cause)
+    }
+
+    pub(super) fn cancel_health_probe(&mut self, run: Run, watch: &Watch) {
+        if watch.health.as_ref().is_some_and(|health| health.prober.is_asking()) {
             self.out.push(Action::CancelProbe(run, Which::Health));
         }
     }

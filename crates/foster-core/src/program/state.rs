@@ -35,8 +35,8 @@ pub enum State {
     Running {
         /// This execution.
         live: Live,
-        /// Its health, where that is watched.
-        health: Option<Health>,
+        /// What shows whether it still works.
+        watch: Watch,
     },
     /// Its processes are being ended.
     Stopping(Stop),
@@ -64,6 +64,8 @@ pub struct Live {
     pub run: Run,
     /// When its program was executed; before that, when its spawn was asked for.
     pub since: Instant,
+    /// The time of its watchdog: that of its definition, or what it asked for since.
+    pub watchdog: Option<Duration>,
 }
 
 /// What a starting process has to pass.
@@ -83,6 +85,8 @@ pub enum Gate {
     Notify {
         /// When that is too late.
         give_up: Instant,
+        /// Why it cannot say so any longer, if it cannot.
+        last: Option<String>,
     },
     /// It has to give a good answer.
     Probe {
@@ -91,6 +95,15 @@ pub enum Gate {
         /// The probe.
         prober: Prober,
     },
+}
+
+/// What shows whether a program that is ready still works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// Its health, where a probe asks for that.
+    pub health: Option<Health>,
+    /// When its watchdog's time is over; `None`: it has no watchdog.
+    pub alive_until: Option<Instant>,
 }
 
 /// The health of a program that is ready.
@@ -172,9 +185,9 @@ pub enum StopReason {
         /// What the probe saw last.
         last: Option<String>,
     },
-    /// Its health probe failed.
+    /// Its health probe failed, or its watchdog.
     Unhealthy {
-        /// What the probe saw, the newest last.
+        /// What was seen, the newest last.
         seen: Vec<String>,
     },
     /// Its main process ended by itself.
@@ -193,7 +206,7 @@ impl State {
             State::Starting { .. } => StateName::Starting,
             State::Running {
                 live: _,
-                health: Some(Health { prober: _, verdict: HealthVerdict::Unhealthy }),
+                watch: Watch { health: Some(Health { prober: _, verdict: HealthVerdict::Unhealthy }), .. },
             } => StateName::Unhealthy,
             State::Running { .. } => StateName::Running,
             State::Stopping(_) => StateName::Stopping,
@@ -206,7 +219,7 @@ impl State {
     /// The execution that is live, if one is.
     pub fn live(&self) -> Option<Live> {
         match self {
-            State::Starting { live, gate: _ } | State::Running { live, health: _ } => Some(*live),
+            State::Starting { live, gate: _ } | State::Running { live, watch: _ } => Some(*live),
             State::Stopping(stop) => Some(stop.live),
             State::Stopped
             | State::Waiting { .. }
@@ -310,9 +323,18 @@ impl State {
 impl Gate {
     pub(super) fn deadline(&self) -> Instant {
         match self {
-            Gate::Spawning { give_up: at } | Gate::Uptime { until: at } | Gate::Notify { give_up: at } => *at,
+            Gate::Spawning { give_up: at }
+            | Gate::Uptime { until: at }
+            | Gate::Notify { give_up: at, last: _ } => *at,
             Gate::Probe { give_up, prober } => prober.deadline().min(*give_up),
         }
+    }
+}
+
+impl Watch {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let probe = self.health.as_ref().map(|health| health.prober.deadline());
+        probe.into_iter().chain(self.alive_until).min()
     }
 }
 

@@ -123,15 +123,14 @@ impl Transition<'_> {
             Input::SignalRefused(signal) => self.refused(stop, signal),
             // It is stopping for another reason already. Now the order decides what follows.
             Input::Stop(_) => State::Stopping(Stop { reason: StopReason::Requested, ..stop }),
-            Input::Start(_) | Input::Block(_) | Input::Reset | Input::Probed(..) | Input::SaidReady => {
-                State::Stopping(stop)
-            }
+            Input::Notified(notice) => self.notified_stopping(stop, notice),
+            Input::Start(_) | Input::Block(_) | Input::Reset | Input::Probed(..) => State::Stopping(stop),
         }
     }
 
     /// The last process of a run that was stopping has ended.
     fn stopped(&mut self, stop: Stop, exit: Exit) -> State {
-        let Stop { live: Live { run, since }, began, phase: _, reason } = stop;
+        let Stop { live: Live { run, since, watchdog: _ }, began, phase: _, reason } = stop;
         let uptime = began.since(since);
         match reason {
             StopReason::Requested => {

@@ -43,12 +43,12 @@ impl Transition<'_> {
                 | Input::Exited(..)
                 | Input::TreeEmptied
                 | Input::Probed(..)
-                | Input::SaidReady
+                | Input::Notified(_)
                 | Input::PreStopEnded
                 | Input::SignalRefused(_) => state,
             },
             State::Starting { live, gate } => self.starting(live, gate, input),
-            State::Running { live, health } => self.running(live, health, input),
+            State::Running { live, watch } => self.running(live, watch, input),
             State::Stopping(stop) => self.stopping(stop, input),
         }
     }
@@ -88,7 +88,7 @@ impl Transition<'_> {
             | Input::Exited(..)
             | Input::TreeEmptied
             | Input::Probed(..)
-            | Input::SaidReady
+            | Input::Notified(_)
             | Input::PreStopEnded
             | Input::SignalRefused(_) => state,
         }
@@ -100,7 +100,8 @@ impl Transition<'_> {
         self.out.push(Action::Spawn(run));
         self.report(Some(run), from, StateName::Starting, Cause::Started);
         let give_up = self.now.plus(self.start_timeout());
-        State::Starting { live: Live { run, since: self.now }, gate: Gate::Spawning { give_up } }
+        let live = Live { run, since: self.now, watchdog: self.spec.watchdog };
+        State::Starting { live, gate: Gate::Spawning { give_up } }
     }
 
     /// The main process ended by itself.
@@ -113,8 +114,7 @@ impl Transition<'_> {
         was_ready: bool,
     ) -> State {
         let uptime = self.now.since(live.since);
-        let long_enough = uptime >= self.spec.restart.min_uptime;
-        let start = if long_enough && was_ready { Start::Good } else { Start::Failed };
+        let start = self.achieved(live, was_ready);
         self.instance.last = Some(exit);
         match left {
             Leftovers::None => self.exited(live.run, from, exit, uptime, start),
@@ -123,6 +123,12 @@ impl Transition<'_> {
                 self.drain(live, StopReason::Exited { start }, exit)
             }
         }
+    }
+
+    /// What a run has achieved that ends by itself.
+    pub(super) fn achieved(&self, live: Live, was_ready: bool) -> Start {
+        let long_enough = self.now.since(live.since) >= self.spec.restart.min_uptime;
+        if long_enough && was_ready { Start::Good } else { Start::Failed }
     }
 
     /// A run ended by itself.

@@ -16,6 +16,7 @@ mod health;
 mod orders;
 mod refused;
 mod removing;
+mod reporting;
 mod restarting;
 mod scaling;
 #[allow(dead_code, reason = "each of the two test programs uses its part of the fake kernel")]

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use foster_core::action::{Action, Scope};
-use foster_core::event::{Event, Leftovers, StartFailure};
+use foster_core::event::{Event, Leftovers, Notice, StartFailure};
 use foster_core::ids::{Exit, KilledBy, Run, Signal};
 use foster_core::probe::{ProbeResult, Which};
 
@@ -37,7 +37,16 @@ impl World {
                     self.step(Event::TreeEmptied(run));
                 }
             }
-            Happening::SaysReady(run) => self.step(Event::SaidReady(run)),
+            Happening::Notifies(run, notice) => self.step(Event::Notified(run, notice)),
+            Happening::NotifiesOf(instance, notice) => {
+                let is_it = |(run, process): &(&Run, &Process)| {
+                    run.instance == instance && **process == Process::Main
+                };
+                if let Some((run, _)) = self.live.iter().find(is_it) {
+                    self.step(Event::Notified(*run, notice));
+                }
+            }
+            Happening::Beats(run) => self.beat(run),
             Happening::ProbeEnds(run, which, result) => self.step(Event::Probed(run, which, result)),
             Happening::PreStopEnds(run) => self.step(Event::PreStopEnded(run)),
             Happening::Event(event) => self.step(event),
@@ -144,7 +153,21 @@ impl World {
             self.push(self.now.plus(after), Happening::Exit(run, exit));
         }
         if let Some(after) = behaviour.says_ready {
-            self.push(self.now.plus(after), Happening::SaysReady(run));
+            self.push(self.now.plus(after), Happening::Notifies(run, Notice::Ready));
+        }
+        if let Some(beats) = behaviour.beats {
+            self.push(self.now.plus(beats), Happening::Beats(run));
+        }
+    }
+
+    fn beat(&mut self, run: Run) {
+        let behaviour = self.behaviour(run);
+        let age = self.supervisor.snapshot().instance(run.instance).and_then(|view| view.live);
+        let age = age.map_or(Duration::ZERO, |live| self.now.since(live.since));
+        let is_silent = behaviour.silent.is_some_and(|from| age >= from);
+        if self.live.get(&run) == Some(&Process::Main) && !is_silent {
+            self.step(Event::Notified(run, Notice::Alive));
+            self.push(self.now.plus(behaviour.beats.expect("it beats")), Happening::Beats(run));
         }
     }
 

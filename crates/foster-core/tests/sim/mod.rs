@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use foster_core::Supervisor;
 use foster_core::ending::Ending;
-use foster_core::event::{Event, Order, ShutdownCause, SpecChange, Update};
+use foster_core::event::{Event, Notice, Order, ShutdownCause, SpecChange, Update};
 use foster_core::ids::{Exit, InstanceId, KilledBy, OrderId, ProgramId, Run, Signal};
 use foster_core::probe::{ProbeResult, Which};
 use foster_core::program_map::ProgramMap;
@@ -79,8 +79,12 @@ pub enum Happening {
     ExitOf(InstanceId, Exit),
     /// The last process of a run ends.
     LeftoversEnd(Run),
-    /// The program says that it is ready.
-    SaysReady(Run),
+    /// The program of this run reports something.
+    Notifies(Run, Notice),
+    /// The same for the run that this instance has then, where its program was executed.
+    NotifiesOf(InstanceId, Notice),
+    /// The program reports that it works, and does it again.
+    Beats(Run),
     /// A probe gets its answer.
     ProbeEnds(Run, Which, ProbeResult),
     PreStopEnds(Run),
@@ -139,7 +143,7 @@ impl World {
     }
 
     /// One line of a script, a time and what happens then: `2s signal TERM`, `2s stop backend`, `2s kill backend SEGV`,
-    /// `2s exit backend 3`.
+    /// `2s exit backend 3`, `2s notify backend extend=5s` ([`plan::notice`] lists what can be reported).
     pub fn script(&mut self, line: &str) {
         let (at, what) = line.trim().split_once(' ').expect("a time and what happens");
         let at = Instant::after_start(plan::duration(at));
@@ -155,6 +159,10 @@ impl World {
             ["kill", name, signal] => {
                 let signal = Signal::parse(signal).expect("a signal");
                 return self.push_exit(at, name, Exit::Killed { signal, by: KilledBy::Unknown });
+            }
+            ["notify", name, notice] => {
+                let instance = self.targets(&[name]).into_iter().next().expect("an instance");
+                return self.push(at, Happening::NotifiesOf(instance, plan::notice(notice)));
             }
             [verb, names @ ..] => {
                 let order = match *verb {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use foster_core::event::Persistence;
+use foster_core::event::{Notice, Persistence};
 use foster_core::ids::{Exit, KilledBy, ProgramId, Signal};
 use foster_core::plan::{CorePlan, PlanSettings, SignalAction, WhenAllEnded};
 use foster_core::spec::{
@@ -36,6 +36,10 @@ pub struct Behaviour {
     pub spawns: Option<Duration>,
     /// From when until when its health probe fails, counted from its start.
     pub unhealthy: Option<(Duration, Option<Duration>)>,
+    /// How often it reports that it works.
+    pub beats: Option<Duration>,
+    /// How long after its start it stops to report that.
+    pub silent: Option<Duration>,
     /// Signals that cannot be sent to it.
     pub refuses: Vec<Signal>,
     /// Whether it stays after KILL.
@@ -61,6 +65,7 @@ pub struct End {
 /// | `ready=200ms`, `ready=never` | its readiness probe passes from then on |
 /// | `notify=200ms`, `notify=never` | it says then that it is ready |
 /// | `unhealthy=20s..50s` | its health probe fails between these ages |
+/// | `beats=1s`, `silent=9s` | it reports every second that it works, from an age of 9 s on no longer |
 /// | `life=2s/3` | it ends after 2 s with exit code 3 |
 /// | `stops=50ms/0`, `stops=never` | it ends after its last stop signal, or ignores all |
 /// | `leftovers=50ms`, `leftovers=never` | other processes of it outlive it, and end 50 ms after TERM |
@@ -135,6 +140,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         on_failure: ExitAction::Shutdown,
         readiness: Readiness::Uptime,
         health: None,
+        watchdog: None,
         stop: StopPlan {
             signals: vec![Signal::TERM],
             timeout: Duration::from_secs(5),
@@ -157,6 +163,8 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         persistence: Persistence::Transient,
         spawns: Some(Duration::ZERO),
         unhealthy: None,
+        beats: None,
+        silent: None,
         refuses: Vec::new(),
         unkillable: false,
         version: String::new(),
@@ -234,6 +242,9 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
             "start_period" => {
                 spec.health = spec.health.map(|plan| HealthPlan { start_period: duration(value), ..plan });
             }
+            "beats" => behaviour.beats = Some(duration(value)),
+            "silent" => behaviour.silent = Some(duration(value)),
+            "watchdog" => spec.watchdog = Some(duration(value)),
             "initial" => spec.restart.backoff.initial = duration(value),
             "growth" => spec.restart.backoff.growth = growth(value),
             "reset" => spec.restart.backoff.reset = duration(value),
@@ -250,6 +261,22 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
     };
     behaviour.stop_signals = spec.stop.signals.iter().rev().take(1).copied().collect();
     (spec, behaviour)
+}
+
+/// What a program reports: `ready`, `not-ready`, `reloading`, `stopping`, `alive`, `failing`, `watchdog=5s`,
+/// `extend=5s`.
+pub fn notice(text: &str) -> Notice {
+    match text.split_once('=').unwrap_or((text, "")) {
+        ("ready", _) => Notice::Ready,
+        ("not-ready", _) => Notice::NotReady("it cannot".into()),
+        ("reloading", _) => Notice::Reloading,
+        ("stopping", _) => Notice::Stopping,
+        ("alive", _) => Notice::Alive,
+        ("failing", _) => Notice::Failing,
+        ("watchdog", time) => Notice::Watchdog(duration(time)),
+        ("extend", time) => Notice::Extend(duration(time)),
+        (other, _) => panic!("unknown notice {other}"),
+    }
 }
 
 fn growth(value: &str) -> Growth {

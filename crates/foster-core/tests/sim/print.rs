@@ -77,6 +77,7 @@ fn cause_text(world: &World, cause: &Cause) -> String {
             format!("{exit}; {}", next_text(next))
         }
         Cause::Unhealthy { seen } => format!("unhealthy: {seen:?}"),
+        Cause::Announced => "announced".into(),
         Cause::Recovered => "recovered".into(),
         Cause::NotKilled => "not killed".into(),
         Cause::Requested(_) => "requested".into(),

@@ -12,6 +12,8 @@
 )]
 #![allow(unsafe_code, reason = "orphans are made with fork(2), faster than any command could be started")]
 
+mod reporting;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -122,6 +124,14 @@ fn perform(step: &str) {
         "nonblocking" => nonblocking(i32::try_from(number(rest)).expect("nonblocking:FD")),
         "http" => http(rest),
         "serve" => serve(rest),
+        // Reports about itself.
+        "notify" => reporting::notify(rest),
+        "save-socket" => reporting::save_socket(rest),
+        "notify-junk" => reporting::junk(),
+        "beat" => reporting::beat(rest),
+        "notify-flood" => reporting::flood(),
+        "notify-descriptor" => reporting::notify_with_descriptor(rest),
+        "write-fd" => reporting::write_descriptor(rest),
         // Time and ends.
         "sleep" => thread::sleep(Duration::from_secs_f64(rest.parse().expect("sleep:SECONDS"))),
         "pause" => loop {

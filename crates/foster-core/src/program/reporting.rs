@@ -1,0 +1,105 @@
+//! What a program reports about itself, state by state.
+//!
+//! A report never does more than foster would do by itself: a program can be ready, ask for time, or fail. One that has
+//! no meaning in a state changes nothing. Whose reports are believed is the shell's matter.
+
+use core::time::Duration;
+
+use super::transition::Transition;
+use super::{Gate, LONGEST_EXTENSION, Live, Phase, State, Stop, StopReason, Watch};
+use crate::action::{Cause, StateName};
+use crate::event::Notice;
+use crate::time::Instant;
+
+/// What is seen of a program that gives itself up.
+const GAVE_UP: &str = "it reported WATCHDOG=trigger";
+
+impl Transition<'_> {
+    pub(super) fn notified_starting(&mut self, live: Live, gate: Gate, notice: Notice) -> State {
+        let gate = match (notice, gate) {
+            (Notice::Ready, Gate::Notify { .. }) => return self.ready(live),
+            (Notice::NotReady(seen), Gate::Notify { give_up, last: _ }) => {
+                Gate::Notify { give_up, last: Some(seen) }
+            }
+            (Notice::Extend(time), gate) => self.extend_gate(gate, time),
+            (Notice::Watchdog(time), gate) => {
+                return State::Starting { live: live.with_watchdog(time), gate };
+            }
+            (Notice::Stopping, gate) => {
+                self.cancel_ready_probe(live.run, &gate);
+                return self.announced(live, StateName::Starting, self.needs_no_word());
+            }
+            (Notice::Failing, gate) => {
+                self.cancel_ready_probe(live.run, &gate);
+                let within = self.now.since(live.since);
+                return self.not_ready(live, within, Some(GAVE_UP.into()));
+            }
+            (Notice::Ready | Notice::NotReady(_) | Notice::Reloading | Notice::Alive, gate) => gate,
+        };
+        State::Starting { live, gate }
+    }
+
+    pub(super) fn notified_running(
+        &mut self,
+        live: Live,
+        from: StateName,
+        watch: Watch,
+        notice: Notice,
+    ) -> State {
+        match notice {
+            Notice::Alive => {
+                State::Running { live, watch: Watch { alive_until: self.alive_until(live), ..watch } }
+            }
+            Notice::Watchdog(time) => {
+                let live = live.with_watchdog(time);
+                State::Running { live, watch: Watch { alive_until: self.alive_until(live), ..watch } }
+            }
+            Notice::Failing => self.not_alive(live, from, &watch, GAVE_UP.into()),
+            Notice::Stopping => {
+                self.cancel_health_probe(live.run, &watch);
+                self.announced(live, from, true)
+            }
+            Notice::Ready | Notice::NotReady(_) | Notice::Reloading | Notice::Extend(_) => {
+                State::Running { live, watch }
+            }
+        }
+    }
+
+    pub(super) fn notified_stopping(&mut self, stop: Stop, notice: Notice) -> State {
+        let Notice::Extend(time) = notice else { return State::Stopping(stop) };
+        let phase = match stop.phase {
+            Phase::PreStop { until } => Phase::PreStop { until: self.extended(until, time) },
+            Phase::Signalled { step, until } => Phase::Signalled { step, until: self.extended(until, time) },
+            // What has lost its main process, or got KILL, has no more time to ask for.
+            phase @ (Phase::Killed { .. } | Phase::Draining { .. } | Phase::DrainKilled { .. }) => phase,
+        };
+        State::Stopping(Stop { phase, ..stop })
+    }
+
+    /// It ends by itself, in the time that a stop has; what follows is decided when it has ended.
+    fn announced(&mut self, live: Live, from: StateName, was_ready: bool) -> State {
+        let start = self.achieved(live, was_ready);
+        self.report(Some(live.run), from, StateName::Stopping, Cause::Announced);
+        let phase = Phase::Signalled { step: 0, until: self.now.plus(self.spec.stop.timeout) };
+        State::Stopping(Stop { live, began: self.now, phase, reason: StopReason::Exited { start } })
+    }
+
+    fn extend_gate(&self, gate: Gate, time: Duration) -> Gate {
+        match gate {
+            Gate::Spawning { give_up } => Gate::Spawning { give_up: self.extended(give_up, time) },
+            Gate::Notify { give_up, last } => Gate::Notify { give_up: self.extended(give_up, time), last },
+            Gate::Probe { give_up, prober } => Gate::Probe { give_up: self.extended(give_up, time), prober },
+            Gate::Uptime { until } => Gate::Uptime { until },
+        }
+    }
+
+    fn extended(&self, until: Instant, time: Duration) -> Instant {
+        until.max(self.now.plus(time.min(LONGEST_EXTENSION)))
+    }
+}
+
+impl Live {
+    fn with_watchdog(self, time: Duration) -> Live {
+        Live { watchdog: (!time.is_zero()).then_some(time), ..self }
+    }
+}

@@ -1,0 +1,156 @@
+//! What programs report about themselves becomes events: whose a report is, and whether it is believed.
+//!
+//! A datagram counts for the program that its sender belongs to ([`super::processes::Processes::run_of`]), a pipe for the
+//! run that got it. What cannot be taken is logged once: a program that goes on sending it must not fill the log.
+//! Next: `notify/inbound.rs`.
+
+use std::os::fd::{OwnedFd, RawFd};
+use std::rc::Rc;
+
+use foster_core::event::{Event, Notice};
+use foster_core::ids::Run;
+use log::{debug, warn};
+
+use super::Init;
+use super::children::Role;
+use super::tree::named;
+use crate::errno;
+use crate::notify::inbound::{Complaint, Stranger, TURN_LIMIT};
+use crate::notify::message::{LONGEST, Message, parse};
+use crate::plan::{Probe, Program};
+use crate::sys::datagram::Datagram;
+
+/// What a program is given beside its standard streams.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    /// Descriptors, each with its number in the program.
+    pub(super) descriptors: Vec<(Rc<OwnedFd>, RawFd)>,
+    /// Variables with the number of the process.
+    pub(super) pid_variables: Vec<&'static str>,
+}
+
+impl Init {
+    /// Opens what a run needs to report, and adds its variables.
+    ///
+    /// # Errors
+    /// EMFILE, ENFILE, ENOMEM.
+    pub(super) fn open_channels(
+        &mut self,
+        run: Run,
+        program: &Program,
+        variables: &mut Vec<(String, String)>,
+    ) -> nix::Result<Channels> {
+        let watchdog = self.view(run.instance).and_then(|view| view.live).and_then(|live| live.watchdog);
+        let inbound = &mut self.processes.inbound;
+        let mut channels = Channels::default();
+        if let Some(Probe::Fd(number)) = program.ready {
+            channels.descriptors.push((Rc::new(inbound.open_pipe(run)?), number));
+        }
+        if program.ready == Some(Probe::Notify) || watchdog.is_some() {
+            variables.push(("NOTIFY_SOCKET".into(), inbound.register(run)?.into()));
+        }
+        if let Some(timeout) = watchdog {
+            variables.push(("WATCHDOG_USEC".into(), timeout.as_micros().to_string()));
+            channels.pid_variables.push("WATCHDOG_PID");
+        }
+        Ok(channels)
+    }
+
+    /// A socket or a pipe can be read.
+    pub(super) fn take_reports(&mut self, key: u32) {
+        if let Some((run, notice)) = self.processes.inbound.read_pipe(key) {
+            return self.notified(run, notice);
+        }
+        let mut buffer = [0; LONGEST + 2];
+        for _ in 0..TURN_LIMIT {
+            let Some(datagram) = self.processes.inbound.peek(&mut buffer) else { return };
+            self.take_datagram(datagram, buffer.get(..datagram.length).unwrap_or_default());
+            if datagram.has_descriptors {
+                return self.drop_descriptors();
+            }
+            self.processes.inbound.take();
+        }
+        self.processes.inbound.pause(self.core.now);
+    }
+
+    fn take_datagram(&mut self, datagram: Datagram, text: &[u8]) {
+        let run = match self.processes.run_of(datagram.sender) {
+            Ok(run) => run,
+            Err(stranger) => return self.ignore(datagram, stranger),
+        };
+        let Some(message) = parse(text).filter(|_| !datagram.is_cut) else {
+            return self.complain(
+                run,
+                Complaint::Malformed,
+                "sent a notification that is too long or has a NUL byte: ignored",
+            );
+        };
+        let Message { notices, status, main_pid, stores_descriptors } = message;
+        if let Some(status) = status {
+            self.processes.inbound.set_status(run, status);
+        }
+        if stores_descriptors {
+            self.complain(
+                run,
+                Complaint::Descriptors,
+                "wants descriptors to be kept (FDSTORE=1): closed, foster keeps none",
+            );
+        }
+        let own = self.processes.children.pid(Role::Main(run));
+        if main_pid.is_some_and(|pid| own.is_some_and(|own| own.as_raw() != pid)) {
+            self.complain(run, Complaint::MainPid, "names another main process (MAINPID): ignored, foster supervises the process that it started");
+        }
+        // Where another probe decides, the program's word does not.
+        let by_word =
+            self.processes.children.definition(run).is_some_and(|it| it.ready == Some(Probe::Notify));
+        let counts = |notice: &Notice| by_word || *notice != Notice::Ready;
+        for notice in notices.into_iter().filter(counts) {
+            self.notified(run, notice);
+        }
+    }
+
+    /// What reports is executed.
+    pub(super) fn notified(&mut self, run: Run, notice: Notice) {
+        if let Some((role, how)) = self.processes.children.confirm_start(Role::Main(run)) {
+            self.started(role, how);
+        }
+        self.core.push(Event::Notified(run, notice));
+    }
+
+    /// A child takes the datagram, because the end of its descriptors can block.
+    fn drop_descriptors(&mut self) {
+        match self.processes.inbound.take_in_child() {
+            Ok(Some(process)) => self.processes.children.insert_process(Role::Taker, process),
+            Ok(None) => {}
+            Err(errno) => {
+                debug!("cannot take a notification with descriptors: {}", errno::text(errno));
+                self.processes.inbound.pause(self.core.now);
+            }
+        }
+    }
+
+    fn complain(&mut self, run: Run, complaint: Complaint, text: &str) {
+        if self.processes.inbound.is_first(run, complaint) {
+            warn!("{}: {text}", self.plan.label(run.instance));
+        }
+    }
+
+    fn ignore(&mut self, datagram: Datagram, stranger: Stranger) {
+        if !self.processes.inbound.is_first_stranger(stranger) {
+            return;
+        }
+        let sender = datagram.sender.map_or(String::new(), named);
+        match stranger {
+            Stranger::Outside => warn!("ignored a notification from another PID namespace"),
+            Stranger::Ended => warn!(
+                "ignored a notification from pid {}, which has ended: its program is no longer known; have the main \
+                 process send it, or `systemd-notify`, which waits until it was read",
+                datagram.sender.map_or(0, nix::unistd::Pid::as_raw)
+            ),
+            Stranger::Unrelated => warn!(
+                "ignored a notification from {sender}: it does not descend from the main process of a program with \
+                 `ready = {{ notify = true }}` or `watchdog`"
+            ),
+        }
+    }
+}
