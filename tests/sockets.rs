@@ -291,3 +291,16 @@ fn a_python_program_takes_its_sockets_from_their_descriptors() {
         get(port, "/").is_some_and(|(status, body)| status == 200 && body == "fromfd\n")
     });
 }
+
+#[test]
+fn check_here_names_a_port_that_is_in_use() {
+    let other = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = other.local_addr().expect("its address").port();
+    let config = format!("[program.web]\ncommand = 'puppet pause'\nsockets = ['tcp://127.0.0.1:{port}']\n");
+    let said =
+        Foster::new().config(&config).finish(&["check", "--here", "-c", "foster.toml"]).expect(2).stderr;
+    let expected = format!(
+        "cannot open a socket of `web`: listening at `tcp://127.0.0.1:{port}`: Address already in use"
+    );
+    assert!(said.contains(&expected) && said.contains("stop the other server"), "{said}");
+}

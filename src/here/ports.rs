@@ -1,24 +1,49 @@
-//! Checks that the ports in programs' probes are free.
+//! Checks that the ports of programs' sockets and probes are free. A Unix socket is not tried: that would write a file.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
 use foster_core::ids::ProgramId;
+use nix::errno::Errno;
 
 use crate::config::{Remark, Severity};
-use crate::plan::{Plan, Probe};
+use crate::plan::{ListenAddress, Plan, Probe};
+use crate::sockets::{FileOwner, Sockets};
 
 /// Binds each port and releases it at once. If the control socket exists, foster is running and its programs use them.
 pub(super) fn examine(plan: &Plan, remarks: &mut Vec<Remark>) {
     if plan.settings.socket.as_ref().is_some_and(|socket| socket.exists()) {
         return;
     }
+    examine_sockets(plan, remarks);
     for (id, program) in plan.definitions() {
         let ready = program.ready.as_ref().and_then(address);
         let health = program.health.as_ref().and_then(address).filter(|address| Some(*address) != ready);
         let named = [("ready", ready), ("health", health)];
         for (key, address) in named.into_iter().filter_map(|(key, address)| Some((key, address?))) {
             examine_address((id, &program.name), key, address, remarks);
+        }
+    }
+}
+
+/// Opens each TCP socket and closes it at once.
+fn examine_sockets(plan: &Plan, remarks: &mut Vec<Remark>) {
+    for (id, program) in plan.definitions() {
+        let tcp = program.sockets.iter().filter(|socket| matches!(socket.address, ListenAddress::Tcp(_)));
+        for socket in tcp {
+            let opened = Sockets::default().open(&socket.address, &socket.options, FileOwner::default());
+            let Err(error) = opened else { continue };
+            remarks.push(Remark {
+                program: Some(id),
+                key: "sockets",
+                // Addresses and permissions are often others where an image is built.
+                severity: match error.errno() {
+                    Some(Errno::EADDRINUSE) => Severity::Error,
+                    Some(_) | None => Severity::Warning,
+                },
+                message: format!("cannot open a socket of `{}`: {error}", program.name),
+                note: error.remedy().to_owned(),
+            });
         }
     }
 }
