@@ -39,7 +39,7 @@ fn a_program_is_ready_when_it_reports_it_and_its_status_is_shown() {
     let table = foster.verb(&["status", "app"]).stdout;
     assert!(table.contains("starting") && table.contains("\"Loading 40%\""), "{table}");
     let health = foster.verb(&["health", "app"]).expect(1).stdout;
-    assert_eq!(health, "app: starting (\"Loading 40%\")\n");
+    assert_eq!(health, "app: starting: \"Loading 40%\"\n");
     fs::write(foster.path("go"), "").expect("a file");
     foster.wait_for_file("web");
     foster.wait_for("its status", || status(&foster, "app") == "Serving");

@@ -56,7 +56,7 @@ pub(crate) fn beat(text: &str) {
     }
 }
 
-/// As many datagrams as the receiver takes, for ever.
+/// As many datagrams as the receiver takes, forever.
 pub(crate) fn flood() -> ! {
     let socket = notify_socket();
     loop {

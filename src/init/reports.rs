@@ -1,7 +1,7 @@
 //! What programs report about themselves becomes events: whose a report is, and whether it is believed.
 //!
 //! A datagram counts for the program that its sender belongs to ([`super::processes::Processes::run_of`]), a pipe for the
-//! run that got it. What cannot be taken is logged once: a program that goes on sending it must not fill the log.
+//! run that got it. What cannot be taken is logged once: a program that keeps sending it must not fill the log.
 //! Next: `notify/inbound.rs`.
 
 use std::os::fd::{OwnedFd, RawFd};
