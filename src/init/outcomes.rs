@@ -28,18 +28,18 @@ pub(super) struct Waiting(Vec<Expected>);
 pub(super) struct Expected {
     before: InstanceBefore,
     outcome: Expectation,
-    /// The keys that are different, as the end of a sentence.
+    /// The changed keys, as the end of a sentence.
     why: String,
 }
 
 /// The state that an update leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expectation {
-    /// It runs, in a new run.
+    /// A new run.
     Up,
-    /// It is gone.
+    /// It was removed.
     Gone,
-    /// Nothing, and why not.
+    /// No new run, for this reason.
     Stays(&'static str),
 }
 
@@ -48,7 +48,7 @@ enum Expectation {
 pub(super) struct InstanceBefore {
     id: InstanceId,
     runs: u32,
-    /// `None`: it was not there.
+    /// `None`: it did not exist.
     state: Option<StateName>,
     live: bool,
     /// Whether it was on its way out.
@@ -234,8 +234,8 @@ fn outlook(view: &InstanceView, before: InstanceBefore, difference: Option<SpecC
         None => Expectation::Stays("added, and not autostarted"),
         Some(SpecChange::Policy) if wanted && !ended && was_down => Expectation::Up,
         Some(SpecChange::Policy) => Expectation::Stays("applied without a restart"),
-        Some(SpecChange::Process) if ended => Expectation::Stays("has ended, and takes it at its next start"),
+        Some(SpecChange::Process) if ended => Expectation::Stays("has exited; applies at its next start"),
         Some(SpecChange::Process) if wanted => Expectation::Up,
-        Some(SpecChange::Process) => Expectation::Stays("stays stopped, and takes it at its next start"),
+        Some(SpecChange::Process) => Expectation::Stays("stays stopped; applies at its next start"),
     }
 }
