@@ -122,7 +122,7 @@ fn the_schema_rejects_a_wrong_key_or_value_at_its_path() {
             "'many' is not valid",
         ),
         ("[program.web]\nstdout = { max_size = '1M' }\n", "program.web.stdout: ", "is not valid"),
-        ("[program.web]\nmemory_max = '1G'\n", "program.web.watchdog: ", "should not be valid"),
+        ("[program.web]\nmemory_max = '1G'\n", "program.web.memory_max: ", "should not be valid"),
         ("[signals]\nHUPP = 'ignore'\n", "signals: ", "'HUPP' is not valid"),
         ("[signals]\nHUP = 'forwards:x'\n", "signals.HUP: ", "'forwards:x' is not valid"),
         ("[defaults]\nnice = 'low'\n", "defaults.nice: ", "'low' is not valid"),
