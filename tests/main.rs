@@ -30,6 +30,7 @@ mod health;
 mod held;
 mod instances;
 mod logs;
+mod memory_max;
 mod mistakes;
 mod nginx;
 mod notify;

@@ -109,6 +109,7 @@ fn perform(step: &str) {
         "fail-first" => fail_first(rest),
         // Processes.
         "orphans" => orphans(u32::try_from(number(rest)).expect("orphans:N")),
+        "grow" => grow(number(rest)),
         "child" => child(rest),
         "forks" => forks(number(rest)),
         "chain" => chain(rest),
@@ -466,4 +467,9 @@ fn crash(which: Signal) {
     // SAFETY: the default disposition runs no code of ours.
     unsafe { signal::signal(which, SigHandler::SigDfl) }.expect("a signal");
     signal::raise(which).expect("raise");
+}
+
+/// So many MiB more, written to and never given back.
+fn grow(mebibytes: usize) {
+    std::mem::forget(std::hint::black_box(vec![1u8; mebibytes << 20]));
 }

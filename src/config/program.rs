@@ -143,6 +143,7 @@ fn spec(
         readiness,
         health: None,
         watchdog: None,
+        memory_max: reader.field(table, "memory_max", memory_max).flatten(),
         stop: stop_plan(reader, table, pre_stop),
         reload_signal: reader.field(table, "reload_signal", Reader::signal),
     }
@@ -215,6 +216,25 @@ fn start_limit(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u32>> {
         return Some(None);
     }
     reader.integer_or(item, 1..=u32::MAX, "an integer, at least 1, or `\"unlimited\"`").map(Some)
+}
+
+/// A limit below what any process takes would stop the program at each look.
+const LEAST_MEMORY: u64 = 1024 * 1024;
+
+fn memory_max(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u64>> {
+    const EXPECTED: &str = "a size such as `\"100M\"` or `\"1G\"`, or `\"unlimited\"`";
+    if let Kind::String(_) = item.value.kind
+        && reader.text(item)? == "unlimited"
+    {
+        return Some(None);
+    }
+    let size = reader.size(item, EXPECTED)?;
+    if size < LEAST_MEMORY {
+        let message = format!("`memory_max` cannot be {size} bytes");
+        reader.diagnostics.error(item.value.span, message, "expected at least `\"1M\"`");
+        return None;
+    }
+    Some(Some(size))
 }
 
 fn stop_plan(reader: &mut Reader<'_>, table: &Table, pre_stop: Option<&Vec<String>>) -> StopPlan {

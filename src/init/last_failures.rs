@@ -32,6 +32,7 @@ impl LastFailures {
                 format!("not ready within {}{seen}", rounded(*within))
             }
             Cause::Unhealthy { seen } => format!("{UNHEALTHY}{}", answers(seen)),
+            Cause::OverMemory { seen } => seen.clone(),
             Cause::NotKilled => {
                 // The reason of a refused signal is more helpful.
                 if self.of_instances.contains_key(&change.instance) {

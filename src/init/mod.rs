@@ -13,6 +13,7 @@ mod history;
 mod last_failures;
 mod listening;
 mod memory;
+mod memory_limit;
 mod operators;
 mod outcomes;
 mod perform;

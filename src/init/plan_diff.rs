@@ -153,6 +153,7 @@ fn spec_keys(keys: &mut ChangedKeys, old: &ProgramSpec, new: &ProgramSpec) {
         readiness,
         health,
         watchdog,
+        memory_max,
         stop,
         reload_signal,
     } = old;
@@ -168,6 +169,11 @@ fn spec_keys(keys: &mut ChangedKeys, old: &ProgramSpec, new: &ProgramSpec) {
     keys.process("ready", *readiness == new.readiness);
     keys.process("health", *health == new.health);
     keys.process("watchdog", *watchdog == new.watchdog);
+    match (memory_max, new.memory_max) {
+        // The next look is at the new one.
+        (Some(_), Some(_)) => keys.policy("memory_max", *memory_max == new.memory_max),
+        (None, _) | (_, None) => keys.process("memory_max", *memory_max == new.memory_max),
+    }
     keys.policy("instances", *instances == new.instances);
 }
 

@@ -97,6 +97,11 @@ impl Processes {
         }
     }
 
+    /// Where the processes of a run begin: its main process, and what was adopted of it.
+    pub(super) fn roots(&self, run: Run) -> impl Iterator<Item = Pid> + '_ {
+        self.children.pid(Role::Main(run)).into_iter().chain(self.trees.adopted_of(run))
+    }
+
     /// Whether so many of foster's children are concerned that one look at all processes costs less than one at each.
     pub(super) fn are_most(&self, count: usize) -> bool {
         // Under another init there may be any number of processes that are not foster's.

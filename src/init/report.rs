@@ -44,6 +44,10 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             let message = format!("{name}: unhealthy: {answers}{follows}{process}");
             Line::new(Level::Warn, EventName::Unhealthy, message).with("answers", answers)
         }
+        Cause::OverMemory { seen } => {
+            let message = format!("{name}: {seen}; stopping it{process}");
+            Line::new(Level::Warn, EventName::OverMemory, message).with("seen", seen.clone())
+        }
         Cause::Recovered => {
             Line::new(Level::Info, EventName::Recovered, format!("{name}: healthy again{process}"))
         }

@@ -199,6 +199,7 @@ impl Init {
         let probe = match which {
             Which::Ready => program.ready.as_ref(),
             Which::Health => program.health.as_ref(),
+            Which::Memory => return self.check_memory(run),
         };
         let started = match probe.map(ProbeTarget::of) {
             Some(ProbeTarget::Remote(target)) => {

@@ -24,7 +24,9 @@ impl Init {
             return self.is_without_instances(id.program).then(|| Reply::Row(self.empty_row(id)));
         };
         let row = self.row(&view);
-        let memory_bytes = row.pid.and_then(|pid| memory.of_tree(Pid::from_raw(pid)));
+        let roots = view.live.filter(|_| row.pid.is_some()).map(|live| self.processes.roots(live.run));
+        let trees = roots.into_iter().flatten().filter_map(|root| memory.of_tree(root));
+        let memory_bytes = trees.reduce(u64::saturating_add);
         Some(Reply::Row(StatusRow { memory_bytes, ..row }))
     }
 

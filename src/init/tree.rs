@@ -270,6 +270,11 @@ impl Trees {
         }
     }
 
+    /// What was adopted of a run.
+    pub(super) fn adopted_of(&self, run: Run) -> impl Iterator<Item = Pid> + '_ {
+        self.members(run).map(|process| process.pid)
+    }
+
     /// The children that foster did not start.
     pub(super) fn adopted(&mut self, children: &Children) -> Vec<Pid> {
         self.proc.own_children().into_iter().filter(|pid| !children.contains(*pid)).collect()

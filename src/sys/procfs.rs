@@ -258,10 +258,16 @@ impl Memory {
         }
     }
 
-    /// If /proc is not mounted, not readable or that of another PID namespace, or no descriptor is free.
+    /// The memory of this process and its descendants. `None` if it was reaped, or without a /proc of this namespace.
     pub fn of_tree(&mut self, root: Pid) -> Option<u64> {
+        let processes = self.of_processes(root)?;
+        Some(processes.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes)))
+    }
+
+    /// The memory of each of them. `None` as above.
+    pub fn of_processes(&mut self, root: Pid) -> Option<Vec<(Pid, u64)>> {
         refuse_foreign().ok()?;
-        let mut total = self.resident(root.as_raw())?;
+        let mut found = vec![(root, self.resident(root.as_raw())?)];
         let mut open = vec![root.as_raw()];
         // A limit, because the tree may grow during the walk.
         for _ in 0..10_000 {
@@ -276,10 +282,10 @@ impl Memory {
                 open.extend(list.split_ascii_whitespace().filter_map(|child| i32::from_str(child).ok()));
             }
             for child in open.get(first..).unwrap_or_default() {
-                total = total.saturating_add(self.resident(*child).unwrap_or(0));
+                found.push((Pid::from_raw(*child), self.resident(*child).unwrap_or(0)));
             }
         }
-        Some(total)
+        Some(found)
     }
 
     fn resident(&mut self, pid: i32) -> Option<u64> {

@@ -170,6 +170,8 @@ pub enum EventName {
     StartFailed,
     /// Its health probe fails.
     Unhealthy,
+    /// Its processes use more memory than its `memory_max`.
+    OverMemory,
     /// Its health probe passes again.
     Recovered,
     /// Its main process exited by itself.
@@ -198,13 +200,14 @@ pub enum EventName {
 
 impl EventName {
     /// Every event, in the order of a program's life.
-    pub const ALL: [EventName; 18] = [
+    pub const ALL: [EventName; 19] = [
         EventName::Waiting,
         EventName::Starting,
         EventName::Ready,
         EventName::NotReady,
         EventName::StartFailed,
         EventName::Unhealthy,
+        EventName::OverMemory,
         EventName::Recovered,
         EventName::Exited,
         EventName::ProcessesLeft,
@@ -229,6 +232,7 @@ impl EventName {
             EventName::StartFailed => "start_failed",
             EventName::Exited => "exited",
             EventName::Unhealthy => "unhealthy",
+            EventName::OverMemory => "over_memory",
             EventName::Recovered => "recovered",
             EventName::ProcessesLeft => "processes_left",
             EventName::Stopping => "stopping",
@@ -273,6 +277,11 @@ pub enum Cause {
         /// What was seen, the newest last.
         seen: Vec<String>,
     },
+    /// Its processes use more memory than its `memory_max`.
+    OverMemory {
+        /// How much, and the largest of them.
+        seen: String,
+    },
     /// Its health probe passes again.
     Recovered,
     /// Its process could not be started.
@@ -309,7 +318,7 @@ pub enum Cause {
         /// What follows.
         next: AfterExit,
     },
-    /// It was stopped because it was unhealthy.
+    /// It was stopped because it was unhealthy, or used too much memory.
     StoppedUnhealthy {
         /// The exit of its main process.
         exit: Exit,

@@ -25,7 +25,7 @@ pub enum Failure {
         /// The exit of its main process.
         exit: Exit,
     },
-    /// Its health probe or its watchdog failed and it was stopped.
+    /// Its health probe failed, or it used too much memory, and it was stopped.
     Unhealthy {
         /// What was seen, the newest last.
         seen: Vec<String>,

@@ -19,6 +19,8 @@ pub enum Which {
     Ready,
     /// Health: `health`.
     Health,
+    /// The memory of all its processes: `memory_max`. The shell answers at once.
+    Memory,
 }
 
 /// What one attempt of a probe has shown.

@@ -52,6 +52,9 @@ pub use state::{Gate, Health, HealthVerdict, Live, Phase, State, Stop, StopReaso
 /// How long one attempt of a readiness probe may take before the next attempt.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How often the memory of a program is looked at, where it has a limit.
+pub const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
+
 /// How long a start may take without `ready.timeout`: from the request to the `exec` of the program.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -33,6 +33,8 @@ pub struct ProgramSpec {
     pub health: Option<HealthPlan>,
     /// The time within which it has to report that it works, again and again; `None`: it need not.
     pub watchdog: Option<Duration>,
+    /// The memory, in bytes, above which it is restarted; `None`: its memory is not watched.
+    pub memory_max: Option<u64>,
     /// How it is stopped.
     pub stop: StopPlan,
     /// What `reload` sends it.

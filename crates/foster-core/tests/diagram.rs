@@ -63,6 +63,7 @@ fn specs() -> Vec<ProgramSpec> {
                     readiness,
                     health,
                     watchdog: Some(Duration::from_secs(2)),
+                    memory_max: Some(1),
                     stop: StopPlan {
                         signals: vec![Signal::TERM],
                         timeout: Duration::from_secs(1),
@@ -101,6 +102,7 @@ fn inputs() -> Vec<Input> {
         Input::Probed(Which::Ready, ProbeResult::Passed),
         Input::Probed(Which::Ready, ProbeResult::Failed(String::new())),
         Input::Probed(Which::Health, ProbeResult::Passed),
+        Input::Probed(Which::Memory, ProbeResult::Failed(String::new())),
         Input::Probed(Which::Health, ProbeResult::Failed(String::new())),
         Input::Notified(Notice::Ready),
         Input::Notified(Notice::Stopping),
@@ -150,6 +152,7 @@ fn word(cause: &Cause) -> &'static str {
         Cause::StoppedUnhealthy { .. } => "stopped for being unhealthy",
         Cause::Unhealthy { .. } => "unhealthy",
         Cause::Announced => "announced",
+        Cause::OverMemory { .. } => "over memory",
         Cause::Recovered => "recovered",
         Cause::NotKilled => "not killed",
         Cause::Requested(_) => "requested",

@@ -81,9 +81,9 @@ pub(super) static VERBS: &[Verb] = &[
                 down, or when no program has that name. A message marks where events are\n\
                 missing.\n\
                 \n\
-                Events: waiting, starting, ready, not_ready, start_failed, unhealthy, recovered,\n\
-                exited, processes_left, stopping, not_killed, stopped, changed, removed,\n\
-                updated, update_failed, shutdown, exit.\n\
+                Events: waiting, starting, ready, not_ready, start_failed, unhealthy,\n\
+                over_memory, recovered, exited, processes_left, stopping, not_killed, stopped,\n\
+                changed, removed, updated, update_failed, shutdown, exit.\n\
                 States: stopped, waiting, starting, running, unhealthy, stopping, backoff,\n\
                 exited, fatal.",
         flags: &[&LINES, &FOLLOW, &EVENT, &STATE, &JSON, &SOCKET, &CONFIG],

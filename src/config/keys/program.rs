@@ -4,7 +4,7 @@
 
 use super::super::key_spec::{Default, Key, Names, Section, ValueKind};
 use super::nested::{BACKOFF, HEALTH, INSTANCES, READY, SINK};
-use super::{BOOLEAN, COMMAND, DURATION, NONE, PATH, PATHS, UNLIMITED, key, later};
+use super::{BOOLEAN, COMMAND, DURATION, NONE, PATH, PATHS, UNLIMITED, key};
 
 const INTEGER: &[ValueKind] = &[ValueKind::Integer];
 const PROGRAMS: &[ValueKind] = &[ValueKind::Program, ValueKind::List(&[ValueKind::Program])];
@@ -125,7 +125,13 @@ const KEYS: [Key; 42] = [
         INHERITED,
         "The preference of the kernel's out-of-memory killer for the program, -1000 to 1000 (the first to be killed).",
     ),
-    later("memory_max", "The memory of the program's process tree above which it is restarted."),
+    key(
+        "memory_max",
+        &[ValueKind::Size, UNLIMITED],
+        Default::Value("\"unlimited\""),
+        "The memory of all processes of the program above which it is restarted: the sum of their resident sets, as \
+         `foster status` shows it, looked at every 2 s. Memory that several of them share counts for each.",
+    ),
     // Order.
     key(
         "enabled",

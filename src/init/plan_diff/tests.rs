@@ -26,7 +26,7 @@ fn between(old: &str, new: &str) -> ChangedKeys {
 }
 
 /// Every key of a program with a value that is not its default, and the extent of that change.
-const CHANGES: [(&str, &str, SpecChange); 49] = {
+const CHANGES: [(&str, &str, SpecChange); 50] = {
     use SpecChange::{Policy, Process};
     [
         ("command", "'other'", Process),
@@ -43,6 +43,7 @@ const CHANGES: [(&str, &str, SpecChange); 49] = {
         ("limits", "{ core = 0 }", Process),
         ("nice", "1", Process),
         ("oom_score_adj", "1", Process),
+        ("memory_max", "'1M'", Process),
         ("autostart", "false", Policy),
         ("priority", "1000", Policy),
         ("after", "['b']", Policy),

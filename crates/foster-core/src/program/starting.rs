@@ -11,8 +11,8 @@ use core::time::Duration;
 
 use super::transition::Transition;
 use super::{
-    ANSWER_TIMEOUT, Desired, Gate, Health, HealthVerdict, Input, Live, START_TIMEOUT, State, StopReason,
-    Watch,
+    ANSWER_TIMEOUT, Desired, Gate, Health, HealthVerdict, Input, Live, MEMORY_INTERVAL, START_TIMEOUT, State,
+    StopReason, Watch,
 };
 use crate::action::{Action, Cause, StateName};
 use crate::ending::Failure;
@@ -64,7 +64,7 @@ impl Transition<'_> {
             | Input::Block(_)
             | Input::Reset
             | Input::TreeEmptied
-            | Input::Probed(Which::Health, _)
+            | Input::Probed(Which::Health | Which::Memory, _)
             | Input::PreStopEnded
             | Input::SignalRefused(_) => State::Starting { live, gate },
         }
@@ -91,10 +91,14 @@ impl Transition<'_> {
                 (Some(until), Some(timeout)) if until <= self.now => {
                     self.not_alive(live, from, &watch, format!("no WATCHDOG=1 within {timeout:?}"))
                 }
-                (Some(_) | None, _) => self.tick_health(live, watch),
+                (Some(_) | None, _) => {
+                    let watch = self.tick_memory(live, watch);
+                    self.tick_health(live, watch)
+                }
             },
             Input::Notified(notice) => self.notified_running(live, from, watch, notice),
             Input::Probed(Which::Health, result) => self.health_answered(live, watch, result),
+            Input::Probed(Which::Memory, result) => self.memory_answered(live, from, watch, result),
             Input::Start(_)
             | Input::Block(_)
             | Input::Reset
@@ -201,7 +205,8 @@ impl Transition<'_> {
             let first = timing.next(self.now.plus(plan.start_period));
             Health { prober: Prober::new(timing, first), verdict: HealthVerdict::Healthy }
         });
-        State::Running { live, watch: Watch { health, alive_until: self.alive_until(live) } }
+        let memory = self.spec.memory_max.map(|_| Prober::new(MEMORY, MEMORY.next(self.now)));
+        State::Running { live, watch: Watch { health, alive_until: self.alive_until(live), memory } }
     }
 
     /// When the watchdog's time is over, counted from now.
@@ -220,8 +225,38 @@ impl Transition<'_> {
         self.stop(live, STARTING, StopReason::NotReady { within, last }, cause)
     }
 
+    fn tick_memory(&mut self, live: Live, mut watch: Watch) -> Watch {
+        let step = watch.memory.as_mut().map(|prober| prober.tick(self.now));
+        // It is answered at once.
+        if step == Some(Step::Ask) {
+            self.out.push(Action::Probe(live.run, Which::Memory));
+        }
+        watch
+    }
+
+    fn memory_answered(
+        &mut self,
+        live: Live,
+        from: StateName,
+        mut watch: Watch,
+        result: ProbeResult,
+    ) -> State {
+        let verdict = watch.memory.as_mut().map(|prober| prober.answered(self.now, result));
+        let seen = watch.memory.as_ref().and_then(Prober::last).map(String::from);
+        match (verdict, seen) {
+            (Some(Verdict::Failed), Some(seen)) => {
+                self.cancel_health_probe(live.run, &watch);
+                let cause = Cause::OverMemory { seen: seen.clone() };
+                self.stop(live, from, StopReason::Unhealthy { seen: vec![seen] }, cause)
+            }
+            (Some(Verdict::Passed | Verdict::Undecided | Verdict::Failed) | None, _) => {
+                State::Running { live, watch }
+            }
+        }
+    }
+
     fn tick_health(&mut self, live: Live, watch: Watch) -> State {
-        let Watch { health: Some(Health { mut prober, verdict }), alive_until } = watch else {
+        let Watch { health: Some(Health { mut prober, verdict }), alive_until, memory } = watch else {
             return State::Running { live, watch };
         };
         match prober.tick(self.now) {
@@ -230,7 +265,7 @@ impl Transition<'_> {
             Step::GiveUp => {
                 self.out.push(Action::CancelProbe(live.run, Which::Health));
                 let result = prober.no_answer();
-                let watch = Watch { health: Some(Health { prober, verdict }), alive_until };
+                let watch = Watch { health: Some(Health { prober, verdict }), alive_until, memory };
                 let state = self.health_answered(live, watch, result);
                 // The next attempt may be due already.
                 return match state {
@@ -245,11 +280,14 @@ impl Transition<'_> {
                 };
             }
         }
-        State::Running { live, watch: Watch { health: Some(Health { prober, verdict }), alive_until } }
+        State::Running {
+            live,
+            watch: Watch { health: Some(Health { prober, verdict }), alive_until, memory },
+        }
     }
 
     fn health_answered(&mut self, live: Live, watch: Watch, result: ProbeResult) -> State {
-        let Watch { health: Some(Health { mut prober, verdict }), alive_until } = watch else {
+        let Watch { health: Some(Health { mut prober, verdict }), alive_until, memory } = watch else {
             return State::Running { live, watch };
         };
         let answer = prober.answered(self.now, result);
@@ -273,7 +311,10 @@ impl Transition<'_> {
             }
             (same, _) => same,
         };
-        State::Running { live, watch: Watch { health: Some(Health { prober, verdict }), alive_until } }
+        State::Running {
+            live,
+            watch: Watch { health: Some(Health { prober, verdict }), alive_until, memory },
+        }
     }
 
     /// Its watchdog's time is over, or it has found itself that it does not work.
@@ -290,6 +331,10 @@ impl Transition<'_> {
         }
     }
 }
+
+/// One look over the limit is enough: memory that a program has taken it seldom gives back.
+const MEMORY: ProbeTiming =
+    ProbeTiming { interval: MEMORY_INTERVAL, timeout: Duration::MAX, failures: Some(1) };
 
 fn timing(plan: HealthPlan) -> ProbeTiming {
     ProbeTiming { interval: plan.interval, timeout: plan.timeout, failures: Some(plan.failures) }

@@ -104,6 +104,8 @@ pub struct Watch {
     pub health: Option<Health>,
     /// When its watchdog's time is over; `None`: it has no watchdog.
     pub alive_until: Option<Instant>,
+    /// Its memory, where that has a limit.
+    pub memory: Option<Prober>,
 }
 
 /// The health of a program that is ready.
@@ -334,7 +336,8 @@ impl Gate {
 impl Watch {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let probe = self.health.as_ref().map(|health| health.prober.deadline());
-        probe.into_iter().chain(self.alive_until).min()
+        let memory = self.memory.as_ref().map(Prober::deadline);
+        probe.into_iter().chain(self.alive_until).chain(memory).min()
     }
 }
 

@@ -180,3 +180,34 @@ fn a_program_that_is_unhealthy_again_and_again_is_given_up() {
         "#]],
     );
 }
+
+#[test]
+fn a_program_over_its_memory_is_restarted_as_if_it_had_ended_by_itself() {
+    check(
+        "web: outgrows=7s stops=1s/0",
+        "20s signal TERM",
+        expect![[r#"
+        0.000   spawn web #1
+        0.000   web: stopped -> starting (started)
+        1.000   web: starting -> running (ready after 1s)
+        1.000   everything is ready
+        8.201   web: running -> stopping (over its memory: 120M)
+        8.201   SIGTERM to the main process of web
+        9.201   web: stopping -> waiting (exited with status 0; restart now)
+        9.201   spawn web #2
+        9.201   web: waiting -> starting (started)
+        10.201  web: starting -> running (ready after 1s)
+        18.001  web: running -> stopping (over its memory: 120M)
+        18.001  SIGTERM to the main process of web
+        19.001  web: stopping -> backoff (exited with status 0; restart in 200ms, 2 of 10 failed)
+        19.201  spawn web #3
+        19.201  web: backoff -> starting (started)
+        20.000  shutdown: SIGTERM
+        20.000  web: starting -> stopping (shutdown)
+        20.000  SIGTERM to the main process of web
+        21.000  web: stopping -> stopped (exited with status 0 within 1s)
+        21.000  sweep with SIGTERM
+        21.000  exit 0: SIGTERM
+    "#]],
+    );
+}

@@ -128,8 +128,8 @@ fn a_stop_that_asks_for_time_has_it_within_the_shutdown() {
         "2s signal TERM\n 6s notify db extend=4s\n 6s notify slow extend=3600s",
         expect![[r#"
             0.000   spawn slow #1
-            0.000   slow: stopped -> starting (started)
             0.000   spawn db #1
+            0.000   slow: stopped -> starting (started)
             0.000   db: stopped -> starting (started)
             1.000   slow: starting -> running (ready after 1s)
             1.000   db: starting -> running (ready after 1s)
@@ -201,8 +201,8 @@ fn what_has_no_meaning_changes_nothing() {
         "500ms notify web ready\n 500ms notify probed ready\n 3s notify web reloading\n 3s notify web ready\n 3s notify web extend=5s\n 3s notify web alive\n 4s signal TERM",
         expect![[r#"
             0.000   spawn web #1
-            0.000   web: stopped -> starting (started)
             0.000   spawn probed #1
+            0.000   web: stopped -> starting (started)
             0.000   probed: stopped -> starting (started)
             1.000   web: starting -> running (ready after 1s)
             2.001   probed: starting -> running (ready after 2.001s)

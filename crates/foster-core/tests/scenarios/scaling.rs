@@ -13,8 +13,8 @@ fn a_program_waits_for_all_instances_of_another_and_a_tier_for_all_of_a_tier() {
         "100ms exit db.1 1\n 9s shutdown",
         expect![[r#"
             0.000   spawn db.0 #1
-            0.000   db.0: stopped -> starting (started)
             0.000   spawn db.1 #2
+            0.000   db.0: stopped -> starting (started)
             0.000   db.1: stopped -> starting (started)
             0.000   web: stopped -> waiting (waits for db.0)
             0.000   last: stopped -> waiting (waits for db.0)
@@ -56,8 +56,8 @@ fn an_instance_that_is_fatal_leaves_the_others_and_the_last_one_ends_the_contain
         "2s exit web.0 3\n 60s exit web.1 4",
         expect![[r#"
             0.000   spawn web.0 #1
-            0.000   web.0: stopped -> starting (started)
             0.000   spawn web.1 #2
+            0.000   web.0: stopped -> starting (started)
             0.000   web.1: stopped -> starting (started)
             1.000   web.0: starting -> running (ready after 1s)
             1.000   web.1: starting -> running (ready after 1s)
@@ -117,11 +117,11 @@ fn scaling_to_none_leaves_what_requires_it_alone_and_the_container_waits_for_an_
         "20s shutdown",
         expect![[r#"
             0.000   spawn db.0 #1
-            0.000   db.0: stopped -> starting (started)
             0.000   spawn db.1 #2
+            0.000   spawn once #1
+            0.000   db.0: stopped -> starting (started)
             0.000   db.1: stopped -> starting (started)
             0.000   app: stopped -> waiting (waits for db.0)
-            0.000   spawn once #1
             0.000   once: stopped -> starting (started)
             1.000   db.0: starting -> running (ready after 1s)
             1.000   db.1: starting -> running (ready after 1s)
@@ -160,10 +160,10 @@ fn scaling_down_stops_the_highest_and_does_not_hold_up_what_waits_for_the_others
         "5500ms restart app\n 9s shutdown",
         expect![[r#"
             0.000   spawn web.0 #1
-            0.000   web.0: stopped -> starting (started)
             0.000   spawn web.1 #2
-            0.000   web.1: stopped -> starting (started)
             0.000   spawn web.2 #3
+            0.000   web.0: stopped -> starting (started)
+            0.000   web.1: stopped -> starting (started)
             0.000   web.2: stopped -> starting (started)
             0.000   app: stopped -> waiting (waits for web.0)
             1.000   web.0: starting -> running (ready after 1s)

@@ -178,12 +178,14 @@ impl World {
         let good = match (which, behaviour.ready, behaviour.unhealthy) {
             (Which::Ready, None, _) => return,
             (Which::Ready, Some(after), _) => up >= after,
+            (Which::Memory, _, _) => behaviour.outgrows.is_none_or(|age| up < age),
             (Which::Health, _, None) => true,
             (Which::Health, _, Some((from, None))) => up < from,
             (Which::Health, _, Some((from, Some(until)))) => up < from || up >= until,
         };
         let result = match good {
             true => ProbeResult::Passed,
+            false if which == Which::Memory => ProbeResult::Failed("120M".into()),
             false => ProbeResult::Failed("Connection refused".into()),
         };
         self.push(self.now.plus(Duration::from_millis(1)), Happening::ProbeEnds(run, which, result));

@@ -40,6 +40,8 @@ pub struct Behaviour {
     pub beats: Option<Duration>,
     /// How long after its start it stops to report that.
     pub silent: Option<Duration>,
+    /// When its memory is over its limit, counted from its start.
+    pub outgrows: Option<Duration>,
     /// Signals that cannot be sent to it.
     pub refuses: Vec<Signal>,
     /// Whether it stays after KILL.
@@ -66,6 +68,7 @@ pub struct End {
 /// | `notify=200ms`, `notify=never` | it says then that it is ready |
 /// | `unhealthy=20s..50s` | its health probe fails between these ages |
 /// | `beats=1s`, `silent=9s` | it reports every second that it works, from an age of 9 s on no longer |
+/// | `outgrows=7s` | its memory has a limit, and is over it from then on |
 /// | `life=2s/3` | it ends after 2 s with exit code 3 |
 /// | `stops=50ms/0`, `stops=never` | it ends after its last stop signal, or ignores all |
 /// | `leftovers=50ms`, `leftovers=never` | other processes of it outlive it, and end 50 ms after TERM |
@@ -141,6 +144,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         readiness: Readiness::Uptime,
         health: None,
         watchdog: None,
+        memory_max: None,
         stop: StopPlan {
             signals: vec![Signal::TERM],
             timeout: Duration::from_secs(5),
@@ -165,6 +169,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         unhealthy: None,
         beats: None,
         silent: None,
+        outgrows: None,
         refuses: Vec::new(),
         unkillable: false,
         version: String::new(),
@@ -238,6 +243,10 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
             "unhealthy" => {
                 let (from, until) = value.split_once("..").expect("a range");
                 behaviour.unhealthy = Some((duration(from), (!until.is_empty()).then(|| duration(until))));
+            }
+            "outgrows" => {
+                spec.memory_max = Some(100);
+                behaviour.outgrows = Some(duration(value));
             }
             "start_period" => {
                 spec.health = spec.health.map(|plan| HealthPlan { start_period: duration(value), ..plan });

@@ -76,6 +76,7 @@ fn cause_text(world: &World, cause: &Cause) -> String {
         | Cause::StoppedUnhealthy { exit, next } => {
             format!("{exit}; {}", next_text(next))
         }
+        Cause::OverMemory { seen } => format!("over its memory: {seen}"),
         Cause::Unhealthy { seen } => format!("unhealthy: {seen:?}"),
         Cause::Announced => "announced".into(),
         Cause::Recovered => "recovered".into(),

@@ -1,0 +1,52 @@
+//! `memory_max`: what the processes of a run hold, compared with the limit.
+//!
+//! Resident sets (statm), as `status` shows them and `ps` does: pages that several processes share count for each.
+//! Proportional sets would not, but to read them (smaps_rollup) waits for the lock of the process's memory, which a
+//! process on a file system that hangs may hold forever. foster looks only where a limit is set, and the answer is
+//! there at once. What follows is the core's decision.
+
+use foster_core::event::Event;
+use foster_core::ids::Run;
+use foster_core::probe::{ProbeResult, Which};
+use foster_core::sorted::SortedSet;
+use nix::unistd::Pid;
+
+use super::Init;
+use crate::cli::format::size;
+use crate::sys::procfs::{self, Memory};
+
+/// How many processes a message names.
+const NAMED: usize = 3;
+
+impl Init {
+    /// Looks at the memory of a run.
+    pub(super) fn check_memory(&mut self, run: Run) {
+        // Daemons of it that have come to foster since. Nothing has ended: only what is certain is taken for its own.
+        let _ = self.processes.trees.look(&self.processes.children, &SortedSet::new());
+        let mut memory = Memory::new();
+        let trees = self.processes.roots(run).filter_map(|root| memory.of_processes(root));
+        let mut processes: Vec<(Pid, u64)> = trees.flatten().collect();
+        processes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        let limit = self.plan.spec(run.instance.program).and_then(|spec| spec.memory_max);
+        let result = limit.map_or(ProbeResult::Passed, |limit| compare(&processes, limit));
+        self.core.push(Event::Probed(run, Which::Memory, result));
+    }
+}
+
+/// `processes`: the largest first.
+fn compare(processes: &[(Pid, u64)], limit: u64) -> ProbeResult {
+    let total = processes.iter().fold(0u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
+    if total <= limit {
+        return ProbeResult::Passed;
+    }
+    let named = |(pid, bytes): &(Pid, u64)| {
+        let name = procfs::name(*pid).unwrap_or_else(|| "?".into());
+        format!("{name} (pid {pid}) {}", size(*bytes))
+    };
+    let mut largest: Vec<String> = processes.iter().take(NAMED).map(named).collect();
+    if processes.len() > NAMED {
+        largest.push(format!("{} more", processes.len() - NAMED));
+    }
+    let (total, limit, largest) = (size(total), size(limit), largest.join(", "));
+    ProbeResult::Failed(format!("uses {total} of memory, memory_max is {limit}: {largest}"))
+}
