@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::plan::{ListenAddress, ListenSocket, Probe};
+use crate::plan::{ListenAddress, ListenSocket, Probe, Program};
 
 use super::diagnostics::Diagnostics;
 use super::program::Draft;
@@ -43,7 +43,10 @@ pub(super) fn check_sockets(diagnostics: &mut Diagnostics, drafts: &[Draft], con
             );
         }
     }
-    drafts.iter().for_each(|draft| warn_about_probes(diagnostics, draft));
+    for draft in drafts {
+        warn_about_probes(diagnostics, draft);
+        check_ready_descriptor(diagnostics, draft);
+    }
     for (draft, socket) in all(drafts) {
         let ListenAddress::Tcp(address) = &socket.address else { continue };
         let others = wildcards.get(&address.port()).map(Vec::as_slice).unwrap_or_default();
@@ -72,6 +75,18 @@ fn collision(socket: &ListenSocket, wildcard: &ListenSocket) -> (String, &'stati
             (message, "`v6only=true` limits it to IPv6")
         }
         (_, _) => (message, "expected one of them, or another port"),
+    }
+}
+
+/// The descriptor of `ready` is none of the sockets'.
+fn check_ready_descriptor(diagnostics: &mut Diagnostics, draft: &Draft) {
+    let Program { name, sockets, ready, .. } = &draft.program;
+    let (Some(Probe::Fd(number)), Some(span)) = (ready, draft.spans.get("ready")) else { return };
+    let after =
+        (ListenSocket::FIRST_DESCRIPTOR..).nth(sockets.len()).unwrap_or(ListenSocket::FIRST_DESCRIPTOR);
+    if (ListenSocket::FIRST_DESCRIPTOR..after).contains(number) {
+        let message = format!("`fd` of `ready` is {number}, which is a socket of `{name}`");
+        diagnostics.error(span, message, format!("expected {after} or a higher number"));
     }
 }
 
