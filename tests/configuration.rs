@@ -41,7 +41,7 @@ ready = { http = 'ftp://localhost/' }
 limits = { nofiles = 10 }
 nice = 99
 capabilities = ['fly']
-watchdog = '1s'
+memory_max = '1K'
 requires = ['worker']
 ";
 
