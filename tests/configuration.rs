@@ -76,7 +76,7 @@ fn twenty_mistakes_in_three_files_are_twenty_messages_and_no_program_starts() {
         ("worker.toml:5:", "nofiles"),
         ("worker.toml:6:", "nice"),
         ("worker.toml:7:", "fly"),
-        ("worker.toml:8:", "not supported yet"),
+        ("worker.toml:8:", "cannot be 1024 bytes"),
         ("worker.toml:9:", "itself"),
     ];
     for (position, word) in expected {
