@@ -44,6 +44,7 @@ mod refused_calls;
 mod refused_signals;
 mod reporters;
 mod restarts;
+mod rolling;
 mod schema;
 mod signals;
 mod sockets;

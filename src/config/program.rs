@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use foster_core::ids::Signal;
 use foster_core::spec::{
-    Autostart, Backoff, ExitAction, Growth, KillMode, PreStop, ProgramSpec, Readiness, Restart,
+    Autostart, Backoff, ExitAction, Growth, KillMode, Overlap, PreStop, ProgramSpec, Readiness, Restart,
     RestartPolicy, StopPlan, StopScope,
 };
 
@@ -79,6 +79,8 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
     let watchdog = reader.field(table, "watchdog", interval);
     let count = reader.for_all_instances(|reader| reader.field(table, "instances", instances));
     let count = count.unwrap_or(InstanceCount::fixed(1));
+    let sockets = reader.field(table, "sockets", sockets).unwrap_or_default();
+    let overlap = if sockets.is_empty() { Overlap::Never } else { Overlap::Allowed };
     Draft {
         key: key.clone(),
         after: reader
@@ -94,13 +96,14 @@ pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft 
             instances: count.number,
             health: health_plan,
             watchdog,
+            overlap,
             ..reader.for_all_instances(|reader| spec(reader, table, readiness, pre_stop.as_ref()))
         },
         program: Program {
             name: key.name.clone(),
             instances: count,
             launch: launch(reader, table),
-            sockets: reader.field(table, "sockets", sockets).unwrap_or_default(),
+            sockets,
             stdout,
             stderr,
             log_prefix: reader.field(table, "log_prefix", Reader::boolean).unwrap_or(true),
@@ -146,6 +149,7 @@ fn spec(
         memory_max: reader.field(table, "memory_max", memory_max).flatten(),
         stop: stop_plan(reader, table, pre_stop),
         reload_signal: reader.field(table, "reload_signal", Reader::signal),
+        overlap: Overlap::Never,
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
 
+use foster_core::program_map::ProgramMap;
 use nix::unistd::Uid;
 
 use super::children::Children;
@@ -110,6 +111,7 @@ impl Init {
             children: Children::new(Rc::clone(&epoll), owner::STARTS),
             trees: Trees::new(groups),
             sweep: Sweep::new(Rc::clone(&epoll), owner::SWEEP, role),
+            formers: ProgramMap::new(),
             oom: OomCounter::open(),
             sockets: listening::open_all(&plan),
             inbound: Inbound::new(Rc::clone(&epoll), owner::NOTIFY),

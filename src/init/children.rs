@@ -77,8 +77,8 @@ pub(super) struct Children {
     by_role: SortedMap<Role, i32>,
     /// The definition that each live run was started from. It belongs to the run, even if the plan changes.
     definitions: SortedMap<Run, Rc<Program>>,
-    /// The last pid of each instance's main process, for messages.
-    last: SortedMap<InstanceId, (Run, i32)>,
+    /// The pids of main processes: of live runs, and of the last run of each instance, for messages.
+    mains: SortedMap<Run, i32>,
 }
 
 impl Children {
@@ -90,7 +90,7 @@ impl Children {
             by_pid: SortedMap::new(),
             by_role: SortedMap::new(),
             definitions: SortedMap::new(),
-            last: SortedMap::new(),
+            mains: SortedMap::new(),
         }
     }
 
@@ -146,7 +146,12 @@ impl Children {
     fn add(&mut self, role: Role, process: ChildProcess, report: Option<StartReport>) {
         let pid = process.pid().as_raw();
         if let Role::Main(run) = role {
-            self.last.insert(run.instance, (run, pid));
+            let earlier: Vec<Run> =
+                self.mains_of(run.instance).filter(|run| !self.definitions.contains_key(run)).collect();
+            for ended in earlier {
+                self.mains.remove(&ended);
+            }
+            self.mains.insert(run, pid);
         }
         if role != Role::Detached {
             self.by_role.insert(role, pid);
@@ -234,12 +239,19 @@ impl Children {
 
     /// The pid of this run's main process, also after its exit, until the instance has a later run.
     pub(super) fn last_pid(&self, run: Run) -> Option<i32> {
-        self.last.get(&run.instance).filter(|(last, _)| *last == run).map(|(_, pid)| *pid)
+        self.mains.get(&run).copied()
     }
 
     /// Forgets the last pid of a removed instance.
     pub(super) fn forget_instance(&mut self, instance: InstanceId) {
-        self.last.remove(&instance);
+        for run in self.mains_of(instance).collect::<Vec<_>>() {
+            self.mains.remove(&run);
+        }
+    }
+
+    fn mains_of(&self, instance: InstanceId) -> impl Iterator<Item = Run> + '_ {
+        let run = |number| Run { instance, number };
+        self.mains.range(run(0)..=run(u32::MAX)).map(|(run, _)| *run)
     }
 
     /// Signals one child. For a zombie that has no effect and is not an error.

@@ -1,9 +1,13 @@
-//! The last failure of each instance, for `status`; a later success clears it.
+//! The last failure of each instance, for `status`; a later success clears it. And why a rolling restart failed.
+//!
+//! Both come from the changes of state that the core reports; nothing here decides. Next: `rolling.rs`, which puts the
+//! reason together.
 
 use std::collections::VecDeque;
 
-use foster_core::action::{Cause, Change, StateName};
-use foster_core::ids::InstanceId;
+use foster_core::action::{Cause, Change, Part, StateName};
+use foster_core::ids::{InstanceId, ProgramId, Run};
+use foster_core::program_map::ProgramMap;
 use foster_core::sorted::SortedMap;
 
 use super::report::answers;
@@ -14,7 +18,11 @@ const UNHEALTHY: &str = "unhealthy: ";
 /// The last failure of each instance that had one.
 #[derive(Debug, Default)]
 pub(super) struct LastFailures {
-    of_instances: SortedMap<InstanceId, String>,
+    of_instances: SortedMap<InstanceId, RunFailure>,
+    /// Those of runs beside an instance.
+    replacements: SortedMap<InstanceId, RunFailure>,
+    /// Why the last rolling restart of a program has failed, and with which instance.
+    rolls: ProgramMap<(InstanceId, String)>,
     /// What did not stop in time, the last ones.
     killed: VecDeque<String>,
 }
@@ -22,9 +30,21 @@ pub(super) struct LastFailures {
 /// How many of those are kept for the reason of the end.
 const KEPT: usize = 3;
 
+/// The failure of a run.
+#[derive(Debug, Clone)]
+pub(super) struct RunFailure {
+    pub(super) run: Option<Run>,
+    pub(super) text: String,
+}
+
 impl LastFailures {
     /// Records a change of state.
     pub(super) fn note(&mut self, change: &Change) {
+        let list = match change.part {
+            Part::Serving => &mut self.of_instances,
+            Part::Replacement => &mut self.replacements,
+            Part::Replaced => return,
+        };
         let text = match &change.cause {
             Cause::CannotStart { failure, next: _ } => failure.message.clone(),
             Cause::NotReady { within, last } => {
@@ -35,7 +55,7 @@ impl LastFailures {
             Cause::OverMemory { seen } => seen.clone(),
             Cause::NotKilled => {
                 // The reason of a refused signal is more helpful.
-                if self.of_instances.contains_key(&change.instance) {
+                if list.contains_key(&change.instance) {
                     return;
                 }
                 "some of its processes are still there after SIGKILL".into()
@@ -43,31 +63,62 @@ impl LastFailures {
             Cause::Ended { exit, uptime, next: _ } | Cause::ProcessesLeft { exit, uptime } => {
                 format!("{exit} after {}", rounded(*uptime))
             }
-            Cause::BecameReady { .. } | Cause::Recovered | Cause::Requested(_) | Cause::Stopped { .. } => {
-                self.of_instances.remove(&change.instance);
+            Cause::BecameReady { .. }
+            | Cause::Recovered
+            | Cause::Replaced
+            | Cause::Requested(_)
+            | Cause::TakenBack
+            | Cause::Unneeded
+            | Cause::Stopped { .. } => {
+                list.remove(&change.instance);
                 return;
             }
             Cause::Started
             | Cause::WaitsFor(_)
             | Cause::Changed
             | Cause::Announced
+            | Cause::NotReplaced(_)
             | Cause::Removed
             | Cause::StoppedNotReady { .. }
             | Cause::StoppedUnhealthy { .. }
             | Cause::RequirementDown(_)
             | Cause::Shutdown => return,
         };
-        self.of_instances.insert(change.instance, text);
+        list.insert(change.instance, RunFailure { run: change.run, text });
     }
 
-    /// Records a signal that could not be sent.
-    pub(super) fn refused(&mut self, instance: InstanceId, text: String) {
-        self.of_instances.insert(instance, text);
+    /// A signal could not be sent.
+    pub(super) fn refused(&mut self, run: Run, text: String) {
+        self.of_instances.insert(run.instance, RunFailure { run: Some(run), text });
+    }
+
+    /// The failure of the run that was to replace that of an instance.
+    pub(super) fn take_trial(&mut self, instance: InstanceId) -> Option<RunFailure> {
+        self.replacements.remove(&instance).or_else(|| self.of_instances.get(&instance).cloned())
+    }
+
+    /// The rolling restart of its program has failed with this instance.
+    pub(super) fn note_roll(&mut self, instance: InstanceId, text: String) {
+        self.rolls.insert(instance.program, (instance, text));
+    }
+
+    /// Why the last rolling restart of a program has failed, and with which instance.
+    pub(super) fn roll(&self, program: ProgramId) -> Option<(InstanceId, &str)> {
+        self.rolls.get(program).map(|(instance, text)| (*instance, text.as_str()))
+    }
+
+    /// A rolling restart of this program is under way, or was successful.
+    pub(super) fn forget_roll(&mut self, program: ProgramId) {
+        self.rolls.remove(program);
     }
 
     /// Drops the record of a removed instance.
     pub(super) fn forget(&mut self, instance: InstanceId) {
         self.of_instances.remove(&instance);
+        self.replacements.remove(&instance);
+        if self.roll(instance.program).is_some_and(|(of, _)| of == instance) {
+            self.forget_roll(instance.program);
+        }
     }
 
     /// An instance did not stop in time and was killed.
@@ -83,7 +134,7 @@ impl LastFailures {
 
     /// The last failure of an instance in this state.
     pub(super) fn of(&self, instance: InstanceId, state: StateName) -> Option<&str> {
-        let failure = self.of_instances.get(&instance).map(String::as_str);
+        let failure = self.of_instances.get(&instance).map(|failure| failure.text.as_str());
         match state {
             StateName::Running | StateName::Stopped => None,
             // The state has the word already.

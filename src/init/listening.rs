@@ -2,7 +2,8 @@
 //!
 //! At bring-up all are opened. One that cannot be is logged, and each start of a program that needs it tries again: that
 //! is a failed start like any other. An update opens what is new before it changes anything (`update.rs`), and fails if
-//! it cannot. A socket is closed when neither the plan nor a live run has it. Next: `sockets.rs`.
+//! it cannot. A socket is closed when neither the plan nor a live run has it, and no definition that may come back. Next:
+//! `sockets.rs`.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -148,8 +149,13 @@ impl Init {
         let children = &self.processes.children;
         let planned = self.plan.definitions().map(|(_, program)| program);
         let live = children.runs().filter_map(|run| children.definition(run));
+        // The former definition of a program may come back.
+        let former = self.processes.formers.iter().flat_map(|(id, plan)| {
+            plan.definitions().filter(move |(of, _)| *of == id).map(|(_, program)| program)
+        });
         let needed: SortedSet<&ListenAddress> = planned
             .chain(live)
+            .chain(former)
             .flat_map(|program| program.sockets.iter().map(|socket| &socket.address))
             .collect();
         self.processes.sockets.retain(|address| needed.contains(&address));

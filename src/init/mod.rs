@@ -27,6 +27,7 @@ mod remedies;
 mod report;
 mod reports;
 mod requests;
+mod rolling;
 mod scale;
 mod signals;
 mod start;

@@ -9,7 +9,7 @@ use foster_core::action::StateName;
 use foster_core::event::{Order, SpecChange};
 use foster_core::ids::{InstanceId, ProgramId};
 use foster_core::program::{Desired, DownReason};
-use foster_core::supervisor::{InstanceView, Progress, progress};
+use foster_core::supervisor::{InstanceView, Progress, Turn, progress};
 
 use super::Init;
 use super::plan_diff::ChangedKeys;
@@ -37,6 +37,8 @@ pub(super) struct Expected {
 enum Expectation {
     /// A new run.
     Up,
+    /// A new run, by a rolling restart.
+    Replaced,
     /// It was removed.
     Gone,
     /// No new run, for this reason.
@@ -124,9 +126,9 @@ impl Init {
         match outcome {
             Expectation::Stays(how) => Some(format!("{how}{why}")),
             Expectation::Gone if self.view(before.id).is_none() => Some("removed".into()),
-            Expectation::Up | Expectation::Gone if wait => None,
-            Expectation::Up if before.live => Some(format!("restarting{why}")),
-            Expectation::Up => Some(format!("starting{why}")),
+            Expectation::Up | Expectation::Replaced | Expectation::Gone if wait => None,
+            Expectation::Up | Expectation::Replaced if before.live => Some(format!("restarting{why}")),
+            Expectation::Up | Expectation::Replaced => Some(format!("starting{why}")),
             Expectation::Gone => Some("stopping, to be removed".into()),
         }
     }
@@ -151,7 +153,7 @@ impl Init {
         let Some(view) = self.view(before.id) else {
             return Some(match outcome {
                 Expectation::Gone => (Verdict::Ok, "stopped and removed".into()),
-                Expectation::Up | Expectation::Stays(_) => {
+                Expectation::Up | Expectation::Replaced | Expectation::Stays(_) => {
                     (Verdict::Failed, "removed by a later update".into())
                 }
             });
@@ -160,14 +162,17 @@ impl Init {
             let removed = matches!(view.desired, Desired::Down(DownReason::Removed | DownReason::Shutdown));
             return (!removed).then(|| (Verdict::Failed, "brought back by a later update".into()));
         }
-        match progress(Order::Restart, &view, before.runs) {
-            Progress::UnderWay if self.is_blocked(&view, holders) => {
+        let order = match outcome {
+            Expectation::Replaced => Order::Reload,
+            Expectation::Up | Expectation::Gone | Expectation::Stays(_) => Order::Restart,
+        };
+        match progress(order, &view, before.runs) {
+            // A rolling restart gives up by itself.
+            Progress::UnderWay if *outcome != Expectation::Replaced && self.is_blocked(&view, holders) => {
                 Some((Verdict::Failed, self.standing(&view)))
             }
             Progress::UnderWay => None,
-            Progress::Failed => {
-                Some((Verdict::Failed, format!("{}{why}", self.failure(Order::Restart, &view))))
-            }
+            Progress::Failed => Some((Verdict::Failed, format!("{}{why}", self.failure(order, &view)))),
             Progress::Done if view.state == StateName::Exited => {
                 Some((Verdict::Ok, format!("ended with success{why}")))
             }
@@ -225,7 +230,7 @@ fn is_removed(view: &InstanceView) -> bool {
 
 /// The expected result for an instance of the new plan, judged right after the update.
 fn outlook(view: &InstanceView, before: InstanceBefore, difference: Option<SpecChange>) -> Expectation {
-    let wanted = matches!(view.desired, Desired::Rising | Desired::Up | Desired::Cycle(_));
+    let wanted = matches!(view.desired, Desired::Rising | Desired::Trial | Desired::Up | Desired::Cycle(_));
     let ended = matches!(view.state, StateName::Exited | StateName::Fatal);
     let was_down =
         matches!(before.state, Some(StateName::Stopped | StateName::Exited | StateName::Fatal) | None);
@@ -235,6 +240,7 @@ fn outlook(view: &InstanceView, before: InstanceBefore, difference: Option<SpecC
         Some(SpecChange::Policy) if wanted && !ended && was_down => Expectation::Up,
         Some(SpecChange::Policy) => Expectation::Stays("applied without a restart"),
         Some(SpecChange::Process) if ended => Expectation::Stays("has exited; applies at its next start"),
+        Some(SpecChange::Process) if view.turn != Turn::None => Expectation::Replaced,
         Some(SpecChange::Process) if wanted => Expectation::Up,
         Some(SpecChange::Process) => Expectation::Stays("stays stopped; applies at its next start"),
     }

@@ -5,7 +5,7 @@
 use std::iter::Peekable;
 use std::vec::Drain;
 
-use foster_core::action::{Action, Cause, Change, EventName, Purpose, Scope};
+use foster_core::action::{Action, Cause, Change, EventName, Part, Purpose, Scope};
 use foster_core::event::Event;
 use foster_core::ids::{Run, Signal};
 use foster_core::spec::KillMode;
@@ -36,13 +36,16 @@ impl Init {
     /// One action, and of the `rest` the starts that follow a start.
     fn perform(&mut self, action: Action, rest: &mut Peekable<Drain<'_, Action>>) {
         match action {
-            Action::Spawn(run) => {
-                let mut runs = vec![run];
-                while let Some(Action::Spawn(run)) = rest.next_if(|next| matches!(next, Action::Spawn(_))) {
-                    runs.push(run);
+            Action::Spawn(run, definition) => {
+                let mut runs = vec![(run, definition)];
+                while let Some(Action::Spawn(run, definition)) =
+                    rest.next_if(|next| matches!(next, Action::Spawn(..)))
+                {
+                    runs.push((run, definition));
                 }
                 self.start(&runs);
             }
+            Action::Keep(program, definition) => self.keep(program, definition),
             Action::Signal { run, signal, scope, purpose } => self.signal(run, signal, scope, purpose),
             Action::KillAll => self.processes.kill_all(),
             Action::RunPreStop(run) => self.pre_stop(run),
@@ -116,7 +119,9 @@ impl Init {
             let hint = if errno == nix::Error::EPERM { " (CAP_KILL is missing)" } else { "" };
             let text = format!("cannot send {signal}: {}{hint}", errno::text(errno));
             warn!("{name}: {text}");
-            self.operators.failures.refused(run.instance, text);
+            if self.view(run.instance).and_then(|view| view.live).is_some_and(|live| live.run == run) {
+                self.operators.failures.refused(run, text);
+            }
             self.operators.requests.note_unsent(run, signal, errno);
             self.core.push(Event::SignalRefused(run, signal));
         }
@@ -137,7 +142,7 @@ impl Init {
 
     /// The processes that belong to a run.
     pub(super) fn kill_mode(&self, run: Run) -> KillMode {
-        self.view(run.instance).map_or(KillMode::Tree, |view| view.kill_mode)
+        self.core.supervisor.snapshot().run(run).map_or(KillMode::Tree, |view| view.kill_mode)
     }
 
     fn report_ignored(&mut self, signal: Signal) {
@@ -154,18 +159,20 @@ impl Init {
 
     fn report(&mut self, change: &Change) {
         let pid = change.run.and_then(|run| self.processes.children.last_pid(run));
-        let by = if let Cause::Requested(id) = &change.cause {
-            self.operators.requests.ordered_by(*id)
+        let detail = if let Cause::Requested(id) = &change.cause {
+            self.operators.requests.ordered_by(*id).map(str::to_owned)
+        } else if let Cause::NotReplaced(why) = &change.cause {
+            Some(self.note_not_replaced(change.instance, *why))
         } else {
             None
         };
-        let line = report::change(&self.plan, change, pid, by);
+        let line = report::change(&self.plan, change, pid, detail.as_deref());
         let subject = self.plan.program(change.instance.program).map(|program| {
             let index = change.instance.index;
             Subject {
                 program: program.name.as_str().into(),
                 instances: index..index + 1,
-                state: Some(change.to),
+                state: (change.part == Part::Serving).then_some(change.to),
             }
         });
         self.publish(&line, subject);

@@ -156,6 +156,8 @@ fn spec_keys(keys: &mut ChangedKeys, old: &ProgramSpec, new: &ProgramSpec) {
         memory_max,
         stop,
         reload_signal,
+        // It follows from other keys.
+        overlap: _,
     } = old;
     keys.policy("autostart", *autostart == new.autostart);
     keys.policy("priority", *priority == new.priority);

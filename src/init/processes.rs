@@ -2,7 +2,10 @@
 //!
 //! The parts that know something about processes, and what takes several of them. Next: `children.rs`, `tree.rs`.
 
+use std::rc::Rc;
+
 use foster_core::ids::{Run, Signal};
+use foster_core::program_map::ProgramMap;
 use foster_core::spec::KillMode;
 use nix::unistd::Pid;
 
@@ -12,6 +15,7 @@ use super::sweep::Sweep;
 use super::tree::Trees;
 use crate::notify::inbound::{Inbound, Stranger};
 use crate::oom::OomCounter;
+use crate::plan::Plan;
 use crate::sockets::Sockets;
 use crate::spawn::Spawner;
 use crate::sys::process;
@@ -22,6 +26,8 @@ use crate::sys::procfs;
 pub(super) struct Processes {
     pub(super) spawner: Spawner,
     pub(super) children: Children,
+    /// The plan with the definition before, of the programs that are restarted to another one instance by instance.
+    pub(super) formers: ProgramMap<Rc<Plan>>,
     pub(super) trees: Trees,
     pub(super) sweep: Sweep,
     pub(super) oom: OomCounter,

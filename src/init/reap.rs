@@ -63,7 +63,8 @@ impl Init {
             let exit = self.killed_by(reaped.exit, child.killed_by, &mut batch.check);
             let Ended { role, got_stop_signal, start, .. } = child;
             if let Role::CancelledProbe(instance, which) = role {
-                if let Some((run, which)) = self.probes.take_waiting(instance, which) {
+                // In a rolling restart two runs of the instance may wait.
+                while let Some((run, which)) = self.probes.take_waiting(instance, which) {
                     self.probe(run, which);
                 }
                 continue;
@@ -125,7 +126,7 @@ impl Init {
     /// Reports a program whose main process exited at once with success and left a process behind, with the remedy; only
     /// the first time in a row.
     fn report_background(&mut self, run: Run, exit: Exit, left: Option<Pid>) {
-        let at_once = self.view(run.instance).is_some_and(|view| {
+        let at_once = self.core.supervisor.snapshot().run(run).is_some_and(|view| {
             matches!(view.state, StateName::Starting | StateName::Running)
                 && view.live.is_some_and(|live| self.core.now.since(live.since) < AT_ONCE)
         });

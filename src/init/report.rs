@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use foster_core::action::{Cause, Change, EventName, StateName};
+use foster_core::action::{Cause, Change, EventName, Part, StateName};
 use foster_core::ending::{Ending, Failure, Reason};
 use foster_core::ids::{Exit, KilledBy, Signal};
 use foster_core::restart::AfterExit;
@@ -16,10 +16,16 @@ use crate::duration::rounded;
 pub(super) use crate::output::log::Line;
 use crate::plan::Plan;
 
-/// The line for a change of state. `pid` is the run's last pid, if it had one; `by` is the client that ordered the change.
+/// The line for a change of state. `pid` is the run's last pid, if it had one; `by` is the client that ordered the change,
+/// or why an instance was not replaced.
 pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<&str>) -> Line {
     let by = by.unwrap_or("as requested");
     let name = plan.label(change.instance);
+    let name = match change.part {
+        Part::Serving => name.to_owned(),
+        Part::Replacement => format!("{name} (replacement)"),
+        Part::Replaced => format!("{name} (replaced)"),
+    };
     let process = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
     let line = match &change.cause {
         Cause::Started => Line::new(Level::Info, EventName::Starting, format!("{name}: starting{process}")),
@@ -101,6 +107,18 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             let message = format!("{name}: stopping, because its definition changed{process}");
             Line::new(Level::Info, EventName::Stopping, message)
         }
+        Cause::TakenBack => {
+            let message = format!("{name}: stopping, because its new definition is taken back{process}");
+            Line::new(Level::Info, EventName::Stopping, message)
+        }
+        Cause::Unneeded => {
+            let message = format!("{name}: stopping, because it is not needed{process}");
+            Line::new(Level::Info, EventName::Stopping, message)
+        }
+        Cause::Replaced => Line::new(Level::Info, EventName::Replaced, format!("{name}: replaced{process}")),
+        Cause::NotReplaced(_) => {
+            Line::new(Level::Error, EventName::NotReplaced, format!("{name}: not replaced: {by}"))
+        }
         Cause::Removed => {
             let event =
                 if change.to == StateName::Stopped { EventName::Stopped } else { EventName::Stopping };
@@ -116,7 +134,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             let stop = plan.spec(change.instance.program).map(|spec| &spec.stop);
             let (level, message) = match stop.filter(|stop| is_escalated(stop, *exit)) {
                 Some(stop) => (Level::Warn, format!("{name}: {}", escalated(stop, *took, &process))),
-                None => (Level::Info, stopped(name, *exit, *took, &process)),
+                None => (Level::Info, stopped(&name, *exit, *took, &process)),
             };
             exit_fields(Line::new(level, EventName::Stopped, message), *exit).with("took_ms", *took)
         }
@@ -127,6 +145,11 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
     let line = match pid.and_then(|pid| u64::try_from(pid).ok()) {
         Some(pid) => line.with("pid", pid),
         None => line,
+    };
+    let line = match change.part {
+        Part::Serving => line,
+        Part::Replacement => line.with("part", "replacement".to_string()),
+        Part::Replaced => line.with("part", "replaced".to_string()),
     };
     line.with("from", change.from.name().to_string()).with("to", change.to.name().to_string())
 }
@@ -256,6 +279,7 @@ fn follows(next: &AfterExit) -> String {
             format!("restart in {} (failure {failures})", rounded(*wait))
         }
         AfterExit::StaysDown => "done".into(),
+        AfterExit::Withdrawn => "it is not kept".into(),
         AfterExit::Failed => "failed, will not be restarted".into(),
         AfterExit::GaveUp { failures } => format!("gave up after {failures} failures in a row"),
     }
@@ -264,7 +288,7 @@ fn follows(next: &AfterExit) -> String {
 fn level(next: &AfterExit) -> Level {
     match next {
         AfterExit::StaysDown => Level::Info,
-        AfterExit::RestartNow | AfterExit::RestartIn { .. } => Level::Warn,
+        AfterExit::RestartNow | AfterExit::RestartIn { .. } | AfterExit::Withdrawn => Level::Warn,
         AfterExit::Failed | AfterExit::GaveUp { .. } => Level::Error,
     }
 }
@@ -276,7 +300,7 @@ fn next_fields(line: Line, next: &AfterExit) -> Line {
             line.with("restart_in_ms", *wait).with("failures", u64::from(*failures))
         }
         AfterExit::GaveUp { failures } => line.with("failures", u64::from(*failures)),
-        AfterExit::StaysDown | AfterExit::Failed => line,
+        AfterExit::StaysDown | AfterExit::Failed | AfterExit::Withdrawn => line,
     }
 }
 

@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
+use foster_core::action::Definition;
 use foster_core::event::{Event, Persistence, StartFailure};
 use foster_core::ids::{InstanceId, Run};
 use foster_core::probe::{ProbeResult, Which};
@@ -42,10 +43,10 @@ struct Due {
 impl Init {
     /// Begins these runs: with the `pre_start` where there is one. All are prepared, then all are forked, then what is
     /// known of them is noted: each page that is written to between two forks has to be copied.
-    pub(super) fn start(&mut self, runs: &[Run]) {
+    pub(super) fn start(&mut self, runs: &[(Run, Definition)]) {
         let mut due = Vec::with_capacity(runs.len());
-        for run in runs {
-            match self.first_process(*run) {
+        for (run, definition) in runs {
+            match self.first_process(*run, *definition) {
                 Ok(first) => due.push((*run, first)),
                 Err(failure) => self.start_failed(*run, failure),
             }
@@ -58,8 +59,12 @@ impl Init {
         }
     }
 
-    fn first_process(&mut self, run: Run) -> Result<Due, StartFailure> {
-        let instance = self.plan.instance(run.instance).ok_or_else(unknown)?;
+    fn first_process(&mut self, run: Run, definition: Definition) -> Result<Due, StartFailure> {
+        let plan = match definition {
+            Definition::Current => Some(&self.plan),
+            Definition::Former => self.processes.formers.get(run.instance.program),
+        };
+        let instance = plan.and_then(|plan| plan.instance(run.instance)).ok_or_else(unknown)?;
         let program = Rc::clone(&instance.program);
         self.processes.children.define(run, Rc::clone(&program));
         match program.pre_start {
@@ -114,7 +119,7 @@ impl Init {
         run_as: RunAs,
         extra: Vec<(String, String)>,
     ) -> Result<Due, StartFailure> {
-        let streams = self.output.attach(output).map_err(|error| no_pipes(&error))?;
+        let streams = self.output.attach(output, &program).map_err(|error| no_pipes(&error))?;
         if let Some((user, group)) = run_as.owner() {
             for stream in [&streams.stdout, &streams.stderr] {
                 chown_pipe(stream, user, group);
@@ -358,7 +363,8 @@ fn no_pipes(error: &std::io::Error) -> StartFailure {
     StartFailure { stage: "output", persistence: Persistence::Transient, message }
 }
 
-/// The run number of the output of `pre_start` and `pre_stop`: 0, which no run has.
+/// The run number of the output of `pre_start` and `pre_stop`, which no run has.
 pub(super) fn helper_output(run: Run) -> Run {
-    Run { number: 0, ..run }
+    const HELPER: u32 = 1 << 31;
+    Run { number: run.number | HELPER, ..run }
 }

@@ -102,13 +102,17 @@ impl Init {
             (None, Some(_)) => self.holder(view).map(|holder| format!("waits for {holder}")),
             (None, None) if view.state == StateName::Starting => {
                 let answer = self.core.supervisor.snapshot().last_answer(view.id);
-                answer.map(|answer| format!("not ready yet: {answer}"))
+                let answer = answer.map(|answer| format!("not ready yet: {answer}"));
+                match (self.roll_note(view), answer) {
+                    (Some(roll), Some(answer)) => Some(format!("{roll}; {answer}")),
+                    (roll, answer) => roll.or(answer),
+                }
             }
             (None, None) if is_removed(view) && self.plan.core.is_leaving(view.id.program) => {
                 Some("removed from the configuration".into())
             }
             (None, None) if is_removed(view) => Some(super::report::fewer(self.plan.count(view.id.program))),
-            (None, None) => None,
+            (None, None) => self.roll_note(view),
         };
         match (note, more) {
             (Some(note), Some(more)) => Some(format!("{note}; {more}")),
@@ -139,8 +143,9 @@ impl Init {
             // A program that an order or an update stopped does not count.
             Counted::Wanted => match view.desired {
                 Desired::Down(DownReason::Requested(_) | DownReason::Removed) => false,
-                Desired::Down(DownReason::NotAutostarted | DownReason::Shutdown)
+                Desired::Down(DownReason::NotAutostarted | DownReason::Spare | DownReason::Shutdown)
                 | Desired::Cycle(_)
+                | Desired::Trial
                 | Desired::Rising
                 | Desired::Up => view.autostart == Autostart::Yes,
             },
@@ -258,7 +263,7 @@ fn is_removed(view: &InstanceView) -> bool {
 /// Whether it should run, or should have run: otherwise `status` does not fail for it.
 fn is_wanted(view: &InstanceView) -> bool {
     match view.desired {
-        Desired::Rising | Desired::Up | Desired::Cycle(_) => true,
+        Desired::Rising | Desired::Trial | Desired::Up | Desired::Cycle(_) => true,
         Desired::Down(_) => false,
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use foster_core::action::EventName;
 use foster_core::ending::{Ending, Reason};
-use foster_core::ids::{InstanceId, Signal};
+use foster_core::ids::{InstanceId, Run, Signal};
 use foster_core::time::Instant;
 use log::Level;
 
@@ -94,7 +94,9 @@ impl Init {
 
     fn summary(&self, instance: InstanceId, cause: &str) -> String {
         let name = self.plan.label(instance);
-        let lines = self.output.last_output(instance, LAST_OUTPUT).into_iter();
+        let last_run = self.view(instance).map(|view| Run { instance, number: view.last_run });
+        let lines =
+            last_run.map(|run| self.output.output_of(run, LAST_OUTPUT)).unwrap_or_default().into_iter();
         let output: Vec<String> =
             lines.map(|line| String::from_utf8_lossy(&line.text).into_owned()).collect();
         Summary { name, cause, output: &output }.text()

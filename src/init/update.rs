@@ -134,14 +134,16 @@ impl Init {
         let before = self.instances_before();
         let changed = merged.kept.iter().filter_map(|(id, keys)| Some((id, keys.change()?)));
         let update = Update { plan: plan.core.clone(), changed: changed.collect() };
-        self.plan = Rc::new(plan);
-        self.redefine_runs(&merged);
+        let old = std::mem::replace(&mut self.plan, Rc::new(plan));
+        self.keep_formers(&old, &merged);
+        self.redefine_runs(&old, &merged);
         self.rematch_streams();
         self.core.push(Event::Updated(Box::new(update)));
         self.handle_events();
         for id in &merged.removed {
             self.forget_program(*id);
         }
+        self.drop_formers();
         self.close_unused_sockets();
         self.waiter.trimmer.done_with_work(self.core.now);
         Ok((merged, before))
@@ -154,11 +156,13 @@ impl Init {
     }
 
     /// Gives continuing runs their new definition; runs that will be replaced keep their own.
-    fn redefine_runs(&mut self, merged: &PlanMerge) {
+    fn redefine_runs(&mut self, old: &Plan, merged: &PlanMerge) {
         for run in self.processes.children.runs().collect::<Vec<_>>() {
-            let keys = merged.kept.get(run.instance.program);
-            let goes_on = keys.is_some_and(|keys| keys.change() != Some(SpecChange::Process));
-            if let Some(instance) = self.plan.instance(run.instance).filter(|_| goes_on) {
+            let id = run.instance.program;
+            let is_kept = merged.kept.get(id).is_some_and(|keys| keys.change() != Some(SpecChange::Process));
+            let its = self.processes.children.definition(run).zip(old.instance(run.instance));
+            let is_current = its.is_some_and(|(its, current)| Rc::ptr_eq(its, &current.program));
+            if let Some(instance) = self.plan.instance(run.instance).filter(|_| is_kept && is_current) {
                 self.processes.children.redefine(run, Rc::clone(&instance.program));
             }
         }

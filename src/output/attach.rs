@@ -25,23 +25,17 @@ use crate::sys::epoll::Interest;
 use crate::sys::stream;
 
 impl Output {
-    /// Creates the stdout and stderr of a run. The caller then calls [`Output::started`] or [`Output::abandon`].
+    /// Creates the stdout and stderr of a run, as its definition says. The caller then calls [`Output::started`] or [`Output::abandon`].
     ///
     /// # Errors
     /// pipe2(2), epoll_ctl(2): EMFILE, ENFILE, ENOSPC. Everything created is closed.
-    pub fn attach(&mut self, run: Run) -> io::Result<ChildStreams> {
+    pub fn attach(&mut self, run: Run, program: &Program) -> io::Result<ChildStreams> {
         let Some(instance) = self.attached.instances.get(&run.instance).map(Rc::clone) else {
             return Ok(ChildStreams { stdout: ChildStream::Null, stderr: ChildStream::Null });
         };
-        let (label, program) = (&instance.label, &instance.program);
-        if let Some(output) = self.attached.programs.get_mut(run.instance.program)
-            && run.number > 0
-        {
-            output.last_runs.insert(run.instance.index, run.number);
-        }
         let record = RunOutput {
             main: MainProcess::Alive,
-            label: label.clone(),
+            label: instance.label.clone(),
             name: program.name.clone(),
             log_prefix: program.log_prefix,
             pid: None,

@@ -141,7 +141,8 @@ struct Watch {
 /// The programs and their runs.
 #[derive(Debug)]
 struct Attached {
-    programs: ProgramMap<ProgramOutput>,
+    /// The kept output of each program.
+    rings: ProgramMap<Ring>,
     /// The instances of the plan: how each is called, and where its output goes.
     instances: SortedMap<InstanceId, Rc<InstanceDef>>,
     runs: SortedMap<Run, Box<RunOutput>>,
@@ -158,14 +159,6 @@ struct Style {
     timestamps: Timestamps,
     /// The width of the names before lines.
     width: usize,
-}
-
-/// The kept output of a program.
-#[derive(Debug, Default)]
-struct ProgramOutput {
-    ring: Ring,
-    /// The number of the last run of each instance.
-    last_runs: SortedMap<u16, u32>,
 }
 
 /// The read ends of pipes.
@@ -266,7 +259,7 @@ impl Output {
             watch: Watch { epoll, owner },
             style,
             attached: Attached {
-                programs: ProgramMap::new(),
+                rings: ProgramMap::new(),
                 instances: SortedMap::new(),
                 runs: SortedMap::new(),
                 next_line: 1,
@@ -295,23 +288,20 @@ impl Output {
             }
         }
         self.attached.instances = plan.instances.clone();
-        let mut old = std::mem::take(&mut self.attached.programs);
+        let mut old = std::mem::take(&mut self.attached.rings);
         let kept = plan.programs.ids().map(|id| (id, old.remove(id).unwrap_or_default()));
-        self.attached.programs = kept.collect();
+        self.attached.rings = kept.collect();
         self.reformat();
     }
 
     /// Drops what is known of a removed instance; its lines stay among those of its program.
     pub fn forget_instance(&mut self, instance: InstanceId) {
         self.attached.instances.remove(&instance);
-        if let Some(program) = self.attached.programs.get_mut(instance.program) {
-            program.last_runs.remove(&instance.index);
-        }
     }
 
     /// Drops the last lines of a program that was removed. Further output of its descendants is still written.
     pub fn forget_program(&mut self, program: ProgramId) {
-        self.attached.programs.remove(program);
+        self.attached.rings.remove(program);
     }
 
     /// The width of the names before lines.
@@ -332,8 +322,8 @@ impl Output {
             || self.sources.by_key.values().any(|source| stream::unread(&source.fd) > 0)
     }
 
-    fn program(&self, program: ProgramId) -> Option<&ProgramOutput> {
-        self.attached.programs.get(program)
+    fn ring(&self, program: ProgramId) -> Option<&Ring> {
+        self.attached.rings.get(program)
     }
 
     fn token(&self, key: u32) -> Token {

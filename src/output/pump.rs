@@ -188,7 +188,7 @@ impl Output {
         let Some(source) = self.sources.by_key.get_mut(&key).map(Box::as_mut) else { return };
         let Scratch { read, head, batch } = scratch;
         let Source { run, stream, line_style: LineStyle { prefix, .. }, lines, pattern, .. } = source;
-        let mut ring = self.attached.programs.get_mut(run.instance.program).map(|program| &mut program.ring);
+        let mut ring = self.attached.rings.get_mut(run.instance.program);
         let (next_line, matches) = (&mut self.attached.next_line, &mut self.attached.matches);
         let origin = Origin { instance: run.instance.index, run: run.number, stream: *stream };
         let now = (self.env.clock)();

@@ -4,7 +4,7 @@
 
 use std::collections::BinaryHeap;
 
-use foster_core::ids::{InstanceId, ProgramId};
+use foster_core::ids::{InstanceId, ProgramId, Run};
 
 use super::{Output, Stream, ring};
 
@@ -20,11 +20,11 @@ pub struct Unfinished {
 }
 
 impl Output {
-    /// The last lines of the last run of an instance, oldest first, at most this many bytes.
-    pub fn last_output(&self, instance: InstanceId, most: usize) -> Vec<ring::Line> {
-        let Some(program) = self.program(instance.program) else { return Vec::new() };
-        let Some(run) = program.last_runs.get(&instance.index) else { return Vec::new() };
-        program.ring.tail_of(instance.index, *run, most)
+    /// The last lines of a run, at most this many bytes, the oldest first.
+    pub fn output_of(&self, run: Run, most: usize) -> Vec<ring::Line> {
+        let Run { instance, number } = run;
+        let ring = self.ring(instance.program);
+        ring.map(|ring| ring.tail_of(instance.index, number, most)).unwrap_or_default()
     }
 
     /// The lines of these programs after the one with this number, oldest first, up to this many bytes but at least one;
@@ -35,7 +35,7 @@ impl Output {
         number: u64,
         most: usize,
     ) -> (Vec<(ProgramId, ring::Line)>, bool) {
-        let rings = programs.iter().filter_map(|id| Some((*id, &self.program(*id)?.ring)));
+        let rings = programs.iter().filter_map(|id| Some((*id, self.ring(*id)?)));
         let mut rings: Vec<_> = rings.map(|(id, ring)| (id, ring.after(number).peekable())).collect();
         let (mut lines, mut size) = (Vec::new(), 0);
         loop {
@@ -55,10 +55,9 @@ impl Output {
 
     /// The number before that of the last `count` lines of these programs.
     pub fn before_the_last(&self, programs: &[ProgramId], count: usize) -> u64 {
-        let rings = programs.iter().filter_map(|id| self.program(*id));
+        let rings = programs.iter().filter_map(|id| self.ring(*id));
         let Some(later) = count.checked_sub(1) else { return self.last_line() };
-        let mut numbers: BinaryHeap<u64> =
-            rings.flat_map(|program| program.ring.numbers().take(count)).collect();
+        let mut numbers: BinaryHeap<u64> = rings.flat_map(|ring| ring.numbers().take(count)).collect();
         for _ in 0..later {
             numbers.pop();
         }
@@ -67,7 +66,7 @@ impl Output {
 
     /// The number of the last line of a program that was dropped.
     pub fn dropped(&self, program: ProgramId) -> u64 {
-        self.program(program).map_or(0, |program| program.ring.dropped())
+        self.ring(program).map_or(0, |ring| ring.dropped())
     }
 
     /// The number of the last line of any program: a follower starts after it.

@@ -17,6 +17,7 @@ const TURNS: usize = 20_000;
 /// An output with pipes for foster's stdout and stderr.
 struct Bench {
     epoll: Rc<Epoll>,
+    programs: Vec<Program>,
     output: Output,
     out: OwnedFd,
     err: OwnedFd,
@@ -129,11 +130,12 @@ impl Bench {
         set_nonblocking(&out);
         set_nonblocking(&err);
         let (epoll, output) = output_to(Some(stdout), Some(stderr), format, programs);
-        Bench { epoll, output, out, err }
+        Bench { epoll, programs: programs.to_vec(), output, out, err }
     }
 
     fn start(&mut self, run: Run) -> (OwnedFd, OwnedFd) {
-        let streams = self.output.attach(run).unwrap();
+        let program = &self.programs[run.instance.program.0 as usize];
+        let streams = self.output.attach(run, program).unwrap();
         self.output.started(run, 42);
         match (streams.stdout, streams.stderr) {
             (ChildStream::Pipe(stdout), ChildStream::Pipe(stderr)) => (stdout, stderr),
@@ -197,7 +199,7 @@ fn stdout_and_stderr_of_one_file_share_a_writer() {
     let copy = both.try_clone().unwrap();
     let (epoll, mut output) = output_to(Some(both), Some(copy), LogFormat::Text, &[program("web")]);
     assert_eq!(output.writers.count(), 1);
-    let streams = output.attach(run(0, 1)).unwrap();
+    let streams = output.attach(run(0, 1), &program("web")).unwrap();
     let (ChildStream::Pipe(stdout), ChildStream::Pipe(stderr)) = (streams.stdout, streams.stderr) else {
         panic!("not captured")
     };

@@ -136,6 +136,25 @@ impl Plan {
         Ok(())
     }
 
+    /// Gives a program the definition that it has in an earlier plan, for the instances that it has now.
+    pub fn take_back(&mut self, id: ProgramId, earlier: &Plan) {
+        let Some((now, then)) = self.programs.get(id).zip(earlier.programs.get(id)) else { return };
+        let (instances, then) = (now.instances, Rc::clone(then));
+        let known = |index| earlier.instances.get(&InstanceId { program: id, index });
+        let definition = |index: u16| match (known(index), earlier.templates.get(id)) {
+            (Some(instance), _) => Rc::clone(&instance.program),
+            (None, Some(Template(make))) => make(index).map_or_else(|_| Rc::clone(&then), Rc::new),
+            (None, None) => Rc::clone(&then),
+        };
+        let definitions = (0..self.count(id)).map(definition).collect();
+        match earlier.templates.get(id) {
+            Some(template) => self.templates.insert(id, template.clone()),
+            None => drop(self.templates.remove(id)),
+        }
+        self.programs.insert(id, Rc::new(Program { instances, ..Program::clone(&then) }));
+        self.define(id, definitions);
+    }
+
     /// Adds a program, whose instances differ if it has a template; `others` are then those after the first.
     pub fn add(&mut self, id: ProgramId, program: Program, others: Vec<Program>, template: Option<Template>) {
         let program = Rc::new(program);

@@ -9,16 +9,18 @@ use core::time::Duration;
 
 use crate::ending::{Closing, Ending};
 use crate::event::StartFailure;
-use crate::ids::{Exit, InstanceId, OrderId, Run, Signal};
+use crate::ids::{Exit, InstanceId, OrderId, ProgramId, Run, Signal};
 use crate::probe::Which;
 use crate::restart::AfterExit;
 
 /// One action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Start the process of this run. Answered by `Spawned` or `SpawnFailed`.
-    Spawn(Run),
-    /// Send a signal. Answered by `SignalRefused` if it cannot be sent, and otherwise not.
+    /// Make the process of this run, from this definition. Answered by `Spawned` or `SpawnFailed`.
+    Spawn(Run, Definition),
+    /// The rolling restart to a new definition is over: this one is the program's from now on, the other is dropped.
+    Keep(ProgramId, Definition),
+    /// Send a signal. Answered by `SignalRefused` where it cannot be sent, and otherwise not.
     Signal {
         /// The run that gets it.
         run: Run,
@@ -62,6 +64,15 @@ pub enum Action {
     Exit(Closing),
 }
 
+/// One of the two definitions of a program during a rolling restart to a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Definition {
+    /// That of the plan. Without such a rolling restart there is no other.
+    Current,
+    /// The one before the update.
+    Former,
+}
+
 /// The processes of a run that get a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -89,12 +100,25 @@ pub struct Change {
     pub instance: InstanceId,
     /// The run that the change concerns, if there is one.
     pub run: Option<Run>,
+    /// The part of that execution in a rolling restart.
+    pub part: Part,
     /// The previous state.
     pub from: StateName,
     /// The new state.
     pub to: StateName,
     /// The cause.
     pub cause: Cause,
+}
+
+/// The part of an execution in a rolling restart that starts the new one beside the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// It is the instance: the only part without a rolling restart.
+    Serving,
+    /// It is to become the instance when it is ready.
+    Replacement,
+    /// It was the instance, and is being stopped.
+    Replaced,
 }
 
 /// A state without its data, as users see it.
@@ -184,6 +208,10 @@ pub enum EventName {
     NotKilled,
     /// It was stopped as requested, or will not be started.
     Stopped,
+    /// Its new run has taken the place of the old one.
+    Replaced,
+    /// Its rolling restart has failed.
+    NotReplaced,
     /// Its definition has changed.
     Changed,
     /// It was removed from the configuration.
@@ -200,7 +228,7 @@ pub enum EventName {
 
 impl EventName {
     /// Every event, in the order of a program's life.
-    pub const ALL: [EventName; 19] = [
+    pub const ALL: [EventName; 21] = [
         EventName::Waiting,
         EventName::Starting,
         EventName::Ready,
@@ -214,6 +242,8 @@ impl EventName {
         EventName::Stopping,
         EventName::NotKilled,
         EventName::Stopped,
+        EventName::Replaced,
+        EventName::NotReplaced,
         EventName::Changed,
         EventName::Removed,
         EventName::Updated,
@@ -238,6 +268,8 @@ impl EventName {
             EventName::Stopping => "stopping",
             EventName::NotKilled => "not_killed",
             EventName::Stopped => "stopped",
+            EventName::Replaced => "replaced",
+            EventName::NotReplaced => "not_replaced",
             EventName::Changed => "changed",
             EventName::Removed => "removed",
             EventName::Updated => "updated",
@@ -331,6 +363,14 @@ pub enum Cause {
     Requested(OrderId),
     /// Its definition changed; it starts again with the new one.
     Changed,
+    /// Its new run is ready, and has taken the place of the old one, which is being stopped.
+    Replaced,
+    /// A rolling restart to its definition has failed, and is being taken back.
+    TakenBack,
+    /// The rolling restart that it was started for has ended without it.
+    Unneeded,
+    /// Its rolling restart has failed: it goes on, or starts again, with the definition before.
+    NotReplaced(NotReplaced),
     /// It was removed from the plan.
     Removed,
     /// A program that it requires stays down.
@@ -346,4 +386,15 @@ pub enum Cause {
         /// How long the stop took.
         took: Duration,
     },
+}
+
+/// Why a rolling restart has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotReplaced {
+    /// The new run did not become ready; the change before this one says why.
+    NotReady,
+    /// This one was not ready within the time of a start.
+    WaitsFor(InstanceId),
+    /// Processes of the old run are still there after KILL.
+    NotKilled,
 }

@@ -167,6 +167,17 @@ impl CorePlan {
         CorePlan::of(programs.collect(), left, settings)
     }
 
+    /// The same plan, with another definition of one program. Its place in the order stays.
+    #[must_use]
+    pub fn with_definition(mut self, id: ProgramId, spec: &ProgramSpec) -> CorePlan {
+        if let Some(now) = self.programs.get_mut(id) {
+            let ProgramSpec { instances, autostart, priority, .. } = **now;
+            let (after, requires) = (now.after.clone(), now.requires.clone());
+            *now = Rc::new(ProgramSpec { instances, autostart, priority, after, requires, ..spec.clone() });
+        }
+        self
+    }
+
     /// A plan that is known to be without contradictions.
     fn of(programs: Specs, leaving: Vec<ProgramId>, settings: PlanSettings) -> CorePlan {
         let (graph, _) = Graph::of(&programs);

@@ -18,6 +18,10 @@
 //! health probe or a watchdog that failed, or the end of the main process by itself (`restart.rs` decides what
 //! follows). A program may announce its end ([`Notice::Stopping`]): that is the last of these.
 //!
+//! In a rolling restart a run is on [`Desired::Trial`]: its failure does not count, and `supervisor/roll.rs` decides what
+//! follows. Where two runs of an instance may stand beside each other, the second one has an [`Instance`] too, with the
+//! same id: the [`Part`] of each says which of them is the instance.
+//!
 //! A **timer** is a field of the state that waits for it. [`Instance::deadline`] reads it; leaving the state drops
 //! it. There is nothing to cancel and nothing that can fire late.
 //!
@@ -38,7 +42,7 @@ use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
-use crate::action::{Action, Cause};
+use crate::action::{Action, Cause, Definition, Part};
 use crate::event::{Leftovers, Notice, StartFailure};
 use crate::ids::{Exit, InstanceId, OrderId, Run, Signal};
 use crate::probe::{ProbeResult, Which};
@@ -54,9 +58,6 @@ pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How often the memory of a program is looked at, where it has a limit.
 pub const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
-
-/// How long a start may take without `ready.timeout`: from the request to the `exec` of the program.
-pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The most by which a program can extend its own time limits at once: a mistake in one report takes neither KILL nor
 /// `ready.timeout` away.
@@ -77,6 +78,9 @@ pub struct Instance {
     streak: Streak,
     restarts: u32,
     last: Option<Exit>,
+    /// The number of the last run that a rolling restart has put into the place of another; 0: there was none.
+    replacement: u32,
+    part: Part,
 }
 
 /// The desired state of an instance.
@@ -86,6 +90,8 @@ pub enum Desired {
     Down(DownReason),
     /// To go down and come up again.
     Cycle(CycleCause),
+    /// To be up, for a rolling restart, which decides what follows if it does not become ready.
+    Trial,
     /// To be up; it has not been ready since that was first wanted. Such an instance holds up later tiers.
     Rising,
     /// To be up; it has been ready. A crash now holds up only those that are `after` it.
@@ -99,6 +105,8 @@ pub enum DownReason {
     NotAutostarted,
     /// An operator stopped it.
     Requested(OrderId),
+    /// A rolling restart has replaced it, or was given up: it was a run beside that of the instance.
+    Spare,
     /// It was removed from the plan: when it is down it is forgotten.
     Removed,
     /// The container ends.
@@ -112,15 +120,47 @@ pub enum CycleCause {
     Requested(OrderId),
     /// Its definition has changed.
     Changed,
+    /// It is the turn of this instance in a rolling restart; why there is one.
+    Replacement(RollCause),
     /// What it requires stays down; it comes up again with it.
     Requirement(InstanceId),
+}
+
+/// Whether a replacement holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replacement {
+    /// It does.
+    Done,
+    /// It was taken back.
+    TakenBack,
+}
+
+/// Why there is a rolling restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RollCause {
+    /// An operator ordered it.
+    Requested(OrderId),
+    /// The definition has changed.
+    Changed,
+    /// A rolling restart to a new definition has failed, and this one takes it back.
+    TakenBack,
+}
+
+impl From<RollCause> for Cause {
+    fn from(cause: RollCause) -> Cause {
+        match cause {
+            RollCause::Requested(id) => Cause::Requested(id),
+            RollCause::Changed => Cause::Changed,
+            RollCause::TakenBack => Cause::TakenBack,
+        }
+    }
 }
 
 /// The inputs of an instance, from the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// Start, as the run with this number.
-    Start(u32),
+    /// Start, as the run with this number, from this definition.
+    Start(u32, Definition),
     /// Wait until this instance is ready.
     Block(InstanceId),
     /// Stop.
@@ -161,7 +201,40 @@ impl Instance {
             streak: Streak::default(),
             restarts: 0,
             last: None,
+            replacement: 0,
+            part: Part::Serving,
         }
+    }
+
+    /// One that is to replace this one: a trial of this definition.
+    pub fn replacement(&self, spec: &Rc<ProgramSpec>) -> Instance {
+        let trial = Instance::new(self.id, Rc::clone(spec), Desired::Trial);
+        Instance { part: Part::Replacement, ..trial }
+    }
+
+    /// Takes the place of `old`, which is only to be stopped from now on.
+    pub fn succeed(&mut self, old: &mut Instance) {
+        (self.restarts, self.last, self.replacement) = (old.restarts, old.last, old.replacement);
+        (self.part, old.part) = (Part::Serving, Part::Replaced);
+        old.desired = Desired::Down(DownReason::Spare);
+    }
+
+    /// Takes note whether its run counts as that of a rolling restart.
+    pub fn note_replacement(&mut self, is_one: Replacement) {
+        self.replacement = match is_one {
+            Replacement::Done => self.last_run,
+            Replacement::TakenBack => 0,
+        };
+    }
+
+    /// Takes note of how its last run ended, which had another [`Instance`].
+    pub fn note_last(&mut self, exit: Option<Exit>) {
+        self.last = exit.or(self.last);
+    }
+
+    /// The number of the last run that a rolling restart has put into the place of another; 0: there was none.
+    pub fn replaced_by(&self) -> u32 {
+        self.replacement
     }
 
     /// Its id.

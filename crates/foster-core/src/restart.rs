@@ -66,6 +66,8 @@ pub enum AfterExit {
     StaysDown,
     /// Nothing: it failed, and is not to be restarted.
     Failed,
+    /// Nothing: it was the trial of a rolling restart, which decides what follows.
+    Withdrawn,
     /// Nothing: too many runs in a row failed.
     GaveUp {
         /// How many.
@@ -210,7 +212,9 @@ mod tests {
                 AfterExit::RestartIn { wait, .. } => waits.push(wait.as_millis()),
                 AfterExit::RestartNow => waits.push(0),
                 AfterExit::GaveUp { failures } => return (waits, failures),
-                next @ (AfterExit::StaysDown | AfterExit::Failed) => panic!("{next:?}"),
+                next @ (AfterExit::StaysDown | AfterExit::Failed | AfterExit::Withdrawn) => {
+                    panic!("{next:?}")
+                }
             }
         }
     }

@@ -37,8 +37,19 @@ pub struct ProgramSpec {
     pub memory_max: Option<u64>,
     /// How it is stopped.
     pub stop: StopPlan,
-    /// What `reload` sends it.
+    /// What `reload` sends it; `None`: a rolling restart.
     pub reload_signal: Option<Signal>,
+    /// Whether a rolling restart starts the new instance beside the old one.
+    pub overlap: Overlap,
+}
+
+/// Whether two runs of one instance can stand beside each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// They can: what they listen at belongs to foster.
+    Allowed,
+    /// The second one would find the port of the first one in use.
+    Never,
 }
 
 /// Whether a program starts with the container.
@@ -126,6 +137,19 @@ pub enum Readiness {
         /// Not ready by then is a failed start.
         timeout: Duration,
     },
+}
+
+/// How long a start may take where `ready` gives no time: from the request to the `exec` of the program.
+pub const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Readiness {
+    /// The time that a start may take as a whole.
+    pub fn start_timeout(self) -> Duration {
+        match self {
+            Readiness::Uptime => START_TIMEOUT,
+            Readiness::Probe { interval: _, timeout } | Readiness::Notify { timeout } => timeout,
+        }
+    }
 }
 
 /// How the health of a program that is ready is watched.

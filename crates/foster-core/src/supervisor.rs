@@ -6,6 +6,7 @@
 
 mod order;
 mod orders;
+mod roll;
 mod snapshot;
 mod update;
 
@@ -23,7 +24,9 @@ use crate::program_map::ProgramMap;
 use crate::shutdown::Phase;
 use crate::spec::{Autostart, ExitAction, HealthAction, ProgramSpec};
 use crate::time::Instant;
+use roll::Roll;
 
+pub use roll::Turn;
 pub use snapshot::{InstanceView, Progress, Snapshot, Watched, progress};
 
 /// The supervisor: a plan, and the state of everything in it.
@@ -32,6 +35,10 @@ pub struct Supervisor {
     plan: Rc<CorePlan>,
     /// The instances of all programs, by their ids.
     instances: Vec<Instance>,
+    /// Runs beside those of the instances, in rolling restarts: at most one for each.
+    spares: Vec<Instance>,
+    /// The rolling restarts.
+    rolls: ProgramMap<Roll>,
     /// The number of the last run of each program that had one: none is ever used again.
     last_runs: ProgramMap<u32>,
     phase: Phase,
@@ -70,6 +77,8 @@ impl Supervisor {
         Supervisor {
             plan,
             instances,
+            spares: Vec::new(),
+            rolls: ProgramMap::new(),
             last_runs: ProgramMap::new(),
             phase: Phase::Up,
             boot: Boot::Before,
@@ -94,8 +103,9 @@ impl Supervisor {
 
     /// When the shell has to send [`Event::Ticked`].
     pub fn deadline(&self) -> Option<Instant> {
-        let instances = self.instances.iter().filter_map(Instance::deadline);
-        instances.chain(self.phase.deadline()).chain(self.more_to_start).min()
+        let instances = self.instances.iter().chain(&self.spares).filter_map(Instance::deadline);
+        let rolls = self.rolls.values().filter_map(Roll::deadline);
+        instances.chain(rolls).chain(self.phase.deadline()).chain(self.more_to_start).min()
     }
 
     /// Whether the end has begun.
@@ -148,6 +158,13 @@ impl Supervisor {
                 self.apply(now, at, Input::Ticked, out);
             }
         }
+        for at in 0..self.spares.len() {
+            if self.spares.get(at).and_then(Instance::deadline).is_some_and(|deadline| deadline <= now) {
+                self.apply_to_spare(now, at, Input::Ticked, out);
+            }
+        }
+        let is_due = |roll: &Roll| roll.deadline().is_some_and(|deadline| deadline <= now);
+        self.dirty |= self.rolls.values().any(is_due);
     }
 
     /// Passes an input on to the instance whose run it is about, if that run is the one it is in.
@@ -156,26 +173,17 @@ impl Supervisor {
             && self.instances.get(at).and_then(Instance::run) == Some(run)
         {
             self.apply(now, at, input, out);
+        } else if let Some(at) = self.spares.iter().position(|spare| spare.run() == Some(run)) {
+            self.apply_to_spare(now, at, input, out);
         }
     }
 
     /// Passes an input to an instance; the only place that does. Counts the live runs and handles a final end.
     fn apply(&mut self, now: Instant, at: usize, input: Input, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get_mut(at) else { return };
-        let (before, was_live) = (instance.state().name(), instance.run().is_some());
-        let was_stuck = instance.state().is_stuck();
-        instance.step(now, input, out);
-        match (was_live, instance.run().is_some()) {
-            (false, true) => self.live += 1,
-            (true, false) => self.live -= 1,
-            (true, true) | (false, false) => {}
-        }
-        self.dirty |= instance.state().is_stuck() != was_stuck;
-        let after = instance.state().name();
-        if before == after {
+        let Some(after) = Effect::of(instance, now, input, out).count(&mut self.live, &mut self.dirty) else {
             return;
-        }
-        self.dirty = true;
+        };
         match after {
             StateName::Exited | StateName::Fatal => self.ended_for_good(now, at, out),
             StateName::Unhealthy => self.became_unhealthy(now, at, out),
@@ -185,6 +193,13 @@ impl Supervisor {
             | StateName::Running
             | StateName::Stopping
             | StateName::Backoff => {}
+        }
+    }
+
+    /// The same for a run beside an instance, whose end never counts for the program.
+    fn apply_to_spare(&mut self, now: Instant, at: usize, input: Input, out: &mut Vec<Action>) {
+        if let Some(spare) = self.spares.get_mut(at) {
+            Effect::of(spare, now, input, out).count(&mut self.live, &mut self.dirty);
         }
     }
 
@@ -216,7 +231,7 @@ impl Supervisor {
     }
 
     fn forward(&self, program: ProgramId, signal: Signal, out: &mut Vec<Action>) {
-        for run in self.instances_of(program).iter().filter_map(Instance::run) {
+        for run in self.runs_of(program).filter_map(Instance::run) {
             out.push(Action::Signal { run, signal, scope: Scope::Main, purpose: Purpose::Deliver });
         }
     }
@@ -237,6 +252,7 @@ impl Supervisor {
                 self.apply(now, at, Input::Stop(Cause::Shutdown), out);
             }
         }
+        self.end_rolls(now, out);
     }
 
     /// Handles the final end of an instance. Once no instance of its program runs or will run, `on_exit` or `on_failure`
@@ -245,7 +261,9 @@ impl Supervisor {
         let Some(instance) = self.instances.get(at) else { return };
         let (id, spec) = (instance.id(), instance.spec());
         let siblings = self.instances_of(id.program);
-        if siblings.iter().any(|other| other.id() != id && runs_or_will(other)) {
+        // A trial beside an instance takes its place, or its end starts the instance again.
+        let has_trial = self.spares_of(id.program).any(|spare| spare.desired() == Desired::Trial);
+        if has_trial || siblings.iter().any(|other| other.id() != id && runs_or_will(other)) {
             return;
         }
         let others = siblings.iter().filter(|other| other.id() != id);
@@ -302,12 +320,18 @@ impl Supervisor {
             return;
         }
         let was_killing = matches!(self.phase, Phase::Killing { .. });
-        let stuck = self.instances.iter().filter(|instance| instance.state().is_stuck()).count();
+        let all = self.instances.iter().chain(&self.spares);
+        let stuck = all.filter(|instance| instance.state().is_stuck()).count();
         self.phase.advance(now, self.live - stuck, out);
         if !was_killing && matches!(self.phase, Phase::Killing { .. }) {
             for at in 0..self.instances.len() {
                 if self.instances.get(at).is_some_and(|instance| instance.run().is_some()) {
                     self.apply(now, at, Input::Kill, out);
+                }
+            }
+            for at in 0..self.spares.len() {
+                if self.spares.get(at).is_some_and(|spare| spare.run().is_some()) {
+                    self.apply_to_spare(now, at, Input::Kill, out);
                 }
             }
         }
@@ -347,6 +371,15 @@ impl Supervisor {
         self.instances.get(self.positions_of(program)).unwrap_or(&[])
     }
 
+    fn spares_of(&self, program: ProgramId) -> impl Iterator<Item = &Instance> {
+        self.spares.iter().filter(move |spare| spare.id().program == program)
+    }
+
+    /// The instances of a program, and the runs beside them.
+    fn runs_of(&self, program: ProgramId) -> impl Iterator<Item = &Instance> {
+        self.instances_of(program).iter().chain(self.spares_of(program))
+    }
+
     fn positions_of(&self, program: ProgramId) -> Range<usize> {
         let before = |instance: &Instance| instance.id().program < program;
         let first = self.instances.partition_point(before);
@@ -356,6 +389,37 @@ impl Supervisor {
 
     fn position(&self, id: InstanceId) -> Option<usize> {
         self.instances.binary_search_by_key(&id, Instance::id).ok()
+    }
+}
+
+/// What an input has changed, as far as the supervisor counts it.
+struct Effect {
+    live: (bool, bool),
+    stuck: (bool, bool),
+    state: (StateName, StateName),
+}
+
+impl Effect {
+    fn of(instance: &mut Instance, now: Instant, input: Input, out: &mut Vec<Action>) -> Effect {
+        let look = |instance: &Instance| {
+            let state = instance.state();
+            (instance.run().is_some(), state.is_stuck(), state.name())
+        };
+        let before = look(instance);
+        instance.step(now, input, out);
+        let after = look(instance);
+        Effect { live: (before.0, after.0), stuck: (before.1, after.1), state: (before.2, after.2) }
+    }
+
+    /// Counts the live runs. Returns the state, where it is another one.
+    fn count(self, live: &mut usize, dirty: &mut bool) -> Option<StateName> {
+        match self.live {
+            (false, true) => *live += 1,
+            (true, false) => *live -= 1,
+            (true, true) | (false, false) => {}
+        }
+        *dirty |= self.stuck.0 != self.stuck.1 || self.state.0 != self.state.1;
+        (self.state.0 != self.state.1).then_some(self.state.1)
     }
 }
 
@@ -372,6 +436,6 @@ fn runs_or_will(instance: &Instance) -> bool {
 
 /// Whether an instance is on its way to be ready for the first time.
 fn is_rising(instance: &Instance) -> bool {
-    let rising = matches!(instance.desired(), Desired::Rising | Desired::Cycle(_));
+    let rising = matches!(instance.desired(), Desired::Rising | Desired::Trial | Desired::Cycle(_));
     rising && !instance.state().has_ended() && !instance.state().is_stuck()
 }

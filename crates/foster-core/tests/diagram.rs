@@ -15,14 +15,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use foster_core::action::{Action, Cause, StateName};
+use foster_core::action::{Action, Cause, Definition, StateName};
 use foster_core::event::{Leftovers, Notice, Persistence, StartFailure};
 use foster_core::ids::{Exit, InstanceId, OrderId, ProgramId, Signal};
 use foster_core::probe::{ProbeResult, Which};
 use foster_core::program::{CycleCause, Desired, DownReason, Input, Instance};
 use foster_core::spec::{
-    Autostart, Backoff, ExitAction, Growth, HealthAction, HealthPlan, KillMode, PreStop, ProgramSpec,
-    Readiness, Restart, RestartPolicy, StopPlan, StopScope,
+    Autostart, Backoff, ExitAction, Growth, HealthAction, HealthPlan, KillMode, Overlap, PreStop,
+    ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
 };
 use foster_core::time::Instant;
 
@@ -72,6 +72,7 @@ fn specs() -> Vec<ProgramSpec> {
                         kill_mode: KillMode::Tree,
                     },
                     reload_signal: None,
+                    overlap: Overlap::Never,
                 });
             }
         }
@@ -88,10 +89,11 @@ fn health(action: HealthAction) -> Option<HealthPlan> {
 fn inputs() -> Vec<Input> {
     let failure = StartFailure { stage: "exec", persistence: Persistence::Transient, message: String::new() };
     let mut inputs = vec![
-        Input::Start(1),
+        Input::Start(1, Definition::Current),
         Input::Block(ID),
         Input::Stop(Cause::Requested(OrderId(0))),
         Input::Stop(Cause::Changed),
+        Input::Stop(Cause::TakenBack),
         Input::Stop(Cause::Removed),
         Input::Reset,
         Input::Kill,
@@ -122,8 +124,8 @@ fn inputs() -> Vec<Input> {
 /// Whether the supervisor sends this input to such an instance: it never starts one that is to be down.
 fn makes_sense(instance: &Instance, input: &Input) -> bool {
     match input {
-        Input::Start(_) | Input::Block(_) | Input::Reset => {
-            matches!(instance.desired(), Desired::Rising | Desired::Up)
+        Input::Start(..) | Input::Block(_) | Input::Reset => {
+            matches!(instance.desired(), Desired::Rising | Desired::Trial | Desired::Up)
         }
         Input::Stop(_) => matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_)),
         Input::Kill => instance.desired() == Desired::Down(DownReason::Shutdown),
@@ -157,6 +159,10 @@ fn word(cause: &Cause) -> &'static str {
         Cause::NotKilled => "not killed",
         Cause::Requested(_) => "requested",
         Cause::Changed => "changed",
+        Cause::Replaced => "replaced",
+        Cause::TakenBack => "taken back",
+        Cause::Unneeded => "not needed",
+        Cause::NotReplaced(_) => "not replaced",
         Cause::Removed => "removed",
         Cause::RequirementDown(_) => "requirement down",
         Cause::Shutdown => "shutdown",

@@ -1,7 +1,8 @@
 //! Properties: whatever the plan and the order of events, these hold.
 //!
-//! The simulated kernel asserts four of them at every step: at most one live run per instance, no run started twice,
-//! no start of a removed program, and a step at `deadline()` moves it (no busy loop). Seeds of past failures are in
+//! The simulated kernel asserts four of them at every step: at most one live run per instance, or two while a rolling
+//! restart replaces it by one that may stand beside it, no run started twice, no start of a removed program, and a step
+//! at `deadline()` moves it (no busy loop). Seeds of past failures are in
 //! `properties.proptest-regressions`.
 
 #![allow(
@@ -23,9 +24,10 @@ use foster_core::action::{Action, StateName};
 use foster_core::event::{Event, Leftovers, Notice, Order, ShutdownCause};
 use foster_core::ids::{Exit, InstanceId, OrderId, ProgramId, Run, Signal};
 use foster_core::probe::{ProbeResult, Which};
-use foster_core::program::{Desired, DownReason, LONGEST_EXTENSION, START_TIMEOUT};
+use foster_core::program::{Desired, DownReason, LONGEST_EXTENSION};
 use foster_core::shutdown::KILL_WAIT;
-use foster_core::spec::ExitAction;
+use foster_core::spec::{ExitAction, START_TIMEOUT};
+use foster_core::supervisor::{InstanceView, Turn};
 use foster_core::time::Instant;
 use proptest::prelude::*;
 use sim::{Happening, Stubbornness, World};
@@ -105,7 +107,10 @@ fn behaviours() -> impl Strategy<Value = String> {
         Just("instances=2"),
         Just("instances=3"),
         Just("instances=0"),
-        Just("v=2")
+        Just("v=2"),
+        Just("overlap"),
+        Just("overlap v=2"),
+        Just("overlap instances=3"),
     ];
     (life, ready, spawn, stops, policy, more)
         .prop_map(|(a, b, c, d, e, f)| format!("{a} {b} {c} {d} {e} {f}"))
@@ -130,6 +135,57 @@ fn short_lives() -> impl Strategy<Value = String> {
              start_limit=none on_failure=ignore"
         )
     })
+}
+
+/// A program of several instances that runs well, and a definition to replace it by, which may fail: it never becomes
+/// ready, or ends before that, or its process cannot be made.
+fn rolls() -> impl Strategy<Value = (String, String)> {
+    let ready = || prop_oneof![Just(""), Just("ready=300ms"), Just("notify=50ms"), Just("health=report")];
+    let stops = || {
+        prop_oneof![
+            Just(""),
+            Just("stops=700ms/0"),
+            Just("stops=never stop_timeout=1s"),
+            Just("leftovers=30ms"),
+            Just("pre_stop=100ms"),
+        ]
+    };
+    let fails = prop_oneof![
+        3 => Just(""),
+        1 => Just("life=20ms/1"),
+        1 => Just("life=20ms/0 restart=on-failure"),
+        1 => Just("ready=never ready_timeout=1s"),
+        1 => Just("spawns=never ready=0ms ready_timeout=2s"),
+        1 => Just("cannot_start"),
+        1 => Just("cannot_start=permanent start_limit=1"),
+    ];
+    (1..4u16, ready(), stops(), fails, stops()).prop_map(|(count, ready, stops, fails, stops_then)| {
+        let fails = if fails.is_empty() { ready } else { fails };
+        let old = format!("web: instances={count} {ready} {stops}");
+        (old, format!("web: instances={count} v=2 {fails} {stops_then}"))
+    })
+}
+
+/// Steps a world until no rolling restart is under way, and looks at it after each step.
+fn roll(world: &mut World, mut look: impl FnMut(&World)) {
+    let is_rolling =
+        |world: &World| world.supervisor.snapshot().instances().any(|view| view.turn != Turn::None);
+    loop {
+        look(world);
+        let Some(next) = world.next().filter(|_| is_rolling(world)) else { return };
+        world.run(next);
+    }
+}
+
+fn ready(world: &World) -> usize {
+    let is_ready = |view: &InstanceView| matches!(view.state, StateName::Running | StateName::Unhealthy);
+    world.supervisor.snapshot().instances().filter(is_ready).count()
+}
+
+/// The commands that the instances run.
+fn versions(world: &World) -> Vec<String> {
+    let live = world.supervisor.snapshot().instances().filter_map(|view| view.live);
+    live.map(|live| world.version(live.run).to_owned()).collect()
 }
 
 /// Events within the first twelve seconds: orders, exits, updates, and reports about runs that do not exist.
@@ -416,5 +472,45 @@ proptest! {
                 break;
             }
         }
+    }
+
+    #[test]
+    fn a_rolling_restart_with_overlap_never_has_fewer_ready_instances_than_before((old, new) in rolls()) {
+        let mut world = world(&format!("{old} overlap"), &[], None);
+        world.update("20s", &format!("{new} overlap"));
+        world.run(Duration::from_secs(20));
+        let before = world.supervisor.snapshot().instances().count();
+        roll(&mut world, |world| assert!(ready(world) >= before, "{}", world.trace.join("\n")));
+    }
+
+    #[test]
+    fn a_rolling_restart_ends_in_time_with_one_definition_and_as_many_ready_instances_as_before(
+        (old, new) in rolls(), overlap in prop_oneof![Just(""), Just("overlap")],
+    ) {
+        let mut world = world(&format!("{old} {overlap}"), &[], None);
+        world.update("20s", &format!("{new} {overlap}"));
+        world.run(Duration::from_secs(19));
+        let before = ready(&world);
+        world.run(Duration::from_secs(20));
+        roll(&mut world, |_| {});
+        // Each instance is replaced once and taken back once: a start of 2 s at most, a stop of 5 s and KILL.
+        let limit = Duration::from_secs(20 + before as u64 * 2 * (2 + 5 + 5));
+        prop_assert!(world.now.elapsed() <= limit, "{}", world.trace.join("\n"));
+        let until = world.now.elapsed() + Duration::from_secs(10);
+        world.run(until);
+        let exited = world.supervisor.snapshot().instances().filter(|view| view.state == StateName::Exited).count();
+        prop_assert_eq!(ready(&world) + exited, before, "{}", world.trace.join("\n"));
+        let versions = versions(&world);
+        prop_assert!(versions.windows(2).all(|two| two[0] == two[1]), "{versions:?}\n{}", world.trace.join("\n"));
+    }
+
+    #[test]
+    fn every_rolling_restart_ends_whatever_happens(plan in plans(), happenings in happenings()) {
+        let mut world = world(&plan, &happenings, None);
+        world.run(Duration::from_secs(900));
+        let left = world.supervisor.snapshot().instances().find(|view| {
+            view.turn != Turn::None || view.desired == Desired::Trial
+        });
+        prop_assert!(left.is_none(), "{left:?}\n{}", world.trace.join("\n"));
     }
 }

@@ -83,7 +83,8 @@ pub(super) static VERBS: &[Verb] = &[
                 \n\
                 Events: waiting, starting, ready, not_ready, start_failed, unhealthy,\n\
                 over_memory, recovered, exited, processes_left, stopping, not_killed, stopped,\n\
-                changed, removed, updated, update_failed, shutdown, exit.\n\
+                replaced, not_replaced, changed, removed, updated, update_failed, shutdown,\n\
+                exit.\n\
                 States: stopped, waiting, starting, running, unhealthy, stopping, backoff,\n\
                 exited, fatal.",
         flags: &[&LINES, &FOLLOW, &EVENT, &STATE, &JSON, &SOCKET, &CONFIG],
@@ -141,9 +142,15 @@ pub(super) static VERBS: &[Verb] = &[
         group: Group::Operate,
         summary: "Make programs read their own configuration again",
         arguments: "NAME...",
-        about: "Sends each program its `reload_signal`, such as HUP to nginx or gunicorn.",
+        about: "Sends each program its `reload_signal`, such as HUP to nginx or gunicorn. One\n\
+                without it is restarted, one instance after the other: where it can run beside\n\
+                the old one, the new process is ready before the old one is stopped. If a new\n\
+                one is not ready, the others go on, and the reason is printed.",
         flags: ORDER_FLAGS,
-        examples: &[("reload nginx", "make it read nginx.conf again")],
+        examples: &[
+            ("reload nginx", "make it read nginx.conf again"),
+            ("reload web", "restart its instances in turn"),
+        ],
         statuses: ORDER_STATUSES,
         answer: Printer::Outcomes("done"),
         read: |args| verb_args::order(args, Request::Reload),
@@ -191,7 +198,9 @@ pub(super) static VERBS: &[Verb] = &[
         about: "Starts new programs, stops removed ones, restarts those whose process definition\n\
                 changed, and touches nothing else. If the configuration has an error, nothing\n\
                 changes and the errors are printed. The file is the one foster was started\n\
-                with. SIGHUP does the same. A program that an operator stopped stays stopped.",
+                with. SIGHUP does the same. A program that an operator stopped stays stopped.\n\
+                If the new definition of a running program does not come up, the former one\n\
+                comes back.",
         flags: &[&NO_WAIT, &JSON, &SOCKET, &CONFIG],
         examples: &[("check", "is it valid?"), ("update", "return when it is applied")],
         statuses: &[

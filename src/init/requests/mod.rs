@@ -75,8 +75,8 @@ enum Pending {
     Nothing,
     /// The state of instances.
     Answer(Answer),
-    /// Signals that are sent in this turn.
-    Signals { open: VecDeque<SentSignal> },
+    /// Signals that are sent in this turn; then rolling restarts.
+    Signals { open: VecDeque<SentSignal>, replaced: Vec<(InstanceId, InstanceBefore)> },
     /// An order.
     Order { order: Order, open: Vec<(InstanceId, InstanceBefore)> },
     /// Instances that must become ready.
@@ -161,6 +161,21 @@ impl Requests {
         self.pending.insert(client, Waiter { pending, queue, state, reminder: None });
     }
 
+    /// A client that waits for signals has these replies, too, and waits for rolling restarts.
+    fn wait_also(
+        &mut self,
+        client: ConnectionId,
+        replies: VecDeque<Reply>,
+        rolls: Vec<(InstanceId, InstanceBefore)>,
+    ) {
+        if let Some(waiter) = self.pending.get_mut(&client) {
+            waiter.queue.extend(replies);
+            if let Pending::Signals { open: _, replaced } = &mut waiter.pending {
+                *replaced = rolls;
+            }
+        }
+    }
+
     fn send_all(&mut self, client: ConnectionId, queue: VecDeque<Reply>) {
         let (pending, state) = (Pending::Nothing, WriteState::Go);
         self.pending.insert(client, Waiter { pending, queue, state, reminder: None });
@@ -222,8 +237,11 @@ impl Init {
             Request::Start(order) => self.order(client, Order::Start, &order)?,
             Request::Stop(order) => self.order(client, Order::Stop, &order)?,
             Request::Restart(order) => self.order(client, Order::Restart, &order)?,
-            Request::Reload(order) => self.signal_each(client, &order.names, None)?,
-            Request::Signal(order) => self.signal_each(client, &order.names, Some(order.signal))?,
+            Request::Reload(order) => self.reload(client, &order)?,
+            Request::Signal(order) => {
+                let targets = self.named_or_all(&order.names)?;
+                self.signal_each(client, &targets, Some(order.signal));
+            }
             Request::Logs(logs) => self.logs(client, logs)?,
             Request::Events(events) => self.events(client, events)?,
             Request::Exec(exec) => {
@@ -282,9 +300,9 @@ impl Init {
                 }
                 Pending::Stream(stream) => Pending::Stream(stream.put_off()),
                 Pending::Answer(answer) => Pending::Answer(answer),
-                Pending::Signals { open } => {
+                Pending::Signals { open, replaced } => {
                     queue.extend(open.into_iter().map(|sent| self.signal_outcome(sent)));
-                    Pending::Nothing
+                    self.answer_order(Order::Reload, replaced, queue)
                 }
                 Pending::Order { order, open } => self.answer_order(order, open, queue),
                 Pending::Ready { open, until } => self.answer_ready(open, until, queue),

@@ -43,9 +43,31 @@ impl Init {
         asked: &protocol::Order,
     ) -> Result<(), Refusal> {
         let targets = self.named_or_all(&asked.names)?;
-        if self.core.supervisor.is_shutting_down() {
-            return Err(Refusal::new(Reason::ShuttingDown, "foster is shutting down"));
+        self.refuse_during_shutdown()?;
+        let open = self.give(client, order, &targets);
+        if asked.wait {
+            self.operators.requests.wait_for(client, Pending::Order { order, open });
+        } else {
+            let replies = self.ordered(&targets);
+            self.operators.requests.send_all(client, replies);
         }
+        Ok(())
+    }
+
+    fn refuse_during_shutdown(&self) -> Result<(), Refusal> {
+        match self.core.supervisor.is_shutting_down() {
+            true => Err(Refusal::new(Reason::ShuttingDown, "foster is shutting down")),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives an order. Returns the instances as they were before.
+    fn give(
+        &mut self,
+        client: ConnectionId,
+        order: Order,
+        targets: &[InstanceId],
+    ) -> Vec<(InstanceId, InstanceBefore)> {
         let before = |id: &InstanceId| {
             let view = self.view(*id).map(|view| (view.last_run, view.state));
             let (last_run, state) = view.unwrap_or((0, StateName::Stopped));
@@ -60,26 +82,39 @@ impl Init {
             Order::Signal(_) => "signal",
         };
         let id = self.order_id(client, verb);
-        self.core.push(Event::Ordered { order, targets: targets.clone(), id });
-        if asked.wait {
-            self.operators.requests.wait_for(client, Pending::Order { order, open });
+        self.core.push(Event::Ordered { order, targets: targets.to_vec(), id });
+        open
+    }
+
+    fn ordered(&self, targets: &[InstanceId]) -> VecDeque<Reply> {
+        let label = |id: &InstanceId| outcome(self.plan.label(*id), Verdict::Ok, "ordered".into());
+        targets.iter().map(label).collect()
+    }
+
+    /// Orders each program's `reload_signal`, or where it has none a rolling restart.
+    pub(super) fn reload(&mut self, client: ConnectionId, asked: &protocol::Order) -> Result<(), Refusal> {
+        let has_signal = |id: &InstanceId| self.view(*id).is_some_and(|view| view.reload_signal.is_some());
+        let targets = self.named_or_all(&asked.names)?;
+        let (signalled, replaced): (Vec<_>, Vec<_>) = targets.into_iter().partition(has_signal);
+        if replaced.is_empty() {
+            self.signal_each(client, &signalled, None);
             return Ok(());
         }
-        let label = |id| outcome(self.plan.label(id), Verdict::Ok, "ordered".into());
-        let replies = targets.into_iter().map(label).collect();
-        self.operators.requests.send_all(client, replies);
+        self.refuse_during_shutdown()?;
+        self.signal_each(client, &signalled, None);
+        for id in &replaced {
+            self.operators.failures.forget_roll(id.program);
+        }
+        let open = self.give(client, Order::Reload, &replaced);
+        let replies = if asked.wait { VecDeque::new() } else { self.ordered(&replaced) };
+        self.operators.requests.wait_also(client, replies, if asked.wait { open } else { Vec::new() });
         Ok(())
     }
 
     /// Orders this signal, or each program's `reload_signal`.
-    pub(super) fn signal_each(
-        &mut self,
-        client: ConnectionId,
-        names: &[String],
-        signal: Option<Signal>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn signal_each(&mut self, client: ConnectionId, ids: &[InstanceId], signal: Option<Signal>) {
         let mut open = VecDeque::new();
-        for id in self.named_or_all(names)? {
+        for id in ids.iter().copied() {
             let view = self.view(id);
             let reload = view.and_then(|view| view.reload_signal);
             let run = view.and_then(|view| view.live).map(|live| live.run);
@@ -91,8 +126,7 @@ impl Init {
             }
             open.push_back(SentSignal { id, run, signal: sent });
         }
-        self.operators.requests.wait_for(client, Pending::Signals { open });
-        Ok(())
+        self.operators.requests.wait_for(client, Pending::Signals { open, replaced: Vec::new() });
     }
 
     /// The result of a signal that was ordered in this turn.
@@ -103,13 +137,7 @@ impl Init {
         }
         let name = self.plan.label(id);
         let failed = |why: String| outcome(name, Verdict::Failed, why);
-        let (signal, run) = match (signal, run) {
-            (Some(signal), Some(run)) => (signal, run),
-            (None, _) => {
-                return failed(format!("has no `reload_signal`: `foster restart {name}` restarts it"));
-            }
-            (_, None) => return failed("is not running".into()),
-        };
+        let (Some(signal), Some(run)) = (signal, run) else { return failed("is not running".into()) };
         if let Some(errno) = self.operators.requests.unsent(run, signal) {
             let hint = if errno == Errno::EPERM { " (CAP_KILL is missing)" } else { "" };
             return failed(format!("cannot send {signal}: {}{hint}", errno::text(errno)));
@@ -132,7 +160,8 @@ impl Init {
                 continue;
             };
             let (verdict, message) = match progress(order, &view, before.last_run) {
-                Progress::UnderWay if self.is_blocked(&view, &mut holders) => {
+                // A rolling restart gives up by itself.
+                Progress::UnderWay if order != Order::Reload && self.is_blocked(&view, &mut holders) => {
                     (Verdict::Failed, self.standing(&view))
                 }
                 Progress::UnderWay => {
@@ -202,8 +231,8 @@ impl Init {
                 format!("already running{pid}")
             }
             (Order::Start | Order::Restart, StateName::Exited) => "exited with success".into(),
-            (Order::Restart, _) => format!("restarted{pid}"),
-            (Order::Start | Order::Reload | Order::Signal(_), _) => format!("started{pid}"),
+            (Order::Restart | Order::Reload, _) => format!("restarted{pid}"),
+            (Order::Start | Order::Signal(_), _) => format!("started{pid}"),
         }
     }
 
@@ -214,7 +243,8 @@ impl Init {
                 format!("not stopped{note}")
             }
             Order::Stop => format!("not stopped: another order followed ({})", view.state.name()),
-            Order::Start | Order::Restart | Order::Reload | Order::Signal(_) => self.standing(view),
+            Order::Reload => self.not_replaced(view),
+            Order::Start | Order::Restart | Order::Signal(_) => self.standing(view),
         }
     }
 }

@@ -70,7 +70,7 @@ fn a_path_of_fosters_own_stdout_is_that_stream_without_a_prefix() {
 fn a_failed_spawn_leaves_no_descriptor_and_no_writer() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::new(LogFormat::Text, &[file_program("web", &folder.path().join("log"))]);
-    let streams = bench.output.attach(run(0, 1)).unwrap();
+    let streams = bench.output.attach(run(0, 1), &bench.programs[0]).unwrap();
     bench.output.abandon(run(0, 1));
     drop(streams);
     assert!(bench.output.sources.by_key.is_empty() && bench.output.attached.runs.is_empty());

@@ -26,7 +26,9 @@ fn on_a_terminal_levels_are_coloured_and_control_characters_are_shown() {
     set_nonblocking(&ends.master);
     let copy = ends.slave.try_clone().unwrap();
     let (epoll, mut output) = output_to(Some(ends.slave), Some(copy), LogFormat::Text, &[program("web")]);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), &program("web")).unwrap().stdout else {
+        panic!("not captured")
+    };
     output.say(Level::Warn, "careful");
     write(&stdout, "10%\r20%\x1b[2J \x1b[31mred\r\n");
     let mut seen = Vec::new();

@@ -86,9 +86,11 @@ fn repeated_exits_with_a_blocked_reader_hold_a_bounded_number_of_descriptors() {
 
 #[test]
 fn a_closed_reader_is_reported_on_the_other_stream_and_programs_continue() {
-    let Bench { epoll, mut output, out, err } = Bench::new(LogFormat::Text, &[program("web")]);
+    let Bench { epoll, programs: _, mut output, out, err } = Bench::new(LogFormat::Text, &[program("web")]);
     drop(out);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), &program("web")).unwrap().stdout else {
+        panic!("not captured")
+    };
     for _ in 0..3 {
         write(&stdout, "lost\n");
         turn_until(&epoll, &mut output, |output| !output.pending());
@@ -104,15 +106,17 @@ fn a_closed_reader_is_reported_on_the_other_stream_and_programs_continue() {
 #[test]
 fn closed_standard_streams_cause_no_error() {
     let (epoll, mut output) = output_to(None, None, LogFormat::Text, &[program("web")]);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), &program("web")).unwrap().stdout else {
+        panic!("not captured")
+    };
     write(&stdout, "line\n");
     output.say(Level::Info, "line");
     turn_until(&epoll, &mut output, |output| !output.pending());
     assert_eq!(output.lines_after(&[ProgramId(0)], 0, 9999).0[0].1.text, b"line");
     let mut inherit = program("web");
     inherit.stdout = Sink::Inherit;
-    output.configure(&plan(LogFormat::Text, &[inherit]));
-    assert!(matches!(output.attach(run(0, 2)).unwrap().stdout, ChildStream::Null));
+    output.configure(&plan(LogFormat::Text, std::slice::from_ref(&inherit)));
+    assert!(matches!(output.attach(run(0, 2), &inherit).unwrap().stdout, ChildStream::Null));
 }
 
 #[test]
@@ -121,7 +125,9 @@ fn a_full_disk_under_stdout_counts_its_lines_and_is_reported_on_stderr() {
     let (err, stderr) = pipe();
     set_nonblocking(&err);
     let (epoll, mut output) = output_to(Some(full.into()), Some(stderr), LogFormat::Text, &[program("web")]);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), &program("web")).unwrap().stdout else {
+        panic!("not captured")
+    };
     write(&stdout, "one\ntwo\n");
     turn_until(&epoll, &mut output, |output| !output.pending());
     assert_eq!(output.writers.get(STDOUT).unwrap().gap().unwrap().lines, 2);
@@ -134,7 +140,9 @@ fn a_socket_as_stdout_is_written_without_waiting() {
     let (mut reader, stdout) = UnixStream::pair().unwrap();
     reader.set_nonblocking(true).unwrap();
     let (epoll, mut output) = output_to(Some(stdout.into()), None, LogFormat::Text, &[program("web")]);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), &program("web")).unwrap().stdout else {
+        panic!("not captured")
+    };
     let mut got = Vec::new();
     let mut sent = 0;
     while sent < 2_000_000 {
@@ -155,7 +163,9 @@ fn a_stream_that_is_closed_with_unwritten_bytes_causes_no_wakeups() {
     // Like a program that has inherited it.
     let kept = stdout.try_clone().unwrap();
     let (epoll, mut output) = output_to(Some(stdout.into()), None, LogFormat::Text, &[program("web")]);
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), &program("web")).unwrap().stdout else {
+        panic!("not captured")
+    };
     let mut ready = Vec::new();
     while output.writers.get(STDOUT).unwrap().unwritten() == 0 {
         write(&stdout, &"y\n".repeat(25_000));
@@ -184,7 +194,9 @@ fn a_temporary_write_error_is_reported_and_the_write_is_repeated() {
     set_nonblocking(&err);
     let (epoll, mut output) = output_to(None, Some(stderr), LogFormat::Text, &[program("web")]);
     output.writers.insert(STDOUT, writer::Writer::new(target));
-    let ChildStream::Pipe(stdout) = output.attach(run(0, 1)).unwrap().stdout else { panic!("not captured") };
+    let ChildStream::Pipe(stdout) = output.attach(run(0, 1), &program("web")).unwrap().stdout else {
+        panic!("not captured")
+    };
     write(&stdout, "kept\n");
     let mut log = String::new();
     let mut has_logged = |words: &str| {

@@ -53,10 +53,10 @@ fn lines_of_several_programs_are_in_order_and_in_pieces() {
 }
 
 #[test]
-fn the_last_output_is_that_of_the_last_run_even_if_it_is_empty() {
+fn the_last_output_of_a_run_is_its_own_even_if_it_is_empty() {
     let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
-    let texts = |bench: &Bench| -> Vec<Vec<u8>> {
-        let lines = bench.output.last_output(run(0, 0).instance, 3000);
+    let texts = |bench: &Bench, number: u32| -> Vec<Vec<u8>> {
+        let lines = bench.output.output_of(run(0, number), 3000);
         lines.into_iter().map(|line| line.text).collect()
     };
     for number in 1..=2 {
@@ -64,10 +64,11 @@ fn the_last_output_is_that_of_the_last_run_even_if_it_is_empty() {
         write(&stdout, &format!("of run {number}\n"));
         bench.output.ended(run(0, number));
     }
-    assert_eq!(texts(&bench), [b"of run 2"]);
-    bench.output.attach(run(0, 3)).unwrap();
+    assert_eq!(texts(&bench, 1), [b"of run 1"]);
+    assert_eq!(texts(&bench, 2), [b"of run 2"]);
+    bench.output.attach(run(0, 3), &bench.programs[0]).unwrap();
     bench.output.abandon(run(0, 3));
-    assert_eq!(texts(&bench), [] as [Vec<u8>; 0]);
+    assert_eq!(texts(&bench, 3), [] as [Vec<u8>; 0]);
 }
 
 #[test]

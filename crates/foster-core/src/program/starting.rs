@@ -11,8 +11,8 @@ use core::time::Duration;
 
 use super::transition::Transition;
 use super::{
-    ANSWER_TIMEOUT, Desired, Gate, Health, HealthVerdict, Input, Live, MEMORY_INTERVAL, START_TIMEOUT, State,
-    StopReason, Watch,
+    ANSWER_TIMEOUT, Desired, Gate, Health, HealthVerdict, Input, Live, MEMORY_INTERVAL, State, StopReason,
+    Watch,
 };
 use crate::action::{Action, Cause, StateName};
 use crate::ending::Failure;
@@ -60,7 +60,7 @@ impl Transition<'_> {
                     State::Starting { live, gate }
                 }
             },
-            Input::Start(_)
+            Input::Start(..)
             | Input::Block(_)
             | Input::Reset
             | Input::TreeEmptied
@@ -99,7 +99,7 @@ impl Transition<'_> {
             Input::Notified(notice) => self.notified_running(live, from, watch, notice),
             Input::Probed(Which::Health, result) => self.health_answered(live, watch, result),
             Input::Probed(Which::Memory, result) => self.memory_answered(live, from, watch, result),
-            Input::Start(_)
+            Input::Start(..)
             | Input::Block(_)
             | Input::Reset
             | Input::Spawned
@@ -114,14 +114,6 @@ impl Transition<'_> {
     /// Whether it is ready by its uptime alone.
     pub(super) fn needs_no_word(&self) -> bool {
         self.spec.readiness == Readiness::Uptime
-    }
-
-    /// The time a start may take as a whole.
-    pub(super) fn start_timeout(&self) -> Duration {
-        match self.spec.readiness {
-            Readiness::Uptime => START_TIMEOUT,
-            Readiness::Probe { interval: _, timeout } | Readiness::Notify { timeout } => timeout,
-        }
     }
 
     /// The program was executed: decides what has to happen before it is ready. Its uptime counts from now, its
@@ -197,7 +189,7 @@ impl Transition<'_> {
     pub(super) fn ready(&mut self, live: Live) -> State {
         let after = self.now.since(live.since);
         self.report(Some(live.run), StateName::Starting, StateName::Running, Cause::BecameReady { after });
-        if self.instance.desired == Desired::Rising {
+        if matches!(self.instance.desired, Desired::Rising | Desired::Trial) {
             self.instance.desired = Desired::Up;
         }
         let health = self.spec.health.map(|plan| {
@@ -216,7 +208,7 @@ impl Transition<'_> {
 
     /// Its time to become ready is over: the time it was given, or what it has extended that to.
     fn late(&mut self, live: Live, give_up: Instant, last: Option<String>) -> State {
-        let within = self.start_timeout().max(give_up.since(live.since));
+        let within = self.spec.readiness.start_timeout().max(give_up.since(live.since));
         self.not_ready(live, within, last)
     }
 

@@ -8,12 +8,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::{CycleCause, Desired, Gate, Input, Instance, Live, State, StopReason};
-use crate::action::{Action, Cause, Change, StateName};
+use crate::action::{Action, Cause, Change, Definition, Part, StateName};
 use crate::ending::Failure;
 use crate::event::Leftovers;
 use crate::ids::{Exit, Run};
-use crate::restart::{AfterExit, End, Start};
-use crate::spec::ProgramSpec;
+use crate::restart::{AfterExit, End, Start, is_success};
+use crate::spec::{ProgramSpec, Restart};
 use crate::time::Instant;
 
 /// One transition: all that it may look at and change beside the state itself.
@@ -33,7 +33,7 @@ impl Transition<'_> {
                     self.instance.streak = Default::default();
                     State::Stopped
                 }
-                Input::Start(_)
+                Input::Start(..)
                 | Input::Block(_)
                 | Input::Stop(_)
                 | Input::Kill
@@ -56,7 +56,7 @@ impl Transition<'_> {
     /// Nothing runs, and a start may follow.
     fn down(&mut self, state: State, input: Input) -> State {
         match input {
-            Input::Start(number) => self.spawn(state.name(), number),
+            Input::Start(number, definition) => self.spawn(state.name(), number, definition),
             Input::Block(holder) => {
                 if state.name() != StateName::Waiting {
                     self.report(None, state.name(), StateName::Waiting, Cause::WaitsFor(holder));
@@ -94,12 +94,12 @@ impl Transition<'_> {
         }
     }
 
-    fn spawn(&mut self, from: StateName, number: u32) -> State {
+    fn spawn(&mut self, from: StateName, number: u32, definition: Definition) -> State {
         self.instance.last_run = number;
         let run = Run { instance: self.instance.id, number };
-        self.out.push(Action::Spawn(run));
+        self.out.push(Action::Spawn(run, definition));
         self.report(Some(run), from, StateName::Starting, Cause::Started);
-        let give_up = self.now.plus(self.start_timeout());
+        let give_up = self.now.plus(self.spec.readiness.start_timeout());
         let live = Live { run, since: self.now, watchdog: self.spec.watchdog };
         State::Starting { live, gate: Gate::Spawning { give_up } }
     }
@@ -159,6 +159,11 @@ impl Transition<'_> {
     ) -> State {
         match self.instance.desired {
             Desired::Rising | Desired::Up => {}
+            Desired::Trial if self.is_done(end) => {}
+            Desired::Trial => {
+                self.report(Some(run), from, StateName::Stopped, cause(&failure, AfterExit::Withdrawn));
+                return State::Stopped;
+            }
             Desired::Down(_) | Desired::Cycle(_) => {
                 let state = self.at_rest();
                 let next = match state {
@@ -186,13 +191,15 @@ impl Transition<'_> {
                 Some(exit) => State::Exited { exit },
                 None => State::Stopped,
             },
-            AfterExit::Failed | AfterExit::GaveUp { failures: _ } => State::Fatal { failure },
+            AfterExit::Failed | AfterExit::Withdrawn | AfterExit::GaveUp { failures: _ } => {
+                State::Fatal { failure }
+            }
         };
         match next {
             AfterExit::RestartNow | AfterExit::RestartIn { .. } => {
                 self.instance.restarts = self.instance.restarts.saturating_add(1);
             }
-            AfterExit::StaysDown | AfterExit::Failed | AfterExit::GaveUp { .. } => {}
+            AfterExit::StaysDown | AfterExit::Failed | AfterExit::Withdrawn | AfterExit::GaveUp { .. } => {}
         }
         self.report(Some(run), from, state.name(), cause);
         state
@@ -203,17 +210,32 @@ impl Transition<'_> {
         match self.instance.desired {
             Desired::Down(_) => State::Stopped,
             Desired::Cycle(cause) => {
-                if cause == CycleCause::Changed {
-                    self.instance.streak = Default::default(); // that of another definition
-                }
-                self.instance.desired = Desired::Rising;
+                self.instance.desired = match cause {
+                    CycleCause::Changed => {
+                        self.instance.streak = Default::default(); // that of another definition
+                        Desired::Rising
+                    }
+                    CycleCause::Replacement(_) => {
+                        self.instance.streak = Default::default();
+                        Desired::Trial
+                    }
+                    CycleCause::Requested(_) | CycleCause::Requirement(_) => Desired::Rising,
+                };
                 State::Waiting { on: None }
             }
-            Desired::Rising | Desired::Up => State::Waiting { on: None },
+            Desired::Rising | Desired::Up | Desired::Trial => State::Waiting { on: None },
         }
     }
 
+    /// Whether the end of a trial is a success of its program: it is one that ends by itself.
+    fn is_done(&self, end: End) -> bool {
+        let End::ByItself { exit, .. } = end else { return false };
+        let may_end = self.spec.restart.restart != Restart::Always && is_success(&self.spec.restart, exit);
+        may_end && self.instance.part == Part::Serving
+    }
+
     pub(super) fn report(&mut self, run: Option<Run>, from: StateName, to: StateName, cause: Cause) {
-        self.out.push(Action::Report(Change { instance: self.instance.id, run, from, to, cause }));
+        let (instance, part) = (self.instance.id, self.instance.part);
+        self.out.push(Action::Report(Change { instance, run, part, from, to, cause }));
     }
 }

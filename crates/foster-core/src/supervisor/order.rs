@@ -9,7 +9,7 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::Supervisor;
-use crate::action::{Action, Cause};
+use crate::action::{Action, Cause, Definition};
 use crate::graph::dependencies;
 use crate::ids::{InstanceId, ProgramId};
 use crate::program::{CycleCause, Desired, DownReason, Input, Instance, State};
@@ -19,17 +19,18 @@ use crate::time::Instant;
 
 /// How many programs one step starts. The shell handles signals and the clock between two steps, so that a thousand starts
 /// do not delay a TERM, and each start has its own instant.
-const STARTS_PER_STEP: usize = 16;
+pub(super) const STARTS_PER_STEP: usize = 16;
 
 impl Supervisor {
     /// Starts and stops every instance that nothing holds back.
     pub(super) fn follow_order(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let started = self.follow_rolls(now, out);
         self.enforce_requirements();
         if self.instances.iter().any(|instance| cause_to_stop(instance).is_some()) {
             self.stop_the_free(now, out);
         }
         if self.instances.iter().any(|instance| is_to_start(instance, now).is_some()) {
-            self.start_the_free(now, out);
+            self.start_the_free(now, started, out);
         }
     }
 
@@ -50,7 +51,9 @@ impl Supervisor {
             let cause = CycleCause::Requirement(InstanceId { program: missing, index: 0 });
             for at in self.positions_of(program) {
                 let is_up = self.instances.get(at).is_some_and(|instance| {
-                    instance.run().is_some() && matches!(instance.desired(), Desired::Rising | Desired::Up)
+                    let is_wanted =
+                        matches!(instance.desired(), Desired::Rising | Desired::Trial | Desired::Up);
+                    instance.run().is_some() && is_wanted
                 });
                 if is_up {
                     self.set_desired(at, Desired::Cycle(cause));
@@ -60,7 +63,8 @@ impl Supervisor {
     }
 
     fn stop_the_free(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let highest = self.instances.iter().filter(|instance| is_going_down(instance));
+        let all = self.instances.iter().chain(self.spares.iter());
+        let highest = all.filter(|instance| is_going_down(instance));
         let highest =
             highest.filter_map(|instance| self.spec(instance.id().program)).map(|spec| spec.priority).max();
         for program in self.plan.graph().order().to_vec().into_iter().rev() {
@@ -69,7 +73,7 @@ impl Supervisor {
                 return; // and so have all that follow
             }
             let dependants = self.plan.graph().dependants(program);
-            let held = dependants.iter().any(|other| self.instances_of(*other).iter().any(is_going_down));
+            let held = dependants.iter().any(|other| self.runs_of(*other).any(is_going_down));
             if held {
                 continue;
             }
@@ -81,8 +85,8 @@ impl Supervisor {
         }
     }
 
-    fn start_the_free(&mut self, now: Instant, out: &mut Vec<Action>) {
-        let (mut started, first) = (0, out.len());
+    fn start_the_free(&mut self, now: Instant, mut started: usize, out: &mut Vec<Action>) {
+        let first = out.len();
         // The programs that do not become ready without an order.
         let mut never: ProgramMap<()> = ProgramMap::new();
         // The lowest tier that is still starting, with one of its instances: no higher tier may start for the first time.
@@ -116,7 +120,8 @@ impl Supervisor {
                 };
                 let comes = comes_by_itself(instance, blocked_for_good);
                 will_be &= comes;
-                let rising = matches!(instance.desired(), Desired::Rising | Desired::Cycle(_));
+                let rising =
+                    matches!(instance.desired(), Desired::Rising | Desired::Trial | Desired::Cycle(_));
                 let ready = matches!(
                     (instance.state(), instance.desired()),
                     (State::Running { .. }, Desired::Rising)
@@ -131,25 +136,34 @@ impl Supervisor {
         }
         // The processes first, then the reports about them: the shell makes those that follow one another together.
         let (spawns, reports): (Vec<_>, Vec<_>) =
-            out.drain(first..).partition(|action| matches!(action, Action::Spawn(_)));
+            out.drain(first..).partition(|action| matches!(action, Action::Spawn(..)));
         out.extend(spawns);
         out.extend(reports);
     }
 
-    /// A new run of an instance, from its current definition in the plan.
+    /// A new run of an instance, from its definition in the plan, or before its turn in a rolling restart the former one.
     fn start_run(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
-        let Some(program) = self.instances.get(at).map(|instance| instance.id().program) else { return };
-        let Some(spec) = self.plan.program(program).map(Rc::clone) else { return };
+        let Some(id) = self.instances.get(at).map(Instance::id) else { return };
+        let (spec, definition) = match self.former_of(id) {
+            Some(former) => (Some(Rc::clone(former)), Definition::Former),
+            None => (self.plan.program(id.program).map(Rc::clone), Definition::Current),
+        };
+        if let Some((instance, spec)) = self.instances.get_mut(at).zip(spec) {
+            instance.redefine(&spec);
+            let number = self.next_run(id.program);
+            self.apply(now, at, Input::Start(number, definition), out);
+        }
+    }
+
+    /// The number of the next run of this program.
+    pub(super) fn next_run(&mut self, program: ProgramId) -> u32 {
         let number = self.last_runs.get(program).copied().unwrap_or(0).saturating_add(1);
         self.last_runs.insert(program, number);
-        if let Some(instance) = self.instances.get_mut(at) {
-            instance.redefine(&spec);
-        }
-        self.apply(now, at, Input::Start(number), out);
+        number
     }
 
     /// The first instance that this program has to wait for, by `after` or `requires`.
-    fn first_unready(&self, spec: &ProgramSpec) -> Option<InstanceId> {
+    pub(super) fn first_unready(&self, spec: &ProgramSpec) -> Option<InstanceId> {
         let missing = dependencies(spec).find(|other| !self.is_satisfied(*other))?;
         let unready = self.kept(missing).find(|instance| !is_ready_or_done(instance)).map(Instance::id);
         unready.or(Some(InstanceId { program: missing, index: 0 }))
@@ -187,7 +201,7 @@ enum Way {
 /// Whether an instance is down, wanted up, and not in backoff.
 fn is_to_start(instance: &Instance, now: Instant) -> Option<Way> {
     let way = match instance.desired() {
-        Desired::Rising => Way::First,
+        Desired::Rising | Desired::Trial => Way::First,
         Desired::Up => Way::Again,
         Desired::Down(_) | Desired::Cycle(_) => return None,
     };
@@ -215,7 +229,7 @@ fn comes_by_itself(instance: &Instance, blocked_for_good: bool) -> bool {
     }
 }
 
-fn is_ready_or_done(instance: &Instance) -> bool {
+pub(super) fn is_ready_or_done(instance: &Instance) -> bool {
     match instance.state() {
         State::Running { .. } => matches!(instance.desired(), Desired::Rising | Desired::Up),
         State::Exited { .. } => true,
@@ -245,8 +259,10 @@ fn cause_to_stop(instance: &Instance) -> Option<Cause> {
         Desired::Down(DownReason::NotAutostarted) => Cause::Changed,
         Desired::Down(DownReason::Removed) => Cause::Removed,
         Desired::Cycle(CycleCause::Changed) => Cause::Changed,
+        Desired::Cycle(CycleCause::Replacement(why)) => why.into(),
         Desired::Cycle(CycleCause::Requirement(missing)) => Cause::RequirementDown(missing),
-        Desired::Rising | Desired::Up => return None,
+        // A run beside an instance is stopped when that is decided.
+        Desired::Down(DownReason::Spare) | Desired::Trial | Desired::Rising | Desired::Up => return None,
     };
     match instance.state() {
         State::Starting { .. } | State::Running { .. } => Some(cause),

@@ -9,7 +9,7 @@ use super::Supervisor;
 use crate::action::{Action, Cause, Purpose, Scope};
 use crate::event::Order;
 use crate::ids::{InstanceId, OrderId, Signal};
-use crate::program::{CycleCause, Desired, DownReason, Input, Instance, State};
+use crate::program::{CycleCause, Desired, DownReason, Input, Instance, RollCause, State};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -25,21 +25,31 @@ impl Supervisor {
             let is_removed = self.instances.get(at).is_some_and(Instance::is_removed);
             match order {
                 Order::Start | Order::Stop | Order::Restart if is_removed || self.phase.has_begun() => {}
+                // It is on its way up already.
+                Order::Start if self.is_on_trial(at) => {}
                 Order::Start => self.start(now, at, out),
                 Order::Restart => match self.instances.get(at).and_then(Instance::run) {
                     Some(_) => self.set_desired(at, Desired::Cycle(CycleCause::Requested(id))),
+                    None if self.is_on_trial(at) => {}
                     None => self.start(now, at, out),
                 },
                 Order::Stop => self.stop(now, at, id, out),
                 Order::Signal(signal) => self.signal(at, signal, out),
                 Order::Reload => {
                     let signal = self.instances.get(at).and_then(|instance| instance.spec().reload_signal);
-                    if let Some(signal) = signal {
-                        self.signal(at, signal, out);
+                    match signal {
+                        Some(signal) => self.signal(at, signal, out),
+                        None if is_removed || self.phase.has_begun() => {}
+                        None => self.replace_run(at, RollCause::Requested(id), None),
                     }
                 }
             }
         }
+    }
+
+    fn is_on_trial(&self, at: usize) -> bool {
+        let desired = self.instances.get(at).map(Instance::desired);
+        matches!(desired, Some(Desired::Trial | Desired::Cycle(CycleCause::Replacement(_))))
     }
 
     /// Wants an instance up, with a fresh count of failures.

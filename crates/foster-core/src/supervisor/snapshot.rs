@@ -4,10 +4,11 @@
 //! "done" means the same to every verb.
 
 use super::Supervisor;
+use super::roll::{Roll, Turn};
 use crate::action::StateName;
 use crate::event::Order;
-use crate::ids::{Exit, InstanceId, ProgramId, Signal};
-use crate::program::{Desired, Instance, Live};
+use crate::ids::{Exit, InstanceId, ProgramId, Run, Signal};
+use crate::program::{Desired, DownReason, Instance, Live};
 use crate::spec::{Autostart, KillMode};
 use crate::time::Instant;
 
@@ -44,6 +45,12 @@ pub struct InstanceView {
     pub stuck: bool,
     /// Whether its health is watched.
     pub health: Watched,
+    /// Its part in a rolling restart.
+    pub turn: Turn,
+    /// The run beside its own, in a rolling restart: the new one on trial, or the old one on its way down.
+    pub beside: Option<Live>,
+    /// The number of the last run that a rolling restart has put into the place of another; 0: there was none.
+    pub replaced_by: u32,
     /// What `reload` sends it.
     pub reload_signal: Option<Signal>,
     /// Which processes belong to it.
@@ -98,6 +105,17 @@ impl<'a> Snapshot<'a> {
         self.0.position(id).and_then(|at| self.0.instances.get(at)?.state().last_answer())
     }
 
+    /// The instance that has this run, if that is live. In a rolling restart two of the same id may have one each.
+    pub fn run(self, run: Run) -> Option<InstanceView> {
+        let mut all = self.0.runs_of(run.instance.program);
+        all.find(|instance| instance.run() == Some(run)).map(|instance| self.view(instance))
+    }
+
+    /// Whether a rolling restart to another definition of this program is under way.
+    pub fn has_former(self, program: ProgramId) -> bool {
+        self.0.rolls.get(program).is_some_and(Roll::has_former)
+    }
+
     fn view(self, instance: &Instance) -> InstanceView {
         let state = instance.state();
         let spec = self.0.plan.program(instance.id().program);
@@ -115,6 +133,14 @@ impl<'a> Snapshot<'a> {
             waits_for: state.waits_on(),
             stuck: state.is_stuck(),
             health: if instance.spec().health.is_some() { Watched::Yes } else { Watched::No },
+            turn: self.0.turn_of(instance.id()),
+            beside: self
+                .0
+                .spares
+                .iter()
+                .find(|spare| spare.id() == instance.id())
+                .and_then(|spare| spare.state().live()),
+            replaced_by: instance.replaced_by(),
             reload_signal: instance.spec().reload_signal,
             kill_mode: instance.spec().stop.kill_mode,
         }
@@ -127,15 +153,27 @@ impl<'a> Snapshot<'a> {
 /// operator knows.
 pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
     match order {
-        Order::Signal(_) | Order::Reload => Progress::Done,
+        Order::Signal(_) => Progress::Done,
+        Order::Reload => match view.turn {
+            Turn::Later | Turn::Now => Progress::UnderWay,
+            Turn::None if view.replaced_by > last_run => Progress::Done,
+            // It goes, and nothing more can be said of it then.
+            Turn::None if view.desired == Desired::Down(DownReason::Removed) => Progress::UnderWay,
+            Turn::None => Progress::Failed,
+        },
         Order::Stop => match view.state {
-            StateName::Stopped | StateName::Exited | StateName::Fatal => Progress::Done,
+            StateName::Stopped | StateName::Exited | StateName::Fatal => match (view.beside, view.turn) {
+                (None, _) => Progress::Done,
+                (Some(_), Turn::Now) => Progress::UnderWay,
+                // It is still there after KILL.
+                (Some(_), Turn::None | Turn::Later) => Progress::Failed,
+            },
             StateName::Waiting | StateName::Backoff => Progress::Failed,
             StateName::Starting | StateName::Running | StateName::Unhealthy | StateName::Stopping => {
                 match view.desired {
                     Desired::Down(_) if view.stuck => Progress::Failed,
                     Desired::Down(_) => Progress::UnderWay,
-                    Desired::Cycle(_) | Desired::Rising | Desired::Up => Progress::Failed,
+                    Desired::Cycle(_) | Desired::Trial | Desired::Rising | Desired::Up => Progress::Failed,
                 }
             }
         },
@@ -158,7 +196,7 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
             StateName::Waiting | StateName::Starting => Progress::UnderWay,
             StateName::Stopping if view.stuck => Progress::Failed,
             StateName::Stopping => match view.desired {
-                Desired::Rising | Desired::Up | Desired::Cycle(_) => Progress::UnderWay,
+                Desired::Rising | Desired::Trial | Desired::Up | Desired::Cycle(_) => Progress::UnderWay,
                 Desired::Down(_) => Progress::Failed,
             },
             StateName::Stopped | StateName::Backoff | StateName::Fatal => Progress::Failed,
@@ -168,7 +206,7 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
 
 fn is_wanted(view: &InstanceView) -> bool {
     match view.desired {
-        Desired::Rising | Desired::Up | Desired::Cycle(_) => true,
+        Desired::Rising | Desired::Trial | Desired::Up | Desired::Cycle(_) => true,
         Desired::Down(_) => false,
     }
 }

@@ -1,7 +1,7 @@
 //! A new plan for running programs: which are started, which are stopped, which keep running.
 //!
-//! What stays as it was is not touched. A live process whose definition has changed goes down by the definition it
-//! was started from, which its run owns, and comes up by the new one, in order, like every restart. What an operator
+//! What stays as it was is not touched. A live process whose definition has changed is replaced by a rolling restart
+//! (`roll.rs`): it goes down by the definition it was started from, which its run owns. What an operator
 //! stopped stays stopped; a fatal program starts with a count of 0. Removed instances stop like others and are then
 //! forgotten. During a shutdown nothing is updated.
 
@@ -14,7 +14,8 @@ use crate::action::{Action, Cause};
 use crate::event::{SpecChange, Update};
 use crate::ids::{InstanceId, ProgramId};
 use crate::plan::CorePlan;
-use crate::program::{CycleCause, Desired, DownReason, Input, Instance, State};
+use crate::program::{CycleCause, Desired, DownReason, Input, Instance, RollCause, State};
+use crate::program_map::ProgramMap;
 use crate::spec::{Autostart, ProgramSpec, Restart};
 use crate::time::Instant;
 
@@ -41,7 +42,7 @@ impl Supervisor {
                 continue;
             }
             let change = changed.get(id.program).copied();
-            self.redefine(at, change);
+            self.redefine(at, change, before);
             match change {
                 _ if desired == Desired::Down(DownReason::Removed) => self.readmit(at),
                 None => {}
@@ -49,13 +50,16 @@ impl Supervisor {
                 Some(SpecChange::Process) => self.replace(now, at, before, out),
             }
         }
+        self.redefine_spares(&changed, &old);
         self.add_instances(now, out);
     }
 
     /// Drops the removed instances that have no process, and the removed programs that have no instance, all in one
     /// pass.
     pub(super) fn forget_the_removed(&mut self, out: &mut Vec<Action>) {
-        let is_gone = |one: &Instance| one.is_removed() && one.run().is_none();
+        let spares: Vec<InstanceId> =
+            self.spares.iter().filter(|one| one.run().is_some()).map(Instance::id).collect();
+        let is_gone = |one: &Instance| one.is_removed() && one.run().is_none() && !spares.contains(&one.id());
         if self.instances.iter().any(is_gone) {
             let all = mem::take(&mut self.instances).into_iter();
             let (gone, left) = all.partition::<Vec<Instance>, _>(is_gone);
@@ -67,6 +71,7 @@ impl Supervisor {
         if !programs.is_empty() {
             for id in &programs {
                 self.last_runs.remove(*id);
+                self.end_roll(*id, out);
             }
             self.plan = Rc::new(CorePlan::clone(&self.plan).without(&programs));
         }
@@ -78,13 +83,26 @@ impl Supervisor {
             && self.spec(id.program).is_some_and(|spec| id.index < spec.instances)
     }
 
-    /// Takes the new definition, unless a live process was made from another one.
-    fn redefine(&mut self, at: usize, change: Option<SpecChange>) {
+    /// Takes the new definition, unless a live process was made from another one: also the one before that.
+    fn redefine(&mut self, at: usize, change: Option<SpecChange>, before: &Rc<ProgramSpec>) {
         let Some(instance) = self.instances.get_mut(at) else { return };
-        if (change != Some(SpecChange::Process) || instance.run().is_none())
+        let goes_on = change != Some(SpecChange::Process) && Rc::ptr_eq(instance.spec(), before);
+        if (goes_on || instance.run().is_none())
             && let Some(spec) = self.plan.program(instance.id().program)
         {
             instance.redefine(spec);
+        }
+    }
+
+    /// The same for the runs beside instances.
+    fn redefine_spares(&mut self, changed: &ProgramMap<SpecChange>, old: &CorePlan) {
+        for spare in &mut self.spares {
+            let program = spare.id().program;
+            let is_process = changed.get(program) == Some(&SpecChange::Process);
+            let goes_on = old.program(program).is_some_and(|before| Rc::ptr_eq(spare.spec(), before));
+            if let Some(spec) = self.plan.program(program).filter(|_| goes_on && !is_process) {
+                spare.redefine(spec);
+            }
         }
     }
 
@@ -111,15 +129,18 @@ impl Supervisor {
     fn apply_policy(&mut self, now: Instant, at: usize, before: &ProgramSpec, out: &mut Vec<Action>) {
         let Some((instance, spec)) = self.instances.get(at).zip(self.spec_at(at)) else { return };
         let again = match (instance.state(), instance.desired()) {
-            (_, Desired::Down(DownReason::Requested(_) | DownReason::Removed | DownReason::Shutdown)) => {
-                false
-            }
+            (
+                _,
+                Desired::Down(
+                    DownReason::Requested(_) | DownReason::Removed | DownReason::Spare | DownReason::Shutdown,
+                ),
+            ) => false,
             (State::Fatal { .. }, _) => true,
             (State::Exited { .. }, _) => {
                 spec.restart.restart == Restart::Always && before.restart.restart != Restart::Always
             }
             (_, Desired::Down(DownReason::NotAutostarted)) => self.is_autostarted_now(spec, before),
-            (_, Desired::Cycle(_) | Desired::Rising | Desired::Up) => false,
+            (_, Desired::Cycle(_) | Desired::Trial | Desired::Rising | Desired::Up) => false,
         };
         if again {
             self.start(now, at, out);
@@ -127,19 +148,21 @@ impl Supervisor {
     }
 
     /// Its process has to be made from another definition.
-    fn replace(&mut self, now: Instant, at: usize, before: &ProgramSpec, out: &mut Vec<Action>) {
+    fn replace(&mut self, now: Instant, at: usize, before: &Rc<ProgramSpec>, out: &mut Vec<Action>) {
         let Some((instance, spec)) = self.instances.get(at).zip(self.spec_at(at)) else { return };
         let again = match (instance.state(), instance.desired()) {
-            (_, Desired::Down(DownReason::Requested(_) | DownReason::Removed | DownReason::Shutdown)) => {
-                false
-            }
+            (
+                _,
+                Desired::Down(
+                    DownReason::Requested(_) | DownReason::Removed | DownReason::Spare | DownReason::Shutdown,
+                ),
+            ) => false,
             // What an operator ran to its end is not run again by itself.
             (State::Exited { .. }, _) => spec.autostart == Autostart::Yes,
-            (_, Desired::Rising | Desired::Up) if instance.run().is_some() => {
-                return self.set_desired(at, Desired::Cycle(CycleCause::Changed));
+            (_, Desired::Rising | Desired::Up) if instance.run().is_none() => true,
+            (_, Desired::Rising | Desired::Trial | Desired::Up | Desired::Cycle(_)) => {
+                return self.replace_run(at, RollCause::Changed, Some(before));
             }
-            (_, Desired::Rising | Desired::Up) => true,
-            (_, Desired::Cycle(_)) => return self.set_desired(at, Desired::Cycle(CycleCause::Changed)),
             (_, Desired::Down(DownReason::NotAutostarted)) => self.is_autostarted_now(spec, before),
         };
         if again {

@@ -18,6 +18,8 @@ mod refused;
 mod removing;
 mod reporting;
 mod restarting;
+mod rolling;
+mod rolls_interrupted;
 mod scaling;
 #[allow(dead_code, reason = "each of the two test programs uses its part of the fake kernel")]
 #[path = "../sim/mod.rs"]

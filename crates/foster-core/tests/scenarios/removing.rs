@@ -35,6 +35,7 @@ fn a_removed_program_stops_before_its_dependencies_and_is_forgotten() {
             5.710   spawn db #2
             5.710   db: waiting -> starting (started)
             6.710   db: starting -> running (ready after 1s)
+            6.710   keep the new definition of db
             20.000  shutdown: operator
             20.000  other: running -> stopping (shutdown)
             20.000  SIGTERM to the main process of other
@@ -181,22 +182,24 @@ fn where_the_old_order_of_a_removed_program_contradicts_the_new_tiers_the_tiers_
             3.000   last: starting -> running (ready after 1s)
             3.000   everything is ready
             5.000   updated
-            5.000   last: running -> stopping (changed)
-            5.000   SIGTERM to the main process of last
-            5.010   last: stopping -> waiting (was killed by SIGTERM within 10ms)
-            5.010   db: running -> stopping (changed)
-            5.010   SIGTERM to the main process of db
-            5.020   db: stopping -> waiting (was killed by SIGTERM within 10ms)
-            5.020   web: running -> stopping (removed)
-            5.020   SIGTERM to the main process of web
-            5.020   spawn db #2
-            5.020   db: waiting -> starting (started)
-            5.030   web: stopping -> stopped (was killed by SIGTERM within 10ms)
-            5.030   forget web
-            6.020   db: starting -> running (ready after 1s)
+            5.000   db: running -> stopping (changed)
+            5.000   SIGTERM to the main process of db
+            5.010   db: stopping -> waiting (was killed by SIGTERM within 10ms)
+            5.010   web: running -> stopping (removed)
+            5.010   SIGTERM to the main process of web
+            5.010   spawn db #2
+            5.010   db: waiting -> starting (started)
+            5.020   web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            5.020   forget web
+            6.010   db: starting -> running (ready after 1s)
+            6.010   keep the new definition of db
+            6.010   last: running -> stopping (changed)
+            6.010   SIGTERM to the main process of last
+            6.020   last: stopping -> waiting (was killed by SIGTERM within 10ms)
             6.020   spawn last #2
             6.020   last: waiting -> starting (started)
             7.020   last: starting -> running (ready after 1s)
+            7.020   keep the new definition of last
             10.000  shutdown: operator
             10.000  last: running -> stopping (shutdown)
             10.000  SIGTERM to the main process of last

@@ -26,19 +26,21 @@ fn only_what_changed_is_restarted_in_order_and_what_is_new_is_started() {
             2.000   other: starting -> running (ready after 1s)
             2.000   everything is ready
             5.000   updated
-            5.000   web: running -> stopping (changed)
-            5.000   SIGTERM to the main process of web
-            5.000   worker: stopped -> waiting (waits for web)
-            5.010   web: stopping -> waiting (was killed by SIGTERM within 10ms)
-            5.010   db: running -> stopping (changed)
-            5.010   SIGTERM to the main process of db
-            5.020   db: stopping -> waiting (was killed by SIGTERM within 10ms)
-            5.020   spawn db #2
-            5.020   db: waiting -> starting (started)
-            6.020   db: starting -> running (ready after 1s)
+            5.000   db: running -> stopping (changed)
+            5.000   SIGTERM to the main process of db
+            5.000   worker: stopped -> waiting (waits for db)
+            5.010   db: stopping -> waiting (was killed by SIGTERM within 10ms)
+            5.010   spawn db #2
+            5.010   db: waiting -> starting (started)
+            6.010   db: starting -> running (ready after 1s)
+            6.010   keep the new definition of db
+            6.010   web: running -> stopping (changed)
+            6.010   SIGTERM to the main process of web
+            6.020   web: stopping -> waiting (was killed by SIGTERM within 10ms)
             6.020   spawn web #2
             6.020   web: waiting -> starting (started)
             7.020   web: starting -> running (ready after 1s)
+            7.020   keep the new definition of web
             7.020   spawn worker #1
             7.020   worker: waiting -> starting (started)
             8.020   worker: starting -> running (ready after 1s)
@@ -113,6 +115,7 @@ fn a_replaced_process_is_stopped_by_the_definition_it_was_started_with() {
             7.000   spawn web #2
             7.000   web: waiting -> starting (started)
             8.000   web: starting -> running (ready after 1s)
+            8.000   keep the new definition of web
             20.000  shutdown: operator
             20.000  web: running -> stopping (shutdown)
             20.000  SIGINT to the main process of web
@@ -142,6 +145,7 @@ fn a_replaced_process_runs_the_pre_stop_it_was_started_with_and_the_next_one_has
             5.210   spawn web #2
             5.210   web: waiting -> starting (started)
             6.210   web: starting -> running (ready after 1s)
+            6.210   keep the new definition of web
             50.000  shutdown: SIGTERM
             50.000  web: running -> stopping (shutdown)
             50.000  SIGQUIT to the main process of web

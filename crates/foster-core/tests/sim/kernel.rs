@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use foster_core::action::{Action, Scope};
+use foster_core::action::{Action, Definition, Scope};
 use foster_core::event::{Event, Leftovers, Notice, StartFailure};
-use foster_core::ids::{Exit, KilledBy, Run, Signal};
+use foster_core::ids::{Exit, KilledBy, ProgramId, Run, Signal};
 use foster_core::probe::{ProbeResult, Which};
+use foster_core::supervisor::Turn;
 
 use super::{End, Happening, Process, Stubbornness, World, print};
 
@@ -76,7 +77,8 @@ impl World {
             self.trace.push(format!("{:<7} {line}", print::time(self.now)));
         }
         match action {
-            Action::Spawn(run) => self.spawn(run),
+            Action::Spawn(run, definition) => self.spawn(run, definition),
+            Action::Keep(program, definition) => self.keep(program, definition),
             Action::Signal { run, signal, scope, purpose: _ } => self.signal(run, signal, scope),
             Action::RunPreStop(run) => {
                 if let Some(takes) = self.behaviour(run).pre_stop {
@@ -116,13 +118,23 @@ impl World {
         }
     }
 
-    fn spawn(&mut self, run: Run) {
+    fn keep(&mut self, program: ProgramId, definition: Definition) {
+        let former = self.formers.remove(&program).expect("two definitions");
+        if definition == Definition::Former {
+            self.behaviours[program.0 as usize] = former;
+        }
+    }
+
+    fn spawn(&mut self, run: Run, definition: Definition) {
         assert!(!self.started.contains_key(&run), "{run:?} is started twice");
         let plan = self.supervisor.plan();
         let is_planned =
             plan.program(run.instance.program).is_some_and(|spec| run.instance.index < spec.instances);
         assert!(is_planned && !plan.is_leaving(run.instance.program), "{run:?} was removed and starts");
-        let behaviour = self.behaviours[run.instance.program.0 as usize].clone();
+        let behaviour = match definition {
+            Definition::Current => self.behaviours[run.instance.program.0 as usize].clone(),
+            Definition::Former => self.formers.get(&run.instance.program).expect("a former one").clone(),
+        };
         self.started.insert(run, behaviour.clone());
         self.starts.push((self.now, run));
         if behaviour.cannot_start {
@@ -133,12 +145,24 @@ impl World {
             };
             return self.push(self.now, Happening::Event(Event::SpawnFailed(run, failure)));
         }
-        let twice = self.live.keys().any(|other| other.instance == run.instance);
-        assert!(!twice, "two live runs of {}", print::name(self, run.instance));
+        self.check_beside(run);
         self.live.insert(run, Process::Forked);
         if let Some(takes) = behaviour.spawns {
             self.push(self.now.plus(takes), Happening::Execs(run));
         }
+    }
+
+    /// Two live runs of an instance at most, and two only while it is replaced by one that may stand beside it.
+    fn check_beside(&self, run: Run) {
+        let mut others = self.live.keys().filter(|other| other.instance == run.instance);
+        let name = print::name(self, run.instance);
+        if let Some(other) = others.next() {
+            let snapshot = self.supervisor.snapshot();
+            let overlaps = snapshot.instance(run.instance).is_some_and(|view| view.turn == Turn::Now);
+            let may = self.started[other].overlap && self.started[&run].overlap && overlaps;
+            assert!(may || self.is_out_of_reach(*other), "two live runs of {name}: {other:?}, {run:?}");
+        }
+        assert!(others.next().is_none(), "three live runs of {name}\n{}", self.trace.join("\n"));
     }
 
     /// The program is executed, unless its process has ended.
@@ -173,7 +197,7 @@ impl World {
 
     fn probe(&mut self, run: Run, which: Which) {
         let behaviour = self.behaviour(run);
-        let up = self.supervisor.snapshot().instance(run.instance).and_then(|view| view.live);
+        let up = self.supervisor.snapshot().run(run).and_then(|view| view.live);
         let up = up.map_or(Duration::ZERO, |live| self.now.since(live.since));
         let good = match (which, behaviour.ready, behaviour.unhealthy) {
             (Which::Ready, None, _) => return,
@@ -189,6 +213,11 @@ impl World {
             false => ProbeResult::Failed("Connection refused".into()),
         };
         self.push(self.now.plus(Duration::from_millis(1)), Happening::ProbeEnds(run, which, result));
+    }
+
+    /// The command that a run was started with.
+    pub fn version(&self, run: Run) -> &str {
+        &self.started[&run].version
     }
 
     /// Whether no signal ends the processes of this run.

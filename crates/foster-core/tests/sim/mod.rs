@@ -30,6 +30,8 @@ pub struct World {
     pub names: Vec<String>,
     /// How processes behave that are started from now on.
     pub behaviours: Vec<Behaviour>,
+    /// How processes behave that are made from a former definition, during a rolling restart to another one.
+    formers: BTreeMap<ProgramId, Behaviour>,
     /// How processes behave that were started.
     started: BTreeMap<Run, Behaviour>,
     /// The programs of the current plan.
@@ -130,6 +132,7 @@ impl World {
             ids: names.iter().cloned().zip((0..).map(ProgramId)).collect(),
             names,
             behaviours,
+            formers: BTreeMap::new(),
             started: BTreeMap::new(),
             now: Instant::START,
             trace: Vec::new(),
@@ -180,6 +183,12 @@ impl World {
         self.push(at, happening);
     }
 
+    /// When something happens next.
+    pub fn next(&self) -> Option<Duration> {
+        let due = self.agenda.peek().map(|due| due.at);
+        due.into_iter().chain(self.supervisor.deadline()).min().map(Instant::elapsed)
+    }
+
     /// Lets time pass until nothing is left to happen, foster has exited, or `until` is reached.
     pub fn run(&mut self, until: Duration) {
         let until = Instant::after_start(until);
@@ -226,6 +235,7 @@ impl World {
             }
             if self.behaviours[id.0 as usize] != behaviour {
                 changed.insert(id, SpecChange::Process);
+                self.formers.entry(id).or_insert_with(|| self.behaviours[id.0 as usize].clone());
             }
             self.behaviours[id.0 as usize] = behaviour;
         }
@@ -238,6 +248,8 @@ impl World {
         }
         self.trace.push(format!("{:<7} updated", print::time(self.now)));
         self.step(Event::Updated(Box::new(Update { plan: plan.into(), changed })));
+        let snapshot = self.supervisor.snapshot();
+        self.formers.retain(|id, _| snapshot.has_former(*id));
     }
 
     fn push_exit(&mut self, at: Instant, name: &str, exit: Exit) {

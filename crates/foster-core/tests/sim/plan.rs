@@ -9,8 +9,8 @@ use foster_core::event::{Notice, Persistence};
 use foster_core::ids::{Exit, KilledBy, ProgramId, Signal};
 use foster_core::plan::{CorePlan, PlanSettings, SignalAction, WhenAllEnded};
 use foster_core::spec::{
-    Autostart, Backoff, ExitAction, Growth, HealthAction, HealthPlan, KillMode, PreStop, ProgramSpec,
-    Readiness, Restart, RestartPolicy, StopPlan, StopScope,
+    Autostart, Backoff, ExitAction, Growth, HealthAction, HealthPlan, KillMode, Overlap, PreStop,
+    ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
 };
 
 /// How the process of a program behaves.
@@ -48,6 +48,8 @@ pub struct Behaviour {
     pub unkillable: bool,
     /// Its command.
     pub version: String,
+    /// Whether another run may stand beside it.
+    pub overlap: bool,
 }
 
 /// An end, some time after what causes it.
@@ -75,6 +77,7 @@ pub struct End {
 /// | `refuses=TERM,KILL` | these signals cannot be sent to it (EPERM) |
 /// | `unkillable` | it does not end at KILL (state D) |
 /// | `pre_stop=100ms`, `pre_stop=never` | its `pre_stop` command takes that long |
+/// | `overlap` | two runs of it may stand beside each other |
 /// | `v=2` | it has another command |
 pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -153,6 +156,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
             kill_mode: KillMode::Tree,
         },
         reload_signal: None,
+        overlap: Overlap::Never,
     };
     let killed = Exit::Killed { signal: Signal::TERM, by: KilledBy::Unknown };
     let mut behaviour = Behaviour {
@@ -173,6 +177,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         refuses: Vec::new(),
         unkillable: false,
         version: String::new(),
+        overlap: false,
     };
     let mut ready_timeout = Duration::from_secs(60);
     for word in keys.split_whitespace() {
@@ -200,6 +205,10 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
                 spec.stop.signals = signals(value);
             }
             "stop_timeout" => spec.stop.timeout = duration(value),
+            "overlap" => {
+                spec.overlap = Overlap::Allowed;
+                behaviour.overlap = true;
+            }
             "reload_signal" => spec.reload_signal = Signal::parse(value),
             "ready_timeout" => ready_timeout = duration(value),
             "ready" => {

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use foster_core::action::{Action, Cause, Change, Scope};
+use foster_core::action::{Action, Cause, Change, Definition, NotReplaced, Part, Scope};
 use foster_core::ending::{Failure, Reason};
-use foster_core::ids::InstanceId;
+use foster_core::ids::{InstanceId, Run};
 use foster_core::restart::AfterExit;
 use foster_core::time::Instant;
 
@@ -26,18 +26,33 @@ pub fn name(world: &World, id: InstanceId) -> String {
     }
 }
 
+/// The number of a run, where its instance has two.
+fn number(world: &World, run: Run) -> String {
+    let runs = world.live.keys().filter(|other| other.instance == run.instance).count();
+    if runs > 1 { format!(" #{}", run.number) } else { String::new() }
+}
+
 /// The line for an action; probes are left out, they come every 100 ms.
 pub fn line(world: &World, action: &Action) -> Option<String> {
     let name = |id| name(world, id);
     Some(match action {
-        Action::Spawn(run) => format!("spawn {} #{}", name(run.instance), run.number),
+        Action::Spawn(run, Definition::Current) => format!("spawn {} #{}", name(run.instance), run.number),
+        Action::Spawn(run, Definition::Former) => {
+            format!("spawn {} #{}, the former definition", name(run.instance), run.number)
+        }
+        Action::Keep(program, Definition::Current) => {
+            format!("keep the new definition of {}", world.names[program.0 as usize])
+        }
+        Action::Keep(program, Definition::Former) => {
+            format!("keep the former definition of {}", world.names[program.0 as usize])
+        }
         Action::Signal { run, signal, scope, purpose: _ } => {
             let scope = match scope {
                 Scope::Main => "the main process",
                 Scope::Group => "the group",
                 Scope::All => "all processes",
             };
-            format!("{signal} to {scope} of {}", name(run.instance))
+            format!("{signal} to {scope} of {}{}", name(run.instance), number(world, *run))
         }
         Action::RunPreStop(run) => format!("pre_stop of {}", name(run.instance)),
         Action::CancelPreStop(run) => format!("cancel pre_stop of {}", name(run.instance)),
@@ -59,8 +74,14 @@ pub fn line(world: &World, action: &Action) -> Option<String> {
 }
 
 fn change_line(world: &World, change: &Change) -> String {
-    let Change { instance, run: _, from, to, cause } = change;
-    format!("{}: {} -> {} ({})", name(world, *instance), from.name(), to.name(), cause_text(world, cause))
+    let Change { instance, run: _, part, from, to, cause } = change;
+    let part = match part {
+        Part::Serving => "",
+        Part::Replacement => "replacement of ",
+        Part::Replaced => "former ",
+    };
+    let (name, cause) = (name(world, *instance), cause_text(world, cause));
+    format!("{part}{name}: {} -> {} ({cause})", from.name(), to.name())
 }
 
 fn cause_text(world: &World, cause: &Cause) -> String {
@@ -83,6 +104,14 @@ fn cause_text(world: &World, cause: &Cause) -> String {
         Cause::NotKilled => "not killed".into(),
         Cause::Requested(_) => "requested".into(),
         Cause::Changed => "changed".into(),
+        Cause::Replaced => "replaced".into(),
+        Cause::TakenBack => "taken back".into(),
+        Cause::Unneeded => "not needed".into(),
+        Cause::NotReplaced(NotReplaced::NotReady) => "not replaced".into(),
+        Cause::NotReplaced(NotReplaced::WaitsFor(other)) => {
+            format!("not replaced: waits for {}", name(world, *other))
+        }
+        Cause::NotReplaced(NotReplaced::NotKilled) => "not replaced: not killed".into(),
         Cause::Removed => "removed".into(),
         Cause::RequirementDown(other) => format!("{} is down", name(world, *other)),
         Cause::Shutdown => "shutdown".into(),
@@ -99,6 +128,7 @@ fn next_text(next: &AfterExit) -> String {
         }
         AfterExit::StaysDown => "stays down".into(),
         AfterExit::Failed => "failed".into(),
+        AfterExit::Withdrawn => "withdrawn".into(),
         AfterExit::GaveUp { failures } => format!("gave up after {failures}"),
     }
 }

@@ -1,0 +1,184 @@
+//! Rolling restarts: `foster reload` of programs without a `reload_signal`, and `foster update`.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::support::{End, Following, Foster, Running};
+
+fn program(name: &str, keys: &str) -> String {
+    format!("[program.{name}]\nmin_uptime = '1ms'\n{}\n", keys.replace("; ", "\n"))
+}
+
+/// Started, with everything that is autostarted up.
+fn start(text: &str) -> Running {
+    let foster = Foster::new().config(text).start();
+    foster.wait_for("everything to be up", || foster.verb(&["health"]).code == 0);
+    foster
+}
+
+/// Writes the whole file again, with the same socket.
+fn rewrite(foster: &Running, text: &str) {
+    let socket = foster.path("foster.sock");
+    let text = format!("{text}\n[foster]\nsocket = '{}'\n", socket.display());
+    fs::write(foster.path("foster.toml"), text).expect("foster.toml");
+}
+
+/// The number of its main process, as foster sees it.
+fn pid(foster: &Running, name: &str) -> i64 {
+    foster.wait_for_state(name, "running");
+    foster.row(name).and_then(|row| row["pid"].as_i64()).expect("a pid")
+}
+
+fn note(foster: &Running, name: &str) -> Option<String> {
+    foster.row(name).and_then(|row| row["note"].as_str().map(str::to_owned))
+}
+
+const GOOD: &str = "command = 'puppet print:good touch:up pause'; ready = { log = 'good' }";
+
+#[test]
+fn reload_restarts_a_program_without_a_signal_for_it_and_returns_when_it_is_ready() {
+    let foster = start(&program("web", GOOD));
+    let before = pid(&foster, "web");
+    let printed = foster.verb(&["reload", "web"]).expect(0).stdout;
+    let after = pid(&foster, "web");
+    assert_ne!(before, after);
+    assert_eq!(printed, format!("web: restarted (pid {after})\n"));
+    let json = foster.verb(&["reload", "--json", "web"]).expect(0).stdout;
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json["done"], &json["outcomes"][0]["verdict"]), (&true.into(), &"ok".into()));
+    foster.verb(&["reload", "--no-wait", "web"]).expect(0);
+    foster.wait_for("another process", || {
+        foster.row("web").is_some_and(|row| row["state"] == "running" && row["pid"] != after)
+    });
+}
+
+#[test]
+fn reload_sends_the_signal_where_there_is_one_and_restarts_the_others() {
+    let nginx = "command = 'puppet trap:HUP:touch:hup pause'; reload_signal = 'HUP'";
+    let down = "command = 'puppet pause'; autostart = false";
+    let foster = start(&[program("web", GOOD), program("nginx", nginx), program("down", down)].concat());
+    let before = [pid(&foster, "nginx"), pid(&foster, "web")];
+    let printed = foster.verb(&["reload", "all"]).expect(1).stdout;
+    foster.wait_for_file("hup");
+    let after = [pid(&foster, "nginx"), pid(&foster, "web")];
+    assert_eq!(before[0], after[0]);
+    assert_ne!(before[1], after[1]);
+    assert!(printed.contains(&format!("nginx: sent SIGHUP (pid {})\n", after[0])), "{printed}");
+    assert!(printed.contains(&format!("web: restarted (pid {})\n", after[1])), "{printed}");
+    assert!(printed.contains("down: is not running\n"), "{printed}");
+}
+
+#[test]
+fn an_update_to_a_definition_that_does_not_come_up_is_taken_back_with_the_reason() {
+    let foster = start(&program("web", GOOD));
+    let bad = [
+        (
+            "command = 'puppet print:first print:last exit:3'; start_limit = 1; ready = { log = 'good' }",
+            "exited with status 3 after ",
+            "its last output: first / last: command and start_limit changed\n",
+        ),
+        (
+            "command = 'puppet print:bad pause'; ready = { log = 'good', timeout = '300ms' }",
+            "not ready within 300ms",
+            "its last output: bad: ",
+        ),
+        (
+            "command = './not-there'; start_limit = 1; ready = { log = 'good' }",
+            "not-there",
+            ": command and start_limit changed\n",
+        ),
+    ];
+    for (keys, reason, end) in bad {
+        rewrite(&foster, &program("web", keys));
+        let printed = foster.verb(&["update"]).expect(1).stdout;
+        assert!(
+            printed.contains("web: not replaced: ") && printed.contains(reason) && printed.contains(end),
+            "{printed}"
+        );
+        foster.wait_for_state("web", "running");
+        let note = note(&foster, "web").expect("a note");
+        assert!(note.contains("not replaced: ") && note.contains(reason), "{note}");
+        let context = foster.verb(&["exec", "web", "--", "puppet", "print:here"]).expect(0).stdout;
+        assert_eq!(context, "here\n");
+    }
+    // Its next start uses the definition that was taken back to, too.
+    let before = pid(&foster, "web");
+    foster.verb(&["signal", "KILL", "web"]).expect(0);
+    foster.wait_for("a restart", || {
+        foster.row("web").is_some_and(|row| row["state"] == "running" && row["pid"] != before)
+    });
+    // The file differs still: each update tries it again, and one that comes up stays.
+    rewrite(&foster, &program("web", &GOOD.replace("touch:up", "touch:second")));
+    let printed = foster.verb(&["update"]).expect(0).stdout;
+    assert!(printed.contains("web: restarted (pid ") && printed.contains("command changed\n"), "{printed}");
+    foster.wait_for_file("second");
+    assert_eq!(note(&foster, "web").filter(|note| note.contains("replaced")), None);
+    let events = foster.verb(&["events", "--json", "--event", "not_replaced", "web"]).expect(0).stdout;
+    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert!(events.iter().all(|event| event["level"] == "error" && event["program"] == "web"), "{events:?}");
+}
+
+#[test]
+fn a_change_of_several_programs_is_made_in_their_order_one_after_the_other() {
+    let text = |version: &str| {
+        let keys = |more: &str| {
+            format!(
+                "command = 'puppet print:good pause'; environment = {{ V = '{version}' }}; ready = {{ log = 'good' }}{more}"
+            )
+        };
+        let worker = keys("; after = ['web']");
+        [program("worker", &worker), program("web", &keys("; after = ['db']")), program("db", &keys(""))]
+            .concat()
+    };
+    let foster = start(&text("1"));
+    rewrite(&foster, &text("2"));
+    let printed = foster.verb(&["update"]).expect(0).stdout;
+    assert_eq!(printed.matches(": restarted (pid ").count(), 3, "{printed}");
+    let events = foster.verb(&["events", "--event", "ready", "-n", "3"]).expect(0).stdout;
+    let at = |name: &str| events.find(&format!(" {name} ")).unwrap_or_else(|| panic!("{name}: {events}"));
+    assert!(at("db") < at("web") && at("web") < at("worker"), "{events}");
+}
+
+#[test]
+fn a_stop_and_a_removal_in_the_middle_end_a_rolling_restart() {
+    let slow = |path: &str| {
+        format!("command = 'puppet wait-file:{path} print:good pause'; ready = {{ log = 'good' }}")
+    };
+    let foster = Foster::new().config(&program("web", &slow("go"))).start();
+    fs::write(foster.path("go"), "").expect("go");
+    foster.wait_for_state("web", "running");
+    fs::remove_file(foster.path("go")).expect("go");
+    let reload = Following::start(&foster, &["reload", "web"]);
+    foster.wait_for_state("web", "starting");
+    assert!(note(&foster, "web").is_some_and(|note| note.contains("being replaced")));
+    foster.verb(&["stop", "web"]).expect(0);
+    let printed = reload.finish().expect(1).stdout;
+    assert_eq!(printed, "web: not replaced: another order came\n");
+    fs::write(foster.path("go"), "").expect("go");
+    foster.verb(&["start", "web"]).expect(0);
+    rewrite(&foster, &program("web", &slow("never")));
+    let update = Following::start(&foster, &["update"]);
+    foster.wait_for_state("web", "starting");
+    rewrite(&foster, &program("other", "command = 'puppet pause'"));
+    foster.verb(&["update"]).expect(0);
+    let printed = update.finish().expect(1).stdout;
+    assert!(printed.contains("web: removed by a later update\n"), "{printed}");
+    assert!(foster.row("web").is_none());
+}
+
+#[test]
+fn a_shutdown_in_the_middle_of_a_rolling_restart_ends_it_and_answers_the_client() {
+    let slow = "command = 'puppet wait-file:go print:good pause'; ready = { log = 'good' }";
+    let mut foster = Foster::new().config(&program("web", slow)).start();
+    fs::write(foster.path("go"), "").expect("go");
+    foster.wait_for_state("web", "running");
+    fs::remove_file(foster.path("go")).expect("go");
+    let reload = Following::start(&foster, &["reload", "web"]);
+    foster.wait_for_state("web", "starting");
+    foster.signal(Signal::SIGTERM);
+    reload.finish().expect(1);
+    assert_eq!(foster.wait_exit(), End::Code(0));
+}
