@@ -9,6 +9,7 @@ use super::transition::Transition;
 use super::{Gate, LONGEST_EXTENSION, Live, Phase, State, Stop, StopReason, Watch};
 use crate::action::{Cause, StateName};
 use crate::event::Notice;
+use crate::spec::Readiness;
 use crate::time::Instant;
 
 /// What is seen of a program that gives itself up.
@@ -18,6 +19,9 @@ impl Transition<'_> {
     pub(super) fn notified_starting(&mut self, live: Live, gate: Gate, notice: Notice) -> State {
         let gate = match (notice, gate) {
             (Notice::Ready, Gate::Notify { .. }) => return self.ready(live),
+            // It has spoken, so it was executed. The report of that may come later: a child that is made at the same time
+            // holds its pipe, too.
+            (Notice::Ready, Gate::Spawning { .. }) if self.waits_for_word() => return self.ready(live),
             (Notice::NotReady(seen), Gate::Notify { give_up, last: _ }) => {
                 Gate::Notify { give_up, last: Some(seen) }
             }
@@ -37,6 +41,10 @@ impl Transition<'_> {
             (Notice::Ready | Notice::NotReady(_) | Notice::Reloading | Notice::Alive, gate) => gate,
         };
         State::Starting { live, gate }
+    }
+
+    fn waits_for_word(&self) -> bool {
+        matches!(self.spec.readiness, Readiness::Notify { .. })
     }
 
     pub(super) fn notified_running(

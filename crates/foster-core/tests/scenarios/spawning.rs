@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use expect_test::expect;
 use foster_core::event::Event;
-use foster_core::ids::Signal;
+use foster_core::ids::{InstanceId, ProgramId, Run, Signal};
 use foster_core::time::Instant;
 
 use crate::check;
@@ -221,4 +221,27 @@ fn run_numbers_count_per_program_and_never_repeat() {
             5.010   exit 0: SIGTERM
         "#]],
     );
+}
+
+#[test]
+fn a_program_that_reports_that_it_is_ready_before_its_exec_was_seen_is_ready() {
+    let mut world = World::new("web: notify=never spawns=100ms");
+    world.script("0s boot");
+    let run = Run { instance: InstanceId { program: ProgramId(0), index: 0 }, number: 1 };
+    world.push(Instant::after_start(Duration::from_millis(50)), Happening::SaysReady(run));
+    world.script("5s shutdown");
+    world.run(Duration::from_secs(60));
+    expect![[r#"
+        0.000   spawn web #1
+        0.000   web: stopped -> starting (started)
+        0.050   web: starting -> running (ready after 50ms)
+        0.050   everything is ready
+        5.000   shutdown: operator
+        5.000   web: running -> stopping (shutdown)
+        5.000   SIGTERM to the main process of web
+        5.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
+        5.010   sweep with SIGTERM
+        5.010   exit 0: operator
+    "#]]
+    .assert_eq(&(world.trace.join("\n") + "\n"));
 }
