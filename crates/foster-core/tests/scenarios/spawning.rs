@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use expect_test::expect;
-use foster_core::event::Event;
+use foster_core::event::{Event, Notice};
 use foster_core::ids::{InstanceId, ProgramId, Run, Signal};
 use foster_core::time::Instant;
 
@@ -228,7 +228,7 @@ fn a_program_that_reports_that_it_is_ready_before_its_exec_was_seen_is_ready() {
     let mut world = World::new("web: notify=never spawns=100ms");
     world.script("0s boot");
     let run = Run { instance: InstanceId { program: ProgramId(0), index: 0 }, number: 1 };
-    world.push(Instant::after_start(Duration::from_millis(50)), Happening::SaysReady(run));
+    world.push(Instant::after_start(Duration::from_millis(50)), Happening::Notifies(run, Notice::Ready));
     world.script("5s shutdown");
     world.run(Duration::from_secs(60));
     expect![[r#"
