@@ -5,7 +5,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{End, Following, Foster, Running};
+use crate::support::{End, Following, Foster, Running, free_port};
 
 fn program(name: &str, keys: &str) -> String {
     format!("[program.{name}]\nmin_uptime = '1ms'\n{}\n", keys.replace("; ", "\n"))
@@ -181,4 +181,43 @@ fn a_shutdown_in_the_middle_of_a_rolling_restart_ends_it_and_answers_the_client(
     foster.signal(Signal::SIGTERM);
     reload.finish().expect(1);
     assert_eq!(foster.wait_exit(), End::Code(0));
+}
+
+/// The pids of the instances of a program, as foster sees them.
+fn instances(foster: &Running, name: &str) -> Vec<i64> {
+    let rows = foster.rows();
+    let of_program = rows.iter().filter(|row| row["name"] == name);
+    of_program.map(|row| row["pid"].as_i64().expect("a pid")).collect()
+}
+
+#[test]
+fn instances_with_a_socket_are_replaced_beside_the_old_ones_and_stay_when_the_new_ones_fail() {
+    let address = format!("tcp://127.0.0.1:{}", free_port());
+    let web = |keys: &str| program("web", &format!("instances = 2; sockets = ['{address}']; {keys}"));
+    let foster = start(&web(GOOD));
+    let before = instances(&foster, "web");
+    let printed = foster.verb(&["reload", "web"]).expect(0).stdout;
+    let after = instances(&foster, "web");
+    assert_eq!(
+        printed,
+        format!("web.0: restarted (pid {})\nweb.1: restarted (pid {})\n", after[0], after[1])
+    );
+    assert!(before.iter().all(|pid| !after.contains(pid)), "{before:?} {after:?}");
+    let events = foster.verb(&["events", "--json", "web"]).expect(0).stdout;
+    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let at = |event: &str, pid: i64| {
+        let is_it = |one: &Value| one["event"] == event && one["pid"] == pid;
+        events.iter().position(is_it).unwrap_or_else(|| panic!("{event} of {pid}: {events:?}"))
+    };
+    for (old, new) in before.iter().zip(&after) {
+        assert!(at("ready", *new) < at("replaced", *new) && at("replaced", *new) < at("stopping", *old));
+        assert_eq!(events[at("ready", *new)]["part"], "replacement");
+        assert_eq!(events[at("stopping", *old)]["part"], "replaced");
+    }
+    let bad = "command = 'puppet print:bad exit:3'; start_limit = 1; ready = { log = 'good' }";
+    rewrite(&foster, &web(bad));
+    let printed = foster.verb(&["update"]).expect(1).stdout;
+    assert!(printed.contains("web.0: not replaced: exited with status 3 after "), "{printed}");
+    assert!(printed.contains("web.1: not replaced: web.0 could not be: "), "{printed}");
+    assert_eq!(instances(&foster, "web"), after);
 }
