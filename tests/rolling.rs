@@ -1,5 +1,7 @@
 //! Rolling restarts: `foster reload` of programs without a `reload_signal`, and `foster update`.
 
+mod load;
+
 use std::fs;
 
 use nix::sys::signal::Signal;

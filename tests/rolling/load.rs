@@ -1,0 +1,118 @@
+//! Rolling restarts under load: wrk with 50 connections against a program behind a foster socket.
+//!
+//! `FOSTER_TEST_LOAD=60` loads it for 60 s in each test; without, for 10 s.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use super::{program, rewrite, start};
+use crate::support::{Running, found, free_port};
+
+/// A load that runs beside the test.
+struct Load(Child);
+
+impl Load {
+    fn start(wrk: &Path, port: u16) -> Load {
+        let seconds = std::env::var("FOSTER_TEST_LOAD").unwrap_or("10".into());
+        let mut command = Command::new(wrk);
+        // A connection for each request: one that is kept open may be closed while the next request is on its way.
+        command.args(["-t2", "-c50", &format!("-d{seconds}s"), "-H", "Connection: close"]);
+        command.arg(format!("http://127.0.0.1:{port}/")).stdout(Stdio::piped());
+        Load(command.spawn().expect("wrk"))
+    }
+
+    fn is_over(&mut self) -> bool {
+        self.0.try_wait().expect("wrk").is_some()
+    }
+
+    /// What wrk says at its end.
+    fn report(self) -> String {
+        let output = self.0.wait_with_output().expect("wrk");
+        String::from_utf8(output.stdout).expect("text")
+    }
+}
+
+fn web(python: &Path, port: u16, keys: &str) -> String {
+    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rolling/server.py");
+    let command = format!("command = ['{}', '{server}']", python.display());
+    let sockets = format!("sockets = ['tcp://127.0.0.1:{port}?backlog=1024']");
+    program("web", &format!("{command}; {sockets}; ready = {{ log = 'ready' }}; {keys}"))
+}
+
+/// Loads a program while `change` is done up to so many times; returns what wrk says, and how often it was done.
+fn load(
+    keys: &str,
+    times: u32,
+    mut change: impl FnMut(&Running, &dyn Fn(&str) -> String, u32),
+) -> Option<String> {
+    let (wrk, python) = (found("wrk")?, found("python3")?);
+    let port = free_port();
+    let foster = start(&web(&python, port, keys));
+    let mut load = Load::start(&wrk, port);
+    let mut done = 0;
+    while done < times && !load.is_over() {
+        change(&foster, &|keys| web(&python, port, keys), done);
+        done += 1;
+    }
+    assert!(done > 0);
+    let report = load.report();
+    assert!(report.contains("requests in "), "{report}");
+    Some(report)
+}
+
+/// wrk mentions errors only where there are any.
+fn assert_no_errors(report: &str) {
+    assert!(!report.contains("Socket errors") && !report.contains("Non-2xx"), "{report}");
+}
+
+#[test]
+fn twenty_reloads_of_two_instances_fail_no_request() {
+    let report = load("instances = 2", 20, |foster, _, _| {
+        foster.verb(&["reload", "web"]).expect(0);
+    });
+    if let Some(report) = report {
+        assert_no_errors(&report);
+    }
+}
+
+#[test]
+fn reloads_of_one_instance_fail_no_request() {
+    let report = load("", 20, |foster, _, _| {
+        foster.verb(&["reload", "web"]).expect(0);
+    });
+    if let Some(report) = report {
+        assert_no_errors(&report);
+    }
+}
+
+#[test]
+fn updates_of_the_command_fail_no_request_whether_the_new_one_comes_up_or_not() {
+    let report = load("instances = 2", 6, |foster, web, count| {
+        let good = format!("instances = 2; environment = {{ COUNT = '{count}' }}");
+        rewrite(foster, &web(&good));
+        foster.verb(&["update"]).expect(0);
+        let bad = web(&good).replace("'ready'", "'never', timeout = '300ms'");
+        rewrite(foster, &bad);
+        foster.verb(&["update"]).expect(1);
+    });
+    if let Some(report) = report {
+        assert_no_errors(&report);
+    }
+}
+
+#[test]
+fn a_killed_instance_fails_its_own_requests_and_refuses_no_connection() {
+    let report =
+        load("instances = 2; backoff = { max = '100ms' }; start_limit = 'unlimited'", 20, |foster, _, _| {
+            let before = foster.row("web").expect("a row")["pid"].clone();
+            foster.verb(&["signal", "KILL", "web.0"]).expect(0);
+            foster.wait_for("the next run", || {
+                foster.row("web").is_some_and(|row| row["state"] == "running" && row["pid"] != before)
+            });
+        });
+    if let Some(report) = report {
+        assert!(!report.contains("Non-2xx"), "{report}");
+        let errors = report.lines().find(|line| line.contains("Socket errors"));
+        assert!(errors.is_none_or(|line| line.contains("connect 0,")), "{report}");
+    }
+}
