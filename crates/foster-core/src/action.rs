@@ -369,7 +369,7 @@ pub enum Cause {
     TakenBack,
     /// The rolling restart that it was started for has ended without it.
     Unneeded,
-    /// Its rolling restart has failed: it goes on, or starts again, with the definition before.
+    /// Its rolling restart has failed: it continues, or starts again, with the definition before.
     NotReplaced(NotReplaced),
     /// It was removed from the plan.
     Removed,

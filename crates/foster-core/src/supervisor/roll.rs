@@ -53,9 +53,9 @@ pub(super) struct Roll {
 /// How far a rolling restart has come with one instance.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// The next one begins when nothing holds it up.
+    /// The next one begins when nothing delays it.
     Next {
-        /// When that has taken too long; `None`: nothing holds it up, or another rolling restart does.
+        /// When that has taken too long; `None`: nothing delays it, or another rolling restart does.
         give_up: Option<Instant>,
     },
     /// The new run starts beside the old one.
@@ -82,7 +82,7 @@ enum Next {
     End,
 }
 
-/// Whether a rolling restart goes on.
+/// Whether a rolling restart continues.
 #[derive(PartialEq, Eq)]
 enum Course {
     On,
@@ -90,7 +90,7 @@ enum Course {
 }
 
 impl Roll {
-    /// When it gives up what holds it up.
+    /// When it gives up what delays it.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.step {
             Step::Next { give_up } | Step::InPlace { index: _, before: _, give_up } => give_up,
@@ -186,7 +186,7 @@ impl Supervisor {
         }
     }
 
-    /// The shutdown begins: no rolling restart goes on.
+    /// The shutdown begins: no rolling restart continues.
     pub(super) fn end_rolls(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.rolls = ProgramMap::new();
         for at in 0..self.spares.len() {
@@ -235,7 +235,7 @@ impl Supervisor {
         }
     }
 
-    /// Begins with the next instance, unless something holds it up. One that is not ready comes first.
+    /// Begins with the next instance, unless something delays it. One that is not ready comes first.
     fn begin(
         &mut self,
         now: Instant,
@@ -332,7 +332,7 @@ impl Supervisor {
     }
 }
 
-/// Whether an instance is wanted and has not ended for good.
+/// Whether an instance is wanted and has not ended finally.
 fn is_replaceable(instance: &Instance) -> bool {
     !matches!(instance.desired(), Desired::Down(_)) && !instance.state().has_ended()
 }

@@ -122,7 +122,7 @@ impl Supervisor {
         }
     }
 
-    /// The rolling restart has failed with this instance, which goes on as before.
+    /// The rolling restart has failed with this instance, which continues as before.
     pub(super) fn report_failure(
         &mut self,
         now: Instant,
