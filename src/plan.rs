@@ -16,7 +16,7 @@ use foster_core::ids::{InstanceId, ProgramId};
 use foster_core::plan::CorePlan;
 use foster_core::program_map::ProgramMap;
 use foster_core::sorted::SortedMap;
-use foster_core::spec::ProgramSpec;
+use foster_core::spec::{Kind, ProgramSpec};
 use serde::Serialize;
 
 pub use self::instances::{InstanceCount, InstanceDef, InstanceSetting, Template};
@@ -75,6 +75,11 @@ impl Plan {
     /// The core's part of the program with this id.
     pub fn spec(&self, id: ProgramId) -> Option<&ProgramSpec> {
         self.core.program(id).map(Rc::as_ref)
+    }
+
+    /// What the program with this id is for.
+    pub fn kind(&self, id: ProgramId) -> Kind {
+        self.spec(id).map_or(Kind::Program, ProgramSpec::kind)
     }
 }
 

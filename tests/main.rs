@@ -52,6 +52,7 @@ mod spawning;
 mod steadiness;
 mod stopping;
 mod storm;
+mod tasks;
 mod terminal;
 mod termination_log;
 mod tidy;

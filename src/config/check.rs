@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use foster_core::graph::PlanError;
 use foster_core::ids::{ProgramId, Signal};
 use foster_core::plan::{CorePlan, PlanSettings, SignalAction};
-use foster_core::spec::ProgramSpec;
+use foster_core::spec::{Kind, ProgramSpec};
 
 use super::diagnostics::Diagnostics;
 use super::lint::{check_together, warn_about_dependency, warn_about_slow_stop};
@@ -65,7 +65,7 @@ impl<'c> Names<'c> {
     fn resolve(&self, diagnostics: &mut Diagnostics, draft: &Draft) -> ProgramSpec {
         let mut find = |references: &[Reference], relation: &str| {
             let ids = references.iter().filter_map(|reference| {
-                let owner = format!("program `{}` {relation} `{}`", draft.key.name, reference.name);
+                let owner = format!("{} {relation} `{}`", draft.described(), reference.name);
                 let id = self.find(diagnostics, reference, &owner)?;
                 if let Some(dependency) = self.programs.drafts.get(id.0 as usize) {
                     warn_about_dependency(diagnostics, draft, reference, dependency);
@@ -118,10 +118,11 @@ impl<'c> Names<'c> {
 fn report(diagnostics: &mut Diagnostics, programs: &Programs, error: &PlanError) {
     let draft = |id: &ProgramId| programs.drafts.get(id.0 as usize);
     let name = |id: &ProgramId| draft(id).map_or("", |draft| draft.key.name.as_str());
+    let described = |id: &ProgramId| draft(id).map(Draft::described).unwrap_or_default();
     match error {
         PlanError::Unknown { program, dependency: _ } => {
             let span = draft(program).map(|draft| draft.key.span);
-            let message = format!("program `{}` depends on a program that is not defined", name(program));
+            let message = format!("{} depends on a program that is not defined", described(program));
             span.into_iter().for_each(|span| diagnostics.error(span, message.clone(), ""));
         }
         PlanError::Cycle(cycle) => {
@@ -130,7 +131,7 @@ fn report(diagnostics: &mut Diagnostics, programs: &Programs, error: &PlanError)
                 return;
             };
             if first == last {
-                diagnostics.error(span, format!("program `{}` waits for itself", name(first)), "");
+                diagnostics.error(span, format!("{} waits for itself", described(first)), "");
                 return;
             }
             let chain = cycle.iter().chain([first]).map(|id| format!("`{}`", name(id)));
@@ -145,13 +146,22 @@ fn report(diagnostics: &mut Diagnostics, programs: &Programs, error: &PlanError)
             let Some(span) = reference_span(programs, program, dependency) else { return };
             let priority = |id: &ProgramId| draft(id).map_or(0, |draft| draft.spec.priority);
             let message = format!(
-                "program `{}` (priority {}) waits for `{}` (priority {}), which starts later",
-                name(program),
+                "{} (priority {}) waits for `{}` (priority {}), which starts later",
+                described(program),
                 priority(program),
                 name(dependency),
                 priority(dependency),
             );
-            diagnostics.error(span, message, "lower priorities start first");
+            let note = match draft(program).map(|draft| draft.spec.kind()) {
+                // It has priority 0 where nothing else is written.
+                Some(Kind::Task) => format!(
+                    "lower priorities start first: `priority = {}` in `[task.{}]`",
+                    priority(dependency),
+                    name(program)
+                ),
+                Some(Kind::Program) | None => "lower priorities start first".to_owned(),
+            };
+            diagnostics.error(span, message, note);
         }
     }
 }

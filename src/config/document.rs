@@ -9,6 +9,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use foster_core::spec::Kind;
+
 use super::Environment;
 use super::diagnostics::Diagnostics;
 use super::file_glob;
@@ -16,7 +18,7 @@ use super::keys::FILE;
 use super::phrase::quoted;
 use super::reader::{Reader, Scope};
 use super::span::{MAIN, Position, Span};
-use super::table::{Item, Key, Kind, Table, Value, parse};
+use super::table::{self, Item, Key, Table, Value, parse};
 use crate::bounded_read::{self, Accept};
 use crate::{errno, glob};
 
@@ -31,6 +33,16 @@ pub(super) struct Document {
     pub(super) defaults: Table,
     /// The tables `[program.*]`.
     pub(super) programs: Table,
+    /// The tables `[task.*]`.
+    pub(super) tasks: Table,
+}
+
+impl Document {
+    /// Every task and program, in the order of `foster status`.
+    pub(super) fn units(&self) -> impl Iterator<Item = (Kind, Item<'_>)> {
+        let tasks = self.tasks.items().map(|item| (Kind::Task, item));
+        tasks.chain(self.programs.items().map(|item| (Kind::Program, item)))
+    }
 }
 
 /// The limit for one file, in bytes.
@@ -154,6 +166,7 @@ impl Reading<'_> {
                 "signals" => &mut self.document.signals,
                 "defaults" => &mut self.document.defaults,
                 "program" => &mut self.document.programs,
+                "task" => &mut self.document.tasks,
                 _ => continue,
             };
             merge(self.diagnostics, target, &key, value);
@@ -197,7 +210,7 @@ impl Reading<'_> {
 
 /// Adds the entries of a table to those of the other files.
 fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Value) {
-    let Kind::Table(table) = value.kind else {
+    let table::Kind::Table(table) = value.kind else {
         let message = format!("`{}` must be a table", key.name);
         diagnostics.error(value.span, message, format!("expected `[{}]` with keys below it", key.name));
         return;
@@ -211,7 +224,7 @@ fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Va
         }
         let first = target.get(&inner.name).map(|item| diagnostics.locate(item.key.span));
         let what = match key.name.as_str() {
-            "program" => format!("program `{}` is defined twice", inner.name),
+            kind @ ("program" | "task") => format!("{kind} `{}` is defined twice", inner.name),
             table => format!("`{}` in `[{table}]` is set twice", inner.name),
         };
         diagnostics.error(inner.span, what, format!("first set at {}", first.unwrap_or_default()));

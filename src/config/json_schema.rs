@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use foster_core::ids::Signal;
 
 use super::key_spec::{Default, Key, Names, Section, Support, ValueKind};
-use super::keys::{FILE, SECTIONS};
+use super::keys::{FILE, PROGRAM, SECTIONS, TASK};
 use super::launch::{capability_names, limit_names};
 
 /// The schema, with each key on one line.
@@ -71,13 +71,13 @@ const DURATION: &str = "^\\s*([0-9][0-9\\s]*(\\.[0-9\\s]+)?(nanos|nsec|ns|usec|u
 /// The keys of a section, as the inside of an object.
 fn section(section: &Section) -> String {
     let keys: Vec<String> =
-        section.keys.iter().map(|key| format!("{}: {}", quoted(key.name), property(key))).collect();
+        section.all_keys().map(|key| format!("{}: {}", quoted(key.name), property(key))).collect();
     let mut text = format!(
         "\"type\":\"object\",\"additionalProperties\":false,\"properties\": {{\n{}\n}}",
         keys.join(",\n")
     );
     // A key that neither an included file nor `[defaults]` can add.
-    let whole = ![FILE.heading, super::keys::PROGRAM.heading].contains(&section.heading);
+    let whole = ![FILE.heading, PROGRAM.heading, TASK.heading].contains(&section.heading);
     let required = section.keys.iter().filter(|key| whole && key.default == Default::Required);
     let required: Vec<String> = required.map(|key| quoted(key.name)).collect();
     if !required.is_empty() {

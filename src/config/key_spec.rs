@@ -12,8 +12,21 @@ pub struct Section {
     pub heading: &'static str,
     /// Its description.
     pub sentence: &'static str,
-    /// Its keys, in the order of the documentation.
+    /// The keys that it has in common with another table.
+    pub shared: Option<Shared>,
+    /// Its own keys, in the order of the documentation.
     pub keys: &'static [Key],
+}
+
+/// The keys that a table has in common with another one, which has their rows.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The other table.
+    pub section: &'static Section,
+    /// The common keys.
+    pub names: &'static [&'static str],
+    /// Remedies for keys that only the other table has.
+    pub remedies: &'static [(&'static [&'static str], &'static str)],
 }
 
 /// One key.
@@ -106,7 +119,23 @@ pub enum Support {
 impl Section {
     /// The key of this name.
     pub fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
+        self.all_keys().find(|key| key.name == name)
+    }
+
+    /// The common keys, then its own.
+    pub fn all_keys(&self) -> impl Iterator<Item = &'static Key> + use<> {
+        let shared = self.shared.iter().flat_map(|shared| {
+            shared.names.iter().filter_map(|name| shared.section.keys.iter().find(|key| key.name == *name))
+        });
+        shared.collect::<Vec<_>>().into_iter().chain(self.keys)
+    }
+
+    /// The remedy for a key that this table does not have and the one that it shares keys with has.
+    pub fn remedy(&self, name: &str) -> Option<&'static str> {
+        let shared = self.shared.as_ref()?;
+        shared.section.keys.iter().find(|key| key.name == name)?;
+        let known = shared.remedies.iter().find(|(names, _)| names.contains(&name));
+        Some(known.map_or("", |(_, remedy)| remedy))
     }
 
     /// The default of a key whose value is a text, without quotes; empty if there is none.

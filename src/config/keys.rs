@@ -6,9 +6,11 @@
 
 mod nested;
 mod program;
+mod task;
 
 pub use nested::{BACKOFF, HEALTH, INSTANCES, READY, SINK};
 pub use program::PROGRAM;
+pub use task::TASK;
 
 use super::key_spec::{Default, Key, Names, Section, Support, ValueKind};
 
@@ -38,6 +40,7 @@ const fn later(name: &'static str, sentence: &'static str) -> Key {
 pub const FILE: Section = Section {
     heading: "The file",
     sentence: "The tables and keys at the top of a file.",
+    shared: None,
     keys: &[
         key(
             "include",
@@ -67,10 +70,15 @@ pub const FILE: Section = Section {
         key(
             "program",
             &[ValueKind::Map("table of programs", Names::Programs, &[ValueKind::Table(&PROGRAM)])],
-            Default::Required,
-            "The programs by name.",
+            Default::Words("`{}`"),
+            "The programs by name. At least one program or task is enabled.",
         ),
-        later("task", "A command that runs once, to completion, when the container starts."),
+        key(
+            "task",
+            &[ValueKind::Map("table of tasks", Names::Programs, &[ValueKind::Table(&TASK)])],
+            Default::Words("`{}`"),
+            "The tasks by name: commands that run once, to completion, when the container starts.",
+        ),
         later("job", "A command that runs on a schedule."),
         later("web", "A web page with the state of all programs, and metrics."),
     ],
@@ -80,6 +88,7 @@ pub const FILE: Section = Section {
 pub const FOSTER: Section = Section {
     heading: "`[foster]`",
     sentence: "Settings of foster itself.",
+    shared: None,
     keys: &[
         key("socket", PATH, Default::Value("\"/run/foster.sock\""), "The control socket; `\"\"` for none."),
         key(
@@ -124,7 +133,8 @@ pub const FOSTER: Section = Section {
 };
 
 /// Every section, in the order of the documentation.
-pub const SECTIONS: [&Section; 8] = [&FILE, &FOSTER, &PROGRAM, &BACKOFF, &READY, &HEALTH, &SINK, &INSTANCES];
+pub const SECTIONS: [&Section; 9] =
+    [&FILE, &FOSTER, &PROGRAM, &BACKOFF, &READY, &HEALTH, &SINK, &INSTANCES, &TASK];
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use foster_core::plan::CorePlan;
-use foster_core::spec::{Autostart, ProgramSpec, Readiness, Restart};
+use foster_core::spec::{Autostart, Kind, ProgramSpec, Readiness, Restart};
 
 use crate::duration::exact;
 use crate::plan::{ListenSocket, Probe, Sink, Stdin};
@@ -50,8 +50,10 @@ fn warn_not_autostarted(
     let is_manual = |spec: &ProgramSpec| spec.autostart == Autostart::No;
     if is_manual(&dependency.spec) && !is_manual(&draft.spec) {
         let message = format!(
-            "program `{}` depends on `{}`, which is not autostarted: it waits for `foster start {}`",
-            draft.key.name, reference.name, reference.name
+            "{} depends on `{}`, which is not autostarted: it waits for `foster start {}`",
+            draft.described(),
+            reference.name,
+            reference.name
         );
         diagnostics.warn(reference.span, message);
     }
@@ -73,10 +75,9 @@ fn warn_ready_too_early(
     if by_uptime && !is_written(dependency.spans.get("min_uptime")) {
         let (name, uptime) = (&reference.name, exact(dependency.spec.restart.min_uptime));
         let message = format!(
-            "program `{}` starts when `{name}` has run for {uptime}, not when it has finished: `{name}` has \
-             `restart = \"{restart}\"` and no `ready`; set its `min_uptime` above its longest run time, so that \
-             `{}` waits for its success",
-            draft.key.name, draft.key.name,
+            "{} starts when `{name}` has run for {uptime}, not when it has finished: `{name}` has `restart = \"{restart}\"` \
+             and no `ready`; a task, `[task.{name}]`, is ready when it has succeeded",
+            draft.described(),
         );
         diagnostics.warn(reference.span, message);
     }
@@ -88,10 +89,12 @@ fn is_written(span: Option<Span>) -> bool {
 }
 
 /// The waves stop one after the other, so their timeouts add up, and `shutdown_timeout` bounds the sum. The defaults
-/// alone cause no warning.
+/// alone cause no warning. A task has ended by then, as a rule.
 pub(super) fn warn_about_slow_stop(diagnostics: &mut Diagnostics, drafts: &[Draft], plan: &CorePlan) {
     let longest = |wave: &Vec<_>| {
-        wave.iter().filter_map(|id| plan.program(*id)).map(|spec| stop_time(spec)).max().unwrap_or_default()
+        let specs = wave.iter().filter_map(|id| plan.program(*id));
+        let programs = specs.filter(|spec| spec.kind() == Kind::Program);
+        programs.map(|spec| stop_time(spec)).max().unwrap_or_default()
     };
     let sum = plan.graph().waves().iter().map(longest).fold(Duration::ZERO, Duration::saturating_add);
     let bound = plan.settings().shutdown_timeout;

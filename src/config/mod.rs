@@ -43,6 +43,7 @@ mod span;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unknown_keys;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

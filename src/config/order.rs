@@ -4,7 +4,7 @@
 //! sentences.
 
 use foster_core::ids::ProgramId;
-use foster_core::spec::{Autostart, ProgramSpec, Readiness};
+use foster_core::spec::{Autostart, Kind, ProgramSpec, Readiness};
 
 use crate::duration::exact;
 use crate::plan::{Plan, Probe};
@@ -12,9 +12,8 @@ use crate::plan::{Plan, Probe};
 /// The start order as text: one block for each wave, then the warnings.
 pub fn start_order(plan: &Plan) -> String {
     let waves = plan.core.graph().waves();
-    let count = plan.programs.len();
-    let plural = if count == 1 { "" } else { "s" };
-    let mut text = format!("{}: {count} program{plural}, started in this order\n", plan.source.display());
+    let count = counted(plan).join(" and ");
+    let mut text = format!("{}: {count}, started in this order\n", plan.source.display());
     let widest = plan.programs.values().map(|program| program.name.chars().count()).max().unwrap_or(0);
     for (number, wave) in (1..).zip(waves) {
         let priority = wave.first().and_then(|id| plan.spec(*id)).map_or(0, |spec| spec.priority);
@@ -31,6 +30,17 @@ pub fn start_order(plan: &Plan) -> String {
     text
 }
 
+/// "1 task", "2 programs".
+fn counted(plan: &Plan) -> Vec<String> {
+    let of = |kind: Kind| plan.core.programs().values().filter(|spec| spec.kind() == kind).count();
+    let counted = |kind: Kind| match of(kind) {
+        0 => None,
+        1 => Some(format!("1 {}", kind.name())),
+        count => Some(format!("{count} {}s", kind.name())),
+    };
+    [Kind::Task, Kind::Program].into_iter().filter_map(counted).collect()
+}
+
 fn name(plan: &Plan, id: ProgramId) -> &str {
     plan.program(id).map_or("", |program| program.name.as_str())
 }
@@ -40,6 +50,9 @@ fn sentence(plan: &Plan, id: ProgramId) -> String {
     let Some(spec) = plan.spec(id) else { return String::new() };
     let list = |ids: &[ProgramId]| ids.iter().map(|id| name(plan, *id)).collect::<Vec<_>>().join(", ");
     let mut parts = Vec::new();
+    if spec.kind() == Kind::Task {
+        parts.push("task".to_owned());
+    }
     if spec.instances != 1 {
         parts.push(format!("{} instances", spec.instances));
     }
@@ -62,6 +75,15 @@ fn sentence(plan: &Plan, id: ProgramId) -> String {
 }
 
 fn readiness(probe: Option<&Probe>, spec: &ProgramSpec) -> String {
+    if let Readiness::Completion { timeout } = spec.readiness {
+        let within = timeout.map_or(String::new(), |timeout| format!(" within {}", exact(timeout)));
+        let retries = match spec.restart.start_limit.map(|limit| limit.saturating_sub(1)) {
+            None | Some(0) => String::new(),
+            Some(1) => "; 1 retry".to_owned(),
+            Some(retries) => format!("; {retries} retries"),
+        };
+        return format!("ready when it has succeeded{within}{retries}");
+    }
     let how = match probe {
         None => return format!("ready when up for {}", exact(spec.restart.min_uptime)),
         Some(Probe::Http(http)) => format!("http://{}{} answers", http.host, http.target),
@@ -77,6 +99,6 @@ fn readiness(probe: Option<&Probe>, spec: &ProgramSpec) -> String {
         Readiness::Probe { timeout, interval: _ } | Readiness::Notify { timeout } => {
             format!("ready when {how}, within {}", exact(timeout))
         }
-        Readiness::Uptime => format!("ready when {how}"),
+        Readiness::Uptime | Readiness::Completion { .. } => format!("ready when {how}"),
     }
 }

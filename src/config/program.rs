@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use foster_core::ids::Signal;
 use foster_core::spec::{
-    Autostart, Backoff, ExitAction, Growth, KillMode, Overlap, PreStop, ProgramSpec, Readiness, Restart,
-    RestartPolicy, StopPlan, StopScope,
+    Autostart, Backoff, ExitAction, Growth, KillMode, Kind, Overlap, PreStop, ProgramSpec, Readiness,
+    Restart, RestartPolicy, StopPlan, StopScope,
 };
 
 use crate::plan::{InstanceCount, Program, Sink, Template};
@@ -26,7 +26,7 @@ use super::ready::{health, interval, ready};
 use super::sink::sink;
 use super::sockets::sockets;
 use super::span::Span;
-use super::table::{Item, Key, Kind, Table};
+use super::table::{self, Item, Key, Table};
 
 /// A program whose dependencies are still names.
 #[derive(Debug)]
@@ -53,6 +53,13 @@ pub(super) struct Draft {
 #[derive(Debug)]
 pub(super) struct Spans(Vec<(&'static str, Span)>);
 
+impl Draft {
+    /// What it is, for a message: "program `web`".
+    pub(super) fn described(&self) -> String {
+        format!("{} `{}`", self.spec.kind().name(), self.key.name)
+    }
+}
+
 impl Spans {
     fn of(table: &Table) -> Spans {
         let span = |key: &'static Spec| Some((key.name, table.get(key.name)?.value.span));
@@ -66,14 +73,19 @@ impl Spans {
 }
 
 /// Reads one program from its table, which has the defaults merged in.
-pub(super) fn draft(reader: &mut Reader<'_>, key: &Key, table: &Table) -> Draft {
+pub(super) fn draft(reader: &mut Reader<'_>, kind: Kind, key: &Key, table: &Table) -> Draft {
     let ready = reader.field(table, "ready", ready);
     let sink = |reader: &mut Reader<'_>, name| reader.field(table, name, sink).unwrap_or(Sink::Log);
     let (stdout, stderr) = (sink(reader, "stdout"), sink(reader, "stderr"));
     let pre_stop = reader.field(table, "pre_stop", command);
-    let (probe, readiness) = match ready {
-        Some((probe, readiness)) => (Some(probe), readiness),
-        None => (None, Readiness::Uptime),
+    let (probe, readiness) = match (kind, ready) {
+        (Kind::Task, _) => {
+            let timeout =
+                |reader: &mut Reader<'_>| reader.field(table, "timeout", Reader::duration_above_zero);
+            (None, Readiness::Completion { timeout: reader.for_all_instances(timeout) })
+        }
+        (Kind::Program, Some((probe, readiness))) => (Some(probe), readiness),
+        (Kind::Program, None) => (None, Readiness::Uptime),
     };
     let (health, health_plan) = reader.field(table, "health", health).unzip();
     let watchdog = reader.field(table, "watchdog", interval);
@@ -140,7 +152,7 @@ fn spec(
             .unwrap_or_default(),
         after: Vec::new(),
         requires: Vec::new(),
-        restart: restart_policy(reader, table),
+        restart: restart_policy(reader, table, readiness),
         on_exit: reader.field(table, "on_exit", fate).unwrap_or(ExitAction::Ignore),
         on_failure: reader.field(table, "on_failure", fate).unwrap_or(ExitAction::Shutdown),
         readiness,
@@ -153,23 +165,44 @@ fn spec(
     }
 }
 
-fn restart_policy(reader: &mut Reader<'_>, table: &Table) -> RestartPolicy {
+fn restart_policy(reader: &mut Reader<'_>, table: &Table, readiness: Readiness) -> RestartPolicy {
+    let (restart, start_limit) = match readiness {
+        Readiness::Completion { timeout: _ } => {
+            let retries = reader.field(table, "retries", retries).unwrap_or_default();
+            (Restart::OnFailure, Some(retries + 1))
+        }
+        Readiness::Uptime | Readiness::Probe { .. } | Readiness::Notify { .. } => (
+            reader.field(table, "restart", restart).unwrap_or(Restart::Always),
+            reader.field(table, "start_limit", start_limit).flatten(),
+        ),
+    };
     RestartPolicy {
-        restart: reader.field(table, "restart", restart).unwrap_or(Restart::Always),
+        restart,
         success_exit_codes: reader.field(table, "success_exit_codes", exit_codes).unwrap_or_default(),
         min_uptime: reader.field(table, "min_uptime", Reader::duration).unwrap_or_default(),
         backoff: backoff(reader, table),
-        start_limit: reader.field(table, "start_limit", start_limit).flatten(),
+        start_limit,
     }
 }
+
+fn retries(reader: &mut Reader<'_>, item: Item<'_>) -> Option<u32> {
+    reader.integer_or(item, 0..=MOST_RETRIES, "an integer from 0 to 1000")
+}
+
+/// More retries are a mistake: a task that is to be tried forever is a program.
+const MOST_RETRIES: u32 = 1000;
 
 fn restart(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Restart> {
     const WORDS: [(&str, Restart); 3] =
         [("always", Restart::Always), ("on-failure", Restart::OnFailure), ("never", Restart::Never)];
     let text = match &item.value.kind {
-        Kind::Boolean(boolean) => boolean.to_string(),
-        Kind::String(text) => text.clone(),
-        Kind::Integer(_) | Kind::Float(_) | Kind::Datetime | Kind::Array(_) | Kind::Table(_) => String::new(),
+        table::Kind::Boolean(boolean) => boolean.to_string(),
+        table::Kind::String(text) => text.clone(),
+        table::Kind::Integer(_)
+        | table::Kind::Float(_)
+        | table::Kind::Datetime
+        | table::Kind::Array(_)
+        | table::Kind::Table(_) => String::new(),
     };
     if let Some(note) = foreign_restart(&text) {
         let message = format!("`restart` cannot be {}", quoted(&text));
@@ -214,7 +247,7 @@ fn backoff(reader: &mut Reader<'_>, table: &Table) -> Backoff {
 const GROWTH: [(&str, Growth); 2] = [("exponential", Growth::Exponential), ("linear", Growth::Linear)];
 
 fn start_limit(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u32>> {
-    if let Kind::String(_) = item.value.kind
+    if let table::Kind::String(_) = item.value.kind
         && reader.text(item)? == "unlimited"
     {
         return Some(None);
@@ -227,7 +260,7 @@ const LEAST_MEMORY: u64 = 1024 * 1024;
 
 fn memory_max(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u64>> {
     const EXPECTED: &str = "a size such as `\"100M\"` or `\"1G\"`, or `\"unlimited\"`";
-    if let Kind::String(_) = item.value.kind
+    if let table::Kind::String(_) = item.value.kind
         && reader.text(item)? == "unlimited"
     {
         return Some(None);

@@ -9,11 +9,13 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use foster_core::spec::Kind;
+
 use super::Environment;
 use super::defaults::built_in;
 use super::diagnostics::Diagnostics;
 use super::document::Document;
-use super::keys::PROGRAM;
+use super::keys::{PROGRAM, TASK};
 use super::phrase::quoted;
 use super::program::{Draft, LONGEST_NAME, draft, is_name, over_base};
 use super::reader::{Reader, Scope};
@@ -48,21 +50,34 @@ pub(super) fn read_programs(
         return programs;
     }
     let base = over_base(&document.defaults, built_in(&PROGRAM));
+    let task_base = base_of_tasks(&document.defaults);
     let mut shared = None;
     let (mut instances, mut weight) = (0, 0);
-    for item in document.programs.items() {
-        check_name(item, diagnostics);
+    for (kind, item) in document.units() {
+        check_name(kind, item, diagnostics);
+        check_unique(document, kind, item, diagnostics);
         let mut reader = Reader::new(diagnostics, environment, Scope::Program(item.name()));
-        let Some(given) = reader.table(item, "a table: `[program.NAME]`") else { continue };
-        reader.check_keys(given, &PROGRAM, &format!("in program `{}`", item.name()));
-        let table = over_base(given, &base);
+        let expected = format!("a table: `[{}.NAME]`", kind.name());
+        let Some(given) = reader.table(item, &expected) else { continue };
+        let owner = format!("in {} `{}`", kind.name(), item.name());
+        let table = match kind {
+            Kind::Program => {
+                reader.check_keys(given, &PROGRAM, &owner);
+                over_base(given, &base)
+            }
+            Kind::Task => {
+                reader.check_keys(given, &TASK, &owner);
+                over_base(&of_task(given), &task_base)
+            }
+        };
         if reader.field(&table, "enabled", Reader::boolean) == Some(false) {
             let mut reader = Reader::new(diagnostics, environment, Scope::Disabled(item.name()));
-            draft(&mut reader, item.key, &table);
+            draft(&mut reader, kind, item.key, &table);
             programs.disabled.insert(item.name().to_owned());
         } else {
-            let mut draft = draft(&mut reader, item.key, &table);
-            let differs = reader.refers_to_instance();
+            let mut draft = draft(&mut reader, kind, item.key, &table);
+            // A task always has one instance.
+            let differs = kind == Kind::Program && reader.refers_to_instance();
             let count = draft.program.instances.number;
             instances += usize::from(count);
             weight += if differs { table.weight().saturating_mul(usize::from(count)) } else { 0 };
@@ -77,28 +92,39 @@ pub(super) fn read_programs(
             }
             programs.drafts.push(draft);
         }
-        check_command(item, given, &table, diagnostics);
+        check_command(kind, item, (given, &table), diagnostics);
     }
     if programs.drafts.is_empty() && !diagnostics.has_errors() {
         let note = match programs.disabled.is_empty() {
             true => "expected `[program.NAME]` with a `command`",
-            false => "every program has `enabled = false`",
+            false => "every program and task has `enabled = false`",
         };
         diagnostics.error(Position::File(MAIN), "no program is enabled", note);
     }
     programs
 }
 
+/// What a task starts from: its built-in defaults, then those of `[defaults]` that a task can have.
+fn base_of_tasks(defaults: &Table) -> Table {
+    over_base(&of_task(defaults), &over_base(built_in(&TASK), built_in(&PROGRAM)))
+}
+
+/// The keys of a table that a task can have. Others are not read: they are reported as errors, or meant for programs.
+fn of_task(table: &Table) -> Table {
+    table.filtered(|name| TASK.key(name).is_some())
+}
+
 /// Whether the programs are within the limits; reports an error if not.
 fn is_bounded(document: &Document, diagnostics: &mut Diagnostics) -> bool {
-    let count = document.programs.items().count();
-    if let Some(extra) = document.programs.items().nth(MOST_PROGRAMS) {
+    let count = document.units().count();
+    if let Some((_, extra)) = document.units().nth(MOST_PROGRAMS) {
         let message = format!("there are {count} programs");
         diagnostics.error(extra.key.span, message, format!("expected at most {MOST_PROGRAMS}"));
         return false;
     }
     let copied = document.defaults.weight().saturating_mul(count);
-    if document.programs.weight().saturating_add(copied) > LARGEST_PLAN {
+    let written = document.programs.weight().saturating_add(document.tasks.weight());
+    if written.saturating_add(copied) > LARGEST_PLAN {
         let megabytes = LARGEST_PLAN >> 20;
         let message = format!("{count} programs with their `[defaults]` take more than {megabytes} MiB");
         diagnostics.error(Position::File(MAIN), message, "expected fewer programs, or fewer variables");
@@ -148,7 +174,7 @@ fn definition(
     index: u16,
 ) -> Program {
     let mut reader = Reader::new(diagnostics, environment, Scope::Program(&key.name)).of_instance(index);
-    draft(&mut reader, key, table).program
+    draft(&mut reader, Kind::Program, key, table).program
 }
 
 /// What makes further instances of a program, from its table merged over `[defaults]`.
@@ -166,10 +192,22 @@ fn check_defaults(defaults: &Table, environment: &Environment, diagnostics: &mut
     let key = Key { name: "defaults".to_owned(), span: Span { file: MAIN, start: 0, end: 0 } };
     let mut reader = Reader::new(diagnostics, environment, Scope::Program(&key.name));
     reader.check_keys(defaults, &PROGRAM, "in `[defaults]`");
-    draft(&mut reader, &key, defaults);
+    draft(&mut reader, Kind::Program, &key, defaults);
 }
 
-fn check_name(item: Item<'_>, diagnostics: &mut Diagnostics) {
+/// Reports a name that a program has, too.
+fn check_unique(document: &Document, kind: Kind, item: Item<'_>, diagnostics: &mut Diagnostics) {
+    if kind == Kind::Program {
+        return;
+    }
+    if let Some(other) = document.programs.get(item.name()) {
+        let (name, first) = (item.name(), diagnostics.locate(other.key.span));
+        let message = format!("`{name}` is the name of a {} and of a program", kind.name());
+        diagnostics.error(item.key.span, message, format!("the program is at {first}; rename one of them"));
+    }
+}
+
+fn check_name(kind: Kind, item: Item<'_>, diagnostics: &mut Diagnostics) {
     let name = item.name();
     let (reason, note) = if name.len() > LONGEST_NAME {
         (format!(": it has {} bytes", name.len()), format!("expected at most {LONGEST_NAME}"))
@@ -180,12 +218,17 @@ fn check_name(item: Item<'_>, diagnostics: &mut Diagnostics) {
     } else {
         return;
     };
-    let message = format!("{} is not a valid name of a program{reason}", quoted(name));
+    let message = format!("{} is not a valid name of a {}{reason}", quoted(name), kind.name());
     diagnostics.error(item.key.span, message, note);
 }
 
 /// Reports a program without a command, in its table or in `[defaults]`.
-fn check_command(item: Item<'_>, given: &Table, table: &Table, diagnostics: &mut Diagnostics) {
+fn check_command(
+    kind: Kind,
+    item: Item<'_>,
+    (given, table): (&Table, &Table),
+    diagnostics: &mut Diagnostics,
+) {
     if table.get("command").is_some() || diagnostics.has_syntax_errors() {
         return;
     }
@@ -193,6 +236,6 @@ fn check_command(item: Item<'_>, given: &Table, table: &Table, diagnostics: &mut
     if given.items().any(|key| nearest(key.name(), ["command"].into_iter()).is_some()) {
         return;
     }
-    let message = format!("program `{}` has no `command`", item.name());
+    let message = format!("{} `{}` has no `command`", kind.name(), item.name());
     diagnostics.error(item.key.span, message, "expected `command = [\"…\"]` below it");
 }

@@ -15,14 +15,11 @@ use foster_core::ids::Signal;
 use super::Environment;
 use super::diagnostics::Diagnostics;
 use super::expand::{Fault, expand};
-use super::foreign::foreign;
-use super::key_spec::{Key, Section, Support};
-use super::keys::{FILE, SECTIONS};
 use super::phrase::{described, one_of, quoted};
 use super::size::parse_size;
 use super::span::Span;
 use super::table::{Item, Kind, Table};
-use crate::suggest::{nearest, suggest};
+use crate::suggest::suggest;
 
 /// Reads the values of one program, or those outside programs.
 #[derive(Debug)]
@@ -108,51 +105,6 @@ impl<'a> Reader<'a> {
         read: impl FnOnce(&mut Self, Item<'t>) -> Option<T>,
     ) -> Option<T> {
         table.get(name).and_then(|item| read(self, item))
-    }
-
-    /// Reports every key that the section does not have. `owner` names the table in a sentence.
-    pub(super) fn check_keys(&mut self, table: &Table, section: &Section, owner: &str) {
-        for item in table.items() {
-            let (name, span) = (item.name(), item.key.span);
-            match section.key(name).map(|key| key.support) {
-                Some(Support::Now) => {}
-                Some(Support::Later) => {
-                    self.diagnostics.error(span, format!("`{name}` {owner} is not supported yet"), "");
-                }
-                None => {
-                    let note = self.unknown_key(item, section);
-                    self.diagnostics.error(span, format!("unknown key `{name}` {owner}"), note);
-                }
-            }
-        }
-    }
-
-    /// The note about an unknown key: foster's key for that of another tool, the section that has the key, or the
-    /// nearest key by spelling.
-    fn unknown_key(&mut self, item: Item<'_>, section: &Section) -> String {
-        let name = item.name();
-        if let Some(note) = foreign(section, name) {
-            return note;
-        }
-        if let (true, Kind::Table(inner)) = (section.heading == FILE.heading, &item.value.kind)
-            && inner.get("command").is_some()
-        {
-            return format!("a program's table is `[program.{name}]`");
-        }
-        let now = |key: &&Key| key.support == Support::Now;
-        let known = || section.keys.iter().filter(now).map(|key| key.name);
-        if let Some(near) = nearest(name, known()) {
-            return format!("did you mean `{near}`?");
-        }
-        let elsewhere = SECTIONS.iter().find(|other| other.key(name).filter(now).is_some());
-        if let Some(other) = elsewhere {
-            return format!("`{name}` is a key of {}", other.heading);
-        }
-        let is_begun = |key: &&str| key.len() >= SHORTEST_BEGINNING && name.starts_with(*key);
-        match known().filter(is_begun).max_by_key(|key| key.len()) {
-            Some(begun) => format!("did you mean `{begun}`?"),
-            None => suggest(name, known()),
-        }
     }
 
     /// Reports a value that is not valid, and what was expected.
@@ -433,9 +385,6 @@ impl<'a> Reader<'a> {
         Some(table)
     }
 }
-
-/// The shortest key that is suggested for a longer word starting with it.
-const SHORTEST_BEGINNING: usize = 4;
 
 /// A Unix socket's path is at most this long (unix(7): 108 bytes with the NUL).
 pub(super) const LONGEST_SOCKET_PATH: usize = 107;

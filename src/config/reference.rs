@@ -2,7 +2,7 @@
 //!
 //! Tests compare the files with it; `UPDATE_EXPECT=1 cargo test` updates them.
 
-use super::key_spec::{Default, Key, Support, ValueKind};
+use super::key_spec::{Default, Key, Shared, Support, ValueKind};
 use super::keys::SECTIONS;
 use crate::roff::Page;
 
@@ -13,6 +13,7 @@ pub fn reference() -> String {
         text.push_str(&format!("\n## {}\n\n{}\n\n", section.heading, section.sentence));
         text.push_str("| key | takes | default | meaning |\n| --- | --- | --- | --- |\n");
         section.keys.iter().for_each(|key| text.push_str(&row(key)));
+        section.shared.iter().for_each(|shared| text.push_str(&format!("\n{}\n", common(shared))));
     }
     text
 }
@@ -41,6 +42,7 @@ pub fn manual() -> String {
                 Support::Later => page.entry(key.name, &format!("{} Not supported yet.", key.sentence)),
             }
         }
+        section.shared.iter().for_each(|shared| page.paragraph(&common(shared)));
     }
     page.heading("See also");
     page.paragraph("`foster`(1)");
@@ -65,9 +67,15 @@ prints the start order.
 - **Durations** have units: `\"500ms\"`, `\"10s\"`, `\"1m 30s\"`. **Sizes** are in bytes, or have a suffix `K`, `M` or `G`
   (binary). **Signals** are names with or without `SIG`, or numbers.
 - Relative **paths** are relative to foster's working directory; those in `include`, to the file with the key.
-- **Names** of programs consist of letters, digits, `-` and `_`, start with a letter or a digit and have at most 64
-  characters; `all` is reserved.
+- **Names** are unique over programs and tasks. They consist of letters, digits, `-` and `_`, start with a letter or a
+  digit and have at most 64 characters; `all` is reserved.
 ";
+
+/// The keys whose rows are in another section.
+fn common(shared: &Shared) -> String {
+    let names: Vec<String> = shared.names.iter().map(|name| format!("`{name}`")).collect();
+    format!("It also has these keys of {}: {}.", shared.section.heading, names.join(", "))
+}
 
 fn row(key: &Key) -> String {
     let sentence = match key.support {

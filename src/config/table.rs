@@ -116,6 +116,12 @@ impl Table {
         self.entries
     }
 
+    /// The entries whose names `keep` selects.
+    pub(super) fn filtered(&self, keep: impl Fn(&str) -> bool) -> Table {
+        let kept = self.entries.iter().filter(|(key, _)| keep(&key.name));
+        Table { entries: kept.cloned().collect() }
+    }
+
     /// This table merged over `base`: the keys of this table win. For a key that `merges` selects, two tables are
     /// merged key by key.
     pub(super) fn over(&self, base: &Table, merges: &dyn Fn(&str) -> bool) -> Table {

@@ -119,7 +119,7 @@ fn every_key_is_in_the_schema_with_its_sentence_and_default() {
     for section in SECTIONS {
         let is_own = |keys: &&&Value| {
             keys.as_object()
-                .is_some_and(|keys| keys.keys().eq(sorted(section.keys.iter().map(|key| key.name))))
+                .is_some_and(|keys| keys.keys().eq(sorted(section.all_keys().map(|key| key.name))))
         };
         let own = properties.iter().find(is_own).unwrap_or_else(|| panic!("{}", section.heading));
         for key in section.keys {
@@ -212,6 +212,7 @@ fn every_word_in_the_reference_is_accepted() {
                         let table = section.heading.trim_matches('`');
                         format!("{rest}\n{table} = {{ http = 'http://[::1]', {} = '{word}' }}", key.name)
                     }
+                    "`[task.NAME]`" => format!("[task.x]\ncommand = ['x']\n{} = '{word}'", key.name),
                     "`backoff`" => format!("{rest}\nbackoff = {{ {} = '{word}' }}", key.name),
                     _ => format!("{rest}\n{} = '{word}'", key.name),
                 };

@@ -10,7 +10,7 @@ use foster_core::ids::{InstanceId, ProgramId, Run};
 use foster_core::program_map::ProgramMap;
 use foster_core::sorted::SortedMap;
 
-use super::report::answers;
+use super::report::{answers, unready};
 use crate::duration::rounded;
 
 const UNHEALTHY: &str = "unhealthy: ";
@@ -49,7 +49,7 @@ impl LastFailures {
             Cause::CannotStart { failure, next: _ } => failure.message.clone(),
             Cause::NotReady { within, last } => {
                 let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
-                format!("not ready within {}{seen}", rounded(*within))
+                format!("{} within {}{seen}", unready(change.from), rounded(*within))
             }
             Cause::Unhealthy { seen } => format!("{UNHEALTHY}{}", answers(seen)),
             Cause::OverMemory { seen } => seen.clone(),
@@ -59,6 +59,9 @@ impl LastFailures {
                     return;
                 }
                 "some of its processes are still there after SIGKILL".into()
+            }
+            Cause::Ended { exit: _, uptime, next: _ } if change.to == StateName::Succeeded => {
+                format!("took {}", rounded(*uptime))
             }
             Cause::Ended { exit, uptime, next: _ } | Cause::ProcessesLeft { exit, uptime } => {
                 format!("{exit} after {}", rounded(*uptime))
@@ -144,7 +147,9 @@ impl LastFailures {
             | StateName::Stopping
             | StateName::Backoff
             | StateName::Exited
-            | StateName::Fatal => failure,
+            | StateName::Fatal
+            | StateName::Succeeded
+            | StateName::Failed => failure,
         }
     }
 }

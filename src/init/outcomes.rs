@@ -9,6 +9,7 @@ use foster_core::action::StateName;
 use foster_core::event::{Order, SpecChange};
 use foster_core::ids::{InstanceId, ProgramId};
 use foster_core::program::{Desired, DownReason};
+use foster_core::spec::Kind;
 use foster_core::supervisor::{InstanceView, Progress, Turn, progress};
 
 use super::Init;
@@ -173,7 +174,7 @@ impl Init {
             }
             Progress::UnderWay => None,
             Progress::Failed => Some((Verdict::Failed, format!("{}{why}", self.failure(order, &view)))),
-            Progress::Done if view.state == StateName::Exited => {
+            Progress::Done if matches!(view.state, StateName::Exited | StateName::Succeeded) => {
                 Some((Verdict::Ok, format!("ended with success{why}")))
             }
             Progress::Done => {
@@ -231,9 +232,11 @@ fn is_removed(view: &InstanceView) -> bool {
 /// The expected result for an instance of the new plan, judged right after the update.
 fn outlook(view: &InstanceView, before: InstanceBefore, difference: Option<SpecChange>) -> Expectation {
     let wanted = matches!(view.desired, Desired::Rising | Desired::Trial | Desired::Up | Desired::Cycle(_));
-    let ended = matches!(view.state, StateName::Exited | StateName::Fatal);
-    let was_down =
-        matches!(before.state, Some(StateName::Stopped | StateName::Exited | StateName::Fatal) | None);
+    let is_down =
+        |state: Option<StateName>| state.is_none_or(|state| state == StateName::Stopped || state.is_final());
+    let (ended, was_down) = (view.state.is_final(), is_down(before.state));
+    let is_running_task =
+        view.kind == Kind::Task && before.live && !matches!(view.desired, Desired::Cycle(_));
     match difference {
         None if wanted => Expectation::Up,
         None => Expectation::Stays("added, and not autostarted"),
@@ -241,6 +244,7 @@ fn outlook(view: &InstanceView, before: InstanceBefore, difference: Option<SpecC
         Some(SpecChange::Policy) => Expectation::Stays("applied without a restart"),
         Some(SpecChange::Process) if ended => Expectation::Stays("has exited; applies at its next start"),
         Some(SpecChange::Process) if view.turn != Turn::None => Expectation::Replaced,
+        Some(SpecChange::Process) if is_running_task => Expectation::Stays("applies at its next start"),
         Some(SpecChange::Process) if wanted => Expectation::Up,
         Some(SpecChange::Process) => Expectation::Stays("stays stopped; applies at its next start"),
     }

@@ -6,7 +6,7 @@
 
 use foster_core::event::SpecChange;
 use foster_core::ids::{InstanceId, ProgramId};
-use foster_core::spec::{ProgramSpec, RestartPolicy, StopPlan};
+use foster_core::spec::{Kind, ProgramSpec, RestartPolicy, StopPlan};
 
 use crate::plan::{Launch, Plan, Program, Settings};
 
@@ -159,16 +159,23 @@ fn spec_keys(keys: &mut ChangedKeys, old: &ProgramSpec, new: &ProgramSpec) {
         // It follows from other keys.
         overlap: _,
     } = old;
+    if old.kind() != new.kind() {
+        // What it is says more than all keys that differ for that reason.
+        return keys.note("task", false, Some(SpecChange::Process));
+    }
     keys.policy("autostart", *autostart == new.autostart);
     keys.policy("priority", *priority == new.priority);
     keys.policy("after", same_in_any_order(after, &new.after));
     keys.policy("requires", same_in_any_order(requires, &new.requires));
-    restart_keys(keys, restart, &new.restart);
+    restart_keys(keys, old.kind(), restart, &new.restart);
     keys.policy("on_exit", *on_exit == new.on_exit);
     keys.policy("on_failure", *on_failure == new.on_failure);
     stop_keys(keys, stop, &new.stop);
     keys.policy("reload_signal", *reload_signal == new.reload_signal);
-    keys.process("ready", *readiness == new.readiness);
+    match old.kind() {
+        Kind::Program => keys.process("ready", *readiness == new.readiness),
+        Kind::Task => keys.policy("timeout", *readiness == new.readiness),
+    }
     keys.process("health", *health == new.health);
     keys.process("watchdog", *watchdog == new.watchdog);
     match (memory_max, new.memory_max) {
@@ -179,13 +186,17 @@ fn spec_keys(keys: &mut ChangedKeys, old: &ProgramSpec, new: &ProgramSpec) {
     keys.policy("instances", *instances == new.instances);
 }
 
-fn restart_keys(keys: &mut ChangedKeys, old: &RestartPolicy, new: &RestartPolicy) {
+fn restart_keys(keys: &mut ChangedKeys, kind: Kind, old: &RestartPolicy, new: &RestartPolicy) {
     let RestartPolicy { restart, success_exit_codes, min_uptime, backoff, start_limit } = old;
     keys.policy("restart", *restart == new.restart);
     keys.policy("success_exit_codes", same_in_any_order(success_exit_codes, &new.success_exit_codes));
     keys.policy("min_uptime", *min_uptime == new.min_uptime);
     keys.policy("backoff", *backoff == new.backoff);
-    keys.policy("start_limit", *start_limit == new.start_limit);
+    let limit = match kind {
+        Kind::Program => "start_limit",
+        Kind::Task => "retries",
+    };
+    keys.policy(limit, *start_limit == new.start_limit);
 }
 
 fn stop_keys(keys: &mut ChangedKeys, old: &StopPlan, new: &StopPlan) {

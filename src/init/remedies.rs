@@ -5,26 +5,28 @@
 
 use foster_core::ending::Failure;
 use foster_core::ids::{Exit, KilledBy};
+use foster_core::spec::Kind;
 
 /// The remedy for a program that went into the background.
 pub(super) const FOREGROUND: &str = "foster needs it in the foreground; for nginx `daemon off;`";
 
-/// The remedy for the last failure of a fatal program; `None`: its output says more than foster can.
-pub(super) fn remedy(failure: &Failure, is_in_background: bool) -> Option<String> {
+/// The remedy for the last failure of a fatal program or a failed task; `None`: its output says more than foster can.
+pub(super) fn remedy(kind: Kind, failure: &Failure, is_in_background: bool) -> Option<String> {
     match failure {
         Failure::Exited { exit: Exit::Code(0), uptime: _ } if is_in_background => {
             Some(format!("it went into the background: {FOREGROUND}"))
         }
-        Failure::Exited { exit: Exit::Code(0), uptime: _ } => Some(
+        Failure::Exited { exit: Exit::Code(0), uptime: _ } if kind == Kind::Program => Some(
             "it has to go on, because its `restart` is `always`; `restart = \"on-failure\"` lets it end"
                 .into(),
         ),
         Failure::Exited { exit: Exit::Killed { signal: _, by: KilledBy::OutOfMemory }, uptime: _ } => {
             Some("raise the memory limit of the container, or let the program use less".into())
         }
-        Failure::NotReady { within: _, last: _, exit: _ } => {
-            Some("correct `ready`, or raise its `timeout`".into())
-        }
+        Failure::NotReady { within: _, last: _, exit: _ } => Some(match kind {
+            Kind::Program => "correct `ready`, or raise its `timeout`".into(),
+            Kind::Task => "raise its `timeout`".into(),
+        }),
         Failure::Exited { exit: Exit::Code(_) | Exit::Killed { .. }, uptime: _ }
         | Failure::NotStarted(_)
         | Failure::Unhealthy { .. } => None,
@@ -43,12 +45,16 @@ mod tests {
     fn an_end_that_its_output_does_not_explain_has_a_remedy() {
         let ended = |exit| Failure::Exited { exit, uptime: Duration::ZERO };
         let killed = |by| Exit::Killed { signal: Signal::KILL, by };
-        let text = |failure, is_in_background| remedy(&failure, is_in_background).unwrap_or_default();
+        let text =
+            |failure, is_in_background| remedy(Kind::Program, &failure, is_in_background).unwrap_or_default();
         assert!(text(ended(Exit::Code(0)), true).contains("daemon off;"));
         assert!(text(ended(Exit::Code(0)), false).contains("on-failure"));
         assert!(text(ended(killed(KilledBy::OutOfMemory)), false).contains("memory limit"));
-        assert_eq!(remedy(&ended(killed(KilledBy::Unknown)), false), None);
+        assert_eq!(remedy(Kind::Program, &ended(killed(KilledBy::Unknown)), false), None);
+        let late = Failure::NotReady { within: Duration::ZERO, last: None, exit: Exit::Code(0) };
+        assert!(text(late.clone(), false).contains("`ready`"));
+        assert_eq!(remedy(Kind::Task, &late, false).as_deref(), Some("raise its `timeout`"));
         // What it wrote is what explains it, also when an earlier run went into the background.
-        assert_eq!(remedy(&ended(Exit::Code(1)), true), None);
+        assert_eq!(remedy(Kind::Program, &ended(Exit::Code(1)), true), None);
     }
 }

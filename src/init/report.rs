@@ -9,7 +9,7 @@ use foster_core::action::{Cause, Change, EventName, Part, StateName};
 use foster_core::ending::{Ending, Failure, Reason};
 use foster_core::ids::{Exit, KilledBy, Signal};
 use foster_core::restart::AfterExit;
-use foster_core::spec::StopPlan;
+use foster_core::spec::{Kind, StopPlan};
 use log::Level;
 
 use crate::duration::rounded;
@@ -40,8 +40,8 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         }
         Cause::NotReady { within, last } => {
             let seen = last.as_ref().map_or(String::new(), |last| format!(" ({last})"));
-            let message =
-                format!("{name}: not ready within {}{seen}; stopping it{process}", rounded(*within));
+            let (missed, within_text) = (unready(change.from), rounded(*within));
+            let message = format!("{name}: {missed} within {within_text}{seen}; stopping it{process}");
             Line::new(Level::Warn, EventName::NotReady, message).with("timeout_ms", *within)
         }
         Cause::Unhealthy { seen } => {
@@ -180,7 +180,8 @@ pub(super) fn reason(plan: &Plan, reason: &Reason, by: Option<&str>) -> String {
             format!("{} {exit}, and its on_exit is `shutdown`", plan.label(*instance))
         }
         Reason::Failed { instance, failure, failures } => {
-            let what = failed(plan.label(*instance), failure);
+            let kind = plan.kind(instance.program);
+            let what = failed(plan.label(*instance), kind, failure);
             match failures {
                 0 | 1 => format!("{what}; it is not restarted"),
                 failures => format!("{what}; gave up after {failures} failures in a row"),
@@ -200,12 +201,21 @@ pub(super) fn reason(plan: &Plan, reason: &Reason, by: Option<&str>) -> String {
 /// The message about a fault in foster itself.
 pub(super) const FAULT: &str = "foster itself cannot go on";
 
-fn failed(name: &str, failure: &Failure) -> String {
+/// What a run has missed that leaves this state because it takes too long: only a task runs without being ready.
+pub(super) fn unready(from: StateName) -> &'static str {
+    if from == StateName::Running { "not finished" } else { "not ready" }
+}
+
+fn failed(name: &str, kind: Kind, failure: &Failure) -> String {
     match failure {
         Failure::NotStarted(failure) => format!("{name} could not be started: {}", failure.message),
         Failure::NotReady { within, last, exit: _ } => {
             let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
-            format!("{name} was not ready within {}{seen}", rounded(*within))
+            let missed = match kind {
+                Kind::Program => "ready",
+                Kind::Task => "finished",
+            };
+            format!("{name} was not {missed} within {}{seen}", rounded(*within))
         }
         Failure::Unhealthy { seen, exit: _ } => format!("{name} was unhealthy: {}", answers(seen)),
         Failure::Exited { exit, uptime } => format!("{name} {exit} after {}", rounded(*uptime)),
@@ -280,7 +290,7 @@ fn follows(next: &AfterExit) -> String {
         }
         AfterExit::StaysDown => "done".into(),
         AfterExit::Withdrawn => "it is not kept".into(),
-        AfterExit::Failed => "failed, will not be restarted".into(),
+        AfterExit::Failed | AfterExit::GaveUp { failures: 0 | 1 } => "failed, will not be restarted".into(),
         AfterExit::GaveUp { failures } => format!("gave up after {failures} failures in a row"),
     }
 }

@@ -11,6 +11,7 @@ use foster_core::action::EventName;
 use foster_core::event::{Event, Order, Update};
 use foster_core::ids::{InstanceId, OrderId, ProgramId};
 use foster_core::program_map::ProgramMap;
+use foster_core::spec::Kind;
 use log::Level;
 
 use super::history::Subject;
@@ -58,7 +59,13 @@ impl Init {
         let is_meant = |id: ProgramId, known: &str| known == name && !self.plan.core.is_leaving(id);
         let mut named = self.plan.programs.iter().filter(|(id, program)| is_meant(*id, &program.name));
         if let Some((id, _)) = named.next() {
-            return Ok(id);
+            return match self.plan.kind(id) {
+                Kind::Program => Ok(id),
+                Kind::Task => {
+                    let message = format!("cannot scale `{name}`: a task has one instance");
+                    Err(Refusal::new(Reason::BadRequest, message))
+                }
+            };
         }
         let name = name.to_owned();
         self.named_or_all(std::slice::from_ref(&name))?;

@@ -65,7 +65,7 @@ impl Init {
             view.live.and_then(|live| self.processes.children.pid(super::children::Role::Main(live.run)));
         StatusRow {
             name: self.plan.program(view.id.program).map_or(String::new(), |program| program.name.clone()),
-            kind: Kind::Program,
+            kind: view.kind.into(),
             instance: Some(view.id.index),
             instances: self.plan.count(view.id.program),
             label: self.plan.label(view.id).to_owned(),
@@ -73,7 +73,7 @@ impl Init {
             pid: pid.map(Pid::as_raw),
             uptime_ms: pid.and(view.live).map(|live| milliseconds(self.core.now.since(live.since))),
             restarts: view.restarts,
-            ready: matches!(view.state, StateName::Running | StateName::Unhealthy),
+            ready: view.ready,
             health: health(view),
             exit: view.last.map(Into::into),
             memory_bytes: None,
@@ -150,7 +150,7 @@ impl Init {
                 | Desired::Up => view.autostart == Autostart::Yes,
             },
         };
-        let well = matches!(view.state, StateName::Running | StateName::Exited);
+        let well = view.is_well();
         counts.then(|| Outcome {
             name: self.plan.label(view.id).to_owned(),
             verdict: if well { Verdict::Ok } else { Verdict::Failed },
@@ -198,7 +198,7 @@ impl Init {
         }
         let wanted: Vec<InstanceView> =
             self.core.supervisor.snapshot().instances().filter(is_wanted).collect();
-        let is_well = |view: &&InstanceView| matches!(view.state, StateName::Running | StateName::Exited);
+        let is_well = |view: &&InstanceView| view.is_well();
         let well = wanted.iter().filter(is_well).count();
         let others = wanted
             .iter()
@@ -228,7 +228,9 @@ fn health(view: &InstanceView) -> Option<Health> {
             | StateName::Stopping
             | StateName::Backoff
             | StateName::Exited
-            | StateName::Fatal,
+            | StateName::Fatal
+            | StateName::Succeeded
+            | StateName::Failed,
             _,
         ) => None,
     }

@@ -80,7 +80,8 @@ impl Init {
         let (by, remedy) = match reason {
             Reason::Operator(id) => (self.operators.requests.ordered_by(*id), None),
             Reason::Failed { instance, failure, failures: _ } => {
-                (None, remedy(failure, self.processes.trees.is_in_background(*instance)))
+                let kind = self.plan.kind(instance.program);
+                (None, remedy(kind, failure, self.processes.trees.is_in_background(*instance)))
             }
             Reason::Signal(_)
             | Reason::AllEnded

@@ -66,13 +66,14 @@ impl Init {
     /// to be started again after a failure.
     pub(super) fn is_blocked(&self, view: &InstanceView, holders: &mut Holders) -> bool {
         holders.of(self.core.supervisor.snapshot(), view).is_some_and(|holder| match holder.state {
-            StateName::Stopped | StateName::Fatal | StateName::Backoff => true,
+            StateName::Stopped | StateName::Fatal | StateName::Failed | StateName::Backoff => true,
             StateName::Waiting
             | StateName::Starting
             | StateName::Running
             | StateName::Unhealthy
             | StateName::Stopping
-            | StateName::Exited => false,
+            | StateName::Exited
+            | StateName::Succeeded => false,
         })
     }
 }

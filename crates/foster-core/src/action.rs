@@ -12,6 +12,7 @@ use crate::event::StartFailure;
 use crate::ids::{Exit, InstanceId, OrderId, ProgramId, Run, Signal};
 use crate::probe::Which;
 use crate::restart::AfterExit;
+use crate::spec::Kind;
 
 /// One action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,11 +143,15 @@ pub enum StateName {
     Exited,
     /// It failed and is not restarted.
     Fatal,
+    /// A task that ended with success.
+    Succeeded,
+    /// A task that failed and is not started again.
+    Failed,
 }
 
 impl StateName {
     /// Every state, in the order of a program's life.
-    pub const ALL: [StateName; 9] = [
+    pub const ALL: [StateName; 11] = [
         StateName::Stopped,
         StateName::Waiting,
         StateName::Starting,
@@ -156,7 +161,34 @@ impl StateName {
         StateName::Backoff,
         StateName::Exited,
         StateName::Fatal,
+        StateName::Succeeded,
+        StateName::Failed,
     ];
+
+    /// The name of this state where the program is of this kind. A task runs from its start on.
+    #[must_use]
+    pub const fn of(self, kind: Kind) -> StateName {
+        match (kind, self) {
+            (Kind::Task, StateName::Starting) => StateName::Running,
+            (Kind::Task, StateName::Exited) => StateName::Succeeded,
+            (Kind::Task, StateName::Fatal) => StateName::Failed,
+            (Kind::Program | Kind::Task, state) => state,
+        }
+    }
+
+    /// Whether it has ended and does not start again without an order.
+    pub const fn is_final(self) -> bool {
+        match self {
+            StateName::Exited | StateName::Fatal | StateName::Succeeded | StateName::Failed => true,
+            StateName::Stopped
+            | StateName::Waiting
+            | StateName::Starting
+            | StateName::Running
+            | StateName::Unhealthy
+            | StateName::Stopping
+            | StateName::Backoff => false,
+        }
+    }
 
     /// Its name in logs, `status` and events.
     pub const fn name(self) -> &'static str {
@@ -170,6 +202,8 @@ impl StateName {
             StateName::Backoff => "backoff",
             StateName::Exited => "exited",
             StateName::Fatal => "fatal",
+            StateName::Succeeded => "succeeded",
+            StateName::Failed => "failed",
         }
     }
 

@@ -300,7 +300,7 @@ impl Instance {
     /// When [`Input::Ticked`] means something to it.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Starting { live: _, gate } => Some(gate.deadline()),
+            State::Starting { live: _, gate } => gate.deadline(),
             State::Running { live: _, watch } => watch.deadline(),
             State::Stopping(stop) => stop.phase.deadline(),
             State::Backoff { until } => Some(*until),

@@ -52,6 +52,35 @@ pub enum Overlap {
     Never,
 }
 
+/// What a program is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It runs until it is stopped.
+    Program,
+    /// It runs once, to completion, while the container boots.
+    Task,
+}
+
+impl Kind {
+    /// Its name in a configuration and in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Program => "program",
+            Kind::Task => "task",
+        }
+    }
+}
+
+impl ProgramSpec {
+    /// What it is for: a task is ready by its success, and nothing else is.
+    pub fn kind(&self) -> Kind {
+        match self.readiness {
+            Readiness::Completion { .. } => Kind::Task,
+            Readiness::Uptime | Readiness::Probe { .. } | Readiness::Notify { .. } => Kind::Program,
+        }
+    }
+}
+
 /// Whether a program starts with the container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Autostart {
@@ -137,6 +166,11 @@ pub enum Readiness {
         /// Not ready by then is a failed start.
         timeout: Duration,
     },
+    /// When it has ended with success: a task.
+    Completion {
+        /// Not ended by then is a failure; `None`: it has any time.
+        timeout: Option<Duration>,
+    },
 }
 
 /// How long a start may take where `ready` gives no time: from the request to the `exec` of the program.
@@ -148,6 +182,7 @@ impl Readiness {
         match self {
             Readiness::Uptime => START_TIMEOUT,
             Readiness::Probe { interval: _, timeout } | Readiness::Notify { timeout } => timeout,
+            Readiness::Completion { timeout } => timeout.unwrap_or(START_TIMEOUT),
         }
     }
 }

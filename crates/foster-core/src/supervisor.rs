@@ -192,7 +192,10 @@ impl Supervisor {
             | StateName::Starting
             | StateName::Running
             | StateName::Stopping
-            | StateName::Backoff => {}
+            | StateName::Backoff
+            // Only other names for a task's (`StateName::of`).
+            | StateName::Succeeded
+            | StateName::Failed => {}
         }
     }
 

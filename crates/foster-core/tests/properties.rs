@@ -26,7 +26,7 @@ use foster_core::ids::{Exit, InstanceId, OrderId, ProgramId, Run, Signal};
 use foster_core::probe::{ProbeResult, Which};
 use foster_core::program::{Desired, DownReason, LONGEST_EXTENSION};
 use foster_core::shutdown::KILL_WAIT;
-use foster_core::spec::{ExitAction, START_TIMEOUT};
+use foster_core::spec::{ExitAction, Kind, START_TIMEOUT};
 use foster_core::supervisor::{InstanceView, Turn};
 use foster_core::time::Instant;
 use proptest::prelude::*;
@@ -98,6 +98,8 @@ fn behaviours() -> impl Strategy<Value = String> {
         Just("on_exit=shutdown restart=never"),
         Just("cannot_start start_limit=2"),
         Just("cannot_start=permanent start_limit=none"),
+        Just("task"),
+        Just("task=1s retries=2 succeeds=3 on_failure=ignore"),
     ];
     let more = prop_oneof![
         Just(""),
@@ -254,11 +256,7 @@ fn world(plan: &str, happenings: &[(u64, Happening)], end: Option<u64>) -> World
 fn unsatisfied(world: &World, program: ProgramId) -> Vec<ProgramId> {
     let spec = world.supervisor.plan().program(program).expect("a program");
     let ready = |id: &ProgramId| {
-        world
-            .supervisor
-            .snapshot()
-            .of(*id)
-            .all(|view| matches!(view.state, StateName::Running | StateName::Exited))
+        world.supervisor.snapshot().of(*id).all(|view| view.ready || view.state == StateName::Exited)
     };
     foster_core::graph::dependencies(spec).filter(|id| !ready(id)).collect()
 }
@@ -278,6 +276,36 @@ const OTHER_ENDS: [&str; 10] = [
 ];
 
 proptest! {
+    /// Nothing but an order, an update or the return of a requirement may run a task again.
+    #[test]
+    fn a_task_runs_once_and_its_retries_and_never_after_its_success(plan in plans(), happenings in happenings()) {
+        let is_calm = |what: &Happening| {
+            !matches!(what, Happening::Update(_) | Happening::Event(Event::Ordered { .. }))
+        };
+        let happenings: Vec<_> = happenings.into_iter().filter(|(_, what)| is_calm(what)).collect();
+        let plan = plan.replace("requires=", "after=");
+        let mut world = world(&plan, &happenings, None);
+        world.run(Duration::from_secs(60));
+        for (id, spec) in world.supervisor.plan().programs().iter().filter(|(_, spec)| spec.kind() == Kind::Task) {
+            let name = &world.names[id.0 as usize];
+            let starts: BTreeMap<&str, usize> = world.trace.iter().enumerate().fold(BTreeMap::new(), |mut starts, (_, line)| {
+                let spawned = line.split_once(" spawn ").map(|(_, of)| of.split(' ').next().expect("a label"));
+                if let Some(label) = spawned.filter(|label| label.split('.').next() == Some(name)) {
+                    *starts.entry(label).or_default() += 1;
+                }
+                starts
+            });
+            let limit = spec.restart.start_limit.expect("a limit") as usize;
+            prop_assert!(starts.values().all(|count| *count <= limit), "{starts:?}\n{}", world.trace.join("\n"));
+            for label in starts.keys() {
+                let done = world.trace.iter().position(|line| line.contains(&format!("{label}: ")) && line.contains("-> succeeded"));
+                let after = done.map_or(&[][..], |at| &world.trace[at..]);
+                let again = after.iter().find(|line| line.contains(&format!("spawn {label} ")));
+                prop_assert!(again.is_none(), "{again:?}");
+            }
+        }
+    }
+
     #[test]
     fn a_shutdown_ends_within_its_deadline_and_leaves_only_what_cannot_be_killed(
         plan in plans(), happenings in happenings(), at in 0..9_000u64,

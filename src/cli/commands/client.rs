@@ -86,7 +86,7 @@ pub(super) static VERBS: &[Verb] = &[
                 replaced, not_replaced, changed, removed, updated, update_failed, shutdown,\n\
                 exit.\n\
                 States: stopped, waiting, starting, running, unhealthy, stopping, backoff,\n\
-                exited, fatal.",
+                exited, fatal, succeeded, failed.",
         flags: &[&LINES, &FOLLOW, &EVENT, &STATE, &JSON, &SOCKET, &CONFIG],
         examples: &[
             ("events backend", "the history of backend"),

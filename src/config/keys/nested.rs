@@ -9,6 +9,7 @@ use super::{BOOLEAN, COMMAND, DURATION, NONE, PATH, UNLIMITED, key};
 pub const BACKOFF: Section = Section {
     heading: "`backoff`",
     sentence: "The delay before the next restart after failures in a row.",
+    shared: None,
     keys: &[
         key(
             "initial",
@@ -79,6 +80,7 @@ pub const READY: Section = Section {
     heading: "`ready`",
     sentence: "Exactly one of `http`, `tcp`, `unix`, `exec`, `file`, `log`, `notify` and `fd`: the program is ready when it passes. \
                Addresses are numbers or `localhost` (127.0.0.1): no names are looked up.",
+    shared: None,
     keys: &[
         HTTP,
         TCP,
@@ -123,6 +125,7 @@ pub const HEALTH: Section = Section {
     heading: "`health`",
     sentence: "Exactly one of `http`, `tcp`, `unix`, `exec` and `file`, as in `ready`: a program that is ready is \
                healthy as long as it passes.",
+    shared: None,
     keys: &[
         HTTP,
         TCP,
@@ -172,6 +175,7 @@ pub const HEALTH: Section = Section {
 pub const SINK: Section = Section {
     heading: "`stdout` and `stderr` as a table",
     sentence: "A log file, rotated by size.",
+    shared: None,
     keys: &[
         key("file", PATH, Default::Required, "The path of the file; its folder must exist."),
         key(
@@ -193,6 +197,7 @@ pub const SINK: Section = Section {
 pub const INSTANCES: Section = Section {
     heading: "`instances` as a table",
     sentence: "One instance for each CPU that foster may use, within bounds.",
+    shared: None,
     keys: &[
         key(
             "auto",

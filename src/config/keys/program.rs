@@ -17,6 +17,7 @@ const INHERITED: Default = Default::Words("inherited");
 pub const PROGRAM: Section = Section {
     heading: "`[program.NAME]` and `[defaults]`",
     sentence: "A program is a long-running process that foster starts, restarts and stops.",
+    shared: None,
     keys: &KEYS,
 };
 

@@ -5,6 +5,7 @@
 
 use foster_core::action::StateName;
 use foster_core::ids::{Exit as CoreExit, KilledBy};
+use foster_core::spec::Kind as CoreKind;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, from_value};
 
@@ -401,6 +402,17 @@ impl From<StateName> for State {
             StateName::Backoff => State::Backoff,
             StateName::Exited => State::Exited,
             StateName::Fatal => State::Fatal,
+            StateName::Succeeded => State::Succeeded,
+            StateName::Failed => State::Failed,
+        }
+    }
+}
+
+impl From<CoreKind> for Kind {
+    fn from(kind: CoreKind) -> Kind {
+        match kind {
+            CoreKind::Program => Kind::Program,
+            CoreKind::Task => Kind::Task,
         }
     }
 }

@@ -97,6 +97,32 @@ fn every_key_of_a_program_is_compared_separately() {
 }
 
 #[test]
+fn the_keys_of_a_task_have_their_own_names_and_a_change_of_kind_replaces_it() {
+    let plan = |table: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("foster.toml");
+        fs::write(&path, table).unwrap();
+        load(&path, &Environment::new()).unwrap_or_else(|report| panic!("{report}"))
+    };
+    let between = |old: &str, new: &str| {
+        let (old, new) = (plan(old), plan(new));
+        of_instances(&old, &new, old.programs.ids().next().unwrap())
+    };
+    let task = "[task.a]\ncommand = 'x'\n";
+    for (key, value) in [("timeout", "'1s'"), ("retries", "3"), ("on_failure", "'ignore'"), ("priority", "5")]
+    {
+        let keys = between(task, &format!("{task}{key} = {value}"));
+        assert_eq!(keys.names().collect::<Vec<_>>(), [key]);
+        assert_eq!(keys.change(), Some(SpecChange::Policy), "{key}");
+    }
+    let program = "[program.a]\ncommand = 'x'\n";
+    for keys in [between(task, program), between(program, task)] {
+        assert!(keys.names().any(|name| name == "task"));
+        assert_eq!(keys.change(), Some(SpecChange::Process));
+    }
+}
+
+#[test]
 fn the_order_of_keys_and_explicit_defaults_make_no_difference() {
     let one = "command = 'x'\nenvironment = { A = '1', B = '2' }\nafter = ['b', 'c']\nstop_timeout = '5s'";
     let two = "after = ['c', 'b']\nenvironment = { B = '2', A = '1' }\ncommand = ['x']";

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use foster_core::action::StateName;
 use foster_core::event::{Event, Order};
 use foster_core::ids::{InstanceId, Run, Signal};
+use foster_core::spec::Kind;
 use foster_core::supervisor::{InstanceView, Progress, progress};
 use foster_core::time::Instant;
 use nix::errno::Errno;
@@ -192,13 +193,16 @@ impl Init {
                 continue;
             };
             let (verdict, message) = match view.state {
-                StateName::Running | StateName::Unhealthy => (Verdict::Ok, "ready".into()),
+                StateName::Running | StateName::Unhealthy if view.ready => (Verdict::Ok, "ready".into()),
                 StateName::Exited => (Verdict::Ok, "exited with success".into()),
-                StateName::Fatal => (Verdict::Failed, self.standing(&view)),
+                StateName::Succeeded => (Verdict::Ok, self.standing(&view)),
+                StateName::Fatal | StateName::Failed => (Verdict::Failed, self.standing(&view)),
                 _ if over => (Verdict::Failed, format!("not ready in time: {}", self.standing(&view))),
                 StateName::Stopped
                 | StateName::Waiting
                 | StateName::Starting
+                | StateName::Running
+                | StateName::Unhealthy
                 | StateName::Stopping
                 | StateName::Backoff => {
                     left.push(id);
@@ -231,6 +235,8 @@ impl Init {
                 format!("already running{pid}")
             }
             (Order::Start | Order::Restart, StateName::Exited) => "exited with success".into(),
+            (Order::Start | Order::Restart, StateName::Succeeded) => self.standing(view),
+            (Order::Reload, _) if view.kind == Kind::Task => "not reloaded: a task runs once".into(),
             (Order::Restart | Order::Reload, _) => format!("restarted{pid}"),
             (Order::Start | Order::Signal(_), _) => format!("started{pid}"),
         }
@@ -250,7 +256,7 @@ impl Init {
 }
 
 fn is_down(state: StateName) -> bool {
-    matches!(state, StateName::Stopped | StateName::Exited | StateName::Fatal)
+    state == StateName::Stopped || state.is_final()
 }
 
 fn outcome(name: &str, verdict: Verdict, message: String) -> Reply {

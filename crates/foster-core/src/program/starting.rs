@@ -30,7 +30,7 @@ impl Transition<'_> {
         match input {
             Input::Spawned => match gate {
                 Gate::Spawning { give_up } => self.open_gate(live, give_up),
-                Gate::Uptime { .. } | Gate::Notify { .. } | Gate::Probe { .. } => {
+                Gate::Uptime { .. } | Gate::Notify { .. } | Gate::Completion { .. } | Gate::Probe { .. } => {
                     State::Starting { live, gate }
                 }
             },
@@ -56,9 +56,10 @@ impl Transition<'_> {
             Input::Notified(notice) => self.notified_starting(live, gate, notice),
             Input::Probed(Which::Ready, result) => match gate {
                 Gate::Probe { give_up, prober } => self.ready_answered(live, give_up, prober, result),
-                Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Notify { .. } => {
-                    State::Starting { live, gate }
-                }
+                Gate::Spawning { .. }
+                | Gate::Uptime { .. }
+                | Gate::Notify { .. }
+                | Gate::Completion { .. } => State::Starting { live, gate },
             },
             Input::Start(..)
             | Input::Block(_)
@@ -122,6 +123,7 @@ impl Transition<'_> {
         let gate = match self.spec.readiness {
             Readiness::Uptime => Gate::Uptime { until: self.now.plus(self.spec.restart.min_uptime) },
             Readiness::Notify { timeout: _ } => Gate::Notify { give_up, last: None },
+            Readiness::Completion { timeout } => Gate::Completion { give_up: timeout.map(|_| give_up) },
             Readiness::Probe { interval, timeout: _ } => {
                 let timing = ProbeTiming { interval, timeout: ANSWER_TIMEOUT, failures: None };
                 Gate::Probe { give_up, prober: Prober::new(timing, self.now) }
@@ -138,6 +140,9 @@ impl Transition<'_> {
                 self.late(live, give_up, last)
             }
             Gate::Notify { give_up, last } if give_up <= self.now => self.late(live, give_up, last),
+            Gate::Completion { give_up: Some(give_up) } if give_up <= self.now => {
+                self.late(live, give_up, None)
+            }
             Gate::Probe { give_up, prober } if give_up <= self.now => {
                 let last = prober.last().map(Into::into);
                 self.cancel_ready_probe(live.run, &Gate::Probe { give_up, prober });
@@ -157,7 +162,7 @@ impl Transition<'_> {
                 }
                 State::Starting { live, gate: Gate::Probe { give_up, prober } }
             }
-            Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Notify { .. } => {
+            Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Notify { .. } | Gate::Completion { .. } => {
                 State::Starting { live, gate }
             }
         }

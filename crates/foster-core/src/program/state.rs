@@ -88,6 +88,11 @@ pub enum Gate {
         /// Why it cannot say so any longer, if it cannot.
         last: Option<String>,
     },
+    /// It has to end with success.
+    Completion {
+        /// When that is too late; `None`: never.
+        give_up: Option<Instant>,
+    },
     /// It has to give a good answer.
     Probe {
         /// When that is too late.
@@ -323,12 +328,13 @@ impl State {
 }
 
 impl Gate {
-    pub(super) fn deadline(&self) -> Instant {
+    pub(super) fn deadline(&self) -> Option<Instant> {
         match self {
             Gate::Spawning { give_up: at }
             | Gate::Uptime { until: at }
-            | Gate::Notify { give_up: at, last: _ } => *at,
-            Gate::Probe { give_up, prober } => prober.deadline().min(*give_up),
+            | Gate::Notify { give_up: at, last: _ } => Some(*at),
+            Gate::Completion { give_up } => *give_up,
+            Gate::Probe { give_up, prober } => Some(prober.deadline().min(*give_up)),
         }
     }
 }

@@ -235,6 +235,8 @@ impl Transition<'_> {
     }
 
     pub(super) fn report(&mut self, run: Option<Run>, from: StateName, to: StateName, cause: Cause) {
+        let kind = self.spec.kind();
+        let (from, to) = (from.of(kind), to.of(kind));
         let (instance, part) = (self.instance.id, self.instance.part);
         self.out.push(Action::Report(Change { instance, run, part, from, to, cause }));
     }

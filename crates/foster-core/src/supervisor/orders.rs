@@ -10,6 +10,7 @@ use crate::action::{Action, Cause, Purpose, Scope};
 use crate::event::Order;
 use crate::ids::{InstanceId, OrderId, Signal};
 use crate::program::{CycleCause, Desired, DownReason, Input, Instance, RollCause, State};
+use crate::spec::Kind;
 use crate::time::Instant;
 
 impl Supervisor {
@@ -35,6 +36,8 @@ impl Supervisor {
                 },
                 Order::Stop => self.stop(now, at, id, out),
                 Order::Signal(signal) => self.signal(at, signal, out),
+                // It runs once: there is nothing to replace.
+                Order::Reload if self.spec_at(at).is_some_and(|spec| spec.kind() == Kind::Task) => {}
                 Order::Reload => {
                     let signal = self.instances.get(at).and_then(|instance| instance.spec().reload_signal);
                     match signal {

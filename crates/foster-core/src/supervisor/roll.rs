@@ -186,6 +186,16 @@ impl Supervisor {
         }
     }
 
+    /// The program has become another: no rolling restart of it continues.
+    pub(super) fn drop_roll(&mut self, now: Instant, program: ProgramId, out: &mut Vec<Action>) {
+        self.end_roll(program, out);
+        for beside in 0..self.spares.len() {
+            if self.spares.get(beside).is_some_and(|spare| spare.id().program == program) {
+                self.drop_spare(now, beside, Cause::Unneeded, out);
+            }
+        }
+    }
+
     /// The shutdown begins: no rolling restart continues.
     pub(super) fn end_rolls(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.rolls = ProgramMap::new();

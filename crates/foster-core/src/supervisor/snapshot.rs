@@ -8,8 +8,8 @@ use super::roll::{Roll, Turn};
 use crate::action::StateName;
 use crate::event::Order;
 use crate::ids::{Exit, InstanceId, ProgramId, Run, Signal};
-use crate::program::{Desired, DownReason, Instance, Live};
-use crate::spec::{Autostart, KillMode};
+use crate::program::{Desired, DownReason, Instance, Live, State};
+use crate::spec::{Autostart, KillMode, Kind};
 use crate::time::Instant;
 
 /// The current state of everything.
@@ -21,8 +21,12 @@ pub struct Snapshot<'a>(&'a Supervisor);
 pub struct InstanceView {
     /// Which.
     pub id: InstanceId,
+    /// What its program is for.
+    pub kind: Kind,
     /// What it is doing.
     pub state: StateName,
+    /// Whether it is ready; a task: whether it has succeeded.
+    pub ready: bool,
     /// Whether it starts with the container.
     pub autostart: Autostart,
     /// Its desired state.
@@ -117,11 +121,16 @@ impl<'a> Snapshot<'a> {
     }
 
     fn view(self, instance: &Instance) -> InstanceView {
-        let state = instance.state();
+        let (state, kind) = (instance.state(), instance.spec().kind());
         let spec = self.0.plan.program(instance.id().program);
         InstanceView {
             id: instance.id(),
-            state: state.name(),
+            kind,
+            state: state.name().of(kind),
+            ready: match kind {
+                Kind::Program => matches!(state, State::Running { .. }),
+                Kind::Task => matches!(state, State::Exited { .. }),
+            },
             autostart: spec.map_or(Autostart::No, |spec| spec.autostart),
             desired: instance.desired(),
             live: state.live(),
@@ -154,6 +163,7 @@ impl<'a> Snapshot<'a> {
 pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
     match order {
         Order::Signal(_) => Progress::Done,
+        Order::Reload if view.kind == Kind::Task => Progress::Done,
         Order::Reload => match view.turn {
             Turn::Later | Turn::Now => Progress::UnderWay,
             Turn::None if view.replaced_by > last_run => Progress::Done,
@@ -162,7 +172,11 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
             Turn::None => Progress::Failed,
         },
         Order::Stop => match view.state {
-            StateName::Stopped | StateName::Exited | StateName::Fatal => match (view.beside, view.turn) {
+            StateName::Stopped
+            | StateName::Exited
+            | StateName::Fatal
+            | StateName::Succeeded
+            | StateName::Failed => match (view.beside, view.turn) {
                 (None, _) => Progress::Done,
                 (Some(_), Turn::Now) => Progress::UnderWay,
                 // It is still there after KILL.
@@ -182,7 +196,11 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
             Progress::UnderWay
         }
         Order::Restart if view.last_run == last_run => match view.state {
-            StateName::Stopped | StateName::Exited | StateName::Fatal => Progress::Failed,
+            StateName::Stopped
+            | StateName::Exited
+            | StateName::Fatal
+            | StateName::Succeeded
+            | StateName::Failed => Progress::Failed,
             StateName::Stopping if view.stuck => Progress::Failed,
             StateName::Waiting
             | StateName::Starting
@@ -192,15 +210,28 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
             | StateName::Backoff => Progress::UnderWay,
         },
         Order::Start | Order::Restart => match view.state {
-            StateName::Running | StateName::Unhealthy | StateName::Exited => Progress::Done,
+            // A task is done when it has ended, and its retries belong to it.
+            StateName::Running | StateName::Backoff if view.kind == Kind::Task => Progress::UnderWay,
+            StateName::Running | StateName::Unhealthy | StateName::Exited | StateName::Succeeded => {
+                Progress::Done
+            }
             StateName::Waiting | StateName::Starting => Progress::UnderWay,
             StateName::Stopping if view.stuck => Progress::Failed,
             StateName::Stopping => match view.desired {
                 Desired::Rising | Desired::Trial | Desired::Up | Desired::Cycle(_) => Progress::UnderWay,
                 Desired::Down(_) => Progress::Failed,
             },
-            StateName::Stopped | StateName::Backoff | StateName::Fatal => Progress::Failed,
+            StateName::Stopped | StateName::Backoff | StateName::Fatal | StateName::Failed => {
+                Progress::Failed
+            }
         },
+    }
+}
+
+impl InstanceView {
+    /// Whether it is ready and healthy, or has ended with success.
+    pub fn is_well(&self) -> bool {
+        self.state == StateName::Exited || self.ready && self.state != StateName::Unhealthy
     }
 }
 

@@ -16,7 +16,7 @@ use crate::ids::{InstanceId, ProgramId};
 use crate::plan::CorePlan;
 use crate::program::{CycleCause, Desired, DownReason, Input, Instance, RollCause, State};
 use crate::program_map::ProgramMap;
-use crate::spec::{Autostart, ProgramSpec, Restart};
+use crate::spec::{Autostart, Kind, ProgramSpec, Restart};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -33,6 +33,13 @@ impl Supervisor {
         let complete = kept.iter().all(|(id, _)| plan.programs().contains(*id));
         let plan = if complete { plan } else { Rc::new(Rc::unwrap_or_clone(plan).with_leaving(kept)) };
         let old = mem::replace(&mut self.plan, plan);
+        // What becomes a task, or was one, is not replaced bit by bit.
+        let changes_kind = |(id, _): &(ProgramId, &SpecChange)| {
+            self.spec(*id).map(ProgramSpec::kind) != old.program(*id).map(|spec| spec.kind())
+        };
+        for id in changed.iter().filter(changes_kind).map(|(id, _)| id).collect::<Vec<_>>() {
+            self.drop_roll(now, id, out);
+        }
         for at in 0..self.instances.len() {
             let Some(instance) = self.instances.get(at) else { continue };
             let (id, desired) = (instance.id(), instance.desired());
@@ -135,7 +142,8 @@ impl Supervisor {
                     DownReason::Requested(_) | DownReason::Removed | DownReason::Spare | DownReason::Shutdown,
                 ),
             ) => false,
-            (State::Fatal { .. }, _) => true,
+            // An update never runs an ended task again.
+            (State::Fatal { .. }, _) => spec.kind() != Kind::Task,
             (State::Exited { .. }, _) => {
                 spec.restart.restart == Restart::Always && before.restart.restart != Restart::Always
             }
@@ -157,9 +165,21 @@ impl Supervisor {
                     DownReason::Requested(_) | DownReason::Removed | DownReason::Spare | DownReason::Shutdown,
                 ),
             ) => false,
+            // An update neither runs an ended task again nor breaks one off.
+            _ if is_same_task(before, spec) && (instance.state().has_ended() || instance.run().is_some()) => {
+                false
+            }
             // What an operator ran to its end is not run again by itself.
             (State::Exited { .. }, _) => spec.autostart == Autostart::Yes,
             (_, Desired::Rising | Desired::Up) if instance.run().is_none() => true,
+            (_, Desired::Rising | Desired::Trial | Desired::Up | Desired::Cycle(_))
+                if before.kind() != spec.kind() =>
+            {
+                if instance.run().is_some() {
+                    return self.set_desired(at, Desired::Cycle(CycleCause::Changed));
+                }
+                true
+            }
             (_, Desired::Rising | Desired::Trial | Desired::Up | Desired::Cycle(_)) => {
                 return self.replace_run(at, RollCause::Changed, Some(before));
             }
@@ -198,4 +218,9 @@ impl Supervisor {
             }
         }
     }
+}
+
+/// Whether a definition and the one before it are of a task. What becomes a task is a new one.
+fn is_same_task(before: &ProgramSpec, now: &ProgramSpec) -> bool {
+    before.kind() == Kind::Task && now.kind() == Kind::Task
 }

@@ -27,6 +27,7 @@ mod sim;
 mod spawning;
 mod starting;
 mod stopping;
+mod tasks;
 mod updating;
 
 use std::time::Duration;

@@ -174,6 +174,8 @@ impl World {
         let behaviour = self.behaviour(run);
         self.step(Event::Spawned(run));
         if let Some(End { after, exit }) = behaviour.end {
+            let succeeds = behaviour.succeeds.is_some_and(|first| run.number >= first);
+            let exit = if succeeds { Exit::Code(0) } else { exit };
             self.push(self.now.plus(after), Happening::Exit(run, exit));
         }
         if let Some(after) = behaviour.says_ready {

@@ -242,6 +242,9 @@ impl World {
         let plan = plan.renumbered(&numbers);
         for (id, spec) in plan.programs().iter() {
             let old = self.supervisor.plan().program(id);
+            if old.is_some_and(|old| old.kind() != spec.kind()) {
+                changed.insert(id, SpecChange::Process);
+            }
             if old.is_some_and(|old| old != spec) && !changed.contains(id) {
                 changed.insert(id, SpecChange::Policy);
             }

@@ -42,6 +42,8 @@ pub struct Behaviour {
     pub silent: Option<Duration>,
     /// When its memory is over its limit, counted from its start.
     pub outgrows: Option<Duration>,
+    /// The number of its first run that ends with success, whatever `end` says.
+    pub succeeds: Option<u32>,
     /// Signals that cannot be sent to it.
     pub refuses: Vec<Signal>,
     /// Whether it stays after KILL.
@@ -71,6 +73,8 @@ pub struct End {
 /// | `unhealthy=20s..50s` | its health probe fails between these ages |
 /// | `beats=1s`, `silent=9s` | it reports every second that it works, from an age of 9 s on no longer |
 /// | `outgrows=7s` | its memory has a limit, and is over it from then on |
+/// | `task`, `task=5s`, `retries=2` | it is a task; with a `timeout`; with retries |
+/// | `succeeds=3` | from its third run on it ends with success |
 /// | `life=2s/3` | it ends after 2 s with exit code 3 |
 /// | `stops=50ms/0`, `stops=never` | it ends after its last stop signal, or ignores all |
 /// | `leftovers=50ms`, `leftovers=never` | other processes of it outlive it, and end 50 ms after TERM |
@@ -174,6 +178,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         beats: None,
         silent: None,
         outgrows: None,
+        succeeds: None,
         refuses: Vec::new(),
         unkillable: false,
         version: String::new(),
@@ -220,6 +225,16 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
                 spec.readiness = Readiness::Notify { timeout: ready_timeout };
                 behaviour.says_ready = (value != "never").then(|| duration(value));
             }
+            "task" => {
+                let timeout = (!value.is_empty()).then(|| duration(value));
+                spec.readiness = Readiness::Completion { timeout };
+                (spec.restart.restart, spec.restart.start_limit) = (Restart::OnFailure, Some(1));
+            }
+            "retries" => {
+                let retries: u32 = value.parse().expect("a number");
+                spec.restart.start_limit = Some(retries + 1);
+            }
+            "succeeds" => behaviour.succeeds = Some(value.parse().expect("a number")),
             "life" => behaviour.end = Some(end(value)),
             "stops" => behaviour.stops = (value != "never").then(|| end(value)),
             "leftovers" => behaviour.leftovers = Some((value != "never").then(|| duration(value))),
@@ -276,6 +291,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         Readiness::Uptime => Readiness::Uptime,
         Readiness::Probe { interval, timeout: _ } => Readiness::Probe { interval, timeout: ready_timeout },
         Readiness::Notify { timeout: _ } => Readiness::Notify { timeout: ready_timeout },
+        task @ Readiness::Completion { .. } => task,
     };
     behaviour.stop_signals = spec.stop.signals.iter().rev().take(1).copied().collect();
     (spec, behaviour)
