@@ -177,6 +177,7 @@ fn tasks() -> Vec<ProgramSpec> {
     let timeouts = [None, Some(Duration::from_millis(300))];
     let task = |timeout, limit| ProgramSpec {
         readiness: Readiness::Completion { timeout },
+        memory_max: Some(1),
         restart: RestartPolicy { start_limit: Some(limit), ..plain.restart.clone() },
         ..plain.clone()
     };

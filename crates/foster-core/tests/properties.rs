@@ -100,6 +100,7 @@ fn behaviours() -> impl Strategy<Value = String> {
         Just("cannot_start=permanent start_limit=none"),
         Just("task"),
         Just("task=1s retries=2 succeeds=3 on_failure=ignore"),
+        Just("task outgrows=3s on_failure=ignore"),
     ];
     let more = prop_oneof![
         Just(""),

@@ -29,6 +29,7 @@ pub const TASK: Section = Section {
             "limits",
             "nice",
             "oom_score_adj",
+            "memory_max",
             "enabled",
             "autostart",
             "after",
@@ -48,7 +49,6 @@ pub const TASK: Section = Section {
                 &["restart", "start_limit"],
                 "a task runs once; `retries` is how often it is started again after a failure",
             ),
-            (&["memory_max"], "the memory of a task is not watched"),
             (&["ready", "min_uptime"], "a task is ready when it has succeeded; `timeout` limits its run"),
             (
                 &["health", "watchdog", "on_exit", "pre_stop", "reload_signal", "instances", "sockets"],

@@ -97,8 +97,8 @@ impl Transition<'_> {
             Gate::Spawning { give_up } => Gate::Spawning { give_up: self.extended(give_up, time) },
             Gate::Notify { give_up, last } => Gate::Notify { give_up: self.extended(give_up, time), last },
             Gate::Probe { give_up, prober } => Gate::Probe { give_up: self.extended(give_up, time), prober },
-            Gate::Completion { give_up } => {
-                Gate::Completion { give_up: give_up.map(|give_up| self.extended(give_up, time)) }
+            Gate::Completion { give_up, memory } => {
+                Gate::Completion { give_up: give_up.map(|give_up| self.extended(give_up, time)), memory }
             }
             Gate::Uptime { until } => Gate::Uptime { until },
         }

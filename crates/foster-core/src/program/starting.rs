@@ -61,11 +61,20 @@ impl Transition<'_> {
                 | Gate::Notify { .. }
                 | Gate::Completion { .. } => State::Starting { live, gate },
             },
+            Input::Probed(Which::Memory, result) => match gate {
+                Gate::Completion { give_up, mut memory } => match self.over_memory(memory.as_mut(), result) {
+                    Some(seen) => self.outgrown(live, STARTING, seen),
+                    None => State::Starting { live, gate: Gate::Completion { give_up, memory } },
+                },
+                Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Notify { .. } | Gate::Probe { .. } => {
+                    State::Starting { live, gate }
+                }
+            },
             Input::Start(..)
             | Input::Block(_)
             | Input::Reset
             | Input::TreeEmptied
-            | Input::Probed(Which::Health | Which::Memory, _)
+            | Input::Probed(Which::Health, _)
             | Input::PreStopEnded
             | Input::SignalRefused(_) => State::Starting { live, gate },
         }
@@ -74,7 +83,7 @@ impl Transition<'_> {
     pub(super) fn running(&mut self, live: Live, watch: Watch, input: Input) -> State {
         let state = State::Running { live, watch };
         let from = state.name();
-        let State::Running { live: _, watch } = state else { return state };
+        let State::Running { live: _, mut watch } = state else { return state };
         match input {
             Input::Exited(exit, left) => {
                 self.cancel_health_probe(live.run, &watch);
@@ -93,7 +102,7 @@ impl Transition<'_> {
                     self.not_alive(live, from, &watch, format!("no WATCHDOG=1 within {timeout:?}"))
                 }
                 (Some(_) | None, _) => {
-                    let watch = self.tick_memory(live, watch);
+                    self.ask_for_memory(live.run, watch.memory.as_mut());
                     self.tick_health(live, watch)
                 }
             },
@@ -123,7 +132,9 @@ impl Transition<'_> {
         let gate = match self.spec.readiness {
             Readiness::Uptime => Gate::Uptime { until: self.now.plus(self.spec.restart.min_uptime) },
             Readiness::Notify { timeout: _ } => Gate::Notify { give_up, last: None },
-            Readiness::Completion { timeout } => Gate::Completion { give_up: timeout.map(|_| give_up) },
+            Readiness::Completion { timeout } => {
+                Gate::Completion { give_up: timeout.map(|_| give_up), memory: self.memory_prober() }
+            }
             Readiness::Probe { interval, timeout: _ } => {
                 let timing = ProbeTiming { interval, timeout: ANSWER_TIMEOUT, failures: None };
                 Gate::Probe { give_up, prober: Prober::new(timing, self.now) }
@@ -140,8 +151,12 @@ impl Transition<'_> {
                 self.late(live, give_up, last)
             }
             Gate::Notify { give_up, last } if give_up <= self.now => self.late(live, give_up, last),
-            Gate::Completion { give_up: Some(give_up) } if give_up <= self.now => {
+            Gate::Completion { give_up: Some(give_up), memory: _ } if give_up <= self.now => {
                 self.late(live, give_up, None)
+            }
+            Gate::Completion { give_up, mut memory } => {
+                self.ask_for_memory(live.run, memory.as_mut());
+                State::Starting { live, gate: Gate::Completion { give_up, memory } }
             }
             Gate::Probe { give_up, prober } if give_up <= self.now => {
                 let last = prober.last().map(Into::into);
@@ -162,7 +177,7 @@ impl Transition<'_> {
                 }
                 State::Starting { live, gate: Gate::Probe { give_up, prober } }
             }
-            Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Notify { .. } | Gate::Completion { .. } => {
+            Gate::Spawning { .. } | Gate::Uptime { .. } | Gate::Notify { .. } => {
                 State::Starting { live, gate }
             }
         }
@@ -202,8 +217,12 @@ impl Transition<'_> {
             let first = timing.next(self.now.plus(plan.start_period));
             Health { prober: Prober::new(timing, first), verdict: HealthVerdict::Healthy }
         });
-        let memory = self.spec.memory_max.map(|_| Prober::new(MEMORY, MEMORY.next(self.now)));
+        let memory = self.memory_prober();
         State::Running { live, watch: Watch { health, alive_until: self.alive_until(live), memory } }
+    }
+
+    fn memory_prober(&self) -> Option<Prober> {
+        self.spec.memory_max.map(|_| Prober::new(MEMORY, MEMORY.next(self.now)))
     }
 
     /// When the watchdog's time is over, counted from now.
@@ -222,13 +241,12 @@ impl Transition<'_> {
         self.stop(live, STARTING, StopReason::NotReady { within, last }, cause)
     }
 
-    fn tick_memory(&mut self, live: Live, mut watch: Watch) -> Watch {
-        let step = watch.memory.as_mut().map(|prober| prober.tick(self.now));
+    /// Looks at its memory, if that is due.
+    fn ask_for_memory(&mut self, run: Run, prober: Option<&mut Prober>) {
         // It is answered at once.
-        if step == Some(Step::Ask) {
-            self.out.push(Action::Probe(live.run, Which::Memory));
+        if prober.map(|prober| prober.tick(self.now)) == Some(Step::Ask) {
+            self.out.push(Action::Probe(run, Which::Memory));
         }
-        watch
     }
 
     fn memory_answered(
@@ -238,18 +256,25 @@ impl Transition<'_> {
         mut watch: Watch,
         result: ProbeResult,
     ) -> State {
-        let verdict = watch.memory.as_mut().map(|prober| prober.answered(self.now, result));
-        let seen = watch.memory.as_ref().and_then(Prober::last).map(String::from);
-        match (verdict, seen) {
-            (Some(Verdict::Failed), Some(seen)) => {
+        match self.over_memory(watch.memory.as_mut(), result) {
+            Some(seen) => {
                 self.cancel_health_probe(live.run, &watch);
-                let cause = Cause::OverMemory { seen: seen.clone() };
-                self.stop(live, from, StopReason::Unhealthy { seen: vec![seen] }, cause)
+                self.outgrown(live, from, seen)
             }
-            (Some(Verdict::Passed | Verdict::Undecided | Verdict::Failed) | None, _) => {
-                State::Running { live, watch }
-            }
+            None => State::Running { live, watch },
         }
+    }
+
+    /// What was seen of a run that is over its memory.
+    fn over_memory(&self, prober: Option<&mut Prober>, result: ProbeResult) -> Option<String> {
+        let prober = prober?;
+        let verdict = prober.answered(self.now, result);
+        prober.last().filter(|_| verdict == Verdict::Failed).map(String::from)
+    }
+
+    fn outgrown(&mut self, live: Live, from: StateName, seen: String) -> State {
+        let cause = Cause::OverMemory { seen: seen.clone() };
+        self.stop(live, from, StopReason::Unhealthy { seen: vec![seen] }, cause)
     }
 
     fn tick_health(&mut self, live: Live, watch: Watch) -> State {

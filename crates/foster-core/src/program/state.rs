@@ -92,6 +92,8 @@ pub enum Gate {
     Completion {
         /// When that is too late; `None`: never.
         give_up: Option<Instant>,
+        /// Its memory, where that has a limit.
+        memory: Option<Prober>,
     },
     /// It has to give a good answer.
     Probe {
@@ -333,7 +335,9 @@ impl Gate {
             Gate::Spawning { give_up: at }
             | Gate::Uptime { until: at }
             | Gate::Notify { give_up: at, last: _ } => Some(*at),
-            Gate::Completion { give_up } => *give_up,
+            Gate::Completion { give_up, memory } => {
+                give_up.iter().copied().chain(memory.as_ref().map(Prober::deadline)).min()
+            }
             Gate::Probe { give_up, prober } => Some(prober.deadline().min(*give_up)),
         }
     }

@@ -11,7 +11,7 @@ use crate::ending::Failure;
 use crate::event::Leftovers;
 use crate::ids::{Exit, Run, Signal};
 use crate::restart::End;
-use crate::spec::{PreStop, StopScope};
+use crate::spec::{Kind, PreStop, StopScope};
 use crate::time::Instant;
 
 impl Transition<'_> {
@@ -147,8 +147,14 @@ impl Transition<'_> {
             }
             StopReason::Unhealthy { seen } => {
                 let failure = Failure::Unhealthy { seen, exit };
-                self.conclude(End::Unhealthy { uptime }, failure, run, StateName::Stopping, |_, next| {
-                    Cause::StoppedUnhealthy { exit, next }
+                // A task has not done its work, however long it tried.
+                let end = match self.spec.kind() {
+                    Kind::Program => End::Unhealthy { uptime },
+                    Kind::Task => End::NeverUp { uptime },
+                };
+                self.conclude(end, failure, run, StateName::Stopping, |_, next| Cause::StoppedUnhealthy {
+                    exit,
+                    next,
                 })
             }
             StopReason::Exited { start } => self.exited(run, StateName::Stopping, exit, uptime, start),

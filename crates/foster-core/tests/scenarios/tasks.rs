@@ -385,3 +385,26 @@ fn the_processes_that_a_task_leaves_end_before_what_is_after_it_starts() {
         "#]],
     );
 }
+
+#[test]
+fn a_task_over_its_memory_has_failed_however_long_it_ran() {
+    check(
+        "migrate: task retries=1 outgrows=15s",
+        "",
+        expect![[r#"
+        0.000   spawn migrate #1
+        0.000   migrate: stopped -> running (started)
+        16.001  migrate: running -> stopping (over its memory: 120M)
+        16.001  SIGTERM to the main process of migrate
+        16.011  migrate: stopping -> backoff (was killed by SIGTERM; restart in 100ms, 1 of 2 failed)
+        16.111  spawn migrate #2
+        16.111  migrate: backoff -> running (started)
+        32.001  migrate: running -> stopping (over its memory: 120M)
+        32.001  SIGTERM to the main process of migrate
+        32.011  migrate: stopping -> failed (was killed by SIGTERM; gave up after 2)
+        32.011  shutdown: migrate failed 2 times, unhealthy: ["120M"], was killed by SIGTERM
+        32.011  sweep with SIGTERM
+        32.011  exit 1: migrate failed 2 times, unhealthy: ["120M"], was killed by SIGTERM
+    "#]],
+    );
+}
