@@ -11,7 +11,7 @@ use foster_core::plan::CorePlan;
 use foster_core::spec::{Autostart, Kind, ProgramSpec, Readiness, Restart};
 
 use crate::duration::exact;
-use crate::plan::{ListenSocket, Probe, Sink, Stdin};
+use crate::plan::{Probe, Sink, Stdin};
 
 use super::diagnostics::Diagnostics;
 use super::keys::FOSTER;
@@ -24,7 +24,6 @@ pub(super) fn check_together(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
     warn_about_shared_files(diagnostics, drafts);
     check_inherited_stdin(diagnostics, drafts);
     drafts.iter().for_each(|draft| check_log_probe(diagnostics, draft));
-    drafts.iter().for_each(|draft| check_descriptor(diagnostics, draft));
     let several = drafts.iter().filter(|draft| draft.program.instances.may_be_several());
     several.for_each(|draft| warn_about_shared_by_instances(diagnostics, draft));
 }
@@ -198,19 +197,6 @@ fn check_inherited_stdin(diagnostics: &mut Diagnostics, drafts: &[Draft]) {
             first.key.name, other.key.name
         );
         diagnostics.error(span, message, "expected `\"null\"` or `\"open\"` for all programs but one");
-    }
-}
-
-/// The descriptor of `ready` must not be one of the listening sockets, which have the first numbers.
-fn check_descriptor(diagnostics: &mut Diagnostics, draft: &Draft) {
-    let program = &draft.program;
-    let sockets = i32::try_from(program.sockets.len()).unwrap_or(i32::MAX);
-    let free = ListenSocket::FIRST_DESCRIPTOR.saturating_add(sockets);
-    if let (Some(Probe::Fd(number)), Some(span)) = (&program.ready, draft.spans.get("ready"))
-        && *number < free
-    {
-        let message = format!("`fd` of program `{}` is the number of one of its `sockets`", program.name);
-        diagnostics.error(span, message, format!("expected a descriptor from {free} to 1023"));
     }
 }
 

@@ -86,7 +86,7 @@ fn check_ready_descriptor(diagnostics: &mut Diagnostics, draft: &Draft) {
         (ListenSocket::FIRST_DESCRIPTOR..).nth(sockets.len()).unwrap_or(ListenSocket::FIRST_DESCRIPTOR);
     if (ListenSocket::FIRST_DESCRIPTOR..after).contains(number) {
         let message = format!("`fd` of `ready` is {number}, which is a socket of `{name}`");
-        diagnostics.error(span, message, format!("expected {after} or a higher number"));
+        diagnostics.error(span, message, format!("expected a descriptor from {after} to 1023"));
     }
 }
 
