@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{End, Foster, Running, descriptors, may_make_namespaces};
+use crate::support::{End, Following, Foster, Running, descriptors, may_make_namespaces};
 
 /// A program that is ready when it reports it.
 fn reporting(steps: &str) -> String {
@@ -280,4 +280,59 @@ fn a_newline_on_its_descriptor_makes_a_program_ready_and_a_closed_one_does_not()
     foster.wait_for_line(r"closed: not ready within 300ms \(it closed its descriptor without a newline\)");
     foster.wait_for_line(r"silent: not ready within 300ms; stopping it");
     assert!(!foster.output().shown().contains("fd 3 "), "{}", foster.output().shown());
+}
+
+/// Ready, with a `reload_signal` that it obeys by these traps.
+fn reloading(traps: &str, timeout: &str) -> Running {
+    let config = format!(
+        "[program.app]\ncommand = 'puppet {traps} notify:READY=1 pause'\nreload_signal = 'HUP'\nready = {{ notify = true, timeout = '{timeout}' }}\n"
+    );
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for_state("app", "running");
+    foster
+}
+
+fn note(foster: &Running) -> String {
+    foster.row("app").and_then(|row| row["note"].as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+const SLOW: &str = "trap:HUP:notify:RELOADING=1 trap:HUP:wait-file:go trap:HUP:notify:READY=1";
+
+#[test]
+fn a_reload_returns_when_the_program_has_reported_that_it_is_ready_again() {
+    let foster = reloading(SLOW, "60s");
+    let pid = foster.row("app").expect("a row")["pid"].clone();
+    let reload = Following::start(&foster, &["reload", "app"]);
+    foster.wait_for("its reload", || note(&foster) == "reloading");
+    let row = foster.row("app").expect("a row");
+    assert_eq!((&row["state"], &row["ready"]), (&Value::from("running"), &Value::from(true)));
+    let table = foster.verb(&["status", "app"]).expect(0).stdout;
+    assert!(table.contains("running") && table.contains("reloading"), "{table}");
+    let printed = foster.verb(&["reload", "--no-wait", "app"]).expect(0).stdout;
+    assert_eq!(printed, format!("app: sent SIGHUP (pid {pid})\n"));
+    fs::write(foster.path("go"), "").expect("a file");
+    assert_eq!(reload.finish().expect(0).stdout, format!("app: reloaded (pid {pid})\n"));
+    foster.wait_for("the end of the reload", || note(&foster).is_empty());
+}
+
+#[test]
+fn a_reload_of_a_program_that_reports_none_is_done_when_the_signal_was_sent() {
+    let foster = reloading("trap:HUP:touch:hup", "60s");
+    let pid = foster.row("app").expect("a row")["pid"].clone();
+    let printed = foster.verb(&["reload", "app"]).expect(0).stdout;
+    assert_eq!(printed, format!("app: sent SIGHUP (pid {pid})\n"));
+    foster.wait_for_file("hup");
+}
+
+#[test]
+fn a_reload_that_does_not_end_or_kills_the_program_fails_with_the_reason() {
+    let foster = reloading(SLOW, "300ms");
+    let printed = foster.verb(&["reload", "app"]).expect(1).stdout;
+    assert_eq!(printed, "app: not reloaded: running: no READY=1 in time after RELOADING=1\n");
+    assert_eq!(note(&foster), "no READY=1 in time after RELOADING=1");
+    fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for("the end of the reload", || note(&foster).is_empty());
+    let foster = reloading("trap:HUP:notify:RELOADING=1 trap:HUP:exit:3", "60s");
+    let printed = foster.verb(&["reload", "app"]).expect(1).stdout;
+    assert!(printed.starts_with("app: not reloaded: "), "{printed}");
 }

@@ -100,10 +100,10 @@ impl Init {
         if main_pid.is_some_and(|pid| own.is_some_and(|own| own.as_raw() != pid)) {
             self.complain(run, Complaint::MainPid, "names another main process (MAINPID): ignored, foster supervises the process that it started");
         }
-        // Where another probe decides, the program's word does not.
+        // Where another probe decides, the program's word does not, and so no reload has an end.
         let by_word =
             self.processes.children.definition(run).is_some_and(|it| it.ready == Some(Probe::Notify));
-        let counts = |notice: &Notice| by_word || *notice != Notice::Ready;
+        let counts = |notice: &Notice| by_word || !matches!(notice, Notice::Ready | Notice::Reloading);
         for notice in notices.into_iter().filter(counts) {
             self.notified(run, notice);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foster_core::action::StateName;
 use foster_core::ids::{InstanceId, ProgramId};
-use foster_core::program::{Desired, DownReason};
+use foster_core::program::{Desired, DownReason, Reload};
 use foster_core::spec::Autostart;
 use foster_core::supervisor::{InstanceView, Watched};
 use nix::unistd::Pid;
@@ -112,7 +112,7 @@ impl Init {
                 Some("removed from the configuration".into())
             }
             (None, None) if is_removed(view) => Some(super::report::fewer(self.plan.count(view.id.program))),
-            (None, None) => self.roll_note(view),
+            (None, None) => self.roll_note(view).or(reload_note(view)),
         };
         match (note, more) {
             (Some(note), Some(more)) => Some(format!("{note}; {more}")),
@@ -212,6 +212,15 @@ impl Init {
 
     pub(super) fn view(&self, id: InstanceId) -> Option<InstanceView> {
         self.core.supervisor.snapshot().instance(id)
+    }
+}
+
+/// What there is to know of a reload.
+fn reload_note(view: &InstanceView) -> Option<String> {
+    match view.reload {
+        Reload::UnderWay { .. } => Some("reloading".into()),
+        Reload::Late => Some("no READY=1 in time after RELOADING=1".into()),
+        Reload::Unreported | Reload::Asked { .. } | Reload::Done => None,
     }
 }
 

@@ -51,7 +51,7 @@ use crate::spec::ProgramSpec;
 use crate::time::Instant;
 use transition::Transition;
 
-pub use state::{Gate, Health, HealthVerdict, Live, Phase, State, Stop, StopReason, Watch};
+pub use state::{Gate, Health, HealthVerdict, Live, Phase, Reload, State, Stop, StopReason, Watch};
 
 /// How long one attempt of a readiness probe may take before the next attempt.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -62,6 +62,9 @@ pub const MEMORY_INTERVAL: Duration = Duration::from_secs(2);
 /// The most by which a program can extend its own time limits at once: a mistake in one report takes neither KILL nor
 /// `ready.timeout` away.
 pub const LONGEST_EXTENSION: Duration = Duration::from_secs(3600);
+
+/// How long a program has to report that it reloads: one that has not is taken for one that reports no reload.
+pub const RELOAD_BEGINS: Duration = Duration::from_secs(1);
 
 /// A process that got KILL exits within this time, or hangs in the kernel (state D, ps(1)).
 pub const KILL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -183,6 +186,8 @@ pub enum Input {
     Probed(Which, ProbeResult),
     /// The program has reported something about itself.
     Notified(Notice),
+    /// An order has sent it its `reload_signal`.
+    ReloadAsked,
     /// The `pre_stop` command has ended.
     PreStopEnded,
     /// A signal could not be sent.

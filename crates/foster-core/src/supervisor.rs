@@ -27,7 +27,7 @@ use crate::time::Instant;
 use roll::Roll;
 
 pub use roll::Turn;
-pub use snapshot::{InstanceView, Progress, Snapshot, Watched, progress};
+pub use snapshot::{InstanceView, Progress, Snapshot, Watched, progress, reload_progress};
 
 /// The supervisor: a plan, and the state of everything in it.
 #[derive(Debug, Clone)]

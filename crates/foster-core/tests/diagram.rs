@@ -109,6 +109,7 @@ fn inputs() -> Vec<Input> {
         Input::Notified(Notice::Ready),
         Input::Notified(Notice::Stopping),
         Input::Notified(Notice::Failing),
+        Input::ReloadAsked,
         Input::SignalRefused(Signal::TERM),
         Input::SignalRefused(Signal::KILL),
         Input::PreStopEnded,
@@ -137,6 +138,7 @@ fn makes_sense(instance: &Instance, input: &Input) -> bool {
         | Input::Probed(..)
         | Input::Notified(_)
         | Input::SignalRefused(_)
+        | Input::ReloadAsked
         | Input::PreStopEnded => true,
     }
 }

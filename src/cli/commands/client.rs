@@ -142,8 +142,9 @@ pub(super) static VERBS: &[Verb] = &[
         group: Group::Operate,
         summary: "Make programs read their own configuration again",
         arguments: "NAME...",
-        about: "Sends each program its `reload_signal`, such as HUP to nginx or gunicorn. One\n\
-                without it is restarted, one instance after the other: where it can run beside\n\
+        about: "Sends each program its `reload_signal`, such as HUP to nginx or gunicorn, and\n\
+                waits for READY=1 where it reports RELOADING=1 (sd_notify). A program without\n\
+                a signal is restarted, one instance after the other: where it can run beside\n\
                 the old one, the new process is ready before the old one is stopped. If a new\n\
                 one is not ready, the others go on, and the reason is printed.",
         flags: ORDER_FLAGS,

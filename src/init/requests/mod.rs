@@ -29,7 +29,7 @@ use crate::control::server::{ConnectionId, ServerEvent, WriteState};
 use crate::sys::epoll::Ready;
 use answers::Answer;
 use following::Stream;
-use orders::{InstanceBefore, SentSignal};
+use orders::{InstanceBefore, SentSignal, Until};
 
 /// The requests without a complete answer.
 #[derive(Debug, Default)]
@@ -75,7 +75,7 @@ enum Pending {
     Nothing,
     /// The state of instances.
     Answer(Answer),
-    /// Signals that are sent in this turn; then rolling restarts.
+    /// Signals that are sent in this turn; then reloads that programs report, and rolling restarts.
     Signals { open: VecDeque<SentSignal>, replaced: Vec<(InstanceId, InstanceBefore)> },
     /// An order.
     Order { order: Order, open: Vec<(InstanceId, InstanceBefore)> },
@@ -240,7 +240,7 @@ impl Init {
             Request::Reload(order) => self.reload(client, &order)?,
             Request::Signal(order) => {
                 let targets = self.named_or_all(&order.names)?;
-                self.signal_each(client, &targets, Some(order.signal));
+                self.signal_each(client, &targets, Some(order.signal), Until::Sent);
             }
             Request::Logs(logs) => self.logs(client, logs)?,
             Request::Events(events) => self.events(client, events)?,
@@ -300,8 +300,8 @@ impl Init {
                 }
                 Pending::Stream(stream) => Pending::Stream(stream.put_off()),
                 Pending::Answer(answer) => Pending::Answer(answer),
-                Pending::Signals { open, replaced } => {
-                    queue.extend(open.into_iter().map(|sent| self.signal_outcome(sent)));
+                Pending::Signals { open, mut replaced } => {
+                    self.answer_signals(open, &mut replaced, queue);
                     self.answer_order(Order::Reload, replaced, queue)
                 }
                 Pending::Order { order, open } => self.answer_order(order, open, queue),

@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 use foster_core::action::StateName;
 use foster_core::event::{Event, Order};
 use foster_core::ids::{InstanceId, Run, Signal};
+use foster_core::program::Reload;
 use foster_core::spec::Kind;
-use foster_core::supervisor::{InstanceView, Progress, progress};
+use foster_core::supervisor::{InstanceView, Progress, progress, reload_progress};
 use foster_core::time::Instant;
 use nix::errno::Errno;
 
@@ -20,6 +21,7 @@ use super::Pending;
 use crate::control::protocol::{self, Outcome, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
 use crate::errno;
+use crate::plan::Probe;
 
 /// The state of an instance before an order.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +36,17 @@ pub(super) struct SentSignal {
     id: InstanceId,
     run: Option<Run>,
     signal: Option<Signal>,
+    /// Whether the client waits for the end of a reload.
+    until: Until,
+}
+
+/// When an ordered signal is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// When it was sent.
+    Sent,
+    /// When the program has reloaded, if it reports that.
+    Reloaded,
 }
 
 impl Init {
@@ -97,12 +110,13 @@ impl Init {
         let has_signal = |id: &InstanceId| self.view(*id).is_some_and(|view| view.reload_signal.is_some());
         let targets = self.named_or_all(&asked.names)?;
         let (signalled, replaced): (Vec<_>, Vec<_>) = targets.into_iter().partition(has_signal);
+        let until = if asked.wait { Until::Reloaded } else { Until::Sent };
         if replaced.is_empty() {
-            self.signal_each(client, &signalled, None);
+            self.signal_each(client, &signalled, None, until);
             return Ok(());
         }
         self.refuse_during_shutdown()?;
-        self.signal_each(client, &signalled, None);
+        self.signal_each(client, &signalled, None, until);
         for id in &replaced {
             self.operators.failures.forget_roll(id.program);
         }
@@ -113,7 +127,13 @@ impl Init {
     }
 
     /// Orders this signal, or each program's `reload_signal`.
-    pub(super) fn signal_each(&mut self, client: ConnectionId, ids: &[InstanceId], signal: Option<Signal>) {
+    pub(super) fn signal_each(
+        &mut self,
+        client: ConnectionId,
+        ids: &[InstanceId],
+        signal: Option<Signal>,
+        until: Until,
+    ) {
         let mut open = VecDeque::new();
         for id in ids.iter().copied() {
             let view = self.view(id);
@@ -125,14 +145,41 @@ impl Init {
                 let number = self.order_id(client, if signal.is_some() { "signal" } else { "reload" });
                 self.core.push(Event::Ordered { order, targets: vec![id], id: number });
             }
-            open.push_back(SentSignal { id, run, signal: sent });
+            open.push_back(SentSignal { id, run, signal: sent, until });
         }
         self.operators.requests.wait_for(client, Pending::Signals { open, replaced: Vec::new() });
     }
 
-    /// The result of a signal that was ordered in this turn.
-    pub(super) fn signal_outcome(&self, sent: SentSignal) -> Reply {
-        let SentSignal { id, run, signal } = sent;
+    /// Answers the signals that were ordered in this turn, except those whose program reloads now.
+    pub(super) fn answer_signals(
+        &self,
+        open: VecDeque<SentSignal>,
+        reloading: &mut Vec<(InstanceId, InstanceBefore)>,
+        queue: &mut VecDeque<Reply>,
+    ) {
+        for sent in open {
+            match self.view(sent.id).filter(|view| self.is_waited_for(sent, view)) {
+                Some(InstanceView { id, last_run, state, .. }) => {
+                    reloading.push((id, InstanceBefore { last_run, state }));
+                }
+                None => queue.push_back(self.signal_outcome(sent)),
+            }
+        }
+    }
+
+    fn is_waited_for(&self, sent: SentSignal, view: &InstanceView) -> bool {
+        let SentSignal { id: _, run: Some(run), signal: Some(signal), until: Until::Reloaded } = sent else {
+            return false;
+        };
+        let definition = self.processes.children.definition(run);
+        definition.is_some_and(|program| program.ready == Some(Probe::Notify))
+            && view.reload.is_open()
+            && self.operators.requests.unsent(run, signal).is_none()
+    }
+
+    /// The result of a signal that was ordered.
+    fn signal_outcome(&self, sent: SentSignal) -> Reply {
+        let SentSignal { id, run, signal, until: _ } = sent;
         if self.view(id).is_none() {
             return self.absent(id, Verdict::Failed);
         }
@@ -160,6 +207,13 @@ impl Init {
                 queue.push_back(self.absent(id, verdict));
                 continue;
             };
+            if let (Order::Reload, Some(signal)) = (order, view.reload_signal) {
+                match self.reload_outcome(&view, signal, before) {
+                    Some(reply) => queue.push_back(reply),
+                    None => left.push((id, before)),
+                }
+                continue;
+            }
             let (verdict, message) = match progress(order, &view, before.last_run) {
                 // A rolling restart gives up by itself.
                 Progress::UnderWay if order != Order::Reload && self.is_blocked(&view, &mut holders) => {
@@ -176,6 +230,19 @@ impl Init {
             queue.push_back(outcome(name, verdict, message));
         }
         if left.is_empty() { Pending::Nothing } else { Pending::Order { order, open: left } }
+    }
+
+    /// The result of a reload by this signal; `None`: it is not over.
+    fn reload_outcome(&self, view: &InstanceView, signal: Signal, before: InstanceBefore) -> Option<Reply> {
+        let pid = view.live.and_then(|live| self.processes.children.last_pid(live.run));
+        let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
+        let (verdict, message) = match (reload_progress(view, before.last_run), view.reload) {
+            (Progress::UnderWay, _) => return None,
+            (Progress::Done, Reload::Done) => (Verdict::Ok, format!("reloaded{pid}")),
+            (Progress::Done, _) => (Verdict::Ok, format!("sent {signal}{pid}")),
+            (Progress::Failed, _) => (Verdict::Failed, format!("not reloaded: {}", self.standing(view))),
+        };
+        Some(outcome(self.plan.label(view.id), verdict, message))
     }
 
     pub(super) fn answer_ready(

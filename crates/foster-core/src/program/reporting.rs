@@ -6,7 +6,7 @@
 use core::time::Duration;
 
 use super::transition::Transition;
-use super::{Gate, LONGEST_EXTENSION, Live, Phase, State, Stop, StopReason, Watch};
+use super::{Gate, LONGEST_EXTENSION, Live, Phase, RELOAD_BEGINS, Reload, State, Stop, StopReason, Watch};
 use crate::action::{Cause, StateName};
 use crate::event::Notice;
 use crate::spec::Readiness;
@@ -67,10 +67,41 @@ impl Transition<'_> {
                 self.cancel_health_probe(live.run, &watch);
                 self.announced(live, from, true)
             }
-            Notice::Ready | Notice::NotReady(_) | Notice::Reloading | Notice::Extend(_) => {
-                State::Running { live, watch }
+            Notice::Reloading => {
+                let give_up = self.now.plus(self.spec.readiness.start_timeout());
+                State::Running { live, watch: Watch { reload: Reload::UnderWay { give_up }, ..watch } }
             }
+            Notice::Ready => {
+                let reload = if watch.reload == Reload::Unreported { watch.reload } else { Reload::Done };
+                State::Running { live, watch: Watch { reload, ..watch } }
+            }
+            Notice::Extend(time) => {
+                let reload = match watch.reload {
+                    Reload::UnderWay { give_up } => {
+                        Reload::UnderWay { give_up: self.extended(give_up, time) }
+                    }
+                    reload @ (Reload::Unreported | Reload::Asked { .. } | Reload::Done | Reload::Late) => {
+                        reload
+                    }
+                };
+                State::Running { live, watch: Watch { reload, ..watch } }
+            }
+            Notice::NotReady(_) => State::Running { live, watch },
         }
+    }
+
+    /// An order has sent the signal. One that comes during a reload ends with that.
+    pub(super) fn reload_asked(&self, watch: Watch) -> Watch {
+        let reload = match watch.reload {
+            Reload::UnderWay { .. } => watch.reload,
+            Reload::Unreported | Reload::Asked { .. } | Reload::Done | Reload::Late
+                if self.waits_for_word() =>
+            {
+                Reload::Asked { until: self.now.plus(RELOAD_BEGINS) }
+            }
+            Reload::Unreported | Reload::Asked { .. } | Reload::Done | Reload::Late => watch.reload,
+        };
+        Watch { reload, ..watch }
     }
 
     pub(super) fn notified_stopping(&mut self, stop: Stop, notice: Notice) -> State {

@@ -11,8 +11,8 @@ use core::time::Duration;
 
 use super::transition::Transition;
 use super::{
-    ANSWER_TIMEOUT, Desired, Gate, Health, HealthVerdict, Input, Live, MEMORY_INTERVAL, State, StopReason,
-    Watch,
+    ANSWER_TIMEOUT, Desired, Gate, Health, HealthVerdict, Input, Live, MEMORY_INTERVAL, Reload, State,
+    StopReason, Watch,
 };
 use crate::action::{Action, Cause, StateName};
 use crate::ending::Failure;
@@ -74,6 +74,7 @@ impl Transition<'_> {
             | Input::Block(_)
             | Input::Reset
             | Input::TreeEmptied
+            | Input::ReloadAsked
             | Input::Probed(Which::Health, _)
             | Input::PreStopEnded
             | Input::SignalRefused(_) => State::Starting { live, gate },
@@ -102,11 +103,13 @@ impl Transition<'_> {
                     self.not_alive(live, from, &watch, format!("no WATCHDOG=1 within {timeout:?}"))
                 }
                 (Some(_) | None, _) => {
+                    watch.reload = watch.reload.tick(self.now);
                     self.ask_for_memory(live.run, watch.memory.as_mut());
                     self.tick_health(live, watch)
                 }
             },
             Input::Notified(notice) => self.notified_running(live, from, watch, notice),
+            Input::ReloadAsked => State::Running { live, watch: self.reload_asked(watch) },
             Input::Probed(Which::Health, result) => self.health_answered(live, watch, result),
             Input::Probed(Which::Memory, result) => self.memory_answered(live, from, watch, result),
             Input::Start(..)
@@ -218,7 +221,8 @@ impl Transition<'_> {
             Health { prober: Prober::new(timing, first), verdict: HealthVerdict::Healthy }
         });
         let memory = self.memory_prober();
-        State::Running { live, watch: Watch { health, alive_until: self.alive_until(live), memory } }
+        let (alive_until, reload) = (self.alive_until(live), Reload::Unreported);
+        State::Running { live, watch: Watch { health, alive_until, memory, reload } }
     }
 
     fn memory_prober(&self) -> Option<Prober> {
@@ -278,7 +282,8 @@ impl Transition<'_> {
     }
 
     fn tick_health(&mut self, live: Live, watch: Watch) -> State {
-        let Watch { health: Some(Health { mut prober, verdict }), alive_until, memory } = watch else {
+        let Watch { health: Some(Health { mut prober, verdict }), alive_until, memory, reload } = watch
+        else {
             return State::Running { live, watch };
         };
         match prober.tick(self.now) {
@@ -287,7 +292,7 @@ impl Transition<'_> {
             Step::GiveUp => {
                 self.out.push(Action::CancelProbe(live.run, Which::Health));
                 let result = prober.no_answer();
-                let watch = Watch { health: Some(Health { prober, verdict }), alive_until, memory };
+                let watch = Watch { health: Some(Health { prober, verdict }), alive_until, memory, reload };
                 let state = self.health_answered(live, watch, result);
                 // The next attempt may be due already.
                 return match state {
@@ -304,12 +309,13 @@ impl Transition<'_> {
         }
         State::Running {
             live,
-            watch: Watch { health: Some(Health { prober, verdict }), alive_until, memory },
+            watch: Watch { health: Some(Health { prober, verdict }), alive_until, memory, reload },
         }
     }
 
     fn health_answered(&mut self, live: Live, watch: Watch, result: ProbeResult) -> State {
-        let Watch { health: Some(Health { mut prober, verdict }), alive_until, memory } = watch else {
+        let Watch { health: Some(Health { mut prober, verdict }), alive_until, memory, reload } = watch
+        else {
             return State::Running { live, watch };
         };
         let answer = prober.answered(self.now, result);
@@ -335,7 +341,7 @@ impl Transition<'_> {
         };
         State::Running {
             live,
-            watch: Watch { health: Some(Health { prober, verdict }), alive_until, memory },
+            watch: Watch { health: Some(Health { prober, verdict }), alive_until, memory, reload },
         }
     }
 

@@ -113,6 +113,29 @@ pub struct Watch {
     pub alive_until: Option<Instant>,
     /// Its memory, where that has a limit.
     pub memory: Option<Prober>,
+    /// Its last reload.
+    pub reload: Reload,
+}
+
+/// A reload that a program reports (`RELOADING=1`, then `READY=1`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// None was reported.
+    Unreported,
+    /// It was asked for by an order.
+    Asked {
+        /// When the program does not report it any longer.
+        until: Instant,
+    },
+    /// The program has reported its beginning.
+    UnderWay {
+        /// When its end is late.
+        give_up: Instant,
+    },
+    /// The program has reported that it is ready again.
+    Done,
+    /// The program has not reported that in time.
+    Late,
 }
 
 /// The health of a program that is ready.
@@ -314,6 +337,20 @@ impl State {
         }
     }
 
+    /// Its last reload; that of a run that is not ready was not reported.
+    pub fn reload(&self) -> Reload {
+        match self {
+            State::Running { live: _, watch } => watch.reload,
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Stopping(_)
+            | State::Backoff { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => Reload::Unreported,
+        }
+    }
+
     /// Whether processes of it are still there after KILL, and foster no longer waits for them.
     pub fn is_stuck(&self) -> bool {
         match self {
@@ -347,7 +384,35 @@ impl Watch {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let probe = self.health.as_ref().map(|health| health.prober.deadline());
         let memory = self.memory.as_ref().map(Prober::deadline);
-        probe.into_iter().chain(self.alive_until).chain(memory).min()
+        probe.into_iter().chain(self.alive_until).chain(memory).chain(self.reload.deadline()).min()
+    }
+}
+
+impl Reload {
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Reload::Asked { until: at } | Reload::UnderWay { give_up: at } => Some(at),
+            Reload::Unreported | Reload::Done | Reload::Late => None,
+        }
+    }
+
+    /// Whether its end is still to come, as far as is known.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        self.deadline().is_some()
+    }
+
+    /// After this instant.
+    pub(super) fn tick(self, now: Instant) -> Reload {
+        match self {
+            Reload::Asked { until } if until <= now => Reload::Unreported,
+            Reload::UnderWay { give_up } if give_up <= now => Reload::Late,
+            reload @ (Reload::Unreported
+            | Reload::Asked { .. }
+            | Reload::UnderWay { .. }
+            | Reload::Done
+            | Reload::Late) => reload,
+        }
     }
 }
 

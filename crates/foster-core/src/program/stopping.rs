@@ -124,7 +124,9 @@ impl Transition<'_> {
             // It is stopping for another reason already. Now the order decides what follows.
             Input::Stop(_) => State::Stopping(Stop { reason: StopReason::Requested, ..stop }),
             Input::Notified(notice) => self.notified_stopping(stop, notice),
-            Input::Start(..) | Input::Block(_) | Input::Reset | Input::Probed(..) => State::Stopping(stop),
+            Input::Start(..) | Input::Block(_) | Input::Reset | Input::Probed(..) | Input::ReloadAsked => {
+                State::Stopping(stop)
+            }
         }
     }
 

@@ -44,6 +44,7 @@ impl Transition<'_> {
                 | Input::TreeEmptied
                 | Input::Probed(..)
                 | Input::Notified(_)
+                | Input::ReloadAsked
                 | Input::PreStopEnded
                 | Input::SignalRefused(_) => state,
             },
@@ -89,6 +90,7 @@ impl Transition<'_> {
             | Input::TreeEmptied
             | Input::Probed(..)
             | Input::Notified(_)
+            | Input::ReloadAsked
             | Input::PreStopEnded
             | Input::SignalRefused(_) => state,
         }

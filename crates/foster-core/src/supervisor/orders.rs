@@ -41,7 +41,10 @@ impl Supervisor {
                 Order::Reload => {
                     let signal = self.instances.get(at).and_then(|instance| instance.spec().reload_signal);
                     match signal {
-                        Some(signal) => self.signal(at, signal, out),
+                        Some(signal) => {
+                            self.signal(at, signal, out);
+                            self.apply(now, at, Input::ReloadAsked, out);
+                        }
                         None if is_removed || self.phase.has_begun() => {}
                         None => self.replace_run(at, RollCause::Requested(id), None),
                     }

@@ -8,7 +8,7 @@ use super::roll::{Roll, Turn};
 use crate::action::StateName;
 use crate::event::Order;
 use crate::ids::{Exit, InstanceId, ProgramId, Run, Signal};
-use crate::program::{Desired, DownReason, Instance, Live, State};
+use crate::program::{Desired, DownReason, Instance, Live, Reload, State};
 use crate::spec::{Autostart, KillMode, Kind};
 use crate::time::Instant;
 
@@ -55,6 +55,8 @@ pub struct InstanceView {
     pub beside: Option<Live>,
     /// The number of the last run that a rolling restart has put into the place of another; 0: there was none.
     pub replaced_by: u32,
+    /// Its last reload, as far as it reports them.
+    pub reload: Reload,
     /// What `reload` sends it.
     pub reload_signal: Option<Signal>,
     /// Which processes belong to it.
@@ -150,6 +152,7 @@ impl<'a> Snapshot<'a> {
                 .find(|spare| spare.id() == instance.id())
                 .and_then(|spare| spare.state().live()),
             replaced_by: instance.replaced_by(),
+            reload: state.reload(),
             reload_signal: instance.spec().reload_signal,
             kill_mode: instance.spec().stop.kill_mode,
         }
@@ -225,6 +228,16 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
                 Progress::Failed
             }
         },
+    }
+}
+
+/// How far a reload by a signal has come with this instance, as far as its program reports that; `last_run` is that of the
+/// view when the signal was ordered.
+pub fn reload_progress(view: &InstanceView, last_run: u32) -> Progress {
+    match view.reload {
+        Reload::Asked { .. } | Reload::UnderWay { .. } => Progress::UnderWay,
+        Reload::Done | Reload::Unreported if view.ready && view.last_run == last_run => Progress::Done,
+        Reload::Done | Reload::Unreported | Reload::Late => Progress::Failed,
     }
 }
 

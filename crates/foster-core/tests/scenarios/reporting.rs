@@ -4,7 +4,13 @@
 
 use expect_test::expect;
 
+use std::time::Duration;
+
+use foster_core::ids::{InstanceId, ProgramId};
+use foster_core::supervisor::{Progress, reload_progress};
+
 use crate::check;
+use crate::sim::World;
 
 #[test]
 fn a_program_that_does_not_report_in_time_is_restarted_like_one_that_ended_by_itself() {
@@ -218,4 +224,69 @@ fn what_has_no_meaning_changes_nothing() {
             4.010   exit 0: SIGTERM
         "#]],
     );
+}
+
+/// How far a reload by HUP of a program that is ready after 200 ms has come at each of these times, in milliseconds.
+fn reloads(script: &[&str], times: [u64; 4]) -> [Progress; 4] {
+    let mut world = World::new(
+        "web: notify=200ms reload_signal=HUP ready_timeout=5s\n probed: ready=1ms reload_signal=HUP",
+    );
+    world.script("0s boot");
+    for line in script {
+        world.script(line);
+    }
+    times.map(|at| {
+        world.run(Duration::from_millis(at));
+        let id = |program| InstanceId { program: ProgramId(program), index: 0 };
+        let view = |program| world.supervisor.snapshot().instance(id(program)).expect("an instance");
+        assert_eq!(reload_progress(&view(1), 1), Progress::Done);
+        reload_progress(&view(0), 1)
+    })
+}
+
+#[test]
+fn a_reload_is_over_when_the_program_is_ready_again_or_reports_none() {
+    use Progress::{Done, Failed, UnderWay};
+    let begun = "1050ms notify web reloading";
+    for (script, times, expected) in [
+        // It reports none.
+        (
+            &["1s reload web", "1s reload probed"][..],
+            [999, 1001, 1999, 2001],
+            [Done, UnderWay, UnderWay, Done],
+        ),
+        (
+            &["1s reload web", begun, "4s notify web ready"],
+            [1001, 2500, 3999, 4001],
+            [UnderWay, UnderWay, UnderWay, Done],
+        ),
+        // It is late, and comes after all.
+        (
+            &["1s reload web", begun, "8s notify web ready"],
+            [6049, 6051, 7999, 8001],
+            [UnderWay, Failed, Failed, Done],
+        ),
+        // It asks for time.
+        (
+            &["1s reload web", begun, "6s notify web extend=3s", "8s notify web ready"],
+            [6051, 7999, 8001, 9001],
+            [UnderWay, UnderWay, Done, Done],
+        ),
+        // Another one in the middle ends with the first.
+        (
+            &["1s reload web", begun, "2s reload web", "4s notify web ready"],
+            [1999, 2001, 3999, 4001],
+            [UnderWay, UnderWay, UnderWay, Done],
+        ),
+        // It ends.
+        (
+            &["1s reload web", begun, "2s kill web SEGV"],
+            [1999, 2001, 2100, 3000],
+            [UnderWay, Failed, Failed, Failed],
+        ),
+        // Without an order.
+        (&[begun, "2s notify web ready"], [1049, 1051, 1999, 2001], [Done, UnderWay, UnderWay, Done]),
+    ] {
+        assert_eq!(reloads(script, times), expected, "{script:?}");
+    }
 }
