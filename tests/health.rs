@@ -73,13 +73,14 @@ fn an_unhealthy_server_is_restarted_in_time_with_the_reason_at_little_cost() {
 /// The times of the quickest of several `status` of both. They take turns, because the machine's load slows down single
 /// ones, and both alike.
 fn status_times(one: &Running, other: &Running) -> (Duration, Duration) {
-    let once = |foster: &Running| {
-        let before = Instant::now();
-        foster.verb(&["status"]);
-        before.elapsed()
-    };
-    let times: (Vec<_>, Vec<_>) = (0..30).map(|_| (once(one), once(other))).unzip();
+    let times: (Vec<_>, Vec<_>) = (0..30).map(|_| (status_time(one), status_time(other))).unzip();
     (times.0.into_iter().min().expect("some"), times.1.into_iter().min().expect("some"))
+}
+
+fn status_time(foster: &Running) -> Duration {
+    let before = Instant::now();
+    foster.verb(&["status"]);
+    before.elapsed()
 }
 
 #[test]
@@ -229,7 +230,8 @@ fn a_file_system_that_hangs_makes_a_program_unhealthy_and_blocks_one_process_per
     for name in names {
         foster.wait_for_line(&format!("{name}: unhealthy: no answer within 30ms"));
     }
-    assert!(status_time(&foster) < Duration::from_millis(100));
+    let quickest = (0..20).map(|_| status_time(&foster)).min().expect("some");
+    assert!(quickest < Duration::from_millis(100), "{quickest:?}");
     let processes = foster.processes().len();
     assert!(processes <= 1 + 2 * names.len(), "{processes}");
     assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::support::{End, Foster, Running, found, present_or_skipped, repository, run};
+use crate::support::{End, Foster, Running, found, python_with, repository, run};
 
 /// The blocks of the document below this heading, each with its language.
 fn blocks(heading: &str) -> Vec<(String, String)> {
@@ -32,13 +32,7 @@ fn status(foster: &Running) -> String {
 
 /// A Python that has `sdnotify`: the one of the tests, or the system's.
 fn python() -> Option<PathBuf> {
-    let made = repository().join("target/python/bin/python3");
-    let knows = |python: &PathBuf| {
-        let mut command = Command::new(python);
-        command.args(["-c", "import sdnotify"]);
-        python.components().count() == 1 || python.is_file() && run(command).code == 0
-    };
-    present_or_skipped([made].into_iter().find(knows), "Python with `sdnotify`")
+    python_with("sdnotify").map(PathBuf::from)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Foster, present_or_skipped, repository, run};
+use crate::support::{Foster, python_with, repository, run};
 
 /// Prints an object: for each file its invalid values, each with the reason.
 const VALIDATOR: &str = r#"
@@ -27,13 +27,7 @@ print(json.dumps(found))
 
 /// A Python with this package: that of `.ci/run`, or the machine's.
 fn python() -> Option<PathBuf> {
-    let made = repository().join("target/python/bin/python3");
-    let knows = |python: &PathBuf| {
-        let mut command = Command::new(python);
-        command.args(["-c", "import jsonschema, tomllib"]);
-        command.output().is_ok_and(|output| output.status.success())
-    };
-    present_or_skipped([made, PathBuf::from("python3")].into_iter().find(knows), "Python with `jsonschema`")
+    python_with("jsonschema, tomllib").map(PathBuf::from)
 }
 
 /// Validates files; returns the errors of each.

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::{End, Foster, Running, allocated_kib, descriptors, found, resident_kib};
+use crate::support::{End, Foster, Running, allocated_kib, descriptors, found, free_port, resident_kib};
 
 /// The tolerated difference between two measurements of one process: the allocator's rounding, a page of the stack.
 const NOISE_KIB: u64 = 128;
@@ -102,13 +102,24 @@ fn memory_of_the_startup_is_returned_when_everything_is_ready() {
 
 #[test]
 fn idle_means_no_system_call() {
+    no_system_call(
+        "[program.one]\ncommand = 'puppet pause'\n[program.two]\ncommand = 'puppet pause'\nready = { file = 'foster.toml' }\n",
+    );
+}
+
+#[test]
+fn idle_with_sockets_and_instances_means_no_system_call() {
+    let port = free_port();
+    no_system_call(&format!(
+        "[program.one]\ncommand = 'puppet accept:3 pause'\ninstances = 3\nsockets = ['tcp://127.0.0.1:{port}', 'unix://@foster-idle-{port}']\n\
+         [program.two]\ncommand = 'puppet notify:READY=1 pause'\ninstances = 2\nready = {{ notify = true }}\n"
+    ));
+}
+
+fn no_system_call(config: &str) {
     let Some(strace) = found("strace") else { return };
-    let foster = Foster::new()
-        .config("[program.one]\ncommand = 'puppet pause'\n[program.two]\ncommand = 'puppet pause'\nready = { file = 'foster.toml' }\n")
-        .alone()
-        .start();
-    foster.wait_for_state("one", "running");
-    foster.wait_for_state("two", "running");
+    let foster = Foster::new().config(config).alone().start();
+    foster.wait_for("everything to be up", || foster.verb(&["health"]).code == 0);
     let trace = foster.path("trace");
     // timeout(1) stops strace, which detaches from foster and writes its trace.
     let mut command = Command::new("timeout");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::{program, rewrite, start};
-use crate::support::{Running, found, free_port};
+use crate::support::{Foster, Running, found, free_port, python_with};
 
 /// A load that runs beside the test.
 struct Load(Child);
@@ -115,4 +115,41 @@ fn a_killed_instance_fails_its_own_requests_and_refuses_no_connection() {
         let errors = report.lines().find(|line| line.contains("Socket errors"));
         assert!(errors.is_none_or(|line| line.contains("connect 0,")), "{report}");
     }
+}
+
+/// The workers of gunicorn.
+fn workers(foster: &Running) -> Vec<i32> {
+    let master = foster.pid_of("web");
+    let processes = foster.processes();
+    processes.iter().filter(|one| one.parent == master).map(|one| one.pid).collect()
+}
+
+/// With the lines of `docs/sockets.md`.
+#[test]
+fn ten_reloads_of_gunicorn_by_its_signal_fail_no_request() {
+    const WORKERS: usize = 4;
+    let (Some(wrk), Some(python)) = (found("wrk"), python_with("gunicorn")) else { return };
+    let app =
+        "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'gunicorn']\n";
+    let port = free_port();
+    let command = format!("command = ['{python}', '-m', 'gunicorn', '--workers', '{WORKERS}', 'app:app']");
+    let sockets = format!("sockets = ['tcp://127.0.0.1:{port}']; reload_signal = 'HUP'");
+    let ready = format!("ready = {{ http = 'http://127.0.0.1:{port}/' }}");
+    let config = program("web", &format!("{command}; {sockets}; {ready}"));
+    let foster = Foster::new().config(&config).file("app.py", app).start();
+    foster.wait_for_state("web", "running");
+    let mut load = Load::start(&wrk, port);
+    let mut done = 0;
+    while done < 10 && !load.is_over() {
+        let before = workers(&foster);
+        foster.verb(&["reload", "web"]).expect(0);
+        foster.wait_for("other workers", || {
+            let now = workers(&foster);
+            now.len() == WORKERS && now.iter().all(|worker| !before.contains(worker))
+        });
+        done += 1;
+    }
+    let report = load.report();
+    assert!(done > 0 && report.contains("requests in "), "{report}");
+    assert_no_errors(&report);
 }

@@ -2,26 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::held;
-use crate::support::{Foster, Running, found, free_port, get, present_or_skipped, repository};
-
-/// A Python with this module: the one that `.ci/run` makes, or the machine's.
-fn python(module: &str) -> Option<String> {
-    let made = repository().join("target/python/bin/python3");
-    let has = |python: &PathBuf| {
-        let output = Command::new(python).args(["-c", &format!("import {module}")]).output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    let python = [made, PathBuf::from("python3")].into_iter().find(has);
-    Some(present_or_skipped(python, &format!("Python with `{module}`"))?.display().to_string())
-}
+use crate::support::{Foster, Running, found, free_port, get, python_with};
 
 /// The server answers; killed, it answers again from the same socket, and no connection is refused meanwhile.
 fn check(foster: &Running, port: u16) {
@@ -44,7 +31,7 @@ fn web(port: u16, lines: &str) -> String {
 
 #[test]
 fn uvicorn_serves_from_descriptor_3() {
-    let Some(python) = python("uvicorn") else { return };
+    let Some(python) = python_with("uvicorn") else { return };
     let app = "async def app(scope, receive, send):\n\
         \x20   if scope['type'] != 'http':\n        raise RuntimeError('no lifespan')\n\
         \x20   await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n\
@@ -57,7 +44,7 @@ fn uvicorn_serves_from_descriptor_3() {
 
 #[test]
 fn gunicorn_takes_the_sockets_of_systemds_protocol() {
-    let Some(python) = python("gunicorn") else { return };
+    let Some(python) = python_with("gunicorn") else { return };
     let app =
         "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'gunicorn']\n";
     let port = free_port();

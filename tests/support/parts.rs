@@ -1,6 +1,9 @@
 //! Programs that a test needs and that may not be installed: a failure in CI, a printed skip elsewhere.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::builder::repository;
 
 /// The path of this program, if it is installed.
 pub(crate) fn found(program: &str) -> Option<PathBuf> {
@@ -9,6 +12,17 @@ pub(crate) fn found(program: &str) -> Option<PathBuf> {
     let places = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
     let place = places.map(|folder| Path::new(folder).join(program)).find(|path| path.is_file());
     present_or_skipped(place, program)
+}
+
+/// A Python with this module: the one that `.ci/run` makes, or the machine's.
+pub(crate) fn python_with(module: &str) -> Option<String> {
+    let made = repository().join("target/python/bin/python3");
+    let has = |python: &PathBuf| {
+        let output = Command::new(python).args(["-c", &format!("import {module}")]).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let python = [made, PathBuf::from("python3")].into_iter().find(has);
+    Some(present_or_skipped(python, &format!("Python with `{module}`"))?.display().to_string())
 }
 
 /// Whether PID and mount namespaces can be created, which needs root.
