@@ -262,3 +262,46 @@ fn a_start_that_cannot_be_watched_is_a_failed_start_that_is_tried_again() {
     }
     assert!(failed_starts > 0, "no start was hit by {calls} faults");
 }
+
+#[test]
+fn a_call_of_epoll_that_fails_while_output_is_blocked_costs_no_line_and_no_cpu_time() {
+    if !may_make_namespaces() {
+        return;
+    }
+    const WATCH: i64 = libc::SYS_epoll_ctl;
+    let calls = |injector: &Injector| injector.so_far().get(&(Caller::Foster, WATCH)).copied().unwrap_or(0);
+    let config = "[program.app]\ncommand = 'puppet wait-file:go lines:100000 touch:done pause'\nmin_uptime = '1ms'\nstop_timeout = '1s'\n";
+    let run = |injector: Injector| {
+        let mut foster = Foster::new().config(config).injected(&injector).start();
+        foster.wait_for_line("app: ready");
+        foster.wait_for("foster to wait", || is_asleep(foster.pid()));
+        let before = calls(&injector);
+        foster.output().stop_reading_stdout();
+        std::fs::write(foster.path("go"), "").expect("a file");
+        foster.wait_for("a full queue and a paused source", || calls(&injector) >= before + 2);
+        foster.wait_for("foster to wait", || is_asleep(foster.pid()));
+        foster.output().read_stdout_again();
+        foster.wait_for_file("done");
+        assert!(cpu_time(foster.pid()) < CPU);
+        assert_eq!(foster.terminate(), End::Code(0));
+        let (stdout, lines) = (foster.output().stdout(), 100_000);
+        assert_eq!(stdout.lines().count(), lines, "lines are lost");
+        let after = injector.finish().get(&(Caller::Foster, WATCH)).copied().unwrap_or(0);
+        (before, after)
+    };
+    let (before, after) = run(Injector::counting());
+    for occurrence in before + 1..=after.min(before + 6) {
+        run(Injector::failing(Fault {
+            caller: Caller::Foster,
+            call: WATCH,
+            occurrence,
+            errno: Errno::ENOSPC,
+        }));
+    }
+}
+
+/// Whether a process sleeps in a system call (proc_pid_stat(5)).
+fn is_asleep(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with('S'))
+}

@@ -5,11 +5,13 @@
 use std::path::PathBuf;
 
 use crate::cli::format::size;
+use crate::errno;
 use crate::oom::oom_kills;
-use crate::sys::cgroup::{Version, directories};
+use crate::sys::cgroup::{Version, directories, obstacle, own};
 
 use super::Finding;
 use super::Grade::{Note, Ok, Warn};
+use super::environment::writable;
 use super::rootfs::{RootFs, count};
 
 pub(super) fn findings(rootfs: &RootFs) -> Vec<Finding> {
@@ -22,7 +24,29 @@ pub(super) fn findings(rootfs: &RootFs) -> Vec<Finding> {
     findings.extend(oom_group(&memory));
     findings.extend(cpus(rootfs, &cpu));
     findings.push(processes(&pids));
+    findings.push(groups(rootfs, &membership, &mounts));
     findings
+}
+
+/// Whether foster can make a group for each program. Nothing is tried, because the doctor changes nothing.
+fn groups(rootfs: &RootFs, membership: &str, mounts: &str) -> Finding {
+    let subject = "process trees";
+    let obstacle = match own(membership.as_bytes(), mounts.as_bytes()) {
+        None => Some("no cgroup of version 2 is visible".to_owned()),
+        Some((folder, _)) => {
+            let read = |name: &str| Some(rootfs.text(folder.join(name))?.trim().to_owned());
+            let why = obstacle(read).map(str::to_owned);
+            let why = why.or_else(|| writable(rootfs, &folder).err().map(errno::text));
+            why.map(|why| format!("{}: {why}", folder.display()))
+        }
+    };
+    let Some(obstacle) = obstacle else {
+        let meaning = "Each program gets a cgroup in which the kernel counts all of its processes.";
+        return Finding::new(Ok, subject, "by cgroups", meaning);
+    };
+    let meaning = "foster finds what belongs to a program by /proc. Only processes that fork and exit all the time \
+                   may escape a stop. A writable cgroup of version 2 without limits prevents that.";
+    Finding::new(Note, subject, format!("by /proc, {obstacle}"), meaning)
 }
 
 /// The folders with a controller's files, best first.

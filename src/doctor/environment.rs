@@ -145,7 +145,8 @@ fn socket(rootfs: &RootFs, socket: &Socket) -> Finding {
     }
 }
 
-fn writable(rootfs: &RootFs, path: &Path) -> Result<(), Errno> {
+/// Whether this process may write to a path.
+pub(super) fn writable(rootfs: &RootFs, path: &Path) -> Result<(), Errno> {
     access(&rootfs.path(path), AccessFlags::W_OK)
 }
 

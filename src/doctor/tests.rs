@@ -162,6 +162,28 @@ fn the_lowest_limit_of_the_parent_cgroups_counts() {
 }
 
 #[test]
+fn whether_programs_get_control_groups_is_shown_with_the_obstacle() {
+    let container = || FakeRoot::container().cgroup("cgroup.procs", "1\n");
+    let shown = |root: FakeRoot, grade, value: &str| shows(&root, "process trees", grade, value, "");
+    shown(container(), Grade::Ok, "by cgroups");
+    shown(
+        container().cgroup("memory.max", "max\n").cgroup("cgroup.type", "domain\n"),
+        Grade::Ok,
+        "by cgroups",
+    );
+    let limit = "by /proc, /sys/fs/cgroup/: programs look for its limits in their own cgroup";
+    shown(container().cgroup("memory.max", "536870912\n"), Grade::Note, limit);
+    shown(container().cgroup("cpu.max", "50000 100000\n"), Grade::Note, limit);
+    let threaded = container().cgroup("cgroup.type", "threaded\n");
+    shown(threaded, Grade::Note, "by /proc, /sys/fs/cgroup/: it is threaded");
+    // A folder that is not there stands for one that cannot be written: root may write to any.
+    let missing = "by /proc, /sys/fs/cgroup/: No such file or directory";
+    shown(FakeRoot::container(), Grade::Note, missing);
+    let old = container().file("proc/1/cgroup", "8:memory:/\n");
+    shown(old, Grade::Note, "by /proc, no cgroup of version 2 is visible");
+}
+
+#[test]
 fn version_1_and_a_hybrid_are_read() {
     let one = "33 31 0:30 / /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu,cpuacct\n\
                35 31 0:32 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n\

@@ -205,9 +205,7 @@ impl Parent {
         let read = |name| fs::read(root.join("proc/self").join(name)).ok();
         let (own, path) = cgroup::own(&read("cgroup")?, &read("mountinfo")?)?;
         let own = root.join(own.strip_prefix("/").unwrap_or(&own));
-        // Below a threaded one a group is another thing, and the root has no such file.
-        let is_usual = text(&own, "cgroup.type").is_none_or(|kind| kind == "domain");
-        if !is_usual || hides_limits(&own) {
+        if cgroup::obstacle(|name| text(&own, name)).is_some() {
             return None;
         }
         let mut locked = (0..FOSTERS).map(|number| Parent::lock(&own, &path, number));
@@ -255,13 +253,6 @@ impl Parent {
 fn directory(path: &Path) -> io::Result<OwnedFd> {
     let flags = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
     File::options().read(true).custom_flags(flags).open(path).map(OwnedFd::from)
-}
-
-/// Whether programs look for a limit in their own group and would miss it in one that foster makes: JVMs and Go size
-/// themselves by `memory.max` and `cpu.max` of their group, and many do not look above it.
-fn hides_limits(own: &Path) -> bool {
-    let is_set = |name| text(own, name).is_some_and(|limit| !limit.starts_with("max"));
-    is_set("memory.max") || is_set("cpu.max")
 }
 
 /// Whether this can be the name of a group: not that of a file of the kernel's, nor of another directory.

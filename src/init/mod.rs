@@ -126,7 +126,7 @@ impl Init {
         loop {
             self.handle_events();
             self.answer_requests();
-            self.output.flush();
+            self.output.flush(self.core.now);
             if self.core.closing.is_some() {
                 return;
             }
@@ -156,6 +156,7 @@ impl Init {
             self.operators.requests.deadline(self.core.now),
             server,
             self.processes.inbound.deadline(),
+            self.output.deadline(),
         ];
         let deadline = deadlines.into_iter().flatten().min();
         self.waiter.trimmer.about_to_wait(self.core.now);

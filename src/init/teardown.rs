@@ -108,14 +108,15 @@ impl Init {
         let parting = self.waiter.now().plus(FLUSH_GRACE);
         loop {
             self.answer_requests();
-            self.output.flush();
+            self.output.flush(self.core.now);
             let is_followed = self.operators.server.as_ref().is_some_and(Server::is_busy);
             let ends = [self.output.pending().then_some(deadline), is_followed.then_some(parting)];
             let Some(until) = ends.into_iter().flatten().max() else { return };
             if self.waiter.now() >= until {
                 return;
             }
-            let next = self.operators.requests.deadline(self.core.now).map_or(until, |next| next.min(until));
+            let next = [self.operators.requests.deadline(self.core.now), self.output.deadline()];
+            let next = next.into_iter().flatten().fold(until, Instant::min);
             if self.waiter.wait(Some(next)).is_err() {
                 return;
             }

@@ -17,8 +17,8 @@ use super::format::{LinePrefix, Timestamps};
 use super::lines::Lines;
 use super::writer::Writer;
 use super::{
-    COLOURS, ChildStream, ChildStreams, LineFormat, LineStyle, MainProcess, Output, PendingPattern, RETRY,
-    RunOutput, STDOUT, Source, Stream, WRITER,
+    COLOURS, ChildStream, ChildStreams, LineFormat, LineStyle, MainProcess, Output, PendingPattern,
+    RunOutput, STDERR, STDOUT, Source, Stream, WRITER,
 };
 use crate::plan::{FileSink, LinePattern, LogFormat, Probe, Program, Sink};
 use crate::sys::epoll::Interest;
@@ -208,7 +208,6 @@ impl Output {
                 format!("cannot open `{path}`: {error}; its lines are dropped until it can be opened");
             self.say(Level::Warn, &message);
         }
-        self.start_retry();
         key
     }
 
@@ -217,7 +216,7 @@ impl Output {
         loop {
             self.sources.last_key = (self.sources.last_key + 1) & !WRITER;
             let key = self.sources.last_key;
-            if key > RETRY && !self.sources.by_key.contains_key(&key) && !self.writers.contains(key) {
+            if key > STDERR && !self.sources.by_key.contains_key(&key) && !self.writers.contains(key) {
                 return key;
             }
         }

@@ -240,8 +240,6 @@ struct Scratch {
 const STDOUT: u32 = 0;
 /// The writer of foster's stderr, if it is not the same file.
 const STDERR: u32 = 1;
-/// The timer for another try of failed writers.
-const RETRY: u32 = 2;
 /// A bit that the keys of writers have and those of sources do not.
 const WRITER: u32 = 1 << 31;
 /// The name before foster's own lines.

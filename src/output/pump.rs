@@ -7,12 +7,13 @@ use std::ops::RangeInclusive;
 
 use ::log::Level;
 use foster_core::ids::Run;
+use foster_core::time::Instant;
 use nix::errno::Errno;
 
 use super::lines::End;
 use super::ring::Origin;
 use super::writer::Writer;
-use super::{LineStyle, MainProcess, Output, PendingPattern, RETRY, Scratch, Source, WRITER, visible};
+use super::{LineStyle, MainProcess, Output, PendingPattern, Scratch, Source, WRITER, visible};
 use crate::plan::LinePattern;
 use crate::sys::epoll::{Interest, Ready};
 use crate::sys::stream;
@@ -50,18 +51,19 @@ impl Output {
         let key = ready.token.key;
         if key & WRITER != 0 {
             self.write(key & !WRITER);
-        } else if key == RETRY {
-            self.retry();
         } else if ready.readable {
             self.read_available(key);
         }
         self.settle();
     }
 
-    /// Writes foster's own lines in order and retries full writers. Called before each wait.
-    pub fn flush(&mut self) {
+    /// Writes foster's own lines in order and retries full writers. Called before each wait, which ends at
+    /// [`Output::deadline`].
+    pub fn flush(&mut self, now: Instant) {
+        self.end_delays(now);
         self.write_all();
         self.settle();
+        self.begin_delay(now);
     }
 
     /// Handles the exit of this run's main process. Its output is read now, as far as there is room, and precedes
@@ -105,20 +107,27 @@ impl Output {
                 self.sources.paused.remove(&key);
                 continue;
             };
-            let has_room = self.writers.get(source.writer).is_none_or(Writer::has_room);
-            if has_room && self.watch.epoll.add(&source.fd, self.token(key), Interest::Read).is_ok() {
+            // One that cannot be registered stays paused until the next try.
+            if self.has_room(key) && self.watch.epoll.add(&source.fd, self.token(key), Interest::Read).is_ok()
+            {
                 self.sources.paused.remove(&key);
             }
         }
+    }
+
+    /// Whether the writer of this source has room again.
+    pub(super) fn has_room(&self, key: u32) -> bool {
+        let source = self.sources.by_key.get(&key);
+        source.and_then(|source| self.writers.get(source.writer)).is_none_or(Writer::has_room)
     }
 
     fn read_available(&mut self, key: u32) {
         let Some(source) = self.sources.by_key.get(&key) else { return };
         if !self.writers.is_full(source.writer) {
             self.read(key);
-        } else if self.sources.paused.insert(key) {
+        } else if self.watch.epoll.remove(&source.fd).is_ok() {
             // Removed, not only without interest: epoll would report a hang-up again and again.
-            let _ = self.watch.epoll.remove(&source.fd);
+            self.sources.paused.insert(key);
         }
     }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use foster_core::plan::{CorePlan, PlanSettings, WhenAllEnded};
+use foster_core::time::Instant;
 use nix::fcntl::OFlag;
 use nix::unistd;
 
@@ -96,11 +97,16 @@ fn plan(format: LogFormat, programs: &[Program]) -> Plan {
     plan
 }
 
+/// The time of a turn, in which each takes 20 ms.
+fn at(turn: usize) -> Instant {
+    Instant::after_start(Duration::from_millis(20 * turn as u64))
+}
+
 /// Runs turns of the loop until this holds; every turn waits for a report.
 fn turn_until(epoll: &Epoll, output: &mut Output, mut done: impl FnMut(&mut Output) -> bool) {
     let mut ready = Vec::new();
-    for _ in 0..TURNS {
-        output.flush();
+    for turn in 0..TURNS {
+        output.flush(at(turn));
         if done(output) {
             return;
         }
@@ -240,7 +246,7 @@ fn the_last_output_comes_before_the_line_about_the_exit_even_across_streams() {
     write(&stdout, "last output");
     bench.output.ended(run(0, 1));
     bench.say("web ended");
-    bench.output.flush();
+    bench.output.flush(Instant::START);
     assert_eq!(bench.read_err(), "", "logged before its last output was written");
     let mut out = String::new();
     turn_until(&bench.epoll, &mut bench.output, |output| {

@@ -151,6 +151,15 @@ impl Writer {
         queue.watch(place, if waits { Watch::On } else { Watch::Off });
     }
 
+    /// Whether it waits for [`Writer::end_delay`], or for a registration that has failed.
+    pub fn has_failed(&self) -> bool {
+        self.is_delayed()
+            || match self {
+                Writer::Queue(queue) => queue.unwritten() > 0 && queue.watch == Watch::Off,
+                Writer::File(_) | Writer::Closed => false,
+            }
+    }
+
     /// Whether it waits for [`Writer::end_delay`].
     pub fn is_delayed(&self) -> bool {
         match self {
@@ -256,12 +265,36 @@ impl Queue {
             {
                 self.watch = Watch::On;
             }
-            (Watch::On, Watch::Off) => {
-                // It cannot fail for a registered descriptor.
-                let _ = place.epoll.remove(&self.target);
-                self.watch = Watch::Off;
-            }
+            (Watch::On, Watch::Off) if place.epoll.remove(&self.target).is_ok() => self.watch = Watch::Off,
             (_, _) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::epoll::Owner;
+    use crate::sys::stream::Descriptor;
+
+    #[test]
+    fn a_writer_that_cannot_be_watched_has_failed_until_it_can() {
+        let (reader, write_end) = nix::unistd::pipe().unwrap();
+        let epoll = Epoll::new().unwrap();
+        let token = |key| Token { owner: Owner(7), key };
+        let place = Registration { epoll: &epoll, token: token(1) };
+        let mut writer = Writer::new(Target::shared(Descriptor::Own(write_end)));
+        let watch = |writer: &Writer, watched: fn(&Epoll, &Target, Token) -> nix::Result<()>| match writer {
+            Writer::Queue(queue) => watched(&epoll, &queue.target, token(2)).unwrap(),
+            Writer::File(_) | Writer::Closed => panic!("a pipe has a queue"),
+        };
+        // epoll(7) refuses a descriptor that it has; a full table of the kernel's refuses it like that.
+        watch(&writer, |epoll, target, token| epoll.add(target, token, Interest::None));
+        writer.append(1, b"", &mut vec![b'x'; 2 * HIGH], place, &mut Vec::new());
+        assert!(writer.unwritten() > 0 && writer.has_failed() && !writer.is_delayed());
+        watch(&writer, |epoll, target, _| epoll.remove(target));
+        writer.write(place, &mut Vec::new());
+        assert!(writer.unwritten() > 0 && !writer.has_failed());
+        drop(reader);
     }
 }

@@ -1,4 +1,4 @@
-//! All writers by their keys, and the timer for another try of those that failed.
+//! All writers by their keys, and the time of another try of those that failed.
 //!
 //! foster's stdout and stderr always have a writer, closed or not: one for both if they are the same file. `attach.rs`
 //! selects a program's writers; `writer.rs` has a writer itself.
@@ -7,16 +7,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use foster_core::sorted::{SortedMap, SortedSet};
+use foster_core::time::Instant;
 
 use super::writer::{Registration, Writer, WriterEvent};
-use super::{ColourMode, Output, OutputEnv, RETRY, STDERR, STDOUT, WRITER};
+use super::{ColourMode, Output, OutputEnv, STDERR, STDOUT, WRITER};
 use crate::plan::Sink;
-use crate::sys::epoll::Interest;
 use crate::sys::stream;
 use crate::sys::target::Target;
-use crate::sys::timer::Timer;
 
-/// The delay after an error of a writer.
+/// The delay after an error of a writer, and after a descriptor could not be registered with epoll.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// All writers.
@@ -31,8 +30,8 @@ pub(super) struct Writers {
     pub(super) terminals: SortedSet<u32>,
     /// The terminals that may be coloured.
     pub(super) coloured: SortedSet<u32>,
-    /// Runs while a writer is delayed.
-    retry: Option<Timer>,
+    /// When what failed is tried again; `None`: nothing has failed.
+    retry: Option<Instant>,
 }
 
 impl Writers {
@@ -84,6 +83,10 @@ impl Writers {
 
     pub(super) fn is_full(&self, key: u32) -> bool {
         self.get(key).is_some_and(Writer::is_full)
+    }
+
+    pub(super) fn any_failed(&self) -> bool {
+        self.by_key.values().any(Writer::has_failed)
     }
 
     pub(super) fn any_unwritten(&self) -> bool {
@@ -138,7 +141,6 @@ impl Output {
         for (key, event) in events {
             self.report_events(key, vec![event]);
         }
-        self.start_retry();
     }
 
     /// Adds lines of a source to a writer, which leaves `batch` empty.
@@ -151,7 +153,7 @@ impl Output {
         };
         let mut events = Vec::new();
         writer.append(source, &notice, batch, place, &mut events);
-        self.after_writing(key, events);
+        self.report_events(key, events);
     }
 
     /// Writes queued bytes, as far as there is room.
@@ -160,7 +162,7 @@ impl Output {
         let Some(writer) = self.writers.by_key.get_mut(&key) else { return };
         let mut events = Vec::new();
         writer.write(place, &mut events);
-        self.after_writing(key, events);
+        self.report_events(key, events);
     }
 
     /// Writes the queued bytes of all writers.
@@ -177,31 +179,23 @@ impl Output {
         }
     }
 
-    fn after_writing(&mut self, key: u32, events: Vec<WriterEvent>) {
-        let is_delayed = self.writers.get(key).is_some_and(Writer::is_delayed);
-        self.report_events(key, events);
-        if is_delayed {
-            self.start_retry();
+    /// When [`Output::flush`] has something to try again. It needs no descriptor, because that may be what is missing.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.writers.retry
+    }
+
+    /// Ends the delays when they are over.
+    pub(super) fn end_delays(&mut self, now: Instant) {
+        if self.writers.retry.is_some_and(|retry| retry <= now) {
+            self.writers.retry = None;
+            self.writers.by_key.values_mut().for_each(Writer::end_delay);
         }
     }
 
-    /// One timer serves all delayed writers. If no descriptor is left for it, the next line ends the delay.
-    pub(super) fn start_retry(&mut self) {
-        if self.writers.retry.is_some() || !self.writers.by_key.values().any(Writer::is_delayed) {
-            return;
-        }
-        let timer = Timer::after(RETRY_DELAY);
-        let token = self.token(RETRY);
-        match timer.and_then(|timer| self.watch.epoll.add(&timer, token, Interest::Read).map(|()| timer)) {
-            Ok(timer) => self.writers.retry = Some(timer),
-            Err(_) => self.writers.by_key.values_mut().for_each(Writer::end_delay),
-        }
-    }
-
-    /// Ends the delays.
-    pub(super) fn retry(&mut self) {
-        self.writers.retry = None;
-        self.writers.by_key.values_mut().for_each(Writer::end_delay);
-        self.write_all();
+    /// One delay serves everything that has failed since it began.
+    pub(super) fn begin_delay(&mut self, now: Instant) {
+        let has_failed =
+            self.writers.any_failed() || self.sources.paused.iter().any(|key| self.has_room(*key));
+        self.writers.retry = has_failed.then(|| self.writers.retry.unwrap_or(now.plus(RETRY_DELAY)));
     }
 }

@@ -53,6 +53,17 @@ pub fn path(membership: &[u8]) -> Option<&Path> {
     lines(membership).find_map(|line| Version::Two.path(line, b""))
 }
 
+/// Why foster makes no groups below a cgroup, by its files as `read` has them, without white space at the end.
+pub fn obstacle(read: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
+    // Below a threaded one a group is another thing, and the root has no such file.
+    if read("cgroup.type").is_some_and(|kind| kind != "domain") {
+        return Some("it is threaded");
+    }
+    // JVMs and Go size themselves by these files of their group, and many do not look above it.
+    let is_set = |name| read(name).is_some_and(|limit| !limit.starts_with("max"));
+    (is_set("memory.max") || is_set("cpu.max")).then_some("programs look for its limits in their own cgroup")
+}
+
 impl Version {
     /// The cgroup's path in a line of /proc/PID/cgroup, `id:controllers:path`, if the line is of this hierarchy.
     fn path<'line>(self, line: &'line [u8], controller: &[u8]) -> Option<&'line Path> {

@@ -1,37 +1,12 @@
-//! Timers: one that becomes readable (timerfd_create(2)), and one that interrupts a system call (timer_create(2)).
+//! A timer that interrupts a system call: timer_create(2).
 //!
-//! The supervisor's deadlines use neither, but the timeout of [`crate::sys::epoll`].
+//! The supervisor's deadlines do not use it, but the timeout of [`crate::sys::epoll`].
 #![allow(unsafe_code, reason = "the C library's timer_create(3) links threads and the name resolver: 45 KB")]
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-
-/// A timer that becomes readable once.
-#[derive(Debug)]
-pub struct Timer(TimerFd);
-
-impl Timer {
-    /// A timer that is readable after this time.
-    ///
-    /// # Errors
-    /// EMFILE, ENFILE, ENOMEM.
-    pub fn after(time: Duration) -> nix::Result<Timer> {
-        let timer =
-            TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
-        timer.set(Expiration::OneShot(time.into()), TimerSetTimeFlags::empty())?;
-        Ok(Timer(timer))
-    }
-}
-
-impl AsFd for Timer {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
 
 /// A timer that sends a signal to the thread that created it, at each interval, until it is dropped.
 #[derive(Debug)]

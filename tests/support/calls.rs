@@ -57,8 +57,6 @@ pub(crate) const FAILING: &[Row] = &[
     ("epoll_pwait2", libc::SYS_epoll_pwait2, &[EINTR, ENOSYS]),
     ("ppoll", libc::SYS_ppoll, &[EINTR, ENOMEM]),
     ("signalfd4", libc::SYS_signalfd4, &[EMFILE, ENOMEM]),
-    ("timerfd_create", libc::SYS_timerfd_create, &[EMFILE, ENOMEM]),
-    ("timerfd_settime", libc::SYS_timerfd_settime, &[EINVAL]),
     ("eventfd2", libc::SYS_eventfd2, &[EMFILE, ENOMEM]),
     // Sockets.
     ("socket", libc::SYS_socket, &[EMFILE, EACCES, ENOMEM]),

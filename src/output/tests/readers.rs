@@ -3,6 +3,7 @@
 //! `tests/blocked_output.rs` tests the same with real terminals, sockets and users.
 
 use super::*;
+use crate::sys::epoll::Interest;
 
 #[test]
 fn a_reader_that_stops_stops_the_writer_and_nothing_is_lost() {
@@ -51,7 +52,7 @@ fn own_lines_for_a_blocked_reader_are_bounded_and_the_loss_is_reported() {
     let long = "x".repeat(10_000);
     for _ in 0..200 {
         bench.say(&long);
-        bench.output.flush();
+        bench.output.flush(Instant::START);
     }
     assert!(bench.output.own.size <= log::LIMIT && bench.output.own.dropped > 0);
     let mut err = String::new();
@@ -155,6 +156,46 @@ fn a_socket_as_stdout_is_written_without_waiting() {
     }
     let _ = reader.read_to_end(&mut got);
     assert_eq!(got.len(), sent / 2 * "web    | y\n".len());
+}
+
+#[test]
+fn a_source_that_cannot_be_watched_again_is_tried_again_at_a_deadline() {
+    let mut bench = Bench::new(LogFormat::Text, &[program("web")]);
+    let (stdout, _stderr) = bench.start(run(0, 1));
+    set_nonblocking(&stdout);
+    while !bench.output.sources.paused.contains(&key_of(&bench)) {
+        let _ = unistd::write(&stdout, &[b'\n'; 4096]);
+        bench.turn();
+    }
+    // epoll(7) refuses a descriptor that it has; a full table of the kernel's refuses it like that.
+    let refusing = Token { owner: Owner(8), key: 0 };
+    bench
+        .epoll
+        .add(&bench.output.sources.by_key.get(&key_of(&bench)).unwrap().fd, refusing, Interest::None)
+        .unwrap();
+    bench.output.flush(Instant::START);
+    assert_eq!(bench.output.deadline(), None, "its writer has no room");
+    let mut turns = 0..TURNS;
+    while bench.output.writers.any_unwritten() {
+        drain(&bench.out);
+        bench.turn();
+        assert!(turns.next().is_some());
+    }
+    bench.output.flush(at(1));
+    let retry = bench.output.deadline().unwrap();
+    assert!(retry > at(1) && bench.turn() == 0);
+    // It goes on failing: one try a second.
+    bench.output.flush(retry);
+    assert_eq!(bench.output.deadline(), Some(retry.plus(retry.since(at(1)))));
+    bench.epoll.remove(&bench.output.sources.by_key.get(&key_of(&bench)).unwrap().fd).unwrap();
+    bench.output.flush(retry.plus(Duration::from_secs(5)));
+    assert_eq!(bench.output.deadline(), None);
+    assert_eq!(bench.turn(), 1, "it is read again");
+}
+
+/// The key of the only program's stdout.
+fn key_of(bench: &Bench) -> u32 {
+    bench.output.attached.runs.get(&run(0, 1)).unwrap().streams[0].0
 }
 
 #[test]
