@@ -21,7 +21,7 @@ use crate::output::{Stream as OutputStream, format};
 use crate::plan::{Plan, Program, Sink};
 
 /// The approximate number of bytes for one reader in one turn.
-const CHUNK: usize = 16 * 1024;
+pub(super) const CHUNK: usize = 16 * 1024;
 
 /// A reader.
 #[derive(Debug)]

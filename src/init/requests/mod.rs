@@ -28,15 +28,17 @@ use crate::control::protocol::{Note, Piece, Reason, Refusal, Reply, Request};
 use crate::control::server::{ConnectionId, ServerEvent, WriteState};
 use crate::sys::epoll::Ready;
 use answers::Answer;
-use following::Stream;
+use following::{CHUNK, Stream};
 use orders::{InstanceBefore, SentSignal, Until};
 
 /// The requests without a complete answer.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     pending: SortedMap<ConnectionId, Waiter>,
-    /// The client that was answered last; the next turn continues after it.
+    /// The client that was answered last; the next turn continues with it.
     last: Option<ConnectionId>,
+    /// The reader that was served last; the next turn continues after it.
+    last_reader: Option<ConnectionId>,
     /// The signals of this turn that could not be sent.
     unsent: Vec<(Run, Signal, Errno)>,
     /// The clients of the last orders, newest last, and the number of the newest order.
@@ -279,11 +281,13 @@ impl Init {
         }
     }
 
-    /// Sends the answers that are known. Called after every turn of the loop.
+    /// Sends the answers that are known. Called after every turn of the loop. Readers get what the others have left, so that
+    /// any number of them delays no answer; that is enough for one of them at least.
     pub(super) fn answer_requests(&mut self) {
         let mut earlier = std::mem::take(&mut self.operators.requests.pending);
         let later = self.operators.requests.last.map(|last| earlier.split_off(&last)).unwrap_or_default();
         let mut budget = TURN_BUDGET;
+        let mut readers = VecDeque::new();
         for (client, mut waiter) in later.into_iter().chain(earlier) {
             let queue = &mut waiter.queue;
             waiter.pending = match waiter.pending {
@@ -293,12 +297,10 @@ impl Init {
                     self.send_answer(client, answer, &mut budget);
                     continue;
                 }
-                Pending::Stream(stream) if waiter.state == WriteState::Go && budget > 0 => {
-                    self.operators.requests.last = Some(client);
-                    self.answer_stream(client, stream, &mut budget);
+                Pending::Stream(stream) => {
+                    readers.push_back((client, stream, waiter.state));
                     continue;
                 }
-                Pending::Stream(stream) => Pending::Stream(stream.put_off()),
                 Pending::Answer(answer) => Pending::Answer(answer),
                 Pending::Signals { open, mut replaced } => {
                     self.answer_signals(open, &mut replaced, queue);
@@ -324,9 +326,32 @@ impl Init {
                 self.operators.requests.pending.insert(client, waiter);
             }
         }
+        self.serve_readers(readers, budget.max(CHUNK));
         self.operators.requests.unsent.clear();
         if !self.operators.requests.has_backlog() {
             self.drop_removed();
+        }
+    }
+
+    /// Serves readers in turns, as far as the budget goes.
+    fn serve_readers(
+        &mut self,
+        mut readers: VecDeque<(ConnectionId, Stream, WriteState)>,
+        mut budget: usize,
+    ) {
+        readers.make_contiguous().sort_unstable_by_key(|(client, _, _)| *client);
+        let served =
+            readers.partition_point(|(client, _, _)| Some(*client) <= self.operators.requests.last_reader);
+        readers.rotate_left(served);
+        for (client, stream, state) in readers {
+            if state == WriteState::Go && budget > 0 {
+                self.operators.requests.last_reader = Some(client);
+                self.answer_stream(client, stream, &mut budget);
+            } else {
+                let (pending, queue) = (Pending::Stream(stream.put_off()), VecDeque::new());
+                let waiter = Waiter { pending, queue, state, reminder: None };
+                self.operators.requests.pending.insert(client, waiter);
+            }
         }
     }
 
