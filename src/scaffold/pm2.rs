@@ -60,6 +60,10 @@ fn entry(image: &Image, app: &Value, file: &str) -> Option<Entry> {
     if let Some(wait) = app.get("kill_timeout").and_then(Value::as_u64) {
         entry.set("stop_timeout", string(&format!("{wait}ms")));
     }
+    if let Some(limit) = text("max_memory_restart") {
+        entry.set("memory_max", string(&limit.to_ascii_uppercase()));
+    }
+    instances(&mut entry, app);
     let known = [
         "name",
         "script",
@@ -74,6 +78,9 @@ fn entry(image: &Image, app: &Value, file: &str) -> Option<Entry> {
         "node_args",
         "time",
         "merge_logs",
+        "instances",
+        "exec_mode",
+        "max_memory_restart",
     ];
     for (key, value) in app.as_object().into_iter().flatten() {
         if !known.contains(&key.as_str()) {
@@ -81,6 +88,22 @@ fn entry(image: &Image, app: &Value, file: &str) -> Option<Entry> {
         }
     }
     Some(entry)
+}
+
+/// PM2 counts from the number of CPUs where the number is 0, negative or `max`.
+fn instances(entry: &mut Entry, app: &Value) {
+    match app.get("instances") {
+        None => return,
+        Some(Value::Number(number)) if number.as_i64() == Some(1) => return,
+        Some(Value::Number(number)) if number.as_u64().is_some_and(|number| number > 0) => {
+            entry.set("instances", number.to_string());
+        }
+        Some(_) => entry.set("instances", string("auto")),
+    }
+    entry.comment(
+        "PM2's cluster mode shares the port. Here foster opens it: `sockets = [\"tcp://0.0.0.0:3000\"]`, and the \
+         server listens at `{ fd: 3 }` (docs/sockets.md).",
+    );
 }
 
 fn command(app: &Value, script: &str) -> Vec<String> {

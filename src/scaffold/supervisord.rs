@@ -160,6 +160,7 @@ fn translate(entry: &mut Entry, values: &Values<'_>, section: &Section, key: &st
         "stdout_logfile_maxbytes" | "stderr_logfile_maxbytes" => {}
         "stdout_logfile_backups" | "stderr_logfile_backups" => {}
         "numprocs" if value == "1" => {}
+        "numprocs" if is_number(value) => entry.set("instances", value),
         _ => entry.comment(format!("supervisord's `{key} = {value}` is not carried over.")),
     }
 }

@@ -229,8 +229,8 @@ fn supervisord_programs_keep_their_keys_and_the_rest_is_named() {
                 "[program:my worker]\ncommand=celery -A app worker\n  --loglevel=%(ENV_LEVEL)s\n\
                  environment=SECRET=\"%(ENV_SECRET_KEY)s\",A='1,2%%',HOME=/app\nuser=www-data\nautorestart=unexpected\n\
                  exitcodes=0,2\nstartsecs=5\nstartretries=3\nstopwaitsecs=30\nstopasgroup=true\n\
-                 stdout_logfile=/var/log/%(program_name)s.log\nstdout_logfile_maxbytes=50MB\n\
-                 stdout_logfile_backups=10\nredirect_stderr=true\nserverurl=AUTO\n",
+                 stdout_logfile=/var/log/%(program_name)s-%(process_num)02d.log\nstdout_logfile_maxbytes=50MB\n\
+                 stdout_logfile_backups=10\nredirect_stderr=true\nserverurl=AUTO\nnumprocs=2\n",
             ),
             ("/usr/sbin/nginx", ""),
         ],
@@ -257,8 +257,9 @@ fn supervisord_programs_keep_their_keys_and_the_rest_is_named() {
             start_limit = 4
             stop_timeout = "30s"
             stop_group = true
-            stdout = { file = "/var/log/my worker.log", max_size = "50M", keep = 10 }  # leave it out: the container's log has it then
+            stdout = { file = "/var/log/my worker-${FOSTER_INSTANCE}.log", max_size = "50M", keep = 10 }  # leave it out: the container's log has it then
             # supervisord's `serverurl = AUTO` is not carried over.
+            instances = 2
         "##]],
     );
 }
@@ -296,7 +297,7 @@ fn a_procfile_and_an_ecosystem_file_become_programs() {
     check(
         &[(
             "/app/ecosystem.config.json",
-            r#"{"apps":[{"name":"api","script":"server.js","args":"--port 80","instances":"max","env":{"NODE_ENV":"production","N":1},"kill_timeout":3000,"max_restarts":5},{"script":"./work.py","autorestart":false}]}"#,
+            r#"{"apps":[{"name":"api","script":"server.js","args":"--port 80","instances":"max","env":{"NODE_ENV":"production","N":1},"kill_timeout":3000,"max_restarts":5,"max_memory_restart":"500M","exec_mode":"cluster"},{"script":"./work.py","autorestart":false}]}"#,
         )],
         "/app",
         expect![[r##"
@@ -309,7 +310,9 @@ fn a_procfile_and_an_ecosystem_file_become_programs() {
             environment = { N = "1", NODE_ENV = "production" }
             start_limit = 5
             stop_timeout = "3000ms"
-            # PM2's `instances` = "max" is not carried over.
+            memory_max = "500M"
+            instances = "auto"
+            # PM2's cluster mode shares the port. Here foster opens it: `sockets = ["tcp://0.0.0.0:3000"]`, and the server listens at `{ fd: 3 }` (docs/sockets.md).
 
             # From `ecosystem.config.json`.
             # Its name there is "work.py".
