@@ -326,7 +326,7 @@ fn a_reload_of_a_program_that_reports_none_is_done_when_the_signal_was_sent() {
 
 #[test]
 fn a_reload_that_does_not_end_or_kills_the_program_fails_with_the_reason() {
-    let foster = reloading(SLOW, "300ms");
+    let foster = reloading(SLOW, "1s");
     let printed = foster.verb(&["reload", "app"]).expect(1).stdout;
     assert_eq!(printed, "app: not reloaded: running: no READY=1 in time after RELOADING=1\n");
     assert_eq!(note(&foster), "no READY=1 in time after RELOADING=1");
