@@ -425,3 +425,78 @@ fn a_proc_of_another_namespace_is_reported_and_its_numbers_are_not_believed() {
     let said = foster.output().stderr();
     assert!(!said.contains("killed at the end: ") || said.contains("killed at the end: a process"), "{said}");
 }
+
+#[test]
+fn daemons_of_failed_starts_of_many_programs_use_up_no_descriptors() {
+    let program = |index: u32| {
+        format!(
+            "[program.leaves{index}]\ncommand = \"puppet 'child:setsid pause' exit:1\"\nkill_mode = 'process'\nbackoff = {{ initial = '10ms', max = '10ms' }}\nstart_limit = 'unlimited'\non_failure = 'ignore'\n"
+        )
+    };
+    let config = (0..6).map(program).collect::<String>()
+        + "[program.other]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
+    let mut foster = Foster::new().config(&config).limited("nofile", 128).start();
+    foster.wait_for("as many starts as would use its descriptors up", || {
+        let restarts = |row: &serde_json::Value| row["restarts"].as_u64().unwrap_or(0);
+        foster.rows().iter().filter(|row| restarts(row) > 20).count() == 6
+    });
+    foster.verb(&["restart", "other"]).expect(0);
+    assert!(!foster.output().has_line("Too many open files"), "{}", foster.output().shown());
+    assert_eq!(foster.terminate(), End::Code(0));
+}
+
+#[test]
+fn what_other_commands_of_a_program_leave_behind_is_stopped_with_it() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let left = |name: &str| format!("\"puppet 'child:setsid touch:{name} pause' wait-file:{name}\"");
+    let config = format!(
+        "[program.app]\ncommand = 'puppet pause'\npre_start = {}\npre_stop = {}\nready = {{ exec = {}, interval = '20ms' }}\n",
+        left("before"),
+        left("after"),
+        left("probe")
+    );
+    for surroundings in SURROUNDINGS {
+        let mut foster = surroundings().config(&config).start();
+        foster.wait_for_state("app", "running");
+        foster.wait_for_file("before");
+        foster.wait_for_file("probe");
+        foster.verb(&["stop", "app"]).expect(0);
+        foster.wait_for_file("after");
+        assert_eq!(pids(&foster), BTreeSet::new(), "{}", foster.output().shown());
+        assert_eq!(foster.terminate(), End::Code(0));
+    }
+}
+
+#[test]
+fn daemons_without_an_environment_of_programs_that_end_together_are_stopped() {
+    if !may_make_namespaces() || found("env").is_none() {
+        return;
+    }
+    for surroundings in SURROUNDINGS {
+        let foster = surroundings();
+        let puppet = foster.folder().join("bin/puppet").display().to_string();
+        let program = |name: &str| {
+            format!(
+                "[program.{name}]\ncommand = ['sh', '-c', 'env -i setsid {puppet} touch:{name} pause & exec {puppet} wait-file:{name} touch:up-{name} pause']\nrestart = 'never'\non_failure = 'ignore'\n"
+            )
+        };
+        let config = format!("{}{}[foster]\nwhen_all_ended = 'stay'\n", program("one"), program("two"));
+        let mut foster = foster.config(&config).start();
+        for name in ["up-one", "up-two"] {
+            foster.wait_for_file(name);
+        }
+        let mains = [foster.pid_of("one"), foster.pid_of("two")];
+        foster.signal(Signal::SIGSTOP);
+        for main in mains {
+            kill(Pid::from_raw(main), Signal::SIGKILL).expect("a kill");
+        }
+        foster.signal(Signal::SIGCONT);
+        for name in ["one", "two"] {
+            foster.wait_for_state(name, "fatal");
+        }
+        assert_eq!(pids(&foster), BTreeSet::new(), "{}", foster.output().shown());
+        assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+    }
+}

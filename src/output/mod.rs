@@ -37,6 +37,7 @@ use self::own_lines::OwnLines;
 use self::ring::Ring;
 use self::writers::Writers;
 use crate::plan::{InstanceDef, LinePattern, LogFormat, Plan};
+use crate::sys::descriptors;
 use crate::sys::epoll::{Epoll, Owner, Token};
 use crate::sys::stream::{self, Descriptor};
 
@@ -146,6 +147,8 @@ struct Attached {
     /// The instances of the plan: how each is called, and where its output goes.
     instances: SortedMap<InstanceId, Rc<InstanceDef>>,
     runs: SortedMap<Run, Box<RunOutput>>,
+    /// The most exited runs of all instances with open pipes.
+    most_dead_runs: usize,
     /// The number of the next line in any ring.
     next_line: u64,
     /// The runs of which a line has matched `ready.log`.
@@ -260,6 +263,7 @@ impl Output {
                 rings: ProgramMap::new(),
                 instances: SortedMap::new(),
                 runs: SortedMap::new(),
+                most_dead_runs: descriptors::limit() / 8,
                 next_line: 1,
                 matches: Vec::new(),
             },

@@ -3,8 +3,6 @@
 //! While a writer is full its sources are not read: the kernel's pipes fill, and the programs block, but foster does
 //! not. `own_lines.rs` orders foster's own lines among them.
 
-use std::ops::RangeInclusive;
-
 use ::log::Level;
 use foster_core::ids::Run;
 use foster_core::time::Instant;
@@ -247,18 +245,19 @@ impl Output {
         }
     }
 
-    /// A program that exits repeatedly must not use up the descriptors, neither while its reader is blocked nor by leaving
-    /// daemons that keep the pipes open. The pipes of its oldest exited run are closed.
+    /// Programs that exit repeatedly must not use up the descriptors, neither while their reader is blocked nor by leaving
+    /// daemons that keep the pipes open. The pipes of the oldest exited run are closed: of this instance if it has many, of
+    /// the one that has the most if all have too many together.
     fn bound_dead_runs(&mut self, run: Run) {
+        let mut dead: Vec<Run> = Vec::new();
         let is_dead = |record: &super::RunOutput| record.main == MainProcess::Ended;
-        let dead: Vec<Run> = self
-            .attached
-            .runs
-            .range(all_runs(run))
-            .filter(|(_, record)| is_dead(record))
-            .map(|(run, _)| *run)
-            .collect();
-        let Some(oldest) = dead.first().copied().filter(|_| dead.len() > DEAD_RUNS) else { return };
+        dead.extend(self.attached.runs.iter().filter(|(_, record)| is_dead(record)).map(|(run, _)| *run));
+        let same = |one: &Run, two: &Run| one.instance == two.instance;
+        let of_this = dead.chunk_by(same).find(|runs| runs.first().is_some_and(|first| same(first, &run)));
+        let is_over = |runs: &&[Run]| runs.len() > DEAD_RUNS;
+        let most = dead.chunk_by(same).max_by_key(|runs| runs.len());
+        let runs = of_this.filter(is_over).or(most.filter(|_| dead.len() > self.attached.most_dead_runs));
+        let Some(oldest) = runs.and_then(<[Run]>::first).copied() else { return };
         let label = self.attached.runs.get(&oldest).map(|record| record.label.clone()).unwrap_or_default();
         let streams =
             self.attached.runs.get(&oldest).map(|record| record.streams.clone()).unwrap_or_default();
@@ -267,7 +266,7 @@ impl Output {
         let message = match is_unread {
             true => format!("{label}: the last output of an earlier run is dropped: its reader is blocked"),
             false => format!(
-                "{label}: output of processes that an earlier run left behind is no longer read: more than {DEAD_RUNS} runs have left some"
+                "{label}: output of processes that an earlier run left behind is no longer read: too many runs have left some"
             ),
         };
         self.say(Level::Warn, &message);
@@ -294,8 +293,4 @@ impl PendingPattern {
         self.is_matched.set(is_match);
         is_match
     }
-}
-
-fn all_runs(run: Run) -> RangeInclusive<Run> {
-    Run { number: 0, ..run }..=Run { number: u32::MAX, ..run }
 }

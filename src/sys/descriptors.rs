@@ -41,6 +41,12 @@ pub fn close_all_except(kept: &[RawFd]) {
     }
 }
 
+/// The most descriptors that foster may have (getrlimit(2)).
+pub fn limit() -> usize {
+    let limit = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
 fn close_range((first, last): (RawFd, RawFd)) -> nix::Result<()> {
     let no_flags: c_long = 0;
     // SAFETY: the call takes numbers only. No code of the process owns one of them: the caller guarantees it.
@@ -55,8 +61,7 @@ fn open_numbers() -> Vec<RawFd> {
     if let Ok(entries) = fs::read_dir("/proc/self/fd") {
         return entries.filter_map(Result::ok).filter_map(number).collect();
     }
-    let limit = rlimit::Resource::NOFILE.get_soft().unwrap_or(u64::MAX);
-    let end = c_int::try_from(limit).map_or(HIGHEST_TRIED, |end| end.min(HIGHEST_TRIED));
+    let end = c_int::try_from(limit()).map_or(HIGHEST_TRIED, |end| end.min(HIGHEST_TRIED));
     (FIRST..end).collect()
 }
 
