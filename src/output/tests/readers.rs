@@ -184,7 +184,7 @@ fn a_source_that_cannot_be_watched_again_is_tried_again_at_a_deadline() {
     bench.output.flush(at(1));
     let retry = bench.output.deadline().unwrap();
     assert!(retry > at(1) && bench.turn() == 0);
-    // It goes on failing: one try a second.
+    // It keeps failing: one try a second.
     bench.output.flush(retry);
     assert_eq!(bench.output.deadline(), Some(retry.plus(retry.since(at(1)))));
     bench.epoll.remove(&bench.output.sources.by_key.get(&key_of(&bench)).unwrap().fd).unwrap();
