@@ -146,7 +146,9 @@ fn taken(kind: &ValueKind) -> Vec<String> {
 /// The pattern for the names in a table.
 fn name_pattern(names: Names) -> String {
     match names {
-        Names::Programs => format!("{{\"pattern\":{},\"not\":{{\"const\":\"all\"}}}}", quoted(NAME)),
+        Names::Programs => {
+            format!("{{\"pattern\":{},\"not\":{{\"enum\":[\"all\",\"foster\"]}}}}", quoted(NAME))
+        }
         Names::Signals => "{\"$ref\":\"#/definitions/signal\"}".to_owned(),
         Names::Variables => "{\"pattern\":\"^[^=]+$\"}".to_owned(),
         Names::Headers => format!("{{\"pattern\":{}}}", quoted(HEADER)),

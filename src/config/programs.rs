@@ -213,6 +213,11 @@ fn check_name(kind: Kind, item: Item<'_>, diagnostics: &mut Diagnostics) {
         (format!(": it has {} bytes", name.len()), format!("expected at most {LONGEST_NAME}"))
     } else if name == "all" {
         (String::new(), "`all` stands for every program on the command line".to_owned())
+    } else if name == "foster" {
+        (
+            String::new(),
+            "foster's own lines have this name, and those of a program must not look like them".to_owned(),
+        )
     } else if !is_name(name) {
         (String::new(), "expected letters, digits, `-` and `_`, a letter or digit first".to_owned())
     } else {

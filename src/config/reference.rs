@@ -68,7 +68,7 @@ prints the start order.
   (binary). **Signals** are names with or without `SIG`, or numbers.
 - Relative **paths** are relative to foster's working directory; those in `include`, to the file with the key.
 - **Names** are unique over programs and tasks. They consist of letters, digits, `-` and `_`, start with a letter or a
-  digit and have at most 64 characters; `all` is reserved.
+  digit and have at most 64 characters; `all` and `foster` are reserved.
 ";
 
 /// The keys whose rows are in another section.
