@@ -251,14 +251,16 @@ fn without_proc_leftover_processes_are_stopped_or_reported() {
     if !may_make_namespaces() {
         return;
     }
-    let children = ["child:ignore:TERM touch:one pause", "child:setsid ignore:TERM touch:two pause"];
-    for child in children {
+    let children = ["child:ignore:TERM touch:child pause", "child:setsid ignore:TERM touch:child pause"];
+    for (child, surroundings) in
+        children.iter().flat_map(|child| [(child, Foster::new()), (child, Foster::new().not_pid_1())])
+    {
         let config = format!(
             "[program.app]\ncommand = ['puppet', '{child}', 'touch:up', 'pause']\nstop_timeout = '200ms'\n[foster]\nshutdown_timeout = '2s'\n"
         );
-        let mut foster = Foster::new().config(&config).without_proc().start();
+        let mut foster = surroundings.config(&config).without_proc().start();
         foster.wait_for_file("up");
-        foster.wait_for_file(if child.contains("one") { "one" } else { "two" });
+        foster.wait_for_file("child");
         let stopped = foster.verb(&["stop", "app"]);
         let left = pids(&foster);
         match stopped.code {
