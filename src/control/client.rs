@@ -242,6 +242,27 @@ mod tests {
     }
 
     #[test]
+    fn only_root_this_user_pid_1_and_the_owner_of_the_file_are_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = Uid::effective();
+        let trusted = |uid: Uid, pid| {
+            let server = Peer { uid, gid: nix::unistd::Gid::from_raw(4242), pid };
+            is_trusted(folder.path(), server)
+        };
+        assert!(trusted(Uid::from_raw(0), 7) && trusted(own, 7) && trusted(Uid::from_raw(4242), 1));
+        // The folder, like a socket that another user has replaced, belongs to this user.
+        assert!(!trusted(Uid::from_raw(4242), 7));
+        assert!(!is_trusted(
+            Path::new("/nowhere"),
+            Peer { uid: Uid::from_raw(4242), gid: own.as_raw().into(), pid: 7 }
+        ));
+        if own.is_root() {
+            std::os::unix::fs::chown(folder.path(), Some(4242), None).unwrap();
+            assert!(trusted(Uid::from_raw(4242), 7));
+        }
+    }
+
+    #[test]
     fn an_answer_ends_at_its_end_reply() {
         let mut answer = answer(b"{\"reply\":\"end\"}\n{\"reply\":\"end\"}\n");
         assert!(answer.next().is_none());
