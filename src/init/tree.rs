@@ -19,7 +19,7 @@ use foster_core::spec::KillMode;
 use log::warn;
 use nix::unistd::Pid;
 
-use super::children::Children;
+use super::children::{Children, Role};
 use super::groups::Groups;
 use super::proc_reader::ProcReader;
 use crate::errno;
@@ -125,7 +125,7 @@ impl Trees {
                 continue;
             }
             let process = self.proc.see(pid);
-            let run = self.run_of(&process, ended);
+            let run = self.run_of(&process, ended, children);
             has_ended |= process.life == Life::Zombie;
             self.adopted.insert(pid.as_raw(), Adopted { process, run });
             if let Some(run) = run {
@@ -317,7 +317,7 @@ impl Trees {
     }
 
     /// Determines the run of a child that foster did not start.
-    fn run_of(&mut self, process: &Process, ended: &SortedSet<Run>) -> Option<Run> {
+    fn run_of(&mut self, process: &Process, ended: &SortedSet<Run>, children: &Children) -> Option<Run> {
         if let Some(run) = self.groups.run_of(process.pid) {
             return Some(run);
         }
@@ -326,10 +326,12 @@ impl Trees {
         }
         // A process is not older than its ancestors; two hundredths are tolerated, because both times are rounded.
         let started = process.started.saturating_add(2);
-        let mut parents =
-            ended.iter().filter(|run| self.trees.get(run).is_some_and(|tree| tree.started <= started));
+        let is_older = |run: &&Run| self.trees.get(run).is_some_and(|tree| tree.started <= started);
+        let mut parents = ended.iter().filter(is_older);
         let run = *parents.next()?;
-        if parents.next().is_some() {
+        // Where several have ended, it is stopped with one of them if it is stopped with each.
+        let is_over = |run: &Run| self.is_tree(*run) && children.pid(Role::Main(*run)).is_none();
+        if parents.clone().next().is_some() && !(is_over(&run) && parents.all(is_over)) {
             return None;
         }
         self.note_session(run, process);
