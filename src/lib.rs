@@ -23,6 +23,7 @@ pub mod probes;
 pub mod sockets;
 pub mod spawn;
 pub mod termination_log;
+pub mod zone;
 
 pub mod cli;
 

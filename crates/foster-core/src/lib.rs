@@ -33,6 +33,7 @@ pub mod probe;
 pub mod program;
 pub mod program_map;
 pub mod restart;
+pub mod schedule;
 pub mod shutdown;
 pub mod sorted;
 pub mod spec;
