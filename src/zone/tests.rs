@@ -1,8 +1,8 @@
 //! Zones of the system, and the due times of random schedules in them, compared with an independent implementation.
 
-use std::io::Write as _;
+use std::io::{Seek as _, Write as _};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use foster_core::schedule::Cron;
 use proptest::prelude::*;
@@ -105,12 +105,11 @@ fn due_times_agree_with_an_independent_implementation() {
         }
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/zone/due_times.py");
-    let mut child =
-        Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()).unwrap());
-    let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    writer.join().unwrap();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(input.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    let output = Command::new(python).arg(script).stdin(file).output().unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.lines().count(), asked.len(), "{output}");
     let mut differences = Vec::new();
     for ((name, zone, start, line), theirs) in asked.iter().zip(output.lines()) {

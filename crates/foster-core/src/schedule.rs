@@ -11,12 +11,14 @@
 
 mod calendar;
 mod cron;
+mod timetable;
 
 use alloc::vec::Vec;
 use core::time::Duration;
 
 pub use calendar::{Date, date, day};
 pub use cron::{Cron, CronError, Field};
+pub use timetable::{Due, FURTHEST_BACK, Timetable, Timing, WallClock};
 
 /// When a job is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
