@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// The layer of each module. A module may use modules of lower layers, not those of its own layer.
-const LAYERS: [(&str, u8); 28] = [
+const LAYERS: [(&str, u8); 29] = [
     ("duration", 0),
     ("errno", 0),
     ("exit", 0),
@@ -37,6 +37,7 @@ const LAYERS: [(&str, u8); 28] = [
     ("sockets", 2),
     ("spawn", 2),
     ("termination_log", 2),
+    ("zone", 2),
     ("bare", 4),
     ("doctor", 4),
     ("here", 4),

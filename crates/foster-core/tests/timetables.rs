@@ -1,4 +1,6 @@
-//! Timetables: whatever the schedule, the zone and the wall clock, each due time comes exactly once, and none too soon.
+//! Timetables in virtual time.
+//!
+//! Whatever the schedule, the zone and the wall clock, each due time comes exactly once, and none too soon.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
