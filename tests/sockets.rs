@@ -21,16 +21,25 @@ fn rewrite(foster: &Running, text: &str) {
     std::fs::write(foster.path("foster.toml"), text).expect("foster.toml");
 }
 
-/// The sockets that foster holds, each as `socket:[INODE]`.
+/// The listening sockets that foster holds, each as `socket:[INODE]`: not the connections of clients, which it closes
+/// some time after they ended.
 fn held(foster: &Running) -> Vec<String> {
-    let sockets = descriptors(foster.pid()).into_iter().filter_map(|one| {
-        let (_, target) = one.split_once(' ')?;
-        target.starts_with("socket:").then(|| target.to_owned())
-    });
-    let mut sockets: Vec<String> = sockets.collect();
-    sockets.sort();
-    sockets.dedup();
-    sockets
+    // The fields that tell a listening socket, and its inode: proc_net_tcp(5), proc_net_unix(5).
+    let tables = [("tcp", 3, "0A", 9), ("tcp6", 3, "0A", 9), ("unix", 3, "00010000", 6)];
+    let mut listening = Vec::new();
+    for (table, field, value, inode) in tables {
+        let lines = std::fs::read_to_string(format!("/proc/{}/net/{table}", foster.pid()));
+        for line in lines.expect("a live process").lines() {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            if fields.get(field) == Some(&value) {
+                listening.push(format!("socket:[{}]", fields[inode]));
+            }
+        }
+    }
+    let open = descriptors(foster.pid());
+    listening.retain(|socket| open.iter().any(|one| one.ends_with(&format!(" {socket}"))));
+    listening.sort();
+    listening
 }
 
 /// What a program has at this descriptor.

@@ -125,7 +125,8 @@ fn three_hundred_updates_of_sockets_leave_memory_and_descriptors_as_they_were() 
     (0..20).for_each(|_| round());
     let (kib, before) = (allocated_kib(foster.pid()), descriptors(foster.pid()));
     (0..150).for_each(|_| round());
-    foster.wait_for("the descriptors from before", || descriptors(foster.pid()).len() == before.len());
+    // The last client's connection may still have been open before.
+    foster.wait_for("no more descriptors than before", || descriptors(foster.pid()).len() <= before.len());
     let after = allocated_kib(foster.pid());
     assert!(after <= kib + 128, "{kib} KiB before, {after} KiB after");
 }
