@@ -6,9 +6,11 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::support::{End, Following, Foster, Running, descriptors, may_make_namespaces};
+use crate::support::{End, Following, Foster, Process, Running, descriptors, may_make_namespaces};
 
 /// A program that is ready when it reports it.
 fn reporting(steps: &str) -> String {
@@ -252,7 +254,7 @@ fn a_program_that_needs_more_time_to_start_or_to_stop_has_it() {
     passed(Instant::now());
     fs::write(foster.path("go"), "").expect("a file");
     foster.wait_for_state("app", "running");
-    foster.signal(nix::sys::signal::Signal::SIGTERM);
+    foster.signal(Signal::SIGTERM);
     passed(Instant::now());
     fs::write(foster.path("stop"), "").expect("a file");
     assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
@@ -335,4 +337,81 @@ fn a_reload_that_does_not_end_or_kills_the_program_fails_with_the_reason() {
     let foster = reloading("trap:HUP:notify:RELOADING=1 trap:HUP:exit:3", "60s");
     let printed = foster.verb(&["reload", "app"]).expect(1).stdout;
     assert!(printed.starts_with("app: not reloaded: "), "{printed}");
+}
+
+/// A shell that names a process as its main one, and ends when the file `go` is there.
+fn handing_over(names: &str, more: &str) -> String {
+    let script = format!("puppet append:starts:x pause & {names} wait-file:go exit:7");
+    format!("[program.app]\ncommand = ['sh', '-c', '{script}']\nready = {{ notify = true }}\n{more}")
+}
+
+#[test]
+fn a_named_main_process_takes_the_place_of_one_that_ends() {
+    // In the session of the first one, and in another; a whole tree, and the main process alone.
+    for (setsid, kill_mode) in [("", "tree"), ("setsid ", "tree"), ("", "session"), ("", "process")] {
+        let script = format!(
+            "{setsid}puppet append:starts:x pause & exec puppet notify:READY=1~MAINPID=$! wait-file:go exit:7"
+        );
+        let config = format!(
+            "[program.app]\ncommand = ['sh', '-c', '{script}']\nready = {{ notify = true }}\nkill_mode = '{kill_mode}'\n"
+        );
+        let mut foster = Foster::new().config(&config).start();
+        foster.wait_for_state("app", "running");
+        foster.wait_for("both processes", || foster.processes().len() == 3);
+        let first = foster.pid_of("app");
+        fs::write(foster.path("go"), "").expect("a file");
+        foster.wait_for_line(
+            r"app: exited with status 7 \(pid \d+\); its main process is now pid \d+ \(MAINPID\)$",
+        );
+        foster.wait_for("the other process", || foster.pid_of("app") != first);
+        let row = foster.row("app").expect("a row");
+        assert_eq!((&row["state"], &row["restarts"]), (&"running".into(), &0.into()), "{kill_mode}");
+        // Its end is that of the program, and signals reach it.
+        let second = foster.pid_of("app");
+        kill(Pid::from_raw(second), Signal::SIGKILL).expect("a signal");
+        foster.wait_for_line("app: was killed by SIGKILL");
+        foster.wait_for("another start", || foster.content("starts").lines().count() == 2);
+        foster.verb(&["stop", "app"]).expect(0);
+        assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+    }
+}
+
+#[test]
+fn a_main_process_that_is_not_the_programs_own_or_has_ended_takes_no_place() {
+    // foster, another program, a number without a process, one of its own that ends before.
+    let other = other("other", "touch:other");
+    for (name, is_own) in [("1", false), ("$(cat pid)", false), ("999999", false), ("$!", true)] {
+        let config =
+            handing_over(&format!("puppet wait-file:named; exec puppet notify:READY=1~MAINPID={name}"), "")
+                + &other;
+        let mut foster = Foster::new().config(&config).start();
+        foster.wait_for_state("other", "running");
+        let own = foster.row("other").expect("a row")["pid"].to_string();
+        fs::write(foster.path("pid"), own).expect("a file");
+        fs::write(foster.path("named"), "").expect("a file");
+        foster.wait_for_state("app", "running");
+        if is_own {
+            let waits = |process: &Process| process.parent == foster.pid_of("app");
+            let below = foster.processes().into_iter().find(waits).expect("its child");
+            kill(Pid::from_raw(below.pid), Signal::SIGKILL).expect("a signal");
+        } else {
+            foster.wait_for_line(
+                "app: names a main process that does not descend from its own .MAINPID.: ignored",
+            );
+        }
+        fs::write(foster.path("go"), "").expect("a file");
+        foster.wait_for_line("app: exited with status 7 after");
+        foster.wait_for("another start", || foster.content("starts").lines().count() == 2);
+        assert_eq!(foster.row("other").expect("a row")["restarts"], 0);
+        assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+    }
+}
+
+#[test]
+fn a_program_that_is_stopped_ends_with_its_first_main_process() {
+    let config = handing_over("exec puppet notify:READY=1~MAINPID=$!", "kill_mode = 'process'\n");
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for_state("app", "running");
+    foster.verb(&["stop", "app"]).expect(0);
+    assert_eq!(lines(&foster, "its main process is now"), 0, "{}", foster.output().shown());
 }

@@ -76,6 +76,21 @@ fn systemd_notify_is_believed_also_without_privileges() {
 }
 
 #[test]
+fn systemd_notify_names_the_process_that_takes_the_place_of_the_script() {
+    if found("systemd-notify").is_none() {
+        return;
+    }
+    let script = "puppet pause & systemd-notify --ready --pid=$!; exec puppet wait-file:go";
+    let config = format!("[program.app]\ncommand = ['sh', '-c', '{script}']\nready = {{ notify = true }}\n");
+    let foster = Foster::new().config(&config).start();
+    foster.wait_for_state("app", "running");
+    fs::write(foster.path("go"), "").expect("a file");
+    foster
+        .wait_for_line(r"app: exited with status 0 \(pid \d+\); its main process is now pid \d+ \(MAINPID\)");
+    assert_eq!(foster.row("app").expect("a row")["state"], "running");
+}
+
+#[test]
 fn a_node_program_writes_a_newline_to_its_descriptor() {
     if found("node").is_none() {
         return;

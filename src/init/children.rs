@@ -50,6 +50,7 @@ impl Role {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) role: Role,
+    pub(super) process: ChildProcess,
     /// Whether foster sent it KILL.
     pub(super) killed_by: KilledBy,
     /// Whether foster has sent it a stop signal.
@@ -138,7 +139,7 @@ impl Children {
         watched
     }
 
-    /// Adds a child that executes no program.
+    /// Adds a child whose start has no report.
     pub(super) fn insert_process(&mut self, role: Role, process: ChildProcess) {
         self.add(role, process, None);
     }
@@ -201,6 +202,7 @@ impl Children {
         unwatch(&self.epoll, child.report);
         Some(Ended {
             role: child.role,
+            process: child.process,
             killed_by: child.killed_by,
             got_stop_signal: child.got_stop_signal,
             start,

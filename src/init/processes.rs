@@ -18,6 +18,7 @@ use crate::oom::OomCounter;
 use crate::plan::Plan;
 use crate::sockets::Sockets;
 use crate::spawn::Spawner;
+use crate::sys::fork::ChildProcess;
 use crate::sys::process;
 use crate::sys::procfs;
 
@@ -65,6 +66,16 @@ impl Processes {
             pid = seen.parent;
         }
         Err(Stranger::Unrelated)
+    }
+
+    /// Replaces the main process of a run, which has ended, by the one that the run has named: it must be alive, and have
+    /// come to foster. Returns its pid.
+    pub(super) fn succeed(&mut self, run: Run, ended: ChildProcess) -> Option<Pid> {
+        let named = self.inbound.successor(run)?;
+        self.inbound.set_successor(run, None);
+        let pid = self.trees.promote(run, &named)?;
+        self.children.insert_process(Role::Main(run), ended.succeeded_by(pid));
+        Some(pid)
     }
 
     /// Whether the main process of a run is a zombie.

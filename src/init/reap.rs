@@ -17,6 +17,7 @@ use super::processes::Processes;
 use super::remedies::FOREGROUND;
 use super::start::helper_output;
 use super::tree::ROUNDS;
+use crate::sys::fork::ChildProcess;
 use crate::sys::process;
 
 /// A program that exits with success within this time and leaves a process behind has gone into the background.
@@ -25,7 +26,7 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 /// The processes that were reaped in one call.
 #[derive(Debug)]
 struct Batch {
-    mains: Vec<(Run, Pid, Exit)>,
+    mains: Vec<(Run, ChildProcess, Exit)>,
     /// The runs of which a process has exited.
     ended: SortedSet<Run>,
     has_orphans: bool,
@@ -46,7 +47,7 @@ impl Init {
                 break;
             }
         }
-        self.report_exits(&batch.mains);
+        self.report_exits(batch.mains);
         self.report_emptied();
         self.check_sweep();
     }
@@ -61,7 +62,7 @@ impl Init {
                 continue;
             };
             let exit = self.killed_by(reaped.exit, child.killed_by, &mut batch.check);
-            let Ended { role, got_stop_signal, start, .. } = child;
+            let Ended { role, process, got_stop_signal, start, .. } = child;
             if let Role::CancelledProbe(instance, which) = role {
                 // In a rolling restart two runs of the instance may wait.
                 while let Some((run, which)) = self.probes.take_waiting(instance, which) {
@@ -80,8 +81,11 @@ impl Init {
             }
             match role {
                 Role::Main(run) => {
+                    if got_stop_signal {
+                        self.processes.inbound.set_successor(run, None);
+                    }
                     batch.ended.insert(run);
-                    batch.mains.push((run, reaped.pid, exit));
+                    batch.mains.push((run, process, exit));
                 }
                 Role::PreStart(run) => {
                     batch.ended.insert(run);
@@ -104,22 +108,27 @@ impl Init {
         }
     }
 
-    fn report_exits(&mut self, mains: &[(Run, Pid, Exit)]) {
-        for (run, _, exit) in mains {
+    fn report_exits(&mut self, mains: Vec<(Run, ChildProcess, Exit)>) {
+        for (run, process, exit) in mains {
+            let (pid, label) = (process.pid(), self.plan.label(run.instance));
+            if let Some(successor) = self.processes.succeed(run, process) {
+                log::info!("{label}: {exit} (pid {pid}); its main process is now pid {successor} (MAINPID)");
+                continue;
+            }
             // The last output is read now, so that it precedes the line about the exit.
-            self.output.ended(*run);
-            let kill_mode = self.kill_mode(*run);
-            self.processes.trees.set_kill_mode(*run, kill_mode);
-            let left = self.processes.trees.left_by(*run, &self.processes.children);
-            self.report_background(*run, *exit, left);
+            self.output.ended(run);
+            let kill_mode = self.kill_mode(run);
+            self.processes.trees.set_kill_mode(run, kill_mode);
+            let left = self.processes.trees.left_by(run, &self.processes.children);
+            self.report_background(run, exit, left);
             let left = match left {
                 Some(_) => Leftovers::Some,
                 None => {
-                    self.forget_run(*run);
+                    self.forget_run(run);
                     Leftovers::None
                 }
             };
-            self.core.push(Event::Exited { run: *run, exit: *exit, left });
+            self.core.push(Event::Exited { run, exit, left });
         }
     }
 

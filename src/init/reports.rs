@@ -10,6 +10,7 @@ use std::rc::Rc;
 use foster_core::event::{Event, Notice};
 use foster_core::ids::Run;
 use log::{debug, warn};
+use nix::unistd::Pid;
 
 use super::Init;
 use super::children::Role;
@@ -19,6 +20,7 @@ use crate::notify::inbound::{Complaint, Stranger, TURN_LIMIT};
 use crate::notify::message::{LONGEST, Message, parse};
 use crate::plan::{Probe, Program};
 use crate::sys::datagram::Datagram;
+use crate::sys::procfs;
 
 /// What a program is given beside its standard streams.
 #[derive(Debug, Default)]
@@ -96,9 +98,8 @@ impl Init {
                 "wants descriptors to be kept (FDSTORE=1): closed, foster keeps none",
             );
         }
-        let own = self.processes.children.pid(Role::Main(run));
-        if main_pid.is_some_and(|pid| own.is_some_and(|own| own.as_raw() != pid)) {
-            self.complain(run, Complaint::MainPid, "names another main process (MAINPID): ignored, foster supervises the process that it started");
+        if let Some(pid) = main_pid {
+            self.name_main(run, Pid::from_raw(pid));
         }
         // Where another probe decides, the program's word does not, and so no reload has an end.
         let by_word =
@@ -107,6 +108,19 @@ impl Init {
         for notice in notices.into_iter().filter(counts) {
             self.notified(run, notice);
         }
+    }
+
+    /// The run names its main process: one that is believed becomes it when the present one ends. Not before: until it is
+    /// foster's child, its number can change hands.
+    fn name_main(&mut self, run: Run, pid: Pid) {
+        let is_present = self.processes.children.pid(Role::Main(run)) == Some(pid);
+        let is_own = is_present || self.processes.run_of(Some(pid)) == Ok(run);
+        let process = procfs::process(pid).ok().flatten().filter(|_| is_own && !is_present);
+        if process.is_none() && !is_present {
+            let text = "names a main process that does not descend from its own (MAINPID): ignored";
+            return self.complain(run, Complaint::MainPid, text);
+        }
+        self.processes.inbound.set_successor(run, process);
     }
 
     /// What reports is executed.
@@ -145,7 +159,7 @@ impl Init {
             Stranger::Ended => warn!(
                 "ignored a notification from pid {}, which has ended: its program is no longer known; have the main \
                  process send it, or `systemd-notify`, which waits until it was read",
-                datagram.sender.map_or(0, nix::unistd::Pid::as_raw)
+                datagram.sender.map_or(0, Pid::as_raw)
             ),
             Stranger::Unrelated => warn!(
                 "ignored a notification from {sender}: it does not descend from the main process of a program with \

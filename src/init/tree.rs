@@ -135,6 +135,21 @@ impl Trees {
         has_ended
     }
 
+    /// Makes an adopted process of a run its main process, if it is alive; returns its pid.
+    pub(super) fn promote(&mut self, run: Run, named: &Process) -> Option<Pid> {
+        let number = named.pid.as_raw();
+        let adopted = self.adopted.get(&number).filter(|adopted| adopted.run == Some(run))?;
+        let process = adopted.process;
+        if process.started != named.started || process::has_ended(process.pid) {
+            return None;
+        }
+        self.adopted.remove(&number);
+        let tree = self.trees.get_mut(&run)?;
+        tree.session = process.session;
+        tree.has_more_sessions = true;
+        Some(process.pid)
+    }
+
     /// Handles the exit of a run's main process; returns a remaining process, if the run now waits for one.
     pub(super) fn left_by(&mut self, run: Run, children: &Children) -> Option<Pid> {
         let first = self.members(run).next().map(|process| process.pid);

@@ -25,6 +25,7 @@ use crate::sys::datagram::{Datagram, Receiver};
 use crate::sys::descriptors::close_all_except;
 use crate::sys::epoll::{Epoll, Interest, Owner, Token};
 use crate::sys::fork::{ChildProcess, fork};
+use crate::sys::procfs::Process;
 
 /// How many datagrams are read in one turn of the loop.
 pub const TURN_LIMIT: u32 = 32;
@@ -75,6 +76,8 @@ enum Flow {
 struct Reporter {
     status: String,
     complaints: Vec<Complaint>,
+    /// The process that is to be the main one when the present one ends (`MAINPID=`).
+    successor: Option<Process>,
 }
 
 /// What is wrong with the reports of a program. Each is logged once for a run.
@@ -84,7 +87,7 @@ pub enum Complaint {
     Malformed,
     /// Descriptors to be kept (`FDSTORE=1`).
     Descriptors,
-    /// Another main process (`MAINPID=`).
+    /// A main process that is not one of the program's (`MAINPID=`).
     MainPid,
 }
 
@@ -171,6 +174,18 @@ impl Inbound {
         if let Some(reporter) = self.reporters.get_mut(&run) {
             reporter.status = status;
         }
+    }
+
+    /// Sets the process that a run names as its main one; none is the present one.
+    pub fn set_successor(&mut self, run: Run, process: Option<Process>) {
+        if let Some(reporter) = self.reporters.get_mut(&run) {
+            reporter.successor = process;
+        }
+    }
+
+    /// The process that a run has named as its main one, beside the present one.
+    pub fn successor(&self, run: Run) -> Option<Process> {
+        self.reporters.get(&run)?.successor
     }
 
     /// Whether this is the first complaint of its kind about a run.

@@ -58,6 +58,11 @@ impl ChildProcess {
         self.is_in_group
     }
 
+    /// Another child of foster that has not been reaped, in the place of this one, which has ended.
+    pub fn succeeded_by(self, pid: Pid) -> ChildProcess {
+        ChildProcess { pid, ..self }
+    }
+
     /// Keeps the write end of its stdin open until the child is reaped.
     pub fn keep_stdin(&mut self, writer: OwnedFd) {
         self.stdin = Some(writer);

@@ -25,7 +25,7 @@ pub(crate) use network::{free_port, get};
 pub(crate) use output::matches;
 pub(crate) use parts::{found, may_make_namespaces, present_or_skipped, python_with};
 pub(crate) use processes::{
-    age_of, allocated_kib, cpu_time, descriptors, group_of, resident_kib, state_of, written_by,
+    Process, age_of, allocated_kib, cpu_time, descriptors, group_of, resident_kib, state_of, written_by,
 };
 pub(crate) use running::{End, Running};
 pub(crate) use surroundings::{DeadFileSystem, group_of_process, own_group};
