@@ -57,6 +57,8 @@ fn load(
     assert!(done > 0);
     let report = load.report();
     assert!(report.contains("requests in "), "{report}");
+    // For a person, with `--nocapture`: the number of requests, and the longest wait.
+    println!("{done} changes of `{keys}`\n{report}");
     Some(report)
 }
 
@@ -85,10 +87,10 @@ fn reloads_of_one_instance_fail_no_request() {
     }
 }
 
-#[test]
-fn updates_of_the_command_fail_no_request_whether_the_new_one_comes_up_or_not() {
-    let report = load("instances = 2", 6, |foster, web, count| {
-        let good = format!("instances = 2; environment = {{ COUNT = '{count}' }}");
+/// Each to a definition that comes up, and then to one that does not.
+fn update(instances: &str) {
+    let report = load(instances, 6, |foster, web, count| {
+        let good = format!("{instances}; environment = {{ COUNT = '{count}' }}");
         rewrite(foster, &web(&good));
         foster.verb(&["update"]).expect(0);
         let bad = web(&good).replace("'ready'", "'never', timeout = '300ms'");
@@ -101,20 +103,43 @@ fn updates_of_the_command_fail_no_request_whether_the_new_one_comes_up_or_not() 
 }
 
 #[test]
-fn a_killed_instance_fails_its_own_requests_and_refuses_no_connection() {
-    let report =
-        load("instances = 2; backoff = { max = '100ms' }; start_limit = 'unlimited'", 20, |foster, _, _| {
-            let before = foster.row("web").expect("a row")["pid"].clone();
-            foster.verb(&["signal", "KILL", "web.0"]).expect(0);
-            foster.wait_for("the next run", || {
-                foster.row("web").is_some_and(|row| row["state"] == "running" && row["pid"] != before)
-            });
+fn updates_of_two_instances_fail_no_request_whether_the_new_command_comes_up_or_not() {
+    update("instances = 2");
+}
+
+#[test]
+fn updates_of_one_instance_fail_no_request_whether_the_new_command_comes_up_or_not() {
+    update("");
+}
+
+/// Kills the first process while the program is under load: no connection is refused.
+fn kill_the_first(instances: &str) {
+    let keys = format!("{instances}; backoff = {{ max = '100ms' }}; start_limit = 'unlimited'");
+    let report = load(&keys, 20, |foster, _, _| {
+        let (name, before) = {
+            let row = foster.row("web").expect("a row");
+            (row["label"].as_str().expect("a label").to_owned(), row["pid"].clone())
+        };
+        foster.verb(&["signal", "KILL", &name]).expect(0);
+        foster.wait_for("the next run", || {
+            foster.row("web").is_some_and(|row| row["state"] == "running" && row["pid"] != before)
         });
+    });
     if let Some(report) = report {
         assert!(!report.contains("Non-2xx"), "{report}");
         let errors = report.lines().find(|line| line.contains("Socket errors"));
         assert!(errors.is_none_or(|line| line.contains("connect 0,")), "{report}");
     }
+}
+
+#[test]
+fn a_killed_instance_of_two_fails_its_own_requests_and_refuses_no_connection() {
+    kill_the_first("instances = 2");
+}
+
+#[test]
+fn a_killed_program_fails_its_own_requests_and_refuses_no_connection() {
+    kill_the_first("");
 }
 
 /// The workers of gunicorn.
