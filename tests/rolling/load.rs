@@ -40,6 +40,7 @@ fn web(python: &Path, port: u16, keys: &str) -> String {
 }
 
 /// Loads a program while `change` is done up to so many times; returns what wrk says, and how often it was done.
+#[expect(clippy::print_stdout, reason = "figures for a person, shown with `--nocapture`")]
 fn load(
     keys: &str,
     times: u32,
@@ -57,7 +58,6 @@ fn load(
     assert!(done > 0);
     let report = load.report();
     assert!(report.contains("requests in "), "{report}");
-    // For a person, with `--nocapture`: the number of requests, and the longest wait.
     println!("{done} changes of `{keys}`\n{report}");
     Some(report)
 }
