@@ -80,15 +80,19 @@ fn check_interpreter(found: &mut ProgramRemarks<'_>, key: &'static str, file: &P
     };
     let text = String::from_utf8_lossy(line).into_owned();
     let Some(interpreter) = text.split([' ', '\t']).find(|word| !word.is_empty()) else { return };
-    if user.find(Path::new(interpreter.trim_end_matches('\r'))).is_err() || text.ends_with('\r') {
-        let note = match text.ends_with('\r') {
-            true => "its lines end with CR LF: convert it to LF",
-            false => "install it, or change the first line of the script",
-        };
-        let interpreter = interpreter.trim_end_matches('\r');
-        let message = format!("the interpreter `{interpreter}` of `{}` does not exist", file.display());
-        found.error(key, message, note);
-    }
+    let (interpreter, ends_with_cr) = match interpreter.strip_suffix('\r') {
+        Some(before) => (before, true),
+        None => (interpreter, text.ends_with('\r')),
+    };
+    let (reason, note) = match user.find(Path::new(interpreter)) {
+        Ok(_) | Err(_) if ends_with_cr => ("does not exist", "its lines end with CR LF: convert it to LF"),
+        Ok(_) => return,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            ("is in a folder that the program's user cannot enter", "")
+        }
+        Err(_) => ("does not exist", "install it, or change the first line of the script"),
+    };
+    found.error(key, format!("the interpreter `{interpreter}` of `{}` {reason}", file.display()), note);
 }
 
 /// Checks nginx.conf if the command does not set `daemon`.

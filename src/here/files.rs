@@ -74,7 +74,7 @@ pub(super) fn logs(found: &mut ProgramRemarks<'_>, program: &Program) {
 
 /// The name of a folder's network file system (statfs(2)).
 fn network_file_system(folder: &Path) -> Option<&'static str> {
-    const KINDS: [(i64, &str); 7] = [
+    const KINDS: [(u32, &str); 7] = [
         (0x6969, "NFS"),
         (0xff53_4d42, "CIFS"),
         (0xfe53_4d42, "SMB"),
@@ -84,6 +84,8 @@ fn network_file_system(folder: &Path) -> Option<&'static str> {
         (0x5346_414f, "AFS"),
     ];
     let FsType(kind) = statfs(folder).ok()?.filesystem_type();
+    // Signed with glibc, unsigned with musl.
+    let kind = u32::try_from(kind).ok()?;
     KINDS.into_iter().find(|(number, _)| *number == kind).map(|(_, name)| name)
 }
 

@@ -79,6 +79,23 @@ fn each_mistake_is_reported_at_its_key() {
 }
 
 #[test]
+fn an_interpreter_below_a_folder_that_the_user_cannot_enter_is_reported() {
+    let folder = tempfile::tempdir().expect("a folder");
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
+    let closed = folder.path().join("closed");
+    fs::create_dir(&closed).expect("a folder");
+    write(&closed.join("python3"), "", 0o755);
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).expect("its mode");
+    write(&folder.path().join("app"), &format!("#!{}/python3\n", closed.display()), 0o755);
+    let report = report(folder.path(), "command = ['DIR/app']\nuser = '65534'");
+    let message = "the interpreter `DIR/closed/python3` of `DIR/app` is in a folder that the program's user cannot enter";
+    assert!(report.contains(message), "{report}");
+}
+
+#[test]
 fn a_port_in_use_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
