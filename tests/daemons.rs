@@ -59,7 +59,7 @@ fn assert_managed(mut foster: Running, program: &str, port: u16) {
 
 /// Runs a tool that a test needs; a failure has its output.
 #[track_caller]
-fn tool(command: &str, arguments: &[&str]) {
+pub(crate) fn tool(command: &str, arguments: &[&str]) {
     let mut tool = Command::new(command);
     tool.args(arguments);
     run(tool).expect(0);
@@ -127,14 +127,14 @@ fn postgres_leaves_nothing_behind() {
 }
 
 /// A login session of sshd that echoes lines.
-struct Login {
+pub(crate) struct Login {
     client: Child,
     answers: BufReader<std::process::ChildStdout>,
 }
 
 impl Login {
-    fn open(port: u16, key: &Path) -> Login {
-        let mut command = Command::new("ssh");
+    /// Opens one with this ssh(1), or a command that becomes it.
+    pub(crate) fn open(mut command: Command, port: u16, key: &Path) -> Login {
         let options =
             ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "BatchMode=yes", "LogLevel=ERROR"];
         command.args(options.iter().flat_map(|option| ["-o", option])).arg("-i").arg(key);
@@ -146,7 +146,7 @@ impl Login {
     }
 
     /// Whether the session is alive: it echoes this line.
-    fn echoes(&mut self, line: &str) -> bool {
+    pub(crate) fn echoes(&mut self, line: &str) -> bool {
         let typed = self.client.stdin.as_mut().is_some_and(|stdin| writeln!(stdin, "{line}").is_ok());
         let mut answer = String::new();
         typed && self.answers.read_line(&mut answer).is_ok() && answer.trim() == line
@@ -207,7 +207,7 @@ fn the_logins_of_sshd_survive_with_kill_mode_process() {
     let Some((foster, port, key)) = sshd("kill_mode = 'process'") else { return };
     let mut foster = foster.start();
     wait_until_ready(&foster, "ssh");
-    let mut login = Login::open(port, &key);
+    let mut login = Login::open(Command::new("ssh"), port, &key);
     assert!(login.echoes("one"), "{}", foster.output().shown());
     foster.verb(&["restart", "ssh"]).expect(0);
     assert!(login.echoes("two"), "a restart ended it\n{}", foster.output().shown());

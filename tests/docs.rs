@@ -62,6 +62,32 @@ fn every_configuration_of_the_examples_passes_the_check() {
     }
 }
 
+/// An image of this name would come from a public registry, where it is another project's.
+#[test]
+fn every_copy_is_from_a_stage_or_from_the_image_that_the_document_says_how_to_build() {
+    let from = Regex::new(r"--from=([\w./:@-]+)").expect("a regular expression");
+    let stage = Regex::new(r"(?m)^FROM \S+ AS (\w+)").expect("a regular expression");
+    let target = text("Dockerfile").contains("\nFROM scratch AS foster\n");
+    assert!(target, "the Dockerfile has no target `foster`");
+    let mut seen = 0;
+    for path in documents() {
+        let text = fs::read_to_string(&path).expect("a document");
+        let built = "docker build --target foster -t foster .";
+        let says_how = text.contains(built) || text.contains("](install.md)");
+        for block in text.split("```dockerfile\n").skip(1) {
+            let block = block.split("```").next().unwrap_or(block);
+            let stages: Vec<String> = stage.captures_iter(block).map(|found| found[1].to_owned()).collect();
+            for found in from.captures_iter(block) {
+                let name = &found[1];
+                let exists = stages.iter().any(|stage| stage == name) || name == "foster" && says_how;
+                assert!(exists, "{} copies from `{name}`", path.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 0, "no document shows how to copy the binary");
+}
+
 #[test]
 fn every_promise_names_a_test_that_exists() {
     let promise = Regex::new(r"^\d+\.\d+\. ").expect("a regular expression");

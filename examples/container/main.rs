@@ -39,6 +39,12 @@ struct Options {
     hidepid: bool,
     /// `--root DIR`: nothing is there but what is in it, `/proc` and `/dev`.
     root: Option<PathBuf>,
+    /// `--image DIR`: the machine's files, with changes that stay in memory, DIR as `/run` and an empty `/tmp`.
+    image: Option<PathBuf>,
+    /// `--bind DIR`: with `--image`, a directory of another file system that is there as well.
+    bound: Option<PathBuf>,
+    /// `--network`: a network of its own that has only the loopback interface.
+    network: bool,
     /// `--hanging DIR`: a FUSE file system whose server never answers; standard input is its `/dev/fuse`.
     hanging: Option<PathBuf>,
     /// `--uid N`.
@@ -79,6 +85,9 @@ fn parse() -> Result<Options, String> {
             Some("--hanging") => options.hanging = arguments.next().map(PathBuf::from),
             Some("--watched-by") => options.watch.by = arguments.next().map(PathBuf::from),
             Some("--watch") => options.watch.calls.extend(arguments.next().and_then(number)),
+            Some("--image") => options.image = arguments.next().map(PathBuf::from),
+            Some("--bind") => options.bound = arguments.next().map(PathBuf::from),
+            Some("--network") => options.network = true,
             Some("--root") => options.root = arguments.next().map(PathBuf::from),
             Some("--uid") => options.uid = arguments.next().and_then(|uid| uid.to_str()?.parse().ok()),
             Some("--drop") => options.drop = arguments.next().and_then(|name| name.to_str()?.parse().ok()),
@@ -111,6 +120,12 @@ fn become_it(options: Options) -> Result<ExitCode, String> {
     }
     if let Some(place) = &options.hanging {
         hang(place)?;
+    }
+    if options.network {
+        separate_network()?;
+    }
+    if let Some(folder) = &options.image {
+        enter_image(folder, options.bound.as_deref())?;
     }
     if let Some(root) = &options.root {
         enter(root)?;
@@ -151,6 +166,36 @@ fn enter(root: &Path) -> Result<(), String> {
     }
     unistd::chroot(root).map_err(|error| format!("cannot enter {}: {error}", root.display()))?;
     unistd::chdir("/").map_err(|error| format!("cannot enter /: {error}"))
+}
+
+/// The machine's root directory beneath a layer in memory, which takes every change.
+fn enter_image(folder: &Path, bound: Option<&Path>) -> Result<(), String> {
+    let make = |place: PathBuf| {
+        fs::create_dir_all(&place).map_err(|error| format!("cannot make {}: {error}", place.display()))?;
+        Ok::<PathBuf, String>(place)
+    };
+    let layers = make(folder.join("layers"))?;
+    mount_at("tmpfs", &layers, Some("tmpfs"), MsFlags::empty())?;
+    let (upper, work, root) =
+        (make(layers.join("upper"))?, make(layers.join("work"))?, make(layers.join("root"))?);
+    let options = format!("lowerdir=/,upperdir={},workdir={}", upper.display(), work.display());
+    mount_with("overlay", &root, Some("overlay"), Some(&options))?;
+    for shared in ["/sys"].into_iter().map(Path::new).chain(bound) {
+        let inside = make(root.join(shared.strip_prefix("/").unwrap_or(shared)))?;
+        mount_at(&shared.display().to_string(), &inside, None, MsFlags::MS_BIND | MsFlags::MS_REC)?;
+    }
+    mount_at(&folder.display().to_string(), &make(root.join("run"))?, None, MsFlags::MS_BIND)?;
+    mount_with("tmpfs", &make(root.join("tmp"))?, Some("tmpfs"), Some("mode=1777"))?;
+    enter(&root)
+}
+
+fn separate_network() -> Result<(), String> {
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("cannot separate the network: {error}"))?;
+    match Command::new("ip").args(["link", "set", "lo", "up"]).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`ip link set lo up`: {status}")),
+        Err(error) => Err(format!("cannot run `ip`: {error}")),
+    }
 }
 
 /// Every mount of these kinds: a device node on one of them can still be written to.

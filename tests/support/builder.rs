@@ -195,6 +195,14 @@ impl Foster {
         self
     }
 
+    /// Uses the machine's files and an empty `/tmp`, with changes that stay in memory, and a network of its own. The working
+    /// directory is `/run`, so that the default control socket is the one that `Running::verb` asks.
+    pub(crate) fn image(self) -> Foster {
+        let folder = self.folder.path().display().to_string();
+        let built = repository().display().to_string();
+        self.container_options(&["--network", "--image", &folder, "--bind", &built])
+    }
+
     /// Uses one pipe for stdout and stderr, so that the order of their lines is known.
     pub(crate) fn one_stream(mut self) -> Foster {
         self.streams = StdStreams::Together;
@@ -310,17 +318,18 @@ impl Foster {
     fn command(&self) -> Command {
         let inside = self.options.iter().any(|option| option == "--root");
         let root = self.folder.path();
-        let (foster, folder) = if self.options.is_empty() {
-            let named = self.name.as_ref().map(|name| root.join("bin").join(name));
-            (named.unwrap_or_else(binary), root)
-        } else {
+        let named = self.name.as_ref().map(|name| root.join("bin").join(name));
+        let foster = named.unwrap_or_else(|| {
+            if self.options.is_empty() {
+                return binary();
+            }
             // The user may have no access to the build's folder.
             install(&binary(), &root.join("bin/foster"));
-            (root.join("bin/foster"), root)
-        };
+            root.join("bin/foster")
+        });
         let (foster, config) = match inside {
             true => (PathBuf::from("/bin/foster"), PathBuf::from("/foster.toml")),
-            false => (foster, folder.join("foster.toml")),
+            false => (foster, root.join("foster.toml")),
         };
         let mut words: Vec<OsString> = Vec::new();
         if let Some(limit) = &self.limit {
@@ -338,7 +347,7 @@ impl Foster {
             Some(arguments) => command.args(arguments),
             None => command.arg("run").arg("-c").arg(config),
         };
-        command.current_dir(folder).env("PATH", if inside { "/bin".to_owned() } else { self.path() });
+        command.current_dir(root).env("PATH", if inside { "/bin".to_owned() } else { self.path() });
         // The container does not inherit the variables of the test.
         for name in
             ["NOTIFY_SOCKET", "LISTEN_FDS", "FOSTER_SOCKET", "FOSTER_CONFIG", "FOSTER_LOG", "NO_COLOR"]

@@ -276,6 +276,14 @@ const OTHER_ENDS: [&str; 10] = [
     "(unhealthy",
 ];
 
+/// Whether a program is after another, directly or by others.
+fn is_after(world: &World, program: ProgramId, other: ProgramId) -> bool {
+    let spec = world.supervisor.plan().program(program);
+    spec.is_some_and(|spec| {
+        foster_core::graph::dependencies(spec).any(|id| id == other || is_after(world, id, other))
+    })
+}
+
 proptest! {
     /// Nothing but an order, an update or the return of a requirement may run a task again.
     #[test]
@@ -367,8 +375,7 @@ proptest! {
                 let mut live = world.supervisor.snapshot().instances().filter(|other| other.live.is_some());
                 let above = live.find(|other| {
                     let theirs = world.supervisor.plan().program(other.id.program).expect("a program");
-                    theirs.priority > spec.priority
-                        || foster_core::graph::dependencies(theirs).any(|id| id == view.id.program)
+                    theirs.priority > spec.priority || is_after(&world, other.id.program, view.id.program)
                 });
                 prop_assert!(above.is_none(), "{above:?} above {view:?}\n{}", world.trace.join("\n"));
             }

@@ -2,7 +2,7 @@
 //!
 //! One rule each way. **Up:** an instance starts when everything it is `after` is ready (or has ended with success)
 //! and, on its first way up, when nothing of a lower tier is still starting. **Down:** an instance stops when
-//! nothing above it is stopping too: no dependant, no higher tier. A process that cannot be killed delays nothing. The
+//! nothing above it is stopping too: no dependant, directly or by others (a task that has ended), no higher tier. A process that cannot be killed delays nothing. The
 //! same rule orders a shutdown, `stop all`, `restart all` and the stop of a requirement.
 
 use alloc::rc::Rc;
@@ -67,14 +67,18 @@ impl Supervisor {
         let highest = all.filter(|instance| is_going_down(instance));
         let highest =
             highest.filter_map(|instance| self.spec(instance.id().program)).map(|spec| spec.priority).max();
+        // What is after these, directly or by others that are down already, is stopping.
+        let mut blocked: ProgramMap<()> = ProgramMap::new();
         for program in self.plan.graph().order().to_vec().into_iter().rev() {
             let Some(spec) = self.spec(program) else { continue };
             if highest.is_some_and(|highest| spec.priority < highest) {
                 return; // and so have all that follow
             }
             let dependants = self.plan.graph().dependants(program);
-            let held = dependants.iter().any(|other| self.runs_of(*other).any(is_going_down));
-            if held {
+            let holds =
+                |other: &ProgramId| blocked.contains(*other) || self.runs_of(*other).any(is_going_down);
+            if dependants.iter().any(holds) {
+                blocked.insert(program, ());
                 continue;
             }
             for at in self.positions_of(program) {

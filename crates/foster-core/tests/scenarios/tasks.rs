@@ -408,3 +408,36 @@ fn a_task_over_its_memory_has_failed_however_long_it_ran() {
     "#]],
     );
 }
+
+#[test]
+fn a_server_stops_after_the_programs_that_are_after_it_by_an_ended_task() {
+    check(
+        "db: priority=0 ready=100ms
+         schema: task priority=0 life=1s after=db
+         app: priority=0 ready=100ms after=schema",
+        "5s signal TERM",
+        expect![[r#"
+            0.000   spawn db #1
+            0.000   db: stopped -> starting (started)
+            0.000   schema: stopped -> waiting (waits for db)
+            0.000   app: stopped -> waiting (waits for schema)
+            0.101   db: starting -> running (ready after 101ms)
+            0.101   spawn schema #1
+            0.101   schema: waiting -> running (started)
+            1.101   schema: running -> succeeded (exited with status 0 after 1s; stays down)
+            1.101   spawn app #1
+            1.101   app: waiting -> starting (started)
+            1.301   app: starting -> running (ready after 200ms)
+            1.301   everything is ready
+            5.000   shutdown: SIGTERM
+            5.000   app: running -> stopping (shutdown)
+            5.000   SIGTERM to the main process of app
+            5.010   app: stopping -> stopped (was killed by SIGTERM within 10ms)
+            5.010   db: running -> stopping (shutdown)
+            5.010   SIGTERM to the main process of db
+            5.020   db: stopping -> stopped (was killed by SIGTERM within 10ms)
+            5.020   sweep with SIGTERM
+            5.020   exit 0: SIGTERM
+        "#]],
+    );
+}
