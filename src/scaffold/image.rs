@@ -67,6 +67,11 @@ impl Image {
         self.real(path).exists()
     }
 
+    /// Whether a path is a symbolic link to a device such as `/dev/stdout`.
+    pub(super) fn leads_to_device(&self, path: &Path) -> bool {
+        fs::read_link(self.real(path)).is_ok_and(|target| target.starts_with("/dev"))
+    }
+
     /// The path of a command in PATH.
     pub(super) fn command(&self, name: &str) -> Option<PathBuf> {
         self.path.iter().map(|folder| folder.join(name)).find(|path| self.real(path).is_file())

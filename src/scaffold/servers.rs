@@ -71,11 +71,46 @@ pub(super) fn find(image: &Image, applications: &[Entry]) -> Vec<Entry> {
                 "started when they are ready: no 502 while they start",
             );
         }
+        if let Some(port) = listen_port(image) {
+            entry.set("ready", table(&[("tcp".to_owned(), string(&format!("127.0.0.1:{port}")))]));
+        }
         entry.set_because("stop_signal", string("QUIT"), "finishes the requests it has accepted");
         entry.set_because("reload_signal", string("HUP"), "for `foster reload nginx`");
+        for (log, stream) in log_files(image) {
+            entry.comment(format!(
+                "Its log is in a file. For `docker logs`, in the Dockerfile: RUN ln -sf /dev/{stream} {log}"
+            ));
+        }
         entries.push(entry);
     }
     entries
+}
+
+/// The first TCP port that nginx listens at on every address or on loopback.
+fn listen_port(image: &Image) -> Option<u16> {
+    let listen =
+        Regex::new(r"\blisten\s+(?:(?:\*|0\.0\.0\.0|127\.0\.0\.1|localhost):)?(\d{1,5})[\s;]").ok()?;
+    nginx_configuration(image)
+        .iter()
+        .find_map(|text| listen.captures(&without_comments(text))?.get(1)?.as_str().parse().ok())
+}
+
+/// The files that nginx logs to, each with the stream for it; a link into `/dev` is none.
+fn log_files(image: &Image) -> Vec<(String, &'static str)> {
+    let Ok(directive) = Regex::new(r"\b(access|error)_log\s+(/[\w./-]+)") else { return Vec::new() };
+    let mut found: Vec<(String, &'static str)> = Vec::new();
+    for text in nginx_configuration(image) {
+        for captures in directive.captures_iter(&without_comments(&text)) {
+            let part = |number| captures.get(number).map_or("", |part| part.as_str());
+            let stream = if part(1) == "error" { "stderr" } else { "stdout" };
+            let file = part(2);
+            let is_known = found.iter().any(|(known, _)| known == file);
+            if !is_known && !file.starts_with("/dev/") && !image.leads_to_device(Path::new(file)) {
+                found.push((file.to_owned(), stream));
+            }
+        }
+    }
+    found
 }
 
 fn nginx_configuration(image: &Image) -> Vec<String> {

@@ -371,3 +371,36 @@ fn an_existing_file_is_not_overwritten() {
         write(&folder.path().join("missing/foster.toml"), "").expect_err("refused").contains("cannot write")
     );
 }
+
+#[test]
+fn nginx_is_ready_at_its_port_and_its_log_files_get_a_hint() {
+    let site = "server {\n  # listen 1;\n  listen [::]:8081;\n  listen 127.0.0.1:8080 default_server;\n}\n";
+    let main = "error_log /var/log/nginx/error.log;\nhttp {\n access_log /var/log/nginx/access.log main;\n access_log /dev/stdout;\n}\n";
+    let files = [
+        ("/usr/sbin/nginx", ""),
+        ("/etc/nginx/nginx.conf", main),
+        ("/etc/nginx/sites-enabled/default", site),
+    ];
+    check(
+        &files,
+        "/",
+        expect![[r##"
+        # Written by `foster init`. Check it with `foster check --here`; all keys: docs/config.md, `foster schema`.
+
+        # `nginx` is installed.
+        [program.nginx]
+        command = ["nginx", "-g", "daemon off;"]  # in the foreground, or foster cannot supervise it
+        ready = { tcp = "127.0.0.1:8080" }
+        stop_signal = "QUIT"  # finishes the requests it has accepted
+        reload_signal = "HUP"  # for `foster reload nginx`
+        # Its log is in a file. For `docker logs`, in the Dockerfile: RUN ln -sf /dev/stderr /var/log/nginx/error.log
+        # Its log is in a file. For `docker logs`, in the Dockerfile: RUN ln -sf /dev/stdout /var/log/nginx/access.log
+    "##]],
+    );
+    let root = image(&files);
+    let folder = root.path().join("var/log/nginx");
+    fs::create_dir_all(&folder).expect("a folder");
+    std::os::unix::fs::symlink("/dev/stdout", folder.join("access.log")).expect("a link");
+    std::os::unix::fs::symlink("/dev/stderr", folder.join("error.log")).expect("a link");
+    assert!(!text(&root, "/").contains("docker logs"));
+}

@@ -1,14 +1,16 @@
 """The content and the size of the images."""
 
 import json
+import platform
 import re
 import tempfile
 import unittest
 from pathlib import Path
 
+import base_images
 import figures
 from container import APP, Container
-from engine import PREFIX, ROOT, build, client, docker, run
+from engine import PREFIX, ROOT, Failed, build, client, docker, run
 
 LARGEST = 3_000_000
 # The content of each layer, by a text of its instruction in Dockerfile.
@@ -50,6 +52,26 @@ class Image(unittest.TestCase):
         with Container(image=own) as container:
             container.becomes_healthy()
             self.assertEqual(container.stop()[1], 0)
+
+    def test_a_release_of_the_documents_is_one_static_file_and_a_changed_one_fails_its_checksum(self):
+        document = (ROOT / "docs" / "install.md").read_text()
+        scripts = re.findall(r"```sh\n(.*?)```", document.split("## A release\n")[1], re.DOTALL)
+        build_binary, checksums = scripts[0], next(text for text in scripts if "sha256sum" in text)
+        (verify,) = [text for text in re.findall(r"```dockerfile\n(.*?)```", document, re.DOTALL) if "SHA256SUMS" in text]
+        with tempfile.TemporaryDirectory() as folder:
+            dist = Path(folder) / "dist"
+            for script in build_binary, checksums:
+                run("sh", "-e", "-c", re.sub(r"\bdist\b", str(dist), script), cwd=ROOT, seconds=1500)
+            name = f"foster-linux-{platform.machine()}"
+            self.assertEqual(sorted(path.name for path in dist.iterdir()), ["SHA256SUMS", name])
+            self.assertRegex(run("file", dist / name).stdout, "statically linked|static-pie linked")
+            lines = verify.replace("foster-linux-x86_64", name)
+            (Path(folder) / "Dockerfile").write_text(f"FROM {base_images.DEBIAN}\n{lines}RUN foster version\n")
+            build(f"{PREFIX}verified", Path(folder))
+            with open(dist / name, "ab") as binary:
+                binary.write(b"changed")
+            with self.assertRaisesRegex(Failed, "did NOT match"):
+                build(f"{PREFIX}verified", Path(folder))
 
     def test_the_image_has_no_compiler_and_no_package_manager_of_a_build(self):
         with Container() as container:

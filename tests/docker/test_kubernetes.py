@@ -1,7 +1,9 @@
 """The manifests of deploy/kubernetes: valid for a current Kubernetes, and consistent with foster and the image."""
 
 import re
+import tempfile
 import unittest
+from pathlib import Path
 
 from container import Container
 from engine import CACHE, ROOT, run
@@ -18,9 +20,14 @@ class Kubernetes(unittest.TestCase):
         if not (tool / "bin" / "kubernetes-validate").exists():
             run("python3", "-m", "venv", tool)
             run(tool / "bin" / "pip", "install", "--quiet", "kubernetes-validate", "setuptools", seconds=300)
-        names = [MANIFESTS / name for name in _resources()]
-        self.assertTrue(names)
-        run(tool / "bin" / "kubernetes-validate", "--strict", "--version", VERSION, *names)
+        pods = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "cookbook.md").read_text(), re.DOTALL)
+        with tempfile.TemporaryDirectory() as folder:
+            recipes = [Path(folder) / f"{number}.yaml" for number in range(len(pods))]
+            for path, text in zip(recipes, pods, strict=True):
+                path.write_text(text)
+            names = [MANIFESTS / name for name in _resources()]
+            self.assertTrue(names and recipes)
+            run(tool / "bin" / "kubernetes-validate", "--strict", "--version", VERSION, *names, *recipes)
 
     def test_the_kustomization_names_every_manifest(self):
         manifests = sorted(path.name for path in MANIFESTS.glob("*.yaml") if path.name != "kustomization.yaml")
