@@ -1,4 +1,7 @@
 //! Servers from a distribution: nginx, php-fpm, redis; and what nginx passes on to.
+//!
+//! nginx's configuration is searched for a few directives, not parsed: a directive that it misses costs the newcomer a
+//! line, and one in a file that nginx does not include is the only wrong guess. Next: `scaffold/entry.rs`.
 
 use std::path::{Path, PathBuf};
 
