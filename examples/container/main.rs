@@ -180,12 +180,13 @@ fn enter_image(folder: &Path, bound: Option<&Path>) -> Result<(), String> {
         (make(layers.join("upper"))?, make(layers.join("work"))?, make(layers.join("root"))?);
     let options = format!("lowerdir=/,upperdir={},workdir={}", upper.display(), work.display());
     mount_with("overlay", &root, Some("overlay"), Some(&options))?;
+    mount_at(&folder.display().to_string(), &make(root.join("run"))?, None, MsFlags::MS_BIND)?;
+    mount_with("tmpfs", &make(root.join("tmp"))?, Some("tmpfs"), Some("mode=1777"))?;
+    // After those two: it may be below one of them.
     for shared in ["/sys"].into_iter().map(Path::new).chain(bound) {
         let inside = make(root.join(shared.strip_prefix("/").unwrap_or(shared)))?;
         mount_at(&shared.display().to_string(), &inside, None, MsFlags::MS_BIND | MsFlags::MS_REC)?;
     }
-    mount_at(&folder.display().to_string(), &make(root.join("run"))?, None, MsFlags::MS_BIND)?;
-    mount_with("tmpfs", &make(root.join("tmp"))?, Some("tmpfs"), Some("mode=1777"))?;
     enter(&root)
 }
 

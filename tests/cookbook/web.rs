@@ -47,7 +47,9 @@ fn php_fpm_restarts_without_an_answer_502() {
     foster.wait_for_line(r"php +\| .*a line in the log of the container");
     foster.wait_for_line(r"nginx +\| 127\.0\.0\.1 .*GET / HTTP");
     assert_serves_during(&foster, &["restart", "php"], 80);
-    kill(Pid::from_raw(foster.pid_of("php")), Signal::SIGKILL).expect("a signal");
+    let killed = foster.pid_of("php");
+    kill(Pid::from_raw(killed), Signal::SIGKILL).expect("a signal");
+    foster.wait_for("another php-fpm", || foster.pid_of("php") != killed);
     foster.wait_for("an answer", || request(&foster, 80, "/").is_some_and(|(status, _)| status == 200));
     foster.wait_for_state("php", "running");
     foster.verb(&["reload", "php", "nginx"]).expect(0);

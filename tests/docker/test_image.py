@@ -53,6 +53,12 @@ class Image(unittest.TestCase):
             container.becomes_healthy()
             self.assertEqual(container.stop()[1], 0)
 
+    def test_the_example_with_foster_as_a_stage_runs_without_root_on_a_read_only_file_system(self):
+        example = build(f"{PREFIX}nginx-backend", ROOT, "--file", ROOT / "examples/nginx-backend/Dockerfile")
+        with Container("--read-only", "--tmpfs", "/tmp", image=example, publish=False) as container:
+            container.becomes_healthy()
+            self.assertEqual(container.stop()[1], 0)
+
     def test_a_release_of_the_documents_is_one_static_file_and_a_changed_one_fails_its_checksum(self):
         document = (ROOT / "docs" / "install.md").read_text()
         scripts = re.findall(r"```sh\n(.*?)```", document.split("## A release\n")[1], re.DOTALL)
