@@ -103,7 +103,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
 }
 
 fn environment() -> Environment {
-    sys::cpus::environment()
+    Environment::new(std::env::vars_os(), sys::cpus::allowed)
 }
 
 fn surroundings() -> init::InitEnv {
@@ -167,7 +167,7 @@ fn check(option: Option<&Path>, scope: Scope, output: Output, client: &mut Clien
 fn write_first_configuration(file: Option<&Path>, client: &mut ClientIo<'_>) -> ExitStatus {
     let (environment, directory) = (environment(), std::env::current_dir());
     let path = environment.get(OsStr::new("PATH")).map(|path| path.to_string_lossy()).unwrap_or_default();
-    let variables = environment.keys().cloned().collect();
+    let variables = environment.names().cloned().collect();
     let directory = directory.unwrap_or_else(|_| PathBuf::from("/"));
     let image = scaffold::Image::new(Path::new("/"), &directory, &path, variables);
     let Ok(proposal) = scaffold::propose(&image) else {

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::sys::cgroup::{self, Version};
+use crate::sys::cgroup::{self, OwnPlace, Version};
 
 /// More bytes than either file has.
 const READ_SIZE: usize = 1024;
@@ -27,10 +27,9 @@ struct Source {
 
 impl OomCounter {
     /// Opens the counter of this process's cgroup, which is also that of its children.
-    pub fn open() -> OomCounter {
-        let membership = std::fs::read("/proc/self/cgroup").unwrap_or_default();
-        let mounts = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-        OomCounter { source: candidates(&membership, &mounts).iter().find_map(|path| Source::open(path)) }
+    pub fn open(place: &OwnPlace) -> OomCounter {
+        let candidates = candidates(&place.membership, &place.mounts);
+        OomCounter { source: candidates.iter().find_map(|path| Source::open(path)) }
     }
 
     /// Whether a process was killed since the last check, or since `open`. The kernel counts before it kills, so a check

@@ -3,13 +3,11 @@
 //! The definitions of instances that differ are read in `programs.rs`.
 
 use super::defaults::over_built_in;
+use super::environment::CPUS;
 use super::keys::INSTANCES;
 use super::reader::Reader;
 use super::table::{Item, Kind};
 use crate::plan::{InstanceCount, InstanceSetting};
-
-/// The number of CPUs that the programs may use (`sys/cpus.rs`).
-const CPUS: &str = "FOSTER_CPUS";
 
 /// Reads `instances`: a number, `"auto"`, or a table with bounds.
 pub(super) fn instances(reader: &mut Reader<'_>, item: Item<'_>) -> Option<InstanceCount> {

@@ -14,6 +14,7 @@ mod command;
 mod defaults;
 mod diagnostics;
 mod document;
+mod environment;
 mod expand;
 mod file_glob;
 mod foreign;
@@ -45,8 +46,7 @@ mod table;
 mod tests;
 mod unknown_keys;
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use foster_core::ids::ProgramId;
@@ -57,6 +57,7 @@ use crate::plan::Plan;
 
 use check::resolve;
 use diagnostics::Diagnostics;
+pub use environment::Environment;
 pub use json_schema::json_schema;
 pub use order::start_order;
 use programs::read_programs;
@@ -65,9 +66,6 @@ pub use report::Report;
 use settings::{settings, signals};
 use shared_sockets::check_sockets;
 use span::{BUILT_IN, MAIN, Position};
-
-/// foster's environment, as from `std::env::vars_os`: values need not be UTF-8.
-pub type Environment = BTreeMap<OsString, OsString>;
 
 /// The variable that names the configuration if no option does.
 pub const VARIABLE: &str = "FOSTER_CONFIG";

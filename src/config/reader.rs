@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
 
     /// A variable of foster's environment.
     pub(super) fn variable(&self, name: &str) -> Option<&OsStr> {
-        self.environment.get(OsStr::new(name)).map(|value| value.as_os_str())
+        self.environment.get(OsStr::new(name))
     }
 
     /// What is read.

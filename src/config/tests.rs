@@ -4,7 +4,7 @@
 //! `UPDATE_EXPECT=1 cargo test --lib config` updates them: read the difference.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -21,6 +21,10 @@ use super::*;
 const FIXTURES: &str = "tests/fixtures/config";
 
 fn environment() -> Environment {
+    variables().into_iter().collect()
+}
+
+fn variables() -> Vec<(OsString, OsString)> {
     let text = [
         ("PORT", "8000"),
         ("NUMBER", "5"),
@@ -30,10 +34,8 @@ fn environment() -> Environment {
         ("FOSTER_CPUS", "3"),
         ("TRICKY", "\"\npriority = 1\n${PORT} $$"),
     ];
-    let mut environment: Environment =
-        text.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-    environment.insert("BYTES".into(), OsStr::from_bytes(b"\xff\xfe").to_owned());
-    environment
+    let bytes = ("BYTES".into(), OsStr::from_bytes(b"\xff\xfe").to_owned());
+    text.into_iter().map(|(name, value)| (name.into(), value.into())).chain([bytes]).collect()
 }
 
 fn outcome(path: &Path) -> String {
@@ -227,8 +229,7 @@ fn a_disabled_program_can_still_be_named() {
     let plan = load(Path::new("tests/fixtures/config/disabled.toml"), &environment()).expect("a plan");
     assert_eq!(plan.programs.len(), 1);
     assert_eq!(plan.spec(ProgramId(0)).expect("a program").after, []);
-    let mut environment = environment();
-    environment.insert("WORKER".into(), "true".into());
+    let environment = variables().into_iter().chain([("WORKER".into(), "true".into())]).collect();
     let report = load(Path::new("tests/fixtures/config/disabled.toml"), &environment).expect_err("a report");
     assert!(report.to_string().contains("`QUEUE_URL` is not set"), "{report}");
 }
@@ -238,7 +239,7 @@ fn the_configuration_is_searched_in_the_documented_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let (first, second) = (folder.path().join("first.toml"), folder.path().join("second.toml"));
     let spans = [first.as_path(), second.as_path()];
-    let none = Environment::new();
+    let none = Environment::default();
     let report = locate_among(None, &none, &spans).expect_err("a report").to_string();
     assert!(report.starts_with("foster: error: no configuration found\n     = looked for `"), "{report}");
     assert!(report.ends_with("foster: cannot load the configuration: 1 error\n"), "{report}");
@@ -249,7 +250,7 @@ fn the_configuration_is_searched_in_the_documented_order() {
     assert_eq!(locate_among(None, &none, &spans).as_ref(), Ok(&first));
 
     let bytes = OsStr::from_bytes(b"/\xff.toml");
-    let variable = |value: &OsStr| Environment::from([(VARIABLE.into(), value.to_owned())]);
+    let variable = |value: &OsStr| Environment::from_iter([(VARIABLE.into(), value.to_owned())]);
     assert_eq!(locate_among(None, &variable(bytes), &spans), Ok(PathBuf::from(bytes)));
     assert_eq!(locate_among(None, &variable(OsStr::new("")), &spans), Ok(first.clone()));
     let option = Path::new("-");

@@ -14,7 +14,7 @@ fn report(folder: &Path, text: &str) -> String {
     let path = folder.join("foster.toml");
     let text = text.replace("DIR", &folder.display().to_string());
     fs::write(&path, format!("[foster]\nsocket = ''\n[program.app]\n{text}\n")).expect("a file");
-    let outcome = match load_and_examine(&path, &Environment::new(), examine) {
+    let outcome = match load_and_examine(&path, &Environment::default(), examine) {
         Ok(plan) => plan.warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         Err(report) => report.to_string(),
     };

@@ -34,6 +34,7 @@ use crate::output::{self, ColourMode, Output};
 use crate::plan::{Limit, Plan, Program};
 use crate::probes::Probes;
 use crate::spawn::Spawner;
+use crate::sys::cgroup::OwnPlace;
 use crate::sys::epoll::{Epoll, Interest, Token};
 use crate::sys::socket_file::BindError;
 use crate::sys::{fatal, process, procfs};
@@ -104,7 +105,9 @@ impl Init {
                 log::warn!("{unusable}");
                 ServiceManager::default()
             });
-        let mut groups = Groups::open(Path::new("/"), role, Rc::clone(&epoll), owner::GROUPS);
+        let root = Path::new("/");
+        let place = OwnPlace::read(root);
+        let mut groups = Groups::open(root, &place, role, Rc::clone(&epoll), owner::GROUPS);
         groups.try_out();
         let processes = Processes {
             spawner,
@@ -112,7 +115,7 @@ impl Init {
             trees: Trees::new(groups),
             sweep: Sweep::new(Rc::clone(&epoll), owner::SWEEP, role),
             formers: ProgramMap::new(),
-            oom: OomCounter::open(),
+            oom: OomCounter::open(&place),
             sockets: listening::open_all(&plan),
             inbound: Inbound::new(Rc::clone(&epoll), owner::NOTIFY),
         };

@@ -12,7 +12,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -24,9 +24,9 @@ use nix::unistd::Pid;
 
 use super::children::Children;
 use super::pid1::InitRole;
+use crate::sys::cgroup::{self, OwnPlace};
 use crate::sys::epoll::{Epoll, Interest, Owner, Token};
-use crate::sys::fork::fork;
-use crate::sys::{cgroup, process};
+use crate::sys::{fork, process};
 
 /// The groups of all instances.
 #[derive(Debug)]
@@ -52,27 +52,37 @@ struct Parent {
     folder: PathBuf,
     /// Its name in /proc/PID/cgroup.
     path: PathBuf,
+    /// This foster has made it, so nothing is in it.
+    is_new: bool,
     /// Held as long as foster lives: what is left of an earlier one has none.
-    _lock: File,
+    lock: File,
 }
 
 /// How many fosters may share one group as their own.
 const FOSTERS: u32 = 256;
 
 impl Groups {
-    /// Groups below foster's own, which is found with /proc and /sys below `root`. Changes are watched for `owner`.
-    pub(super) fn open(root: &Path, role: InitRole, epoll: Rc<Epoll>, owner: Owner) -> Groups {
+    /// Groups below foster's own at `place`, with /sys below `root`. Changes are watched for `owner`.
+    pub(super) fn open(
+        root: &Path,
+        place: &OwnPlace,
+        role: InitRole,
+        epoll: Rc<Epoll>,
+        owner: Owner,
+    ) -> Groups {
         let mut groups = Groups {
             epoll,
             owner,
             role,
-            parent: Parent::open(root),
+            parent: Parent::open(root, place),
             names: SortedMap::new(),
             runs: SortedMap::new(),
             fresh: SortedSet::new(),
             watched: SortedMap::new(),
         };
-        groups.remove_unused();
+        if groups.parent.as_ref().is_some_and(|parent| !parent.is_new) {
+            groups.remove_unused();
+        }
         groups
     }
 
@@ -158,12 +168,13 @@ impl Groups {
     pub(super) fn remove_unused(&mut self) {
         let Some(parent) = &self.parent else { return };
         let Ok(entries) = fs::read_dir(&parent.folder) else { return };
-        for entry in entries.flatten() {
+        // Every other entry is a file of the kernel's.
+        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
             let name = entry.file_name();
             let name = name.to_str().unwrap_or_default();
             if !self.runs.contains_key(name) {
                 self.fresh.remove(name);
-                // ENOTDIR: a file of the kernel's; EBUSY: processes are left that nothing waits for.
+                // EBUSY: processes are left that nothing waits for.
                 let _ = fs::remove_dir(parent.folder.join(name));
             }
         }
@@ -201,9 +212,8 @@ impl Groups {
 }
 
 impl Parent {
-    fn open(root: &Path) -> Option<Parent> {
-        let read = |name| fs::read(root.join("proc/self").join(name)).ok();
-        let (own, path) = cgroup::own(&read("cgroup")?, &read("mountinfo")?)?;
+    fn open(root: &Path, place: &OwnPlace) -> Option<Parent> {
+        let (own, path) = cgroup::own(&place.membership, &place.mounts)?;
         let own = root.join(own.strip_prefix("/").unwrap_or(&own));
         if cgroup::obstacle(|name| text(&own, name)).is_some() {
             return None;
@@ -216,15 +226,15 @@ impl Parent {
     fn lock(own: &Path, path: &Path, number: u32) -> io::Result<Option<Parent>> {
         let name = if number == 0 { "foster".to_owned() } else { format!("foster.{number}") };
         let folder = own.join(&name);
-        match fs::create_dir(&folder) {
+        let is_new = match fs::create_dir(&folder) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
+            made => made.is_ok(),
+        };
         let lock = File::open(&folder)?;
         match lock.try_lock() {
             // One that has just ended may have removed it.
             Ok(()) if lock.metadata()?.ino() != fs::metadata(&folder)?.ino() => Ok(None),
-            Ok(()) => Ok(Some(Parent { folder, path: path.join(name), _lock: lock })),
+            Ok(()) => Ok(Some(Parent { folder, path: path.join(name), is_new, lock })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -237,16 +247,22 @@ impl Parent {
         fs::create_dir(&folder)
     }
 
-    /// Whether a child that is made in a group survives. It does nothing and ends; nothing runs yet that could hold it.
+    /// Whether a child that is made in a new group survives. It does nothing and ends; nothing runs yet that could hold it.
     fn is_usable(&self) -> bool {
         const TRIAL: &str = "trial";
+        if self.is_new {
+            return survives(self.lock.as_fd());
+        }
         let trial = self.make(TRIAL).and_then(|()| directory(&self.folder.join(TRIAL)));
-        let child = trial.ok().and_then(|trial| fork(Some(trial.as_fd()), |_| 0).ok());
-        let exit = child.as_ref().and_then(|child| process::wait_for(child.pid()));
+        let is_usable = trial.is_ok_and(|trial| survives(trial.as_fd()));
         // It is empty again.
         let _ = fs::remove_dir(self.folder.join(TRIAL));
-        child.is_some_and(|child| child.is_in_group()) && exit == Some(Exit::Code(0))
+        is_usable
     }
+}
+
+fn survives(group: BorrowedFd<'_>) -> bool {
+    fork::try_group(group).is_ok_and(|child| process::wait_for(child) == Some(Exit::Code(0)))
 }
 
 /// A directory as clone3(2) takes it.

@@ -141,7 +141,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("foster.toml");
         std::fs::write(&path, text).unwrap();
-        load(&path, &Environment::new()).unwrap_or_else(|report| panic!("{report}"))
+        load(&path, &Environment::default()).unwrap_or_else(|report| panic!("{report}"))
     }
 
     fn programs(text: &str) -> String {

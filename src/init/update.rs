@@ -6,6 +6,7 @@
 //! files of a bounded size are accepted (`config/document.rs`). Matching programs and diffing them: `plan_merge.rs` and
 //! `plan_diff.rs`.
 
+use std::env;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -21,11 +22,12 @@ use super::plan_merge::{PlanMerge, merge};
 use super::teardown::contain_fault;
 use super::update_texts::{LONGEST_PROBLEM, bounded, counted, listed, remarks, unchanged};
 use super::{Init, report};
-use crate::config::{self, Report};
+use crate::config::{self, Environment, Report};
 use crate::control::protocol::{Outcome, Problem, Reason, Refusal, Reply, Verdict};
 use crate::control::server::ConnectionId;
 use crate::output::log as own_log;
 use crate::plan::Plan;
+use crate::sys::cpus;
 
 /// State that one update leaves for the next.
 #[derive(Debug)]
@@ -104,7 +106,7 @@ impl Init {
     /// Reads the configuration and applies it. Returns the differences, and the state before.
     fn update(&mut self) -> Result<(PlanMerge, Vec<InstanceBefore>), Report> {
         self.forget_removed();
-        let environment = crate::sys::cpus::environment();
+        let environment = Environment::new(env::vars_os(), cpus::allowed);
         let source = self.operators.updates.source.clone();
         // A fault of foster in the parser must not end running programs.
         let mut staged = Staged::default();

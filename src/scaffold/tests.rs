@@ -38,7 +38,7 @@ fn check_with_warning(files: &[(&str, &str)], directory: &str, warning: Option<&
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("foster.toml");
     write(&path, &text).expect("written");
-    let environment = [("SECRET_KEY".into(), "x".into())].into();
+    let environment = [("SECRET_KEY".into(), "x".into())].into_iter().collect();
     let plan = config::load(&path, &environment).unwrap_or_else(|report| panic!("{report}"));
     let warnings: Vec<_> = plan.warnings.iter().map(|warning| warning.message.clone()).collect();
     let is_expected = match (warning, warnings.as_slice()) {

@@ -1,10 +1,21 @@
 //! Finds the directories of a process's cgroup: cgroups(7), version 1, 2 and hybrid.
 //!
-//! They follow from the text of /proc/PID/cgroup and /proc/PID/mountinfo. Pure: callers read the files.
+//! They follow from the text of /proc/PID/cgroup and /proc/PID/mountinfo.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
+
+/// The two files of foster itself. Each is written by the kernel as it is read, so they are read once.
+#[derive(Debug, Default)]
+pub struct OwnPlace {
+    /// /proc/self/cgroup.
+    pub membership: Vec<u8>,
+    /// /proc/self/mountinfo.
+    pub mounts: Vec<u8>,
+}
 
 /// The version of a hierarchy. A hybrid system has both; a controller is in version 1 if it is mounted there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +73,22 @@ pub fn obstacle(read: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
     // JVMs and Go size themselves by these files of their group, and many do not look above it.
     let is_set = |name| read(name).is_some_and(|limit| !limit.starts_with("max"));
     (is_set("memory.max") || is_set("cpu.max")).then_some("programs look for its limits in their own cgroup")
+}
+
+impl OwnPlace {
+    /// Reads both with the /proc below `root`. A file that cannot be read is empty: then no cgroup is known.
+    pub fn read(root: &Path) -> OwnPlace {
+        let read = |name: &str| read(&root.join("proc/self").join(name)).unwrap_or_default();
+        OwnPlace { membership: read("cgroup"), mounts: read("mountinfo") }
+    }
+}
+
+/// Reads a file of the kernel's, which does not say its size: with room for most of them, in two calls.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    const ROOM: usize = 4096;
+    let mut text = Vec::with_capacity(ROOM);
+    File::open(path)?.take(u64::MAX).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 impl Version {

@@ -48,10 +48,14 @@ pub fn install(termination_log: &Path) {
 }
 
 fn use_own_stack() -> bool {
-    let memory = Box::leak(vec![0_u8; STACK].into_boxed_slice());
-    let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast::<c_void>(), ss_flags: 0, ss_size: STACK };
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // Memory that the kernel provides page by page as it is used, so normally none.
+    // SAFETY: new memory at an address that the kernel chooses.
+    let memory = unsafe { libc::mmap(ptr::null_mut(), STACK, protection, flags, -1, 0) };
+    let stack = libc::stack_t { ss_sp: memory, ss_flags: 0, ss_size: STACK };
     // SAFETY: the memory is never freed, and null requests no old stack.
-    unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) == 0 }
+    memory != libc::MAP_FAILED && unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) == 0 }
 }
 
 type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);

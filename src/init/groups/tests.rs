@@ -21,7 +21,8 @@ fn fake(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn open(root: &TempDir, role: InitRole) -> Groups {
-    Groups::open(root.path(), role, Rc::new(Epoll::new().unwrap()), Owner(0))
+    let place = OwnPlace::read(root.path());
+    Groups::open(root.path(), &place, role, Rc::new(Epoll::new().unwrap()), Owner(0))
 }
 
 fn run(number: u32) -> Run {

@@ -15,7 +15,7 @@ fn plan(keys: &str) -> Plan {
     let path = folder.path().join("foster.toml");
     let others = "[program.b]\ncommand = 'x'\n[program.c]\ncommand = 'x'\n";
     fs::write(&path, format!("[program.a]\n{keys}\n{others}")).unwrap();
-    load(&path, &Environment::new()).unwrap_or_else(|report| panic!("{report}"))
+    load(&path, &Environment::default()).unwrap_or_else(|report| panic!("{report}"))
 }
 
 fn between(old: &str, new: &str) -> ChangedKeys {
@@ -102,7 +102,7 @@ fn the_keys_of_a_task_have_their_own_names_and_a_change_of_kind_replaces_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("foster.toml");
         fs::write(&path, table).unwrap();
-        load(&path, &Environment::new()).unwrap_or_else(|report| panic!("{report}"))
+        load(&path, &Environment::default()).unwrap_or_else(|report| panic!("{report}"))
     };
     let between = |old: &str, new: &str| {
         let (old, new) = (plan(old), plan(new));

@@ -1,0 +1,70 @@
+//! The environment of foster, as a configuration refers to it.
+//!
+//! It is an argument of everything that reads a configuration, so tests give their own. Next: `reader.rs`, which looks
+//! variables up.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+/// The variable with the number of CPUs that programs may use (`sys/cpus.rs`); it overrides one of foster's.
+pub(super) const CPUS: &str = "FOSTER_CPUS";
+
+/// Variables, as from `std::env::vars_os`: values need not be UTF-8. And the number of CPUs.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<OsString, OsString>,
+    count_cpus: Option<fn() -> usize>,
+    /// Counted at the first reference: several files of the kernel's are read for it.
+    cpus: OnceCell<OsString>,
+}
+
+impl Environment {
+    /// These variables, and the number of CPUs, which is counted if something refers to it.
+    pub fn new(variables: impl Iterator<Item = (OsString, OsString)>, count_cpus: fn() -> usize) -> Self {
+        Environment { count_cpus: Some(count_cpus), ..variables.collect() }
+    }
+
+    /// The value of a variable.
+    pub fn get(&self, name: &OsStr) -> Option<&OsStr> {
+        match self.count_cpus {
+            Some(count) if name == CPUS => Some(self.cpus.get_or_init(|| count().to_string().into())),
+            Some(_) | None => self.variables.get(name).map(OsString::as_os_str),
+        }
+    }
+
+    /// The names of all variables.
+    pub fn names(&self) -> impl Iterator<Item = &OsString> {
+        self.variables.keys()
+    }
+}
+
+/// Only these variables.
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (OsString, OsString)>>(variables: I) -> Self {
+        Environment { variables: variables.into_iter().collect(), ..Environment::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_cpus_overrides_a_variable_and_is_counted_once() {
+        let variables = || [(CPUS.into(), "wrong".into()), ("A".into(), "b".into())].into_iter();
+        let environment = Environment::new(variables(), || 3);
+        assert_eq!(environment.get(OsStr::new(CPUS)), Some(OsStr::new("3")));
+        assert_eq!(environment.cpus.get(), Some(&OsString::from("3")));
+        assert_eq!(environment.get(OsStr::new("A")), Some(OsStr::new("b")));
+        assert_eq!(environment.get(OsStr::new("B")), None);
+        let plain: Environment = variables().collect();
+        assert_eq!(plain.get(OsStr::new(CPUS)), Some(OsStr::new("wrong")));
+    }
+
+    #[test]
+    fn cpus_that_no_configuration_refers_to_are_not_counted() {
+        let environment = Environment::new([("A".into(), "b".into())].into_iter(), || unreachable!());
+        assert_eq!(environment.get(OsStr::new("A")), Some(OsStr::new("b")));
+    }
+}
