@@ -55,7 +55,7 @@ fn suggested(image: &Image) -> Vec<Entry> {
     let has_front = servers::has_nginx(image);
     let mut entries = Vec::new();
     entries.extend(python::find(image, &proxied, has_front));
-    entries.extend(node::find(image, &proxied, has_front));
+    entries.extend(node::find(image, &proxied));
     entries.extend(servers::find(image, &entries));
     entries
 }

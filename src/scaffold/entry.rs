@@ -48,6 +48,16 @@ impl Entry {
     pub(super) fn comment(&mut self, text: impl Into<String>) {
         self.lines.push(Line::Comment(text.into()));
     }
+
+    /// A hint to run it as this user, or as one that the image should have.
+    pub(super) fn suggest_user(&mut self, found: Option<&str>) {
+        match found {
+            Some(user) => self.comment(format!("user = {}  # give up root's rights", string(user))),
+            None => {
+                self.comment("user = \"app\"  # give up root's rights: a user that the image should have")
+            }
+        }
+    }
 }
 
 /// The file. Names that foster does not allow, or that occur twice, are changed, and a comment says so.

@@ -67,6 +67,22 @@ impl Image {
         self.real(path).exists()
     }
 
+    /// A user for an application, from /etc/passwd: the first that an image's author has added, else `www-data`.
+    pub(super) fn user(&self) -> Option<String> {
+        let text = self.text(Path::new("/etc/passwd"))?;
+        let users: Vec<(&str, u32)> = text
+            .lines()
+            .filter_map(|line| {
+                let mut fields = line.split(':');
+                Some((fields.next()?, fields.nth(1)?.parse().ok()?))
+            })
+            .collect();
+        // The range of useradd(8); `nobody` is above it.
+        let added = users.iter().find(|(_, uid)| (1000..60_000).contains(uid));
+        let found = added.or_else(|| users.iter().find(|(name, _)| *name == "www-data"));
+        found.map(|(name, _)| (*name).to_owned())
+    }
+
     /// Whether a path is a symbolic link to a device such as `/dev/stdout`.
     pub(super) fn leads_to_device(&self, path: &Path) -> bool {
         fs::read_link(self.real(path)).is_ok_and(|target| target.starts_with("/dev"))

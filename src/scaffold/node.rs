@@ -9,11 +9,11 @@ use super::entry::{Entry, array, string, table};
 use super::image::Image;
 
 /// The application of the image, if it has one.
-pub(super) fn find(image: &Image, proxied: &[u16], behind_nginx: bool) -> Option<Entry> {
-    image.application_folders().iter().find_map(|folder| application(image, folder, proxied, behind_nginx))
+pub(super) fn find(image: &Image, proxied: &[u16]) -> Option<Entry> {
+    image.application_folders().iter().find_map(|folder| application(image, folder, proxied))
 }
 
-fn application(image: &Image, folder: &Path, proxied: &[u16], behind_nginx: bool) -> Option<Entry> {
+fn application(image: &Image, folder: &Path, proxied: &[u16]) -> Option<Entry> {
     let package: Value = serde_json::from_str(&image.text(&folder.join("package.json"))?).ok()?;
     let start = package.pointer("/scripts/start").and_then(Value::as_str);
     let main = package.get("main").and_then(Value::as_str);
@@ -47,9 +47,7 @@ fn application(image: &Image, folder: &Path, proxied: &[u16], behind_nginx: bool
         entry.set("environment", table(&variables));
         entry.comment("ready = { tcp = \"127.0.0.1:3000\" }  # the port it listens at");
     }
-    if !behind_nginx {
-        entry.comment("user = \"node\"  # give up root's rights: a user that exists in the image");
-    }
+    entry.suggest_user(image.user().as_deref());
     Some(entry)
 }
 

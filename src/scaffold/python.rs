@@ -52,7 +52,7 @@ pub(super) fn find(image: &Image, proxied: &[u16], behind_nginx: bool) -> Option
         None => ("tcp".to_owned(), string(&format!("127.0.0.1:{port}"))),
     };
     entry.set("ready", table(&[probe]));
-    entry.comment("user = \"app\"  # give up root's rights: a user that exists in the image");
+    entry.suggest_user(image.user().as_deref());
     Some(entry)
 }
 

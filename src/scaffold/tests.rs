@@ -77,7 +77,7 @@ fn nginx_in_front_of_fastapi_gets_the_port_that_nginx_passes_to_and_the_health_e
             directory = "/app/backend"
             environment = { PYTHONUNBUFFERED = "1" }  # without it Python holds its output back
             ready = { http = "http://127.0.0.1:8123/api/health" }
-            # user = "app"  # give up root's rights: a user that exists in the image
+            # user = "app"  # give up root's rights: a user that the image should have
 
             # `nginx` is installed.
             [program.nginx]
@@ -106,7 +106,7 @@ fn a_flask_application_runs_under_gunicorn_where_that_is_installed() {
             directory = "/srv"
             environment = { PYTHONUNBUFFERED = "1" }  # without it Python holds its output back
             ready = { tcp = "127.0.0.1:8000" }
-            # user = "app"  # give up root's rights: a user that exists in the image
+            # user = "app"  # give up root's rights: a user that the image should have
         "##]],
     );
 }
@@ -130,7 +130,7 @@ fn django_is_found_by_its_wsgi_module() {
             directory = "/code"
             environment = { PYTHONUNBUFFERED = "1" }  # without it Python holds its output back
             ready = { tcp = "127.0.0.1:8000" }
-            # user = "app"  # give up root's rights: a user that exists in the image
+            # user = "app"  # give up root's rights: a user that the image should have
         "##]],
     );
 }
@@ -152,7 +152,7 @@ fn a_node_application_starts_without_npm_where_its_start_command_is_node() {
             directory = "/app"
             environment = { NODE_ENV = "production", PORT = "3000" }
             ready = { tcp = "127.0.0.1:3000" }
-            # user = "node"  # give up root's rights: a user that exists in the image
+            # user = "app"  # give up root's rights: a user that the image should have
         "##]],
     );
     check(
@@ -167,6 +167,7 @@ fn a_node_application_starts_without_npm_where_its_start_command_is_node() {
             directory = "/app"
             environment = { NODE_ENV = "production" }
             # ready = { tcp = "127.0.0.1:3000" }  # the port it listens at
+            # user = "app"  # give up root's rights: a user that the image should have
 
             # `nginx` is installed.
             [program.nginx]
@@ -403,4 +404,15 @@ fn nginx_is_ready_at_its_port_and_its_log_files_get_a_hint() {
     std::os::unix::fs::symlink("/dev/stdout", folder.join("access.log")).expect("a link");
     std::os::unix::fs::symlink("/dev/stderr", folder.join("error.log")).expect("a link");
     assert!(!text(&root, "/").contains("docker logs"));
+}
+
+#[test]
+fn the_user_of_the_hint_is_one_that_the_image_has() {
+    let main = ("/app/main.py", "from fastapi import FastAPI\napp = FastAPI()\n");
+    let system = "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n";
+    let added = format!("{system}worker:x:1000:1000::/home/worker:/bin/sh\n");
+    for (passwd, user) in [(system, "www-data"), (added.as_str(), "worker"), ("broken", "app"), ("", "app")] {
+        let text = text(&image(&[main, ("/etc/passwd", passwd)]), "/app");
+        assert!(text.contains(&format!("# user = \"{user}\"  # give up root's rights")), "{passwd}\n{text}");
+    }
 }

@@ -36,7 +36,14 @@ class Newcomer(unittest.TestCase):
         with open(self.folder / "Dockerfile", "a") as file:
             file.write(lines)
 
+    def change(self, before: str, after: str) -> None:
+        config = self.folder / "foster.toml"
+        self.assertIn(before, config.read_text())
+        config.write_text(config.read_text().replace(before, after))
+
     def test_the_lines_of_the_readme_make_a_healthy_container_that_serves_through_nginx(self):
+        # The one line that README.md's example has and `foster init` leaves to the reader.
+        self.change('# user = "www-data"', 'user = "www-data"')
         self.add(self.rest)
         self.addCleanup(run, "docker", "rm", "--force", "app", check=False)
         self.assertIn("GET /api/health", self.shell(self.use).stdout.split("foster  | ", 1)[1])
@@ -47,11 +54,11 @@ class Newcomer(unittest.TestCase):
         with urllib.request.urlopen("http://127.0.0.1:8080/api/items", timeout=10) as answer:
             self.assertEqual(json.load(answer), ["one", "two"])
         self.assertEqual({name: row["state"] for name, row in container.status().items()}, {"backend": "running", "nginx": "running"})
+        self.assertIn("Uid:\t33\t", Path(f"/proc/{container.process('uvicorn').pid}/status").read_text())
         self.assertEqual(container.stop()[1], 0)
 
     def test_a_mistake_in_the_configuration_fails_the_build_with_its_line(self):
-        config = self.folder / "foster.toml"
-        config.write_text(config.read_text().replace('"uvicorn"', '"uvicornn"'))
+        self.change('"uvicorn"', '"uvicornn"')
         self.add(self.rest)
         failed = self.shell("docker build -t app .", check=False)
         self.assertNotEqual(failed.returncode, 0)
