@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 from engine import ROOT
@@ -23,7 +24,7 @@ def table(document: str, marker: str, head: list[str], rows: list[list[str]]) ->
     if os.environ.get("UPDATE_EXPECT") == "1":
         path.write_text(before + begin + text + end + after)
     else:
-        assert _names(current) == _names(text), f"{document} has other rows: UPDATE_EXPECT=1 tests/docker/run"
+        assert _names(current) == _names(text), f"{document} has other rows: UPDATE_EXPECT=1 {sys.argv[0]}"
 
 
 def _names(text: str) -> list[str]:

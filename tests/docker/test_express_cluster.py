@@ -1,0 +1,49 @@
+"""examples/express-cluster in its image, as its README starts it and deploys to it."""
+
+import json
+import os
+import ssl
+import unittest
+import urllib.request
+
+from container import Container
+from engine import PREFIX, ROOT, build, run, wait_for
+from test_compose import _free_port
+
+EXAMPLE = ROOT / "examples" / "express-cluster"
+
+
+class ExpressCluster(unittest.TestCase):
+    def compose(self, *words: str) -> str:
+        variables = os.environ | {"HTTP_PORT": str(self.http), "HTTPS_PORT": str(self.https)}
+        project = ["--project-name", f"{PREFIX}shop"]
+        return run("docker-compose", *project, *words, cwd=EXAMPLE, env=variables, seconds=900).stdout
+
+    def page(self, path: str) -> tuple[str, str]:
+        """Returns a page and its `X-Cache`."""
+        context = ssl._create_unverified_context()
+        with urllib.request.urlopen(f"https://127.0.0.1:{self.https}{path}", timeout=10, context=context) as answer:
+            return answer.read().decode(), answer.headers["X-Cache"]
+
+    def pids(self, shop: Container) -> set[int]:
+        return {row["pid"] for row in json.loads(shop.run("foster", "status", "--json", "web"))}
+
+    def test_compose_starts_it_a_deployment_replaces_it_and_pages_outlive_a_stop(self):
+        build("foster", ROOT, "--target", "foster")
+        self.http, self.https = _free_port(), _free_port()
+        self.addCleanup(self.compose, "down", "--volumes")
+        self.compose("up", "--build", "--detach")
+        shop = Container.named(self.compose("ps", "--quiet").split()[-1])
+        shop.becomes_healthy(60)
+        self.assertIn("Sextant", self.page("/")[0])
+
+        before = self.pids(shop)
+        self.assertIn("serves", shop.run("/app/deploy.sh", "/source"))
+        self.assertFalse(before & self.pids(shop))
+
+        self.page("/")
+        shop.run("foster", "stop", "web")
+        wait_for("stale page", lambda: self.page("/")[1] in ("UPDATING", "STALE"), 20)
+        self.assertIn("Sextant", self.page("/")[0])
+        self.assertEqual({process.command for process in shop.zombies()}, set())
+        self.assertEqual(shop.stop()[1], 0)
