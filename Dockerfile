@@ -24,9 +24,10 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY crates/foster-core/Cargo.toml crates/foster-core/
-RUN mkdir -p src tests crates/foster-core/src \
+COPY crates/foster-lines/Cargo.toml crates/foster-lines/
+RUN mkdir -p src tests crates/foster-core/src crates/foster-lines/src \
     && echo 'fn main() {}' > src/main.rs \
-    && touch src/lib.rs tests/main.rs crates/foster-core/src/lib.rs \
+    && touch src/lib.rs tests/main.rs crates/foster-core/src/lib.rs crates/foster-lines/src/lib.rs \
     && cargo build --release --locked
 COPY crates crates
 COPY src src

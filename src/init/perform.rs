@@ -9,6 +9,7 @@ use foster_core::action::{Action, Cause, Change, EventName, Part, Purpose, Scope
 use foster_core::event::Event;
 use foster_core::ids::{Run, Signal};
 use foster_core::spec::KillMode;
+use foster_lines::format;
 use log::{debug, warn};
 
 use super::children::Role;
@@ -19,7 +20,6 @@ use crate::control::protocol;
 use crate::control::server::Server;
 use crate::errno;
 use crate::notify::upward::ServiceManager;
-use crate::output::format;
 use crate::sys::socket_file::BindError;
 
 impl Init {

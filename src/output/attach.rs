@@ -11,10 +11,10 @@ use std::rc::Rc;
 
 use ::log::Level;
 use foster_core::ids::Run;
+use foster_lines::format::{LinePrefix, Timestamps};
+use foster_lines::lines::Lines;
 
 use super::file::{self, FileEvent, Opened};
-use super::format::{LinePrefix, Timestamps};
-use super::lines::Lines;
 use super::writer::Writer;
 use super::{
     COLOURS, ChildStream, ChildStreams, LineFormat, LineStyle, MainProcess, Output, PendingPattern,

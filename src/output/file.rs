@@ -10,10 +10,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use foster_lines::lines::boundary;
 use memchr::{memchr, memchr_iter, memrchr};
 use nix::errno::Errno;
 
-use super::lines::boundary;
 use super::log_path::{FileError, LogPath};
 use crate::plan::FileSink;
 use crate::sys::target::Target;

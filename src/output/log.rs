@@ -10,10 +10,10 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use foster_core::action::EventName;
+use foster_lines::format::timestamp;
+use foster_lines::json;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use super::format::timestamp;
-use super::json;
 use crate::plan::{LogFormat, Settings};
 use crate::sys::{stream, target::Target};
 

@@ -1,22 +1,17 @@
 //! The programs' output, from their pipes to its destinations, and foster's own lines among it.
 //!
 //! Driven by the loop in `init/`: nothing here waits, and no error here fails a program. A line's way: a [`Source`] (the
-//! read end of a pipe) is read by `pump.rs`, split by `lines.rs`, formatted by `format.rs`, and passed to a
-//! [`writer::Writer`]: a queue for a reader, or a file (`file.rs`). A copy stays in a `ring.rs`, for `tail.rs`. foster's
+//! read end of a pipe) is read by `pump.rs`, split and formatted by `crates/foster-lines`, and passed to a
+//! [`writer::Writer`]: a queue for a reader, or a file (`file.rs`). A copy stays in a `Ring`, for `tail.rs`. foster's
 //! own lines come from `log.rs`, and `own_lines.rs` orders them. `attach.rs` selects the writer of each stream.
 
 mod attach;
 pub mod file;
-pub mod format;
-pub mod json;
-pub mod lines;
 pub mod log;
 pub mod log_path;
 mod own_lines;
 mod pump;
-pub mod ring;
 mod tail;
-mod visible;
 pub mod writer;
 mod writers;
 
@@ -29,12 +24,13 @@ use std::time::SystemTime;
 use foster_core::ids::{InstanceId, ProgramId, Run};
 use foster_core::program_map::ProgramMap;
 use foster_core::sorted::{SortedMap, SortedSet};
+pub use foster_lines::Stream;
+use foster_lines::format::{Colour, LinePrefix, Timestamps};
+use foster_lines::lines::Lines;
+use foster_lines::ring::Ring;
 
-use self::format::{Colour, LinePrefix, Timestamps};
-use self::lines::Lines;
 use self::log::Backlog;
 use self::own_lines::OwnLines;
-use self::ring::Ring;
 use self::writers::Writers;
 use crate::plan::{InstanceDef, LinePattern, LogFormat, Plan};
 use crate::sys::descriptors;
@@ -42,25 +38,6 @@ use crate::sys::epoll::{Epoll, Owner, Token};
 use crate::sys::stream::{self, Descriptor};
 
 pub use self::tail::Unfinished;
-
-/// Which stream of a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// Descriptor 1.
-    Stdout,
-    /// Descriptor 2.
-    Stderr,
-}
-
-impl Stream {
-    /// Its name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        }
-    }
-}
 
 /// The descriptor that a program gets as a stream.
 #[derive(Debug)]

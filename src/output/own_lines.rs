@@ -8,13 +8,13 @@ use std::collections::VecDeque;
 use std::time::SystemTime;
 
 use ::log::Level;
+use foster_lines::format::{self, Colour, LinePrefix};
+use foster_lines::lines::Lines;
 
 use super::file::FileEvent;
-use super::format::{Colour, LinePrefix};
-use super::lines::Lines;
 use super::log::{self, Body, Entry, Line};
 use super::writer::{Writer, WriterEvent};
-use super::{FOSTER, Output, STDOUT, Stream, format};
+use super::{FOSTER, Output, STDOUT, Stream};
 use crate::errno;
 use crate::plan::LogFormat;
 

@@ -6,12 +6,12 @@
 use ::log::Level;
 use foster_core::ids::Run;
 use foster_core::time::Instant;
+use foster_lines::ring::Origin;
+use foster_lines::{Batch, Look, Tail, visible};
 use nix::errno::Errno;
 
-use super::lines::End;
-use super::ring::Origin;
 use super::writer::Writer;
-use super::{LineStyle, MainProcess, Output, PendingPattern, Scratch, Source, WRITER, visible};
+use super::{LineStyle, MainProcess, Output, PendingPattern, Scratch, Source, WRITER};
 use crate::plan::LinePattern;
 use crate::sys::epoll::{Interest, Ready};
 use crate::sys::stream;
@@ -195,33 +195,31 @@ impl Output {
         let Some(source) = self.sources.by_key.get_mut(&key).map(Box::as_mut) else { return };
         let Scratch { read, head, batch } = scratch;
         let Source { run, stream, line_style: LineStyle { prefix, .. }, lines, pattern, .. } = source;
-        let mut ring = self.attached.rings.get_mut(run.instance.program);
-        let (next_line, matches) = (&mut self.attached.next_line, &mut self.attached.matches);
+        let (next, matches) = (&mut self.attached.next_line, &mut self.attached.matches);
         let origin = Origin { instance: run.instance.index, run: run.number, stream: *stream };
-        let now = (self.env.clock)();
-        prefix.head(now, head);
-        let mut emit = |piece: &[u8], end: End| {
-            prefix.write(head, piece, end, batch);
-            if let Some(ring) = &mut ring {
-                ring.push(*next_line, now, origin, piece, end);
-                *next_line += 1;
+        let at = (self.env.clock)();
+        prefix.head(at, head);
+        let tail = self.attached.rings.get_mut(run.instance.program);
+        let tail = tail.map(|ring| Tail { ring, next, at, origin });
+        let mut look = pattern.as_ref().map(|pattern| {
+            |piece: &[u8]| {
+                if pattern.matches_first(piece) {
+                    matches.push(*run);
+                }
             }
-            if let Some(pattern) = pattern
-                && pattern.matches_first(piece)
-            {
-                matches.push(*run);
-            }
-        };
+        });
+        let look = look.as_mut().map(|look| look as Look<'_>);
+        let mut formatted = Batch { prefix, head, out: batch, tail, look };
         let left = match input {
             Input::Bytes(count) => {
-                lines.feed(read.get(..count).unwrap_or_default(), prefix.limit(head), &mut emit);
+                formatted.feed(lines, read.get(..count).unwrap_or_default());
                 source.unread.saturating_sub(count)
             }
             Input::End => 0,
         };
         // The main process has exited or the pipe is closed: an unfinished line is complete.
         if left == 0 && (source.unread > 0 || input == Input::End) {
-            lines.finish(&mut emit);
+            formatted.finish(lines);
         }
         source.unread = left;
         let writer = source.writer;

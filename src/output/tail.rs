@@ -5,8 +5,9 @@
 use std::collections::BinaryHeap;
 
 use foster_core::ids::{InstanceId, ProgramId, Run};
+use foster_lines::ring;
 
-use super::{Output, Stream, ring};
+use super::{Output, Stream};
 
 /// A line that has no newline yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use std::ops::{Range, RangeInclusive};
 use std::time::{Duration, SystemTime};
 
 use foster_core::ids::{InstanceId, ProgramId};
+use foster_lines::format;
 
 use super::super::Init;
 use super::super::history::EventRecord;
@@ -17,7 +18,7 @@ use super::{Pending, Waiter};
 use crate::control::names::NameFilter;
 use crate::control::protocol::{self, Events, LogLine, Logs, Missed, Note, Reason, Refusal, Reply, Width};
 use crate::control::server::{ConnectionId, Extent, WriteState};
-use crate::output::{Stream as OutputStream, format};
+use crate::output::Stream as OutputStream;
 use crate::plan::{Plan, Program, Sink};
 
 /// The approximate number of bytes for one reader in one turn.

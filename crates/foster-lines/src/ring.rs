@@ -4,10 +4,11 @@
 //! ask for the lines after the last one it has seen. Nothing is allocated before the first line. Pure.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::SystemTime;
 
-use super::Stream;
-use super::lines::End;
+use crate::Stream;
+use crate::lines::End;
 
 /// The most bytes for a program's last lines.
 pub const CAPACITY: usize = 64 * 1024;
@@ -18,7 +19,7 @@ pub const OVERHEAD: usize = size_of::<Entry>();
 /// The last lines of one program.
 #[derive(Debug, Default)]
 pub struct Ring {
-    text: VecDeque<u8>,
+    text: Bytes,
     entries: VecDeque<Entry>,
     /// The number of the last line that was dropped.
     dropped: u64,
@@ -64,11 +65,11 @@ impl Ring {
     pub fn push(&mut self, number: u64, at: SystemTime, origin: Origin, text: &[u8], end: End) {
         while self.size() + OVERHEAD + text.len() > CAPACITY {
             let Some(oldest) = self.entries.pop_front() else { return };
-            self.text.drain(..(oldest.length as usize).min(self.text.len()));
+            self.text.drop_first(oldest.length as usize);
             self.dropped = oldest.number;
         }
         let Ok(length) = u32::try_from(text.len()) else { return };
-        self.text.extend(text);
+        self.text.push(text);
         self.entries.push_back(Entry { number, at, origin, length, end });
     }
 
@@ -107,14 +108,14 @@ impl Ring {
     }
 
     fn size(&self) -> usize {
-        self.text.len() + self.entries.len() * OVERHEAD
+        self.text.length + self.entries.len() * OVERHEAD
     }
 
     fn from(&self, index: usize) -> impl Iterator<Item = Line> {
         let length = |entry: &Entry| entry.length as usize;
         // Counted from the end, because a follower is near it.
         let from_there: usize = self.entries.iter().rev().take(self.entries.len() - index).map(length).sum();
-        let mut start = self.text.len() - from_there;
+        let mut start = self.text.length - from_there;
         self.entries.iter().skip(index).map(move |entry| {
             let range = start..start + length(entry);
             start = range.end;
@@ -122,10 +123,60 @@ impl Ring {
                 number: entry.number,
                 at: entry.at,
                 origin: entry.origin,
-                text: self.text.range(range).copied().collect(),
+                text: self.text.range(range),
                 end: entry.end,
             }
         })
+    }
+}
+
+/// A queue of bytes: the first of them may be behind the last in memory. Every line of every program is copied here, so
+/// it has only what that needs, where `VecDeque` of bytes takes three times as long.
+#[derive(Debug, Default)]
+struct Bytes {
+    /// As long as its capacity.
+    memory: Vec<u8>,
+    start: usize,
+    length: usize,
+}
+
+impl Bytes {
+    const LEAST: usize = 256;
+
+    fn push(&mut self, text: &[u8]) {
+        if self.length + text.len() > self.memory.len() {
+            let mut memory = self.range(0..self.length);
+            memory.resize((self.length + text.len()).next_power_of_two().max(Bytes::LEAST), 0);
+            (self.memory, self.start) = (memory, 0);
+        }
+        let end = self.start + self.length;
+        let end = if end < self.memory.len() { end } else { end - self.memory.len() };
+        self.length += text.len();
+        if let Some(room) = self.memory.get_mut(end..end + text.len()) {
+            return room.copy_from_slice(text);
+        }
+        let (first, second) = text.split_at_checked(self.memory.len() - end).unwrap_or((text, &[]));
+        for (at, part) in [(end, first), (0, second)] {
+            if let Some(room) = self.memory.get_mut(at..at + part.len()) {
+                room.copy_from_slice(part);
+            }
+        }
+    }
+
+    fn drop_first(&mut self, count: usize) {
+        let count = count.min(self.length);
+        let start = self.start + count;
+        self.start = if start < self.memory.len() { start } else { start - self.memory.len() };
+        self.length -= count;
+    }
+
+    fn range(&self, range: Range<usize>) -> Vec<u8> {
+        let (end, size) = (self.start + self.length, self.memory.len());
+        let first = self.memory.get(self.start..end.min(size)).unwrap_or_default();
+        let second = self.memory.get(..end.saturating_sub(size)).unwrap_or_default();
+        let of_first = range.start.min(first.len())..range.end.min(first.len());
+        let of_second = range.start.saturating_sub(first.len())..range.end.saturating_sub(first.len());
+        [first.get(of_first).unwrap_or_default(), second.get(of_second).unwrap_or_default()].concat()
     }
 }
 
@@ -168,7 +219,7 @@ mod tests {
     #[test]
     fn an_empty_ring_holds_no_memory() {
         let ring = Ring::default();
-        assert_eq!((ring.text.capacity(), ring.entries.capacity()), (0, 0));
+        assert_eq!((ring.text.memory.capacity(), ring.entries.capacity()), (0, 0));
     }
 
     proptest! {
@@ -177,15 +228,16 @@ mod tests {
             sizes in prop::collection::vec(0..16_384usize, 1..60),
         ) {
             let mut ring = Ring::default();
-            for (number, size) in (1..).zip(&sizes) {
-                ring.push(number, SystemTime::UNIX_EPOCH, ORIGIN, &vec![b'x'; *size], End::Line);
-                prop_assert!(ring.size() <= CAPACITY);
+            let mut bytes = (0..=250_u8).cycle();
+            let lines: Vec<Vec<u8>> = sizes.iter().map(|size| bytes.by_ref().take(*size).collect()).collect();
+            for (number, line) in (1..).zip(&lines) {
+                ring.push(number, SystemTime::UNIX_EPOCH, ORIGIN, line, End::Line);
+                prop_assert!(ring.size() <= CAPACITY && ring.text.memory.len() <= CAPACITY);
             }
-            let tail = ring.tail(usize::MAX);
-            let kept: Vec<usize> = tail.iter().map(|line| line.text.len()).collect();
-            prop_assert_eq!(&kept[..], &sizes[sizes.len() - kept.len()..]);
+            let kept: Vec<Vec<u8>> = ring.tail(usize::MAX).into_iter().map(|line| line.text).collect();
+            prop_assert!(kept == lines[lines.len() - kept.len()..]);
             prop_assert!(!kept.is_empty());
-            prop_assert_eq!(ring.dropped(), (sizes.len() - kept.len()) as u64);
+            prop_assert_eq!(ring.dropped(), (lines.len() - kept.len()) as u64);
         }
 
         #[test]

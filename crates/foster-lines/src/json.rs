@@ -3,7 +3,7 @@
 //! Most text needs no escape: eight bytes are checked at a time, and runs without an escape are copied whole. Bytes
 //! that are not UTF-8 become U+FFFD, one for each maximal subpart, as in `String::from_utf8_lossy`. Pure.
 
-use super::lines::boundary;
+use crate::lines::boundary;
 
 /// Adds a string with its quotes.
 pub fn string(text: &[u8], out: &mut Vec<u8>) {

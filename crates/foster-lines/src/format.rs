@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use log::Level;
 
-use super::lines::End;
-use super::{Stream, json, visible};
+use crate::lines::End;
+use crate::{Stream, json, visible};
 
 /// The limit for a line with its prefix and newline, in bytes.
 pub const MAX_LINE: usize = 16 * 1024;
@@ -201,7 +201,7 @@ pub fn level_colour(level: Level) -> Colour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::lines::Lines;
+    use crate::lines::Lines;
     use proptest::prelude::*;
 
     fn at(seconds: u64, micros: u64) -> SystemTime {

@@ -4,7 +4,7 @@
 //! are shown as `^M` and `^[`, as by `cat -v`. Colour sequences (SGR, ECMA-48 8.3.117) are kept and reset at the end of
 //! the line; a tab stays, and so does a carriage return right before the newline. Pure.
 
-use super::lines::End;
+use crate::lines::End;
 
 const ESCAPE: u8 = 0x1b;
 const RESET: &[u8] = b"\x1b[0m";
