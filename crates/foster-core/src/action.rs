@@ -45,6 +45,8 @@ pub enum Action {
     /// Send a signal to the processes that outlived the programs (orphans, daemons). Answered by `SweepDone` as soon as
     /// none is left.
     Sweep(Signal),
+    /// Report that a job was due and does not run for that: a run is under way.
+    ReportSkipped(InstanceId),
     /// Reopen the log files.
     ReopenLogs,
     /// Write the status of every program to foster's log.
@@ -147,11 +149,15 @@ pub enum StateName {
     Succeeded,
     /// A task that failed and is not started again.
     Failed,
+    /// A job between two runs.
+    Idle,
+    /// A job that does not run when it is due.
+    Paused,
 }
 
 impl StateName {
     /// Every state, in the order of a program's life.
-    pub const ALL: [StateName; 11] = [
+    pub const ALL: [StateName; 13] = [
         StateName::Stopped,
         StateName::Waiting,
         StateName::Starting,
@@ -163,16 +169,19 @@ impl StateName {
         StateName::Fatal,
         StateName::Succeeded,
         StateName::Failed,
+        StateName::Idle,
+        StateName::Paused,
     ];
 
     /// The name of this state where the program is of this kind. A task runs from its start on.
     #[must_use]
     pub const fn of(self, kind: Kind) -> StateName {
         match (kind, self) {
-            (Kind::Task, StateName::Starting) => StateName::Running,
+            (Kind::Task | Kind::Job, StateName::Starting) => StateName::Running,
+            (Kind::Job, StateName::Stopped | StateName::Exited | StateName::Fatal) => StateName::Idle,
             (Kind::Task, StateName::Exited) => StateName::Succeeded,
             (Kind::Task, StateName::Fatal) => StateName::Failed,
-            (Kind::Program | Kind::Task, state) => state,
+            (Kind::Program | Kind::Task | Kind::Job, state) => state,
         }
     }
 
@@ -186,7 +195,9 @@ impl StateName {
             | StateName::Running
             | StateName::Unhealthy
             | StateName::Stopping
-            | StateName::Backoff => false,
+            | StateName::Backoff
+            | StateName::Idle
+            | StateName::Paused => false,
         }
     }
 
@@ -204,6 +215,8 @@ impl StateName {
             StateName::Fatal => "fatal",
             StateName::Succeeded => "succeeded",
             StateName::Failed => "failed",
+            StateName::Idle => "idle",
+            StateName::Paused => "paused",
         }
     }
 
@@ -405,6 +418,8 @@ pub enum Cause {
     Unneeded,
     /// Its rolling restart has failed: it continues, or starts again, with the definition before.
     NotReplaced(NotReplaced),
+    /// A job is due again, and its present run makes way.
+    Due,
     /// It was removed from the plan.
     Removed,
     /// A program that it requires stays down.

@@ -59,6 +59,8 @@ pub enum Event {
     ShutdownOrdered(ShutdownCause),
     /// The processes that outlived the programs are gone.
     SweepDone,
+    /// The wall clock shows this many milliseconds since 1970 (UTC): at the start, and whenever it was set.
+    ClockSet(i64),
     /// The configuration was read again and is valid.
     Updated(Box<Update>),
 }
@@ -121,6 +123,8 @@ pub enum Order {
     Stop,
     /// Stop, then start.
     Restart,
+    /// Run a job now, or a task again.
+    Run,
     /// Send `reload_signal`.
     Reload,
     /// Send this signal.

@@ -123,6 +123,8 @@ pub enum CycleCause {
     Requested(OrderId),
     /// Its definition has changed.
     Changed,
+    /// It is a job that is due again.
+    Due,
     /// It is the turn of this instance in a rolling restart; why there is one.
     Replacement(RollCause),
     /// What it requires stays down; it comes up again with it.

@@ -3,10 +3,12 @@
 //! How a process is made (its command, its user, its output) is not here: only the shell knows that. All programs
 //! together, checked, are a [`crate::plan::CorePlan`].
 
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::ids::{ProgramId, Signal};
+use crate::schedule::Timing;
 
 /// One program.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +37,8 @@ pub struct ProgramSpec {
     pub watchdog: Option<Duration>,
     /// The memory, in bytes, above which it is restarted; `None`: its memory is not watched.
     pub memory_max: Option<u64>,
+    /// When it is due; `None`: it is not a job.
+    pub job: Option<JobPlan>,
     /// How it is stopped.
     pub stop: StopPlan,
     /// What `reload` sends it; `None`: a rolling restart.
@@ -52,6 +56,28 @@ pub enum Overlap {
     Never,
 }
 
+/// When a job runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobPlan {
+    /// When it is due.
+    pub timing: Rc<Timing>,
+    /// What happens when it is due while a run is under way.
+    pub overlap: JobOverlap,
+    /// Whether it also runs when foster starts.
+    pub at_start: Autostart,
+}
+
+/// What happens when a job is due while a run of it is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobOverlap {
+    /// This due time is left out.
+    Skip,
+    /// One more run follows the present one.
+    Wait,
+    /// The present run is stopped, and another one follows.
+    Kill,
+}
+
 /// What a program is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -59,6 +85,8 @@ pub enum Kind {
     Program,
     /// It runs once, to completion, while the container boots.
     Task,
+    /// It runs to completion whenever it is due.
+    Job,
 }
 
 impl Kind {
@@ -67,16 +95,18 @@ impl Kind {
         match self {
             Kind::Program => "program",
             Kind::Task => "task",
+            Kind::Job => "job",
         }
     }
 }
 
 impl ProgramSpec {
-    /// What it is for: a task is ready by its success, and nothing else is.
+    /// What it is for: a task is ready by its success, and nothing else is; a job has a timetable as well.
     pub fn kind(&self) -> Kind {
-        match self.readiness {
-            Readiness::Completion { .. } => Kind::Task,
-            Readiness::Uptime | Readiness::Probe { .. } | Readiness::Notify { .. } => Kind::Program,
+        match (self.readiness, &self.job) {
+            (_, Some(_)) => Kind::Job,
+            (Readiness::Completion { .. }, None) => Kind::Task,
+            (Readiness::Uptime | Readiness::Probe { .. } | Readiness::Notify { .. }, None) => Kind::Program,
         }
     }
 }

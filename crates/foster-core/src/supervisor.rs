@@ -4,6 +4,7 @@
 //! (`supervisor/order.rs`) starts and stops what the change has freed. That pass costs time proportional to the number of
 //! programs, so it runs only when something it depends on has changed, and once for a batch of events.
 
+mod jobs;
 mod order;
 mod orders;
 mod roll;
@@ -21,9 +22,11 @@ use crate::ids::{InstanceId, ProgramId, Run, Signal};
 use crate::plan::{CorePlan, SignalAction, WhenAllEnded};
 use crate::program::{Desired, DownReason, Input, Instance, State, Watch};
 use crate::program_map::ProgramMap;
+use crate::schedule::WallClock;
 use crate::shutdown::Phase;
 use crate::spec::{Autostart, ExitAction, HealthAction, ProgramSpec};
 use crate::time::Instant;
+use jobs::Job;
 use roll::Roll;
 
 pub use roll::Turn;
@@ -39,6 +42,10 @@ pub struct Supervisor {
     spares: Vec<Instance>,
     /// The rolling restarts.
     rolls: ProgramMap<Roll>,
+    /// The jobs.
+    jobs: ProgramMap<Job>,
+    /// What the wall clock shows.
+    clock: WallClock,
     /// The number of the last run of each program that had one: none is ever used again.
     last_runs: ProgramMap<u32>,
     phase: Phase,
@@ -79,6 +86,8 @@ impl Supervisor {
             instances,
             spares: Vec::new(),
             rolls: ProgramMap::new(),
+            jobs: ProgramMap::new(),
+            clock: WallClock { at: Instant::START, unix_ms: 0 },
             last_runs: ProgramMap::new(),
             phase: Phase::Up,
             boot: Boot::Before,
@@ -105,7 +114,12 @@ impl Supervisor {
     pub fn deadline(&self) -> Option<Instant> {
         let instances = self.instances.iter().chain(&self.spares).filter_map(Instance::deadline);
         let rolls = self.rolls.values().filter_map(Roll::deadline);
-        instances.chain(rolls).chain(self.phase.deadline()).chain(self.more_to_start).min()
+        instances
+            .chain(rolls)
+            .chain(self.next_due())
+            .chain(self.phase.deadline())
+            .chain(self.more_to_start)
+            .min()
     }
 
     /// Whether the end has begun.
@@ -115,7 +129,8 @@ impl Supervisor {
 
     fn handle(&mut self, now: Instant, event: Event, out: &mut Vec<Action>) {
         match event {
-            Event::Booted => self.boot(),
+            Event::Booted => self.boot(now, out),
+            Event::ClockSet(unix_ms) => self.set_clock(now, unix_ms, out),
             Event::Ticked => self.tick(now, out),
             Event::Spawned(run) => self.route(now, run, Input::Spawned, out),
             Event::SpawnFailed(run, failure) => self.route(now, run, Input::SpawnFailed(failure), out),
@@ -133,7 +148,7 @@ impl Supervisor {
         }
     }
 
-    fn boot(&mut self) {
+    fn boot(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.boot != Boot::Before {
             return;
         }
@@ -145,12 +160,14 @@ impl Supervisor {
                 self.set_desired(at, Desired::Rising);
             }
         }
+        self.schedule_jobs(now, out);
     }
 
     fn tick(&mut self, now: Instant, out: &mut Vec<Action>) {
         if self.more_to_start.take().is_some() {
             self.dirty = true;
         }
+        self.follow_jobs(now, out);
         for at in 0..self.instances.len() {
             let Some(instance) = self.instances.get(at) else { continue };
             if instance.deadline().is_some_and(|deadline| deadline <= now) {
@@ -185,7 +202,10 @@ impl Supervisor {
             return;
         };
         match after {
-            StateName::Exited | StateName::Fatal => self.ended_for_good(now, at, out),
+            StateName::Exited | StateName::Fatal => {
+                self.ended_for_good(now, at, out);
+                self.follow_queue(now, at, out);
+            }
             StateName::Unhealthy => self.became_unhealthy(now, at, out),
             StateName::Stopped
             | StateName::Waiting
@@ -195,7 +215,9 @@ impl Supervisor {
             | StateName::Backoff
             // Only other names for a task's (`StateName::of`).
             | StateName::Succeeded
-            | StateName::Failed => {}
+            | StateName::Failed
+            | StateName::Idle
+            | StateName::Paused => {}
         }
     }
 
@@ -359,7 +381,9 @@ impl Supervisor {
             State::Starting { .. } | State::Running { .. } | State::Stopping(_) => true,
             State::Exited { .. } | State::Fatal { .. } => false,
         };
-        !self.instances.iter().any(goes_on) && self.instances.iter().any(|one| one.state().has_ended())
+        self.jobs.is_empty()
+            && !self.instances.iter().any(goes_on)
+            && self.instances.iter().any(|one| one.state().has_ended())
     }
 
     fn spec_at(&self, at: usize) -> Option<&ProgramSpec> {
@@ -440,5 +464,5 @@ fn runs_or_will(instance: &Instance) -> bool {
 /// Whether an instance is on its way to be ready for the first time.
 fn is_rising(instance: &Instance) -> bool {
     let rising = matches!(instance.desired(), Desired::Rising | Desired::Trial | Desired::Cycle(_));
-    rising && !instance.state().has_ended() && !instance.state().is_stuck()
+    rising && instance.spec().job.is_none() && !instance.state().has_ended() && !instance.state().is_stuck()
 }

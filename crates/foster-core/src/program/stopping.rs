@@ -152,7 +152,7 @@ impl Transition<'_> {
                 // A task has not done its work, however long it tried.
                 let end = match self.spec.kind() {
                     Kind::Program => End::Unhealthy { uptime },
-                    Kind::Task => End::NeverUp { uptime },
+                    Kind::Task | Kind::Job => End::NeverUp { uptime },
                 };
                 self.conclude(end, failure, run, StateName::Stopping, |_, next| Cause::StoppedUnhealthy {
                     exit,

@@ -221,7 +221,9 @@ impl Transition<'_> {
                         self.instance.streak = Default::default();
                         Desired::Trial
                     }
-                    CycleCause::Requested(_) | CycleCause::Requirement(_) => Desired::Rising,
+                    CycleCause::Requested(_) | CycleCause::Requirement(_) | CycleCause::Due => {
+                        Desired::Rising
+                    }
                 };
                 State::Waiting { on: None }
             }

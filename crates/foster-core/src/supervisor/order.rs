@@ -97,7 +97,8 @@ impl Supervisor {
         let mut holder: Option<(i32, InstanceId)> = None;
         for program in self.plan.graph().order().to_vec() {
             let Some(spec) = self.spec(program) else { continue };
-            let priority = spec.priority;
+            // A job does not wait for tiers, and as one of the last tier it holds up none.
+            let (priority, is_job) = (spec.priority, spec.job.is_some());
             let missing = self.first_unready(spec);
             let blocked_for_good = dependencies(spec)
                 .filter(|other| !self.is_satisfied(*other))
@@ -107,7 +108,7 @@ impl Supervisor {
                 let Some(instance) = self.instances.get(at) else { continue };
                 if let Some(first_way) = is_to_start(instance, now) {
                     let tier = match (first_way, holder) {
-                        (Way::First, Some((lower, holder))) if lower < priority => Some(holder),
+                        (Way::First, Some((lower, holder))) if lower < priority && !is_job => Some(holder),
                         (Way::First | Way::Again, _) => None,
                     };
                     match missing.or(tier) {
@@ -263,6 +264,7 @@ fn cause_to_stop(instance: &Instance) -> Option<Cause> {
         Desired::Down(DownReason::NotAutostarted) => Cause::Changed,
         Desired::Down(DownReason::Removed) => Cause::Removed,
         Desired::Cycle(CycleCause::Changed) => Cause::Changed,
+        Desired::Cycle(CycleCause::Due) => Cause::Due,
         Desired::Cycle(CycleCause::Replacement(why)) => why.into(),
         Desired::Cycle(CycleCause::Requirement(missing)) => Cause::RequirementDown(missing),
         // A run beside an instance is stopped when that is decided.

@@ -25,19 +25,26 @@ impl Supervisor {
         for at in targets.iter().filter_map(|id| self.position(*id)).collect::<Vec<_>>() {
             let is_removed = self.instances.get(at).is_some_and(Instance::is_removed);
             match order {
-                Order::Start | Order::Stop | Order::Restart if is_removed || self.phase.has_begun() => {}
+                Order::Start | Order::Stop | Order::Restart | Order::Run
+                    if is_removed || self.phase.has_begun() => {}
                 // It is on its way up already.
                 Order::Start if self.is_on_trial(at) => {}
+                Order::Start if self.resume(now, at).is_some() => {}
                 Order::Start => self.start(now, at, out),
+                Order::Run if self.instances.get(at).is_some_and(|instance| instance.run().is_some()) => {}
+                Order::Run => self.start(now, at, out),
                 Order::Restart => match self.instances.get(at).and_then(Instance::run) {
                     Some(_) => self.set_desired(at, Desired::Cycle(CycleCause::Requested(id))),
                     None if self.is_on_trial(at) => {}
                     None => self.start(now, at, out),
                 },
-                Order::Stop => self.stop(now, at, id, out),
+                Order::Stop => {
+                    self.pause(at);
+                    self.stop(now, at, id, out);
+                }
                 Order::Signal(signal) => self.signal(at, signal, out),
                 // It runs once: there is nothing to replace.
-                Order::Reload if self.spec_at(at).is_some_and(|spec| spec.kind() == Kind::Task) => {}
+                Order::Reload if self.spec_at(at).is_some_and(|spec| spec.kind() != Kind::Program) => {}
                 Order::Reload => {
                     let signal = self.instances.get(at).and_then(|instance| instance.spec().reload_signal);
                     match signal {

@@ -43,6 +43,8 @@ pub struct InstanceView {
     pub last: Option<Exit>,
     /// When its next start is due, in backoff.
     pub next_start: Option<Instant>,
+    /// When it is due next, if it is a job that is not paused.
+    pub next_due: Option<Instant>,
     /// What it waits for, where it waits.
     pub waits_for: Option<InstanceId>,
     /// Whether processes of it are still there after KILL.
@@ -124,14 +126,19 @@ impl<'a> Snapshot<'a> {
 
     fn view(self, instance: &Instance) -> InstanceView {
         let (state, kind) = (instance.state(), instance.spec().kind());
-        let spec = self.0.plan.program(instance.id().program);
+        let (spec, job) =
+            (self.0.plan.program(instance.id().program), self.0.jobs.get(instance.id().program));
         InstanceView {
             id: instance.id(),
             kind,
-            state: state.name().of(kind),
+            state: match job {
+                Some(job) if job.is_paused() && state.live().is_none() => StateName::Paused,
+                Some(_) | None => state.name().of(kind),
+            },
+            next_due: job.filter(|job| !job.is_paused()).and_then(|job| job.table().deadline(&self.0.clock)),
             ready: match kind {
                 Kind::Program => matches!(state, State::Running { .. }),
-                Kind::Task => matches!(state, State::Exited { .. }),
+                Kind::Task | Kind::Job => matches!(state, State::Exited { .. }),
             },
             autostart: spec.map_or(Autostart::No, |spec| spec.autostart),
             desired: instance.desired(),
@@ -166,7 +173,26 @@ impl<'a> Snapshot<'a> {
 pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
     match order {
         Order::Signal(_) => Progress::Done,
-        Order::Reload if view.kind == Kind::Task => Progress::Done,
+        Order::Reload if view.kind != Kind::Program => Progress::Done,
+        // A job is resumed at once.
+        Order::Start if view.kind == Kind::Job => Progress::Done,
+        Order::Run => match view.state {
+            _ if view.last_run == last_run && view.live.is_none() && is_wanted(view) => Progress::UnderWay,
+            StateName::Running | StateName::Waiting | StateName::Starting | StateName::Stopping => {
+                Progress::UnderWay
+            }
+            StateName::Idle | StateName::Paused | StateName::Succeeded if view.ready => Progress::Done,
+            StateName::Backoff if view.kind == Kind::Task => Progress::UnderWay,
+            StateName::Idle
+            | StateName::Paused
+            | StateName::Succeeded
+            | StateName::Failed
+            | StateName::Stopped
+            | StateName::Exited
+            | StateName::Fatal
+            | StateName::Unhealthy
+            | StateName::Backoff => Progress::Failed,
+        },
         Order::Reload => match view.turn {
             Turn::Later | Turn::Now => Progress::UnderWay,
             Turn::None if view.replaced_by > last_run => Progress::Done,
@@ -179,7 +205,9 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
             | StateName::Exited
             | StateName::Fatal
             | StateName::Succeeded
-            | StateName::Failed => match (view.beside, view.turn) {
+            | StateName::Failed
+            | StateName::Idle
+            | StateName::Paused => match (view.beside, view.turn) {
                 (None, _) => Progress::Done,
                 (Some(_), Turn::Now) => Progress::UnderWay,
                 // It is still there after KILL.
@@ -203,7 +231,9 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
             | StateName::Exited
             | StateName::Fatal
             | StateName::Succeeded
-            | StateName::Failed => Progress::Failed,
+            | StateName::Failed
+            | StateName::Idle
+            | StateName::Paused => Progress::Failed,
             StateName::Stopping if view.stuck => Progress::Failed,
             StateName::Waiting
             | StateName::Starting
@@ -214,7 +244,9 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
         },
         Order::Start | Order::Restart => match view.state {
             // A task is done when it has ended, and its retries belong to it.
-            StateName::Running | StateName::Backoff if view.kind == Kind::Task => Progress::UnderWay,
+            StateName::Running | StateName::Backoff if view.kind != Kind::Program => Progress::UnderWay,
+            StateName::Idle | StateName::Paused if view.ready => Progress::Done,
+            StateName::Idle | StateName::Paused => Progress::Failed,
             StateName::Running | StateName::Unhealthy | StateName::Exited | StateName::Succeeded => {
                 Progress::Done
             }

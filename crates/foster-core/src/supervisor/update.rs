@@ -59,6 +59,9 @@ impl Supervisor {
         }
         self.redefine_spares(&changed, &old);
         self.add_instances(now, out);
+        if self.boot != Boot::Before {
+            self.schedule_jobs(now, out);
+        }
     }
 
     /// Drops the removed instances that have no process, and the removed programs that have no instance, all in one
@@ -143,7 +146,7 @@ impl Supervisor {
                 ),
             ) => false,
             // An update never runs an ended task again.
-            (State::Fatal { .. }, _) => spec.kind() != Kind::Task,
+            (State::Fatal { .. }, _) => spec.kind() == Kind::Program,
             (State::Exited { .. }, _) => {
                 spec.restart.restart == Restart::Always && before.restart.restart != Restart::Always
             }
@@ -166,7 +169,7 @@ impl Supervisor {
                 ),
             ) => false,
             // An update neither runs an ended task again nor breaks one off.
-            _ if is_same_task(before, spec) && (instance.state().has_ended() || instance.run().is_some()) => {
+            _ if runs_once(before, spec) && (instance.state().has_ended() || instance.run().is_some()) => {
                 false
             }
             // What an operator ran to its end is not run again by itself.
@@ -220,7 +223,7 @@ impl Supervisor {
     }
 }
 
-/// Whether a definition and the one before it are of a task. What becomes a task is a new one.
-fn is_same_task(before: &ProgramSpec, now: &ProgramSpec) -> bool {
-    before.kind() == Kind::Task && now.kind() == Kind::Task
+/// Whether a definition and the one before it are both of a task, or of a job. What becomes one is a new one.
+fn runs_once(before: &ProgramSpec, now: &ProgramSpec) -> bool {
+    before.kind() == now.kind() && now.kind() != Kind::Program
 }

@@ -13,6 +13,7 @@
 )]
 
 mod health;
+mod jobs;
 mod orders;
 mod refused;
 mod removing;

@@ -109,6 +109,7 @@ impl World {
             Action::CancelPreStop(_)
             | Action::CancelProbe(..)
             | Action::ReportIgnored(_)
+            | Action::ReportSkipped(_)
             | Action::ReopenLogs
             | Action::WriteStatus
             | Action::Update

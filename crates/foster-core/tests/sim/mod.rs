@@ -155,6 +155,10 @@ impl World {
             ["boot"] => Happening::Event(Event::Booted),
             ["shutdown"] => Happening::Event(Event::ShutdownOrdered(ShutdownCause::Operator(OrderId(0)))),
             ["signal", name] => Happening::Event(Event::Signalled(Signal::parse(name).expect("a signal"))),
+            ["clock", unix] => {
+                let seconds: i64 = unix.parse().expect("seconds since 1970");
+                Happening::Event(Event::ClockSet(seconds * 1000))
+            }
             ["exit", name, code] => {
                 let exit = Exit::Code(code.parse().expect("a code"));
                 return self.push_exit(at, name, exit);
@@ -173,6 +177,7 @@ impl World {
                     "stop" => Order::Stop,
                     "restart" => Order::Restart,
                     "reload" => Order::Reload,
+                    "run" => Order::Run,
                     other => panic!("unknown verb {other}"),
                 };
                 let targets = self.targets(names);

@@ -8,9 +8,10 @@ use std::time::Duration;
 use foster_core::event::{Notice, Persistence};
 use foster_core::ids::{Exit, KilledBy, ProgramId, Signal};
 use foster_core::plan::{CorePlan, PlanSettings, SignalAction, WhenAllEnded};
+use foster_core::schedule::{Cron, Schedule, Timing, Zone};
 use foster_core::spec::{
-    Autostart, Backoff, ExitAction, Growth, HealthAction, HealthPlan, KillMode, Overlap, PreStop,
-    ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
+    Autostart, Backoff, ExitAction, Growth, HealthAction, HealthPlan, JobOverlap, JobPlan, KillMode, Overlap,
+    PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
 };
 
 /// How the process of a program behaves.
@@ -74,6 +75,7 @@ pub struct End {
 /// | `beats=1s`, `silent=9s` | it reports every second that it works, from an age of 9 s on no longer |
 /// | `outgrows=7s` | its memory has a limit, and is over it from then on |
 /// | `task`, `task=5s`, `retries=2` | it is a task; with a `timeout`; with retries |
+/// | `every=10s`, `cron=0_*_*_*_*`, `job_overlap=wait`, `at_start` | it is a job |
 /// | `succeeds=3` | from its third run on it ends with success |
 /// | `life=2s/3` | it ends after 2 s with exit code 3 |
 /// | `stops=50ms/0`, `stops=never` | it ends after its last stop signal, or ignores all |
@@ -159,6 +161,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
             pre_stop: PreStop::None,
             kill_mode: KillMode::Tree,
         },
+        job: None,
         reload_signal: None,
         overlap: Overlap::Never,
     };
@@ -230,6 +233,32 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
                 spec.readiness = Readiness::Completion { timeout };
                 (spec.restart.restart, spec.restart.start_limit) = (Restart::OnFailure, Some(1));
             }
+            "every" | "cron" => {
+                let schedule = match key {
+                    "every" => Schedule::Every(duration(value)),
+                    _ => Schedule::Cron(Cron::parse(&value.replace('_', " ")).expect("a schedule")),
+                };
+                let timing = Timing { schedule, zone: Zone::UTC, jitter: Duration::ZERO, seed: 0 };
+                spec.job = Some(JobPlan {
+                    timing: timing.into(),
+                    overlap: JobOverlap::Skip,
+                    at_start: Autostart::No,
+                });
+                spec.readiness = Readiness::Completion { timeout: None };
+                spec.restart.restart = Restart::Never;
+                (spec.autostart, spec.priority) = (Autostart::No, i32::MAX);
+                spec.on_failure = ExitAction::Ignore;
+            }
+            "job_overlap" => {
+                let overlap = match value {
+                    "skip" => JobOverlap::Skip,
+                    "wait" => JobOverlap::Wait,
+                    "kill" => JobOverlap::Kill,
+                    other => panic!("{other}"),
+                };
+                spec.job = spec.job.map(|job| JobPlan { overlap, ..job });
+            }
+            "at_start" => spec.job = spec.job.map(|job| JobPlan { at_start: Autostart::Yes, ..job }),
             "retries" => {
                 let retries: u32 = value.parse().expect("a number");
                 spec.restart.start_limit = Some(retries + 1);

@@ -60,6 +60,7 @@ pub fn line(world: &World, action: &Action) -> Option<String> {
         Action::Sweep(signal) => format!("sweep with {signal}"),
         Action::KillAll => "kill all".into(),
         Action::ReportIgnored(signal) => format!("{signal} ignored"),
+        Action::ReportSkipped(instance) => format!("{}: skipped", name(*instance)),
         Action::ReopenLogs => "reopen logs".into(),
         Action::WriteStatus => "write status".into(),
         Action::Update => "update".into(),
@@ -112,6 +113,7 @@ fn cause_text(world: &World, cause: &Cause) -> String {
             format!("not replaced: waits for {}", name(world, *other))
         }
         Cause::NotReplaced(NotReplaced::NotKilled) => "not replaced: not killed".into(),
+        Cause::Due => "due again".into(),
         Cause::Removed => "removed".into(),
         Cause::RequirementDown(other) => format!("{} is down", name(world, *other)),
         Cause::Shutdown => "shutdown".into(),
