@@ -101,7 +101,8 @@ fn is_well(state: State) -> bool {
         | State::Unhealthy
         | State::Exited
         | State::Succeeded
-        | State::Idle => true,
+        | State::Idle
+        | State::Paused => true,
         State::Waiting | State::Stopping | State::Stopped | State::Backoff | State::Fatal | State::Failed => {
             false
         }
@@ -122,6 +123,7 @@ fn table_line(row: &StatusRow) -> Line {
         State::Exited => ("exited", Style::Quiet),
         State::Succeeded => ("succeeded", Style::Quiet),
         State::Idle => ("idle", Style::Quiet),
+        State::Paused => ("paused", Style::Quiet),
     };
     Line {
         name: row.label.clone(),

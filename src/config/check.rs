@@ -159,7 +159,7 @@ fn report(diagnostics: &mut Diagnostics, programs: &Programs, error: &PlanError)
                     priority(dependency),
                     name(program)
                 ),
-                Some(Kind::Program) | None => "lower priorities start first".to_owned(),
+                Some(Kind::Program | Kind::Job) | None => "lower priorities start first".to_owned(),
             };
             diagnostics.error(span, message, note);
         }

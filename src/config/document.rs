@@ -35,13 +35,16 @@ pub(super) struct Document {
     pub(super) programs: Table,
     /// The tables `[task.*]`.
     pub(super) tasks: Table,
+    /// The tables `[job.*]`.
+    pub(super) jobs: Table,
 }
 
 impl Document {
     /// Every task and program, in the order of `foster status`.
     pub(super) fn units(&self) -> impl Iterator<Item = (Kind, Item<'_>)> {
         let tasks = self.tasks.items().map(|item| (Kind::Task, item));
-        tasks.chain(self.programs.items().map(|item| (Kind::Program, item)))
+        let jobs = self.jobs.items().map(|item| (Kind::Job, item));
+        tasks.chain(self.programs.items().map(|item| (Kind::Program, item))).chain(jobs)
     }
 }
 
@@ -167,6 +170,7 @@ impl Reading<'_> {
                 "defaults" => &mut self.document.defaults,
                 "program" => &mut self.document.programs,
                 "task" => &mut self.document.tasks,
+                "job" => &mut self.document.jobs,
                 _ => continue,
             };
             merge(self.diagnostics, target, &key, value);
@@ -224,7 +228,7 @@ fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Va
         }
         let first = target.get(&inner.name).map(|item| diagnostics.locate(item.key.span));
         let what = match key.name.as_str() {
-            kind @ ("program" | "task") => format!("{kind} `{}` is defined twice", inner.name),
+            kind @ ("program" | "task" | "job") => format!("{kind} `{}` is defined twice", inner.name),
             table => format!("`{}` in `[{table}]` is set twice", inner.name),
         };
         diagnostics.error(inner.span, what, format!("first set at {}", first.unwrap_or_default()));

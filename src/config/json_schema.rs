@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use foster_core::ids::Signal;
 
 use super::key_spec::{Default, Key, Names, Section, Support, ValueKind};
-use super::keys::{FILE, PROGRAM, SECTIONS, TASK};
+use super::keys::{FILE, JOB, PROGRAM, SECTIONS, TASK};
 use super::launch::{capability_names, limit_names};
 
 /// The schema, with each key on one line.
@@ -77,7 +77,7 @@ fn section(section: &Section) -> String {
         keys.join(",\n")
     );
     // A key that neither an included file nor `[defaults]` can add.
-    let whole = ![FILE.heading, PROGRAM.heading, TASK.heading].contains(&section.heading);
+    let whole = ![FILE.heading, PROGRAM.heading, TASK.heading, JOB.heading].contains(&section.heading);
     let required = section.keys.iter().filter(|key| whole && key.default == Default::Required);
     let required: Vec<String> = required.map(|key| quoted(key.name)).collect();
     if !required.is_empty() {

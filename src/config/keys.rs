@@ -4,10 +4,12 @@
 //! (`reference.rs`), and the schema for editors (`json_schema.rs`). A key that is not here is unknown; the file of its
 //! section reads one that is here. Next: `keys/program.rs`.
 
+mod job;
 mod nested;
 mod program;
 mod task;
 
+pub use job::JOB;
 pub use nested::{BACKOFF, HEALTH, INSTANCES, READY, SINK};
 pub use program::PROGRAM;
 pub use task::TASK;
@@ -79,7 +81,12 @@ pub const FILE: Section = Section {
             Default::Words("`{}`"),
             "The tasks by name: commands that run once, to completion, when the container starts.",
         ),
-        later("job", "A command that runs on a schedule."),
+        key(
+            "job",
+            &[ValueKind::Map("table of jobs", Names::Programs, &[ValueKind::Table(&JOB)])],
+            Default::Words("`{}`"),
+            "The jobs by name: commands that run on a schedule.",
+        ),
         later("web", "A web page with the state of all programs, and metrics."),
     ],
 };
@@ -133,8 +140,8 @@ pub const FOSTER: Section = Section {
 };
 
 /// Every section, in the order of the documentation.
-pub const SECTIONS: [&Section; 9] =
-    [&FILE, &FOSTER, &PROGRAM, &BACKOFF, &READY, &HEALTH, &SINK, &INSTANCES, &TASK];
+pub const SECTIONS: [&Section; 10] =
+    [&FILE, &FOSTER, &PROGRAM, &BACKOFF, &READY, &HEALTH, &SINK, &INSTANCES, &TASK, &JOB];
 
 #[cfg(test)]
 mod tests {

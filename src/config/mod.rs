@@ -19,6 +19,7 @@ mod expand;
 mod file_glob;
 mod foreign;
 mod instances;
+mod job;
 mod json_schema;
 pub mod key_spec;
 pub mod keys;

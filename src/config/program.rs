@@ -17,6 +17,7 @@ use super::command::command;
 use super::defaults::over_built_in;
 use super::foreign::foreign_restart;
 use super::instances::instances;
+use super::job::job;
 use super::key_spec::Key as Spec;
 use super::keys::{BACKOFF, PROGRAM};
 use super::launch::launch;
@@ -79,7 +80,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, kind: Kind, key: &Key, table: &Tabl
     let (stdout, stderr) = (sink(reader, "stdout"), sink(reader, "stderr"));
     let pre_stop = reader.field(table, "pre_stop", command);
     let (probe, readiness) = match (kind, ready) {
-        (Kind::Task, _) => {
+        (Kind::Task | Kind::Job, _) => {
             let timeout =
                 |reader: &mut Reader<'_>| reader.field(table, "timeout", Reader::duration_above_zero);
             (None, Readiness::Completion { timeout: reader.for_all_instances(timeout) })
@@ -109,7 +110,8 @@ pub(super) fn draft(reader: &mut Reader<'_>, kind: Kind, key: &Key, table: &Tabl
             health: health_plan,
             watchdog,
             overlap,
-            ..reader.for_all_instances(|reader| spec(reader, table, readiness, pre_stop.as_ref()))
+            job: if kind == Kind::Job { job(reader, table, &key.name) } else { None },
+            ..reader.for_all_instances(|reader| spec(reader, table, kind, readiness, pre_stop.as_ref()))
         },
         program: Program {
             name: key.name.clone(),
@@ -135,6 +137,7 @@ pub(super) fn over_base(table: &Table, base: &Table) -> Table {
 fn spec(
     reader: &mut Reader<'_>,
     table: &Table,
+    kind: Kind,
     readiness: Readiness,
     pre_stop: Option<&Vec<String>>,
 ) -> ProgramSpec {
@@ -144,15 +147,20 @@ fn spec(
     };
     ProgramSpec {
         instances: 1,
-        autostart: if autostart { Autostart::Yes } else { Autostart::No },
-        priority: reader
-            .field(table, "priority", |reader, item| {
-                reader.integer_or(item, i32::MIN..=i32::MAX, "a 32-bit integer")
-            })
-            .unwrap_or_default(),
+        autostart: if autostart && kind != Kind::Job { Autostart::Yes } else { Autostart::No },
+        // A job stops before all others.
+        priority: if kind == Kind::Job {
+            i32::MAX
+        } else {
+            reader
+                .field(table, "priority", |reader, item| {
+                    reader.integer_or(item, i32::MIN..=i32::MAX, "a 32-bit integer")
+                })
+                .unwrap_or_default()
+        },
         after: Vec::new(),
         requires: Vec::new(),
-        restart: restart_policy(reader, table, readiness),
+        restart: restart_policy(reader, table, kind),
         on_exit: reader.field(table, "on_exit", fate).unwrap_or(ExitAction::Ignore),
         on_failure: reader.field(table, "on_failure", fate).unwrap_or(ExitAction::Shutdown),
         readiness,
@@ -162,16 +170,18 @@ fn spec(
         stop: stop_plan(reader, table, pre_stop),
         reload_signal: reader.field(table, "reload_signal", Reader::signal),
         overlap: Overlap::Never,
+        job: None,
     }
 }
 
-fn restart_policy(reader: &mut Reader<'_>, table: &Table, readiness: Readiness) -> RestartPolicy {
-    let (restart, start_limit) = match readiness {
-        Readiness::Completion { timeout: _ } => {
+fn restart_policy(reader: &mut Reader<'_>, table: &Table, kind: Kind) -> RestartPolicy {
+    let (restart, start_limit) = match kind {
+        Kind::Job => (Restart::Never, None),
+        Kind::Task => {
             let retries = reader.field(table, "retries", retries).unwrap_or_default();
             (Restart::OnFailure, Some(retries + 1))
         }
-        Readiness::Uptime | Readiness::Probe { .. } | Readiness::Notify { .. } => (
+        Kind::Program => (
             reader.field(table, "restart", restart).unwrap_or(Restart::Always),
             reader.field(table, "start_limit", start_limit).flatten(),
         ),

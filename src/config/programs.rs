@@ -15,7 +15,8 @@ use super::Environment;
 use super::defaults::built_in;
 use super::diagnostics::Diagnostics;
 use super::document::Document;
-use super::keys::{PROGRAM, TASK};
+use super::key_spec::Section;
+use super::keys::{JOB, PROGRAM, TASK};
 use super::phrase::quoted;
 use super::program::{Draft, LONGEST_NAME, draft, is_name, over_base};
 use super::reader::{Reader, Scope};
@@ -50,7 +51,8 @@ pub(super) fn read_programs(
         return programs;
     }
     let base = over_base(&document.defaults, built_in(&PROGRAM));
-    let task_base = base_of_tasks(&document.defaults);
+    let task_base = base_of(&TASK, &document.defaults);
+    let job_base = base_of(&JOB, &document.defaults.filtered(|name| name != "on_failure"));
     let mut shared = None;
     let (mut instances, mut weight) = (0, 0);
     for (kind, item) in document.units() {
@@ -67,7 +69,11 @@ pub(super) fn read_programs(
             }
             Kind::Task => {
                 reader.check_keys(given, &TASK, &owner);
-                over_base(&of_task(given), &task_base)
+                over_base(&keys_of(&TASK, given), &task_base)
+            }
+            Kind::Job => {
+                reader.check_keys(given, &JOB, &owner);
+                over_base(&keys_of(&JOB, given), &job_base)
             }
         };
         if reader.field(&table, "enabled", Reader::boolean) == Some(false) {
@@ -104,14 +110,14 @@ pub(super) fn read_programs(
     programs
 }
 
-/// What a task starts from: its built-in defaults, then those of `[defaults]` that a task can have.
-fn base_of_tasks(defaults: &Table) -> Table {
-    over_base(&of_task(defaults), &over_base(built_in(&TASK), built_in(&PROGRAM)))
+/// What a task or a job starts from: its built-in defaults, then those of `[defaults]` that it can have.
+fn base_of(section: &Section, defaults: &Table) -> Table {
+    over_base(&keys_of(section, defaults), &over_base(built_in(section), built_in(&PROGRAM)))
 }
 
-/// The keys of a table that a task can have. Others are not read: they are reported as errors, or meant for programs.
-fn of_task(table: &Table) -> Table {
-    table.filtered(|name| TASK.key(name).is_some())
+/// The keys of a table that this section has. Others are not read: they are reported as errors, or meant for programs.
+fn keys_of(section: &Section, table: &Table) -> Table {
+    table.filtered(|name| section.key(name).is_some())
 }
 
 /// Whether the programs are within the limits; reports an error if not.
@@ -123,7 +129,11 @@ fn is_bounded(document: &Document, diagnostics: &mut Diagnostics) -> bool {
         return false;
     }
     let copied = document.defaults.weight().saturating_mul(count);
-    let written = document.programs.weight().saturating_add(document.tasks.weight());
+    let written = document
+        .programs
+        .weight()
+        .saturating_add(document.tasks.weight())
+        .saturating_add(document.jobs.weight());
     if written.saturating_add(copied) > LARGEST_PLAN {
         let megabytes = LARGEST_PLAN >> 20;
         let message = format!("{count} programs with their `[defaults]` take more than {megabytes} MiB");
@@ -200,10 +210,16 @@ fn check_unique(document: &Document, kind: Kind, item: Item<'_>, diagnostics: &m
     if kind == Kind::Program {
         return;
     }
-    if let Some(other) = document.programs.get(item.name()) {
+    let task = document.tasks.get(item.name()).filter(|_| kind == Kind::Job);
+    if let Some(other) = document.programs.get(item.name()).or(task) {
         let (name, first) = (item.name(), diagnostics.locate(other.key.span));
-        let message = format!("`{name}` is the name of a {} and of a program", kind.name());
-        diagnostics.error(item.key.span, message, format!("the program is at {first}; rename one of them"));
+        let other = if document.programs.get(name).is_some() { Kind::Program } else { Kind::Task };
+        let message = format!("`{name}` is the name of a {} and of a {}", kind.name(), other.name());
+        diagnostics.error(
+            item.key.span,
+            message,
+            format!("the {} is at {first}; rename one of them", other.name()),
+        );
     }
 }
 

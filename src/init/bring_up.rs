@@ -129,7 +129,7 @@ impl Init {
             is_over: false,
         };
         Ok(Init {
-            core: Core::new(&plan),
+            core: Core::new(&plan, Waiter::unix_ms()),
             signals,
             processes,
             output,

@@ -27,14 +27,14 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// A supervisor of this plan before its boot.
-    pub(super) fn new(plan: &Plan) -> Core {
+    /// A supervisor of this plan before its boot, at this time of the wall clock.
+    pub(super) fn new(plan: &Plan, unix_ms: i64) -> Core {
         Core {
             supervisor: Supervisor::new(plan.core.clone()),
             now: Instant::START,
             closing: None,
             update_requested: false,
-            events: VecDeque::from([Event::Booted]),
+            events: VecDeque::from([Event::ClockSet(unix_ms), Event::Booted]),
             actions: Vec::new(),
         }
     }

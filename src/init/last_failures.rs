@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use foster_core::action::{Cause, Change, Part, StateName};
 use foster_core::ids::{InstanceId, ProgramId, Run};
 use foster_core::program_map::ProgramMap;
+use foster_core::restart::AfterExit;
 use foster_core::sorted::SortedMap;
 
 use super::report::{answers, unready};
@@ -60,6 +61,9 @@ impl LastFailures {
                 }
                 "some of its processes are still there after SIGKILL".into()
             }
+            Cause::Ended { exit, uptime, next: AfterExit::StaysDown } if change.to == StateName::Idle => {
+                format!("last run {exit} after {}", rounded(*uptime))
+            }
             Cause::Ended { exit: _, uptime, next: _ } if change.to == StateName::Succeeded => {
                 format!("took {}", rounded(*uptime))
             }
@@ -82,6 +86,7 @@ impl LastFailures {
             | Cause::Announced
             | Cause::NotReplaced(_)
             | Cause::Removed
+            | Cause::Due
             | Cause::StoppedNotReady { .. }
             | Cause::StoppedUnhealthy { .. }
             | Cause::RequirementDown(_)
@@ -149,7 +154,9 @@ impl LastFailures {
             | StateName::Exited
             | StateName::Fatal
             | StateName::Succeeded
-            | StateName::Failed => failure,
+            | StateName::Failed
+            | StateName::Idle
+            | StateName::Paused => failure,
         }
     }
 }

@@ -47,6 +47,8 @@ use std::rc::Rc;
 use foster_core::event::{Event, Notice, ShutdownCause};
 use foster_core::ids::Signal;
 use foster_core::probe::ProbeResult;
+use foster_core::schedule::Schedule;
+use foster_core::spec::ProgramSpec;
 
 use self::core::Core;
 use crate::control::server::Server;
@@ -56,7 +58,7 @@ use crate::output::Output;
 use crate::output::log as own_log;
 use crate::plan::Plan;
 use crate::probes::Probes;
-use crate::sys::epoll::{Owner, Ready};
+use crate::sys::epoll::{Owner, Ready, Token};
 use operators::Operators;
 use processes::Processes;
 use signals::Signals;
@@ -74,6 +76,7 @@ mod owner {
     pub(super) const STARTS: Owner = Owner(6);
     pub(super) const GROUPS: Owner = Owner(7);
     pub(super) const NOTIFY: Owner = Owner(8);
+    pub(super) const CLOCK: Owner = Owner(9);
 }
 
 /// The variables that the supervisor uses.
@@ -122,7 +125,20 @@ impl Init {
         self.close()
     }
 
+    /// Watches the wall clock, if a job needs it.
+    fn watch_clock(&mut self) {
+        let by_clock = |spec: &ProgramSpec| {
+            spec.job.as_ref().is_some_and(|job| matches!(job.timing.schedule, Schedule::Cron(_)))
+        };
+        if self.plan.core.programs().values().any(|spec| by_clock(spec))
+            && let Err(errno) = self.waiter.watch_clock(Token { owner: owner::CLOCK, key: 0 })
+        {
+            log::error!("cannot watch the clock: {}", errno::text(errno));
+        }
+    }
+
     fn turn_until_closing(&mut self) {
+        self.watch_clock();
         loop {
             self.handle_events();
             self.answer_requests();
@@ -191,6 +207,10 @@ impl Init {
             owner::CONTROL => self.serve(ready),
             owner::GROUPS => self.report_emptied(),
             owner::STARTS => self.take_start(ready.token.key),
+            owner::CLOCK => {
+                self.waiter.clock_was_set();
+                self.core.push(Event::ClockSet(Waiter::unix_ms()));
+            }
             owner::NOTIFY => self.take_reports(ready.token.key),
             Owner(_) => {}
         }

@@ -60,6 +60,10 @@ impl Init {
                 sweep.signal(signal, trees, children);
                 self.check_sweep();
             }
+            Action::ReportSkipped(instance) => {
+                let name = self.plan.label(instance).to_owned();
+                log::warn!("{name}: due, and left out: a run of it is under way");
+            }
             Action::ReopenLogs => {
                 self.output.reopen();
                 if let Some(Err(error)) = self.operators.server.as_mut().map(Server::restore) {

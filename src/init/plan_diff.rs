@@ -155,13 +155,14 @@ fn spec_keys(keys: &mut ChangedKeys, old: &ProgramSpec, new: &ProgramSpec) {
         watchdog,
         memory_max,
         stop,
+        job,
         reload_signal,
         // It follows from other keys.
         overlap: _,
     } = old;
     if old.kind() != new.kind() {
         // What it is says more than all keys that differ for that reason.
-        return keys.note("task", false, Some(SpecChange::Process));
+        return keys.note(new.kind().name(), false, Some(SpecChange::Process));
     }
     keys.policy("autostart", *autostart == new.autostart);
     keys.policy("priority", *priority == new.priority);
@@ -171,10 +172,17 @@ fn spec_keys(keys: &mut ChangedKeys, old: &ProgramSpec, new: &ProgramSpec) {
     keys.policy("on_exit", *on_exit == new.on_exit);
     keys.policy("on_failure", *on_failure == new.on_failure);
     stop_keys(keys, stop, &new.stop);
+    if let (Some(job), Some(new)) = (job, &new.job) {
+        keys.policy("schedule", job.timing.schedule == new.timing.schedule);
+        keys.policy("timezone", job.timing.zone == new.timing.zone);
+        keys.policy("overlap", job.overlap == new.overlap);
+        keys.policy("jitter", job.timing.jitter == new.timing.jitter);
+        keys.policy("run_at_start", job.at_start == new.at_start);
+    }
     keys.policy("reload_signal", *reload_signal == new.reload_signal);
     match old.kind() {
         Kind::Program => keys.process("ready", *readiness == new.readiness),
-        Kind::Task => keys.policy("timeout", *readiness == new.readiness),
+        Kind::Task | Kind::Job => keys.policy("timeout", *readiness == new.readiness),
     }
     keys.process("health", *health == new.health);
     keys.process("watchdog", *watchdog == new.watchdog);
@@ -194,7 +202,7 @@ fn restart_keys(keys: &mut ChangedKeys, kind: Kind, old: &RestartPolicy, new: &R
     keys.policy("backoff", *backoff == new.backoff);
     let limit = match kind {
         Kind::Program => "start_limit",
-        Kind::Task => "retries",
+        Kind::Task | Kind::Job => "retries",
     };
     keys.policy(limit, *start_limit == new.start_limit);
 }

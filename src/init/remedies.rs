@@ -25,7 +25,7 @@ pub(super) fn remedy(kind: Kind, failure: &Failure, is_in_background: bool) -> O
         }
         Failure::NotReady { within: _, last: _, exit: _ } => Some(match kind {
             Kind::Program => "correct `ready`, or raise its `timeout`".into(),
-            Kind::Task => "raise its `timeout`".into(),
+            Kind::Task | Kind::Job => "raise its `timeout`".into(),
         }),
         Failure::Exited { exit: Exit::Code(_) | Exit::Killed { .. }, uptime: _ }
         | Failure::NotStarted(_)

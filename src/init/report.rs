@@ -119,6 +119,10 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         Cause::NotReplaced(_) => {
             Line::new(Level::Error, EventName::NotReplaced, format!("{name}: not replaced: {by}"))
         }
+        Cause::Due => {
+            let message = format!("{name}: stopping, because it is due again{process}");
+            Line::new(Level::Warn, EventName::Stopping, message)
+        }
         Cause::Removed => {
             let event =
                 if change.to == StateName::Stopped { EventName::Stopped } else { EventName::Stopping };
@@ -213,7 +217,7 @@ fn failed(name: &str, kind: Kind, failure: &Failure) -> String {
             let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
             let missed = match kind {
                 Kind::Program => "ready",
-                Kind::Task => "finished",
+                Kind::Task | Kind::Job => "finished",
             };
             format!("{name} was not {missed} within {}{seen}", rounded(*within))
         }

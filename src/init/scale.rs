@@ -61,8 +61,8 @@ impl Init {
         if let Some((id, _)) = named.next() {
             return match self.plan.kind(id) {
                 Kind::Program => Ok(id),
-                Kind::Task => {
-                    let message = format!("cannot scale `{name}`: a task has one instance");
+                kind @ (Kind::Task | Kind::Job) => {
+                    let message = format!("cannot scale `{name}`: a {} has one instance", kind.name());
                     Err(Refusal::new(Reason::BadRequest, message))
                 }
             };

@@ -97,7 +97,9 @@ impl Init {
             (Some(note), Some(status)) => Some(format!("\"{status}\"; {note}")),
             (note, status) => status.map(|status| format!("\"{status}\"")).or(note),
         };
+        let next_due = view.next_due.map(|due| format!("next run in {}", rounded(due.since(self.core.now))));
         let more = match (view.next_start, view.waits_for) {
+            (None, None) if next_due.is_some() => next_due,
             (Some(at), _) => Some(format!("next start in {}", rounded(at.since(self.core.now)))),
             (None, Some(_)) => self.holder(view).map(|holder| format!("waits for {holder}")),
             (None, None) if view.state == StateName::Starting => {
@@ -239,7 +241,9 @@ fn health(view: &InstanceView) -> Option<Health> {
             | StateName::Exited
             | StateName::Fatal
             | StateName::Succeeded
-            | StateName::Failed,
+            | StateName::Failed
+            | StateName::Idle
+            | StateName::Paused,
             _,
         ) => None,
     }

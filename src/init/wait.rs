@@ -8,7 +8,9 @@ use std::rc::Rc;
 use foster_core::time::Instant;
 
 use super::memory::MemoryTrimmer;
-use crate::sys::epoll::{Epoll, Ready};
+use crate::errno;
+use crate::sys::epoll::{Epoll, Interest, Ready, Token};
+use crate::sys::timer::ClockWatch;
 
 /// The loop's clock and its one blocking call, and the trimming of memory before it.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(super) struct Waiter {
     started: std::time::Instant,
     ready: Vec<Ready>,
     pub(super) trimmer: MemoryTrimmer,
+    /// Reports that the wall clock was set, where a job needs that clock.
+    clock: Option<ClockWatch>,
 }
 
 impl Waiter {
@@ -28,12 +32,40 @@ impl Waiter {
             started: std::time::Instant::now(),
             ready: Vec::new(),
             trimmer: MemoryTrimmer::default(),
+            clock: None,
         }
     }
 
     /// The current time since foster's start.
     pub(super) fn now(&self) -> Instant {
         Instant::after_start(self.started.elapsed())
+    }
+
+    /// The time of the wall clock, in milliseconds since 1970 (UTC).
+    #[expect(clippy::disallowed_methods, reason = "this is the place that reads the clock")]
+    pub(super) fn unix_ms() -> i64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Watches the wall clock from now on.
+    ///
+    /// # Errors
+    /// timerfd_create(2), epoll_ctl(2): no descriptor or memory is left.
+    pub(super) fn watch_clock(&mut self, token: Token) -> nix::Result<()> {
+        if self.clock.is_none() {
+            let watch = ClockWatch::new()?;
+            self.epoll.add(&watch, token, Interest::Read)?;
+            self.clock = Some(watch);
+        }
+        Ok(())
+    }
+
+    /// Takes the report that the wall clock was set.
+    pub(super) fn clock_was_set(&self) {
+        if let Some(Err(errno)) = self.clock.as_ref().map(ClockWatch::take) {
+            log::error!("cannot watch the clock: {}", errno::text(errno));
+        }
     }
 
     /// Waits until a descriptor is ready or `deadline` is reached; `None`: without a limit.

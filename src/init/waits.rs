@@ -73,7 +73,9 @@ impl Init {
             | StateName::Unhealthy
             | StateName::Stopping
             | StateName::Exited
-            | StateName::Succeeded => false,
+            | StateName::Succeeded
+            | StateName::Idle
+            | StateName::Paused => false,
         })
     }
 }

@@ -1,12 +1,57 @@
-//! A timer that interrupts a system call: timer_create(2).
+//! A timer that interrupts a system call: timer_create(2). A watch over the wall clock: timerfd_create(2).
 //!
 //! The supervisor's deadlines do not use it, but the timeout of [`crate::sys::epoll`].
 #![allow(unsafe_code, reason = "the C library's timer_create(3) links threads and the name resolver: 45 KB")]
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+/// Becomes readable whenever the wall clock is set: a timer far away that is cancelled by that.
+#[derive(Debug)]
+pub struct ClockWatch(TimerFd);
+
+/// Beyond the life of any container.
+const FAR: Duration = Duration::from_secs(1 << 40);
+
+impl ClockWatch {
+    /// Starts to watch.
+    ///
+    /// # Errors
+    /// timerfd_create(2), timerfd_settime(2): EMFILE, ENFILE, ENOMEM.
+    pub fn new() -> nix::Result<ClockWatch> {
+        let timer =
+            TimerFd::new(ClockId::CLOCK_REALTIME, TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK)?;
+        let watch = ClockWatch(timer);
+        watch.arm()?;
+        Ok(watch)
+    }
+
+    /// Takes the report that the clock was set, and watches on.
+    ///
+    /// # Errors
+    /// timerfd_settime(2): none for a valid timer.
+    pub fn take(&self) -> nix::Result<()> {
+        // ECANCELED is the report.
+        let mut expirations = [0; 8];
+        let _ = nix::unistd::read(&self.0, &mut expirations);
+        self.arm()
+    }
+
+    fn arm(&self) -> nix::Result<()> {
+        let flags = TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
+        self.0.set(Expiration::OneShot(FAR.into()), flags)
+    }
+}
+
+impl AsFd for ClockWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 /// A timer that sends a signal to the thread that created it, at each interval, until it is dropped.
 #[derive(Debug)]

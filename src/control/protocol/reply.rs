@@ -119,6 +119,8 @@ pub enum State {
     Failed,
     /// A job between two runs.
     Idle,
+    /// A job that does not run when it is due.
+    Paused,
 }
 
 /// The result of a health check.
@@ -404,6 +406,8 @@ impl From<StateName> for State {
             StateName::Fatal => State::Fatal,
             StateName::Succeeded => State::Succeeded,
             StateName::Failed => State::Failed,
+            StateName::Idle => State::Idle,
+            StateName::Paused => State::Paused,
         }
     }
 }
@@ -413,6 +417,7 @@ impl From<CoreKind> for Kind {
         match kind {
             CoreKind::Program => Kind::Program,
             CoreKind::Task => Kind::Task,
+            CoreKind::Job => Kind::Job,
         }
     }
 }

@@ -92,6 +92,7 @@ impl Init {
             Order::Start => "start",
             Order::Stop => "stop",
             Order::Restart => "restart",
+            Order::Run => "run-job",
             Order::Reload => "reload",
             Order::Signal(_) => "signal",
         };
@@ -271,6 +272,8 @@ impl Init {
                 | StateName::Running
                 | StateName::Unhealthy
                 | StateName::Stopping
+                | StateName::Idle
+                | StateName::Paused
                 | StateName::Backoff => {
                     left.push(id);
                     continue;
@@ -303,7 +306,11 @@ impl Init {
             }
             (Order::Start | Order::Restart, StateName::Exited) => "exited with success".into(),
             (Order::Start | Order::Restart, StateName::Succeeded) => self.standing(view),
-            (Order::Reload, _) if view.kind == Kind::Task => "not reloaded: a task runs once".into(),
+            (Order::Start, _) if view.kind == Kind::Job => self.standing(view),
+            (Order::Run, _) => self.standing(view),
+            (Order::Reload, _) if view.kind != Kind::Program => {
+                format!("not reloaded: a {} has nothing to replace", view.kind.name())
+            }
             (Order::Restart | Order::Reload, _) => format!("restarted{pid}"),
             (Order::Start | Order::Signal(_), _) => format!("started{pid}"),
         }
@@ -317,7 +324,7 @@ impl Init {
             }
             Order::Stop => format!("not stopped: another order followed ({})", view.state.name()),
             Order::Reload => self.not_replaced(view),
-            Order::Start | Order::Restart | Order::Signal(_) => self.standing(view),
+            Order::Start | Order::Run | Order::Restart | Order::Signal(_) => self.standing(view),
         }
     }
 }

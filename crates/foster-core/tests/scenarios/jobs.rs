@@ -275,7 +275,10 @@ fn an_update_changes_the_times_of_a_job_and_interrupts_no_run() {
 
 #[test]
 fn a_container_of_jobs_does_not_end_by_itself_and_none_starts_during_the_shutdown() {
-    check("backup: every=10s life=4s stops=8s/0", "21s signal TERM", expect![[r#"
+    check(
+        "backup: every=10s life=4s stops=8s/0",
+        "21s signal TERM",
+        expect![[r#"
         0.000   everything is ready
         10.000  spawn backup #1
         10.000  backup: idle -> running (started)
@@ -288,5 +291,6 @@ fn a_container_of_jobs_does_not_end_by_itself_and_none_starts_during_the_shutdow
         24.000  backup: stopping -> idle (exited with status 0 within 3s)
         24.000  sweep with SIGTERM
         24.000  exit 0: SIGTERM
-    "#]]);
+    "#]],
+    );
 }
