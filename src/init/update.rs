@@ -137,6 +137,7 @@ impl Init {
         let changed = merged.kept.iter().filter_map(|(id, keys)| Some((id, keys.change()?)));
         let update = Update { plan: plan.core.clone(), changed: changed.collect() };
         let old = std::mem::replace(&mut self.plan, Rc::new(plan));
+        self.watch_clock();
         self.keep_formers(&old, &merged);
         self.redefine_runs(&old, &merged);
         self.rematch_streams();

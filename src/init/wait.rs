@@ -42,7 +42,6 @@ impl Waiter {
     }
 
     /// The time of the wall clock, in milliseconds since 1970 (UTC).
-    #[expect(clippy::disallowed_methods, reason = "this is the place that reads the clock")]
     pub(super) fn unix_ms() -> i64 {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
