@@ -39,6 +39,7 @@ pub mod personality;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use cli::verb::Verb;
 use cli::{Command, Invocation, Output, Scope};
@@ -141,9 +142,11 @@ fn check(option: Option<&Path>, scope: Scope, output: Output, client: &mut Clien
         Scope::Here => config::load_and_examine(&path, &environment, here::examine),
     });
     let status = if loaded.is_ok() { ExitStatus::DONE } else { ExitStatus::USAGE };
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now_ms = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
     let printed = match (output, loaded) {
         (Output::Json, Ok(plan)) => {
-            let order = config::start_order(&plan);
+            let order = config::start_order(&plan, now_ms);
             let lines: Vec<&str> = order.lines().collect();
             let warnings = with_severity("warning", &plan.warnings);
             let none: [&str; 0] = [];
@@ -157,7 +160,7 @@ fn check(option: Option<&Path>, scope: Scope, output: Output, client: &mut Clien
             let answer = json!({ "valid": false, "errors": errors, "warnings": none, "lines": lines });
             writeln!(client.out, "{answer}")
         }
-        (Output::Text, Ok(plan)) => client.out.write_all(config::start_order(&plan).as_bytes()),
+        (Output::Text, Ok(plan)) => client.out.write_all(config::start_order(&plan, now_ms).as_bytes()),
         (Output::Text, Err(report)) => client.err.write_all(report.to_string().as_bytes()),
     };
     if printed.is_ok() { status } else { ExitStatus::FAILED }

@@ -30,6 +30,7 @@ mod groups;
 mod health;
 mod held;
 mod instances;
+mod jobs;
 mod logs;
 mod memory_max;
 mod mistakes;

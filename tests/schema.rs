@@ -116,7 +116,7 @@ fn the_schema_rejects_a_wrong_key_or_value_at_its_path() {
             "'many' is not valid",
         ),
         ("[program.web]\nstdout = { max_size = '1M' }\n", "program.web.stdout: ", "is not valid"),
-        ("[job.a]\nschedule = '@daily'\n", "job: ", "should not be valid"),
+        ("[job.a]\nrestart = 'never'\n", "job.a: ", "'restart' was unexpected"),
         ("[task.a]\nrestart = 'never'\n", "task.a: ", "'restart' was unexpected"),
         ("[signals]\nHUPP = 'ignore'\n", "signals: ", "'HUPP' is not valid"),
         ("[signals]\nHUP = 'forwards:x'\n", "signals.HUP: ", "'forwards:x' is not valid"),

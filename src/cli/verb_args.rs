@@ -17,7 +17,7 @@ use super::flags::{
 use super::problem::Problem;
 use super::shell::Shell;
 use crate::control::protocol::{
-    Events, Exec, HealthCheck, Logs, Names, Order, Request, Scale, SignalOrder, Update, Wait,
+    Events, Exec, HealthCheck, Logs, Names, Order, Request, RunJob, Scale, SignalOrder, Update, Wait,
 };
 use crate::plan::InstanceCount;
 
@@ -79,6 +79,11 @@ pub(super) fn scale(args: &mut ParsedArgs) -> Result<Command, Problem> {
     let instances = number.parse().ok().filter(|number| *number <= InstanceCount::MOST);
     let Some(instances) = instances else { return Err(Problem::NotANumberOfInstances(number)) };
     Ok(client(args, Request::Scale(Scale { name, instances, wait: !args.has(&NO_WAIT) })))
+}
+
+pub(super) fn run_job(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    let name = args.next("NAME")?;
+    Ok(client(args, Request::RunJob(RunJob { name, wait: !args.has(&NO_WAIT) })))
 }
 
 pub(super) fn signal(args: &mut ParsedArgs) -> Result<Command, Problem> {

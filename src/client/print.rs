@@ -31,11 +31,12 @@ pub(super) fn print(
     let names = command.request.names();
     let status = match (verb.answer, command.output) {
         (Printer::Table, output) => print_status(names, output, &mut answer, client),
-        (Printer::Outcomes(_), Output::Text) => print_outcomes(&mut answer, client),
+        (Printer::Outcomes(_) | Printer::Run, Output::Text) => print_outcomes(&mut answer, client),
         (Printer::Failures(_), Output::Text) => print_failures(&mut answer, client),
         (Printer::Outcomes(field) | Printer::Failures(field), Output::Json) => {
             print_verdict(field, &mut answer, client)
         }
+        (Printer::Run, Output::Json) => print_verdict("done", &mut answer, client),
         (Printer::Update, output) => print_update(output, &mut answer, client),
         (Printer::Output, _) => print_logs(command, names, &mut answer, client),
         (Printer::Events, output) => print_events(output, &mut answer, client),
@@ -146,12 +147,17 @@ fn print_outcomes(answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<Exit
         print_aside(&reply, Output::Text, client)?;
         if let Reply::Outcome(outcome) = reply {
             if outcome.verdict == Verdict::Failed {
-                status = ExitStatus::FAILED;
+                status = failure(&outcome);
             }
             print_line(&render(&outcome), client)?;
         }
     }
     Ok(status)
+}
+
+/// The exit status for an outcome that failed: that of its run where the supervisor tells it.
+fn failure(outcome: &Outcome) -> ExitStatus {
+    outcome.exit_status.filter(|status| *status != 0).map_or(ExitStatus::FAILED, ExitStatus)
 }
 
 /// The outcome for each program; or the errors of the configuration, in the format of the start.
@@ -231,9 +237,10 @@ fn print_verdict(field: &str, answer: Replies<'_>, client: &mut ClientIo<'_>) ->
             outcomes.push(outcome);
         }
     }
-    let good = outcomes.iter().all(|outcome| outcome.verdict == Verdict::Ok);
+    let failed = outcomes.iter().find(|outcome| outcome.verdict == Verdict::Failed);
+    let (good, status) = (failed.is_none(), failed.map_or(ExitStatus::DONE, failure));
     print_line(&format!("{{\"{field}\":{good},\"outcomes\":{}}}", json(&outcomes)), client)?;
-    Ok(if good { ExitStatus::DONE } else { ExitStatus::FAILED })
+    Ok(status)
 }
 
 /// Lines of output, as programs wrote them. With a single name on the command line, lines have no prefix.

@@ -107,7 +107,7 @@ fn up(name: &str) -> StatusRow {
 }
 
 fn outcome(name: &str, verdict: Verdict, message: &str) -> Reply {
-    Reply::Outcome(Outcome { name: name.into(), verdict, message: message.into() })
+    Reply::Outcome(Outcome { name: name.into(), verdict, message: message.into(), exit_status: None })
 }
 
 fn piece(name: &str, text: &str, more: bool) -> Reply {

@@ -31,7 +31,7 @@ const ANY: &str = "";
 const FILE: &[Foreign] = &[
     row("supervisord", SUPERVISORD, "foster", ""),
     row("unix_http_server", SUPERVISORD, "foster", "with the key `socket`"),
-    row("inet_http_server", SUPERVISORD, "web", "which is not supported yet"),
+    row("inet_http_server", SUPERVISORD, "web", "as `[job.backup]` with `schedule`"),
     row("supervisorctl", SUPERVISORD, "", "needs no configuration: `foster status` finds the socket"),
     row("rpcinterface", SUPERVISORD, "", "is not needed"),
     row("group", SUPERVISORD, "", "has no equivalent here: `foster restart 'web*'` takes a pattern of names"),
@@ -47,7 +47,7 @@ const FILE: &[Foreign] = &[
     row("Service", SYSTEMD, "program", "as `[program.web]`"),
     row("Unit", SYSTEMD, "program", "as `[program.web]`, with `after` and `requires`"),
     row("Install", SYSTEMD, "", "has no equivalent here: a program starts unless it has `autostart = false`"),
-    row("Timer", SYSTEMD, "job", "which is not supported yet"),
+    row("Timer", SYSTEMD, "job", "as `[job.backup]` with `schedule`"),
     row("Socket", SYSTEMD, "sockets", "a key of a program"),
 ];
 
@@ -119,7 +119,7 @@ const PROGRAM: &[Foreign] = &[
     row("log_file", PM2, "stdout", "as `{ file = \"…\" }`"),
     row("merge_logs", PM2, "", "is not needed: lines are never mixed"),
     row("watch", PM2, "", "has no equivalent here: run a watcher as the command"),
-    row("cron_restart", PM2, "", "has no equivalent here yet: jobs are not supported yet"),
+    row("cron_restart", PM2, "", "has no equivalent here: a `[job.NAME]` runs a command on a schedule"),
     row("env_production", PM2, "environment", "with values such as `\"${NODE_ENV:-production}\"`"),
     row("uid", PM2, "user", ""),
     row("gid", PM2, "user", "as `\"name:group\"`"),

@@ -24,19 +24,25 @@ const OVERLAPS: [(&str, JobOverlap); 3] =
 /// When a job runs.
 pub(super) fn job(reader: &mut Reader<'_>, table: &Table, name: &str) -> Option<JobPlan> {
     let schedule = reader.field(table, "schedule", schedule);
-    let zone = match table.get("timezone") {
+    let (zone, zone_name) = match table.get("timezone") {
         Some(item) => timezone(reader, item),
         None => zone_of_system(reader, &schedule),
+    }?;
+    let (schedule, text) = schedule?;
+    let label = match schedule {
+        Schedule::Every(_) => text,
+        Schedule::Cron(_) => format!("{text} ({zone_name})"),
     };
     let at_start = reader.field(table, "run_at_start", Reader::boolean).unwrap_or_default();
     let timing = Timing {
-        schedule: schedule?,
-        zone: zone?,
+        schedule,
+        zone,
         jitter: reader.field(table, "jitter", Reader::duration).unwrap_or_default(),
         seed: hash(name),
     };
     Some(JobPlan {
         timing: timing.into(),
+        label,
         overlap: reader
             .field(table, "overlap", |reader, item| reader.choice(item, &OVERLAPS))
             .unwrap_or(JobOverlap::Skip),
@@ -44,19 +50,21 @@ pub(super) fn job(reader: &mut Reader<'_>, table: &Table, name: &str) -> Option<
     })
 }
 
-fn schedule(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Schedule> {
+fn schedule(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Schedule, String)> {
     const EXPECTED: &str = "`\"every 6h\"`, `\"@daily\"` or five fields of cron such as `\"*/5 * * * *\"`";
     let text = reader.text_or(item, EXPECTED)?;
     if let Some(interval) = text.trim().strip_prefix("every ") {
         match humantime::parse_duration(interval.trim()) {
-            Ok(interval) if interval >= SHORTEST_INTERVAL => return Some(Schedule::Every(interval)),
+            Ok(interval) if interval >= SHORTEST_INTERVAL => {
+                return Some((Schedule::Every(interval), text));
+            }
             Ok(_) => reader.refuse_text(item, &text, "at least `\"every 1s\"`"),
             Err(_) => reader.refuse_text(item, &text, "a duration after `every`, as `\"every 6h\"`"),
         }
         return None;
     }
     match Cron::parse(&text) {
-        Ok(cron) => Some(Schedule::Cron(cron)),
+        Ok(cron) => Some((Schedule::Cron(cron), text)),
         Err(error) => {
             reader.refuse_text(item, &text, &expected(error, EXPECTED));
             None
@@ -87,11 +95,12 @@ fn expected(error: CronError, whole: &str) -> String {
     }
 }
 
-fn timezone(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Zone> {
+/// A zone and its name.
+fn timezone(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Zone, String)> {
     let name = reader.text_or(item, "a time zone such as `\"Europe/Berlin\"`")?;
     let zone = zone(&name);
     match zone {
-        Some(zone) => Some(zone),
+        Some(zone) => Some((zone, name)),
         None if has_zones() => {
             reader.refuse_text(item, &name, "a time zone of the system, such as `\"Europe/Berlin\"`");
             None
@@ -100,22 +109,25 @@ fn timezone(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Zone> {
             let message =
                 format!("time zone `{name}` is not known without the package tzdata: the schedule is in UTC");
             reader.diagnostics.warn(item.value.span, message);
-            Some(Zone::UTC)
+            Some((Zone::UTC, "UTC".into()))
         }
     }
 }
 
 /// The zone that `TZ` names, which only a cron schedule needs.
-fn zone_of_system(reader: &mut Reader<'_>, schedule: &Option<Schedule>) -> Option<Zone> {
+fn zone_of_system(reader: &mut Reader<'_>, schedule: &Option<(Schedule, String)>) -> Option<(Zone, String)> {
     let name = reader.variable("TZ").and_then(|name| name.to_str()).unwrap_or("").to_owned();
     let name = name.strip_prefix(':').unwrap_or(&name);
     let known = if name.is_empty() { Some(Zone::UTC) } else { zone(name) };
-    if let (None, Some(Schedule::Cron(_))) = (&known, schedule) {
+    if let (None, Some((Schedule::Cron(_), _))) = (&known, schedule) {
         let message =
             format!("`TZ` is `{name}`, which is not a time zone of the system: schedules are in UTC");
         reader.diagnostics.warn(super::span::Position::File(super::span::MAIN), message);
     }
-    Some(known.unwrap_or(Zone::UTC))
+    Some(match known {
+        Some(zone) if !name.is_empty() => (zone, name.to_owned()),
+        Some(_) | None => (Zone::UTC, "UTC".into()),
+    })
 }
 
 fn has_zones() -> bool {

@@ -3,24 +3,46 @@
 //! For people, not for machines. The core computes the order ([`foster_core::graph`]); this file adds names and
 //! sentences.
 
+use std::rc::Rc;
+use std::time::Duration;
+
 use foster_core::ids::ProgramId;
-use foster_core::spec::{Autostart, Kind, ProgramSpec, Readiness};
+use foster_core::schedule::{Date, Due, Schedule, Timetable, WallClock, Zone, date};
+use foster_core::spec::{Autostart, JobPlan, Kind, ProgramSpec, Readiness};
+use foster_core::time::Instant;
 
 use crate::duration::exact;
 use crate::plan::{Plan, Probe};
 
 /// The start order as text: one block for each wave, then the warnings.
-pub fn start_order(plan: &Plan) -> String {
+/// When jobs are due is told from this time on (milliseconds since 1970, UTC).
+pub fn start_order(plan: &Plan, unix_ms: i64) -> String {
     let waves = plan.core.graph().waves();
-    let count = counted(plan).join(" and ");
+    let count = counted(plan);
+    let count = match count.as_slice() {
+        [first, second, third] => format!("{first}, {second} and {third}"),
+        others => others.join(" and "),
+    };
     let mut text = format!("{}: {count}, started in this order\n", plan.source.display());
     let widest = plan.programs.values().map(|program| program.name.chars().count()).max().unwrap_or(0);
+    let is_job = |id: &ProgramId| plan.kind(*id) == Kind::Job;
+    // Jobs have no place in the order.
+    let waves = waves.into_iter().filter(|wave| !wave.iter().all(is_job));
     for (number, wave) in (1..).zip(waves) {
         let priority = wave.first().and_then(|id| plan.spec(*id)).map_or(0, |spec| spec.priority);
         text.push_str(&format!("\nstep {number} (priority {priority})\n"));
-        for id in wave {
+        for id in wave.iter().filter(|id| !is_job(id)) {
             let name = name(plan, *id);
             text.push_str(&format!("   {name:widest$}  {}\n", sentence(plan, *id)));
+        }
+    }
+    let jobs: Vec<ProgramId> = plan.programs.ids().filter(is_job).collect();
+    if !jobs.is_empty() {
+        text.push_str("\njobs\n");
+    }
+    for id in jobs {
+        if let Some(job) = plan.spec(id).and_then(|spec| spec.job.as_ref()) {
+            text.push_str(&format!("   {:widest$}  {}\n", name(plan, id), due(job, unix_ms)));
         }
     }
     if !plan.warnings.is_empty() {
@@ -28,6 +50,38 @@ pub fn start_order(plan: &Plan) -> String {
     }
     plan.warnings.iter().for_each(|warning| text.push_str(&format!("warning: {warning}\n")));
     text
+}
+
+/// The schedule of a job and its next due times.
+fn due(job: &JobPlan, unix_ms: i64) -> String {
+    let clock = WallClock { at: Instant::START, unix_ms };
+    let table = Timetable::new(Rc::clone(&job.timing), Instant::START, &clock);
+    let next = table.upcoming().take(3).map(|Due { at_ms }| match job.timing.schedule {
+        Schedule::Every(_) => exact(Duration::from_millis(at_ms.unsigned_abs())),
+        Schedule::Cron(_) => local(at_ms.div_euclid(1000), &job.timing.zone),
+    });
+    let next = next.collect::<Vec<_>>().join(", ");
+    let label = &job.label;
+    let next = match job.timing.schedule {
+        _ if next.is_empty() => "never due".to_owned(),
+        Schedule::Every(_) => format!("due {next} after the start"),
+        Schedule::Cron(_) => format!("due {next}"),
+    };
+    let at_start = if job.at_start == Autostart::Yes { "; runs at the start, too" } else { "" };
+    format!("{label}; {next}{at_start}")
+}
+
+/// A time in a zone: `2026-11-30 02:30 +01:00`.
+fn local(time: i64, zone: &Zone) -> String {
+    let offset = i64::from(zone.offset_at(time));
+    let local = time + offset;
+    let Date { year, month, day } = date(local.div_euclid(86_400));
+    let minutes = local.rem_euclid(86_400) / 60;
+    let (hour, minute) = (minutes / 60, minutes % 60);
+    let sign = if offset < 0 { '-' } else { '+' };
+    let offset = offset.abs() / 60;
+    let (hours, rest) = (offset / 60, offset % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} {sign}{hours:02}:{rest:02}")
 }
 
 /// "1 task", "2 programs".
@@ -38,7 +92,7 @@ fn counted(plan: &Plan) -> Vec<String> {
         1 => Some(format!("1 {}", kind.name())),
         count => Some(format!("{count} {}s", kind.name())),
     };
-    [Kind::Task, Kind::Program].into_iter().filter_map(counted).collect()
+    [Kind::Task, Kind::Program, Kind::Job].into_iter().filter_map(counted).collect()
 }
 
 fn name(plan: &Plan, id: ProgramId) -> &str {

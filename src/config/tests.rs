@@ -18,6 +18,8 @@ use super::keys::SECTIONS;
 use super::reference::{manual, reference};
 use super::*;
 
+/// Sunday, 29 November 2026, 12:00 UTC.
+const NOW: i64 = 1_795_953_600_000;
 const FIXTURES: &str = "tests/fixtures/config";
 
 fn environment() -> Environment {
@@ -40,7 +42,7 @@ fn variables() -> Vec<(OsString, OsString)> {
 
 fn outcome(path: &Path) -> String {
     let text = match load(path, &environment()) {
-        Ok(plan) => start_order(&plan),
+        Ok(plan) => start_order(&plan, NOW),
         Err(report) => report.to_string(),
     };
     text.replace(&format!("{FIXTURES}/"), "")
@@ -215,6 +217,9 @@ fn every_word_in_the_reference_is_accepted() {
                         format!("{rest}\n{table} = {{ http = 'http://[::1]', {} = '{word}' }}", key.name)
                     }
                     "`[task.NAME]`" => format!("[task.x]\ncommand = ['x']\n{} = '{word}'", key.name),
+                    "`[job.NAME]`" => {
+                        format!("[job.x]\ncommand = ['x']\nschedule = 'every 1h'\n{} = '{word}'", key.name)
+                    }
                     "`backoff`" => format!("{rest}\nbackoff = {{ {} = '{word}' }}", key.name),
                     _ => format!("{rest}\n{} = '{word}'", key.name),
                 };
@@ -330,7 +335,7 @@ proptest! {
     #[test]
     fn no_configuration_causes_a_panic(fragments in prop::collection::vec(fragment(), 0..20)) {
         match load_text(fragments.concat()) {
-            Ok(plan) => prop_assert!(!start_order(&plan).is_empty()),
+            Ok(plan) => prop_assert!(!start_order(&plan, NOW).is_empty()),
             Err(report) => prop_assert!(report.count() > 0),
         }
     }

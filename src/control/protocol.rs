@@ -44,6 +44,9 @@ pub enum Request {
     Restart(Order),
     /// Make programs read their own configuration again.
     Reload(Order),
+    /// Run a job now. Answered by a [`Reply::Outcome`].
+    #[serde(rename = "run-job")]
+    RunJob(RunJob),
     /// Send programs this signal.
     Signal(SignalOrder),
     /// The last lines of output. Answered by [`Reply::Line`]s.
@@ -225,11 +228,22 @@ pub struct Scale {
     pub wait: bool,
 }
 
+/// A run of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunJob {
+    /// The job.
+    pub name: String,
+    /// Whether the answer comes when the run has ended (default), or at once.
+    #[serde(default = "default_true")]
+    pub wait: bool,
+}
+
 impl Request {
     /// Every verb.
-    pub const VERBS: [&'static str; 14] = [
+    pub const VERBS: [&'static str; 15] = [
         "status", "start", "stop", "restart", "reload", "signal", "logs", "events", "exec", "wait", "health",
-        "update", "scale", "shutdown",
+        "update", "scale", "run-job", "shutdown",
     ];
 
     /// Reads a line, with or without its line end.
@@ -265,6 +279,7 @@ impl Request {
             "health" => from_value(fields).map(Request::Health),
             "update" => from_value(fields).map(Request::Update),
             "scale" => from_value(fields).map(Request::Scale),
+            "run-job" => from_value(fields).map(Request::RunJob),
             "shutdown" => from_value(fields).map(|Nothing {}| Request::Shutdown {}),
             unknown => {
                 let shown: String = unknown.chars().take(100).collect();
@@ -293,6 +308,7 @@ impl Request {
             | Request::Reload(order) => !order.wait,
             Request::Update(update) => !update.wait,
             Request::Scale(scale) => !scale.wait,
+            Request::RunJob(job) => !job.wait,
             Request::Logs(logs) => !logs.follow,
             Request::Events(events) => !events.follow,
             Request::Wait(_) => false,
@@ -314,6 +330,7 @@ impl Request {
             Request::Exec(exec) => std::slice::from_ref(&exec.name),
             Request::Wait(wait) => &wait.names,
             Request::Scale(scale) => std::slice::from_ref(&scale.name),
+            Request::RunJob(job) => std::slice::from_ref(&job.name),
             Request::Update(_) | Request::Shutdown {} => &[],
         }
     }

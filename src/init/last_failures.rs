@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use foster_core::action::{Cause, Change, Part, StateName};
-use foster_core::ids::{InstanceId, ProgramId, Run};
+use foster_core::ids::{Exit, InstanceId, ProgramId, Run};
 use foster_core::program_map::ProgramMap;
 use foster_core::restart::AfterExit;
 use foster_core::sorted::SortedMap;
@@ -36,6 +36,8 @@ const KEPT: usize = 3;
 pub(super) struct RunFailure {
     pub(super) run: Option<Run>,
     pub(super) text: String,
+    /// How its main process ended by itself.
+    exit: Option<Exit>,
 }
 
 impl LastFailures {
@@ -70,6 +72,8 @@ impl LastFailures {
             Cause::Ended { exit, uptime, next: _ } | Cause::ProcessesLeft { exit, uptime } => {
                 format!("{exit} after {}", rounded(*uptime))
             }
+            // The last run of a job stays known.
+            Cause::Requested(_) if change.from == StateName::Paused || change.to == StateName::Paused => return,
             Cause::BecameReady { .. }
             | Cause::Recovered
             | Cause::Replaced
@@ -92,12 +96,23 @@ impl LastFailures {
             | Cause::RequirementDown(_)
             | Cause::Shutdown => return,
         };
-        list.insert(change.instance, RunFailure { run: change.run, text });
+        let exit = match &change.cause {
+            Cause::Ended { exit, .. } | Cause::ProcessesLeft { exit, .. } => Some(*exit),
+            _ => None,
+        };
+        list.insert(change.instance, RunFailure { run: change.run, text, exit });
+    }
+
+    /// The exit status of the last run of an instance, which has failed: its own, and 1 where foster stopped it or it
+    /// could not be started.
+    pub(super) fn exit_status(&self, instance: InstanceId) -> u8 {
+        let exit = self.of_instances.get(&instance).and_then(|failure| failure.exit);
+        exit.map_or(1, |exit| exit.status().max(1))
     }
 
     /// A signal could not be sent.
     pub(super) fn refused(&mut self, run: Run, text: String) {
-        self.of_instances.insert(run.instance, RunFailure { run: Some(run), text });
+        self.of_instances.insert(run.instance, RunFailure { run: Some(run), text, exit: None });
     }
 
     /// The failure of the run that was to replace that of an instance.

@@ -141,7 +141,7 @@ impl Init {
             match self.became(&expected, &mut holders) {
                 Some((verdict, message)) => {
                     let name = self.plan.label(expected.before.id).to_owned();
-                    queue.push_back(Reply::Outcome(Outcome { name, verdict, message }));
+                    queue.push_back(Reply::Outcome(Outcome { name, verdict, message, exit_status: None }));
                 }
                 None => left.push(expected),
             }
@@ -205,7 +205,7 @@ impl Init {
 
     fn answer_for(&mut self, client: ConnectionId, id: InstanceId, verdict: Verdict, message: String) {
         let name = self.plan.label(id).to_owned();
-        self.reply(client, &Reply::Outcome(Outcome { name, verdict, message }));
+        self.reply(client, &Reply::Outcome(Outcome { name, verdict, message, exit_status: None }));
     }
 }
 

@@ -5,9 +5,9 @@
 use std::iter::Peekable;
 use std::vec::Drain;
 
-use foster_core::action::{Action, Cause, Change, EventName, Part, Purpose, Scope};
+use foster_core::action::{Action, Cause, Change, EventName, Part, Purpose, Scope, StateName};
 use foster_core::event::Event;
-use foster_core::ids::{Run, Signal};
+use foster_core::ids::{InstanceId, Run, Signal};
 use foster_core::spec::KillMode;
 use foster_lines::format;
 use log::{debug, warn};
@@ -61,8 +61,8 @@ impl Init {
                 self.check_sweep();
             }
             Action::ReportSkipped(instance) => {
-                let name = self.plan.label(instance).to_owned();
-                log::warn!("{name}: due, and left out: a run of it is under way");
+                let line = report::skipped(&self.plan, instance);
+                self.publish(&line, self.subject(instance, None));
             }
             Action::ReopenLogs => {
                 self.output.reopen();
@@ -171,15 +171,8 @@ impl Init {
             None
         };
         let line = report::change(&self.plan, change, pid, detail.as_deref());
-        let subject = self.plan.program(change.instance.program).map(|program| {
-            let index = change.instance.index;
-            Subject {
-                program: program.name.as_str().into(),
-                instances: index..index + 1,
-                state: (change.part == Part::Serving).then_some(change.to),
-            }
-        });
-        self.publish(&line, subject);
+        let state = (change.part == Part::Serving).then_some(change.to);
+        self.publish(&line, self.subject(change.instance, state));
         self.operators.failures.note(change);
         // An earlier one does not explain the end of the container.
         if self.core.supervisor.is_shutting_down()
@@ -187,6 +180,11 @@ impl Init {
         {
             self.operators.failures.note_killed(killed);
         }
+    }
+
+    fn subject(&self, id: InstanceId, state: Option<StateName>) -> Option<Subject> {
+        let program = self.plan.program(id.program)?;
+        Some(Subject { program: program.name.as_str().into(), instances: id.index..id.index + 1, state })
     }
 
     /// Logs an event and passes it to the clients that follow events: one text, formatted once.

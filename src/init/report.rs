@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use foster_core::action::{Cause, Change, EventName, Part, StateName};
 use foster_core::ending::{Ending, Failure, Reason};
-use foster_core::ids::{Exit, KilledBy, Signal};
+use foster_core::ids::{Exit, InstanceId, KilledBy, Signal};
 use foster_core::restart::AfterExit;
 use foster_core::spec::{Kind, StopPlan};
 use log::Level;
@@ -84,6 +84,12 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             let message = format!("{name}: {exit}{process}; {}", follows(next));
             next_fields(exit_fields(Line::new(level(next), EventName::Exited, message), *exit), next)
         }
+        Cause::Requested(_) if change.to == StateName::Paused => {
+            Line::new(Level::Info, EventName::JobPaused, format!("{name}: paused: {by}"))
+        }
+        Cause::Requested(_) if change.from == StateName::Paused => {
+            Line::new(Level::Info, EventName::JobResumed, format!("{name}: resumed: {by}"))
+        }
         Cause::Requested(_) if change.to == StateName::Stopped => {
             Line::new(Level::Info, EventName::Stopped, format!("{name}: stopped: {by}"))
         }
@@ -143,9 +149,11 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             exit_fields(Line::new(level, EventName::Stopped, message), *exit).with("took_ms", *took)
         }
     };
-    let line =
-        line.with("program", plan.program(change.instance.program).map_or(String::new(), |p| p.name.clone()));
-    let line = line.with("instance", u64::from(change.instance.index));
+    let line = match job_event(plan, change) {
+        Some(event) => Line { event: event.name(), ..line },
+        None => line,
+    };
+    let line = about(plan, change.instance, line);
     let line = match pid.and_then(|pid| u64::try_from(pid).ok()) {
         Some(pid) => line.with("pid", pid),
         None => line,
@@ -156,6 +164,38 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         Part::Replaced => line.with("part", "replaced".to_string()),
     };
     line.with("from", change.from.name().to_string()).with("to", change.to.name().to_string())
+}
+
+/// The event of a run of a job: its start and its end have names that programs do not have.
+fn job_event(plan: &Plan, change: &Change) -> Option<EventName> {
+    let is_course = change.from == StateName::Paused || change.to == StateName::Paused;
+    if plan.kind(change.instance.program) != Kind::Job || is_course {
+        return None;
+    }
+    match (&change.cause, change.to) {
+        (Cause::Started, _) => Some(EventName::JobStarted),
+        // Also the end of a run that another one follows at once.
+        (
+            Cause::Ended { .. }
+            | Cause::CannotStart { .. }
+            | Cause::Stopped { .. }
+            | Cause::StoppedNotReady { .. }
+            | Cause::StoppedUnhealthy { .. },
+            _,
+        ) => Some(EventName::JobFinished),
+        _ => None,
+    }
+}
+
+/// A job is due, and does not run for that.
+pub(super) fn skipped(plan: &Plan, instance: InstanceId) -> Line {
+    let message = format!("{}: due, and left out: a run of it is under way", plan.label(instance));
+    about(plan, instance, Line::new(Level::Warn, EventName::JobSkipped, message))
+}
+
+fn about(plan: &Plan, instance: InstanceId, line: Line) -> Line {
+    let name = plan.program(instance.program).map_or(String::new(), |program| program.name.clone());
+    line.with("program", name).with("instance", u64::from(instance.index))
 }
 
 /// Why an instance is removed.

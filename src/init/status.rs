@@ -133,7 +133,7 @@ impl Init {
         let Some(view) = self.view(id) else {
             let is_named = counted == Counted::Every && self.is_without_instances(id.program);
             let name = self.plan.label(id).to_owned();
-            return is_named.then(|| Outcome { name, verdict: Verdict::Ok, message: "0 instances".into() });
+            return is_named.then(|| Outcome { name, verdict: Verdict::Ok, message: "0 instances".into(), exit_status: None });
         };
         self.verdict(&view, counted)
     }
@@ -157,6 +157,7 @@ impl Init {
             name: self.plan.label(view.id).to_owned(),
             verdict: if well { Verdict::Ok } else { Verdict::Failed },
             message: self.standing(view),
+            exit_status: None,
         })
     }
 

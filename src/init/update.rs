@@ -263,7 +263,7 @@ impl Init {
     }
 
     pub(super) fn remark(&mut self, client: ConnectionId, name: &str, message: String) {
-        let outcome = Outcome { name: name.into(), verdict: Verdict::Ok, message };
+        let outcome = Outcome { name: name.into(), verdict: Verdict::Ok, message, exit_status: None };
         self.reply(client, &Reply::Outcome(outcome));
     }
 }

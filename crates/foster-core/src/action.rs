@@ -263,6 +263,16 @@ pub enum EventName {
     Changed,
     /// It was removed from the configuration.
     Removed,
+    /// A run of a job starts.
+    JobStarted,
+    /// A run of a job has ended, or could not be started.
+    JobFinished,
+    /// A job was due and does not run for that.
+    JobSkipped,
+    /// A job does not run when it is due.
+    JobPaused,
+    /// A paused job runs when it is due.
+    JobResumed,
     /// A new configuration was applied.
     Updated,
     /// A new configuration has an error and was not applied.
@@ -275,7 +285,7 @@ pub enum EventName {
 
 impl EventName {
     /// Every event, in the order of a program's life.
-    pub const ALL: [EventName; 21] = [
+    pub const ALL: [EventName; 26] = [
         EventName::Waiting,
         EventName::Starting,
         EventName::Ready,
@@ -293,6 +303,11 @@ impl EventName {
         EventName::NotReplaced,
         EventName::Changed,
         EventName::Removed,
+        EventName::JobStarted,
+        EventName::JobFinished,
+        EventName::JobSkipped,
+        EventName::JobPaused,
+        EventName::JobResumed,
         EventName::Updated,
         EventName::UpdateFailed,
         EventName::Shutdown,
@@ -319,6 +334,11 @@ impl EventName {
             EventName::NotReplaced => "not_replaced",
             EventName::Changed => "changed",
             EventName::Removed => "removed",
+            EventName::JobStarted => "job_started",
+            EventName::JobFinished => "job_finished",
+            EventName::JobSkipped => "job_skipped",
+            EventName::JobPaused => "job_paused",
+            EventName::JobResumed => "job_resumed",
             EventName::Updated => "updated",
             EventName::UpdateFailed => "update_failed",
             EventName::Shutdown => "shutdown",

@@ -65,6 +65,13 @@ impl Zone {
     /// UTC.
     pub const UTC: Zone = Zone { first: 0, changes: Vec::new() };
 
+    /// The offset from UTC at this time, in seconds.
+    pub fn offset_at(&self, time: i64) -> i32 {
+        let before = self.changes.partition_point(|change| change.at <= time);
+        let last = before.checked_sub(1).and_then(|last| self.changes.get(last));
+        last.map_or(self.first, |change| change.offset)
+    }
+
     /// The segments from the one that has this time on.
     fn segments(&self, time: i64) -> impl Iterator<Item = Segment> {
         let first = self.changes.partition_point(|change| change.at <= time);

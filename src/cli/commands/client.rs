@@ -83,10 +83,10 @@ pub(super) static VERBS: &[Verb] = &[
                 \n\
                 Events: waiting, starting, ready, not_ready, start_failed, unhealthy,\n\
                 over_memory, recovered, exited, processes_left, stopping, not_killed, stopped,\n\
-                replaced, not_replaced, changed, removed, updated, update_failed, shutdown,\n\
-                exit.\n\
+                replaced, not_replaced, changed, removed, job_started, job_finished,\n\
+                job_skipped, job_paused, job_resumed, updated, update_failed, shutdown, exit.\n\
                 States: stopped, waiting, starting, running, unhealthy, stopping, backoff,\n\
-                exited, fatal, succeeded, failed.",
+                exited, fatal, succeeded, failed, idle, paused.",
         flags: &[&LINES, &FOLLOW, &EVENT, &STATE, &JSON, &SOCKET, &CONFIG],
         examples: &[
             ("events backend", "the history of backend"),
@@ -103,7 +103,8 @@ pub(super) static VERBS: &[Verb] = &[
         group: Group::Operate,
         summary: "Start programs and wait until they are ready",
         arguments: "NAME...",
-        about: "Resets the failure count of a fatal program.",
+        about: "Resets the failure count of a fatal program. Runs a task again. Resumes a job that\n\
+                was stopped: it runs when it is due.",
         flags: ORDER_FLAGS,
         examples: &[("start worker", "return when ready"), ("start --no-wait all", "return at once")],
         statuses: ORDER_STATUSES,
@@ -116,7 +117,8 @@ pub(super) static VERBS: &[Verb] = &[
         group: Group::Operate,
         summary: "Stop programs and wait until they have stopped",
         arguments: "NAME...",
-        about: "They stay stopped until `foster start`. The container keeps running.",
+        about: "They stay stopped until `foster start`. The container keeps running. A job is\n\
+                paused: its run ends, and it does not run when it is due.",
         flags: ORDER_FLAGS,
         examples: &[("stop worker", "all instances of worker"), ("stop backend.1", "only this instance")],
         statuses: ORDER_STATUSES,
@@ -189,6 +191,28 @@ pub(super) static VERBS: &[Verb] = &[
         statuses: ORDER_STATUSES,
         answer: Printer::Outcomes("done"),
         read: verb_args::scale,
+    },
+    Verb {
+        name: "run-job",
+        aliases: &[],
+        group: Group::Operate,
+        summary: "Run a job now and wait for its end",
+        arguments: "NAME",
+        about: "Also a job that is paused. During a run it waits for the end of that one. The\n\
+                schedule does not change. `foster logs -f NAME` shows the output.",
+        flags: ORDER_FLAGS,
+        examples: &[
+            ("run-job backup", "exit with the status of the backup"),
+            ("run-job --no-wait backup", "return at once"),
+        ],
+        statuses: &[
+            (DONE, "the run was successful"),
+            (FAILED, "it could not be started, foster stopped it, or there is no such job"),
+            WRONG_USAGE,
+            (ExitStatus::NO_SUPERVISOR, "no supervisor answers; any other status comes from the job"),
+        ],
+        answer: Printer::Run,
+        read: verb_args::run_job,
     },
     Verb {
         name: "update",

@@ -28,6 +28,7 @@ fn the_overview_groups_verbs_by_task() {
           reload       Make programs read their own configuration again
           signal       Send a signal to programs
           scale        Change the number of instances of a program
+          run-job      Run a job now and wait for its end
           update       Read the configuration again and apply the changes
           exec         Run a command in the environment of a program
           shutdown     Stop everything in order and end the container

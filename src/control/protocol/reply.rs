@@ -160,6 +160,9 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The message: `started (pid 17, ready after 1.2s)`.
     pub message: String,
+    /// The exit status of the run that `run-job` has waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_status: Option<u8>,
 }
 
 /// Whether a request succeeded.

@@ -116,10 +116,20 @@ fn the_keys_of_a_task_have_their_own_names_and_a_change_of_kind_replaces_it() {
         assert_eq!(keys.change(), Some(SpecChange::Policy), "{key}");
     }
     let program = "[program.a]\ncommand = 'x'\n";
-    for keys in [between(task, program), between(program, task)] {
-        assert!(keys.names().any(|name| name == "task"));
+    let job = "[job.a]\ncommand = 'x'\nschedule = 'every 1h'\n";
+    for (old, new, name) in [(task, program, "program"), (program, task, "task"), (task, job, "job")] {
+        let keys = between(old, new);
+        assert_eq!(keys.names().collect::<Vec<_>>(), [name]);
         assert_eq!(keys.change(), Some(SpecChange::Process));
     }
+    let other = [("overlap", "'wait'"), ("timeout", "'1s'"), ("jitter", "'1s'"), ("on_failure", "'shutdown'")];
+    for (key, value) in other.into_iter().chain([("run_at_start", "true"), ("timezone", "'UTC0'")]) {
+        let keys = between(job, &format!("{job}{key} = {value}"));
+        assert!(keys.names().all(|name| [key, "schedule"].contains(&name)), "{key}: {keys:?}");
+        assert!(keys.change().is_none_or(|change| change == SpecChange::Policy), "{key}");
+    }
+    let keys = between(job, &job.replace("1h", "2h"));
+    assert_eq!(keys.names().collect::<Vec<_>>(), ["schedule"]);
 }
 
 #[test]

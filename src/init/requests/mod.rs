@@ -239,6 +239,7 @@ impl Init {
             Request::Start(order) => self.order(client, Order::Start, &order)?,
             Request::Stop(order) => self.order(client, Order::Stop, &order)?,
             Request::Restart(order) => self.order(client, Order::Restart, &order)?,
+            Request::RunJob(job) => self.run_job(client, job)?,
             Request::Reload(order) => self.reload(client, &order)?,
             Request::Signal(order) => {
                 let targets = self.named_or_all(&order.names)?;

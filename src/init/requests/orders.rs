@@ -18,7 +18,7 @@ use nix::errno::Errno;
 use super::super::Init;
 use super::super::waits::Holders;
 use super::Pending;
-use crate::control::protocol::{self, Outcome, Reason, Refusal, Reply, Verdict};
+use crate::control::protocol::{self, Outcome, Reason, Refusal, Reply, RunJob, Verdict};
 use crate::control::server::ConnectionId;
 use crate::errno;
 use crate::plan::Probe;
@@ -66,6 +66,21 @@ impl Init {
             self.operators.requests.send_all(client, replies);
         }
         Ok(())
+    }
+
+    /// Runs one job.
+    pub(super) fn run_job(&mut self, client: ConnectionId, asked: RunJob) -> Result<(), Refusal> {
+        let RunJob { name, wait } = asked;
+        let targets = self.named_or_all(std::slice::from_ref(&name))?;
+        let other = targets.iter().map(|id| self.plan.kind(id.program)).find(|kind| *kind != Kind::Job);
+        let why = match (targets.len(), other) {
+            (1, None) => return self.order(client, Order::Run, &protocol::Order { names: vec![name], wait }),
+            (1, Some(kind)) => {
+                format!("`{name}` is a {}, not a job: `foster start {name}` runs it", kind.name())
+            }
+            (_, _) => format!("`{name}` means several: name one job"),
+        };
+        Err(Refusal::new(Reason::BadRequest, why))
     }
 
     fn refuse_during_shutdown(&self) -> Result<(), Refusal> {
@@ -227,8 +242,12 @@ impl Init {
                 Progress::Done => (Verdict::Ok, self.success(order, &view, before)),
                 Progress::Failed => (Verdict::Failed, self.failure(order, &view)),
             };
-            let name = self.plan.label(id);
-            queue.push_back(outcome(name, verdict, message));
+            let exit_status = (order == Order::Run).then(|| match verdict {
+                Verdict::Ok => 0,
+                Verdict::Failed => self.operators.failures.exit_status(id),
+            });
+            let name = self.plan.label(id).to_owned();
+            queue.push_back(Reply::Outcome(Outcome { name, verdict, message, exit_status }));
         }
         if left.is_empty() { Pending::Nothing } else { Pending::Order { order, open: left } }
     }
@@ -334,5 +353,5 @@ fn is_down(state: StateName) -> bool {
 }
 
 fn outcome(name: &str, verdict: Verdict, message: String) -> Reply {
-    Reply::Outcome(Outcome { name: name.to_owned(), verdict, message })
+    Reply::Outcome(Outcome { name: name.to_owned(), verdict, message, exit_status: None })
 }

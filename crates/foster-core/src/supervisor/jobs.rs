@@ -7,8 +7,8 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::Supervisor;
-use crate::action::Action;
-use crate::ids::ProgramId;
+use crate::action::{Action, Cause, Change, Part, StateName};
+use crate::ids::{OrderId, ProgramId};
 use crate::program::{CycleCause, Desired, DownReason, Instance};
 use crate::schedule::{Timetable, WallClock};
 use crate::spec::{Autostart, JobOverlap, JobPlan};
@@ -136,15 +136,24 @@ impl Supervisor {
     }
 
     /// An operator's `stop` of a job ends its run and pauses it; `None`: it is not a job.
-    pub(super) fn pause(&mut self, at: usize) -> Option<()> {
+    pub(super) fn pause(&mut self, at: usize, id: OrderId, out: &mut Vec<Action>) -> Option<()> {
         let job = self.job_at(at)?;
-        job.course = Course::Paused;
         job.queued = false;
+        if !job.is_paused() {
+            job.course = Course::Paused;
+            self.report_course(at, StateName::Idle, StateName::Paused, id, out);
+        }
         Some(())
     }
 
     /// An operator's `start` of a job resumes it: it runs when it is due; `None`: it is not a job.
-    pub(super) fn resume(&mut self, now: Instant, at: usize) -> Option<()> {
+    pub(super) fn resume(
+        &mut self,
+        now: Instant,
+        at: usize,
+        id: OrderId,
+        out: &mut Vec<Action>,
+    ) -> Option<()> {
         let clock = self.clock;
         let job = self.job_at(at)?;
         if job.is_paused() {
@@ -157,9 +166,23 @@ impl Supervisor {
             ) {
                 self.set_desired(at, Desired::Down(DownReason::NotAutostarted));
             }
+            self.report_course(at, StateName::Paused, StateName::Idle, id, out);
         }
         self.dirty = true;
         Some(())
+    }
+
+    fn report_course(
+        &self,
+        at: usize,
+        from: StateName,
+        to: StateName,
+        id: OrderId,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(instance) = self.instances.get(at) else { return };
+        let (instance, cause) = (instance.id(), Cause::Requested(id));
+        out.push(Action::Report(Change { instance, run: None, part: Part::Serving, from, to, cause }));
     }
 
     fn job_at(&mut self, at: usize) -> Option<&mut Job> {

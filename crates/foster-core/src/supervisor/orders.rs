@@ -29,7 +29,7 @@ impl Supervisor {
                     if is_removed || self.phase.has_begun() => {}
                 // It is on its way up already.
                 Order::Start if self.is_on_trial(at) => {}
-                Order::Start if self.resume(now, at).is_some() => {}
+                Order::Start if self.resume(now, at, id, out).is_some() => {}
                 Order::Start => self.start(now, at, out),
                 Order::Run if self.instances.get(at).is_some_and(|instance| instance.run().is_some()) => {}
                 Order::Run => self.start(now, at, out),
@@ -39,7 +39,7 @@ impl Supervisor {
                     None => self.start(now, at, out),
                 },
                 Order::Stop => {
-                    self.pause(at);
+                    self.pause(at, id, out);
                     self.stop(now, at, id, out);
                 }
                 Order::Signal(signal) => self.signal(at, signal, out),

@@ -1,0 +1,147 @@
+//! Jobs: when they run, what happens when a run is under way, orders, and the shutdown.
+
+use std::fs;
+
+use crate::support::{End, Foster, Running};
+
+/// The events about the job `tick`, oldest first.
+fn events(foster: &Running) -> Vec<String> {
+    let lines = foster.verb(&["events", "--json", "tick"]).expect(0).stdout;
+    let name = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).expect("an object");
+        event["event"].as_str().unwrap_or_default().to_owned()
+    };
+    lines.lines().map(name).collect()
+}
+
+fn count(events: &[String], name: &str) -> usize {
+    events.iter().filter(|event| *event == name).count()
+}
+
+fn tick(command: &str, keys: &str) -> Foster {
+    Foster::new().config(&format!("[job.tick]\ncommand = \"puppet {command}\"\n{keys}\n"))
+}
+
+#[test]
+fn a_job_of_every_second_runs_again_and_again_and_a_due_time_during_a_run_is_left_out() {
+    let mut foster = tick("append:runs:run wait-file:go", "schedule = 'every 1s'").start();
+    foster.wait_for("a due time that is left out", || count(&events(&foster), "job_skipped") > 0);
+    let seen = events(&foster);
+    assert_eq!(seen.first().map(String::as_str), Some("job_started"), "{seen:?}");
+    assert_eq!((count(&seen, "job_started"), count(&seen, "job_finished")), (1, 0), "{seen:?}");
+    fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for("three runs", || count(&events(&foster), "job_finished") > 2);
+    let runs: Vec<String> =
+        events(&foster).into_iter().filter(|event| event != "job_skipped").collect();
+    for pair in runs.chunks(2) {
+        assert!(matches!(pair, [start] if start == "job_started") || pair == ["job_started", "job_finished"], "{runs:?}");
+    }
+    let note = foster.row("tick").map_or(String::new(), |row| row["note"].to_string());
+    assert!(note.contains("next run in"), "{note}");
+    assert_eq!(foster.terminate(), End::Code(0));
+}
+
+#[test]
+fn with_wait_one_run_follows_the_present_one_and_with_kill_the_present_one_is_stopped() {
+    // Due every second; after the first run, the next one follows before a due time is left out.
+    let foster = tick("append:runs:run wait-file:go", "schedule = 'every 1s'\noverlap = 'wait'").start();
+    foster.wait_for("a second due time that waits", || count(&events(&foster), "job_skipped") > 0);
+    assert_eq!(foster.content("runs"), "run\n");
+    fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for("the run that has waited", || count(&events(&foster), "job_finished") > 1);
+    drop(foster);
+    let foster = tick("append:runs:run pause", "schedule = 'every 1s'\noverlap = 'kill'").start();
+    foster.wait_for("a second run", || foster.content("runs").lines().count() > 1);
+    let seen = events(&foster);
+    let first = ["job_started", "stopping", "job_finished", "job_started"];
+    assert_eq!(seen.iter().take(4).collect::<Vec<_>>(), first.iter().collect::<Vec<_>>(), "{seen:?}");
+}
+
+#[test]
+fn run_job_waits_for_the_end_and_passes_on_the_exit_status() {
+    let config = "[job.seven]\ncommand = 'puppet wait-file:go exit:7'\nschedule = '@yearly'\n\
+                  [job.good]\ncommand = 'puppet exit:0'\nschedule = '@yearly'\n\
+                  [job.killed]\ncommand = 'puppet raise:KILL'\nschedule = '@yearly'\n\
+                  [job.missing]\ncommand = 'no-such-command'\nschedule = '@yearly'\n\
+                  [program.web]\ncommand = 'puppet pause'\n";
+    let foster = Foster::new().config(config).file("go", "").start();
+    let said = foster.verb(&["run-job", "seven"]).expect(7).stdout;
+    assert!(said.starts_with("seven: ") && said.contains("exited with status 7"), "{said}");
+    let said = foster.verb(&["run-job", "--json", "seven"]).expect(7).stdout;
+    let answer: serde_json::Value = serde_json::from_str(&said).expect("an object");
+    assert_eq!(answer["done"], false);
+    assert_eq!(answer["outcomes"][0]["exit_status"], 7);
+    foster.verb(&["run-job", "good"]).expect(0);
+    foster.verb(&["run-job", "missing"]).expect(1);
+    let other = foster.verb(&["run-job", "web"]).expect(1).stderr;
+    assert!(other.contains("`web` is a program, not a job: `foster start web` runs it"), "{other}");
+    foster.verb(&["run-job", "all"]).expect(1);
+    foster.verb(&["run-job", "nothing"]).expect(1);
+    foster.verb(&["run-job"]).expect(2);
+    // During a run it waits for the end of that one.
+    fs::remove_file(foster.path("go")).expect("removed");
+    foster.verb(&["run-job", "--no-wait", "seven"]).expect(0);
+    foster.wait_for_state("seven", "running");
+    foster.verb(&["run-job", "--no-wait", "seven"]).expect(0);
+    fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for_state("seven", "idle");
+}
+
+#[test]
+fn stop_pauses_a_job_start_resumes_it_and_a_paused_one_can_be_run() {
+    let foster = tick("append:runs:run exit:3", "schedule = 'every 1s'").start();
+    foster.wait_for("a run", || count(&events(&foster), "job_finished") > 0);
+    foster.verb(&["stop", "tick"]).expect(0);
+    assert_eq!(foster.row("tick").map(|row| row["state"].clone()), Some("paused".into()));
+    let runs = foster.content("runs").lines().count();
+    foster.verb(&["run-job", "tick"]).expect(3);
+    assert_eq!(foster.content("runs").lines().count(), runs + 1, "a paused job is due in vain");
+    assert_eq!(foster.row("tick").map(|row| row["state"].clone()), Some("paused".into()));
+    foster.verb(&["start", "tick"]).expect(0);
+    foster.wait_for("the next run", || foster.content("runs").lines().count() > runs + 1);
+    let seen = events(&foster);
+    assert_eq!((count(&seen, "job_paused"), count(&seen, "job_resumed")), (1, 1), "{seen:?}");
+    assert!(foster.output().has_line(r"tick: paused: .*foster stop"), "{}", foster.output().shown());
+    assert!(foster.output().has_line(r"tick: resumed: .*foster start"), "{}", foster.output().shown());
+}
+
+#[test]
+fn a_shutdown_ends_a_run_and_starts_none() {
+    let mut foster = tick("append:runs:run pause", "schedule = 'every 1s'\noverlap = 'wait'").start();
+    foster.wait_for("a due time that is left out", || count(&events(&foster), "job_skipped") > 0);
+    assert_eq!(foster.terminate(), End::Code(0));
+    assert_eq!(foster.content("runs"), "run\n");
+    assert!(foster.output().has_line(r"tick: stopped by SIGTERM"), "{}", foster.output().shown());
+}
+
+#[test]
+fn a_failed_run_ends_the_container_only_where_on_failure_says_so() {
+    let mut foster =
+        tick("append:runs:run exit:9", "schedule = '@yearly'\nrun_at_start = true\non_failure = 'shutdown'").start();
+    assert_eq!(foster.wait_exit(), End::Code(9));
+    assert_eq!(foster.content("runs"), "run\n");
+}
+
+#[test]
+fn a_mistake_in_a_schedule_is_an_error_with_its_place() {
+    for (schedule, hint) in [
+        ("61 * * * *", "minutes from 0 to 59"),
+        ("* * * *", "this has 4 fields"),
+        ("@reboot", "`run_at_start` is for `@reboot`"),
+        ("every 10ms", "at least `\"every 1s\"`"),
+        ("0 0 30 2 *", "a day that one of the months has"),
+    ] {
+        let text = format!("[job.a]\ncommand = 'x'\nschedule = '{schedule}'\n");
+        let printed = Foster::new().config(&text).finish(&["check"]).expect(2).stderr;
+        assert!(printed.contains("foster.toml:3:12: error: ") && printed.contains(hint), "{schedule}\n{printed}");
+    }
+}
+
+#[test]
+fn check_prints_when_each_job_is_due() {
+    let text = "[job.a]\ncommand = 'x'\nschedule = 'every 6h'\n[job.b]\ncommand = 'x'\nschedule = '30 2 * * *'\ntimezone = 'UTC'\n";
+    let printed = Foster::new().config(text).finish(&["check"]).expect(0).stdout;
+    assert!(printed.contains("   a  every 6h; due 6h, 12h, 18h after the start\n"), "{printed}");
+    let line = printed.lines().find(|line| line.starts_with("   b  30 2 * * * (UTC); due ")).expect("a line");
+    assert_eq!(line.matches(" 02:30 +00:00").count(), 3, "{printed}");
+}
