@@ -6,6 +6,7 @@ use crate::support::{End, Foster, Running};
 
 /// The events about the job `tick`, oldest first.
 fn events(foster: &Running) -> Vec<String> {
+    foster.wait_for("foster", || foster.row("tick").is_some());
     let lines = foster.verb(&["events", "--json", "tick"]).expect(0).stdout;
     let name = |line: &str| {
         let event: serde_json::Value = serde_json::from_str(line).expect("an object");
@@ -31,10 +32,12 @@ fn a_job_of_every_second_runs_again_and_again_and_a_due_time_during_a_run_is_lef
     assert_eq!((count(&seen, "job_started"), count(&seen, "job_finished")), (1, 0), "{seen:?}");
     fs::write(foster.path("go"), "").expect("a file");
     foster.wait_for("three runs", || count(&events(&foster), "job_finished") > 2);
-    let runs: Vec<String> =
-        events(&foster).into_iter().filter(|event| event != "job_skipped").collect();
+    let runs: Vec<String> = events(&foster).into_iter().filter(|event| event != "job_skipped").collect();
     for pair in runs.chunks(2) {
-        assert!(matches!(pair, [start] if start == "job_started") || pair == ["job_started", "job_finished"], "{runs:?}");
+        assert!(
+            matches!(pair, [start] if start == "job_started") || pair == ["job_started", "job_finished"],
+            "{runs:?}"
+        );
     }
     let note = foster.row("tick").map_or(String::new(), |row| row["note"].to_string());
     assert!(note.contains("next run in"), "{note}");
@@ -65,6 +68,7 @@ fn run_job_waits_for_the_end_and_passes_on_the_exit_status() {
                   [job.missing]\ncommand = 'no-such-command'\nschedule = '@yearly'\n\
                   [program.web]\ncommand = 'puppet pause'\n";
     let foster = Foster::new().config(config).file("go", "").start();
+    foster.wait_for_state("web", "running");
     let said = foster.verb(&["run-job", "seven"]).expect(7).stdout;
     assert!(said.starts_with("seven: ") && said.contains("exited with status 7"), "{said}");
     let said = foster.verb(&["run-job", "--json", "seven"]).expect(7).stdout;
@@ -117,7 +121,8 @@ fn a_shutdown_ends_a_run_and_starts_none() {
 #[test]
 fn a_failed_run_ends_the_container_only_where_on_failure_says_so() {
     let mut foster =
-        tick("append:runs:run exit:9", "schedule = '@yearly'\nrun_at_start = true\non_failure = 'shutdown'").start();
+        tick("append:runs:run exit:9", "schedule = '@yearly'\nrun_at_start = true\non_failure = 'shutdown'")
+            .start();
     assert_eq!(foster.wait_exit(), End::Code(9));
     assert_eq!(foster.content("runs"), "run\n");
 }
@@ -133,7 +138,10 @@ fn a_mistake_in_a_schedule_is_an_error_with_its_place() {
     ] {
         let text = format!("[job.a]\ncommand = 'x'\nschedule = '{schedule}'\n");
         let printed = Foster::new().config(&text).finish(&["check"]).expect(2).stderr;
-        assert!(printed.contains("foster.toml:3:12: error: ") && printed.contains(hint), "{schedule}\n{printed}");
+        assert!(
+            printed.contains("foster.toml:3:12: error: ") && printed.contains(hint),
+            "{schedule}\n{printed}"
+        );
     }
 }
 

@@ -96,7 +96,8 @@ impl Verb {
 
     /// The exit status for this result: a status that is not in its row becomes 1, unless it comes from a run.
     pub fn status(&self, wanted: ExitStatus) -> ExitStatus {
-        let promised = self.answer == Printer::Run || self.statuses.iter().any(|&(status, _)| status == wanted);
+        let promised =
+            self.answer == Printer::Run || self.statuses.iter().any(|&(status, _)| status == wanted);
         if promised { wanted } else { ExitStatus::FAILED }
     }
 }

@@ -31,7 +31,7 @@ const ANY: &str = "";
 const FILE: &[Foreign] = &[
     row("supervisord", SUPERVISORD, "foster", ""),
     row("unix_http_server", SUPERVISORD, "foster", "with the key `socket`"),
-    row("inet_http_server", SUPERVISORD, "web", "as `[job.backup]` with `schedule`"),
+    row("inet_http_server", SUPERVISORD, "web", "which is not supported yet"),
     row("supervisorctl", SUPERVISORD, "", "needs no configuration: `foster status` finds the socket"),
     row("rpcinterface", SUPERVISORD, "", "is not needed"),
     row("group", SUPERVISORD, "", "has no equivalent here: `foster restart 'web*'` takes a pattern of names"),

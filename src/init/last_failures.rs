@@ -73,7 +73,9 @@ impl LastFailures {
                 format!("{exit} after {}", rounded(*uptime))
             }
             // The last run of a job stays known.
-            Cause::Requested(_) if change.from == StateName::Paused || change.to == StateName::Paused => return,
+            Cause::Requested(_) if change.from == StateName::Paused || change.to == StateName::Paused => {
+                return;
+            }
             Cause::BecameReady { .. }
             | Cause::Recovered
             | Cause::Replaced

@@ -133,7 +133,12 @@ impl Init {
         let Some(view) = self.view(id) else {
             let is_named = counted == Counted::Every && self.is_without_instances(id.program);
             let name = self.plan.label(id).to_owned();
-            return is_named.then(|| Outcome { name, verdict: Verdict::Ok, message: "0 instances".into(), exit_status: None });
+            return is_named.then(|| Outcome {
+                name,
+                verdict: Verdict::Ok,
+                message: "0 instances".into(),
+                exit_status: None,
+            });
         };
         self.verdict(&view, counted)
     }

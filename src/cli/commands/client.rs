@@ -103,8 +103,8 @@ pub(super) static VERBS: &[Verb] = &[
         group: Group::Operate,
         summary: "Start programs and wait until they are ready",
         arguments: "NAME...",
-        about: "Resets the failure count of a fatal program. Runs a task again. Resumes a job that\n\
-                was stopped: it runs when it is due.",
+        about: "Resets the failure count of a fatal program. Runs a task again. Resumes a\n\
+                paused job: it runs when it is due.",
         flags: ORDER_FLAGS,
         examples: &[("start worker", "return when ready"), ("start --no-wait all", "return at once")],
         statuses: ORDER_STATUSES,

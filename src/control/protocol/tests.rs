@@ -41,6 +41,7 @@ fn every_request() -> Vec<Request> {
         Request::Health(HealthCheck { names: names(&["a"]), all: true }),
         Request::Update(Update { wait: false }),
         Request::Scale(Scale { name: "backend".into(), instances: 3, wait: false }),
+        Request::RunJob(RunJob { name: "backup".into(), wait: false }),
         Request::Shutdown {},
     ]
 }
@@ -230,7 +231,12 @@ fn every_reply_is_decoded_as_encoded() {
     let replies = [
         Reply::Row(row()),
         Reply::Row(code),
-        Reply::Outcome(Outcome { name: "a".into(), verdict: Verdict::Failed, message: "\n".into(), exit_status: None }),
+        Reply::Outcome(Outcome {
+            name: "a".into(),
+            verdict: Verdict::Failed,
+            message: "\n".into(),
+            exit_status: None,
+        }),
         Reply::Line(log_line("t", true)),
         Reply::Width(Width { width: 12 }),
         Reply::Event(event()),
@@ -275,7 +281,8 @@ fn a_state_has_the_name_from_the_core() {
 #[test]
 fn a_reply_that_does_not_fit_a_line_becomes_an_error() {
     let message = "x".repeat(LONGEST_LINE);
-    let reply = Reply::Outcome(Outcome { name: "a".into(), verdict: Verdict::Ok, message, exit_status: None });
+    let reply =
+        Reply::Outcome(Outcome { name: "a".into(), verdict: Verdict::Ok, message, exit_status: None });
     let Reply::Error(refusal) = Reply::parse(&reply.encode()).unwrap() else { panic!("not an error") };
     assert_eq!(refusal, Refusal::new(Reason::Failed, "the reply does not fit a line"));
 }

@@ -119,7 +119,8 @@ fn requests_on_the_same_connection_are_answered() {
     for _ in 0..3 {
         let (id, request) = bench.only_request();
         assert_eq!(request, status());
-        let outcome = Outcome { name: "a".into(), verdict: Verdict::Ok, message: "m".into(), exit_status: None };
+        let outcome =
+            Outcome { name: "a".into(), verdict: Verdict::Ok, message: "m".into(), exit_status: None };
         assert_eq!(bench.server.reply(id, &Reply::Outcome(outcome.clone())), WriteState::Go);
         bench.answer(id);
         assert_eq!(next(&mut client), Reply::Outcome(outcome));

@@ -122,7 +122,8 @@ fn the_keys_of_a_task_have_their_own_names_and_a_change_of_kind_replaces_it() {
         assert_eq!(keys.names().collect::<Vec<_>>(), [name]);
         assert_eq!(keys.change(), Some(SpecChange::Process));
     }
-    let other = [("overlap", "'wait'"), ("timeout", "'1s'"), ("jitter", "'1s'"), ("on_failure", "'shutdown'")];
+    let other =
+        [("overlap", "'wait'"), ("timeout", "'1s'"), ("jitter", "'1s'"), ("on_failure", "'shutdown'")];
     for (key, value) in other.into_iter().chain([("run_at_start", "true"), ("timezone", "'UTC0'")]) {
         let keys = between(job, &format!("{job}{key} = {value}"));
         assert!(keys.names().all(|name| [key, "schedule"].contains(&name)), "{key}: {keys:?}");

@@ -172,14 +172,7 @@ impl Supervisor {
         Some(())
     }
 
-    fn report_course(
-        &self,
-        at: usize,
-        from: StateName,
-        to: StateName,
-        id: OrderId,
-        out: &mut Vec<Action>,
-    ) {
+    fn report_course(&self, at: usize, from: StateName, to: StateName, id: OrderId, out: &mut Vec<Action>) {
         let Some(instance) = self.instances.get(at) else { return };
         let (instance, cause) = (instance.id(), Cause::Requested(id));
         out.push(Action::Report(Change { instance, run: None, part: Part::Serving, from, to, cause }));
