@@ -64,7 +64,7 @@ fn with_wait_one_run_follows_the_present_one_and_with_kill_the_present_one_is_st
 fn run_job_waits_for_the_end_and_passes_on_the_exit_status() {
     let config = "[job.seven]\ncommand = 'puppet wait-file:go exit:7'\nschedule = '@yearly'\n\
                   [job.good]\ncommand = 'puppet exit:0'\nschedule = '@yearly'\n\
-                  [job.killed]\ncommand = 'puppet raise:KILL'\nschedule = '@yearly'\n\
+                  [job.killed]\ncommand = 'puppet crash:KILL'\nschedule = '@yearly'\n\
                   [job.missing]\ncommand = 'no-such-command'\nschedule = '@yearly'\n\
                   [program.web]\ncommand = 'puppet pause'\n";
     let foster = Foster::new().config(config).file("go", "").start();
@@ -99,7 +99,7 @@ fn stop_pauses_a_job_start_resumes_it_and_a_paused_one_can_be_run() {
     assert_eq!(foster.row("tick").map(|row| row["state"].clone()), Some("paused".into()));
     let runs = foster.content("runs").lines().count();
     foster.verb(&["run-job", "tick"]).expect(3);
-    assert_eq!(foster.content("runs").lines().count(), runs + 1, "a paused job is due in vain");
+    assert_eq!(foster.content("runs").lines().count(), runs + 1, "a paused job does not run when it is due");
     assert_eq!(foster.row("tick").map(|row| row["state"].clone()), Some("paused".into()));
     foster.verb(&["start", "tick"]).expect(0);
     foster.wait_for("the next run", || foster.content("runs").lines().count() > runs + 1);

@@ -1,4 +1,6 @@
 //! Reads when a job runs: `schedule`, `timezone`, `overlap`, `jitter`, `run_at_start`.
+//!
+//! The core computes the due times; the files of time zones are read here. Next: `zone.rs`, and the core's `schedule.rs`.
 
 use std::path::Path;
 use std::time::Duration;

@@ -14,8 +14,8 @@ use foster_core::time::Instant;
 use crate::duration::exact;
 use crate::plan::{Plan, Probe};
 
-/// The start order as text: one block for each wave, then the warnings.
-/// When jobs are due is told from this time on (milliseconds since 1970, UTC).
+/// The start order as text: one block for each wave, the due times of the jobs after `unix_ms` (since 1970, UTC), and the
+/// warnings.
 pub fn start_order(plan: &Plan, unix_ms: i64) -> String {
     let waves = plan.core.graph().waves();
     let count = counted(plan);
@@ -27,7 +27,7 @@ pub fn start_order(plan: &Plan, unix_ms: i64) -> String {
     let widest = plan.programs.values().map(|program| program.name.chars().count()).max().unwrap_or(0);
     let is_job = |id: &ProgramId| plan.kind(*id) == Kind::Job;
     // Jobs have no place in the order.
-    let waves = waves.into_iter().filter(|wave| !wave.iter().all(is_job));
+    let waves = waves.iter().filter(|wave| !wave.iter().all(is_job));
     for (number, wave) in (1..).zip(waves) {
         let priority = wave.first().and_then(|id| plan.spec(*id)).map_or(0, |spec| spec.priority);
         text.push_str(&format!("\nstep {number} (priority {priority})\n"));

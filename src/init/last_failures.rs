@@ -98,9 +98,10 @@ impl LastFailures {
             | Cause::RequirementDown(_)
             | Cause::Shutdown => return,
         };
-        let exit = match &change.cause {
-            Cause::Ended { exit, .. } | Cause::ProcessesLeft { exit, .. } => Some(*exit),
-            _ => None,
+        let exit = if let Cause::Ended { exit, .. } | Cause::ProcessesLeft { exit, .. } = &change.cause {
+            Some(*exit)
+        } else {
+            None
         };
         list.insert(change.instance, RunFailure { run: change.run, text, exit });
     }

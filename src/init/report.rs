@@ -172,19 +172,19 @@ fn job_event(plan: &Plan, change: &Change) -> Option<EventName> {
     if plan.kind(change.instance.program) != Kind::Job || is_course {
         return None;
     }
-    match (&change.cause, change.to) {
-        (Cause::Started, _) => Some(EventName::JobStarted),
-        // Also the end of a run that another one follows at once.
-        (
-            Cause::Ended { .. }
+    // Also the end of a run that another one follows at once.
+    let has_ended = matches!(
+        change.cause,
+        Cause::Ended { .. }
             | Cause::CannotStart { .. }
             | Cause::Stopped { .. }
             | Cause::StoppedNotReady { .. }
-            | Cause::StoppedUnhealthy { .. },
-            _,
-        ) => Some(EventName::JobFinished),
-        _ => None,
+            | Cause::StoppedUnhealthy { .. }
+    );
+    if change.cause == Cause::Started {
+        return Some(EventName::JobStarted);
     }
+    has_ended.then_some(EventName::JobFinished)
 }
 
 /// A job is due, and does not run for that.

@@ -28,6 +28,7 @@ pub mod ending;
 pub mod event;
 pub mod graph;
 pub mod ids;
+mod names;
 pub mod plan;
 pub mod probe;
 pub mod program;

@@ -98,7 +98,7 @@ impl Supervisor {
             while let Some(job) = self.jobs.get_mut(program)
                 && job.table.take_due(now, &self.clock).is_some()
             {
-                // A paused job is due in vain.
+                // A paused job leaves its due times out.
                 if !job.is_paused() {
                     self.run_job(now, program, out);
                 }
