@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{End, Foster, Running};
+use crate::support::{End, Following, Foster, Running};
 
 /// The events about the job `tick`, oldest first.
 fn events(foster: &Running) -> Vec<String> {
@@ -76,6 +76,7 @@ fn run_job_waits_for_the_end_and_passes_on_the_exit_status() {
     assert_eq!(answer["done"], false);
     assert_eq!(answer["outcomes"][0]["exit_status"], 7);
     foster.verb(&["run-job", "good"]).expect(0);
+    foster.verb(&["run-job", "killed"]).expect(137);
     foster.verb(&["run-job", "missing"]).expect(1);
     let other = foster.verb(&["run-job", "web"]).expect(1).stderr;
     assert!(other.contains("`web` is a program, not a job: `foster start web` runs it"), "{other}");
@@ -89,6 +90,35 @@ fn run_job_waits_for_the_end_and_passes_on_the_exit_status() {
     foster.verb(&["run-job", "--no-wait", "seven"]).expect(0);
     fs::write(foster.path("go"), "").expect("a file");
     foster.wait_for_state("seven", "idle");
+}
+
+#[test]
+fn run_job_prints_the_output_of_the_run_until_its_end() {
+    let config = "[job.report]\ncommand = 'puppet print:first stderr:second wait-file:go lines:2000 print:last exit:7'\nschedule = '@yearly'\n\
+                  [program.web]\ncommand = 'puppet print:other pause'\n";
+    let foster = Foster::new().config(config).file("go", "").start();
+    foster.wait_for_state("web", "running");
+    let printed = foster.verb(&["run-job", "-f", "report"]).expect(7).stdout;
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines.len(), 2004, "{printed}");
+    assert!(lines.contains(&"first") && lines.contains(&"second"), "{printed}");
+    assert_eq!(lines[2002], "last");
+    assert!(lines[2003].starts_with("report: exited with status 7"), "{printed}");
+    // Of this run alone, and with the result as the last object.
+    let printed = foster.verb(&["run-job", "--follow", "--json", "report"]).expect(7).stdout;
+    let objects: Vec<serde_json::Value> =
+        printed.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    assert_eq!(objects.iter().filter(|object| object["text"] == "first").count(), 1);
+    assert_eq!(objects.last().expect("a result")["outcomes"][0]["exit_status"], 7);
+    foster.verb(&["run-job", "-f", "--no-wait", "report"]).expect(2);
+    // A run that a shutdown ends.
+    fs::remove_file(foster.path("go")).expect("removed");
+    let client = Following::start(&foster, &["run-job", "-f", "report"]);
+    foster.wait_for_state("report", "running");
+    client.wait_until_asked(&foster);
+    foster.verb(&["stop", "report"]).expect(0);
+    let printed = client.finish().expect(1).stdout;
+    assert!(printed.contains("report: stopped"), "{printed}");
 }
 
 #[test]

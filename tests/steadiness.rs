@@ -116,6 +116,14 @@ fn idle_with_sockets_and_instances_means_no_system_call() {
     ));
 }
 
+#[test]
+fn idle_between_two_runs_of_jobs_means_no_system_call() {
+    no_system_call(
+        "[program.one]\ncommand = 'puppet pause'\n[job.daily]\ncommand = 'puppet pause'\nschedule = '@daily'\njitter = '1h'\n\
+         [job.often]\ncommand = 'puppet pause'\nschedule = 'every 6h'\n",
+    );
+}
+
 fn no_system_call(config: &str) {
     let Some(strace) = found("strace") else { return };
     let foster = Foster::new().config(config).alone().start();

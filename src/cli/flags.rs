@@ -74,6 +74,10 @@ pub static LINES: Flag = Flag {
 pub static FOLLOW: Flag =
     Flag { long: "follow", short: Some('f'), value: None, summary: "Follow new ones until interrupted" };
 
+/// `--follow` of a run, which has an end.
+pub static FOLLOW_RUN: Flag =
+    Flag { long: "follow", short: Some('f'), value: None, summary: "Print the output of the run" };
+
 /// `--since`.
 pub static SINCE: Flag = Flag {
     long: "since",

@@ -49,6 +49,8 @@ pub enum Problem {
         /// What is expected.
         expected: &'static str,
     },
+    /// Two flags that exclude each other.
+    Contradiction(&'static Flag, &'static Flag),
     /// There is no such signal.
     NoSuchSignal {
         /// As given.
@@ -156,6 +158,9 @@ impl fmt::Display for Problem {
                 write!(f, "`--{}` needs a value: `--{} {value}`", flag.long, flag.long)
             }
             Problem::UnexpectedValue(flag) => write!(f, "`{flag}` takes no value"),
+            Problem::Contradiction(one, other) => {
+                write!(f, "`--{}` and `--{}` exclude each other", one.long, other.long)
+            }
             Problem::BadValue { flag, given, expected } => {
                 write!(f, "invalid value `{given}` for `--{}`: expected {expected}", flag.long)
             }

@@ -35,6 +35,7 @@ impl fmt::Display for UsageError {
             Problem::UnknownFlag { .. }
             | Problem::MissingValue(_)
             | Problem::UnexpectedValue(_)
+            | Problem::Contradiction(..)
             | Problem::BadValue { .. }
             | Problem::NoSuchSignal { .. }
             | Problem::SignalComesFirst { .. }

@@ -12,7 +12,8 @@ use foster_core::ids::Signal;
 use super::args::ParsedArgs;
 use super::command::{ClientCommand, Command, Endpoint, Output, Scope};
 use super::flags::{
-    ALL, CONFIG, EVENT, FOLLOW, HERE, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WATCH,
+    ALL, CONFIG, EVENT, FOLLOW, FOLLOW_RUN, HERE, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT,
+    TIMESTAMPS, WATCH,
 };
 use super::problem::Problem;
 use super::shell::Shell;
@@ -83,7 +84,11 @@ pub(super) fn scale(args: &mut ParsedArgs) -> Result<Command, Problem> {
 
 pub(super) fn run_job(args: &mut ParsedArgs) -> Result<Command, Problem> {
     let name = args.next("NAME")?;
-    Ok(client(args, Request::RunJob(RunJob { name, wait: !args.has(&NO_WAIT) })))
+    let (follow, wait) = (args.has(&FOLLOW_RUN), !args.has(&NO_WAIT));
+    if follow && !wait {
+        return Err(Problem::Contradiction(&FOLLOW_RUN, &NO_WAIT));
+    }
+    Ok(client(args, Request::RunJob(RunJob { name, wait, follow })))
 }
 
 pub(super) fn signal(args: &mut ParsedArgs) -> Result<Command, Problem> {

@@ -31,12 +31,14 @@ pub(super) fn print(
     let names = command.request.names();
     let status = match (verb.answer, command.output) {
         (Printer::Table, output) => print_status(names, output, &mut answer, client),
-        (Printer::Outcomes(_) | Printer::Run, Output::Text) => print_outcomes(&mut answer, client),
+        (Printer::Outcomes(_) | Printer::Run, Output::Text) => {
+            print_outcomes(command, names, &mut answer, client)
+        }
         (Printer::Failures(_), Output::Text) => print_failures(&mut answer, client),
         (Printer::Outcomes(field) | Printer::Failures(field), Output::Json) => {
-            print_verdict(field, &mut answer, client)
+            print_verdict(field, command, names, &mut answer, client)
         }
-        (Printer::Run, Output::Json) => print_verdict("done", &mut answer, client),
+        (Printer::Run, Output::Json) => print_verdict("done", command, names, &mut answer, client),
         (Printer::Update, output) => print_update(output, &mut answer, client),
         (Printer::Output, _) => print_logs(command, names, &mut answer, client),
         (Printer::Events, output) => print_events(output, &mut answer, client),
@@ -139,12 +141,18 @@ fn table_line(row: &StatusRow) -> Line {
     }
 }
 
-/// A line for each outcome, as soon as it is known.
-fn print_outcomes(answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<ExitStatus, Failure> {
+/// A line for each outcome, as soon as it is known; of a run that is followed, the output before it.
+fn print_outcomes(
+    command: &ClientCommand,
+    names: &[String],
+    answer: Replies<'_>,
+    client: &mut ClientIo<'_>,
+) -> Result<ExitStatus, Failure> {
     let mut status = ExitStatus::DONE;
+    let mut lines = LinePrinter::new(command, names);
     for reply in answer {
         let reply = reply?;
-        print_aside(&reply, Output::Text, client)?;
+        lines.print(&reply, client)?;
         if let Reply::Outcome(outcome) = reply {
             if outcome.verdict == Verdict::Failed {
                 status = failure(&outcome);
@@ -228,11 +236,18 @@ fn print_failures(answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<Exit
 }
 
 /// All outcomes as one object, in which `field` says whether all succeeded.
-fn print_verdict(field: &str, answer: Replies<'_>, client: &mut ClientIo<'_>) -> Result<ExitStatus, Failure> {
+fn print_verdict(
+    field: &str,
+    command: &ClientCommand,
+    names: &[String],
+    answer: Replies<'_>,
+    client: &mut ClientIo<'_>,
+) -> Result<ExitStatus, Failure> {
     let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut lines = LinePrinter::new(command, names);
     for reply in answer {
         let reply = reply?;
-        print_aside(&reply, Output::Json, client)?;
+        lines.print(&reply, client)?;
         if let Reply::Outcome(outcome) = reply {
             outcomes.push(outcome);
         }
@@ -250,35 +265,54 @@ fn print_logs(
     answer: Replies<'_>,
     client: &mut ClientIo<'_>,
 ) -> Result<ExitStatus, Failure> {
-    let mut start = String::new();
-    let mut width = 0;
+    let mut lines = LinePrinter::new(command, names);
     for reply in answer {
-        let reply = reply?;
-        width = print_aside(&reply, command.output, client)?.unwrap_or(width);
-        let Reply::Line(piece) = reply else { continue };
-        start += &piece.text;
-        if piece.more {
-            continue;
-        }
-        let line = LogLine { text: std::mem::take(&mut start), ..piece };
-        let text = match command.output {
-            Output::Json => json(&line),
-            Output::Text => {
-                let time =
-                    if command.timestamps { format!("{}  ", format::time(&line.ts)) } else { String::new() };
-                let mark = if line.unfinished { " [line not ended]" } else { "" };
-                let text = format!("{}{mark}", line.text);
-                if names == [line.name.as_str()] {
-                    format!("{time}{text}")
-                } else {
-                    width = width.max(line.name.chars().count());
-                    format!("{time}{:width$} | {text}", line.name)
-                }
-            }
-        };
-        print_line(&text, client)?;
+        lines.print(&reply?, client)?;
     }
     Ok(ExitStatus::DONE)
+}
+
+/// Prints lines of output, which arrive in pieces.
+struct LinePrinter<'a> {
+    command: &'a ClientCommand,
+    names: &'a [String],
+    start: String,
+    width: usize,
+}
+
+impl LinePrinter<'_> {
+    fn new<'a>(command: &'a ClientCommand, names: &'a [String]) -> LinePrinter<'a> {
+        LinePrinter { command, names, start: String::new(), width: 0 }
+    }
+
+    /// Prints what the reply completes.
+    fn print(&mut self, reply: &Reply, client: &mut ClientIo<'_>) -> Result<(), Failure> {
+        self.width = print_aside(reply, self.command.output, client)?.unwrap_or(self.width);
+        let Reply::Line(piece) = reply else { return Ok(()) };
+        self.start += &piece.text;
+        if piece.more {
+            return Ok(());
+        }
+        let line = LogLine { text: std::mem::take(&mut self.start), ..piece.clone() };
+        print_line(&self.text(&line), client)
+    }
+
+    fn text(&mut self, line: &LogLine) -> String {
+        if self.command.output == Output::Json {
+            return json(line);
+        }
+        let time = match self.command.timestamps {
+            true => format!("{}  ", format::time(&line.ts)),
+            false => String::new(),
+        };
+        let mark = if line.unfinished { " [line not ended]" } else { "" };
+        let text = format!("{}{mark}", line.text);
+        if self.names == [line.name.as_str()] {
+            return format!("{time}{text}");
+        }
+        self.width = self.width.max(line.name.chars().count());
+        format!("{time}{:width$} | {text}", line.name, width = self.width)
+    }
 }
 
 fn print_events(

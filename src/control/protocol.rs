@@ -44,7 +44,7 @@ pub enum Request {
     Restart(Order),
     /// Make programs read their own configuration again.
     Reload(Order),
-    /// Run a job now. Answered by a [`Reply::Outcome`].
+    /// Run a job now. Answered by [`Reply::Line`]s, if it follows, and a [`Reply::Outcome`].
     #[serde(rename = "run-job")]
     RunJob(RunJob),
     /// Send programs this signal.
@@ -237,6 +237,9 @@ pub struct RunJob {
     /// Whether the answer comes when the run has ended (default), or at once.
     #[serde(default = "default_true")]
     pub wait: bool,
+    /// Whether the output of the run comes before the answer.
+    #[serde(default)]
+    pub follow: bool,
 }
 
 impl Request {

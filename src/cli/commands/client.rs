@@ -3,7 +3,8 @@
 //! Each has a request in `control/protocol.rs` and an arm in `init/requests/mod.rs`. Pure. Next: `verb.rs`, the columns.
 
 use super::super::flags::{
-    ALL, CONFIG, EVENT, FOLLOW, Flag, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WATCH,
+    ALL, CONFIG, EVENT, FOLLOW, FOLLOW_RUN, Flag, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT,
+    TIMESTAMPS, WATCH,
 };
 use super::super::verb::{Group, Printer, Verb};
 use super::super::verb_args;
@@ -199,10 +200,10 @@ pub(super) static VERBS: &[Verb] = &[
         summary: "Run a job now and wait for its end",
         arguments: "NAME",
         about: "Also a job that is paused. During a run it waits for the end of that one. The\n\
-                schedule does not change. `foster logs -f NAME` shows the output.",
-        flags: ORDER_FLAGS,
+                schedule does not change. With `--follow` it prints the output of the run.",
+        flags: &[&FOLLOW_RUN, &NO_WAIT, &JSON, &SOCKET, &CONFIG],
         examples: &[
-            ("run-job backup", "exit with the status of the backup"),
+            ("run-job -f backup", "print the output, exit with its status"),
             ("run-job --no-wait backup", "return at once"),
         ],
         statuses: &[

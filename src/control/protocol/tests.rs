@@ -41,7 +41,7 @@ fn every_request() -> Vec<Request> {
         Request::Health(HealthCheck { names: names(&["a"]), all: true }),
         Request::Update(Update { wait: false }),
         Request::Scale(Scale { name: "backend".into(), instances: 3, wait: false }),
-        Request::RunJob(RunJob { name: "backup".into(), wait: false }),
+        Request::RunJob(RunJob { name: "backup".into(), wait: false, follow: true }),
         Request::Shutdown {},
     ]
 }

@@ -9,11 +9,13 @@ use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
 use std::time::{Duration, SystemTime};
 
+use foster_core::event::Order;
 use foster_core::ids::{InstanceId, ProgramId};
 use foster_lines::format;
 
 use super::super::Init;
 use super::super::history::EventRecord;
+use super::orders::InstanceBefore;
 use super::{Pending, Waiter};
 use crate::control::names::NameFilter;
 use crate::control::protocol::{self, Events, LogLine, Logs, Missed, Note, Reason, Refusal, Reply, Width};
@@ -41,6 +43,17 @@ pub(super) struct Stream {
     more: bool,
     /// Removed programs of which lines were not sent.
     lost: Vec<String>,
+    /// The run whose end is that of the stream.
+    run: Option<Box<Run>>,
+}
+
+/// A run that is followed, by its order.
+#[derive(Debug)]
+enum Run {
+    /// It has not ended.
+    UnderWay(Vec<(InstanceId, InstanceBefore)>),
+    /// It has; these replies follow its last line.
+    Over(VecDeque<Reply>),
 }
 
 /// The kind of stream.
@@ -157,8 +170,41 @@ impl Init {
         last: Option<u64>,
     ) {
         let (more, lost) = (false, Vec::new());
-        let stream = Stream { kind, subject, seen, start, width: 0, last, more, lost };
+        let stream = Stream { kind, subject, seen, start, width: 0, last, more, lost, run: None };
         self.operators.requests.wait_for(client, Pending::Stream(stream));
+    }
+
+    /// The client gets the output of a job from now on, and at the end of the run its result.
+    pub(super) fn follow_run(
+        &mut self,
+        client: ConnectionId,
+        name: &str,
+        open: Vec<(InstanceId, InstanceBefore)>,
+    ) -> Result<(), Refusal> {
+        let subject = Subject::new(&[name.to_owned()], &self.plan)?;
+        self.note_unkept(client, &subject);
+        let (kind, newest) = (StreamKind::Output { since: None }, self.output.last_line());
+        self.start_stream(client, kind, subject, newest..newest, None);
+        let waiter = self.operators.requests.pending.get_mut(&client);
+        if let Some(stream) = waiter.and_then(Waiter::stream) {
+            stream.run = Some(Box::new(Run::UnderWay(open)));
+        }
+        Ok(())
+    }
+
+    /// Ends a stream with the run that it follows.
+    fn follow_to_the_end(&self, mut stream: Stream) -> Stream {
+        if let Some(Run::UnderWay(open)) = stream.run.as_deref_mut() {
+            let (open, mut replies) = (std::mem::take(open), VecDeque::new());
+            let pending = self.answer_order(Order::Run, open, &mut replies);
+            stream.run = Some(Box::new(if let Pending::Order { order: _, open } = pending {
+                Run::UnderWay(open)
+            } else {
+                stream.end_after(self.output.last_line());
+                Run::Over(replies)
+            }));
+        }
+        stream
     }
 
     /// Matches every reader's names against a new plan, and ends streams without programs.
@@ -189,6 +235,7 @@ impl Init {
 
     /// Sends as much as the budget allows, and keeps the stream unless it is complete.
     pub(super) fn answer_stream(&mut self, client: ConnectionId, stream: Stream, budget: &mut usize) {
+        let stream = self.follow_to_the_end(stream);
         let newest = match &stream.kind {
             StreamKind::Output { .. } => self.output.last_line(),
             StreamKind::Events(_) => self.operators.history.last(),
@@ -203,10 +250,23 @@ impl Init {
             let waiter = Waiter { pending, queue, state, reminder: None };
             self.operators.requests.pending.insert(client, waiter);
         } else {
-            if matches!(stream.kind, StreamKind::Output { .. }) {
+            if matches!(stream.kind, StreamKind::Output { .. }) && stream.run.is_none() {
                 let lines = self.unfinished(&stream.subject);
                 if let Some(server) = &mut self.operators.server {
                     server.send_lines(client, &lines, Extent::Part);
+                }
+            }
+            match stream.run.map(|run| *run) {
+                None => {}
+                Some(Run::Over(replies)) => {
+                    for reply in &replies {
+                        self.reply(client, reply);
+                    }
+                }
+                Some(Run::UnderWay(_)) => {
+                    let refusal = Refusal::new(Reason::ShuttingDown, "foster ended before it was done");
+                    self.reply(client, &Reply::Error(refusal));
+                    return;
                 }
             }
             self.end(client);

@@ -147,15 +147,7 @@ impl Requests {
     }
 
     fn streams(&mut self) -> impl Iterator<Item = &mut Stream> {
-        self.pending.values_mut().filter_map(|waiter| match &mut waiter.pending {
-            Pending::Stream(stream) => Some(stream),
-            Pending::Nothing
-            | Pending::Answer(_)
-            | Pending::Signals { .. }
-            | Pending::Order { .. }
-            | Pending::Ready { .. }
-            | Pending::Update(_) => None,
-        })
+        self.pending.values_mut().filter_map(Waiter::stream)
     }
 
     fn wait_for(&mut self, client: ConnectionId, pending: Pending) {
@@ -199,6 +191,18 @@ impl Pending {
 impl Waiter {
     fn is_writable(&self) -> bool {
         self.state == WriteState::Go
+    }
+
+    fn stream(&mut self) -> Option<&mut Stream> {
+        match &mut self.pending {
+            Pending::Stream(stream) => Some(stream),
+            Pending::Nothing
+            | Pending::Answer(_)
+            | Pending::Signals { .. }
+            | Pending::Order { .. }
+            | Pending::Ready { .. }
+            | Pending::Update(_) => None,
+        }
     }
 }
 

@@ -70,10 +70,15 @@ impl Init {
 
     /// Runs one job.
     pub(super) fn run_job(&mut self, client: ConnectionId, asked: RunJob) -> Result<(), Refusal> {
-        let RunJob { name, wait } = asked;
+        let RunJob { name, wait, follow } = asked;
         let targets = self.named_or_all(std::slice::from_ref(&name))?;
         let other = targets.iter().map(|id| self.plan.kind(id.program)).find(|kind| *kind != Kind::Job);
         let why = match (targets.len(), other) {
+            (1, None) if follow && wait => {
+                self.refuse_during_shutdown()?;
+                let open = self.give(client, Order::Run, &targets);
+                return self.follow_run(client, &name, open);
+            }
             (1, None) => return self.order(client, Order::Run, &protocol::Order { names: vec![name], wait }),
             (1, Some(kind)) => {
                 format!("`{name}` is a {}, not a job: `foster start {name}` runs it", kind.name())
