@@ -331,7 +331,7 @@ impl Init {
             (Order::Start | Order::Restart, StateName::Exited) => "exited with success".into(),
             (Order::Start | Order::Restart, StateName::Succeeded) => self.standing(view),
             (Order::Start, _) if view.kind == Kind::Job => self.standing(view),
-            (Order::Run, _) => self.standing(view),
+            (Order::Run, _) => format!("finished{}", self.last_run(view)),
             (Order::Reload, _) if view.kind != Kind::Program => {
                 format!("not reloaded: a {} has nothing to replace", view.kind.name())
             }
@@ -348,8 +348,16 @@ impl Init {
             }
             Order::Stop => format!("not stopped: another order followed ({})", view.state.name()),
             Order::Reload => self.not_replaced(view),
-            Order::Start | Order::Run | Order::Restart | Order::Signal(_) => self.standing(view),
+            Order::Run => format!("failed{}", self.last_run(view)),
+            Order::Start | Order::Restart | Order::Signal(_) => self.standing(view),
         }
+    }
+
+    /// How the last run of a job ended.
+    fn last_run(&self, view: &InstanceView) -> String {
+        let text = self.operators.failures.of(view.id, StateName::Idle);
+        let text = text.map(|text| text.strip_prefix("last run ").unwrap_or(text));
+        text.map_or(", it was stopped".into(), |text| format!(": {text}"))
     }
 }
 

@@ -173,12 +173,14 @@ fn stop_pauses_start_resumes_and_run_runs_it_now() {
             0.101   everything is ready
             10.000  spawn backup #1
             10.000  backup: idle -> running (started)
+            11.000  backup: idle -> paused (requested)
             11.000  backup: running -> stopping (requested)
             11.000  SIGTERM to the main process of backup
             11.010  backup: stopping -> idle (was killed by SIGTERM within 10ms)
             35.000  spawn backup #2
             35.000  backup: idle -> running (started)
             37.000  backup: running -> idle (exited with status 0 after 2s; stays down)
+            45.000  backup: paused -> idle (requested)
             50.000  spawn backup #3
             50.000  backup: idle -> running (started)
             51.000  shutdown: SIGTERM
