@@ -37,23 +37,24 @@ pub(super) struct Stream {
     start: u64,
     /// The width of names that was sent.
     width: usize,
-    /// The number of the last one to send; `None`: the stream has no end.
-    last: Option<u64>,
+    end: End,
     /// Whether more can be sent at once.
     more: bool,
     /// Removed programs of which lines were not sent.
     lost: Vec<String>,
-    /// The run whose end is that of the stream.
-    run: Option<Box<Run>>,
 }
 
-/// A run that is followed, by its order.
+/// Where a stream ends.
 #[derive(Debug)]
-enum Run {
-    /// It has not ended.
-    UnderWay(Vec<(InstanceId, InstanceBefore)>),
-    /// It has; these replies follow its last line.
-    Over(VecDeque<Reply>),
+enum End {
+    /// Nowhere.
+    Open,
+    /// After this number.
+    After(u64),
+    /// With the runs that were ordered.
+    WithRun(Vec<(InstanceId, InstanceBefore)>),
+    /// Those have ended: after this number, with these replies.
+    AfterRun(u64, Box<[Reply]>),
 }
 
 /// The kind of stream.
@@ -110,8 +111,17 @@ impl Stream {
     }
 
     fn end_after(&mut self, newest: u64) {
-        self.last.get_or_insert(newest);
+        if matches!(self.end, End::Open) {
+            self.end = End::After(newest);
+        }
         self.more = true;
+    }
+
+    fn is_complete(&self) -> bool {
+        match self.end {
+            End::Open | End::WithRun(_) => false,
+            End::After(last) | End::AfterRun(last, _) => self.seen >= last,
+        }
     }
 }
 
@@ -132,10 +142,10 @@ impl Init {
             Some(count) => self.output.before_the_last(&subject.programs, count),
             None => 0,
         };
-        let last = (!asked.follow).then_some(newest);
+        let end = if asked.follow { End::Open } else { End::After(newest) };
         let age = asked.since_ms.map(Duration::from_millis);
         let since = age.and_then(|age| SystemTime::now().checked_sub(age));
-        self.start_stream(client, StreamKind::Output { since }, subject, seen..newest, last);
+        self.start_stream(client, StreamKind::Output { since }, subject, seen..newest, end);
         Ok(())
     }
 
@@ -156,8 +166,8 @@ impl Init {
             }
             None => 0,
         };
-        let last = (!asked.follow).then_some(newest);
-        self.start_stream(client, StreamKind::Events(asked), subject, seen..newest, last);
+        let end = if asked.follow { End::Open } else { End::After(newest) };
+        self.start_stream(client, StreamKind::Events(asked), subject, seen..newest, end);
         Ok(())
     }
 
@@ -167,10 +177,10 @@ impl Init {
         kind: StreamKind,
         subject: Subject,
         Range { start: seen, end: start }: Range<u64>,
-        last: Option<u64>,
+        end: End,
     ) {
         let (more, lost) = (false, Vec::new());
-        let stream = Stream { kind, subject, seen, start, width: 0, last, more, lost, run: None };
+        let stream = Stream { kind, subject, seen, start, width: 0, end, more, lost };
         self.operators.requests.wait_for(client, Pending::Stream(stream));
     }
 
@@ -184,25 +194,21 @@ impl Init {
         let subject = Subject::new(&[name.to_owned()], &self.plan)?;
         self.note_unkept(client, &subject);
         let (kind, newest) = (StreamKind::Output { since: None }, self.output.last_line());
-        self.start_stream(client, kind, subject, newest..newest, None);
-        let waiter = self.operators.requests.pending.get_mut(&client);
-        if let Some(stream) = waiter.and_then(Waiter::stream) {
-            stream.run = Some(Box::new(Run::UnderWay(open)));
-        }
+        self.start_stream(client, kind, subject, newest..newest, End::WithRun(open));
         Ok(())
     }
 
     /// Ends a stream with the run that it follows.
     fn follow_to_the_end(&self, mut stream: Stream) -> Stream {
-        if let Some(Run::UnderWay(open)) = stream.run.as_deref_mut() {
+        if let End::WithRun(open) = &mut stream.end {
             let (open, mut replies) = (std::mem::take(open), VecDeque::new());
             let pending = self.answer_order(Order::Run, open, &mut replies);
-            stream.run = Some(Box::new(if let Pending::Order { order: _, open } = pending {
-                Run::UnderWay(open)
+            stream.end = if let Pending::Order { order: _, open } = pending {
+                End::WithRun(open)
             } else {
-                stream.end_after(self.output.last_line());
-                Run::Over(replies)
-            }));
+                stream.more = true;
+                End::AfterRun(self.output.last_line(), replies.into_iter().collect())
+            };
         }
         stream
     }
@@ -244,26 +250,26 @@ impl Init {
             true => self.send_chunk(client, stream, budget),
             false => (Stream { more: false, ..stream }, WriteState::Go),
         };
-        let over = self.operators.is_over || stream.last.is_some_and(|last| stream.seen >= last);
+        let over = self.operators.is_over || stream.is_complete();
         if stream.more || !over {
             let (pending, queue) = (Pending::Stream(stream), VecDeque::new());
             let waiter = Waiter { pending, queue, state, reminder: None };
             self.operators.requests.pending.insert(client, waiter);
         } else {
-            if matches!(stream.kind, StreamKind::Output { .. }) && stream.run.is_none() {
+            if matches!((&stream.kind, &stream.end), (StreamKind::Output { .. }, End::Open | End::After(_))) {
                 let lines = self.unfinished(&stream.subject);
                 if let Some(server) = &mut self.operators.server {
                     server.send_lines(client, &lines, Extent::Part);
                 }
             }
-            match stream.run.map(|run| *run) {
-                None => {}
-                Some(Run::Over(replies)) => {
+            match stream.end {
+                End::Open | End::After(_) => {}
+                End::AfterRun(_, replies) => {
                     for reply in &replies {
                         self.reply(client, reply);
                     }
                 }
-                Some(Run::UnderWay(_)) => {
+                End::WithRun(_) => {
                     let refusal = Refusal::new(Reason::ShuttingDown, "foster ended before it was done");
                     self.reply(client, &Reply::Error(refusal));
                     return;
