@@ -18,7 +18,7 @@ fn every_recipe_has_a_test_and_every_configuration_passes_the_check() {
     .concat();
     let page = page();
     let headings = headings(&page);
-    assert_eq!(headings.len(), 11, "{headings:?}");
+    assert_eq!(headings.len(), 12, "{headings:?}");
     for heading in headings {
         assert!(tests.contains(&format!("\"{heading}\"")), "no test builds the recipe `{heading}`");
     }

@@ -1,4 +1,4 @@
-//! Recipes of servers with processes, data or displays of their own.
+//! Recipes of jobs, and of servers with processes, data or displays of their own.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};
@@ -108,5 +108,21 @@ fn what_requires_the_display_starts_again_with_it() {
     for program in ["display", "vnc", "clock"] {
         foster.wait_for_state(program, "running");
     }
+    assert_stops(foster);
+}
+
+#[test]
+fn a_job_runs_at_the_start_and_by_an_order_and_passes_on_its_status() {
+    let Some(foster) = Recipe::named("Jobs instead of cron").start() else { return };
+    foster.wait_for_line(r"fetch +\| fetched");
+    foster.wait_for_state("fetch", "idle");
+    foster.verb(&["run-job", "backup"]).expect(0);
+    foster.wait_for_line(r"backup +\| copied to /data/backup");
+    foster.verb(&["stop", "fetch"]).expect(0);
+    inside(&foster, &["rm", "/data/fetched"]).expect(0);
+    foster.verb(&["run-job", "backup"]).expect(3);
+    let checked = inside(&foster, &["foster", "check"]).expect(0).stdout;
+    // Central European time, or its summer time.
+    assert!(checked.contains("02:30 +01:00") || checked.contains("02:30 +02:00"), "{checked}");
     assert_stops(foster);
 }
