@@ -34,10 +34,10 @@ fn the_logins_of_sshd_live_on_and_use_the_verbs() {
     assert!(login.echoes("two"), "a restart ended it\n{}", foster.output().shown());
     foster.verb(&["reload", "sshd"]).expect(0);
     assert!(login.echoes("three"), "a reload ended it\n{}", foster.output().shown());
-    // sshd has closed its socket meanwhile, and executed itself again.
-    foster.wait_for("the port", || {
-        in_network_of(&foster, || TcpStream::connect((Ipv4Addr::LOCALHOST, 22)).is_ok())
-    });
+    // At SIGHUP sshd closes its socket and executes itself again: the third time after its start and its restart.
+    let listening =
+        |foster: &Running| foster.output().stderr().matches("listening on 0.0.0.0 port 22").count();
+    foster.wait_for("sshd to listen again", || listening(&foster) == 3);
     let mut command = ssh(&foster);
     command.args([
         "-F",
