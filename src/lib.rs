@@ -34,6 +34,7 @@ pub mod here;
 pub mod init;
 pub mod scaffold;
 
+pub mod detach;
 pub mod personality;
 
 use std::ffi::{OsStr, OsString};
@@ -73,11 +74,14 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
         Err(error) => return client::print_usage_error(&error, &mut io),
     };
     match command {
-        Command::Run { config } => match load(config.as_deref()) {
+        Command::Run { config, detach } => match load(config.as_deref()) {
             Ok(plan) => {
                 drop(stdout);
                 drop(stderr);
-                init::run(plan, &surroundings())
+                match detach {
+                    None => init::run(plan, &surroundings(), |_| Ok(())),
+                    Some(detach) => detach::run(plan, *detach, &surroundings(), unblocked),
+                }
             }
             Err(refused) => refuse(&refused, &mut io),
         },

@@ -18,6 +18,7 @@ mod control;
 mod cookbook;
 mod crash_loops;
 mod daemons;
+mod detach;
 mod docs;
 mod doctor;
 mod dumb_init;

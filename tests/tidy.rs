@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// The layer of each module. A module may use modules of lower layers, not those of its own layer.
-const LAYERS: [(&str, u8); 29] = [
+const LAYERS: [(&str, u8); 30] = [
     ("duration", 0),
     ("errno", 0),
     ("exit", 0),
@@ -44,6 +44,7 @@ const LAYERS: [(&str, u8); 29] = [
     ("init", 4),
     ("scaffold", 4),
     ("client", 4),
+    ("detach", 5),
     ("personality", 5),
     ("lib", 6),
     ("main", 7),

@@ -15,6 +15,8 @@ pub enum Command {
     Run {
         /// `-c`, or FILE.
         config: Option<PathBuf>,
+        /// `--detach`: it runs in the background.
+        detach: Option<Box<Detach>>,
     },
     /// Check a configuration.
     Check {
@@ -58,6 +60,17 @@ pub enum Command {
         /// About this verb; `None`: the overview.
         verb: Option<String>,
     },
+}
+
+/// How a supervisor runs in the background.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Detach {
+    /// The file for its pid.
+    pub pid_file: Option<PathBuf>,
+    /// The file for its output.
+    pub log: Option<PathBuf>,
+    /// The request that is answered at the end of the startup.
+    pub wait: ClientCommand,
 }
 
 /// What `check` checks.

@@ -36,7 +36,27 @@ pub static CONFIG: Flag = Flag {
     long: "config",
     short: Some('c'),
     value: Some("FILE"),
-    summary: "The configuration (default: $FOSTER_CONFIG or usual paths)",
+    summary: "The configuration (default: $FOSTER_CONFIG, usual paths)",
+};
+
+/// `--detach`.
+pub static DETACH: Flag = Flag {
+    long: "detach",
+    short: Some('d'),
+    value: None,
+    summary: "Run in the background; return when all is ready",
+};
+
+/// `--pid-file`.
+pub static PID_FILE: Flag =
+    Flag { long: "pid-file", short: None, value: Some("PATH"), summary: "With --detach: a file for the pid" };
+
+/// `--log`.
+pub static LOG: Flag = Flag {
+    long: "log",
+    short: None,
+    value: Some("PATH"),
+    summary: "With --detach: a file for the output (default: none)",
 };
 
 /// `--here`.

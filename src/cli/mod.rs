@@ -22,7 +22,7 @@ mod usage;
 pub mod verb;
 mod verb_args;
 
-pub use self::command::{ClientCommand, Command, Endpoint, Output, Scope};
+pub use self::command::{ClientCommand, Command, Detach, Endpoint, Output, Scope};
 pub use self::parse::{Invocation, parse};
 pub use self::problem::Problem;
 pub use self::shell::{Candidate, Shell};

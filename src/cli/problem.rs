@@ -73,6 +73,13 @@ pub enum Problem {
     MissingArgument(&'static str),
     /// An argument that the verb does not take.
     UnexpectedArgument(String),
+    /// The flag needs another one.
+    OnlyWith {
+        /// The flag.
+        flag: &'static Flag,
+        /// The one that it needs.
+        with: &'static Flag,
+    },
     /// Two configurations were given.
     TwoConfigurations,
     /// There is no event, or no state, of this name.
@@ -195,6 +202,7 @@ impl fmt::Display for Problem {
             }
             Problem::MissingArgument(what) => write!(f, "needs a {what}"),
             Problem::UnexpectedArgument(given) => write!(f, "unexpected argument `{given}`"),
+            Problem::OnlyWith { flag, with } => write!(f, "`--{}` needs `--{}`", flag.long, with.long),
             Problem::TwoConfigurations => {
                 f.write_str("the configuration is given twice: as FILE and with `-c`")
             }

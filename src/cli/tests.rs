@@ -48,9 +48,9 @@ fn refused(line: &str, expected: Expect) {
 
 #[test]
 fn every_verb_is_read_with_its_flags() {
-    means("", expect!["Run { config: None }"]);
-    means("-c a.toml", expect![[r#"Run { config: Some("a.toml") }"#]]);
-    means("run --config=a.toml", expect![[r#"Run { config: Some("a.toml") }"#]]);
+    means("", expect!["Run { config: None, detach: None }"]);
+    means("-c a.toml", expect![[r#"Run { config: Some("a.toml"), detach: None }"#]]);
+    means("run --config=a.toml", expect![[r#"Run { config: Some("a.toml"), detach: None }"#]]);
     means("check", expect!["Check { config: None, scope: File, output: Text }"]);
     means(
         "check --json -ca.toml",
@@ -88,10 +88,13 @@ fn every_verb_is_read_with_its_flags() {
         "logs --lines=3 --json",
         expect!["Logs(Logs { names: [], lines: Some(3), since_ms: None, follow: false }) Json None None"],
     );
-    means("wait a", expect![[r#"Wait(Wait { names: ["a"], timeout_ms: None }) Text None None"#]]);
+    means(
+        "wait a",
+        expect![[r#"Wait(Wait { names: ["a"], timeout_ms: None, startup: false }) Text None None"#]],
+    );
     means(
         "wait --timeout '1m 30s' a",
-        expect![[r#"Wait(Wait { names: ["a"], timeout_ms: Some(90000) }) Text None None"#]],
+        expect![[r#"Wait(Wait { names: ["a"], timeout_ms: Some(90000), startup: false }) Text None None"#]],
     );
     means("health", expect!["Health(HealthCheck { names: [], all: false }) Text None None"]);
     means("health --json a", expect![[r#"Health(HealthCheck { names: ["a"], all: false }) Json None None"#]]);
@@ -337,8 +340,8 @@ fn verbs_of_other_tools_are_aliases() {
     ] {
         assert_eq!(meaning(alias), meaning(verb), "{alias}");
     }
-    assert_eq!(meaning("./conf/app.toml"), r#"Run { config: Some("./conf/app.toml") }"#);
-    assert_eq!(meaning("run app.toml"), r#"Run { config: Some("app.toml") }"#);
+    assert_eq!(meaning("./conf/app.toml"), r#"Run { config: Some("./conf/app.toml"), detach: None }"#);
+    assert_eq!(meaning("run app.toml"), r#"Run { config: Some("app.toml"), detach: None }"#);
 }
 
 #[test]

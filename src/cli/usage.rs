@@ -44,6 +44,7 @@ impl fmt::Display for UsageError {
             | Problem::NoSuchWord { .. }
             | Problem::MissingArgument(_)
             | Problem::UnexpectedArgument(_)
+            | Problem::OnlyWith { .. }
             | Problem::TwoConfigurations
             | Problem::NotText(_) => self.verb,
         };

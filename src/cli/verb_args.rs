@@ -10,10 +10,10 @@ use foster_core::action::{EventName, StateName};
 use foster_core::ids::Signal;
 
 use super::args::ParsedArgs;
-use super::command::{ClientCommand, Command, Endpoint, Output, Scope};
+use super::command::{ClientCommand, Command, Detach, Endpoint, Output, Scope};
 use super::flags::{
-    ALL, CONFIG, EVENT, FOLLOW, FOLLOW_RUN, HERE, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT,
-    TIMESTAMPS, WATCH,
+    ALL, CONFIG, DETACH, EVENT, FOLLOW, FOLLOW_RUN, HERE, JSON, LINES, LOG, NO_WAIT, PID_FILE, SINCE, SOCKET,
+    STATE, TIMEOUT, TIMESTAMPS, WATCH,
 };
 use super::problem::Problem;
 use super::shell::Shell;
@@ -23,7 +23,20 @@ use crate::control::protocol::{
 use crate::plan::InstanceCount;
 
 pub(super) fn run(args: &mut ParsedArgs) -> Result<Command, Problem> {
-    Ok(Command::Run { config: configuration(args)? })
+    let config = configuration(args)?;
+    let (pid_file, log) = (args.path(&PID_FILE), args.path(&LOG));
+    let detach = args.has(&DETACH).then(|| {
+        let wait = Wait { names: vec!["all".to_owned()], timeout_ms: None, startup: true };
+        let wait = client_command(args, Request::Wait(wait));
+        Box::new(Detach { pid_file: pid_file.clone(), log: log.clone(), wait })
+    });
+    if detach.is_none() {
+        let unused = [(&PID_FILE, pid_file), (&LOG, log)].into_iter().find(|(_, value)| value.is_some());
+        if let Some((flag, _)) = unused {
+            return Err(Problem::OnlyWith { flag, with: &DETACH });
+        }
+    }
+    Ok(Command::Run { config, detach })
 }
 
 pub(super) fn check(args: &mut ParsedArgs) -> Result<Command, Problem> {
@@ -106,7 +119,7 @@ pub(super) fn signal(args: &mut ParsedArgs) -> Result<Command, Problem> {
 
 pub(super) fn wait(args: &mut ParsedArgs) -> Result<Command, Problem> {
     let timeout_ms = args.read(&TIMEOUT, "a duration such as `30s` or `1m 30s`", milliseconds)?;
-    let wait = Wait { names: args.names()?, timeout_ms };
+    let wait = Wait { names: args.names()?, timeout_ms, startup: false };
     Ok(client(args, Request::Wait(wait)))
 }
 

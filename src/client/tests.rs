@@ -157,8 +157,8 @@ fn each_verb_sends_its_request() {
         {"version":1,"verb":"logs","names":["a"],"lines":5,"follow":true}
         {"version":1,"verb":"events","names":["a"],"events":["exited","ready"],"states":["fatal"],"lines":0,"follow":true}
         {"version":1,"verb":"exec","name":"a"}
-        {"version":1,"verb":"wait","names":["a"],"timeout_ms":1500}
-        {"version":1,"verb":"wait","names":["a"],"timeout_ms":null}
+        {"version":1,"verb":"wait","names":["a"],"timeout_ms":1500,"startup":false}
+        {"version":1,"verb":"wait","names":["a"],"timeout_ms":null,"startup":false}
         {"version":1,"verb":"health","names":[]}
         {"version":1,"verb":"update","wait":true}
         {"version":1,"verb":"update","wait":false}

@@ -204,6 +204,9 @@ pub struct Wait {
     /// The timeout in milliseconds; absent: none.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    /// Only those that are started with foster, and each only until its start has failed once.
+    #[serde(default)]
+    pub startup: bool,
 }
 
 /// An update.

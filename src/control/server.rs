@@ -229,6 +229,14 @@ impl Server {
         Ok(())
     }
 
+    /// The path that it listens at; `None`: it does not listen any longer.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.listening {
+            ListenerState::Open(file, _) | ListenerState::Paused(file, _, _) => Some(file.path()),
+            ListenerState::Closed => None,
+        }
+    }
+
     /// How many clients are connected.
     pub fn clients(&self) -> usize {
         self.clients.len()

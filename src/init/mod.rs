@@ -42,6 +42,7 @@ mod waits;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 use std::rc::Rc;
 
 use foster_core::event::{Event, Notice, ShutdownCause};
@@ -102,13 +103,29 @@ struct Init {
     operators: Operators,
 }
 
-/// Runs a plan until the container ends; returns the exit status.
-pub fn run(plan: Plan, env: &InitEnv) -> ExitStatus {
+/// Runs a plan until the container ends; returns the exit status. `brought_up` is called with the path of the control
+/// socket, if there is one, or with the reason why foster cannot start; an error that it returns is one, too.
+pub fn run(
+    plan: Plan,
+    env: &InitEnv,
+    brought_up: impl FnOnce(Result<Option<&Path>, &str>) -> Result<(), String>,
+) -> ExitStatus {
     own_log::install(&plan.settings, env.log.as_deref());
     teardown::report_faults(plan.settings.termination_log.clone());
     match Init::bring_up(plan, env) {
-        Ok(mut init) => init.run(),
-        Err((plan, error)) => teardown::report_startup_error(&plan, &error.to_string()),
+        Ok(mut init) => {
+            let socket = init.operators.server.as_ref().and_then(Server::path);
+            match brought_up(Ok(socket)) {
+                Ok(()) => init.run(),
+                Err(error) => teardown::report_startup_error(&init.plan, &error),
+            }
+        }
+        Err((plan, error)) => {
+            let error = error.to_string();
+            // It can only repeat the reason.
+            let _ = brought_up(Err(&error));
+            teardown::report_startup_error(&plan, &error)
+        }
     }
 }
 

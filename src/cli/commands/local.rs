@@ -3,7 +3,7 @@
 //! Each has a variant in `command.rs` and an arm in `lib.rs`. Pure. Next: `verb.rs`, the columns.
 
 use super::super::command::Command;
-use super::super::flags::{CONFIG, HERE, JSON, SOCKET};
+use super::super::flags::{CONFIG, DETACH, HERE, JSON, LOG, PID_FILE, SOCKET};
 use super::super::verb::{Group, Printer, Verb};
 use super::super::verb_args;
 use super::{DONE, FAILED, USAGE, WRONG_USAGE};
@@ -22,11 +22,18 @@ pub(super) static VERBS: &[Verb] = &[
         about: "Starts the programs in order, restarts them when they fail, and stops them in\n\
                 reverse order: the command for a container's CMD. When a program ends the\n\
                 container, foster exits with its status. The configuration is the first of FILE,\n\
-                -c, $FOSTER_CONFIG, /etc/foster/foster.toml, /etc/foster.toml, ./foster.toml.",
-        flags: &[&CONFIG],
-        examples: &[("run", "use the first configuration found"), ("run app.toml", "use this one")],
+                -c, $FOSTER_CONFIG, /etc/foster/foster.toml, /etc/foster.toml, ./foster.toml.\n\n\
+                With --detach foster runs in a session of its own, also after a logout. The\n\
+                command returns when all that starts with foster is ready, or, with the reason\n\
+                and status 1, when a start fails.",
+        flags: &[&DETACH, &PID_FILE, &LOG, &CONFIG],
+        examples: &[
+            ("run", "use the first configuration found"),
+            ("run app.toml", "use this one"),
+            ("run -d --log foster.log", "on a machine without a container"),
+        ],
         statuses: &[
-            (DONE, "it was stopped by request, or every program exited with success"),
+            (DONE, "it was stopped by request, every program succeeded, or (-d) all is ready"),
             (FAILED, "another foster is running here, or foster cannot continue"),
             (USAGE, "the command line or the configuration is invalid"),
         ],

@@ -48,7 +48,7 @@ fn the_overview_groups_verbs_by_task() {
 
         Flags that most verbs take
               --socket PATH  The socket (default: $FOSTER_SOCKET or as configured)
-          -c, --config FILE  The configuration (default: $FOSTER_CONFIG or usual paths)
+          -c, --config FILE  The configuration (default: $FOSTER_CONFIG, usual paths)
               --json         Print JSON
           -h, --help         Print help
           -V, --version      Print the version
@@ -96,7 +96,7 @@ fn the_help_of_a_verb_shows_its_whole_row() {
           -t, --timestamps   Show when each line was written
               --json         Print JSON
               --socket PATH  The socket (default: $FOSTER_SOCKET or as configured)
-          -c, --config FILE  The configuration (default: $FOSTER_CONFIG or usual paths)
+          -c, --config FILE  The configuration (default: $FOSTER_CONFIG, usual paths)
           -h, --help         Print help
 
         Examples
@@ -121,16 +121,24 @@ fn the_help_of_a_verb_shows_its_whole_row() {
         container, foster exits with its status. The configuration is the first of FILE,
         -c, $FOSTER_CONFIG, /etc/foster/foster.toml, /etc/foster.toml, ./foster.toml.
 
+        With --detach foster runs in a session of its own, also after a logout. The
+        command returns when all that starts with foster is ready, or, with the reason
+        and status 1, when a start fails.
+
         Flags
-          -c, --config FILE  The configuration (default: $FOSTER_CONFIG or usual paths)
-          -h, --help         Print help
+          -d, --detach         Run in the background; return when all is ready
+              --pid-file PATH  With --detach: a file for the pid
+              --log PATH       With --detach: a file for the output (default: none)
+          -c, --config FILE    The configuration (default: $FOSTER_CONFIG, usual paths)
+          -h, --help           Print help
 
         Examples
-          foster run           use the first configuration found
-          foster run app.toml  use this one
+          foster run                      use the first configuration found
+          foster run app.toml             use this one
+          foster run -d --log foster.log  on a machine without a container
 
         Exit status
-          0  it was stopped by request, or every program exited with success
+          0  it was stopped by request, every program succeeded, or (-d) all is ready
           1  another foster is running here, or foster cannot continue
           2  the command line or the configuration is invalid
     "#]]

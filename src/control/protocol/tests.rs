@@ -37,7 +37,7 @@ fn every_request() -> Vec<Request> {
             follow: true,
         }),
         Request::Exec(Exec { name: "backend.1".into() }),
-        Request::Wait(Wait { names: names(&["a"]), timeout_ms: Some(1_500) }),
+        Request::Wait(Wait { names: names(&["a"]), timeout_ms: Some(1_500), startup: true }),
         Request::Health(HealthCheck { names: names(&["a"]), all: true }),
         Request::Update(Update { wait: false }),
         Request::Scale(Scale { name: "backend".into(), instances: 3, wait: false }),

@@ -82,18 +82,27 @@ enum Pending {
     /// An order.
     Order { order: Order, open: Vec<(InstanceId, InstanceBefore)> },
     /// Instances that must become ready.
-    Ready { open: Vec<InstanceId>, until: Option<Instant> },
+    Ready { open: Vec<InstanceId>, until: Option<Instant>, patience: Patience },
     /// Output or events.
     Stream(Stream),
     /// An update.
     Update(Waiting),
 }
 
+/// How long a client waits for an instance that is not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// Until it is, or has failed and is not started again.
+    UntilReady,
+    /// Until a start has failed: `foster run --detach`.
+    FirstFailure,
+}
+
 impl Requests {
     /// The earliest timeout of a waiting client; now, if a reader has a backlog, which continues in the next turn.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         let until = |waiter: &Waiter| match &waiter.pending {
-            Pending::Ready { open: _, until } => *until,
+            Pending::Ready { open: _, until, patience: _ } => *until,
             Pending::Stream(stream) => (waiter.is_writable() && stream.has_backlog()).then_some(now),
             Pending::Answer(_) | Pending::Nothing => waiter.is_writable().then_some(now),
             Pending::Order { .. } | Pending::Update(_) | Pending::Signals { .. } => {
@@ -181,7 +190,7 @@ impl Pending {
     fn instances(&self) -> Option<Box<dyn ExactSizeIterator<Item = InstanceId> + '_>> {
         match self {
             Pending::Order { order: _, open } => Some(Box::new(open.iter().map(|(id, _)| *id))),
-            Pending::Ready { open, until: _ } => Some(Box::new(open.iter().copied())),
+            Pending::Ready { open, until: _, patience: _ } => Some(Box::new(open.iter().copied())),
             Pending::Update(waiting) => Some(Box::new(waiting.instances())),
             Pending::Nothing | Pending::Answer(_) | Pending::Signals { .. } | Pending::Stream(_) => None,
         }
@@ -257,9 +266,13 @@ impl Init {
                 self.operators.requests.send_all(client, pieces);
             }
             Request::Wait(wait) => {
-                let open = self.named_or_all(&wait.names)?;
+                let mut open = self.named_or_all(&wait.names)?;
+                let patience = if wait.startup { Patience::FirstFailure } else { Patience::UntilReady };
+                if wait.startup {
+                    open.retain(|id| self.view(*id).is_some_and(|view| view.belongs_to_the_startup()));
+                }
                 let until = wait.timeout_ms.map(|ms| self.core.now.plus(Duration::from_millis(ms)));
-                self.operators.requests.wait_for(client, Pending::Ready { open, until });
+                self.operators.requests.wait_for(client, Pending::Ready { open, until, patience });
             }
             Request::Update(update) => {
                 let waiting = self.update_for(client, update.wait)?;
@@ -312,15 +325,19 @@ impl Init {
                     self.answer_order(Order::Reload, replaced, queue)
                 }
                 Pending::Order { order, open } => self.answer_order(order, open, queue),
-                Pending::Ready { open, until } => self.answer_ready(open, until, queue),
+                Pending::Ready { open, until, patience } => self.answer_ready(open, until, patience, queue),
                 Pending::Update(waiting) => {
                     self.answer_update(waiting, queue).map_or(Pending::Nothing, Pending::Update)
                 }
             };
             self.remind(&mut waiter);
-            if self.operators.is_over
-                && !matches!(waiter.pending, Pending::Nothing | Pending::Answer(_) | Pending::Stream(_))
-            {
+            // The end of the connection answers a client that waits for the startup.
+            let is_finished = match &waiter.pending {
+                Pending::Nothing | Pending::Answer(_) | Pending::Stream(_) => true,
+                Pending::Ready { open: _, until: _, patience } => *patience == Patience::FirstFailure,
+                Pending::Signals { .. } | Pending::Order { .. } | Pending::Update(_) => false,
+            };
+            if self.operators.is_over && !is_finished {
                 let refusal = Refusal::new(Reason::ShuttingDown, "foster ended before it was done");
                 waiter.queue.push_back(Reply::Error(refusal));
                 waiter.pending = Pending::Nothing;

@@ -17,7 +17,7 @@ use nix::errno::Errno;
 
 use super::super::Init;
 use super::super::waits::Holders;
-use super::Pending;
+use super::{Patience, Pending};
 use crate::control::protocol::{self, Outcome, Reason, Refusal, Reply, RunJob, Verdict};
 use crate::control::server::ConnectionId;
 use crate::errno;
@@ -274,11 +274,12 @@ impl Init {
         &self,
         open: Vec<InstanceId>,
         until: Option<Instant>,
+        patience: Patience,
         queue: &mut VecDeque<Reply>,
     ) -> Pending {
-        let over =
-            until.is_some_and(|until| until <= self.core.now) || self.core.supervisor.is_shutting_down();
-        let mut left = Vec::new();
+        let is_ending = self.core.supervisor.is_shutting_down();
+        let over = until.is_some_and(|until| until <= self.core.now) || is_ending;
+        let (mut left, mut holders) = (Vec::new(), Holders::default());
         for id in open {
             let Some(view) = self.view(id) else {
                 queue.push_back(self.absent(id, Verdict::Failed));
@@ -289,6 +290,12 @@ impl Init {
                 StateName::Exited => (Verdict::Ok, "exited with success".into()),
                 StateName::Succeeded => (Verdict::Ok, self.standing(&view)),
                 StateName::Fatal | StateName::Failed => (Verdict::Failed, self.standing(&view)),
+                StateName::Stopped | StateName::Backoff if patience == Patience::FirstFailure => {
+                    (Verdict::Failed, self.standing(&view))
+                }
+                _ if patience == Patience::FirstFailure && self.is_blocked(&view, &mut holders) => {
+                    (Verdict::Failed, self.standing(&view))
+                }
                 _ if over => (Verdict::Failed, format!("not ready in time: {}", self.standing(&view))),
                 StateName::Stopped
                 | StateName::Waiting
@@ -306,7 +313,9 @@ impl Init {
             let name = self.plan.label(id);
             queue.push_back(outcome(name, verdict, message));
         }
-        if left.is_empty() { Pending::Nothing } else { Pending::Ready { open: left, until } }
+        // The end of foster answers a client that waits for the startup: its connection is closed.
+        let is_done = left.is_empty() && !(is_ending && patience == Patience::FirstFailure);
+        if is_done { Pending::Nothing } else { Pending::Ready { open: left, until, patience } }
     }
 
     /// The answer for an instance that does not exist; `removed`: the verdict if an update removed it. A program without

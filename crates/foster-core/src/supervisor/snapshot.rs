@@ -278,6 +278,11 @@ impl InstanceView {
     pub fn is_well(&self) -> bool {
         self.state == StateName::Exited || self.ready && self.state != StateName::Unhealthy
     }
+
+    /// Whether foster starts it by itself when it starts: a job has a time of its own.
+    pub fn belongs_to_the_startup(&self) -> bool {
+        self.autostart == Autostart::Yes && self.kind != Kind::Job
+    }
 }
 
 fn is_wanted(view: &InstanceView) -> bool {

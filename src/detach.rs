@@ -1,0 +1,199 @@
+//! `foster run --detach`: a supervisor in the background, on a machine without a container.
+//!
+//! The supervisor is a child in a session of its own, so that neither a logout nor `^C` reaches it. It has `/dev/null` and
+//! the log as its streams, and no descriptor of the shell. The command itself becomes its client: it waits for the end
+//! of the startup at the control socket, prints the result, and returns. Next: `init/mod.rs`, which the child runs.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use foster_core::ids::Exit;
+use nix::fcntl::OFlag;
+use nix::unistd::{self, Pid};
+
+use crate::cli::Detach;
+use crate::cli::verb::Verb;
+use crate::client::{self, ClientIo};
+use crate::errno;
+use crate::exit::ExitStatus;
+use crate::init::{self, InitEnv};
+use crate::plan::Plan;
+use crate::sys::fork::fork;
+use crate::sys::process;
+use crate::sys::sigwait::{self, SignalSet};
+
+/// The first byte of the child's report: the path of the control socket follows.
+const UP: u8 = b'+';
+/// The first byte of the child's report: the reason why it cannot start follows.
+const FAILED: u8 = b'-';
+
+/// What runs in the background.
+struct Background {
+    pid: Pid,
+    socket: PathBuf,
+}
+
+/// Starts the supervisor in the background and waits for the end of its startup. `unblocked` is the signal mask of the
+/// caller, which a client has.
+pub fn run(plan: Plan, detach: Detach, env: &InitEnv, unblocked: SignalSet) -> ExitStatus {
+    let background = start(plan, &detach, env, unblocked);
+    let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
+    let mut io = ClientIo::of_process(&mut stdout, &mut stderr);
+    match background {
+        Ok(background) => await_startup(detach, background, &mut io),
+        Err(reason) => {
+            let _ = writeln!(io.err, "foster: {reason}");
+            ExitStatus::FAILED
+        }
+    }
+}
+
+fn start(plan: Plan, detach: &Detach, env: &InitEnv, unblocked: SignalSet) -> Result<Background, String> {
+    if process::is_init() {
+        return Err("cannot detach as PID 1: the container would end; leave `--detach` out".into());
+    }
+    if plan.settings.socket.is_none() {
+        return Err("cannot detach without a control socket: `socket` in `[foster]` is empty".into());
+    }
+    let null = open(Path::new("/dev/null"), OpenOptions::new().read(true))?;
+    let log = match &detach.log {
+        Some(path) => open(path, OpenOptions::new().append(true).create(true).mode(0o644))?,
+        None => open(Path::new("/dev/null"), OpenOptions::new().write(true))?,
+    };
+    let system = |what: &str, errno| format!("cannot {what}: {}", errno::text(errno));
+    let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| system("create a pipe", errno))?;
+    let mut pipe = Some(writer);
+    let child = fork(None, |child| {
+        // The child never returns: the descriptors that it has borrowed are closed, and their owners are not dropped.
+        let streams = [(null.as_fd(), 0), (log.as_fd(), 1), (log.as_fd(), 2)];
+        let Some(writer) = &mut pipe else { return ExitStatus::FAILED.0 };
+        match child.new_session().and_then(|()| child.place_descriptors(&streams, writer)) {
+            Ok(()) => supervise(plan, env, detach.pid_file.as_deref(), &mut pipe).0,
+            Err(errno) => {
+                report(&mut pipe, FAILED, system("prepare the streams", errno).as_bytes());
+                ExitStatus::FAILED.0
+            }
+        }
+    })
+    .map_err(|errno| system("start a process in the background", errno))?;
+    // The end of the file is now the child's.
+    drop(pipe);
+    // ^C ends the command; the supervisor is in another session.
+    sigwait::block(unblocked);
+    let mut report = Vec::new();
+    let read = File::from(reader).read_to_end(&mut report);
+    match (read, report.split_first()) {
+        (Ok(_), Some((&UP, path))) => {
+            let socket = PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()));
+            Ok(Background { pid: child.pid(), socket })
+        }
+        (Ok(_), Some((&FAILED, reason))) => {
+            // Until it has ended, so that another start finds nothing of it.
+            let _ = process::wait_for(child.pid());
+            Err(String::from_utf8_lossy(reason).into_owned())
+        }
+        _ => Err(format!("it ended during the startup: {}", ending(child.pid()).0)),
+    }
+}
+
+/// The supervisor, in the child.
+fn supervise(plan: Plan, env: &InitEnv, pid_file: Option<&Path>, pipe: &mut Option<OwnedFd>) -> ExitStatus {
+    let pid = unistd::getpid();
+    let status = init::run(plan, env, |brought_up| {
+        let up = brought_up.map_err(str::to_owned).and_then(|socket| {
+            let socket = socket.ok_or("cannot detach: no control socket could be opened")?;
+            pid_file.map_or(Ok(()), |path| write_pid(path, pid))?;
+            Ok(socket)
+        });
+        match up {
+            Ok(socket) => {
+                report(pipe, UP, socket.as_os_str().as_bytes());
+                Ok(())
+            }
+            Err(reason) => {
+                report(pipe, FAILED, reason.as_bytes());
+                Err(reason)
+            }
+        }
+    });
+    if let Some(path) = pid_file {
+        remove_pid(path, pid);
+    }
+    status
+}
+
+/// Reports to the command, which may have been interrupted, and closes the pipe.
+fn report(pipe: &mut Option<OwnedFd>, kind: u8, text: &[u8]) {
+    if let Some(writer) = pipe.take() {
+        let _ = File::from(writer).write_all(&[&[kind], text].concat());
+    }
+}
+
+/// Writes the pid beside the file and renames it: a reader sees a whole number, and a symbolic link in its place is
+/// replaced and not followed.
+fn write_pid(path: &Path, pid: Pid) -> Result<(), String> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{pid}"));
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(&beside)
+        .and_then(|mut file| writeln!(file, "{pid}"))
+        .and_then(|()| fs::rename(&beside, path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        format!("cannot write the pid file `{}`: {}", path.display(), errno::words(&error))
+    })
+}
+
+/// Removes the pid file, unless another foster has written it since.
+fn remove_pid(path: &Path, pid: Pid) {
+    if fs::read_to_string(path).is_ok_and(|text| text.trim() == pid.to_string()) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+fn open(path: &Path, options: &OpenOptions) -> Result<File, String> {
+    options.open(path).map_err(|error| format!("cannot open `{}`: {}", path.display(), errno::words(&error)))
+}
+
+/// Waits until everything that is started with foster is ready, or a start has failed; prints what the supervisor says.
+fn await_startup(mut detach: Detach, background: Background, io: &mut ClientIo<'_>) -> ExitStatus {
+    let Background { pid, socket } = background;
+    detach.wait.endpoint.socket = Some(socket);
+    let Some(verb) = Verb::by_name("wait") else { return ExitStatus::FAILED };
+    let status = client::run(verb, &detach.wait, io, || None);
+    if status == ExitStatus::DONE {
+        let _ = writeln!(io.out, "foster: runs in the background (pid {pid})");
+        return status;
+    }
+    if status != ExitStatus::NO_SUPERVISOR {
+        let _ =
+            writeln!(io.err, "foster: continues in the background (pid {pid}); `foster shutdown` ends it");
+        return ExitStatus::FAILED;
+    }
+    let (how, status) = ending(pid);
+    let log = detach.log.map_or("`--log FILE` keeps the reason".to_owned(), |log| {
+        format!("`{}` has the reason", log.display())
+    });
+    let _ = match status {
+        // A configuration of tasks alone, for example.
+        ExitStatus::DONE => writeln!(io.out, "foster: everything has ended ({how})"),
+        _ => writeln!(io.err, "foster: {how}; {log}"),
+    };
+    status
+}
+
+/// Waits for the end of the child: how it ended, and the exit status for that.
+fn ending(pid: Pid) -> (String, ExitStatus) {
+    match process::wait_for(pid) {
+        Some(Exit::Code(code)) => (format!("exit status {code}"), ExitStatus(code)),
+        Some(Exit::Killed { signal, by: _ }) => (format!("killed by {signal}"), ExitStatus::FAILED),
+        None => ("it has ended".into(), ExitStatus::FAILED),
+    }
+}
