@@ -221,7 +221,6 @@ fn write_briefly(fd: BorrowedFd<'_>, bytes: &[u8]) -> nix::Result<usize> {
 struct WriteTimer {
     timer: Option<SignalTimer>,
     mask: SigSet,
-    action: SigAction,
 }
 
 const INTERRUPT: Signal = Signal::SIGALRM;
@@ -232,12 +231,14 @@ impl WriteTimer {
     fn start() -> nix::Result<WriteTimer> {
         // Without SA_RESTART (signal(7)).
         let handler = SigAction::new(SigHandler::Handler(interrupt), SaFlags::empty(), SigSet::empty());
+        // It stays: elsewhere the signal is blocked, and the default action would end the process if another thread, as in
+        // the unit tests, has a timer as well.
         // SAFETY: the handler does nothing.
-        let action = unsafe { sigaction(INTERRUPT, &handler) }?;
+        unsafe { sigaction(INTERRUPT, &handler) }?;
         let mut mask = SigSet::empty();
         let unblocked = SigSet::from(INTERRUPT);
         pthread_sigmask(SigmaskHow::SIG_UNBLOCK, Some(&unblocked), Some(&mut mask))?;
-        let mut interruption = WriteTimer { timer: None, mask, action };
+        let mut interruption = WriteTimer { timer: None, mask };
         interruption.timer = Some(SignalTimer::every(LONGEST_WRITE, INTERRUPT)?);
         Ok(interruption)
     }
@@ -247,10 +248,8 @@ impl Drop for WriteTimer {
     /// Deletes the timer first, so that no signal is pending when it is blocked again.
     fn drop(&mut self) {
         self.timer = None;
-        // Neither can fail with values that the same calls have returned.
+        // It cannot fail with a mask that the same call has returned.
         let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&self.mask), None);
-        // SAFETY: the previous action is valid.
-        let _ = unsafe { sigaction(INTERRUPT, &self.action) };
     }
 }
 
