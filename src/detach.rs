@@ -1,6 +1,6 @@
 //! `foster run --detach`: a supervisor in the background, on a machine without a container.
 //!
-//! The supervisor is a child in a session of its own, so that neither a logout nor `^C` reaches it. It has `/dev/null` and
+//! The supervisor is a child in a new session, so that neither a logout nor `^C` reaches it. It has `/dev/null` and
 //! the log as its streams, and no descriptor of the shell. The command itself becomes its client: it waits for the end
 //! of the startup at the control socket, prints the result, and returns. Next: `init/mod.rs`, which the child runs.
 

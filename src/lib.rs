@@ -40,7 +40,6 @@ pub mod personality;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use cli::verb::Verb;
 use cli::{Command, Invocation, Output, Scope};
@@ -146,8 +145,7 @@ fn check(option: Option<&Path>, scope: Scope, output: Output, client: &mut Clien
         Scope::Here => config::load_and_examine(&path, &environment, here::examine),
     });
     let status = if loaded.is_ok() { ExitStatus::DONE } else { ExitStatus::USAGE };
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now_ms = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
+    let now_ms = sys::timer::unix_ms();
     let printed = match (output, loaded) {
         (Output::Json, Ok(plan)) => {
             let order = config::start_order(&plan, now_ms);

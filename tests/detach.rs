@@ -1,6 +1,6 @@
 //! `foster run --detach`: a supervisor in the background, without a container.
 //!
-//! Each foster has a session of its own, so a test ends it by its verb, and waits until its process is gone.
+//! Each foster is in a new session, so a test ends it by its verb, and waits until its process is gone.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -141,6 +141,32 @@ fn stop_pauses_a_job_start_resumes_it_and_a_paused_one_can_be_run() {
 }
 
 #[test]
+fn clients_that_wait_for_all_do_not_wait_for_jobs_and_status_shows_their_last_run() {
+    let config = "[job.good]\ncommand = 'puppet exit:0'\nschedule = '@yearly'\n\
+                  [job.bad]\ncommand = 'puppet exit:3'\nschedule = '@yearly'\n\
+                  [program.web]\ncommand = 'puppet touch:web pause'\nmin_uptime = '1ms'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for_state("web", "running");
+    let ready = foster.verb(&["wait", "all"]).expect(0).stdout;
+    assert!(ready.contains("good: idle: next run in ") && ready.contains("web: ready"), "{ready}");
+    foster.verb(&["health"]).expect(0);
+    foster.verb(&["run-job", "bad"]).expect(3);
+    foster.verb(&["wait", "bad"]).expect(0);
+    let row = foster.row("bad").expect("a row");
+    let note = row["note"].as_str().expect("a note");
+    assert!(
+        note.starts_with("last run exited with status 3 after ") && note.contains("; next run in "),
+        "{note}"
+    );
+    let table = foster.verb(&["status", "bad"]).expect(0).stdout;
+    let fields: Vec<&str> = table.lines().nth(1).expect("a row").split_whitespace().take(3).collect();
+    assert_eq!(fields, ["bad", "idle", "-"]);
+    assert_eq!(foster.verb(&["stop", "bad"]).expect(0).stdout, "bad: paused: `foster start` resumes it\n");
+    assert_eq!(foster.verb(&["stop", "bad"]).expect(0).stdout, "bad: already paused\n");
+    foster.verb(&["wait", "all"]).expect(0);
+}
+
+#[test]
 fn a_shutdown_ends_a_run_and_starts_none() {
     let mut foster = tick("append:runs:run pause", "schedule = 'every 1s'\noverlap = 'wait'").start();
     foster.wait_for("a due time that is left out", || count(&events(&foster), "job_skipped") > 0);

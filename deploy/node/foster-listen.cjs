@@ -112,7 +112,7 @@ const holds = (socket, asked) =>
 /** `0.0.0.0` and `::` both mean every address. */
 const isWildcard = (asked, socket) => WILDCARDS.includes(asked.host) && WILDCARDS.includes(socket.host);
 
-/** Why a `listen` opens a socket of its own. */
+/** Why a `listen` opens a new socket. */
 function reason() {
   if (!isMainThread) return "it is called in a worker thread";
   if (!isOurs) {
@@ -133,7 +133,7 @@ net.Server.prototype.listen = function (...args) {
   const index = free.findIndex((socket) => holds(socket, asked));
   if (index < 0) {
     const text = asked.path ?? (asked.host === undefined ? asked.port : `${asked.host}:${asked.port}`);
-    say(`listen(${String(text).replace("\0", "@")}) opens a socket of its own: ${reason()}`);
+    say(`listen(${String(text).replace("\0", "@")}) opens a new socket: ${reason()}`);
     return listen.apply(this, args);
   }
   const [socket] = free.splice(index, 1);

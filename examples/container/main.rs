@@ -43,7 +43,7 @@ struct Options {
     image: Option<PathBuf>,
     /// `--bind DIR`: with `--image`, a directory of another file system that is there as well.
     bound: Option<PathBuf>,
-    /// `--network`: a network of its own that has only the loopback interface.
+    /// `--network`: a new network namespace, with the loopback interface alone.
     network: bool,
     /// `--hanging DIR`: a FUSE file system whose server never answers; standard input is its `/dev/fuse`.
     hanging: Option<PathBuf>,

@@ -29,6 +29,10 @@ const WORDS: &[(&[&str], &str)] = &[
         "`autostart` in the configuration decides what starts; `foster update` applies it",
     ),
     (
+        &["pause", "suspend", "resume", "unpause"],
+        "`foster stop NAME` pauses a job and stops a program, `foster start NAME` resumes and starts it",
+    ),
+    (
         &["clear", "flush", "reset", "reset-failed"],
         "`foster start NAME` starts a fatal program and resets its failure count",
     ),

@@ -18,8 +18,8 @@ pub struct Line {
     pub state: &'static str,
     /// The style of that state.
     pub style: Style,
-    /// Whether it is ready.
-    pub ready: bool,
+    /// Whether it is ready; `None`: it is a job, which does not become that.
+    pub ready: Option<bool>,
     /// Its main process.
     pub pid: Option<i32>,
     /// The time since its start.
@@ -230,7 +230,7 @@ fn cells(line: &Line) -> [String; 8] {
     [
         harmless(&line.name),
         line.state.to_owned(),
-        if line.ready { "yes" } else { "no" }.to_owned(),
+        line.ready.map_or("-", |ready| if ready { "yes" } else { "no" }).to_owned(),
         or_dash(line.pid.map(|pid| pid.to_string())),
         or_dash(line.uptime.map(rounded)),
         line.restarts.to_string(),
@@ -290,7 +290,7 @@ mod tests {
             name: name.into(),
             state,
             style,
-            ready: false,
+            ready: Some(false),
             pid: None,
             uptime: None,
             restarts: 0,
@@ -302,7 +302,7 @@ mod tests {
     fn some_lines() -> Vec<Line> {
         vec![
             Line {
-                ready: true,
+                ready: Some(true),
                 pid: Some(17),
                 uptime: Some(Duration::from_secs(3 * 86_400 + 4 * 3_600)),
                 restarts: 2,

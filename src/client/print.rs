@@ -14,7 +14,7 @@ use crate::cli::verb::{Printer, Verb};
 use crate::cli::{Candidate, ClientCommand, Output};
 use crate::control::client::{ClientError, Patience};
 use crate::control::protocol::{
-    Event, LogLine, Names, Outcome, Problem, Reply, Request, State, StatusRow, Verdict, Width,
+    Event, Kind, LogLine, Names, Outcome, Problem, Reply, Request, State, StatusRow, Verdict, Width,
 };
 use crate::exit::ExitStatus;
 
@@ -132,7 +132,7 @@ fn table_line(row: &StatusRow) -> Line {
         name: row.label.clone(),
         state,
         style,
-        ready: row.ready,
+        ready: (row.kind != Kind::Job).then_some(row.ready),
         pid: row.pid,
         uptime: row.uptime_ms.map(Duration::from_millis),
         restarts: row.restarts,

@@ -37,7 +37,7 @@ use crate::spawn::Spawner;
 use crate::sys::cgroup::OwnPlace;
 use crate::sys::epoll::{Epoll, Interest, Token};
 use crate::sys::socket_file::BindError;
-use crate::sys::{fatal, process, procfs};
+use crate::sys::{fatal, process, procfs, timer};
 
 /// Why foster cannot start.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl Init {
             is_over: false,
         };
         Ok(Init {
-            core: Core::new(&plan, Waiter::unix_ms()),
+            core: Core::new(&plan, timer::unix_ms()),
             signals,
             processes,
             output,

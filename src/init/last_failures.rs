@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use foster_core::action::{Cause, Change, Part, StateName};
 use foster_core::ids::{Exit, InstanceId, ProgramId, Run};
 use foster_core::program_map::ProgramMap;
-use foster_core::restart::AfterExit;
 use foster_core::sorted::SortedMap;
 
 use super::report::{answers, unready};
@@ -62,9 +61,6 @@ impl LastFailures {
                     return;
                 }
                 "some of its processes are still there after SIGKILL".into()
-            }
-            Cause::Ended { exit, uptime, next: AfterExit::StaysDown } if change.to == StateName::Idle => {
-                format!("last run {exit} after {}", rounded(*uptime))
             }
             Cause::Ended { exit: _, uptime, next: _ } if change.to == StateName::Succeeded => {
                 format!("took {}", rounded(*uptime))

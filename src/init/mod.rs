@@ -60,6 +60,7 @@ use crate::output::log as own_log;
 use crate::plan::Plan;
 use crate::probes::Probes;
 use crate::sys::epoll::{Owner, Ready, Token};
+use crate::sys::timer;
 use operators::Operators;
 use processes::Processes;
 use signals::Signals;
@@ -226,7 +227,7 @@ impl Init {
             owner::STARTS => self.take_start(ready.token.key),
             owner::CLOCK => {
                 self.waiter.clock_was_set();
-                self.core.push(Event::ClockSet(Waiter::unix_ms()));
+                self.core.push(Event::ClockSet(timer::unix_ms()));
             }
             owner::NOTIFY => self.take_reports(ready.token.key),
             Owner(_) => {}

@@ -60,8 +60,9 @@ impl Init {
                 sweep.signal(signal, trees, children);
                 self.check_sweep();
             }
-            Action::ReportSkipped(instance) => {
-                let line = report::skipped(&self.plan, instance);
+            Action::ReportSkipped { program, times } => {
+                let instance = InstanceId { program, index: 0 };
+                let line = report::skipped(&self.plan, instance, times);
                 self.publish(&line, self.subject(instance, None));
             }
             Action::ReopenLogs => {

@@ -188,8 +188,9 @@ fn job_event(plan: &Plan, change: &Change) -> Option<EventName> {
 }
 
 /// A job is due, and does not run for that.
-pub(super) fn skipped(plan: &Plan, instance: InstanceId) -> Line {
-    let message = format!("{}: due, and left out: a run of it is under way", plan.label(instance));
+pub(super) fn skipped(plan: &Plan, instance: InstanceId, times: u32) -> Line {
+    let due = if times == 1 { "due".to_owned() } else { format!("due {times} times") };
+    let message = format!("{}: {due}, and left out: a run of it is under way", plan.label(instance));
     about(plan, instance, Line::new(Level::Warn, EventName::JobSkipped, message))
 }
 

@@ -86,6 +86,9 @@ impl Init {
     /// The note about an instance.
     pub(super) fn note(&self, view: &InstanceView) -> Option<String> {
         let note = self.operators.failures.of(view.id, view.state).map(without_search_path);
+        // What a job does has a result of its last run, which is over.
+        let is_between = matches!(view.state, StateName::Idle | StateName::Paused);
+        let note = note.map(|note| if is_between { format!("last run {note}") } else { note });
         // For a running instance the note has the exit of the previous run, which only RESTARTS would show otherwise.
         let note = note.or_else(|| {
             let is_up = matches!(view.state, StateName::Starting | StateName::Running);

@@ -41,12 +41,6 @@ impl Waiter {
         Instant::after_start(self.started.elapsed())
     }
 
-    /// The time of the wall clock, in milliseconds since 1970 (UTC).
-    pub(super) fn unix_ms() -> i64 {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    }
-
     /// Watches the wall clock from now on.
     ///
     /// # Errors

@@ -4,11 +4,17 @@
 #![allow(unsafe_code, reason = "the C library's timer_create(3) links threads and the name resolver: 45 KB")]
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+
+/// The time of the wall clock, in milliseconds since 1970 (UTC); 0 before that.
+pub fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// Becomes readable whenever the wall clock is set: a timer far away that is cancelled by that.
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 
 `ok`: answers with status 200; `refused`: connections that were refused; `broken`: requests without an answer within LIMIT seconds;
 `status`: other answers, by status; `cache`: answers by their `X-Cache`; `gap`: the longest time without an answer of 200, in
-seconds. Each request has a connection of its own. The first answer of 200 is printed as `loading`.
+seconds. Each request has a new connection. The first answer of 200 is printed as `loading`.
 """
 
 import asyncio

@@ -244,7 +244,7 @@ class Faults(Shop):
 
 
 class Pm2:
-    """PM2 in cluster mode, with a home of its own and the release that is current."""
+    """PM2 in cluster mode, with a separate home and the release that is current."""
 
     def __init__(self, home: Path):
         folder = MADE / "pm2"

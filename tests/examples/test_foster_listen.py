@@ -93,9 +93,9 @@ class Listen(unittest.TestCase):
         other = free_port()
         text = f"foster passes 127.0.0.1:{self.port} (web)"
         for code, reason in (
-            (f"server.listen({other}, up());", f"listen({other}) opens a socket of its own: {text}"),
-            ("server.listen(PORT, '127.0.0.2', up());", f"listen(127.0.0.2:{self.port}) opens a socket of its own: {text}"),
-            ("server.listen(PORT, '0.0.0.0', up());", f"listen(0.0.0.0:{self.port}) opens a socket of its own: {text}"),
+            (f"server.listen({other}, up());", f"listen({other}) opens a new socket: {text}"),
+            ("server.listen(PORT, '127.0.0.2', up());", f"listen(127.0.0.2:{self.port}) opens a new socket: {text}"),
+            ("server.listen(PORT, '0.0.0.0', up());", f"listen(0.0.0.0:{self.port}) opens a new socket: {text}"),
             ("server.listen(PORT); http.createServer().on('error', () => {}).listen(PORT);", "every socket of foster's has a server"),
             (
                 "new (require('node:worker_threads').Worker)(`require('node:http').createServer().on('error', () => {}).listen(PORT)`, { eval: true });",

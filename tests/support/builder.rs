@@ -195,7 +195,7 @@ impl Foster {
         self
     }
 
-    /// Uses the machine's files and an empty `/tmp`, with changes that stay in memory, and a network of its own. The working
+    /// Uses the machine's files and an empty `/tmp`, with changes that stay in memory, and a separate network. The working
     /// directory is `/run`, so that the default control socket is the one that `Running::verb` asks.
     pub(crate) fn image(self) -> Foster {
         let folder = self.folder.path().display().to_string();

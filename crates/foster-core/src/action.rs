@@ -47,7 +47,12 @@ pub enum Action {
     /// none is left.
     Sweep(Signal),
     /// Report that a job was due and does not run for that: a run is under way.
-    ReportSkipped(InstanceId),
+    ReportSkipped {
+        /// The job.
+        program: ProgramId,
+        /// How often it was due.
+        times: u32,
+    },
     /// Reopen the log files.
     ReopenLogs,
     /// Write the status of every program to foster's log.

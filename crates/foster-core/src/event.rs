@@ -123,7 +123,7 @@ pub enum Order {
     Stop,
     /// Stop, then start.
     Restart,
-    /// Run a job now, or a task again.
+    /// Run a job now.
     Run,
     /// Send `reload_signal`.
     Reload,

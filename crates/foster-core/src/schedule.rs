@@ -18,7 +18,7 @@ use core::time::Duration;
 
 pub use calendar::{Date, date, day};
 pub use cron::{Cron, CronError, Field};
-pub use timetable::{Due, FURTHEST_BACK, Timetable, Timing, WallClock};
+pub use timetable::{Due, FURTHEST, Timetable, Timing, WallClock};
 
 /// When a job is due.
 #[derive(Debug, Clone, PartialEq, Eq)]

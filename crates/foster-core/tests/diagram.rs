@@ -260,7 +260,8 @@ fn document() -> String {
         let mut arrows = arrows(specs);
         if kind == Kind::Job {
             // Whether it is paused is the timetable's matter, not the machine's: `supervisor/jobs.rs`.
-            for arrow in [(StateName::Idle, StateName::Paused), (StateName::Paused, StateName::Idle)] {
+            let (idle, running, paused) = (StateName::Idle, StateName::Running, StateName::Paused);
+            for arrow in [(idle, paused), (running, paused), (paused, idle)] {
                 arrows.entry(arrow).or_default().insert("requested");
             }
         }

@@ -138,6 +138,23 @@ proptest! {
 }
 
 #[test]
+fn a_clock_that_was_far_behind_starts_the_schedule_again() {
+    let timing = Timing {
+        schedule: Schedule::Cron(Cron::parse("* * * * *").unwrap()),
+        zone: Zone::UTC,
+        jitter: Duration::ZERO,
+        seed: 0,
+    };
+    let reset = WallClock { at: Instant::START, unix_ms: 0 };
+    let mut table = Timetable::new(Rc::new(timing), Instant::START, &reset);
+    // The machine started in 1970: thirty million minutes are not due at once.
+    let right = WallClock { at: Instant::START, unix_ms: START_S * 1000 + 1 };
+    table.clock_set(Instant::START, &right);
+    assert_eq!(table.take_due(Instant::START, &right), None);
+    assert_eq!(table.deadline(&right), Some(Instant::after_start(Duration::from_millis(59_999))));
+}
+
+#[test]
 fn a_clock_that_was_far_ahead_starts_the_schedule_again() {
     let timing = Timing {
         schedule: Schedule::Cron(Cron::parse("@daily").unwrap()),

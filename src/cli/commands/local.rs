@@ -23,7 +23,7 @@ pub(super) static VERBS: &[Verb] = &[
                 reverse order: the command for a container's CMD. When a program ends the\n\
                 container, foster exits with its status. The configuration is the first of FILE,\n\
                 -c, $FOSTER_CONFIG, /etc/foster/foster.toml, /etc/foster.toml, ./foster.toml.\n\n\
-                With --detach foster runs in a session of its own, also after a logout. The\n\
+                With --detach foster runs in a new session, also after a logout. The\n\
                 command returns when all that starts with foster is ready, or, with the reason\n\
                 and status 1, when a start fails.",
         flags: &[&DETACH, &PID_FILE, &LOG, &CONFIG],

@@ -121,7 +121,7 @@ fn the_help_of_a_verb_shows_its_whole_row() {
         container, foster exits with its status. The configuration is the first of FILE,
         -c, $FOSTER_CONFIG, /etc/foster/foster.toml, /etc/foster.toml, ./foster.toml.
 
-        With --detach foster runs in a session of its own, also after a logout. The
+        With --detach foster runs in a new session, also after a logout. The
         command returns when all that starts with foster is ready, or, with the reason
         and status 1, when a start fails.
 

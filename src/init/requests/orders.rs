@@ -289,6 +289,8 @@ impl Init {
                 StateName::Running | StateName::Unhealthy if view.ready => (Verdict::Ok, "ready".into()),
                 StateName::Exited => (Verdict::Ok, "exited with success".into()),
                 StateName::Succeeded => (Verdict::Ok, self.standing(&view)),
+                // It is not something that becomes ready.
+                _ if view.kind == Kind::Job => (Verdict::Ok, self.standing(&view)),
                 StateName::Fatal | StateName::Failed => (Verdict::Failed, self.standing(&view)),
                 StateName::Stopped | StateName::Backoff if patience == Patience::FirstFailure => {
                     (Verdict::Failed, self.standing(&view))
@@ -332,6 +334,8 @@ impl Init {
         let pid = view.live.and_then(|live| self.processes.children.last_pid(live.run));
         let pid = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
         match (order, view.state) {
+            (Order::Stop, StateName::Paused) if before.state == StateName::Paused => "already paused".into(),
+            (Order::Stop, StateName::Paused) => "paused: `foster start` resumes it".into(),
             (Order::Stop, _) if before.last_run == 0 || is_down(before.state) => "already stopped".into(),
             (Order::Stop, _) => "stopped".into(),
             (Order::Start, _) if view.last_run == before.last_run && before.state == StateName::Running => {
@@ -365,8 +369,7 @@ impl Init {
     /// How the last run of a job ended.
     fn last_run(&self, view: &InstanceView) -> String {
         let text = self.operators.failures.of(view.id, StateName::Idle);
-        let text = text.map(|text| text.strip_prefix("last run ").unwrap_or(text));
-        text.map_or(", it was stopped".into(), |text| format!(": {text}"))
+        format!(": {}", text.unwrap_or("it was stopped"))
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! The next due time is kept in the time of the schedule: a time since foster's start for an interval, the time of the wall
 //! clock for cron. So nothing has to be corrected when the clock is set. Due times that it jumps over are due at once,
-//! and those that come again after it was set back are not due again. Only a clock that was set back by more than
-//! [`FURTHEST_BACK`] was wrong before: the schedule then starts again from the time that it has now.
+//! and those that come again after it was set back are not due again. Only a clock that was set by more than
+//! [`FURTHEST`], forward or back, was wrong before, as on a machine that starts in 1970: the schedule then starts again
+//! from the time that it has now.
 
 use alloc::rc::Rc;
 use core::time::Duration;
@@ -11,8 +12,8 @@ use core::time::Duration;
 use super::{Schedule, Zone};
 use crate::time::Instant;
 
-/// A wall clock that is set back further than this was wrong before.
-pub const FURTHEST_BACK: Duration = Duration::from_secs(25 * 3600);
+/// A wall clock that is set by more than this was wrong before.
+pub const FURTHEST: Duration = Duration::from_secs(25 * 3600);
 
 /// What the wall clock showed at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,12 +92,22 @@ impl Timetable {
         Some(Due { at_ms })
     }
 
+    /// Leaves out what has come.
+    pub fn leave_out(&mut self, now: Instant, clock: &WallClock) {
+        if self.deadline(clock).is_some_and(|deadline| deadline <= now) {
+            self.next = self.after(self.time(now, clock));
+        }
+    }
+
     /// The clock was set.
     pub fn clock_set(&mut self, now: Instant, clock: &WallClock) {
         let time = self.time(now, clock);
         // The due time before the next one is not known; the schedule has none between this one and the next.
         let first = self.after(time);
-        let back = milliseconds(FURTHEST_BACK);
+        let back = milliseconds(FURTHEST);
+        if self.next.is_some_and(|next| self.with_jitter(next).saturating_add(back) < time) {
+            self.next = first;
+        }
         if let (Some(next), Some(first)) = (self.next, first)
             && first.saturating_add(back) < next
             && self.after(next.saturating_sub(back)).is_some_and(|due| due < next)

@@ -11,7 +11,7 @@ use crate::action::{Action, Cause, Change, Part, StateName};
 use crate::ids::{OrderId, ProgramId};
 use crate::program::{CycleCause, Desired, DownReason, Instance};
 use crate::schedule::{Timetable, WallClock};
-use crate::spec::{Autostart, JobOverlap, JobPlan};
+use crate::spec::{Autostart, JobOverlap, JobPlan, Kind};
 use crate::time::Instant;
 
 /// A job of the plan.
@@ -20,15 +20,26 @@ pub(super) struct Job {
     plan: JobPlan,
     table: Timetable,
     course: Course,
-    /// Another run follows the present one.
-    queued: bool,
 }
 
-/// Whether a job runs when it is due.
+/// What follows when a job is due, or a run of it has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Course {
+    /// It runs when it is due.
     On,
+    /// The same, and another run follows the present one.
+    Queued,
+    /// It does not run when it is due.
     Paused,
+}
+
+/// What became of a due time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// It has a run.
+    Taken,
+    /// It has none, because a run is under way.
+    LeftOut,
 }
 
 impl Job {
@@ -68,23 +79,17 @@ impl Supervisor {
         }
         for (program, spec) in plan.programs().iter().filter(|(id, _)| is_job(id)) {
             let Some(wanted) = &spec.job else { continue };
-            let is_new = match self.jobs.get_mut(program) {
-                Some(job) => {
-                    if job.plan.timing != wanted.timing {
-                        job.table = Timetable::new(Rc::clone(&wanted.timing), now, &self.clock);
-                    }
-                    job.plan = wanted.clone();
-                    false
+            let table = Timetable::new(Rc::clone(&wanted.timing), now, &self.clock);
+            if let Some(job) = self.jobs.get_mut(program) {
+                if job.plan.timing != wanted.timing {
+                    job.table = table;
                 }
-                None => true,
-            };
-            if is_new {
-                let table = Timetable::new(Rc::clone(&wanted.timing), now, &self.clock);
-                let job = Job { plan: wanted.clone(), table, course: Course::On, queued: false };
-                self.jobs.insert(program, job);
-                if wanted.at_start == Autostart::Yes {
-                    self.run_job(now, program, out);
-                }
+                job.plan = wanted.clone();
+                continue;
+            }
+            self.jobs.insert(program, Job { plan: wanted.clone(), table, course: Course::On });
+            if wanted.at_start == Autostart::Yes {
+                self.run_job(now, program, out);
             }
         }
     }
@@ -95,81 +100,69 @@ impl Supervisor {
             return;
         }
         for program in self.jobs.ids().collect::<Vec<_>>() {
-            while let Some(job) = self.jobs.get_mut(program)
+            let mut left_out = 0;
+            while let Some(job) = self.jobs.get_mut(program).filter(|job| !job.is_paused())
                 && job.table.take_due(now, &self.clock).is_some()
             {
-                // A paused job leaves its due times out.
-                if !job.is_paused() {
-                    self.run_job(now, program, out);
+                if self.run_job(now, program, out) == Outcome::LeftOut {
+                    left_out += 1;
                 }
+            }
+            // A clock that is set forward may make many due at once: one line for all of them.
+            if left_out > 0 {
+                out.push(Action::ReportSkipped { program, times: left_out });
             }
         }
     }
 
-    fn run_job(&mut self, now: Instant, program: ProgramId, out: &mut Vec<Action>) {
+    fn run_job(&mut self, now: Instant, program: ProgramId, out: &mut Vec<Action>) -> Outcome {
         let at = self.positions_of(program).start;
-        let Some(job) = self.jobs.get_mut(program) else { return };
-        let Some(instance) = self.instances.get(at).filter(|instance| instance.id().program == program)
-        else {
-            return;
-        };
-        let id = instance.id();
-        let is_on_its_way = instance.run().is_some()
-            || instance.desired() == Desired::Rising && !instance.state().has_ended();
-        match job.plan.overlap {
+        let Some(instance) = self.instances.get(at) else { return Outcome::LeftOut };
+        let (is_live, has_ended) = (instance.run().is_some(), instance.state().has_ended());
+        let is_on_its_way = is_live || instance.desired() == Desired::Rising && !has_ended;
+        let Some(job) = self.jobs.get_mut(program) else { return Outcome::LeftOut };
+        match (job.plan.overlap, job.course) {
             _ if !is_on_its_way => self.start(now, at, out),
-            JobOverlap::Kill if instance.run().is_some() => {
-                self.set_desired(at, Desired::Cycle(CycleCause::Due));
-            }
-            JobOverlap::Wait if !job.queued => job.queued = true,
-            JobOverlap::Skip | JobOverlap::Wait | JobOverlap::Kill => out.push(Action::ReportSkipped(id)),
+            (JobOverlap::Kill, _) if is_live => self.set_desired(at, Desired::Cycle(CycleCause::Due)),
+            (JobOverlap::Wait, Course::On) => job.course = Course::Queued,
+            (JobOverlap::Skip | JobOverlap::Wait | JobOverlap::Kill, _) => return Outcome::LeftOut,
         }
+        Outcome::Taken
     }
 
     /// A run has ended, and the one that has waited for it starts.
     pub(super) fn follow_queue(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
-        let Some(program) = self.instances.get(at).map(|instance| instance.id().program) else { return };
-        let is_queued = self.jobs.get_mut(program).is_some_and(|job| core::mem::take(&mut job.queued));
-        if is_queued && !self.phase.has_begun() {
+        let Some(job) = self.job_at(at).filter(|job| job.course == Course::Queued) else { return };
+        job.course = Course::On;
+        if !self.phase.has_begun() {
             self.start(now, at, out);
         }
     }
 
-    /// An operator's `stop` of a job ends its run and pauses it; `None`: it is not a job.
-    pub(super) fn pause(&mut self, at: usize, id: OrderId, out: &mut Vec<Action>) -> Option<()> {
-        let job = self.job_at(at)?;
-        job.queued = false;
-        if !job.is_paused() {
-            job.course = Course::Paused;
-            self.report_course(at, StateName::Idle, StateName::Paused, id, out);
-        }
-        Some(())
+    pub(super) fn is_job(&self, at: usize) -> bool {
+        self.instances.get(at).is_some_and(|instance| self.jobs.contains(instance.id().program))
     }
 
-    /// An operator's `start` of a job resumes it: it runs when it is due; `None`: it is not a job.
-    pub(super) fn resume(
-        &mut self,
-        now: Instant,
-        at: usize,
-        id: OrderId,
-        out: &mut Vec<Action>,
-    ) -> Option<()> {
+    /// An operator's `stop` pauses a job.
+    pub(super) fn pause(&mut self, at: usize, id: OrderId, out: &mut Vec<Action>) {
+        let Some(job) = self.job_at(at).filter(|job| !job.is_paused()) else { return };
+        job.course = Course::Paused;
+        let from = self.instances.get(at).map_or(StateName::Idle, |it| it.state().name().of(Kind::Job));
+        self.report_course(at, from, StateName::Paused, id, out);
+    }
+
+    /// An operator's `start` resumes a job: it runs when it is due. What was due meanwhile has no run.
+    pub(super) fn resume(&mut self, now: Instant, at: usize, id: OrderId, out: &mut Vec<Action>) {
         let clock = self.clock;
-        let job = self.job_at(at)?;
-        if job.is_paused() {
-            job.course = Course::On;
-            // What was due meanwhile is not made up for.
-            while job.table.take_due(now, &clock).is_some() {}
-            if matches!(
-                self.instances.get(at).map(Instance::desired),
-                Some(Desired::Down(DownReason::Requested(_)))
-            ) {
-                self.set_desired(at, Desired::Down(DownReason::NotAutostarted));
-            }
-            self.report_course(at, StateName::Paused, StateName::Idle, id, out);
-        }
         self.dirty = true;
-        Some(())
+        let Some(job) = self.job_at(at).filter(|job| job.is_paused()) else { return };
+        job.course = Course::On;
+        job.table.leave_out(now, &clock);
+        let desired = self.instances.get(at).map(Instance::desired);
+        if matches!(desired, Some(Desired::Down(DownReason::Requested(_)))) {
+            self.set_desired(at, Desired::Down(DownReason::NotAutostarted));
+        }
+        self.report_course(at, StateName::Paused, StateName::Idle, id, out);
     }
 
     fn report_course(&self, at: usize, from: StateName, to: StateName, id: OrderId, out: &mut Vec<Action>) {

@@ -29,7 +29,7 @@ impl Supervisor {
                     if is_removed || self.phase.has_begun() => {}
                 // It is on its way up already.
                 Order::Start if self.is_on_trial(at) => {}
-                Order::Start if self.resume(now, at, id, out).is_some() => {}
+                Order::Start if self.is_job(at) => self.resume(now, at, id, out),
                 Order::Start => self.start(now, at, out),
                 Order::Run if self.instances.get(at).is_some_and(|instance| instance.run().is_some()) => {}
                 Order::Run => self.start(now, at, out),

@@ -279,7 +279,7 @@ impl InstanceView {
         self.state == StateName::Exited || self.ready && self.state != StateName::Unhealthy
     }
 
-    /// Whether foster starts it by itself when it starts: a job has a time of its own.
+    /// Whether it starts with foster: a job starts when it is due.
     pub fn belongs_to_the_startup(&self) -> bool {
         self.autostart == Autostart::Yes && self.kind != Kind::Job
     }

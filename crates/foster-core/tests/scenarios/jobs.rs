@@ -173,7 +173,7 @@ fn stop_pauses_start_resumes_and_run_runs_it_now() {
             0.101   everything is ready
             10.000  spawn backup #1
             10.000  backup: idle -> running (started)
-            11.000  backup: idle -> paused (requested)
+            11.000  backup: running -> paused (requested)
             11.000  backup: running -> stopping (requested)
             11.000  SIGTERM to the main process of backup
             11.010  backup: stopping -> idle (was killed by SIGTERM within 10ms)
@@ -211,8 +211,7 @@ fn a_clock_that_is_set_loses_no_run_and_repeats_none() {
             10.000  spawn report #1
             10.000  report: idle -> running (started)
             12.000  report: running -> idle (exited with status 0 after 2s; stays down)
-            20.000  report: skipped
-            20.000  report: skipped
+            20.000  report: skipped 2 times
             20.000  spawn report #2
             20.000  report: idle -> running (started)
             22.000  report: running -> idle (exited with status 0 after 2s; stays down)

@@ -109,7 +109,7 @@ impl World {
             Action::CancelPreStop(_)
             | Action::CancelProbe(..)
             | Action::ReportIgnored(_)
-            | Action::ReportSkipped(_)
+            | Action::ReportSkipped { .. }
             | Action::ReopenLogs
             | Action::WriteStatus
             | Action::Update

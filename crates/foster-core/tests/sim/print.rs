@@ -60,7 +60,10 @@ pub fn line(world: &World, action: &Action) -> Option<String> {
         Action::Sweep(signal) => format!("sweep with {signal}"),
         Action::KillAll => "kill all".into(),
         Action::ReportIgnored(signal) => format!("{signal} ignored"),
-        Action::ReportSkipped(instance) => format!("{}: skipped", name(*instance)),
+        Action::ReportSkipped { program, times } => {
+            let name = name(InstanceId { program: *program, index: 0 });
+            format!("{name}: skipped{}", if *times > 1 { format!(" {times} times") } else { String::new() })
+        }
         Action::ReopenLogs => "reopen logs".into(),
         Action::WriteStatus => "write status".into(),
         Action::Update => "update".into(),
