@@ -9,7 +9,7 @@
 //! | [`time`], [`ids`], [`program_map`], [`sorted`] | instants without a clock; programs, runs, signals, exits; sorted lists |
 //! | [`spec`], [`plan`] | one program; all of them together, valid by construction |
 //! | [`event`], [`action`] | what can happen; what can be asked for |
-//! | [`program`] | one instance: its states and the one transition function; the essay |
+//! | [`program`] | one instance: its states and the one transition function, and the model |
 //! | [`probe`] | when a probe asks and what its answers mean |
 //! | [`restart`] | what follows an end: restart, wait, give up |
 //! | [`graph`] | which program waits for which |

@@ -1,6 +1,6 @@
 //! One instance of a program: its state, its desired state, and the one transition function.
 //!
-//! # The essay
+//! # The model
 //!
 //! Two things are kept apart. [`State`] says what *is*: there is a process or there is none, and what has to
 //! happen next. [`Desired`] says what an operator, the plan or a requirement *wants*. Nearly every question ("is a
