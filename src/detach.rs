@@ -1,14 +1,17 @@
 //! `foster run --detach`: a supervisor in the background, on a machine without a container.
 //!
 //! The supervisor is a child in a new session, so that neither a logout nor `^C` reaches it. It has `/dev/null` and
-//! the log as its streams, and no descriptor of the shell. The command itself becomes its client: it waits for the end
-//! of the startup at the control socket, prints the result, and returns. Next: `init/mod.rs`, which the child runs.
+//! the log as its streams, and no descriptor of the shell. The command itself becomes its client, which waits for the end
+//! of the startup, prints the result, and returns. Its request waits at the control socket before anything is started: a
+//! supervisor that ends at once has its reason printed as well. Both have the client's socket, which the supervisor
+//! connects. Next: `init/mod.rs`, which the child runs.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use foster_core::ids::Exit;
@@ -18,23 +21,33 @@ use nix::unistd::{self, Pid};
 use crate::cli::Detach;
 use crate::cli::verb::Verb;
 use crate::client::{self, ClientIo};
+use crate::control::client::Answer;
 use crate::errno;
 use crate::exit::ExitStatus;
-use crate::init::{self, InitEnv};
+use crate::init::{self, FirstRequest, InitEnv};
 use crate::plan::Plan;
 use crate::sys::fork::fork;
 use crate::sys::process;
 use crate::sys::sigwait::{self, SignalSet};
+use crate::sys::socket;
 
 /// The first byte of the child's report: the path of the control socket follows.
 const UP: u8 = b'+';
 /// The first byte of the child's report: the reason why it cannot start follows.
 const FAILED: u8 = b'-';
 
-/// What runs in the background.
+/// What runs in the background, and its answer to the request that it has.
 struct Background {
     pid: Pid,
-    socket: PathBuf,
+    answer: Answer,
+}
+
+/// The supervisor's ends of the connections to the command.
+struct Ends {
+    /// The report that it is up, or why not.
+    report: OwnedFd,
+    /// The client's socket.
+    client: OwnedFd,
 }
 
 /// Starts the supervisor in the background and waits for the end of its startup. `unblocked` is the signal mask of the
@@ -66,30 +79,32 @@ fn start(plan: Plan, detach: &Detach, env: &InitEnv, unblocked: SignalSet) -> Re
     };
     let system = |what: &str, errno| format!("cannot {what}: {}", errno::text(errno));
     let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| system("create a pipe", errno))?;
-    let mut pipe = Some(writer);
+    let client = socket::unconnected().map_err(|errno| system("create a socket", errno))?;
+    let shared = client.try_clone().map_err(|error| system("create a socket", errno::of(&error)))?;
+    let mut ends = Some(Ends { report: writer, client });
     let child = fork(None, |child| {
         // The child never returns: the descriptors that it has borrowed are closed, and their owners are not dropped.
         let streams = [(null.as_fd(), 0), (log.as_fd(), 1), (log.as_fd(), 2)];
-        let Some(writer) = &mut pipe else { return ExitStatus::FAILED.0 };
-        match child.new_session().and_then(|()| child.place_descriptors(&streams, writer)) {
-            Ok(()) => supervise(plan, env, detach.pid_file.as_deref(), &mut pipe).0,
+        let Some(Ends { report: writer, client }) = &mut ends else { return ExitStatus::FAILED.0 };
+        match child.new_session().and_then(|()| child.place_descriptors(&streams, &mut [writer, client])) {
+            Ok(()) => supervise(plan, env, detach, &mut ends).0,
             Err(errno) => {
-                report(&mut pipe, FAILED, system("prepare the streams", errno).as_bytes());
+                report(&mut ends, FAILED, system("prepare the streams", errno).as_bytes());
                 ExitStatus::FAILED.0
             }
         }
     })
     .map_err(|errno| system("start a process in the background", errno))?;
     // The end of the file is now the child's.
-    drop(pipe);
+    drop(ends);
     // ^C ends the command; the supervisor is in another session.
     sigwait::block(unblocked);
     let mut report = Vec::new();
     let read = File::from(reader).read_to_end(&mut report);
     match (read, report.split_first()) {
         (Ok(_), Some((&UP, path))) => {
-            let socket = PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()));
-            Ok(Background { pid: child.pid(), socket })
+            let path = PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()));
+            Ok(Background { pid: child.pid(), answer: Answer::on(UnixStream::from(shared), &path) })
         }
         (Ok(_), Some((&FAILED, reason))) => {
             // Until it has ended, so that another start finds nothing of it.
@@ -101,21 +116,22 @@ fn start(plan: Plan, detach: &Detach, env: &InitEnv, unblocked: SignalSet) -> Re
 }
 
 /// The supervisor, in the child.
-fn supervise(plan: Plan, env: &InitEnv, pid_file: Option<&Path>, pipe: &mut Option<OwnedFd>) -> ExitStatus {
-    let pid = unistd::getpid();
+fn supervise(plan: Plan, env: &InitEnv, detach: &Detach, ends: &mut Option<Ends>) -> ExitStatus {
+    let (pid, pid_file) = (unistd::getpid(), detach.pid_file.as_deref());
     let status = init::run(plan, env, |brought_up| {
-        let up = brought_up.map_err(str::to_owned).and_then(|socket| {
-            let socket = socket.ok_or("cannot detach: no control socket could be opened")?;
+        let up = brought_up.map_err(str::to_owned).and_then(|path| {
+            let path = path.ok_or("cannot detach: no control socket could be opened")?;
             pid_file.map_or(Ok(()), |path| write_pid(path, pid))?;
-            Ok(socket)
+            Ok(path)
         });
+        let up = up.and_then(|path| request(ends, detach, path).map(|()| path));
         match up {
-            Ok(socket) => {
-                report(pipe, UP, socket.as_os_str().as_bytes());
-                Ok(())
+            Ok(path) => {
+                report(ends, UP, path.as_os_str().as_bytes());
+                Ok(FirstRequest::Waits)
             }
             Err(reason) => {
-                report(pipe, FAILED, reason.as_bytes());
+                report(ends, FAILED, reason.as_bytes());
                 Err(reason)
             }
         }
@@ -126,10 +142,22 @@ fn supervise(plan: Plan, env: &InitEnv, pid_file: Option<&Path>, pipe: &mut Opti
     status
 }
 
-/// Reports to the command, which may have been interrupted, and closes the pipe.
-fn report(pipe: &mut Option<OwnedFd>, kind: u8, text: &[u8]) {
-    if let Some(writer) = pipe.take() {
-        let _ = File::from(writer).write_all(&[&[kind], text].concat());
+/// Sends the command's request: the control socket listens, so that it waits there for the first turn of the loop.
+fn request(ends: &Option<Ends>, detach: &Detach, path: &Path) -> Result<(), String> {
+    let Some(ends) = ends else { return Ok(()) };
+    let connected = ends.client.try_clone().map_err(|error| errno::of(&error));
+    let connected = connected.and_then(|client| socket::connect_it(client, path));
+    let sent = connected.and_then(|mut stream| {
+        let line = detach.wait.request.encode().unwrap_or_default();
+        stream.write_all(&line).map_err(|error| errno::of(&error))
+    });
+    sent.map_err(|errno| format!("cannot connect to `{}`: {}", path.display(), errno::text(errno)))
+}
+
+/// Reports to the command, which may have been interrupted, and closes the connections.
+fn report(ends: &mut Option<Ends>, kind: u8, text: &[u8]) {
+    if let Some(Ends { report, client: _ }) = ends.take() {
+        let _ = File::from(report).write_all(&[&[kind], text].concat());
     }
 }
 
@@ -163,11 +191,10 @@ fn open(path: &Path, options: &OpenOptions) -> Result<File, String> {
 }
 
 /// Waits until everything that is started with foster is ready, or a start has failed; prints what the supervisor says.
-fn await_startup(mut detach: Detach, background: Background, io: &mut ClientIo<'_>) -> ExitStatus {
-    let Background { pid, socket } = background;
-    detach.wait.endpoint.socket = Some(socket);
+fn await_startup(detach: Detach, background: Background, io: &mut ClientIo<'_>) -> ExitStatus {
+    let Background { pid, answer } = background;
     let Some(verb) = Verb::by_name("wait") else { return ExitStatus::FAILED };
-    let status = client::run(verb, &detach.wait, io, || None);
+    let status = client::print_answer(verb, &detach.wait, answer, io);
     if status == ExitStatus::DONE {
         let _ = writeln!(io.out, "foster: runs in the background (pid {pid})");
         return status;

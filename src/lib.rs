@@ -78,7 +78,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
                 drop(stdout);
                 drop(stderr);
                 match detach {
-                    None => init::run(plan, &surroundings(), |_| Ok(())),
+                    None => init::run(plan, &surroundings(), |_| Ok(init::FirstRequest::None)),
                     Some(detach) => detach::run(plan, *detach, &surroundings(), unblocked),
                 }
             }

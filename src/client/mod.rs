@@ -87,6 +87,21 @@ pub fn run(
             print::print(verb, command, answer, client)
         })
     };
+    finish(verb, done, client)
+}
+
+/// Prints an answer whose request was sent by another process, and returns the exit status.
+pub fn print_answer(
+    verb: &Verb,
+    command: &ClientCommand,
+    answer: Answer,
+    client: &mut ClientIo<'_>,
+) -> ExitStatus {
+    let done = print::print(verb, command, answer, client);
+    finish(verb, done, client)
+}
+
+fn finish(verb: &Verb, done: Result<ExitStatus, Failure>, client: &mut ClientIo<'_>) -> ExitStatus {
     let status = match done {
         Ok(status) => status,
         Err(failure) => {

@@ -91,6 +91,13 @@ pub fn ask(path: &Path, request: &Request, patience: Patience) -> Result<Answer,
     Ok(Answer { path: path.to_owned(), server: Some(server), from: BufReader::new(stream), finished: false })
 }
 
+impl Answer {
+    /// The answer on a connection to the supervisor at `path` on which the request was sent.
+    pub fn on(stream: UnixStream, path: &Path) -> Answer {
+        Answer { path: path.to_owned(), server: None, from: BufReader::new(stream), finished: false }
+    }
+}
+
 impl Iterator for Answer {
     type Item = Result<Reply, ClientError>;
 

@@ -50,6 +50,7 @@ use foster_core::ids::Signal;
 use foster_core::probe::ProbeResult;
 use foster_core::schedule::Schedule;
 use foster_core::spec::ProgramSpec;
+use foster_core::time::Instant;
 
 use self::core::Core;
 use crate::control::server::Server;
@@ -104,12 +105,21 @@ struct Init {
     operators: Operators,
 }
 
+/// Whether a request waits at the control socket before the first turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstRequest {
+    /// One does. It is taken before anything is started.
+    Waits,
+    /// None does.
+    None,
+}
+
 /// Runs a plan until the container ends; returns the exit status. `brought_up` is called with the path of the control
 /// socket, if there is one, or with the reason why foster cannot start; an error that it returns is one, too.
 pub fn run(
     plan: Plan,
     env: &InitEnv,
-    brought_up: impl FnOnce(Result<Option<&Path>, &str>) -> Result<(), String>,
+    brought_up: impl FnOnce(Result<Option<&Path>, &str>) -> Result<FirstRequest, String>,
 ) -> ExitStatus {
     own_log::install(&plan.settings, env.log.as_deref());
     teardown::report_faults(plan.settings.termination_log.clone());
@@ -117,7 +127,11 @@ pub fn run(
         Ok(mut init) => {
             let socket = init.operators.server.as_ref().and_then(Server::path);
             match brought_up(Ok(socket)) {
-                Ok(()) => init.run(),
+                Ok(FirstRequest::None) => init.run(),
+                Ok(FirstRequest::Waits) => {
+                    init.take_first_request();
+                    init.run()
+                }
                 Err(error) => teardown::report_startup_error(&init.plan, &error),
             }
         }
@@ -141,6 +155,13 @@ impl Init {
             self.processes.children.kill_all();
         }
         self.close()
+    }
+
+    /// Takes a request that is at the socket: its connection in one turn, its text in the next. Neither waits.
+    fn take_first_request(&mut self) {
+        for _ in 0..2 {
+            self.wait_until(Some(self.core.now));
+        }
     }
 
     /// Watches the wall clock, if a job needs it.
@@ -192,7 +213,10 @@ impl Init {
             self.processes.inbound.deadline(),
             self.output.deadline(),
         ];
-        let deadline = deadlines.into_iter().flatten().min();
+        self.wait_until(deadlines.into_iter().flatten().min());
+    }
+
+    fn wait_until(&mut self, deadline: Option<Instant>) {
         self.waiter.trimmer.about_to_wait(self.core.now);
         if let Err(errno) = self.waiter.wait(deadline) {
             // This cannot happen; without an exit the loop would spin.

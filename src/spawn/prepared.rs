@@ -73,7 +73,7 @@ impl<'a> Prepared<'a> {
             let mut run = || -> Result<Infallible, Failure> {
                 child.new_session().map_err(Failure::Session)?;
                 let wanted = wanted(spawner, request, stdin.as_ref().map(|(reader, _)| reader));
-                child.place_descriptors(&wanted, &mut writer.0).map_err(Failure::Stdio)?;
+                child.place_descriptors(&wanted, &mut [&mut writer.0]).map_err(Failure::Stdio)?;
                 match prepared {
                     Some(command) => child::execute(child, target, command),
                     None => {

@@ -91,22 +91,22 @@ impl InChild {
     }
 
     /// Moves each of these descriptors to its wanted number, in any order and with overlapping numbers, and closes every
-    /// other descriptor except `kept`, which is moved above them if it has one of the wanted numbers: dup2(2),
-    /// close_range(2). They survive exec; `kept` does not.
+    /// other descriptor except `kept`, which are moved above them if they have one of the wanted numbers: dup2(2),
+    /// close_range(2). They survive exec; `kept` do not.
     ///
     /// # Errors
     /// EMFILE if one must be moved first; EBADF for a number that the limits do not permit.
     pub fn place_descriptors(
         &self,
         wanted: &[(BorrowedFd<'_>, RawFd)],
-        kept: &mut OwnedFd,
+        kept: &mut [&mut OwnedFd],
     ) -> nix::Result<()> {
         let above =
             wanted.iter().map(|(_, target)| target.saturating_add(1)).max().unwrap_or_default().max(3);
-        if kept.as_raw_fd() < above {
+        for kept in kept.iter_mut().filter(|kept| kept.as_raw_fd() < above) {
             let moved = duplicate(kept.as_raw_fd(), above)?;
             // SAFETY: the kernel created this descriptor for this call, and nothing else owns it.
-            *kept = unsafe { OwnedFd::from_raw_fd(moved) };
+            **kept = unsafe { OwnedFd::from_raw_fd(moved) };
         }
         // Two rounds, because a source may have the number of another one's target.
         let mut moved = Vec::with_capacity(wanted.len());
@@ -119,7 +119,8 @@ impl InChild {
             Errno::result(unsafe { libc::dup2(source, target) })?;
         }
         let targets = wanted.iter().map(|(_, target)| *target);
-        descriptors::close_all_except(&targets.chain([kept.as_raw_fd()]).collect::<Vec<RawFd>>());
+        let kept = kept.iter().map(|kept| kept.as_raw_fd());
+        descriptors::close_all_except(&targets.chain(kept).collect::<Vec<RawFd>>());
         Ok(())
     }
 

@@ -52,12 +52,29 @@ pub fn connect(path: &Path) -> nix::Result<UnixStream> {
 /// # Errors
 /// As [`connect`]; EAGAIN if there was no place in time.
 pub fn connect_within(path: &Path, patience: Duration) -> nix::Result<UnixStream> {
-    let socket = sys::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    let socket = UnixStream::from(socket);
+    let socket = UnixStream::from(unconnected()?);
     // The timeout also limits connect(2) (`unix_stream_connect`).
     socket.set_write_timeout(Some(patience)).map_err(|error| errno::of(&error))?;
     sys::connect(socket.as_raw_fd(), &address(path)?)?;
     Ok(socket)
+}
+
+/// A blocking socket that is not connected, CLOEXEC. Where a process and its child have it, a connection by one of them is
+/// that of both: connect(2) acts on the open file.
+///
+/// # Errors
+/// socket(2): EMFILE, ENFILE, ENOMEM.
+pub fn unconnected() -> nix::Result<OwnedFd> {
+    sys::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+}
+
+/// Connects it to the socket at `path`.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_it(socket: OwnedFd, path: &Path) -> nix::Result<UnixStream> {
+    sys::connect(socket.as_raw_fd(), &address(path)?)?;
+    Ok(UnixStream::from(socket))
 }
 
 fn new() -> nix::Result<OwnedFd> {

@@ -12,6 +12,7 @@
 //! | [`program`] | one instance: its states and the one transition function, and the model |
 //! | [`probe`] | when a probe asks and what its answers mean |
 //! | [`restart`] | what follows an end: restart, wait, give up |
+//! | [`schedule`] | when a job is due |
 //! | [`graph`] | which program waits for which |
 //! | [`ending`], [`shutdown`] | why things end, with what exit status; the end of the container |
 //! | [`supervisor`] | all instances together: the only entry |
