@@ -194,15 +194,19 @@ fn open(path: &Path, options: &OpenOptions) -> Result<File, String> {
 fn await_startup(detach: Detach, background: Background, io: &mut ClientIo<'_>) -> ExitStatus {
     let Background { pid, answer } = background;
     let Some(verb) = Verb::by_name("wait") else { return ExitStatus::FAILED };
-    let status = client::print_answer(verb, &detach.wait, answer, io);
-    if status == ExitStatus::DONE {
-        let _ = writeln!(io.out, "foster: runs in the background (pid {pid})");
-        return status;
-    }
-    if status != ExitStatus::NO_SUPERVISOR {
-        let _ =
-            writeln!(io.err, "foster: continues in the background (pid {pid}); `foster shutdown` ends it");
-        return ExitStatus::FAILED;
+    match client::print_answer(verb, &detach.wait, answer, io) {
+        Some(ExitStatus::DONE) => {
+            let _ = writeln!(io.out, "foster: runs in the background (pid {pid})");
+            return ExitStatus::DONE;
+        }
+        Some(_) => {
+            let _ = writeln!(
+                io.err,
+                "foster: continues in the background (pid {pid}); `foster shutdown` ends it"
+            );
+            return ExitStatus::FAILED;
+        }
+        None => {}
     }
     let (how, status) = ending(pid);
     let log = detach.log.map_or("`--log FILE` keeps the reason".to_owned(), |log| {

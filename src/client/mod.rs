@@ -90,15 +90,18 @@ pub fn run(
     finish(verb, done, client)
 }
 
-/// Prints an answer whose request was sent by another process, and returns the exit status.
+/// Prints an answer whose request was sent by another process, and returns the exit status; `None`: the supervisor has
+/// ended before the end of its answer.
 pub fn print_answer(
     verb: &Verb,
     command: &ClientCommand,
     answer: Answer,
     client: &mut ClientIo<'_>,
-) -> ExitStatus {
-    let done = print::print(verb, command, answer, client);
-    finish(verb, done, client)
+) -> Option<ExitStatus> {
+    match print::print(verb, command, answer, client) {
+        Err(Failure::Client(ClientError::Lost(_))) => None,
+        done => Some(finish(verb, done, client)),
+    }
 }
 
 fn finish(verb: &Verb, done: Result<ExitStatus, Failure>, client: &mut ClientIo<'_>) -> ExitStatus {

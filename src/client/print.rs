@@ -14,7 +14,7 @@ use crate::cli::verb::{Printer, Verb};
 use crate::cli::{Candidate, ClientCommand, Output};
 use crate::control::client::{ClientError, Patience};
 use crate::control::protocol::{
-    Event, Kind, LogLine, Names, Outcome, Problem, Reply, Request, State, StatusRow, Verdict, Wait, Width,
+    Event, Kind, LogLine, Names, Outcome, Problem, Reply, Request, State, StatusRow, Verdict, Width,
 };
 use crate::exit::ExitStatus;
 
@@ -47,10 +47,6 @@ pub(super) fn print(
     let status = match (&command.request, status) {
         // The supervisor may exit before it has sent the end of its answer.
         (Request::Shutdown {}, Err(Failure::Client(ClientError::Lost(_)))) => ExitStatus::DONE,
-        // So may one that runs in the background and ends during its startup: its exit status says more.
-        (Request::Wait(Wait { startup: true, .. }), Err(Failure::Client(ClientError::Lost(_)))) => {
-            ExitStatus::NO_SUPERVISOR
-        }
         (_, status) => status?,
     };
     client.out.flush().map_err(Failure::Print)?;
