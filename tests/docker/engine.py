@@ -7,8 +7,11 @@ engine of the machine.
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -44,6 +47,31 @@ def wait_for(what: str, condition: Callable[[], object], seconds: float):
         if time.monotonic() > deadline:
             raise Failed(f"no {what} within {seconds} s")
         time.sleep(0.02)
+
+
+_CLAIMS: list[socket.socket] = []
+
+
+def free_port() -> int:
+    """Returns a port that nobody else takes: below those that the kernel gives to connections, and claimed, by a name in
+    the abstract namespace of this network, until this process ends. `free_port` of tests/support/network.rs does the
+    same."""
+    for port in random.sample(range(10_000, 32_768), 1000):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0foster-test-port-{port}")
+        except OSError:
+            claim.close()
+            continue
+        _CLAIMS.append(claim)
+        try:
+            with socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True):
+                return port
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                with socket.create_server(("", port)):
+                    return port
+    raise Failed("no free port from 10000 to 32767")
 
 
 def run(*command: object, check: bool = True, seconds: float = 120, **options) -> subprocess.CompletedProcess:

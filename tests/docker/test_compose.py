@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import tempfile
 import unittest
 from datetime import datetime
@@ -11,12 +10,7 @@ from pathlib import Path
 import base_images
 from app_client import AppClient
 from container import Container
-from engine import PREFIX, ROOT, build, client, docker, run, wait_for
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+from engine import PREFIX, ROOT, build, client, docker, free_port, run, wait_for
 
 
 class Compose1(unittest.TestCase):
@@ -25,7 +19,7 @@ class Compose1(unittest.TestCase):
     command = ["docker-compose"]
 
     def setUp(self):
-        self.port = _free_port()
+        self.port = free_port()
         self.addCleanup(self.compose, "down", "--volumes")
 
     def compose(self, *words: str) -> str:

@@ -7,8 +7,7 @@ import unittest
 import urllib.request
 
 from container import Container
-from engine import PREFIX, ROOT, run, wait_for
-from test_compose import _free_port
+from engine import PREFIX, ROOT, free_port, run, wait_for
 
 EXAMPLE = ROOT / "examples" / "express-cluster"
 
@@ -29,7 +28,7 @@ class ExpressCluster(unittest.TestCase):
         return {row["pid"] for row in json.loads(shop.run("foster", "status", "--json", "web"))}
 
     def test_compose_starts_it_a_deployment_replaces_it_and_pages_outlive_a_stop(self):
-        self.http, self.https = _free_port(), _free_port()
+        self.http, self.https = free_port(), free_port()
         self.addCleanup(self.compose, "down", "--volumes")
         self.compose("up", "--build", "--detach")
         shop = Container.named(self.compose("ps", "--quiet").split()[-1])

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -33,11 +32,6 @@ def foster_binary() -> Path:
 
 
 FOSTER = foster_binary()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def get(url: str, timeout: float = 5) -> str:

@@ -16,7 +16,7 @@ import unittest
 from pathlib import Path
 
 import figures
-from engine import ROOT, run, wait_for
+from engine import ROOT, free_port, run, wait_for
 from harness import (
     FOSTER,
     MADE,
@@ -25,7 +25,6 @@ from harness import (
     Outcome,
     Wrk,
     children_of,
-    free_port,
     is_served,
     megabytes,
     memory_of,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,8 +12,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from engine import ROOT, wait_for
-from harness import Foster, Load, free_port, get
+from engine import ROOT, free_port, wait_for
+from harness import Foster, Load, get
 
 PRELOAD = ROOT / "deploy" / "node" / "foster-listen.cjs"
 SERVER = """
@@ -61,10 +62,9 @@ class Listen(unittest.TestCase):
             self.fail(f"no `{text}` in:\n{foster.text()}")
 
     def at(self, code: str, sockets: list[str], expected: dict | str) -> None:
-        foster = self.start(code, sockets)
-        self.says(foster, f"at {json.dumps(expected, separators=(',', ':'))}")
-        self.assertNotIn("foster-listen:", foster.text())
-        foster.close()
+        with contextlib.closing(self.start(code, sockets)) as foster:
+            self.says(foster, f"at {json.dumps(expected, separators=(',', ':'))}")
+            self.assertNotIn("foster-listen:", foster.text())
 
     def test_a_listen_takes_the_socket_of_its_port(self):
         ipv4 = {"address": "127.0.0.1", "family": "IPv4", "port": self.port}

@@ -17,7 +17,7 @@ import urllib.request
 from pathlib import Path
 
 import figures
-from engine import ROOT, run, wait_for
+from engine import ROOT, free_port, run, wait_for
 from harness import (
     FOSTER,
     Daemon,
@@ -25,7 +25,6 @@ from harness import (
     Load,
     Wrk,
     children_of,
-    free_port,
     get,
     megabytes,
     memory_of,

@@ -1,13 +1,36 @@
 //! Ports and HTTP requests.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as SocketAddrUnix, UnixListener};
 use std::time::Duration;
 
-/// Returns a free port. The kernel does not assign it again soon.
+/// Returns a port that nobody else takes: below those that the kernel gives to connections, which may come to hold any
+/// port that was only tried and closed; and claimed, by a name in the abstract namespace of this network, from every
+/// other test until this process ends. `free_port` of tests/docker/engine.py does the same.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
+    const PORTS: std::ops::Range<u32> = 10_000..32_768;
+    let start = std::process::id().wrapping_mul(97);
+    let port = (0..PORTS.end - PORTS.start)
+        .map(|step| PORTS.start + start.wrapping_add(step) % (PORTS.end - PORTS.start))
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|&port| claim(port) && is_free(port));
+    port.expect("a free port")
+}
+
+fn claim(port: u16) -> bool {
+    let name = SocketAddrUnix::from_abstract_name(format!("foster-test-port-{port}")).expect("a name");
+    // Held to the end of the process.
+    UnixListener::bind_addr(&name).map(std::mem::forget).is_ok()
+}
+
+fn is_free(port: u16) -> bool {
+    let unspecified = [IpAddr::from(Ipv4Addr::UNSPECIFIED), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+    unspecified.into_iter().all(|address| match TcpListener::bind((address, port)) {
+        Ok(_) => true,
+        Err(error) => error.kind() != ErrorKind::AddrInUse,
+    })
 }
 
 /// Sends a GET; returns status and body. `None`: no connection, or no response.
