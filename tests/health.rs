@@ -63,10 +63,13 @@ fn an_unhealthy_server_is_restarted_in_time_with_the_reason_at_little_cost() {
         assert!(least <= time && time <= most, "{name} after {time:?}\n{}", foster.output().shown());
     }
     assert!(cpu * 50 < wall, "{cpu:?} of {wall:?}");
-    for (failure, _) in SERVER_FAILURES {
+    for (failure, seen) in SERVER_FAILURES {
         foster.wait_for(&format!("{failure} to run again"), || {
             foster.row(failure).is_some_and(|row| row["restarts"] == 1 && row["health"] == "healthy")
         });
+        let row = foster.row(failure).expect("a row");
+        let expected = format!("last run was stopped: unhealthy: {seen} (3 times in a row)");
+        assert_eq!(row["note"], expected.as_str());
     }
 }
 

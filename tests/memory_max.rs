@@ -8,6 +8,12 @@ fn a_program_that_grows_over_its_limit_is_stopped_gracefully_and_restarted_with_
     let mut foster = Foster::new().config(config).start();
     foster.wait_for_line(r"warning: app: uses [3-9][0-9]M of memory, memory_max is 30M: puppet \(pid \d+\) 4[0-9]M, puppet \(pid \d+\) .*; stopping it \(pid \d+\)");
     foster.wait_for("the restart", || foster.row("app").is_some_and(|row| row["restarts"] == 1));
+    foster.wait_for("the reason of the restart", || {
+        let note = foster.row("app").and_then(|row| row["note"].as_str().map(str::to_owned));
+        note.is_some_and(|note| {
+            note.starts_with("last run was stopped: uses ") && note.contains("memory_max is 30M")
+        })
+    });
     assert!(foster.output().stdout().contains("goodbye"), "{}", foster.output().shown());
     foster.verb(&["stop", "app"]).expect(0);
     let events = foster.verb(&["events", "--json", "--event", "over_memory"]).expect(0);

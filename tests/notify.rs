@@ -221,6 +221,13 @@ fn a_program_that_falls_silent_is_restarted_with_that_cause_and_has_its_time_in_
     });
     let events = foster.verb(&["events", "--event", "unhealthy", "app"]).expect(0).stdout;
     assert!(events.contains("no WATCHDOG=1 within 500ms"), "{events}");
+    assert_eq!(note(&foster), "last run was stopped: unhealthy: no WATCHDOG=1 within 500ms");
+    // Not of a run that ends by itself.
+    foster.verb(&["signal", "KILL", "app"]).expect(0);
+    foster.wait_for("another restart", || {
+        foster.row("app").is_some_and(|row| row["state"] == "running" && row["restarts"] == 2)
+    });
+    assert_eq!(note(&foster), "last run was killed by SIGKILL");
 }
 
 #[test]
@@ -332,6 +339,10 @@ fn a_reload_that_does_not_end_or_kills_the_program_fails_with_the_reason() {
     let printed = foster.verb(&["reload", "app"]).expect(1).stdout;
     assert_eq!(printed, "app: not reloaded: running: no READY=1 in time after RELOADING=1\n");
     assert_eq!(note(&foster), "no READY=1 in time after RELOADING=1");
+    foster.wait_for_line(r"warning: app: not reloaded: no READY=1 within 1s after RELOADING=1 \(pid \d+\)$");
+    let events = foster.verb(&["events", "--json", "--event", "not_reloaded"]).expect(0).stdout;
+    let event: Value = serde_json::from_str(&events).expect("one event");
+    assert_eq!((&event["program"], &event["timeout_ms"]), (&"app".into(), &1000.into()), "{event}");
     fs::write(foster.path("go"), "").expect("a file");
     foster.wait_for("the end of the reload", || note(&foster).is_empty());
     let foster = reloading("trap:HUP:notify:RELOADING=1 trap:HUP:exit:3", "60s");

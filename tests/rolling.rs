@@ -100,6 +100,7 @@ fn an_update_to_a_definition_that_does_not_come_up_is_taken_back_with_the_reason
             "{printed}"
         );
         foster.wait_for_state("web", "running");
+        foster.wait_for_line(&format!("error: web: not replaced: .*{}", regex_lite::escape(reason)));
         let note = note(&foster, "web").expect("a note");
         assert!(note.contains("not replaced: ") && note.contains(reason), "{note}");
         let context = foster.verb(&["exec", "web", "--", "puppet", "print:here"]).expect(0).stdout;

@@ -1,6 +1,7 @@
-//! The last failure of each instance, for `status`; a later success clears it. And why a rolling restart failed.
+//! The last failure of each instance, for `status`; a later success clears it. Why foster itself stopped the last run of an
+//! instance, which a success does not clear. And why a rolling restart failed.
 //!
-//! Both come from the changes of state that the core reports; nothing here decides. Next: `rolling.rs`, which puts the
+//! All come from the changes of state that the core reports; nothing here decides. Next: `rolling.rs`, which puts the
 //! reason together.
 
 use std::collections::VecDeque;
@@ -19,6 +20,8 @@ const UNHEALTHY: &str = "unhealthy: ";
 #[derive(Debug, Default)]
 pub(super) struct LastFailures {
     of_instances: SortedMap<InstanceId, RunFailure>,
+    /// Why foster itself stopped the last run of an instance: its exit says only the signal.
+    stops: SortedMap<InstanceId, String>,
     /// Those of runs beside an instance.
     replacements: SortedMap<InstanceId, RunFailure>,
     /// Why the last rolling restart of a program has failed, and with which instance.
@@ -42,6 +45,7 @@ pub(super) struct RunFailure {
 impl LastFailures {
     /// Records a change of state.
     pub(super) fn note(&mut self, change: &Change) {
+        self.note_stop(change);
         let list = match change.part {
             Part::Serving => &mut self.of_instances,
             Part::Replacement => &mut self.replacements,
@@ -49,12 +53,9 @@ impl LastFailures {
         };
         let text = match &change.cause {
             Cause::CannotStart { failure, next: _ } => failure.message.clone(),
-            Cause::NotReady { within, last } => {
-                let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
-                format!("{} within {}{seen}", unready(change.from), rounded(*within))
+            Cause::NotReady { .. } | Cause::Unhealthy { .. } | Cause::OverMemory { .. } => {
+                fault(change).unwrap_or_default()
             }
-            Cause::Unhealthy { seen } => format!("{UNHEALTHY}{}", answers(seen)),
-            Cause::OverMemory { seen } => seen.clone(),
             Cause::NotKilled => {
                 // The reason of a refused signal is more helpful.
                 if list.contains_key(&change.instance) {
@@ -87,6 +88,7 @@ impl LastFailures {
             | Cause::Changed
             | Cause::Announced
             | Cause::NotReplaced(_)
+            | Cause::NotReloaded { .. }
             | Cause::Removed
             | Cause::Due
             | Cause::StoppedNotReady { .. }
@@ -100,6 +102,23 @@ impl LastFailures {
             None
         };
         list.insert(change.instance, RunFailure { run: change.run, text, exit });
+    }
+
+    fn note_stop(&mut self, change: &Change) {
+        let is_end = is_up(change.from) && !is_up(change.to);
+        let is_by_order = matches!(change.cause, Cause::Stopped { .. } | Cause::Replaced);
+        if change.part != Part::Serving || !is_end && !is_by_order {
+            return;
+        }
+        match fault(change) {
+            Some(why) => drop(self.stops.insert(change.instance, why)),
+            None => drop(self.stops.remove(&change.instance)),
+        }
+    }
+
+    /// Why foster itself stopped the last run of an instance, if it did.
+    pub(super) fn stop(&self, instance: InstanceId) -> Option<&str> {
+        self.stops.get(&instance).map(String::as_str)
     }
 
     /// The exit status of the last run of an instance, which has failed: its own, and 1 where foster stopped it or it
@@ -137,6 +156,7 @@ impl LastFailures {
     /// Drops the record of a removed instance.
     pub(super) fn forget(&mut self, instance: InstanceId) {
         self.of_instances.remove(&instance);
+        self.stops.remove(&instance);
         self.replacements.remove(&instance);
         if self.roll(instance.program).is_some_and(|(of, _)| of == instance) {
             self.forget_roll(instance.program);
@@ -173,4 +193,23 @@ impl LastFailures {
             | StateName::Paused => failure,
         }
     }
+}
+
+/// What foster found wrong with a run that did not end by itself.
+fn fault(change: &Change) -> Option<String> {
+    if let Cause::NotReady { within, last } = &change.cause {
+        let seen = last.as_ref().map_or(String::new(), |last| format!(": {last}"));
+        Some(format!("{} within {}{seen}", unready(change.from), rounded(*within)))
+    } else if let Cause::Unhealthy { seen } = &change.cause {
+        Some(format!("{UNHEALTHY}{}", answers(seen)))
+    } else if let Cause::OverMemory { seen } = &change.cause {
+        Some(seen.clone())
+    } else {
+        None
+    }
+}
+
+/// Whether it has a process that is not being stopped.
+fn is_up(state: StateName) -> bool {
+    matches!(state, StateName::Starting | StateName::Running | StateName::Unhealthy)
 }

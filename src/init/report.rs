@@ -57,6 +57,13 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         Cause::Recovered => {
             Line::new(Level::Info, EventName::Recovered, format!("{name}: healthy again{process}"))
         }
+        Cause::NotReloaded { within } => {
+            let message = format!(
+                "{name}: not reloaded: no READY=1 within {} after RELOADING=1{process}",
+                rounded(*within)
+            );
+            Line::new(Level::Warn, EventName::NotReloaded, message).with("timeout_ms", *within)
+        }
         Cause::NotKilled => {
             let message = format!("{name}: some of its processes are still there after SIGKILL{process}");
             Line::new(Level::Error, EventName::NotKilled, message)

@@ -89,11 +89,13 @@ impl Init {
         // What a job does has a result of its last run, which is over.
         let is_between = matches!(view.state, StateName::Idle | StateName::Paused);
         let note = note.map(|note| if is_between { format!("last run {note}") } else { note });
-        // For a running instance the note has the exit of the previous run, which only RESTARTS would show otherwise.
+        // For a running instance the note has the end of the previous run, which only RESTARTS would show otherwise.
         let note = note.or_else(|| {
             let is_up = matches!(view.state, StateName::Starting | StateName::Running);
             let last = view.last.filter(|_| is_up && view.restarts > 0)?;
-            Some(format!("last run {last}"))
+            let stop =
+                self.operators.failures.stop(view.id).map(|why| format!("last run was stopped: {why}"));
+            Some(without_search_path(&stop.unwrap_or_else(|| format!("last run {last}"))))
         });
         // In the program's words, and so in quotes.
         let note = match (note, self.reported(view)) {

@@ -161,6 +161,11 @@ pub enum Cause {
     },
     /// Its health probe passes again.
     Recovered,
+    /// It has reported the beginning of a reload and not its end in time. It runs on.
+    NotReloaded {
+        /// The time it had.
+        within: Duration,
+    },
     /// Its process could not be started.
     CannotStart {
         /// The failure.

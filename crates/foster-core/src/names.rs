@@ -139,6 +139,8 @@ pub enum EventName {
     Replaced,
     /// Its rolling restart has failed.
     NotReplaced,
+    /// It has not reported the end of a reload in time.
+    NotReloaded,
     /// Its definition has changed.
     Changed,
     /// It was removed from the configuration.
@@ -165,7 +167,7 @@ pub enum EventName {
 
 impl EventName {
     /// Every event, in the order of a program's life.
-    pub const ALL: [EventName; 26] = [
+    pub const ALL: [EventName; 27] = [
         EventName::Waiting,
         EventName::Starting,
         EventName::Ready,
@@ -181,6 +183,7 @@ impl EventName {
         EventName::Stopped,
         EventName::Replaced,
         EventName::NotReplaced,
+        EventName::NotReloaded,
         EventName::Changed,
         EventName::Removed,
         EventName::JobStarted,
@@ -212,6 +215,7 @@ impl EventName {
             EventName::Stopped => "stopped",
             EventName::Replaced => "replaced",
             EventName::NotReplaced => "not_replaced",
+            EventName::NotReloaded => "not_reloaded",
             EventName::Changed => "changed",
             EventName::Removed => "removed",
             EventName::JobStarted => "job_started",

@@ -167,6 +167,7 @@ fn word(cause: &Cause) -> &'static str {
         Cause::TakenBack => "taken back",
         Cause::Unneeded => "not needed",
         Cause::NotReplaced(_) => "not replaced",
+        Cause::NotReloaded { .. } => "not reloaded",
         Cause::Due => "due again",
         Cause::Removed => "removed",
         Cause::RequirementDown(_) => "requirement down",

@@ -84,8 +84,9 @@ pub(super) static VERBS: &[Verb] = &[
                 \n\
                 Events: waiting, starting, ready, not_ready, start_failed, unhealthy,\n\
                 over_memory, recovered, exited, processes_left, stopping, not_killed, stopped,\n\
-                replaced, not_replaced, changed, removed, job_started, job_finished,\n\
-                job_skipped, job_paused, job_resumed, updated, update_failed, shutdown, exit.\n\
+                replaced, not_replaced, not_reloaded, changed, removed, job_started,\n\
+                job_finished, job_skipped, job_paused, job_resumed, updated, update_failed,\n\
+                shutdown, exit.\n\
                 States: stopped, waiting, starting, running, unhealthy, stopping, backoff,\n\
                 exited, fatal, succeeded, failed, idle, paused.",
         flags: &[&LINES, &FOLLOW, &EVENT, &STATE, &JSON, &SOCKET, &CONFIG],

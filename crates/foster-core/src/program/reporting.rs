@@ -9,6 +9,7 @@ use super::transition::Transition;
 use super::{Gate, LONGEST_EXTENSION, Live, Phase, RELOAD_BEGINS, Reload, State, Stop, StopReason, Watch};
 use crate::action::{Cause, StateName};
 use crate::event::Notice;
+use crate::ids::Run;
 use crate::spec::Readiness;
 use crate::time::Instant;
 
@@ -69,7 +70,8 @@ impl Transition<'_> {
             }
             Notice::Reloading => {
                 let give_up = self.now.plus(self.spec.readiness.start_timeout());
-                State::Running { live, watch: Watch { reload: Reload::UnderWay { give_up }, ..watch } }
+                let reload = Reload::UnderWay { began: self.now, give_up };
+                State::Running { live, watch: Watch { reload, ..watch } }
             }
             Notice::Ready => {
                 let reload = if watch.reload == Reload::Unreported { watch.reload } else { Reload::Done };
@@ -77,8 +79,8 @@ impl Transition<'_> {
             }
             Notice::Extend(time) => {
                 let reload = match watch.reload {
-                    Reload::UnderWay { give_up } => {
-                        Reload::UnderWay { give_up: self.extended(give_up, time) }
+                    Reload::UnderWay { began, give_up } => {
+                        Reload::UnderWay { began, give_up: self.extended(give_up, time) }
                     }
                     reload @ (Reload::Unreported | Reload::Asked { .. } | Reload::Done | Reload::Late) => {
                         reload
@@ -102,6 +104,23 @@ impl Transition<'_> {
             Reload::Unreported | Reload::Asked { .. } | Reload::Done | Reload::Late => watch.reload,
         };
         Watch { reload, ..watch }
+    }
+
+    /// What time has made of a reload. One that is late is reported: the program runs on with what it had before.
+    pub(super) fn tick_reload(&mut self, run: Run, from: StateName, reload: Reload) -> Reload {
+        match reload {
+            Reload::Asked { until } if until <= self.now => Reload::Unreported,
+            Reload::UnderWay { began, give_up } if give_up <= self.now => {
+                let within = give_up.since(began);
+                self.report(Some(run), from, from, Cause::NotReloaded { within });
+                Reload::Late
+            }
+            reload @ (Reload::Unreported
+            | Reload::Asked { .. }
+            | Reload::UnderWay { .. }
+            | Reload::Done
+            | Reload::Late) => reload,
+        }
     }
 
     pub(super) fn notified_stopping(&mut self, stop: Stop, notice: Notice) -> State {

@@ -103,7 +103,7 @@ impl Transition<'_> {
                     self.not_alive(live, from, &watch, format!("no WATCHDOG=1 within {timeout:?}"))
                 }
                 (Some(_) | None, _) => {
-                    watch.reload = watch.reload.tick(self.now);
+                    watch.reload = self.tick_reload(live.run, from, watch.reload);
                     self.ask_for_memory(live.run, watch.memory.as_mut());
                     self.tick_health(live, watch)
                 }

@@ -129,6 +129,8 @@ pub enum Reload {
     },
     /// The program has reported its beginning.
     UnderWay {
+        /// When it has.
+        began: Instant,
         /// When its end is late.
         give_up: Instant,
     },
@@ -391,7 +393,7 @@ impl Watch {
 impl Reload {
     fn deadline(self) -> Option<Instant> {
         match self {
-            Reload::Asked { until: at } | Reload::UnderWay { give_up: at } => Some(at),
+            Reload::Asked { until: at } | Reload::UnderWay { began: _, give_up: at } => Some(at),
             Reload::Unreported | Reload::Done | Reload::Late => None,
         }
     }
@@ -400,19 +402,6 @@ impl Reload {
     #[must_use]
     pub fn is_open(self) -> bool {
         self.deadline().is_some()
-    }
-
-    /// After this instant.
-    pub(super) fn tick(self, now: Instant) -> Reload {
-        match self {
-            Reload::Asked { until } if until <= now => Reload::Unreported,
-            Reload::UnderWay { give_up } if give_up <= now => Reload::Late,
-            reload @ (Reload::Unreported
-            | Reload::Asked { .. }
-            | Reload::UnderWay { .. }
-            | Reload::Done
-            | Reload::Late) => reload,
-        }
     }
 }
 

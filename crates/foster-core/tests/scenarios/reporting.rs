@@ -226,6 +226,27 @@ fn what_has_no_meaning_changes_nothing() {
     );
 }
 
+#[test]
+fn a_reload_that_is_late_is_reported_once_and_the_program_runs_on() {
+    check(
+        "web: notify=200ms ready_timeout=2s",
+        "1s notify web reloading\n 2s notify web extend=1500ms\n 9s notify web ready\n 10s notify web reloading\n 11s notify web ready\n 20s signal TERM",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.200   web: starting -> running (ready after 200ms)
+            0.200   everything is ready
+            3.500   web: running -> running (not reloaded within 2.5s)
+            20.000  shutdown: SIGTERM
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  sweep with SIGTERM
+            20.010  exit 0: SIGTERM
+        "#]],
+    );
+}
+
 /// How far a reload by HUP of a program that is ready after 200 ms has come at each of these times, in milliseconds.
 fn reloads(script: &[&str], times: [u64; 4]) -> [Progress; 4] {
     let mut world = World::new(

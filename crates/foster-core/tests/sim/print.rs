@@ -105,6 +105,7 @@ fn cause_text(world: &World, cause: &Cause) -> String {
         Cause::Unhealthy { seen } => format!("unhealthy: {seen:?}"),
         Cause::Announced => "announced".into(),
         Cause::Recovered => "recovered".into(),
+        Cause::NotReloaded { within } => format!("not reloaded within {within:?}"),
         Cause::NotKilled => "not killed".into(),
         Cause::Requested(_) => "requested".into(),
         Cause::Changed => "changed".into(),
