@@ -53,7 +53,7 @@ _CLAIMS: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """Returns a port that nobody else takes: below those that the kernel gives to connections, and claimed, by a name in
+    """Returns a port that no other process takes: below those that the kernel gives to connections, and claimed, by a name in
     the abstract namespace of this network, until this process ends. `free_port` of tests/support/network.rs does the
     same."""
     for port in random.sample(range(10_000, 32_768), 1000):

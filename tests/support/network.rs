@@ -6,7 +6,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as SocketAddrUnix, UnixListener};
 use std::time::Duration;
 
-/// Returns a port that nobody else takes: below those that the kernel gives to connections, which may come to hold any
+/// Returns a port that no other process takes: below those that the kernel gives to connections, which may come to hold any
 /// port that was only tried and closed; and claimed, by a name in the abstract namespace of this network, from every
 /// other test until this process ends. `free_port` of tests/docker/engine.py does the same.
 pub(crate) fn free_port() -> u16 {
