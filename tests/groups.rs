@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{End, Foster, Running, group_of_process, may_make_namespaces, own_group};
+use crate::support::{End, Foster, Running, free_port, group_of_process, may_make_namespaces, own_group};
 
 /// The group of a process below the mount.
 fn group_of(pid: i32) -> String {
@@ -169,5 +169,34 @@ fn what_a_main_process_left_is_found_where_orphans_go_to_another_init() {
     foster.wait_for_line("app: was killed .*child processes still run");
     foster.verb(&["stop", "app"]).expect(0);
     assert_eq!(daemon(&foster), None, "{}", foster.output().shown());
+    assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+}
+
+#[test]
+fn the_old_run_of_a_rolling_restart_is_killed_and_the_new_one_beside_it_is_not() {
+    if own_group().is_none() || !may_make_namespaces() {
+        return;
+    }
+    let port = free_port();
+    let config = format!(
+        "[program.app]\ncommand = \"puppet 'child:setsid append:daemons:x pause' ignore:TERM append:mains:x pause\"\nsockets = ['tcp://127.0.0.1:{port}']\nstop_timeout = '50ms'\nmin_uptime = '1ms'\n"
+    );
+    let mut foster = Foster::new().config(&config).start();
+    let is_written = |foster: &Running, name: &str, count: usize| {
+        foster.path(name).exists() && foster.content(name).lines().count() == count
+    };
+    for round in 1..=3 {
+        foster.wait_for("both processes", || {
+            is_written(&foster, "daemons", round) && is_written(&foster, "mains", round)
+        });
+        foster.wait_for_state("app", "running");
+        foster.verb(&["reload", "app"]).expect(0);
+    }
+    foster.wait_for("both processes of the last run", || {
+        is_written(&foster, "daemons", 4) && is_written(&foster, "mains", 4)
+    });
+    let events = foster.verb(&["events", "--json", "--event", "exited"]).expect(0).stdout;
+    assert_eq!(events, "", "{}", foster.output().shown());
+    assert_eq!(programs(&foster).len(), 2, "{}", foster.output().shown());
     assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
 }

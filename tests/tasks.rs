@@ -97,13 +97,13 @@ fn a_task_that_takes_too_long_is_stopped_and_the_reason_names_the_remedy() {
 
 #[test]
 fn a_task_over_its_memory_is_stopped_and_has_failed() {
-    let config = "[task.migrate]\ncommand = 'puppet grow:60 pause'\nmemory_max = '30M'\n\
+    let config = "[task.migrate]\ncommand = 'puppet grow:60 pause'\nmemory_max = '55M'\n\
                   [program.web]\ncommand = 'puppet append:order:web pause'\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(1));
     assert!(!foster.path("order").exists(), "the server was started");
     let stderr = foster.output().stderr();
-    assert!(stderr.contains("of memory, memory_max is 30M"), "{stderr}");
+    assert!(stderr.contains("of memory, memory_max is 55M"), "{stderr}");
 }
 
 #[test]

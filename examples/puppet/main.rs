@@ -110,6 +110,7 @@ fn perform(step: &str) {
         // Processes.
         "orphans" => orphans(u32::try_from(number(rest)).expect("orphans:N")),
         "grow" => grow(number(rest)),
+        "creep" => creep(rest),
         "child" => child(rest),
         "forks" => forks(number(rest)),
         "chain" => chain(rest),
@@ -472,4 +473,22 @@ fn crash(which: Signal) {
 /// So many MiB more, written to and never given back.
 fn grow(mebibytes: usize) {
     std::mem::forget(std::hint::black_box(vec![1u8; mebibytes << 20]));
+}
+
+/// `RATE:MARK`: so many MiB more each second, without end; prints `passed` when it has more than MARK MiB.
+fn creep(text: &str) {
+    let (rate, mark) = text.split_once(':').expect("creep:RATE:MARK");
+    let (rate, mark) = (number(rate), number(mark));
+    let pause = Duration::from_secs(1) / u32::try_from(rate).expect("a rate");
+    let mut has_passed = false;
+    loop {
+        grow(1);
+        let statm = fs::read_to_string("/proc/self/statm").expect("/proc");
+        let pages = statm.split(' ').nth(1).expect("a resident set");
+        if !has_passed && number(pages) * 4 / 1024 > mark {
+            has_passed = true;
+            say("passed\n");
+        }
+        thread::sleep(pause);
+    }
 }

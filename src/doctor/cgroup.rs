@@ -2,7 +2,7 @@
 //!
 //! Limits of parent cgroups apply too, so the lowest visible limit counts.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::format::size;
 use crate::errno;
@@ -24,22 +24,42 @@ pub(super) fn findings(rootfs: &RootFs) -> Vec<Finding> {
     findings.extend(oom_group(&memory));
     findings.extend(cpus(rootfs, &cpu));
     findings.push(processes(&pids));
-    findings.push(groups(rootfs, &membership, &mounts));
+    let own = own(membership.as_bytes(), mounts.as_bytes()).map(|(folder, _)| folder);
+    let obstacle = no_groups(rootfs, own.as_deref());
+    let limits = obstacle.clone().or_else(|| no_limits(rootfs, own.as_deref()?));
+    findings.extend([groups(obstacle), memory_max(limits)]);
     findings
 }
 
-/// Whether foster can make a group for each program. Nothing is tried, because the doctor changes nothing.
-fn groups(rootfs: &RootFs, membership: &str, mounts: &str) -> Finding {
-    let subject = "process trees";
-    let obstacle = match own(membership.as_bytes(), mounts.as_bytes()) {
-        None => Some("no cgroup of version 2 is visible".to_owned()),
-        Some((folder, _)) => {
-            let read = |name: &str| Some(rootfs.text(folder.join(name))?.trim().to_owned());
-            let why = obstacle(read).map(str::to_owned);
-            let why = why.or_else(|| writable(rootfs, &folder).err().map(errno::text));
-            why.map(|why| format!("{}: {why}", folder.display()))
-        }
+/// Why foster cannot make a group for each program. Nothing is tried, because the doctor changes nothing.
+fn no_groups(rootfs: &RootFs, own: Option<&Path>) -> Option<String> {
+    let Some(folder) = own else { return Some("no cgroup of version 2 is visible".to_owned()) };
+    let read = |name: &str| Some(rootfs.text(folder.join(name))?.trim().to_owned());
+    let why = obstacle(read).map(str::to_owned);
+    let why = why.or_else(|| writable(rootfs, folder).err().map(errno::text));
+    why.map(|why| format!("{}: {why}", folder.display()))
+}
+
+/// Why the kernel cannot limit the memory of such groups.
+fn no_limits(rootfs: &RootFs, own: &Path) -> Option<String> {
+    let controllers = rootfs.text(own.join("cgroup.controllers")).unwrap_or_default();
+    let has_memory = controllers.split_ascii_whitespace().any(|name| name == "memory");
+    (!has_memory).then(|| format!("{} does not have the memory controller", own.display()))
+}
+
+fn memory_max(obstacle: Option<String>) -> Finding {
+    let subject = "memory_max";
+    let Some(obstacle) = obstacle else {
+        let meaning = "A program that grows faster than foster looks is killed whole at a quarter above its \
+                       `memory_max`. If other processes are in foster's cgroup when it starts, it only looks.";
+        return Finding::new(Ok, subject, "foster looks every 2 s, and the kernel has a limit", meaning);
     };
+    let meaning = "A program that grows faster than foster looks can exceed its `memory_max`.";
+    Finding::new(Note, subject, format!("foster looks every 2 s; {obstacle}"), meaning)
+}
+
+fn groups(obstacle: Option<String>) -> Finding {
+    let subject = "process trees";
     let Some(obstacle) = obstacle else {
         let meaning = "Each program gets a cgroup in which the kernel counts all of its processes.";
         return Finding::new(Ok, subject, "by cgroups", meaning);

@@ -184,6 +184,21 @@ fn whether_programs_get_control_groups_is_shown_with_the_obstacle() {
 }
 
 #[test]
+fn whether_the_kernel_limits_memory_is_shown_with_the_obstacle() {
+    let container = || FakeRoot::container().cgroup("cgroup.procs", "1\n");
+    let shown = |root: FakeRoot, grade, value: &str| shows(&root, "memory_max", grade, value, "`memory_max`");
+    let with = container().cgroup("cgroup.controllers", "cpu memory\n");
+    shown(with, Grade::Ok, "foster looks every 2 s, and the kernel has a limit");
+    let without = "foster looks every 2 s; /sys/fs/cgroup/ does not have the memory controller";
+    shown(container().cgroup("cgroup.controllers", "cpu\n"), Grade::Note, without);
+    let limited = container().cgroup("cgroup.controllers", "memory\n").cgroup("memory.max", "536870912\n");
+    let limit = "foster looks every 2 s; /sys/fs/cgroup/: programs look for its limits in their own cgroup";
+    shown(limited, Grade::Note, limit);
+    let old = container().file("proc/1/cgroup", "8:memory:/\n");
+    shown(old, Grade::Note, "foster looks every 2 s; no cgroup of version 2 is visible");
+}
+
+#[test]
 fn version_1_and_a_hybrid_are_read() {
     let one = "33 31 0:30 / /sys/fs/cgroup/cpu ro - cgroup cgroup rw,cpu,cpuacct\n\
                35 31 0:32 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n\

@@ -70,7 +70,9 @@ impl Init {
         let limit = pid1::raise_limit();
         let plan = Rc::new(plan);
         let keep = Rc::clone(&plan);
-        Init::assemble(plan, limit, env).map_err(|error| (keep, error))
+        let mut init = Init::assemble(plan, limit, env).map_err(|error| (keep, error))?;
+        init.hold_memory();
+        Ok(init)
     }
 
     fn assemble(plan: Rc<Plan>, limit: Option<Limit>, env: &InitEnv) -> Result<Init, StartupError> {

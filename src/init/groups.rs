@@ -4,10 +4,16 @@
 //! belongs to a program, and ends all of it at once. `tree.rs` asks here first and finds the rest by itself: nothing
 //! depends on a group, since each step may be refused (read-only, delegated in part, threaded, no version 2).
 //!
-//! One group for each instance, below one directory that this foster holds a lock on. A group outlives its run, because to
-//! make and remove one costs as much as a start; an update removes those that are not used, and so does the next foster.
+//! One group for each instance, and one more for a run beside it in a rolling restart, below one directory that this foster
+//! holds a lock on. A group outlives its run, because to make and remove one costs as much as a start; an update removes
+//! those that are not used, and so does the next foster.
 //! One in which `cgroup.kill` was used is not entered again: since Linux 6.14 a child that is cloned into a group dies at
-//! once where that was killed more often than foster's own (`kill_seq` of the kernel's `cgroup_css_set_fork`).
+//! once where that was killed more often than foster's own (`kill_seq` of the kernel's `cgroup_css_set_fork`). Next:
+//! `groups/memory.rs`, the kernel's limit on the memory of a group.
+
+mod memory;
+
+pub(super) use memory::most;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
@@ -21,6 +27,8 @@ use foster_core::ids::{Exit, Run};
 use foster_core::sorted::{SortedMap, SortedSet};
 use nix::fcntl::OFlag;
 use nix::unistd::Pid;
+
+use memory::MemoryControl;
 
 use super::children::Children;
 use super::pid1::InitRole;
@@ -52,14 +60,19 @@ struct Parent {
     folder: PathBuf,
     /// Its name in /proc/PID/cgroup.
     path: PathBuf,
+    /// The group that it is in: foster's own at the start.
+    own: PathBuf,
     /// This foster has made it, so nothing is in it.
     is_new: bool,
     /// Held as long as foster lives: what is left of an earlier one has none.
     lock: File,
+    memory: MemoryControl,
 }
 
 /// How many fosters may share one group as their own.
 const FOSTERS: u32 = 256;
+/// The end of the name of a group that is used while another run has the group of the instance. No label has it.
+const BESIDE: &str = ":2";
 
 impl Groups {
     /// Groups below foster's own at `place`, with /sys below `root`. Changes are watched for `owner`.
@@ -92,23 +105,60 @@ impl Groups {
         self.parent.take_if(|parent| !parent.is_usable());
     }
 
-    /// The directory of the group for a process of this run, made where it is missing. `None`: it has none.
-    pub(super) fn enter(&mut self, run: Run, label: &str) -> Option<OwnedFd> {
-        let parent = self.parent.as_ref()?;
-        let name = self.names.get(&run).map_or(label, String::as_str);
-        if !is_name(name) {
+    /// The directory of the group for a process of this run, made where it is missing. `None`: it has none. `limit`: the
+    /// most memory that the kernel lets all processes of the run have, in bytes.
+    pub(super) fn enter(&mut self, run: Run, label: &str, limit: Option<u64>) -> Option<OwnedFd> {
+        if !is_name(label) {
             return None;
         }
-        if !self.fresh.contains(name) {
-            parent.make(name).ok()?;
-            self.fresh.insert(name.to_owned());
+        let parent = self.parent.as_mut()?;
+        let is_others = |name: &str| self.runs.get(name).is_some_and(|other| *other != run);
+        let name = match self.names.get(&run) {
+            Some(name) => name.clone(),
+            None if is_others(label) => format!("{label}{BESIDE}"),
+            None => label.to_owned(),
+        };
+        // A third run, beside two that have not ended.
+        if is_others(&name) {
+            return None;
         }
-        let directory = directory(&parent.folder.join(name)).ok()?;
+        if !self.fresh.contains(&name) {
+            parent.make(&name).ok()?;
+            parent.memory.forget(&name);
+            self.fresh.insert(name.clone());
+        }
+        let folder = parent.folder.join(&name);
+        let directory = directory(&folder).ok()?;
+        parent.memory.limit(&folder, &name, limit);
         if !self.names.contains_key(&run) {
-            self.names.insert(run, label.to_owned());
-            self.runs.insert(label.to_owned(), run);
+            parent.memory.begin(&folder, &name);
+            self.names.insert(run, name.clone());
+            self.runs.insert(name, run);
         }
         Some(directory)
+    }
+
+    /// Has the kernel hold programs to their limits of memory.
+    ///
+    /// # Errors
+    /// Why it does not: a part of a sentence.
+    pub(super) fn hold_memory(&mut self) -> Result<(), String> {
+        let Some(parent) = &mut self.parent else { return Err("foster makes no cgroups here".into()) };
+        parent.memory.hold(&parent.own, &parent.folder)
+    }
+
+    /// Another limit for a run, as for [`Groups::enter`].
+    pub(super) fn limit(&mut self, run: Run, limit: Option<u64>) {
+        if let (Some(parent), Some(name)) = (&mut self.parent, self.names.get(&run)) {
+            parent.memory.limit(&parent.folder.join(name), name, limit);
+        }
+    }
+
+    /// Whether the kernel has killed processes of a run for memory since its start, or since the last look. `None`: its
+    /// group has no counter.
+    pub(super) fn was_out_of_memory(&mut self, run: Run) -> Option<bool> {
+        let (parent, name) = (self.parent.as_mut()?, self.names.get(&run)?);
+        parent.memory.has_killed(&parent.folder.join(name), name)
     }
 
     /// The live run whose group this process is in. Also after it has ended, until it is reaped.
@@ -186,7 +236,8 @@ impl Groups {
             return;
         }
         self.remove_unused();
-        if let Some(parent) = &self.parent {
+        if let Some(parent) = &mut self.parent {
+            parent.memory.release(&parent.own, &parent.folder);
             let _ = fs::remove_dir(&parent.folder);
         }
     }
@@ -234,7 +285,10 @@ impl Parent {
         match lock.try_lock() {
             // One that has just ended may have removed it.
             Ok(()) if lock.metadata()?.ino() != fs::metadata(&folder)?.ino() => Ok(None),
-            Ok(()) => Ok(Some(Parent { folder, path: path.join(name), is_new, lock })),
+            Ok(()) => {
+                let (path, own, memory) = (path.join(name), own.to_owned(), MemoryControl::default());
+                Ok(Some(Parent { folder, path, own, is_new, lock, memory }))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }

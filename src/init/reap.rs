@@ -55,13 +55,22 @@ impl Init {
     fn reap_ended(&mut self, batch: &mut Batch) {
         while let Some(reaped) = process::reap() {
             let Some(child) = self.processes.children.remove(reaped.pid) else {
-                self.killed_by(reaped.exit, KilledBy::Unknown, &mut batch.check);
+                self.killed_by(None, reaped.exit, KilledBy::Unknown, &mut batch.check);
                 log::trace!("reaped the orphan {}", reaped.pid);
                 batch.has_orphans = true;
                 batch.ended.extend(self.processes.trees.reaped(reaped.pid));
                 continue;
             };
-            let exit = self.killed_by(reaped.exit, child.killed_by, &mut batch.check);
+            // Who looks at the counter of a run's group takes its answer: that is for the process whose end is the run's.
+            let run = match child.role {
+                Role::Main(run) | Role::PreStart(run) => Some(run),
+                Role::PreStop(_)
+                | Role::Probe(..)
+                | Role::CancelledProbe(..)
+                | Role::Taker
+                | Role::Detached => None,
+            };
+            let exit = self.killed_by(run, reaped.exit, child.killed_by, &mut batch.check);
             let Ended { role, process, got_stop_signal, start, .. } = child;
             if let Role::CancelledProbe(instance, which) = role {
                 // In a rolling restart two runs of the instance may wait.
@@ -180,7 +189,7 @@ impl Init {
     }
 
     /// Adds the sender of the signal to an exit: foster, the kernel's out-of-memory killer, or unknown.
-    fn killed_by(&mut self, exit: Exit, known: KilledBy, check: &mut OomCheck) -> Exit {
+    fn killed_by(&mut self, run: Option<Run>, exit: Exit, known: KilledBy, check: &mut OomCheck) -> Exit {
         let Exit::Killed { signal: Signal::KILL, by: _ } = exit else { return exit };
         if known != KilledBy::Unknown {
             return Exit::Killed { signal: Signal::KILL, by: known };
@@ -188,9 +197,11 @@ impl Init {
         if *check == OomCheck::NotYet {
             *check = if self.processes.oom.has_increased() { OomCheck::OutOfMemory } else { OomCheck::Other };
         }
-        match check {
-            OomCheck::OutOfMemory => Exit::Killed { signal: Signal::KILL, by: KilledBy::OutOfMemory },
-            OomCheck::Other | OomCheck::NotYet => exit,
+        // The counter of its own group is exact.
+        let is_own = run.and_then(|run| self.was_out_of_memory(run));
+        match is_own.unwrap_or(*check == OomCheck::OutOfMemory) {
+            true => Exit::Killed { signal: Signal::KILL, by: KilledBy::OutOfMemory },
+            false => exit,
         }
     }
 

@@ -7,11 +7,18 @@ use foster_core::ending::Failure;
 use foster_core::ids::{Exit, KilledBy};
 use foster_core::spec::Kind;
 
+use crate::cli::format::size;
+
 /// The remedy for a program that went into the background.
 pub(super) const FOREGROUND: &str = "foster needs it in the foreground; for nginx `daemon off;`";
 
 /// The remedy for the last failure of a fatal program or a failed task; `None`: its output says more than foster can.
-pub(super) fn remedy(kind: Kind, failure: &Failure, is_in_background: bool) -> Option<String> {
+pub(super) fn remedy(
+    kind: Kind,
+    failure: &Failure,
+    is_in_background: bool,
+    memory_max: Option<u64>,
+) -> Option<String> {
     match failure {
         Failure::Exited { exit: Exit::Code(0), uptime: _ } if is_in_background => {
             Some(format!("it went into the background: {FOREGROUND}"))
@@ -21,7 +28,11 @@ pub(super) fn remedy(kind: Kind, failure: &Failure, is_in_background: bool) -> O
                 .into(),
         ),
         Failure::Exited { exit: Exit::Killed { signal: _, by: KilledBy::OutOfMemory }, uptime: _ } => {
-            Some("raise the memory limit of the container, or let the program use less".into())
+            let limit = match memory_max {
+                Some(limit) => format!("`memory_max`, which is {}, or the memory limit", size(limit)),
+                None => "the memory limit".to_owned(),
+            };
+            Some(format!("raise {limit} of the container, or let the program use less"))
         }
         Failure::NotReady { within: _, last: _, exit: _ } => Some(match kind {
             Kind::Program => "correct `ready`, or raise its `timeout`".into(),
@@ -45,16 +56,19 @@ mod tests {
     fn an_end_that_its_output_does_not_explain_has_a_remedy() {
         let ended = |exit| Failure::Exited { exit, uptime: Duration::ZERO };
         let killed = |by| Exit::Killed { signal: Signal::KILL, by };
-        let text =
-            |failure, is_in_background| remedy(Kind::Program, &failure, is_in_background).unwrap_or_default();
+        let text = |failure, is_in_background| {
+            remedy(Kind::Program, &failure, is_in_background, None).unwrap_or_default()
+        };
         assert!(text(ended(Exit::Code(0)), true).contains("daemon off;"));
         assert!(text(ended(Exit::Code(0)), false).contains("on-failure"));
         assert!(text(ended(killed(KilledBy::OutOfMemory)), false).contains("memory limit"));
-        assert_eq!(remedy(Kind::Program, &ended(killed(KilledBy::Unknown)), false), None);
+        let limited = remedy(Kind::Program, &ended(killed(KilledBy::OutOfMemory)), false, Some(100 << 20));
+        assert!(limited.is_some_and(|text| text.starts_with("raise `memory_max`, which is 100M, or the ")));
+        assert_eq!(remedy(Kind::Program, &ended(killed(KilledBy::Unknown)), false, None), None);
         let late = Failure::NotReady { within: Duration::ZERO, last: None, exit: Exit::Code(0) };
         assert!(text(late.clone(), false).contains("`ready`"));
-        assert_eq!(remedy(Kind::Task, &late, false).as_deref(), Some("raise its `timeout`"));
+        assert_eq!(remedy(Kind::Task, &late, false, None).as_deref(), Some("raise its `timeout`"));
         // What it wrote is what explains it, also when an earlier run went into the background.
-        assert_eq!(remedy(Kind::Program, &ended(Exit::Code(1)), true), None);
+        assert_eq!(remedy(Kind::Program, &ended(Exit::Code(1)), true, None), None);
     }
 }

@@ -177,8 +177,8 @@ impl Init {
     /// The group for a process of this run: where all of it is stopped with it.
     fn enter_group(&mut self, run: Run) -> Option<OwnedFd> {
         let is_tree = self.kill_mode(run) == KillMode::Tree;
-        let label = self.plan.label(run.instance);
-        if is_tree { self.processes.trees.groups.enter(run, label) } else { None }
+        let (label, limit) = (self.plan.label(run.instance), self.memory_max(run));
+        if is_tree { self.processes.trees.groups.enter(run, label, limit) } else { None }
     }
 
     /// Runs the `pre_stop` command.

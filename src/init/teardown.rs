@@ -81,7 +81,9 @@ impl Init {
             Reason::Operator(id) => (self.operators.requests.ordered_by(*id), None),
             Reason::Failed { instance, failure, failures: _ } => {
                 let kind = self.plan.kind(instance.program);
-                (None, remedy(kind, failure, self.processes.trees.is_in_background(*instance)))
+                let limit = self.plan.spec(instance.program).and_then(|spec| spec.memory_max);
+                let is_in_background = self.processes.trees.is_in_background(*instance);
+                (None, remedy(kind, failure, is_in_background, limit))
             }
             Reason::Signal(_)
             | Reason::AllEnded

@@ -141,8 +141,10 @@ impl Init {
         self.keep_formers(&old, &merged);
         self.redefine_runs(&old, &merged);
         self.rematch_streams();
+        self.hold_memory();
         self.core.push(Event::Updated(Box::new(update)));
         self.handle_events();
+        self.limit_groups();
         for id in &merged.removed {
             self.forget_program(*id);
         }

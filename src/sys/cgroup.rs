@@ -17,6 +17,9 @@ pub struct OwnPlace {
     pub mounts: Vec<u8>,
 }
 
+/// The name of the group that foster moves to where its own has to be empty. No program's is called that.
+pub const SUPERVISOR: &str = ".supervisor";
+
 /// The version of a hierarchy. A hybrid system has both; a controller is in version 1 if it is mounted there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {

@@ -28,6 +28,6 @@ pub(crate) use processes::{
     Process, age_of, allocated_kib, cpu_time, descriptors, group_of, resident_kib, state_of, written_by,
 };
 pub(crate) use running::{End, Running};
-pub(crate) use surroundings::{DeadFileSystem, group_of_process, own_group};
+pub(crate) use surroundings::{DeadFileSystem, MemoryGroup, group_of_process, own_group};
 pub(crate) use terminal::{PtyPair, Terminal};
 pub(crate) use verb::{Finished, rows, run};

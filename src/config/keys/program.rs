@@ -131,7 +131,8 @@ const KEYS: [Key; 42] = [
         &[ValueKind::Size, UNLIMITED],
         Default::Value("\"unlimited\""),
         "The memory of all processes of the program above which it is restarted: the sum of their resident sets, as \
-         `foster status` shows it, looked at every 2 s. Memory that several of them share counts for each.",
+         `foster status` shows it, looked at every 2 s. Memory that several of them share counts for each. With a \
+         writable cgroup v2 and `kill_mode = \"tree\"` the kernel kills the program at a quarter more.",
     ),
     // Order.
     key(

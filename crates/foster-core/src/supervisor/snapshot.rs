@@ -63,6 +63,8 @@ pub struct InstanceView {
     pub reload_signal: Option<Signal>,
     /// Which processes belong to it.
     pub kill_mode: KillMode,
+    /// The memory, in bytes, that its processes may have.
+    pub memory_max: Option<u64>,
 }
 
 /// Whether the health of an instance is watched.
@@ -162,6 +164,7 @@ impl<'a> Snapshot<'a> {
             reload: state.reload(),
             reload_signal: instance.spec().reload_signal,
             kill_mode: instance.spec().stop.kill_mode,
+            memory_max: instance.spec().memory_max,
         }
     }
 }
