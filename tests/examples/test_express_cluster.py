@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import shutil
 import signal
-import ssl
 import statistics
 import subprocess
 import tempfile
@@ -30,6 +28,7 @@ from harness import (
     memory_of,
     seconds,
 )
+from nginx_site import NginxSite
 
 EXAMPLE = ROOT / "examples" / "express-cluster"
 README = "examples/express-cluster/README.md"
@@ -37,40 +36,14 @@ PRELOAD = ROOT / "deploy" / "node" / "foster-listen.cjs"
 ROUNDS = 3 if os.environ.get("UPDATE_EXPECT") == "1" else 1
 
 
-class Site:
-    """The folder of a deployment, as the image has it in /app, with the first release in it."""
+class Site(NginxSite):
+    """The folder of a deployment, with the first release in it."""
 
     def __init__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="foster-shop-"))
-        self.root, self.run, self.source = (self.folder / name for name in ("app", "run", "source"))
-        for folder in self.root, self.run:
-            folder.mkdir()
+        super().__init__(EXAMPLE, 3000)
+        self.source = self.folder / "source"
         shutil.copytree(EXAMPLE / "app", self.source, ignore=shutil.ignore_patterns("node_modules", "dist"))
-        shutil.copy(EXAMPLE / "certificate", self.root)
-        self.port, self.http, self.https = free_port(), free_port(), free_port()
-        # The image's files, with the folders and ports of the test, and without a change of user.
-        nginx = (EXAMPLE / "nginx.conf").read_text()
-        for text, here in (
-            ("/tmp/", f"{self.run}/"),
-            ("/app/", f"{self.root}/"),
-            ("127.0.0.1:3000", f"127.0.0.1:{self.port}"),
-            ("listen 80 ", f"listen 127.0.0.1:{self.http} "),
-            ("listen 443 ", f"listen 127.0.0.1:{self.https} "),
-        ):
-            assert text in nginx
-            nginx = nginx.replace(text, here)
-        (self.root / "nginx.conf").write_text(nginx)
-        config = (EXAMPLE / "foster.toml").read_text()
-        # Started by root, nginx would change to a user that may not write here.
-        config = config.replace("daemon off;", "daemon off; user root;" if os.geteuid() == 0 else "daemon off;")
-        (self.root / "foster.toml").write_text(re.sub(r"^user = .*\n", "", config, flags=re.MULTILINE))
-        self.environment = {
-            "ROOT": self.root,
-            "RUN": self.run,
-            "PORT": self.port,
-            "HTTP_PORT": self.http,
-            "FOSTER_LISTEN": PRELOAD,
-        }
+        self.environment |= {"FOSTER_LISTEN": PRELOAD}
 
     def deploy(self, files: dict[str, str] | None = None) -> subprocess.CompletedProcess:
         """Deploys the example's application with these files changed."""
@@ -99,21 +72,11 @@ class Shop(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        cls.shop = Foster(SITE.root / "foster.toml", SITE.run, SITE.environment, SITE.run / "foster.sock")
+        cls.shop = SITE.start()
         cls.addClassCleanup(cls.shop.close)
         cls.shop.up()
         cls.app = f"http://127.0.0.1:{SITE.port}"
-        cls.url = f"https://127.0.0.1:{SITE.https}"
-
-    def ask(self, path: str, source: str = "127.0.0.1", **headers: str) -> http.client.HTTPResponse:
-        connection = http.client.HTTPSConnection(
-            "127.0.0.1", SITE.https, timeout=15, context=ssl._create_unverified_context(), source_address=(source, 0)
-        )
-        self.addCleanup(connection.close)
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        answer.text = answer.read()
-        return answer
+        cls.url = SITE.url
 
     def pids(self) -> list[int]:
         return [self.shop.pid_of(f"web.{number}") for number in (0, 1)]
@@ -128,34 +91,31 @@ class Shop(unittest.TestCase):
 
 class Pages(Shop):
     def test_http_is_sent_to_https(self):
-        connection = http.client.HTTPConnection("127.0.0.1", SITE.http, timeout=10)
-        self.addCleanup(connection.close)
-        connection.request("GET", "/products/orrery", headers={"Host": "shop.example"})
-        answer = connection.getresponse()
+        answer = SITE.ask_without_tls("/products/orrery", Host="shop.example")
         self.assertEqual((answer.status, answer.headers["Location"]), (308, "https://shop.example/products/orrery"))
 
     def test_pages_are_cached_compressed_and_have_the_headers(self):
-        self.assertEqual(self.ask("/products/sextant").status, 200)
-        page = self.ask("/products/sextant", **{"Accept-Encoding": "gzip"})
+        self.assertEqual(SITE.ask("/products/sextant").status, 200)
+        page = SITE.ask("/products/sextant", **{"Accept-Encoding": "gzip"})
         self.assertEqual(page.headers["X-Cache"], "HIT")
         self.assertEqual(page.headers["Content-Encoding"], "gzip") if len(page.text) > 512 else None
-        home = self.ask("/", **{"Accept-Encoding": "gzip"})
+        home = SITE.ask("/", **{"Accept-Encoding": "gzip"})
         self.assertEqual(home.headers["Content-Encoding"], "gzip")
         for name in "Strict-Transport-Security", "Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy":
             self.assertIn(name, home.headers)
         self.assertNotIn("X-Powered-By", home.headers)
 
     def test_assets_hold_for_a_year_and_the_status_page_is_never_cached(self):
-        (style,) = re.findall(r"/assets/[\w.]+", self.ask("/").text.decode())
-        self.assertIn("max-age=31536000", self.ask(style).headers["Cache-Control"])
+        (style,) = re.findall(r"/assets/[\w.]+", SITE.ask("/").text.decode())
+        self.assertIn("max-age=31536000", SITE.ask(style).headers["Cache-Control"])
         for _ in range(2):
-            self.assertNotIn(self.ask("/status").headers["X-Cache"], ("HIT", "STALE", "UPDATING"))
-        self.assertEqual(self.ask("/nothing").status, 404)
+            self.assertNotIn(SITE.ask("/status").headers["X-Cache"], ("HIT", "STALE", "UPDATING"))
+        self.assertEqual(SITE.ask("/nothing").status, 404)
 
     def test_an_address_that_asks_too_much_is_limited(self):
-        statuses = [self.ask("/", source="127.0.0.2").status for _ in range(200)]
+        statuses = [SITE.ask("/", source="127.0.0.2").status for _ in range(200)]
         self.assertIn(429, statuses)
-        self.assertEqual(self.ask("/").status, 200)
+        self.assertEqual(SITE.ask("/").status, 200)
 
 
 class Deployment(Shop):
@@ -175,11 +135,11 @@ class Deployment(Shop):
 
     def test_a_deployment_under_load_fails_no_request_and_shows_the_new_pages_at_once(self):
         home = (SITE.source / "views" / "home.ejs").read_text()
-        self.ask("/")
+        SITE.ask("/")
         with Wrk(f"{self.url}/") as load, Wrk(f"{self.url}/status") as other:
             deployed = SITE.deploy({"views/home.ejs": home.replace("finding your way", "losing your way")})
             self.assertEqual(deployed.returncode, 0, deployed.stdout)
-            self.assertIn(b"losing your way", self.ask("/").text)
+            self.assertIn(b"losing your way", SITE.ask("/").text)
         self.assertEqual((load.failures, other.failures), ("", ""))
 
     def test_a_deployment_that_fails_changes_nothing(self):
@@ -222,24 +182,24 @@ class Faults(Shop):
         self.assertLessEqual(outcome.broken, 8)
 
     def test_pages_are_served_from_the_cache_while_both_instances_are_killed(self):
-        self.ask("/")
+        SITE.ask("/")
         before = self.pids()
         outcome = self.load(f"{self.url}/", lambda: self.kill(before), lambda: self.replaced(before))
         self.assertEqual(outcome.failed, 0, outcome)
 
     def test_pages_are_served_from_the_cache_while_the_app_is_stopped(self):
-        fresh = self.ask("/").text
+        fresh = SITE.ask("/").text
 
         def stop() -> None:
             self.shop.verb("stop", "web")
             # Beyond its two seconds the page is a stale one.
-            wait_for("stale page", lambda: self.ask("/").headers["X-Cache"] in ("UPDATING", "STALE"), 20)
-            self.assertEqual(self.ask("/").text.split(b"Rendered")[0], fresh.split(b"Rendered")[0])
+            wait_for("stale page", lambda: SITE.ask("/").headers["X-Cache"] in ("UPDATING", "STALE"), 20)
+            self.assertEqual(SITE.ask("/").text.split(b"Rendered")[0], fresh.split(b"Rendered")[0])
 
         outcome = self.load(f"{self.url}/", stop, lambda: self.shop.verb("start", "web"))
         self.assertEqual(outcome.failed, 0, outcome)
         self.assertGreater(outcome.cache.get("updating", 0) + outcome.cache.get("stale", 0), 0, outcome)
-        wait_for("fresh page", lambda: self.ask("/").headers["X-Cache"] in ("HIT", "EXPIRED", "MISS"), 20)
+        wait_for("fresh page", lambda: SITE.ask("/").headers["X-Cache"] in ("HIT", "EXPIRED", "MISS"), 20)
 
 
 class Pm2:
