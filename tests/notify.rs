@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::time::ClockId;
 use nix::unistd::Pid;
 use serde_json::Value;
 
@@ -172,6 +173,76 @@ fn a_flood_of_datagrams_is_not_believed_and_delays_nothing() {
     assert!(sent.load(Ordering::Relaxed));
     // Of another program, of another PID namespace, and of one that has ended since.
     assert!(lines(&foster, "ignored a notification") <= 3, "{}", foster.output().shown());
+}
+
+/// How many datagrams a hostile process tries to send in a second of its own CPU time, at least.
+const FLOOD_RATE: f64 = 100_000.0;
+
+/// A program that is started again and again.
+const LATE: &str = "[program.late]\ncommand = 'puppet save-socket:late-socket notify:READY=1 pause'\nautostart = false\nready = { notify = true }\n";
+
+/// Starts `late` many times, each until it has reported that it is ready. Returns how long the slowest start took.
+fn slowest_start(foster: &Running) -> Duration {
+    let times = (0..30).map(|_| {
+        let before = Instant::now();
+        foster.verb(&["start", "late"]).expect(0);
+        let time = before.elapsed();
+        foster.verb(&["stop", "late"]).expect(0);
+        time
+    });
+    times.max().expect("some")
+}
+
+/// The CPU time of this thread.
+fn own_time() -> Duration {
+    ClockId::CLOCK_THREAD_CPUTIME_ID.now().expect("a clock").into()
+}
+
+#[test]
+fn a_hundred_thousand_datagrams_a_second_at_one_socket_delay_no_report_at_another() {
+    let foster = Foster::new().config(&(reporting(OWN) + LATE)).start();
+    let socket = sender(&foster);
+    // It never waits for its turn, and so takes all room there is.
+    socket.set_nonblocking(true).expect("a socket");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let flood = scope.spawn(|| {
+            let (mut tried, before) = (0.0, own_time());
+            while !stop.load(Ordering::Relaxed) {
+                drop(socket.send(b"READY=1\nSTOPPING=1\nSTATUS=flood"));
+                tried += 1.0;
+            }
+            tried / (own_time() - before).as_secs_f64()
+        });
+        foster.wait_for_line("ignored a notification from another PID namespace");
+        let slowest = slowest_start(&foster);
+        assert_ne!(foster.content("late-socket"), foster.content("notify-socket"));
+        // Also that of the program whose socket is flooded comes through.
+        let before = Instant::now();
+        fs::write(foster.path("go"), "").expect("a file");
+        foster.wait_for("its own report", || status(&foster, "app") == "own");
+        let own = before.elapsed();
+        stop.store(true, Ordering::Relaxed);
+        let rate = flood.join().expect("a rate");
+        println!(
+            "{rate:.0} datagrams/s; slowest start {slowest:?}; the report at the flooded socket {own:?}"
+        );
+        assert!(rate >= FLOOD_RATE, "{rate} datagrams a second");
+        assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    });
+    assert_eq!(foster.row("app").expect("a row")["state"], "starting");
+    assert_eq!(lines(&foster, "ignored a notification"), 1, "{}", foster.output().shown());
+}
+
+#[test]
+fn a_program_that_reports_without_end_delays_no_other() {
+    let flood = "[program.flood]\ncommand = 'puppet notify-flood'\nready = { notify = true }\n";
+    let foster = Foster::new().config(&(flood.to_owned() + LATE)).start();
+    foster.wait_for_state("flood", "running");
+    foster.wait_for("its status", || status(&foster, "flood") == "flood");
+    let slowest = slowest_start(&foster);
+    assert!(slowest < Duration::from_secs(2), "{slowest:?}");
+    assert_eq!(foster.row("flood").expect("a row")["restarts"], 0);
 }
 
 #[test]

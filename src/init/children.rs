@@ -30,8 +30,8 @@ pub(super) enum Role {
     /// An attempt that was cancelled and got KILL. The next attempt starts only after its exit, so that processes in an
     /// uninterruptible sleep do not accumulate.
     CancelledProbe(InstanceId, Which),
-    /// It takes a notification with its descriptors.
-    Taker,
+    /// It takes a notification with its descriptors from the socket of a run.
+    Taker(Run),
     /// Nothing waits for it.
     Detached,
 }
@@ -41,7 +41,7 @@ impl Role {
     pub(super) fn run(self) -> Option<Run> {
         match self {
             Role::Main(run) | Role::PreStart(run) | Role::PreStop(run) | Role::Probe(run, _) => Some(run),
-            Role::CancelledProbe(..) | Role::Taker | Role::Detached => None,
+            Role::CancelledProbe(..) | Role::Taker(_) | Role::Detached => None,
         }
     }
 }
@@ -223,9 +223,11 @@ impl Children {
     pub(super) fn main_run(&self, pid: Pid) -> Option<Run> {
         match self.role(pid)? {
             Role::Main(run) | Role::PreStart(run) => Some(run),
-            Role::PreStop(_) | Role::Probe(..) | Role::CancelledProbe(..) | Role::Taker | Role::Detached => {
-                None
-            }
+            Role::PreStop(_)
+            | Role::Probe(..)
+            | Role::CancelledProbe(..)
+            | Role::Taker(_)
+            | Role::Detached => None,
         }
     }
 
@@ -316,7 +318,7 @@ impl Children {
             | Role::PreStart(_)
             | Role::PreStop(_)
             | Role::CancelledProbe(..)
-            | Role::Taker
+            | Role::Taker(_)
             | Role::Detached => Role::Detached,
         };
         if let Some(child) = self.by_pid.get_mut(&pid.as_raw()) {

@@ -129,6 +129,7 @@ impl Processes {
     /// Forgets a run.
     pub(super) fn forget_run(&mut self, run: Run) {
         self.trees.end(run);
+        self.children.detach(Role::Taker(run));
         self.children.forget_run(run);
         self.inbound.forget(run);
     }

@@ -67,7 +67,7 @@ impl Init {
                 Role::PreStop(_)
                 | Role::Probe(..)
                 | Role::CancelledProbe(..)
-                | Role::Taker
+                | Role::Taker(_)
                 | Role::Detached => None,
             };
             let exit = self.killed_by(run, reaped.exit, child.killed_by, &mut batch.check);
@@ -111,7 +111,7 @@ impl Init {
                     let answer = self.probes.ended((run, which), reaped.exit);
                     self.core.push(Event::Probed(run, which, answer));
                 }
-                Role::Taker => self.processes.inbound.unblock(),
+                Role::Taker(run) => self.processes.inbound.unblock(run),
                 Role::CancelledProbe(..) | Role::Detached => {}
             }
         }

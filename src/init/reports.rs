@@ -2,7 +2,10 @@
 //!
 //! A datagram counts for the program that its sender belongs to ([`super::processes::Processes::run_of`]), a pipe for the
 //! run that got it. What cannot be taken is logged once: a program that keeps sending it must not fill the log.
-//! Next: `notify/inbound.rs`.
+//!
+//! The socket's queue is short (`net.unix.max_dgram_qlen`), and a flood keeps it full: a program finds room only while foster
+//! reads. So a datagram from a sender that is known already, which says nothing new, has to cost little more than its two
+//! system calls. Next: `notify/inbound.rs`.
 
 use std::os::fd::{OwnedFd, RawFd};
 use std::rc::Rc;
@@ -16,7 +19,7 @@ use super::Init;
 use super::children::Role;
 use super::tree::named;
 use crate::errno;
-use crate::notify::inbound::{Complaint, Stranger, TURN_LIMIT};
+use crate::notify::inbound::{Complaint, NEWS_COST, Stranger, TURN_BUDGET};
 use crate::notify::message::{LONGEST, Message, parse};
 use crate::plan::{Probe, Program};
 use crate::sys::datagram::Datagram;
@@ -29,6 +32,29 @@ pub(super) struct Channels {
     pub(super) descriptors: Vec<(Rc<OwnedFd>, RawFd)>,
     /// Variables with the number of the process.
     pub(super) pid_variables: Vec<&'static str>,
+}
+
+/// The senders of one turn of the loop, in which nothing changes that is known of processes.
+#[derive(Debug, Default)]
+struct Senders {
+    known: Vec<(Option<Pid>, Result<Run, Stranger>)>,
+    /// The last datagram that was believed, and its sender.
+    last: (Option<Pid>, Vec<u8>),
+}
+
+impl Senders {
+    fn get(&self, pid: Option<Pid>) -> Option<Result<Run, Stranger>> {
+        self.known.iter().find(|(known, _)| *known == pid).map(|(_, run)| *run)
+    }
+
+    /// Whether this is the last datagram again, which changes nothing.
+    fn is_repeated(&mut self, pid: Option<Pid>, text: &[u8]) -> bool {
+        let is_repeated = self.last.0 == pid && self.last.1 == text;
+        if !is_repeated {
+            self.last = (pid, text.to_owned());
+        }
+        is_repeated
+    }
 }
 
 impl Init {
@@ -63,23 +89,39 @@ impl Init {
         if let Some((run, notice)) = self.processes.inbound.read_pipe(key) {
             return self.notified(run, notice);
         }
-        let mut buffer = [0; LONGEST + 2];
-        for _ in 0..TURN_LIMIT {
-            let Some(datagram) = self.processes.inbound.peek(&mut buffer) else { return };
-            self.take_datagram(datagram, buffer.get(..datagram.length).unwrap_or_default());
+        let Some(run) = self.processes.inbound.run_of(key) else { return };
+        let (mut buffer, mut senders, mut budget) = ([0; LONGEST + 2], Senders::default(), TURN_BUDGET);
+        while budget > 0 {
+            let Some(datagram) = self.processes.inbound.peek(run, &mut buffer) else { return };
+            let text = buffer.get(..datagram.length).unwrap_or_default();
+            budget = budget.saturating_sub(self.take_datagram(datagram, text, &mut senders));
             if datagram.has_descriptors {
-                return self.drop_descriptors();
+                return self.drop_descriptors(run);
             }
-            self.processes.inbound.take();
+            self.processes.inbound.take(run);
         }
-        self.processes.inbound.pause(self.core.now);
+        self.processes.inbound.pause(run, self.core.now);
     }
 
-    fn take_datagram(&mut self, datagram: Datagram, text: &[u8]) {
-        let run = match self.processes.run_of(datagram.sender) {
-            Ok(run) => run,
-            Err(stranger) => return self.ignore(datagram, stranger),
-        };
+    /// Returns what it has cost.
+    fn take_datagram(&mut self, datagram: Datagram, text: &[u8], senders: &mut Senders) -> u32 {
+        let known = senders.get(datagram.sender);
+        let run = known.unwrap_or_else(|| self.processes.run_of(datagram.sender));
+        if known.is_none() {
+            senders.known.push((datagram.sender, run));
+        }
+        match run {
+            Ok(run) if !senders.is_repeated(datagram.sender, text) => {
+                self.take_message(run, datagram, text);
+                return NEWS_COST;
+            }
+            Ok(_) => {}
+            Err(stranger) => self.ignore(datagram, stranger),
+        }
+        if known.is_none() { NEWS_COST } else { 1 }
+    }
+
+    fn take_message(&mut self, run: Run, datagram: Datagram, text: &[u8]) {
         let Some(message) = parse(text).filter(|_| !datagram.is_cut) else {
             return self.complain(
                 run,
@@ -132,13 +174,13 @@ impl Init {
     }
 
     /// A child takes the datagram, because the end of its descriptors can block.
-    fn drop_descriptors(&mut self) {
-        match self.processes.inbound.take_in_child() {
-            Ok(Some(process)) => self.processes.children.insert_process(Role::Taker, process),
+    fn drop_descriptors(&mut self, run: Run) {
+        match self.processes.inbound.take_in_child(run) {
+            Ok(Some(process)) => self.processes.children.insert_process(Role::Taker(run), process),
             Ok(None) => {}
             Err(errno) => {
                 debug!("cannot take a notification with descriptors: {}", errno::text(errno));
-                self.processes.inbound.pause(self.core.now);
+                self.processes.inbound.pause(run, self.core.now);
             }
         }
     }

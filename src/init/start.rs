@@ -281,7 +281,7 @@ impl Init {
             (Role::Probe(run, which), Err(failure)) => {
                 self.probe_failed(run, which, failure);
             }
-            (Role::CancelledProbe(..) | Role::Taker | Role::Detached, Err(_)) => {}
+            (Role::CancelledProbe(..) | Role::Taker(_) | Role::Detached, Err(_)) => {}
         }
     }
 
@@ -299,7 +299,7 @@ impl Due {
         let command = match self.role {
             Role::PreStart(_) => pre_start.as_deref().unwrap_or_default(),
             Role::PreStop(_) => pre_stop.as_deref().unwrap_or_default(),
-            Role::Main(_) | Role::Probe(..) | Role::CancelledProbe(..) | Role::Taker | Role::Detached => {
+            Role::Main(_) | Role::Probe(..) | Role::CancelledProbe(..) | Role::Taker(_) | Role::Detached => {
                 &launch.command
             }
         };

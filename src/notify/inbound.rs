@@ -1,9 +1,8 @@
 //! What programs report about themselves: by datagrams to `$NOTIFY_SOCKET`, or a newline on a descriptor (s6).
 //!
-//! One socket serves all programs. Its name is not a secret: a datagram counts for the program that its sender belongs to,
-//! which the caller finds out from the pid that the kernel attaches. However many come, a turn of the loop reads a few,
-//! and after that none for a moment, so that they delay nothing else. The socket is opened for the first program that
-//! needs it.
+//! Each run has a socket of its own, so that what floods or blocks one delays no other's reports. Its name is not a secret: a
+//! datagram counts for the program that its sender belongs to, which the caller finds out from the pid that the kernel attaches.
+//! However many come, a turn of the loop reads some, and after that none for a moment, so that they delay nothing else.
 //!
 //! A pipe belongs to one run, and who holds its end may report. Next: `message.rs`, and `sys/datagram.rs` for what a
 //! hostile datagram can do.
@@ -27,40 +26,32 @@ use crate::sys::epoll::{Epoll, Interest, Owner, Token};
 use crate::sys::fork::{ChildProcess, fork};
 use crate::sys::procfs::Process;
 
-/// How many datagrams are read in one turn of the loop.
-pub const TURN_LIMIT: u32 = 32;
+/// How many datagrams are read in one turn of the loop, of those that cost 1: their sender is known, and they say nothing new.
+pub const TURN_BUDGET: u32 = 128;
 
-/// How long none is read after a turn that has read so many: 3,200 in a second at most, whatever is sent.
-const PAUSE: Duration = Duration::from_millis(10);
+/// What another one costs: its sender is looked up in /proc, or its text is taken.
+pub const NEWS_COST: u32 = 8;
+
+/// How long none is read after a turn that has used its budget: 64,000 in a second at most, and 8,000 with news. It is short,
+/// because during a flood the queue has room for a report only while it is read.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// How many bytes of a pipe are looked at in one turn.
 const READ_SIZE: usize = 4096;
-
-/// The key of the socket in reports of epoll. Pipes have those above.
-const SOCKET: u32 = 0;
 
 /// Everything by which programs report.
 #[derive(Debug)]
 pub struct Inbound {
     epoll: Rc<Epoll>,
     owner: Owner,
-    socket: Option<Socket>,
-    /// The runs that were given the socket.
+    /// The runs that were given a socket.
     reporters: SortedMap<Run, Reporter>,
     strangers: Vec<Stranger>,
     pipes: Vec<Pipe>,
     last_key: u32,
 }
 
-#[derive(Debug)]
-struct Socket {
-    receiver: Receiver,
-    /// The value of `NOTIFY_SOCKET`.
-    address: String,
-    flow: Flow,
-}
-
-/// Whether the socket is watched.
+/// Whether a socket is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
     /// It is.
@@ -71,9 +62,14 @@ enum Flow {
     Blocked,
 }
 
-/// What is known of a run that reports.
-#[derive(Debug, Default)]
+/// A run that reports, and what is known of it.
+#[derive(Debug)]
 struct Reporter {
+    key: u32,
+    receiver: Receiver,
+    /// The value of `NOTIFY_SOCKET`.
+    address: String,
+    flow: Flow,
     status: String,
     complaints: Vec<Complaint>,
     /// The process that is to be the main one when the present one ends (`MAINPID=`).
@@ -114,26 +110,23 @@ impl Inbound {
     /// Nothing is opened yet. Reports of epoll are for `owner`.
     pub fn new(epoll: Rc<Epoll>, owner: Owner) -> Inbound {
         let (reporters, strangers, pipes) = (SortedMap::new(), Vec::new(), Vec::new());
-        Inbound { epoll, owner, socket: None, reporters, strangers, pipes, last_key: SOCKET }
+        Inbound { epoll, owner, reporters, strangers, pipes, last_key: 0 }
     }
 
-    /// The address for a run that starts, whose processes are believed from now on: the value of `NOTIFY_SOCKET`.
+    /// Opens the socket of a run that starts, whose processes are believed from now on. Returns the value of `NOTIFY_SOCKET`.
     ///
     /// # Errors
     /// The socket cannot be opened or watched: EMFILE, ENFILE, ENOMEM.
     pub fn register(&mut self, run: Run) -> nix::Result<&str> {
-        self.reporters.insert(run, Reporter::default());
-        let socket = match self.socket.take() {
-            Some(socket) => socket,
-            None => {
-                let (receiver, name) = Receiver::open()?;
-                let token = Token { owner: self.owner, key: SOCKET };
-                self.epoll.add(&receiver, token, Interest::Read)?;
-                let address = format!("@{}", String::from_utf8_lossy(&name));
-                Socket { receiver, address, flow: Flow::Reading }
-            }
-        };
-        Ok(&self.socket.insert(socket).address)
+        let (receiver, name) = Receiver::open()?;
+        let key = self.next_key();
+        self.epoll.add(&receiver, Token { owner: self.owner, key }, Interest::Read)?;
+        let address = format!("@{}", String::from_utf8_lossy(&name));
+        let (status, complaints, successor) = (String::new(), Vec::new(), None);
+        let reporter =
+            Reporter { key, receiver, address, flow: Flow::Reading, status, complaints, successor };
+        self.reporters.insert(run, reporter);
+        Ok(self.reporters.get(&run).map_or("", |reporter| &reporter.address))
     }
 
     /// Whether the reports of this run are taken.
@@ -149,8 +142,7 @@ impl Inbound {
         let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC)?;
         // Only foster's end: a program expects to block.
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        self.last_key = self.last_key.checked_add(1).unwrap_or(SOCKET + 1);
-        let key = self.last_key;
+        let key = self.next_key();
         self.epoll.add(&reader, Token { owner: self.owner, key }, Interest::Read)?;
         self.pipes.push(Pipe { run, key, reader });
         Ok(writer)
@@ -158,7 +150,10 @@ impl Inbound {
 
     /// A run is over: nothing more is taken from it.
     pub fn forget(&mut self, run: Run) {
-        self.reporters.remove(&run);
+        if let Some(reporter) = self.reporters.remove(&run) {
+            // Closing it would not suffice, as for a pipe.
+            let _ = self.epoll.remove(&reporter.receiver);
+        }
         while let Some(index) = self.pipes.iter().position(|pipe| pipe.run == run) {
             self.close_pipe(index);
         }
@@ -207,59 +202,70 @@ impl Inbound {
         is_first
     }
 
-    /// When the socket is read again, where it is not read for a moment.
+    /// The run whose socket a report of epoll is for.
+    pub fn run_of(&self, key: u32) -> Option<Run> {
+        self.reporters.iter().find(|(_, reporter)| reporter.key == key).map(|(run, _)| *run)
+    }
+
+    /// When a socket is read again that is not read for a moment.
     pub fn deadline(&self) -> Option<Instant> {
-        match self.socket.as_ref()?.flow {
-            Flow::Paused(until) => Some(until),
-            Flow::Reading | Flow::Blocked => None,
-        }
+        self.paused().map(|(_, until)| until).min()
     }
 
-    /// Reads the socket again, when its time has come.
+    /// Reads those sockets again whose time has come.
     pub fn tick(&mut self, now: Instant) {
-        if self.deadline().is_some_and(|until| until <= now) {
-            self.set_flow(Flow::Reading);
+        let due: Vec<Run> = self.paused().filter(|(_, until)| *until <= now).map(|(run, _)| run).collect();
+        for run in due {
+            self.set_flow(run, Flow::Reading);
         }
     }
 
-    /// Reads none for a moment.
-    pub fn pause(&mut self, now: Instant) {
-        self.set_flow(Flow::Paused(now.plus(PAUSE)));
+    /// Reads none from this socket for a moment, which is longer where more sockets are flooded.
+    pub fn pause(&mut self, run: Run, now: Instant) {
+        let flooded = u32::try_from(self.paused().count()).unwrap_or(u32::MAX);
+        self.set_flow(run, Flow::Paused(now.plus(PAUSE.saturating_mul(flooded.saturating_add(1)))));
     }
 
-    /// The oldest datagram; its text is in the buffer. `None`: there is none, or it is not to be read now.
-    pub fn peek(&self, buffer: &mut [u8; LONGEST + 2]) -> Option<Datagram> {
-        let socket = self.socket.as_ref().filter(|socket| socket.flow == Flow::Reading)?;
-        socket.receiver.peek(buffer).ok()
+    fn paused(&self) -> impl Iterator<Item = (Run, Instant)> {
+        self.reporters.iter().filter_map(|(run, reporter)| match reporter.flow {
+            Flow::Paused(until) => Some((*run, until)),
+            Flow::Reading | Flow::Blocked => None,
+        })
+    }
+
+    /// The oldest datagram of a socket; its text is in the buffer. `None`: there is none, or it is not to be read now.
+    pub fn peek(&self, run: Run, buffer: &mut [u8; LONGEST + 2]) -> Option<Datagram> {
+        let reporter = self.reporters.get(&run).filter(|reporter| reporter.flow == Flow::Reading)?;
+        reporter.receiver.peek(buffer).ok()
     }
 
     /// Takes the datagram that was looked at, which has no descriptors.
-    pub fn take(&self) {
-        if let Some(socket) = &self.socket {
+    pub fn take(&self, run: Run) {
+        if let Some(reporter) = self.reporters.get(&run) {
             // There is one, and nothing else takes it.
-            let _ = socket.receiver.take();
+            let _ = reporter.receiver.take();
         }
     }
 
     /// Has a child take the datagram that was looked at, with its descriptors, which its end closes; until then none is
-    /// read. [`Inbound::unblock`] when it has ended.
+    /// read from this socket. [`Inbound::unblock`] when it has ended.
     ///
     /// # Errors
     /// fork(2): EAGAIN, ENOMEM.
-    pub fn take_in_child(&mut self) -> nix::Result<Option<ChildProcess>> {
-        let Some(socket) = &self.socket else { return Ok(None) };
+    pub fn take_in_child(&mut self, run: Run) -> nix::Result<Option<ChildProcess>> {
+        let Some(reporter) = self.reporters.get(&run) else { return Ok(None) };
         let child = fork(None, |_| {
             // What hangs must not hold foster's pipes, sockets and files open.
-            close_all_except(&[socket.receiver.as_fd().as_raw_fd()]);
-            u8::from(socket.receiver.take_with_descriptors().is_err())
+            close_all_except(&[reporter.receiver.as_fd().as_raw_fd()]);
+            u8::from(reporter.receiver.take_with_descriptors().is_err())
         })?;
-        self.set_flow(Flow::Blocked);
+        self.set_flow(run, Flow::Blocked);
         Ok(Some(child))
     }
 
     /// The child that took a datagram has ended.
-    pub fn unblock(&mut self) {
-        self.set_flow(Flow::Reading);
+    pub fn unblock(&mut self, run: Run) {
+        self.set_flow(run, Flow::Reading);
     }
 
     /// Reads the pipe that a report of epoll is for. `None`: it says nothing new, or the report is for the socket.
@@ -284,11 +290,18 @@ impl Inbound {
         let _ = self.epoll.remove(&pipe.reader);
     }
 
-    fn set_flow(&mut self, flow: Flow) {
-        let Some(socket) = &mut self.socket else { return };
-        socket.flow = flow;
+    fn set_flow(&mut self, run: Run, flow: Flow) {
+        let Some(reporter) = self.reporters.get_mut(&run) else { return };
+        reporter.flow = flow;
         let interest = if flow == Flow::Reading { Interest::Read } else { Interest::None };
+        let token = Token { owner: self.owner, key: reporter.key };
         // It fails only if the descriptor is not watched.
-        let _ = self.epoll.modify(&socket.receiver, Token { owner: self.owner, key: SOCKET }, interest);
+        let _ = self.epoll.modify(&reporter.receiver, token, interest);
+    }
+
+    /// A key that nothing watched has, unless four billion runs were one after the other.
+    fn next_key(&mut self) -> u32 {
+        self.last_key = self.last_key.wrapping_add(1);
+        self.last_key
     }
 }
