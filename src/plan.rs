@@ -132,6 +132,8 @@ pub struct Program {
     pub pre_start: Option<Vec<String>>,
     /// The command that runs before the stop signal, in the same way.
     pub pre_stop: Option<Vec<String>>,
+    /// The schedule of a job in words: `30 2 * * * (Europe/Berlin)`; `None`: it is not a job.
+    pub schedule: Option<String>,
 }
 
 /// How a process is started: everything between fork and exec.

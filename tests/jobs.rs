@@ -1,8 +1,9 @@
 //! Jobs: when they run, what happens when a run is under way, orders, and the shutdown.
 
 use std::fs;
+use std::time::Duration;
 
-use crate::support::{End, Following, Foster, Running};
+use crate::support::{End, Following, Foster, Running, matches};
 
 /// The events about the job `tick`, oldest first.
 fn events(foster: &Running) -> Vec<String> {
@@ -143,7 +144,7 @@ fn stop_pauses_a_job_start_resumes_it_and_a_paused_one_can_be_run() {
 #[test]
 fn clients_that_wait_for_all_do_not_wait_for_jobs_and_status_shows_their_last_run() {
     let config = "[job.good]\ncommand = 'puppet exit:0'\nschedule = '@yearly'\n\
-                  [job.bad]\ncommand = 'puppet exit:3'\nschedule = '@yearly'\n\
+                  [job.bad]\ncommand = 'puppet exit:3'\nschedule = '@yearly'\ntimezone = 'UTC'\n\
                   [program.web]\ncommand = 'puppet touch:web pause'\nmin_uptime = '1ms'\n";
     let foster = Foster::new().config(config).start();
     foster.wait_for_state("web", "running");
@@ -154,15 +155,27 @@ fn clients_that_wait_for_all_do_not_wait_for_jobs_and_status_shows_their_last_ru
     foster.verb(&["wait", "bad"]).expect(0);
     let row = foster.row("bad").expect("a row");
     let note = row["note"].as_str().expect("a note");
-    assert!(
-        note.starts_with("last run exited with status 3 after ") && note.contains("; next run in "),
-        "{note}"
-    );
+    assert!(matches(note, r"^last run \S+ ago exited with status 3 after \S+; next run in "), "{note}");
+    assert_eq!(row["exit"]["code"], 3);
+    // The numbers and the times of the note, and those of the event.
+    let time = |value: &serde_json::Value| {
+        humantime::parse_rfc3339(value.as_str().expect("a time")).expect("RFC 3339 in UTC")
+    };
+    let (start, due) = (time(&row["last_start"]), time(&row["next_due"]));
+    let duration = row["duration_ms"].as_u64().expect("a duration");
+    let now = std::time::SystemTime::now();
+    assert!(start + Duration::from_millis(duration) <= now && now < due, "{row}");
+    // The first of January.
+    assert!(row["next_due"].as_str().is_some_and(|due| due.contains("-01-01T00:00:00.000")), "{row}");
+    let finished = foster.verb(&["events", "--json", "--event", "job_finished", "bad"]).expect(0).stdout;
+    let event: serde_json::Value = serde_json::from_str(&finished).expect("one event");
+    assert_eq!((&event["duration_ms"], &event["next_due"]), (&row["duration_ms"], &row["next_due"]));
     let table = foster.verb(&["status", "bad"]).expect(0).stdout;
     let fields: Vec<&str> = table.lines().nth(1).expect("a row").split_whitespace().take(3).collect();
     assert_eq!(fields, ["bad", "idle", "-"]);
     assert_eq!(foster.verb(&["stop", "bad"]).expect(0).stdout, "bad: paused: `foster start` resumes it\n");
     assert_eq!(foster.verb(&["stop", "bad"]).expect(0).stdout, "bad: already paused\n");
+    assert_eq!(foster.row("bad").expect("a row")["next_due"], serde_json::Value::Null);
     foster.verb(&["wait", "all"]).expect(0);
 }
 

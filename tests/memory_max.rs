@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::support::{End, Foster, MemoryGroup, Running, check, group_of_process, may_make_namespaces};
+use crate::support::{
+    End, Foster, MemoryGroup, Running, check, group_of_process, matches, may_make_namespaces,
+};
 
 /// The time of the first line of the log, in milliseconds, whose field has this value.
 fn logged(foster: &Running, field: &str, value: &str) -> Option<u64> {
@@ -119,7 +121,7 @@ fn a_program_that_grows_over_its_limit_is_stopped_gracefully_and_restarted_with_
     foster.wait_for("the reason of the restart", || {
         let note = foster.row("app").and_then(|row| row["note"].as_str().map(str::to_owned));
         note.is_some_and(|note| {
-            note.starts_with("last run was stopped: uses ") && note.contains("memory_max is 30M")
+            note.starts_with("last run was stopped: uses ") && note.contains("memory_max is 40M")
         })
     });
     assert!(foster.output().stdout().contains("goodbye"), "{}", foster.output().shown());
@@ -144,6 +146,24 @@ fn what_left_its_session_counts_too_and_status_shows_it() {
     fs::write(foster.path("foster.toml"), limited).expect("a file");
     foster.verb(&["update"]).expect(0);
     foster.wait_for_line("app: uses .* of memory, memory_max is 55M");
+    assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+}
+
+#[test]
+fn status_shows_the_cpu_time_and_the_memory_of_all_processes_of_a_program() {
+    let config = "[program.app]\ncommand = \"puppet 'child:grow:20 spin:300 touch:spun pause' pause\"\nmin_uptime = '1ms'\n\
+                  [program.idle]\ncommand = 'puppet pause'\nautostart = false\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.wait_for_file("spun");
+    let row = foster.row("app").expect("a row");
+    let number = |field: &str| row[field].as_u64().expect("a number");
+    assert!(number("cpu_ms") >= 290 && number("memory_bytes") > 20 << 20, "{row}");
+    let down = foster.row("idle").expect("a row");
+    assert!(down["cpu_ms"].is_null() && down["memory_bytes"].is_null(), "{down}");
+    let table = foster.verb(&["status", "app"]).expect(0).stdout;
+    let columns = "NAME  STATE    READY  PID  UPTIME  RESTARTS";
+    assert!(table.starts_with(columns) && table.contains("  CPU  MEMORY"), "{table}");
+    assert!(matches(&table, r"^app +running +yes +\d+ +\S+ +0 +[\d.]+% +2\dM"), "{table}");
     assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
 }
 

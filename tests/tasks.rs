@@ -62,6 +62,9 @@ fn a_server_starts_when_the_task_has_succeeded_on_its_second_retry_and_not_befor
     assert_eq!((&row["exit"]["code"], &row["restarts"]), (&0.into(), &2.into()));
     let note = row["note"].as_str().unwrap_or_default().to_owned();
     assert!(note.starts_with("took "), "{note}");
+    assert!(row["duration_ms"].is_u64() && row["last_start"].is_string(), "{row}");
+    let events = foster.verb(&["events", "--json", "--event", "exited", "migrate"]).expect(0).stdout;
+    assert_eq!(events.matches("\"duration_ms\":").count(), 3, "{events}");
     foster.verb(&["health"]).expect(0);
     foster.verb(&["status"]).expect(0);
     assert!(

@@ -13,6 +13,7 @@
 #![allow(unsafe_code, reason = "orphans are made with fork(2), faster than any command could be started")]
 
 mod reporting;
+mod usage;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
@@ -109,8 +110,9 @@ fn perform(step: &str) {
         "fail-first" => fail_first(rest),
         // Processes.
         "orphans" => orphans(u32::try_from(number(rest)).expect("orphans:N")),
-        "grow" => grow(number(rest)),
-        "creep" => creep(rest),
+        "grow" => usage::grow(number(rest)),
+        "creep" => usage::creep(rest),
+        "spin" => usage::spin(Duration::from_millis(rest.parse().expect("spin:MILLISECONDS"))),
         "child" => child(rest),
         "forks" => forks(number(rest)),
         "chain" => chain(rest),
@@ -468,27 +470,4 @@ fn crash(which: Signal) {
     // SAFETY: the default disposition runs no code of ours.
     unsafe { signal::signal(which, SigHandler::SigDfl) }.expect("a signal");
     signal::raise(which).expect("raise");
-}
-
-/// So many MiB more, written to and never given back.
-fn grow(mebibytes: usize) {
-    std::mem::forget(std::hint::black_box(vec![1u8; mebibytes << 20]));
-}
-
-/// `RATE:MARK`: so many MiB more each second, without end; prints `passed` when it has more than MARK MiB.
-fn creep(text: &str) {
-    let (rate, mark) = text.split_once(':').expect("creep:RATE:MARK");
-    let (rate, mark) = (number(rate), number(mark));
-    let pause = Duration::from_secs(1) / u32::try_from(rate).expect("a rate");
-    let mut has_passed = false;
-    loop {
-        grow(1);
-        let statm = fs::read_to_string("/proc/self/statm").expect("/proc");
-        let pages = statm.split(' ').nth(1).expect("a resident set");
-        if !has_passed && number(pages) * 4 / 1024 > mark {
-            has_passed = true;
-            say("passed\n");
-        }
-        thread::sleep(pause);
-    }
 }

@@ -26,7 +26,9 @@ pub struct Line {
     pub uptime: Option<Duration>,
     /// The number of restarts.
     pub restarts: u32,
-    /// Its memory, in bytes.
+    /// The part of a CPU that its processes use, in tenths of a percent.
+    pub cpu: Option<u64>,
+    /// Their memory, in bytes.
     pub memory: Option<u64>,
     /// A remark, such as the cause of a failure.
     pub note: Option<String>,
@@ -62,21 +64,22 @@ enum Side {
 }
 
 /// The columns: title, alignment, and the order in which they are removed if the terminal is too narrow; 0: never.
-const COLUMNS: [(&str, Side, u8); 8] = [
+const COLUMNS: [(&str, Side, u8); 9] = [
     ("NAME", Side::Left, 0),
     ("STATE", Side::Left, 0),
-    ("READY", Side::Left, 2),
-    ("PID", Side::Right, 3),
+    ("READY", Side::Left, 3),
+    ("PID", Side::Right, 4),
     ("UPTIME", Side::Right, 0),
     ("RESTARTS", Side::Right, 0),
-    ("MEMORY", Side::Right, 1),
+    ("CPU", Side::Right, 1),
+    ("MEMORY", Side::Right, 2),
     ("NOTE", Side::Left, 0),
 ];
 
 const NAME: usize = 0;
 /// The column that has a colour.
 const STATE: usize = 1;
-const NOTE: usize = 7;
+const NOTE: usize = 8;
 
 /// The space between two columns.
 const GAP: &str = "  ";
@@ -94,7 +97,7 @@ pub fn table(lines: &[Line], colour: Colour, width: Option<usize>) -> String {
         return "nothing to show\n".to_owned();
     }
     let heading = COLUMNS.map(|(title, _, _)| title.to_owned());
-    let mut rows: Vec<[String; 8]> = lines.iter().map(cells).collect();
+    let mut rows: Vec<[String; 9]> = lines.iter().map(cells).collect();
     rows.insert(0, heading);
     if let Some(width) = width {
         for row in &mut rows {
@@ -114,8 +117,8 @@ pub fn table(lines: &[Line], colour: Colour, width: Option<usize>) -> String {
     table
 }
 
-fn widths(rows: &[[String; 8]]) -> [Option<usize>; 8] {
-    let mut widths = [Some(0); 8];
+fn widths(rows: &[[String; 9]]) -> [Option<usize>; 9] {
+    let mut widths = [Some(0); 9];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(Some(cell.chars().count()));
@@ -125,13 +128,13 @@ fn widths(rows: &[[String; 8]]) -> [Option<usize>; 8] {
 }
 
 /// Removes columns and cuts the notes until the table fits.
-fn fit(widths: &mut [Option<usize>; 8], width: usize) {
+fn fit(widths: &mut [Option<usize>; 9], width: usize) {
     let [.., note] = *widths;
     let note = note.unwrap_or(0);
-    let others = |widths: &[Option<usize>; 8]| -> usize {
+    let others = |widths: &[Option<usize>; 9]| -> usize {
         widths.iter().take(NOTE).flatten().map(|width| width + GAP.len()).sum()
     };
-    for rank in 1..=3 {
+    for rank in 1..=4 {
         if others(widths) + note.min(NOTE_WIDTH) <= width {
             break;
         }
@@ -220,12 +223,17 @@ pub fn size(bytes: u64) -> String {
     if scaled < 10 { format!("{scaled}.{tenths}{unit}") } else { format!("{scaled}{unit}") }
 }
 
+/// Tenths of a percent: `0.3%`, `97%`, `412%`.
+fn percent(tenths: u64) -> String {
+    if tenths < 100 { format!("{}.{}%", tenths / 10, tenths % 10) } else { format!("{}%", tenths / 10) }
+}
+
 /// Makes untrusted text safe for a terminal: control characters become U+FFFD.
 pub fn harmless(text: &str) -> String {
     text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
 }
 
-fn cells(line: &Line) -> [String; 8] {
+fn cells(line: &Line) -> [String; 9] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
         harmless(&line.name),
@@ -234,12 +242,13 @@ fn cells(line: &Line) -> [String; 8] {
         or_dash(line.pid.map(|pid| pid.to_string())),
         or_dash(line.uptime.map(rounded)),
         line.restarts.to_string(),
+        or_dash(line.cpu.map(percent)),
         or_dash(line.memory.map(size)),
         line.note.as_deref().map(harmless).unwrap_or_default(),
     ]
 }
 
-fn render(row: &[String; 8], widths: &[Option<usize>; 8], paint: Option<Style>) -> String {
+fn render(row: &[String; 9], widths: &[Option<usize>; 9], paint: Option<Style>) -> String {
     let mut text = String::new();
     for (column, ((cell, width), (_, side, _))) in row.iter().zip(widths).zip(COLUMNS).enumerate() {
         let Some(width) = *width else { continue };
@@ -294,6 +303,7 @@ mod tests {
             pid: None,
             uptime: None,
             restarts: 0,
+            cpu: None,
             memory: None,
             note: None,
         }
@@ -306,6 +316,7 @@ mod tests {
                 pid: Some(17),
                 uptime: Some(Duration::from_secs(3 * 86_400 + 4 * 3_600)),
                 restarts: 2,
+                cpu: Some(123),
                 memory: Some(130 << 20),
                 ..line("backend.0", "running", Style::Good)
             },
@@ -322,11 +333,11 @@ mod tests {
     #[test]
     fn the_table_has_a_row_for_each_instance_and_aligned_columns() {
         expect![[r#"
-            NAME       STATE    READY  PID  UPTIME  RESTARTS  MEMORY  NOTE
-            backend.0  running  yes     17   3d 4h         2    130M
-            worker     backoff  no       -       -        11       -  exited with status 3; next start in 3.2s
-            nginx      waiting  no       -       -         0       -  waits for backend�[2J�
-            é          fatal    no       -       -         0       -
+            NAME       STATE    READY  PID  UPTIME  RESTARTS  CPU  MEMORY  NOTE
+            backend.0  running  yes     17   3d 4h         2  12%    130M
+            worker     backoff  no       -       -        11    -       -  exited with status 3; next start in 3.2s
+            nginx      waiting  no       -       -         0    -       -  waits for backend�[2J�
+            é          fatal    no       -       -         0    -       -
         "#]]
         .assert_eq(&table(&some_lines(), Colour::No, None));
     }
@@ -351,6 +362,7 @@ mod tests {
             pid: Some(4_194_304),
             uptime: Some(Duration::from_secs(9_000 * 86_400)),
             restarts: u32::MAX,
+            cpu: Some(64_000),
             memory: Some(u64::MAX),
             ..line(long, "unhealthy", Style::Bad)
         });
@@ -376,6 +388,14 @@ mod tests {
     #[test]
     fn an_empty_table_says_so() {
         assert_eq!(table(&[], Colour::No, None), "nothing to show\n");
+    }
+
+    #[test]
+    fn parts_of_a_cpu_have_a_decimal_where_they_are_small() {
+        let cases = [(0, "0.0%"), (3, "0.3%"), (99, "9.9%"), (100, "10%"), (999, "99%"), (4123, "412%")];
+        for (tenths, expected) in cases {
+            assert_eq!(percent(tenths), expected);
+        }
     }
 
     #[test]

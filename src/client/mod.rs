@@ -7,6 +7,7 @@
 mod endpoint;
 mod exec;
 mod print;
+mod table;
 mod watch;
 
 use std::ffi::OsString;
@@ -19,7 +20,7 @@ use crate::cli::format::Colour;
 use crate::cli::verb::Verb;
 use crate::cli::{ClientCommand, Endpoint, Output, Shell, UsageError, help};
 use crate::control::client::{self, Answer, ClientError, Patience};
-use crate::control::protocol::{Reason, Request};
+use crate::control::protocol::{Reason, Request, StatusRow};
 use crate::errno;
 use crate::exit::ExitStatus;
 use crate::sys::terminal;
@@ -42,6 +43,8 @@ pub struct ClientIo<'a> {
     pub width: Option<usize>,
     /// The interval of `status -w`.
     pub watch_interval: Duration,
+    /// The rows of its last table: the next one shows the CPU time since then.
+    pub before: Vec<StatusRow>,
     /// Standard output.
     pub out: &'a mut dyn Write,
     /// Standard error.
@@ -55,7 +58,7 @@ impl<'a> ClientIo<'a> {
         let width = stdout.is_terminal().then(|| terminal::width(&stdout));
         let socket = std::env::var_os("FOSTER_SOCKET");
         let (colour, watch_interval) = (colour(&stdout), WATCH_INTERVAL);
-        ClientIo { socket, colour, width, watch_interval, out, err }
+        ClientIo { socket, colour, width, watch_interval, before: Vec::new(), out, err }
     }
 }
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{ClientIo, Failure, ask_within};
-use crate::cli::format::{self, Line, Style};
+use super::{ClientIo, Failure, ask_within, table};
+use crate::cli::format;
 use crate::cli::verb::{Printer, Verb};
 use crate::cli::{Candidate, ClientCommand, Output};
 use crate::control::client::{ClientError, Patience};
 use crate::control::protocol::{
-    Event, Kind, LogLine, Names, Outcome, Problem, Reply, Request, State, StatusRow, Verdict, Width,
+    Event, LogLine, Names, Outcome, Problem, Reply, Request, StatusRow, Verdict, Width,
 };
 use crate::exit::ExitStatus;
 
@@ -66,15 +66,14 @@ fn print_status(
         }
     }
     let page = match output {
-        Output::Text => {
-            format::table(&rows.iter().map(table_line).collect::<Vec<_>>(), client.colour, client.width)
-        }
+        Output::Text => table::text(&rows, &client.before, client.colour, client.width),
         Output::Json => array(&rows),
     };
     client.out.write_all(page.as_bytes()).map_err(Failure::Print)?;
     // `all` does not name a particular program.
     let named = names.iter().any(|name| name != "all");
-    let missing = rows.iter().any(|row| (row.wanted || named) && !is_well(row.state));
+    let missing = rows.iter().any(|row| (row.wanted || named) && !table::is_well(row.state));
+    client.before = rows;
     Ok(if missing { ExitStatus::NOT_RUNNING } else { ExitStatus::DONE })
 }
 
@@ -90,55 +89,10 @@ pub(super) fn names(sockets: &[PathBuf]) -> Option<Vec<Candidate>> {
         if row.instances > 1 && row.instance == Some(0) {
             names.push(Candidate::new(&row.name, "all instances"));
         }
-        names.push(Candidate::new(&row.label, table_line(&row).state));
+        names.push(Candidate::new(&row.label, table::state(row.state).0));
     }
     names.push(Candidate::new("all", "every program"));
     Some(names)
-}
-
-/// Whether it runs or has exited with success.
-fn is_well(state: State) -> bool {
-    match state {
-        State::Starting
-        | State::Running
-        | State::Unhealthy
-        | State::Exited
-        | State::Succeeded
-        | State::Idle
-        | State::Paused => true,
-        State::Waiting | State::Stopping | State::Stopped | State::Backoff | State::Fatal | State::Failed => {
-            false
-        }
-    }
-}
-
-fn table_line(row: &StatusRow) -> Line {
-    let (state, style) = match row.state {
-        State::Running => ("running", Style::Good),
-        State::Waiting => ("waiting", Style::Busy),
-        State::Starting => ("starting", Style::Busy),
-        State::Stopping => ("stopping", Style::Busy),
-        State::Backoff => ("backoff", Style::Busy),
-        State::Unhealthy => ("unhealthy", Style::Bad),
-        State::Fatal => ("fatal", Style::Bad),
-        State::Failed => ("failed", Style::Bad),
-        State::Stopped => ("stopped", Style::Quiet),
-        State::Exited => ("exited", Style::Quiet),
-        State::Succeeded => ("succeeded", Style::Quiet),
-        State::Idle => ("idle", Style::Quiet),
-        State::Paused => ("paused", Style::Quiet),
-    };
-    Line {
-        name: row.label.clone(),
-        state,
-        style,
-        ready: (row.kind != Kind::Job).then_some(row.ready),
-        pid: row.pid,
-        uptime: row.uptime_ms.map(Duration::from_millis),
-        restarts: row.restarts,
-        memory: row.memory_bytes,
-        note: row.note.clone(),
-    }
 }
 
 /// A line for each outcome, as soon as it is known; of a run that is followed, the output before it.

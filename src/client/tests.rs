@@ -33,7 +33,15 @@ fn read(line: &str) -> (&'static Verb, ClientCommand) {
 }
 
 fn client_io<'a>(socket: Option<OsString>, out: &'a mut dyn Write, err: &'a mut dyn Write) -> ClientIo<'a> {
-    ClientIo { socket, colour: Colour::No, width: None, watch_interval: Duration::ZERO, out, err }
+    ClientIo {
+        socket,
+        colour: Colour::No,
+        width: None,
+        watch_interval: Duration::ZERO,
+        before: Vec::new(),
+        out,
+        err,
+    }
 }
 
 fn run_verb(line: &str, socket: Option<OsString>, configured: Option<PathBuf>) -> Done {
@@ -88,7 +96,11 @@ fn row(name: &str, state: State) -> StatusRow {
         ready: false,
         health: None,
         exit: None,
+        last_start: None,
+        duration_ms: None,
+        next_due: None,
         memory_bytes: None,
+        cpu_ms: None,
         wanted: true,
         note: None,
         status: None,
@@ -101,6 +113,7 @@ fn up(name: &str) -> StatusRow {
         uptime_ms: Some(725_000),
         ready: true,
         memory_bytes: Some(52 << 20),
+        cpu_ms: Some(18_000),
         health: Some(Health::Healthy),
         ..row(name, State::Running)
     }
@@ -207,12 +220,12 @@ fn status_is_a_table_and_exits_with_0_if_every_wanted_program_runs() {
     let stopped = StatusRow { wanted: false, ..row("spare", State::Stopped) };
     let rows = [up("backend"), second, row("setup", State::Succeeded), row("once", State::Exited), stopped];
     run_with("status", &rows.map(Reply::Row)).shows(expect![[r#"
-        NAME     STATE      READY  PID  UPTIME  RESTARTS  MEMORY  NOTE
-        backend  running    yes     17  12m 5s         0     52M
-        web.1    running    yes     17  12m 5s         0     52M
-        setup    succeeded  no       -       -         0       -
-        once     exited     no       -       -         0       -
-        spare    stopped    no       -       -         0       -
+        NAME     STATE      READY  PID  UPTIME  RESTARTS   CPU  MEMORY  NOTE
+        backend  running    yes     17  12m 5s         0  2.4%     52M
+        web.1    running    yes     17  12m 5s         0  2.4%     52M
+        setup    succeeded  no       -       -         0     -       -
+        once     exited     no       -       -         0     -       -
+        spare    stopped    no       -       -         0     -       -
         exit status 0
     "#]]);
 }
@@ -222,9 +235,9 @@ fn status_exits_with_3_if_a_wanted_or_named_program_is_not_running() {
     let note = Some("exited with status 3; next start in 3.2s".into());
     let down = StatusRow { note, exit: Some(Exit::Code { code: 3 }), ..row("worker", State::Backoff) };
     run_with("status", &[Reply::Row(up("backend")), Reply::Row(down)]).shows(expect![[r#"
-        NAME     STATE    READY  PID  UPTIME  RESTARTS  MEMORY  NOTE
-        backend  running  yes     17  12m 5s         0     52M
-        worker   backoff  no       -       -         0       -  exited with status 3; next start in 3.2s
+        NAME     STATE    READY  PID  UPTIME  RESTARTS   CPU  MEMORY  NOTE
+        backend  running  yes     17  12m 5s         0  2.4%     52M
+        worker   backoff  no       -       -         0     -       -  exited with status 3; next start in 3.2s
         exit status 3
     "#]]);
     for state in [State::Waiting, State::Stopped, State::Stopping, State::Fatal, State::Failed] {
@@ -237,6 +250,28 @@ fn status_exits_with_3_if_a_wanted_or_named_program_is_not_running() {
 }
 
 #[test]
+fn the_cpu_column_is_that_since_the_start_and_then_since_the_last_table() {
+    let used = |cpu_ms, uptime_ms| StatusRow { cpu_ms: Some(cpu_ms), uptime_ms: Some(uptime_ms), ..up("a") };
+    let column = |client: &mut ClientIo<'_>, row: StatusRow| {
+        let answer = [Ok(Reply::Row(row)), Ok(Reply::End {})];
+        let (verb, command) = read("status -w");
+        let done = print::print(verb, &command, answer.into_iter(), client);
+        assert_eq!(done.map_err(|failure| failure.render()), Ok(ExitStatus::DONE));
+    };
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut client = client_io(None, &mut out, &mut err);
+    column(&mut client, used(500, 10_000));
+    column(&mut client, used(2_500, 12_000));
+    // Another process has another time.
+    column(&mut client, StatusRow { pid: Some(18), ..used(10, 1_000) });
+    // One of its processes has ended.
+    column(&mut client, StatusRow { pid: Some(18), ..used(5, 3_000) });
+    let text = String::from_utf8(out).unwrap();
+    let shown: Vec<&str> = text.split_whitespace().filter(|word| word.ends_with('%')).collect();
+    assert_eq!(shown, ["5.0%", "100%", "1.0%", "0.0%"], "{text}");
+}
+
+#[test]
 fn status_as_json_is_an_array_of_rows() {
     run_with("status --json", &[]).shows(expect![[r#"
         []
@@ -244,8 +279,8 @@ fn status_as_json_is_an_array_of_rows() {
     "#]]);
     run_with("status --json", &[Reply::Row(up("a")), Reply::Row(row("b", State::Fatal))]).shows(expect![[r#"
         [
-          {"name":"a","kind":"program","instance":0,"instances":1,"label":"a","state":"running","pid":17,"uptime_ms":725000,"restarts":0,"ready":true,"health":"healthy","exit":null,"memory_bytes":54525952,"wanted":true,"note":null,"status":null},
-          {"name":"b","kind":"program","instance":0,"instances":1,"label":"b","state":"fatal","pid":null,"uptime_ms":null,"restarts":0,"ready":false,"health":null,"exit":null,"memory_bytes":null,"wanted":true,"note":null,"status":null}
+          {"name":"a","kind":"program","instance":0,"instances":1,"label":"a","state":"running","pid":17,"uptime_ms":725000,"restarts":0,"ready":true,"health":"healthy","exit":null,"last_start":null,"duration_ms":null,"next_due":null,"memory_bytes":54525952,"cpu_ms":18000,"wanted":true,"note":null,"status":null},
+          {"name":"b","kind":"program","instance":0,"instances":1,"label":"b","state":"fatal","pid":null,"uptime_ms":null,"restarts":0,"ready":false,"health":null,"exit":null,"last_start":null,"duration_ms":null,"next_due":null,"memory_bytes":null,"cpu_ms":null,"wanted":true,"note":null,"status":null}
         ]
         exit status 3
     "#]]);
@@ -310,8 +345,8 @@ fn an_unhealthy_program_is_shown_by_status_health_and_events() {
     let unhealthy =
         StatusRow { state: State::Unhealthy, health: Some(Health::Unhealthy), note, ..up("backend") };
     run_with("status", &[Reply::Row(unhealthy)]).shows(expect![[r#"
-        NAME     STATE      READY  PID  UPTIME  RESTARTS  MEMORY  NOTE
-        backend  unhealthy  yes     17  12m 5s         0     52M  GET http://127.0.0.1:8000/: status 503
+        NAME     STATE      READY  PID  UPTIME  RESTARTS   CPU  MEMORY  NOTE
+        backend  unhealthy  yes     17  12m 5s         0  2.4%     52M  GET http://127.0.0.1:8000/: status 503
         exit status 0
     "#]]);
     let failed = outcome("backend", Verdict::Failed, "unhealthy (GET http://127.0.0.1:8000/: status 503)");

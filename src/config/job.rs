@@ -23,15 +23,15 @@ const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const OVERLAPS: [(&str, JobOverlap); 3] =
     [("skip", JobOverlap::Skip), ("wait", JobOverlap::Wait), ("kill", JobOverlap::Kill)];
 
-/// When a job runs.
-pub(super) fn job(reader: &mut Reader<'_>, table: &Table, name: &str) -> Option<JobPlan> {
+/// When a job runs, and its schedule in words.
+pub(super) fn job(reader: &mut Reader<'_>, table: &Table, name: &str) -> Option<(JobPlan, String)> {
     let schedule = reader.field(table, "schedule", schedule);
     let (zone, zone_name) = match table.get("timezone") {
         Some(item) => timezone(reader, item),
         None => zone_of_system(reader, &schedule),
     }?;
     let (schedule, text) = schedule?;
-    let label = match schedule {
+    let words = match schedule {
         Schedule::Every(_) => text,
         Schedule::Cron(_) => format!("{text} ({zone_name})"),
     };
@@ -42,14 +42,14 @@ pub(super) fn job(reader: &mut Reader<'_>, table: &Table, name: &str) -> Option<
         jitter: reader.field(table, "jitter", Reader::duration).unwrap_or_default(),
         seed: hash(name),
     };
-    Some(JobPlan {
+    let plan = JobPlan {
         timing: timing.into(),
-        label,
         overlap: reader
             .field(table, "overlap", |reader, item| reader.choice(item, &OVERLAPS))
             .unwrap_or(JobOverlap::Skip),
         at_start: if at_start { Autostart::Yes } else { Autostart::No },
-    })
+    };
+    Some((plan, words))
 }
 
 fn schedule(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Schedule, String)> {

@@ -42,7 +42,9 @@ pub fn start_order(plan: &Plan, unix_ms: i64) -> String {
     }
     for id in jobs {
         if let Some(job) = plan.spec(id).and_then(|spec| spec.job.as_ref()) {
-            text.push_str(&format!("   {:widest$}  {}\n", name(plan, id), due(job, unix_ms)));
+            let schedule =
+                plan.program(id).and_then(|program| program.schedule.as_deref()).unwrap_or_default();
+            text.push_str(&format!("   {:widest$}  {schedule}; {}\n", name(plan, id), due(job, unix_ms)));
         }
     }
     if !plan.warnings.is_empty() {
@@ -52,7 +54,7 @@ pub fn start_order(plan: &Plan, unix_ms: i64) -> String {
     text
 }
 
-/// The schedule of a job and its next due times.
+/// The next due times of a job.
 fn due(job: &JobPlan, unix_ms: i64) -> String {
     let clock = WallClock { at: Instant::START, unix_ms };
     let table = Timetable::new(Rc::clone(&job.timing), Instant::START, &clock);
@@ -61,14 +63,13 @@ fn due(job: &JobPlan, unix_ms: i64) -> String {
         Schedule::Cron(_) => local(at_ms.div_euclid(1000), &job.timing.zone),
     });
     let next = next.collect::<Vec<_>>().join(", ");
-    let label = &job.label;
     let next = match job.timing.schedule {
         _ if next.is_empty() => "never due".to_owned(),
         Schedule::Every(_) => format!("due {next} after the start"),
         Schedule::Cron(_) => format!("due {next}"),
     };
     let at_start = if job.at_start == Autostart::Yes { "; runs at the start, too" } else { "" };
-    format!("{label}; {next}{at_start}")
+    format!("{next}{at_start}")
 }
 
 /// A time in a zone: `2026-11-30 02:30 +01:00`.

@@ -94,6 +94,8 @@ pub(super) fn draft(reader: &mut Reader<'_>, kind: Kind, key: &Key, table: &Tabl
     let count = count.unwrap_or(InstanceCount::fixed(1));
     let sockets = reader.field(table, "sockets", sockets).unwrap_or_default();
     let overlap = if sockets.is_empty() { Overlap::Never } else { Overlap::Allowed };
+    let job = if kind == Kind::Job { job(reader, table, &key.name) } else { None };
+    let (job, schedule) = job.unzip();
     Draft {
         key: key.clone(),
         after: reader
@@ -110,7 +112,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, kind: Kind, key: &Key, table: &Tabl
             health: health_plan,
             watchdog,
             overlap,
-            job: if kind == Kind::Job { job(reader, table, &key.name) } else { None },
+            job,
             ..reader.for_all_instances(|reader| spec(reader, table, kind, readiness, pre_stop.as_ref()))
         },
         program: Program {
@@ -125,6 +127,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, kind: Kind, key: &Key, table: &Tabl
             health,
             pre_start: reader.field(table, "pre_start", command),
             pre_stop,
+            schedule,
         },
     }
 }

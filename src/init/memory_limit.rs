@@ -1,6 +1,6 @@
 //! `memory_max`: what the processes of a run hold, compared with the limit.
 //!
-//! Resident sets (statm), as `status` shows them and `ps` does: pages that several processes share count for each.
+//! Resident sets, as `status` shows them and `ps` does: pages that several processes share count for each.
 //! Proportional sets would not, but to read them (smaps_rollup) waits for the lock of the process's memory, which a
 //! process on a file system that hangs may hold forever. foster looks only where a limit is set, and the answer is
 //! there at once. What follows is the core's decision. Next: `groups/memory.rs`, where the kernel has a limit, too.
@@ -14,7 +14,8 @@ use nix::unistd::Pid;
 use super::Init;
 use super::groups::most;
 use crate::cli::format::size;
-use crate::sys::procfs::{self, Memory};
+use crate::sys::procfs;
+use crate::sys::usage::{Usage, UsageReader};
 
 /// How many processes a message names.
 const NAMED: usize = 3;
@@ -58,9 +59,10 @@ impl Init {
     pub(super) fn check_memory(&mut self, run: Run) {
         // Daemons of it that have come to foster since. Nothing has ended: only what is certain is taken for its own.
         let _ = self.processes.trees.look(&self.processes.children, &SortedSet::new());
-        let mut memory = Memory::new();
-        let trees = self.processes.roots(run).filter_map(|root| memory.of_processes(root));
-        let mut processes: Vec<(Pid, u64)> = trees.flatten().collect();
+        let mut reader = UsageReader::new();
+        let trees = self.processes.roots(run).filter_map(|root| reader.of_processes(root));
+        let memory = |(pid, usage): (Pid, Usage)| (pid, usage.memory_bytes);
+        let mut processes: Vec<(Pid, u64)> = trees.flatten().map(memory).collect();
         processes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         let result = self.memory_max(run).map_or(ProbeResult::Passed, |limit| compare(&processes, limit));
         self.core.push(Event::Probed(run, Which::Memory, result));

@@ -8,7 +8,7 @@ use std::vec::Drain;
 use foster_core::action::{Action, Cause, Change, EventName, Part, Purpose, Scope, StateName};
 use foster_core::event::Event;
 use foster_core::ids::{InstanceId, Run, Signal};
-use foster_core::spec::KillMode;
+use foster_core::spec::{KillMode, Kind};
 use foster_lines::format;
 use log::{debug, warn};
 
@@ -63,6 +63,8 @@ impl Init {
             Action::ReportSkipped { program, times } => {
                 let instance = InstanceId { program, index: 0 };
                 let line = report::skipped(&self.plan, instance, times);
+                let next_due = self.view(instance).and_then(|view| self.next_due(&view));
+                let line = next_due.into_iter().fold(line, |line, due| line.with("next_due", due));
                 self.publish(&line, self.subject(instance, None));
             }
             Action::ReopenLogs => {
@@ -172,6 +174,7 @@ impl Init {
             None
         };
         let line = report::change(&self.plan, change, pid, detail.as_deref());
+        let line = self.with_times(line, change);
         let state = (change.part == Part::Serving).then_some(change.to);
         self.publish(&line, self.subject(change.instance, state));
         self.operators.failures.note(change);
@@ -181,6 +184,17 @@ impl Init {
         {
             self.operators.failures.note_killed(killed);
         }
+    }
+
+    /// Adds to the end of a task or of a run of a job how long it was, and when the job is due next.
+    fn with_times(&self, line: report::Line, change: &Change) -> report::Line {
+        let view = self.view(change.instance).filter(|view| view.kind != Kind::Program);
+        let Some(past) = view.and_then(|view| view.last.filter(|past| Some(past.run) == change.run)) else {
+            return line;
+        };
+        let line = line.with("duration_ms", past.took);
+        let next_due = view.and_then(|view| self.next_due(&view));
+        next_due.into_iter().fold(line, |line, due| line.with("next_due", due))
     }
 
     fn subject(&self, id: InstanceId, state: Option<StateName>) -> Option<Subject> {

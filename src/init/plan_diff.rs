@@ -81,6 +81,8 @@ pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &Program
         health,
         pre_start,
         pre_stop,
+        // Its parts are compared.
+        schedule: _,
     } = old.0;
     launch_keys(&mut keys, launch, &new.0.launch);
     spec_keys(&mut keys, old.1, new.1);

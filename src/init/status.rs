@@ -2,32 +2,35 @@
 //!
 //! The answers come from the core's snapshot and from /proc; no probe is started, and nothing changes.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use foster_core::action::StateName;
 use foster_core::ids::{InstanceId, ProgramId};
 use foster_core::program::{Desired, DownReason, Reload};
 use foster_core::spec::Autostart;
 use foster_core::supervisor::{InstanceView, Watched};
+use foster_core::time::Instant;
 use nix::unistd::Pid;
 
 use super::Init;
 use super::report::Line;
 use crate::control::protocol::{Health, HealthCheck, Kind, Outcome, Reply, StatusRow, Verdict};
 use crate::duration::rounded;
-use crate::sys::procfs::Memory;
+use crate::sys::timer;
+use crate::sys::usage::{Usage, UsageReader};
 
 impl Init {
     /// The row of an instance, or of a program without instances; `None`: it was removed.
-    pub(super) fn row_of(&self, id: InstanceId, memory: &mut Memory) -> Option<Reply> {
+    pub(super) fn row_of(&self, id: InstanceId, reader: &mut UsageReader) -> Option<Reply> {
         let Some(view) = self.view(id) else {
             return self.is_without_instances(id.program).then(|| Reply::Row(self.empty_row(id)));
         };
         let row = self.row(&view);
         let roots = view.live.filter(|_| row.pid.is_some()).map(|live| self.processes.roots(live.run));
-        let trees = roots.into_iter().flatten().filter_map(|root| memory.of_tree(root));
-        let memory_bytes = trees.reduce(u64::saturating_add);
-        Some(Reply::Row(StatusRow { memory_bytes, ..row }))
+        let mut trees = roots.into_iter().flatten().filter_map(|root| reader.of_tree(root)).peekable();
+        let usage = trees.peek().is_some().then(|| trees.sum::<Usage>());
+        let (memory_bytes, cpu_ms) = (usage.map(|usage| usage.memory_bytes), usage.map(|usage| usage.cpu_ms));
+        Some(Reply::Row(StatusRow { memory_bytes, cpu_ms, ..row }))
     }
 
     /// Whether a program of the plan has no instances.
@@ -52,14 +55,18 @@ impl Init {
             ready: false,
             health: None,
             exit: None,
+            last_start: None,
+            duration_ms: None,
+            next_due: None,
             memory_bytes: None,
+            cpu_ms: None,
             wanted: false,
             note: Some("0 instances".into()),
             status: None,
         }
     }
 
-    /// The row of an instance, without its memory.
+    /// The row of an instance, without what its processes use.
     fn row(&self, view: &InstanceView) -> StatusRow {
         let pid =
             view.live.and_then(|live| self.processes.children.pid(super::children::Role::Main(live.run)));
@@ -75,27 +82,51 @@ impl Init {
             restarts: view.restarts,
             ready: view.ready,
             health: health(view),
-            exit: view.last.map(Into::into),
+            exit: view.last.map(|past| past.exit.into()),
+            last_start: view.last.map(|past| self.time_of(past.since)),
+            duration_ms: view.last.map(|past| milliseconds(past.took)),
+            next_due: self.next_due(view),
             memory_bytes: None,
+            cpu_ms: None,
             wanted: is_wanted(view),
             note: self.note(view),
             status: self.reported(view).map(str::to_owned),
         }
     }
 
+    /// When a job is due next (RFC 3339, UTC).
+    pub(super) fn next_due(&self, view: &InstanceView) -> Option<String> {
+        Some(timestamp(self.core.supervisor.snapshot().unix_ms(view.next_due?)))
+    }
+
+    /// What the wall clock showed at an instant of the past (RFC 3339, UTC).
+    fn time_of(&self, instant: Instant) -> String {
+        let ago = i64::try_from(self.core.now.since(instant).as_millis()).unwrap_or(i64::MAX);
+        timestamp(timer::unix_ms().saturating_sub(ago))
+    }
+
+    /// The last run of a job, which is over; `note`: what is known of its failure, which may have been no start at all.
+    fn with_last_run(&self, view: &InstanceView, note: Option<String>) -> Option<String> {
+        let Some(past) = view.last.filter(|past| past.run.number == view.last_run) else {
+            return note.map(|note| format!("last run {note}"));
+        };
+        let note = note.unwrap_or_else(|| format!("{} after {}", past.exit, rounded(past.took)));
+        let ago = self.core.now.since(past.since.plus(past.took));
+        Some(format!("last run {} ago {note}", rounded(ago)))
+    }
+
     /// The note about an instance.
     pub(super) fn note(&self, view: &InstanceView) -> Option<String> {
         let note = self.operators.failures.of(view.id, view.state).map(without_search_path);
-        // What a job does has a result of its last run, which is over.
         let is_between = matches!(view.state, StateName::Idle | StateName::Paused);
-        let note = note.map(|note| if is_between { format!("last run {note}") } else { note });
+        let note = if is_between { self.with_last_run(view, note) } else { note };
         // For a running instance the note has the end of the previous run, which only RESTARTS would show otherwise.
         let note = note.or_else(|| {
             let is_up = matches!(view.state, StateName::Starting | StateName::Running);
             let last = view.last.filter(|_| is_up && view.restarts > 0)?;
             let stop =
                 self.operators.failures.stop(view.id).map(|why| format!("last run was stopped: {why}"));
-            Some(without_search_path(&stop.unwrap_or_else(|| format!("last run {last}"))))
+            Some(without_search_path(&stop.unwrap_or_else(|| format!("last run {}", last.exit))))
         });
         // In the program's words, and so in quotes.
         let note = match (note, self.reported(view)) {
@@ -299,6 +330,14 @@ fn without_search_path(note: &str) -> String {
     let Some((before, after)) = note.split_once("PATH (") else { return note.to_owned() };
     let after = after.split_once(')').map_or("", |(_, after)| after);
     format!("{before}PATH{after}")
+}
+
+/// A time in milliseconds since 1970 (RFC 3339, UTC).
+fn timestamp(unix_ms: i64) -> String {
+    let since = Duration::from_millis(u64::try_from(unix_ms).unwrap_or(0));
+    let mut text = Vec::new();
+    foster_lines::format::timestamp(SystemTime::UNIX_EPOCH + since, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 pub(super) fn milliseconds(duration: Duration) -> u64 {

@@ -47,6 +47,7 @@ fn program(name: &str) -> Program {
         ready: None,
         pre_start: None,
         pre_stop: None,
+        schedule: None,
     }
 }
 

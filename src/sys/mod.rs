@@ -29,4 +29,5 @@ pub mod stream;
 pub mod target;
 pub mod terminal;
 pub mod timer;
+pub mod usage;
 pub mod user_namespace;

@@ -5,7 +5,6 @@
 //! error and never a guess. Only files are read for which the kernel does not need the process's memory: reading
 //! `environ` or `cmdline` blocks if the process maps a file on a file system that hangs.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
@@ -228,100 +227,7 @@ pub fn now() -> u64 {
     u64::try_from(hundredths).unwrap_or_default()
 }
 
-/// Reads the memory of processes and their descendants, in bytes: the sum of their resident sets (proc_pid_statm(5)), in
-/// which shared pages count several times.
-///
-/// One value serves many reads: it keeps the page size and the buffer.
-#[derive(Debug)]
-pub struct Memory {
-    page: u64,
-    text: Vec<u8>,
-    /// All processes that may be descendants, sorted by their parents.
-    others: Option<Vec<Process>>,
-}
-
-impl Memory {
-    /// A reader with an empty buffer.
-    pub fn new() -> Memory {
-        let page = unistd::sysconf(unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
-        Memory { page: u64::try_from(page).unwrap_or(4096), text: Vec::new(), others: None }
-    }
-
-    /// Reads all processes but those that are `known` once, so that no list of children is read later: for the memory of
-    /// many trees, of which the roots are known.
-    pub fn scan(&mut self, known: impl Fn(Pid) -> bool) {
-        if shows_own_namespace() {
-            self.others = others(known).ok();
-        }
-        if let Some(others) = &mut self.others {
-            others.sort_unstable_by_key(|process| process.parent);
-        }
-    }
-
-    /// The memory of this process and its descendants. `None` if it was reaped, or without a /proc of this namespace.
-    pub fn of_tree(&mut self, root: Pid) -> Option<u64> {
-        let processes = self.of_processes(root)?;
-        Some(processes.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes)))
-    }
-
-    /// The memory of each of them. `None` as above.
-    pub fn of_processes(&mut self, root: Pid) -> Option<Vec<(Pid, u64)>> {
-        refuse_foreign().ok()?;
-        let mut found = vec![(root, self.resident(root.as_raw())?)];
-        let mut open = vec![root.as_raw()];
-        // A limit, because the tree may grow during the walk.
-        for _ in 0..10_000 {
-            let Some(parent) = open.pop() else { break };
-            let first = open.len();
-            if let Some(others) = &self.others {
-                let before = others.partition_point(|process| process.parent.as_raw() < parent);
-                let children = others.iter().skip(before).take_while(|child| child.parent.as_raw() == parent);
-                open.extend(children.map(|child| child.pid.as_raw()));
-            } else if let Some(list) = self.read(format_args!("/proc/{parent}/task/{parent}/children")) {
-                // Children of other threads are left out: reading every thread's list costs too much.
-                open.extend(list.split_ascii_whitespace().filter_map(|child| i32::from_str(child).ok()));
-            }
-            for child in open.get(first..).unwrap_or_default() {
-                found.push((Pid::from_raw(*child), self.resident(*child).unwrap_or(0)));
-            }
-        }
-        Some(found)
-    }
-
-    fn resident(&mut self, pid: i32) -> Option<u64> {
-        let page = self.page;
-        let statm = self.read(format_args!("/proc/{pid}/statm"))?;
-        u64::from_str(statm.split_ascii_whitespace().nth(1)?).ok()?.checked_mul(page)
-    }
-
-    /// Reads a file of /proc with three system calls: without asking for its size, which is 0.
-    fn read(&mut self, path: fmt::Arguments<'_>) -> Option<&str> {
-        self.text.clear();
-        self.text.resize(ROOM, 0);
-        let mut file = File::open(path.to_string()).ok()?;
-        let mut end = 0;
-        loop {
-            let room = self.text.get_mut(end..)?;
-            let space = room.len();
-            let count = file.read(room).ok()?;
-            end += count;
-            // A short read is the end of the file: the kernel fills the buffer if it can (seq_file).
-            if count < space {
-                break;
-            }
-            self.text.resize(end * 2, 0);
-        }
-        str::from_utf8(self.text.get(..end)?).ok()
-    }
-}
-
-impl Default for Memory {
-    fn default() -> Memory {
-        Memory::new()
-    }
-}
-
-/// Enough for statm, and for most lists of children.
+/// Enough for most lists of children.
 const ROOM: usize = 4096;
 
 /// foster's umask, from /proc because umask(2) cannot read it without changing it. `None` without /proc.

@@ -80,10 +80,23 @@ pub struct Instance {
     last_run: u32,
     streak: Streak,
     restarts: u32,
-    last: Option<Exit>,
+    last: Option<PastRun>,
     /// The number of the last run that a rolling restart has put into the place of another; 0: there was none.
     replacement: u32,
     part: Part,
+}
+
+/// A run whose main process has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PastRun {
+    /// Which.
+    pub run: Run,
+    /// How its main process ended.
+    pub exit: Exit,
+    /// When it began.
+    pub since: Instant,
+    /// How long it was.
+    pub took: Duration,
 }
 
 /// The desired state of an instance.
@@ -235,8 +248,8 @@ impl Instance {
     }
 
     /// Takes note of how its last run ended, which had another [`Instance`].
-    pub fn note_last(&mut self, exit: Option<Exit>) {
-        self.last = exit.or(self.last);
+    pub fn note_last(&mut self, past: Option<PastRun>) {
+        self.last = past.or(self.last);
     }
 
     /// The number of the last run that a rolling restart has put into the place of another; 0: there was none.
@@ -294,8 +307,8 @@ impl Instance {
         self.restarts
     }
 
-    /// How its last run ended.
-    pub fn last(&self) -> Option<Exit> {
+    /// Its last run that has ended.
+    pub fn last(&self) -> Option<PastRun> {
         self.last
     }
 

@@ -4,7 +4,6 @@
 //! together, checked, are a [`crate::plan::CorePlan`].
 
 use alloc::rc::Rc;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -62,8 +61,6 @@ pub enum Overlap {
 pub struct JobPlan {
     /// When it is due.
     pub timing: Rc<Timing>,
-    /// The same in words: `30 2 * * * (Europe/Berlin)`.
-    pub label: String,
     /// What happens when it is due while a run is under way.
     pub overlap: JobOverlap,
     /// Whether it also runs when foster starts.

@@ -198,12 +198,7 @@ fn jobs() -> Vec<ProgramSpec> {
         jitter: Duration::ZERO,
         seed: 0,
     };
-    let plan = JobPlan {
-        timing: timing.into(),
-        label: String::new(),
-        overlap: JobOverlap::Skip,
-        at_start: Autostart::No,
-    };
+    let plan = JobPlan { timing: timing.into(), overlap: JobOverlap::Skip, at_start: Autostart::No };
     let restart = |spec: &ProgramSpec| RestartPolicy { restart: Restart::Never, ..spec.restart.clone() };
     let job = |spec: ProgramSpec| ProgramSpec { job: Some(plan.clone()), restart: restart(&spec), ..spec };
     tasks().into_iter().map(job).collect()

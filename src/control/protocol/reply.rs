@@ -69,8 +69,16 @@ pub struct StatusRow {
     pub health: Option<Health>,
     /// The last exit of its main process.
     pub exit: Option<Exit>,
+    /// When the run began that ended so (RFC 3339, UTC).
+    pub last_start: Option<String>,
+    /// How long that run was, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// When it is due next, if it is a job that is not paused (RFC 3339, UTC).
+    pub next_due: Option<String>,
     /// The memory of its processes in bytes, if known.
     pub memory_bytes: Option<u64>,
+    /// The CPU time that its processes have used, in milliseconds, if known.
+    pub cpu_ms: Option<u64>,
     /// Whether it should run, or should have run.
     pub wanted: bool,
     /// A remark: `next start in 3.2s`.

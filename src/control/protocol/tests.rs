@@ -194,7 +194,11 @@ fn row() -> StatusRow {
         ready: true,
         health: Some(Health::Healthy),
         exit: Some(Exit::Signal { signal: "KILL".into(), oom: true }),
+        last_start: Some("2026-11-25T12:26:49.307000Z".into()),
+        duration_ms: Some(1_500),
+        next_due: None,
         memory_bytes: Some(4_096),
+        cpu_ms: Some(70),
         wanted: true,
         note: None,
         status: Some("Half way".into()),
@@ -256,7 +260,7 @@ fn every_reply_is_decoded_as_encoded() {
 fn a_row_has_the_fields_that_users_rely_on() {
     let line = String::from_utf8(Reply::Row(row()).encode()).unwrap();
     expect![[r#"
-        {"reply":"row","name":"backend","kind":"program","instance":1,"instances":2,"label":"backend.1","state":"running","pid":17,"uptime_ms":1200,"restarts":3,"ready":true,"health":"healthy","exit":{"signal":"KILL","oom":true},"memory_bytes":4096,"wanted":true,"note":null,"status":"Half way"}
+        {"reply":"row","name":"backend","kind":"program","instance":1,"instances":2,"label":"backend.1","state":"running","pid":17,"uptime_ms":1200,"restarts":3,"ready":true,"health":"healthy","exit":{"signal":"KILL","oom":true},"last_start":"2026-11-25T12:26:49.307000Z","duration_ms":1500,"next_due":null,"memory_bytes":4096,"cpu_ms":70,"wanted":true,"note":null,"status":"Half way"}
     "#]]
     .assert_eq(&line);
 }

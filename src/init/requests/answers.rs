@@ -12,7 +12,7 @@ use super::super::status::Counted;
 use super::{Pending, Waiter};
 use crate::control::protocol::Reply;
 use crate::control::server::{ConnectionId, Extent, WriteState};
-use crate::sys::procfs::Memory;
+use crate::sys::usage::UsageReader;
 
 /// The unsent part of an answer.
 #[derive(Debug)]
@@ -26,11 +26,11 @@ pub(super) enum Answer {
 impl Init {
     /// Sends as much as the budget allows and keeps the rest.
     pub(super) fn send_answer(&mut self, client: ConnectionId, mut answer: Answer, budget: &mut usize) {
-        let mut memory = Memory::new();
+        let mut reader = UsageReader::new();
         if let Answer::Rows(rows) = &answer
             && self.processes.are_most(rows.len())
         {
-            memory.scan(|pid| self.processes.children.contains(pid));
+            reader.scan(|pid| self.processes.children.contains(pid));
         }
         let mut lines = Vec::new();
         let is_complete = loop {
@@ -38,7 +38,7 @@ impl Init {
                 break false;
             }
             let reply = match &mut answer {
-                Answer::Rows(open) => open.pop_front().map(|id| self.row_of(id, &mut memory)),
+                Answer::Rows(open) => open.pop_front().map(|id| self.row_of(id, &mut reader)),
                 Answer::Verdicts(open, counted) => {
                     open.pop_front().map(|id| Some(Reply::Outcome(self.verdict_of(id, *counted)?)))
                 }

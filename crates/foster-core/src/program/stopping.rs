@@ -47,7 +47,7 @@ impl Transition<'_> {
         match input {
             Input::Exited(exit, left) => {
                 self.cancel_pre_stop(run, stop.phase);
-                self.instance.last = Some(exit);
+                self.note_end(stop.live, exit);
                 match (left, stop.phase) {
                     (_, Phase::Draining { .. } | Phase::DrainKilled { .. }) => State::Stopping(stop),
                     (Leftovers::None, _) => self.stopped(stop, exit),

@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{CycleCause, Desired, Gate, Input, Instance, Live, State, StopReason};
+use super::{CycleCause, Desired, Gate, Input, Instance, Live, PastRun, State, StopReason};
 use crate::action::{Action, Cause, Change, Definition, Part, StateName};
 use crate::ending::Failure;
 use crate::event::Leftovers;
@@ -117,7 +117,7 @@ impl Transition<'_> {
     ) -> State {
         let uptime = self.now.since(live.since);
         let start = self.achieved(live, was_ready);
-        self.instance.last = Some(exit);
+        self.note_end(live, exit);
         match left {
             Leftovers::None => self.exited(live.run, from, exit, uptime, start),
             Leftovers::Some => {
@@ -125,6 +125,12 @@ impl Transition<'_> {
                 self.drain(live, StopReason::Exited { start }, exit)
             }
         }
+    }
+
+    /// The main process of a run has ended.
+    pub(super) fn note_end(&mut self, live: Live, exit: Exit) {
+        let took = self.now.since(live.since);
+        self.instance.last = Some(PastRun { run: live.run, exit, since: live.since, took });
     }
 
     /// What a run has achieved that ends by itself.

@@ -7,8 +7,8 @@ use super::Supervisor;
 use super::roll::{Roll, Turn};
 use crate::action::StateName;
 use crate::event::Order;
-use crate::ids::{Exit, InstanceId, ProgramId, Run, Signal};
-use crate::program::{Desired, DownReason, Instance, Live, Reload, State};
+use crate::ids::{InstanceId, ProgramId, Run, Signal};
+use crate::program::{Desired, DownReason, Instance, Live, PastRun, Reload, State};
 use crate::spec::{Autostart, KillMode, Kind};
 use crate::time::Instant;
 
@@ -39,8 +39,8 @@ pub struct InstanceView {
     pub restarts: u32,
     /// How many starts in a row have failed.
     pub failures: u32,
-    /// How its last run ended.
-    pub last: Option<Exit>,
+    /// Its last run that has ended.
+    pub last: Option<PastRun>,
     /// When its next start is due, in backoff.
     pub next_start: Option<Instant>,
     /// When it is due next, if it is a job that is not paused.
@@ -119,6 +119,11 @@ impl<'a> Snapshot<'a> {
     pub fn run(self, run: Run) -> Option<InstanceView> {
         let mut all = self.0.runs_of(run.instance.program);
         all.find(|instance| instance.run() == Some(run)).map(|instance| self.view(instance))
+    }
+
+    /// What the wall clock shows at this instant, in milliseconds since 1970 (UTC), as far as jobs follow it.
+    pub fn unix_ms(self, at: Instant) -> i64 {
+        self.0.clock.unix_ms(at)
     }
 
     /// Whether a rolling restart to another definition of this program is under way.

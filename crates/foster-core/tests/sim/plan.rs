@@ -240,7 +240,6 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
                 };
                 let timing = Timing { schedule, zone: Zone::UTC, jitter: Duration::ZERO, seed: 0 };
                 spec.job = Some(JobPlan {
-                    label: String::new(),
                     timing: timing.into(),
                     overlap: JobOverlap::Skip,
                     at_start: Autostart::No,
