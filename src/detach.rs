@@ -2,7 +2,8 @@
 //!
 //! The supervisor is a child in a new session, so that neither a logout nor `^C` reaches it. It has `/dev/null` and
 //! the log as its streams, and no descriptor of the shell. The command itself becomes its client, which waits for the end
-//! of the startup, prints the result, and returns. Its request waits at the control socket before anything is started: a
+//! of the startup, prints the result, and returns. A start that is refused changes no file: the control socket is bound before
+//! the pid file is written and the log is opened. The command's request waits at the control socket before anything is started: a
 //! supervisor that ends at once has its reason printed as well. Both have the client's socket, which the supervisor
 //! connects. Next: `init/mod.rs`, which the child runs.
 
@@ -72,11 +73,8 @@ fn start(plan: Plan, detach: &Detach, env: &InitEnv, unblocked: SignalSet) -> Re
     if plan.settings.socket.is_none() {
         return Err("cannot detach without a control socket: `socket` in `[foster]` is empty".into());
     }
-    let null = open(Path::new("/dev/null"), OpenOptions::new().read(true))?;
-    let log = match &detach.log {
-        Some(path) => open(path, OpenOptions::new().append(true).create(true).mode(0o644))?,
-        None => open(Path::new("/dev/null"), OpenOptions::new().write(true))?,
-    };
+    let null = OpenOptions::new().read(true).write(true).open("/dev/null");
+    let null = null.map_err(|error| format!("cannot open `/dev/null`: {}", errno::words(&error)))?;
     let system = |what: &str, errno| format!("cannot {what}: {}", errno::text(errno));
     let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| system("create a pipe", errno))?;
     let client = socket::unconnected().map_err(|errno| system("create a socket", errno))?;
@@ -84,7 +82,7 @@ fn start(plan: Plan, detach: &Detach, env: &InitEnv, unblocked: SignalSet) -> Re
     let mut ends = Some(Ends { report: writer, client });
     let child = fork(None, |child| {
         // The child never returns: the descriptors that it has borrowed are closed, and their owners are not dropped.
-        let streams = [(null.as_fd(), 0), (log.as_fd(), 1), (log.as_fd(), 2)];
+        let streams = [0, 1, 2].map(|number| (null.as_fd(), number));
         let Some(Ends { report: writer, client }) = &mut ends else { return ExitStatus::FAILED.0 };
         match child.new_session().and_then(|()| child.place_descriptors(&streams, &mut [writer, client])) {
             Ok(()) => supervise(plan, env, detach, &mut ends).0,
@@ -119,15 +117,17 @@ fn start(plan: Plan, detach: &Detach, env: &InitEnv, unblocked: SignalSet) -> Re
 fn supervise(plan: Plan, env: &InitEnv, detach: &Detach, ends: &mut Option<Ends>) -> ExitStatus {
     let (pid, pid_file) = (unistd::getpid(), detach.pid_file.as_deref());
     let status = init::run(plan, env, |brought_up| {
-        let up = brought_up.map_err(str::to_owned).and_then(|path| {
-            let path = path.ok_or("cannot detach: no control socket could be opened")?;
+        let up = brought_up.map_err(str::to_owned).and_then(|mut up| {
+            let socket = up.socket().ok_or("cannot detach: no control socket could be opened")?.to_owned();
+            request(ends, detach, &socket)?;
             pid_file.map_or(Ok(()), |path| write_pid(path, pid))?;
-            Ok(path)
+            // Last, so that a start that is refused for another reason does not create it.
+            detach.log.as_deref().map_or(Ok(()), |path| up.log_to(path))?;
+            Ok(socket)
         });
-        let up = up.and_then(|path| request(ends, detach, path).map(|()| path));
         match up {
-            Ok(path) => {
-                report(ends, UP, path.as_os_str().as_bytes());
+            Ok(socket) => {
+                report(ends, UP, socket.as_os_str().as_bytes());
                 Ok(FirstRequest::Waits)
             }
             Err(reason) => {
@@ -184,10 +184,6 @@ fn remove_pid(path: &Path, pid: Pid) {
     if fs::read_to_string(path).is_ok_and(|text| text.trim() == pid.to_string()) {
         let _ = fs::remove_file(path);
     }
-}
-
-fn open(path: &Path, options: &OpenOptions) -> Result<File, String> {
-    options.open(path).map_err(|error| format!("cannot open `{}`: {}", path.display(), errno::words(&error)))
 }
 
 /// Waits until everything that is started with foster is ready, or a start has failed; prints what the supervisor says.

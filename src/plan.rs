@@ -94,6 +94,10 @@ pub struct Settings {
     pub log_level: log::LevelFilter,
     /// Whether text lines start with a timestamp.
     pub log_timestamps: bool,
+    /// The size in bytes before which the file of `run --detach --log` is rotated; `None`: it is never rotated.
+    pub log_max_size: Option<u64>,
+    /// The number of rotated files of it to keep.
+    pub log_keep: u32,
     /// The file for the reason of the exit; written only if it exists.
     pub termination_log: PathBuf,
 }

@@ -1,6 +1,10 @@
 //! `foster run --detach`: a supervisor in the background, without a container.
 //!
-//! Each foster is in a new session, so a test ends it by its verb, and waits until its process is gone.
+//! Each foster is in a new session, so a test ends it by its verb, and waits until its process is gone. `detach/log.rs` has the
+//! rotation of its log, `detach/ordinary_user.rs` a user without privileges, hang-ups and cron.
+
+mod log;
+mod ordinary_user;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -19,17 +23,21 @@ const WEB: &str = "[task.migrate]\ncommand = 'true'\n\
     [job.later]\ncommand = 'true'\nschedule = 'every 6h'\n";
 
 /// The folder of a foster in the background, which ends with it.
-struct Machine(TempDir);
+struct Machine {
+    folder: TempDir,
+    /// The user that foster runs as, if it is not that of the test, with its copy of the binary.
+    user: Option<u32>,
+}
 
 impl Machine {
     fn new(config: &str) -> Machine {
-        let machine = Machine(tempfile::tempdir().expect("a folder"));
+        let machine = Machine { folder: tempfile::tempdir().expect("a folder"), user: None };
         machine.write(config);
         machine
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     fn write(&self, config: &str) {
@@ -38,8 +46,11 @@ impl Machine {
     }
 
     fn foster(&self, arguments: &[&str]) -> Finished {
-        let mut command = Command::new(binary());
-        command.args(arguments).current_dir(self.0.path()).env_remove("FOSTER_SOCKET");
+        let mut command = match self.user {
+            None => Command::new(binary()),
+            Some(user) => ordinary_user::command(user, &self.path("foster")),
+        };
+        command.args(arguments).current_dir(self.folder.path()).env_remove("FOSTER_SOCKET");
         command.env("FOSTER_CONFIG", self.path("foster.toml"));
         run(command)
     }
@@ -52,20 +63,34 @@ impl Machine {
         fs::read_to_string(self.path("pid")).expect("a pid file").trim().parse().expect("a number")
     }
 
+    /// The names in the folder.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).expect("a folder").flatten();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.file_name().into_string().expect("text")).collect();
+        names.sort();
+        names
+    }
+
     /// Ends foster, and waits until its process has ended.
     fn shut_down(&self, pid: i32) {
         self.foster(&["shutdown"]).expect(0);
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while is_running(pid) {
-            assert!(Instant::now() < deadline, "foster has not ended");
-            thread::yield_now();
-        }
+        wait_for("end of foster", || !is_running(pid));
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.foster(&["shutdown"]);
+    }
+}
+
+#[track_caller]
+fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "no {what}");
+        thread::yield_now();
     }
 }
 
@@ -116,6 +141,29 @@ fn a_second_one_at_the_same_socket_is_refused_and_the_first_continues() {
     assert_eq!(machine.pid(), pid);
     machine.foster(&["health"]).expect(0);
     machine.shut_down(pid);
+}
+
+#[test]
+fn a_start_that_is_refused_changes_no_file() {
+    let machine = Machine::new(WEB);
+    machine.detach(&["--pid-file", "pid", "--log", "log"]).expect(0);
+    let pid = machine.pid();
+    let log = || fs::read_to_string(machine.path("log")).expect("a log");
+    let names = machine.names();
+    // The last line of a startup.
+    wait_for("line in the log", || log().contains("web: ready"));
+    let before = log();
+    for (pid_file, file) in [("pid", "log"), ("other-pid", "other-log")] {
+        machine.detach(&["--pid-file", pid_file, "--log", file]).expect(1);
+        assert_eq!(machine.names(), names);
+        assert_eq!(log(), before);
+        assert_eq!(machine.pid(), pid);
+    }
+    machine.shut_down(pid);
+    let names = machine.names();
+    machine.detach(&["--pid-file", "/missing/pid", "--log", "new-log"]).expect(1);
+    machine.detach(&["--pid-file", "new-pid", "--log", "/missing/log"]).expect(1);
+    assert_eq!(machine.names(), names);
 }
 
 #[test]
@@ -192,7 +240,7 @@ fn the_shells_descriptors_are_not_kept_open() {
         "{{ {{ '{}' run --detach --pid-file pid 2>&1; echo returned; }} 7>&1 | cat; }} 8>&1 | cat",
         binary().display()
     );
-    command.args(["-c", &script]).current_dir(machine.0.path());
+    command.args(["-c", &script]).current_dir(machine.folder.path());
     command.env("FOSTER_CONFIG", machine.path("foster.toml")).env_remove("FOSTER_SOCKET");
     let finished = run(command);
     assert!(finished.text().contains("returned"), "{}", finished.text());

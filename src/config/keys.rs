@@ -117,6 +117,18 @@ pub const FOSTER: Section = Section {
             "Whether text lines start with a timestamp; container runtimes usually add one.",
         ),
         key(
+            "log_max_size",
+            &[ValueKind::Size, UNLIMITED],
+            Default::Value("\"50M\""),
+            "The file of `run --detach --log` is rotated before it exceeds this size; at least 4 KiB.",
+        ),
+        key(
+            "log_keep",
+            &[ValueKind::Integer],
+            Default::Value("10"),
+            "The number of rotated files of that log to keep, at most 100; `.1` is the newest.",
+        ),
+        key(
             "shutdown_timeout",
             DURATION,
             Default::Value("\"9s\""),

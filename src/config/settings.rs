@@ -15,6 +15,7 @@ use super::defaults::over_built_in;
 use super::keys::FOSTER;
 use super::phrase::quoted;
 use super::reader::{Reader, Reference};
+use super::sink::{MOST_KEPT, size_or_unlimited};
 use super::table::{Item, Table};
 
 /// An entry of `[signals]`, before its program is resolved.
@@ -43,6 +44,10 @@ pub(super) fn settings(reader: &mut Reader<'_>, table: &Table) -> (Settings, Pla
             .field(table, "log_level", |reader, item| reader.choice(item, &LEVELS))
             .unwrap_or(LevelFilter::Info),
         log_timestamps: reader.field(table, "log_timestamps", Reader::boolean).unwrap_or_default(),
+        log_max_size: reader.field(table, "log_max_size", size_or_unlimited).flatten(),
+        log_keep: reader
+            .field(table, "log_keep", |reader, item| reader.integer(item, 0..=MOST_KEPT))
+            .unwrap_or_default(),
         termination_log: reader.field(table, "termination_log", Reader::path).unwrap_or_default(),
     };
     let shutdown_timeout = reader.field(table, "shutdown_timeout", Reader::duration).unwrap_or_default();

@@ -11,7 +11,7 @@ use super::reader::Reader;
 use super::table::{Item, Kind, Table};
 
 /// A rotation renames every kept file: more of them would make it slow.
-const MOST_KEPT: u32 = 100;
+pub(super) const MOST_KEPT: u32 = 100;
 /// A smaller file would be rotated after almost every line.
 const LEAST_SIZE: u64 = 4096;
 
@@ -47,7 +47,8 @@ fn file_sink(reader: &mut Reader<'_>, item: Item<'_>, given: &Table) -> Option<F
     Some(FileSink { path: path?, max_size: max_size?, keep: keep? })
 }
 
-fn size_or_unlimited(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u64>> {
+/// Reads the size of a log file; `None` within: unlimited.
+pub(super) fn size_or_unlimited(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Option<u64>> {
     const EXPECTED: &str = "a size such as `\"512K\"`, `\"50M\"` or `\"1G\"`, or `\"unlimited\"`";
     if let Kind::String(_) = item.value.kind
         && reader.text(item)? == "unlimited"

@@ -58,7 +58,7 @@ use crate::errno;
 use crate::exit::ExitStatus;
 use crate::output::Output;
 use crate::output::log as own_log;
-use crate::plan::Plan;
+use crate::plan::{FileSink, Plan, Settings};
 use crate::probes::Probes;
 use crate::sys::epoll::{Owner, Ready, Token};
 use crate::sys::timer;
@@ -114,27 +114,46 @@ pub enum FirstRequest {
     None,
 }
 
-/// Runs a plan until the container ends; returns the exit status. `brought_up` is called with the path of the control
-/// socket, if there is one, or with the reason why foster cannot start; an error that it returns is one, too.
+/// A foster that has everything it needs, and has started nothing yet.
+pub struct BroughtUp<'a>(&'a mut Init);
+
+impl BroughtUp<'_> {
+    /// The path of its control socket, if there is one.
+    pub fn socket(&self) -> Option<&Path> {
+        self.0.operators.server.as_ref().and_then(Server::path)
+    }
+
+    /// Makes a file its stdout and stderr, rotated as the configuration says.
+    ///
+    /// # Errors
+    /// The reason why it cannot be opened.
+    pub fn log_to(&mut self, path: &Path) -> Result<(), String> {
+        let Settings { log_max_size: max_size, log_keep: keep, .. } = self.0.plan.settings;
+        // Absolute, as a program that names the same file has it.
+        let absolute = std::path::absolute(path).unwrap_or(path.to_owned());
+        let opened = self.0.output.log_to(FileSink { path: absolute, max_size, keep });
+        opened.map_err(|error| format!("cannot open `{}`: {error}", path.display()))
+    }
+}
+
+/// Runs a plan until the container ends; returns the exit status. `brought_up` is called when foster has what it needs, or
+/// with the reason why it cannot start; an error that it returns is one, too.
 pub fn run(
     plan: Plan,
     env: &InitEnv,
-    brought_up: impl FnOnce(Result<Option<&Path>, &str>) -> Result<FirstRequest, String>,
+    brought_up: impl FnOnce(Result<BroughtUp<'_>, &str>) -> Result<FirstRequest, String>,
 ) -> ExitStatus {
     own_log::install(&plan.settings, env.log.as_deref());
     teardown::report_faults(plan.settings.termination_log.clone());
     match Init::bring_up(plan, env) {
-        Ok(mut init) => {
-            let socket = init.operators.server.as_ref().and_then(Server::path);
-            match brought_up(Ok(socket)) {
-                Ok(FirstRequest::None) => init.run(),
-                Ok(FirstRequest::Waits) => {
-                    init.take_first_request();
-                    init.run()
-                }
-                Err(error) => teardown::report_startup_error(&init.plan, &error),
+        Ok(mut init) => match brought_up(Ok(BroughtUp(&mut init))) {
+            Ok(FirstRequest::None) => init.run(),
+            Ok(FirstRequest::Waits) => {
+                init.take_first_request();
+                init.run()
             }
-        }
+            Err(error) => teardown::report_startup_error(&init.plan, &error),
+        },
         Err((plan, error)) => {
             let error = error.to_string();
             // It can only repeat the reason.

@@ -165,7 +165,9 @@ impl Output {
     fn prefix_anywhere(&self, run: Run, stream: Stream, format: LineFormat, writer: u32) -> LinePrefix {
         if format == LineFormat::Plain {
             return match self.writers.get(writer) {
-                Some(Writer::File(file)) if file.path().is_some() => LinePrefix::verbatim(),
+                Some(Writer::File(file)) if file.path().is_some() && !self.writers.is_standard(writer) => {
+                    LinePrefix::verbatim()
+                }
                 Some(_) | None => LinePrefix::bare(Timestamps::Off),
             };
         }
@@ -187,9 +189,7 @@ impl Output {
         if let Some(stream) = standard_path(&sink.path) {
             return self.standard(stream);
         }
-        if let Some((key, file)) = self.writers.file_mut(&sink.path) {
-            file.update(sink);
-            file.end_delay();
+        if let Some(key) = self.writers.shared_file(sink) {
             return key;
         }
         let key = self.new_key();

@@ -2,8 +2,9 @@
 //!
 //! Rotation happens between lines: before one that would exceed the file's size; only a line longer than a file is
 //! split. On a full disk whole lines are dropped and counted; a line that was partly written is completed first when
-//! there is room again. All programs with the same path share a [`LogFile`]. foster's own stdout is one if it is a file,
-//! without rotation. A file that cannot be opened is opened again at a later line. `log_path.rs` resolves the path.
+//! there is room again. All programs with the same path share a [`LogFile`]. foster's own stdout is one if it is a file:
+//! that of `run --detach --log` is rotated, an inherited one is not. A file that cannot be opened is opened again at a later
+//! line. `log_path.rs` resolves the path.
 
 use std::fs::{File, Metadata};
 use std::os::fd::OwnedFd;
@@ -16,6 +17,7 @@ use nix::errno::Errno;
 
 use super::log_path::{FileError, LogPath};
 use crate::plan::FileSink;
+use crate::sys::stream;
 use crate::sys::target::Target;
 
 /// How many files one call renames at most, because the loop waits meanwhile. Further lines exceed the file's size.
@@ -44,8 +46,7 @@ pub struct Gap {
 /// A log file.
 #[derive(Debug)]
 pub struct LogFile {
-    /// `None`: foster's own stdout or stderr.
-    sink: Option<FileSink>,
+    origin: Origin,
     target: Option<Target>,
     /// Device and inode of the open file.
     identity: (u64, u64),
@@ -56,6 +57,17 @@ pub struct LogFile {
     partial: Vec<u8>,
     gap: Option<Gap>,
     opening: Opening,
+}
+
+/// Which file it is.
+#[derive(Debug)]
+enum Origin {
+    /// foster's own stdout or stderr, inherited: its path is not known.
+    Inherited,
+    /// The file of a sink.
+    Sink(FileSink),
+    /// The log of `run --detach`: each file that is opened becomes foster's stdout and stderr.
+    Log(FileSink),
 }
 
 /// When a file that is not open is opened again.
@@ -78,7 +90,7 @@ pub enum Opened {
 
 /// Opens a sink. A file that cannot be opened drops its lines until it can.
 pub fn open(sink: &FileSink) -> (Opened, Option<FileEvent>) {
-    let mut file = LogFile::new(Some(sink.clone()), None);
+    let mut file = LogFile::new(Origin::Sink(sink.clone()), None);
     match file.open() {
         Ok(None) => (Opened::File(file), None),
         Ok(Some(other)) => (Opened::Other(other), None),
@@ -90,15 +102,36 @@ pub fn open(sink: &FileSink) -> (Opened, Option<FileEvent>) {
     }
 }
 
+/// Opens the log of `run --detach`; it becomes foster's stdout and stderr.
+///
+/// # Errors
+/// It cannot be opened. Nothing has changed then.
+pub fn open_log(sink: FileSink) -> Result<Opened, FileError> {
+    let mut file = LogFile::new(Origin::Log(sink), None);
+    Ok(match file.open()? {
+        None => Opened::File(file),
+        Some(other) => Opened::Other(other),
+    })
+}
+
+impl Origin {
+    fn sink(&self) -> Option<&FileSink> {
+        match self {
+            Origin::Inherited => None,
+            Origin::Sink(sink) | Origin::Log(sink) => Some(sink),
+        }
+    }
+}
+
 impl LogFile {
     /// foster's own stdout or stderr, if it is a file.
     pub fn standard(target: Target) -> LogFile {
-        LogFile::new(None, Some(target))
+        LogFile::new(Origin::Inherited, Some(target))
     }
 
-    fn new(sink: Option<FileSink>, target: Option<Target>) -> LogFile {
+    fn new(origin: Origin, target: Option<Target>) -> LogFile {
         LogFile {
-            sink,
+            origin,
             target,
             identity: (0, 0),
             size: 0,
@@ -109,14 +142,14 @@ impl LogFile {
         }
     }
 
-    /// Its path; `None` for foster's own stdout and stderr.
+    /// Its path; `None` if it was inherited.
     pub fn path(&self) -> Option<&Path> {
-        self.sink.as_ref().map(|sink| sink.path.as_path())
+        self.origin.sink().map(|sink| sink.path.as_path())
     }
 
     /// Its size limit.
     pub fn max_size(&self) -> Option<u64> {
-        self.sink.as_ref().and_then(|sink| sink.max_size)
+        self.origin.sink().and_then(|sink| sink.max_size)
     }
 
     /// The dropped lines that are not reported yet: the caller formats the notice for [`LogFile::append`].
@@ -126,14 +159,23 @@ impl LogFile {
 
     /// Takes over the size and the number of files to keep from a sink with the same path.
     pub fn update(&mut self, changed: &FileSink) {
-        if let Some(sink) = self.sink.as_mut().filter(|sink| sink.path == changed.path) {
+        if let Origin::Sink(sink) = &mut self.origin
+            && sink.path == changed.path
+        {
             *sink = changed.clone();
         }
     }
 
-    /// Opens the path again, because the file may have been moved. foster's own stdout is unchanged.
+    /// Sets the size and the number of files to keep of the log of `run --detach`.
+    pub fn limit_log(&mut self, new_size: Option<u64>, new_keep: u32) {
+        if let Origin::Log(FileSink { path: _, max_size, keep }) = &mut self.origin {
+            (*max_size, *keep) = (new_size, new_keep);
+        }
+    }
+
+    /// Opens the path again, because the file may have been moved. An inherited stdout is unchanged.
     pub fn reopen(&mut self) -> Option<FileEvent> {
-        self.sink.as_ref()?;
+        self.origin.sink()?;
         let error = self.open().err()?;
         self.target = None;
         self.opening = Opening::Delayed;
@@ -191,7 +233,7 @@ impl LogFile {
     }
 
     fn try_to_open(&mut self) {
-        if self.target.is_none() && self.opening == Opening::Allowed && self.sink.is_some() {
+        if self.target.is_none() && self.opening == Opening::Allowed && self.origin.sink().is_some() {
             match self.open() {
                 Ok(_) => {}
                 // The first failure was reported.
@@ -220,8 +262,9 @@ impl LogFile {
     /// How many bytes can be written before the file has to be rotated: whole lines, or as much of one as fills an
     /// empty file.
     fn fitting(&self, text: &[u8]) -> usize {
-        let limit = self.sink.as_ref().and_then(|sink| sink.max_size);
-        let Some(room) = limit.map(|limit| limit.saturating_sub(self.size)) else { return text.len() };
+        let Some(room) = self.max_size().map(|limit| limit.saturating_sub(self.size)) else {
+            return text.len();
+        };
         let room = usize::try_from(room).unwrap_or(usize::MAX);
         if text.len() <= room || self.target.is_none() {
             return text.len();
@@ -278,7 +321,7 @@ impl LogFile {
 
     /// `path.1` becomes `path.2` and so on, `path` becomes `path.1`; with `keep` 0 the file is truncated.
     fn rotate(&mut self, renames: &mut u32) -> Result<(), FileError> {
-        let (Some(sink), Some(target)) = (&self.sink, &self.target) else { return Ok(()) };
+        let (Some(sink), Some(target)) = (self.origin.sink(), &self.target) else { return Ok(()) };
         // Another process may have truncated it.
         let size = nix::sys::stat::fstat(target)
             .map_or(self.size, |found| u64::try_from(found.st_size).unwrap_or(0));
@@ -302,25 +345,29 @@ impl LogFile {
             (0..free).rev().try_for_each(|number| path.shift(number))?;
         }
         let (file, found) = path.open()?;
-        self.take(file, &found);
-        Ok(())
+        self.take(file, &found)
     }
 
     /// Opens its path; returns the target if it is not a regular file.
     fn open(&mut self) -> Result<Option<Target>, FileError> {
-        let Some(sink) = &self.sink else { return Ok(None) };
+        let Some(sink) = self.origin.sink() else { return Ok(None) };
         let (file, found) = LogPath::resolve(&sink.path)?.open()?;
         if !found.is_file() {
             return Ok(Some(Target::owned(OwnedFd::from(file))));
         }
-        self.take(file, &found);
+        self.take(file, &found)?;
         Ok(None)
     }
 
-    fn take(&mut self, file: File, found: &Metadata) {
+    /// Writes to this file from now on. A program with `inherit` and a fault in foster write to foster's streams themselves.
+    fn take(&mut self, file: File, found: &Metadata) -> Result<(), FileError> {
+        if let Origin::Log(_) = self.origin {
+            stream::become_standard(&file)?;
+        }
         self.size = found.size();
         self.identity = (found.dev(), found.ino());
         self.target = Some(Target::owned(OwnedFd::from(file)));
+        Ok(())
     }
 }
 

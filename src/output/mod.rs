@@ -259,6 +259,7 @@ impl Output {
     pub fn configure(&mut self, plan: &Plan) {
         self.style.format = plan.settings.log_format;
         self.style.timestamps = if plan.settings.log_timestamps { Timestamps::On } else { Timestamps::Off };
+        self.writers.limit_log(plan.settings.log_max_size, plan.settings.log_keep);
         self.style.width = FOSTER.len();
         for instance in plan.instances.values() {
             self.style.widen(&instance.label);

@@ -187,11 +187,12 @@ impl Output {
         notice
     }
 
-    /// Logs the events of a writer; those of stderr are written to stdout.
+    /// Logs the events of a writer; those of a stderr that cannot be written go to stdout.
     pub(super) fn report_events(&mut self, key: u32, events: Vec<WriterEvent>) {
         for event in events {
             let Some((level, message)) = self.event_message(key, &event) else { continue };
-            if key == self.writers.stderr {
+            let is_written = matches!(event, WriterEvent::File(FileEvent::CannotRotate(_)));
+            if key == self.writers.stderr && !is_written {
                 self.log_to_stdout(level, message);
             } else {
                 self.say(level, &message);

@@ -30,6 +30,8 @@ fn settings(log_format: LogFormat) -> Settings {
         log_format,
         log_level: ::log::LevelFilter::Info,
         log_timestamps: false,
+        log_max_size: None,
+        log_keep: 0,
         termination_log: "/dev/null".into(),
     }
 }

@@ -3,15 +3,17 @@
 //! foster's stdout and stderr always have a writer, closed or not: one for both if they are the same file. `attach.rs`
 //! selects a program's writers; `writer.rs` has a writer itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use foster_core::sorted::{SortedMap, SortedSet};
 use foster_core::time::Instant;
 
+use super::file::{self, LogFile, Opened};
+use super::log_path::FileError;
 use super::writer::{Registration, Writer, WriterEvent};
 use super::{ColourMode, Output, OutputEnv, STDERR, STDOUT, WRITER};
-use crate::plan::Sink;
+use crate::plan::{FileSink, Sink};
 use crate::sys::stream;
 use crate::sys::target::Target;
 
@@ -103,8 +105,16 @@ impl Writers {
         key == STDOUT || key == self.stderr
     }
 
+    /// The open file of this sink, with its size and number of files to keep. The log has its own.
+    pub(super) fn shared_file(&mut self, sink: &FileSink) -> Option<u32> {
+        let (key, file) = self.file_mut(&sink.path)?;
+        file.update(sink);
+        file.end_delay();
+        Some(key)
+    }
+
     /// The open file with this path.
-    pub(super) fn file_mut(&mut self, path: &std::path::Path) -> Option<(u32, &mut super::file::LogFile)> {
+    pub(super) fn file_mut(&mut self, path: &Path) -> Option<(u32, &mut LogFile)> {
         self.by_key.iter_mut().find_map(|(key, writer)| match writer {
             Writer::File(file) if file.path() == Some(path) => Some((*key, file)),
             Writer::File(_) | Writer::Queue(_) | Writer::Closed => None,
@@ -120,6 +130,13 @@ impl Writers {
         }
     }
 
+    /// Applies the size and the number of files to keep of the log of `run --detach`.
+    pub(super) fn limit_log(&mut self, max_size: Option<u64>, keep: u32) {
+        if let Some(Writer::File(file)) = self.by_key.get_mut(&STDOUT) {
+            file.limit_log(max_size, keep);
+        }
+    }
+
     /// Closes a file without sources, unless it has dropped lines to report.
     pub(super) fn release(&mut self, key: u32) {
         if self.get(key).is_some_and(|writer| writer.unwritten() == 0 && writer.gap().is_none()) {
@@ -130,6 +147,22 @@ impl Writers {
 }
 
 impl Output {
+    /// Makes a file foster's stdout and stderr: the log of `run --detach`. For a process whose streams are `/dev/null`, before
+    /// anything is written.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn log_to(&mut self, log: FileSink) -> Result<(), FileError> {
+        match file::open_log(log)? {
+            Opened::File(file) => self.writers.insert(STDOUT, Writer::File(file)),
+            Opened::Other(target) => {
+                stream::become_standard(&target)?;
+                self.writers = Writers::new(&self.env);
+            }
+        }
+        Ok(())
+    }
+
     /// Opens every log file again (USR1).
     pub fn reopen(&mut self) {
         let mut events = Vec::new();

@@ -90,6 +90,17 @@ pub fn stderr() -> Option<Descriptor> {
     standard(2)
 }
 
+/// Makes an open file foster's stdout and stderr (dup2(2)), without `O_NONBLOCK`: a program may inherit them.
+///
+/// # Errors
+/// EBUSY, EINTR.
+pub fn become_standard(file: impl AsFd) -> nix::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+    fcntl(&file, FcntlArg::F_SETFL(flags.difference(OFlag::O_NONBLOCK)))?;
+    nix::unistd::dup2_stdout(&file)?;
+    nix::unistd::dup2_stderr(&file)
+}
+
 /// A stream that was closed is open on something that cannot be written (`entry.rs`).
 fn standard(number: RawFd) -> Option<Descriptor> {
     // SAFETY: foster closes none of its standard streams.

@@ -25,7 +25,8 @@ pub(super) static VERBS: &[Verb] = &[
                 -c, $FOSTER_CONFIG, /etc/foster/foster.toml, /etc/foster.toml, ./foster.toml.\n\n\
                 With --detach foster runs in a new session, also after a logout. The\n\
                 command returns when all that starts with foster is ready, or, with the reason\n\
-                and status 1, when a start fails.",
+                and status 1, when a start fails. The log is rotated: log_max_size and log_keep\n\
+                of the configuration.",
         flags: &[&DETACH, &PID_FILE, &LOG, &CONFIG],
         examples: &[
             ("run", "use the first configuration found"),

@@ -123,7 +123,8 @@ fn the_help_of_a_verb_shows_its_whole_row() {
 
         With --detach foster runs in a new session, also after a logout. The
         command returns when all that starts with foster is ready, or, with the reason
-        and status 1, when a start fails.
+        and status 1, when a start fails. The log is rotated: log_max_size and log_keep
+        of the configuration.
 
         Flags
           -d, --detach         Run in the background; return when all is ready
