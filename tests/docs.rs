@@ -56,9 +56,16 @@ fn every_configuration_in_the_documents_passes_the_check() {
 
 #[test]
 fn every_configuration_of_the_examples_passes_the_check() {
-    for example in
-        ["quickstart", "nginx-backend", "terminals", "gunicorn-fleet", "express-cluster", "express-backup"]
-    {
+    let examples = [
+        "quickstart",
+        "nginx-backend",
+        "terminals",
+        "gunicorn-fleet",
+        "express-cluster",
+        "express-backup",
+        "fastapi-host/supervisor",
+    ];
+    for example in examples {
         let path = repository().join("examples").join(example).join("foster.toml");
         Foster::new().finish(&["check", "-c", path.to_str().expect("a path in UTF-8")]).expect(0);
     }
