@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::support::{DeadFileSystem, End, Foster, Running, cpu_time, free_port, may_make_namespaces};
 
 /// The failures of a server, each with the reason that its probe reports.
-const SERVER_FAILURES: [(&str, &str); 5] = [
+const SERVER_FAILURES: [(&str, &str); 6] = [
+    ("hangs", "no answer within 400ms"),
     ("silent", "no answer within 400ms"),
     ("error", "GET /health answered 500"),
     ("drips", "no answer within 400ms"),

@@ -1,6 +1,7 @@
 //! Several instances of a program: each with its own definition, and `foster scale`.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -246,6 +247,33 @@ fn two_hundred_instances_scaled_down_and_up_leave_memory_and_descriptors_as_they
     let (kib_after, open_after) = footprint();
     assert_eq!(open, open_after);
     assert!(kib_after <= kib + 256, "{kib} KiB before, {kib_after} KiB after");
+}
+
+/// How long foster takes from its first start of a process until 200 are ready, by the times in its log.
+fn time_to_start_200(config: &str) -> Duration {
+    let foster = Foster::new().config(&format!("[foster]\nlog_format = 'json'\n{config}")).alone().start();
+    let times = |event: &str| -> Vec<SystemTime> {
+        let output = foster.output().stderr();
+        let lines = output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let time = |line: Value| humantime::parse_rfc3339(line["ts"].as_str()?).ok();
+        lines.filter(|line| line["event"] == event).filter_map(time).collect()
+    };
+    foster.wait_for("200 to be ready", || times("ready").len() == 200);
+    let (first, last) = (times("starting").into_iter().min(), times("ready").into_iter().max());
+    last.expect("an end").duration_since(first.expect("a start")).expect("a later time")
+}
+
+#[test]
+fn two_hundred_instances_of_a_program_are_up_in_at_most_one_and_a_half_times_the_time_of_as_many_programs() {
+    let instances = format!("[program.web]\ninstances = 200\ncommand = 'puppet pause'\n{QUICK}");
+    let program = |number| format!("[program.web{number}]\ncommand = 'puppet pause'\n{QUICK}");
+    let programs: String = (0..200).map(program).collect();
+    // The quickest of both, in turns: the machine's load slows down single ones.
+    let (one, many): (Vec<_>, Vec<_>) =
+        (0..4).map(|_| (time_to_start_200(&instances), time_to_start_200(&programs))).unzip();
+    let (one, many) = (one.into_iter().min().expect("some"), many.into_iter().min().expect("some"));
+    println!("200 instances {one:?}, 200 programs {many:?}");
+    assert!(one * 2 <= many * 3, "{one:?} {many:?}");
 }
 
 /// Mounts a cgroup of its own over the machine's, then checks the configuration.

@@ -7,7 +7,7 @@ use std::fs;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{End, Following, Foster, Running, free_port};
+use crate::support::{End, Following, Foster, Running, free_port, get};
 
 fn program(name: &str, keys: &str) -> String {
     format!("[program.{name}]\nmin_uptime = '1ms'\n{}\n", keys.replace("; ", "\n"))
@@ -223,4 +223,22 @@ fn instances_with_a_socket_are_replaced_beside_the_old_ones_and_stay_when_the_ne
     assert!(printed.contains("web.0: not replaced: exited with status 3 after "), "{printed}");
     assert!(printed.contains("web.1: not replaced: web.0 could not be: "), "{printed}");
     assert_eq!(instances(&foster, "web"), after);
+}
+
+#[test]
+fn a_run_that_only_the_old_one_answers_for_is_not_ready() {
+    let port = free_port();
+    let web = |steps: &str| {
+        let ready = format!("ready = {{ http = 'http://127.0.0.1:{port}/', timeout = '1s' }}");
+        program("web", &format!("command = 'puppet {steps}'; sockets = ['tcp://127.0.0.1:{port}']; {ready}"))
+    };
+    let foster = start(&web("accept:3:first pause"));
+    rewrite(&foster, &web("pause"));
+    let printed = foster.verb(&["update"]).expect(1).stdout;
+    assert!(printed.contains("web: not replaced: not ready within 1s: "), "{printed}");
+    foster.wait_for_state("web", "running");
+    assert!(get(port, "/").is_some_and(|(_, body)| body.starts_with("first ")));
+    rewrite(&foster, &web("accept:3:second pause"));
+    foster.verb(&["update"]).expect(0);
+    assert!(get(port, "/").is_some_and(|(_, body)| body.starts_with("second ")));
 }

@@ -13,6 +13,7 @@
 #![allow(unsafe_code, reason = "orphans are made with fork(2), faster than any command could be started")]
 
 mod reporting;
+mod serving;
 mod usage;
 
 use std::fs::{self, File, OpenOptions};
@@ -126,8 +127,8 @@ fn perform(step: &str) {
         "listen" => listen(rest),
         "accept" => accept(rest),
         "nonblocking" => nonblocking(i32::try_from(number(rest)).expect("nonblocking:FD")),
-        "http" => http(rest),
-        "serve" => serve(rest),
+        "http" => serving::http(rest),
+        "serve" => serving::serve(rest),
         // Reports about itself.
         "notify" => reporting::notify(rest),
         "save-socket" => reporting::save_socket(rest),
@@ -402,68 +403,6 @@ fn keep_open<S>(connections: impl Iterator<Item = S>) {
     for connection in connections {
         open.push(connection);
     }
-}
-
-/// `PORT:STATUS` or `PORT:STATUS:PATH`: answers every request with STATUS; with 200 once there is a file at PATH.
-fn http(text: &str) {
-    let mut parts = text.split(':');
-    let port: u16 = parts.next().and_then(|port| port.parse().ok()).expect("http:PORT:STATUS");
-    let status = parts.next().expect("http:PORT:STATUS").to_owned();
-    let ready = parts.next().map(str::to_owned);
-    let listener = TcpListener::bind(("127.0.0.1", port)).expect("bind");
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            drop(stream.read(&mut [0; 4096]));
-            let status = match &ready {
-                Some(path) if Path::new(path).exists() => "200",
-                Some(_) | None => &status,
-            };
-            let reply =
-                format!("HTTP/1.1 {status} As asked\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n");
-            drop(stream.write_all(reply.as_bytes()));
-        }
-    });
-}
-
-/// `PORT:ILLNESS:PATH`: answers every request with 200; as long as there is a file at PATH it is ill in this way.
-/// Each connection has a thread, as in a server that many ask.
-fn serve(text: &str) {
-    let (port, rest) = text.split_once(':').expect("serve:PORT:ILLNESS:PATH");
-    let (illness, path) = rest.split_once(':').expect("serve:PORT:ILLNESS:PATH");
-    let (illness, path) = (illness.to_owned(), path.to_owned());
-    let listener = TcpListener::bind(("127.0.0.1", port.parse().expect("a port"))).expect("bind");
-    thread::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            let illness = if Path::new(&path).exists() { illness.clone() } else { String::new() };
-            thread::spawn(move || answer(stream, &illness));
-        }
-    });
-}
-
-fn answer(mut stream: TcpStream, illness: &str) {
-    drop(stream.read(&mut [0; 4096]));
-    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n";
-    // The other side may be gone, and then nothing follows.
-    drop(match illness {
-        "" => stream.write_all(&[&head[..], b"ok\n"].concat()),
-        "closes" => Ok(()),
-        "silent" => stream.read_to_end(&mut Vec::new()).map(drop),
-        "error" => stream.write_all(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
-        "drips" => head.iter().try_for_each(|byte| {
-            thread::sleep(Duration::from_secs(1));
-            stream.write_all(&[*byte])
-        }),
-        // A gigabyte of a header field.
-        "floods" => {
-            let piece = [b'x'; 65536];
-            let begin = stream.write_all(b"HTTP/1.1 200 OK\r\nX-Flood: ");
-            begin.and_then(|()| (0..16384).try_for_each(|_| stream.write_all(&piece)))
-        }
-        unknown => {
-            eprintln!("puppet: no illness is called `{unknown}`");
-            std::process::exit(125);
-        }
-    });
 }
 
 fn crash(which: Signal) {

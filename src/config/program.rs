@@ -11,7 +11,7 @@ use foster_core::spec::{
     Restart, RestartPolicy, StopPlan, StopScope,
 };
 
-use crate::plan::{InstanceCount, Program, Sink, Template};
+use crate::plan::{InstanceCount, ListenSocket, Program, Sink, Template};
 
 use super::command::command;
 use super::defaults::over_built_in;
@@ -93,7 +93,12 @@ pub(super) fn draft(reader: &mut Reader<'_>, kind: Kind, key: &Key, table: &Tabl
     let count = reader.for_all_instances(|reader| reader.field(table, "instances", instances));
     let count = count.unwrap_or(InstanceCount::fixed(1));
     let sockets = reader.field(table, "sockets", sockets).unwrap_or_default();
-    let overlap = if sockets.is_empty() { Overlap::Never } else { Overlap::Allowed };
+    // Where the readiness probe asks at a socket of the program, the old run would answer for the new one.
+    let is_answered = |socket: &ListenSocket| probe.as_ref().is_some_and(|probe| socket.is_asked_by(probe));
+    let overlap = match sockets.is_empty() || sockets.iter().any(is_answered) {
+        true => Overlap::Never,
+        false => Overlap::Allowed,
+    };
     let job = if kind == Kind::Job { job(reader, table, &key.name) } else { None };
     let (job, schedule) = job.unzip();
     Draft {

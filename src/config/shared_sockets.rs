@@ -94,16 +94,17 @@ fn check_ready_descriptor(diagnostics: &mut Diagnostics, draft: &Draft) {
 fn warn_about_probes(diagnostics: &mut Diagnostics, draft: &Draft) {
     let program = &draft.program;
     for (key, probe) in [("ready", &program.ready), ("health", &program.health)] {
-        let is_answered = |socket: &ListenSocket| match (probe, &socket.address) {
-            (Some(Probe::Tcp(asked)), ListenAddress::Tcp(address)) => asked.port() == address.port(),
-            (Some(Probe::Unix(asked)), ListenAddress::Unix(path)) => asked == path,
-            (_, _) => false,
-        };
-        let answered = program.sockets.iter().find(|socket| is_answered(socket));
-        if let (Some(socket), Some(span)) = (answered, draft.spans.get(key)) {
-            let (name, address) = (&program.name, &socket.address);
+        let Some((probe, span)) = probe.as_ref().zip(draft.spans.get(key)) else { continue };
+        let Some(socket) = program.sockets.iter().find(|socket| socket.is_asked_by(probe)) else { continue };
+        let (name, address) = (&program.name, &socket.address);
+        if !matches!(probe, Probe::Http(_)) {
             let message = format!(
                 "`{key}` of `{name}` always passes: foster's socket `{address}` accepts connections before `{name}` does; use `http`, or another probe"
+            );
+            diagnostics.warn(span, message);
+        } else if key == "ready" && program.instances.may_be_several() {
+            let message = format!(
+                "`ready` of `{name}` asks at foster's socket `{address}`, where any instance answers for another; use `log`, `notify`, `fd` or `file`"
             );
             diagnostics.warn(span, message);
         }

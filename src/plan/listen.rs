@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::Account;
+use super::{Account, HttpProbe, Probe};
 
 /// A listening socket of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,28 @@ pub struct ListenSocket {
 impl ListenSocket {
     /// The descriptor of a program's first socket; the others follow it (sd_listen_fds(3)).
     pub const FIRST_DESCRIPTOR: i32 = 3;
+
+    /// Whether this probe asks at this socket: any process that has it may answer.
+    pub fn is_asked_by(&self, probe: &Probe) -> bool {
+        match (probe, &self.address) {
+            (
+                Probe::Tcp(asked) | Probe::Http(HttpProbe { address: asked, .. }),
+                ListenAddress::Tcp(address),
+            ) => asked.port() == address.port(),
+            (Probe::Unix(asked), ListenAddress::Unix(path)) => asked == path,
+            (
+                Probe::Tcp(_)
+                | Probe::Http(_)
+                | Probe::Unix(_)
+                | Probe::Exec(_)
+                | Probe::File(_)
+                | Probe::Log(_)
+                | Probe::Notify
+                | Probe::Fd(_),
+                ListenAddress::Tcp(_) | ListenAddress::Unix(_),
+            ) => false,
+        }
+    }
 }
 
 /// The address of a listening socket.
