@@ -98,7 +98,7 @@ class Host:
     def logged_in(self, script: str) -> list[str]:
         """The script in a login of the user."""
         pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name.endswith("_proxy")}
-        return self.enter(*self.as_user("bash", "-euo", "pipefail", "-c", f"cd; {script}", **pip))
+        return self.enter(*self.as_user("bash", "-euo", "pipefail", "-c", f"umask 022; cd; {script}", **pip))
 
     def shell(self, script: str, check: bool = True, seconds: float = 120) -> subprocess.CompletedProcess:
         return run(*self.logged_in(script), check=check, seconds=seconds, stdin=subprocess.DEVNULL)

@@ -87,6 +87,14 @@ def health() -> dict:
     return json.loads(get(f"{URL}/health"))
 
 
+def answering() -> int | None:
+    """The pid of the app that answers; `None` while none does."""
+    try:
+        return health()["pid"]
+    except OSError:
+        return None
+
+
 def kill(name: str, pid: int) -> None:
     HOST.shell(f"kill -{name} {pid}")
 
@@ -139,6 +147,20 @@ class Installation(unittest.TestCase):
         self.assertIn("already running here", second.stdout)
         self.assertEqual((listed(), health()["pid"]), (before, pid))
 
+    def test_control_sh_has_the_verbs_that_it_had(self):
+        setUpHost(self)
+        control = lambda words: HOST.shell(f"~/supervisor/control.sh {words}").stdout
+        before = health()["pid"]
+        self.assertIn("running", control("status"))
+        self.assertIn("Application startup complete", control("logs -n 20 api"))
+        self.assertIn("api: restarted", control("restart"))
+        self.assertNotEqual(health()["pid"], before)
+        control("health")
+        control("stop")
+        wait_for("end of foster", lambda: not processes("foster run"), 30)
+        self.assertFalse(is_served(f"{URL}/health"))
+        self.assertFalse((HOST.home / "supervisor/run/pid").exists())
+
     def test_no_secret_is_in_ps_in_a_log_or_in_an_answer(self):
         setUpHost(self)
         token = (HOST.home / "app/.env").read_text().strip().removeprefix("API_TOKEN=")
@@ -163,7 +185,7 @@ class WhatGoesWrong(unittest.TestCase):
         setUpHost(self)
 
     def restarted(self, before: int) -> None:
-        wait_for("other app", lambda: is_served(f"{URL}/health") and health()["pid"] != before, 60)
+        wait_for("other app", lambda: answering() not in (None, before), 60)
 
     def test_a_crash_refuses_no_connection(self):
         before = health()["pid"]
@@ -184,7 +206,7 @@ class WhatGoesWrong(unittest.TestCase):
         add_program(self, "flaky", "[program.flaky]\ncommand = ['sh', '-c', 'exit 3']\n")
         foster("update --no-wait", check=False)
         wait_for("ten restarts", lambda: row("flaky")["restarts"] >= 10, 60)
-        lines = [json.loads(line) for line in foster("events --json flaky").stdout.splitlines()]
+        lines = [json.loads(line) for line in foster("events --json -n 1000 flaky").stdout.splitlines()]
         delays = [line["restart_in_ms"] for line in lines if "restart_in_ms" in line]
         self.assertEqual((delays[0], max(delays), delays[-1]), (100, 1000, 1000))
         self.assertIn("of 999999", (HOST.home / "supervisor/logs/foster.log").read_text())
@@ -196,6 +218,27 @@ class WhatGoesWrong(unittest.TestCase):
         began = time.monotonic()
         foster("stop stubborn")
         self.assertTrue(10 <= time.monotonic() - began < 15, time.monotonic() - began)
+
+    def test_a_program_that_exceeds_its_memory_limit_is_restarted(self):
+        grow = "import time; print('up', flush=True); memory = bytearray(200 << 20); time.sleep(1000)"
+        add_program(self, "grow", f'[program.grow]\ncommand = ["python3", "-c", "{grow}"]\nready = {{ log = "up" }}\nmemory_max = "100M"\n')
+        foster("update")
+        wait_for("restart", lambda: row("grow")["restarts"] >= 1, 30)
+        self.assertIn("memory_max", foster("events grow").stdout)
+        self.assertEqual(row("api")["restarts"], 0)
+
+    def test_a_reload_refuses_no_connection_and_the_old_app_continues_if_the_new_one_does_not_come_up(self):
+        before = health()["pid"]
+        with Load(f"{URL}/health") as load:
+            foster("reload api")
+        self.assertEqual(load.outcome.refused, 0)
+        self.assertNotEqual(health()["pid"], before)
+        app = HOST.home / "app/main.py"
+        self.addCleanup(app.write_text, app.read_text())
+        app.write_text("raise RuntimeError('this release does not come up')\n")
+        before = health()["pid"]
+        self.assertEqual(foster("reload api", check=False).returncode, 1)
+        self.assertEqual(health()["pid"], before)
 
     def test_it_outlives_the_session_that_it_was_started_from(self):
         shut_down()
@@ -360,7 +403,7 @@ class Comparison(unittest.TestCase):
                 os.kill(app, signal.SIGKILL)
                 wait_for("next process", lambda: set(self.below(manager.pid)) - seen, 30)
                 process = time.monotonic() - began
-                wait_for("answer of another", lambda: is_served(f"{URL}/health") and health()["pid"] != app, 30)
+                wait_for("answer of another", lambda: answering() not in (None, app), 30)
                 again = time.monotonic() - began
             outcome = load.outcome
             stop = manager.stop()
