@@ -146,3 +146,22 @@ fn it_starts_from_cron_with_few_variables_and_another_working_directory() {
     machine.foster(&["health"]).expect(0);
     machine.shut_down(machine.pid());
 }
+
+#[test]
+fn a_log_that_cannot_be_rotated_says_so_and_grows() {
+    let config = "log_max_size = '4K'\n[program.web]\ncommand = ['sh', '-c', 'seq 3000; exec sleep 1000']\n";
+    let Some(machine) = home(config) else { return };
+    // The user may write to the file but not rename it.
+    let folder = machine.path("logs");
+    fs::create_dir(&folder).expect("a folder");
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).expect("a mode");
+    fs::write(folder.join("log"), "").expect("a file");
+    chown(folder.join("log"), Some(user()), Some(user())).expect("an owner");
+    machine.detach(&["--pid-file", "pid", "--log", "logs/log"]).expect(0);
+    let log = || fs::read_to_string(folder.join("log")).expect("a log");
+    let warning = format!("cannot rotate `{}`: Permission denied", folder.join("log").display());
+    wait_for("warning", || log().contains(&warning));
+    wait_for("last line", || log().contains("web    | 3000\n"));
+    assert_eq!(log().lines().filter(|line| line.starts_with("web    | ")).count(), 3000);
+    machine.shut_down(machine.pid());
+}
