@@ -30,16 +30,16 @@ class Site(NginxSite):
     def __init__(self):
         super().__init__(EXAMPLE, 8080)
         without_made = shutil.ignore_patterns("node_modules", "dist")
-        self.server, self.page = self.root / "server", self.folder / "web"
+        self.server, page = self.root / "server", self.folder / "web"
         shutil.copytree(EXAMPLE / "server", self.server, ignore=without_made)
         run("npm", "ci", "--silent", cwd=self.server, seconds=300)
-        self.build_page(without_made)
+        shutil.copytree(EXAMPLE / "web", page, ignore=without_made)
+        run("npm", "ci", "--silent", cwd=page, seconds=300)
+        run("npm", "run", "--silent", "build", cwd=page, seconds=300)
+        (page / "dist").rename(self.root / "web")
         self.data, self.backups, self.logs = (self.root / name for name in ("data", "backups", "logs"))
         self.empty()
         self.environment |= {"BACKUP_KEEP": KEEP}
-
-    def build_page(self, without_made) -> None:
-        (self.root / "web").mkdir()
 
     def empty(self) -> None:
         for folder in self.data, self.backups, self.logs:
@@ -101,6 +101,16 @@ class Serving(Stock):
         self.assertEqual((sent.status, sent.headers["Location"]), (308, "https://stock.example/"))
         for answer in SITE.ask_without_tls("/health"), SITE.ask("/health"):
             self.assertEqual((answer.status, json.loads(answer.text)["status"]), (200, "ok"))
+
+    def test_the_page_is_looked_at_each_time_and_its_assets_hold_for_a_year(self):
+        page = SITE.ask("/")
+        self.assertEqual((page.status, page.headers["Cache-Control"]), (200, "no-cache"))
+        assets = re.findall(r'"(/assets/[^"]+)"', page.text.decode())
+        self.assertEqual(len(assets), 2, page.text)
+        for asset in assets:
+            answer = SITE.ask(asset, **{"Accept-Encoding": "gzip"})
+            self.assertIn("max-age=31536000", answer.headers["Cache-Control"])
+            self.assertEqual(answer.headers["Content-Encoding"], "gzip")
 
     def test_answers_are_compressed_and_have_the_headers(self):
         for number in range(20):
@@ -242,7 +252,7 @@ class Restores(Stock):
         (SITE.data / "stock.json").unlink()
         broken = SITE.start()
         self.addCleanup(broken.close)
-        self.assertEqual(broken.process.wait(60), 1)
+        self.assertEqual(broken.process.wait(30), 1)
         self.assertRegex(broken.text().splitlines()[-1], r"stock.json` is missing, and audit.log has revision \d+: restore a backup")
         restored = SITE.node("restore.js")
         self.assertEqual(restored.returncode, 0, restored.stdout)
@@ -300,7 +310,8 @@ class Crashes(unittest.TestCase):
         SITE.empty()
         config = SITE.config.read_text()
         # Fifty crashes in a row are more than a real server may have: each run here counts as a good one.
-        SITE.config.write_text(config.replace("[program.api]", '[program.api]\nmin_uptime = "0s"\nbackoff = { reset = "100ms" }'))
+        SITE.config.write_text(config.replace('backoff = { reset = "2s" }', 'min_uptime = "0s"\nbackoff = { reset = "100ms" }'))
+        self.assertNotEqual(SITE.config.read_text(), config)
         self.addCleanup(SITE.config.write_text, config)
         foster = SITE.start()
         self.addCleanup(foster.close)

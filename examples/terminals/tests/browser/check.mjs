@@ -3,75 +3,21 @@
 //
 //     BASE_URL=http://127.0.0.1:8080 KILL_BACKEND='docker exec app foster signal KILL backend' node check.mjs
 //
-// CHROMIUM (/usr/bin/chromium) is the browser; SCREENSHOTS a folder for screenshots. Nothing here sleeps: every wait is
-// for a condition and has a limit.
+// CHROMIUM and SCREENSHOTS: see `tests/browser/session.mjs` of the repository.
 import { execSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 
-import { chromium } from "playwright-core";
+import { browse, must, needed } from "../../../../tests/browser/session.mjs";
 
-const { BASE_URL, KILL_BACKEND, SCREENSHOTS, CHROMIUM = "/usr/bin/chromium" } = process.env;
-if (!BASE_URL || !KILL_BACKEND) {
-  console.error("cannot run: BASE_URL (of the page) and KILL_BACKEND (a shell command) are not set");
-  process.exit(2);
-}
+const { BASE_URL, KILL_BACKEND } = needed("BASE_URL", "KILL_BACKEND");
 
 const name = `browser-${process.pid}-${Date.now() % 100000}`;
 const password = "correct horse battery staple";
-const profile = mkdtempSync(join(tmpdir(), "terminals-browser-"));
-const violations = [];
 
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: CHROMIUM,
-  viewport: { width: 1440, height: 820 },
-  args: [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
-browser.setDefaultTimeout(15_000);
-const page = browser.pages()[0] ?? (await browser.newPage());
-page.on("console", (message) => {
-  if (message.text().includes("Content Security Policy")) violations.push(message.text());
-});
-page.on("pageerror", (error) => violations.push(String(error)));
+let page;
 
 const at = (id) => page.getByTestId(id);
 const line = (state) => page.locator(`[data-testid=line][data-line=${state}]`).waitFor();
 const paneIs = (number, state) => page.locator(`[data-testid=pane-${number}][data-state=${state}]`).waitFor();
-
-async function step(words, act) {
-  const begun = performance.now();
-  try {
-    await act();
-  } catch (error) {
-    console.error(`FAILED: ${words}\n${error}`);
-    for (const pane of [1, 2]) {
-      const screen = await rows(pane).catch(() => []);
-      console.error(`terminal ${pane}:\n${screen.join("\n").trimEnd()}`);
-    }
-    if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, "failed.png") });
-    process.exitCode = 1;
-    throw error;
-  }
-  console.log(`ok ${String(Math.round(performance.now() - begun)).padStart(6)} ms  ${words}`);
-}
-
-function must(holds, words) {
-  if (!holds) throw new Error(words);
-}
-
-async function picture(file) {
-  if (SCREENSHOTS) await page.screenshot({ path: join(SCREENSHOTS, file) });
-}
 
 /** What is on the screen of a terminal: its rows, joined where the terminal broke a line. */
 const rows = (number) =>
@@ -124,7 +70,8 @@ async function agreesOnSize(number) {
 const token = () =>
   page.evaluate(() => JSON.parse(localStorage.getItem("terminals.session") ?? "null")?.token ?? null);
 
-try {
+async function check({ page: opened, step, picture, cut }) {
+  page = opened;
   await step("registers and is connected", async () => {
     await page.goto(BASE_URL);
     await fill("register");
@@ -180,16 +127,9 @@ try {
   await step("cuts nothing off at 400 pixels", async () => {
     await page.setViewportSize({ width: 400, height: 800 });
     await at("resize-1").click();
-    const cut = await page.evaluate(() =>
-      [...document.querySelectorAll("header button, header p, header span, header label")]
-        .filter((part) => {
-          const box = part.getBoundingClientRect();
-          return box.right > innerWidth || box.left < 0 || part.scrollWidth > part.clientWidth + 1;
-        })
-        .map((part) => part.textContent),
-    );
+    const lost = await cut("header button, header p, header span, header label");
     await picture("400.png");
-    must(cut.length === 0, `cut off: ${cut.join(", ")}`);
+    must(lost.length === 0, `cut off: ${lost.join(", ")}`);
     await page.setViewportSize({ width: 1440, height: 820 });
   });
   await step("closes one terminal, the other stays", async () => {
@@ -236,12 +176,11 @@ try {
       known,
     );
   });
-  await step("violates no rule of its Content-Security-Policy and throws no error", async () => {
-    must(violations.length === 0, violations.join("\n"));
-  });
-} catch (error) {
-  if (!process.exitCode) throw error;
-} finally {
-  await browser.close();
-  rmSync(profile, { recursive: true, force: true });
 }
+
+async function screens() {
+  const texts = [1, 2].map(async (pane) => `terminal ${pane}:\n${(await rows(pane).catch(() => [])).join("\n").trimEnd()}`);
+  return (await Promise.all(texts)).join("\n");
+}
+
+await browse({ width: 1440, height: 820 }, check, screens);
