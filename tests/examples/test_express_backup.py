@@ -77,6 +77,8 @@ class Stock(unittest.TestCase):
         cls.foster = SITE.start()
         cls.addClassCleanup(cls.foster.close)
         cls.foster.up()
+        # Paused, so that the tests have the same backups at any time of the day.
+        cls.foster.verb("stop", "backup")
 
     def add(self, name: str, quantity: int = 1) -> dict:
         answer = SITE.ask("/api/items", "POST", {"name": name, "quantity": quantity})
@@ -197,10 +199,12 @@ class Backups(Stock):
         try:
             self.assertNotEqual(SITE.config.read_text(), config)
             self.foster.verb("update")
+            self.foster.verb("start", "backup")
             wait_for("backup", lambda: self.backups()[:1] != before[:1], 20)
         finally:
             SITE.config.write_text(config)
             self.foster.verb("update")
+            self.foster.verb("stop", "backup")
 
     def test_the_drill_passes_and_one_that_fails_leaves_the_rest_alone(self):
         self.add("Drilled", 4)
