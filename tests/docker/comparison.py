@@ -8,9 +8,11 @@ import urllib.request
 
 import figures
 from container import Container, Downtime, Process, memory_of
-from engine import docker, wait_for
+from engine import Failed, docker, wait_for
 
 ROUNDS = 5
+# A backend that fails so soon after its start would wait before the next one: 2 s is `backoff.reset` of the examples.
+UPTIME = 2.5
 
 # What is measured, in the words of the tables, and its form.
 ROWS = {
@@ -37,27 +39,35 @@ class Subject:
     def measure(self) -> None:
         with Container(image=self.image) as container:
             url = container.url + self.path
-            wait_for("page", lambda: self._is_served(container, url), 60)
+            self._wait_for_page(container, url)
             start = time.monotonic() - container.began
             (backend,) = self._backends(container)
             first = next(process for process in container.processes() if process.parent not in _pids(container))
             memory = memory_of(first.pid)
+            up = time.monotonic()
+            wait_for("uptime of the backend", lambda: time.monotonic() >= up + UPTIME, UPTIME + 5)
             with Downtime(url) as downtime:
                 backend.kill()
                 wait_for("new backend", lambda: [new.pid for new in self._backends(container)] not in ([], [backend.pid]), 30)
-                wait_for("page", lambda: self._is_served(container, url), 60)
+                self._wait_for_page(container, url)
             stop, _ = container.stop()
         self.measured.append({"start": start, "memory": memory, "crash": downtime.seconds, "stop": stop})
 
     def _backends(self, container: Container) -> list[Process]:
         return [process for process in container.processes() if self.backend in process.command]
 
-    def _is_served(self, container: Container, url: str) -> bool:
-        assert container.state["Running"], f"the container exited:\n{container.output()}"
+    def _wait_for_page(self, container: Container, url: str) -> None:
         try:
-            return urllib.request.urlopen(url, timeout=1).status == 200
-        except OSError:
-            return False
+            wait_for(f"answer of {url}", lambda: _is_served(url), 60)
+        except Failed as failed:
+            raise Failed(f"{failed}; the output of {self.image}:\n{container.output()[-3000:]}") from None
+
+
+def _is_served(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(url, timeout=1).status == 200
+    except OSError:
+        return False
 
 
 def _pids(container: Container) -> set[int]:
