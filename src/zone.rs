@@ -277,4 +277,4 @@ impl Text<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,7 +1,7 @@
 //! Jobs: when they run, what happens when a run is under way, orders, and the shutdown.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use crate::support::{End, Following, Foster, Running, matches};
 
@@ -59,6 +59,105 @@ fn with_wait_one_run_follows_the_present_one_and_with_kill_the_present_one_is_st
     let seen = events(&foster);
     let first = ["job_started", "stopping", "job_finished", "job_started"];
     assert_eq!(seen.iter().take(4).collect::<Vec<_>>(), first.iter().collect::<Vec<_>>(), "{seen:?}");
+}
+
+/// The times of these events about the job `tick` in milliseconds.
+fn times(foster: &Running, name: &str) -> Vec<u128> {
+    let lines = foster.verb(&["events", "--json", "--event", name, "tick"]).expect(0).stdout;
+    let time = |line: &str| {
+        let event: serde_json::Value = serde_json::from_str(line).expect("an object");
+        let time = humantime::parse_rfc3339(event["ts"].as_str().expect("a time")).expect("RFC 3339");
+        time.duration_since(UNIX_EPOCH).expect("after 1970").as_millis()
+    };
+    lines.lines().map(time).collect()
+}
+
+#[test]
+fn a_job_of_every_second_has_a_run_in_each_second_and_never_two_at_once() {
+    // `FOSTER_TEST_SECONDS=60` looks for a minute.
+    let seconds = std::env::var("FOSTER_TEST_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
+    let foster = tick("append:began:x sleep:0.2 append:ended:x", "schedule = 'every 1s'").start();
+    foster.wait_for("foster", || foster.row("tick").is_some());
+    let since = Instant::now();
+    let written = |name: &str| fs::read_to_string(foster.path(name)).unwrap_or_default().lines().count();
+    while since.elapsed() < Duration::from_secs(seconds) {
+        // Of two runs at once both would have begun and not ended.
+        let (ended, began) = (written("ended"), written("began"));
+        assert!(began <= ended + 1 || written("ended") + 1 >= began, "{began} runs began, {ended} ended");
+        foster.wait_for("another run", || written("began") > began);
+    }
+    foster.wait_for("the end of the last run", || {
+        times(&foster, "job_finished").len() == times(&foster, "job_started").len()
+    });
+    let started = times(&foster, "job_started");
+    // A due time that a loaded machine has missed came together with the next one.
+    let due = started.len() + times(&foster, "job_skipped").len();
+    let (Some(first), Some(last)) = (started.first(), started.last()) else { panic!("no run") };
+    let passed = usize::try_from((last - first + 500) / 1000).expect("seconds") + 1;
+    assert!(due.abs_diff(passed) <= 1, "{due} due times in {passed} s\n{}", foster.output().shown());
+}
+
+#[test]
+fn foster_stays_for_a_job_and_ends_when_an_update_has_removed_the_last_one() {
+    let once = "[program.once]\ncommand = 'puppet append:once:x'\nrestart = 'never'\n";
+    let job = "[job.tick]\ncommand = 'puppet append:runs:x'\nschedule = 'every 1s'\n";
+    let mut foster = Foster::new().config(&format!("{once}{job}")).start();
+    foster.wait_for_state("once", "exited");
+    foster.wait_for("two runs", || count(&events(&foster), "job_finished") > 1);
+    let without = foster.content("foster.toml").replace(job, "");
+    fs::write(foster.path("foster.toml"), without).expect("a file");
+    let printed = foster.verb(&["update"]).expect(0).stdout;
+    assert!(printed.contains("tick: removed"), "{printed}");
+    assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
+    let stderr = foster.output().stderr();
+    assert!(stderr.contains("every program has exited"), "{stderr}");
+    assert_eq!(foster.content("once"), "x\n");
+}
+
+#[test]
+fn an_update_changes_the_schedule_of_a_job_and_interrupts_no_run() {
+    let web = "[program.web]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
+    let job = "[job.tick]\ncommand = 'puppet append:runs:old wait-file:go'\nschedule = '@yearly'\nrun_at_start = true\n";
+    let mut foster = Foster::new().config(&format!("{web}{job}")).start();
+    foster.wait_for_state("web", "running");
+    foster.wait_for_state("tick", "running");
+    let pid = foster.pid_of("tick");
+    let changed = foster
+        .content("foster.toml")
+        .replace("append:runs:old wait-file:go", "append:runs:new")
+        .replace("@yearly", "every 1s");
+    fs::write(foster.path("foster.toml"), changed).expect("a file");
+    let printed = foster.verb(&["update"]).expect(0).stdout;
+    assert_eq!(
+        printed,
+        "tick: applies at its next run: command and schedule changed\nfoster: 1 program unchanged\n"
+    );
+    foster.wait_for("a due time of the new schedule", || count(&events(&foster), "job_skipped") > 0);
+    assert_eq!((foster.pid_of("tick"), foster.content("runs").as_str()), (pid, "old\n"));
+    fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for("a run of the new command", || foster.content("runs").lines().any(|line| line == "new"));
+    assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+}
+
+#[test]
+fn a_program_that_becomes_a_job_is_stopped_and_runs_when_it_is_due() {
+    let web = "[program.web]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
+    let program = "[program.tick]\ncommand = 'puppet append:runs:program pause'\nmin_uptime = '1ms'\n";
+    let job = "[job.tick]\ncommand = 'puppet append:runs:job'\nschedule = '@yearly'\n";
+    let mut foster = Foster::new().config(&format!("{web}{program}")).start();
+    foster.wait_for_state("tick", "running");
+    foster.wait_for_file("runs");
+    let text = foster.content("foster.toml");
+    fs::write(foster.path("foster.toml"), text.replace(program, job)).expect("a file");
+    let printed = foster.verb(&["update"]).expect(0).stdout;
+    assert!(printed.starts_with("tick: applies at its next run: "), "{printed}");
+    foster.wait_for_state("tick", "idle");
+    assert_eq!(foster.content("runs"), "program\n", "it is not due before the new year");
+    foster.verb(&["run-job", "tick"]).expect(0);
+    fs::write(foster.path("foster.toml"), text).expect("a file");
+    foster.verb(&["update"]).expect(0);
+    foster.wait_for("the program", || foster.content("runs") == "program\njob\nprogram\n");
+    assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
 }
 
 #[test]

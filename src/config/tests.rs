@@ -56,7 +56,7 @@ fn load_text(text: impl AsRef<[u8]>) -> Result<Plan, Report> {
     load(&path, &environment())
 }
 
-fn plan_of(text: &str) -> Plan {
+pub(super) fn plan_of(text: &str) -> Plan {
     load_text(text).unwrap_or_else(|report| panic!("{report}"))
 }
 

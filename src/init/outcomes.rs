@@ -85,7 +85,10 @@ impl Init {
             for view in self.core.supervisor.snapshot().of(id).filter(|view| !is_removed(view)) {
                 let before = before.iter().find(|before| before.id == view.id).copied();
                 let before = before.unwrap_or(InstanceBefore::absent(view.id));
-                let outcome = outlook(&view, before, keys.change());
+                let outcome = match self.plan.kind(id) {
+                    Kind::Job => outlook_of_job(keys.change()),
+                    Kind::Program | Kind::Task => outlook(&view, before, keys.change()),
+                };
                 all.push(Expected { before, outcome, why: because(keys) });
             }
         }
@@ -248,4 +251,13 @@ fn outlook(view: &InstanceView, before: InstanceBefore, difference: Option<SpecC
         Some(SpecChange::Process) if wanted => Expectation::Up,
         Some(SpecChange::Process) => Expectation::Stays("stays stopped; applies at its next start"),
     }
+}
+
+/// The same for a job: a run that is under way continues, and none starts before it is due.
+fn outlook_of_job(difference: Option<SpecChange>) -> Expectation {
+    Expectation::Stays(match difference {
+        None => "added; it runs when it is due",
+        Some(SpecChange::Policy) => "applied without a restart",
+        Some(SpecChange::Process) => "applies at its next run",
+    })
 }

@@ -1,8 +1,8 @@
 //! Zones of the system, and the due times of random schedules in them, compared with an independent implementation.
 
-use std::io::{Seek as _, Write as _};
-use std::path::Path;
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use foster_core::schedule::Cron;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Without Lord Howe Island, whose clock changes by half an hour: cronsim moves by whole ones.
-const ZONES: [&str; 20] = [
+pub(crate) const ZONES: [&str; 20] = [
     "UTC",
     "Europe/Berlin",
     "Europe/London",
@@ -76,15 +76,60 @@ fn line(seed: &mut u64) -> String {
     format!("{minute} {hour} {day} {month} {}", field(seed, 0, 6, 7))
 }
 
-#[test]
-fn due_times_agree_with_an_independent_implementation() {
+/// The Python with the independent implementation. `None`: it is not here, or the system has no zones.
+pub(crate) fn python_with_cronsim() -> Option<PathBuf> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python3");
     let has_parts =
         Command::new(&python).args(["-c", "import cronsim"]).output().is_ok_and(|end| end.status.success());
     if !has_parts || of_system("Europe/Berlin").is_none() {
         assert!(std::env::var_os("CI").is_none(), "no Python with cronsim, or no zones");
-        return eprintln!("skipped: needs cronsim in target/python, and /usr/share/zoneinfo");
+        eprintln!("skipped: needs cronsim in target/python, and /usr/share/zoneinfo");
+        return None;
     }
+    Some(python)
+}
+
+/// The independent implementation: it answers line by line.
+pub(crate) struct Reference {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Reference {
+    pub(crate) fn start(python: &Path) -> Reference {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/zone/due_times.py");
+        let mut command = Command::new(python);
+        let mut child =
+            command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python");
+        let (input, output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
+        Reference { child, input, output: BufReader::new(output) }
+    }
+
+    /// Asks for the due times between these, in seconds since 1970.
+    pub(crate) fn ask(&mut self, zone: &str, (start, end): (i64, i64), line: &str) {
+        writeln!(self.input, "{zone} {start} <{end} {line}").expect("a request");
+    }
+
+    /// The next answer, in the order of the requests.
+    pub(crate) fn answer(&mut self) -> Vec<i64> {
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).expect("an answer");
+        answer.split_whitespace().map(|at| at.parse().expect("a number")).collect()
+    }
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        // Its input ends with this, and it as well; it has nothing to lose.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn due_times_agree_with_an_independent_implementation() {
+    let Some(python) = python_with_cronsim() else { return };
     const COUNT: usize = 25;
     let mut seed = 11;
     let (mut asked, mut input) = (Vec::new(), String::new());

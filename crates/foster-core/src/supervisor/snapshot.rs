@@ -132,9 +132,14 @@ impl<'a> Snapshot<'a> {
     }
 
     fn view(self, instance: &Instance) -> InstanceView {
-        let (state, kind) = (instance.state(), instance.spec().kind());
+        let state = instance.state();
         let (spec, job) =
             (self.0.plan.program(instance.id().program), self.0.jobs.get(instance.id().program));
+        // A run is what it was started as, also after an update.
+        let kind = match spec.filter(|_| state.live().is_none()) {
+            Some(planned) => planned.kind(),
+            None => instance.spec().kind(),
+        };
         InstanceView {
             id: instance.id(),
             kind,

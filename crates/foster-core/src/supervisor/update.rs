@@ -161,6 +161,7 @@ impl Supervisor {
     /// Its process has to be made from another definition.
     fn replace(&mut self, now: Instant, at: usize, before: &Rc<ProgramSpec>, out: &mut Vec<Action>) {
         let Some((instance, spec)) = self.instances.get(at).zip(self.spec_at(at)) else { return };
+        let becomes_job = spec.kind() == Kind::Job && before.kind() != Kind::Job;
         let again = match (instance.state(), instance.desired()) {
             (
                 _,
@@ -168,6 +169,14 @@ impl Supervisor {
                     DownReason::Requested(_) | DownReason::Removed | DownReason::Spare | DownReason::Shutdown,
                 ),
             ) => false,
+            // It runs when it is due.
+            _ if becomes_job => {
+                self.set_desired(at, Desired::Down(DownReason::NotAutostarted));
+                if self.instances.get(at).is_some_and(|instance| instance.run().is_none()) {
+                    self.apply(now, at, Input::Stop(Cause::Changed), out);
+                }
+                return;
+            }
             // An update neither runs an ended task again nor breaks one off.
             _ if runs_once(before, spec) && (instance.state().has_ended() || instance.run().is_some()) => {
                 false

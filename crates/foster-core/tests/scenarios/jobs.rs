@@ -275,6 +275,38 @@ fn an_update_changes_the_times_of_a_job_and_interrupts_no_run() {
 }
 
 #[test]
+fn a_program_that_becomes_a_job_is_stopped_and_does_not_run_before_it_is_due() {
+    check_updates(
+        "web: ready=100ms
+         tick: ready=100ms",
+        &[("2s", "web: ready=100ms\n tick: every=10s life=1s v=2")],
+        "15s signal TERM",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   spawn tick #1
+            0.000   web: stopped -> starting (started)
+            0.000   tick: stopped -> starting (started)
+            0.101   web: starting -> running (ready after 101ms)
+            0.101   tick: starting -> running (ready after 101ms)
+            0.101   everything is ready
+            2.000   updated
+            2.000   tick: running -> stopping (changed)
+            2.000   SIGTERM to the main process of tick
+            2.010   tick: stopping -> stopped (was killed by SIGTERM within 10ms)
+            10.000  spawn tick #2
+            10.000  tick: idle -> running (started)
+            11.000  tick: running -> idle (exited with status 0 after 1s; stays down)
+            15.000  shutdown: SIGTERM
+            15.000  web: running -> stopping (shutdown)
+            15.000  SIGTERM to the main process of web
+            15.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            15.010  sweep with SIGTERM
+            15.010  exit 0: SIGTERM
+        "#]],
+    );
+}
+
+#[test]
 fn a_container_of_jobs_does_not_end_by_itself_and_none_starts_during_the_shutdown() {
     check(
         "backup: every=10s life=4s stops=8s/0",
