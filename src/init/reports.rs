@@ -19,7 +19,7 @@ use super::Init;
 use super::children::Role;
 use super::tree::named;
 use crate::errno;
-use crate::notify::inbound::{Complaint, NEWS_COST, Stranger, TURN_BUDGET};
+use crate::notify::inbound::{Complaint, NEWS_COST, Stranger};
 use crate::notify::message::{LONGEST, Message, parse};
 use crate::plan::{Probe, Program};
 use crate::sys::datagram::Datagram;
@@ -90,16 +90,22 @@ impl Init {
             return self.notified(run, notice);
         }
         let Some(run) = self.processes.inbound.run_of(key) else { return };
-        let (mut buffer, mut senders, mut budget) = ([0; LONGEST + 2], Senders::default(), TURN_BUDGET);
+        let (mut buffer, mut senders) = ([0; LONGEST + 2], Senders::default());
+        let mut budget = self.processes.inbound.budget(run, self.core.now);
         while budget > 0 {
-            let Some(datagram) = self.processes.inbound.peek(run, &mut buffer) else { return };
+            let Some(datagram) = self.processes.inbound.peek(run, &mut buffer) else {
+                return self.processes.inbound.set_budget(run, budget);
+            };
             let text = buffer.get(..datagram.length).unwrap_or_default();
             budget = budget.saturating_sub(self.take_datagram(datagram, text, &mut senders));
             if datagram.has_descriptors {
+                // A process is made for them: one in this time.
+                self.processes.inbound.set_budget(run, 0);
                 return self.drop_descriptors(run);
             }
             self.processes.inbound.take(run);
         }
+        self.processes.inbound.set_budget(run, 0);
         self.processes.inbound.pause(run, self.core.now);
     }
 

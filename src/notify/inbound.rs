@@ -26,15 +26,16 @@ use crate::sys::epoll::{Epoll, Interest, Owner, Token};
 use crate::sys::fork::{ChildProcess, fork};
 use crate::sys::procfs::Process;
 
-/// How many datagrams are read in one turn of the loop, of those that cost 1: their sender is known, and they say nothing new.
-pub const TURN_BUDGET: u32 = 128;
+/// How many datagrams of a socket are read in a [`WINDOW`], of those that cost 1: their sender is known in this turn of the
+/// loop, and they say nothing new.
+const BUDGET: u32 = 128;
 
 /// What another one costs: its sender is looked up in /proc, or its text is taken.
 pub const NEWS_COST: u32 = 8;
 
-/// How long none is read after a turn that has used its budget: 64,000 in a second at most, and 8,000 with news. It is short,
-/// because during a flood the queue has room for a report only while it is read.
-const PAUSE: Duration = Duration::from_millis(2);
+/// The time that a budget is for: 64,000 datagrams in a second at most, and 8,000 with news. It is short, because during a
+/// flood the queue has room for a report only while it is read.
+const WINDOW: Duration = Duration::from_millis(2);
 
 /// How many bytes of a pipe are looked at in one turn.
 const READ_SIZE: usize = 4096;
@@ -49,6 +50,14 @@ pub struct Inbound {
     strangers: Vec<Stranger>,
     pipes: Vec<Pipe>,
     last_key: u32,
+}
+
+/// What reading a socket may still cost in the present window.
+#[derive(Debug)]
+struct Budget {
+    /// When the window began.
+    since: Instant,
+    left: u32,
 }
 
 /// Whether a socket is watched.
@@ -70,6 +79,7 @@ struct Reporter {
     /// The value of `NOTIFY_SOCKET`.
     address: String,
     flow: Flow,
+    budget: Budget,
     status: String,
     complaints: Vec<Complaint>,
     /// The process that is to be the main one when the present one ends (`MAINPID=`).
@@ -123,8 +133,8 @@ impl Inbound {
         self.epoll.add(&receiver, Token { owner: self.owner, key }, Interest::Read)?;
         let address = format!("@{}", String::from_utf8_lossy(&name));
         let (status, complaints, successor) = (String::new(), Vec::new(), None);
-        let reporter =
-            Reporter { key, receiver, address, flow: Flow::Reading, status, complaints, successor };
+        let (flow, budget) = (Flow::Reading, Budget { since: Instant::START, left: BUDGET });
+        let reporter = Reporter { key, receiver, address, flow, budget, status, complaints, successor };
         self.reporters.insert(run, reporter);
         Ok(self.reporters.get(&run).map_or("", |reporter| &reporter.address))
     }
@@ -220,10 +230,26 @@ impl Inbound {
         }
     }
 
+    /// What reading this socket may cost now.
+    pub fn budget(&mut self, run: Run, now: Instant) -> u32 {
+        let Some(reporter) = self.reporters.get_mut(&run) else { return 0 };
+        if now.since(reporter.budget.since) >= WINDOW {
+            reporter.budget = Budget { since: now, left: BUDGET };
+        }
+        reporter.budget.left
+    }
+
+    /// So much of the budget is left, also for the next turns of the loop.
+    pub fn set_budget(&mut self, run: Run, left: u32) {
+        if let Some(reporter) = self.reporters.get_mut(&run) {
+            reporter.budget.left = left;
+        }
+    }
+
     /// Reads none from this socket for a moment, which is longer where more sockets are flooded.
     pub fn pause(&mut self, run: Run, now: Instant) {
         let flooded = u32::try_from(self.paused().count()).unwrap_or(u32::MAX);
-        self.set_flow(run, Flow::Paused(now.plus(PAUSE.saturating_mul(flooded.saturating_add(1)))));
+        self.set_flow(run, Flow::Paused(now.plus(WINDOW.saturating_mul(flooded.saturating_add(1)))));
     }
 
     fn paused(&self) -> impl Iterator<Item = (Run, Instant)> {
@@ -303,5 +329,44 @@ impl Inbound {
     fn next_key(&mut self) -> u32 {
         self.last_key = self.last_key.wrapping_add(1);
         self.last_key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use foster_core::ids::{InstanceId, ProgramId};
+
+    #[test]
+    fn a_budget_is_that_of_a_time_and_not_of_a_turn_of_the_loop() {
+        let mut inbound = Inbound::new(Rc::new(Epoll::new().unwrap()), Owner(0));
+        let run = Run { instance: InstanceId { program: ProgramId(0), index: 0 }, number: 1 };
+        let at = |milliseconds| Instant::after_start(Duration::from_millis(milliseconds));
+        assert_eq!(inbound.budget(run, at(10)), 0);
+        inbound.register(run).unwrap();
+        assert_eq!(inbound.budget(run, at(10)), BUDGET);
+        inbound.set_budget(run, 5);
+        assert_eq!(inbound.budget(run, at(11)), 5);
+        inbound.set_budget(run, 0);
+        inbound.pause(run, at(11));
+        let until = inbound.deadline().unwrap();
+        inbound.tick(until);
+        assert_eq!((inbound.deadline(), inbound.budget(run, until)), (None, BUDGET));
+    }
+
+    #[test]
+    fn the_more_sockets_are_flooded_the_longer_none_of_each_is_read() {
+        let mut inbound = Inbound::new(Rc::new(Epoll::new().unwrap()), Owner(0));
+        let run = |number| Run { instance: InstanceId { program: ProgramId(0), index: 0 }, number };
+        let now = Instant::after_start(Duration::from_secs(1));
+        for number in 1..=3 {
+            inbound.register(run(number)).unwrap();
+            inbound.pause(run(number), now);
+        }
+        let until: Vec<Instant> = inbound.paused().map(|(_, until)| until).collect();
+        assert_eq!(until, [1, 2, 3].map(|times| now.plus(WINDOW * times)));
+        inbound.forget(run(1));
+        assert_eq!(inbound.deadline(), Some(now.plus(WINDOW * 2)));
     }
 }
