@@ -440,6 +440,7 @@ fn a_named_main_process_takes_the_place_of_one_that_ends() {
         let mut foster = Foster::new().config(&config).start();
         foster.wait_for_state("app", "running");
         foster.wait_for("both processes", || foster.processes().len() == 3);
+        foster.wait_for("its first start", || foster.content("starts").lines().count() == 1);
         let first = foster.pid_of("app");
         fs::write(foster.path("go"), "").expect("a file");
         foster.wait_for_line(
@@ -472,6 +473,7 @@ fn a_main_process_that_is_not_the_programs_own_or_has_ended_takes_no_place() {
         fs::write(foster.path("pid"), own).expect("a file");
         fs::write(foster.path("named"), "").expect("a file");
         foster.wait_for_state("app", "running");
+        foster.wait_for("its first start", || foster.content("starts").lines().count() == 1);
         if is_own {
             let waits = |process: &Process| process.parent == foster.pid_of("app");
             let below = foster.processes().into_iter().find(waits).expect("its child");
