@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::{
-    End, Foster, MemoryGroup, Running, check, group_of_process, matches, may_make_namespaces,
+    End, Foster, MemoryGroup, Running, check, free_port, group_of_process, matches, may_make_namespaces,
 };
 
 /// The time of the first line of the log, in milliseconds, whose field has this value.
@@ -128,6 +128,32 @@ fn a_program_that_grows_over_its_limit_is_stopped_gracefully_and_restarted_with_
     foster.verb(&["stop", "app"]).expect(0);
     let events = foster.verb(&["events", "--json", "--event", "over_memory"]).expect(0);
     assert!(events.stdout.contains("memory_max is 40M"), "{}", events.text());
+    assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+}
+
+#[test]
+fn a_program_with_sockets_is_replaced_before_it_stops() {
+    let port = free_port();
+    let config = format!(
+        "[program.app]\ncommand = 'puppet append:starts:x wait-file:go grow:41 touch:grown pause'\nmemory_max = '40M'\n\
+         min_uptime = '1ms'\nsockets = ['tcp://127.0.0.1:{port}']\nbackoff = {{ reset = '500ms' }}\n"
+    );
+    let mut foster = Foster::new().config(&config).start();
+    foster.wait_for_state("app", "running");
+    foster.wait_for("a run that counts as a good one", || {
+        foster.row("app").is_some_and(|row| row["uptime_ms"].as_u64() > Some(500))
+    });
+    fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for_file("grown");
+    fs::remove_file(foster.path("go")).expect("a file");
+    foster.wait_for_line(r"app: uses 4\dM of memory, memory_max is 40M: .*; replacing it");
+    foster.wait_for("the other run", || foster.row("app").is_some_and(|row| row["restarts"] == 1));
+    foster.wait_for_line(r"app \(replaced\): stopping, because it is over its memory_max");
+    let events = foster.verb(&["events", "--json", "app"]).expect(0).stdout;
+    let place = |name: &str| events.find(&format!("\"event\":\"{name}\""));
+    let (over, replaced, stopping) = (place("over_memory"), place("replaced"), place("stopping"));
+    assert!(over.is_some() && over < replaced && replaced < stopping, "{events}");
+    assert_eq!(place("exited"), None, "{events}");
     assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
 }
 

@@ -86,6 +86,7 @@ impl LastFailures {
             Cause::Started
             | Cause::WaitsFor(_)
             | Cause::Changed
+            | Cause::Outgrown
             | Cause::Announced
             | Cause::NotReplaced(_)
             | Cause::NotReloaded { .. }

@@ -51,7 +51,8 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             Line::new(Level::Warn, EventName::Unhealthy, message).with("answers", answers)
         }
         Cause::OverMemory { seen } => {
-            let message = format!("{name}: {seen}; stopping it{process}");
+            let follows = if change.to == StateName::Stopping { "stopping" } else { "replacing" };
+            let message = format!("{name}: {seen}; {follows} it{process}");
             Line::new(Level::Warn, EventName::OverMemory, message).with("seen", seen.clone())
         }
         Cause::Recovered => {
@@ -122,6 +123,10 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         }
         Cause::TakenBack => {
             let message = format!("{name}: stopping, because its new definition is taken back{process}");
+            Line::new(Level::Info, EventName::Stopping, message)
+        }
+        Cause::Outgrown => {
+            let message = format!("{name}: stopping, because it is over its memory_max{process}");
             Line::new(Level::Info, EventName::Stopping, message)
         }
         Cause::Unneeded => {

@@ -154,6 +154,8 @@ pub enum Cause {
         /// What was seen, the newest last.
         seen: Vec<String>,
     },
+    /// A run that was over its memory was replaced, and is to stop.
+    Outgrown,
     /// Its processes use more memory than its `memory_max`.
     OverMemory {
         /// How much, and the largest of them.

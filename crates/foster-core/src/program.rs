@@ -83,6 +83,8 @@ pub struct Instance {
     last: Option<PastRun>,
     /// The number of the last run that a rolling restart has put into the place of another; 0: there was none.
     replacement: u32,
+    /// The number of the last run that was to be replaced because it was over its memory; 0: there was none.
+    outgrown: u32,
     part: Part,
 }
 
@@ -162,6 +164,8 @@ pub enum RollCause {
     Changed,
     /// A rolling restart to a new definition has failed, and this one takes it back.
     TakenBack,
+    /// Its run is over its memory.
+    OverMemory,
 }
 
 impl From<RollCause> for Cause {
@@ -170,6 +174,7 @@ impl From<RollCause> for Cause {
             RollCause::Requested(id) => Cause::Requested(id),
             RollCause::Changed => Cause::Changed,
             RollCause::TakenBack => Cause::TakenBack,
+            RollCause::OverMemory => Cause::Outgrown,
         }
     }
 }
@@ -222,6 +227,7 @@ impl Instance {
             restarts: 0,
             last: None,
             replacement: 0,
+            outgrown: 0,
             part: Part::Serving,
         }
     }
@@ -237,6 +243,20 @@ impl Instance {
         (self.restarts, self.last, self.replacement) = (old.restarts, old.last, old.replacement);
         (self.part, old.part) = (Part::Serving, Part::Replaced);
         old.desired = Desired::Down(DownReason::Spare);
+    }
+
+    /// Whether its run may be replaced for its memory, by one beside it: it has worked for long enough that this is no
+    /// failed start, and that was not tried before. Takes note that it is.
+    pub fn note_outgrown(&mut self, now: Instant) -> bool {
+        let State::Running { live, .. } = &self.state else { return false };
+        let has_worked = now.since(live.since) >= self.spec.restart.backoff.reset;
+        let is_first = mem::replace(&mut self.outgrown, live.run.number) != live.run.number;
+        has_worked && is_first
+    }
+
+    /// Takes note of a restart that is not by its own end.
+    pub fn count_restart(&mut self) {
+        self.restarts = self.restarts.saturating_add(1);
     }
 
     /// Takes note whether its run counts as that of a rolling restart.

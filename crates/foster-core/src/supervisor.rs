@@ -21,6 +21,7 @@ use crate::ending::Ending;
 use crate::event::Event;
 use crate::ids::{InstanceId, ProgramId, Run, Signal};
 use crate::plan::{CorePlan, SignalAction, WhenAllEnded};
+use crate::probe::{ProbeResult, Which};
 use crate::program::{Desired, DownReason, Input, Instance};
 use crate::program_map::ProgramMap;
 use crate::schedule::WallClock;
@@ -137,6 +138,9 @@ impl Supervisor {
             Event::SpawnFailed(run, failure) => self.route(now, run, Input::SpawnFailed(failure), out),
             Event::Exited { run, exit, left } => self.route(now, run, Input::Exited(exit, left), out),
             Event::TreeEmptied(run) => self.route(now, run, Input::TreeEmptied, out),
+            Event::Probed(run, Which::Memory, ProbeResult::Failed(seen)) => {
+                self.outgrown(now, run, seen, out);
+            }
             Event::Probed(run, which, result) => self.route(now, run, Input::Probed(which, result), out),
             Event::Notified(run, notice) => self.route(now, run, Input::Notified(notice), out),
             Event::PreStopEnded(run) => self.route(now, run, Input::PreStopEnded, out),

@@ -166,6 +166,7 @@ fn word(cause: &Cause) -> &'static str {
         Cause::Replaced => "replaced",
         Cause::TakenBack => "taken back",
         Cause::Unneeded => "not needed",
+        Cause::Outgrown => "over memory",
         Cause::NotReplaced(_) => "not replaced",
         Cause::NotReloaded { .. } => "not reloaded",
         Cause::Due => "due again",

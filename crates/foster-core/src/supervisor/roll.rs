@@ -14,13 +14,15 @@
 mod trial;
 
 use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Supervisor;
 use super::order::{STARTS_PER_STEP, is_ready_or_done};
-use crate::action::{Action, Cause, Definition, NotReplaced};
+use crate::action::{Action, Cause, Change, Definition, NotReplaced, Part, StateName};
 use crate::graph::dependencies;
-use crate::ids::{InstanceId, ProgramId};
+use crate::ids::{InstanceId, ProgramId, Run};
+use crate::probe::{ProbeResult, Which};
 use crate::program::{CycleCause, Desired, Input, Instance, RollCause};
 use crate::program_map::ProgramMap;
 use crate::spec::{Overlap, ProgramSpec};
@@ -146,6 +148,40 @@ impl Supervisor {
         }
         self.rolls.insert(program, roll);
         self.dirty = true;
+    }
+
+    /// A run is over its memory. Where one can stand beside it, that takes its place before it stops; otherwise, or where
+    /// that was not possible, it is restarted.
+    pub(super) fn outgrown(&mut self, now: Instant, run: Run, seen: String, out: &mut Vec<Action>) {
+        let id = run.instance;
+        let result = match self.position(id) {
+            _ if self.phase.has_begun() => ProbeResult::Failed(seen),
+            // It is being replaced.
+            Some(at) if self.has_run(at, run) && self.turn_of(id) == Turn::Now => ProbeResult::Passed,
+            Some(at) if self.has_run(at, run) && self.may_replace_outgrown(now, at) => {
+                let state = self.instances.get(at).map_or(StateName::Running, |one| one.state().name());
+                let (cause, part) = (Cause::OverMemory { seen }, Part::Serving);
+                let change = Change { instance: id, run: Some(run), part, from: state, to: state, cause };
+                out.push(Action::Report(change));
+                self.replace_run(at, RollCause::OverMemory, None);
+                ProbeResult::Passed
+            }
+            Some(_) | None => ProbeResult::Failed(seen),
+        };
+        self.route(now, run, Input::Probed(Which::Memory, result), out);
+    }
+
+    fn has_run(&self, at: usize, run: Run) -> bool {
+        self.instances.get(at).and_then(Instance::run) == Some(run)
+    }
+
+    /// Whether the run of an instance may be replaced because it is over its memory. Takes note that it is.
+    fn may_replace_outgrown(&mut self, now: Instant, at: usize) -> bool {
+        let Some(program) = self.instances.get(at).map(|one| one.id().program) else { return false };
+        let spec = self.plan.program(program).map(Rc::clone);
+        let may_overlap = spec.is_some_and(|spec| self.may_overlap(at, &spec));
+        let is_free = may_overlap && !self.rolls.contains(program);
+        is_free && self.instances.get_mut(at).is_some_and(|one| one.note_outgrown(now))
     }
 
     /// The definition that the next run of this instance is made from, where it is not the plan's.

@@ -182,6 +182,83 @@ fn a_program_that_is_unhealthy_again_and_again_is_given_up() {
 }
 
 #[test]
+fn a_program_over_its_memory_is_replaced_first_where_another_run_can_stand_beside_it() {
+    check(
+        "web: overlap outgrows=15s stops=1s/0",
+        "40s signal TERM",
+        expect![[r#"
+        0.000   spawn web #1
+        0.000   web: stopped -> starting (started)
+        1.000   web: starting -> running (ready after 1s)
+        1.000   everything is ready
+        16.001  web: running -> running (over its memory: 120M)
+        16.001  spawn web #2
+        16.001  replacement of web: stopped -> starting (started)
+        17.001  replacement of web: starting -> running (ready after 1s)
+        17.001  web: running -> running (replaced)
+        17.001  former web: running -> stopping (over its memory)
+        17.001  SIGTERM to the main process of web #1
+        18.001  former web: stopping -> stopped (exited with status 0 within 1s)
+        32.001  web: running -> running (over its memory: 120M)
+        32.001  spawn web #3
+        32.001  replacement of web: stopped -> starting (started)
+        33.001  replacement of web: starting -> running (ready after 1s)
+        33.001  web: running -> running (replaced)
+        33.001  former web: running -> stopping (over its memory)
+        33.001  SIGTERM to the main process of web #2
+        34.001  former web: stopping -> stopped (exited with status 0 within 1s)
+        40.000  shutdown: SIGTERM
+        40.000  web: running -> stopping (shutdown)
+        40.000  SIGTERM to the main process of web
+        41.000  web: stopping -> stopped (exited with status 0 within 1s)
+        41.000  sweep with SIGTERM
+        41.000  exit 0: SIGTERM
+    "#]],
+    );
+}
+
+#[test]
+fn a_program_over_its_memory_is_restarted_where_a_run_beside_it_would_have_to_wait() {
+    check(
+        "db: ready=100ms
+         web: overlap after=db outgrows=15s stops=1s/0",
+        "12s stop db\n 22s start db\n 30s signal TERM",
+        expect![[r#"
+            0.000   spawn db #1
+            0.000   db: stopped -> starting (started)
+            0.000   web: stopped -> waiting (waits for db)
+            0.101   db: starting -> running (ready after 101ms)
+            0.101   spawn web #1
+            0.101   web: waiting -> starting (started)
+            1.101   web: starting -> running (ready after 1s)
+            1.101   everything is ready
+            12.000  db: running -> stopping (requested)
+            12.000  SIGTERM to the main process of db
+            12.010  db: stopping -> stopped (was killed by SIGTERM within 10ms)
+            16.001  web: running -> running (over its memory: 120M)
+            18.001  web: running -> stopping (over its memory: 120M)
+            18.001  SIGTERM to the main process of web
+            19.001  web: stopping -> waiting (exited with status 0; restart now)
+            22.000  spawn db #2
+            22.000  db: stopped -> starting (started)
+            22.101  db: starting -> running (ready after 101ms)
+            22.101  spawn web #2
+            22.101  web: waiting -> starting (started)
+            23.101  web: starting -> running (ready after 1s)
+            30.000  shutdown: SIGTERM
+            30.000  web: running -> stopping (shutdown)
+            30.000  SIGTERM to the main process of web
+            31.000  web: stopping -> stopped (exited with status 0 within 1s)
+            31.000  db: running -> stopping (shutdown)
+            31.000  SIGTERM to the main process of db
+            31.010  db: stopping -> stopped (was killed by SIGTERM within 10ms)
+            31.010  sweep with SIGTERM
+            31.010  exit 0: SIGTERM
+        "#]],
+    );
+}
+
+#[test]
 fn a_program_over_its_memory_is_restarted_as_if_it_had_ended_by_itself() {
     check(
         "web: outgrows=7s stops=1s/0",

@@ -112,6 +112,7 @@ fn cause_text(world: &World, cause: &Cause) -> String {
         Cause::Replaced => "replaced".into(),
         Cause::TakenBack => "taken back".into(),
         Cause::Unneeded => "not needed".into(),
+        Cause::Outgrown => "over its memory".into(),
         Cause::NotReplaced(NotReplaced::NotReady) => "not replaced".into(),
         Cause::NotReplaced(NotReplaced::WaitsFor(other)) => {
             format!("not replaced: waits for {}", name(world, *other))

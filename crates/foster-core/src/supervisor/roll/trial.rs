@@ -42,6 +42,9 @@ impl Supervisor {
             State::Running { .. } => {
                 self.change_places(at, beside, Cause::Replaced, out);
                 self.note_replacement(at, roll);
+                if let (RollCause::OverMemory, Some(instance)) = (roll.why, self.instances.get_mut(at)) {
+                    instance.count_restart();
+                }
                 self.drop_spare(now, beside, roll.why.into(), out);
                 Next::Go(Step::Retiring(id.index))
             }
@@ -106,11 +109,16 @@ impl Supervisor {
                 roll.put_back(id.index);
                 next
             }
-            (Desired::Trial, State::Waiting { on: Some(other) }) => {
+            // What it waits for may not be known before the order of all has been followed.
+            (Desired::Trial, State::Waiting { on }) => {
                 let time = self.plan.program(id.program).map(|spec| spec.readiness.start_timeout());
+                let give_up = give_up.filter(|at| on.is_some() || *at > now);
                 let give_up = give_up.unwrap_or(now.plus(time.unwrap_or_default()));
                 roll.step = Step::InPlace { index: id.index, before, give_up: Some(give_up) };
-                if give_up <= now { Next::Fail(id, NotReplaced::WaitsFor(*other)) } else { Next::Wait }
+                match on {
+                    Some(other) if give_up <= now => Next::Fail(id, NotReplaced::WaitsFor(*other)),
+                    Some(_) | None => Next::Wait,
+                }
             }
             (Desired::Trial, _) if is_stuck || instance.run().is_none() && instance.last_run() > before => {
                 Next::Fail(id, NotReplaced::NotReady)
