@@ -7,6 +7,7 @@ pub mod duration;
 pub mod errno;
 pub mod exit;
 pub mod glob;
+pub mod ini;
 pub mod plan;
 pub mod roff;
 pub mod suggest;
@@ -63,7 +64,24 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
     sys::signal::ignore(Signal::PIPE);
     let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
     let mut io = ClientIo::of_process(&mut stdout, &mut stderr);
-    let parsed = cli::parse(arguments.into_iter().skip(1));
+    let called = arguments.first().map_or("", |name| personality::base_name(name));
+    let words = arguments.get(1..).unwrap_or_default();
+    let arguments = match called {
+        "supervisorctl" => {
+            sys::sigwait::block(unblocked);
+            return client::supervisorctl::run(words, &mut io);
+        }
+        "supervisord" => match personality::supervisord::read(words, Path::exists) {
+            personality::supervisord::Invocation::Run(arguments) => arguments,
+            personality::supervisord::Invocation::Print { text, status } => {
+                let printed =
+                    if status == ExitStatus::DONE { io.out } else { io.err }.write_all(text.as_bytes());
+                return if printed.is_ok() { status } else { ExitStatus::FAILED };
+            }
+        },
+        _ => words.to_vec(),
+    };
+    let parsed = cli::parse(arguments);
     if !matches!(parsed, Ok(Invocation { command: Command::Run { .. }, .. })) {
         // ^C ends a client.
         sys::sigwait::block(unblocked);

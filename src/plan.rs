@@ -116,6 +116,8 @@ pub enum LogFormat {
 pub struct Program {
     /// Its name.
     pub name: String,
+    /// `group:process`, its name for supervisorctl, if a supervisord configuration gives it one.
+    pub namespec: Option<String>,
     /// The number of instances that the configuration asks for.
     pub instances: InstanceCount,
     /// How its process is started.

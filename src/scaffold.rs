@@ -6,7 +6,6 @@
 
 mod entry;
 mod image;
-mod ini;
 mod node;
 mod pm2;
 mod procfile;

@@ -56,6 +56,7 @@ mod stability;
 mod steadiness;
 mod stopping;
 mod storm;
+mod supervisord;
 mod tasks;
 mod terminal;
 mod termination_log;

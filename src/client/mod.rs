@@ -7,6 +7,7 @@
 mod endpoint;
 mod exec;
 mod print;
+pub mod supervisorctl;
 mod table;
 mod watch;
 

@@ -4,7 +4,6 @@
 //! interpreted here. Only regular files of a bounded size are read: a pipe would block PID 1.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use super::keys::FILE;
 use super::phrase::quoted;
 use super::reader::{Reader, Scope};
 use super::span::{MAIN, Position, Span};
+use super::supervisord;
 use super::table::{self, Item, Key, Table, Value, parse};
 use crate::bounded_read::{self, Accept};
 use crate::{errno, glob};
@@ -37,6 +37,18 @@ pub(super) struct Document {
     pub(super) tasks: Table,
     /// The tables `[job.*]`.
     pub(super) jobs: Table,
+    /// Who wrote the keys.
+    pub(super) author: Author,
+}
+
+/// Who wrote the keys of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Author {
+    /// A person: unknown keys are errors.
+    #[default]
+    Person,
+    /// A front-end for the format of another tool, which may say more than TOML.
+    FrontEnd,
 }
 
 impl Document {
@@ -65,6 +77,9 @@ pub(super) fn read(path: &Path, environment: &Environment, diagnostics: &mut Dia
         size: 0,
         document: Document::default(),
     };
+    if supervisord::is_one(path) {
+        return reading.supervisord(path);
+    }
     reading.file(path, None);
     reading.document
 }
@@ -85,37 +100,75 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// Reads a supervisord configuration, and the files that it includes.
+    fn supervisord(mut self, path: &Path) -> Document {
+        let mut files: Vec<supervisord::File> = self.sections(path, None).into_iter().collect();
+        let wanted =
+            files.first().map(|main| supervisord::includes(self.diagnostics, self.environment, main));
+        let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        self.matching(wanted.unwrap_or_default(), &folder, |reading, path, span| {
+            files.extend(reading.sections(path, Some(span)));
+        });
+        if files.is_empty() || self.diagnostics.has_syntax_errors() {
+            return self.document;
+        }
+        supervisord::document(&files, self.environment, self.diagnostics)
+    }
+
+    /// Reads one file of a supervisord configuration.
+    fn sections(&mut self, path: &Path, from: Option<Span>) -> Option<supervisord::File> {
+        let (number, _) = self.open(path, from)?;
+        let sections = supervisord::sections(self.diagnostics, number);
+        let folder = std::path::absolute(path).ok();
+        let folder = folder.as_deref().and_then(Path::parent).unwrap_or(Path::new("/")).to_path_buf();
+        Some(supervisord::File { number, folder, sections })
+    }
+
     /// Reads one file, named by the `include` at `from`.
     fn file(&mut self, path: &Path, from: Option<Span>) {
+        if let (true, Some(span)) = (supervisord::is_one(path), from) {
+            let message =
+                format!("cannot include {}: it is supervisord's format", quoted(&path.display().to_string()));
+            self.diagnostics.error(span, message, "run it by itself, with `foster run -c`");
+            return;
+        }
+        let Some((source, file)) = self.open(path, from) else { return };
+        let table = parse(self.diagnostics, source);
+        self.open.extend(file.map(|file| (file, path.to_path_buf())));
+        self.add(table, path);
+        self.open.pop();
+    }
+
+    /// Adds the text of a file; `None`: it was read before, or cannot be read. Returns its number, too.
+    fn open(&mut self, path: &Path, from: Option<Span>) -> Option<(usize, Option<FileId>)> {
         let file = fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
         let is_open = |open: &&(FileId, PathBuf)| Some(open.0) == file;
         if let (Some((id, _)), Some(span)) = (self.open.iter().find(is_open), from) {
             let message = format!("the files include each other in a cycle: {}", cycle(&self.open, *id));
             self.diagnostics.error(span, message, "this file includes itself");
-            return;
+            return None;
         }
         if let (true, Some(span)) = (self.open.len() >= DEEPEST_INCLUDE, from) {
             self.diagnostics.error(span, "includes are nested too deeply", "");
-            return;
+            return None;
         }
         if file.is_some_and(|file| !self.seen.insert(file)) {
-            return;
+            return None;
         }
         let bytes = match contents(path) {
             Ok(bytes) => bytes,
-            Err(reason) => return self.unreadable(path, from, &reason),
+            Err(reason) => {
+                self.unreadable(path, from, &reason);
+                return None;
+            }
         };
         self.size = self.size.saturating_add(bytes.len() as u64);
         if self.size > LARGEST_DOCUMENT {
             let message = format!("the files together are larger than {} MiB", LARGEST_DOCUMENT >> 20);
             self.diagnostics.error(from.map_or(Position::File(MAIN), Position::At), message, "");
-            return;
+            return None;
         }
-        let Some(source) = self.add_text(path, bytes) else { return };
-        let table = parse(self.diagnostics, source);
-        self.open.extend(file.map(|file| (file, path.to_path_buf())));
-        self.add(table, path);
-        self.open.pop();
+        Some((self.add_text(path, bytes)?, file))
     }
 
     fn unreadable(&mut self, path: &Path, from: Option<Span>, reason: &str) {
@@ -187,18 +240,28 @@ impl Reading<'_> {
             let text = reader.text_or(item, "a path or a list of paths");
             wanted.extend(text.map(|text| (text, item.value.span)));
         }
+        self.matching(wanted, folder, |reading, path, span| reading.file(path, Some(span)));
+    }
+
+    /// Gives every file that a path or a glob names to `read`.
+    fn matching(
+        &mut self,
+        wanted: Vec<(String, Span)>,
+        folder: &Path,
+        mut read: impl FnMut(&mut Self, &Path, Span),
+    ) {
         for (text, span) in wanted {
             // Removes the `.` of `./more.toml`, which makes reports longer.
             let path: PathBuf = folder.join(&text).components().collect();
             if !glob::is_pattern(&text) {
-                self.file(&path, Some(span));
+                read(self, &path, span);
                 continue;
             }
             match file_glob::matching(&path) {
                 Ok(files) if files.is_empty() => {
                     self.diagnostics.warn(span, format!("no file matches {}", quoted(&text)));
                 }
-                Ok(files) => files.iter().for_each(|file| self.file(file, Some(span))),
+                Ok(files) => files.iter().for_each(|file| read(self, file, span)),
                 Err((folder, error)) => {
                     let folder = folder.display().to_string();
                     self.diagnostics.error(
@@ -237,13 +300,7 @@ fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Va
 
 /// The bytes of a regular file. Reading never waits: a running foster reads its configuration again for an update.
 fn contents(path: &Path) -> Result<Vec<u8>, String> {
-    let bytes =
-        bounded_read::read(path, LARGEST_FILE, Accept::Regular).map_err(|unread| unread.to_string())?;
-    let is_supervisord = |name: &OsStr| ["conf", "ini"].iter().any(|other| name.eq_ignore_ascii_case(other));
-    if path.extension().is_some_and(is_supervisord) {
-        return Err("supervisord's format (`.conf`, `.ini`) is not supported yet".to_owned());
-    }
-    Ok(bytes)
+    bounded_read::read(path, LARGEST_FILE, Accept::Regular).map_err(|unread| unread.to_string())
 }
 
 /// A control character that TOML does not allow anywhere; it is reported once, because the file is probably binary.

@@ -1,5 +1,6 @@
-//! `${NAME}`, `${NAME:-default}` and `$$` in a string (spec, section 3).
+//! `${NAME}`, `${NAME:-default}`, `${NAME+1}`, `${NAME:02}` and `$$` in a string (spec, section 3).
 //!
+//! `+1` adds to a number, `:02` gives it at least two digits, and both may follow a name: `web${FOSTER_INSTANCE+1:02}`.
 //! Expansion is one pass: a value from the environment that contains `${…}` is not expanded again. Any other `$` is
 //! literal (`$host`, `$PATH`).
 
@@ -14,6 +15,13 @@ pub(super) enum Fault {
     Malformed(String),
     /// The variable is not set, or empty, and there is no default.
     Unset {
+        /// The whole reference.
+        written: String,
+        /// The variable.
+        name: String,
+    },
+    /// The variable's value is not the number that `+1` and `:02` are about.
+    NotANumber {
         /// The whole reference.
         written: String,
         /// The variable.
@@ -76,6 +84,16 @@ fn replace<'v>(reference: &str, lookup: &impl Fn(&str) -> Option<&'v OsStr>) -> 
         Some((name, default)) => (name, Some(default)),
         None => (reference, None),
     };
+    if let (Some((name, number)), None) = (number(name), default) {
+        let value =
+            lookup(name).ok_or_else(|| Fault::Unset { written: written.clone(), name: name.to_owned() });
+        let value = value?.to_str().and_then(|value| value.parse().ok());
+        let value = value.and_then(|value: u64| value.checked_add(number.plus));
+        return match value {
+            Some(value) => Ok(format!("{value:0digits$}", digits = number.digits)),
+            None => Err(Fault::NotANumber { written, name: name.to_owned() }),
+        };
+    }
     if !is_name(name) {
         return Err(Fault::Malformed(written));
     }
@@ -89,6 +107,36 @@ fn replace<'v>(reference: &str, lookup: &impl Fn(&str) -> Option<&'v OsStr>) -> 
         (None, Some(default)) => Ok(default.to_owned()),
         (None, None) => Err(Fault::Unset { written, name: name_owned() }),
     }
+}
+
+/// What is done with a number.
+struct NumberFormat {
+    /// What is added.
+    plus: u64,
+    /// How many digits it has at least.
+    digits: usize,
+}
+
+/// The most digits of a number: more than any 64-bit number has.
+const MOST_DIGITS: usize = 20;
+
+/// The name in `NAME+1`, `NAME:02` or `NAME+1:02`, and the format.
+fn number(reference: &str) -> Option<(&str, NumberFormat)> {
+    let (sum, digits) = match reference.split_once(":0") {
+        Some((sum, digits)) => {
+            (sum, digits.parse().ok().filter(|digits| (1..=MOST_DIGITS).contains(digits))?)
+        }
+        None => (reference, 0),
+    };
+    let (name, plus) = match sum.split_once('+') {
+        Some((name, plus)) if plus.starts_with(|first: char| first.is_ascii_digit()) => {
+            (name, plus.parse().ok()?)
+        }
+        Some(_) => return None,
+        None if digits == 0 => return None,
+        None => (sum, 0),
+    };
+    is_name(name).then_some((name, NumberFormat { plus, digits }))
 }
 
 /// A valid name of a shell variable (XBD 3.216, "Name").
@@ -111,6 +159,7 @@ mod tests {
             "HOST" => Some(OsStr::new("db")),
             "EMPTY" => Some(OsStr::new("")),
             "TRICKY" => Some(OsStr::new("${HOST} $$ \"")),
+            "PORT" => Some(OsStr::new("8000")),
             "BYTES" => Some(OsStr::from_bytes(b"\xff")),
             _ => None,
         }
@@ -134,6 +183,30 @@ mod tests {
             ("}{", "}{"),
         ] {
             assert_eq!(expand(text, known), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_added_to_and_padded() {
+        for (text, expected) in [
+            ("${PORT+1}", "8001"),
+            ("${PORT+0}", "8000"),
+            ("${PORT:02}", "8000"),
+            ("w${PORT+1:06}", "w008001"),
+        ] {
+            assert_eq!(expand(text, known), Ok(expected.to_owned()), "{text}");
+        }
+        let fault = |name: &str, text: &str| Fault::NotANumber { written: text.into(), name: name.into() };
+        for text in ["${HOST+1}", "${EMPTY:02}", "${BYTES+1}"] {
+            let name = &text[2..text.find(['+', ':']).unwrap()];
+            assert_eq!(expand(text, known), Err(vec![fault(name, text)]));
+        }
+        let most = "${PORT+18446744073709551615}";
+        assert_eq!(expand(most, known), Err(vec![fault("PORT", most)]));
+        for text in
+            ["${PORT+}", "${PORT+-1}", "${PORT+ 1}", "${PORT:0}", "${PORT:021}", "${PORT+1:-3}", "${+1}"]
+        {
+            assert_eq!(expand(text, known), Err(vec![Fault::Malformed(text.to_owned())]), "{text}");
         }
     }
 

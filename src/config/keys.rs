@@ -129,6 +129,13 @@ pub const FOSTER: Section = Section {
             "The number of rotated files of that log to keep, at most 100; `.1` is the newest.",
         ),
         key(
+            "start",
+            &[ValueKind::Words(&["ready", "together"])],
+            Default::Value("\"ready\""),
+            "When the programs of a priority start: when all of lower priorities are `ready`, or all `together`, those of lower \
+             priorities first.",
+        ),
+        key(
             "shutdown_timeout",
             DURATION,
             Default::Value("\"9s\""),

@@ -3,7 +3,7 @@
 //! It decides and starts nothing, and reads only the files that it is given; the environment is an argument. A value
 //! passes through:
 //!
-//! `document.rs` (files, `include`) → `table.rs` (TOML with spans) → `reader.rs` (expansion, types) →
+//! `document.rs` (files, `include`) → `table.rs` (TOML with spans) or `supervisord.rs` (its `.conf`) → `reader.rs` (expansion, types) →
 //! `programs.rs`, `program.rs`, `settings.rs` (keys) → `check.rs` (all programs together) → the plan.
 //!
 //! To add a key: a row in `keys/`, its reading in the file of its section, a fixture.
@@ -42,6 +42,7 @@ mod size;
 mod sockets;
 mod source;
 mod span;
+mod supervisord;
 mod table;
 #[cfg(test)]
 mod tests;

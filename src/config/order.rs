@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use foster_core::ids::ProgramId;
+use foster_core::plan::StartOrder;
 use foster_core::schedule::{Date, Due, Schedule, Timetable, WallClock, Zone, date};
 use foster_core::spec::{Autostart, JobPlan, Kind, ProgramSpec, Readiness};
 use foster_core::time::Instant;
@@ -23,7 +24,11 @@ pub fn start_order(plan: &Plan, unix_ms: i64) -> String {
         [first, second, third] => format!("{first}, {second} and {third}"),
         others => others.join(" and "),
     };
-    let mut text = format!("{}: {count}, started in this order\n", plan.source.display());
+    let how = match plan.core.settings().start {
+        StartOrder::Ready => "started in this order",
+        StartOrder::Together => "started together, in this order",
+    };
+    let mut text = format!("{}: {count}, {how}\n", plan.source.display());
     let widest = plan.programs.values().map(|program| program.name.chars().count()).max().unwrap_or(0);
     let is_job = |id: &ProgramId| plan.kind(*id) == Kind::Job;
     // Jobs have no place in the order.

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use foster_core::ids::Signal;
 use foster_core::spec::{
-    Autostart, Backoff, ExitAction, Growth, KillMode, Kind, Overlap, PreStop, ProgramSpec, Readiness,
-    Restart, RestartPolicy, StopPlan, StopScope,
+    Autostart, Backoff, EarlyExit, ExitAction, Growth, KillMode, Kind, Overlap, PreStop, ProgramSpec,
+    Readiness, Restart, RestartPolicy, StopPlan, StopScope,
 };
 
 use crate::plan::{InstanceCount, ListenSocket, Program, Sink, Template};
@@ -122,6 +122,7 @@ pub(super) fn draft(reader: &mut Reader<'_>, kind: Kind, key: &Key, table: &Tabl
         },
         program: Program {
             name: key.name.clone(),
+            namespec: reader.field(table, "namespec", Reader::text),
             instances: count,
             launch: launch(reader, table),
             sockets,
@@ -197,6 +198,9 @@ fn restart_policy(reader: &mut Reader<'_>, table: &Table, kind: Kind) -> Restart
     RestartPolicy {
         restart,
         success_exit_codes: reader.field(table, "success_exit_codes", exit_codes).unwrap_or_default(),
+        early_exit: reader
+            .field(table, "early_exit", |reader, item| reader.choice(item, &EARLY_EXITS))
+            .unwrap_or(EarlyExit::ByStatus),
         min_uptime: reader.field(table, "min_uptime", Reader::duration).unwrap_or_default(),
         backoff: backoff(reader, table),
         start_limit,
@@ -261,6 +265,9 @@ fn backoff(reader: &mut Reader<'_>, table: &Table) -> Backoff {
         reset: reader.field(&full, "reset", Reader::duration).unwrap_or_default(),
     }
 }
+
+const EARLY_EXITS: [(&str, EarlyExit); 2] =
+    [("status", EarlyExit::ByStatus), ("failure", EarlyExit::Failure)];
 
 const GROWTH: [(&str, Growth); 2] = [("exponential", Growth::Exponential), ("linear", Growth::Linear)];
 

@@ -14,7 +14,7 @@ use foster_core::spec::Kind;
 use super::Environment;
 use super::defaults::built_in;
 use super::diagnostics::Diagnostics;
-use super::document::Document;
+use super::document::{Author, Document};
 use super::key_spec::Section;
 use super::keys::{JOB, PROGRAM, TASK};
 use super::phrase::quoted;
@@ -64,7 +64,9 @@ pub(super) fn read_programs(
         let owner = format!("in {} `{}`", kind.name(), item.name());
         let table = match kind {
             Kind::Program => {
-                reader.check_keys(given, &PROGRAM, &owner);
+                if document.author == Author::Person {
+                    reader.check_keys(given, &PROGRAM, &owner);
+                }
                 over_base(given, &base)
             }
             Kind::Task => {
@@ -100,7 +102,9 @@ pub(super) fn read_programs(
         }
         check_command(kind, item, (given, &table), diagnostics);
     }
-    if programs.drafts.is_empty() && !diagnostics.has_errors() {
+    // Other tools run without a program, until a file of one is there for an update.
+    let may_be_none = document.author == Author::FrontEnd;
+    if programs.drafts.is_empty() && !may_be_none && !diagnostics.has_errors() {
         let note = match programs.disabled.is_empty() {
             true => "expected `[program.NAME]` with a `command`",
             false => "every program and task has `enabled = false`",

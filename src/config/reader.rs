@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
             Fault::Malformed(written) => (
                 written,
                 format!("cannot expand `{written}`"),
-                "expected `${NAME}` or `${NAME:-default}`; `$$` is a literal `$`".to_owned(),
+                "expected `${NAME}`, `${NAME:-default}` or `${NAME+1:02}`; `$$` is a literal `$`".to_owned(),
             ),
             Fault::Unset { written, name } if name == INSTANCE && matches!(self.scope, Scope::Program(_)) => {
                 (
@@ -186,6 +186,11 @@ impl<'a> Reader<'a> {
                 };
                 (written, format!("the environment variable `{name}` is not set"), note)
             }
+            Fault::NotANumber { written, name } => (
+                written,
+                format!("the environment variable `{name}` is not a number that can be formatted so"),
+                "`+1` adds to a number, `:02` gives it two digits".to_owned(),
+            ),
             Fault::NotUnicode { written, name } => {
                 (written, format!("the environment variable `{name}` is not UTF-8"), String::new())
             }

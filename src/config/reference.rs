@@ -59,7 +59,8 @@ foster reads the configuration that `-c FILE` or `$FOSTER_CONFIG` names, or the 
 prints the start order.
 
 - **Strings** are expanded: `${NAME}` is a variable of foster's environment, `${NAME:-default}` has a default for an
-  unset or empty one (literal text up to the brace), `$$` is a literal `$`, and any other `$` is unchanged.
+  unset or empty one (literal text up to the brace), `$$` is a literal `$`, and any other `$` is unchanged. `${NAME+8000}` adds to a
+  number, `${NAME:02}` gives it at least two digits, and `${NAME+1:02}` does both.
   `${FOSTER_CPUS}` is the number of CPUs that affinity and quotas allow, at least 1; programs also have
   `${FOSTER_PROGRAM}` and `${FOSTER_INSTANCE}`. A value is neither expanded again nor read as TOML. A `command` that is
   a string is split *after* its expansion, so write a list if a value may contain spaces or quotes.

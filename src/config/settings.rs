@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use foster_core::ids::Signal;
-use foster_core::plan::{PlanSettings, WhenAllEnded};
+use foster_core::plan::{PlanSettings, StartOrder, WhenAllEnded};
 use log::LevelFilter;
 
 use crate::plan::{LogFormat, Settings};
@@ -56,7 +56,12 @@ pub(super) fn settings(reader: &mut Reader<'_>, table: &Table) -> (Settings, Pla
             reader.choice(item, &[("exit", WhenAllEnded::Exit), ("stay", WhenAllEnded::Stay)])
         })
         .unwrap_or(WhenAllEnded::Exit);
-    (settings, PlanSettings { shutdown_timeout, when_all_ended, signals: Vec::new() })
+    let start = reader
+        .field(table, "start", |reader, item| {
+            reader.choice(item, &[("ready", StartOrder::Ready), ("together", StartOrder::Together)])
+        })
+        .unwrap_or(StartOrder::Ready);
+    (settings, PlanSettings { shutdown_timeout, when_all_ended, start, signals: Vec::new() })
 }
 
 const LEVELS: [(&str, LevelFilter); 6] = [

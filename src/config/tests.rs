@@ -77,7 +77,7 @@ fn every_fixture_has_its_expected_output() {
     let mut expected = BTreeSet::new();
     for path in paths(Path::new(FIXTURES)) {
         let main = if path.is_dir() { path.join("foster.toml") } else { path.clone() };
-        if main.extension() == Some(OsStr::new("toml")) {
+        if [Some(OsStr::new("toml")), Some(OsStr::new("conf"))].contains(&main.extension()) {
             let beside = path.with_extension("expected");
             expect_file![absolute(&beside)].assert_eq(&outcome(&main));
             expected.insert(beside);
@@ -268,7 +268,6 @@ fn a_file_that_cannot_be_read_is_one_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = |name: &str| folder.path().join(name);
     fs::write(at("a.conf"), "[supervisord]").expect("a file");
-    fs::write(at("b.INI"), "[supervisord]").expect("a file");
     fs::write(at("large.toml"), vec![b'#'; 5 << 20]).expect("a file");
     symlink(at("loop.toml"), at("loop.toml")).expect("a link");
     for (path, reason) in [
@@ -279,8 +278,7 @@ fn a_file_that_cannot_be_read_is_one_error() {
         (folder.path().to_path_buf(), "Is a directory"),
         (PathBuf::from("/dev/zero"), "it is not a regular file"),
         (at("large.toml"), "it is larger than 4 MiB"),
-        (at("a.conf"), "supervisord's format (`.conf`, `.ini`) is not supported yet"),
-        (at("b.INI"), "supervisord's format (`.conf`, `.ini`) is not supported yet"),
+        (at("none.conf"), "No such file or directory"),
         (PathBuf::new(), "No such file or directory"),
     ] {
         let report = load(&path, &environment()).expect_err("a report");

@@ -71,6 +71,8 @@ pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &Program
     let mut keys = ChangedKeys::default();
     let Program {
         name: _,
+        // A program has it in its environment, too.
+        namespec: _,
         instances: _,
         launch,
         sockets,
@@ -200,9 +202,10 @@ fn spec_keys(keys: &mut ChangedKeys, old: &ProgramSpec, new: &ProgramSpec) {
 }
 
 fn restart_keys(keys: &mut ChangedKeys, kind: Kind, old: &RestartPolicy, new: &RestartPolicy) {
-    let RestartPolicy { restart, success_exit_codes, min_uptime, backoff, start_limit } = old;
+    let RestartPolicy { restart, success_exit_codes, early_exit, min_uptime, backoff, start_limit } = old;
     keys.policy("restart", *restart == new.restart);
     keys.policy("success_exit_codes", same_in_any_order(success_exit_codes, &new.success_exit_codes));
+    keys.policy("early_exit", *early_exit == new.early_exit);
     keys.policy("min_uptime", *min_uptime == new.min_uptime);
     keys.policy("backoff", *backoff == new.backoff);
     let limit = match kind {

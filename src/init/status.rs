@@ -63,6 +63,7 @@ impl Init {
             wanted: false,
             note: Some("0 instances".into()),
             status: None,
+            namespec: None,
         }
     }
 
@@ -91,6 +92,7 @@ impl Init {
             wanted: is_wanted(view),
             note: self.note(view),
             status: self.reported(view).map(str::to_owned),
+            namespec: self.plan.instance(view.id).and_then(|instance| instance.program.namespec.as_deref().map(Into::into)),
         }
     }
 

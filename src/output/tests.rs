@@ -3,7 +3,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use foster_core::plan::{CorePlan, PlanSettings, WhenAllEnded};
+use foster_core::plan::{CorePlan, PlanSettings, StartOrder, WhenAllEnded};
 use foster_core::time::Instant;
 use nix::fcntl::OFlag;
 use nix::unistd;
@@ -39,6 +39,7 @@ fn settings(log_format: LogFormat) -> Settings {
 fn program(name: &str) -> Program {
     Program {
         name: name.to_owned(),
+        namespec: None,
         instances: InstanceCount::fixed(1),
         launch: crate::plan::Launch::default(),
         sockets: Vec::new(),
@@ -83,6 +84,7 @@ fn plan(format: LogFormat, programs: &[Program]) -> Plan {
     let core = PlanSettings {
         shutdown_timeout: Duration::from_secs(9),
         when_all_ended: WhenAllEnded::Exit,
+        start: StartOrder::Ready,
         signals: Vec::new(),
     };
     let mut plan = Plan {

@@ -8,6 +8,7 @@
 mod dumb_init;
 mod foster;
 mod getopt;
+pub mod supervisord;
 #[cfg(test)]
 mod testing;
 mod tini;
@@ -63,7 +64,7 @@ pub fn run(arguments: &[OsString]) -> Option<ExitStatus> {
 }
 
 /// The last part of the name; empty where that is not UTF-8.
-fn base_name(name: &OsStr) -> &str {
+pub(crate) fn base_name(name: &OsStr) -> &str {
     Path::new(name).file_name().and_then(OsStr::to_str).unwrap_or("")
 }
 

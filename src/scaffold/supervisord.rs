@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::entry::{Entry, expanded_string, string, table};
 use super::image::Image;
-use super::ini::{self, Section};
 use crate::glob;
+use crate::ini::{self, Section};
 
 /// Where supervisord looks for it, and where Debian has it.
 const PLACES: [&str; 6] = [
@@ -32,11 +32,11 @@ pub(super) fn read(image: &Image) -> Option<Vec<Entry>> {
 }
 
 fn sections(image: &Image, path: &Path) -> Option<Vec<Section>> {
-    let mut sections = ini::parse(&image.text(path)?);
+    let mut sections = ini::parse(&image.text(path)?).0;
     let folder = path.parent().unwrap_or(Path::new("/"));
     let patterns: Vec<String> = sections
         .iter()
-        .filter(|section| section.name == "include")
+        .filter(|section| section.name.text == "include")
         .filter_map(|section| section.get("files"))
         .flat_map(str::split_whitespace)
         .map(str::to_owned)
@@ -50,19 +50,19 @@ fn sections(image: &Image, path: &Path) -> Option<Vec<Section>> {
         };
         let included = image.names(folder).into_iter().filter(|file| glob::matches(name, file));
         for file in included.collect::<Vec<_>>() {
-            sections.extend(ini::parse(&image.text(&folder.join(file)).unwrap_or_default()));
+            sections.extend(ini::parse(&image.text(&folder.join(file)).unwrap_or_default()).0);
         }
     }
     Some(sections)
 }
 
 fn entry(image: &Image, section: &Section, path: &Path, here: &Path) -> Option<Entry> {
-    let name = section.name.strip_prefix("program:")?.trim();
+    let name = section.name.text.strip_prefix("program:")?.trim();
     let values = Values { image, name, here };
     let mut entry = Entry::new(name, format!("From `{}`.", path.display()));
     entry.set("command", values.text(&section.get("command")?.replace('\n', " ")));
     for (key, value) in &section.keys {
-        translate(&mut entry, &values, section, key, value);
+        translate(&mut entry, &values, section, &key.text, &value.text);
     }
     Some(entry)
 }

@@ -32,6 +32,8 @@ pub struct PlanSettings {
     pub shutdown_timeout: Duration,
     /// What foster does when every program has ended by itself.
     pub when_all_ended: WhenAllEnded,
+    /// What a tier waits for.
+    pub start: StartOrder,
     /// The table `[signals]`.
     pub signals: Vec<(Signal, SignalAction)>,
 }
@@ -43,6 +45,15 @@ pub enum WhenAllEnded {
     Exit,
     /// It waits for an order.
     Stay,
+}
+
+/// What a tier waits for on its first way up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartOrder {
+    /// That those before it are ready.
+    Ready,
+    /// Nothing: all tiers start at once, the lower ones first.
+    Together,
 }
 
 /// What a signal to foster does (the table `[signals]`).

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::event::Persistence;
 use crate::ids::Exit;
-use crate::spec::{Backoff, Growth, Restart, RestartPolicy};
+use crate::spec::{Backoff, EarlyExit, Growth, Restart, RestartPolicy};
 
 /// The end of a run, as the restart policy needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +110,9 @@ impl Streak {
             | End::NeverUp { .. } => 0,
         };
         let is_long = start == Start::Good && uptime >= policy.backoff.reset;
+        let is_tried_again = start == Start::Failed && policy.early_exit == EarlyExit::Failure;
         match (policy.restart, success) {
+            _ if is_tried_again => {}
             (Restart::Never | Restart::OnFailure, true) => {
                 *self = Streak::default();
                 return AfterExit::StaysDown;
@@ -133,7 +135,7 @@ impl Streak {
             return AfterExit::GaveUp { failures };
         }
         let wait = match (start, self.restarts) {
-            (Start::Good, 1) => policy.backoff.initial.min(policy.backoff.max),
+            (Start::Good, 1) => first_wait(&policy.backoff),
             (Start::Good | Start::Failed, _) => wait(&policy.backoff, failures.max(1)),
         };
         match wait.max(LEAST_PERIOD.saturating_sub(uptime)) {
@@ -148,6 +150,15 @@ pub fn is_success(policy: &RestartPolicy, exit: Exit) -> bool {
     match exit {
         Exit::Code(code) => policy.success_exit_codes.contains(&code),
         Exit::Killed { signal: _, by: _ } => false,
+    }
+}
+
+/// The wait before the first restart after a long run, which no failure precedes.
+fn first_wait(backoff: &Backoff) -> Duration {
+    match backoff.growth {
+        // So many times the initial wait as runs have failed.
+        Growth::Linear => Duration::ZERO,
+        Growth::Exponential => backoff.initial.min(backoff.max),
     }
 }
 
@@ -184,6 +195,7 @@ mod tests {
         RestartPolicy {
             restart,
             success_exit_codes: vec![0],
+            early_exit: EarlyExit::ByStatus,
             min_uptime: Duration::from_secs(1),
             backoff: Backoff {
                 initial: Duration::ZERO,
@@ -240,6 +252,21 @@ mod tests {
             Backoff { growth: Growth::Linear, initial: Duration::from_secs(1), ..policy.backoff };
         policy.start_limit = Some(5);
         assert_eq!(waits(&policy, failed(1)).0, [1000, 2000, 3000, 4000]);
+        // After a long run no failure counts.
+        assert_eq!(Streak::default().after(&policy, good(Duration::from_secs(60))), AfterExit::RestartNow);
+    }
+
+    #[test]
+    fn an_early_exit_that_is_a_failure_is_tried_again_whatever_its_status_and_the_policy_are() {
+        for restart in [Restart::Never, Restart::OnFailure, Restart::Always] {
+            let policy =
+                RestartPolicy { early_exit: EarlyExit::Failure, start_limit: Some(3), ..policy(restart) };
+            assert_eq!(waits(&policy, failed(0)), (vec![100, 200], 3), "{restart:?}");
+            // Later its status and the policy decide.
+            let later = Streak::default().after(&policy, good(Duration::from_secs(60)));
+            let expected = if restart == Restart::Never { AfterExit::Failed } else { AfterExit::RestartNow };
+            assert_eq!(later, expected, "{restart:?}");
+        }
     }
 
     #[test]

@@ -136,12 +136,23 @@ pub struct RestartPolicy {
     pub restart: Restart,
     /// Exit codes that are not a failure.
     pub success_exit_codes: Vec<u8>,
+    /// What an end before `min_uptime` is.
+    pub early_exit: EarlyExit,
     /// Up this long without a probe: it is ready. An end before that is a failed start.
     pub min_uptime: Duration,
     /// How long to wait before a restart.
     pub backoff: Backoff,
     /// Failed starts in a row that make the program fatal; `None`: never.
     pub start_limit: Option<u32>,
+}
+
+/// What the end of a run is that came before `min_uptime`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlyExit {
+    /// A success or a failure, by its status, as at any other time.
+    ByStatus,
+    /// A failed start, which is tried again whatever its status and the policy are.
+    Failure,
 }
 
 /// Which ends are followed by a restart.

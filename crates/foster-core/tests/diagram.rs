@@ -22,8 +22,8 @@ use foster_core::probe::{ProbeResult, Which};
 use foster_core::program::{CycleCause, Desired, DownReason, Input, Instance};
 use foster_core::schedule::{Schedule, Timing, Zone};
 use foster_core::spec::{
-    Autostart, Backoff, ExitAction, Growth, HealthAction, HealthPlan, JobOverlap, JobPlan, KillMode, Kind,
-    Overlap, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
+    Autostart, Backoff, EarlyExit, ExitAction, Growth, HealthAction, HealthPlan, JobOverlap, JobPlan,
+    KillMode, Kind, Overlap, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
 };
 use foster_core::time::Instant;
 
@@ -49,6 +49,7 @@ fn specs() -> Vec<ProgramSpec> {
                     restart: RestartPolicy {
                         restart,
                         success_exit_codes: vec![0],
+                        early_exit: EarlyExit::ByStatus,
                         min_uptime: Duration::from_millis(200),
                         backoff: Backoff {
                             initial: Duration::ZERO,

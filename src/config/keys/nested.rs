@@ -24,7 +24,7 @@ pub const BACKOFF: Section = Section {
             "growth",
             &[ValueKind::Words(&["exponential", "linear"])],
             Default::Value("\"exponential\""),
-            "How the delays grow: multiplied by `factor`, or `initial` added each time (initial × n).",
+            "How the delays grow: multiplied by `factor`, or `initial` × the failures in a row, so that the first restart of a program that had run for `reset` is immediate.",
         ),
         key(
             "reset",

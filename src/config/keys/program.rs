@@ -21,7 +21,7 @@ pub const PROGRAM: Section = Section {
     keys: &KEYS,
 };
 
-const KEYS: [Key; 42] = [
+const KEYS: [Key; 43] = [
     // The command, its user and its environment.
     key(
         "command",
@@ -178,6 +178,13 @@ const KEYS: [Key; 42] = [
         DURATION,
         Default::Value("\"1s\""),
         "A start succeeds when the program has run for this long (and is ready, if `ready` is set).",
+    ),
+    key(
+        "early_exit",
+        &[ValueKind::Words(&["status", "failure"])],
+        Default::Value("\"status\""),
+        "What an exit before `min_uptime` is: a success or a failure by its `status`, or always a `failure`, which is followed by \
+         another start whatever `restart` says.",
     ),
     key("backoff", &[ValueKind::Table(&BACKOFF)], Default::Value("{}"), "The delay before a restart."),
     key(

@@ -85,6 +85,9 @@ pub struct StatusRow {
     pub note: Option<String>,
     /// What the program last reported about itself (`STATUS=` of sd_notify(3)).
     pub status: Option<String>,
+    /// Its name for supervisorctl, `group:process`, if the configuration is supervisord's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespec: Option<Box<str>>,
 }
 
 /// The kind of a unit.

@@ -202,6 +202,7 @@ fn row() -> StatusRow {
         wanted: true,
         note: None,
         status: Some("Half way".into()),
+        namespec: None,
     }
 }
 

@@ -26,7 +26,7 @@ fn between(old: &str, new: &str) -> ChangedKeys {
 }
 
 /// Every key of a program with a value that is not its default, and the extent of that change.
-const CHANGES: [(&str, &str, SpecChange); 50] = {
+const CHANGES: [(&str, &str, SpecChange); 51] = {
     use SpecChange::{Policy, Process};
     [
         ("command", "'other'", Process),
@@ -50,6 +50,7 @@ const CHANGES: [(&str, &str, SpecChange); 50] = {
         ("requires", "['b']", Policy),
         ("restart", "'never'", Policy),
         ("success_exit_codes", "[0, 1]", Policy),
+        ("early_exit", "'failure'", Policy),
         ("min_uptime", "'2s'", Policy),
         ("backoff", "{ max = '1s' }", Policy),
         ("backoff", "{ initial = '1s' }", Policy),

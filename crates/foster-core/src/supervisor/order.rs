@@ -12,6 +12,7 @@ use super::Supervisor;
 use crate::action::{Action, Cause, Definition};
 use crate::graph::dependencies;
 use crate::ids::{InstanceId, ProgramId};
+use crate::plan::StartOrder;
 use crate::program::{CycleCause, Desired, DownReason, Input, Instance, State};
 use crate::program_map::ProgramMap;
 use crate::spec::ProgramSpec;
@@ -131,7 +132,8 @@ impl Supervisor {
                     (instance.state(), instance.desired()),
                     (State::Running { .. }, Desired::Rising)
                 );
-                if comes && rising && !ready && holder.is_none() {
+                let holds = self.plan.settings().start == StartOrder::Ready;
+                if holds && comes && rising && !ready && holder.is_none() {
                     holder = Some((priority, instance.id()));
                 }
             }

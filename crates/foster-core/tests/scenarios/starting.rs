@@ -236,3 +236,39 @@ fn the_failure_of_one_instance_is_not_the_failure_of_the_program() {
         "#]],
     );
 }
+
+#[test]
+fn tiers_that_start_together_wait_for_nothing_and_stop_in_order() {
+    check(
+        "start=together
+         nginx: priority=20
+         backend: priority=10
+         late: priority=30 after=backend",
+        "5s signal TERM",
+        expect![[r#"
+            0.000   spawn backend #1
+            0.000   spawn nginx #1
+            0.000   backend: stopped -> starting (started)
+            0.000   nginx: stopped -> starting (started)
+            0.000   late: stopped -> waiting (waits for backend)
+            1.000   nginx: starting -> running (ready after 1s)
+            1.000   backend: starting -> running (ready after 1s)
+            1.000   spawn late #1
+            1.000   late: waiting -> starting (started)
+            2.000   late: starting -> running (ready after 1s)
+            2.000   everything is ready
+            5.000   shutdown: SIGTERM
+            5.000   late: running -> stopping (shutdown)
+            5.000   SIGTERM to the main process of late
+            5.010   late: stopping -> stopped (was killed by SIGTERM within 10ms)
+            5.010   nginx: running -> stopping (shutdown)
+            5.010   SIGTERM to the main process of nginx
+            5.020   nginx: stopping -> stopped (was killed by SIGTERM within 10ms)
+            5.020   backend: running -> stopping (shutdown)
+            5.020   SIGTERM to the main process of backend
+            5.030   backend: stopping -> stopped (was killed by SIGTERM within 10ms)
+            5.030   sweep with SIGTERM
+            5.030   exit 0: SIGTERM
+        "#]],
+    );
+}

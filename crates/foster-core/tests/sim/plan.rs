@@ -1,17 +1,17 @@
 //! Plans and behaviours as text, a line for each program: `NAME: key=value …`.
 //!
-//! `shutdown_timeout=9s` and `when_all_ended=stay` stand on a line alone, and so does a row of `[signals]`:
+//! `shutdown_timeout=9s` and `when_all_ended=stay` and `start=together` stand on a line alone, and so does a row of `[signals]`:
 //! `USR1=nginx HUP`, `PWR=shutdown`. [`parse`] lists the keys.
 
 use std::time::Duration;
 
 use foster_core::event::{Notice, Persistence};
 use foster_core::ids::{Exit, KilledBy, ProgramId, Signal};
-use foster_core::plan::{CorePlan, PlanSettings, SignalAction, WhenAllEnded};
+use foster_core::plan::{CorePlan, PlanSettings, SignalAction, StartOrder, WhenAllEnded};
 use foster_core::schedule::{Cron, Schedule, Timing, Zone};
 use foster_core::spec::{
-    Autostart, Backoff, ExitAction, Growth, HealthAction, HealthPlan, JobOverlap, JobPlan, KillMode, Overlap,
-    PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
+    Autostart, Backoff, EarlyExit, ExitAction, Growth, HealthAction, HealthPlan, JobOverlap, JobPlan,
+    KillMode, Overlap, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
 };
 
 /// How the process of a program behaves.
@@ -98,6 +98,7 @@ pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
     let mut timeout = Duration::from_secs(9);
     let mut signals = Vec::new();
     let mut when_all_ended = WhenAllEnded::Exit;
+    let mut start = StartOrder::Ready;
     for line in lines {
         match line.split_once(':') {
             Some((_, keys)) => {
@@ -108,6 +109,7 @@ pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
             None => match line.split_once('=') {
                 Some(("shutdown_timeout", value)) => timeout = duration(value),
                 Some(("when_all_ended", "stay")) => when_all_ended = WhenAllEnded::Stay,
+                Some(("start", "together")) => start = StartOrder::Together,
                 Some((signal, target)) => {
                     let signal = Signal::parse(signal).expect("a signal");
                     let action = match target.split_once(' ') {
@@ -123,7 +125,7 @@ pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
             },
         }
     }
-    let settings = PlanSettings { shutdown_timeout: timeout, when_all_ended, signals };
+    let settings = PlanSettings { shutdown_timeout: timeout, when_all_ended, start, signals };
     let programs: Vec<_> = (0..).map(ProgramId).zip(specs).collect();
     (CorePlan::new(programs, settings).expect("a plan"), names, behaviours)
 }
@@ -138,6 +140,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
         restart: RestartPolicy {
             restart: Restart::Always,
             success_exit_codes: vec![0],
+            early_exit: EarlyExit::ByStatus,
             min_uptime: Duration::from_secs(1),
             backoff: Backoff {
                 initial: Duration::ZERO,
@@ -308,6 +311,7 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
             "silent" => behaviour.silent = Some(duration(value)),
             "watchdog" => spec.watchdog = Some(duration(value)),
             "initial" => spec.restart.backoff.initial = duration(value),
+            "early_exit" => spec.restart.early_exit = EarlyExit::Failure,
             "growth" => spec.restart.backoff.growth = growth(value),
             "reset" => spec.restart.backoff.reset = duration(value),
             "refuses" => behaviour.refuses = signals(value),

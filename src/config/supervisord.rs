@@ -1,0 +1,180 @@
+//! A supervisord configuration, as the tables that TOML gives: every check, limit and message is then the same.
+//!
+//! Its defaults and meanings are supervisord's own; each value keeps its place in its file. What foster does not do is
+//! an error or a warning at its line, never silence. `ini.rs` of the crate reads the text, `expand.rs` formats values,
+//! `typed.rs` reads them; `program.rs` and `daemon.rs` have the keys.
+
+mod daemon;
+mod expand;
+mod pairs;
+mod program;
+#[cfg(test)]
+mod tests;
+mod typed;
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::Environment;
+use super::diagnostics::Diagnostics;
+use super::document::{Author, Document};
+use super::phrase::quoted;
+use super::span::{BUILT_IN, MAIN, Position, Span};
+use super::table::{Key, Kind, Table, Value};
+use crate::ini;
+
+/// One file: its number, its folder, its sections.
+pub(super) struct File {
+    pub(super) number: usize,
+    pub(super) folder: PathBuf,
+    pub(super) sections: Vec<ini::Section>,
+}
+
+/// A key and its value.
+#[derive(Debug, Clone)]
+struct Setting {
+    key: String,
+    key_span: Span,
+    value: String,
+    span: Span,
+    /// `%(here)s`: the folder of its file.
+    here: Rc<Path>,
+}
+
+/// A section: its keys of all files, each once.
+#[derive(Debug, Clone)]
+struct Section {
+    /// `program` of `program:web`.
+    kind: String,
+    /// `web` of `program:web`.
+    name: String,
+    span: Span,
+    settings: Vec<Setting>,
+}
+
+impl Section {
+    fn get(&self, key: &str) -> Option<&Setting> {
+        self.settings.iter().find(|setting| setting.key == key)
+    }
+}
+
+/// Whether this is the name of a supervisord configuration.
+pub(super) fn is_one(path: &Path) -> bool {
+    let is_other =
+        |name: &std::ffi::OsStr| ["conf", "ini"].iter().any(|other| name.eq_ignore_ascii_case(other));
+    path.extension().is_some_and(is_other)
+}
+
+/// Reads the sections of a file. Lines that are none are reported.
+pub(super) fn sections(diagnostics: &mut Diagnostics, number: usize) -> Vec<ini::Section> {
+    let (sections, faults) = ini::parse(diagnostics.text(number));
+    for fault in faults {
+        let span = Span { file: number, start: fault.place.start, end: fault.place.end };
+        diagnostics.syntax_error(span, "not a line of a supervisord configuration", fault.message);
+    }
+    sections
+}
+
+/// The globs of `[include]` in the main file, with their place.
+pub(super) fn includes(
+    diagnostics: &mut Diagnostics,
+    environment: &Environment,
+    main: &File,
+) -> Vec<(String, Span)> {
+    let sections = merged(std::slice::from_ref(main));
+    let Some(include) = sections.iter().find(|section| section.kind == "include") else { return Vec::new() };
+    let Some(files) = include.get("files") else {
+        diagnostics.error(include.span, "`[include]` has no `files`", "expected `files = conf.d/*.conf`");
+        return Vec::new();
+    };
+    let mut reading = typed::Typed { diagnostics, environment, variables: &[], names: typed::Names::None };
+    let text = reading.expanded(files).unwrap_or_default().replace("$$", "$");
+    text.split_whitespace().map(|glob| (glob.to_owned(), files.span)).collect()
+}
+
+/// The tables that say the same.
+pub(super) fn document(files: &[File], environment: &Environment, diagnostics: &mut Diagnostics) -> Document {
+    let sections = merged(files);
+    let Some(daemon) = sections.iter().find(|section| section.kind == "supervisord") else {
+        let note = "expected a section `[supervisord]`, as supervisord itself does";
+        diagnostics.error(Position::File(MAIN), "this is not a supervisord configuration", note);
+        return Document::default();
+    };
+    let settings = daemon::read(daemon, &sections, environment, diagnostics);
+    let groups = program::groups(&sections, environment, diagnostics);
+    let mut document =
+        Document { defaults: settings.defaults(), author: Author::FrontEnd, ..Document::default() };
+    for section in sections.iter().filter(|section| section.kind == "program") {
+        let group = groups.iter().find(|group| group.programs.contains(&section.name));
+        let table = program::read(section, group, &settings, environment, diagnostics);
+        let (name, span) = (foster_name(&section.name, &document.programs), section.span);
+        document.programs.push(Key { name, span }, Value { kind: Kind::Table(table), span });
+    }
+    document.foster = settings.foster(&document.programs);
+    document
+}
+
+/// The sections of all files; where a section or a key comes again, the last value of a key counts.
+fn merged(files: &[File]) -> Vec<Section> {
+    let mut merged: Vec<Section> = Vec::new();
+    for file in files {
+        let here: Rc<Path> = file.folder.as_path().into();
+        let span =
+            |place: &std::ops::Range<usize>| Span { file: file.number, start: place.start, end: place.end };
+        for section in &file.sections {
+            let (kind, name) = section.name.text.split_once(':').unwrap_or((&section.name.text, ""));
+            let (kind, name) = (kind.trim(), name.trim());
+            let known = merged.iter().position(|known| known.kind == kind && known.name == name);
+            let at = known.unwrap_or(merged.len());
+            if known.is_none() {
+                let span = span(&section.name.place);
+                merged.push(Section {
+                    kind: kind.to_owned(),
+                    name: name.to_owned(),
+                    span,
+                    settings: Vec::new(),
+                });
+            }
+            let Some(target) = merged.get_mut(at) else { continue };
+            for (key, value) in &section.keys {
+                target.settings.retain(|setting| setting.key != key.text);
+                target.settings.push(Setting {
+                    key: key.text.clone(),
+                    key_span: span(&key.place),
+                    value: value.text.clone(),
+                    span: span(&value.place),
+                    here: Rc::clone(&here),
+                });
+            }
+        }
+    }
+    merged
+}
+
+/// A name that foster can have for a program of this name.
+fn foster_name(name: &str, taken: &Table) -> String {
+    let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+    let plain: String = name.chars().map(|char| if fits(char) { char } else { '-' }).collect();
+    let plain = plain.trim_start_matches(['-', '_']);
+    let plain = if plain.is_empty() { "program" } else { plain };
+    let numbered = (2..).map(|number| format!("{plain}-{number}"));
+    let mut names = std::iter::once(plain.to_owned()).chain(numbered);
+    names.find(|name| taken.get(name).is_none()).unwrap_or_default()
+}
+
+/// A value of supervisord's that no file has.
+const DEFAULT: Span = Span { file: BUILT_IN, start: 0, end: 0 };
+
+/// Sets a key of foster's to a value that was written at this place.
+fn set(table: &mut Table, name: &str, kind: Kind, span: Span) {
+    table.push(Key { name: name.to_owned(), span }, Value { kind, span });
+}
+
+fn text(text: &str) -> Kind {
+    Kind::String(text.to_owned())
+}
+
+/// Says that a section or a key has no effect.
+fn ignored(diagnostics: &mut Diagnostics, span: Span, what: &str, why: &str) {
+    diagnostics.warn(span, format!("{} has no effect: {why}", quoted(what)));
+}

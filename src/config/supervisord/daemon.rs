@@ -1,0 +1,243 @@
+//! `[supervisord]` and the sections about its servers: what holds for all programs.
+
+use super::super::Environment;
+use super::super::diagnostics::Diagnostics;
+use super::super::phrase::quoted;
+use super::super::span::Span;
+use super::super::table::{Kind, Table};
+use super::pairs::pairs;
+use super::program::refuse_pairs;
+use super::typed::{Names, Typed};
+use super::{DEFAULT, Section, Setting, ignored, set, text};
+
+/// What `[supervisord]` says for all programs.
+#[derive(Debug, Default)]
+pub(super) struct Daemon {
+    /// Its `environment`.
+    pub(super) environment: Vec<(String, String, Span)>,
+    /// The same for `%(ENV_NAME)s`.
+    pub(super) variables: Vec<(String, String)>,
+    /// `SUPERVISOR_SERVER_URL`.
+    pub(super) server_url: Option<String>,
+    defaults: Table,
+    foster: Table,
+}
+
+/// The delays between restarts: one second more for each failure in a row, none after a run of `startsecs`.
+pub(super) fn backoff(startsecs: i64) -> Kind {
+    let mut table = Table::default();
+    for (name, value) in [
+        ("initial", "1s".to_owned()),
+        ("growth", "linear".to_owned()),
+        ("max", "1day".to_owned()),
+        ("reset", format!("{startsecs}s")),
+    ] {
+        set(&mut table, name, text(&value), DEFAULT);
+    }
+    Kind::Table(table)
+}
+
+/// The time limit for a shutdown where no program asks for more: below the ten seconds of `docker stop`.
+const SHUTDOWN_TIMEOUT: i64 = 9;
+/// supervisord's `stopwaitsecs`.
+const STOPWAITSECS: i64 = 10;
+
+impl Daemon {
+    /// `[defaults]`: supervisord's own, and what `[supervisord]` sets for all programs.
+    pub(super) fn defaults(&self) -> Table {
+        let mut table = self.defaults.clone();
+        for (name, kind) in [
+            ("restart", text("on-failure")),
+            ("early_exit", text("failure")),
+            ("start_limit", Kind::Integer(4)),
+            ("backoff", backoff(1)),
+            ("on_failure", text("ignore")),
+            ("stop_timeout", text(&format!("{STOPWAITSECS}s"))),
+            ("kill_mode", text("process")),
+            ("stdin", text("open")),
+        ] {
+            set(&mut table, name, kind, DEFAULT);
+        }
+        table
+    }
+
+    /// `[foster]`.
+    pub(super) fn foster(&self, programs: &Table) -> Table {
+        let mut table = self.foster.clone();
+        // supervisord's file has no place for it; its clients look there, too.
+        set(&mut table, "socket", text("${FOSTER_SOCKET:-/run/foster.sock}"), DEFAULT);
+        set(&mut table, "start", text("together"), DEFAULT);
+        set(&mut table, "when_all_ended", text("stay"), DEFAULT);
+        let timeout = shutdown_timeout(programs);
+        set(&mut table, "shutdown_timeout", text(&format!("{timeout}s")), DEFAULT);
+        table
+    }
+}
+
+/// One priority is stopped after the other, so the longest times of all priorities add up. A file that never asks for more
+/// than the default was written for an orchestrator that waits ten seconds.
+fn shutdown_timeout(programs: &Table) -> i64 {
+    let mut tiers = std::collections::BTreeMap::<i64, i64>::new();
+    let mut is_longer = false;
+    for item in programs.items() {
+        let Kind::Table(program) = &item.value.kind else { continue };
+        let number = |name: &str| match program.get(name).map(|item| &item.value.kind) {
+            Some(Kind::Integer(number)) => Some(*number),
+            Some(Kind::String(text)) => text.strip_suffix('s').and_then(|seconds| seconds.parse().ok()),
+            _ => None,
+        };
+        let wait = number("stop_timeout").unwrap_or(STOPWAITSECS);
+        is_longer |= wait > STOPWAITSECS;
+        let longest = tiers.entry(number("priority").unwrap_or(999)).or_default();
+        *longest = wait.max(*longest);
+    }
+    if is_longer { tiers.values().sum::<i64>().saturating_add(1) } else { SHUTDOWN_TIMEOUT }
+}
+
+/// Reads `[supervisord]` and every section that is neither a program nor a group.
+pub(super) fn read(
+    section: &Section,
+    sections: &[Section],
+    environment: &Environment,
+    diagnostics: &mut Diagnostics,
+) -> Daemon {
+    let mut daemon = Daemon::default();
+    let mut typed = Typed { diagnostics, environment, variables: &[], names: Names::None };
+    for setting in &section.settings {
+        daemon.setting(&mut typed, setting);
+    }
+    for other in sections {
+        daemon.section(&mut typed, other);
+    }
+    daemon
+}
+
+impl Daemon {
+    fn setting(&mut self, typed: &mut Typed<'_>, setting: &Setting) {
+        match setting.key.as_str() {
+            "loglevel" => {
+                const LEVELS: [(&str, &str); 12] = [
+                    ("critical", "error"),
+                    ("crit", "error"),
+                    ("error", "error"),
+                    ("erro", "error"),
+                    ("warn", "warn"),
+                    ("warning", "warn"),
+                    ("info", "info"),
+                    ("debug", "debug"),
+                    ("debg", "debug"),
+                    ("trace", "trace"),
+                    ("trac", "trace"),
+                    ("blather", "trace"),
+                ];
+                if let Some(level) = typed.word(setting, &LEVELS) {
+                    set(&mut self.foster, "log_level", text(level), setting.span);
+                }
+            }
+            "user" => {
+                // foster keeps its user; what it starts has this one.
+                if let Some(user) = typed.expanded(setting).filter(|user| user != "root" && user != "0") {
+                    set(&mut self.defaults, "user", text(&user), setting.span);
+                }
+            }
+            "environment" => {
+                let Some(value) = typed.expanded(setting) else { return };
+                match pairs(&value) {
+                    Ok(pairs) => {
+                        let plain =
+                            |(name, value): &(String, String)| (name.clone(), value.replace("$$", "$"));
+                        self.variables = pairs.iter().map(plain).collect();
+                        let placed = pairs.into_iter().map(|(name, value)| (name, value, setting.span));
+                        self.environment = placed.collect();
+                    }
+                    Err(found) => refuse_pairs(typed, setting, &found),
+                }
+            }
+            "minfds" => {
+                if let Some(number) = typed.number(setting, 1) {
+                    let mut limits = Table::default();
+                    set(&mut limits, "nofile", Kind::Integer(number), setting.span);
+                    set(&mut self.defaults, "limits", Kind::Table(limits), setting.span);
+                }
+            }
+            "logfile" => {
+                let path = typed.expanded(setting).unwrap_or_default();
+                let streams =
+                    ["/dev/stdout", "/dev/stderr", "/dev/fd/1", "/dev/fd/2", "/dev/null", "/proc/self/fd/1"];
+                if !streams.contains(&path.as_str()) {
+                    ignored(
+                        typed.diagnostics,
+                        setting.key_span,
+                        "logfile",
+                        "foster's own lines go to its stderr",
+                    );
+                }
+            }
+            "pidfile" => {
+                if typed.expanded(setting).is_some_and(|path| path != "/dev/null") {
+                    let why = "no file is written; `supervisorctl pid` prints the process ID";
+                    ignored(typed.diagnostics, setting.key_span, "pidfile", why);
+                }
+            }
+            "nodaemon" => {
+                if typed.boolean(setting) == Some(false) {
+                    let why =
+                        "foster stays in the foreground; `foster run --detach` goes into the background";
+                    ignored(typed.diagnostics, setting.key_span, "nodaemon", why);
+                }
+            }
+            // Settings of supervisord's own log, and of what it does only in the background.
+            "logfile_maxbytes" | "logfile_backups" | "silent" | "umask" | "directory" | "childlogdir"
+            | "nocleanup" | "minprocs" | "strip_ansi" | "identifier" | "profile_options" => {}
+            key => {
+                let message = format!("unknown key {} in `[supervisord]`", quoted(key));
+                typed
+                    .diagnostics
+                    .warn(setting.key_span, format!("{message}: it has no effect, as in supervisord"));
+            }
+        }
+    }
+
+    fn section(&mut self, typed: &mut Typed<'_>, section: &Section) {
+        let heading = if section.name.is_empty() {
+            format!("[{}]", section.kind)
+        } else {
+            format!("[{}:{}]", section.kind, section.name)
+        };
+        match section.kind.as_str() {
+            "supervisord" | "program" | "group" | "include" | "supervisorctl" => {}
+            "rpcinterface" if section.name == "supervisor" => {}
+            "unix_http_server" | "inet_http_server" => {
+                let is_unix = section.kind == "unix_http_server";
+                let place = section.get(if is_unix { "file" } else { "port" });
+                let place = place.and_then(|setting| typed.expanded(setting)).unwrap_or_default();
+                let url = match is_unix {
+                    true => format!("unix://{place}"),
+                    false => format!("http://{}", place.replace('*', "localhost")),
+                };
+                if is_unix || self.server_url.is_none() {
+                    self.server_url = Some(url);
+                }
+                let why =
+                    "XML-RPC is not supported yet; foster called `supervisorctl` uses foster's own socket";
+                ignored(typed.diagnostics, section.span, &heading, why);
+            }
+            "eventlistener" | "fcgi-program" => {
+                let message = format!("{} is not supported yet", quoted(&heading));
+                typed.diagnostics.error(section.span, message, "remove the section, or disable what it does");
+            }
+            "rpcinterface" | "ctlplugin" => {
+                ignored(
+                    typed.diagnostics,
+                    section.span,
+                    &heading,
+                    "foster runs no plug-ins of supervisord's",
+                );
+            }
+            _ => {
+                let why = "supervisord has no such section";
+                ignored(typed.diagnostics, section.span, &heading, why);
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A configuration of supervisord's beside the TOML that says the same: both make one plan.
+
+use std::fs;
+use std::path::Path;
+
+use foster_core::sorted::SortedMap;
+
+use super::super::{Environment, load};
+use crate::plan::Plan;
+
+fn environment() -> Environment {
+    [("PORT", "8000"), ("PRICE", "5$ ${PORT} 100%")]
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
+}
+
+fn plan(name: &str, text: &str) -> Plan {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(name);
+    fs::write(&path, text).expect("a file");
+    load(&path, &environment()).unwrap_or_else(|report| panic!("{report}"))
+}
+
+/// What supervisord's defaults are in TOML.
+const DEFAULTS: &str = r#"
+    [foster]
+    start = "together"
+    when_all_ended = "stay"
+    [defaults]
+    restart = "on-failure"
+    early_exit = "failure"
+    start_limit = 4
+    backoff = { initial = "1s", growth = "linear", max = "1day", reset = "1s" }
+    on_failure = "ignore"
+    stop_timeout = "10s"
+    kill_mode = "process"
+    stdin = "open"
+"#;
+
+/// A `[program:web]` with these lines, and the TOML table of the same.
+fn same(conf: &str, toml: &str) {
+    same_file(
+        &format!("[supervisord]\n[program:web]\ncommand=web\n{conf}"),
+        &format!("{DEFAULTS}\n[program.web]\ncommand = \"web\"\n{toml}"),
+        conf,
+    );
+}
+
+fn same_file(conf: &str, toml: &str, what: &str) {
+    let (read, written) = (plan("supervisord.conf", conf), plan("foster.toml", toml));
+    assert_eq!(read.core, written.core, "{what}");
+    assert_eq!(read.settings, written.settings, "{what}");
+    let defined = |plan: &Plan| {
+        let plain = |mut program: crate::plan::Program| {
+            program.namespec = None;
+            program.launch.environment.retain(|(name, _)| !name.starts_with("SUPERVISOR_"));
+            program
+        };
+        let instances = plan.instances.iter().map(|(id, instance)| (*id, plain((*instance.program).clone())));
+        instances.collect::<SortedMap<_, _>>()
+    };
+    assert_eq!(defined(&read), defined(&written), "{what}");
+}
+
+#[test]
+fn every_key_of_a_program_has_the_meaning_of_fosters_own() {
+    same("", "");
+    same("directory=/srv\numask=022\nuser=www", "directory = '/srv'\numask = '022'\nuser = 'www'");
+    same("priority=5\nautostart=no", "priority = 5\nautostart = false");
+    same("autorestart=TRUE", "restart = 'always'");
+    same("autorestart=false\nexitcodes=0, 2", "restart = 'never'\nsuccess_exit_codes = [0, 2]");
+    same("autorestart=unexpected", "");
+    same(
+        "startsecs=5\nstartretries=2",
+        "min_uptime = '5s'\nstart_limit = 3\nbackoff = { initial = '1s', growth = 'linear', max = '1day', reset = '5s' }",
+    );
+    same("startretries=-1", "start_limit = 1");
+    same("stopsignal=quit\nstopwaitsecs=3", "stop_signal = 'QUIT'\nstop_timeout = '3s'");
+    same("stopasgroup=true", "stop_group = true\nkill_mode = 'session'");
+    same("killasgroup=true", "kill_mode = 'session'");
+    same("stdout_logfile=NONE\nstderr_logfile=/dev/null", "stdout = 'null'\nstderr = 'null'");
+    same("stdout_logfile=/dev/stdout\nstdout_logfile_maxbytes=0", "log_prefix = false");
+    same("stderr_logfile=/proc/self/fd/2", "log_prefix = false");
+    same("stdout_logfile=AUTO\nstderr_logfile=auto\nstdout_logfile_backups=3", "");
+    same(
+        "stdout_logfile=/log/a\nredirect_stderr=true",
+        "stdout = { file = '/log/a', max_size = '50M', keep = 10 }\nstderr = { file = '/log/a', max_size = '50M', keep = 10 }",
+    );
+    same(
+        "stdout_logfile=/log/a\nstdout_logfile_maxbytes=1MB\nstdout_logfile_backups=0\nstderr_logfile=/log/b\nstderr_logfile_maxbytes=0",
+        "stdout = { file = '/log/a', max_size = '1M', keep = 0 }\nstderr = { file = '/log/b', max_size = 'unlimited', keep = 10 }",
+    );
+}
+
+#[test]
+fn values_are_expanded_once_and_dollars_are_no_references() {
+    same(
+        "environment=A=\"%(ENV_PRICE)s\",B='x%%y',C=\"%(program_name)s\",D=${PORT}\ndirectory=/%(ENV_PORT)s",
+        "environment = { A = '5$$ $${PORT} 100%', B = 'x%y', C = 'web', D = '$${PORT}' }\ndirectory = '/8000'",
+    );
+}
+
+#[test]
+fn processes_are_instances_with_a_number_from_numprocs_start() {
+    same(
+        "numprocs=2\nnumprocs_start=8\nprocess_name=%(program_name)s_%(process_num)02d\n\
+         environment=PORT=\"80%(process_num)02d\",N=\"%(numprocs)d\"",
+        "instances = 2\nenvironment = { PORT = '80${FOSTER_INSTANCE+8:02}', N = '2' }",
+    );
+    let plan = plan(
+        "supervisord.conf",
+        "[supervisord]\n[program:web]\ncommand=web\nnumprocs=2\nprocess_name=w%(process_num)d\n[program:a.b]\ncommand=x\n\
+         [group:all]\nprograms=a.b\n",
+    );
+    let names: Vec<_> = plan
+        .instances
+        .iter()
+        .map(|(_, instance)| instance.program.namespec.clone().unwrap_or_default())
+        .collect();
+    assert_eq!(names, ["web:w0", "web:w1", "all:a.b"]);
+    let labels: Vec<_> = plan.instances.iter().map(|(_, instance)| instance.label.as_str()).collect();
+    assert_eq!(labels, ["web.0", "web.1", "a-b"]);
+}
+
+#[test]
+fn supervisords_own_section_sets_what_all_programs_have() {
+    same_file(
+        "[supervisord]\nloglevel=warn\nuser=www\nminfds=4096\nenvironment=A=\"1\",B=\"%(ENV_PORT)s\"\n\
+         [program:web]\ncommand=web %(ENV_A)s\nenvironment=A=\"2\"\nstopwaitsecs=20\npriority=1\n\
+         [program:db]\ncommand=db\n",
+        r#"
+        [foster]
+        start = "together"
+        when_all_ended = "stay"
+        log_level = "warn"
+        shutdown_timeout = "31s"
+        [defaults]
+        restart = "on-failure"
+        early_exit = "failure"
+        start_limit = 4
+        backoff = { initial = "1s", growth = "linear", max = "1day", reset = "1s" }
+        on_failure = "ignore"
+        stop_timeout = "10s"
+        kill_mode = "process"
+        stdin = "open"
+        user = "www"
+        limits = { nofile = 4096 }
+        [program.web]
+        command = "web 1"
+        environment = { B = "8000", A = "2" }
+        stop_timeout = "20s"
+        priority = 1
+        [program.db]
+        command = "db"
+        environment = { A = "1", B = "8000" }
+        "#,
+        "[supervisord]",
+    );
+}
+
+#[test]
+fn each_process_finds_what_supervisord_tells_it() {
+    let plan = plan(
+        "supervisord.conf",
+        "[supervisord]\n[unix_http_server]\nfile=/run/s.sock\n[program:web]\ncommand=web\nenvironment=SUPERVISOR_ENABLED=0\n\
+         [group:all]\nprograms=web\n",
+    );
+    let program = plan.programs.values().next().expect("a program");
+    let given: Vec<(&str, &str)> =
+        program.launch.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(
+        given,
+        [
+            ("SUPERVISOR_PROCESS_NAME", "web"),
+            ("SUPERVISOR_GROUP_NAME", "all"),
+            ("SUPERVISOR_SERVER_URL", "unix:///run/s.sock"),
+            ("SUPERVISOR_ENABLED", "0"),
+        ]
+    );
+}
+
+#[test]
+fn included_files_have_their_own_folder_and_later_values_win() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(path, text).expect("a file");
+    };
+    write(
+        "s.conf",
+        "[supervisord]\n[include]\nfiles = conf.d/*.conf none*.conf\n[program:web]\ncommand=a\ndirectory=%(here)s\n",
+    );
+    write("conf.d/b.conf", "[program:db]\ncommand=db\ndirectory=%(here)s\n[include]\nfiles=x.conf\n");
+    write("conf.d/a.conf", "[program:web]\ncommand=b\n");
+    let plan =
+        load(&folder.path().join("s.conf"), &environment()).unwrap_or_else(|report| panic!("{report}"));
+    let found: Vec<_> = plan
+        .programs
+        .values()
+        .map(|program| {
+            (program.launch.command[0].as_str(), program.launch.directory.clone().expect("a folder"))
+        })
+        .collect();
+    assert_eq!(found, [("b", folder.path().to_path_buf()), ("db", folder.path().join("conf.d"))]);
+    assert_eq!(plan.warnings.len(), 1, "{:?}", plan.warnings);
+    assert!(plan.warnings[0].message.contains("no file matches `none*.conf`"));
+}
+
+#[test]
+fn a_toml_file_cannot_include_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("s.conf"), "[supervisord]").expect("a file");
+    let path = folder.path().join("foster.toml");
+    fs::write(&path, "include = 's.conf'\n[program.web]\ncommand = 'x'\n").expect("a file");
+    let report = load(Path::new(&path), &environment()).expect_err("a report").to_string();
+    assert!(report.contains("it is supervisord's format"), "{report}");
+}

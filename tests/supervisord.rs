@@ -1,0 +1,221 @@
+//! supervisord's configurations under supervisord itself and under foster: the same scripted session of supervisorctl
+//! gives the same lines, states and exit statuses.
+//!
+//! `tests/fixtures/supervisord` has the configurations; a line `;= …` has the states that it reaches, and a line `;> verb` is a step. What differs on purpose is in
+//! `docs/from-supervisord.md`.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{binary, python_with, repository};
+
+/// How long a state may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A supervisor that runs a configuration, and its client.
+struct Session {
+    supervisor: Child,
+    client: PathBuf,
+    config: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Session {
+    /// `supervisor` and `client` are the paths of `supervisord` and `supervisorctl`.
+    fn start(config: &Path, supervisor: &Path, client: &Path) -> Session {
+        let folder = tempfile::tempdir().expect("a folder");
+        let output = fs::File::create(folder.path().join("output")).expect("a file");
+        let supervisor = Command::new(supervisor)
+            .args(["-n", "-c"])
+            .arg(config)
+            .env("DIR", folder.path())
+            .env("OUTER", "from outside")
+            .env("FOSTER_SOCKET", folder.path().join("foster.sock"))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("a copy"))
+            .stderr(output)
+            .spawn()
+            .expect("supervisord");
+        Session { supervisor, client: client.to_owned(), config: config.to_owned(), folder }
+    }
+
+    /// The output of `supervisorctl`, and its exit status.
+    fn ask(&self, words: &str) -> (String, i32) {
+        let output = Command::new(&self.client)
+            .arg("-c")
+            .arg(&self.config)
+            .args(words.split(' ').filter(|word| !word.is_empty()))
+            .env("DIR", self.folder.path())
+            .env("FOSTER_SOCKET", self.folder.path().join("foster.sock"))
+            .stdin(Stdio::null())
+            .output()
+            .expect("supervisorctl");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (text, output.status.code().expect("an exit status"))
+    }
+
+    /// The states, once none is on its way to another.
+    fn settled(&self) -> Vec<(String, String)> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (text, _) = self.ask("status");
+            let rows: Vec<(String, String)> = text
+                .lines()
+                .filter_map(|line| {
+                    let mut words = line.split_whitespace().map(str::to_owned);
+                    Some((words.next()?, words.next()?))
+                })
+                .collect();
+            const LASTING: [&str; 4] = ["RUNNING", "STOPPED", "EXITED", "FATAL"];
+            if !rows.is_empty() && rows.iter().all(|(_, state)| LASTING.contains(&state.as_str())) {
+                return rows;
+            }
+            assert!(Instant::now() < deadline, "{text}\n{}", self.output());
+            std::thread::yield_now();
+        }
+    }
+
+    fn output(&self) -> String {
+        fs::read_to_string(self.folder.path().join("output")).unwrap_or_default()
+    }
+
+    /// What a person sees: each step, its lines, its exit status and the states after it.
+    fn transcript(&mut self, first: &str, steps: &[&str]) -> String {
+        let mut text = String::new();
+        let deadline = Instant::now() + PATIENCE;
+        let mut states = self.settled();
+        while shown(&states) != first {
+            assert!(Instant::now() < deadline, "{first} expected: {states:?}\n{}", self.output());
+            states = self.settled();
+        }
+        for step in steps {
+            let (lines, status) = self.ask(step);
+            let now = self.settled();
+            text.push_str(&format!("$ supervisorctl {step}\n{}[{status}]\n", plain(&lines)));
+            if now != states {
+                text.push_str(&format!("{}\n", shown(&now)));
+            }
+            states = now;
+        }
+        text
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.supervisor.id().try_into().expect("a pid"));
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+        let _ = self.supervisor.wait();
+    }
+}
+
+fn shown(states: &[(String, String)]) -> String {
+    let states: Vec<String> = states.iter().map(|(name, state)| format!("{name} {state}")).collect();
+    states.join(", ")
+}
+
+/// The lines without what differs from run to run: process IDs, uptimes, times; nor the reason of a failure, which foster
+/// gives in its own words.
+fn plain(lines: &str) -> String {
+    let mut plain: Vec<String> = Vec::new();
+    for line in lines.lines() {
+        let mut words = line.split_whitespace();
+        let line = match (words.next(), words.next()) {
+            (Some(name), Some(state @ ("RUNNING" | "STOPPED" | "EXITED" | "FATAL"))) => {
+                format!("{name} {state}")
+            }
+            (Some(number), None) if number.parse::<u32>().is_ok_and(|pid| pid > 0) => "PID".to_owned(),
+            _ => line.to_owned(),
+        };
+        plain.push(line);
+    }
+    // The members of a group come in the order of the file there, and of their names here.
+    for verb in [": stopped", ": started", ": signalled"] {
+        for lines in plain.chunk_by_mut(|one, other| one.ends_with(verb) && other.ends_with(verb)) {
+            lines.sort();
+        }
+    }
+    plain.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// supervisord's own session and foster's, with this configuration.
+fn same_session(name: &str) {
+    let Some(python) = python_with("supervisor") else { return };
+    let config = repository().join("tests/fixtures/supervisord").join(name).with_extension("conf");
+    let script = fs::read_to_string(&config).expect("a configuration");
+    let steps: Vec<&str> = script.lines().filter_map(|line| line.strip_prefix(";> ")).collect();
+    let first = script.lines().find_map(|line| line.strip_prefix(";= ")).expect("the first states");
+    assert!(!steps.is_empty(), "{name}");
+    let names = tempfile::tempdir().expect("a folder");
+    let link = |called: &str| {
+        let path = names.path().join(called);
+        symlink(binary(), &path).expect("a link");
+        path
+    };
+    let (supervisord, supervisorctl) = (link("supervisord"), link("supervisorctl"));
+    let theirs = Path::new(&python).parent().map(Path::to_owned).unwrap_or_default();
+    let (real, foster) = std::thread::scope(|scope| {
+        let real = scope.spawn(|| {
+            Session::start(&config, &theirs.join("supervisord"), &theirs.join("supervisorctl"))
+                .transcript(first, &steps)
+        });
+        let foster = Session::start(&config, &supervisord, &supervisorctl).transcript(first, &steps);
+        (real.join().expect("supervisord's session"), foster)
+    });
+    assert_eq!(foster, real, "{name}");
+}
+
+#[test]
+fn the_configurations_of_the_document_pass_the_check() {
+    let page = fs::read_to_string(repository().join("docs/from-supervisord.md")).expect("the document");
+    let mut count = 0;
+    for (kind, name) in [("ini", "supervisord.conf"), ("toml", "foster.toml")] {
+        for block in page.split(&format!("```{kind}\n")).skip(1) {
+            let text = block.split("```").next().expect("an end");
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("a file");
+            let check = Command::new(binary()).args(["check", "-c"]).arg(&path).env("QUEUE", "mail").output();
+            let check = check.expect("foster check");
+            let shown = String::from_utf8_lossy(&check.stdout);
+            assert!(check.status.success() && !shown.contains("warning"), "{shown}{check:?}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, 2);
+}
+
+macro_rules! sessions {
+    ($($name:ident: $file:literal;)*) => {
+        $(#[test]
+        fn $name() {
+            same_session($file);
+        })*
+
+        #[test]
+        fn every_configuration_has_its_session() {
+            let listed: std::collections::BTreeSet<&str> = [$($file),*].into();
+            let folder = repository().join("tests/fixtures/supervisord");
+            let files = fs::read_dir(folder).expect("a listing").map(|entry| entry.expect("an entry").path());
+            let files: Vec<PathBuf> = files.filter(|path| path.extension().is_some()).collect();
+            let there = files.iter().map(|path| path.file_stem().expect("a name").to_str().expect("UTF-8")).collect();
+            assert_eq!(listed, there);
+        }
+    };
+}
+
+sessions! {
+    daemons_in_the_foreground_behave_as_under_supervisord: "web";
+    a_group_behaves_as_under_supervisord: "group";
+    numbered_workers_behave_as_under_supervisord: "workers";
+    programs_that_end_behave_as_under_supervisord: "ends";
+    programs_that_never_come_up_behave_as_under_supervisord: "crash";
+    variables_are_those_of_supervisord: "variables";
+    included_files_behave_as_under_supervisord: "include";
+    mistakes_are_answered_as_by_supervisorctl: "mistakes";
+    a_program_that_ignores_its_signal_is_killed_as_by_supervisord: "stubborn";
+    cron_and_a_log_file_behave_as_under_supervisord: "cron";
+}
