@@ -188,34 +188,63 @@ fn the_configurations_of_the_document_pass_the_check() {
     assert_eq!(count, 2);
 }
 
-macro_rules! sessions {
-    ($($name:ident: $file:literal;)*) => {
-        $(#[test]
-        fn $name() {
-            same_session($file);
-        })*
-
-        #[test]
-        fn every_configuration_has_its_session() {
-            let listed: std::collections::BTreeSet<&str> = [$($file),*].into();
-            let folder = repository().join("tests/fixtures/supervisord");
-            let files = fs::read_dir(folder).expect("a listing").map(|entry| entry.expect("an entry").path());
-            let files: Vec<PathBuf> = files.filter(|path| path.extension().is_some()).collect();
-            let there = files.iter().map(|path| path.file_stem().expect("a name").to_str().expect("UTF-8")).collect();
-            assert_eq!(listed, there);
-        }
-    };
+#[test]
+fn daemons_in_the_foreground_behave_as_under_supervisord() {
+    same_session("web");
 }
 
-sessions! {
-    daemons_in_the_foreground_behave_as_under_supervisord: "web";
-    a_group_behaves_as_under_supervisord: "group";
-    numbered_workers_behave_as_under_supervisord: "workers";
-    programs_that_end_behave_as_under_supervisord: "ends";
-    programs_that_never_come_up_behave_as_under_supervisord: "crash";
-    variables_are_those_of_supervisord: "variables";
-    included_files_behave_as_under_supervisord: "include";
-    mistakes_are_answered_as_by_supervisorctl: "mistakes";
-    a_program_that_ignores_its_signal_is_killed_as_by_supervisord: "stubborn";
-    cron_and_a_log_file_behave_as_under_supervisord: "cron";
+#[test]
+fn a_group_behaves_as_under_supervisord() {
+    same_session("group");
+}
+
+#[test]
+fn numbered_workers_behave_as_under_supervisord() {
+    same_session("workers");
+}
+
+#[test]
+fn programs_that_end_behave_as_under_supervisord() {
+    same_session("ends");
+}
+
+#[test]
+fn programs_that_never_come_up_behave_as_under_supervisord() {
+    same_session("crash");
+}
+
+#[test]
+fn variables_are_those_of_supervisord() {
+    same_session("variables");
+}
+
+#[test]
+fn included_files_behave_as_under_supervisord() {
+    same_session("include");
+}
+
+#[test]
+fn mistakes_are_answered_as_by_supervisorctl() {
+    same_session("mistakes");
+}
+
+#[test]
+fn a_program_that_ignores_its_signal_is_killed_as_by_supervisord() {
+    same_session("stubborn");
+}
+
+#[test]
+fn cron_and_a_log_file_behave_as_under_supervisord() {
+    same_session("cron");
+}
+
+#[test]
+fn every_configuration_has_its_session() {
+    let own = fs::read_to_string(repository().join("tests/supervisord.rs")).expect("this file");
+    let folder = repository().join("tests/fixtures/supervisord");
+    for entry in fs::read_dir(folder).expect("a listing") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        assert!(path.is_dir() || own.contains(&format!("same_session(\"{name}\")")), "{name}");
+    }
 }

@@ -17,11 +17,12 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// The layer of each module. A module may use modules of lower layers, not those of its own layer.
-const LAYERS: [(&str, u8); 30] = [
+const LAYERS: [(&str, u8); 31] = [
     ("duration", 0),
     ("errno", 0),
     ("exit", 0),
     ("glob", 0),
+    ("ini", 0),
     ("plan", 0),
     ("suggest", 0),
     ("roff", 0),

@@ -178,3 +178,17 @@ fn text(text: &str) -> Kind {
 fn ignored(diagnostics: &mut Diagnostics, span: Span, what: &str, why: &str) {
     diagnostics.warn(span, format!("{} has no effect: {why}", quoted(what)));
 }
+
+/// The delays between restarts: one second more for each failure in a row, none after a run of `startsecs`.
+fn backoff(startsecs: i64) -> Kind {
+    let mut table = Table::default();
+    for (name, value) in [
+        ("initial", "1s".to_owned()),
+        ("growth", "linear".to_owned()),
+        ("max", "1day".to_owned()),
+        ("reset", format!("{startsecs}s")),
+    ] {
+        set(&mut table, name, text(&value), DEFAULT);
+    }
+    Kind::Table(table)
+}

@@ -92,7 +92,10 @@ impl Init {
             wanted: is_wanted(view),
             note: self.note(view),
             status: self.reported(view).map(str::to_owned),
-            namespec: self.plan.instance(view.id).and_then(|instance| instance.program.namespec.as_deref().map(Into::into)),
+            namespec: self
+                .plan
+                .instance(view.id)
+                .and_then(|instance| instance.program.namespec.as_deref().map(Into::into)),
         }
     }
 

@@ -1,4 +1,6 @@
-//! The command line of supervisorctl.
+//! The command line of supervisorctl: options, then a verb, whose arguments are its own. Pure.
+//!
+//! Options that foster has no use for are accepted with their values, since scripts give them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

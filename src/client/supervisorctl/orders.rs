@@ -1,4 +1,6 @@
 //! `start`, `stop`, `restart` and `signal`: an order to each process that is named, and a line for each.
+//!
+//! Which process a name means is looked up again for each name, because the order before may have changed its state.
 
 use foster_core::ids::Signal;
 

@@ -1,4 +1,6 @@
-//! The processes as supervisorctl names and describes them.
+//! The processes as supervisorctl names and describes them. Pure.
+//!
+//! foster has states of its own; the last event of an instance tells those apart that supervisord has two words for.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,6 @@
 //! `[supervisord]` and the sections about its servers: what holds for all programs.
+//!
+//! Each becomes a key of `[foster]` or `[defaults]`, or is said to have no effect.
 
 use super::super::Environment;
 use super::super::diagnostics::Diagnostics;
@@ -6,9 +8,8 @@ use super::super::phrase::quoted;
 use super::super::span::Span;
 use super::super::table::{Kind, Table};
 use super::pairs::pairs;
-use super::program::refuse_pairs;
 use super::typed::{Names, Typed};
-use super::{DEFAULT, Section, Setting, ignored, set, text};
+use super::{DEFAULT, Section, Setting, backoff, ignored, set, text};
 
 /// What `[supervisord]` says for all programs.
 #[derive(Debug, Default)]
@@ -21,20 +22,6 @@ pub(super) struct Daemon {
     pub(super) server_url: Option<String>,
     defaults: Table,
     foster: Table,
-}
-
-/// The delays between restarts: one second more for each failure in a row, none after a run of `startsecs`.
-pub(super) fn backoff(startsecs: i64) -> Kind {
-    let mut table = Table::default();
-    for (name, value) in [
-        ("initial", "1s".to_owned()),
-        ("growth", "linear".to_owned()),
-        ("max", "1day".to_owned()),
-        ("reset", format!("{startsecs}s")),
-    ] {
-        set(&mut table, name, text(&value), DEFAULT);
-    }
-    Kind::Table(table)
 }
 
 /// The time limit for a shutdown where no program asks for more: below the ten seconds of `docker stop`.
@@ -150,7 +137,7 @@ impl Daemon {
                         let placed = pairs.into_iter().map(|(name, value)| (name, value, setting.span));
                         self.environment = placed.collect();
                     }
-                    Err(found) => refuse_pairs(typed, setting, &found),
+                    Err(found) => typed.refuse_pairs(setting, &found),
                 }
             }
             "minfds" => {

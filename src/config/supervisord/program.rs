@@ -243,7 +243,7 @@ impl Reading<'_> {
         {
             match pairs(&text) {
                 Ok(pairs) => own.extend(pairs.into_iter().map(|(name, value)| (name, value, setting.span))),
-                Err(found) => refuse_pairs(&mut self.typed, setting, &found),
+                Err(found) => self.typed.refuse_pairs(setting, &found),
             }
         }
         for (name, value, span) in own {
@@ -326,7 +326,7 @@ impl Reading<'_> {
     /// Up for `startsecs`, no failure counts any more.
     fn backoff(&mut self, startsecs: &Setting) {
         let Some(seconds) = self.typed.number(startsecs, 0) else { return };
-        set(&mut self.table, "backoff", super::daemon::backoff(seconds), startsecs.span);
+        set(&mut self.table, "backoff", super::backoff(seconds), startsecs.span);
     }
 }
 
@@ -336,13 +336,4 @@ enum Stream {
     Is(Kind),
     /// The container's log, as it was written.
     Container,
-}
-
-/// Reports what stands in the place of a variable.
-pub(super) fn refuse_pairs(typed: &mut Typed<'_>, setting: &Setting, found: &str) {
-    let span = typed.diagnostics.narrow(setting.span, found);
-    let message = format!("{} is no variable", quoted(found));
-    let note = "expected `NAME=\"value\"`, separated by commas; a value with other characters than letters, digits and \
-                `_/.+-():` is in quotes";
-    typed.diagnostics.error(span, message, note);
 }

@@ -66,9 +66,10 @@ impl Typed<'_> {
         }
         match (name, self.names) {
             ("here", _) => text(&setting.here.to_string_lossy()),
+            // As the container runtime gives it.
             ("host_node_name", _) => {
-                let name = nix::unistd::gethostname().unwrap_or_default();
-                text(&name.to_string_lossy())
+                let name = self.environment.get(OsStr::new("HOSTNAME"));
+                name.map(|name| Expansion::Text(name.to_string_lossy().into_owned()))
             }
             ("program_name", Names::Program { program, .. }) => text(program),
             ("group_name", Names::Program { group, .. }) => text(group),
@@ -82,6 +83,15 @@ impl Typed<'_> {
     pub(super) fn refuse(&mut self, setting: &Setting, value: &str, expected: &str) {
         let message = format!("`{}` cannot be {}", setting.key, quoted(value));
         self.diagnostics.error(setting.span, message, format!("expected {expected}"));
+    }
+
+    /// Reports what stands in the place of a variable.
+    pub(super) fn refuse_pairs(&mut self, setting: &Setting, found: &str) {
+        let span = self.diagnostics.narrow(setting.span, found);
+        let message = format!("{} is no variable", quoted(found));
+        let note = "expected `NAME=\"value\"`, separated by commas; a value with other characters than letters, digits and \
+                    `_/.+-():` is in quotes";
+        self.diagnostics.error(span, message, note);
     }
 
     /// `true`, `yes`, `on` or `1`, or their opposites.
