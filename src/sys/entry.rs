@@ -43,6 +43,24 @@ extern "C" fn __assert_fail(
     unsafe { libc::abort() }
 }
 
+/// The translation of a text of the C library, which is the text: foster never calls setlocale(3). It replaces the C library's
+/// function, which reads catalogues of translations and converts between character sets, by libraries that it loads.
+// SAFETY: the C library has this function and `dcgettext` in one separate object file, which is linked only if no other
+// code defines them.
+#[cfg(target_env = "gnu")]
+#[unsafe(no_mangle)]
+extern "C" fn __dcgettext(_: *const c_char, text: *const c_char, _: c_int) -> *const c_char {
+    text
+}
+
+/// As `__dcgettext`.
+// SAFETY: as above.
+#[cfg(target_env = "gnu")]
+#[unsafe(no_mangle)]
+extern "C" fn dcgettext(_: *const c_char, text: *const c_char, _: c_int) -> *const c_char {
+    text
+}
+
 /// Standard error without an allocation and without a lock: the failed assertion may be about either.
 struct Unbuffered;
 
