@@ -213,6 +213,8 @@ pub enum Stdin {
     Open,
     /// foster's own standard input; at most one program of a plan has it.
     Inherit,
+    /// The first of its listening sockets, as FastCGI has it.
+    Socket,
 }
 
 /// The user of a program, looked up at each start.

@@ -93,6 +93,10 @@ pub(super) fn draft(reader: &mut Reader<'_>, kind: Kind, key: &Key, table: &Tabl
     let count = reader.for_all_instances(|reader| reader.field(table, "instances", instances));
     let count = count.unwrap_or(InstanceCount::fixed(1));
     let sockets = reader.field(table, "sockets", sockets).unwrap_or_default();
+    if let Some(item) = table.get("stdin").filter(|item| asks_for_socket(item.value) && sockets.is_empty()) {
+        let note = "expected `sockets` with the one that it is";
+        reader.diagnostics.error(item.value.span, "`stdin` cannot be `socket` without one", note);
+    }
     // Where the readiness probe asks at a socket of the program, the old run would answer for the new one.
     let is_answered = |socket: &ListenSocket| probe.as_ref().is_some_and(|probe| socket.is_asked_by(probe));
     let overlap = match sockets.is_empty() || sockets.iter().any(is_answered) {
@@ -136,6 +140,11 @@ pub(super) fn draft(reader: &mut Reader<'_>, kind: Kind, key: &Key, table: &Tabl
             schedule,
         },
     }
+}
+
+/// Whether this value of `stdin` is a listening socket.
+fn asks_for_socket(value: &table::Value) -> bool {
+    matches!(&value.kind, table::Kind::String(text) if text == "socket")
 }
 
 /// The keys of a program merged over `[defaults]`, which are merged over the built-in defaults.

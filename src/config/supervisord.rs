@@ -104,7 +104,7 @@ pub(super) fn document(files: &[File], environment: &Environment, diagnostics: &
     let groups = program::groups(&sections, environment, diagnostics);
     let mut document =
         Document { defaults: settings.defaults(), author: Author::FrontEnd, ..Document::default() };
-    for section in sections.iter().filter(|section| section.kind == "program") {
+    for section in sections.iter().filter(|section| program::is_one(section)) {
         let group = groups.iter().find(|group| group.programs.contains(&section.name));
         let table = program::read(section, group, &settings, environment, diagnostics);
         let (name, span) = (foster_name(&section.name, &document.programs), section.span);

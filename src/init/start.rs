@@ -303,7 +303,12 @@ impl Due {
                 &launch.command
             }
         };
-        let stdin = if let Role::Main(_) = self.role { launch.stdin.into() } else { Stdin::Null };
+        let first = ListenSocket::FIRST_DESCRIPTOR;
+        let sockets = self.channels.descriptors.iter().filter(|(_, number)| *number == first);
+        let stdin = match self.role {
+            Role::Main(_) => Stdin::of(launch.stdin, sockets.map(|(socket, _)| socket.as_fd())),
+            _ => Stdin::Null,
+        };
         let (stdout, stderr) = (borrow_fd(&self.streams.stdout), borrow_fd(&self.streams.stderr));
         let (extra, group) = (self.extra.as_slice(), self.group.as_ref().map(AsFd::as_fd));
         let Channels { descriptors, pid_variables } = &self.channels;

@@ -96,12 +96,14 @@ pub enum Stdin<'a> {
     Inherit,
 }
 
-impl From<plan::Stdin> for Stdin<'_> {
-    fn from(stdin: plan::Stdin) -> Self {
+impl<'a> Stdin<'a> {
+    /// What the definition says; `sockets` are the program's own.
+    pub fn of(stdin: plan::Stdin, mut sockets: impl Iterator<Item = BorrowedFd<'a>>) -> Stdin<'a> {
         match stdin {
             plan::Stdin::Null => Stdin::Null,
             plan::Stdin::Open => Stdin::Open,
             plan::Stdin::Inherit => Stdin::Inherit,
+            plan::Stdin::Socket => sockets.next().map_or(Stdin::Null, Stdin::Given),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Real servers on foster's sockets, with the lines of `docs/sockets.md`.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -131,4 +133,38 @@ fn php_fpm_inherits_the_socket_that_its_variable_names() {
     foster.wait_for("another process", || foster.pid_of("web") != pid);
     foster.wait_for("an answer", answers);
     foster.wait_for("the sockets from before", || held(&foster) == sockets);
+}
+
+/// A CGI script behind nginx and fcgiwrap, which takes its socket as standard input: the convention of FastCGI.
+#[test]
+fn fcgiwrap_serves_nginx_from_the_socket_at_its_standard_input() {
+    let (Some(nginx), Some(fcgiwrap)) = (found("nginx"), found("fcgiwrap")) else { return };
+    let port = free_port();
+    let foster = Foster::new();
+    let here = foster.folder().display().to_string();
+    let nginx_conf = format!(
+        "daemon off;\npid {here}/nginx.pid;\nerror_log stderr;\nevents {{}}\nhttp {{\n access_log off;\n\
+         client_body_temp_path {here}/body;\n fastcgi_temp_path {here}/fastcgi;\n proxy_temp_path {here}/proxy;\n\
+         scgi_temp_path {here}/scgi;\n uwsgi_temp_path {here}/uwsgi;\n\
+         server {{\n listen 127.0.0.1:{port};\n location / {{\n\
+         fastcgi_pass unix:{here}/app.sock;\n fastcgi_param REQUEST_METHOD GET;\n\
+         fastcgi_param SCRIPT_FILENAME {here}/hello;\n }}\n }}\n}}\n"
+    );
+    let config = format!(
+        "[program.app]\ncommand = ['{}']\nsockets = 'unix://{here}/app.sock'\nstdin = 'socket'\ninstances = 2\n\
+         [program.nginx]\ncommand = ['{}', '-e', 'stderr', '-c', '{here}/nginx.conf']\n",
+        fcgiwrap.display(),
+        nginx.display()
+    );
+    let script = "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\nby FastCGI'\n";
+    let foster = foster.config(&config).file("nginx.conf", &nginx_conf).file("hello", script);
+    let executable = Permissions::from_mode(0o755);
+    std::fs::set_permissions(foster.folder().join("hello"), executable).expect("permissions");
+    let foster = foster.start();
+    let answers = || get(port, "/").is_some_and(|(status, text)| status == 200 && text.contains("by FastCGI"));
+    foster.wait_for("an answer", answers);
+    for instance in ["app.0", "app.1"] {
+        kill(Pid::from_raw(foster.pid_of(instance)), Signal::SIGKILL).expect("a signal");
+    }
+    foster.wait_for("an answer of the next processes", answers);
 }

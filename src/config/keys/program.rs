@@ -83,10 +83,11 @@ const KEYS: [Key; 43] = [
     ),
     key(
         "stdin",
-        &[ValueKind::Words(&["null", "open", "inherit"])],
+        &[ValueKind::Words(&["null", "open", "inherit", "socket"])],
         Default::Value("\"null\""),
         "Standard input: `null` is `/dev/null`, `open` is a pipe that foster keeps open and never writes to, \
-         `inherit` is foster's own standard input, for one program only.",
+         `inherit` is foster's own standard input, for one program only, `socket` is the first of the program's `sockets`, \
+         as FastCGI programs expect it.",
     ),
     key(
         "pre_start",

@@ -192,7 +192,7 @@ impl Daemon {
             format!("[{}:{}]", section.kind, section.name)
         };
         match section.kind.as_str() {
-            "supervisord" | "program" | "group" | "include" | "supervisorctl" => {}
+            "supervisord" | "program" | "fcgi-program" | "group" | "include" | "supervisorctl" => {}
             "rpcinterface" if section.name == "supervisor" => {}
             "unix_http_server" | "inet_http_server" => {
                 let is_unix = section.kind == "unix_http_server";
@@ -209,7 +209,7 @@ impl Daemon {
                     "XML-RPC is not supported yet; foster called `supervisorctl` uses foster's own socket";
                 ignored(typed.diagnostics, section.span, &heading, why);
             }
-            "eventlistener" | "fcgi-program" => {
+            "eventlistener" => {
                 let message = format!("{} is not supported yet", quoted(&heading));
                 typed.diagnostics.error(section.span, message, "remove the section, or disable what it does");
             }

@@ -20,6 +20,11 @@ pub(super) struct Group {
     priority: Option<Setting>,
 }
 
+/// Whether this section is a program.
+pub(super) fn is_one(section: &Section) -> bool {
+    matches!(section.kind.as_str(), "program" | "fcgi-program")
+}
+
 /// Reads every group; a program that does not exist is an error.
 pub(super) fn groups(
     sections: &[Section],
@@ -41,7 +46,7 @@ pub(super) fn groups(
         let names: Vec<String> =
             listed.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         for name in &names {
-            if !sections.iter().any(|other| other.kind == "program" && other.name == *name) {
+            if !sections.iter().any(|other| is_one(other) && other.name == *name) {
                 let span = typed.diagnostics.narrow(setting.span, name);
                 let message = format!("there is no program {}", quoted(name));
                 typed.diagnostics.error(span, message, format!("expected a section `[program:{name}]`"));
@@ -85,6 +90,9 @@ pub(super) fn read(
         reading.setting(setting);
     }
     reading.output();
+    if section.kind == "fcgi-program" {
+        reading.socket();
+    }
     reading.stopping();
     if let (Some(priority), None) = (group.and_then(|group| group.priority.as_ref()), section.get("priority"))
     {
@@ -151,6 +159,8 @@ impl Reading<'_> {
     fn other(&mut self, setting: &Setting) {
         let diagnostics = &mut *self.typed.diagnostics;
         match setting.key.as_str() {
+            "socket" | "socket_backlog" | "socket_owner" | "socket_mode"
+                if self.section.kind == "fcgi-program" => {}
             "environment"
             | "process_name"
             | "numprocs_start"
@@ -303,6 +313,35 @@ impl Reading<'_> {
         let (count, span) = count.unwrap_or((10, DEFAULT));
         set(&mut table, "keep", Kind::Integer(count), span);
         Some((Stream::Is(Kind::Table(table)), setting.span))
+    }
+
+    /// The socket of a FastCGI program, which is its standard input.
+    fn socket(&mut self) {
+        let section = self.section;
+        let Some(setting) = section.get("socket") else {
+            let note = "expected `socket = unix:///path` or `socket = tcp://host:port`";
+            self.typed.diagnostics.error(section.span, "a FastCGI program without a `socket`", note);
+            return;
+        };
+        let Some(mut url) = self.typed.expanded(setting) else { return };
+        let mut options = Vec::new();
+        if let Some(backlog) = section.get("socket_backlog").and_then(|given| self.typed.number(given, 1)) {
+            options.push(format!("backlog={backlog}"));
+        }
+        if url.starts_with("unix://") {
+            let mode = section.get("socket_mode").and_then(|given| self.typed.expanded(given));
+            options.push(format!("mode={}", mode.as_deref().unwrap_or("0700")));
+            let owner = section.get("socket_owner").and_then(|given| self.typed.expanded(given));
+            let owner = owner.unwrap_or_default();
+            let (user, group) = owner.split_once(':').unwrap_or((&owner, ""));
+            options.extend((!user.is_empty()).then(|| format!("user={user}")));
+            options.extend((!group.is_empty()).then(|| format!("group={group}")));
+        }
+        if !options.is_empty() {
+            url = format!("{url}?{}", options.join("&"));
+        }
+        self.set("sockets", text(&url), setting);
+        self.set("stdin", text("socket"), setting);
     }
 
     fn stopping(&mut self) {

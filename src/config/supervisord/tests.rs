@@ -181,6 +181,19 @@ fn each_process_finds_what_supervisord_tells_it() {
 }
 
 #[test]
+fn a_fastcgi_program_has_its_socket_as_standard_input() {
+    let conf = |lines: &str| format!("[supervisord]\n[fcgi-program:php]\ncommand=php\n{lines}");
+    let toml = |lines: &str| format!("{DEFAULTS}\n[program.php]\ncommand = 'php'\nstdin = 'socket'\n{lines}");
+    same_file(
+        &conf("socket=unix:///run/%(program_name)s.sock\nsocket_owner=www:web\nsocket_mode=0770\nsocket_backlog=9"),
+        &toml("sockets = 'unix:///run/php.sock?backlog=9&mode=0770&user=www&group=web'"),
+        "unix",
+    );
+    same_file(&conf("socket=unix:///run/p"), &toml("sockets = 'unix:///run/p?mode=0700'"), "mode");
+    same_file(&conf("socket=tcp://localhost:9002"), &toml("sockets = 'tcp://localhost:9002'"), "tcp");
+}
+
+#[test]
 fn included_files_have_their_own_folder_and_later_values_win() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| {
