@@ -114,7 +114,10 @@ fn scale_starts_and_stops_the_highest_and_returns_when_that_is_done() {
     foster.wait_for_line("web: scaled from 1 to 3 instances: `foster scale` .uid ");
     assert_eq!(foster.verb(&["scale", "web", "3"]).expect(0).stdout, "web: has 3 instances already\n");
     let printed = foster.verb(&["scale", "web", "1"]).expect(0).stdout;
-    assert_eq!(printed, "web.1: stopped and removed\nweb.2: stopped and removed\n");
+    // In the order of their ends.
+    let mut lines: Vec<&str> = printed.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["web.1: stopped and removed", "web.2: stopped and removed"]);
     foster.wait_for_line("web.2: stopping, because the program has 1 instance now");
     assert_eq!(labels(&foster), ["web"]);
     assert_eq!(foster.pid_of("web"), first);

@@ -37,12 +37,8 @@ pub(super) fn launch(reader: &mut Reader<'_>, table: &Table) -> Launch {
     }
 }
 
-const STDIN: [(&str, Stdin); 4] = [
-    ("null", Stdin::Null),
-    ("open", Stdin::Open),
-    ("inherit", Stdin::Inherit),
-    ("socket", Stdin::Socket),
-];
+const STDIN: [(&str, Stdin); 4] =
+    [("null", Stdin::Null), ("open", Stdin::Open), ("inherit", Stdin::Inherit), ("socket", Stdin::Socket)];
 
 fn environment(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<(String, String)>> {
     const EXPECTED: &str = "a string: `NAME = \"value\"`";

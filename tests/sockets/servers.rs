@@ -161,7 +161,8 @@ fn fcgiwrap_serves_nginx_from_the_socket_at_its_standard_input() {
     let executable = Permissions::from_mode(0o755);
     std::fs::set_permissions(foster.folder().join("hello"), executable).expect("permissions");
     let foster = foster.start();
-    let answers = || get(port, "/").is_some_and(|(status, text)| status == 200 && text.contains("by FastCGI"));
+    let answers =
+        || get(port, "/").is_some_and(|(status, text)| status == 200 && text.contains("by FastCGI"));
     foster.wait_for("an answer", answers);
     for instance in ["app.0", "app.1"] {
         kill(Pid::from_raw(foster.pid_of(instance)), Signal::SIGKILL).expect("a signal");

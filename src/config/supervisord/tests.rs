@@ -185,7 +185,9 @@ fn a_fastcgi_program_has_its_socket_as_standard_input() {
     let conf = |lines: &str| format!("[supervisord]\n[fcgi-program:php]\ncommand=php\n{lines}");
     let toml = |lines: &str| format!("{DEFAULTS}\n[program.php]\ncommand = 'php'\nstdin = 'socket'\n{lines}");
     same_file(
-        &conf("socket=unix:///run/%(program_name)s.sock\nsocket_owner=www:web\nsocket_mode=0770\nsocket_backlog=9"),
+        &conf(
+            "socket=unix:///run/%(program_name)s.sock\nsocket_owner=www:web\nsocket_mode=0770\nsocket_backlog=9",
+        ),
         &toml("sockets = 'unix:///run/php.sock?backlog=9&mode=0770&user=www&group=web'"),
         "unix",
     );
