@@ -104,6 +104,13 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
         },
         Command::Check { config, scope, output } => check(config.as_deref(), scope, output, &mut io),
         Command::Init { file } => write_first_configuration(file.as_deref(), &mut io),
+        Command::Migrate { file } => match config::migrate(&file, &environment()) {
+            Ok(text) => client::print_page(&text, &mut io),
+            Err(report) => {
+                let _ = io.err.write_all(report.to_string().as_bytes());
+                ExitStatus::USAGE
+            }
+        },
         Command::Client(command) => {
             let config = command.endpoint.config.clone();
             client::run(verb, &command, &mut io, || socket_of(config.as_deref()))

@@ -32,6 +32,11 @@ pub enum Command {
         /// The file to write; `-` for standard output, `None`: `foster.toml`.
         file: Option<PathBuf>,
     },
+    /// Print another tool's configuration as TOML.
+    Migrate {
+        /// The file.
+        file: PathBuf,
+    },
     /// Send a request to the supervisor.
     Client(ClientCommand),
     /// Show what foster finds in its environment.

@@ -29,6 +29,7 @@ fn meaning(line: &str) -> String {
         command @ (Command::Run { .. }
         | Command::Check { .. }
         | Command::Init { .. }
+        | Command::Migrate { .. }
         | Command::Doctor { .. }
         | Command::Schema
         | Command::Completions { .. }
@@ -57,6 +58,7 @@ fn every_verb_is_read_with_its_flags() {
         expect![[r#"Check { config: Some("a.toml"), scope: File, output: Json }"#]],
     );
     means("init", expect!["Init { file: None }"]);
+    means("migrate a.conf", expect![[r#"Migrate { file: "a.conf" }"#]]);
     means("init -", expect![[r#"Init { file: Some("-") }"#]]);
     means("init /etc/foster.toml", expect![[r#"Init { file: Some("/etc/foster.toml") }"#]]);
     means("status", expect!["Status(Names { names: [] }) Text None None"]);

@@ -48,6 +48,10 @@ pub(super) fn init(args: &mut ParsedArgs) -> Result<Command, Problem> {
     Ok(Command::Init { file: args.optional_path() })
 }
 
+pub(super) fn migrate(args: &mut ParsedArgs) -> Result<Command, Problem> {
+    Ok(Command::Migrate { file: args.optional_path().ok_or(Problem::MissingArgument("FILE"))? })
+}
+
 pub(super) fn status(args: &mut ParsedArgs) -> Result<Command, Problem> {
     let names = args.rest()?;
     Ok(client(args, Request::Status(Names { names })))

@@ -15,6 +15,8 @@ pub(super) const CPUS: &str = "FOSTER_CPUS";
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
     count_cpus: Option<fn() -> usize>,
+    /// Whether a variable that is missing here may be set where the configuration is used.
+    is_elsewhere: bool,
     /// Counted at the first reference: several files of the kernel's are read for it.
     cpus: OnceCell<OsString>,
 }
@@ -31,6 +33,17 @@ impl Environment {
             Some(count) if name == CPUS => Some(self.cpus.get_or_init(|| count().to_string().into())),
             Some(_) | None => self.variables.get(name).map(OsString::as_os_str),
         }
+    }
+
+    /// The environment of another place, where more variables may be set.
+    #[must_use]
+    pub fn of_elsewhere(self) -> Environment {
+        Environment { is_elsewhere: true, ..self }
+    }
+
+    /// Whether a variable is set, or may be set where the configuration is used.
+    pub fn may_have(&self, name: &OsStr) -> bool {
+        self.is_elsewhere || self.get(name).is_some()
     }
 
     /// The names of all variables.

@@ -25,6 +25,7 @@ pub mod key_spec;
 pub mod keys;
 mod launch;
 mod lint;
+mod migrate;
 mod order;
 mod phrase;
 mod probe;
@@ -195,6 +196,25 @@ pub fn load_and_examine(
         plan.warnings = diagnostics.warnings();
     }
     diagnostics.conclude(plan).map_err(|report| report.with_termination_log(termination_log))
+}
+
+/// A configuration of another tool as TOML, with a comment for what has no equal.
+///
+/// # Errors
+/// Every problem of its files, or that foster does not know the format.
+pub fn migrate(path: &Path, environment: &Environment) -> Result<String, Report> {
+    let mut diagnostics = Diagnostics::new();
+    let known = supervisord::is_one(path);
+    if !known {
+        let note = "foster reads supervisord's format, in files that end in `.conf` or `.ini`";
+        diagnostics.error(Position::Nowhere, "cannot migrate this file", note);
+    }
+    let environment = environment.clone().of_elsewhere();
+    let text = known.then(|| {
+        let document = document::read(path, &environment, &mut diagnostics);
+        migrate::toml(&document, &path.display().to_string(), &diagnostics.warnings())
+    });
+    diagnostics.conclude(text)
 }
 
 /// The path of the control socket; `None`: it is disabled. Programs are not checked, which makes a client fast.

@@ -88,7 +88,7 @@ pub(super) fn includes(
         return Vec::new();
     };
     let mut reading = typed::Typed { diagnostics, environment, variables: &[], names: typed::Names::None };
-    let text = reading.expanded(files).unwrap_or_default().replace("$$", "$");
+    let text = reading.expanded(files).map(|text| reading.resolved(&text)).unwrap_or_default();
     text.split_whitespace().map(|glob| (glob.to_owned(), files.span)).collect()
 }
 

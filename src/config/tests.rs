@@ -221,7 +221,8 @@ fn every_word_in_the_reference_is_accepted() {
                         format!("[job.x]\ncommand = ['x']\nschedule = 'every 1h'\n{} = '{word}'", key.name)
                     }
                     "`backoff`" => format!("{rest}\nbackoff = {{ {} = '{word}' }}", key.name),
-                    _ => format!("{rest}\n{} = '{word}'", key.name),
+                    // `stdin = "socket"` needs one.
+                    _ => format!("{rest}\nsockets = ['tcp://[::1]:1']\n{} = '{word}'", key.name),
                 };
                 plan_of(&text);
             }

@@ -305,10 +305,9 @@ impl Due {
         };
         let first = ListenSocket::FIRST_DESCRIPTOR;
         let sockets = self.channels.descriptors.iter().filter(|(_, number)| *number == first);
-        let stdin = match self.role {
-            Role::Main(_) => Stdin::of(launch.stdin, sockets.map(|(socket, _)| socket.as_fd())),
-            _ => Stdin::Null,
-        };
+        let sockets = sockets.map(|(socket, _)| socket.as_fd());
+        let stdin =
+            if let Role::Main(_) = self.role { Stdin::of(launch.stdin, sockets) } else { Stdin::Null };
         let (stdout, stderr) = (borrow_fd(&self.streams.stdout), borrow_fd(&self.streams.stderr));
         let (extra, group) = (self.extra.as_slice(), self.group.as_ref().map(AsFd::as_fd));
         let Channels { descriptors, pid_variables } = &self.channels;

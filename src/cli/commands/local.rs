@@ -84,6 +84,20 @@ pub(super) static VERBS: &[Verb] = &[
         read: verb_args::init,
     },
     Verb {
+        name: "migrate",
+        aliases: &[],
+        group: Group::Run,
+        summary: "Print supervisord's configuration as TOML",
+        arguments: "FILE",
+        about: "Prints what `foster run -c FILE` would run, as a foster.toml; what has no\n\
+                equal is a comment. FILE is supervisord's and ends in .conf or .ini.",
+        flags: &[],
+        examples: &[("migrate supervisord.conf", "redirect it, then `foster check`")],
+        statuses: &[(DONE, "it was printed"), (USAGE, "the command line or the file is invalid")],
+        answer: Printer::Nothing,
+        read: verb_args::migrate,
+    },
+    Verb {
         name: "doctor",
         aliases: &[],
         group: Group::Inspect,

@@ -131,8 +131,7 @@ impl Daemon {
                 let Some(value) = typed.expanded(setting) else { return };
                 match pairs(&value) {
                     Ok(pairs) => {
-                        let plain =
-                            |(name, value): &(String, String)| (name.clone(), value.replace("$$", "$"));
+                        let plain = |(name, value): &(String, String)| (name.clone(), typed.resolved(value));
                         self.variables = pairs.iter().map(plain).collect();
                         let placed = pairs.into_iter().map(|(name, value)| (name, value, setting.span));
                         self.environment = placed.collect();

@@ -8,6 +8,8 @@
 pub(super) enum Expansion {
     /// A text, for `%(name)s`.
     Text(String),
+    /// A variable of foster's environment.
+    Variable(String),
     /// A number, for `%(name)d` as well.
     Number(u64),
     /// The number of the process: that of the instance, and this.
@@ -103,7 +105,8 @@ fn formatted(value: &Expansion, format: &str) -> Option<String> {
     };
     match (value, digits) {
         (Expansion::Text(text), None) if !is_number => Some(literal(text)),
-        (Expansion::Text(_), _) => None,
+        (Expansion::Variable(name), None) if !is_number => Some(format!("${{{name}}}")),
+        (Expansion::Text(_) | Expansion::Variable(_), _) => None,
         (Expansion::Number(number), digits) => {
             Some(format!("{number:0digits$}", digits = digits.unwrap_or(0)))
         }
@@ -124,6 +127,7 @@ mod tests {
         match name {
             "here" => Some(Expansion::Text("/etc".to_owned())),
             "ENV_PRICE" => Some(Expansion::Text("5$ 100%".to_owned())),
+            "ENV_HOME" => Some(Expansion::Variable("HOME".to_owned())),
             "numprocs" => Some(Expansion::Number(4)),
             "process_num" => Some(Expansion::Process(0)),
             "from_8" => Some(Expansion::Process(8)),
@@ -137,7 +141,7 @@ mod tests {
             ("", ""),
             ("%(here)s/x", "/etc/x"),
             ("100%% $HOME ${X}", "100% $$HOME $${X}"),
-            ("%(ENV_PRICE)s", "5$$ 100%"),
+            ("%(ENV_PRICE)s %(ENV_HOME)s", "5$$ 100% ${HOME}"),
             ("%(numprocs)s %(numprocs)d %(numprocs)03d", "4 4 004"),
             ("80%(process_num)02d", "80${FOSTER_INSTANCE:02}"),
             (

@@ -6,9 +6,10 @@ use std::ffi::OsStr;
 
 use super::super::Environment;
 use super::super::diagnostics::Diagnostics;
+use super::super::expand;
 use super::super::phrase::quoted;
 use super::Setting;
-use super::expand::{Expansion, expand};
+use super::expand::{Expansion, expand as formatted};
 
 /// Reads the values of one section.
 pub(super) struct Typed<'a> {
@@ -40,7 +41,7 @@ pub(super) enum Names<'a> {
 impl Typed<'_> {
     /// The value in foster's syntax.
     pub(super) fn expanded(&mut self, setting: &Setting) -> Option<String> {
-        match expand(&setting.value, |name| self.lookup(setting, name)) {
+        match formatted(&setting.value, |name| self.lookup(setting, name)) {
             Ok(text) => Some(text),
             Err(fault) => {
                 let span = self.diagnostics.narrow(setting.span, &fault.written);
@@ -52,7 +53,13 @@ impl Typed<'_> {
 
     /// The value without references, for a key that foster reads itself.
     fn plain(&mut self, setting: &Setting) -> Option<String> {
-        self.expanded(setting).map(|text| text.replace("$$", "$"))
+        self.expanded(setting).map(|text| self.resolved(&text))
+    }
+
+    /// A text in foster's syntax as its value. A variable that is missing here is empty.
+    pub(super) fn resolved(&self, text: &str) -> String {
+        let value = |name: &str| Some(self.environment.get(OsStr::new(name)).unwrap_or_default());
+        expand::expand(text, value).unwrap_or_default()
     }
 
     fn lookup(&self, setting: &Setting, name: &str) -> Option<Expansion> {
@@ -60,16 +67,15 @@ impl Typed<'_> {
         if let Some(variable) = name.strip_prefix("ENV_") {
             let own =
                 self.variables.iter().find(|(known, _)| known == variable).map(|(_, value)| value.clone());
-            let given =
-                || self.environment.get(OsStr::new(variable)).map(|value| value.to_string_lossy().into());
-            return own.or_else(given).map(Expansion::Text);
+            let is_given = self.environment.may_have(OsStr::new(variable));
+            return own.map(Expansion::Text).or(is_given.then(|| Expansion::Variable(variable.to_owned())));
         }
         match (name, self.names) {
             ("here", _) => text(&setting.here.to_string_lossy()),
             // As the container runtime gives it.
             ("host_node_name", _) => {
-                let name = self.environment.get(OsStr::new("HOSTNAME"));
-                name.map(|name| Expansion::Text(name.to_string_lossy().into_owned()))
+                let is_given = self.environment.may_have(OsStr::new("HOSTNAME"));
+                is_given.then(|| Expansion::Variable("HOSTNAME".to_owned()))
             }
             ("program_name", Names::Program { program, .. }) => text(program),
             ("group_name", Names::Program { group, .. }) => text(group),
