@@ -164,8 +164,12 @@ fn fcgiwrap_serves_nginx_from_the_socket_at_its_standard_input() {
     let answers =
         || get(port, "/").is_some_and(|(status, text)| status == 200 && text.contains("by FastCGI"));
     foster.wait_for("an answer", answers);
-    for instance in ["app.0", "app.1"] {
-        kill(Pid::from_raw(foster.pid_of(instance)), Signal::SIGKILL).expect("a signal");
+    let rows = foster.rows();
+    let instances = rows.iter().filter(|row| row["name"] == "app").filter_map(|row| row["pid"].as_i64());
+    let pids: Vec<i32> = instances.map(|pid| i32::try_from(pid).expect("a pid")).collect();
+    assert_eq!(pids.len(), 2);
+    for pid in pids {
+        kill(Pid::from_raw(pid), Signal::SIGKILL).expect("a signal");
     }
     foster.wait_for("an answer of the next processes", answers);
 }
