@@ -42,7 +42,7 @@ fn a_program_is_ready_when_it_reports_it_and_its_status_is_shown() {
     let table = foster.verb(&["status", "app"]).stdout;
     assert!(table.contains("starting") && table.contains("\"Loading 40%\""), "{table}");
     let health = foster.verb(&["health", "app"]).expect(1).stdout;
-    assert_eq!(health, "app: starting: \"Loading 40%\"\n");
+    assert_eq!(health, "app: starting: \"Loading 40%\"; not ready yet: it has not sent READY=1\n");
     fs::write(foster.path("go"), "").expect("a file");
     foster.wait_for_file("web");
     foster.wait_for("its status", || status(&foster, "app") == "Serving");
@@ -57,7 +57,7 @@ fn a_program_that_does_not_report_in_time_was_not_started() {
     let config = "[program.app]\ncommand = 'puppet pause'\nready = { notify = true, timeout = '50ms' }\nstart_limit = 1\n";
     let mut foster = Foster::new().config(config).start();
     assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
-    foster.wait_for_line("app: not ready within 50ms");
+    foster.wait_for_line(r"app: not ready within 50ms \(it has not sent READY=1\); stopping it");
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn a_newline_on_its_descriptor_makes_a_program_ready_and_a_closed_one_does_not()
     }
     foster.wait_for_line(r"high\s+\| fd 1023 pipe:");
     foster.wait_for_line(r"closed: not ready within 300ms \(it closed its descriptor without a newline\)");
-    foster.wait_for_line(r"silent: not ready within 300ms; stopping it");
+    foster.wait_for_line(r"silent: not ready within 300ms \(it has not written a newline to descriptor 7\)");
     assert!(!foster.output().shown().contains("fd 3 "), "{}", foster.output().shown());
 }
 

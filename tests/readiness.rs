@@ -86,6 +86,35 @@ fn not_ready_in_time_is_a_failed_start() {
 }
 
 #[test]
+fn a_report_that_does_not_come_is_named_in_the_log_the_status_and_the_reason() {
+    for (ready, missing) in [
+        ("log = '^Listening on \\d+$'", "no line of its output matches `^Listening on \\d+$`"),
+        ("notify = true", "it has not sent READY=1"),
+        ("fd = 3", "it has not written a newline to descriptor 3"),
+    ] {
+        let start = |timeout: &str| {
+            let config = format!(
+                "[program.app]\ncommand = 'puppet print:Listening pause'\nready = {{ {ready}, timeout = '{timeout}' }}\nstart_limit = 1\n"
+            );
+            Foster::new().config(&config).start()
+        };
+        let waits = start("1h");
+        waits.wait_for(&format!("a status with `{missing}`"), || {
+            waits.verb(&["status"]).stdout.contains(&format!("not ready yet: {missing}\n"))
+        });
+        let mut late = start("50ms");
+        assert_eq!(late.wait_exit(), End::Code(1), "{}", late.output().shown());
+        let log = late.output().stderr();
+        for line in [
+            format!("app: not ready within 50ms ({missing}); stopping it"),
+            format!("exit status 1: app was not ready within 50ms: {missing}; it is not restarted; "),
+        ] {
+            assert!(log.contains(&line), "no `{line}` in: {log}");
+        }
+    }
+}
+
+#[test]
 fn a_server_that_hangs_delays_no_other_program() {
     // It accepts connections and sends nothing.
     let port = free_port();

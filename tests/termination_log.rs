@@ -178,3 +178,15 @@ fn a_program_that_ends_with_success_too_early_is_named_with_the_remedy() {
     let reason = reason(started(Foster::new(), "command = 'puppet exit:0'", ""), 1);
     assert_names(&reason, &["web exited with status 0 after ", "`restart = \"on-failure\"` lets it end"]);
 }
+
+#[test]
+fn a_program_that_finds_its_standard_input_at_its_end_is_named_with_the_remedy_and_runs_with_that() {
+    let remedy = "if it reads its standard input, which is at its end: `stdin = \"open\"` keeps that open";
+    let without = reason(started(Foster::new(), "command = 'cat'", ""), 1);
+    assert_names(&without, &["web exited with status 0 after ", remedy]);
+    let open = started(Foster::new(), "command = 'cat'\nmin_uptime = '50ms'\nstdin = 'open'", "");
+    open.wait_for_state("web", "running");
+    // One that ends with its input open does not end for that.
+    let other = reason(started(Foster::new(), "command = 'puppet exit:0'\nstdin = 'open'", ""), 1);
+    assert!(!other.contains("standard input"), "{other}");
+}

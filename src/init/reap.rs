@@ -2,9 +2,6 @@
 //!
 //! One SIGCHLD may stand for thousands of exits (signal(7)), so every call reaps until no zombie is left. A pid that is
 //! not in the table of children was an orphan; it is not reported. `tree.rs` finds the remaining processes of a run.
-
-use std::time::Duration;
-
 use foster_core::action::StateName;
 use foster_core::event::{Event, Leftovers, Persistence, StartFailure};
 use foster_core::ids::{Exit, KilledBy, Run, Signal};
@@ -14,14 +11,11 @@ use nix::unistd::Pid;
 use super::Init;
 use super::children::{Ended, Role};
 use super::processes::Processes;
-use super::remedies::FOREGROUND;
+use super::remedies::{AT_ONCE, FOREGROUND};
 use super::start::helper_output;
 use super::tree::ROUNDS;
 use crate::sys::fork::ChildProcess;
 use crate::sys::process;
-
-/// A program that exits with success within this time and leaves a process behind has gone into the background.
-const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// The processes that were reaped in one call.
 #[derive(Debug)]

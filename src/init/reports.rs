@@ -179,6 +179,14 @@ impl Init {
         self.core.push(Event::Notified(run, notice));
     }
 
+    /// Says what has to come for the run to be ready, as long as nothing else is known of it: a probe has its answers for that.
+    pub(super) fn note_awaited_report(&mut self, run: Run) {
+        let ready = self.processes.children.definition(run).and_then(|program| program.ready.as_ref());
+        if let Some(missing) = ready.and_then(missing_report) {
+            self.core.push(Event::Notified(run, Notice::NotReady(missing)));
+        }
+    }
+
     /// A child takes the datagram, because the end of its descriptors can block.
     fn drop_descriptors(&mut self, run: Run) {
         match self.processes.inbound.take_in_child(run) {
@@ -214,5 +222,15 @@ impl Init {
                  `ready = {{ notify = true }}` or `watchdog`"
             ),
         }
+    }
+}
+
+/// What a program has not reported as long as it is not ready; `None`: foster asks it.
+fn missing_report(ready: &Probe) -> Option<String> {
+    match ready {
+        Probe::Log(pattern) => Some(format!("no line of its output matches `{}`", pattern.as_str())),
+        Probe::Notify => Some("it has not sent READY=1".into()),
+        Probe::Fd(number) => Some(format!("it has not written a newline to descriptor {number}")),
+        Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) => None,
     }
 }

@@ -266,7 +266,10 @@ impl Init {
 
     pub(super) fn started(&mut self, role: Role, how: Result<(), StartFailure>) {
         match (role, how) {
-            (Role::Main(run), Ok(())) => self.core.push(Event::Spawned(run)),
+            (Role::Main(run), Ok(())) => {
+                self.core.push(Event::Spawned(run));
+                self.note_awaited_report(run);
+            }
             (_, Ok(())) => {}
             (Role::Main(run), Err(failure)) => self.start_failed(run, failure),
             (Role::PreStart(run), Err(failure)) => {

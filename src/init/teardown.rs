@@ -83,7 +83,12 @@ impl Init {
                 let kind = self.plan.kind(instance.program);
                 let limit = self.plan.spec(instance.program).and_then(|spec| spec.memory_max);
                 let is_in_background = self.processes.trees.is_in_background(*instance);
-                (None, remedy(kind, failure, is_in_background, limit))
+                let stdin = self
+                    .plan
+                    .program(instance.program)
+                    .map(|program| program.launch.stdin)
+                    .unwrap_or_default();
+                (None, remedy(kind, failure, is_in_background, limit, stdin))
             }
             Reason::Signal(_)
             | Reason::AllEnded

@@ -70,7 +70,7 @@ pub enum Event {
 pub enum Notice {
     /// It is ready; after a reload, ready again.
     Ready,
-    /// It can no longer report that it is ready, with what was seen instead.
+    /// It is not ready: what it has not reported yet, or why it can no longer do so.
     NotReady(String),
     /// It has started to read its configuration again.
     Reloading,

@@ -85,7 +85,7 @@ pub enum Gate {
     Notify {
         /// When that is too late.
         give_up: Instant,
-        /// Why it cannot say so any longer, if it cannot.
+        /// What is missing, or why it cannot say so any longer.
         last: Option<String>,
     },
     /// It has to end with success.
@@ -328,6 +328,7 @@ impl State {
     pub fn last_answer(&self) -> Option<&str> {
         match self {
             State::Starting { live: _, gate: Gate::Probe { give_up: _, prober } } => prober.last(),
+            State::Starting { live: _, gate: Gate::Notify { give_up: _, last } } => last.as_deref(),
             State::Starting { .. }
             | State::Stopped
             | State::Waiting { .. }
