@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use foster_core::sorted::SortedMap;
+use proptest::prelude::*;
 
 use super::super::{Environment, load};
 use crate::plan::Plan;
@@ -316,4 +317,65 @@ fn another_format_is_not_migrated() {
     assert!(report.expect_err("a report").to_string().contains("`.conf`"));
     let report = super::super::migrate(Path::new("/no/such.conf"), &environment());
     assert!(report.expect_err("a report").to_string().contains("No such file"));
+}
+
+/// Parts of configurations, right and wrong.
+fn fragment() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "[supervisord]\n",
+        "[program:a]\n",
+        "[program:]\n",
+        "[group:g]\n",
+        "[include]\n",
+        "[fcgi-program:f]\n",
+        "[inet_http_server]\n",
+        "command=",
+        "files=",
+        "programs=",
+        "environment=",
+        "numprocs=",
+        "process_name=",
+        "socket=",
+        "stdout_logfile=",
+        "startsecs=",
+        "stopwaitsecs=",
+        "priority=",
+        "port=",
+        "a",
+        "=",
+        ":",
+        "%",
+        "%(",
+        "%(ENV_PRICE)s",
+        "%(process_num)02d",
+        "%(here)s",
+        "\"",
+        "'",
+        ",",
+        "9",
+        "99999999999999999999",
+        "-1",
+        "*",
+        " ",
+        "\n",
+        "\n ",
+        ";",
+        "é",
+        "$",
+        "${",
+        "}",
+        "tcp://",
+        "unix://",
+    ])
+}
+
+proptest! {
+    #[test]
+    fn no_configuration_causes_a_panic(fragments in prop::collection::vec(fragment(), 0..30)) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s.conf");
+        fs::write(&path, fragments.concat()).expect("a file");
+        let _ = load(&path, &environment());
+        let _ = super::super::migrate(&path, &environment());
+    }
 }
