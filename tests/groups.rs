@@ -166,7 +166,7 @@ fn what_a_main_process_left_is_found_where_orphans_go_to_another_init() {
     });
     // It was waited for, and its end was seen without a SIGCHLD.
     assert!(!programs(&foster).contains(&first), "{}", foster.output().shown());
-    foster.wait_for_line("app: was killed .*child processes still run");
+    foster.wait_for_line("app: its main process ended .*child processes still run");
     foster.verb(&["stop", "app"]).expect(0);
     assert_eq!(daemon(&foster), None, "{}", foster.output().shown());
     assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());

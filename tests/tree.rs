@@ -502,3 +502,17 @@ fn daemons_without_an_environment_of_programs_that_end_together_are_stopped() {
         assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
     }
 }
+
+#[test]
+fn the_end_of_a_run_that_leaves_processes_is_logged_once() {
+    let config = "[program.app]\ncommand = \"puppet 'child:touch:child pause' wait-file:child exit:3\"\nstart_limit = 1\n";
+    let mut foster = Foster::new().config(config).start();
+    assert_eq!(foster.wait_exit(), End::Code(3), "{}", foster.output().shown());
+    let log = foster.output().stderr();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("app: ")).collect();
+    let ends: Vec<&&str> = lines.iter().filter(|line| line.contains("exited with status 3")).collect();
+    assert_eq!(ends.len(), 1, "{log}");
+    let left = lines.iter().position(|line| line.contains("app: its main process ended (pid "));
+    let end = lines.iter().position(|line| line.contains("app: exited with status 3 after "));
+    assert!(left.is_some() && left < end, "{log}");
+}
