@@ -40,14 +40,17 @@ fn toml_blocks(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_configuration_in_the_documents_passes_the_check() {
+fn every_configuration_in_the_documents_passes_the_check_without_a_warning() {
     let mut seen = 0;
     for path in documents() {
         let text = fs::read_to_string(&path).expect("a document");
         // A block without a program is a fragment of a configuration.
-        for block in toml_blocks(&text).into_iter().filter(|block| block.contains("[program.")) {
+        let is_whole =
+            |block: &&str| ["[program.", "[task.", "[job."].iter().any(|table| block.contains(table));
+        for block in toml_blocks(&text).into_iter().filter(is_whole) {
             let finished = check(block);
             assert_eq!(finished.code, 0, "{}\n{block}\n{}", path.display(), finished.text());
+            assert_eq!(warnings(&finished.stdout), "", "{}\n{block}", path.display());
             seen += 1;
         }
     }
@@ -55,7 +58,7 @@ fn every_configuration_in_the_documents_passes_the_check() {
 }
 
 #[test]
-fn every_configuration_of_the_examples_passes_the_check() {
+fn every_configuration_of_the_examples_passes_the_check_without_a_warning() {
     let examples = [
         "quickstart",
         "nginx-backend",
@@ -67,8 +70,21 @@ fn every_configuration_of_the_examples_passes_the_check() {
     ];
     for example in examples {
         let path = repository().join("examples").join(example).join("foster.toml");
-        Foster::new().finish(&["check", "-c", path.to_str().expect("a path in UTF-8")]).expect(0);
+        let path = path.to_str().expect("a path in UTF-8");
+        let finished = Foster::new().finish(&["check", "-c", path]).expect(0);
+        assert_eq!(warnings(&finished.stdout), "", "{path}");
     }
+}
+
+/// The lines of `check` that warn.
+fn warnings(printed: &str) -> String {
+    printed.lines().filter(|line| line.starts_with("warning: ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_configuration_with_a_warning_is_found() {
+    let finished = check("[program.redis]\ncommand = ['redis-server', '--daemonize', 'yes']\n").expect(0);
+    assert!(warnings(&finished.stdout).contains("remove `--daemonize yes`"), "{}", finished.text());
 }
 
 /// An image of this name would come from a public registry, where it is another project's.

@@ -24,7 +24,7 @@ LAYERS = {
 
 
 class Image(unittest.TestCase):
-    def test_the_layer_of_foster_is_at_most_2_5_megabytes(self):
+    def test_the_layer_of_foster_is_at_most_3_000_000_bytes(self):
         lines = docker("history", "--no-trunc", "--human=false", "--format", "{{json .}}", APP).splitlines()
         sizes = [(layer["CreatedBy"], int(layer["Size"])) for layer in map(json.loads, lines)]
         rows = []
