@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use regex_lite::Regex;
 use serde_json::Value;
 
 use crate::support::{End, Foster, Running};
@@ -62,7 +63,7 @@ fn lines_of_different_programs_are_never_mixed_within_a_line() {
         |name: &str| format!("[program.{name}]\ncommand = 'puppet lines:20000'\nrestart = 'never'\n");
     let mut foster = Foster::new().config(&[program("a"), program("b"), program("c")].concat()).start();
     assert_eq!(foster.wait_exit(), End::Code(0));
-    let whole = regex_lite::Regex::new(r"^[abc]      \| line \d+$").expect("a regular expression");
+    let whole = Regex::new(r"^[abc]      \| line \d+$").expect("a regular expression");
     let stdout = foster.output().stdout();
     assert_eq!(stdout.lines().count(), 60_000);
     assert_eq!(stdout.lines().find(|line| !whole.is_match(line)), None);
@@ -85,8 +86,7 @@ fn json_is_one_object_per_line_with_the_promised_fields() {
     assert_eq!(stdout[0]["stream"], "stdout");
     assert_eq!(stdout[0]["instance"], 0);
     assert!(stdout[0]["pid"].is_u64());
-    let stamp =
-        regex_lite::Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$").expect("a regular expression");
+    let stamp = Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$").expect("a regular expression");
     assert!(stamp.is_match(stdout[0]["ts"].as_str().expect("a time")), "{}", stdout[0]);
     assert_eq!(stdout[1]["msg"], "\u{fffd}\u{fffd}!");
     let stderr = parse(foster.output().stderr());
@@ -297,4 +297,31 @@ fn a_log_file_is_opened_again_once_its_folder_exists() {
     std::fs::write(foster.path("go"), "").expect("a file");
     foster.wait_for_line(r"app\.log` can be written again; \d+ lines were dropped");
     foster.wait_for("lines in it", || foster.content("later/app.log").contains("flood"));
+}
+
+#[test]
+fn with_log_timestamps_every_line_of_both_streams_starts_with_a_time_also_after_an_update() {
+    let config =
+        "[program.app]\ncommand = \"puppet trap:USR1:print:out trap:USR1:stderr:err touch:up pause\"\n";
+    let with = format!("{config}[foster]\nlog_timestamps = true\n");
+    let time = Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z ").expect("a pattern");
+    let mut first = Foster::new().config(&with).start();
+    first.wait_for_file("up");
+    first.verb(&["signal", "USR1", "app"]).expect(0);
+    first.wait_for_line(r"Z +app +\| out$");
+    first.wait_for_line(r"Z +app +\| err$");
+    assert_eq!(first.terminate(), End::Code(0));
+    let (stdout, stderr) = (first.output().stdout(), first.output().stderr());
+    for line in stdout.lines().chain(stderr.lines()) {
+        assert!(time.is_match(line), "{line}");
+    }
+    let later = Foster::new().config(config).start();
+    later.wait_for_file("up");
+    later.verb(&["signal", "USR1", "app"]).expect(0);
+    later.wait_for_line(r"^app +\| out$");
+    std::fs::write(later.path("foster.toml"), &with).expect("a file");
+    later.verb(&["update"]).expect(0);
+    later.verb(&["signal", "USR1", "app"]).expect(0);
+    later.wait_for_line(r"^\d{4}-\S+Z +app +\| out$");
+    later.wait_for_line(r"^\d{4}-\S+Z +app +\| err$");
 }

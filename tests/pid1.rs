@@ -163,21 +163,32 @@ fn a_fault_in_foster_stops_the_programs_in_order_and_is_explained() {
     assert!(reason.contains("asked for by FOSTER_TEST_FAULT"), "{reason}");
 }
 
-/// The same with an abort, which is also the effect of a failed allocation.
+/// The same with an abort, which is also the effect of a failed allocation, and with a stack that is too small. Where
+/// foster is not the first process, the kernel ends no other with it.
 #[test]
 #[cfg(debug_assertions)]
 fn an_abort_is_explained_and_leaves_no_process_behind() {
-    for fault in ["memory", "abort"] {
-        let config =
-            "[program.app]\ncommand = 'puppet pause'\n[foster]\ntermination_log = 'termination-log'\n";
-        let foster = Foster::new().config(config).file("termination-log", "").env("FOSTER_TEST_FAULT", fault);
-        let mut foster = foster.start();
-        foster.wait_for_state("app", "running");
-        foster.signal(Signal::SIGUSR2);
-        assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
-        let reason = foster.content("termination-log");
-        assert!(reason.contains("foster itself cannot go on: it got SIGABRT"), "{reason}");
-        assert!(foster.output().stderr().contains(&reason), "{}", foster.output().shown());
+    for (fault, signal) in [("memory", "SIGABRT"), ("abort", "SIGABRT"), ("stack", "SIGSEGV")] {
+        for is_first in [true, false] {
+            let config = "[program.app]\ncommand = \"puppet 'child:setsid touch:daemon pause' pause\"\n[foster]\ntermination_log = 'termination-log'\n";
+            let foster =
+                Foster::new().config(config).file("termination-log", "").env("FOSTER_TEST_FAULT", fault);
+            let mut foster = if is_first { foster } else { foster.not_pid_1() }.start();
+            foster.wait_for_file("daemon");
+            foster.wait_for_state("app", "running");
+            let pids: Vec<i32> = foster.processes().iter().map(|process| process.pid).collect();
+            assert!(pids.len() >= 2, "{pids:?}");
+            foster.signal(Signal::SIGUSR2);
+            assert_eq!(foster.wait_exit(), End::Code(1), "{}", foster.output().shown());
+            let reason = foster.content("termination-log");
+            assert!(reason.contains(&format!("foster itself cannot go on: it got {signal}")), "{reason}");
+            assert!(foster.output().stderr().contains(&reason), "{}", foster.output().shown());
+            let runs = |pid: &i32| {
+                std::fs::read_to_string(format!("/proc/{pid}/status"))
+                    .is_ok_and(|status| status.contains("puppet\n") && !status.contains("State:\tZ"))
+            };
+            foster.wait_for("the end of all processes", || !pids.iter().any(runs));
+        }
     }
 }
 

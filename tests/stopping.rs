@@ -1,8 +1,10 @@
 //! Stopping programs and the whole container.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::{End, Foster};
 
@@ -125,4 +127,30 @@ fn nothing_is_restarted_during_a_shutdown() {
     foster.wait_for_file("fast");
     assert_eq!(foster.terminate(), End::Code(0));
     assert_eq!(foster.content("starts"), "x\n");
+}
+
+/// A process that is stopped (state T) gets no signal but KILL and CONT until it continues.
+#[test]
+fn a_program_that_is_stopped_by_a_signal_ends_by_its_stop_signal() {
+    for settings in ["", "stop_group = true\n"] {
+        for at_shutdown in [false, true] {
+            let config = format!(
+                "[program.app]\ncommand = 'puppet trap:TERM:print:saved trap:TERM:exit:0 touch:up pause'\nstop_timeout = '1h'\n{settings}[program.other]\ncommand = 'puppet pause'\n[foster]\nshutdown_timeout = '2h'\n"
+            );
+            let mut foster = Foster::new().config(&config).start();
+            foster.wait_for_file("up");
+            let pid = foster.pid_of("app");
+            kill(Pid::from_raw(pid), Signal::SIGSTOP).expect("a signal");
+            foster.wait_for("the state T", || {
+                fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|text| text.contains("State:\tT"))
+            });
+            if at_shutdown {
+                assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+            } else {
+                foster.verb(&["stop", "app"]).expect(0);
+            }
+            foster.wait_for_line(r"app +\| saved");
+            foster.wait_for_line("app: stopped");
+        }
+    }
 }

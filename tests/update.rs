@@ -567,3 +567,30 @@ fn a_client_that_waits_for_an_update_is_answered_at_a_shutdown() {
     assert_ne!(printed.code, 4, "{}", printed.text());
     assert!(!printed.text().contains("ended before it answered"), "{}", printed.text());
 }
+
+/// FOSTER_TEST_FAULT, which only debug builds have, causes a fault in the first update.
+#[test]
+#[cfg(debug_assertions)]
+fn a_fault_in_foster_while_it_reads_the_configuration_spares_the_programs() {
+    let config = "[program.a]\ncommand = 'puppet pause'\n[program.b]\ncommand = 'puppet pause'\n";
+    for by_signal in [false, true] {
+        let foster = Foster::new().config(config).env("FOSTER_TEST_FAULT", "update").start();
+        let pids = || ["a", "b"].map(|name| foster.pid_of(name));
+        for name in ["a", "b"] {
+            foster.wait_for_state(name, "running");
+        }
+        let before = pids();
+        if by_signal {
+            foster.signal(Signal::SIGHUP);
+        } else {
+            let said = foster.verb(&["update"]).expect(1).text();
+            assert!(said.contains("asked for by FOSTER_TEST_FAULT"), "{said}");
+        }
+        foster.wait_for_line("asked for by FOSTER_TEST_FAULT");
+        assert_eq!(pids(), before);
+        fs::write(foster.path("foster.toml"), config.replace("[program.b]", "[program.c]")).expect("a file");
+        foster.verb(&["update"]).expect(0);
+        foster.wait_for_state("c", "running");
+        assert_eq!(foster.pid_of("a"), before[0]);
+    }
+}

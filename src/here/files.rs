@@ -1,4 +1,6 @@
 //! Checks the files and folders of a program: its directory, env files, secrets and log files.
+//!
+//! Each is looked at as the program's user finds it. Nothing is written. Next: `access.rs`, what that user may do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,7 +64,8 @@ pub(super) fn logs(found: &mut ProgramRemarks<'_>, program: &Program) {
                 found.error(key, message, format!("`mkdir -p {shown}`"));
             }
         }
-        if let Some(kind) = network_file_system(folder) {
+        if let Some(kind) = statfs(folder).ok().and_then(|found| network_file_system(found.filesystem_type()))
+        {
             found.warn(
                 key,
                 format!("`{}` is on a network file system ({kind})", file.path.display()),
@@ -72,8 +75,8 @@ pub(super) fn logs(found: &mut ProgramRemarks<'_>, program: &Program) {
     }
 }
 
-/// The name of a folder's network file system (statfs(2)).
-fn network_file_system(folder: &Path) -> Option<&'static str> {
+/// The name of a network file system (statfs(2)).
+fn network_file_system(FsType(kind): FsType) -> Option<&'static str> {
     const KINDS: [(u32, &str); 7] = [
         (0x6969, "NFS"),
         (0xff53_4d42, "CIFS"),
@@ -83,8 +86,7 @@ fn network_file_system(folder: &Path) -> Option<&'static str> {
         (0x0102_1997, "9P"),
         (0x5346_414f, "AFS"),
     ];
-    let FsType(kind) = statfs(folder).ok()?.filesystem_type();
-    // Signed with glibc, unsigned with musl.
+    // Signed with glibc, unsigned with musl, and a `long` where that has 64 bits.
     let kind = u32::try_from(kind).ok()?;
     KINDS.into_iter().find(|(number, _)| *number == kind).map(|(_, name)| name)
 }
@@ -94,4 +96,29 @@ fn reason(error: &io::Error) -> String {
         return "Permission denied".to_owned();
     }
     errno::words(error).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::statfs;
+
+    use super::*;
+
+    #[test]
+    fn a_network_file_system_is_named_and_a_local_one_is_not() {
+        for (kind, name) in [
+            (statfs::NFS_SUPER_MAGIC, "NFS"),
+            (FsType(0xff53_4d42), "CIFS"),
+            (FsType(0xfe53_4d42), "SMB"),
+            (FsType(0x00c3_6400), "Ceph"),
+            (statfs::FUSE_SUPER_MAGIC, "FUSE"),
+            (FsType(0x0102_1997), "9P"),
+            (statfs::AFS_SUPER_MAGIC, "AFS"),
+        ] {
+            assert_eq!(network_file_system(kind), Some(name));
+        }
+        for local in [statfs::EXT4_SUPER_MAGIC, statfs::TMPFS_MAGIC, statfs::OVERLAYFS_SUPER_MAGIC] {
+            assert_eq!(network_file_system(local), None);
+        }
+    }
 }

@@ -210,7 +210,7 @@ impl Init {
     /// Writes the status of all programs to foster's own log (SIGUSR2).
     pub(super) fn write_status(&mut self) {
         #[cfg(debug_assertions)]
-        super::teardown::fault_on_demand();
+        super::teardown::fault_on_demand("status");
         let lines: Vec<Line> =
             self.core.supervisor.snapshot().instances().map(|view| self.status_line(&view)).collect();
         for line in lines {

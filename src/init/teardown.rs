@@ -193,16 +193,27 @@ pub(super) fn contain_fault<T>(attempt: impl FnOnce() -> T) -> Result<T, String>
     result.map_err(|_| FAULT.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default())
 }
 
-/// For a test: a fault at a request for the status, only in debug builds.
+/// For a test: a fault where the status is asked for or the configuration is read again, only in debug builds.
 #[cfg(debug_assertions)]
 #[expect(clippy::panic, reason = "this is a fault on purpose")]
-pub(super) fn fault_on_demand() {
-    match std::env::var("FOSTER_TEST_FAULT").as_deref() {
-        Ok("memory") => drop(Vec::<u8>::with_capacity(isize::MAX.unsigned_abs())),
-        Ok("abort") => std::process::abort(),
-        Ok(_) => panic!("asked for by FOSTER_TEST_FAULT"),
-        Err(_) => {}
+pub(super) fn fault_on_demand(place: &str) {
+    static IS_FIRST: AtomicBool = AtomicBool::new(true);
+    let wanted = std::env::var("FOSTER_TEST_FAULT");
+    let is_here = wanted.as_deref().is_ok_and(|wanted| wanted == "update") == (place == "update");
+    match wanted.as_deref().ok().filter(|_| is_here) {
+        Some("update") if !IS_FIRST.swap(false, Ordering::Relaxed) => {}
+        Some("memory") => drop(Vec::<u8>::with_capacity(isize::MAX.unsigned_abs())),
+        Some("stack") => drop(overflow(0)),
+        Some("abort") => std::process::abort(),
+        Some(_) => panic!("asked for by FOSTER_TEST_FAULT"),
+        None => {}
     }
+}
+
+/// Needs more stack than there is.
+#[cfg(debug_assertions)]
+fn overflow(depth: u64) -> u64 {
+    if depth == u64::MAX { 0 } else { std::hint::black_box(overflow(depth + 1)) + 1 }
 }
 
 #[cfg(test)]

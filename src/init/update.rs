@@ -111,6 +111,8 @@ impl Init {
         // A fault of foster in the parser must not end running programs.
         let mut staged = Staged::default();
         let read = contain_fault(|| {
+            #[cfg(debug_assertions)]
+            super::teardown::fault_on_demand("update");
             config::load_and_examine(&source, &environment, |plan| self.stage_sockets(plan, &mut staged))
         });
         let read = read.unwrap_or_else(|fault| Err(Report::of_fault(&source, &fault)));
