@@ -283,7 +283,8 @@ fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Va
         return;
     };
     // A set, because a linear search for each key would be quadratic.
-    let known: BTreeSet<String> = target.items().map(|item| item.name().to_owned()).collect();
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    known.extend(target.items().map(|item| item.name().to_owned()));
     for (inner, value) in table.into_entries() {
         if !known.contains(&inner.name) {
             target.push(inner, value);

@@ -60,7 +60,7 @@ fn entries(folder: &Path) -> io::Result<Vec<String>> {
         // A name that is not UTF-8 cannot be printed in a report and is skipped.
         names.extend(entry?.file_name().into_string());
     }
-    names.sort();
+    foster_core::sorted::sort(&mut names);
     Ok(names)
 }
 

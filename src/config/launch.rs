@@ -170,7 +170,7 @@ fn capabilities(reader: &mut Reader<'_>, item: Item<'_>) -> Option<u64> {
 /// The names of all capabilities in lower case, without `cap_`, sorted.
 pub(super) fn capability_names() -> Vec<String> {
     let mut names: Vec<String> = caps::all().iter().map(|known| short(*known)).collect();
-    names.sort();
+    foster_core::sorted::sort(&mut names);
     names
 }
 

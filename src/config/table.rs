@@ -232,7 +232,7 @@ impl Tree<'_> {
             let value = self.value(value.get_ref(), at(self.file, value.span()));
             entries.push((key, value));
         }
-        entries.sort_by_key(|(key, _): &(Key, Value)| key.span);
+        foster_core::sorted::sort_by_key(&mut entries, |(key, _): &(Key, Value)| key.span);
         Table { entries }
     }
 

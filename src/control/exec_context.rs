@@ -8,9 +8,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::protocol::from_fields;
 use nix::unistd::{Gid, Uid};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::plan::{Account, EnvFile, Inherit, Launch, Limit, Presence, Unprivileged, User};
 use crate::sys::process::Credentials;
@@ -89,9 +89,9 @@ impl ExecContext {
 
     /// Reads a document; `None`: it is not one of this version.
     pub fn parse(document: &str) -> Option<ExecContext> {
-        // As a value first, like requests and replies: one kind of reader is in the binary.
-        let value: Value = serde_json::from_slice(document.as_bytes()).ok()?;
-        serde_json::from_value::<Document>(value).ok()?.into_context()
+        // As fields first, like requests and replies: one kind of reader is in the binary.
+        let fields = serde_json::from_slice(document.as_bytes()).ok()?;
+        from_fields::<Document>(fields).ok()?.into_context()
     }
 
     fn document(&self) -> Document {

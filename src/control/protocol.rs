@@ -9,9 +9,10 @@ use std::fmt;
 
 use foster_core::action::{EventName, StateName};
 use foster_core::ids::Signal;
-use serde::de::{Error as _, MapAccess, Visitor};
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value, from_value};
+use serde_json::{Map, Value};
 
 use self::refusal::other_version;
 pub use self::refusal::{Reason, Refusal};
@@ -66,6 +67,15 @@ pub enum Request {
     Scale(Scale),
     /// End the container. Answered when the shutdown has started.
     Shutdown {},
+}
+
+/// Reads a type from its fields. Unlike serde_json's `from_value` it has no code for a list in their place, which for all types
+/// together is 30 KB.
+///
+/// # Errors
+/// A field that is missing, unknown or of another type.
+pub(super) fn from_fields<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, serde_json::Error> {
+    T::deserialize(MapDeserializer::new(fields.into_iter()))
 }
 
 /// A request without fields.
@@ -269,24 +279,23 @@ impl Request {
         let Some(Value::String(verb)) = fields.remove("verb") else {
             return Err(Refusal::new(Reason::BadRequest, "the request has no `verb`"));
         };
-        let fields = Value::Object(fields);
         // Written by hand: serde's code for a tagged enum is many times larger.
         let read = match verb.as_str() {
-            "status" => from_value(fields).map(Request::Status),
-            "start" => from_value(fields).map(Request::Start),
-            "stop" => from_value(fields).map(Request::Stop),
-            "restart" => from_value(fields).map(Request::Restart),
-            "reload" => from_value(fields).map(Request::Reload),
-            "signal" => from_value(fields).map(Request::Signal),
-            "logs" => from_value(fields).map(Request::Logs),
-            "events" => from_value(fields).map(Request::Events),
-            "exec" => from_value(fields).map(Request::Exec),
-            "wait" => from_value(fields).map(Request::Wait),
-            "health" => from_value(fields).map(Request::Health),
-            "update" => from_value(fields).map(Request::Update),
-            "scale" => from_value(fields).map(Request::Scale),
-            "run-job" => from_value(fields).map(Request::RunJob),
-            "shutdown" => from_value(fields).map(|Nothing {}| Request::Shutdown {}),
+            "status" => from_fields(fields).map(Request::Status),
+            "start" => from_fields(fields).map(Request::Start),
+            "stop" => from_fields(fields).map(Request::Stop),
+            "restart" => from_fields(fields).map(Request::Restart),
+            "reload" => from_fields(fields).map(Request::Reload),
+            "signal" => from_fields(fields).map(Request::Signal),
+            "logs" => from_fields(fields).map(Request::Logs),
+            "events" => from_fields(fields).map(Request::Events),
+            "exec" => from_fields(fields).map(Request::Exec),
+            "wait" => from_fields(fields).map(Request::Wait),
+            "health" => from_fields(fields).map(Request::Health),
+            "update" => from_fields(fields).map(Request::Update),
+            "scale" => from_fields(fields).map(Request::Scale),
+            "run-job" => from_fields(fields).map(Request::RunJob),
+            "shutdown" => from_fields(fields).map(|Nothing {}| Request::Shutdown {}),
             unknown => {
                 let shown: String = unknown.chars().take(100).collect();
                 let suggestion = nearest(unknown, Request::VERBS.into_iter());

@@ -184,7 +184,7 @@ fn privileges(mask: u64) -> Finding {
             .filter(|capability| has(mask, **capability) == held)
             .map(|capability| capability.to_string().to_lowercase().trim_start_matches("cap_").to_owned())
             .collect();
-        names.sort();
+        foster_core::sorted::sort(&mut names);
         names
     };
     let (held, missing) = (names(true), names(false));

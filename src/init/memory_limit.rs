@@ -8,7 +8,7 @@
 use foster_core::event::Event;
 use foster_core::ids::Run;
 use foster_core::probe::{ProbeResult, Which};
-use foster_core::sorted::SortedSet;
+use foster_core::sorted::{SortedSet, sort_by_key};
 use nix::unistd::Pid;
 
 use super::Init;
@@ -63,7 +63,7 @@ impl Init {
         let trees = self.processes.roots(run).filter_map(|root| reader.of_processes(root));
         let memory = |(pid, usage): (Pid, Usage)| (pid, usage.memory_bytes);
         let mut processes: Vec<(Pid, u64)> = trees.flatten().map(memory).collect();
-        processes.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        sort_by_key(&mut processes, |(_, bytes)| std::cmp::Reverse(*bytes));
         let result = self.memory_max(run).map_or(ProbeResult::Passed, |limit| compare(&processes, limit));
         self.core.push(Event::Probed(run, Which::Memory, result));
     }

@@ -106,7 +106,7 @@ impl Image {
         let entries = fs::read_dir(self.real(folder)).into_iter().flatten().flatten();
         let mut names: Vec<String> =
             entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort();
+        foster_core::sorted::sort(&mut names);
         names
     }
 

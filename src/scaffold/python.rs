@@ -58,14 +58,12 @@ pub(super) fn find(image: &Image, proxied: &[u16], behind_nginx: bool) -> Option
 
 fn search(image: &Image, folder: &Path) -> Option<Application> {
     let files = image.files(folder, "py");
-    let mut found: Vec<Application> =
-        files.iter().filter_map(|file| application(image, folder, file)).collect();
-    // A file named for it before one in which an example is defined; the sort keeps the nearest first.
-    found.sort_by_key(|application| {
+    let found = files.iter().filter_map(|file| application(image, folder, file));
+    // A file named for it before one in which an example is defined; of several the nearest, which comes first.
+    found.min_by_key(|application| {
         let name = application.file.file_stem().and_then(|name| name.to_str()).unwrap_or("");
         !["main", "app", "asgi", "server", "wsgi", "application"].contains(&name)
-    });
-    found.into_iter().next()
+    })
 }
 
 fn application(image: &Image, folder: &Path, file: &Path) -> Option<Application> {

@@ -50,7 +50,7 @@ impl UsageReader {
             self.others = procfs::others(known).ok();
         }
         if let Some(others) = &mut self.others {
-            others.sort_unstable_by_key(|process| process.parent);
+            foster_core::sorted::sort_by_key(others, |process| process.parent);
         }
     }
 

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use crate::ids::ProgramId;
 use crate::program_map::ProgramMap;
+use crate::sorted::sort;
 use crate::spec::ProgramSpec;
 
 /// The dependency graph of all programs.
@@ -79,7 +80,7 @@ impl Graph {
         // The same type of key as for the waves below, so that the binary has one instance of the sort.
         let mut roots: Vec<(i32, u32, ProgramId)> =
             programs.iter().map(|(id, spec)| (spec.priority, 0, id)).collect();
-        roots.sort();
+        sort(&mut roots);
         for (_, _, root) in roots {
             walk.visit(root);
         }
@@ -185,7 +186,7 @@ fn waves(programs: &Programs, order: &[ProgramId]) -> Vec<Vec<ProgramId>> {
         depth.insert(*id, own);
         keyed.push((spec.priority, own, *id));
     }
-    keyed.sort();
+    sort(&mut keyed);
     let mut waves: Vec<Vec<ProgramId>> = Vec::new();
     let mut last = None;
     for (priority, depth, id) in keyed {

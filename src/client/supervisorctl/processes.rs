@@ -2,6 +2,7 @@
 //!
 //! foster has states of its own; the last event of an instance tells those apart that supervisord has two words for.
 
+use foster_core::sorted::sort_by_key;
 use serde_json::{Map, Value};
 
 use super::status;
@@ -86,7 +87,10 @@ pub(super) fn processes(rows: Vec<Reply>) -> Vec<Process> {
     let rows =
         rows.into_iter().filter_map(|reply| if let Reply::Row(row) = reply { Some(row) } else { None });
     let mut processes: Vec<Process> = rows.map(process).collect();
-    processes.sort_by(|one, other| parts(&one.name).cmp(&parts(&other.name)));
+    sort_by_key(&mut processes, |process| {
+        let (group, name) = parts(&process.name);
+        (group.to_owned(), name.to_owned())
+    });
     processes
 }
 

@@ -7,9 +7,9 @@ use foster_core::action::StateName;
 use foster_core::ids::{Exit as CoreExit, KilledBy};
 use foster_core::spec::Kind as CoreKind;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value, from_value};
+use serde_json::{Map, Value};
 
-use super::{Refusal, line, short};
+use super::{Refusal, from_fields, line, short};
 
 /// The most bytes of text in one reply: JSON may write six for one (`\u0000`).
 const CHUNK: usize = 8 * 1024;
@@ -305,20 +305,19 @@ impl Reply {
     pub fn parse(line: &[u8]) -> Result<Reply, serde_json::Error> {
         let mut fields: Map<String, Value> = serde_json::from_slice(line)?;
         let kind = fields.remove("reply");
-        let fields = Value::Object(fields);
         // By hand: serde's code for a tagged enum is many times larger.
         match kind.as_ref().and_then(Value::as_str).unwrap_or_default() {
-            "row" => from_value(fields).map(Reply::Row),
-            "outcome" => from_value(fields).map(Reply::Outcome),
-            "line" => from_value(fields).map(Reply::Line),
-            "width" => from_value(fields).map(Reply::Width),
-            "event" => from_value(fields).map(Event).map(Reply::Event),
-            "missed" => from_value(fields).map(Reply::Missed),
-            "note" => from_value(fields).map(Reply::Note),
-            "context" => from_value(fields).map(Reply::Context),
-            "problem" => from_value(fields).map(Reply::Problem),
+            "row" => from_fields(fields).map(Reply::Row),
+            "outcome" => from_fields(fields).map(Reply::Outcome),
+            "line" => from_fields(fields).map(Reply::Line),
+            "width" => from_fields(fields).map(Reply::Width),
+            "event" => Ok(Reply::Event(Event(fields))),
+            "missed" => from_fields(fields).map(Reply::Missed),
+            "note" => from_fields(fields).map(Reply::Note),
+            "context" => from_fields(fields).map(Reply::Context),
+            "problem" => from_fields(fields).map(Reply::Problem),
             "end" => Ok(Reply::End {}),
-            "error" => from_value(fields).map(Reply::Error),
+            "error" => from_fields(fields).map(Reply::Error),
             _ => Err(serde::de::Error::custom("not a reply")),
         }
     }

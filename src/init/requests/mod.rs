@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use foster_core::event::{Event, Order, ShutdownCause};
 use foster_core::ids::{InstanceId, OrderId, ProgramId, Run, Signal};
-use foster_core::sorted::SortedMap;
+use foster_core::sorted::{SortedMap, sort_by_key};
 use foster_core::supervisor::InstanceView;
 use foster_core::time::Instant;
 use nix::errno::Errno;
@@ -356,12 +356,9 @@ impl Init {
     }
 
     /// Serves readers in turns, as far as the budget goes.
-    fn serve_readers(
-        &mut self,
-        mut readers: VecDeque<(ConnectionId, Stream, WriteState)>,
-        mut budget: usize,
-    ) {
-        readers.make_contiguous().sort_unstable_by_key(|(client, _, _)| *client);
+    fn serve_readers(&mut self, readers: VecDeque<(ConnectionId, Stream, WriteState)>, mut budget: usize) {
+        let mut readers = Vec::from(readers);
+        sort_by_key(&mut readers, |(client, _, _)| *client);
         let served =
             readers.partition_point(|(client, _, _)| Some(*client) <= self.operators.requests.last_reader);
         readers.rotate_left(served);
