@@ -13,8 +13,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from engine import ROOT, run, wait_for
 
@@ -126,6 +129,17 @@ class Foster(Daemon):
     def verb(self, *words: str, check: bool = True) -> subprocess.CompletedProcess:
         variables = os.environ | {name: str(value) for name, value in self.environment.items()}
         return run(FOSTER, *words, check=check, env=variables)
+
+    @contextmanager
+    def watch(self, *names: str) -> Iterator[IO[str]]:
+        """Runs `foster status -w`; the lines of its tables end after a minute."""
+        command = ["timeout", "60", FOSTER, "status", "-w", *names]
+        variables = os.environ | {name: str(value) for name, value in self.environment.items()}
+        with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as client:
+            try:
+                yield client.stdout
+            finally:
+                client.terminate()
 
     def row(self, label: str) -> dict:
         text = self.verb("status", "--json", check=False).stdout

@@ -118,6 +118,22 @@ class Pages(Shop):
         self.assertEqual(SITE.ask("/").status, 200)
 
 
+class Status(Shop):
+    def test_status_and_its_watch_have_the_columns_that_the_readme_names(self):
+        (named,) = re.findall(r"^\| `pm2 status` \| `foster status`: (.+) \|$", (ROOT / README).read_text(), re.MULTILINE)
+        columns = {column.upper() for column in named.split(", ")}
+        self.assertLessEqual({"CPU", "MEMORY"}, columns)
+        with self.shop.watch("web") as lines:
+            for _ in range(2):
+                heading, *rows = ([cell.strip() for cell in re.split(r" {2,}", next(lines).strip())] for _ in range(3))
+                self.assertLessEqual(columns, set(heading))
+                for number, cells in enumerate(rows):
+                    row = dict(zip(heading, cells))
+                    self.assertEqual((row["NAME"], row["STATE"]), (f"web.{number}", "running"))
+                    self.assertRegex(row["CPU"], r"^\d+(\.\d)?%$")
+                    self.assertRegex(row["MEMORY"], r"^\d+(\.\d)?M$")
+
+
 class Deployment(Shop):
     def test_rolling_reloads_under_load_fail_no_request(self):
         for url, keep_alive in (
