@@ -25,8 +25,8 @@ export function must(holds, words) {
 }
 
 /**
- * Opens a browser, runs `check` with its `page`, `step`, `picture` and `cut`, and closes it. The process exits with 0 if every step
- * passes, else it names the step that failed, with what `describe` returns.
+ * Opens a browser, runs `check` with its `page`, `step`, `picture`, `cut` and `errors`, and closes it. The process exits with 0 if
+ * every step passes, else it names the step that failed, with what `describe` returns.
  */
 export async function browse(viewport, check, describe = async () => "") {
   const profile = mkdtempSync(join(tmpdir(), "browser-"));
@@ -48,7 +48,10 @@ export async function browse(viewport, check, describe = async () => "") {
   browser.setDefaultTimeout(15_000);
   const page = browser.pages()[0] ?? (await browser.newPage());
   const violations = [];
+  // All errors of the console: that of an answer such as 404 or 503 is one, so that a check that provokes these does not compare them.
+  const errors = [];
   page.on("console", (message) => {
+    if (message.type() === "error") errors.push(message.text());
     if (message.text().includes("Content Security Policy")) violations.push(message.text());
   });
   page.on("pageerror", (error) => violations.push(String(error)));
@@ -82,7 +85,7 @@ export async function browse(viewport, check, describe = async () => "") {
     );
 
   try {
-    await check({ page, step, picture, cut });
+    await check({ page, step, picture, cut, errors });
     await step("violates no rule of its Content-Security-Policy and throws no error", async () => {
       must(violations.length === 0, violations.join("\n"));
     });

@@ -11,10 +11,14 @@ import ssl
 import tempfile
 from pathlib import Path
 
-from engine import ROOT, free_port
+from engine import ROOT, free_port, run
 from harness import Foster
 
 CERTIFICATE = ROOT / "deploy" / "nginx" / "self-signed-certificate"
+
+
+def version() -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"nginx/([\d.]+)", run("nginx", "-v").stdout)[0].split("."))
 
 
 class NginxSite:
@@ -38,6 +42,9 @@ class NginxSite:
         ):
             assert text in nginx
             nginx = nginx.replace(text, here)
+        # Debian 12 has nginx 1.22.
+        if "http2 on;" in nginx and version() < (1, 25, 1):
+            nginx = nginx.replace("http2 on;", "").replace(" ssl default_server;", " ssl http2 default_server;")
         (self.root / "nginx.conf").write_text(nginx)
         config = (example / "foster.toml").read_text()
         # Started by root, nginx would change to a user that may not write here.
