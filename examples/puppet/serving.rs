@@ -1,4 +1,4 @@
-//! The puppet as an HTTP server: with the status that a test asks for, or ill in a way of its own.
+//! The puppet as an HTTP server: with the status that a test asks for, or failing in a given way.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

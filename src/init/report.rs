@@ -80,7 +80,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             next_fields(exit_fields(line, *exit), next)
         }
         Cause::ProcessesLeft { exit, uptime } => {
-            // How it ended is said once, with what follows, when the last of them has ended.
+            // Its end is logged once, with what follows, when the last of them has ended.
             let message = format!(
                 "{name}: its main process ended{process}; some of its child processes still run: sending them SIGTERM"
             );

@@ -43,7 +43,7 @@ Options:
 -v/--version              print foster's version and exit
 
 -s -k -t -l -y -z -j -q -i -m -d are accepted and have no effect: foster logs to its standard streams.
--u, -a and -e are keys of [supervisord]: user, minfds and loglevel.
+-u and -e are keys of [supervisord]: user and loglevel. -a is a limit of the container: docker run --ulimit nofile=N.
 ";
 
 /// Reads a command line, without the program's own name.
@@ -86,7 +86,9 @@ pub fn read(arguments: &[OsString], exists: impl Fn(&Path) -> bool) -> Invocatio
                 _ => return refused("-u cannot be given: write `user` into [supervisord]".to_owned()),
             },
             lexopt::Arg::Short('a') | lexopt::Arg::Long("minfds") => {
-                return refused("-a cannot be given: write `minfds` into [supervisord]".to_owned());
+                return refused(
+                    "-a cannot be given: `docker run --ulimit nofile=N` sets the limit".to_owned(),
+                );
             }
             lexopt::Arg::Short('e') | lexopt::Arg::Long("loglevel") => {
                 return refused("-e cannot be given: write `loglevel` into [supervisord]".to_owned());
@@ -131,7 +133,7 @@ mod tests {
     fn what_would_be_lost_is_refused_with_the_key() {
         for (words, part) in [
             (vec!["-u", "www"], "`user`"),
-            (vec!["-a", "4096"], "`minfds`"),
+            (vec!["-a", "4096"], "--ulimit"),
             (vec!["-e", "debug"], "`loglevel`"),
             (vec!["start"], "positional"),
             (vec!["-x"], "-x"),

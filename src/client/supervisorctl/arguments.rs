@@ -93,7 +93,7 @@ fn socket(url: &str) -> Result<PathBuf, String> {
         Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
         Some(_) => Err(format!("{url} names no socket: expected unix:///path")),
         None => Err(format!(
-            "{url} cannot be reached: foster speaks no XML-RPC yet; expected unix:///path of its own socket"
+            "{url} cannot be reached: foster does not support XML-RPC yet; expected unix:///path of its own socket"
         )),
     }
 }
@@ -130,7 +130,7 @@ mod tests {
         for (words, part) in [
             (vec!["-z"], "-z"),
             (vec!["-c"], "-c"),
-            (vec!["-s", "http://localhost:9001", "status"], "no XML-RPC"),
+            (vec!["-s", "http://localhost:9001", "status"], "not support XML-RPC"),
             (vec!["-s", "unix://x"], "names no socket"),
         ] {
             assert!(read(&words).unwrap_err().contains(part), "{words:?}");

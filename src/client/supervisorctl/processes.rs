@@ -1,6 +1,6 @@
 //! The processes as supervisorctl names and describes them. Pure.
 //!
-//! foster has states of its own; the last event of an instance tells those apart that supervisord has two words for.
+//! foster's states are others; the last event of an instance tells those apart that supervisord has two words for.
 
 use foster_core::sorted::sort_by_key;
 use serde_json::{Map, Value};

@@ -1,6 +1,6 @@
 //! `[supervisord]` and the sections about its servers: what holds for all programs.
 //!
-//! Each becomes a key of `[foster]` or `[defaults]`, or is said to have no effect.
+//! Each becomes a key of `[foster]` or `[defaults]`, or is a warning that it has no effect.
 
 use super::super::Environment;
 use super::super::diagnostics::Diagnostics;
@@ -28,6 +28,8 @@ pub(super) struct Daemon {
 const SHUTDOWN_TIMEOUT: i64 = 9;
 /// supervisord's `stopwaitsecs`.
 const STOPWAITSECS: i64 = 10;
+/// supervisord's `minfds`, which every system allows.
+const MINFDS: i64 = 1024;
 
 impl Daemon {
     /// `[defaults]`: supervisord's own, and what `[supervisord]` sets for all programs.
@@ -140,10 +142,12 @@ impl Daemon {
                 }
             }
             "minfds" => {
-                if let Some(number) = typed.number(setting, 1) {
-                    let mut limits = Table::default();
-                    set(&mut limits, "nofile", Kind::Integer(number), setting.span);
-                    set(&mut self.defaults, "limits", Kind::Table(limits), setting.span);
+                // supervisord raises a limit that is lower. `limits` would lower one that is higher, too, and keep a
+                // program from raising its own.
+                if typed.number(setting, 1).is_some_and(|number| number > MINFDS) {
+                    let why =
+                        "programs have the limits of the container: `docker run --ulimit nofile=N` sets them";
+                    ignored(typed.diagnostics, setting.key_span, "minfds", why);
                 }
             }
             "logfile" => {

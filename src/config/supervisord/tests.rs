@@ -128,26 +128,16 @@ fn processes_are_instances_with_a_number_from_numprocs_start() {
 #[test]
 fn supervisords_own_section_sets_what_all_programs_have() {
     same_file(
-        "[supervisord]\nloglevel=warn\nuser=www\nminfds=4096\nenvironment=A=\"1\",B=\"%(ENV_PORT)s\"\n\
+        "[supervisord]\nloglevel=warn\nuser=www\nminfds=1024\nenvironment=A=\"1\",B=\"%(ENV_PORT)s\"\n\
          [program:web]\ncommand=web %(ENV_A)s\nenvironment=A=\"2\"\nstopwaitsecs=20\npriority=1\n\
          [program:db]\ncommand=db\n",
-        r#"
-        [foster]
-        start = "together"
-        when_all_ended = "stay"
-        log_level = "warn"
-        shutdown_timeout = "31s"
-        [defaults]
-        restart = "on-failure"
-        early_exit = "failure"
-        start_limit = 4
-        backoff = { initial = "1s", growth = "linear", max = "1day", reset = "1s" }
-        on_failure = "ignore"
-        stop_timeout = "10s"
-        kill_mode = "process"
-        stdin = "open"
-        user = "www"
-        limits = { nofile = 4096 }
+        &format!(
+            "{}{}",
+            DEFAULTS.replace(
+                "[defaults]",
+                "log_level = 'warn'\nshutdown_timeout = '31s'\n[defaults]\nuser = 'www'"
+            ),
+            r#"
         [program.web]
         command = "web 1"
         environment = { B = "8000", A = "2" }
@@ -156,7 +146,8 @@ fn supervisords_own_section_sets_what_all_programs_have() {
         [program.db]
         command = "db"
         environment = { A = "1", B = "8000" }
-        "#,
+        "#
+        ),
         "[supervisord]",
     );
 }
