@@ -169,6 +169,27 @@ fn same_session(name: &str) {
 }
 
 #[test]
+fn an_update_to_a_broken_configuration_prints_each_mistake_and_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("supervisord.conf");
+    let good = "[supervisord]\nnodaemon=true\n[program:web]\ncommand=sleep 1000\nstartsecs=0\n";
+    fs::write(&config, good).expect("a file");
+    let link = |called: &str| {
+        let path = folder.path().join(called);
+        symlink(binary(), &path).expect("a link");
+        path
+    };
+    let session = Session::start(&config, &link("supervisord"), &link("supervisorctl"));
+    let before = session.settled();
+    fs::write(&config, format!("{good}[program:bad]\ncommand=date +%Y\nautostart=maybe\n")).expect("a file");
+    let (printed, status) = session.ask("update");
+    assert!(printed.contains("a `%` that starts no `%(name)s`"), "{printed}");
+    assert!(printed.contains("`autostart` cannot be `maybe`"), "{printed}");
+    assert!(printed.ends_with("nothing was changed\n") && status == 1, "{status}: {printed}");
+    assert_eq!(session.settled(), before);
+}
+
+#[test]
 fn the_configurations_of_the_document_pass_the_check() {
     let page = fs::read_to_string(repository().join("docs/from-supervisord.md")).expect("the document");
     let mut count = 0;

@@ -147,9 +147,19 @@ impl Session<'_, '_> {
 
     /// The replies; otherwise the reason is printed, and the exit status returned.
     fn ask(&mut self, request: &Request) -> Result<Vec<Reply>, u8> {
-        let replies =
-            ask(&self.sockets, request).and_then(|answer| Ok(answer.collect::<Result<Vec<_>, _>>()?));
-        replies.map_err(|failure| {
+        let mut replies = Vec::new();
+        let done = ask(&self.sockets, request).and_then(|answer| {
+            for reply in answer {
+                // The mistakes of a configuration come before the refusal.
+                let reply = reply?;
+                if let Reply::Problem(problem) = &reply {
+                    self.say(&problem.text);
+                }
+                replies.push(reply);
+            }
+            Ok(replies)
+        });
+        done.map_err(|failure| {
             self.say(failure.render());
             if matches!(failure, Failure::Client(ClientError::Refused(_))) {
                 status::FAILED
@@ -260,9 +270,6 @@ impl Session<'_, '_> {
                 if !["foster", "warning"].contains(&outcome.name.as_str()) {
                     self.say(processes::updated(&outcome));
                 }
-            } else if let Reply::Problem(problem) = reply {
-                code = status::FAILED;
-                self.say(problem.text);
             }
         }
         code
