@@ -11,6 +11,7 @@ pub mod ini;
 pub mod plan;
 pub mod roff;
 pub mod suggest;
+pub mod yaml;
 
 pub mod bounded_read;
 pub mod sys;

@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// The layer of each module. A module may use modules of lower layers, not those of its own layer.
-const LAYERS: [(&str, u8); 31] = [
+const LAYERS: [(&str, u8); 32] = [
     ("duration", 0),
     ("errno", 0),
     ("exit", 0),
@@ -26,6 +26,7 @@ const LAYERS: [(&str, u8); 31] = [
     ("plan", 0),
     ("suggest", 0),
     ("roff", 0),
+    ("yaml", 0),
     ("bounded_read", 1),
     ("sys", 1),
     ("zone", 1),
