@@ -263,7 +263,7 @@ fn unsatisfied(world: &World, program: ProgramId) -> Vec<ProgramId> {
 }
 
 /// What the trace says where a process ends for another reason than the shutdown.
-const OTHER_ENDS: [&str; 10] = [
+const OTHER_ENDS: [&str; 11] = [
     "(announced)",
     "kill all",
     "SIGKILL",
@@ -274,6 +274,7 @@ const OTHER_ENDS: [&str; 10] = [
     "(changed)",
     "(removed)",
     "(unhealthy",
+    "(over its memory",
 ];
 
 /// Whether a program is after another, directly or by others.

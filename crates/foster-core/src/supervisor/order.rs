@@ -108,11 +108,13 @@ impl Supervisor {
             for at in self.positions_of(program) {
                 let Some(instance) = self.instances.get(at) else { continue };
                 if let Some(first_way) = is_to_start(instance, now) {
+                    let former_runs = self.waits_for_former_run(instance.id());
                     let tier = match (first_way, holder) {
                         (Way::First, Some((lower, holder))) if lower < priority && !is_job => Some(holder),
                         (Way::First | Way::Again, _) => None,
                     };
                     match missing.or(tier) {
+                        None if former_runs => {}
                         None if started == STARTS_PER_STEP => self.more_to_start = Some(now),
                         None => {
                             started += 1;

@@ -19,13 +19,14 @@ use alloc::vec::Vec;
 
 use super::Supervisor;
 use super::order::{STARTS_PER_STEP, is_ready_or_done};
+use super::update::runs_once;
 use crate::action::{Action, Cause, Change, Definition, NotReplaced, Part, StateName};
 use crate::graph::dependencies;
 use crate::ids::{InstanceId, ProgramId, Run};
 use crate::probe::{ProbeResult, Which};
-use crate::program::{CycleCause, Desired, Input, Instance, RollCause};
+use crate::program::{CycleCause, Desired, Input, Instance, RollCause, State};
 use crate::program_map::ProgramMap;
-use crate::spec::{Overlap, ProgramSpec};
+use crate::spec::{Autostart, Overlap, ProgramSpec};
 use crate::time::Instant;
 
 /// Whether it is the turn of an instance in a rolling restart.
@@ -292,7 +293,8 @@ impl Supervisor {
         out: &mut Vec<Action>,
     ) -> Next {
         let id = |index| InstanceId { program, index };
-        roll.queue.retain(|index| self.find(id(*index)).is_some_and(is_replaceable));
+        let former = roll.former.as_ref();
+        roll.queue.retain(|index| self.find(id(*index)).is_some_and(|one| self.is_due(one, former)));
         let is_unready = |index: &u16| self.find(id(*index)).is_some_and(|one| !is_ready_or_done(one));
         let unready = roll.queue.iter().copied().find(is_unready);
         let Some(index) = unready.or(roll.queue.first().copied()) else { return Next::End };
@@ -367,10 +369,32 @@ impl Supervisor {
         self.apply_to_spare(now, self.spares.len() - 1, input, out);
     }
 
+    /// Whether the former run of an instance, which is being stopped, has to end before the next one starts: the two may not
+    /// stand beside each other, or the rolling restart that had them do so was given up.
+    pub(super) fn waits_for_former_run(&self, id: InstanceId) -> bool {
+        self.spare(id).is_some_and(|spare| {
+            let overlap = self.spec(id.program).map(|spec| spec.overlap);
+            let may_overlap = [overlap, Some(spare.spec().overlap)] == [Some(Overlap::Allowed); 2];
+            !may_overlap || self.turn_of(id) != Turn::Now
+        })
+    }
+
     /// The run beside an instance, as long as foster waits for its end.
     fn spare(&self, id: InstanceId) -> Option<&Instance> {
         let is_there = |one: &&Instance| one.id() == id && one.run().is_some() && !one.state().is_stuck();
         self.spares.iter().find(is_there)
+    }
+
+    /// Whether an instance is still to be replaced. One that has ended by a former definition is started as an update would
+    /// start it that finds it so: not a task, not a job, and not what an operator ran to its end.
+    fn is_due(&self, instance: &Instance, former: Option<&Rc<ProgramSpec>>) -> bool {
+        let spec = self.plan.program(instance.id().program);
+        let starts_again = spec.zip(former).is_some_and(|(spec, former)| {
+            let was_run_once =
+                matches!(instance.state(), State::Exited { .. }) && spec.autostart == Autostart::No;
+            !was_run_once && !runs_once(former, spec)
+        });
+        !matches!(instance.desired(), Desired::Down(_)) && (starts_again || !instance.state().has_ended())
     }
 
     fn find(&self, id: InstanceId) -> Option<&Instance> {

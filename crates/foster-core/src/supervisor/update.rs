@@ -233,6 +233,6 @@ impl Supervisor {
 }
 
 /// Whether a definition and the one before it are both of a task, or of a job. What becomes one is a new one.
-fn runs_once(before: &ProgramSpec, now: &ProgramSpec) -> bool {
+pub(super) fn runs_once(before: &ProgramSpec, now: &ProgramSpec) -> bool {
     before.kind() == now.kind() && now.kind() != Kind::Program
 }

@@ -494,3 +494,84 @@ fn an_old_run_that_cannot_be_killed_is_not_replaced_in_place() {
         "#]],
     );
 }
+
+#[test]
+fn what_ends_by_its_former_definition_while_the_update_waits_starts_by_the_new_one() {
+    check_updates(
+        "db: stop_timeout=5s stops=never\nweb: life=4s/1 restart=never on_failure=ignore after=db",
+        &[("2s", "db: v=2\nweb: restart=never after=db v=2")],
+        "20s shutdown",
+        expect![[r#"
+            0.000   spawn db #1
+            0.000   db: stopped -> starting (started)
+            0.000   web: stopped -> waiting (waits for db)
+            1.000   db: starting -> running (ready after 1s)
+            1.000   spawn web #1
+            1.000   web: waiting -> starting (started)
+            2.000   updated
+            2.000   db: running -> stopping (changed)
+            2.000   SIGTERM to the main process of db
+            2.000   web: starting -> running (ready after 1s)
+            5.000   web: running -> fatal (exited with status 1 after 4s; failed)
+            7.000   SIGKILL to all processes of db
+            7.000   db: stopping -> waiting (was killed by SIGKILL within 5s)
+            7.000   spawn db #2
+            7.000   db: waiting -> starting (started)
+            8.000   db: starting -> running (ready after 1s)
+            8.000   keep the new definition of db
+            8.000   spawn web #2
+            8.000   web: stopped -> starting (started)
+            9.000   web: starting -> running (ready after 1s)
+            9.000   keep the new definition of web
+            9.000   everything is ready
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  db: running -> stopping (shutdown)
+            20.010  SIGTERM to the main process of db
+            20.020  db: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.020  sweep with SIGTERM
+            20.020  exit 0: operator
+        "#]],
+    );
+}
+
+#[test]
+fn a_new_run_starts_when_the_former_one_has_ended_unless_both_may_stand_beside_each_other() {
+    check_updates(
+        "web: overlap stops=never stop_timeout=1s",
+        &[("5s", "web: overlap v=2 notify=100ms"), ("5200ms", "web: v=3 task"), ("5300ms", "web: v=4")],
+        "20s shutdown",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            1.000   web: starting -> running (ready after 1s)
+            1.000   everything is ready
+            5.000   updated
+            5.000   spawn web #2
+            5.000   replacement of web: stopped -> starting (started)
+            5.100   replacement of web: starting -> running (ready after 100ms)
+            5.100   web: running -> running (replaced)
+            5.100   former web: running -> stopping (changed)
+            5.100   SIGTERM to the main process of web #1
+            5.200   updated
+            5.200   keep the new definition of web
+            5.200   web: running -> stopping (changed)
+            5.200   SIGTERM to the main process of web #2
+            5.210   web: stopping -> waiting (was killed by SIGTERM within 10ms)
+            5.300   updated
+            6.100   SIGKILL to all processes of web
+            6.100   former web: stopping -> stopped (was killed by SIGKILL within 1s)
+            6.100   spawn web #3
+            6.100   web: waiting -> starting (started)
+            7.100   web: starting -> running (ready after 1s)
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  sweep with SIGTERM
+            20.010  exit 0: operator
+        "#]],
+    );
+}

@@ -161,7 +161,12 @@ impl World {
             let snapshot = self.supervisor.snapshot();
             let overlaps = snapshot.instance(run.instance).is_some_and(|view| view.turn == Turn::Now);
             let may = self.started[other].overlap && self.started[&run].overlap && overlaps;
-            assert!(may || self.is_out_of_reach(*other), "two live runs of {name}: {other:?}, {run:?}");
+            let trace = || self.trace.join("\n");
+            assert!(
+                may || self.is_out_of_reach(*other),
+                "two live runs of {name}: {other:?}, {run:?}\n{}",
+                trace()
+            );
         }
         assert!(others.next().is_none(), "three live runs of {name}\n{}", self.trace.join("\n"));
     }
