@@ -9,7 +9,8 @@ pub mod exit;
 pub mod glob;
 pub mod ini;
 pub mod plan;
-pub mod roff;
+#[cfg(test)]
+mod roff;
 pub mod suggest;
 pub mod yaml;
 

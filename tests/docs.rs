@@ -180,6 +180,22 @@ fn readme_and_ci_give_the_same_two_commands() {
     assert!(ci.lines().any(|line| line == "cargo test"), "{ci}");
 }
 
+/// Facts that surprise people, each with the document that has to say it.
+const WARNINGS: [(&str, &str); 4] = [
+    ("CONTRIBUTING.md", "install Debian packages without asking"),
+    ("docs/dockerfile.md", "follows symbolic links"),
+    ("docs/dockerfile.md", "starts the container again under `always` and `unless-stopped`"),
+    ("docs/dockerfile.md", "STOPSIGNAL"),
+];
+
+#[test]
+fn what_surprises_people_is_documented() {
+    for (path, words) in WARNINGS {
+        let document = text(path).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(document.contains(words), "{path} does not say `{words}`");
+    }
+}
+
 /// The files in this row of the table in CONTRIBUTING.md.
 fn files_for(what: &str) -> Vec<String> {
     let contributing = text("CONTRIBUTING.md");

@@ -69,6 +69,17 @@ fn an_unconfigured_signal_is_ignored() {
 }
 
 #[test]
+fn the_winch_of_an_image_is_answered_with_what_to_write() {
+    let mut foster = reporting("");
+    foster.signal(Signal::SIGWINCH);
+    foster.wait_for_line(
+        r#"got SIGWINCH, which means nothing here; `\[signals\] WINCH = "shutdown"` stops the container"#,
+    );
+    assert_eq!(foster.terminate(), End::Code(0));
+    assert!(!foster.output().has_line("got WINCH"), "{}", foster.output().shown());
+}
+
+#[test]
 fn usr2_writes_the_status_of_every_program_to_the_log() {
     let foster = reporting("[program.other]\ncommand = 'puppet pause'\nautostart = false\n");
     foster.signal(Signal::SIGUSR2);

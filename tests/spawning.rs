@@ -1,6 +1,12 @@
 //! The start of a program's process: user, environment, limits, and the message of a failed start.
 
-use crate::support::{End, Foster, Running, matches, may_make_namespaces};
+use std::os::unix::fs::symlink;
+
+use nix::libc;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
+use crate::support::{Caller, End, Foster, Injector, Running, matches, may_make_namespaces};
 
 /// Runs a program to its end.
 fn run(keys: &str) -> Running {
@@ -39,6 +45,54 @@ fn a_start_that_fails_names_the_step_the_path_and_the_reason() {
         "command = 'puppet'\nsecrets = { TOKEN = '/no/secret' }",
         &["/no/secret", "No such file or directory"],
     );
+}
+
+#[test]
+fn a_fifo_as_secret_or_env_file_is_a_failed_start_and_an_optional_one_too() {
+    for keys in ["env_file = 'pipe'", "env_file = '-pipe'", "secrets = { TOKEN = 'pipe' }"] {
+        let config = format!("[program.app]\ncommand = 'puppet'\n{keys}\nstart_limit = 1\n");
+        let foster = Foster::new().config(&config);
+        mkfifo(&foster.folder().join("pipe"), Mode::S_IRWXU).expect("a FIFO");
+        let mut foster = foster.start();
+        assert_eq!(foster.wait_exit(), End::Code(1), "{keys}\n{}", foster.output().shown());
+        foster.wait_for_line(r"cannot start app.*pipe.*it is a FIFO, not a regular file");
+    }
+}
+
+#[test]
+fn a_symbolic_link_as_secret_or_env_file_is_followed() {
+    let config = "[program.app]\ncommand = 'puppet env'\nrestart = 'never'\nenv_file = 'a.env'\nsecrets = { TOKEN = 'token' }\n";
+    let foster =
+        Foster::new().config(config).file("elsewhere.env", "FROM=elsewhere\n").file("secret", "hunter2");
+    symlink("elsewhere.env", foster.folder().join("a.env")).expect("a link");
+    symlink("secret", foster.folder().join("token")).expect("a link");
+    let mut foster = foster.start();
+    assert_eq!(foster.wait_exit(), End::Code(0), "{}", foster.output().shown());
+    let seen = foster.output().stdout();
+    assert!(seen.contains("FROM=elsewhere\n") && seen.contains("TOKEN=hunter2\n"), "{seen}");
+}
+
+/// How often foster opens a file during its life with this program.
+fn files_opened(keys: &str) -> u64 {
+    let counting = Injector::counting();
+    let config = format!(
+        "[program.app]\ncommand = 'puppet'\nrestart = 'always'\nmin_uptime = '1ms'\nstart_limit = 40\nbackoff = {{ initial = '1ms', max = '1ms' }}\n{keys}\n"
+    );
+    let mut foster = Foster::new().config(&config).injected(&counting).start();
+    foster.wait_exit();
+    let calls = counting.finish();
+    let opened = |number| calls.get(&(Caller::Foster, number)).copied().unwrap_or(0);
+    opened(libc::SYS_openat)
+}
+
+#[test]
+fn users_and_groups_are_read_once_for_each_start() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let (without, with) = (files_opened(""), files_opened("user = 'nobody'"));
+    // /etc/passwd, /etc/group, and /proc/self/setgroups, which says whether groups may be set.
+    assert!(with <= without + 3 * 40, "{without} without a user, {with} with one");
 }
 
 #[test]

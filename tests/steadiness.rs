@@ -3,7 +3,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::{End, Foster, Running, allocated_kib, descriptors, found, free_port, resident_kib};
+use crate::support::{
+    End, Foster, Running, allocated_kib, cpu_time, descriptors, found, free_port, resident_kib,
+};
 
 /// The tolerated difference between two measurements of one process: the allocator's rounding, a page of the stack.
 const NOISE_KIB: u64 = 128;
@@ -198,4 +200,25 @@ fn memory_for_output_is_bounded_for_any_output() {
     foster.wait_for_file("done");
     let kib = resident_kib(foster.pid());
     assert!(kib < 16 * 1024, "{kib} KiB");
+}
+
+/// The CPU time of an update that removes this many stopped programs.
+fn cost_of_removing(count: usize) -> Duration {
+    let many: String = (0..count)
+        .map(|n| format!("[program.p{n}]\ncommand = 'puppet pause'\nautostart = false\n"))
+        .collect();
+    let keeper = "[program.keeper]\ncommand = 'puppet pause'\n";
+    let foster = Foster::new().config(&format!("{keeper}{many}")).start();
+    foster.wait_for_state("keeper", "running");
+    let config = foster.content("foster.toml");
+    std::fs::write(foster.path("foster.toml"), config.replace(&many, "")).expect("a configuration");
+    let before = cpu_time(foster.pid());
+    foster.verb(&["update"]).expect(0);
+    cpu_time(foster.pid()) - before
+}
+
+#[test]
+fn the_cost_of_removing_programs_grows_with_their_number_and_not_with_its_square() {
+    let (some, many) = (cost_of_removing(500), cost_of_removing(2000));
+    assert!(many < some * 8, "{some:?} for 500 programs, {many:?} for 2000");
 }

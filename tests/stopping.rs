@@ -154,3 +154,12 @@ fn a_program_that_is_stopped_by_a_signal_ends_by_its_stop_signal() {
         }
     }
 }
+
+#[test]
+fn a_program_that_waits_when_the_shutdown_begins_will_not_be_started() {
+    let config = "[program.database]\ncommand = 'puppet pause'\nready = { file = 'never' }\n[program.web]\ncommand = 'puppet pause'\nafter = ['database']\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.wait_for_state("web", "waiting");
+    assert_eq!(foster.terminate(), End::Code(0));
+    foster.wait_for_line("web: will not be started: shutting down");
+}

@@ -300,6 +300,35 @@ fn only_the_event_loop_and_the_bare_init_block() {
     assert_none(&wrong);
 }
 
+/// Mechanisms that are in one place, with what would show a second one.
+const ONE_PLACE: [(&str, &str, &[&str]); 4] = [
+    (
+        "foster's own lines are not formatted by env_logger, which only filters the leaves' lines",
+        r"env_logger::",
+        &["src/output/log.rs"],
+    ),
+    (
+        "a request of a verb is one type from the command line to the core's order",
+        r"enum (Request|Question)\b",
+        &["src/control/protocol.rs"],
+    ),
+    ("the text of a configuration becomes tables in one place", r"DeTable::", &["src/config/table.rs"]),
+    ("built-in defaults are parsed once for all programs", r"\.defaults\(\)", &["src/config/defaults.rs"]),
+];
+
+#[test]
+fn what_needs_one_place_has_one() {
+    for (rule, pattern, places) in ONE_PLACE {
+        let pattern = Regex::new(pattern).expect("a regular expression");
+        let is_match = |path: &&PathBuf| pattern.is_match(&code(without_tests(&text(path))));
+        let sources = rust_files("src");
+        let mut found: Vec<String> =
+            sources.iter().filter(is_match).map(|path| path.display().to_string()).collect();
+        found.sort_unstable();
+        assert_eq!(found, places, "{rule}");
+    }
+}
+
 #[test]
 fn every_dependency_has_a_reason() {
     let manifest = text(Path::new("Cargo.toml"));

@@ -79,12 +79,11 @@ impl Init {
             all.extend(self.expected_gone(id, before));
             let keys = match merged.kept.get(id) {
                 Some(keys) if !keys.is_empty() => keys,
-                None if merged.new.contains(&id) => &unknown,
+                None if merged.new.binary_search(&id).is_ok() => &unknown,
                 Some(_) | None => continue,
             };
             for view in self.core.supervisor.snapshot().of(id).filter(|view| !is_removed(view)) {
-                let before = before.iter().find(|before| before.id == view.id).copied();
-                let before = before.unwrap_or(InstanceBefore::absent(view.id));
+                let before = InstanceBefore::of_all(before, view.id);
                 let outcome = match self.plan.kind(id) {
                     Kind::Job => outlook_of_job(keys.change()),
                     Kind::Program | Kind::Task => outlook(&view, before, keys.change()),
@@ -102,23 +101,21 @@ impl Init {
         before: &'b [InstanceBefore],
     ) -> impl Iterator<Item = Expected> + use<'b> {
         let count = if self.plan.core.is_leaving(id) { 0 } else { self.plan.count(id) };
-        let is_gone = move |before: &&InstanceBefore| {
-            before.id.program == id && before.id.index >= count && !before.removed
-        };
-        let gone = before.iter().filter(is_gone);
+        let first = before.partition_point(|before| before.id.program < id);
+        let its = before.iter().skip(first).take_while(move |before| before.id.program == id);
+        let gone = its.filter(move |before| before.id.index >= count && !before.removed);
         gone.map(|before| Expected { before: *before, outcome: Expectation::Gone, why: String::new() })
     }
 
     /// The expected result for the instances of a program whose number has changed.
     pub(super) fn expected_of_scale(&self, id: ProgramId, before: &[InstanceBefore]) -> Vec<Expected> {
         let is_added = |view: &InstanceView| {
-            let is_new = |before: &&InstanceBefore| before.id == view.id && !before.removed;
-            !is_removed(view) && !before.iter().any(|before| is_new(&before))
+            let before = InstanceBefore::of_all(before, view.id);
+            !is_removed(view) && (before.state.is_none() || before.removed)
         };
         let mut all: Vec<Expected> = self.expected_gone(id, before).collect();
         for view in self.core.supervisor.snapshot().of(id).filter(is_added) {
-            let before = before.iter().find(|before| before.id == view.id).copied();
-            let before = before.unwrap_or(InstanceBefore::absent(view.id));
+            let before = InstanceBefore::of_all(before, view.id);
             all.push(Expected { before, outcome: Expectation::Up, why: String::new() });
         }
         all
@@ -213,8 +210,14 @@ impl Init {
 }
 
 impl InstanceBefore {
-    fn absent(id: InstanceId) -> InstanceBefore {
-        InstanceBefore { id, runs: 0, state: None, live: false, removed: false }
+    /// The state of an instance among those of all, which are in the order of their ids.
+    fn of_all(all: &[InstanceBefore], id: InstanceId) -> InstanceBefore {
+        let absent = InstanceBefore { id, runs: 0, state: None, live: false, removed: false };
+        all.binary_search_by_key(&id, |before| before.id)
+            .ok()
+            .and_then(|at| all.get(at))
+            .copied()
+            .unwrap_or(absent)
     }
 
     fn of(view: &InstanceView) -> InstanceBefore {

@@ -16,7 +16,7 @@ use crate::plan::{Plan, Program};
 /// The differences between a plan and the one that it follows.
 #[derive(Debug)]
 pub(super) struct PlanMerge {
-    /// The new programs.
+    /// The new programs, in the order of their ids.
     pub(super) new: Vec<ProgramId>,
     /// The programs of both plans, each with the keys that differ.
     pub(super) kept: ProgramMap<ChangedKeys>,

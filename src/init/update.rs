@@ -13,6 +13,7 @@ use std::rc::Rc;
 use foster_core::action::EventName;
 use foster_core::event::{Event, SpecChange, Update};
 use foster_core::ids::{InstanceId, ProgramId};
+use foster_core::sorted::SortedSet;
 use log::Level;
 
 use super::history::Subject;
@@ -46,7 +47,7 @@ pub(super) struct Updates {
 #[derive(Debug, Default)]
 struct Forgotten {
     instances: Vec<InstanceId>,
-    programs: Vec<ProgramId>,
+    programs: SortedSet<ProgramId>,
 }
 
 impl Updates {
@@ -197,7 +198,7 @@ impl Init {
         let about = about(&self.plan, id);
         let line = report::Line::new(Level::Info, EventName::Removed, format!("{name}: removed"));
         self.publish(&line.with("program", name), about);
-        self.operators.updates.forgotten.programs.push(id);
+        self.operators.updates.forgotten.programs.insert(id);
     }
 
     /// Drops the names and the last lines of removed programs and instances once all clients have their answer.
@@ -207,7 +208,7 @@ impl Init {
             return;
         }
         self.processes.trees.groups.remove_unused();
-        for program in &programs {
+        for program in programs.iter() {
             self.note_losses(*program);
         }
         let plan = Rc::make_mut(&mut self.plan);
@@ -218,9 +219,9 @@ impl Init {
                 self.output.forget_instance(instance);
             }
         }
-        for program in programs {
-            plan.programs.remove(program);
-            self.output.forget_program(program);
+        for program in programs.iter() {
+            plan.programs.remove(*program);
+            self.output.forget_program(*program);
         }
         // The core has forgotten them: its plan is current.
         plan.core = Rc::clone(self.core.supervisor.plan());

@@ -40,3 +40,12 @@ class Stopping(unittest.TestCase):
             user.url = container.url
             self.assertTrue(user.is_known())
             user.log_in()
+
+    def test_foster_shutdown_under_unless_stopped_starts_the_container_again_and_docker_stop_does_not(self):
+        with Container("--restart", "unless-stopped") as container:
+            container.becomes_healthy()
+            container.run("foster", "shutdown")
+            wait_for("a restart by the engine", lambda: docker("inspect", "-f", "{{.RestartCount}}", container.name) == "1", 30)
+            container.becomes_healthy(60)
+            container.stop()
+            self.assertEqual(container.state["Status"], "exited")

@@ -11,6 +11,7 @@ use core::time::Duration;
 use crate::graph::{Graph, PlanError};
 use crate::ids::{ProgramId, Signal};
 use crate::program_map::ProgramMap;
+use crate::sorted::SortedSet;
 use crate::spec::ProgramSpec;
 
 /// The definitions of all programs.
@@ -20,7 +21,7 @@ pub type Specs = ProgramMap<Rc<ProgramSpec>>;
 #[derive(Debug, Clone, PartialEq)]
 pub struct CorePlan {
     programs: Specs,
-    leaving: Vec<ProgramId>,
+    leaving: SortedSet<ProgramId>,
     settings: PlanSettings,
     graph: Graph,
 }
@@ -84,7 +85,7 @@ impl CorePlan {
     ) -> Result<CorePlan, Vec<PlanError>> {
         let programs: Specs = programs.into_iter().map(|(id, spec)| (id, Rc::new(spec))).collect();
         let graph = Graph::new(&programs)?;
-        Ok(CorePlan { programs, leaving: Vec::new(), settings, graph })
+        Ok(CorePlan { programs, leaving: SortedSet::new(), settings, graph })
     }
 
     /// The programs.
@@ -120,7 +121,7 @@ impl CorePlan {
             SignalAction::Shutdown | SignalAction::Ignore => (signal, action),
         });
         let settings = PlanSettings { signals: signals.collect(), ..self.settings };
-        CorePlan::of(programs.collect(), self.leaving.into_iter().map(new).collect(), settings)
+        CorePlan::of(programs.collect(), self.leaving.iter().copied().map(new).collect(), settings)
     }
 
     /// The same plan, with programs of an earlier one until nothing of them is left. They stop before the programs
@@ -132,12 +133,12 @@ impl CorePlan {
         for (id, spec) in leaving {
             if !programs.contains(id) {
                 programs.insert(id, spec);
-                gone.push(id);
+                gone.insert(id);
             }
         }
-        for id in &gone {
-            let Some(spec) = programs.remove(*id) else { continue };
-            let mut spec = Rc::unwrap_or_clone(spec);
+        for id in gone.iter() {
+            let Some(spec) = programs.get(*id) else { continue };
+            let mut spec = ProgramSpec::clone(spec);
             let priority = spec.priority;
             let earlier =
                 |other: &ProgramId| programs.get(*other).is_some_and(|other| other.priority <= priority);
@@ -158,15 +159,15 @@ impl CorePlan {
     }
 
     /// The programs that an update has removed and of which something is left.
-    pub fn leaving(&self) -> &[ProgramId] {
+    pub fn leaving(&self) -> &SortedSet<ProgramId> {
         &self.leaving
     }
 
     /// The same plan, without these of the programs that were leaving.
     #[must_use]
-    pub fn without(self, gone: &[ProgramId]) -> CorePlan {
+    pub fn without(self, gone: &SortedSet<ProgramId>) -> CorePlan {
         let CorePlan { programs, leaving, settings, graph: _ } = self;
-        let (gone, left): (Vec<_>, Vec<_>) = leaving.into_iter().partition(|id| gone.contains(id));
+        let left = leaving.iter().copied().filter(|id| !gone.contains(id)).collect();
         let programs = programs.into_iter().filter(|(id, _)| !gone.contains(id)).map(|(id, spec)| {
             if spec.after.iter().any(|other| gone.contains(other)) {
                 let mut spec = Rc::unwrap_or_clone(spec);
@@ -190,7 +191,7 @@ impl CorePlan {
     }
 
     /// A plan that is known to be without contradictions.
-    fn of(programs: Specs, leaving: Vec<ProgramId>, settings: PlanSettings) -> CorePlan {
+    fn of(programs: Specs, leaving: SortedSet<ProgramId>, settings: PlanSettings) -> CorePlan {
         let (graph, _) = Graph::of(&programs);
         CorePlan { programs, leaving, settings, graph }
     }

@@ -16,6 +16,7 @@ use crate::ids::{InstanceId, ProgramId};
 use crate::plan::CorePlan;
 use crate::program::{CycleCause, Desired, DownReason, Input, Instance, RollCause, State};
 use crate::program_map::ProgramMap;
+use crate::sorted::SortedSet;
 use crate::spec::{Autostart, Kind, ProgramSpec, Restart};
 use crate::time::Instant;
 
@@ -77,9 +78,9 @@ impl Supervisor {
             out.extend(gone.iter().map(|instance| Action::Forget(instance.id())));
         }
         let leaving = self.plan.leaving().iter().copied();
-        let programs: Vec<ProgramId> = leaving.filter(|id| self.instances_of(*id).is_empty()).collect();
+        let programs: SortedSet<ProgramId> = leaving.filter(|id| self.instances_of(*id).is_empty()).collect();
         if !programs.is_empty() {
-            for id in &programs {
+            for id in programs.iter() {
                 self.last_runs.remove(*id);
                 self.end_roll(*id, out);
             }

@@ -98,6 +98,15 @@ async function check({ page: opened, step, picture, cut }) {
     await shows(2, "right-34 äöü✓");
     must(!(await rows(1)).some((row) => row.includes("right-34")), "one terminal shows the other's output");
   });
+  await step("has the tools that people type first: ps and less", async () => {
+    await type(1, "clear; ps -o comm= -p 1; less --version | head -n 1 | cut -c 1-4");
+    await shows(1, "foster");
+    await shows(1, "less");
+  });
+  await step("names its buttons by what they do", async () => {
+    must((await at("resize-1").textContent()).trim() === "Refit", "the button that sends the size again is not `Refit`");
+    must((await page.getByText("Screen reader support").count()) === 1, "no `Screen reader support`");
+  });
   await step("resizes, and the shell sees the size that the page shows", async () => {
     const before = await agreesOnSize(1);
     await page.setViewportSize({ width: 1000, height: 700 });
