@@ -113,6 +113,23 @@ fn start(plan: Plan, detach: &Detach, env: &InitEnv, unblocked: SignalSet) -> Re
     }
 }
 
+/// A supervisor in the background that had a fault has another one in its place.
+pub fn take_over(plan: Plan, detach: &Detach, env: &InitEnv) -> ExitStatus {
+    let status = init::run(plan, env, |brought_up| {
+        // It has what it logs to as its stderr already.
+        if let (Ok(mut up), Some(path)) = (brought_up, detach.log.as_deref())
+            && let Err(why) = up.log_to(path)
+        {
+            log::error!("{why}");
+        }
+        Ok(FirstRequest::None)
+    });
+    if let Some(path) = detach.pid_file.as_deref() {
+        remove_pid(path, unistd::getpid());
+    }
+    status
+}
+
 /// The supervisor, in the child.
 fn supervise(plan: Plan, env: &InitEnv, detach: &Detach, ends: &mut Option<Ends>) -> ExitStatus {
     let (pid, pid_file) = (unistd::getpid(), detach.pid_file.as_deref());

@@ -54,9 +54,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 /// Runs foster with this command line and returns the exit status.
-pub fn main(arguments: Vec<OsString>) -> ExitStatus {
+pub fn main(given: Vec<OsString>) -> ExitStatus {
     // First, since a bare init has to start fast and needs none of the rest.
-    if let Some(status) = personality::run(&arguments) {
+    if let Some(status) = personality::run(&given) {
         return status;
     }
     // Before anything is read: PID 1 loses a signal that is neither caught nor blocked, and the configuration of a
@@ -66,8 +66,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
     sys::signal::ignore(Signal::PIPE);
     let (mut stdout, mut stderr) = (io::stdout().lock(), io::stderr().lock());
     let mut io = ClientIo::of_process(&mut stdout, &mut stderr);
-    let called = arguments.first().map_or("", |name| personality::base_name(name));
-    let words = arguments.get(1..).unwrap_or_default();
+    let called = given.first().map_or("", |name| personality::base_name(name));
+    let words = given.get(1..).unwrap_or_default();
     let arguments = match called {
         "supervisorctl" => {
             sys::sigwait::block(unblocked);
@@ -93,17 +93,28 @@ pub fn main(arguments: Vec<OsString>) -> ExitStatus {
         Err(error) => return client::print_usage_error(&error, &mut io),
     };
     match command {
-        Command::Run { config, detach } => match load(config.as_deref()) {
-            Ok(plan) => {
-                drop(stdout);
-                drop(stderr);
-                match detach {
-                    None => init::run(plan, &surroundings(), |_| Ok(init::FirstRequest::None)),
-                    Some(detach) => detach::run(plan, *detach, &surroundings(), unblocked),
+        Command::Run { config, detach } => {
+            let inherited = sys::handover::inherit();
+            if inherited.is_some() {
+                sys::handover::set_name(given.first().map_or("", |name| personality::base_name(name)));
+            }
+            match load(config.as_deref()) {
+                Ok(plan) => {
+                    drop(stdout);
+                    drop(stderr);
+                    let env = init::InitEnv { arguments: given, inherited, ..surroundings() };
+                    match detach {
+                        None => init::run(plan, &env, |_| Ok(init::FirstRequest::None)),
+                        Some(detach) if env.inherited.is_some() => detach::take_over(plan, &detach, &env),
+                        Some(detach) => detach::run(plan, *detach, &env, unblocked),
+                    }
+                }
+                Err(refused) => {
+                    let status = refuse(&refused, &mut io);
+                    inherited.as_ref().map_or(status, init::abandon)
                 }
             }
-            Err(refused) => refuse(&refused, &mut io),
-        },
+        }
         Command::Check { config, scope, output } => check(config.as_deref(), scope, output, &mut io),
         Command::Init { file } => write_first_configuration(file.as_deref(), &mut io),
         Command::Migrate { file } => match config::migrate(&file, &environment()) {
@@ -142,6 +153,7 @@ fn surroundings() -> init::InitEnv {
         log: std::env::var("FOSTER_LOG").ok(),
         notify_socket: std::env::var_os("NOTIFY_SOCKET"),
         no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        ..init::InitEnv::default()
     }
 }
 

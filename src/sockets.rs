@@ -21,7 +21,11 @@ use crate::sys::socket_file::{BindError, SocketFile};
 
 /// The sockets that are open, by address.
 #[derive(Debug, Default)]
-pub struct Sockets(SortedMap<ListenAddress, Listener>);
+pub struct Sockets {
+    open: SortedMap<ListenAddress, Listener>,
+    /// Whether others are open than at the last [`Sockets::take_change`].
+    has_changed: bool,
+}
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -69,23 +73,23 @@ impl Sockets {
     /// The socket at this address, if it is open. One whose file was removed or replaced is not: connections do not reach
     /// it any more.
     pub fn get(&self, address: &ListenAddress) -> Option<&Rc<OwnedFd>> {
-        let listener = self.0.get(address)?;
+        let listener = self.open.get(address)?;
         listener.file.as_ref().is_none_or(SocketFile::is_held).then_some(&listener.socket)
     }
 
     /// The options of the socket at this address, if it is open.
     pub fn options(&self, address: &ListenAddress) -> Option<&ListenOptions> {
-        self.0.get(address).map(|listener| &listener.options)
+        self.open.get(address).map(|listener| &listener.options)
     }
 
     /// The owner of the file of the socket at this address.
     pub fn owner(&self, address: &ListenAddress) -> FileOwner {
-        self.0.get(address).map(|listener| listener.owner).unwrap_or_default()
+        self.open.get(address).map(|listener| listener.owner).unwrap_or_default()
     }
 
     /// The addresses of all that are open.
     pub fn addresses(&self) -> impl Iterator<Item = &ListenAddress> {
-        self.0.keys()
+        self.open.keys()
     }
 
     /// Opens the socket at this address, in place of one whose file is gone.
@@ -119,8 +123,35 @@ impl Sockets {
         listen::listen(socket.as_fd(), options.backlog).map_err(|errno| refused(Reason::System(errno)))?;
         let socket = Rc::new(socket);
         let listener = Listener { socket: Rc::clone(&socket), options: options.clone(), owner, file };
-        self.0.insert(address.clone(), listener);
+        self.insert(address.clone(), listener);
         Ok(socket)
+    }
+
+    /// Takes a socket at this address that is open already.
+    pub fn adopt(
+        &mut self,
+        address: &ListenAddress,
+        options: &ListenOptions,
+        owner: FileOwner,
+        socket: OwnedFd,
+    ) {
+        let file = match address {
+            ListenAddress::Tcp(_) => None,
+            ListenAddress::Unix(path) => Some(SocketFile::there(path)),
+        };
+        let listener = Listener { socket: Rc::new(socket), options: options.clone(), owner, file };
+        self.insert(address.clone(), listener);
+    }
+
+    fn insert(&mut self, address: ListenAddress, listener: Listener) {
+        self.open.insert(address, listener);
+        self.has_changed = true;
+    }
+
+    /// The sockets that are open, if these are others than at the last call.
+    pub fn take_change(&mut self) -> Option<impl Iterator<Item = (&ListenAddress, BorrowedFd<'_>)>> {
+        let has_changed = std::mem::take(&mut self.has_changed);
+        has_changed.then(|| self.open.iter().map(|(address, listener)| (address, listener.socket.as_fd())))
     }
 
     /// Changes the options of a socket that is open.
@@ -134,7 +165,7 @@ impl Sockets {
         owner: FileOwner,
     ) -> Result<(), ListenError> {
         let refused = |reason| ListenError { address: address.clone(), reason };
-        let Some(listener) = self.0.get_mut(address) else { return Ok(()) };
+        let Some(listener) = self.open.get_mut(address) else { return Ok(()) };
         let before = &listener.options;
         if before.reuseport != options.reuseport {
             return Err(refused(Reason::Fixed("reuseport")));
@@ -165,14 +196,15 @@ impl Sockets {
 
     /// Takes these over.
     pub fn add(&mut self, others: Sockets) {
-        for (address, listener) in others.0 {
-            self.0.insert(address, listener);
+        for (address, listener) in others.open {
+            self.insert(address, listener);
         }
     }
 
     /// Closes the others. The file of a Unix socket goes with it.
     pub fn retain(&mut self, is_needed: impl Fn(&ListenAddress) -> bool) {
-        self.0.retain(|address, _| is_needed(address));
+        self.open.retain(|address, _| is_needed(address));
+        self.has_changed = true;
     }
 }
 

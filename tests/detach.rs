@@ -246,3 +246,28 @@ fn the_shells_descriptors_are_not_kept_open() {
     assert!(finished.text().contains("returned"), "{}", finished.text());
     machine.shut_down(machine.pid());
 }
+
+/// FOSTER_TEST_FAULT, which only debug builds have, causes a fault at a request for the status.
+#[test]
+#[cfg(debug_assertions)]
+fn a_fault_in_the_background_stops_the_programs_is_in_the_log_and_leaves_no_pid_file() {
+    let machine = Machine::new(
+        "[program.web]\ncommand = ['sh', '-c', 'trap \"echo ends; exit\" TERM; echo up; while :; do sleep 1000 & wait; done']\nready = { log = 'up' }\n",
+    );
+    let mut command = Command::new(binary());
+    command.args(["run", "--detach", "--pid-file", "pid", "--log", "log"]).env("FOSTER_TEST_FAULT", "1");
+    command.current_dir(machine.folder.path()).env("FOSTER_CONFIG", machine.path("foster.toml"));
+    run(command).expect(0);
+    let pid: i32 = fs::read_to_string(machine.path("pid")).expect("a pid").trim().parse().expect("a number");
+    let pid = nix::unistd::Pid::from_raw(pid);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGUSR2).expect("a signal");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while machine.path("pid").exists() {
+        assert!(Instant::now() < deadline, "{:?}", fs::read_to_string(machine.path("log")));
+        thread::yield_now();
+    }
+    let log = fs::read_to_string(machine.path("log")).expect("the log");
+    for line in ["a fault in foster itself", "web: stopping", "| ends", "exit status 1"] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+}

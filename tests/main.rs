@@ -57,6 +57,7 @@ mod steadiness;
 mod stopping;
 mod storm;
 mod supervisord;
+mod takeover;
 mod tasks;
 mod terminal;
 mod termination_log;

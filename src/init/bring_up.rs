@@ -15,6 +15,7 @@ use super::core::Core;
 use super::groups::Groups;
 use super::history::History;
 use super::last_failures::LastFailures;
+use super::ledger::Ledger;
 use super::operators::Operators;
 use super::processes::Processes;
 use super::requests::Requests;
@@ -23,7 +24,7 @@ use super::sweep::Sweep;
 use super::tree::Trees;
 use super::update::Updates;
 use super::wait::Waiter;
-use super::{Init, InitEnv, listening, owner, pid1};
+use super::{Init, InitEnv, ledger, listening, owner, pid1};
 use crate::control::server::Server;
 use crate::control::{DEFAULT_SOCKET, fallback_socket};
 use crate::errno;
@@ -36,6 +37,7 @@ use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::cgroup::OwnPlace;
 use crate::sys::epoll::{Epoll, Interest, Token};
+use crate::sys::handover::Inheritance;
 use crate::sys::socket_file::BindError;
 use crate::sys::{fatal, process, procfs, timer};
 
@@ -72,6 +74,7 @@ impl Init {
         let keep = Rc::clone(&plan);
         let mut init = Init::assemble(plan, limit, env).map_err(|error| (keep, error))?;
         init.hold_memory();
+        init.note_sockets();
         Ok(init)
     }
 
@@ -109,16 +112,21 @@ impl Init {
             });
         let root = Path::new("/");
         let place = OwnPlace::read(root);
+        let mut inherited = env.inherited.as_ref().map(|left| left.entries.clone()).unwrap_or_default();
         let mut groups = Groups::open(root, &place, role, Rc::clone(&epoll), owner::GROUPS);
         groups.try_out();
+        let sockets = listening::open_all(&plan, &mut inherited);
+        // Those that no program has any more.
+        let unused = inherited.iter_mut().filter(|entry| ledger::socket_of(entry).is_some());
+        unused.for_each(|entry| drop(Inheritance::take(entry, 0)));
         let processes = Processes {
             spawner,
-            children: Children::new(Rc::clone(&epoll), owner::STARTS),
+            children: Children::new(Rc::clone(&epoll), owner::STARTS, Ledger::open(&env.arguments)),
             trees: Trees::new(groups),
             sweep: Sweep::new(Rc::clone(&epoll), owner::SWEEP, role),
             formers: ProgramMap::new(),
             oom: OomCounter::open(&place),
-            sockets: listening::open_all(&plan),
+            sockets,
             inbound: Inbound::new(Rc::clone(&epoll), owner::NOTIFY),
         };
         let operators = Operators {

@@ -4,6 +4,7 @@
 //! is not in the map was an orphan. Signals go through [`ChildProcess`], which is dropped when the child is reaped. The
 //! report about a child's start is read here as well. Next: `reap.rs`.
 
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use foster_core::event::StartFailure;
@@ -12,6 +13,7 @@ use foster_core::probe::Which;
 use foster_core::sorted::SortedMap;
 use nix::unistd::Pid;
 
+use super::ledger::Ledger;
 use crate::plan::Program;
 use crate::spawn::{ChildProcess, StartReport, Starting};
 use crate::sys::epoll::{Epoll, Interest, Owner, Token};
@@ -32,6 +34,8 @@ pub(super) enum Role {
     CancelledProbe(InstanceId, Which),
     /// It takes a notification with its descriptors from the socket of a run.
     Taker(Run),
+    /// It reads the configuration for an update.
+    Trial,
     /// Nothing waits for it.
     Detached,
 }
@@ -41,7 +45,7 @@ impl Role {
     pub(super) fn run(self) -> Option<Run> {
         match self {
             Role::Main(run) | Role::PreStart(run) | Role::PreStop(run) | Role::Probe(run, _) => Some(run),
-            Role::CancelledProbe(..) | Role::Taker(_) | Role::Detached => None,
+            Role::CancelledProbe(..) | Role::Taker(_) | Role::Trial | Role::Detached => None,
         }
     }
 }
@@ -80,11 +84,12 @@ pub(super) struct Children {
     definitions: SortedMap<Run, Rc<Program>>,
     /// The pids of main processes: of live runs, and of the last run of each instance, for messages.
     mains: SortedMap<Run, i32>,
+    pub(super) ledger: Ledger,
 }
 
 impl Children {
     /// No children. Reports of starts are registered with epoll for `owner`.
-    pub(super) fn new(epoll: Rc<Epoll>, owner: Owner) -> Children {
+    pub(super) fn new(epoll: Rc<Epoll>, owner: Owner, ledger: Ledger) -> Children {
         Children {
             epoll,
             owner,
@@ -92,6 +97,7 @@ impl Children {
             by_role: SortedMap::new(),
             definitions: SortedMap::new(),
             mains: SortedMap::new(),
+            ledger,
         }
     }
 
@@ -120,6 +126,7 @@ impl Children {
     /// Drops the definition of a run that has ended.
     pub(super) fn forget_run(&mut self, run: Run) {
         self.definitions.remove(&run);
+        self.ledger.forget(run);
     }
 
     /// Adds a child and watches the report about its start. Where that is not possible it is killed: how its start
@@ -198,6 +205,9 @@ impl Children {
         if self.by_role.get(&child.role) == Some(&pid.as_raw()) {
             self.by_role.remove(&child.role);
         }
+        if let Role::Main(run) | Role::PreStart(run) = child.role {
+            self.ledger.forget(run);
+        }
         let start = child.report.as_ref().map(|report| report.read().unwrap_or(Ok(())));
         unwatch(&self.epoll, child.report);
         Some(Ended {
@@ -207,6 +217,11 @@ impl Children {
             got_stop_signal: child.got_stop_signal,
             start,
         })
+    }
+
+    /// The write end of the standard input of the child with this role.
+    pub(super) fn stdin(&self, role: Role) -> Option<BorrowedFd<'_>> {
+        self.by_pid.get(&self.pid(role)?.as_raw())?.process.stdin()
     }
 
     /// Whether this pid belongs to a child.
@@ -227,6 +242,7 @@ impl Children {
             | Role::Probe(..)
             | Role::CancelledProbe(..)
             | Role::Taker(_)
+            | Role::Trial
             | Role::Detached => None,
         }
     }
@@ -319,6 +335,7 @@ impl Children {
             | Role::PreStop(_)
             | Role::CancelledProbe(..)
             | Role::Taker(_)
+            | Role::Trial
             | Role::Detached => Role::Detached,
         };
         if let Some(child) = self.by_pid.get_mut(&pid.as_raw()) {

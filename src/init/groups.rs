@@ -138,6 +138,15 @@ impl Groups {
         Some(directory)
     }
 
+    /// A run of an earlier foster has the group that its main process is in, if it is one of these.
+    pub(super) fn adopt(&mut self, run: Run, main: Pid) {
+        let name = self.parent.as_ref().and_then(|parent| parent.group_of(main));
+        let Some(name) = name.filter(|name| !self.runs.contains_key(name)) else { return };
+        self.fresh.insert(name.clone());
+        self.names.insert(run, name.clone());
+        self.runs.insert(name, run);
+    }
+
     /// Has the kernel hold programs to their limits of memory.
     ///
     /// # Errors
@@ -163,10 +172,7 @@ impl Groups {
 
     /// The live run whose group this process is in. Also after it has ended, until it is reaped.
     pub(super) fn run_of(&self, pid: Pid) -> Option<Run> {
-        let parent = self.parent.as_ref()?;
-        let membership = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
-        let name = cgroup::path(&membership)?.strip_prefix(&parent.path).ok()?;
-        self.runs.get(name.to_str()?).copied()
+        self.runs.get(&self.parent.as_ref()?.group_of(pid)?).copied()
     }
 
     /// The living processes in the group of a run that foster can see (cgroups(7), `cgroup.procs`).
@@ -292,6 +298,13 @@ impl Parent {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    /// The name of the group that a process is in. Also after it has ended, until it is reaped.
+    fn group_of(&self, pid: Pid) -> Option<String> {
+        let membership = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+        let name = cgroup::path(&membership)?.strip_prefix(&self.path).ok()?;
+        name.to_str().map(str::to_owned)
     }
 
     fn make(&self, name: &str) -> io::Result<()> {

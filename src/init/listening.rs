@@ -12,11 +12,12 @@ use foster_core::event::{Persistence, StartFailure};
 use foster_core::ids::Run;
 use foster_core::sorted::SortedSet;
 
-use super::Init;
+use super::{Init, ledger};
 use crate::config::{Remark, Severity};
 use crate::plan::{ListenAddress, ListenOptions, ListenSocket, Plan, Program};
 use crate::sockets::{self, FileOwner, ListenError, Sockets};
 use crate::spawn;
+use crate::sys::handover::{Entry, Inheritance};
 
 /// What an update opens and changes before it is applied. Dropped, it closes what it opened.
 #[derive(Debug, Default)]
@@ -26,11 +27,19 @@ pub(super) struct Staged {
     changed: Vec<(ListenAddress, ListenOptions, FileOwner)>,
 }
 
-/// Opens the sockets of all programs. Whatever cannot be opened is logged.
-pub(super) fn open_all(plan: &Plan) -> Sockets {
+/// Opens the sockets of all programs, but for those that an earlier foster has left open. Whatever cannot be opened is
+/// logged.
+pub(super) fn open_all(plan: &Plan, left: &mut [Entry]) -> Sockets {
     let mut sockets = Sockets::default();
     for (_, program) in plan.definitions() {
         for socket in &program.sockets {
+            let hash = ledger::hash(&socket.address.to_string());
+            let entry = left.iter_mut().find(|entry| ledger::socket_of(entry) == Some(hash));
+            if let Some(descriptor) = entry.and_then(|entry| Inheritance::take(entry, 0))
+                && let Ok(owner) = owner(&socket.options)
+            {
+                sockets.adopt(&socket.address, &socket.options, owner, descriptor);
+            }
             if let Err(failure) = open(&mut sockets, socket) {
                 let name = &program.name;
                 log::warn!(
@@ -65,6 +74,7 @@ impl Init {
         let opened: Result<Vec<_>, _> =
             program.sockets.iter().map(|socket| open(&mut self.processes.sockets, socket)).collect();
         let opened = opened?;
+        self.note_sockets();
         for (socket, descriptor) in program.sockets.iter().zip(&opened) {
             // The flag is common to all processes that have the socket: it is left alone while another one runs.
             if !self.has_other_user(run, &socket.address) {
@@ -72,6 +82,13 @@ impl Init {
             }
         }
         Ok(opened)
+    }
+
+    /// Keeps the ledger up to date.
+    pub(super) fn note_sockets(&mut self) {
+        if let Some(sockets) = self.processes.sockets.take_change() {
+            self.processes.children.ledger.note_sockets(sockets);
+        }
     }
 
     /// Whether another run has this socket.
@@ -118,6 +135,7 @@ impl Init {
     /// The update takes place: the new sockets are those of the programs.
     pub(super) fn commit_sockets(&mut self, staged: Staged) {
         self.processes.sockets.add(staged.new);
+        self.note_sockets();
     }
 
     /// The update does not take place.
@@ -159,6 +177,7 @@ impl Init {
             .flat_map(|program| program.sockets.iter().map(|socket| &socket.address))
             .collect();
         self.processes.sockets.retain(|address| needed.contains(&address));
+        self.note_sockets();
     }
 }
 

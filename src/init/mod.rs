@@ -5,12 +5,14 @@
 //! output. After the startup (`bring_up.rs`) no error ends foster: it becomes an event or a line of the log. Nothing here
 //! decides. Next: the parts `core.rs`, `processes.rs` and `operators.rs`.
 
+mod abandon;
 mod bring_up;
 mod children;
 mod core;
 mod groups;
 mod history;
 mod last_failures;
+mod ledger;
 mod listening;
 mod memory;
 mod memory_limit;
@@ -33,15 +35,16 @@ mod signals;
 mod start;
 mod status;
 mod sweep;
+mod takeover;
 mod teardown;
 mod tree;
+mod trial;
 mod update;
 mod update_texts;
 mod wait;
 mod waits;
 
 use std::ffi::OsString;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -61,11 +64,14 @@ use crate::output::log as own_log;
 use crate::plan::{FileSink, Plan, Settings};
 use crate::probes::Probes;
 use crate::sys::epoll::{Owner, Ready, Token};
-use crate::sys::timer;
+use crate::sys::handover::Inheritance;
+use crate::sys::{fatal, handover, timer};
 use operators::Operators;
 use processes::Processes;
 use signals::Signals;
 use wait::Waiter;
+
+pub use abandon::abandon;
 
 /// The owners of epoll registrations.
 mod owner {
@@ -91,6 +97,10 @@ pub struct InitEnv {
     pub notify_socket: Option<OsString>,
     /// `NO_COLOR`: no colours even on a terminal.
     pub no_color: bool,
+    /// foster's command line, with which a foster that takes the place of this one is executed.
+    pub arguments: Vec<OsString>,
+    /// What the foster has left whose place this one takes.
+    pub inherited: Option<Inheritance>,
 }
 
 /// The state of the loop.
@@ -139,15 +149,26 @@ impl BroughtUp<'_> {
 /// Runs a plan until the container ends; returns the exit status. `brought_up` is called when foster has what it needs, or
 /// with the reason why it cannot start; an error that it returns is one, too.
 pub fn run(
-    plan: Plan,
+    mut plan: Plan,
     env: &InitEnv,
     brought_up: impl FnOnce(Result<BroughtUp<'_>, &str>) -> Result<FirstRequest, String>,
 ) -> ExitStatus {
     own_log::install(&plan.settings, env.log.as_deref());
+    handover::note_owner();
+    if let Some(inherited) = &env.inherited {
+        handover::set_last();
+        teardown::set_fault(&inherited.reason);
+    }
     teardown::report_faults(plan.settings.termination_log.clone());
+    takeover::fit(&mut plan, env);
     match Init::bring_up(plan, env) {
         Ok(mut init) => match brought_up(Ok(BroughtUp(&mut init))) {
-            Ok(FirstRequest::None) => init.run(),
+            Ok(FirstRequest::None) => {
+                if let Some(inherited) = &env.inherited {
+                    init.take_over(inherited);
+                }
+                init.run()
+            }
             Ok(FirstRequest::Waits) => {
                 init.take_first_request();
                 init.run()
@@ -156,6 +177,9 @@ pub fn run(
         },
         Err((plan, error)) => {
             let error = error.to_string();
+            if env.inherited.is_some() {
+                fatal::kill_everything();
+            }
             // It can only repeat the reason.
             let _ = brought_up(Err(&error));
             teardown::report_startup_error(&plan, &error)
@@ -164,15 +188,9 @@ pub fn run(
 }
 
 impl Init {
-    /// Runs the loop to the end. After a fault in foster the programs are stopped in order, and foster exits with a message.
+    /// Runs the loop to the end. After a fault in foster another one takes its place, in the same process.
     fn run(&mut self) -> ExitStatus {
-        if panic::catch_unwind(AssertUnwindSafe(|| self.turn_until_closing())).is_err() {
-            self.core.clear();
-            self.core.push(Event::ShutdownOrdered(ShutdownCause::Fault));
-            // After a second fault only KILL is safe.
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| self.turn_until_closing()));
-            self.processes.children.kill_all();
-        }
+        self.turn_until_closing();
         self.close()
     }
 
@@ -216,7 +234,7 @@ impl Init {
             self.core.give_back(actions);
             // After all actions, because an update changes the plan that they refer to.
             if std::mem::take(&mut self.core.update_requested) {
-                self.update_by_signal();
+                self.begin_update(None);
             }
             self.notify_status();
         }

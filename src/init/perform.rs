@@ -20,6 +20,7 @@ use crate::control::protocol;
 use crate::control::server::Server;
 use crate::errno;
 use crate::notify::upward::ServiceManager;
+use crate::sys::handover;
 use crate::sys::socket_file::BindError;
 
 impl Init {
@@ -87,6 +88,7 @@ impl Init {
             Action::Forget(instance) => self.forget(instance),
             Action::Report(change) => self.report(&change),
             Action::ReportShutdown(ending) => {
+                handover::set_last();
                 self.notify_service_manager(ServiceManager::stopping);
                 let line = report::shutdown(&ending, &self.why(&ending.reason));
                 self.publish(&line, None);
@@ -165,6 +167,9 @@ impl Init {
     }
 
     fn report(&mut self, change: &Change) {
+        if let Some(run) = change.run.filter(|_| change.to == StateName::Running) {
+            self.note_run(run);
+        }
         let pid = change.run.and_then(|run| self.processes.children.last_pid(run));
         let detail = if let Cause::Requested(id) = &change.cause {
             self.operators.requests.ordered_by(*id).map(str::to_owned)

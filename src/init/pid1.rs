@@ -8,7 +8,7 @@ use rlimit::Resource;
 
 use crate::errno;
 use crate::plan::Limit;
-use crate::sys::process;
+use crate::sys::{handover, process};
 
 /// The role of foster in its PID namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,5 +49,6 @@ pub(super) fn raise_limit() -> Option<Limit> {
     if soft >= hard || Resource::NOFILE.set(hard, hard).is_err() {
         return None;
     }
+    handover::note_open_files(soft);
     Some(Limit { resource: Resource::NOFILE, soft, hard })
 }

@@ -24,6 +24,8 @@ struct Batch {
     /// The runs of which a process has exited.
     ended: SortedSet<Run>,
     has_orphans: bool,
+    /// The end of the trial of an update.
+    trial: Option<Exit>,
     /// The kernel's counter is read once for the whole batch, also if only an orphan was killed: otherwise an earlier
     /// out-of-memory kill would be blamed for a later SIGKILL.
     check: OomCheck,
@@ -31,8 +33,8 @@ struct Batch {
 
 impl Init {
     pub(super) fn reap(&mut self) {
-        let mut batch =
-            Batch { mains: Vec::new(), ended: SortedSet::new(), has_orphans: false, check: OomCheck::NotYet };
+        let (mains, ended) = (Vec::new(), SortedSet::new());
+        let mut batch = Batch { mains, ended, has_orphans: false, trial: None, check: OomCheck::NotYet };
         for _ in 0..ROUNDS {
             self.reap_ended(&mut batch);
             // An orphan causes no search if no run waits for adopted processes.
@@ -44,6 +46,9 @@ impl Init {
         self.report_exits(batch.mains);
         self.report_emptied();
         self.check_sweep();
+        if batch.trial.is_some() {
+            self.end_trial(batch.trial);
+        }
     }
 
     fn reap_ended(&mut self, batch: &mut Batch) {
@@ -62,6 +67,7 @@ impl Init {
                 | Role::Probe(..)
                 | Role::CancelledProbe(..)
                 | Role::Taker(_)
+                | Role::Trial
                 | Role::Detached => None,
             };
             let exit = self.killed_by(run, reaped.exit, child.killed_by, &mut batch.check);
@@ -106,6 +112,7 @@ impl Init {
                     self.core.push(Event::Probed(run, which, answer));
                 }
                 Role::Taker(run) => self.processes.inbound.unblock(run),
+                Role::Trial => batch.trial = Some(exit),
                 Role::CancelledProbe(..) | Role::Detached => {}
             }
         }
@@ -116,6 +123,7 @@ impl Init {
             let (pid, label) = (process.pid(), self.plan.label(run.instance));
             if let Some(successor) = self.processes.succeed(run, process) {
                 log::info!("{label}: {exit} (pid {pid}); its main process is now pid {successor} (MAINPID)");
+                self.note_run(run);
                 continue;
             }
             // The last output is read now, so that it precedes the line about the exit.

@@ -164,6 +164,7 @@ impl Init {
                         self.processes.trees.groups.end(run);
                     }
                     self.processes.trees.begin(run, pid, kill_mode);
+                    self.note_run(run);
                 }
                 Ok(())
             }
@@ -284,7 +285,7 @@ impl Init {
             (Role::Probe(run, which), Err(failure)) => {
                 self.probe_failed(run, which, failure);
             }
-            (Role::CancelledProbe(..) | Role::Taker(_) | Role::Detached, Err(_)) => {}
+            (Role::CancelledProbe(..) | Role::Taker(_) | Role::Trial | Role::Detached, Err(_)) => {}
         }
     }
 
@@ -302,9 +303,12 @@ impl Due {
         let command = match self.role {
             Role::PreStart(_) => pre_start.as_deref().unwrap_or_default(),
             Role::PreStop(_) => pre_stop.as_deref().unwrap_or_default(),
-            Role::Main(_) | Role::Probe(..) | Role::CancelledProbe(..) | Role::Taker(_) | Role::Detached => {
-                &launch.command
-            }
+            Role::Main(_)
+            | Role::Probe(..)
+            | Role::CancelledProbe(..)
+            | Role::Taker(_)
+            | Role::Trial
+            | Role::Detached => &launch.command,
         };
         let first = ListenSocket::FIRST_DESCRIPTOR;
         let sockets = self.channels.descriptors.iter().filter(|(_, number)| *number == first);

@@ -3,10 +3,11 @@
 //! The reason is written to stderr and to the termination log for an ordinary end, a failed startup, and a fault in foster
 //! itself. `termination_log.rs` formats it.
 
-use std::panic::{self, AssertUnwindSafe};
+use std::panic;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+#[cfg(debug_assertions)]
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use foster_core::action::EventName;
@@ -21,14 +22,18 @@ use crate::control::server::Server;
 use crate::exit::ExitStatus;
 use crate::output::log as own_log;
 use crate::plan::Plan;
+use crate::sys::{fatal, handover};
 use crate::termination_log::{self, Summary};
 
 /// The most bytes of a program's last output in the summary; the rest of the 4096 bytes that Kubernetes reads is for the
 /// reason.
 const LAST_OUTPUT: usize = 3 * 1024;
 
-/// The message of a panic, which the summary repeats.
-static FAULT: Mutex<Option<String>> = Mutex::new(None);
+/// The message of a fault, which the summary repeats.
+static FAULT: OnceLock<String> = OnceLock::new();
+
+/// The exit status of a child that has not executed its program, as in a shell.
+const NOT_EXECUTED: i32 = 127;
 
 /// The time for unwritten output if the programs have used up `shutdown_timeout`.
 const FLUSH_GRACE: Duration = Duration::from_millis(100);
@@ -159,54 +164,62 @@ fn write_termination_log(path: &Path, text: &str) {
     }
 }
 
-fn fault() -> Option<String> {
-    FAULT.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// The text of the fault that this foster takes the place of another one for.
+pub(super) fn fault() -> Option<&'static str> {
+    FAULT.get().map(String::as_str)
 }
 
-/// Whether a fault ends only one attempt ([`contain_fault`]).
-static CONTAINED: AtomicBool = AtomicBool::new(false);
+/// Sets the text of the fault that ends foster.
+pub(super) fn set_fault(text: &str) {
+    // There is one for each foster.
+    let _ = FAULT.set(text.to_owned());
+}
 
-/// Installs a panic hook that reports a fault in foster at once on stderr and in the termination log.
+/// Installs a panic hook that reports a fault in foster at once on stderr and in the termination log. It does not return:
+/// another foster takes this one's place and stops the programs in order, or they are killed.
 pub(super) fn report_faults(termination_log: PathBuf) {
     panic::set_hook(Box::new(move |fault| {
         let text = fault.to_string().replace('\n', " ");
-        *FAULT.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
-        if CONTAINED.load(Ordering::Relaxed) {
-            return;
+        if handover::is_child() {
+            // The trial of an update has a pipe as its stderr.
+            own_log::emergency(&text);
+            fatal::exit(NOT_EXECUTED);
         }
-        let text = format!("a fault in foster itself, stopping everything: {text}");
-        own_log::emergency(&text);
-        let text = text + "\n";
+        let (first, follows) = match (handover::is_last(), FAULT.get()) {
+            (false, _) => ("a fault", "stopping everything"),
+            (true, None) => ("a fault", "killing everything"),
+            (true, Some(_)) => ("a second fault", "killing everything"),
+        };
+        let before = FAULT.get().map(|before| format!("; the first one: {before}")).unwrap_or_default();
+        let report = format!("{first} in foster itself, {follows}: {text}{before}");
+        own_log::emergency(&report);
         // Nothing could report an error here.
-        let _ = termination_log::write(&termination_log, &text);
+        let _ = termination_log::write(&termination_log, &(report + "\n"));
+        handover::replace(text.as_bytes());
+        fatal::kill_everything();
+        fatal::exit(i32::from(ExitStatus::FAILED.0));
     }));
 }
 
-/// Runs a function without side effects. A fault in it becomes an error, and foster continues.
-///
-/// # Errors
-/// The text of the fault.
-pub(super) fn contain_fault<T>(attempt: impl FnOnce() -> T) -> Result<T, String> {
-    CONTAINED.store(true, Ordering::Relaxed);
-    let result = panic::catch_unwind(AssertUnwindSafe(attempt));
-    CONTAINED.store(false, Ordering::Relaxed);
-    result.map_err(|_| FAULT.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default())
+/// For a test: whether this place has a fault, only in debug builds. That of an update is the first one's.
+#[cfg(debug_assertions)]
+pub(super) fn is_faulty(place: &str) -> bool {
+    static IS_FIRST: AtomicBool = AtomicBool::new(true);
+    let wanted = std::env::var("FOSTER_TEST_FAULT").unwrap_or_default();
+    let is_of_updates = wanted == "update";
+    let is_here = !wanted.is_empty() && is_of_updates == (place == "update");
+    is_here && (!is_of_updates || IS_FIRST.swap(false, Ordering::Relaxed))
 }
 
-/// For a test: a fault where the status is asked for or the configuration is read again, only in debug builds.
+/// For a test: a fault, only in debug builds.
 #[cfg(debug_assertions)]
 #[expect(clippy::panic, reason = "this is a fault on purpose")]
-pub(super) fn fault_on_demand(place: &str) {
-    static IS_FIRST: AtomicBool = AtomicBool::new(true);
-    let wanted = std::env::var("FOSTER_TEST_FAULT");
-    let is_here = wanted.as_deref().is_ok_and(|wanted| wanted == "update") == (place == "update");
-    match wanted.as_deref().ok().filter(|_| is_here) {
-        Some("update") if !IS_FIRST.swap(false, Ordering::Relaxed) => {}
-        Some("memory") => drop(Vec::<u8>::with_capacity(isize::MAX.unsigned_abs())),
-        Some("stack") => drop(overflow(0)),
-        Some("abort") => std::process::abort(),
-        Some(_) => panic!("asked for by FOSTER_TEST_FAULT"),
-        None => {}
+pub(super) fn fault_on_demand() {
+    match std::env::var("FOSTER_TEST_FAULT").unwrap_or_default().as_str() {
+        "memory" => drop(Vec::<u8>::with_capacity(isize::MAX.unsigned_abs())),
+        "stack" => drop(overflow(0)),
+        "abort" => std::process::abort(),
+        _ => panic!("asked for by FOSTER_TEST_FAULT"),
     }
 }
 
@@ -214,19 +227,4 @@ pub(super) fn fault_on_demand(place: &str) {
 #[cfg(debug_assertions)]
 fn overflow(depth: u64) -> u64 {
     if depth == u64::MAX { 0 } else { std::hint::black_box(overflow(depth + 1)) + 1 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_contained_fault_becomes_its_text_and_is_cleared() {
-        report_faults(PathBuf::from("/dev/null"));
-        let failed = contain_fault(|| panic!("on purpose"));
-        assert!(failed.unwrap_err().contains("on purpose"));
-        assert_eq!(fault(), None);
-        assert_eq!(contain_fault(|| 7), Ok(7));
-        let _ = panic::take_hook();
-    }
 }

@@ -85,6 +85,15 @@ impl Trees {
         self.sessions.insert(leader.as_raw(), run);
     }
 
+    /// Adds a process of an earlier foster that leads a session of this run.
+    pub(super) fn adopt(&mut self, run: Run, leader: Pid, kill_mode: KillMode) {
+        self.groups.adopt(run, leader);
+        self.begin(run, leader, kill_mode);
+        if let (Some(tree), Ok(Some(process))) = (self.trees.get_mut(&run), procfs::process(leader)) {
+            tree.started = process.started;
+        }
+    }
+
     /// Changes the `kill_mode` of a run.
     pub(super) fn set_kill_mode(&mut self, run: Run, kill_mode: KillMode) {
         if let Some(tree) = self.trees.get_mut(&run) {

@@ -7,7 +7,7 @@
 //! `plan_diff.rs`.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use foster_core::action::EventName;
@@ -20,7 +20,7 @@ use super::history::Subject;
 use super::listening::Staged;
 use super::outcomes::{InstanceBefore, Waiting};
 use super::plan_merge::{PlanMerge, merge};
-use super::teardown::contain_fault;
+use super::trial::Trial;
 use super::update_texts::{LONGEST_PROBLEM, bounded, counted, listed, remarks, unchanged};
 use super::{Init, report};
 use crate::config::{self, Environment, Report};
@@ -41,6 +41,7 @@ pub(super) struct Updates {
     next: ProgramId,
     /// The programs and instances that the core has forgotten. They are dropped once all clients have their answer.
     forgotten: Forgotten,
+    pub(super) trial: Trial,
 }
 
 /// Removed instances of which nothing is left, and programs of which no instance is left.
@@ -58,21 +59,36 @@ impl Updates {
             filter,
             next: after_all(plan, ProgramId(0)),
             forgotten: Forgotten::default(),
+            trial: Trial::default(),
         }
+    }
+
+    /// The configuration's file.
+    pub(super) fn source(&self) -> &Path {
+        &self.source
     }
 }
 
 impl Init {
-    /// Handles a client's request for an update.
-    pub(super) fn update_for(
+    /// Updates for a client, if it was no fault to read the configuration.
+    pub(super) fn update_for(&mut self, client: ConnectionId, fault: Option<Report>) {
+        let wait = self.operators.requests.has_been_read_for(client);
+        match self.answered_update(client, wait, fault) {
+            Ok(waiting) => self.wait_for_update(client, waiting),
+            Err(refusal) => drop(self.reply(client, &Reply::Error(refusal))),
+        }
+    }
+
+    fn answered_update(
         &mut self,
         client: ConnectionId,
         wait: bool,
+        fault: Option<Report>,
     ) -> Result<Option<Waiting>, Refusal> {
         if self.core.supervisor.is_shutting_down() {
             return Err(Refusal::new(Reason::ShuttingDown, "foster is shutting down"));
         }
-        let (merged, before) = match self.update() {
+        let (merged, before) = match self.update(fault) {
             Ok(done) => done,
             Err(report) => {
                 for line in bounded(&report).iter().flat_map(|error| error.lines()) {
@@ -95,28 +111,27 @@ impl Init {
     }
 
     /// Updates on SIGHUP; the result is logged.
-    pub(super) fn update_by_signal(&mut self) {
+    pub(super) fn update_by_signal(&mut self, fault: Option<Report>) {
         if self.core.supervisor.is_shutting_down() {
             log::info!("the configuration is not read again: foster is shutting down");
             return;
         }
         // `update` logs errors.
-        let _ = self.update();
+        let _ = self.update(fault);
     }
 
     /// Reads the configuration and applies it. Returns the differences, and the state before.
-    fn update(&mut self) -> Result<(PlanMerge, Vec<InstanceBefore>), Report> {
+    fn update(&mut self, fault: Option<Report>) -> Result<(PlanMerge, Vec<InstanceBefore>), Report> {
         self.forget_removed();
         let environment = Environment::new(env::vars_os(), cpus::allowed);
         let source = self.operators.updates.source.clone();
-        // A fault of foster in the parser must not end running programs.
         let mut staged = Staged::default();
-        let read = contain_fault(|| {
-            #[cfg(debug_assertions)]
-            super::teardown::fault_on_demand("update");
-            config::load_and_examine(&source, &environment, |plan| self.stage_sockets(plan, &mut staged))
-        });
-        let read = read.unwrap_or_else(|fault| Err(Report::of_fault(&source, &fault)));
+        let read = match fault {
+            Some(fault) => Err(fault),
+            None => {
+                config::load_and_examine(&source, &environment, |plan| self.stage_sockets(plan, &mut staged))
+            }
+        };
         let merged = read.and_then(|read| {
             let merged = merge(&self.plan, read, self.operators.updates.next);
             merged.map_err(|message| Report::of_file(&source, message))

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -30,21 +30,10 @@ impl Output {
     /// # Errors
     /// pipe2(2), epoll_ctl(2): EMFILE, ENFILE, ENOSPC. Everything created is closed.
     pub fn attach(&mut self, run: Run, program: &Program) -> io::Result<ChildStreams> {
-        let Some(instance) = self.attached.instances.get(&run.instance).map(Rc::clone) else {
+        if !self.attached.instances.contains_key(&run.instance) {
             return Ok(ChildStreams { stdout: ChildStream::Null, stderr: ChildStream::Null });
-        };
-        let record = RunOutput {
-            main: MainProcess::Alive,
-            label: instance.label.clone(),
-            name: program.name.clone(),
-            log_prefix: program.log_prefix,
-            pid: None,
-            streams: Vec::new(),
-        };
-        let pattern = pattern(program).map(|pattern| {
-            Rc::new(PendingPattern { pattern: pattern.clone(), is_matched: Cell::new(false) })
-        });
-        self.attached.runs.insert(run, Box::new(record));
+        }
+        let pattern = self.add_run(run, program);
         let stdout = self.attach_stream(run, Stream::Stdout, &program.stdout, pattern.clone());
         let streams = stdout.and_then(|stdout| {
             let stderr = self.attach_stream(run, Stream::Stderr, &program.stderr, pattern)?;
@@ -54,6 +43,48 @@ impl Output {
             self.abandon(run);
         }
         streams
+    }
+
+    /// Adds the record of a run; returns the pattern that its lines are compared with.
+    fn add_run(&mut self, run: Run, program: &Program) -> Option<Rc<PendingPattern>> {
+        let label = self.attached.instances.get(&run.instance).map(|instance| instance.label.clone());
+        let record = RunOutput {
+            main: MainProcess::Alive,
+            label: label.unwrap_or_default(),
+            name: program.name.clone(),
+            log_prefix: program.log_prefix,
+            pid: None,
+            streams: Vec::new(),
+        };
+        self.attached.runs.insert(run, Box::new(record));
+        pattern(program)
+            .map(|pattern| Rc::new(PendingPattern { pattern: pattern.clone(), is_matched: Cell::new(false) }))
+    }
+
+    /// Takes the pipes of a run that an earlier foster has started, where they are open.
+    ///
+    /// # Errors
+    /// epoll_ctl(2): ENOMEM, ENOSPC.
+    pub fn adopt(&mut self, run: Run, program: &Program, pipes: [Option<OwnedFd>; 2]) -> io::Result<()> {
+        let pattern = self.add_run(run, program);
+        let sinks = [(Stream::Stdout, &program.stdout), (Stream::Stderr, &program.stderr)];
+        for (pipe, (stream, sink)) in pipes.into_iter().zip(sinks) {
+            // A definition that has changed meanwhile does not change the run.
+            let (writer, format) = self.destination(stream, sink).unwrap_or((STDERR, LineFormat::Log));
+            if let Some(pipe) = pipe {
+                self.add_source(run, stream, pipe, (writer, format), pattern.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The read ends of the pipes of a run, where they are open: of its stdout and of its stderr.
+    pub fn pipes(&self, run: Run) -> [Option<&OwnedFd>; 2] {
+        let record = self.attached.runs.get(&run);
+        let sources = record.map(|record| record.streams.as_slice()).unwrap_or_default().iter();
+        let sources: Vec<_> = sources.filter_map(|(key, _)| self.sources.by_key.get(key)).collect();
+        [Stream::Stdout, Stream::Stderr]
+            .map(|stream| sources.iter().find(|source| source.stream == stream).map(|source| &source.fd))
     }
 
     /// Sets the pid of the run for its JSON lines.
@@ -113,13 +144,31 @@ impl Output {
         sink: &Sink,
         pattern: Option<Rc<PendingPattern>>,
     ) -> io::Result<ChildStream> {
-        let (writer, format) = match sink {
-            Sink::Null => return Ok(ChildStream::Null),
-            Sink::Inherit => return self.inherited(stream),
-            Sink::Log => (self.standard(stream), LineFormat::Log),
-            Sink::File(sink) => (self.file_writer(sink), LineFormat::Plain),
+        let Some(destination) = self.destination(stream, sink) else {
+            return if *sink == Sink::Null { Ok(ChildStream::Null) } else { self.inherited(stream) };
         };
         let (read, write) = stream::capture()?;
+        self.add_source(run, stream, read, destination, pattern)?;
+        Ok(ChildStream::Pipe(write))
+    }
+
+    /// Where the lines of a captured stream go; `None`: it is not captured.
+    fn destination(&mut self, stream: Stream, sink: &Sink) -> Option<(u32, LineFormat)> {
+        match sink {
+            Sink::Null | Sink::Inherit => None,
+            Sink::Log => Some((self.standard(stream), LineFormat::Log)),
+            Sink::File(sink) => Some((self.file_writer(sink), LineFormat::Plain)),
+        }
+    }
+
+    fn add_source(
+        &mut self,
+        run: Run,
+        stream: Stream,
+        read: OwnedFd,
+        (writer, format): (u32, LineFormat),
+        pattern: Option<Rc<PendingPattern>>,
+    ) -> io::Result<()> {
         let key = self.new_key();
         self.watch.epoll.add(&read, self.token(key), Interest::Read)?;
         let prefix = self.prefix(run, stream, format, writer);
@@ -138,7 +187,7 @@ impl Output {
         if let Some(record) = self.attached.runs.get_mut(&run) {
             record.streams.push((key, writer));
         }
-        Ok(ChildStream::Pipe(write))
+        Ok(())
     }
 
     fn inherited(&self, stream: Stream) -> io::Result<ChildStream> {

@@ -1,7 +1,7 @@
 //! The entry point: `main` as the C library calls it.
 //!
 //! It does the parts of Rust's startup that foster relies on: it collects the arguments, opens closed standard streams,
-//! catches a panic and flushes stdout at the end. It leaves out two: SIGPIPE keeps its disposition, because a command
+//! reports a panic and flushes stdout at the end. It leaves out two: SIGPIPE keeps its disposition, because a command
 //! inherits it (`lib.rs` ignores it for foster itself), and no signal gets a handler. Only the binary has this module.
 #![allow(unsafe_code, reason = "arguments are pointers, and `main` is an unmangled name")]
 
@@ -11,14 +11,19 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic;
 
 /// The exit status of a Rust program after a panic.
-const PANICKED: u8 = 101;
+const PANICKED: c_int = 101;
 
 // SAFETY: the C library's startup code calls this one function `main`, and the binary has no other.
 #[unsafe(no_mangle)]
 extern "C" fn main(count: c_int, values: *const *const c_char) -> c_int {
     open_standard_streams();
-    let run = || foster::main(arguments(count, values)).0;
-    let status = panic::catch_unwind(run).unwrap_or(PANICKED);
+    // A supervisor replaces it. Nothing is unwound, in a debug build either.
+    panic::set_hook(Box::new(|fault| {
+        let _ = writeln!(Unbuffered, "foster: {fault}");
+        // SAFETY: _exit takes a number and does not return.
+        unsafe { libc::_exit(PANICKED) }
+    }));
+    let status = foster::main(arguments(count, values)).0;
     // Nothing could report an error here.
     let _ = std::io::stdout().flush();
     c_int::from(status)

@@ -79,7 +79,7 @@ extern "C" fn on_fatal(signal: c_int, info: *mut libc::siginfo_t, _context: *mut
     });
     write_now(2, text.bytes());
     write_termination_log(text.bytes());
-    kill_everything(pid);
+    kill_everything();
     exit(CANNOT_GO_ON);
 }
 
@@ -116,7 +116,9 @@ fn write_termination_log(bytes: &[u8]) {
 }
 
 /// As the init of a PID namespace, kills everything in it; otherwise foster's children and the orphans that it adopts.
-fn kill_everything(pid: c_int) {
+pub fn kill_everything() {
+    // SAFETY: getpid takes no arguments.
+    let pid = unsafe { libc::getpid() };
     if pid == 1 {
         // SAFETY: kill takes numbers only.
         unsafe { libc::kill(-1, libc::SIGKILL) };
@@ -156,7 +158,8 @@ fn number(digits: &[u8]) -> Option<c_int> {
     digits.iter().try_fold(0, add).filter(|number| *number > 1)
 }
 
-fn exit(status: c_int) -> ! {
+/// Ends foster at once: _exit(2).
+pub fn exit(status: c_int) -> ! {
     // SAFETY: _exit takes a number and does not return.
     unsafe { libc::_exit(status) }
 }

@@ -11,7 +11,7 @@
 #![allow(unsafe_code, reason = "fork(2) returns twice, and _exit(2) runs no destructor")]
 
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use foster_core::ids::Signal;
 use nix::errno::Errno;
@@ -56,6 +56,16 @@ impl ChildProcess {
     /// Whether it started in the control group that was asked for.
     pub fn is_in_group(&self) -> bool {
         self.is_in_group
+    }
+
+    /// A child that an earlier foster of this process has made, with the write end of its stdin.
+    pub fn adopted(pid: Pid, stdin: Option<OwnedFd>) -> ChildProcess {
+        ChildProcess { pid, is_in_group: false, stdin }
+    }
+
+    /// The write end of its stdin.
+    pub fn stdin(&self) -> Option<BorrowedFd<'_>> {
+        self.stdin.as_ref().map(AsFd::as_fd)
     }
 
     /// Another child of foster that has not been reaped, in the place of this one, which has ended.

@@ -12,6 +12,7 @@ pub mod descriptors;
 pub mod epoll;
 pub mod fatal;
 pub mod fork;
+pub mod handover;
 pub mod in_child;
 #[cfg(test)]
 pub(crate) mod isolated;

@@ -92,6 +92,11 @@ pub fn has_children() -> bool {
     Errno::result(result) != Err(Errno::ECHILD)
 }
 
+/// Whether this is a child of foster, also after its end, until it is reaped: waitid(2) with WNOWAIT.
+pub fn is_child(pid: Pid) -> bool {
+    pid.as_raw() > 1 && child_state(pid) != ChildState::None
+}
+
 /// Whether this child has exited and is not reaped: waitid(2) with WNOWAIT.
 pub fn has_ended(child: Pid) -> bool {
     child_state(child) == ChildState::Ended

@@ -73,6 +73,11 @@ impl SocketFile {
         Err(BindError::AnotherListens { path: path.to_owned(), pid: None })
     }
 
+    /// The file of a socket that is there.
+    pub fn there(path: &Path) -> SocketFile {
+        SocketFile { path: path.to_owned(), file: file(path) }
+    }
+
     /// Whether the path still refers to this socket.
     pub fn is_held(&self) -> bool {
         socket::is_abstract(&self.path) || (self.file.is_some() && file(&self.path) == self.file)

@@ -18,6 +18,8 @@ pub(crate) const FAILING: &[Row] = &[
     ("read", libc::SYS_read, &[EIO, ENOMEM]),
     ("readv", libc::SYS_readv, &[EIO, ENOMEM]),
     ("pread64", libc::SYS_pread64, &[EIO, ENOMEM]),
+    ("pwrite64", libc::SYS_pwrite64, &[EIO, ENOSPC, ENOMEM]),
+    ("memfd_create", libc::SYS_memfd_create, &[EMFILE, ENOSYS]),
     ("write", libc::SYS_write, &[EIO, ENOSPC, EAGAIN]),
     ("writev", libc::SYS_writev, &[EIO, ENOSPC, EAGAIN]),
     ("pwritev2", libc::SYS_pwritev2, &[EIO, EOPNOTSUPP, ENOSYS]),

@@ -63,6 +63,8 @@ pub enum Event {
     ClockSet(i64),
     /// The configuration was read again and is valid.
     Updated(Box<Update>),
+    /// Before the boot: this run is from an earlier foster of this process, and continues.
+    Adopted(Run, Adoption),
 }
 
 /// What a program reports about itself (sd_notify(3)), or writes to the same effect.
@@ -103,6 +105,17 @@ pub enum SpecChange {
     Policy,
     /// Keys that a process is started with: a running process has to be replaced.
     Process,
+}
+
+/// How far a run has come that is adopted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adoption {
+    /// Its `pre_start` runs.
+    Preparing,
+    /// Its program runs, and was not ready.
+    Starting,
+    /// Its program was ready.
+    Ready,
 }
 
 /// Whether processes of a program outlived its main process.

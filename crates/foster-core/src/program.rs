@@ -43,7 +43,7 @@ use core::mem;
 use core::time::Duration;
 
 use crate::action::{Action, Cause, Definition, Part};
-use crate::event::{Leftovers, Notice, StartFailure};
+use crate::event::{Adoption, Leftovers, Notice, StartFailure};
 use crate::ids::{Exit, InstanceId, OrderId, Run, Signal};
 use crate::probe::{ProbeResult, Which};
 use crate::restart::Streak;
@@ -236,6 +236,23 @@ impl Instance {
     pub fn replacement(&self, spec: &Rc<ProgramSpec>) -> Instance {
         let trial = Instance::new(self.id, Rc::clone(spec), Desired::Trial);
         Instance { part: Part::Replacement, ..trial }
+    }
+
+    /// One that was replaced by this one, and is only to be stopped.
+    pub fn former(&self, spec: &Rc<ProgramSpec>) -> Instance {
+        let spare = Instance::new(self.id, Rc::clone(spec), Desired::Down(DownReason::Spare));
+        Instance { part: Part::Replaced, ..spare }
+    }
+
+    /// Takes a run that is there.
+    pub fn adopt(&mut self, now: Instant, number: u32, reached: Adoption, out: &mut Vec<Action>) {
+        self.last_run = number;
+        if let Desired::Down(DownReason::NotAutostarted) = self.desired {
+            self.desired = if reached == Adoption::Ready { Desired::Up } else { Desired::Rising };
+        }
+        let live = Live { run: Run { instance: self.id, number }, since: now, watchdog: self.spec.watchdog };
+        let spec = Rc::clone(&self.spec);
+        self.state = Transition { now, spec: &spec, out, instance: self }.adopted(live, reached);
     }
 
     /// Takes the place of `old`, which is only to be stopped from now on.

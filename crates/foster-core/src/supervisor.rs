@@ -4,6 +4,7 @@
 //! (`supervisor/order.rs`) starts and stops what the change has freed. That pass costs time proportional to the number of
 //! programs, so it runs only when something it depends on has changed, and once for a batch of events.
 
+mod adopt;
 mod end;
 mod jobs;
 mod order;
@@ -150,6 +151,7 @@ impl Supervisor {
             Event::ShutdownOrdered(cause) => self.shut_down(now, Ending::by_order(cause), out),
             Event::SweepDone => self.phase.sweep_done(out),
             Event::Updated(update) => self.update(now, *update, out),
+            Event::Adopted(run, reached) => self.adopt(now, run, reached, out),
         }
     }
 

@@ -87,6 +87,8 @@ enum Pending {
     Stream(Stream),
     /// An update.
     Update(Waiting),
+    /// The configuration, which is being read; whether it then waits for the update.
+    Reading { wait: bool },
 }
 
 /// How long a client waits for an instance that is not ready.
@@ -105,9 +107,10 @@ impl Requests {
             Pending::Ready { open: _, until, patience: _ } => *until,
             Pending::Stream(stream) => (waiter.is_writable() && stream.has_backlog()).then_some(now),
             Pending::Answer(_) | Pending::Nothing => waiter.is_writable().then_some(now),
-            Pending::Order { .. } | Pending::Update(_) | Pending::Signals { .. } => {
-                (waiter.is_writable() && !waiter.queue.is_empty()).then_some(now)
-            }
+            Pending::Order { .. }
+            | Pending::Update(_)
+            | Pending::Reading { .. }
+            | Pending::Signals { .. } => (waiter.is_writable() && !waiter.queue.is_empty()).then_some(now),
         };
         let reminder = |waiter: &Waiter| waiter.reminder.filter(|_| waiter.is_writable());
         self.pending.values().flat_map(|waiter| [until(waiter), reminder(waiter)]).flatten().min()
@@ -150,7 +153,8 @@ impl Requests {
             | Pending::Signals { .. }
             | Pending::Order { .. }
             | Pending::Ready { .. }
-            | Pending::Update(_) => false,
+            | Pending::Update(_)
+            | Pending::Reading { .. } => false,
         };
         self.pending.values().any(is_behind)
     }
@@ -192,7 +196,11 @@ impl Pending {
             Pending::Order { order: _, open } => Some(Box::new(open.iter().map(|(id, _)| *id))),
             Pending::Ready { open, until: _, patience: _ } => Some(Box::new(open.iter().copied())),
             Pending::Update(waiting) => Some(Box::new(waiting.instances())),
-            Pending::Nothing | Pending::Answer(_) | Pending::Signals { .. } | Pending::Stream(_) => None,
+            Pending::Nothing
+            | Pending::Answer(_)
+            | Pending::Signals { .. }
+            | Pending::Reading { .. }
+            | Pending::Stream(_) => None,
         }
     }
 }
@@ -210,7 +218,8 @@ impl Waiter {
             | Pending::Signals { .. }
             | Pending::Order { .. }
             | Pending::Ready { .. }
-            | Pending::Update(_) => None,
+            | Pending::Update(_)
+            | Pending::Reading { .. } => None,
         }
     }
 }
@@ -275,8 +284,8 @@ impl Init {
                 self.operators.requests.wait_for(client, Pending::Ready { open, until, patience });
             }
             Request::Update(update) => {
-                let waiting = self.update_for(client, update.wait)?;
-                self.wait_for_update(client, waiting);
+                self.operators.requests.wait_for(client, Pending::Reading { wait: update.wait });
+                self.begin_update(Some(client));
             }
             Request::Scale(scale) => {
                 let id = self.order_id(client, "scale");
@@ -290,13 +299,6 @@ impl Init {
             }
         }
         Ok(())
-    }
-
-    fn wait_for_update(&mut self, client: ConnectionId, waiting: Option<Waiting>) {
-        match waiting {
-            Some(waiting) => self.operators.requests.wait_for(client, Pending::Update(waiting)),
-            None => self.end(client),
-        }
     }
 
     /// Sends the answers that are known. Called after every turn of the loop. Readers get what the others have left, so that
@@ -329,13 +331,17 @@ impl Init {
                 Pending::Update(waiting) => {
                     self.answer_update(waiting, queue).map_or(Pending::Nothing, Pending::Update)
                 }
+                Pending::Reading { wait } => Pending::Reading { wait },
             };
             self.remind(&mut waiter);
             // The end of the connection answers a client that waits for the startup.
             let is_finished = match &waiter.pending {
                 Pending::Nothing | Pending::Answer(_) | Pending::Stream(_) => true,
                 Pending::Ready { open: _, until: _, patience } => *patience == Patience::FirstFailure,
-                Pending::Signals { .. } | Pending::Order { .. } | Pending::Update(_) => false,
+                Pending::Signals { .. }
+                | Pending::Order { .. }
+                | Pending::Update(_)
+                | Pending::Reading { .. } => false,
             };
             if self.operators.is_over && !is_finished {
                 let refusal = Refusal::new(Reason::ShuttingDown, "foster ended before it was done");

@@ -16,8 +16,9 @@ use foster_core::time::Instant;
 use nix::errno::Errno;
 
 use super::super::Init;
+use super::super::outcomes::Waiting;
 use super::super::waits::Holders;
-use super::{Patience, Pending};
+use super::{Patience, Pending, Requests, Waiter};
 use crate::control::protocol::{self, Outcome, Reason, Refusal, Reply, RunJob, Verdict};
 use crate::control::server::ConnectionId;
 use crate::errno;
@@ -49,7 +50,22 @@ pub(super) enum Until {
     Reloaded,
 }
 
+impl Requests {
+    /// The configuration was read for a client; whether that waits for the update. One that has gone does not.
+    pub(in crate::init) fn has_been_read_for(&mut self, client: ConnectionId) -> bool {
+        let waiter = self.pending.remove(&client);
+        matches!(waiter, Some(Waiter { pending: Pending::Reading { wait: true }, .. }))
+    }
+}
+
 impl Init {
+    pub(in crate::init) fn wait_for_update(&mut self, client: ConnectionId, waiting: Option<Waiting>) {
+        match waiting {
+            Some(waiting) => self.operators.requests.wait_for(client, Pending::Update(waiting)),
+            None => self.end(client),
+        }
+    }
+
     pub(super) fn order(
         &mut self,
         client: ConnectionId,

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::action::{Action, Cause, StateName};
 use crate::ending::Failure;
+use crate::event::Adoption;
 use crate::ids::Run;
 use crate::probe::{ProbeResult, ProbeTiming, Prober, Step, Verdict, Which};
 use crate::restart::End;
@@ -129,6 +130,16 @@ impl Transition<'_> {
         self.spec.readiness == Readiness::Uptime
     }
 
+    /// The state of a run that is there already. What was awaited of it is awaited again.
+    pub(super) fn adopted(&mut self, live: Live, reached: Adoption) -> State {
+        let give_up = self.now.plus(self.spec.readiness.start_timeout());
+        match reached {
+            Adoption::Preparing => State::Starting { live, gate: Gate::Spawning { give_up } },
+            Adoption::Starting => self.open_gate(live, give_up),
+            Adoption::Ready => State::Running { live, watch: self.watch(live) },
+        }
+    }
+
     /// The program was executed: decides what has to happen before it is ready. Its uptime counts from now, its
     /// `ready.timeout` from the request.
     fn open_gate(&mut self, live: Live, give_up: Instant) -> State {
@@ -215,6 +226,11 @@ impl Transition<'_> {
         if matches!(self.instance.desired, Desired::Rising | Desired::Trial) {
             self.instance.desired = Desired::Up;
         }
+        State::Running { live, watch: self.watch(live) }
+    }
+
+    /// What is looked at from now on.
+    fn watch(&self, live: Live) -> Watch {
         let health = self.spec.health.map(|plan| {
             let timing = timing(plan);
             let first = timing.next(self.now.plus(plan.start_period));
@@ -222,7 +238,7 @@ impl Transition<'_> {
         });
         let memory = self.memory_prober();
         let (alive_until, reload) = (self.alive_until(live), Reload::Unreported);
-        State::Running { live, watch: Watch { health, alive_until, memory, reload } }
+        Watch { health, alive_until, memory, reload }
     }
 
     fn memory_prober(&self) -> Option<Prober> {
