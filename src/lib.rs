@@ -8,6 +8,7 @@ pub mod errno;
 pub mod exit;
 pub mod glob;
 pub mod ini;
+pub mod json5;
 pub mod plan;
 #[cfg(test)]
 mod roff;
@@ -33,6 +34,7 @@ pub mod cli;
 pub mod bare;
 pub mod client;
 pub mod doctor;
+pub mod ecosystem;
 pub mod here;
 pub mod init;
 pub mod scaffold;
@@ -145,7 +147,7 @@ pub fn main(given: Vec<OsString>) -> ExitStatus {
 }
 
 fn environment() -> Environment {
-    Environment::new(std::env::vars_os(), sys::cpus::allowed)
+    Environment::new(std::env::vars_os(), sys::cpus::allowed).evaluating(ecosystem::evaluate)
 }
 
 fn surroundings() -> init::InitEnv {

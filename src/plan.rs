@@ -300,6 +300,8 @@ pub enum Probe {
     Notify,
     /// The program writes a newline to this descriptor.
     Fd(i32),
+    /// The program sends the message `ready` through the channel that Node has to its parent.
+    Ipc,
 }
 
 /// An HTTP/1.1 request. Its texts contain no line ends and are sent unchanged.

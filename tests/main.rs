@@ -40,6 +40,7 @@ mod notify;
 mod order;
 mod output;
 mod pid1;
+mod pm2;
 mod pre_start;
 mod quickstart;
 mod readiness;

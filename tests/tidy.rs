@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// The layer of each module. A module may use modules of lower layers, not those of its own layer.
-const LAYERS: [(&str, u8); 32] = [
+const LAYERS: [(&str, u8); 34] = [
     ("duration", 0),
     ("errno", 0),
     ("exit", 0),
@@ -28,6 +28,7 @@ const LAYERS: [(&str, u8); 32] = [
     ("roff", 0),
     ("yaml", 0),
     ("bounded_read", 1),
+    ("json5", 1),
     ("sys", 1),
     ("zone", 1),
     ("cli", 3),
@@ -46,6 +47,7 @@ const LAYERS: [(&str, u8); 32] = [
     ("init", 4),
     ("scaffold", 4),
     ("client", 4),
+    ("ecosystem", 4),
     ("detach", 5),
     ("personality", 5),
     ("lib", 6),

@@ -8,9 +8,9 @@
 //
 // A `listen` takes an inherited socket (LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES, as from systemd) of the same port or path.
 // A host has to be the same, too; without one every address of that port will do. A `listen` that finds none opens a socket of
-// the application's as without this file, and says why on stderr. SIGTERM ends what took a socket without losing a request:
-// it accepts no more, answers what it has, and ends as by the signal; where the application handles SIGTERM, that is left
-// to it. docs/sockets.md has the rest.
+// the application's as without this file, and says why on stderr. SIGTERM and SIGINT end what took a socket without losing a
+// request: it accepts no more, answers what it has, and ends as by the signal; where the application handles the signal, that
+// is left to it. docs/sockets.md has the rest.
 "use strict";
 
 const cluster = require("node:cluster");
@@ -24,6 +24,8 @@ const MOST = 1024;
 // How long an idle connection is kept at the end: a request may be on its way on it.
 const DRAIN_MS = 1000;
 const WILDCARDS = ["0.0.0.0", "::"];
+// foster's stop signal, and that of PM2's users and of a terminal.
+const SIGNALS = ["SIGTERM", "SIGINT"];
 
 const { LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES = "" } = process.env;
 const count = /^\d+$/.test(LISTEN_FDS ?? "") ? Math.min(Number(LISTEN_FDS), MOST) : 0;
@@ -146,7 +148,7 @@ net.Server.prototype.listen = function (...args) {
 
 /** Ends a server's requests before its process ends. */
 function take(server) {
-  if (served.size === 0) process.on("SIGTERM", stop);
+  if (served.size === 0) for (const name of SIGNALS) process.on(name, stop);
   served.add(server);
   // The answers of the last second tell the client that they are the last of their connection.
   server.prependListener("request", (_, answer) => {
@@ -156,16 +158,16 @@ function take(server) {
 
 let isStopping = false;
 
-function stop() {
+function stop(name) {
   // Its own handler knows better.
-  if (process.listenerCount("SIGTERM") > 1 || isStopping) return;
+  if (process.listenerCount(name) > 1 || isStopping) return;
   isStopping = true;
   let left = served.size;
   const ended = () => {
     left -= 1;
     if (left > 0) return;
-    process.removeListener("SIGTERM", stop);
-    process.kill(process.pid, "SIGTERM");
+    for (const own of SIGNALS) process.removeListener(own, stop);
+    process.kill(process.pid, name);
   };
   for (const server of served) {
     // Not the one of http, which closes idle connections at once.

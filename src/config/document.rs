@@ -13,8 +13,10 @@ use foster_core::spec::Kind;
 use super::Environment;
 use super::diagnostics::Diagnostics;
 use super::file_glob;
+use super::front_end::Format;
 use super::keys::FILE;
 use super::phrase::quoted;
+use super::pm2;
 use super::reader::{Reader, Scope};
 use super::span::{MAIN, Position, Span};
 use super::supervisord;
@@ -77,11 +79,15 @@ pub(super) fn read(path: &Path, environment: &Environment, diagnostics: &mut Dia
         size: 0,
         document: Document::default(),
     };
-    if supervisord::is_one(path) {
-        return reading.supervisord(path);
+    match Format::of(path) {
+        Format::Supervisord => reading.supervisord(path),
+        Format::Pm2 => reading.pm2(path),
+        Format::Toml if pm2::is_script(environment) => reading.pm2(path),
+        Format::Toml => {
+            reading.file(path, None);
+            reading.document
+        }
     }
-    reading.file(path, None);
-    reading.document
 }
 
 /// The identity of a file: device and inode.
@@ -115,6 +121,18 @@ impl Reading<'_> {
         supervisord::document(&files, self.environment, self.diagnostics)
     }
 
+    /// Reads an ecosystem file of PM2's.
+    fn pm2(mut self, path: &Path) -> Document {
+        let source = match pm2::is_script(self.environment) {
+            true => None,
+            false => match self.open(path, None) {
+                Some((source, _)) => Some(source),
+                None => return self.document,
+            },
+        };
+        pm2::document(path, source, self.environment, self.diagnostics)
+    }
+
     /// Reads one file of a supervisord configuration.
     fn sections(&mut self, path: &Path, from: Option<Span>) -> Option<supervisord::File> {
         let (number, _) = self.open(path, from)?;
@@ -126,9 +144,10 @@ impl Reading<'_> {
 
     /// Reads one file, named by the `include` at `from`.
     fn file(&mut self, path: &Path, from: Option<Span>) {
-        if let (true, Some(span)) = (supervisord::is_one(path), from) {
-            let message =
-                format!("cannot include {}: it is supervisord's format", quoted(&path.display().to_string()));
+        let format = Format::of(path);
+        if let (true, Some(span)) = (format != Format::Toml, from) {
+            let path = quoted(&path.display().to_string());
+            let message = format!("cannot include {path}: it is {}'s format", format.owner());
             self.diagnostics.error(span, message, "run it by itself, with `foster run -c`");
             return;
         }

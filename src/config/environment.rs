@@ -6,6 +6,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 /// The variable with the number of CPUs that programs may use (`sys/cpus.rs`); it overrides one of foster's.
 pub(super) const CPUS: &str = "FOSTER_CPUS";
@@ -15,10 +16,25 @@ pub(super) const CPUS: &str = "FOSTER_CPUS";
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
     count_cpus: Option<fn() -> usize>,
+    evaluate: Option<Evaluate>,
     /// Whether a variable that is missing here may be set where the configuration is used.
     is_elsewhere: bool,
     /// Counted at the first reference: several files of the kernel's are read for it.
     cpus: OnceCell<OsString>,
+}
+
+/// Runs a file of JavaScript and returns what it exports, as JSON.
+type Evaluate = fn(&Path) -> Result<String, ScriptError>;
+
+/// Why a file of JavaScript gave no configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptError {
+    /// What happened.
+    pub message: String,
+    /// The remedy.
+    pub note: String,
+    /// The line of the file, from 1, if it is known.
+    pub line: Option<usize>,
 }
 
 impl Environment {
@@ -33,6 +49,22 @@ impl Environment {
             Some(count) if name == CPUS => Some(self.cpus.get_or_init(|| count().to_string().into())),
             Some(_) | None => self.variables.get(name).map(OsString::as_os_str),
         }
+    }
+
+    /// With what runs a configuration that is a program.
+    #[must_use]
+    pub fn evaluating(self, evaluate: Evaluate) -> Environment {
+        Environment { evaluate: Some(evaluate), ..self }
+    }
+
+    /// What runs a configuration that is a program, unless that would make the caller wait.
+    pub(super) fn evaluator(&self) -> Option<Evaluate> {
+        self.evaluate
+    }
+
+    /// Whether a configuration is read for another place.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.is_elsewhere
     }
 
     /// The environment of another place, where more variables may be set.

@@ -143,10 +143,10 @@ pub const FOSTER: Section = Section {
         ),
         key(
             "when_all_ended",
-            &[ValueKind::Words(&["exit", "stay"])],
+            &[ValueKind::Words(&["exit", "fail", "stay"])],
             Default::Value("\"exit\""),
-            "What foster does when every program has exited and none will be restarted: it exits, or stays and \
-             waits for commands.",
+            "What foster does when every program has exited and none will be restarted: `exit` with status 0, `fail` with the \
+             status of a program that failed, if one did, or `stay` and wait for commands.",
         ),
         key(
             "termination_log",

@@ -3,7 +3,7 @@
 //! It decides and starts nothing, and reads only the files that it is given; the environment is an argument. A value
 //! passes through:
 //!
-//! `document.rs` (files, `include`) → `table.rs` (TOML with spans) or `supervisord.rs` (its `.conf`) → `reader.rs` (expansion, types) →
+//! `document.rs` (files, `include`) → `table.rs` (TOML with spans), `supervisord.rs` or `pm2.rs` → `reader.rs` (expansion, types) →
 //! `programs.rs`, `program.rs`, `settings.rs` (keys) → `check.rs` (all programs together) → the plan.
 //!
 //! To add a key: a row in `keys/`, its reading in the file of its section, a fixture.
@@ -18,6 +18,7 @@ mod environment;
 mod expand;
 mod file_glob;
 mod foreign;
+mod front_end;
 mod instances;
 mod job;
 mod json_schema;
@@ -28,6 +29,7 @@ mod lint;
 mod migrate;
 mod order;
 mod phrase;
+mod pm2;
 mod probe;
 mod program;
 mod programs;
@@ -60,7 +62,8 @@ use crate::plan::Plan;
 
 use check::resolve;
 use diagnostics::Diagnostics;
-pub use environment::Environment;
+pub use environment::{Environment, ScriptError};
+use front_end::Format;
 pub use json_schema::json_schema;
 pub use order::start_order;
 use programs::read_programs;
@@ -204,15 +207,17 @@ pub fn load_and_examine(
 /// Every problem of its files, or that foster does not know the format.
 pub fn migrate(path: &Path, environment: &Environment) -> Result<String, Report> {
     let mut diagnostics = Diagnostics::new();
-    let known = supervisord::is_one(path);
+    let format = Format::of(path);
+    let known = format != Format::Toml;
     if !known {
-        let note = "foster reads supervisord's format, in files that end in `.conf` or `.ini`";
+        let note = "foster reads supervisord's format, in files that end in `.conf` or `.ini`, and PM2's, in `.json`, `.yaml`, \
+                    `.js`, `.cjs` or `.mjs`";
         diagnostics.error(Position::Nowhere, "cannot migrate this file", note);
     }
     let environment = environment.clone().of_elsewhere();
     let text = known.then(|| {
         let document = document::read(path, &environment, &mut diagnostics);
-        migrate::toml(&document, &path.display().to_string(), &diagnostics.warnings())
+        migrate::toml(&document, format, &path.display().to_string(), &diagnostics.warnings())
     });
     diagnostics.conclude(text)
 }
@@ -224,6 +229,10 @@ pub fn migrate(path: &Path, environment: &Environment) -> Result<String, Report>
 /// # Errors
 /// Errors in the files' syntax or in `[foster]` that leave the path unknown.
 pub fn socket(path: &Path, environment: &Environment) -> Result<Option<PathBuf>, Report> {
+    // Such a file cannot name one, and it may have to be run.
+    if Format::of(path) == Format::Pm2 {
+        return Ok(None);
+    }
     let mut diagnostics = Diagnostics::new();
     let document = document::read(path, environment, &mut diagnostics);
     let mut reader = Reader::new(&mut diagnostics, environment, Scope::File);

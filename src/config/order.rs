@@ -9,7 +9,7 @@ use std::time::Duration;
 use foster_core::ids::ProgramId;
 use foster_core::plan::StartOrder;
 use foster_core::schedule::{Date, Due, Schedule, Timetable, WallClock, Zone, date};
-use foster_core::spec::{Autostart, JobPlan, Kind, ProgramSpec, Readiness};
+use foster_core::spec::{Autostart, JobPlan, Kind, LateStart, ProgramSpec, Readiness};
 use foster_core::time::Instant;
 
 use crate::duration::exact;
@@ -153,11 +153,13 @@ fn readiness(probe: Option<&Probe>, spec: &ProgramSpec) -> String {
         Some(Probe::File(path)) => format!("{} exists", path.display()),
         Some(Probe::Notify) => "it reports READY=1".into(),
         Some(Probe::Fd(number)) => format!("it writes a newline to descriptor {number}"),
+        Some(Probe::Ipc) => "it calls process.send('ready')".into(),
         Some(Probe::Log(pattern)) => format!("a line matches `{}`", pattern.as_str()),
     };
     match spec.readiness {
-        Readiness::Probe { timeout, interval: _ } | Readiness::Notify { timeout } => {
-            format!("ready when {how}, within {}", exact(timeout))
+        Readiness::Probe { timeout, late, .. } | Readiness::Notify { timeout, late } => {
+            let within = if late == LateStart::IsReady { "or after" } else { "within" };
+            format!("ready when {how}, {within} {}", exact(timeout))
         }
         Readiness::Uptime | Readiness::Completion { .. } => format!("ready when {how}"),
     }

@@ -16,11 +16,12 @@ use super::reader::Reader;
 use super::table::{Item, Table};
 
 /// The kinds that `ready` takes.
-pub(super) const READY_KINDS: [&str; 8] = ["http", "tcp", "unix", "exec", "file", "log", "notify", "fd"];
+pub(super) const READY_KINDS: [&str; 9] =
+    ["http", "tcp", "unix", "exec", "file", "log", "notify", "fd", "ipc"];
 /// The kinds that `health` takes: without those by which a program reports that it is ready, which it does once.
 pub(super) const HEALTH_KINDS: [&str; 5] = ["http", "tcp", "unix", "exec", "file"];
 /// The kinds by which a program reports that it is ready. Where one is not a kind for a key, it is refused by name.
-const REPORTED: [&str; 3] = ["log", "notify", "fd"];
+const REPORTED: [&str; 4] = ["log", "notify", "fd", "ipc"];
 
 /// Reads the one probe in the table of `owner`, which is of one of these kinds. Where one is refused by name, none
 /// is reported as missing.
@@ -54,7 +55,8 @@ pub(super) fn probe(
         "unix" => reader.socket_path(kind).map(Probe::Unix),
         "exec" => command(reader, kind).map(Probe::Exec),
         "file" => reader.path(kind).map(Probe::File),
-        "notify" => notify(reader, kind),
+        "notify" => reported(reader, kind, Probe::Notify),
+        "ipc" => reported(reader, kind, Probe::Ipc),
         "fd" => reader.integer_or(kind, DESCRIPTORS, "a descriptor from 3 to 1023").map(Probe::Fd),
         _ => log(reader, kind).map(Probe::Log),
     }
@@ -63,12 +65,13 @@ pub(super) fn probe(
 /// The numbers a program may be given: above the standard streams, and below the usual limit on open files.
 const DESCRIPTORS: RangeInclusive<i32> = 3..=1023;
 
-fn notify(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Probe> {
+fn reported(reader: &mut Reader<'_>, item: Item<'_>, probe: Probe) -> Option<Probe> {
     let given = reader.boolean(item)?;
     if !given {
-        reader.refuse(item, "`false`", "`true`; a program that does not report needs no `notify`");
+        let expected = format!("`true`; a program that does not report needs no `{}`", item.name());
+        reader.refuse(item, "`false`", &expected);
     }
-    given.then_some(Probe::Notify)
+    given.then_some(probe)
 }
 
 fn log(reader: &mut Reader<'_>, item: Item<'_>) -> Option<LinePattern> {

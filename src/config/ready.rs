@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use foster_core::spec::{HealthAction, HealthPlan, Readiness};
+use foster_core::spec::{HealthAction, HealthPlan, LateStart, Readiness};
 
 use crate::duration::exact;
 use crate::plan::Probe;
@@ -20,16 +20,17 @@ pub(super) fn ready(reader: &mut Reader<'_>, item: Item<'_>) -> Option<(Probe, R
     let table = reader.table(item, EXAMPLE)?;
     reader.check_keys(table, &READY, "in `ready`");
     let full = over_built_in(table, &READY);
-    let (interval, timeout) = reader.for_all_instances(|reader| {
+    let (interval, timeout, late) = reader.for_all_instances(|reader| {
         let interval = reader.field(&full, "interval", interval);
-        (interval, reader.field(&full, "timeout", Reader::duration_above_zero))
+        let timeout = reader.field(&full, "timeout", Reader::duration_above_zero);
+        (interval, timeout, reader.field(&full, "on_timeout", |reader, item| reader.choice(item, &LATE)))
     });
     let probe = probe(reader, item, table, &READY_KINDS);
-    let (probe, interval, timeout) = (probe?, interval?, timeout?);
+    let (probe, interval, timeout, late) = (probe?, interval?, timeout?, late?);
     let readiness = match probe {
-        Probe::Log(_) | Probe::Notify | Probe::Fd(_) => Readiness::Notify { timeout },
+        Probe::Log(_) | Probe::Notify | Probe::Fd(_) | Probe::Ipc => Readiness::Notify { timeout, late },
         Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) => {
-            Readiness::Probe { interval, timeout }
+            Readiness::Probe { interval, timeout, late }
         }
     };
     Some((probe, readiness))
@@ -63,6 +64,8 @@ fn health_plan(reader: &mut Reader<'_>, full: &Table) -> Option<HealthPlan> {
 }
 
 const EXAMPLE: &str = "a table such as `{ tcp = \"127.0.0.1:6379\" }`";
+
+const LATE: [(&str, LateStart); 2] = [("fail", LateStart::Fails), ("ready", LateStart::IsReady)];
 
 const ACTIONS: [(&str, HealthAction); 3] = [
     ("restart", HealthAction::Restart),

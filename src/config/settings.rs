@@ -53,7 +53,10 @@ pub(super) fn settings(reader: &mut Reader<'_>, table: &Table) -> (Settings, Pla
     let shutdown_timeout = reader.field(table, "shutdown_timeout", Reader::duration).unwrap_or_default();
     let when_all_ended = reader
         .field(table, "when_all_ended", |reader, item| {
-            reader.choice(item, &[("exit", WhenAllEnded::Exit), ("stay", WhenAllEnded::Stay)])
+            reader.choice(
+                item,
+                &[("exit", WhenAllEnded::Exit), ("fail", WhenAllEnded::Fail), ("stay", WhenAllEnded::Stay)],
+            )
         })
         .unwrap_or(WhenAllEnded::Exit);
     let start = reader

@@ -82,8 +82,7 @@ fn collision(socket: &ListenSocket, wildcard: &ListenSocket) -> (String, &'stati
 fn check_ready_descriptor(diagnostics: &mut Diagnostics, draft: &Draft) {
     let Program { name, sockets, ready, .. } = &draft.program;
     let (Some(Probe::Fd(number)), Some(span)) = (ready, draft.spans.get("ready")) else { return };
-    let after =
-        (ListenSocket::FIRST_DESCRIPTOR..).nth(sockets.len()).unwrap_or(ListenSocket::FIRST_DESCRIPTOR);
+    let after = ListenSocket::first_descriptor_after(sockets);
     if (ListenSocket::FIRST_DESCRIPTOR..after).contains(number) {
         let message = format!("`fd` of `ready` is {number}, which is a socket of `{name}`");
         diagnostics.error(span, message, format!("expected a descriptor from {after} to 1023"));

@@ -18,9 +18,9 @@ use std::rc::Rc;
 use super::Environment;
 use super::diagnostics::Diagnostics;
 use super::document::{Author, Document};
-use super::phrase::quoted;
-use super::span::{BUILT_IN, MAIN, Position, Span};
-use super::table::{Key, Kind, Table, Value};
+use super::front_end::{foster_name, texts};
+use super::span::{MAIN, Position, Span};
+use super::table::{Key, Kind, Value};
 use crate::ini;
 
 /// One file: its number, its folder, its sections.
@@ -56,13 +56,6 @@ impl Section {
     fn get(&self, key: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.key == key)
     }
-}
-
-/// Whether this is the name of a supervisord configuration.
-pub(super) fn is_one(path: &Path) -> bool {
-    let is_other =
-        |name: &std::ffi::OsStr| ["conf", "ini"].iter().any(|other| name.eq_ignore_ascii_case(other));
-    path.extension().is_some_and(is_other)
 }
 
 /// Reads the sections of a file. Lines that are none are reported.
@@ -151,44 +144,8 @@ fn merged(files: &[File]) -> Vec<Section> {
     merged
 }
 
-/// A name that foster can have for a program of this name.
-fn foster_name(name: &str, taken: &Table) -> String {
-    let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
-    let plain: String = name.chars().map(|char| if fits(char) { char } else { '-' }).collect();
-    let plain = plain.trim_start_matches(['-', '_']);
-    let plain = if plain.is_empty() { "program" } else { plain };
-    let numbered = (2..).map(|number| format!("{plain}-{number}"));
-    let mut names = std::iter::once(plain.to_owned()).chain(numbered);
-    names.find(|name| taken.get(name).is_none()).unwrap_or_default()
-}
-
-/// A value of supervisord's that no file has.
-const DEFAULT: Span = Span { file: BUILT_IN, start: 0, end: 0 };
-
-/// Sets a key of foster's to a value that was written at this place.
-fn set(table: &mut Table, name: &str, kind: Kind, span: Span) {
-    table.push(Key { name: name.to_owned(), span }, Value { kind, span });
-}
-
-fn text(text: &str) -> Kind {
-    Kind::String(text.to_owned())
-}
-
-/// Says that a section or a key has no effect.
-fn ignored(diagnostics: &mut Diagnostics, span: Span, what: &str, why: &str) {
-    diagnostics.warn(span, format!("{} has no effect: {why}", quoted(what)));
-}
-
 /// The delays between restarts: one second more for each failure in a row, none after a run of `startsecs`.
 fn backoff(startsecs: i64) -> Kind {
-    let mut table = Table::default();
-    for (name, value) in [
-        ("initial", "1s".to_owned()),
-        ("growth", "linear".to_owned()),
-        ("max", "1day".to_owned()),
-        ("reset", format!("{startsecs}s")),
-    ] {
-        set(&mut table, name, text(&value), DEFAULT);
-    }
-    Kind::Table(table)
+    let reset = format!("{startsecs}s");
+    texts(&[("initial", "1s"), ("growth", "linear"), ("max", "1day"), ("reset", &reset)])
 }

@@ -160,7 +160,7 @@ fn the_full_fixture_has_every_key() {
     let text = fs::read_to_string(Path::new(FIXTURES).join("full.toml")).expect("a file");
     for key in SECTIONS.iter().flat_map(|section| section.keys) {
         let elsewhere =
-            ["include", "defaults", "enabled", "tcp", "unix", "exec", "file", "log", "notify", "fd"];
+            ["include", "defaults", "enabled", "tcp", "unix", "exec", "file", "log", "notify", "fd", "ipc"];
         if key.support == Support::Now && !elsewhere.contains(&key.name) {
             assert!(
                 text.contains(&format!("{} =", key.name)) || text.contains(&format!("[{}", key.name)),

@@ -53,9 +53,13 @@ fn address(probe: &Probe) -> Option<SocketAddr> {
     match probe {
         Probe::Http(http) => Some(http.address),
         Probe::Tcp(address) => Some(*address),
-        Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) | Probe::Log(_) | Probe::Notify | Probe::Fd(_) => {
-            None
-        }
+        Probe::Unix(_)
+        | Probe::Exec(_)
+        | Probe::File(_)
+        | Probe::Log(_)
+        | Probe::Notify
+        | Probe::Fd(_)
+        | Probe::Ipc => None,
     }
 }
 

@@ -19,9 +19,9 @@ use super::Init;
 use super::children::Role;
 use super::tree::named;
 use crate::errno;
-use crate::notify::inbound::{Complaint, NEWS_COST, Stranger};
+use crate::notify::inbound::{Complaint, NEWS_COST, ReadyMessage, Stranger};
 use crate::notify::message::{LONGEST, Message, parse};
-use crate::plan::{Probe, Program};
+use crate::plan::{ListenSocket, Probe, Program};
 use crate::sys::datagram::Datagram;
 use crate::sys::procfs;
 
@@ -71,8 +71,26 @@ impl Init {
         let watchdog = self.view(run.instance).and_then(|view| view.live).and_then(|live| live.watchdog);
         let inbound = &mut self.processes.inbound;
         let mut channels = Channels::default();
-        if let Some(Probe::Fd(number)) = program.ready {
-            channels.descriptors.push((Rc::new(inbound.open_pipe(run)?), number));
+        let pipe = match program.ready {
+            Some(Probe::Fd(number)) => Some((ReadyMessage::Newline, number)),
+            Some(Probe::Ipc) => {
+                let number = ListenSocket::first_descriptor_after(&program.sockets);
+                variables.push(("NODE_CHANNEL_FD".into(), number.to_string()));
+                Some((ReadyMessage::Node, number))
+            }
+            Some(
+                Probe::Http(_)
+                | Probe::Tcp(_)
+                | Probe::Unix(_)
+                | Probe::Exec(_)
+                | Probe::File(_)
+                | Probe::Log(_)
+                | Probe::Notify,
+            )
+            | None => None,
+        };
+        if let Some((message, number)) = pipe {
+            channels.descriptors.push((Rc::new(inbound.open_pipe(run, message)?), number));
         }
         if program.ready == Some(Probe::Notify) || watchdog.is_some() {
             variables.push(("NOTIFY_SOCKET".into(), inbound.register(run)?.into()));
@@ -231,6 +249,7 @@ fn missing_report(ready: &Probe) -> Option<String> {
         Probe::Log(pattern) => Some(format!("no line of its output matches `{}`", pattern.as_str())),
         Probe::Notify => Some("it has not sent READY=1".into()),
         Probe::Fd(number) => Some(format!("it has not written a newline to descriptor {number}")),
+        Probe::Ipc => Some("it has not called process.send('ready')".into()),
         Probe::Http(_) | Probe::Tcp(_) | Probe::Unix(_) | Probe::Exec(_) | Probe::File(_) => None,
     }
 }

@@ -108,12 +108,34 @@ pub enum Stranger {
     Unrelated,
 }
 
-/// The pipe of `ready = { fd = N }`.
+/// The pipe of `ready = { fd = N }` or `{ ipc = true }`.
 #[derive(Debug)]
 struct Pipe {
     run: Run,
     key: u32,
     reader: OwnedFd,
+    message: ReadyMessage,
+    /// The last bytes that were read, where the message may have begun.
+    tail: Vec<u8>,
+}
+
+/// What a program writes to its pipe when it is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadyMessage {
+    /// A newline, after which nothing is read (s6).
+    Newline,
+    /// Node's `process.send('ready')`. Other messages come before and after it, and Node fails where nothing reads them.
+    Node,
+}
+
+impl ReadyMessage {
+    fn bytes(self) -> &'static [u8] {
+        match self {
+            ReadyMessage::Newline => b"\n",
+            // Each message is a line of JSON, so that no other one ends like this.
+            ReadyMessage::Node => b"\"ready\"\n",
+        }
+    }
 }
 
 impl Inbound {
@@ -148,13 +170,13 @@ impl Inbound {
     ///
     /// # Errors
     /// EMFILE, ENFILE, ENOMEM.
-    pub fn open_pipe(&mut self, run: Run) -> nix::Result<OwnedFd> {
+    pub fn open_pipe(&mut self, run: Run, message: ReadyMessage) -> nix::Result<OwnedFd> {
         let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC)?;
         // Only foster's end: a program expects to block.
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
         let key = self.next_key();
         self.epoll.add(&reader, Token { owner: self.owner, key }, Interest::Read)?;
-        self.pipes.push(Pipe { run, key, reader });
+        self.pipes.push(Pipe { run, key, reader, message, tail: Vec::new() });
         Ok(writer)
     }
 
@@ -297,12 +319,31 @@ impl Inbound {
     /// Reads the pipe that a report of epoll is for. `None`: it says nothing new, or the report is for the socket.
     pub fn read_pipe(&mut self, key: u32) -> Option<(Run, Notice)> {
         let index = self.pipes.iter().position(|pipe| pipe.key == key)?;
-        let pipe = self.pipes.get(index)?;
-        let (run, mut buffer) = (pipe.run, [0; READ_SIZE]);
+        let pipe = self.pipes.get_mut(index)?;
+        let (run, mut buffer, wanted) = (pipe.run, [0; READ_SIZE], pipe.message.bytes());
         let notice = match unistd::read(&pipe.reader, &mut buffer) {
-            Ok(0) => Notice::NotReady("it closed its descriptor without a newline".into()),
-            Ok(count) if buffer.get(..count).is_some_and(|read| read.contains(&b'\n')) => Notice::Ready,
-            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => return None,
+            Ok(0) => match pipe.message {
+                ReadyMessage::Newline => {
+                    Notice::NotReady("it closed its descriptor without a newline".into())
+                }
+                // It may do so: its time limit stays.
+                ReadyMessage::Node => {
+                    self.close_pipe(index);
+                    return None;
+                }
+            },
+            Ok(count) => {
+                pipe.tail.extend(buffer.get(..count).unwrap_or_default());
+                let is_ready = pipe.tail.windows(wanted.len()).any(|part| part == wanted);
+                let kept = pipe.tail.len().min(wanted.len() - 1);
+                pipe.tail.drain(..pipe.tail.len() - kept);
+                match (is_ready, pipe.message) {
+                    (true, ReadyMessage::Newline) => Notice::Ready,
+                    (true, ReadyMessage::Node) => return Some((run, Notice::Ready)),
+                    (false, _) => return None,
+                }
+            }
+            Err(Errno::EAGAIN | Errno::EINTR) => return None,
             Err(_) => Notice::NotReady("its descriptor cannot be read".into()),
         };
         self.close_pipe(index);

@@ -282,7 +282,8 @@ fn pattern(program: &Program) -> Option<&LinePattern> {
         | Probe::Exec(_)
         | Probe::File(_)
         | Probe::Notify
-        | Probe::Fd(_) => None,
+        | Probe::Fd(_)
+        | Probe::Ipc => None,
     }
 }
 

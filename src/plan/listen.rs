@@ -23,6 +23,11 @@ impl ListenSocket {
     /// The descriptor of a program's first socket; the others follow it (sd_listen_fds(3)).
     pub const FIRST_DESCRIPTOR: i32 = 3;
 
+    /// The first descriptor after those of these sockets.
+    pub fn first_descriptor_after(sockets: &[ListenSocket]) -> i32 {
+        (Self::FIRST_DESCRIPTOR..).nth(sockets.len()).unwrap_or(Self::FIRST_DESCRIPTOR)
+    }
+
     /// Whether this probe asks at this socket: any process that has it may answer.
     pub fn is_asked_by(&self, probe: &Probe) -> bool {
         match (probe, &self.address) {
@@ -39,7 +44,8 @@ impl ListenSocket {
                 | Probe::File(_)
                 | Probe::Log(_)
                 | Probe::Notify
-                | Probe::Fd(_),
+                | Probe::Fd(_)
+                | Probe::Ipc,
                 ListenAddress::Tcp(_) | ListenAddress::Unix(_),
             ) => false,
         }

@@ -56,7 +56,7 @@ impl<'plan> ProbeTarget<'plan> {
             Probe::Unix(path) => ProbeTarget::Local(LocalTarget::Unix(path)),
             Probe::File(path) => ProbeTarget::Local(LocalTarget::File(path)),
             Probe::Exec(command) => ProbeTarget::Command(command),
-            Probe::Log(_) | Probe::Notify | Probe::Fd(_) => ProbeTarget::Reported,
+            Probe::Log(_) | Probe::Notify | Probe::Fd(_) | Probe::Ipc => ProbeTarget::Reported,
         }
     }
 }

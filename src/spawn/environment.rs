@@ -69,6 +69,9 @@ const FOSTER_VARIABLES: [&str; 7] = [
     "WATCHDOG_PID",
 ];
 
+/// What variables begin with that hold foster's own command line (`config/pm2.rs`).
+const COMMAND_LINE: &[u8] = b"FOSTER_PM2_";
+
 impl Variables {
     /// The first of two variables with the same name counts, as for getenv(3).
     pub(super) fn new(variables: impl Iterator<Item = (OsString, OsString)>) -> Variables {
@@ -122,7 +125,9 @@ impl<'a> Environment<'a> {
         let mut all = SortedMap::new();
         for (name, text) in &inherited.0 {
             let wanted = match what {
-                Inherit::All => !listed(&FOSTER_VARIABLES, name),
+                Inherit::All => {
+                    !listed(&FOSTER_VARIABLES, name) && !name.as_bytes().starts_with(COMMAND_LINE)
+                }
                 Inherit::Basics => listed(&BASICS, name),
             };
             // The first of two values counts, as for getenv(3).

@@ -42,8 +42,10 @@ pub struct PlanSettings {
 /// What foster does when every program has ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WhenAllEnded {
-    /// It exits.
+    /// It exits with success.
     Exit,
+    /// It exits, with the status of a program that failed, if one did.
+    Fail,
     /// It waits for an order.
     Stay,
 }

@@ -199,19 +199,32 @@ pub enum Readiness {
     Probe {
         /// Between two attempts.
         interval: Duration,
-        /// Not ready by then is a failed start.
+        /// The time limit.
         timeout: Duration,
+        /// What it is when its time is over.
+        late: LateStart,
     },
     /// When the program reports it: by a line of its output, a datagram or a descriptor.
     Notify {
-        /// Not ready by then is a failed start.
+        /// The time limit.
         timeout: Duration,
+        /// What it is when its time is over.
+        late: LateStart,
     },
     /// When it has ended with success: a task.
     Completion {
         /// Not ended by then is a failure; `None`: it has any time.
         timeout: Option<Duration>,
     },
+}
+
+/// What a start is whose time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LateStart {
+    /// A failed start.
+    Fails,
+    /// A good one: the program is taken to be ready.
+    IsReady,
 }
 
 /// How long a start may take where `ready` gives no time: from the request to the `exec` of the program.
@@ -222,8 +235,18 @@ impl Readiness {
     pub fn start_timeout(self) -> Duration {
         match self {
             Readiness::Uptime => START_TIMEOUT,
-            Readiness::Probe { interval: _, timeout } | Readiness::Notify { timeout } => timeout,
+            Readiness::Probe { interval: _, timeout, late: _ } | Readiness::Notify { timeout, late: _ } => {
+                timeout
+            }
             Readiness::Completion { timeout } => timeout.unwrap_or(START_TIMEOUT),
+        }
+    }
+
+    /// What a start is whose time is over.
+    pub fn late(self) -> LateStart {
+        match self {
+            Readiness::Probe { late, .. } | Readiness::Notify { late, .. } => late,
+            Readiness::Uptime | Readiness::Completion { .. } => LateStart::Fails,
         }
     }
 }

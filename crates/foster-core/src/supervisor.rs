@@ -284,8 +284,8 @@ impl Supervisor {
             self.boot = Boot::Complete;
             out.push(Action::ReportReady);
         }
-        if self.plan.settings().when_all_ended == WhenAllEnded::Exit && self.nothing_will_happen() {
-            self.shut_down(now, Ending::all_ended(), out);
+        if self.plan.settings().when_all_ended != WhenAllEnded::Stay && self.nothing_will_happen() {
+            self.shut_down(now, self.ending_of_all(), out);
             self.settle(now, out);
         }
     }

@@ -23,7 +23,8 @@ use foster_core::program::{CycleCause, Desired, DownReason, Input, Instance};
 use foster_core::schedule::{Schedule, Timing, Zone};
 use foster_core::spec::{
     Autostart, Backoff, EarlyExit, ExitAction, Growth, HealthAction, HealthPlan, JobOverlap, JobPlan,
-    KillMode, Kind, Overlap, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
+    KillMode, Kind, LateStart, Overlap, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan,
+    StopScope,
 };
 use foster_core::time::Instant;
 
@@ -31,10 +32,11 @@ const ID: InstanceId = InstanceId { program: ProgramId(0), index: 0 };
 
 fn specs() -> Vec<ProgramSpec> {
     let timeout = Duration::from_millis(300);
-    let probe = Readiness::Probe { interval: Duration::from_millis(100), timeout };
+    let late = LateStart::Fails;
+    let probe = Readiness::Probe { interval: Duration::from_millis(100), timeout, late };
     let mut specs = Vec::new();
     for restart in [Restart::Always, Restart::OnFailure, Restart::Never] {
-        for readiness in [Readiness::Uptime, probe, Readiness::Notify { timeout }] {
+        for readiness in [Readiness::Uptime, probe, Readiness::Notify { timeout, late }] {
             for (pre_stop, health) in [
                 (PreStop::None, None),
                 (PreStop::Command, health(HealthAction::Restart)),

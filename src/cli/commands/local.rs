@@ -87,12 +87,16 @@ pub(super) static VERBS: &[Verb] = &[
         name: "migrate",
         aliases: &[],
         group: Group::Run,
-        summary: "Print supervisord's configuration as TOML",
+        summary: "Print the configuration of supervisord or PM2 as TOML",
         arguments: "FILE",
         about: "Prints what `foster run -c FILE` would run, as a foster.toml; what has no\n\
-                equal is a comment. FILE is supervisord's and ends in .conf or .ini.",
+                equal is a comment. FILE is supervisord's (.conf, .ini) or PM2's (.json, .yaml,\n\
+                .js, .cjs, .mjs); node runs JavaScript.",
         flags: &[],
-        examples: &[("migrate supervisord.conf", "redirect it, then `foster check`")],
+        examples: &[
+            ("migrate supervisord.conf", "redirect it, then `foster check`"),
+            ("migrate ecosystem.config.js", "the same for PM2"),
+        ],
         statuses: &[(DONE, "it was printed"), (USAGE, "the command line or the file is invalid")],
         answer: Printer::Nothing,
         read: verb_args::migrate,

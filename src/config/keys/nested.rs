@@ -78,7 +78,7 @@ const METHOD: Key = key(
 /// The table `ready`.
 pub const READY: Section = Section {
     heading: "`ready`",
-    sentence: "Exactly one of `http`, `tcp`, `unix`, `exec`, `file`, `log`, `notify` and `fd`: the program is ready when it passes. \
+    sentence: "Exactly one of `http`, `tcp`, `unix`, `exec`, `file`, `log`, `notify`, `fd` and `ipc`: the program is ready when it passes. \
                Addresses are numbers or `localhost` (127.0.0.1): no names are looked up.",
     shared: None,
     keys: &[
@@ -102,6 +102,13 @@ pub const READY: Section = Section {
             "Passes when the program writes a newline to this descriptor, which foster opens for it (the convention of \
              s6); 3 to 1023.",
         ),
+        key(
+            "ipc",
+            BOOLEAN,
+            NONE,
+            "`true`: passes when a program of Node calls `process.send('ready')`. foster opens the channel of Node's child \
+             processes for it (`NODE_CHANNEL_FD`), in which other messages mean nothing.",
+        ),
         STATUS,
         HEADERS,
         METHOD,
@@ -116,6 +123,13 @@ pub const READY: Section = Section {
             DURATION,
             Default::Value("\"60s\""),
             "The time limit; a program that is not ready within it has failed to start.",
+        ),
+        key(
+            "on_timeout",
+            &[ValueKind::Words(&["fail", "ready"])],
+            Default::Value("\"fail\""),
+            "What a program is that is not ready within `timeout`: `fail`, it has failed to start and is stopped, or `ready`, it \
+             is taken to be.",
         ),
     ],
 };

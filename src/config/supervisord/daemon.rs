@@ -4,12 +4,13 @@
 
 use super::super::Environment;
 use super::super::diagnostics::Diagnostics;
+use super::super::front_end::{DEFAULT, ignored, set, text};
 use super::super::phrase::quoted;
 use super::super::span::Span;
 use super::super::table::{Kind, Table};
 use super::pairs::pairs;
 use super::typed::{Names, Typed};
-use super::{DEFAULT, Section, Setting, backoff, ignored, set, text};
+use super::{Section, Setting, backoff};
 
 /// What `[supervisord]` says for all programs.
 #[derive(Debug, Default)]

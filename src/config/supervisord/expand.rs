@@ -3,6 +3,8 @@
 //! The result is in foster's own syntax: `$` is doubled, and the number of a process, which differs for each, becomes
 //! `${FOSTER_INSTANCE+1:02}`. Pure.
 
+use super::super::front_end::literal;
+
 /// The value of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Expansion {
@@ -75,11 +77,6 @@ pub(super) fn expand(value: &str, lookup: impl Fn(&str) -> Option<Expansion>) ->
     }
     text.push_str(&literal(rest));
     Ok(text)
-}
-
-/// A text in foster's syntax.
-fn literal(text: &str) -> String {
-    text.replace('$', "$$")
 }
 
 /// The name, the format and the rest of `(name)02d …`.

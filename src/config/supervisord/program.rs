@@ -4,12 +4,13 @@
 
 use super::super::Environment;
 use super::super::diagnostics::Diagnostics;
+use super::super::front_end::{DEFAULT, ignored, set, text};
 use super::super::phrase::quoted;
 use super::super::table::{Kind, Table, Value};
 use super::daemon::Daemon;
 use super::pairs::pairs;
 use super::typed::{Names, Typed};
-use super::{DEFAULT, Section, Setting, ignored, set, text};
+use super::{Section, Setting};
 
 /// A group and the programs that it takes.
 #[derive(Debug)]

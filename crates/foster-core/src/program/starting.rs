@@ -20,7 +20,7 @@ use crate::event::Adoption;
 use crate::ids::Run;
 use crate::probe::{ProbeResult, ProbeTiming, Prober, Step, Verdict, Which};
 use crate::restart::End;
-use crate::spec::{HealthAction, HealthPlan, Readiness};
+use crate::spec::{HealthAction, HealthPlan, LateStart, Readiness};
 use crate::time::Instant;
 
 /// The state that `starting` leaves.
@@ -145,11 +145,11 @@ impl Transition<'_> {
     fn open_gate(&mut self, live: Live, give_up: Instant) -> State {
         let gate = match self.spec.readiness {
             Readiness::Uptime => Gate::Uptime { until: self.now.plus(self.spec.restart.min_uptime) },
-            Readiness::Notify { timeout: _ } => Gate::Notify { give_up, last: None },
+            Readiness::Notify { .. } => Gate::Notify { give_up, last: None },
             Readiness::Completion { timeout } => {
                 Gate::Completion { give_up: timeout.map(|_| give_up), memory: self.memory_prober() }
             }
-            Readiness::Probe { interval, timeout: _ } => {
+            Readiness::Probe { interval, .. } => {
                 let timing = ProbeTiming { interval, timeout: ANSWER_TIMEOUT, failures: None };
                 Gate::Probe { give_up, prober: Prober::new(timing, self.now) }
             }
@@ -164,7 +164,7 @@ impl Transition<'_> {
                 let last = Some("its process did not reach the exec of its program".into());
                 self.late(live, give_up, last)
             }
-            Gate::Notify { give_up, last } if give_up <= self.now => self.late(live, give_up, last),
+            Gate::Notify { give_up, last } if give_up <= self.now => self.not_in_time(live, give_up, last),
             Gate::Completion { give_up: Some(give_up), memory: _ } if give_up <= self.now => {
                 self.late(live, give_up, None)
             }
@@ -175,7 +175,7 @@ impl Transition<'_> {
             Gate::Probe { give_up, prober } if give_up <= self.now => {
                 let last = prober.last().map(Into::into);
                 self.cancel_ready_probe(live.run, &Gate::Probe { give_up, prober });
-                self.late(live, give_up, last)
+                self.not_in_time(live, give_up, last)
             }
             Gate::Probe { give_up, mut prober } => {
                 match prober.tick(self.now) {
@@ -248,6 +248,14 @@ impl Transition<'_> {
     /// When the watchdog's time is over, counted from now.
     pub(super) fn alive_until(&self, live: Live) -> Option<Instant> {
         live.watchdog.map(|timeout| self.now.plus(timeout))
+    }
+
+    /// It has not become ready in time, which can be good enough.
+    fn not_in_time(&mut self, live: Live, give_up: Instant, last: Option<String>) -> State {
+        match self.spec.readiness.late() {
+            LateStart::IsReady => self.ready(live),
+            LateStart::Fails => self.late(live, give_up, last),
+        }
     }
 
     /// Its time to become ready is over: the time it was given, or what it has extended that to.

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::Supervisor;
 use crate::action::{Action, Cause};
 use crate::ending::{Closing, Ending};
+use crate::plan::WhenAllEnded;
 use crate::program::{Desired, DownReason, Input, Instance, State, Watch};
 use crate::shutdown::Phase;
 use crate::spec::{ExitAction, HealthAction};
@@ -90,6 +91,17 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// How the container ends when everything has ended.
+    pub(super) fn ending_of_all(&self) -> Ending {
+        let failed = match self.plan.settings().when_all_ended {
+            WhenAllEnded::Fail => self.instances.iter().find_map(|one| {
+                Some(Ending::failed(one.id(), one.state().failure()?.clone(), one.failures()))
+            }),
+            WhenAllEnded::Exit | WhenAllEnded::Stay => None,
+        };
+        failed.unwrap_or_else(Ending::all_ended)
     }
 
     /// Whether everything ended by itself and nothing will be started again. A program that an operator stopped has

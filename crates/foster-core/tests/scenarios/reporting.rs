@@ -311,3 +311,23 @@ fn a_reload_is_over_when_the_program_is_ready_again_or_reports_none() {
         assert_eq!(reloads(script, times), expected, "{script:?}");
     }
 }
+
+#[test]
+fn a_program_that_may_be_late_is_ready_when_its_time_is_over() {
+    check(
+        "web: notify=late ready_timeout=3s",
+        "5s signal TERM",
+        expect![[r#"
+        0.000   spawn web #1
+        0.000   web: stopped -> starting (started)
+        3.000   web: starting -> running (ready after 3s)
+        3.000   everything is ready
+        5.000   shutdown: SIGTERM
+        5.000   web: running -> stopping (shutdown)
+        5.000   SIGTERM to the main process of web
+        5.010   web: stopping -> stopped (was killed by SIGTERM within 10ms)
+        5.010   sweep with SIGTERM
+        5.010   exit 0: SIGTERM
+    "#]],
+    );
+}

@@ -151,3 +151,42 @@ fn when_all_ended_stay_keeps_the_container_and_a_start_is_obeyed() {
         "#]],
     );
 }
+
+#[test]
+fn when_all_ended_fail_ends_the_container_with_the_status_of_one_that_failed() {
+    check(
+        "when_all_ended=fail\n a: restart=never life=1s/0\n b: restart=never life=3s/7 on_failure=ignore\n\
+         c: restart=never life=5s/0",
+        "",
+        expect![[r#"
+            0.000   spawn a #1
+            0.000   spawn b #1
+            0.000   spawn c #1
+            0.000   a: stopped -> starting (started)
+            0.000   b: stopped -> starting (started)
+            0.000   c: stopped -> starting (started)
+            1.000   a: starting -> exited (exited with status 0 after 1s; stays down)
+            1.000   b: starting -> running (ready after 1s)
+            1.000   c: starting -> running (ready after 1s)
+            1.000   everything is ready
+            3.000   b: running -> fatal (exited with status 7 after 3s; failed)
+            5.000   c: running -> exited (exited with status 0 after 5s; stays down)
+            5.000   shutdown: b failed 1 times, exited with status 7
+            5.000   sweep with SIGTERM
+            5.000   exit 7: b failed 1 times, exited with status 7
+        "#]],
+    );
+    check(
+        "when_all_ended=fail\n a: restart=never life=1s/0",
+        "",
+        expect![[r#"
+        0.000   spawn a #1
+        0.000   a: stopped -> starting (started)
+        1.000   a: starting -> exited (exited with status 0 after 1s; stays down)
+        1.000   everything is ready
+        1.000   shutdown: all ended
+        1.000   sweep with SIGTERM
+        1.000   exit 0: all ended
+    "#]],
+    );
+}

@@ -11,7 +11,8 @@ use foster_core::plan::{CorePlan, PlanSettings, SignalAction, StartOrder, WhenAl
 use foster_core::schedule::{Cron, Schedule, Timing, Zone};
 use foster_core::spec::{
     Autostart, Backoff, EarlyExit, ExitAction, Growth, HealthAction, HealthPlan, JobOverlap, JobPlan,
-    KillMode, Overlap, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan, StopScope,
+    KillMode, LateStart, Overlap, PreStop, ProgramSpec, Readiness, Restart, RestartPolicy, StopPlan,
+    StopScope,
 };
 
 /// How the process of a program behaves.
@@ -108,6 +109,7 @@ pub fn parse(text: &str) -> (CorePlan, Vec<String>, Vec<Behaviour>) {
             }
             None => match line.split_once('=') {
                 Some(("shutdown_timeout", value)) => timeout = duration(value),
+                Some(("when_all_ended", "fail")) => when_all_ended = WhenAllEnded::Fail,
                 Some(("when_all_ended", "stay")) => when_all_ended = WhenAllEnded::Stay,
                 Some(("start", "together")) => start = StartOrder::Together,
                 Some((signal, target)) => {
@@ -223,13 +225,17 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
             "reload_signal" => spec.reload_signal = Signal::parse(value),
             "ready_timeout" => ready_timeout = duration(value),
             "ready" => {
-                spec.readiness =
-                    Readiness::Probe { interval: Duration::from_millis(100), timeout: ready_timeout };
+                spec.readiness = Readiness::Probe {
+                    interval: Duration::from_millis(100),
+                    timeout: ready_timeout,
+                    late: LateStart::Fails,
+                };
                 behaviour.ready = (value != "never").then(|| duration(value));
             }
             "notify" => {
-                spec.readiness = Readiness::Notify { timeout: ready_timeout };
-                behaviour.says_ready = (value != "never").then(|| duration(value));
+                let late = if value == "late" { LateStart::IsReady } else { LateStart::Fails };
+                spec.readiness = Readiness::Notify { timeout: ready_timeout, late };
+                behaviour.says_ready = (!["never", "late"].contains(&value)).then(|| duration(value));
             }
             "task" => {
                 let timeout = (!value.is_empty()).then(|| duration(value));
@@ -322,8 +328,10 @@ fn program(keys: &str, id: &dyn Fn(&str) -> ProgramId) -> (ProgramSpec, Behaviou
     }
     spec.readiness = match spec.readiness {
         Readiness::Uptime => Readiness::Uptime,
-        Readiness::Probe { interval, timeout: _ } => Readiness::Probe { interval, timeout: ready_timeout },
-        Readiness::Notify { timeout: _ } => Readiness::Notify { timeout: ready_timeout },
+        Readiness::Probe { interval, timeout: _, late } => {
+            Readiness::Probe { interval, timeout: ready_timeout, late }
+        }
+        Readiness::Notify { timeout: _, late } => Readiness::Notify { timeout: ready_timeout, late },
         task @ Readiness::Completion { .. } => task,
     };
     behaviour.stop_signals = spec.stop.signals.iter().rev().take(1).copied().collect();

@@ -1,0 +1,148 @@
+//! Runs a configuration that is JavaScript, with Node, and returns what it exports as JSON.
+//!
+//! It is another process, with a few seconds and a few megabytes of output; what it leaves is killed. Only the start and the
+//! verbs that are processes of their own do so: a supervisor that runs never waits for a file. Next: `config/pm2.rs`, which
+//! reads the JSON.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::config::ScriptError;
+use crate::errno;
+use crate::sys::procfs;
+
+/// How many seconds the file may run.
+const TIME_LIMIT: u64 = 4;
+/// How much it may print.
+const MOST_BYTES: usize = 4 << 20;
+/// What Node's heap may take.
+const HEAP: &str = "--max-old-space-size=256";
+/// What precedes the result in the output, which may have other lines before.
+const MARK: &str = "\u{1e}foster ";
+
+/// Prints the mark, then `json` and the JSON of the export, or `error`, a line number and a message.
+const PROGRAM: &str = r#"
+const fs = require("fs"), file = process.argv[1], { pathToFileURL } = require("url");
+const end = (kind, text) => {
+  const data = Buffer.from(`\x1efoster ${kind}\n${text}\n`);
+  for (let at = 0; at < data.length;) at += fs.writeSync(1, data, at);
+  process.exit(0);
+};
+import(pathToFileURL(file)).then((module) => {
+  const value = module.default ?? module;
+  const text = JSON.stringify(value, (_, item) => typeof item === "bigint" ? String(item) : item, 2);
+  end("json", text ?? "null");
+}).catch((error) => {
+  const line = String(error?.stack).split(file + ":")[1];
+  end("error", `${parseInt(line) || 0} ${error}`);
+});
+"#;
+
+/// Runs the file and returns its export as JSON.
+///
+/// # Errors
+/// There is no Node, or the file throws, does not end, prints too much, or exports nothing.
+pub fn evaluate(path: &Path) -> Result<String, ScriptError> {
+    let path = std::path::absolute(path).unwrap_or(path.to_owned());
+    let (reader, child) = start(path.as_os_str()).map_err(|error| not_started(&error))?;
+    let mut child = Group(child);
+    let printed = read_to_end(reader);
+    let status = child.end(printed.is_ok());
+    result(&printed?, status)
+}
+
+fn not_started(error: &io::Error) -> ScriptError {
+    let message = if error.kind() == ErrorKind::NotFound {
+        "cannot run this file: there is no `node` in PATH".to_owned()
+    } else {
+        format!("cannot run this file with `node`: {}", errno::words(error))
+    };
+    failed(message, "install Node, or write the configuration as JSON: `ecosystem.json`")
+}
+
+fn failed(message: impl Into<String>, note: &str) -> ScriptError {
+    ScriptError { message: message.into(), note: note.to_owned(), line: None }
+}
+
+/// Starts Node in a process group of its own; both its streams are one pipe.
+fn start(file: &OsStr) -> io::Result<(OwnedFd, Child)> {
+    let (reader, writer) = io::pipe()?;
+    let mut command = Command::new("node");
+    command.args([HEAP, "-e", PROGRAM, "--"]).arg(file).process_group(0);
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    let child = command.spawn()?;
+    // The command has the ends of the pipe that Node writes to.
+    drop(command);
+    Ok((reader.into(), child))
+}
+
+/// A child and its process group, which is killed where nothing else has ended it.
+struct Group(Child);
+
+impl Group {
+    /// Ends all of it; `closed`: it has closed its output.
+    fn end(&mut self, closed: bool) -> Option<ExitStatus> {
+        // It has nothing left to do: what it would still do is not waited for.
+        let exited = if closed { self.0.try_wait().ok().flatten() } else { None };
+        if let Ok(pid) = i32::try_from(self.0.id()) {
+            // Not reaped yet, or its group has others: the number is no other process's.
+            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        exited.or_else(|| self.0.wait().ok())
+    }
+}
+
+fn read_to_end(reader: OwnedFd) -> Result<Vec<u8>, ScriptError> {
+    let (mut reader, mut bytes, mut buffer) = (File::from(reader), Vec::new(), [0; 16 * 1024]);
+    let end = procfs::now() + TIME_LIMIT * 100;
+    loop {
+        let left = Duration::from_millis(end.saturating_sub(procfs::now()) * 10);
+        let wait = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+        let mut wanted = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+        match nix::poll::poll(&mut wanted, wait) {
+            Err(nix::errno::Errno::EINTR) => continue,
+            Ok(0) | Err(_) => {
+                let note = "expected a file that only exports its apps, without waiting for anything";
+                return Err(failed(format!("this file did not end within {TIME_LIMIT} s"), note));
+            }
+            Ok(_) => {}
+        }
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(bytes),
+            Ok(count) => bytes.extend(buffer.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => return Ok(bytes),
+        }
+        if bytes.len() > MOST_BYTES {
+            let message = format!("this file printed more than {} MiB", MOST_BYTES >> 20);
+            return Err(failed(message, "expected a file that only exports its apps"));
+        }
+    }
+}
+
+fn result(printed: &[u8], status: Option<ExitStatus>) -> Result<String, ScriptError> {
+    let text = String::from_utf8_lossy(printed);
+    let Some((_, answer)) = text.rsplit_once(MARK) else {
+        let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it printed nothing");
+        let how = status.map_or_else(String::new, |status| format!(" ({status})"));
+        return Err(failed(format!("this file ended before its exports were read{how}"), last));
+    };
+    let (kind, body) = answer.split_once('\n').unwrap_or((answer, ""));
+    if kind == "json" {
+        return Ok(body.to_owned());
+    }
+    let (line, message) = body.trim_end().split_once(' ').unwrap_or(("0", body));
+    let line = line.parse().ok().filter(|line| *line > 0);
+    let message = format!("this file cannot be run: {}", message.lines().next().unwrap_or_default());
+    Err(ScriptError { message, note: String::new(), line })
+}
