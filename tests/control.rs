@@ -363,3 +363,94 @@ fn status_shows_the_exit_of_the_last_run_of_a_restarted_program() {
     foster.wait_for_state("web", "running");
     assert_eq!(foster.row("web").expect("a row")["note"], "last run was killed by SIGKILL");
 }
+
+/// The answer to a request that no verb of foster's sends, as JSON lines.
+fn asked(foster: &Running, request: &serde_json::Value) -> String {
+    let mut client = UnixStream::connect(foster.path("foster.sock")).expect("a connection");
+    writeln!(client, "{request}").expect("a request");
+    client.shutdown(std::net::Shutdown::Write).expect("an end");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn a_text_reaches_the_standard_input_of_a_program_and_the_rest_is_reported() {
+    let config = "[program.reader]\ncommand = ['sh', '-c', 'while read line; do echo got $line; done']\nstdin = 'open'\n\
+        min_uptime = '1ms'\n\
+        [program.deaf]\ncommand = 'puppet pause'\nstdin = 'open'\nmin_uptime = '1ms'\n\
+        [program.closed]\ncommand = ['sh', '-c', 'exec <&-; echo closed; exec sleep 1000']\nstdin = 'open'\n\
+        ready = { log = 'closed' }\n\
+        [program.plain]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n\
+        [program.two]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\ninstances = 2\n\
+        [program.off]\ncommand = 'puppet pause'\nautostart = false\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for("everything to be up", || foster.verb(&["health"]).code == 0);
+    let input = |name: &str, text: &str| {
+        asked(&foster, &serde_json::json!({ "verb": "input", "name": name, "text": text }))
+    };
+    assert!(input("reader", "one\ntwo\n").contains("8 bytes written"));
+    foster.wait_for_line("got two");
+    for (name, why) in [
+        ("plain", "plain: its standard input is not a pipe of foster's: `stdin = \\\"open\\\"` makes it one"),
+        ("closed", "closed: cannot write to its standard input: Broken pipe"),
+        ("off", "off: not running"),
+        ("two", "`two` means 2 instances: name one of them"),
+        ("nobody", "there is no program `nobody`"),
+    ] {
+        let answer = input(name, "x\n");
+        assert!(answer.contains(why), "{name}: {answer}");
+    }
+    // A pipe has room for 16 pages (pipe(7)): the rest is reported, and foster waits for nothing.
+    let (mut kept, text) = (0, "x".repeat(40_960));
+    let answer = loop {
+        let answer = input("deaf", &text);
+        if !answer.contains("40960 bytes written\"") {
+            break answer;
+        }
+        kept += 1;
+    };
+    assert!(kept == 1 && answer.contains("24576 bytes written, 16384 not"), "{kept}: {answer}");
+    assert!(
+        input("deaf", "x").contains("0 bytes written, 1 not: the program does not read its standard input")
+    );
+    assert!(input("reader", "three\n").contains("6 bytes written"));
+    foster.wait_for_line("got three");
+}
+
+#[test]
+fn output_that_is_cleared_is_gone_from_memory_and_file_of_that_instance_alone() {
+    let config = "[program.a]\ncommand = 'puppet print:kept pause'\nmin_uptime = '1ms'\n\
+        [program.w]\ncommand = 'puppet print:w${FOSTER_INSTANCE} pause'\nmin_uptime = '1ms'\ninstances = 2\n\
+        [program.f]\ncommand = 'puppet print:filed pause'\nmin_uptime = '1ms'\n\
+        stdout = { file = 'f.log' }\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for("everything to be up", || foster.verb(&["health"]).code == 0);
+    let log = foster.path("f.log");
+    foster.wait_for("the file", || std::fs::read_to_string(&log).is_ok_and(|text| text == "filed\n"));
+    let logs = |name: &str| foster.verb(&["logs", name]).stdout;
+    foster.wait_for("the lines", || logs("w").lines().count() == 2);
+    let answer = asked(&foster, &serde_json::json!({ "verb": "clear", "names": ["w.0", "f"] }));
+    assert_eq!(answer.matches("\"message\":\"cleared\"").count(), 2, "{answer}");
+    assert_eq!((logs("w"), logs("f"), logs("a")), ("w.1    | w1\n".into(), String::new(), "kept\n".into()));
+    assert_eq!(std::fs::read_to_string(&log).expect("a file"), "");
+    let answer = asked(&foster, &serde_json::json!({ "verb": "clear", "names": ["nobody"] }));
+    assert!(answer.contains("there is no program `nobody`"), "{answer}");
+    asked(&foster, &serde_json::json!({ "verb": "clear", "names": [] }));
+    assert_eq!(logs("all"), "");
+}
+
+#[test]
+fn a_program_is_removed_by_an_order_until_the_next_update() {
+    let config = "[program.web]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\nafter = ['db']\n\
+        [program.db]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n";
+    let foster = Foster::new().config(config).start();
+    foster.wait_for("everything to be up", || foster.verb(&["health"]).code == 0);
+    let remove = |name: &str| {
+        asked(&foster, &serde_json::json!({ "verb": "update", "names": [name], "mode": "remove" }))
+    };
+    assert!(remove("db").contains("`web` comes after `db`, which would not be there"), "{}", remove("db"));
+    assert!(remove("web").contains("stopped and removed"));
+    assert_eq!(foster.rows().len(), 1);
+    assert!(foster.verb(&["update"]).expect(0).stdout.contains("web: started"));
+}

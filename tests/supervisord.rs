@@ -4,6 +4,8 @@
 //! `tests/fixtures/supervisord` has the configurations; a line `;= …` has the states that it reaches, and a line `;> verb` is a step. What differs on purpose is in
 //! `docs/from-supervisord.md`.
 
+mod updates;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -42,17 +44,18 @@ impl Session {
         Session { supervisor, client: client.to_owned(), config: config.to_owned(), folder }
     }
 
+    /// `supervisorctl` with these arguments.
+    fn client(&self, words: &[&str]) -> Command {
+        let mut client = Command::new(&self.client);
+        client.arg("-c").arg(&self.config).args(words).env("DIR", self.folder.path());
+        client.env("FOSTER_SOCKET", self.folder.path().join("foster.sock")).stdin(Stdio::null());
+        client
+    }
+
     /// The output of `supervisorctl`, and its exit status.
     fn ask(&self, words: &str) -> (String, i32) {
-        let output = Command::new(&self.client)
-            .arg("-c")
-            .arg(&self.config)
-            .args(words.split(' ').filter(|word| !word.is_empty()))
-            .env("DIR", self.folder.path())
-            .env("FOSTER_SOCKET", self.folder.path().join("foster.sock"))
-            .stdin(Stdio::null())
-            .output()
-            .expect("supervisorctl");
+        let words: Vec<&str> = words.split(' ').filter(|word| !word.is_empty()).collect();
+        let output = self.client(&words).output().expect("supervisorctl");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         (text, output.status.code().expect("an exit status"))
     }
@@ -74,6 +77,14 @@ impl Session {
                 return rows;
             }
             assert!(Instant::now() < deadline, "{text}\n{}", self.output());
+            std::thread::yield_now();
+        }
+    }
+
+    fn wait_for(&self, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "{}", self.output());
             std::thread::yield_now();
         }
     }
@@ -141,31 +152,50 @@ fn plain(lines: &str) -> String {
     plain.iter().map(|line| format!("{line}\n")).collect()
 }
 
+/// What both supervisors answer; `None` without supervisord. `config` is called with the folder of each.
+fn both<T: Send>(
+    config: impl Fn(&str, &Path) -> PathBuf + Sync,
+    session: impl Fn(&mut Session) -> T + Sync,
+) -> Option<(T, T)> {
+    let python = python_with("supervisor")?;
+    let theirs = Path::new(&python).parent().map(Path::to_owned).unwrap_or_default();
+    let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
+    let configs = [config("supervisord", folders[0].path()), config("foster", folders[1].path())];
+    Some(std::thread::scope(|scope| {
+        let real = scope.spawn(|| {
+            session(&mut Session::start(
+                &configs[0],
+                &theirs.join("supervisord"),
+                &theirs.join("supervisorctl"),
+            ))
+        });
+        let foster = session(&mut foster_session(&configs[1]));
+        (real.join().expect("supervisord's session"), foster)
+    }))
+}
+
+/// foster, called supervisord, with this configuration.
+fn foster_session(config: &Path) -> Session {
+    let names = tempfile::tempdir().expect("a folder").keep();
+    let link = |called: &str| {
+        let path = names.join(called);
+        symlink(binary(), &path).expect("a link");
+        path
+    };
+    Session::start(config, &link("supervisord"), &link("supervisorctl"))
+}
+
 /// supervisord's own session and foster's, with this configuration.
 fn same_session(name: &str) {
-    let Some(python) = python_with("supervisor") else { return };
     let config = repository().join("tests/fixtures/supervisord").join(name).with_extension("conf");
     let script = fs::read_to_string(&config).expect("a configuration");
     let steps: Vec<&str> = script.lines().filter_map(|line| line.strip_prefix(";> ")).collect();
     let first = script.lines().find_map(|line| line.strip_prefix(";= ")).expect("the first states");
     assert!(!steps.is_empty(), "{name}");
-    let names = tempfile::tempdir().expect("a folder");
-    let link = |called: &str| {
-        let path = names.path().join(called);
-        symlink(binary(), &path).expect("a link");
-        path
-    };
-    let (supervisord, supervisorctl) = (link("supervisord"), link("supervisorctl"));
-    let theirs = Path::new(&python).parent().map(Path::to_owned).unwrap_or_default();
-    let (real, foster) = std::thread::scope(|scope| {
-        let real = scope.spawn(|| {
-            Session::start(&config, &theirs.join("supervisord"), &theirs.join("supervisorctl"))
-                .transcript(first, &steps)
-        });
-        let foster = Session::start(&config, &supervisord, &supervisorctl).transcript(first, &steps);
-        (real.join().expect("supervisord's session"), foster)
-    });
-    assert_eq!(foster, real, "{name}");
+    let transcripts = both(|_, _| config.clone(), |session| session.transcript(first, &steps));
+    if let Some((real, foster)) = transcripts {
+        assert_eq!(foster, real, "{name}");
+    }
 }
 
 #[test]
@@ -174,12 +204,7 @@ fn an_update_to_a_broken_configuration_prints_each_mistake_and_changes_nothing()
     let config = folder.path().join("supervisord.conf");
     let good = "[supervisord]\nnodaemon=true\n[program:web]\ncommand=sleep 1000\nstartsecs=0\n";
     fs::write(&config, good).expect("a file");
-    let link = |called: &str| {
-        let path = folder.path().join(called);
-        symlink(binary(), &path).expect("a link");
-        path
-    };
-    let session = Session::start(&config, &link("supervisord"), &link("supervisorctl"));
+    let session = foster_session(&config);
     let before = session.settled();
     fs::write(&config, format!("{good}[program:bad]\ncommand=date +%Y\nautostart=maybe\n")).expect("a file");
     let (printed, status) = session.ask("update");

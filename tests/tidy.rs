@@ -55,7 +55,7 @@ const LAYERS: [(&str, u8); 34] = [
 ];
 
 /// Files that do not use the system.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "src/plan.rs",
     "src/duration.rs",
     "src/exit.rs",
@@ -65,6 +65,7 @@ const PURE: [&str; 10] = [
     "src/control/protocol.rs",
     "src/init/plan_diff.rs",
     "src/init/plan_merge.rs",
+    "src/init/plan_scope.rs",
     "src/spawn/passwd.rs",
 ];
 

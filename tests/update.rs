@@ -1,5 +1,7 @@
 //! Updates of the configuration: `foster update` and SIGHUP.
 
+mod partial;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

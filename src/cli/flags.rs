@@ -74,6 +74,10 @@ pub static JSON: Flag = Flag { long: "json", short: None, value: None, summary: 
 pub static NO_WAIT: Flag =
     Flag { long: "no-wait", short: None, value: None, summary: "Return at once, before it is done" };
 
+/// `--dry-run`.
+pub static DRY_RUN: Flag =
+    Flag { long: "dry-run", short: None, value: None, summary: "Only print what would change" };
+
 /// `--timeout`.
 pub static TIMEOUT: Flag = Flag {
     long: "timeout",

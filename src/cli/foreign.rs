@@ -5,7 +5,7 @@
 
 /// The words of supervisorctl, pm2, docker, systemctl, kubectl and shells, each with its answer.
 const WORDS: &[(&[&str], &str)] = &[
-    (&["reread"], "`foster check` reads the configuration, `foster update` applies what changed"),
+    (&["reread"], "`foster update --dry-run` prints what would change, `foster update` applies it"),
     (&["add", "remove", "delete", "del", "apply"], "edit the configuration, then `foster update` applies it"),
     (
         &["kill"],

@@ -70,8 +70,11 @@ fn every_verb_is_read_with_its_flags() {
     means("stop --no-wait all", expect![[r#"Stop(Order { names: ["all"], wait: false }) Text None None"#]]);
     means("restart a b", expect![[r#"Restart(Order { names: ["a", "b"], wait: true }) Text None None"#]]);
     means("reload a -c f", expect![[r#"Reload(Order { names: ["a"], wait: true }) Text None Some("f")"#]]);
-    means("update --json", expect!["Update(Update { wait: true }) Json None None"]);
-    means("update --no-wait", expect!["Update(Update { wait: false }) Text None None"]);
+    means("update --json", expect!["Update(Update { names: [], mode: Apply, wait: true }) Json None None"]);
+    means(
+        "update --no-wait",
+        expect!["Update(Update { names: [], mode: Apply, wait: false }) Text None None"],
+    );
     means(
         "signal HUP a",
         expect![[r#"Signal(SignalOrder { names: ["a"], signal: Signal(1) }) Text None None"#]],
@@ -358,7 +361,7 @@ fn a_foreign_verb_that_would_stop_something_is_answered_and_never_executed() {
         unknown verb `quit`: `foster shutdown` stops everything and ends the container (see `foster help`)
         unknown verb `exit`: `foster shutdown` stops everything and ends the container (see `foster help`)
         unknown verb `down`: `foster shutdown` stops everything and ends the container (see `foster help`)
-        unknown verb `reread`: `foster check` reads the configuration, `foster update` applies what changed (see `foster help`)
+        unknown verb `reread`: `foster update --dry-run` prints what would change, `foster update` applies it (see `foster help`)
         unknown verb `delete`: edit the configuration, then `foster update` applies it (see `foster help`)
         unknown verb `stat`; did you mean `status`? (see `foster help`)
         unknown verb `sto`; did you mean `stop`? (see `foster help`)

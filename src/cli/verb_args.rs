@@ -12,13 +12,14 @@ use foster_core::ids::Signal;
 use super::args::ParsedArgs;
 use super::command::{ClientCommand, Command, Detach, Endpoint, Output, Scope};
 use super::flags::{
-    ALL, CONFIG, DETACH, EVENT, FOLLOW, FOLLOW_RUN, HERE, JSON, LINES, LOG, NO_WAIT, PID_FILE, SINCE, SOCKET,
-    STATE, TIMEOUT, TIMESTAMPS, WATCH,
+    ALL, CONFIG, DETACH, DRY_RUN, EVENT, FOLLOW, FOLLOW_RUN, HERE, JSON, LINES, LOG, NO_WAIT, PID_FILE,
+    SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WATCH,
 };
 use super::problem::Problem;
 use super::shell::Shell;
 use crate::control::protocol::{
-    Events, Exec, HealthCheck, Logs, Names, Order, Request, RunJob, Scale, SignalOrder, Update, Wait,
+    Events, Exec, HealthCheck, Logs, Names, Order, Request, RunJob, Scale, SignalOrder, Update, UpdateMode,
+    Wait,
 };
 use crate::plan::InstanceCount;
 
@@ -88,8 +89,9 @@ pub(super) fn order(args: &mut ParsedArgs, request: fn(Order) -> Request) -> Res
 }
 
 pub(super) fn update(args: &mut ParsedArgs) -> Result<Command, Problem> {
-    let wait = !args.has(&NO_WAIT);
-    Ok(client(args, Request::Update(Update { wait })))
+    let mode = if args.has(&DRY_RUN) { UpdateMode::DryRun } else { UpdateMode::Apply };
+    let update = Update { names: args.rest()?, mode, wait: !args.has(&NO_WAIT) };
+    Ok(client(args, Request::Update(update)))
 }
 
 pub(super) fn scale(args: &mut ParsedArgs) -> Result<Command, Problem> {

@@ -14,7 +14,7 @@ use crate::cli::verb::{Printer, Verb};
 use crate::cli::{Candidate, ClientCommand, Output};
 use crate::control::client::{ClientError, Patience};
 use crate::control::protocol::{
-    Event, LogLine, Names, Outcome, Problem, Reply, Request, StatusRow, Verdict, Width,
+    Change, ChangeKind, Event, LogLine, Names, Outcome, Problem, Reply, Request, StatusRow, Verdict, Width,
 };
 use crate::exit::ExitStatus;
 
@@ -130,6 +130,7 @@ fn print_update(
 ) -> Result<ExitStatus, Failure> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut problems: Vec<String> = Vec::new();
+    let mut changes: Vec<Change> = Vec::new();
     let mut refused = None;
     for reply in answer {
         match (reply, output) {
@@ -143,6 +144,7 @@ fn print_update(
             }
             (Ok(Reply::Outcome(outcome)), Output::Json) => outcomes.push(outcome),
             (Ok(Reply::Problem(Problem { text })), Output::Json) => problems.push(text),
+            (Ok(Reply::Change(change)), _) => changes.push(change),
             (Ok(note @ Reply::Note(_)), output) => drop(print_aside(&note, output, client)?),
             (
                 Ok(
@@ -160,18 +162,46 @@ fn print_update(
             (Err(error), _) => refused = Some(error),
         }
     }
-    let updated = refused.is_none();
-    let good = updated && outcomes.iter().all(|outcome| outcome.verdict == Verdict::Ok);
+    // A row that is not there is not printed: an update has none, a dry run one for each instance.
+    let is_dry = !changes.is_empty();
+    let updated = refused.is_none() && !is_dry;
+    let good = refused.is_none() && outcomes.iter().all(|outcome| outcome.verdict == Verdict::Ok);
     if output == Output::Json {
         let (outcomes, problems) = (json(&outcomes), json(&problems));
+        let changes = if is_dry { format!(",\"changes\":{}", json(&changes)) } else { String::new() };
         print_line(
-            &format!("{{\"updated\":{updated},\"outcomes\":{outcomes},\"problems\":{problems}}}"),
+            &format!("{{\"updated\":{updated},\"outcomes\":{outcomes},\"problems\":{problems}{changes}}}"),
             client,
         )?;
+    } else if is_dry {
+        print_changes(&changes, client)?;
     }
     match refused {
         Some(error) => Err(error.into()),
         None => Ok(if good { ExitStatus::DONE } else { ExitStatus::FAILED }),
+    }
+}
+
+/// What an update would do: a line for each program that would change, and the number of the others.
+fn print_changes(changes: &[Change], client: &mut ClientIo<'_>) -> Result<(), Failure> {
+    let (same, different): (Vec<&Change>, Vec<&Change>) = changes
+        .iter()
+        .filter(|change| change.instance.unwrap_or(0) == 0)
+        .partition(|change| change.change == ChangeKind::Unchanged);
+    for change in different {
+        let what = match change.change {
+            ChangeKind::Added if change.autostart => "would be added and started",
+            ChangeKind::Added => "would be added, and not started",
+            ChangeKind::Removed => "would be stopped and removed",
+            ChangeKind::Changed if change.restarts => "would be restarted: ",
+            ChangeKind::Changed | ChangeKind::Unchanged => "would change without a restart: ",
+        };
+        print_line(&format::harmless(&format!("{}: {what}{}", change.name, change.keys.join(", "))), client)?;
+    }
+    match same.len() {
+        0 => Ok(()),
+        1 => print_line("foster: 1 program unchanged", client),
+        count => print_line(&format!("foster: {count} programs unchanged"), client),
     }
 }
 
@@ -326,6 +356,7 @@ fn print_aside(reply: &Reply, output: Output, client: &mut ClientIo<'_>) -> Resu
         | Reply::Event(_)
         | Reply::Context(_)
         | Reply::Problem(_)
+        | Reply::Change(_)
         | Reply::End {}
         | Reply::Error(_) => return Ok(None),
     };

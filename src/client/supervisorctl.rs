@@ -5,22 +5,26 @@
 //! line, `processes.rs` has names and states.
 
 mod arguments;
+mod groups;
+mod help;
+mod input;
 mod orders;
 mod output;
 mod processes;
 
 use std::ffi::OsString;
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use super::endpoint::candidates;
 use super::{ClientIo, Failure, ask, print_page};
 use crate::cli::Endpoint;
 use crate::control::client::ClientError;
-use crate::control::protocol::{Events, Names, Order, Reply, Request, Update, Verdict};
+use crate::control::protocol::{Events, Names, Order, Reply, Request};
 use crate::exit::ExitStatus;
 
 use arguments::{Invocation, Options};
+use input::Input;
 use processes::{Chosen, Process, State, processes};
 
 /// The exit statuses of supervisorctl.
@@ -46,7 +50,7 @@ pub fn run(arguments: &[OsString], io: &mut ClientIo<'_>) -> ExitStatus {
         Ok(Invocation::Run(Options { socket, interactive, words })) => {
             let endpoint = Endpoint { socket, config: None };
             let sockets = candidates(&endpoint, io.socket.as_deref(), || None);
-            let mut session = Session { sockets, io };
+            let mut session = Session { sockets, input: Input::default(), io };
             match words.is_empty() || interactive {
                 true => session.interactive(&words),
                 false => session.verb(&words),
@@ -63,6 +67,7 @@ pub fn run(arguments: &[OsString], io: &mut ClientIo<'_>) -> ExitStatus {
 
 struct Session<'s, 'io> {
     sockets: Vec<PathBuf>,
+    input: Input,
     io: &'s mut ClientIo<'io>,
 }
 
@@ -71,14 +76,12 @@ impl Session<'_, '_> {
     fn interactive(&mut self, first: &[String]) -> u8 {
         let first = if first.is_empty() { vec!["status".to_owned()] } else { first.to_vec() };
         let mut code = self.verb(&first);
-        let stdin = std::io::stdin();
-        let is_terminal = stdin.is_terminal();
-        let mut lines = stdin.lock().lines();
+        let is_terminal = std::io::stdin().is_terminal();
         loop {
             if is_terminal {
                 let _ = write!(self.io.out, "supervisor> ").and_then(|()| self.io.out.flush());
             }
-            let Some(Ok(line)) = lines.next() else { return code };
+            let Some(line) = self.input.next_line() else { return code };
             let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
             match words.first().map(String::as_str) {
                 None => {}
@@ -93,9 +96,19 @@ impl Session<'_, '_> {
         let _ = writeln!(self.io.out, "{}", line.as_ref());
     }
 
+    /// A command line that is wrong: why, and the help of the verb.
+    fn misused(&mut self, verb: &str, why: &str) -> u8 {
+        self.say(format!("Error: {why}"));
+        help::of(verb).into_iter().for_each(|text| self.say(text));
+        status::FAILED
+    }
+
     fn verb(&mut self, words: &[String]) -> u8 {
         let (verb, rest) =
             words.split_first().map_or(("help", [].as_slice()), |(verb, rest)| (verb.as_str(), rest));
+        if help::is_bare(verb) && !rest.is_empty() {
+            return self.misused(verb, &format!("{verb} accepts no arguments"));
+        }
         match verb {
             "status" => self.status(rest),
             "start" => self.each(rest, "start", Self::start),
@@ -111,13 +124,15 @@ impl Session<'_, '_> {
             "signal" => self.signal(rest),
             "pid" => self.pid(rest),
             "tail" => self.tail(rest),
-            "update" => self.update(),
-            "reread" => {
-                self.say(
-                    "reread: nothing is read before `update`, which reads the configuration and applies it",
-                );
-                status::DONE
-            }
+            "maintail" => self.maintail(rest),
+            "fg" => self.foreground(rest),
+            "clear" => self.clear(rest),
+            "reread" => self.reread(),
+            "avail" => self.avail(),
+            "update" => self.update(rest),
+            "add" => self.add(rest),
+            "remove" => self.remove(rest),
+            "open" => self.open(rest),
             "reload" => self.reload(),
             "shutdown" => match self.ask(&Request::Shutdown {}) {
                 Ok(_) => {
@@ -131,12 +146,14 @@ impl Session<'_, '_> {
                 status::DONE
             }
             "help" => {
-                self.say(arguments::VERBS);
+                match rest.first() {
+                    None => self.say(help::OVERVIEW),
+                    Some(verb) => match help::of(verb) {
+                        Some(text) => self.say(text),
+                        None => self.say(format!("*** No help on {verb}")),
+                    },
+                }
                 status::DONE
-            }
-            "avail" | "add" | "remove" | "clear" | "fg" | "maintail" | "open" => {
-                self.say(format!("Error: foster does not know {verb} yet"));
-                status::FAILED
             }
             other => {
                 self.say(format!("*** Unknown syntax: {other}"));
@@ -255,29 +272,29 @@ impl Session<'_, '_> {
         code
     }
 
-    fn update(&mut self) -> u8 {
-        let replies = match self.ask(&Request::Update(Update { wait: true })) {
-            Ok(replies) => replies,
-            Err(code) => return code,
-        };
-        let mut code = status::DONE;
-        for reply in replies {
-            if let Reply::Outcome(outcome) = reply {
-                if outcome.verdict == Verdict::Failed {
-                    code = status::FAILED;
-                }
-                // The sum of everything and warnings are about no process.
-                if !["foster", "warning"].contains(&outcome.name.as_str()) {
-                    self.say(processes::updated(&outcome));
-                }
+    /// Another socket of foster's, from now on.
+    fn open(&mut self, words: &[String]) -> u8 {
+        let url = words.first().map_or("", String::as_str);
+        if !["unix://", "http://"].iter().any(|scheme| url.starts_with(scheme)) {
+            self.say("ERROR: url must be http:// or unix://");
+            return status::FAILED;
+        }
+        match arguments::socket(url) {
+            Ok(socket) => {
+                self.sockets = vec![socket];
+                self.status(&[]);
+                status::DONE
+            }
+            Err(message) => {
+                self.say(format!("ERROR: {message}"));
+                status::FAILED
             }
         }
-        code
     }
 
     /// The configuration is read again, and everything is started again.
     fn reload(&mut self) -> u8 {
-        match self.update() {
+        match self.update(&[]) {
             status::DONE => {}
             code => return code,
         }

@@ -174,8 +174,8 @@ fn each_verb_sends_its_request() {
         {"version":1,"verb":"wait","names":["a"],"timeout_ms":1500,"startup":false}
         {"version":1,"verb":"wait","names":["a"],"timeout_ms":null,"startup":false}
         {"version":1,"verb":"health","names":[]}
-        {"version":1,"verb":"update","wait":true}
-        {"version":1,"verb":"update","wait":false}
+        {"version":1,"verb":"update","mode":"apply","wait":true}
+        {"version":1,"verb":"update","mode":"apply","wait":false}
         {"version":1,"verb":"shutdown"}
     "#]]
     .assert_eq(&all);

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -98,6 +99,12 @@ impl Answer {
     }
 }
 
+impl AsFd for Answer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.from.get_ref().as_fd()
+    }
+}
+
 impl Iterator for Answer {
     type Item = Result<Reply, ClientError>;
 
@@ -118,7 +125,8 @@ impl Iterator for Answer {
                 | Reply::Event(_)
                 | Reply::Missed(_)
                 | Reply::Note(_)
-                | Reply::Context(_)),
+                | Reply::Context(_)
+                | Reply::Change(_)),
             ) => Some(Ok(reply)),
             Err(error) => Some(Err(error)),
         };
@@ -128,6 +136,11 @@ impl Iterator for Answer {
 }
 
 impl Answer {
+    /// Whether bytes of it were read and not returned yet: foster sends whole lines, so the next reply is there.
+    pub fn has_buffered(&self) -> bool {
+        !self.from.buffer().is_empty()
+    }
+
     /// The process that answers, as the kernel knows it.
     pub fn server(&self) -> Option<Peer> {
         self.server

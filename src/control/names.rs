@@ -58,6 +58,11 @@ impl NameFilter {
         }
     }
 
+    /// Everything.
+    pub fn all() -> NameFilter {
+        NameFilter { all: true, ..NameFilter::default() }
+    }
+
     /// Whether the filter includes this instance.
     pub fn matches(&self, name: &str, instance: u16) -> bool {
         if self.all || self.literals.contains(name) {

@@ -20,10 +20,12 @@ pub use self::reply::{
     Event, Exit, Health, Kind, LogLine, Missed, Note, Outcome, Piece, Problem, Reply, State, StatusRow,
     Stream, Verdict, Width,
 };
+pub use self::update::{Change, ChangeKind, Update, UpdateMode};
 use crate::suggest::nearest;
 
 mod refusal;
 mod reply;
+mod update;
 
 /// The version of the protocol. A client that names another one is refused.
 pub const VERSION: u32 = 1;
@@ -61,8 +63,12 @@ pub enum Request {
     /// Whether each is ready and healthy. Answered by [`Reply::Outcome`]s.
     Health(HealthCheck),
     /// Read the configuration again and apply the changes. Answered by [`Reply::Outcome`]s, or by [`Reply::Problem`]s if
-    /// it has errors.
+    /// it has errors; a dry run by [`Reply::Change`]s.
     Update(Update),
+    /// Drop the lines in memory, and empty the log files. Answered by [`Reply::Outcome`]s.
+    Clear(Names),
+    /// Write to the standard input of a program. Answered by a [`Reply::Outcome`].
+    Input(Input),
     /// Give a program another number of instances. Answered by [`Reply::Outcome`]s.
     Scale(Scale),
     /// End the container. Answered when the shutdown has started.
@@ -219,13 +225,14 @@ pub struct Wait {
     pub startup: bool,
 }
 
-/// An update.
+/// Text for the standard input of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Update {
-    /// Whether the answer comes when it is done (default), or at once.
-    #[serde(default = "default_true")]
-    pub wait: bool,
+pub struct Input {
+    /// The program, or one of its instances.
+    pub name: String,
+    /// The text.
+    pub text: String,
 }
 
 /// Another number of instances.
@@ -257,9 +264,9 @@ pub struct RunJob {
 
 impl Request {
     /// Every verb.
-    pub const VERBS: [&'static str; 15] = [
+    pub const VERBS: [&'static str; 17] = [
         "status", "start", "stop", "restart", "reload", "signal", "logs", "events", "exec", "wait", "health",
-        "update", "scale", "run-job", "shutdown",
+        "update", "clear", "input", "scale", "run-job", "shutdown",
     ];
 
     /// Reads a line, with or without its line end.
@@ -293,6 +300,8 @@ impl Request {
             "wait" => from_fields(fields).map(Request::Wait),
             "health" => from_fields(fields).map(Request::Health),
             "update" => from_fields(fields).map(Request::Update),
+            "clear" => from_fields(fields).map(Request::Clear),
+            "input" => from_fields(fields).map(Request::Input),
             "scale" => from_fields(fields).map(Request::Scale),
             "run-job" => from_fields(fields).map(Request::RunJob),
             "shutdown" => from_fields(fields).map(|Nothing {}| Request::Shutdown {}),
@@ -316,6 +325,8 @@ impl Request {
             | Request::Health(_)
             | Request::Signal(_)
             | Request::Exec(_)
+            | Request::Clear(_)
+            | Request::Input(_)
             | Request::Shutdown {} => true,
             Request::Start(order)
             | Request::Stop(order)
@@ -333,7 +344,9 @@ impl Request {
     /// The NAMEs it gives.
     pub fn names(&self) -> &[String] {
         match self {
-            Request::Status(names) => &names.names,
+            Request::Status(names) | Request::Clear(names) => &names.names,
+            Request::Input(input) => std::slice::from_ref(&input.name),
+            Request::Update(update) => &update.names,
             Request::Health(check) => &check.names,
             Request::Start(order)
             | Request::Stop(order)
@@ -346,7 +359,7 @@ impl Request {
             Request::Wait(wait) => &wait.names,
             Request::Scale(scale) => std::slice::from_ref(&scale.name),
             Request::RunJob(job) => std::slice::from_ref(&job.name),
-            Request::Update(_) | Request::Shutdown {} => &[],
+            Request::Shutdown {} => &[],
         }
     }
 

@@ -295,6 +295,15 @@ impl Children {
         }
     }
 
+    /// Writes to the stdin of a child that foster holds open, as much as there is room for.
+    ///
+    /// # Errors
+    /// EPIPE if it has closed it, or has none.
+    pub(super) fn write_stdin(&mut self, role: Role, text: &[u8]) -> nix::Result<usize> {
+        let written = self.child(role).and_then(|child| child.process.write_stdin(text));
+        written.unwrap_or(Err(nix::Error::EPIPE))
+    }
+
     /// Records that a child got this stop signal.
     pub(super) fn mark_stopping(&mut self, role: Role, signal: Signal) {
         if let Some(child) = self.child(role) {

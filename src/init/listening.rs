@@ -12,6 +12,7 @@ use foster_core::event::{Persistence, StartFailure};
 use foster_core::ids::Run;
 use foster_core::sorted::SortedSet;
 
+use super::plan_scope::UpdateScope;
 use super::{Init, ledger};
 use crate::config::{Remark, Severity};
 use crate::plan::{ListenAddress, ListenOptions, ListenSocket, Plan, Program};
@@ -98,12 +99,17 @@ impl Init {
         others.any(|other| children.definition(other).is_some_and(|program| has(program, address)))
     }
 
-    /// Opens what a new plan adds, and changes what it changes. Returns a remark for each socket that cannot be.
-    pub(super) fn stage_sockets(&mut self, plan: &Plan, staged: &mut Staged) -> Vec<Remark> {
+    /// Opens what the programs of a scope of a new plan add, and changes what it changes. Returns a remark for each socket that cannot be.
+    pub(super) fn stage_sockets(
+        &mut self,
+        plan: &Plan,
+        scope: &UpdateScope,
+        staged: &mut Staged,
+    ) -> Vec<Remark> {
         let mut remarks = Vec::new();
         let sockets = self.plan.definitions().flat_map(|(_, program)| &program.sockets);
         let known: SortedSet<&ListenAddress> = sockets.map(|socket| &socket.address).collect();
-        for (id, program) in plan.definitions() {
+        for (id, program) in plan.definitions().filter(|(_, program)| scope.has(&program.name)) {
             for socket in &program.sockets {
                 let ListenSocket { address, options, .. } = socket;
                 let sockets = &mut self.processes.sockets;

@@ -22,6 +22,8 @@ mod perform;
 mod pid1;
 mod plan_diff;
 mod plan_merge;
+mod plan_scope;
+mod preview;
 mod proc_reader;
 mod processes;
 mod reap;

@@ -11,6 +11,7 @@ use foster_core::plan::CorePlan;
 use foster_core::program_map::ProgramMap;
 
 use super::plan_diff::{ChangedKeys, of_instances, of_settings};
+use super::plan_scope::{UpdateScope, partial};
 use crate::plan::{Plan, Program};
 
 /// The differences between a plan and the one that it follows.
@@ -31,12 +32,20 @@ pub(super) struct PlanMerge {
 }
 
 /// Renumbers the new plan to follow the old one. No program has ever had the id `next` or a higher one. A program
-/// that was scaled keeps its number of instances, unless the setting has changed.
+/// that was scaled keeps its number of instances, unless the setting has changed. Programs outside the scope stay as they are.
 ///
 /// # Errors
-/// The new definition of a program is not valid for all the instances that it keeps.
-pub(super) fn merge(old: &Plan, new: Plan, next: ProgramId) -> Result<(Plan, PlanMerge), String> {
+/// The new definition of a program is not valid for all the instances that it keeps, or does not fit to those that stay.
+pub(super) fn merge(
+    old: &Plan,
+    new: Plan,
+    next: ProgramId,
+    scope: &UpdateScope,
+) -> Result<(Plan, PlanMerge), String> {
     let mut plan = renumbered(old, new, next);
+    if !scope.is_whole() {
+        plan = partial(old, plan, scope)?;
+    }
     let mut made = PlanMerge {
         new: Vec::new(),
         kept: ProgramMap::new(),
@@ -45,7 +54,10 @@ pub(super) fn merge(old: &Plan, new: Plan, next: ProgramId) -> Result<(Plan, Pla
         fixed: Vec::new(),
         scaled: Vec::new(),
     };
-    for id in plan.programs.ids().collect::<Vec<_>>() {
+    let is_meant = |program: &Rc<Program>| scope.has(&program.name);
+    let meant: Vec<ProgramId> =
+        plan.programs.iter().filter(|(_, program)| is_meant(program)).map(|(id, _)| id).collect();
+    for id in meant {
         // A program that was leaving and is in the plan again counts as new.
         if old.program(id).is_some() && !old.core.is_leaving(id) {
             keep_scale(old, &mut plan, id)?;
@@ -136,6 +148,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::config::{Environment, load};
+
+    fn merge(old: &Plan, new: Plan, next: ProgramId) -> Result<(Plan, PlanMerge), String> {
+        super::merge(old, new, next, &UpdateScope::all())
+    }
 
     fn plan(text: &str) -> Plan {
         let folder = tempfile::tempdir().unwrap();

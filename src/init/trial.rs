@@ -17,6 +17,7 @@ use nix::unistd;
 use super::Init;
 use super::children::Role;
 use crate::config::{self, Environment, Report};
+use crate::control::protocol::Update;
 use crate::control::server::ConnectionId;
 use crate::spawn::ChildProcess;
 use crate::sys::cpus;
@@ -26,7 +27,7 @@ use crate::sys::fork::fork;
 #[derive(Debug, Default)]
 pub(super) struct Trial {
     /// Whose they are; `None`: they were requested by a signal. The first one is that of the trial.
-    queue: VecDeque<Option<ConnectionId>>,
+    queue: VecDeque<Option<(ConnectionId, Update)>>,
     /// What the child writes to its stderr.
     fault: Option<OwnedFd>,
 }
@@ -38,7 +39,7 @@ const READ: u8 = 0;
 
 impl Init {
     /// Begins an update for a client, or for a signal.
-    pub(super) fn begin_update(&mut self, client: Option<ConnectionId>) {
+    pub(super) fn begin_update(&mut self, client: Option<(ConnectionId, Update)>) {
         self.operators.updates.trial.queue.push_back(client);
         if self.operators.updates.trial.queue.len() == 1 {
             self.begin_trial();
@@ -64,7 +65,7 @@ impl Init {
             Report::of_fault(self.operators.updates.source(), &text.unwrap_or_else(|| exit.to_string()))
         });
         match client {
-            Some(client) => self.update_for(client, fault),
+            Some((client, asked)) => self.update_for(client, asked, fault),
             None => self.update_by_signal(fault),
         }
         if !self.operators.updates.trial.queue.is_empty() {

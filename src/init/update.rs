@@ -11,20 +11,22 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use foster_core::action::EventName;
-use foster_core::event::{Event, SpecChange, Update};
+use foster_core::event::{self, Event, SpecChange};
 use foster_core::ids::{InstanceId, ProgramId};
 use foster_core::sorted::SortedSet;
 use log::Level;
 
 use super::history::Subject;
 use super::listening::Staged;
-use super::outcomes::{InstanceBefore, Waiting};
+use super::outcomes::InstanceBefore;
 use super::plan_merge::{PlanMerge, merge};
+use super::plan_scope::UpdateScope;
 use super::trial::Trial;
 use super::update_texts::{LONGEST_PROBLEM, bounded, counted, listed, remarks, unchanged};
 use super::{Init, report};
 use crate::config::{self, Environment, Report};
-use crate::control::protocol::{Outcome, Problem, Reason, Refusal, Reply, Verdict};
+use crate::control::names::NameError;
+use crate::control::protocol::{Outcome, Problem, Reason, Refusal, Reply, Update, UpdateMode, Verdict};
 use crate::control::server::ConnectionId;
 use crate::output::log as own_log;
 use crate::plan::Plan;
@@ -51,6 +53,15 @@ struct Forgotten {
     programs: SortedSet<ProgramId>,
 }
 
+/// Why there is no update.
+#[derive(Debug)]
+pub(super) enum UpdateFailure {
+    /// The configuration has mistakes.
+    Mistakes(Report),
+    /// A name is that of no program.
+    Names(NameError),
+}
+
 impl Updates {
     /// The state before the first update.
     pub(super) fn new(plan: &Plan, filter: Option<String>) -> Updates {
@@ -70,44 +81,40 @@ impl Updates {
 }
 
 impl Init {
-    /// Updates for a client, if it was no fault to read the configuration.
-    pub(super) fn update_for(&mut self, client: ConnectionId, fault: Option<Report>) {
-        let wait = self.operators.requests.has_been_read_for(client);
-        match self.answered_update(client, wait, fault) {
-            Ok(waiting) => self.wait_for_update(client, waiting),
-            Err(refusal) => drop(self.reply(client, &Reply::Error(refusal))),
+    /// Updates for a client, or says what an update would do, if it was no fault to read the configuration.
+    pub(super) fn update_for(&mut self, client: ConnectionId, asked: Update, fault: Option<Report>) {
+        let is_here = self.operators.requests.has_been_read_for(client);
+        let asked = Update { wait: asked.wait && is_here, ..asked };
+        let done = match asked.mode {
+            UpdateMode::DryRun => self.preview(client, &asked, fault),
+            UpdateMode::Apply | UpdateMode::Remove => self.answered_update(client, &asked, fault),
+        };
+        if let Err(refusal) = done {
+            self.reply(client, &Reply::Error(refusal));
         }
     }
 
     fn answered_update(
         &mut self,
         client: ConnectionId,
-        wait: bool,
+        asked: &Update,
         fault: Option<Report>,
-    ) -> Result<Option<Waiting>, Refusal> {
+    ) -> Result<(), Refusal> {
         if self.core.supervisor.is_shutting_down() {
             return Err(Refusal::new(Reason::ShuttingDown, "foster is shutting down"));
         }
-        let (merged, before) = match self.update(fault) {
-            Ok(done) => done,
-            Err(report) => {
-                for line in bounded(&report).iter().flat_map(|error| error.lines()) {
-                    let text = line.chars().take(LONGEST_PROBLEM).collect();
-                    self.reply(client, &Reply::Problem(Problem { text }));
-                }
-                let message = format!("{}; nothing was changed", report.summary());
-                return Err(Refusal::new(Reason::Failed, message));
-            }
-        };
+        let scope = UpdateScope::new(asked)?;
+        let (merged, before) = self.update(&scope, fault).map_err(|failure| self.refused(client, failure))?;
         let expected = self.expected(&merged, &before);
-        let waiting = self.answer_or_wait(client, expected, wait);
+        let waiting = self.answer_or_wait(client, expected, asked.wait);
         for warning in &self.plan.warnings.clone() {
             self.remark(client, "warning", warning.to_string());
         }
         for line in unchanged(&merged).into_iter().chain(remarks(&merged)) {
             self.remark(client, "foster", line);
         }
-        Ok(waiting)
+        self.wait_for_update(client, waiting);
+        Ok(())
     }
 
     /// Updates on SIGHUP; the result is logged.
@@ -117,43 +124,74 @@ impl Init {
             return;
         }
         // `update` logs errors.
-        let _ = self.update(fault);
+        let _ = self.update(&UpdateScope::all(), fault);
     }
 
-    /// Reads the configuration and applies it. Returns the differences, and the state before.
-    fn update(&mut self, fault: Option<Report>) -> Result<(PlanMerge, Vec<InstanceBefore>), Report> {
+    /// The refusal of an update that failed; the mistakes of the configuration come before it.
+    pub(super) fn refused(&mut self, client: ConnectionId, failure: UpdateFailure) -> Refusal {
+        match failure {
+            UpdateFailure::Names(error) => error.into(),
+            UpdateFailure::Mistakes(report) => {
+                for line in bounded(&report).iter().flat_map(|error| error.lines()) {
+                    let text = line.chars().take(LONGEST_PROBLEM).collect();
+                    self.reply(client, &Reply::Problem(Problem { text }));
+                }
+                Refusal::new(Reason::Failed, format!("{}; nothing was changed", report.summary()))
+            }
+        }
+    }
+
+    /// Reads the configuration and compares it with the plan. What the programs of this scope add to the sockets is
+    /// opened, where it is to be staged.
+    pub(super) fn read_update(
+        &mut self,
+        scope: &UpdateScope,
+        staged: Option<&mut Staged>,
+        fault: Option<Report>,
+    ) -> Result<(Plan, PlanMerge), UpdateFailure> {
         self.forget_removed();
         let environment = Environment::new(env::vars_os(), cpus::allowed);
         let source = self.operators.updates.source.clone();
-        let mut staged = Staged::default();
         let read = match fault {
             Some(fault) => Err(fault),
-            None => {
-                config::load_and_examine(&source, &environment, |plan| self.stage_sockets(plan, &mut staged))
-            }
+            None if scope.removes() => Ok(Plan::clone(&self.plan)),
+            None => config::load_and_examine(&source, &environment, |plan| {
+                staged.map_or(Vec::new(), |staged| self.stage_sockets(plan, scope, staged))
+            }),
         };
-        let merged = read.and_then(|read| {
-            let merged = merge(&self.plan, read, self.operators.updates.next);
-            merged.map_err(|message| Report::of_file(&source, message))
-        });
-        let (plan, merged) = match merged {
+        let read = read.map_err(UpdateFailure::Mistakes)?;
+        scope.check_names(&self.plan, &read).map_err(UpdateFailure::Names)?;
+        let merged = merge(&self.plan, read, self.operators.updates.next, scope);
+        merged.map_err(|message| UpdateFailure::Mistakes(Report::of_file(&source, message)))
+    }
+
+    /// Reads the configuration and applies it. Returns the differences, and the state before.
+    fn update(
+        &mut self,
+        scope: &UpdateScope,
+        fault: Option<Report>,
+    ) -> Result<(PlanMerge, Vec<InstanceBefore>), UpdateFailure> {
+        let mut staged = Staged::default();
+        let (plan, merged) = match self.read_update(scope, Some(&mut staged), fault) {
             Ok(merged) => merged,
-            Err(report) => {
+            Err(failure) => {
                 self.revert_sockets(staged);
-                self.report_mistakes(&report);
-                return Err(report);
+                if let UpdateFailure::Mistakes(report) = &failure {
+                    self.report_mistakes(report);
+                }
+                return Err(failure);
             }
         };
         self.commit_sockets(staged);
         self.operators.updates.next = after_all(&plan, self.operators.updates.next);
-        self.report_update(&plan, &merged);
+        self.report_update(&plan, &merged, scope);
         if merged.applied.iter().any(|key| key.starts_with("log_")) {
             own_log::install(&plan.settings, self.operators.updates.filter.as_deref());
         }
         self.output.configure(&plan);
         let before = self.instances_before();
         let changed = merged.kept.iter().filter_map(|(id, keys)| Some((id, keys.change()?)));
-        let update = Update { plan: plan.core.clone(), changed: changed.collect() };
+        let update = event::Update { plan: plan.core.clone(), changed: changed.collect() };
         let old = std::mem::replace(&mut self.plan, Rc::new(plan));
         self.watch_clock();
         self.keep_formers(&old, &merged);
@@ -243,7 +281,7 @@ impl Init {
         self.rematch_streams();
     }
 
-    fn report_update(&mut self, plan: &Plan, merged: &PlanMerge) {
+    fn report_update(&mut self, plan: &Plan, merged: &PlanMerge, scope: &UpdateScope) {
         for (id, keys) in merged.kept.iter().filter(|(_, keys)| !keys.is_empty()) {
             let name = plan.program(id).map_or(String::new(), |program| program.name.clone());
             let how = match keys.change() {
@@ -260,8 +298,12 @@ impl Init {
         }
         let count = |number: usize| number as u64;
         let changed = merged.kept.values().filter(|keys| !keys.is_empty()).count();
+        let from = match scope.removes() {
+            true => "updated by an order to remove programs".to_owned(),
+            false => format!("updated from `{}`", self.operators.updates.source.display()),
+        };
         let what = [
-            format!("updated from `{}`: {}", self.operators.updates.source.display(), counted(merged)),
+            format!("{from}: {}", counted(merged)),
             remarks(merged).into_iter().map(|remark| format!("; {remark}")).collect(),
         ];
         let line = report::Line::new(Level::Info, EventName::Updated, what.concat())

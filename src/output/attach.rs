@@ -234,7 +234,7 @@ impl Output {
     }
 
     /// The writer for a file: foster's own stream, a writer that is open already, or a new one.
-    fn file_writer(&mut self, sink: &FileSink) -> u32 {
+    pub(super) fn file_writer(&mut self, sink: &FileSink) -> u32 {
         if let Some(stream) = standard_path(&sink.path) {
             return self.standard(stream);
         }

@@ -182,6 +182,21 @@ impl LogFile {
         self.fail(0, error)
     }
 
+    /// Truncates it. The next line is its first.
+    ///
+    /// # Errors
+    /// It is not open, or ftruncate(2).
+    pub fn clear(&mut self) -> Result<(), FileError> {
+        let Some(target) = &self.target else {
+            return Err(self.gap.map_or(Errno::EBADF.into(), |gap| gap.error));
+        };
+        nix::unistd::ftruncate(target, 0).map_err(FileError::System)?;
+        self.size = 0;
+        self.unfinished = None;
+        self.partial.clear();
+        Ok(())
+    }
+
     /// Whether it could not be opened and is opened again only after a delay.
     pub fn is_delayed(&self) -> bool {
         self.target.is_none() && self.opening == Opening::Delayed

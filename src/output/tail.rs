@@ -3,11 +3,15 @@
 //! A reader gets the lines of several programs in the order of their numbers, in bounded pieces.
 
 use std::collections::BinaryHeap;
+use std::path::PathBuf;
+use std::rc::Rc;
 
 use foster_core::ids::{InstanceId, ProgramId, Run};
 use foster_lines::ring;
 
+use super::log_path::FileError;
 use super::{Output, Stream};
+use crate::plan::Sink;
 
 /// A line that has no newline yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +56,27 @@ impl Output {
                 lines.push((id, line));
             }
         }
+    }
+
+    /// Drops the kept lines of an instance, and empties its log files; never foster's own stdout and stderr.
+    ///
+    /// # Errors
+    /// A file that cannot be opened or truncated.
+    pub fn clear(&mut self, instance: InstanceId) -> Result<(), (PathBuf, FileError)> {
+        if let Some(ring) = self.attached.rings.get_mut(instance.program) {
+            ring.forget(instance.index);
+        }
+        let Some(definition) = self.attached.instances.get(&instance).map(Rc::clone) else { return Ok(()) };
+        for sink in [&definition.program.stdout, &definition.program.stderr] {
+            let Sink::File(sink) = sink else { continue };
+            let key = self.file_writer(sink);
+            if !self.writers.is_standard(key) {
+                let cleared = self.writers.clear(key);
+                self.release(key);
+                cleared.map_err(|error| (sink.path.clone(), error))?;
+            }
+        }
+        Ok(())
     }
 
     /// The number before that of the last `count` lines of these programs.

@@ -137,6 +137,14 @@ impl Writers {
         }
     }
 
+    /// Empties a file; a device or FIFO has nothing to empty.
+    pub(super) fn clear(&mut self, key: u32) -> Result<(), FileError> {
+        match self.by_key.get_mut(&key) {
+            Some(Writer::File(file)) => file.clear(),
+            Some(Writer::Queue(_) | Writer::Closed) | None => Ok(()),
+        }
+    }
+
     /// Closes a file without sources, unless it has dropped lines to report.
     pub(super) fn release(&mut self, key: u32) {
         if self.get(key).is_some_and(|writer| writer.unwritten() == 0 && writer.gap().is_none()) {

@@ -17,7 +17,7 @@ use foster_core::ids::Signal;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
-use crate::sys::process;
+use crate::sys::{process, stream};
 
 /// The right to act as the child: between fork and exec, and in a process that executes a program without a fork.
 #[derive(Debug)]
@@ -76,6 +76,14 @@ impl ChildProcess {
     /// Keeps the write end of its stdin open until the child is reaped.
     pub fn keep_stdin(&mut self, writer: OwnedFd) {
         self.stdin = Some(writer);
+    }
+
+    /// Writes to its stdin, as much as the pipe has room for; `None`: foster does not hold it.
+    ///
+    /// # Errors
+    /// write(2): EPIPE if it has closed its stdin.
+    pub fn write_stdin(&self, text: &[u8]) -> Option<nix::Result<usize>> {
+        self.stdin.as_ref().map(|writer| stream::write_available(writer, text))
     }
 
     /// Sends it a signal: kill(2). For a zombie that has no effect and is not an error.

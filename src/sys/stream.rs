@@ -34,6 +34,23 @@ pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> nix::Result<usize> {
     }
 }
 
+/// Writes as much as a pipe has room for, and returns how much that was. The write end does not block from now on.
+///
+/// # Errors
+/// EPIPE if no process can read it. The caller has blocked SIGPIPE.
+pub fn write_available(pipe: impl AsFd, text: &[u8]) -> nix::Result<usize> {
+    fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let mut written = 0;
+    while let Some(rest) = text.get(written..).filter(|rest| !rest.is_empty()) {
+        match nix::unistd::write(&pipe, rest) {
+            Ok(count) => written += count,
+            Err(Errno::EAGAIN) => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(written)
+}
+
 /// The number of unread bytes in a pipe (FIONREAD, ioctl_pipe(2)); 0 if it is unknown.
 pub fn unread(fd: impl AsFd) -> usize {
     let mut count: libc::c_int = 0;

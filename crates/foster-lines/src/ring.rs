@@ -73,6 +73,15 @@ impl Ring {
         self.entries.push_back(Entry { number, at, origin, length, end });
     }
 
+    /// Drops the lines of an instance.
+    pub fn forget(&mut self, instance: u16) {
+        let mut left = Ring { dropped: self.dropped, ..Ring::default() };
+        for line in self.from(0).filter(|line| line.origin.instance != instance) {
+            left.push(line.number, line.at, line.origin, &line.text, line.end);
+        }
+        *self = left;
+    }
+
     /// The last `count` lines, oldest first.
     pub fn tail(&self, count: usize) -> Vec<Line> {
         self.from(self.entries.len().saturating_sub(count)).collect()
@@ -214,6 +223,19 @@ mod tests {
         assert_eq!(texts(&ring.tail_of(0, 2, 100)), [b"first".as_slice(), b"last"]);
         assert_eq!(texts(&ring.tail_of(0, 2, 10)), [b"last".as_slice()]);
         assert_eq!(texts(&ring.tail_of(1, 2, 100)), [] as [&[u8]; 0]);
+    }
+
+    #[test]
+    fn the_lines_of_an_instance_are_dropped_and_the_others_stay() {
+        let mut ring = Ring::default();
+        for (number, (instance, text)) in (1..).zip([(0, "a"), (1, "b"), (0, "c"), (2, "d")]) {
+            let origin = Origin { instance, ..ORIGIN };
+            ring.push(number, SystemTime::UNIX_EPOCH, origin, text.as_bytes(), End::Line);
+        }
+        ring.forget(0);
+        assert_eq!(texts(&ring.tail(9)), [b"b".as_slice(), b"d"]);
+        assert_eq!(ring.numbers().collect::<Vec<_>>(), [4, 2]);
+        assert_eq!(ring.dropped(), 0);
     }
 
     #[test]

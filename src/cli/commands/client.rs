@@ -3,8 +3,8 @@
 //! Each has a request in `control/protocol.rs` and an arm in `init/requests/mod.rs`. Pure. Next: `verb.rs`, the columns.
 
 use super::super::flags::{
-    ALL, CONFIG, EVENT, FOLLOW, FOLLOW_RUN, Flag, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE, TIMEOUT,
-    TIMESTAMPS, WATCH,
+    ALL, CONFIG, DRY_RUN, EVENT, FOLLOW, FOLLOW_RUN, Flag, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE,
+    TIMEOUT, TIMESTAMPS, WATCH,
 };
 use super::super::verb::{Group, Printer, Verb};
 use super::super::verb_args;
@@ -221,15 +221,19 @@ pub(super) static VERBS: &[Verb] = &[
         aliases: &[],
         group: Group::Operate,
         summary: "Read the configuration again and apply the changes",
-        arguments: "",
+        arguments: "[NAME...]",
         about: "Starts new programs, stops removed ones, restarts those whose process definition\n\
                 changed, and touches nothing else. If the configuration has an error, nothing\n\
                 changes and the errors are printed. The file is the one foster was started\n\
                 with. SIGHUP does the same. A program that an operator stopped stays stopped.\n\
                 If the new definition of a running program does not come up, the former one\n\
-                comes back.",
-        flags: &[&NO_WAIT, &JSON, &SOCKET, &CONFIG],
-        examples: &[("check", "is it valid?"), ("update", "return when it is applied")],
+                comes back. With a NAME only that program changes.",
+        flags: &[&DRY_RUN, &NO_WAIT, &JSON, &SOCKET, &CONFIG],
+        examples: &[
+            ("update --dry-run", "what would change?"),
+            ("update", "return when it is applied"),
+            ("update web", "only this program"),
+        ],
         statuses: &[
             (DONE, "done"),
             (FAILED, "the configuration has an error, or a program could not be started"),

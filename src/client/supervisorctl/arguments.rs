@@ -25,12 +25,6 @@ pub(super) struct Options {
     pub(super) words: Vec<String>,
 }
 
-/// The verbs.
-pub(super) const VERBS: &str = "\
-default commands (type help <topic>):
-=====================================
-exit  help  pid  quit  reload  reread  restart  shutdown  signal  start  status  stop  tail  update  version";
-
 const USAGE: &str = "\
 supervisorctl -- control programs that foster runs from a supervisord configuration.
 
@@ -88,7 +82,8 @@ fn text(word: OsString) -> Result<String, String> {
     word.into_string().map_err(|word| format!("{} is not UTF-8", word.display()))
 }
 
-fn socket(url: &str) -> Result<PathBuf, String> {
+/// The socket that a server URL names.
+pub(super) fn socket(url: &str) -> Result<PathBuf, String> {
     match url.strip_prefix("unix://") {
         Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
         Some(_) => Err(format!("{url} names no socket: expected unix:///path")),

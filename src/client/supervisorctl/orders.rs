@@ -10,22 +10,8 @@ use crate::control::protocol::{Order, Outcome, Reply, Request, SignalOrder, Verd
 
 impl Session<'_, '_> {
     pub(super) fn nothing_named(&mut self, verb: &str) -> u8 {
-        self.say(format!("Error: {verb} requires a process name"));
-        let title = match verb {
-            "start" => "Start",
-            "stop" => "Stop",
-            "signal" => "Signal",
-            _ => "Restart",
-        };
-        let (tabs, verb_and) = if verb == "signal" { ("\t", "signal <signal name>") } else { ("\t\t", verb) };
-        let group_tabs = if verb == "restart" { "\t" } else { tabs };
-        self.say(format!("{verb_and} <name>{tabs}{title} a process"));
-        self.say(format!("{verb_and} <gname>:*{group_tabs}{title} all processes in a group"));
-        self.say(format!("{verb_and} <name> <name>\t{title} multiple processes or groups"));
-        self.say(format!("{verb_and} all{tabs}{title} all processes"));
-        if verb == "restart" {
-            self.say("Note: restart does not reread config files. For that, see reread and update.");
-        }
+        let what = if verb == "signal" { "a signal name and a process name" } else { "a process name" };
+        self.misused(verb, &format!("{verb} requires {what}"));
         if verb == "start" { status::INVALID } else { status::FAILED }
     }
 

@@ -6,7 +6,7 @@ use foster_core::sorted::sort_by_key;
 use serde_json::{Map, Value};
 
 use super::status;
-use crate::control::protocol::{self, Reply, StatusRow, Stream, Verdict};
+use crate::control::protocol::{self, Reply, StatusRow, Stream};
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +121,7 @@ fn state(state: protocol::State) -> State {
 }
 
 /// Group and process of a name.
-fn parts(name: &str) -> (&str, &str) {
+pub(super) fn parts(name: &str) -> (&str, &str) {
     name.split_once(':').unwrap_or((name, name))
 }
 
@@ -139,6 +139,11 @@ pub(super) fn choose<'p>(all: &'p [Process], name: &str) -> Chosen<'p> {
 }
 
 impl Process {
+    /// Its program in foster.
+    pub(super) fn program(&self) -> &str {
+        &self.instance.0
+    }
+
     /// The state. One that failed after it had been up, and is not to be restarted, is fatal for foster alone.
     pub(super) fn state_after(&self, ends: &[End]) -> State {
         match (self.state, self.last_end(ends)) {
@@ -229,33 +234,11 @@ pub(super) fn fault(message: &str) -> (&'static str, u8) {
     }
 }
 
-/// What an update has done to a process, in supervisorctl's words.
-pub(super) fn updated(outcome: &protocol::Outcome) -> String {
-    let done = match outcome.message.split([' ', ':']).next() {
-        _ if outcome.verdict == Verdict::Failed => {
-            return format!("{}: ERROR ({})", outcome.name, outcome.message);
-        }
-        Some("started" | "new") => "added process group",
-        Some("stopped" | "removed") => "removed process group",
-        _ => "updated process group",
-    };
-    format!("{}: {done}", outcome.name)
-}
-
-/// The text of this stream in the replies.
-pub(super) fn output(replies: &[Reply], wanted: Stream) -> String {
-    let mut text = String::new();
-    for reply in replies {
-        if let Reply::Line(line) = reply
-            && line.stream == wanted
-        {
-            text.push_str(&line.text);
-            if !line.more && !line.unfinished {
-                text.push('\n');
-            }
-        }
-    }
-    text
+/// The text of this stream in a reply.
+pub(super) fn output(reply: &Reply, wanted: Stream) -> String {
+    let Reply::Line(line) = reply else { return String::new() };
+    let end = if line.more || line.unfinished { "" } else { "\n" };
+    if line.stream == wanted { format!("{}{end}", line.text) } else { String::new() }
 }
 
 #[cfg(test)]
@@ -296,23 +279,5 @@ mod tests {
         for (seconds, text) in of {
             assert_eq!(uptime(seconds), text);
         }
-    }
-
-    #[test]
-    fn what_an_update_has_done_is_said_of_the_group() {
-        let outcome = |message: &str, verdict| protocol::Outcome {
-            name: "web".into(),
-            verdict,
-            message: message.into(),
-            exit_status: None,
-        };
-        for (message, done) in [
-            ("started (pid 7)", "web: added process group"),
-            ("stopped and removed", "web: removed process group"),
-            ("restarted (pid 7): command changed", "web: updated process group"),
-        ] {
-            assert_eq!(updated(&outcome(message, Verdict::Ok)), done);
-        }
-        assert_eq!(updated(&outcome("exited", Verdict::Failed)), "web: ERROR (exited)");
     }
 }

@@ -9,6 +9,7 @@ use foster_core::spec::Kind as CoreKind;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::update::Change;
 use super::{Refusal, from_fields, line, short};
 
 /// The most bytes of text in one reply: JSON may write six for one (`\u0000`).
@@ -36,6 +37,8 @@ pub enum Reply {
     Context(Piece),
     /// A line of the report on a configuration.
     Problem(Problem),
+    /// What an update would do to an instance.
+    Change(Change),
     /// The answer is complete. Its last line.
     End {},
     /// The request is refused. The last line of the answer.
@@ -316,6 +319,7 @@ impl Reply {
             "note" => from_fields(fields).map(Reply::Note),
             "context" => from_fields(fields).map(Reply::Context),
             "problem" => from_fields(fields).map(Reply::Problem),
+            "change" => from_fields(fields).map(Reply::Change),
             "end" => Ok(Reply::End {}),
             "error" => from_fields(fields).map(Reply::Error),
             _ => Err(serde::de::Error::custom("not a reply")),
@@ -339,7 +343,8 @@ impl Reply {
             | Reply::Missed(_)
             | Reply::Note(_)
             | Reply::Context(_)
-            | Reply::Problem(_) => false,
+            | Reply::Problem(_)
+            | Reply::Change(_) => false,
         }
     }
 }

@@ -39,11 +39,25 @@ fn every_request() -> Vec<Request> {
         Request::Exec(Exec { name: "backend.1".into() }),
         Request::Wait(Wait { names: names(&["a"]), timeout_ms: Some(1_500), startup: true }),
         Request::Health(HealthCheck { names: names(&["a"]), all: true }),
-        Request::Update(Update { wait: false }),
+        Request::Update(Update { wait: false, ..Update::everything() }),
+        Request::Clear(Names { names: names(&["a"]) }),
+        Request::Input(Input { name: "a".into(), text: "é\n\0".into() }),
         Request::Scale(Scale { name: "backend".into(), instances: 3, wait: false }),
         Request::RunJob(RunJob { name: "backup".into(), wait: false, follow: true }),
         Request::Shutdown {},
     ]
+}
+
+#[test]
+fn an_update_is_of_everything_and_applied_unless_the_request_says_otherwise() {
+    let read = |line: &str| Request::parse(line.as_bytes()).map_err(|refusal| refusal.message);
+    assert_eq!(read(r#"{"verb":"update"}"#), Ok(Request::Update(Update::everything())));
+    let names = names(&["a"]);
+    for (word, mode) in [("dry-run", UpdateMode::DryRun), ("remove", UpdateMode::Remove)] {
+        let line = format!(r#"{{"verb":"update","names":["a"],"mode":"{word}"}}"#);
+        assert_eq!(read(&line), Ok(Request::Update(Update { names: names.clone(), mode, wait: true })));
+    }
+    assert!(read(r#"{"verb":"update","mode":"undo"}"#).unwrap_err().contains("unknown variant `undo`"));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 mod answers;
 mod exec;
 mod following;
+mod input;
 mod orders;
 
 use std::collections::VecDeque;
@@ -87,8 +88,8 @@ enum Pending {
     Stream(Stream),
     /// An update.
     Update(Waiting),
-    /// The configuration, which is being read; whether it then waits for the update.
-    Reading { wait: bool },
+    /// The configuration, which is being read.
+    Reading,
 }
 
 /// How long a client waits for an instance that is not ready.
@@ -107,10 +108,9 @@ impl Requests {
             Pending::Ready { open: _, until, patience: _ } => *until,
             Pending::Stream(stream) => (waiter.is_writable() && stream.has_backlog()).then_some(now),
             Pending::Answer(_) | Pending::Nothing => waiter.is_writable().then_some(now),
-            Pending::Order { .. }
-            | Pending::Update(_)
-            | Pending::Reading { .. }
-            | Pending::Signals { .. } => (waiter.is_writable() && !waiter.queue.is_empty()).then_some(now),
+            Pending::Order { .. } | Pending::Update(_) | Pending::Reading | Pending::Signals { .. } => {
+                (waiter.is_writable() && !waiter.queue.is_empty()).then_some(now)
+            }
         };
         let reminder = |waiter: &Waiter| waiter.reminder.filter(|_| waiter.is_writable());
         self.pending.values().flat_map(|waiter| [until(waiter), reminder(waiter)]).flatten().min()
@@ -154,7 +154,7 @@ impl Requests {
             | Pending::Order { .. }
             | Pending::Ready { .. }
             | Pending::Update(_)
-            | Pending::Reading { .. } => false,
+            | Pending::Reading => false,
         };
         self.pending.values().any(is_behind)
     }
@@ -183,7 +183,7 @@ impl Requests {
         }
     }
 
-    fn send_all(&mut self, client: ConnectionId, queue: VecDeque<Reply>) {
+    pub(super) fn send_all(&mut self, client: ConnectionId, queue: VecDeque<Reply>) {
         let (pending, state) = (Pending::Nothing, WriteState::Go);
         self.pending.insert(client, Waiter { pending, queue, state, reminder: None });
     }
@@ -199,7 +199,7 @@ impl Pending {
             Pending::Nothing
             | Pending::Answer(_)
             | Pending::Signals { .. }
-            | Pending::Reading { .. }
+            | Pending::Reading
             | Pending::Stream(_) => None,
         }
     }
@@ -219,7 +219,7 @@ impl Waiter {
             | Pending::Order { .. }
             | Pending::Ready { .. }
             | Pending::Update(_)
-            | Pending::Reading { .. } => None,
+            | Pending::Reading => None,
         }
     }
 }
@@ -284,9 +284,11 @@ impl Init {
                 self.operators.requests.wait_for(client, Pending::Ready { open, until, patience });
             }
             Request::Update(update) => {
-                self.operators.requests.wait_for(client, Pending::Reading { wait: update.wait });
-                self.begin_update(Some(client));
+                self.operators.requests.wait_for(client, Pending::Reading);
+                self.begin_update(Some((client, update)));
             }
+            Request::Clear(names) => self.clear_logs(client, &names.names)?,
+            Request::Input(input) => self.write_input(client, &input)?,
             Request::Scale(scale) => {
                 let id = self.order_id(client, "scale");
                 let waiting = self.scale_for(client, &scale, id)?;
@@ -331,17 +333,16 @@ impl Init {
                 Pending::Update(waiting) => {
                     self.answer_update(waiting, queue).map_or(Pending::Nothing, Pending::Update)
                 }
-                Pending::Reading { wait } => Pending::Reading { wait },
+                Pending::Reading => Pending::Reading,
             };
             self.remind(&mut waiter);
             // The end of the connection answers a client that waits for the startup.
             let is_finished = match &waiter.pending {
                 Pending::Nothing | Pending::Answer(_) | Pending::Stream(_) => true,
                 Pending::Ready { open: _, until: _, patience } => *patience == Patience::FirstFailure,
-                Pending::Signals { .. }
-                | Pending::Order { .. }
-                | Pending::Update(_)
-                | Pending::Reading { .. } => false,
+                Pending::Signals { .. } | Pending::Order { .. } | Pending::Update(_) | Pending::Reading => {
+                    false
+                }
             };
             if self.operators.is_over && !is_finished {
                 let refusal = Refusal::new(Reason::ShuttingDown, "foster ended before it was done");
@@ -438,7 +439,7 @@ impl Init {
         self.operators.server.as_mut().map_or(WriteState::Gone, |server| server.reply(client, reply))
     }
 
-    fn end(&mut self, client: ConnectionId) {
+    pub(super) fn end(&mut self, client: ConnectionId) {
         self.reply(client, &Reply::End {});
     }
 }

@@ -51,10 +51,10 @@ pub(super) enum Until {
 }
 
 impl Requests {
-    /// The configuration was read for a client; whether that waits for the update. One that has gone does not.
+    /// The configuration was read for a client; whether that still waits for it.
     pub(in crate::init) fn has_been_read_for(&mut self, client: ConnectionId) -> bool {
         let waiter = self.pending.remove(&client);
-        matches!(waiter, Some(Waiter { pending: Pending::Reading { wait: true }, .. }))
+        matches!(waiter, Some(Waiter { pending: Pending::Reading, .. }))
     }
 }
 

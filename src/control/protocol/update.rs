@@ -1,0 +1,76 @@
+//! The types of an update: which programs, what is done, and what would be done.
+
+use serde::{Deserialize, Serialize};
+
+use super::default_true;
+
+/// An update.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// The programs; none: all of them, and `[foster]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// What is done.
+    #[serde(default)]
+    pub mode: UpdateMode,
+    /// Whether the answer comes when it is done (default), or at once.
+    #[serde(default = "default_true")]
+    pub wait: bool,
+}
+
+impl Update {
+    /// Of everything, answered when it is done.
+    pub fn everything() -> Update {
+        Update { names: Vec::new(), mode: UpdateMode::Apply, wait: true }
+    }
+}
+
+/// What an update does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateMode {
+    /// It applies what the configuration says.
+    #[default]
+    Apply,
+    /// It only says what would change.
+    DryRun,
+    /// It removes the programs that are named, until an update adds them again. The configuration is not read.
+    Remove,
+}
+
+/// What an update would do to an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its program's name.
+    pub name: String,
+    /// The number of the instance, from 0; absent in the row of a program that has none.
+    pub instance: Option<u16>,
+    /// What happens to its program.
+    pub change: ChangeKind,
+    /// The keys of its program that differ.
+    pub keys: Vec<String>,
+    /// Whether a running process would be replaced.
+    pub restarts: bool,
+    /// Whether it starts with the container.
+    pub autostart: bool,
+    /// Its priority.
+    pub priority: i32,
+    /// Its name for supervisorctl, `group:process`, if the configuration is supervisord's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespec: Option<Box<str>>,
+}
+
+/// What an update would do to a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// The configuration has it, foster does not.
+    Added,
+    /// Its definition differs.
+    Changed,
+    /// The configuration does not have it any more.
+    Removed,
+    /// Nothing.
+    Unchanged,
+}
