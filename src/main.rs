@@ -7,3 +7,12 @@
 #[cfg(not(test))]
 #[path = "sys/entry.rs"]
 mod entry;
+
+#[cfg(target_env = "gnu")]
+#[cfg_attr(test, allow(dead_code, reason = "the C library calls them"))]
+#[path = "sys/replaced.rs"]
+mod replaced;
+
+#[cfg_attr(test, allow(dead_code, reason = "the entry point uses it"))]
+#[path = "sys/unbuffered.rs"]
+mod unbuffered;

@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// The layer of each module. A module may use modules of lower layers, not those of its own layer.
-const LAYERS: [(&str, u8); 34] = [
+const LAYERS: [(&str, u8); 35] = [
     ("duration", 0),
     ("errno", 0),
     ("exit", 0),
@@ -52,6 +52,7 @@ const LAYERS: [(&str, u8); 34] = [
     ("personality", 5),
     ("lib", 6),
     ("main", 7),
+    ("unbuffered", 0),
 ];
 
 /// Files that do not use the system.

@@ -5,10 +5,12 @@
 //! inherits it (`lib.rs` ignores it for foster itself), and no signal gets a handler. Only the binary has this module.
 #![allow(unsafe_code, reason = "arguments are pointers, and `main` is an unmangled name")]
 
-use std::ffi::{CStr, OsStr, OsString, c_char, c_int, c_uint};
+use std::ffi::{CStr, OsStr, OsString, c_char, c_int};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::panic;
+
+use crate::unbuffered::Unbuffered;
 
 /// The exit status of a Rust program after a panic.
 const PANICKED: c_int = 101;
@@ -27,58 +29,6 @@ extern "C" fn main(count: c_int, values: *const *const c_char) -> c_int {
     // Nothing could report an error here.
     let _ = std::io::stdout().flush();
     c_int::from(status)
-}
-
-/// A failed assertion of the C library: assert(3). It replaces the C library's function, which translates its message
-/// and converts it to the terminal's encoding: 33 KB of code.
-// SAFETY: the C library has this function in a separate object file, which is linked only if no other code defines it.
-#[unsafe(no_mangle)]
-extern "C" fn __assert_fail(
-    assertion: *const c_char,
-    file: *const c_char,
-    line: c_uint,
-    _: *const c_char,
-) -> ! {
-    // SAFETY: the C library passes constants that end with NUL.
-    let assertion = unsafe { CStr::from_ptr(assertion) };
-    // SAFETY: as above.
-    let file = unsafe { CStr::from_ptr(file) };
-    let _ = writeln!(Unbuffered, "foster: the C library asserts {assertion:?} at {file:?}:{line}");
-    // SAFETY: abort(3) can be called anywhere.
-    unsafe { libc::abort() }
-}
-
-/// The translation of a text of the C library, which is the text: foster never calls setlocale(3). It replaces the C library's
-/// function, which reads catalogues of translations and converts between character sets, by libraries that it loads.
-// SAFETY: the C library has this function and `dcgettext` in one separate object file, which is linked only if no other
-// code defines them.
-#[cfg(target_env = "gnu")]
-#[unsafe(no_mangle)]
-extern "C" fn __dcgettext(_: *const c_char, text: *const c_char, _: c_int) -> *const c_char {
-    text
-}
-
-/// As `__dcgettext`.
-// SAFETY: as above.
-#[cfg(target_env = "gnu")]
-#[unsafe(no_mangle)]
-extern "C" fn dcgettext(_: *const c_char, text: *const c_char, _: c_int) -> *const c_char {
-    text
-}
-
-/// Standard error without an allocation and without a lock: the failed assertion may be about either.
-struct Unbuffered;
-
-impl Write for Unbuffered {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        // SAFETY: the bytes are valid for a read of their length.
-        let written = unsafe { libc::write(libc::STDERR_FILENO, bytes.as_ptr().cast(), bytes.len()) };
-        usize::try_from(written).map_err(|_| std::io::ErrorKind::Other.into())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 fn arguments(count: c_int, values: *const *const c_char) -> Vec<OsString> {
