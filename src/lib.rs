@@ -119,7 +119,7 @@ pub fn main(given: Vec<OsString>) -> ExitStatus {
         }
         Command::Check { config, scope, output } => check(config.as_deref(), scope, output, &mut io),
         Command::Init { file } => write_first_configuration(file.as_deref(), &mut io),
-        Command::Migrate { file } => match config::migrate(&file, &environment()) {
+        Command::Migrate { file, from } => match config::migrate(&file, from, &environment()) {
             Ok(text) => client::print_page(&text, &mut io),
             Err(report) => {
                 let _ = io.err.write_all(report.to_string().as_bytes());

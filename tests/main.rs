@@ -34,6 +34,7 @@ mod instances;
 mod jobs;
 mod logs;
 mod memory_max;
+mod migrate;
 mod mistakes;
 mod nginx;
 mod notify;

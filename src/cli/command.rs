@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::shell::Shell;
+use crate::config::Format;
 use crate::control::protocol::Request;
 
 /// A command.
@@ -34,8 +35,10 @@ pub enum Command {
     },
     /// Print another tool's configuration as TOML.
     Migrate {
-        /// The file.
+        /// The file or folder.
         file: PathBuf,
+        /// Its format; `None`: by its name and content.
+        from: Option<Format>,
     },
     /// Send a request to the supervisor.
     Client(ClientCommand),

@@ -67,6 +67,14 @@ pub static HERE: Flag = Flag {
     summary: "Also check commands, users, directories and ports",
 };
 
+/// `--from`.
+pub static FROM: Flag = Flag {
+    long: "from",
+    short: None,
+    value: Some("FORMAT"),
+    summary: "supervisord, pm2, compose, procfile, s6 or systemd",
+};
+
 /// `--json`.
 pub static JSON: Flag = Flag { long: "json", short: None, value: None, summary: "Print JSON" };
 

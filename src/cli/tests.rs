@@ -58,7 +58,8 @@ fn every_verb_is_read_with_its_flags() {
         expect![[r#"Check { config: Some("a.toml"), scope: File, output: Json }"#]],
     );
     means("init", expect!["Init { file: None }"]);
-    means("migrate a.conf", expect![[r#"Migrate { file: "a.conf" }"#]]);
+    means("migrate a.conf", expect![[r#"Migrate { file: "a.conf", from: None }"#]]);
+    means("migrate --from s6 tree", expect![[r#"Migrate { file: "tree", from: Some(S6) }"#]]);
     means("init -", expect![[r#"Init { file: Some("-") }"#]]);
     means("init /etc/foster.toml", expect![[r#"Init { file: Some("/etc/foster.toml") }"#]]);
     means("status", expect!["Status(Names { names: [] }) Text None None"]);

@@ -12,11 +12,12 @@ use foster_core::ids::Signal;
 use super::args::ParsedArgs;
 use super::command::{ClientCommand, Command, Detach, Endpoint, Output, Scope};
 use super::flags::{
-    ALL, CONFIG, DETACH, DRY_RUN, EVENT, FOLLOW, FOLLOW_RUN, HERE, JSON, LINES, LOG, NO_WAIT, PID_FILE,
+    ALL, CONFIG, DETACH, DRY_RUN, EVENT, FOLLOW, FOLLOW_RUN, FROM, HERE, JSON, LINES, LOG, NO_WAIT, PID_FILE,
     SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WATCH,
 };
 use super::problem::Problem;
 use super::shell::Shell;
+use crate::config::Format;
 use crate::control::protocol::{
     Events, Exec, HealthCheck, Logs, Names, Order, Request, RunJob, Scale, SignalOrder, Update, UpdateMode,
     Wait,
@@ -50,7 +51,9 @@ pub(super) fn init(args: &mut ParsedArgs) -> Result<Command, Problem> {
 }
 
 pub(super) fn migrate(args: &mut ParsedArgs) -> Result<Command, Problem> {
-    Ok(Command::Migrate { file: args.optional_path().ok_or(Problem::MissingArgument("FILE"))? })
+    let from = args
+        .read(&FROM, FROM.summary, |text| Format::FOREIGN.into_iter().find(|format| format.name() == text))?;
+    Ok(Command::Migrate { file: args.optional_path().ok_or(Problem::MissingArgument("FILE"))?, from })
 }
 
 pub(super) fn status(args: &mut ParsedArgs) -> Result<Command, Problem> {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::report::{Report, ReportedError};
 use super::source::{Source, printable};
-use super::span::{Position, Span};
+use super::span::{MAIN, Position, Span};
 use crate::plan::Warning;
 
 /// The message for a duplicate key: unlike other syntax errors it causes no further ones.
@@ -148,6 +148,28 @@ impl Diagnostics {
         let mut warnings: Vec<Warning> = problems.into_iter().map(|problem| self.warning(problem)).collect();
         warnings.dedup();
         warnings
+    }
+
+    /// The warnings with their places: each with its file and line as a person would say it.
+    pub(super) fn placed_warnings(&self) -> Vec<(Position, String)> {
+        let mut placed: Vec<(Position, String)> = Vec::new();
+        for problem in sorted(self.warnings.iter(), |_| "") {
+            let text = match problem.position {
+                Position::At(span) => {
+                    let line = self.sources.get(span.file).map_or(0, |source| source.line_and_column(span).0);
+                    let name = self.sources.get(span.file).map_or(String::new(), Source::name);
+                    let name = Path::new(&name).file_name().map(|name| name.to_string_lossy().into_owned());
+                    match span.file {
+                        MAIN => format!("line {line}: {}", problem.message),
+                        _ => format!("{}, line {line}: {}", name.unwrap_or_default(), problem.message),
+                    }
+                }
+                Position::Nowhere | Position::File(_) => problem.message.clone(),
+            };
+            placed.push((problem.position, text));
+        }
+        placed.dedup();
+        placed
     }
 
     /// How many errors there are.

@@ -41,6 +41,8 @@ pub(super) struct Document {
     pub(super) jobs: Table,
     /// Who wrote the keys.
     pub(super) author: Author,
+    /// Where those parts of a front-end's files start that belong to no program.
+    pub(super) outside: Vec<Span>,
 }
 
 /// Who wrote the keys of a document.
@@ -71,6 +73,16 @@ const DEEPEST_INCLUDE: usize = 32;
 
 /// Reads a file and the files that it includes.
 pub(super) fn read(path: &Path, environment: &Environment, diagnostics: &mut Diagnostics) -> Document {
+    read_as(Format::of(path), path, environment, diagnostics)
+}
+
+/// As [`read`], whatever the name of the file.
+pub(super) fn read_as(
+    format: Format,
+    path: &Path,
+    environment: &Environment,
+    diagnostics: &mut Diagnostics,
+) -> Document {
     let mut reading = Reading {
         environment,
         diagnostics,
@@ -79,11 +91,11 @@ pub(super) fn read(path: &Path, environment: &Environment, diagnostics: &mut Dia
         size: 0,
         document: Document::default(),
     };
-    match Format::of(path) {
+    match format {
         Format::Supervisord => reading.supervisord(path),
         Format::Pm2 => reading.pm2(path),
         Format::Toml if pm2::is_script(environment) => reading.pm2(path),
-        Format::Toml => {
+        Format::Toml | Format::Compose | Format::Procfile | Format::S6 | Format::Systemd => {
             reading.file(path, None);
             reading.document
         }
@@ -177,7 +189,7 @@ impl Reading<'_> {
         let bytes = match contents(path) {
             Ok(bytes) => bytes,
             Err(reason) => {
-                self.unreadable(path, from, &reason);
+                unreadable(self.diagnostics, path, from, &reason);
                 return None;
             }
         };
@@ -187,40 +199,7 @@ impl Reading<'_> {
             self.diagnostics.error(from.map_or(Position::File(MAIN), Position::At), message, "");
             return None;
         }
-        Some((self.add_text(path, bytes)?, file))
-    }
-
-    fn unreadable(&mut self, path: &Path, from: Option<Span>, reason: &str) {
-        match from {
-            Some(span) => {
-                let message = format!("cannot read {}: {reason}", quoted(&path.display().to_string()));
-                self.diagnostics.error(span, message, "");
-            }
-            None => {
-                let file = self.diagnostics.add_source(path, String::new());
-                self.diagnostics.error(Position::File(file), format!("cannot read the file: {reason}"), "");
-            }
-        }
-    }
-
-    /// Adds the text of a file to the diagnostics, if it is a text.
-    fn add_text(&mut self, path: &Path, bytes: Vec<u8>) -> Option<usize> {
-        let (text, fault) = match String::from_utf8(bytes) {
-            Ok(text) => {
-                let control = text.char_indices().find(|(_, char)| is_binary(*char));
-                (text, control.map(|(at, _)| (at, 1, "not a text file: it contains control characters")))
-            }
-            Err(error) => {
-                // Both texts are equal up to the first invalid byte, so the span is valid in both.
-                let at = error.utf8_error().valid_up_to();
-                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                (text, Some((at, char::REPLACEMENT_CHARACTER.len_utf8(), "not UTF-8")))
-            }
-        };
-        let file = self.diagnostics.add_source(path, text);
-        let Some((start, length, message)) = fault else { return Some(file) };
-        self.diagnostics.syntax_error(Span { file, start, end: start + length }, message, "");
-        None
+        Some((add_text(self.diagnostics, path, bytes)?, file))
     }
 
     /// Merges a file, then the files that it includes.
@@ -318,8 +297,42 @@ fn merge(diagnostics: &mut Diagnostics, target: &mut Table, key: &Key, value: Va
     }
 }
 
+/// Reports a file that cannot be read, at what names it.
+pub(super) fn unreadable(diagnostics: &mut Diagnostics, path: &Path, from: Option<Span>, reason: &str) {
+    match from {
+        Some(span) => {
+            let message = format!("cannot read {}: {reason}", quoted(&path.display().to_string()));
+            diagnostics.error(span, message, "");
+        }
+        None => {
+            let file = diagnostics.add_source(path, String::new());
+            diagnostics.error(Position::File(file), format!("cannot read the file: {reason}"), "");
+        }
+    }
+}
+
+/// Adds the text of a file to the diagnostics, if it is a text.
+pub(super) fn add_text(diagnostics: &mut Diagnostics, path: &Path, bytes: Vec<u8>) -> Option<usize> {
+    let (text, fault) = match String::from_utf8(bytes) {
+        Ok(text) => {
+            let control = text.char_indices().find(|(_, char)| is_binary(*char));
+            (text, control.map(|(at, _)| (at, 1, "not a text file: it contains control characters")))
+        }
+        Err(error) => {
+            // Both texts are equal up to the first invalid byte, so the span is valid in both.
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            (text, Some((at, char::REPLACEMENT_CHARACTER.len_utf8(), "not UTF-8")))
+        }
+    };
+    let file = diagnostics.add_source(path, text);
+    let Some((start, length, message)) = fault else { return Some(file) };
+    diagnostics.syntax_error(Span { file, start, end: start + length }, message, "");
+    None
+}
+
 /// The bytes of a regular file. Reading never waits: a running foster reads its configuration again for an update.
-fn contents(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn contents(path: &Path) -> Result<Vec<u8>, String> {
     bounded_read::read(path, LARGEST_FILE, Accept::Regular).map_err(|unread| unread.to_string())
 }
 

@@ -13,13 +13,21 @@ use super::table::{Key, Kind, Table, Value};
 
 /// The format of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub enum Format {
     /// foster's own.
     Toml,
     /// supervisord's.
     Supervisord,
     /// An ecosystem file of PM2's.
     Pm2,
+    /// `services` of Compose; like those below only for `foster migrate`.
+    Compose,
+    /// A Procfile.
+    Procfile,
+    /// Service directories of s6-overlay.
+    S6,
+    /// Units of systemd.
+    Systemd,
 }
 
 /// The ends of names that are not foster's own format.
@@ -36,7 +44,7 @@ const ENDS: [(&str, Format); 9] = [
 ];
 
 impl Format {
-    /// The format of a file, by its name.
+    /// The format of a file that foster runs, by its name.
     pub(super) fn of(path: &Path) -> Format {
         let end = path.extension().unwrap_or_default();
         let known = ENDS.iter().find(|(known, _)| end.eq_ignore_ascii_case(known));
@@ -49,6 +57,10 @@ impl Format {
             Format::Toml => "foster",
             Format::Supervisord => "supervisord",
             Format::Pm2 => "PM2",
+            Format::Compose => "Compose",
+            Format::Procfile => "foreman",
+            Format::S6 => "s6-overlay",
+            Format::Systemd => "systemd",
         }
     }
 }
@@ -93,6 +105,11 @@ pub(super) fn texts(pairs: &[(&str, &str)]) -> Kind {
 /// A text in foster's syntax, in which `$` may begin a reference.
 pub(super) fn literal(text: &str) -> String {
     text.replace('$', "$$")
+}
+
+/// A list of texts.
+pub(super) fn list<T: AsRef<str>>(texts: &[T], span: Span) -> Kind {
+    Kind::Array(texts.iter().map(|one| Value { kind: text(one.as_ref()), span }).collect())
 }
 
 /// Says that a section or a key has no effect.

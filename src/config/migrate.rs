@@ -5,9 +5,9 @@
 use std::fmt::Write as _;
 
 use super::document::Document;
-use super::front_end::Format;
-use super::table::{Item, Kind, Table, Value};
-use crate::plan::Warning;
+use super::front_end::{DEFAULT, Format};
+use super::span::{Position, Span};
+use super::table::{Item, Key, Kind, Table, Value};
 
 /// The texts about a format.
 struct Words {
@@ -32,54 +32,145 @@ const PM2: Words = Words {
     variables: &["name", "namespace", "exec_mode", "pm_id"],
 };
 
-/// The text of a document that was read from `source`, a file of this format.
-pub(super) fn toml(document: &Document, format: Format, source: &str, warnings: &[Warning]) -> String {
-    let words = if format == Format::Pm2 { PM2 } else { SUPERVISORD };
+const STOP: &str = "Programs that depend on each other stop one after the other.";
+
+const COMPOSE: Words = Words {
+    page: "docs/from-compose.md",
+    foster: STOP,
+    defaults: "Docker restarts without a limit, and one container's end does not end the others.",
+    variables: &[],
+};
+
+const PROCFILE: Words = Words {
+    page: "docs/from-compose.md",
+    foster: STOP,
+    defaults: "foreman ends all processes when one ends. Without these lines each is restarted.",
+    variables: &[],
+};
+
+const S6: Words = Words {
+    page: "docs/from-s6-overlay.md",
+    foster: STOP,
+    defaults: "s6 restarts without a limit, and a service's end does not end the container.",
+    variables: &[],
+};
+
+const SYSTEMD: Words = Words {
+    page: "docs/from-systemd.md",
+    foster: STOP,
+    defaults: "systemd's defaults, where foster's own are others.",
+    variables: &[],
+};
+
+fn words(format: Format) -> Words {
+    match format {
+        Format::Toml | Format::Supervisord => SUPERVISORD,
+        Format::Pm2 => PM2,
+        Format::Compose => COMPOSE,
+        Format::Procfile => PROCFILE,
+        Format::S6 => S6,
+        Format::Systemd => SYSTEMD,
+    }
+}
+
+/// A part of the result: a table with its heading, and the comments before it.
+struct Section<'d> {
+    heading: String,
+    table: &'d Table,
+    /// Where it starts in the tool's files.
+    start: Span,
+    notes: Vec<String>,
+}
+
+/// The text of a document that was read from `source`, with the warnings as comments.
+pub(super) fn toml(
+    document: &Document,
+    source: &str,
+    format: Format,
+    warnings: Vec<(Position, String)>,
+) -> String {
+    let words = words(format);
+    let mut sections = Vec::new();
+    for (heading, table, note) in
+        [("foster", &document.foster, words.foster), ("defaults", &document.defaults, words.defaults)]
+    {
+        let is_shown = table.items().any(|item| !LEFT_OUT.contains(&item.name()));
+        let notes = Vec::from_iter((!note.is_empty()).then(|| note.to_owned()));
+        let section = Section { heading: heading.to_owned(), table, start: DEFAULT, notes };
+        sections.extend(is_shown.then_some(section));
+    }
+    for (kind, item) in document.units() {
+        let Some(table) = item.value.table() else { continue };
+        let namespec = table.get("namespec").and_then(|item| item.value.string());
+        // PM2's has more in front of the name.
+        let parts = if format == Format::Pm2 { 4 } else { 1 };
+        let renamed =
+            namespec.and_then(|text| text.splitn(parts, ':').last()).filter(|name| *name != item.name());
+        let notes = renamed.map(|name| format!("Its name there is `{name}`.")).into_iter().collect();
+        let heading = format!("{}.{}", kind.name(), item.name());
+        sections.push(Section { heading, table, start: item.key.span, notes });
+    }
     let mut text = format!(
         "# From {}, by `foster migrate`. `foster check` checks it; {} says what differs.\n",
         one_line(source),
         words.page
     );
-    for warning in warnings {
-        let line = warning.line.map_or(String::new(), |line| format!("line {line}: "));
-        let _ = writeln!(text, "# {line}{}", one_line(&warning.message));
+    for (position, warning) in warnings {
+        match section_at(&mut sections, &document.outside, position) {
+            Some(section) => section.notes.push(warning),
+            None => {
+                let _ = writeln!(text, "# {}", one_line(&warning));
+            }
+        }
     }
-    section(&mut text, "foster", &document.foster, words.foster, &words);
-    section(&mut text, "defaults", &document.defaults, words.defaults, &words);
-    for (kind, item) in document.units() {
-        let Kind::Table(table) = &item.value.kind else { continue };
-        let namespec = table.get("namespec").and_then(|item| string(item.value));
-        // PM2's has more in front of the name.
-        let parts = if format == Format::Pm2 { 4 } else { 1 };
-        let name = namespec.and_then(|text| text.splitn(parts, ':').last());
-        let note = name.filter(|name| *name != item.name());
-        let note = note.map_or(String::new(), |name| format!("Its name there is `{name}`."));
-        section(&mut text, &format!("{}.{}", kind.name(), item.name()), table, &note, &words);
-    }
+    sections.iter().for_each(|section| write(&mut text, section, &words));
     text
+}
+
+/// The program that a warning is about: the last one that starts before it.
+fn section_at<'s, 'd>(
+    sections: &'s mut [Section<'d>],
+    outside: &[Span],
+    position: Position,
+) -> Option<&'s mut Section<'d>> {
+    let Position::At(span) = position else { return None };
+    let is_before = |start: &Span| *start != DEFAULT && (start.file, start.start) <= (span.file, span.start);
+    let outside = outside.iter().copied().filter(is_before).max();
+    let starts = sections.iter().map(|section| section.start);
+    let start = starts.filter(is_before).max().filter(|start| outside.is_none_or(|other| other < *start))?;
+    sections.iter_mut().find(|section| section.start == start)
 }
 
 /// Keys that only a front-end has, or that say where another tool's clients are.
 const LEFT_OUT: [&str; 2] = ["namespec", "socket"];
+/// More variables have a table of their own.
+const MOST_INLINE: usize = 3;
 
-fn section(text: &mut String, heading: &str, table: &Table, note: &str, words: &Words) {
+fn write(text: &mut String, section: &Section<'_>, words: &Words) {
     text.push('\n');
-    if !note.is_empty() {
+    for note in &section.notes {
         let _ = writeln!(text, "# {}", one_line(note));
     }
-    let _ = writeln!(text, "[{heading}]");
+    let table = section.table;
+    let _ = writeln!(text, "[{}]", section.heading);
     let is_command = |item: &Item<'_>| item.name() == "command";
     let is_own = |name: &str| {
         words.variables.iter().any(|own| *own == name || (own.ends_with('_') && name.starts_with(own)))
     };
-    let names_them = |item: Item<'_>| string(item.value).is_some_and(|text| text.contains("SUPERVISOR_"));
+    let names_them = |item: Item<'_>| item.value.string().is_some_and(|text| text.contains("SUPERVISOR_"));
     let keeps_all = table.get("command").is_some_and(names_them);
     let command = table.items().filter(is_command);
     let others = table.items().filter(|item| !is_command(item) && !LEFT_OUT.contains(&item.name()));
+    let mut variables = Table::default();
     for item in command.chain(others) {
         let value = if let (Kind::Table(inner), "environment") = (&item.value.kind, item.name()) {
             let own = inner.filtered(|name| keeps_all || !is_own(name));
-            if own.items().next().is_none() {
+            let count = own.items().count();
+            if count > MOST_INLINE {
+                variables = own;
+                continue;
+            }
+            if count == 0 {
                 continue;
             }
             inline(&own)
@@ -88,10 +179,19 @@ fn section(text: &mut String, heading: &str, table: &Table, note: &str, words: &
         };
         let _ = writeln!(text, "{} = {value}", item.name());
     }
+    if variables.items().next().is_some() {
+        let _ = writeln!(text, "[{}.environment]", section.heading);
+    }
+    for item in variables.items() {
+        let _ = writeln!(text, "{} = {}", bare(item.key), written(item.value));
+    }
 }
 
-fn string(value: &Value) -> Option<&str> {
-    if let Kind::String(text) = &value.kind { Some(text) } else { None }
+/// A key, in quotes if it needs them.
+fn bare(key: &Key) -> String {
+    let fits = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+    let is_bare = !key.name.is_empty() && key.name.chars().all(fits);
+    if is_bare { key.name.clone() } else { quoted(&key.name) }
 }
 
 fn written(value: &Value) -> String {
@@ -111,12 +211,8 @@ fn written(value: &Value) -> String {
 }
 
 fn inline(table: &Table) -> String {
-    let is_bare = |key: &str| {
-        !key.is_empty() && key.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_'))
-    };
-    let key = |name: &str| if is_bare(name) { name.to_owned() } else { quoted(name) };
     let pairs: Vec<String> =
-        table.items().map(|item| format!("{} = {}", key(item.name()), written(item.value))).collect();
+        table.items().map(|item| format!("{} = {}", bare(item.key), written(item.value))).collect();
     format!("{{ {} }}", pairs.join(", "))
 }
 

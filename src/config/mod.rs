@@ -11,13 +11,16 @@
 mod address;
 mod check;
 mod command;
+mod compose;
 mod defaults;
 mod diagnostics;
 mod document;
 mod environment;
 mod expand;
 mod file_glob;
+mod files;
 mod foreign;
+mod format;
 mod front_end;
 mod instances;
 mod job;
@@ -31,6 +34,7 @@ mod order;
 mod phrase;
 mod pm2;
 mod probe;
+mod procfile;
 mod program;
 mod programs;
 mod reader;
@@ -40,11 +44,13 @@ mod reference;
 mod report;
 mod settings;
 mod shared_sockets;
+mod shell;
 mod sink;
 mod size;
 mod sockets;
 mod source;
 mod span;
+mod stop_time;
 mod supervisord;
 mod table;
 #[cfg(test)]
@@ -55,18 +61,21 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use foster_core::ids::ProgramId;
+use foster_core::plan::CorePlan;
 use foster_core::program_map::ProgramMap;
 use foster_core::sorted::SortedMap;
 
-use crate::plan::Plan;
+use crate::plan::{Plan, Settings};
 
 use check::resolve;
 use diagnostics::Diagnostics;
+use document::Document;
 pub use environment::{Environment, ScriptError};
-use front_end::Format;
+use files::Files;
+pub use front_end::Format;
 pub use json_schema::json_schema;
 pub use order::start_order;
-use programs::read_programs;
+use programs::{Programs, read_programs};
 use reader::{Reader, Scope};
 pub use report::Report;
 use settings::{settings, signals};
@@ -150,18 +159,7 @@ pub fn load_and_examine(
 ) -> Result<Plan, Report> {
     let mut diagnostics = Diagnostics::new();
     let document = document::read(path, environment, &mut diagnostics);
-    let mut reader = Reader::new(&mut diagnostics, environment, Scope::File);
-    let (settings, core_settings) = settings(&mut reader, &document.foster);
-    let rules = signals(&mut reader, &document.signals);
-    let programs = read_programs(&document, environment, &mut diagnostics);
-    // A file with a syntax error may define names that were not read, so references are not checked.
-    let core = match diagnostics.has_syntax_errors() {
-        true => None,
-        false => {
-            check_sockets(&mut diagnostics, &programs.drafts, settings.socket.as_deref());
-            resolve(&mut diagnostics, &programs, core_settings, rules)
-        }
-    };
+    let Validated { settings, core, programs } = validate(&document, environment, &mut diagnostics);
     let termination_log = settings.termination_log.clone();
     let mut plan = core.map(|core| Plan {
         source: path.to_path_buf(),
@@ -201,25 +199,57 @@ pub fn load_and_examine(
     diagnostics.conclude(plan).map_err(|report| report.with_termination_log(termination_log))
 }
 
+/// A document whose values were read and checked.
+struct Validated {
+    settings: Settings,
+    core: Option<CorePlan>,
+    programs: Programs,
+}
+
+fn validate(document: &Document, environment: &Environment, diagnostics: &mut Diagnostics) -> Validated {
+    let mut reader = Reader::new(diagnostics, environment, Scope::File);
+    let (settings, core_settings) = settings(&mut reader, &document.foster);
+    let rules = signals(&mut reader, &document.signals);
+    let programs = read_programs(document, environment, diagnostics);
+    // A file with a syntax error may define names that were not read, so references are not checked.
+    let core = match diagnostics.has_syntax_errors() {
+        true => None,
+        false => {
+            check_sockets(diagnostics, &programs.drafts, settings.socket.as_deref());
+            resolve(diagnostics, &programs, core_settings, rules)
+        }
+    };
+    Validated { settings, core, programs }
+}
+
 /// A configuration of another tool as TOML, with a comment for what has no equal.
 ///
 /// # Errors
 /// Every problem of its files, or that foster does not know the format.
-pub fn migrate(path: &Path, environment: &Environment) -> Result<String, Report> {
+pub fn migrate(path: &Path, from: Option<Format>, environment: &Environment) -> Result<String, Report> {
     let mut diagnostics = Diagnostics::new();
-    let format = Format::of(path);
-    let known = format != Format::Toml;
-    if !known {
-        let note = "foster reads supervisord's format, in files that end in `.conf` or `.ini`, and PM2's, in `.json`, `.yaml`, \
-                    `.js`, `.cjs` or `.mjs`";
-        diagnostics.error(Position::Nowhere, "cannot migrate this file", note);
-    }
+    let Some(format) = from.or_else(|| Format::detect(path)) else {
+        if Files::new(&mut diagnostics).read(path).is_some() {
+            format::report_unknown(&mut diagnostics);
+        }
+        return diagnostics.conclude(None);
+    };
+    // The configuration is used elsewhere, where other variables may be set.
     let environment = environment.clone().of_elsewhere();
-    let text = known.then(|| {
-        let document = document::read(path, &environment, &mut diagnostics);
-        migrate::toml(&document, format, &path.display().to_string(), &diagnostics.warnings())
-    });
-    diagnostics.conclude(text)
+    let document = match format {
+        Format::Toml | Format::Supervisord | Format::Pm2 => {
+            document::read_as(format, path, &environment, &mut diagnostics)
+        }
+        Format::Compose => compose::document(path, &mut Files::new(&mut diagnostics)),
+        Format::Procfile => procfile::document(path, &mut Files::new(&mut diagnostics)),
+        Format::S6 | Format::Systemd => Document::default(),
+    };
+    let warnings = diagnostics.placed_warnings();
+    // What could not be read has no programs.
+    if document.units().next().is_some() || matches!(format, Format::Supervisord | Format::Pm2) {
+        validate(&document, &environment, &mut diagnostics);
+    }
+    diagnostics.conclude(Some(migrate::toml(&document, &path.display().to_string(), format, warnings)))
 }
 
 /// The path of the control socket; `None`: it is disabled. Programs are not checked, which makes a client fast.

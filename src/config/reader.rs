@@ -174,6 +174,8 @@ impl<'a> Reader<'a> {
                     "it is the same for all instances of the program".to_owned(),
                 )
             }
+            // It may be set where the configuration is used.
+            Fault::Unset { name, .. } if self.environment.may_have(OsStr::new(name)) => return,
             Fault::Unset { written, name } => {
                 let note = match self.scope {
                     Scope::Disabled(_) => return,

@@ -104,6 +104,8 @@ pub(super) fn document(files: &[File], environment: &Environment, diagnostics: &
         document.programs.push(Key { name, span }, Value { kind: Kind::Table(table), span });
     }
     document.foster = settings.foster(&document.programs);
+    document.outside =
+        sections.iter().filter(|section| !program::is_one(section)).map(|section| section.span).collect();
     document
 }
 

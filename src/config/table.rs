@@ -50,6 +50,16 @@ pub(super) enum Kind {
 }
 
 impl Value {
+    /// The text of a string.
+    pub(super) fn string(&self) -> Option<&str> {
+        if let Kind::String(text) = &self.kind { Some(text) } else { None }
+    }
+
+    /// The keys of a table.
+    pub(super) fn table(&self) -> Option<&Table> {
+        if let Kind::Table(table) = &self.kind { Some(table) } else { None }
+    }
+
     fn weight(&self) -> usize {
         match &self.kind {
             Kind::String(text) => text.len(),

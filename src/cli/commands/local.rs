@@ -3,7 +3,7 @@
 //! Each has a variant in `command.rs` and an arm in `lib.rs`. Pure. Next: `verb.rs`, the columns.
 
 use super::super::command::Command;
-use super::super::flags::{CONFIG, DETACH, HERE, JSON, LOG, PID_FILE, SOCKET};
+use super::super::flags::{CONFIG, DETACH, FROM, HERE, JSON, LOG, PID_FILE, SOCKET};
 use super::super::verb::{Group, Printer, Verb};
 use super::super::verb_args;
 use super::{DONE, FAILED, USAGE, WRONG_USAGE};
@@ -87,15 +87,15 @@ pub(super) static VERBS: &[Verb] = &[
         name: "migrate",
         aliases: &[],
         group: Group::Run,
-        summary: "Print the configuration of supervisord or PM2 as TOML",
+        summary: "Print another tool's configuration as TOML",
         arguments: "FILE",
-        about: "Prints what `foster run -c FILE` would run, as a foster.toml; what has no\n\
-                equal is a comment. FILE is supervisord's (.conf, .ini) or PM2's (.json, .yaml,\n\
-                .js, .cjs, .mjs); node runs JavaScript.",
-        flags: &[],
+        about: "Prints a foster.toml that does the same; what has no equal is a comment with its\n\
+                line. FILE is supervisord's (.conf, .ini), PM2's ecosystem file (node runs\n\
+                JavaScript), a compose file or a Procfile.",
+        flags: &[&FROM],
         examples: &[
             ("migrate supervisord.conf", "redirect it, then `foster check`"),
-            ("migrate ecosystem.config.js", "the same for PM2"),
+            ("migrate --from s6 tree", "if the name does not tell the format"),
         ],
         statuses: &[(DONE, "it was printed"), (USAGE, "the command line or the file is invalid")],
         answer: Printer::Nothing,

@@ -14,7 +14,7 @@ fn the_overview_groups_verbs_by_task() {
           run          Run the programs of a configuration (also without a verb)
           check        Check the configuration and print the start order
           init         Write a first configuration for what the image contains
-          migrate      Print the configuration of supervisord or PM2 as TOML
+          migrate      Print another tool's configuration as TOML
 
         Inspect
           status       Show the state of programs

@@ -296,7 +296,7 @@ fn a_migrated_file_makes_the_same_plan() {
                 { script: 'worker.py', cron_restart: '0 4 * * *', out_file: '/l/w.log', uid: 'app', watch: false }],\n\
                 deploy: {} }";
     fs::write(&path, text).expect("a file");
-    let toml = migrate(&path, &environment()).expect("TOML");
+    let toml = migrate(&path, None, &environment()).expect("TOML");
     assert!(
         toml.contains("# line 3: `deploy` has no effect") && toml.contains("Its name there is `my web`."),
         "{toml}"

@@ -241,7 +241,8 @@ fn a_migrated_configuration_makes_the_same_plan() {
     let target = tempfile::tempdir().expect("a folder");
     let toml = target.path().join("foster.toml");
     for file in files {
-        let text = super::super::migrate(&file, &environment).unwrap_or_else(|report| panic!("{report}"));
+        let text =
+            super::super::migrate(&file, None, &environment).unwrap_or_else(|report| panic!("{report}"));
         fs::write(&toml, &text).expect("a file");
         let (read, migrated) = (load(&file, &environment), load(&toml, &environment));
         let read = read.unwrap_or_else(|report| panic!("{report}"));
@@ -262,13 +263,12 @@ fn a_migrated_configuration_reads_as_a_person_would_have_written_it() {
                 environment=LEVEL=\"%(ENV_LEVEL)s\",PRICE=\"5$\"\nautorestart=true\nredirect_stderr=true\nstdout_logfile=/log/web\n\
                 [program:a.b]\ncommand=x\nmystery=1\n";
     fs::write(&path, conf).expect("a file");
-    let text =
-        super::super::migrate(&path, &Environment::default()).unwrap_or_else(|report| panic!("{report}"));
+    let text = super::super::migrate(&path, None, &Environment::default())
+        .unwrap_or_else(|report| panic!("{report}"));
     let text = text.replace(&path.display().to_string(), "s.conf");
     expect_test::expect![[r##"
         # From s.conf, by `foster migrate`. `foster check` checks it; docs/from-supervisord.md says what differs.
         # line 2: `logfile` has no effect: foster's own lines go to its stderr
-        # line 15: unknown key `mystery` in program `a.b`: it has no effect, as in supervisord
 
         # All programs start at once, and foster stays when all have ended.
         [foster]
@@ -297,6 +297,7 @@ fn a_migrated_configuration_reads_as_a_person_would_have_written_it() {
         stderr = { file = "/log/web", keep = 10 }
 
         # Its name there is `a.b`.
+        # line 15: unknown key `mystery` in program `a.b`: it has no effect, as in supervisord
         [program.a-b]
         command = "x"
     "##]].assert_eq(&text);
@@ -304,9 +305,9 @@ fn a_migrated_configuration_reads_as_a_person_would_have_written_it() {
 
 #[test]
 fn another_format_is_not_migrated() {
-    let report = super::super::migrate(Path::new("tests/fixtures/config/full.toml"), &environment());
-    assert!(report.expect_err("a report").to_string().contains("`.conf`"));
-    let report = super::super::migrate(Path::new("/no/such.conf"), &environment());
+    let report = super::super::migrate(Path::new("tests/fixtures/config/full.toml"), None, &environment());
+    assert!(report.expect_err("a report").to_string().contains("cannot tell what format this is"));
+    let report = super::super::migrate(Path::new("/no/such.conf"), None, &environment());
     assert!(report.expect_err("a report").to_string().contains("No such file"));
 }
 
@@ -367,6 +368,6 @@ proptest! {
         let path = folder.path().join("s.conf");
         fs::write(&path, fragments.concat()).expect("a file");
         let _ = load(&path, &environment());
-        let _ = super::super::migrate(&path, &environment());
+        let _ = super::super::migrate(&path, None, &environment());
     }
 }
