@@ -2,7 +2,7 @@
 //!
 //! The tests measure no time: they check the answers to other clients, and foster's memory and descriptors.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
@@ -102,6 +102,24 @@ fn the_cost_of_hostile_clients_is_bounded_and_freed() {
     foster.wait_for("the descriptors to be as they were", || descriptors(foster.pid()).len() <= open.len());
     let after = resident_kib(foster.pid());
     assert!(after < before + 20 * 1024, "{before} KiB before, {after} KiB after");
+}
+
+#[test]
+fn a_request_of_thousands_of_patterns_costs_no_more_memory_than_its_own_size() {
+    let programs: String =
+        (0..300).map(|n| format!("[program.p{n}]\ncommand = 'puppet pause'\nautostart = false\n")).collect();
+    let foster = Foster::new().config(&format!("[program.up]\ncommand = 'puppet pause'\n{programs}")).start();
+    foster.wait_for_state("up", "running");
+    foster.verb(&["stop", "p*"]).expect(0);
+    let before = resident_kib(foster.pid());
+    let patterns = vec!["\"p*\""; 12_000].join(",");
+    let mut client = UnixStream::connect(foster.path("foster.sock")).expect("a connection");
+    writeln!(client, "{{\"verb\":\"stop\",\"names\":[{patterns}]}}").expect("a request");
+    client.set_read_timeout(Some(Duration::from_secs(30))).expect("a limit");
+    let mut replies = BufReader::new(client).lines().map(|line| line.expect("a reply"));
+    assert!(replies.by_ref().take(300).any(|reply| reply.contains("\"p299\"")), "p299 is not answered");
+    let after = resident_kib(foster.pid());
+    assert!(after < before + 3 * 1024, "{before} KiB before, {after} KiB after");
 }
 
 #[test]
