@@ -276,3 +276,18 @@ fn the_keys_that_restart_a_program_at_an_update_are_documented() {
     let in_code: BTreeSet<String> = compared.captures_iter(&code).map(|found| found[1].to_owned()).collect();
     assert_eq!(documented, in_code);
 }
+
+#[test]
+fn the_entry_points_for_those_who_come_from_tini_run_a_command() {
+    let page = text("docs/from-tini.md");
+    let mut seen = 0;
+    for line in page.lines().filter_map(|line| line.strip_prefix("ENTRYPOINT ")) {
+        let words: Vec<String> = serde_json::from_str(line).expect("a list");
+        let (first, rest) = words.split_first().expect("a program");
+        let name = Path::new(first).file_name().expect("a name").to_string_lossy().into_owned();
+        let script = format!("{name} {} sh -c 'exit 7'", rest.join(" "));
+        Foster::new().all_names().shell(&script).expect(7);
+        seen += 1;
+    }
+    assert_eq!(seen, 2);
+}

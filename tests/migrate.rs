@@ -31,7 +31,9 @@ fn printed(parts: &[(String, String)], folder: &Path) -> String {
         let file = folder.join(path);
         fs::create_dir_all(file.parent().expect("a folder")).expect("its folder");
         fs::write(&file, text).expect("a file");
-        target = target.or(Some(path.split_once("/s6-rc.d/").map_or(path.as_str(), |(root, _)| root)));
+        // A folder is given as a whole.
+        let whole = path.strip_prefix("units/").map(|_| "units");
+        target = target.or(Some(whole.unwrap_or(path.as_str())));
     }
     let mut command = Command::new(binary());
     command.arg("migrate").arg(target.expect("a file")).current_dir(folder);
@@ -113,7 +115,9 @@ fn examples(page: &str, names: &[(&str, &str)]) -> usize {
 #[test]
 fn the_examples_of_the_documents_are_what_is_printed() {
     assert_eq!(examples("from-compose.md", &[("yaml", "compose.yaml"), ("procfile", "Procfile")]), 2);
+    assert_eq!(examples("from-systemd.md", &[("systemd", "shop.service")]), 1);
 }
 
 mod compose;
 mod procfile;
+mod systemd;

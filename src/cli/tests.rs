@@ -59,7 +59,7 @@ fn every_verb_is_read_with_its_flags() {
     );
     means("init", expect!["Init { file: None }"]);
     means("migrate a.conf", expect![[r#"Migrate { file: "a.conf", from: None }"#]]);
-    means("migrate --from s6 tree", expect![[r#"Migrate { file: "tree", from: Some(S6) }"#]]);
+    means("migrate --from systemd a", expect![[r#"Migrate { file: "a", from: Some(Systemd) }"#]]);
     means("init -", expect![[r#"Init { file: Some("-") }"#]]);
     means("init /etc/foster.toml", expect![[r#"Init { file: Some("/etc/foster.toml") }"#]]);
     means("status", expect!["Status(Names { names: [] }) Text None None"]);

@@ -2,7 +2,7 @@
 //!
 //! A file may be anything: a FIFO, a device, one of a gigabyte. Next: `compose.rs`, `procfile.rs`, which read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::diagnostics::Diagnostics;
 use super::document::{add_text, contents, unreadable};
@@ -64,6 +64,19 @@ impl Files<'_> {
     /// The text of a file, which is often needed beside the diagnostics.
     pub(super) fn text(&self, number: usize) -> String {
         self.diagnostics.text(number).to_owned()
+    }
+
+    /// The paths in a folder, sorted; a folder that cannot be listed is an error.
+    pub(super) fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let mut paths: Vec<PathBuf> = match std::fs::read_dir(folder) {
+            Ok(entries) => entries.flatten().take(MOST_FILES + 1).map(|entry| entry.path()).collect(),
+            Err(error) => {
+                unreadable(self.diagnostics, folder, None, &crate::errno::words(&error));
+                Vec::new()
+            }
+        };
+        foster_core::sorted::sort(&mut paths);
+        paths
     }
 
     /// The values of a YAML or JSON file.

@@ -52,6 +52,7 @@ mod source;
 mod span;
 mod stop_time;
 mod supervisord;
+mod systemd;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -242,7 +243,7 @@ pub fn migrate(path: &Path, from: Option<Format>, environment: &Environment) -> 
         }
         Format::Compose => compose::document(path, &mut Files::new(&mut diagnostics)),
         Format::Procfile => procfile::document(path, &mut Files::new(&mut diagnostics)),
-        Format::S6 | Format::Systemd => Document::default(),
+        Format::Systemd => systemd::document(path, &mut Files::new(&mut diagnostics)),
     };
     let warnings = diagnostics.placed_warnings();
     // What could not be read has no programs.

@@ -91,11 +91,11 @@ pub(super) static VERBS: &[Verb] = &[
         arguments: "FILE",
         about: "Prints a foster.toml that does the same; what has no equal is a comment with its\n\
                 line. FILE is supervisord's (.conf, .ini), PM2's ecosystem file (node runs\n\
-                JavaScript), a compose file or a Procfile.",
+                JavaScript), a compose file, a Procfile, a systemd unit or a folder of them.",
         flags: &[&FROM],
         examples: &[
             ("migrate supervisord.conf", "redirect it, then `foster check`"),
-            ("migrate --from s6 tree", "if the name does not tell the format"),
+            ("migrate --from systemd web.unit", "if the name does not tell the format"),
         ],
         statuses: &[(DONE, "it was printed"), (USAGE, "the command line or the file is invalid")],
         answer: Printer::Nothing,
