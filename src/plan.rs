@@ -100,6 +100,17 @@ pub struct Settings {
     pub log_keep: u32,
     /// The file for the reason of the exit; written only if it exists.
     pub termination_log: PathBuf,
+    /// What follows a fault in foster itself.
+    pub on_fault: OnFault,
+}
+
+/// What follows a fault in foster itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFault {
+    /// The programs are stopped in order.
+    Shutdown,
+    /// Another foster continues with them.
+    Reexec,
 }
 
 /// The format of lines on foster's stdout and stderr.

@@ -45,6 +45,7 @@ mod pm2;
 mod pre_start;
 mod quickstart;
 mod readiness;
+mod reexec;
 mod refused_calls;
 mod refused_signals;
 mod reporters;

@@ -74,7 +74,7 @@ fn a_fault_while_a_hundred_programs_run_stops_each_of_them_and_kills_none() {
     for number in 0..100 {
         assert!(stdout.contains(&format!("ends_{number}.")), "{number}\n{stdout}\n{stderr}");
     }
-    assert!(stderr.contains("100 runs") && !stderr.contains("kill"), "{stderr}");
+    assert!(stderr.contains("100 running processes") && !stderr.contains("kill"), "{stderr}");
 }
 
 #[test]

@@ -154,7 +154,13 @@ pub const FOSTER: Section = Section {
             Default::Value("\"/dev/termination-log\""),
             "The file for the reason why the container ended; it is written only if it exists.",
         ),
-        later("on_fault", "What foster does after an internal error."),
+        key(
+            "on_fault",
+            &[ValueKind::Words(&["shutdown", "reexec"])],
+            Default::Value("\"shutdown\""),
+            "What foster does after an internal error: `shutdown` stops the programs in order, `reexec` starts foster again in \
+             the same process and keeps them running, unless the last error was less than a minute ago.",
+        ),
     ],
 };
 

@@ -9,7 +9,7 @@ use foster_core::ids::Signal;
 use foster_core::plan::{PlanSettings, StartOrder, WhenAllEnded};
 use log::LevelFilter;
 
-use crate::plan::{LogFormat, Settings};
+use crate::plan::{LogFormat, OnFault, Settings};
 
 use super::defaults::over_built_in;
 use super::keys::FOSTER;
@@ -49,6 +49,11 @@ pub(super) fn settings(reader: &mut Reader<'_>, table: &Table) -> (Settings, Pla
             .field(table, "log_keep", |reader, item| reader.integer(item, 0..=MOST_KEPT))
             .unwrap_or_default(),
         termination_log: reader.field(table, "termination_log", Reader::path).unwrap_or_default(),
+        on_fault: reader
+            .field(table, "on_fault", |reader, item| {
+                reader.choice(item, &[("shutdown", OnFault::Shutdown), ("reexec", OnFault::Reexec)])
+            })
+            .unwrap_or(OnFault::Shutdown),
     };
     let shutdown_timeout = reader.field(table, "shutdown_timeout", Reader::duration).unwrap_or_default();
     let when_all_ended = reader

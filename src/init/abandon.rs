@@ -28,8 +28,8 @@ pub fn abandon(inherited: &Inheritance) -> ExitStatus {
     let mut tiers: SortedMap<i32, Vec<(Pid, Signal)>> = SortedMap::new();
     let runs = inherited.entries.iter().filter_map(RunEntry::of);
     for run in runs.filter(|run| process::is_child(Pid::from_raw(run.pid))) {
-        let tier = run.priority.saturating_neg();
-        let one = (Pid::from_raw(run.pid), run.stop_signal);
+        let tier = run.stop.priority.saturating_neg();
+        let one = (Pid::from_raw(run.pid), run.stop.signal);
         match tiers.get_mut(&tier) {
             Some(list) => list.push(one),
             None => drop(tiers.insert(tier, vec![one])),
@@ -44,7 +44,7 @@ pub fn abandon(inherited: &Inheritance) -> ExitStatus {
 fn stop(tiers: &SortedMap<i32, Vec<(Pid, Signal)>>) -> nix::Result<()> {
     let (epoll, signals) = (Rc::new(Epoll::new()?), SignalFd::new(SignalSet::of(&[Signal::CHLD]))?);
     epoll.add(&signals, Token { owner: Owner(0), key: 0 }, Interest::Read)?;
-    let mut waiter = Waiter::new(epoll);
+    let mut waiter = Waiter::new(epoll, Duration::ZERO);
     let end = waiter.now().plus(ALL);
     for tier in tiers.values() {
         let until = end.min(waiter.now().plus(TIER));

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use foster_core::program_map::ProgramMap;
 use nix::unistd::Uid;
@@ -37,7 +38,7 @@ use crate::probes::Probes;
 use crate::spawn::Spawner;
 use crate::sys::cgroup::OwnPlace;
 use crate::sys::epoll::{Epoll, Interest, Token};
-use crate::sys::handover::Inheritance;
+use crate::sys::handover::{self, Inheritance};
 use crate::sys::socket_file::BindError;
 use crate::sys::{fatal, process, procfs, timer};
 
@@ -112,6 +113,9 @@ impl Init {
             });
         let root = Path::new("/");
         let place = OwnPlace::read(root);
+        let now = handover::monotonic();
+        let (start, last_fault) =
+            env.inherited.as_ref().map_or((now, Duration::ZERO), |left| (left.start, now));
         let mut inherited = env.inherited.as_ref().map(|left| left.entries.clone()).unwrap_or_default();
         let mut groups = Groups::open(root, &place, role, Rc::clone(&epoll), owner::GROUPS);
         groups.try_out();
@@ -121,7 +125,11 @@ impl Init {
         unused.for_each(|entry| drop(Inheritance::take(entry, 0)));
         let processes = Processes {
             spawner,
-            children: Children::new(Rc::clone(&epoll), owner::STARTS, Ledger::open(&env.arguments)),
+            children: Children::new(
+                Rc::clone(&epoll),
+                owner::STARTS,
+                Ledger::open(&env.arguments, start, last_fault),
+            ),
             trees: Trees::new(groups),
             sweep: Sweep::new(Rc::clone(&epoll), owner::SWEEP, role),
             formers: ProgramMap::new(),
@@ -145,7 +153,7 @@ impl Init {
             output,
             probes: Probes::new(Rc::clone(&epoll), owner::PROBES),
             operators,
-            waiter: Waiter::new(epoll),
+            waiter: Waiter::new(epoll, now.saturating_sub(start)),
             plan,
         })
     }

@@ -7,9 +7,10 @@
 
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
 
-use foster_core::event::Adoption;
-use foster_core::ids::{ProgramId, Run, Signal};
+use foster_core::event::{Adoption, Counts, Recalled, Rest};
+use foster_core::ids::{Exit, InstanceId, KilledBy, ProgramId, Run, Signal};
 use foster_core::sorted::SortedMap;
 use log::debug;
 
@@ -29,6 +30,7 @@ pub(super) struct Ledger {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Run(Run),
+    Rest(InstanceId),
     Socket(u64),
 }
 
@@ -45,30 +47,63 @@ pub(super) struct RunEntry {
     pub(super) reached: Adoption,
     /// The process of its program, or of its `pre_start`; 0: it has ended.
     pub(super) pid: i32,
-    /// The priority of the program, and the signal that stops it: for a foster without its configuration.
-    pub(super) priority: i32,
-    pub(super) stop_signal: Signal,
+    /// How it is stopped by a foster without its configuration.
+    pub(super) stop: StopEntry,
+    pub(super) times: Times,
+    pub(super) counts: Counts,
 }
 
-/// The descriptors of a run's entry.
+/// The priority of a run's program, and its stop signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StopEntry {
+    pub(super) priority: i32,
+    pub(super) signal: Signal,
+}
+
+/// The times of a run in milliseconds: when it began, since the start, and that of its watchdog, which is 0 where it has
+/// none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Times {
+    pub(super) since: u64,
+    pub(super) watchdog: u32,
+}
+
+/// An instance without a run, as an entry has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RestEntry {
+    /// The hash of its program's name.
+    pub(super) program: u64,
+    /// Its index.
+    pub(super) index: u16,
+    /// What is known of it.
+    pub(super) recalled: Recalled,
+}
+
+/// The descriptors of a run's entry: its output, its input, and what it reports by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
     Stdout,
     Stderr,
     Stdin,
+    Notify,
+    ReadyPipe,
 }
 
 const RUN: u32 = 1;
 const SOCKET: u32 = 2;
+const REST: u32 = 3;
 /// How far a run has come, in the upper half of the first byte of an entry.
-const REACHED: [Adoption; 3] = [Adoption::Preparing, Adoption::Starting, Adoption::Ready];
+const REACHED: [Adoption; 5] =
+    [Adoption::Preparing, Adoption::Starting, Adoption::Ready, Adoption::Stopping, Adoption::Restarting];
+/// Why an instance has no run, at the same place.
+const RESTS: [Rest; 5] = [Rest::Due, Rest::Idle, Rest::Stopped, Rest::Exited, Rest::Fatal];
 
 impl Ledger {
     /// A new file, which the next foster gets, with these arguments.
-    pub(super) fn open(arguments: &[OsString]) -> Ledger {
+    pub(super) fn open(arguments: &[OsString], start: Duration, last_fault: Duration) -> Ledger {
         let memory = Memory::new();
         match &memory {
-            Ok(memory) => memory.arm(arguments),
+            Ok(memory) => memory.arm(arguments, start, last_fault),
             Err(errno) => debug!("a fault will kill the programs: {}", errno::text(*errno)),
         }
         Ledger { memory: memory.ok(), ..Ledger::default() }
@@ -77,6 +112,14 @@ impl Ledger {
     /// Writes what is known of a live run.
     pub(super) fn note(&mut self, run: Run, entry: &Entry) {
         self.write(Key::Run(run), entry);
+    }
+
+    /// Writes why an instance has no run; `None`: it has one, or nothing is to be known.
+    pub(super) fn note_rest(&mut self, instance: InstanceId, entry: Option<&RestEntry>) {
+        match entry {
+            Some(entry) => self.write(Key::Rest(instance), &entry.entry()),
+            None => self.erase(&Key::Rest(instance)),
+        }
     }
 
     fn write(&mut self, key: Key, entry: &Entry) {
@@ -115,7 +158,7 @@ impl Ledger {
         before.iter().for_each(|key| self.erase(key));
         for (address, socket) in sockets {
             let hash = hash(&address.to_string());
-            let mut entry = new_entry(SOCKET, hash);
+            let mut entry = new_entry((SOCKET, None, 0, 0), hash, &[]);
             set_descriptor(&mut entry, 0, socket);
             self.write(Key::Socket(hash), &entry);
         }
@@ -125,49 +168,95 @@ impl Ledger {
 impl RunEntry {
     /// The run of an entry; `None`: it is of another kind.
     pub(super) fn of(entry: &Entry) -> Option<RunEntry> {
-        let [head, low, high, number, pid, priority, ..] = *entry;
-        let [first, stop_signal, low_index, high_index] = head.to_le_bytes();
-        (u32::from(first & 0xf) == RUN).then(|| RunEntry {
-            program: u64::from(low) | u64::from(high) << 32,
-            index: u16::from_le_bytes([low_index, high_index]),
+        let [_, low, high, number, pid, priority, since, later, restarts, failures, watchdog, ..] = *entry;
+        let (kind, state, stop_signal, index) = head(entry);
+        (kind == RUN).then(|| RunEntry {
+            program: joined(low, high),
+            index,
             number,
-            reached: REACHED.get(usize::from(first >> 4)).copied().unwrap_or(Adoption::Starting),
+            reached: REACHED.get(state).copied().unwrap_or(Adoption::Starting),
             pid: pid.cast_signed(),
-            priority: priority.cast_signed(),
-            stop_signal: Signal::new(i32::from(stop_signal)).unwrap_or(Signal::TERM),
+            stop: StopEntry {
+                priority: priority.cast_signed(),
+                signal: Signal::new(i32::from(stop_signal)).unwrap_or(Signal::TERM),
+            },
+            times: Times { since: joined(since, later), watchdog },
+            counts: Counts { restarts, failures },
         })
     }
 
     /// The entry, without descriptors.
-    pub(super) fn entry(self) -> Entry {
-        let mut entry = new_entry(RUN, self.program);
-        let reached = REACHED.iter().position(|reached| *reached == self.reached).unwrap_or_default();
-        let reached = u32::try_from(reached).unwrap_or_default();
-        let signal = self.stop_signal.number().unsigned_abs();
-        let words = [self.number, self.pid.cast_unsigned(), self.priority.cast_unsigned()];
-        for (place, word) in entry.iter_mut().skip(3).zip(words) {
-            *place = word;
-        }
-        if let Some(head) = entry.first_mut() {
-            *head |= reached << 4 | signal << 8 | u32::from(self.index) << 16;
-        }
-        entry
+    pub(super) fn entry(&self) -> Entry {
+        let state = REACHED.iter().position(|reached| *reached == self.reached);
+        let (since, later) = halves(self.times.since);
+        let Counts { restarts, failures } = self.counts;
+        let (pid, priority) = (self.pid.cast_unsigned(), self.stop.priority.cast_unsigned());
+        let words = [self.number, pid, priority, since, later, restarts, failures, self.times.watchdog];
+        new_entry((RUN, state, signal_byte(self.stop.signal), self.index), self.program, &words)
     }
+}
+
+impl RestEntry {
+    /// The instance of an entry; `None`: it is of another kind.
+    pub(super) fn of(entry: &Entry) -> Option<RestEntry> {
+        let [_, low, high, last_run, code, restarts, failures, ..] = *entry;
+        let (kind, state, signal, index) = head(entry);
+        let exit = match Signal::new(i32::from(signal)) {
+            Some(signal) => Exit::Killed { signal, by: KilledBy::Unknown },
+            None => Exit::Code(u8::try_from(code).unwrap_or(u8::MAX)),
+        };
+        let rest = RESTS.get(state).copied().unwrap_or(Rest::Due);
+        let counts = Counts { restarts, failures };
+        let recalled = Recalled { rest, last_run, exit, counts };
+        (kind == REST).then(|| RestEntry { program: joined(low, high), index, recalled })
+    }
+
+    /// The entry.
+    pub(super) fn entry(&self) -> Entry {
+        let Recalled { rest, last_run, exit, counts: Counts { restarts, failures } } = self.recalled;
+        let state = RESTS.iter().position(|known| *known == rest);
+        let (signal, code) = match exit {
+            Exit::Code(code) => (0, u32::from(code)),
+            Exit::Killed { signal, by: _ } => (signal_byte(signal), 0),
+        };
+        new_entry((REST, state, signal, self.index), self.program, &[last_run, code, restarts, failures])
+    }
+}
+
+/// The kind, the state, the signal and the index that the first word has.
+fn head(entry: &Entry) -> (u32, usize, u8, u16) {
+    let [first, signal, low, high] = entry.first().copied().unwrap_or_default().to_le_bytes();
+    (u32::from(first & 0xf), usize::from(first >> 4), signal, u16::from_le_bytes([low, high]))
+}
+
+fn signal_byte(signal: Signal) -> u8 {
+    u8::try_from(signal.number()).unwrap_or_default()
+}
+
+fn joined(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
+fn halves(number: u64) -> (u32, u32) {
+    (number as u32, (number >> 32) as u32)
 }
 
 /// The listening socket of an entry: the hash of its address.
 pub(super) fn socket_of(entry: &Entry) -> Option<u64> {
-    let [head, low, high, ..] = *entry;
-    (head == SOCKET).then_some(u64::from(low) | u64::from(high) << 32)
+    let [_, low, high, ..] = *entry;
+    (head(entry).0 == SOCKET).then_some(joined(low, high))
 }
 
-fn new_entry(kind: u32, hash: u64) -> Entry {
+/// An entry with its first word, the hash of a name, and more words; without descriptors.
+fn new_entry((kind, state, signal, index): (u32, Option<usize>, u8, u16), hash: u64, more: &[u32]) -> Entry {
     let mut entry = UNUSED;
     entry.iter_mut().skip(FIRST_DESCRIPTOR).step_by(2).for_each(|number| *number = NONE);
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
-    let words = [kind, hash as u32, (hash >> 32) as u32];
-    for (place, word) in entry.iter_mut().zip(words) {
-        *place = word;
+    let state = state.and_then(|state| u32::try_from(state).ok()).unwrap_or_default();
+    let first = kind | state << 4 | u32::from(signal) << 8 | u32::from(index) << 16;
+    let (low, high) = halves(hash);
+    for (place, word) in entry.iter_mut().zip([first, low, high].iter().chain(more)) {
+        *place = *word;
     }
     entry
 }

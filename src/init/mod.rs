@@ -158,7 +158,7 @@ pub fn run(
     own_log::install(&plan.settings, env.log.as_deref());
     handover::note_owner();
     if let Some(inherited) = &env.inherited {
-        handover::set_last();
+        handover::set_last(true);
         teardown::set_fault(&inherited.reason);
     }
     teardown::report_faults(plan.settings.termination_log.clone());

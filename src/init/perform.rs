@@ -88,7 +88,7 @@ impl Init {
             Action::Forget(instance) => self.forget(instance),
             Action::Report(change) => self.report(&change),
             Action::ReportShutdown(ending) => {
-                handover::set_last();
+                handover::set_last(true);
                 self.notify_service_manager(ServiceManager::stopping);
                 let line = report::shutdown(&ending, &self.why(&ending.reason));
                 self.publish(&line, None);
@@ -167,8 +167,9 @@ impl Init {
     }
 
     fn report(&mut self, change: &Change) {
-        if let Some(run) = change.run.filter(|_| change.to == StateName::Running) {
-            self.note_run(run);
+        match change.run {
+            Some(run) if matches!(change.to, StateName::Running | StateName::Stopping) => self.note_run(run),
+            Some(_) | None => self.note_rest(change.instance),
         }
         let pid = change.run.and_then(|run| self.processes.children.last_pid(run));
         let detail = if let Cause::Requested(id) = &change.cause {

@@ -101,14 +101,23 @@ pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &Program
 
 /// The keys of `[foster]` whose values differ: those that a running foster applies, and those that it cannot apply.
 pub(super) fn of_settings(old: &Settings, new: &Settings) -> (ChangedKeys, ChangedKeys) {
-    let Settings { socket, log_format, log_level, log_timestamps, log_max_size, log_keep, termination_log } =
-        old;
+    let Settings {
+        socket,
+        log_format,
+        log_level,
+        log_timestamps,
+        log_max_size,
+        log_keep,
+        termination_log,
+        on_fault,
+    } = old;
     let (mut applied, mut fixed) = (ChangedKeys::default(), ChangedKeys::default());
     applied.note("log_format", *log_format == new.log_format, None);
     applied.note("log_level", *log_level == new.log_level, None);
     applied.note("log_timestamps", *log_timestamps == new.log_timestamps, None);
     applied.note("log_max_size", *log_max_size == new.log_max_size, None);
     applied.note("log_keep", *log_keep == new.log_keep, None);
+    applied.note("on_fault", *on_fault == new.on_fault, None);
     fixed.note("socket", *socket == new.socket, None);
     fixed.note("termination_log", *termination_log == new.termination_log, None);
     (applied, fixed)

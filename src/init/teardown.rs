@@ -185,13 +185,14 @@ pub(super) fn report_faults(termination_log: PathBuf) {
             own_log::emergency(&text);
             fatal::exit(NOT_EXECUTED);
         }
-        let (first, follows) = match (handover::is_last(), FAULT.get()) {
-            (false, _) => ("a fault", "stopping everything"),
-            (true, None) => ("a fault", "killing everything"),
-            (true, Some(_)) => ("a second fault", "killing everything"),
+        let what = match (handover::is_last(), FAULT.get()) {
+            (false, _) => "a fault in foster itself",
+            (true, None) => "a fault in foster itself, killing everything",
+            (true, Some(_)) => "a second fault in foster itself, killing everything",
         };
-        let before = FAULT.get().map(|before| format!("; the first one: {before}")).unwrap_or_default();
-        let report = format!("{first} in foster itself, {follows}: {text}{before}");
+        let before = FAULT.get().filter(|_| handover::is_last());
+        let before = before.map(|before| format!("; the first one: {before}")).unwrap_or_default();
+        let report = format!("{what}: {text}{before}");
         own_log::emergency(&report);
         // Nothing could report an error here.
         let _ = termination_log::write(&termination_log, &(report + "\n"));

@@ -232,6 +232,7 @@ impl Init {
     /// Forgets a removed instance whose run has ended.
     pub(super) fn forget(&mut self, instance: InstanceId) {
         self.operators.failures.forget(instance);
+        self.processes.children.ledger.note_rest(instance, None);
         self.processes.children.forget_instance(instance);
         self.operators.updates.forgotten.instances.push(instance);
         self.forget_program(instance.program);

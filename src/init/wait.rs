@@ -4,6 +4,7 @@
 //! turn, after the wait; all events of a turn have that instant.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use foster_core::time::Instant;
 
@@ -17,6 +18,8 @@ use crate::sys::timer::ClockWatch;
 pub(super) struct Waiter {
     epoll: Rc<Epoll>,
     started: std::time::Instant,
+    /// How long before that the first foster of this process has started.
+    before: Duration,
     ready: Vec<Ready>,
     pub(super) trimmer: MemoryTrimmer,
     /// Reports that the wall clock was set, where a job needs that clock.
@@ -24,12 +27,13 @@ pub(super) struct Waiter {
 }
 
 impl Waiter {
-    /// Starts the clock.
+    /// Starts the clock. `before`: how long ago the first foster of this process has started.
     #[expect(clippy::disallowed_methods, reason = "this is the place that reads the clock")]
-    pub(super) fn new(epoll: Rc<Epoll>) -> Waiter {
+    pub(super) fn new(epoll: Rc<Epoll>, before: Duration) -> Waiter {
         Waiter {
             epoll,
             started: std::time::Instant::now(),
+            before,
             ready: Vec::new(),
             trimmer: MemoryTrimmer::default(),
             clock: None,
@@ -38,7 +42,7 @@ impl Waiter {
 
     /// The current time since foster's start.
     pub(super) fn now(&self) -> Instant {
-        Instant::after_start(self.started.elapsed())
+        Instant::after_start(self.before + self.started.elapsed())
     }
 
     /// Watches the wall clock from now on.

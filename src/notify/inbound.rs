@@ -7,7 +7,7 @@
 //! A pipe belongs to one run, and who holds its end may report. Next: `message.rs`, and `sys/datagram.rs` for what a
 //! hostile datagram can do.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -151,19 +151,47 @@ impl Inbound {
     /// The socket cannot be opened or watched: EMFILE, ENFILE, ENOMEM.
     pub fn register(&mut self, run: Run) -> nix::Result<&str> {
         let (receiver, name) = Receiver::open()?;
+        self.add_reporter(run, receiver, format!("@{}", String::from_utf8_lossy(&name)))?;
+        Ok(self.reporters.get(&run).map_or("", |reporter| &reporter.address))
+    }
+
+    fn add_reporter(&mut self, run: Run, receiver: Receiver, address: String) -> nix::Result<()> {
         let key = self.next_key();
         self.epoll.add(&receiver, Token { owner: self.owner, key }, Interest::Read)?;
-        let address = format!("@{}", String::from_utf8_lossy(&name));
         let (status, complaints, successor) = (String::new(), Vec::new(), None);
         let (flow, budget) = (Flow::Reading, Budget { since: Instant::START, left: BUDGET });
         let reporter = Reporter { key, receiver, address, flow, budget, status, complaints, successor };
         self.reporters.insert(run, reporter);
-        Ok(self.reporters.get(&run).map_or("", |reporter| &reporter.address))
+        Ok(())
     }
 
     /// Whether the reports of this run are taken.
     pub fn is_registered(&self, run: Run) -> bool {
         self.reporters.contains_key(&run)
+    }
+
+    /// Takes what an earlier foster has opened for a run: its socket, and its pipe with the message that it is to have.
+    ///
+    /// # Errors
+    /// epoll_ctl(2): ENOMEM, ENOSPC.
+    pub fn adopt(
+        &mut self,
+        run: Run,
+        socket: Option<OwnedFd>,
+        pipe: Option<(OwnedFd, ReadyMessage)>,
+    ) -> nix::Result<()> {
+        if let Some(socket) = socket {
+            // The program knows the address.
+            self.add_reporter(run, Receiver::adopted(socket), String::new())?;
+        }
+        pipe.map_or(Ok(()), |(reader, message)| self.add_pipe(run, reader, message))
+    }
+
+    /// The socket and the pipe of a run.
+    pub fn descriptors(&self, run: Run) -> (Option<BorrowedFd<'_>>, Option<BorrowedFd<'_>>) {
+        let socket = self.reporters.get(&run).map(|reporter| reporter.receiver.as_fd());
+        let pipe = self.pipes.iter().find(|pipe| pipe.run == run).map(|pipe| pipe.reader.as_fd());
+        (socket, pipe)
     }
 
     /// A pipe for this run; returns the end for the program.
@@ -174,10 +202,15 @@ impl Inbound {
         let (reader, writer) = unistd::pipe2(OFlag::O_CLOEXEC)?;
         // Only foster's end: a program expects to block.
         fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        self.add_pipe(run, reader, message)?;
+        Ok(writer)
+    }
+
+    fn add_pipe(&mut self, run: Run, reader: OwnedFd, message: ReadyMessage) -> nix::Result<()> {
         let key = self.next_key();
         self.epoll.add(&reader, Token { owner: self.owner, key }, Interest::Read)?;
         self.pipes.push(Pipe { run, key, reader, message, tail: Vec::new() });
-        Ok(writer)
+        Ok(())
     }
 
     /// A run is over: nothing more is taken from it.

@@ -33,6 +33,7 @@ fn settings(log_format: LogFormat) -> Settings {
         log_max_size: None,
         log_keep: 0,
         termination_log: "/dev/null".into(),
+        on_fault: crate::plan::OnFault::Shutdown,
     }
 }
 

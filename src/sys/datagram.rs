@@ -44,6 +44,11 @@ const MOST_DESCRIPTORS: usize = 253;
 struct Control<const SIZE: usize>([u8; SIZE]);
 
 impl Receiver {
+    /// A socket that an earlier foster of this process has opened.
+    pub fn adopted(socket: OwnedFd) -> Receiver {
+        Receiver(socket)
+    }
+
     /// A new socket, non-blocking, CLOEXEC, and its abstract name without the leading NUL.
     ///
     /// # Errors

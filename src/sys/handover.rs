@@ -13,6 +13,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use std::time::Duration;
 
 use foster_core::sorted::SortedSet;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -21,11 +22,11 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 pub type Entry = [u32; WORDS];
 
 /// The words of an entry.
-pub const WORDS: usize = 16;
+pub const WORDS: usize = 24;
 
 /// The first of the words of an entry that are descriptors, each followed by the low half of its inode's number: of a
 /// descriptor that was closed since, the number may be another file's.
-pub const FIRST_DESCRIPTOR: usize = 6;
+pub const FIRST_DESCRIPTOR: usize = 14;
 
 /// An entry that is not used.
 pub const UNUSED: Entry = [0; WORDS];
@@ -38,6 +39,10 @@ pub const NONE: u32 = u32::MAX;
 pub struct Inheritance {
     /// Why it could not continue.
     pub reason: String,
+    /// When the first foster of this process has started ([`monotonic`]).
+    pub start: Duration,
+    /// When the fault before this one was; zero: there was none.
+    pub last_fault: Duration,
     /// The entries that were in use.
     pub entries: Vec<Entry>,
 }
@@ -55,9 +60,11 @@ struct Image {
 /// The variable with the number of the file's descriptor. It is never a program's.
 const VARIABLE: &str = "FOSTER_LEDGER";
 /// The beginning of the file: the version of the format is its last byte.
-const MAGIC: [u8; 8] = *b"foster\0\x01";
-/// The sizes of the magic, of the pid and of the reason's length.
-const HEAD: usize = 16;
+const MAGIC: [u8; 8] = *b"foster\0\x02";
+/// The magic, the pid, the length of the reason, and two times in nanoseconds: the start, and the last fault.
+const HEAD: usize = 32;
+/// Where the length of the reason is.
+const LENGTH: usize = 12;
 /// The most bytes of the reason.
 const REASON: usize = 1024;
 /// Where the entries begin.
@@ -97,9 +104,10 @@ impl Memory {
 
     /// From now on [`replace`] executes foster's own binary with these arguments, and the next foster gets this file. It
     /// stays open as long as the process.
-    pub fn arm(&self, arguments: &[OsString]) {
+    pub fn arm(&self, arguments: &[OsString], start: Duration, last_fault: Duration) {
         let pid = std::process::id();
-        let head = [&MAGIC[..], &pid.to_le_bytes(), &[0; 4]].concat();
+        let [start, last_fault] = [start, last_fault].map(|at| nanoseconds(at).to_le_bytes());
+        let head = [&MAGIC[..], &pid.to_le_bytes(), &[0; 4], &start, &last_fault].concat();
         if self.0.write_all_at(&head, 0).is_err() {
             return;
         }
@@ -119,6 +127,15 @@ impl Memory {
 
 fn leak(text: CString) -> *const c_char {
     text.into_raw()
+}
+
+/// The time of a clock that is never set (clock_gettime(2)), and common to all programs that this process executes.
+pub fn monotonic() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The variables that this process was started with.
@@ -146,9 +163,9 @@ pub fn note_open_files(soft: u64) {
     OPEN_FILES.store(soft, Ordering::Relaxed);
 }
 
-/// From now on a fault ends foster: it is being shut down, or takes the place of one that had a fault.
-pub fn set_last() {
-    IS_LAST.store(true, Ordering::Relaxed);
+/// Whether a fault ends foster from now on: it is being shut down, or takes the place of one that had a fault.
+pub fn set_last(is_last: bool) {
+    IS_LAST.store(is_last, Ordering::Relaxed);
 }
 
 /// Whether a fault ends foster.
@@ -195,7 +212,7 @@ pub fn replace(reason: &[u8]) {
 fn write_reason(file: c_int, reason: &[u8]) {
     let reason = reason.get(..REASON).unwrap_or(reason);
     let length = u32::try_from(reason.len()).unwrap_or_default().to_le_bytes();
-    for (bytes, at) in [(&length[..], HEAD - length.len()), (reason, HEAD)] {
+    for (bytes, at) in [(&length[..], LENGTH), (reason, HEAD)] {
         let at = libc::off_t::try_from(at).unwrap_or_default();
         // SAFETY: the bytes are valid for reads of their length.
         unsafe { libc::pwrite(file, bytes.as_ptr().cast(), bytes.len(), at) };
@@ -290,7 +307,10 @@ pub fn inherit() -> Option<Inheritance> {
     file.read_exact_at(&mut head, 0).ok()?;
     let (is_magic, rest) = (head.starts_with(&MAGIC), head.get(MAGIC.len()..)?);
     let word = |bytes: &[u8]| bytes.try_into().map(u32::from_le_bytes).ok();
-    let (pid, length) = (word(rest.get(..4)?)?, word(rest.get(4..)?)?);
+    let (pid, length) = (word(rest.get(..4)?)?, word(rest.get(4..8)?)?);
+    let time =
+        |bytes: &[u8]| bytes.try_into().map(|bytes| Duration::from_nanos(u64::from_le_bytes(bytes))).ok();
+    let (start, last_fault) = (time(rest.get(8..16)?)?, time(rest.get(16..24)?)?);
     if !is_magic || pid != std::process::id() {
         return None;
     }
@@ -305,7 +325,7 @@ pub fn inherit() -> Option<Inheritance> {
         at += SIZE as u64;
     }
     close_lost(&mut entries);
-    Some(Inheritance { reason: String::from_utf8_lossy(&reason).into_owned(), entries })
+    Some(Inheritance { reason: String::from_utf8_lossy(&reason).into_owned(), start, last_fault, entries })
 }
 
 /// Closes the descriptors that were another file's by the end, and forgets them.

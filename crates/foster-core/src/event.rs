@@ -13,6 +13,7 @@ use crate::ids::{Exit, InstanceId, OrderId, Run, Signal};
 use crate::plan::CorePlan;
 use crate::probe::{ProbeResult, Which};
 use crate::program_map::ProgramMap;
+use crate::time::Instant;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +65,9 @@ pub enum Event {
     /// The configuration was read again and is valid.
     Updated(Box<Update>),
     /// Before the boot: this run is from an earlier foster of this process, and continues.
-    Adopted(Run, Adoption),
+    Adopted(Adopted),
+    /// Before the boot: an earlier foster of this process has left this instance without a run.
+    Recalled(InstanceId, Recalled),
 }
 
 /// What a program reports about itself (sd_notify(3)), or writes to the same effect.
@@ -107,6 +110,21 @@ pub enum SpecChange {
     Process,
 }
 
+/// A run that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adopted {
+    /// Which.
+    pub run: Run,
+    /// How far it has come.
+    pub reached: Adoption,
+    /// When it began.
+    pub since: Instant,
+    /// The time of its watchdog.
+    pub watchdog: Option<Duration>,
+    /// What is counted of its instance.
+    pub counts: Counts,
+}
+
 /// How far a run has come that is adopted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adoption {
@@ -116,6 +134,47 @@ pub enum Adoption {
     Starting,
     /// Its program was ready.
     Ready,
+    /// It was being stopped.
+    Stopping,
+    /// It was being stopped, and its instance is then started again.
+    Restarting,
+}
+
+/// An instance without a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recalled {
+    /// Why it has none.
+    pub rest: Rest,
+    /// The number of its last run; 0: it had none.
+    pub last_run: u32,
+    /// The exit of that.
+    pub exit: Exit,
+    /// What is counted of it.
+    pub counts: Counts,
+}
+
+/// Why an instance has no run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// It was about to start.
+    Due,
+    /// It is a job that is not due.
+    Idle,
+    /// An operator stopped it.
+    Stopped,
+    /// It ended with success.
+    Exited,
+    /// It failed, and is not to be restarted.
+    Fatal,
+}
+
+/// What is counted of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// How often it was restarted after an end by itself.
+    pub restarts: u32,
+    /// How many runs in a row have failed.
+    pub failures: u32,
 }
 
 /// Whether processes of a program outlived its main process.

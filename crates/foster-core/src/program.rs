@@ -43,7 +43,8 @@ use core::mem;
 use core::time::Duration;
 
 use crate::action::{Action, Cause, Definition, Part};
-use crate::event::{Adoption, Leftovers, Notice, StartFailure};
+use crate::ending::Failure;
+use crate::event::{Adopted, Adoption, Leftovers, Notice, Recalled, Rest, StartFailure};
 use crate::ids::{Exit, InstanceId, OrderId, Run, Signal};
 use crate::probe::{ProbeResult, Which};
 use crate::restart::Streak;
@@ -245,14 +246,38 @@ impl Instance {
     }
 
     /// Takes a run that is there.
-    pub fn adopt(&mut self, now: Instant, number: u32, reached: Adoption, out: &mut Vec<Action>) {
-        self.last_run = number;
-        if let Desired::Down(DownReason::NotAutostarted) = self.desired {
-            self.desired = if reached == Adoption::Ready { Desired::Up } else { Desired::Rising };
+    pub fn adopt(&mut self, now: Instant, adopted: Adopted, out: &mut Vec<Action>) {
+        let Adopted { run, reached, since, watchdog, counts } = adopted;
+        (self.last_run, self.restarts, self.streak) =
+            (run.number, counts.restarts, Streak::of(counts.failures));
+        if self.desired != Desired::Down(DownReason::Spare) {
+            self.desired = match reached {
+                Adoption::Preparing | Adoption::Starting => Desired::Rising,
+                Adoption::Ready => Desired::Up,
+                Adoption::Stopping => Desired::Down(DownReason::Requested(OrderId(0))),
+                Adoption::Restarting => Desired::Cycle(CycleCause::Requested(OrderId(0))),
+            };
         }
-        let live = Live { run: Run { instance: self.id, number }, since: now, watchdog: self.spec.watchdog };
         let spec = Rc::clone(&self.spec);
+        let live = Live { run, since, watchdog };
         self.state = Transition { now, spec: &spec, out, instance: self }.adopted(live, reached);
+    }
+
+    /// Takes what is known of it without a run.
+    pub fn recall(&mut self, recalled: Recalled) {
+        let Recalled { rest, last_run, exit, counts } = recalled;
+        (self.last_run, self.restarts, self.streak) =
+            (last_run, counts.restarts, Streak::of(counts.failures));
+        match rest {
+            Rest::Due => self.desired = Desired::Rising,
+            Rest::Idle => {}
+            Rest::Stopped => self.desired = Desired::Down(DownReason::Requested(OrderId(0))),
+            Rest::Exited => (self.desired, self.state) = (Desired::Up, State::Exited { exit }),
+            Rest::Fatal => {
+                let failure = Failure::Exited { exit, uptime: Duration::ZERO };
+                (self.desired, self.state) = (Desired::Up, State::Fatal { failure });
+            }
+        }
     }
 
     /// Takes the place of `old`, which is only to be stopped from now on.

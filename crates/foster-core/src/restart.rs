@@ -94,6 +94,11 @@ const LEAST_PERIOD: Duration = Duration::from_millis(100);
 const PERMANENT_LIMIT: u32 = 3;
 
 impl Streak {
+    /// So many runs in a row have failed.
+    pub fn of(failures: u32) -> Streak {
+        Streak { failures, restarts: failures, permanent: 0 }
+    }
+
     /// What follows this end. Counts it.
     pub fn after(&mut self, policy: &RestartPolicy, end: End) -> AfterExit {
         let (success, start, uptime) = match end {

@@ -151,7 +151,8 @@ impl Supervisor {
             Event::ShutdownOrdered(cause) => self.shut_down(now, Ending::by_order(cause), out),
             Event::SweepDone => self.phase.sweep_done(out),
             Event::Updated(update) => self.update(now, *update, out),
-            Event::Adopted(run, reached) => self.adopt(now, run, reached, out),
+            Event::Adopted(adopted) => self.adopt(now, adopted, out),
+            Event::Recalled(id, recalled) => self.recall(id, recalled),
         }
     }
 
@@ -163,7 +164,9 @@ impl Supervisor {
         self.dirty = true;
         for at in 0..self.instances.len() {
             let autostart = self.spec_at(at).is_some_and(|spec| spec.autostart == Autostart::Yes);
-            if autostart && !self.phase.has_begun() {
+            // Not where an earlier foster has left something else.
+            let is_new = self.instances.get(at).is_some_and(is_untouched);
+            if autostart && is_new && !self.phase.has_begun() {
                 self.set_desired(at, Desired::Rising);
             }
         }
@@ -352,6 +355,11 @@ impl Effect {
         *dirty |= self.stuck.0 != self.stuck.1 || self.state.0 != self.state.1;
         (self.state.0 != self.state.1).then_some(self.state.1)
     }
+}
+
+/// Whether nothing was ever asked of an instance.
+fn is_untouched(instance: &Instance) -> bool {
+    instance.desired() == Desired::Down(DownReason::NotAutostarted)
 }
 
 /// Whether an instance is on its way to be ready for the first time.

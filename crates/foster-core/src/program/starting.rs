@@ -137,6 +137,7 @@ impl Transition<'_> {
             Adoption::Preparing => State::Starting { live, gate: Gate::Spawning { give_up } },
             Adoption::Starting => self.open_gate(live, give_up),
             Adoption::Ready => State::Running { live, watch: self.watch(live) },
+            Adoption::Stopping | Adoption::Restarting => self.stopping_already(live),
         }
     }
 

@@ -29,6 +29,13 @@ impl Transition<'_> {
         State::Stopping(Stop { live, began: self.now, phase, reason })
     }
 
+    /// The stop of a run that has got its signals: its time begins again, then it gets KILL.
+    pub(super) fn stopping_already(&mut self, live: Live) -> State {
+        let step = self.spec.stop.signals.len().saturating_sub(1);
+        let phase = Phase::Signalled { step, until: self.now.plus(self.spec.stop.timeout) };
+        State::Stopping(Stop { live, began: self.now, phase, reason: StopReason::Requested })
+    }
+
     /// Every process got KILL, also those of this run.
     pub(super) fn kill(&mut self, live: Live, from: StateName) -> State {
         self.report(Some(live.run), from, StateName::Stopping, Cause::Shutdown);

@@ -1,35 +1,52 @@
-//! Runs that an earlier foster of this process has started: an instance gets the process that is there.
+//! What an earlier foster of this process has left: runs that are there, and instances that are not to be started again.
 //!
-//! The definition is that of the plan. Of two runs of an instance, which were a rolling restart, the second one to come is
-//! beside it, and is only to be stopped. Next: `end.rs`, since after a fault the container ends.
+//! The definitions are those of the plan. Of two runs of an instance, which were a rolling restart, the second one to come
+//! is beside it, and is only stopped. Next: `end.rs`, since after a fault the container may end.
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
 use super::Supervisor;
-use crate::action::Action;
-use crate::event::Adoption;
-use crate::ids::Run;
+use crate::action::{Action, Cause};
+use crate::event::{Adopted, Recalled};
+use crate::ids::{InstanceId, ProgramId};
 use crate::time::Instant;
 
 impl Supervisor {
-    pub(super) fn adopt(&mut self, now: Instant, run: Run, reached: Adoption, out: &mut Vec<Action>) {
-        let program = run.instance.program;
-        let (Some(at), Some(spec)) = (self.position(run.instance), self.plan.program(program).map(Rc::clone))
+    pub(super) fn adopt(&mut self, now: Instant, adopted: Adopted, out: &mut Vec<Action>) {
+        let program = adopted.run.instance.program;
+        let at = self.position(adopted.run.instance);
+        let spec = self.plan.program(program).map(Rc::clone);
+        let (Some((at, instance)), Some(spec)) =
+            (at.and_then(|at| Some((at, self.instances.get(at)?))), spec)
         else {
             return;
         };
-        let last = self.last_runs.get(program).copied().unwrap_or(0);
-        self.last_runs.insert(program, last.max(run.number));
-        let Some(instance) = self.instances.get_mut(at) else { return };
-        if instance.run().is_none() {
-            instance.adopt(now, run.number, reached, out);
-        } else {
-            let mut spare = instance.former(&spec);
-            spare.adopt(now, run.number, reached, out);
-            self.spares.push(spare);
-        }
         self.live += 1;
         self.dirty = true;
+        if instance.run().is_some() {
+            let mut spare = instance.former(&spec);
+            spare.adopt(now, adopted, out);
+            self.spares.push(spare);
+            self.drop_spare(now, self.spares.len() - 1, Cause::Unneeded, out);
+        } else if let Some(instance) = self.instances.get_mut(at) {
+            instance.adopt(now, adopted, out);
+        }
+        self.note_number(program, adopted.run.number);
+    }
+
+    pub(super) fn recall(&mut self, id: InstanceId, recalled: Recalled) {
+        let at = self.position(id);
+        if let Some(instance) = at.and_then(|at| self.instances.get_mut(at)) {
+            instance.recall(recalled);
+            self.note_number(id.program, recalled.last_run);
+        }
+    }
+
+    fn note_number(&mut self, program: ProgramId, number: u32) {
+        let last = self.last_runs.get(program).copied().unwrap_or(0);
+        if number > last {
+            self.last_runs.insert(program, number);
+        }
     }
 }

@@ -87,8 +87,14 @@ impl Supervisor {
                 job.plan = wanted.clone();
                 continue;
             }
-            self.jobs.insert(program, Job { plan: wanted.clone(), table, course: Course::On });
-            if wanted.at_start == Autostart::Yes {
+            // An earlier foster of this process may have paused it, or run it at its own start.
+            let known = self.instances_of(program).first();
+            let is_paused =
+                known.is_some_and(|it| matches!(it.desired(), Desired::Down(DownReason::Requested(_))));
+            let has_run = known.is_some_and(|it| it.last_run() > 0);
+            let course = if is_paused { Course::Paused } else { Course::On };
+            self.jobs.insert(program, Job { plan: wanted.clone(), table, course });
+            if wanted.at_start == Autostart::Yes && !is_paused && !has_run {
                 self.run_job(now, program, out);
             }
         }

@@ -208,7 +208,13 @@ impl Supervisor {
     }
 
     /// The run beside an instance is not wanted any longer.
-    pub(super) fn drop_spare(&mut self, now: Instant, beside: usize, cause: Cause, out: &mut Vec<Action>) {
+    pub(in crate::supervisor) fn drop_spare(
+        &mut self,
+        now: Instant,
+        beside: usize,
+        cause: Cause,
+        out: &mut Vec<Action>,
+    ) {
         if let Some(spare) = self.spares.get_mut(beside)
             && spare.run().is_some()
         {
