@@ -32,7 +32,7 @@ fn printed(parts: &[(String, String)], folder: &Path) -> String {
         fs::create_dir_all(file.parent().expect("a folder")).expect("its folder");
         fs::write(&file, text).expect("a file");
         // A folder is given as a whole.
-        let whole = path.strip_prefix("units/").map(|_| "units");
+        let whole = ["units", "tree"].into_iter().find(|folder| path.starts_with(&format!("{folder}/")));
         target = target.or(Some(whole.unwrap_or(path.as_str())));
     }
     let mut command = Command::new(binary());
@@ -72,7 +72,7 @@ fn migrates(name: &str) -> Running {
     fs::write(folder.path().join("foster.toml"), &toml).expect("a file");
     check.args(["check", "-c"]).arg(folder.path().join("foster.toml"));
     run(check).expect(0);
-    let script = "cd /run && PATH=/run/bin:$PATH exec foster run";
+    let script = "cd /run; test ! -d tree || cp -a tree/. /; PATH=/run/bin:$PATH exec foster run";
     let running = foster.image().program("sh", &["-c", script]).start();
     for (program, state) in part(&parts, "states").lines().filter_map(|line| line.split_once(' ')) {
         running.wait_for_state(program, state);
@@ -104,7 +104,13 @@ fn examples(page: &str, names: &[(&str, &str)]) -> usize {
         let [(kind, source), ("toml", toml)] = pair else { continue };
         let Some((_, name)) = names.iter().find(|(known, _)| known == kind) else { continue };
         let folder = tempfile::tempdir().expect("a folder");
-        let printed = printed(&[((*name).to_owned(), (*source).to_owned())], folder.path());
+        let mut files = vec![((*name).to_owned(), (*source).to_owned())];
+        if let Some(folder) = name.strip_suffix("/run") {
+            files.push((format!("{folder}/type"), "longrun\n".to_owned()));
+            files.push((format!("{folder}/notification-fd"), "3\n".to_owned()));
+            files.push((format!("{folder}/timeout-kill"), "8000\n".to_owned()));
+        }
+        let printed = printed(&files, folder.path());
         let printed = printed.split_once("\n\n").map_or("", |(_, rest)| rest);
         assert_eq!(printed, *toml, "{page}");
         count += 1;
@@ -115,9 +121,12 @@ fn examples(page: &str, names: &[(&str, &str)]) -> usize {
 #[test]
 fn the_examples_of_the_documents_are_what_is_printed() {
     assert_eq!(examples("from-compose.md", &[("yaml", "compose.yaml"), ("procfile", "Procfile")]), 2);
+    let run = "tree/etc/s6-overlay/s6-rc.d/web/run";
+    assert_eq!(examples("from-s6-overlay.md", &[("execline", run)]), 1);
     assert_eq!(examples("from-systemd.md", &[("systemd", "shop.service")]), 1);
 }
 
 mod compose;
 mod procfile;
+mod s6;
 mod systemd;

@@ -72,7 +72,7 @@ pub static FROM: Flag = Flag {
     long: "from",
     short: None,
     value: Some("FORMAT"),
-    summary: "supervisord, pm2, compose, procfile or systemd",
+    summary: "supervisord, pm2, compose, procfile, s6 or systemd",
 };
 
 /// `--json`.

@@ -95,7 +95,7 @@ pub(super) fn read_as(
         Format::Supervisord => reading.supervisord(path),
         Format::Pm2 => reading.pm2(path),
         Format::Toml if pm2::is_script(environment) => reading.pm2(path),
-        Format::Toml | Format::Compose | Format::Procfile | Format::Systemd => {
+        Format::Toml | Format::Compose | Format::Procfile | Format::S6 | Format::Systemd => {
             reading.file(path, None);
             reading.document
         }

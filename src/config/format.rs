@@ -11,8 +11,8 @@ use super::span::{MAIN, Position};
 
 impl Format {
     /// All but foster's own.
-    pub const FOREIGN: [Format; 5] =
-        [Format::Supervisord, Format::Pm2, Format::Compose, Format::Procfile, Format::Systemd];
+    pub const FOREIGN: [Format; 6] =
+        [Format::Supervisord, Format::Pm2, Format::Compose, Format::Procfile, Format::S6, Format::Systemd];
 
     /// Its name for `--from`.
     pub fn name(self) -> &'static str {
@@ -22,6 +22,7 @@ impl Format {
             Format::Pm2 => "pm2",
             Format::Compose => "compose",
             Format::Procfile => "procfile",
+            Format::S6 => "s6",
             Format::Systemd => "systemd",
         }
     }
@@ -31,7 +32,7 @@ impl Format {
         if path.is_dir() {
             let names = std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
             let has_units = names.take(1000).any(|path| path.is_file() && is_unit(&path));
-            return has_units.then_some(Format::Systemd);
+            return Some(if has_units { Format::Systemd } else { Format::S6 });
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name == "Procfile" || name.starts_with("Procfile.") || extension(path) == "procfile" {
@@ -73,6 +74,6 @@ fn is_unit(path: &Path) -> bool {
 
 /// Reports that a file has no known format.
 pub(super) fn report_unknown(diagnostics: &mut Diagnostics) {
-    let note = "`--from FORMAT` names it: supervisord, pm2, compose, procfile, systemd";
+    let note = "`--from FORMAT` names it: supervisord, pm2, compose, procfile, s6, systemd";
     diagnostics.error(Position::File(MAIN), "cannot tell what format this is", note);
 }

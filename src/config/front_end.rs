@@ -24,6 +24,8 @@ pub enum Format {
     Compose,
     /// A Procfile.
     Procfile,
+    /// Service directories of s6-overlay.
+    S6,
     /// Units of systemd.
     Systemd,
 }
@@ -57,6 +59,7 @@ impl Format {
             Format::Pm2 => "PM2",
             Format::Compose => "Compose",
             Format::Procfile => "foreman",
+            Format::S6 => "s6-overlay",
             Format::Systemd => "systemd",
         }
     }

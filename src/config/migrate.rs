@@ -48,6 +48,13 @@ const PROCFILE: Words = Words {
     variables: &[],
 };
 
+const S6: Words = Words {
+    page: "docs/from-s6-overlay.md",
+    foster: STOP,
+    defaults: "s6 restarts without a limit, at most once a second, and a service's end does not end the container.",
+    variables: &[],
+};
+
 const SYSTEMD: Words = Words {
     page: "docs/from-systemd.md",
     foster: STOP,
@@ -61,6 +68,7 @@ fn words(format: Format) -> Words {
         Format::Pm2 => PM2,
         Format::Compose => COMPOSE,
         Format::Procfile => PROCFILE,
+        Format::S6 => S6,
         Format::Systemd => SYSTEMD,
     }
 }

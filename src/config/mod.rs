@@ -42,6 +42,7 @@ mod ready;
 #[cfg(test)]
 mod reference;
 mod report;
+mod s6;
 mod settings;
 mod shared_sockets;
 mod shell;
@@ -243,11 +244,12 @@ pub fn migrate(path: &Path, from: Option<Format>, environment: &Environment) -> 
         }
         Format::Compose => compose::document(path, &mut Files::new(&mut diagnostics)),
         Format::Procfile => procfile::document(path, &mut Files::new(&mut diagnostics)),
+        Format::S6 => s6::document(path, &mut Files::new(&mut diagnostics)),
         Format::Systemd => systemd::document(path, &mut Files::new(&mut diagnostics)),
     };
     let warnings = diagnostics.placed_warnings();
     // What could not be read has no programs.
-    if document.units().next().is_some() || matches!(format, Format::Supervisord | Format::Pm2) {
+    if document.units().next().is_some() || !diagnostics.has_errors() {
         validate(&document, &environment, &mut diagnostics);
     }
     diagnostics.conclude(Some(migrate::toml(&document, &path.display().to_string(), format, warnings)))

@@ -91,7 +91,8 @@ pub(super) static VERBS: &[Verb] = &[
         arguments: "FILE",
         about: "Prints a foster.toml that does the same; what has no equal is a comment with its\n\
                 line. FILE is supervisord's (.conf, .ini), PM2's ecosystem file (node runs\n\
-                JavaScript), a compose file, a Procfile, a systemd unit or a folder of them.",
+                JavaScript), a compose file, a Procfile, a systemd unit or a folder of them,\n\
+                or a tree with s6-overlay's s6-rc.d.",
         flags: &[&FROM],
         examples: &[
             ("migrate supervisord.conf", "redirect it, then `foster check`"),
