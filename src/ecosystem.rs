@@ -4,22 +4,25 @@
 //! verbs that are processes of their own do so: a supervisor that runs never waits for a file. Next: `config/pm2.rs`, which
 //! reads the JSON.
 
-use std::ffi::OsStr;
+use std::borrow::Cow;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use foster_core::ids::{Exit, Signal};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 
 use crate::config::ScriptError;
 use crate::errno;
-use crate::sys::procfs;
+use crate::exit::ExitStatus;
+use crate::spawn::path_lookup::{Search, try_each};
+use crate::sys::fork::{ChildProcess, InChild, fork};
+use crate::sys::in_child::StringList;
+use crate::sys::{process, procfs};
 
 /// How many seconds the file may run.
 const TIME_LIMIT: u64 = 4;
@@ -54,52 +57,53 @@ import(pathToFileURL(file)).then((module) => {
 /// There is no Node, or the file throws, does not end, prints too much, or exports nothing.
 pub fn evaluate(path: &Path) -> Result<String, ScriptError> {
     let path = std::path::absolute(path).unwrap_or(path.to_owned());
-    let (reader, child) = start(path.as_os_str()).map_err(|error| not_started(&error))?;
-    let mut child = Group(child);
+    let (reader, child) = start(path.as_os_str()).map_err(|error| {
+        failed(format!("cannot run this file with `node`: {}", errno::words(&error)), REMEDY)
+    })?;
     let printed = read_to_end(reader);
-    let status = child.end(printed.is_ok());
-    result(&printed?, status)
+    // All of it, also what would still wait for something. One that has ended keeps its status.
+    let _ = child.signal_group(Signal::KILL);
+    let _ = child.signal(Signal::KILL);
+    let exit = process::wait_for(child.pid());
+    match exit {
+        Some(Exit::Code(code)) if code == ExitStatus::NOT_FOUND.0 => {
+            Err(failed("cannot run this file: there is no `node` in PATH", REMEDY))
+        }
+        _ => result(&printed?, exit),
+    }
 }
 
-fn not_started(error: &io::Error) -> ScriptError {
-    let message = if error.kind() == ErrorKind::NotFound {
-        "cannot run this file: there is no `node` in PATH".to_owned()
-    } else {
-        format!("cannot run this file with `node`: {}", errno::words(error))
-    };
-    failed(message, "install Node, or write the configuration as JSON: `ecosystem.json`")
-}
+const REMEDY: &str = "install Node, or write the configuration as JSON: `ecosystem.json`";
 
 fn failed(message: impl Into<String>, note: &str) -> ScriptError {
     ScriptError { message: message.into(), note: note.to_owned(), line: None }
 }
 
 /// Starts Node in a process group of its own; both its streams are one pipe.
-fn start(file: &OsStr) -> io::Result<(OwnedFd, Child)> {
+fn start(file: &OsStr) -> io::Result<(OwnedFd, ChildProcess)> {
     let (reader, writer) = io::pipe()?;
-    let mut command = Command::new("node");
-    command.args([HEAP, "-e", PROGRAM, "--"]).arg(file).process_group(0);
-    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-    let child = command.spawn()?;
-    // The command has the ends of the pipe that Node writes to.
-    drop(command);
+    let null = File::open("/dev/null")?;
+    let words = [OsStr::new("node"), HEAP.as_ref(), "-e".as_ref(), PROGRAM.as_ref(), "--".as_ref(), file];
+    let words = words.map(|word| CString::new(word.as_bytes()).map(Cow::Owned));
+    let words = words.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let child = fork(None, |child| {
+        let streams = [(null.as_fd(), 0), (writer.as_fd(), 1), (writer.as_fd(), 2)];
+        execute(child, &streams, StringList::new(words.clone())).0
+    })?;
     Ok((reader.into(), child))
 }
 
-/// A child and its process group, which is killed where nothing else has ended it.
-struct Group(Child);
-
-impl Group {
-    /// Ends all of it; `closed`: it has closed its output.
-    fn end(&mut self, closed: bool) -> Option<ExitStatus> {
-        // It has nothing left to do: what it would still do is not waited for.
-        let exited = if closed { self.0.try_wait().ok().flatten() } else { None };
-        if let Ok(pid) = i32::try_from(self.0.id()) {
-            // Not reaped yet, or its group has others: the number is no other process's.
-            let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-        exited.or_else(|| self.0.wait().ok())
+/// Returns only if Node is not there.
+fn execute(child: &InChild, streams: &[(BorrowedFd<'_>, i32)], words: StringList<'_>) -> ExitStatus {
+    if child.new_group().is_err() || child.place_descriptors(streams, &mut []).is_err() {
+        return ExitStatus::NOT_EXECUTABLE;
     }
+    child.reset_signal_dispositions();
+    child.unblock_signals();
+    let search = Search::of(OsStr::new("node"), std::env::var_os("PATH").as_deref());
+    let Ok(candidates) = search.candidates(OsStr::new("node")) else { return ExitStatus::NOT_FOUND };
+    try_each(&candidates, |file| child.execute_inheriting(file, &words));
+    ExitStatus::NOT_FOUND
 }
 
 fn read_to_end(reader: OwnedFd) -> Result<Vec<u8>, ScriptError> {
@@ -130,11 +134,15 @@ fn read_to_end(reader: OwnedFd) -> Result<Vec<u8>, ScriptError> {
     }
 }
 
-fn result(printed: &[u8], status: Option<ExitStatus>) -> Result<String, ScriptError> {
+fn result(printed: &[u8], exit: Option<Exit>) -> Result<String, ScriptError> {
     let text = String::from_utf8_lossy(printed);
     let Some((_, answer)) = text.rsplit_once(MARK) else {
         let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it printed nothing");
-        let how = status.map_or_else(String::new, |status| format!(" ({status})"));
+        let how = match exit {
+            Some(Exit::Code(code)) => format!(" (exit status: {code})"),
+            Some(Exit::Killed { signal, by: _ }) => format!(" (killed by {signal})"),
+            None => String::new(),
+        };
         return Err(failed(format!("this file ended before its exports were read{how}"), last));
     };
     let (kind, body) = answer.split_once('\n').unwrap_or((answer, ""));

@@ -75,12 +75,28 @@ pub fn main(given: Vec<OsString>) -> ExitStatus {
             sys::sigwait::block(unblocked);
             return client::supervisorctl::run(words, &mut io);
         }
+        "pm2" => {
+            sys::sigwait::block(unblocked);
+            return client::pm2::run(words, &mut io);
+        }
+        // A job restarts an app by foster's own name, which is this one where the binary has it.
+        "pm2-runtime" | "pm2-docker" if words.first().is_some_and(|word| word == "restart") => {
+            sys::sigwait::block(unblocked);
+            return client::pm2::run(words, &mut io);
+        }
+        "pm2-runtime" | "pm2-docker" => match personality::pm2_runtime::read(words) {
+            personality::pm2_runtime::Invocation::Run(arguments, variables) => {
+                sys::process::set_variables(&variables);
+                arguments
+            }
+            personality::pm2_runtime::Invocation::Print(text, status) => {
+                return print(&text, status, &mut io);
+            }
+        },
         "supervisord" => match personality::supervisord::read(words, Path::exists) {
             personality::supervisord::Invocation::Run(arguments) => arguments,
             personality::supervisord::Invocation::Print { text, status } => {
-                let printed =
-                    if status == ExitStatus::DONE { io.out } else { io.err }.write_all(text.as_bytes());
-                return if printed.is_ok() { status } else { ExitStatus::FAILED };
+                return print(&text, status, &mut io);
             }
         },
         _ => words.to_vec(),
@@ -144,6 +160,12 @@ pub fn main(given: Vec<OsString>) -> ExitStatus {
         Command::Version { output } => client::print_version(output, &mut io),
         Command::Help { verb } => client::print_help(verb.as_deref().and_then(Verb::by_name), &mut io),
     }
+}
+
+/// Prints a text of another name's on stdout, or on stderr where it is an error.
+fn print(text: &str, status: ExitStatus, client: &mut ClientIo<'_>) -> ExitStatus {
+    let stream = if status == ExitStatus::DONE { &mut client.out } else { &mut client.err };
+    if stream.write_all(text.as_bytes()).is_ok() { status } else { ExitStatus::FAILED }
 }
 
 fn environment() -> Environment {

@@ -1,6 +1,8 @@
 //! PM2's ecosystem files: read, run and refused, with Node.
 //!
-//! `tests/fixtures/pm2` has the files of JavaScript that are hostile. What differs from PM2 on purpose is in `docs/from-pm2.md`.
+//! `tests/fixtures/pm2/hostile` has files that cannot be read; `sessions.rs` runs others beside PM2. What differs from PM2 on purpose is in `docs/from-pm2.md`.
+
+mod sessions;
 
 use std::fs;
 use std::path::Path;
@@ -53,9 +55,9 @@ fn a_hostile_file_is_an_error_and_nothing_is_started() {
         ("bomb.config.js", "this file (ended before its exports were read|did not end within 4 s)"),
         ("deep.json", "values are nested too deeply"),
     ] {
-        let marker = fixture(name).with_extension("started");
+        let marker = fixture("hostile").join(name).with_extension("started");
         for arguments in [["check", "-c"], ["run", "-c"]] {
-            let Some((peak, said)) = measured(&arguments, &fixture(name)) else { return };
+            let Some((peak, said)) = measured(&arguments, &fixture("hostile").join(name)) else { return };
             assert!(matches(&said, expected), "{name}: {said}");
             assert!(peak < MOST_KIB, "{name}: {peak} KiB");
         }
@@ -72,7 +74,7 @@ fn a_mistake_in_javascript_has_its_line() {
         ("throws.config.js", "throws.config.js:3:", "this file cannot be run: Error: no DATABASE_URL"),
         ("syntax.config.js", "syntax.config.js:4:", "this file cannot be run: SyntaxError"),
     ] {
-        let output = foster(&["check", "-c"], &fixture(name));
+        let output = foster(&["check", "-c"], &fixture("hostile").join(name));
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains(line) && said.contains(message), "{name}: {said}");
     }
@@ -82,7 +84,7 @@ fn a_mistake_in_javascript_has_its_line() {
 fn without_node_a_file_of_javascript_names_the_remedy() {
     let output = Command::new(binary())
         .args(["check", "-c"])
-        .arg(fixture("throws.config.js"))
+        .arg(fixture("hostile/throws.config.js"))
         .env("PATH", "/nowhere")
         .output();
     let said = String::from_utf8_lossy(&output.expect("foster").stderr).into_owned();

@@ -6,6 +6,7 @@
 
 mod endpoint;
 mod exec;
+pub mod pm2;
 mod print;
 pub mod supervisorctl;
 mod table;
@@ -21,7 +22,7 @@ use crate::cli::format::Colour;
 use crate::cli::verb::Verb;
 use crate::cli::{ClientCommand, Endpoint, Output, Shell, UsageError, help};
 use crate::control::client::{self, Answer, ClientError, Patience};
-use crate::control::protocol::{Reason, Request, StatusRow};
+use crate::control::protocol::{Reason, Reply, Request, StatusRow};
 use crate::errno;
 use crate::exit::ExitStatus;
 use crate::sys::terminal;
@@ -147,6 +148,23 @@ fn ask_within(sockets: &[PathBuf], request: &Request, patience: Patience) -> Res
         }
     }
     Err(first.map_or(Failure::NoEndpoint, Failure::Client))
+}
+
+/// The replies to a request. `problem` gets each line of a report on the configuration, which comes before the refusal.
+fn collect(
+    sockets: &[PathBuf],
+    request: &Request,
+    mut problem: impl FnMut(&str),
+) -> Result<Vec<Reply>, Failure> {
+    let mut replies = Vec::new();
+    for reply in ask(sockets, request)? {
+        let reply = reply?;
+        if let Reply::Problem(found) = &reply {
+            problem(&found.text);
+        }
+        replies.push(reply);
+    }
+    Ok(replies)
 }
 
 /// Prints help: about one verb, or the overview.

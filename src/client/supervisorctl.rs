@@ -17,7 +17,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use super::endpoint::candidates;
-use super::{ClientIo, Failure, ask, print_page};
+use super::{ClientIo, Failure, ask, collect, print_page};
 use crate::cli::Endpoint;
 use crate::control::client::ClientError;
 use crate::control::protocol::{Events, Names, Order, Reply, Request};
@@ -164,19 +164,8 @@ impl Session<'_, '_> {
 
     /// The replies; otherwise the reason is printed, and the exit status returned.
     fn ask(&mut self, request: &Request) -> Result<Vec<Reply>, u8> {
-        let mut replies = Vec::new();
-        let done = ask(&self.sockets, request).and_then(|answer| {
-            for reply in answer {
-                // The mistakes of a configuration come before the refusal.
-                let reply = reply?;
-                if let Reply::Problem(problem) = &reply {
-                    self.say(&problem.text);
-                }
-                replies.push(reply);
-            }
-            Ok(replies)
-        });
-        done.map_err(|failure| {
+        let sockets = self.sockets.clone();
+        collect(&sockets, request, |line| self.say(line)).map_err(|failure| {
             self.say(failure.render());
             if matches!(failure, Failure::Client(ClientError::Refused(_))) {
                 status::FAILED

@@ -8,6 +8,7 @@
 mod dumb_init;
 mod foster;
 mod getopt;
+pub mod pm2_runtime;
 pub mod supervisord;
 #[cfg(test)]
 mod testing;

@@ -14,6 +14,14 @@ use nix::unistd::{self, Gid, Pid, Uid};
 
 use crate::sys::user_namespace;
 
+/// Sets variables of foster's own environment: before anything else runs, since no other thread may read it.
+pub fn set_variables(variables: &[(&str, String)]) {
+    for (name, value) in variables {
+        // SAFETY: foster has one thread, and nothing keeps a pointer into the environment.
+        unsafe { std::env::set_var(name, value) };
+    }
+}
+
 /// A process that has exited and was reaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reaped {

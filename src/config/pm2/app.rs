@@ -202,14 +202,14 @@ impl<'n> App<'_, 'n> {
         }
         if let Some(setting) = self.values.get("env") {
             let (node, span) = (setting.node, setting.span);
-            self.add_all(node, span);
+            self.add_all(node, span, true);
         }
         if let Some((port, span)) = self.values.number("port", 1, "a port") {
             self.add("PORT", port.to_string(), span);
         }
         if let Some(wanted) = env {
             match self.values.environment(wanted) {
-                Some(node) => self.add_all(node, self.key),
+                Some(node) => self.add_all(node, self.key, false),
                 None => {
                     let message = format!("app {} has no `env_{wanted}`", quoted(&self.name));
                     self.values.diagnostics.warn(self.key, message);
@@ -227,7 +227,8 @@ impl<'n> App<'_, 'n> {
         self.variables.push((name.to_owned(), value, span));
     }
 
-    fn add_all(&mut self, node: &'n Node, span: Span) {
+    /// Adds the variables of `env`, or of another environment over it.
+    fn add_all(&mut self, node: &'n Node, span: Span, is_first: bool) {
         if !matches!(node.value, yaml::Value::Map(_)) {
             self.values.diagnostics.error(
                 span,
@@ -239,6 +240,8 @@ impl<'n> App<'_, 'n> {
             let place = Span { start: value.place.start, end: value.place.end, ..span };
             let text = match &value.value {
                 yaml::Value::List(_) | yaml::Value::Map(_) => Some(json(value)),
+                // PM2 makes JSON of what is null in `env`.
+                yaml::Value::Plain(_) if value.is_null() && is_first => Some("null".to_owned()),
                 yaml::Value::Plain(_) | yaml::Value::Quoted(_) => value.text().map(str::to_owned),
             };
             if let Some(text) = text {

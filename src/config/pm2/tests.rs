@@ -146,7 +146,7 @@ fn the_keys_of_users_variables_and_output_are_those_of_pm2() {
     same("user: 1000", "user = \"1000\"");
     same(
         "env: { A: 1, B: true, C: null, D: '$x', E: { f: [1, 'g'] } }, port: 3000",
-        "environment = { A = \"1\", B = \"true\", D = \"$$x\", E = '{\"f\":[1,\"g\"]}', PORT = \"3000\" }",
+        "environment = { A = \"1\", B = \"true\", C = \"null\", D = \"$$x\", E = '{\"f\":[1,\"g\"]}', PORT = \"3000\" }",
     );
     same("filter_env: true", "inherit_environment = false");
     same("out_file: '/dev/null', error_file: '/dev/stderr'", "stdout = \"null\"");
