@@ -38,6 +38,7 @@ pub mod ecosystem;
 pub mod here;
 pub mod init;
 pub mod scaffold;
+pub mod web;
 
 pub mod detach;
 pub mod personality;
@@ -57,6 +58,12 @@ use serde_json::{Value, json};
 
 /// Runs foster with this command line and returns the exit status.
 pub fn main(given: Vec<OsString>) -> ExitStatus {
+    if let [_, argument] = given.as_slice()
+        && given.first().is_some_and(|name| name == control::web_process::EXECUTABLE)
+        && argument == control::web_process::ARGUMENT
+    {
+        return web::run();
+    }
     // First, since a bare init has to start fast and needs none of the rest.
     if let Some(status) = personality::run(&given) {
         return status;

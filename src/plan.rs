@@ -6,6 +6,7 @@
 
 mod instances;
 mod listen;
+mod web;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 pub use self::instances::{InstanceCount, InstanceDef, InstanceSetting, Template};
 pub use self::listen::{ListenAddress, ListenOptions, ListenSocket};
+pub use self::web::{Password, Web, WebServer};
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct Plan {
     pub source: PathBuf,
     /// The table `[foster]`.
     pub settings: Settings,
+    /// The servers of the web helper.
+    pub web: Web,
     /// The part for the core, with the same programs.
     pub core: Rc<CorePlan>,
     /// The programs, each as its instance 0 has it. Each is immutable; a later plan has new ones.

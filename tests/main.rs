@@ -69,3 +69,4 @@ mod tini;
 mod tree;
 mod unprivileged;
 mod update;
+mod xmlrpc;

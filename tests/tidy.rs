@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// The layer of each module. A module may use modules of lower layers, not those of its own layer.
-const LAYERS: [(&str, u8); 35] = [
+const LAYERS: [(&str, u8); 36] = [
     ("duration", 0),
     ("errno", 0),
     ("exit", 0),
@@ -48,6 +48,7 @@ const LAYERS: [(&str, u8); 35] = [
     ("scaffold", 4),
     ("client", 4),
     ("ecosystem", 4),
+    ("web", 4),
     ("detach", 5),
     ("personality", 5),
     ("lib", 6),
@@ -74,7 +75,7 @@ const LINES_OF_CODE: usize = 400;
 const LINES_WITH_TESTS: usize = 600;
 
 /// Every dependency of the binary, its version, and its purpose.
-const DEPENDENCIES: [(&str, &str, &str); 17] = [
+const DEPENDENCIES: [(&str, &str, &str); 18] = [
     ("caps", "0.5", "capability sets by name: the owner's choice"),
     ("env_logger", "0.11", "foster's own log: the owner's choice; no colour, no regex"),
     ("foster-core", "", "the part that decides: in this repository"),
@@ -90,6 +91,7 @@ const DEPENDENCIES: [(&str, &str, &str); 17] = [
     ("rlimit", "0.11", "resource limits by name: the owner's choice"),
     ("serde", "1", "wire types of the control socket: the owner's choice"),
     ("serde_json", "1", "the control socket and JSON output"),
+    ("sha1_smol", "1", "supervisord's `{SHA}` passwords: one file, no dependency"),
     ("shell-words", "1.1", "a command in one string, split as a shell would"),
     ("toml", "1.2", "the configuration with a place for every error: the owner's choice"),
 ];

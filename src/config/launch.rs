@@ -98,7 +98,7 @@ fn env_files(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<EnvFile>> {
     Some(files)
 }
 
-fn user(reader: &mut Reader<'_>, item: Item<'_>) -> Option<User> {
+pub(super) fn user(reader: &mut Reader<'_>, item: Item<'_>) -> Option<User> {
     const EXPECTED: &str = "`name`, `uid`, `name:group` or `uid:gid`";
     let text = if let Kind::Integer(number) = item.value.kind {
         number.to_string()

@@ -58,6 +58,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod unknown_keys;
+mod web;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -161,11 +162,12 @@ pub fn load_and_examine(
 ) -> Result<Plan, Report> {
     let mut diagnostics = Diagnostics::new();
     let document = document::read(path, environment, &mut diagnostics);
-    let Validated { settings, core, programs } = validate(&document, environment, &mut diagnostics);
+    let Validated { settings, web, core, programs } = validate(&document, environment, &mut diagnostics);
     let termination_log = settings.termination_log.clone();
     let mut plan = core.map(|core| Plan {
         source: path.to_path_buf(),
         settings,
+        web: web.plan,
         core: core.into(),
         programs: ProgramMap::new(),
         instances: SortedMap::new(),
@@ -204,6 +206,7 @@ pub fn load_and_examine(
 /// A document whose values were read and checked.
 struct Validated {
     settings: Settings,
+    web: web::Servers,
     core: Option<CorePlan>,
     programs: Programs,
 }
@@ -212,16 +215,18 @@ fn validate(document: &Document, environment: &Environment, diagnostics: &mut Di
     let mut reader = Reader::new(diagnostics, environment, Scope::File);
     let (settings, core_settings) = settings(&mut reader, &document.foster);
     let rules = signals(&mut reader, &document.signals);
+    let web = web::read(&mut reader, document);
     let programs = read_programs(document, environment, diagnostics);
     // A file with a syntax error may define names that were not read, so references are not checked.
     let core = match diagnostics.has_syntax_errors() {
         true => None,
         false => {
             check_sockets(diagnostics, &programs.drafts, settings.socket.as_deref());
+            web::check_sockets(diagnostics, &web, &programs.drafts, settings.socket.as_deref());
             resolve(diagnostics, &programs, core_settings, rules)
         }
     };
-    Validated { settings, core, programs }
+    Validated { settings, web, core, programs }
 }
 
 /// A configuration of another tool as TOML, with a comment for what has no equal.

@@ -45,6 +45,11 @@ pub(super) fn sockets(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Vec<Lis
 
 fn socket(reader: &mut Reader<'_>, item: Item<'_>) -> Option<ListenSocket> {
     let text = reader.text_or(item, EXPECTED)?;
+    socket_of(reader, item, text)
+}
+
+/// Reads one address with its options; `text` is the expanded value.
+pub(super) fn socket_of(reader: &mut Reader<'_>, item: Item<'_>, text: String) -> Option<ListenSocket> {
     let (address, options) = text.split_once('?').map_or((text.as_str(), None), |(a, b)| (a, Some(b)));
     let parsed = match address.split_once("://") {
         Some(("tcp", host)) => tcp(host),

@@ -8,6 +8,7 @@ mod daemon;
 mod expand;
 mod pairs;
 mod program;
+mod server;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -106,6 +107,7 @@ pub(super) fn document(files: &[File], environment: &Environment, diagnostics: &
     document.foster = settings.foster(&document.programs);
     document.outside =
         sections.iter().filter(|section| !program::is_one(section)).map(|section| section.span).collect();
+    document.servers = settings.servers;
     document
 }
 

@@ -14,6 +14,7 @@ use foster_core::time::Instant;
 
 use super::line_buffer::{Filled, LineBuffer};
 use super::protocol::{LONGEST_LINE, Reason, Refusal, Reply, Request};
+use super::rights::Rights;
 use crate::sys::epoll::{Interest, Ready};
 use crate::sys::socket::Peer;
 
@@ -26,6 +27,7 @@ pub(super) const LONGEST_QUEUE: usize = 1024 * 1024;
 pub(super) struct Connection {
     stream: UnixStream,
     peer: Peer,
+    rights: Rights,
     received: LineBuffer,
     unwritten: VecDeque<u8>,
     phase: Phase,
@@ -85,11 +87,12 @@ pub(super) enum Step {
 
 impl Connection {
     /// A client that has just connected. The stream must not block.
-    pub(super) fn new(stream: UnixStream, peer: Peer) -> Connection {
+    pub(super) fn new(stream: UnixStream, peer: Peer, rights: Rights) -> Connection {
         let (received, unwritten) = (LineBuffer::default(), VecDeque::new());
         Connection {
             stream,
             peer,
+            rights,
             received,
             unwritten,
             phase: Phase::Idle,
@@ -101,6 +104,11 @@ impl Connection {
     /// The process that connected.
     pub(super) fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// What it may ask for.
+    pub(super) fn rights(&self) -> Rights {
+        self.rights
     }
 
     /// The next interest for epoll.
@@ -211,7 +219,7 @@ impl Connection {
             }
         }
         let Some(line) = self.received.take_line() else { return Step::Nothing };
-        match Request::parse(&line) {
+        match Request::parse_if(&line, |verb| self.rights.permit(verb)) {
             Ok(request) => {
                 self.phase = Phase::Answering;
                 Step::Requested(request)

@@ -9,7 +9,7 @@ use super::protocol::LONGEST_LINE;
 
 /// The bytes that were read and not yet taken.
 #[derive(Debug, Default)]
-pub(super) struct LineBuffer {
+pub struct LineBuffer {
     bytes: Vec<u8>,
     /// The length of the first line with its line end, once it is complete.
     line: Option<usize>,
@@ -17,7 +17,7 @@ pub(super) struct LineBuffer {
 
 /// The result of a read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Filled {
+pub enum Filled {
     /// Bytes, perhaps not a whole line yet.
     Some,
     /// Nothing yet.
@@ -33,7 +33,7 @@ const CHUNK: usize = 16 * 1024;
 
 impl LineBuffer {
     /// Reads once.
-    pub(super) fn fill(&mut self, from: &mut impl Read) -> Filled {
+    pub fn fill(&mut self, from: &mut impl Read) -> Filled {
         let mut buffer = [0; CHUNK];
         let free = LONGEST_LINE.saturating_sub(self.bytes.len()).min(CHUNK);
         let Some(free) = buffer.get_mut(..free) else { return Filled::TooLong };
@@ -55,17 +55,17 @@ impl LineBuffer {
     }
 
     /// Whether there are any bytes.
-    pub(super) fn has_bytes(&self) -> bool {
+    pub fn has_bytes(&self) -> bool {
         !self.bytes.is_empty()
     }
 
     /// Whether there is a whole line.
-    pub(super) fn has_line(&self) -> bool {
+    pub fn has_line(&self) -> bool {
         self.line.is_some()
     }
 
     /// Takes the first whole line, its line end included.
-    pub(super) fn take_line(&mut self) -> Option<Vec<u8>> {
+    pub fn take_line(&mut self) -> Option<Vec<u8>> {
         let rest = self.bytes.split_off(self.line?.min(self.bytes.len()));
         self.line = memchr::memchr(b'\n', &rest).map(|place| place + 1);
         Some(std::mem::replace(&mut self.bytes, rest))

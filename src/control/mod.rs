@@ -4,7 +4,9 @@
 //! | --- | --- |
 //! | [`protocol`] | requests and replies: JSON, one per line |
 //! | [`exec_context`] | the definition of a program's processes, for `foster exec` |
+//! | [`web_process`] | what the web helper gets at its start |
 //! | [`names`] | resolves a NAME to instances |
+//! | [`rights`] | what a client may ask for |
 //! | [`server`] | the supervisor's end: many connections, none of which delays it |
 //! | [`client`] | the client's end, in another process |
 //!
@@ -13,10 +15,12 @@
 pub mod client;
 mod connection;
 pub mod exec_context;
-mod line_buffer;
+pub mod line_buffer;
 pub mod names;
 pub mod protocol;
+pub mod rights;
 pub mod server;
+pub mod web_process;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;

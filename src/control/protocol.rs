@@ -20,7 +20,7 @@ pub use self::reply::{
     Event, Exit, Health, Kind, LogLine, Missed, Note, Outcome, Piece, Problem, Reply, State, StatusRow,
     Stream, Verdict, Width,
 };
-pub use self::update::{Change, ChangeKind, Update, UpdateMode};
+pub use self::update::{Change, ChangeKind, Definition, LogFile, Update, UpdateMode};
 use crate::suggest::nearest;
 
 mod refusal;
@@ -273,7 +273,7 @@ impl Request {
     ///
     /// # Errors
     /// The refusal for the client: not a JSON object, an unknown version, verb or field, or a repeated field.
-    pub fn parse(line: &[u8]) -> Result<Request, Refusal> {
+    pub fn parse_if(line: &[u8], is_permitted: impl FnOnce(&str) -> bool) -> Result<Request, Refusal> {
         let Fields(mut fields) = serde_json::from_slice(line).map_err(|error| {
             let shown: String = error.to_string().chars().take(400).collect();
             Refusal::new(Reason::BadRequest, format!("cannot read the request: {shown}"))
@@ -286,6 +286,9 @@ impl Request {
         let Some(Value::String(verb)) = fields.remove("verb") else {
             return Err(Refusal::new(Reason::BadRequest, "the request has no `verb`"));
         };
+        if !is_permitted(&verb) {
+            return Err(Refusal::new(Reason::NotPermitted, "not permitted on this connection"));
+        }
         // Written by hand: serde's code for a tagged enum is many times larger.
         let read = match verb.as_str() {
             "status" => from_fields(fields).map(Request::Status),

@@ -7,6 +7,8 @@
 //! New clients are always accepted; when the limit is reached the least useful connection is closed. So silent
 //! clients, incomplete requests and clients that do not read their answers cannot lock out another client.
 
+mod web_clients;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -21,9 +23,11 @@ use nix::unistd::Uid;
 pub use super::connection::WriteState;
 use super::connection::{Connection, EvictionRank, Step};
 use super::protocol::{Reason, Refusal, Reply, Request};
+use super::rights::Rights;
 use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
 use crate::sys::socket::{self, Peer};
 use crate::sys::socket_file::{BindError, SocketFile};
+use web_clients::Helper;
 
 /// The most clients at once, if there are enough descriptors.
 pub const MAX_CLIENTS: usize = 256;
@@ -41,8 +45,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// system no descriptor. Without the pause it would retry in a busy loop.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// The listener's key; a client's is its number.
+/// The listeners' keys; a client's is its number.
 const LISTENER: u32 = 0;
+const HELPER: u32 = 1;
 
 /// A connection. Its number is not used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +77,7 @@ pub enum ServerEvent {
 #[derive(Debug)]
 pub struct Server {
     listening: ListenerState,
-    user: Uid,
+    helper: Option<Helper>,
     epoll: Rc<Epoll>,
     owner: Owner,
     clients: SortedMap<u32, Connection>,
@@ -105,15 +110,24 @@ impl Server {
             .add(&listener, Token { owner, key: LISTENER }, Interest::Read)
             .map_err(|error| BindError::Unavailable(path.to_owned(), error))?;
         let reserve = spare(&listener);
-        let (user, clients, listening) =
-            (Uid::effective(), SortedMap::new(), ListenerState::Open(file, listener));
-        Ok(Server { listening, user, epoll, owner, clients, most: most_clients(), latest: LISTENER, reserve })
+        let mut server = Server::without_socket(epoll, owner);
+        (server.listening, server.reserve) = (ListenerState::Open(file, listener), reserve);
+        Ok(server)
+    }
+
+    /// A server without a socket for operators: only the web helper connects.
+    pub fn without_socket(epoll: Rc<Epoll>, owner: Owner) -> Server {
+        let (listening, clients, most) = (ListenerState::Closed, SortedMap::new(), most_clients());
+        Server { listening, helper: None, epoll, owner, clients, most, latest: HELPER, reserve: None }
     }
 
     /// Handles a report of epoll for the server. An outdated one has no effect.
     pub fn on_ready(&mut self, now: Instant, ready: Ready) -> Vec<ServerEvent> {
         if ready.token.key == LISTENER {
             return self.admit_all(now);
+        }
+        if ready.token.key == HELPER {
+            return self.admit_helper(now);
         }
         let key = ready.token.key;
         let id = ConnectionId(key);
@@ -141,7 +155,8 @@ impl Server {
             ListenerState::Open(..) | ListenerState::Closed => None,
         };
         let incomplete = self.clients.values().filter_map(Connection::incomplete_since).min();
-        listening.into_iter().chain(incomplete.map(|since| since.plus(REQUEST_TIMEOUT))).min()
+        let helper = self.helper.as_ref().and_then(|helper| helper.paused);
+        listening.into_iter().chain(helper).chain(incomplete.map(|since| since.plus(REQUEST_TIMEOUT))).min()
     }
 
     /// Does the work that is due.
@@ -158,6 +173,7 @@ impl Server {
                 self.watch(key);
             }
         }
+        self.resume_helper(now);
         self.listening = match std::mem::replace(&mut self.listening, ListenerState::Closed) {
             ListenerState::Paused(file, listener, until) if until <= now => self.open(file, listener, now),
             listening @ (ListenerState::Paused(..) | ListenerState::Open(..) | ListenerState::Closed) => {
@@ -182,6 +198,11 @@ impl Server {
         self.send(to, lines, extent == Extent::ToTheEnd)
     }
 
+    /// Whether this connection is the web helper's.
+    pub fn is_helper(&self, of: ConnectionId) -> bool {
+        self.clients.get(&of.0).is_some_and(|client| client.rights() != Rights::Operator)
+    }
+
     /// The process at the other end of this connection.
     pub fn peer(&self, of: ConnectionId) -> Option<Peer> {
         self.clients.get(&of.0).map(Connection::peer)
@@ -199,6 +220,7 @@ impl Server {
             let _ = self.epoll.remove(listener);
         }
         self.listening = ListenerState::Closed;
+        self.helper = None;
         self.clients.retain(|_, client| client.eviction_rank() >= EvictionRank::Unread);
     }
 
@@ -265,16 +287,21 @@ impl Server {
         if stream.set_nonblocking(true).is_err() {
             return;
         }
-        let peer = socket::peer(&stream).ok().filter(|peer| may_connect(peer.uid, self.user));
+        let user = Uid::effective();
+        let peer = socket::peer(&stream).ok().filter(|peer| may_connect(peer.uid, user));
         let Some(peer) = peer else {
-            let message = format!("not permitted: only root and uid {} may use this socket", self.user);
+            let message = format!("not permitted: only root and uid {user} may use this socket");
             return refuse(stream, Refusal::new(Reason::NotPermitted, message));
         };
+        self.add(stream, peer, Rights::Operator, events);
+    }
+
+    fn add(&mut self, stream: UnixStream, peer: Peer, rights: Rights, events: &mut Vec<ServerEvent>) {
         if self.clients.len() >= self.most {
             self.make_room(EvictionRank::Waiting, events);
         }
         let Some(key) = self.free_key() else { return };
-        let client = Connection::new(stream, peer);
+        let client = Connection::new(stream, peer, rights);
         let token = Token { owner: self.owner, key };
         if self.epoll.add(&client, token, client.watched).is_ok() {
             self.latest = key;
@@ -335,8 +362,8 @@ impl Server {
     /// The next unused number: one is used again after four thousand million clients.
     fn free_key(&self) -> Option<u32> {
         let later = self.latest.wrapping_add(1)..=u32::MAX;
-        let earlier = LISTENER + 1..=self.latest;
-        later.chain(earlier).find(|key| *key != LISTENER && !self.clients.contains_key(key))
+        let earlier = HELPER + 1..=self.latest;
+        later.chain(earlier).find(|key| *key > HELPER && !self.clients.contains_key(key))
     }
 
     /// Registers the client's interest with epoll. A client for which that fails is dropped.

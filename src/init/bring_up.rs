@@ -25,6 +25,7 @@ use super::sweep::Sweep;
 use super::tree::Trees;
 use super::update::Updates;
 use super::wait::Waiter;
+use super::web::WebHelper;
 use super::{Init, InitEnv, ledger, listening, owner, pid1};
 use crate::control::server::Server;
 use crate::control::{DEFAULT_SOCKET, fallback_socket};
@@ -144,6 +145,7 @@ impl Init {
             failures: LastFailures::default(),
             updates: Updates::new(&plan, env.log.clone()),
             service_manager,
+            web: WebHelper::new(&plan.web),
             is_over: false,
         };
         Ok(Init {

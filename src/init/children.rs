@@ -36,6 +36,8 @@ pub(super) enum Role {
     Taker(Run),
     /// It reads the configuration for an update.
     Trial,
+    /// The web helper.
+    Web,
     /// Nothing waits for it.
     Detached,
 }
@@ -45,7 +47,7 @@ impl Role {
     pub(super) fn run(self) -> Option<Run> {
         match self {
             Role::Main(run) | Role::PreStart(run) | Role::PreStop(run) | Role::Probe(run, _) => Some(run),
-            Role::CancelledProbe(..) | Role::Taker(_) | Role::Trial | Role::Detached => None,
+            Role::CancelledProbe(..) | Role::Taker(_) | Role::Trial | Role::Web | Role::Detached => None,
         }
     }
 }
@@ -243,6 +245,7 @@ impl Children {
             | Role::CancelledProbe(..)
             | Role::Taker(_)
             | Role::Trial
+            | Role::Web
             | Role::Detached => None,
         }
     }
@@ -345,6 +348,7 @@ impl Children {
             | Role::CancelledProbe(..)
             | Role::Taker(_)
             | Role::Trial
+            | Role::Web
             | Role::Detached => Role::Detached,
         };
         if let Some(child) = self.by_pid.get_mut(&pid.as_raw()) {

@@ -181,6 +181,7 @@ impl Init {
             .chain(live)
             .chain(former)
             .flat_map(|program| program.sockets.iter().map(|socket| &socket.address))
+            .chain(self.plan.web.servers.iter().map(|server| &server.socket.address))
             .collect();
         self.processes.sockets.retain(|address| needed.contains(&address));
         self.note_sockets();
@@ -188,7 +189,7 @@ impl Init {
 }
 
 /// The socket, opened where it is not open.
-fn open(sockets: &mut Sockets, socket: &ListenSocket) -> Result<Rc<OwnedFd>, StartFailure> {
+pub(super) fn open(sockets: &mut Sockets, socket: &ListenSocket) -> Result<Rc<OwnedFd>, StartFailure> {
     let ListenSocket { address, options, .. } = socket;
     if let Some(socket) = sockets.get(address) {
         return Ok(Rc::clone(socket));

@@ -45,6 +45,7 @@ mod update;
 mod update_texts;
 mod wait;
 mod waits;
+mod web;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -251,6 +252,7 @@ impl Init {
             server,
             self.processes.inbound.deadline(),
             self.output.deadline(),
+            self.operators.web.deadline(),
         ];
         self.wait_until(deadlines.into_iter().flatten().min());
     }
@@ -272,6 +274,7 @@ impl Init {
             server.tick(self.core.now);
         }
         self.processes.inbound.tick(self.core.now);
+        self.tick_web();
         self.take_answers();
         self.take_matches();
         if self.core.supervisor.deadline().is_some_and(|deadline| deadline <= self.core.now) {

@@ -4,6 +4,7 @@ use super::history::History;
 use super::last_failures::LastFailures;
 use super::requests::Requests;
 use super::update::Updates;
+use super::web::WebHelper;
 use crate::control::server::Server;
 use crate::notify::upward::ServiceManager;
 
@@ -18,6 +19,7 @@ pub(super) struct Operators {
     pub(super) updates: Updates,
     /// The service manager that started foster.
     pub(super) service_manager: ServiceManager,
+    pub(super) web: WebHelper,
     /// Whether no event will follow.
     pub(super) is_over: bool,
 }

@@ -57,6 +57,7 @@ impl Init {
                 self.processes.children.detach(Role::Probe(run, which));
             }
             Action::Sweep(signal) => {
+                self.retire_web();
                 let Processes { sweep, trees, children, .. } = &mut self.processes;
                 sweep.signal(signal, trees, children);
                 self.check_sweep();

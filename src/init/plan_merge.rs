@@ -124,6 +124,7 @@ fn renumbered(old: &Plan, new: Plan, next: ProgramId) -> Plan {
         templates: templates.collect(),
         programs,
         warnings: new.warnings,
+        web: new.web,
     }
 }
 

@@ -79,6 +79,7 @@ pub(super) fn partial(old: &Plan, new: Plan, scope: &UpdateScope) -> Result<Plan
         programs: ProgramMap::new(),
         instances: SortedMap::new(),
         templates: ProgramMap::new(),
+        web: old.web.clone(),
         warnings: new.warnings.clone(),
     };
     let mut specs = Vec::new();

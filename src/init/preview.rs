@@ -4,16 +4,16 @@
 
 use foster_core::event::SpecChange;
 use foster_core::ids::{InstanceId, ProgramId};
-use foster_core::spec::Autostart;
+use foster_core::spec::{Autostart, KillMode, ProgramSpec};
 
 use super::Init;
 use super::plan_diff::ChangedKeys;
 use super::plan_merge::PlanMerge;
 use super::plan_scope::UpdateScope;
 use crate::config::Report;
-use crate::control::protocol::{Change, ChangeKind, Refusal, Reply, Update};
+use crate::control::protocol::{Change, ChangeKind, Definition, LogFile, Refusal, Reply, Update};
 use crate::control::server::ConnectionId;
-use crate::plan::Plan;
+use crate::plan::{Plan, Sink};
 
 impl Init {
     /// Sends a row for each instance of the programs that are named, as the configuration has it.
@@ -52,6 +52,8 @@ fn changes(plan: &Plan, merged: &PlanMerge, id: ProgramId) -> Vec<Change> {
         restarts: keys.change() == Some(SpecChange::Process),
         autostart: spec.autostart == Autostart::Yes,
         priority: spec.priority,
+        definition: definition(plan, spec, InstanceId { program: id, index: index.unwrap_or(0) })
+            .map(Box::new),
         namespec: index.and_then(|index| {
             let instance = plan.instance(InstanceId { program: id, index })?;
             instance.program.namespec.as_deref().map(Into::into)
@@ -61,4 +63,28 @@ fn changes(plan: &Plan, merged: &PlanMerge, id: ProgramId) -> Vec<Change> {
         0 => vec![row(None)],
         count => (0..count).map(|index| row(Some(index))).collect(),
     }
+}
+
+/// The definition of an instance.
+fn definition(plan: &Plan, spec: &ProgramSpec, id: InstanceId) -> Option<Definition> {
+    let program = &plan.instance(id)?.program;
+    let file = |sink: &Sink| match sink {
+        Sink::File(file) => {
+            Some(LogFile { path: file.path.display().to_string(), max_size: file.max_size, keep: file.keep })
+        }
+        Sink::Log | Sink::Inherit | Sink::Null => None,
+    };
+    let milliseconds = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Some(Definition {
+        command: shell_words::join(&program.launch.command),
+        directory: program.launch.directory.as_ref().map(|path| path.display().to_string()),
+        success_exit_codes: spec.restart.success_exit_codes.clone(),
+        min_uptime_ms: milliseconds(spec.restart.min_uptime),
+        start_limit: spec.restart.start_limit,
+        stop_signal: spec.stop.signals.first().map_or(15, |signal| signal.number()),
+        stop_timeout_ms: milliseconds(spec.stop.timeout),
+        kills_group: spec.stop.kill_mode != KillMode::Process,
+        stdout: file(&program.stdout),
+        stderr: file(&program.stderr),
+    })
 }

@@ -68,6 +68,7 @@ impl Init {
                 | Role::CancelledProbe(..)
                 | Role::Taker(_)
                 | Role::Trial
+                | Role::Web
                 | Role::Detached => None,
             };
             let exit = self.killed_by(run, reaped.exit, child.killed_by, &mut batch.check);
@@ -113,6 +114,7 @@ impl Init {
                 }
                 Role::Taker(run) => self.processes.inbound.unblock(run),
                 Role::Trial => batch.trial = Some(exit),
+                Role::Web => self.web_ended(exit),
                 Role::CancelledProbe(..) | Role::Detached => {}
             }
         }

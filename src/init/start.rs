@@ -271,6 +271,7 @@ impl Init {
                 self.core.push(Event::Spawned(run));
                 self.note_awaited_report(run);
             }
+            (Role::Web, how) => self.web_started(how),
             (_, Ok(())) => {}
             (Role::Main(run), Err(failure)) => self.start_failed(run, failure),
             (Role::PreStart(run), Err(failure)) => {
@@ -308,6 +309,7 @@ impl Due {
             | Role::CancelledProbe(..)
             | Role::Taker(_)
             | Role::Trial
+            | Role::Web
             | Role::Detached => &launch.command,
         };
         let first = ListenSocket::FIRST_DESCRIPTOR;

@@ -205,6 +205,7 @@ impl Init {
             self.forget_program(*id);
         }
         self.drop_formers();
+        self.update_web(&old.web);
         self.close_unused_sockets();
         self.waiter.trimmer.done_with_work(self.core.now);
         Ok((merged, before))

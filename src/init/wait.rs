@@ -40,6 +40,11 @@ impl Waiter {
         }
     }
 
+    /// The instance that it waits for.
+    pub(super) fn epoll(&self) -> Rc<Epoll> {
+        Rc::clone(&self.epoll)
+    }
+
     /// The current time since foster's start.
     pub(super) fn now(&self) -> Instant {
         Instant::after_start(self.before + self.started.elapsed())

@@ -95,6 +95,7 @@ fn plan(format: LogFormat, programs: &[Program]) -> Plan {
         programs: ProgramMap::new(),
         instances: SortedMap::new(),
         templates: ProgramMap::new(),
+        web: crate::plan::Web::default(),
         warnings: Vec::new(),
     };
     for (id, program) in (0..).map(ProgramId).zip(programs) {

@@ -14,6 +14,7 @@ pub mod fatal;
 pub mod fork;
 pub mod handover;
 pub mod in_child;
+pub mod inherited;
 #[cfg(test)]
 pub(crate) mod isolated;
 pub mod listen;

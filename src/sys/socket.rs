@@ -3,10 +3,11 @@
 //! The standard library has no socket file that is private when it is created, no connect that cannot block, and no
 //! credentials of the peer. `control/` decides which clients are answered.
 
+use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -34,6 +35,21 @@ pub fn listen(path: &Path) -> nix::Result<UnixListener> {
     sys::bind(socket.as_raw_fd(), &address(path)?)?;
     sys::listen(&socket, Backlog::MAXCONN)?;
     Ok(UnixListener::from(socket))
+}
+
+/// Creates a listening socket with an abstract name that the kernel chooses (unix(7), "Autobind feature"): non-blocking,
+/// CLOEXEC.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM; EPERM or EACCES where a sandbox forbids it.
+pub fn listen_anywhere() -> nix::Result<(UnixListener, PathBuf)> {
+    let socket = new()?;
+    sys::bind(socket.as_raw_fd(), &UnixAddr::new_unnamed())?;
+    sys::listen(&socket, Backlog::MAXCONN)?;
+    let address: UnixAddr = sys::getsockname(socket.as_raw_fd())?;
+    let name = address.as_abstract().ok_or(Errno::EADDRNOTAVAIL)?;
+    let path = [b"@", name].concat();
+    Ok((UnixListener::from(socket), PathBuf::from(OsString::from_vec(path))))
 }
 
 /// Connects to the socket at `path` without waiting. The connection is non-blocking, CLOEXEC.

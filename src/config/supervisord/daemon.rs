@@ -10,7 +10,7 @@ use super::super::span::Span;
 use super::super::table::{Kind, Table};
 use super::pairs::pairs;
 use super::typed::{Names, Typed};
-use super::{Section, Setting, backoff};
+use super::{Section, Setting, backoff, server};
 
 /// What `[supervisord]` says for all programs.
 #[derive(Debug, Default)]
@@ -21,6 +21,10 @@ pub(super) struct Daemon {
     pub(super) variables: Vec<(String, String)>,
     /// `SUPERVISOR_SERVER_URL`.
     pub(super) server_url: Option<String>,
+    /// Its `identifier`.
+    identifier: Option<(String, Span)>,
+    /// Its HTTP servers.
+    pub(super) servers: Vec<(Table, Span)>,
     defaults: Table,
     foster: Table,
 }
@@ -98,6 +102,11 @@ pub(super) fn read(
     }
     for other in sections {
         daemon.section(&mut typed, other);
+    }
+    if let Some((name, span)) = &daemon.identifier {
+        for (server, _) in &mut daemon.servers {
+            set(server, "identifier", text(name), *span);
+        }
     }
     daemon
 }
@@ -179,7 +188,8 @@ impl Daemon {
             }
             // Settings of supervisord's own log, and of what it does only in the background.
             "logfile_maxbytes" | "logfile_backups" | "silent" | "umask" | "directory" | "childlogdir"
-            | "nocleanup" | "minprocs" | "strip_ansi" | "identifier" | "profile_options" => {}
+            | "nocleanup" | "minprocs" | "strip_ansi" | "profile_options" => {}
+            "identifier" => self.identifier = typed.expanded(setting).map(|name| (name, setting.span)),
             key => {
                 let message = format!("unknown key {} in `[supervisord]`", quoted(key));
                 typed
@@ -199,19 +209,11 @@ impl Daemon {
             "supervisord" | "program" | "fcgi-program" | "group" | "include" | "supervisorctl" => {}
             "rpcinterface" if section.name == "supervisor" => {}
             "unix_http_server" | "inet_http_server" => {
-                let is_unix = section.kind == "unix_http_server";
-                let place = section.get(if is_unix { "file" } else { "port" });
-                let place = place.and_then(|setting| typed.expanded(setting)).unwrap_or_default();
-                let url = match is_unix {
-                    true => format!("unix://{place}"),
-                    false => format!("http://{}", place.replace('*', "localhost")),
-                };
-                if is_unix || self.server_url.is_none() {
+                let Some((url, server)) = server::read(typed, section) else { return };
+                if section.kind == "unix_http_server" || self.server_url.is_none() {
                     self.server_url = Some(url);
                 }
-                let why =
-                    "XML-RPC is not supported yet; foster called `supervisorctl` uses foster's own socket";
-                ignored(typed.diagnostics, section.span, &heading, why);
+                self.servers.push((server, section.span));
             }
             "eventlistener" => {
                 let message = format!("{} is not supported yet", quoted(&heading));

@@ -52,7 +52,7 @@ impl Typed<'_> {
     }
 
     /// The value without references, for a key that foster reads itself.
-    fn plain(&mut self, setting: &Setting) -> Option<String> {
+    pub(super) fn plain(&mut self, setting: &Setting) -> Option<String> {
         self.expanded(setting).map(|text| self.resolved(&text))
     }
 

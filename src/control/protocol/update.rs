@@ -1,4 +1,6 @@
 //! The types of an update: which programs, what is done, and what would be done.
+//!
+//! A dry run says the definition of each instance as well, for clients of supervisord that ask for it.
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +61,50 @@ pub struct Change {
     /// Its name for supervisorctl, `group:process`, if the configuration is supervisord's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespec: Option<Box<str>>,
+    /// The definition in the configuration, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Box<Definition>>,
+}
+
+/// The definition of an instance, as supervisord's clients ask for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Definition {
+    /// Its command, quoted for a shell.
+    pub command: String,
+    /// Its working directory; absent: foster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// The exit codes that are no failure.
+    pub success_exit_codes: Vec<u8>,
+    /// How long it is up before it is ready, in milliseconds.
+    pub min_uptime_ms: u64,
+    /// Failed starts in a row that make it fatal; absent: no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_limit: Option<u32>,
+    /// The number of its first stop signal.
+    pub stop_signal: i32,
+    /// The time for each stop signal, in milliseconds.
+    pub stop_timeout_ms: u64,
+    /// Whether KILL goes to more than the main process.
+    pub kills_group: bool,
+    /// The log file of its standard output.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<LogFile>,
+    /// The log file of its standard error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<LogFile>,
+}
+
+/// A log file of a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFile {
+    /// Its path.
+    pub path: String,
+    /// The size in bytes before which it is rotated; absent: it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u64>,
+    /// The number of rotated files.
+    pub keep: u32,
 }
 
 /// What an update would do to a program.

@@ -249,6 +249,9 @@ impl Init {
 
     fn take(&mut self, client: ConnectionId, request: Request) -> Result<(), Refusal> {
         match request {
+            Request::Status(names) if self.asks_for_helper(&names.names) => {
+                self.operators.requests.send_all(client, self.web_row().into_iter().collect());
+            }
             Request::Status(names) => {
                 let open = self.named_or_all(&names.names)?.into();
                 self.operators.requests.wait_for(client, Pending::Answer(Answer::Rows(open)));
@@ -402,6 +405,7 @@ impl Init {
     /// A new order id for this client.
     fn order_id(&mut self, client: ConnectionId, verb: &str) -> OrderId {
         let by = match self.operators.server.as_ref().and_then(|server| server.peer(client)) {
+            Some(_) if self.is_web(client) => format!("`{verb}` by a client of foster-web"),
             Some(peer) => {
                 // pid 0: the client is in a PID namespace that foster does not see (unix(7)).
                 let pid = if peer.pid == 0 { "outside".to_owned() } else { format!("pid {}", peer.pid) };

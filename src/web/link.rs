@@ -1,0 +1,54 @@
+//! A connection to the supervisor: one request, and the lines of its answer. Nothing here waits.
+
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use crate::control::line_buffer::{Filled, LineBuffer};
+use crate::control::protocol::{Reply, Request};
+use crate::sys::socket;
+
+/// A connection to the supervisor.
+#[derive(Debug)]
+pub(super) struct Link {
+    stream: UnixStream,
+    received: LineBuffer,
+}
+
+/// The supervisor cannot be asked, or its answer cannot be read: it is ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lost;
+
+impl Link {
+    /// Connects, and sends a request, which is far smaller than the buffer of a socket.
+    pub(super) fn open(supervisor: &Path, request: &Request) -> Result<Link, Lost> {
+        let line = request.encode().ok_or(Lost)?;
+        let mut stream = socket::connect(supervisor).map_err(|_| Lost)?;
+        match stream.write(&line) {
+            Ok(written) if written == line.len() => Ok(Link { stream, received: LineBuffer::default() }),
+            Ok(_) | Err(_) => Err(Lost),
+        }
+    }
+
+    /// Reads once; returns the replies that are whole.
+    pub(super) fn read(&mut self) -> Result<Vec<Reply>, Lost> {
+        let filled = self.received.fill(&mut self.stream);
+        let mut replies = Vec::new();
+        while let Some(line) = self.received.take_line() {
+            replies.push(Reply::parse(&line).map_err(|_| Lost)?);
+        }
+        let is_complete = replies.last().is_some_and(Reply::is_last);
+        match filled {
+            Filled::Some | Filled::Nothing => Ok(replies),
+            Filled::Ended | Filled::TooLong if is_complete => Ok(replies),
+            Filled::Ended | Filled::TooLong => Err(Lost),
+        }
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}

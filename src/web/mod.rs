@@ -1,0 +1,354 @@
+//! The web helper: the process that speaks HTTP, for XML-RPC, the page and metrics.
+//!
+//! The supervisor starts it without privileges (`init/web.rs`), with its listening sockets and a connection of limited rights.
+//! One thread, one loop, and everything bounded (`limits.rs`): what hostile clients do costs the helper alone. It holds no
+//! state of its own: every answer is asked of the supervisor.
+//!
+//! | module | purpose |
+//! | --- | --- |
+//! | [`client`], [`http`] | a client, and its bytes |
+//! | [`auth`] | who may ask |
+//! | [`site`] | which handler answers a path |
+//! | [`script`], [`link`] | how a handler asks the supervisor |
+//! | [`rpc`] | supervisord's XML-RPC |
+
+mod auth;
+mod base64;
+mod client;
+mod http;
+mod limits;
+mod link;
+mod rpc;
+mod script;
+mod site;
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use foster_core::ids::Signal;
+use foster_core::sorted::SortedMap;
+use nix::sys::prctl;
+
+use crate::control::protocol::Reply;
+use crate::control::web_process::{FIRST_SOCKET, NAME, PASSWORD, ServerSettings, Settings, VARIABLE};
+use crate::exit::ExitStatus;
+use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
+use crate::sys::{inherited, memory, signal, stream};
+use client::{Client, Phase, Work};
+use http::Response;
+use link::Link;
+use script::{Script, Stop};
+use site::Answer;
+
+const LISTENERS: Owner = Owner(0);
+const CLIENTS: Owner = Owner(1);
+const LINKS: Owner = Owner(2);
+const SUPERVISOR: Owner = Owner(3);
+
+/// The most clients that are accepted in one turn.
+const ADMITTED_AT_ONCE: usize = 16;
+
+/// Runs the helper until the supervisor ends.
+pub fn run() -> ExitStatus {
+    // No other process of this user may look into its memory and its environment (ptrace(2), proc(5)).
+    let _ = prctl::set_dumpable(false);
+    if let Ok(name) = std::ffi::CString::new(NAME) {
+        let _ = prctl::set_name(&name);
+    }
+    signal::ignore(Signal::PIPE);
+    let text = std::env::var(VARIABLE).unwrap_or_default();
+    let Ok(mut settings) = serde_json::from_str::<Settings>(&text) else { return ExitStatus::USAGE };
+    let Some(sockets) = inherited::take(FIRST_SOCKET, settings.servers.len()) else {
+        return ExitStatus::USAGE;
+    };
+    for server in
+        settings.servers.iter_mut().filter(|server| server.username.is_some() && server.password.is_none())
+    {
+        server.password = std::env::var(PASSWORD).ok();
+    }
+    match Web::new(settings, sockets) {
+        Ok(mut web) => web.turn_until_the_end(),
+        Err(_) => ExitStatus::FAILED,
+    }
+}
+
+/// A listening socket.
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn new(server: &ServerSettings, socket: OwnedFd) -> std::io::Result<Listener> {
+        let listener = if server.unix { Listener::Unix(socket.into()) } else { Listener::Tcp(socket.into()) };
+        match &listener {
+            Listener::Tcp(listener) => listener.set_nonblocking(true)?,
+            Listener::Unix(listener) => listener.set_nonblocking(true)?,
+        }
+        Ok(listener)
+    }
+
+    fn accept(&self) -> std::io::Result<OwnedFd> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                let _ = stream.set_nodelay(true);
+                Ok(stream.into())
+            }
+            Listener::Unix(listener) => {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok(stream.into())
+            }
+        }
+    }
+}
+
+/// The state of the loop.
+struct Web {
+    settings: Settings,
+    supervisor: PathBuf,
+    epoll: Epoll,
+    listeners: Vec<Listener>,
+    clients: SortedMap<u32, Client>,
+    latest: u32,
+    now: Instant,
+}
+
+impl Web {
+    fn new(settings: Settings, sockets: Vec<OwnedFd>) -> std::io::Result<Web> {
+        let epoll = Epoll::new()?;
+        let mut listeners = Vec::new();
+        for (server, socket) in settings.servers.iter().zip(sockets) {
+            let token = Token { owner: LISTENERS, key: u32::try_from(listeners.len()).unwrap_or(u32::MAX) };
+            epoll.add(&socket, token, Interest::Read)?;
+            listeners.push(Listener::new(server, socket)?);
+        }
+        epoll.add(stream::stdin(), Token { owner: SUPERVISOR, key: 0 }, Interest::Read)?;
+        let (supervisor, clients) = (PathBuf::from(&settings.supervisor), SortedMap::new());
+        Ok(Web { settings, supervisor, epoll, listeners, clients, latest: 0, now: clock() })
+    }
+
+    fn turn_until_the_end(&mut self) -> ExitStatus {
+        let mut ready = Vec::new();
+        loop {
+            let deadline = self.clients.values().filter_map(|client| client.deadline).min();
+            let timeout = deadline.map(|deadline| deadline.saturating_duration_since(self.now));
+            if self.epoll.wait(timeout, &mut ready).is_err() {
+                return ExitStatus::FAILED;
+            }
+            self.now = clock();
+            for report in std::mem::take(&mut ready) {
+                match report.token.owner {
+                    LISTENERS => self.admit(report.token.key),
+                    CLIENTS => self.serve(report),
+                    LINKS => self.take_replies(report.token.key),
+                    // The supervisor has ended, or does not want the helper any longer.
+                    _ => return ExitStatus::DONE,
+                }
+            }
+            self.close_late();
+        }
+    }
+
+    fn close_late(&mut self) {
+        let is_late = |client: &Client| client.deadline.is_some_and(|deadline| deadline <= self.now);
+        let late: Vec<u32> =
+            self.clients.iter().filter(|(_, client)| is_late(client)).map(|(key, _)| *key).collect();
+        late.into_iter().for_each(|key| self.close(key));
+    }
+
+    fn close(&mut self, key: u32) {
+        self.clients.remove(&key);
+        if self.clients.is_empty() {
+            memory::release_unused();
+        }
+    }
+
+    fn admit(&mut self, server: u32) {
+        for _ in 0..ADMITTED_AT_ONCE {
+            let at = usize::try_from(server).unwrap_or(usize::MAX);
+            // An error is that of a client that has gone, or leaves one in the backlog until a descriptor is free.
+            let Some(Ok(stream)) = self.listeners.get(at).map(Listener::accept) else { return };
+            if self.clients.len() >= limits::CLIENTS {
+                let idle = self.clients.iter().find(|(_, client)| client.is_idle()).map(|(key, _)| *key);
+                match idle {
+                    Some(key) => self.close(key),
+                    None => {
+                        let mut client = Client::new(stream, at, self.now);
+                        client.refuse(503);
+                        client.flush(self.now);
+                        continue;
+                    }
+                }
+            }
+            let key = (1..=u32::MAX)
+                .map(|step| self.latest.wrapping_add(step))
+                .find(|key| !self.clients.contains_key(key));
+            let Some(key) = key else { return };
+            let client = Client::new(stream, at, self.now);
+            if self.epoll.add(&client, Token { owner: CLIENTS, key }, client.watched).is_ok() {
+                self.latest = key;
+                self.clients.insert(key, client);
+            }
+        }
+    }
+
+    /// Handles a report about a client.
+    fn serve(&mut self, ready: Ready) {
+        let key = ready.token.key;
+        let received: usize = self.clients.values().map(Client::received).sum();
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let is_open = match client.watched {
+            Interest::Read if received > limits::RECEIVED => {
+                client.refuse(503);
+                true
+            }
+            Interest::Read => client.fill(),
+            Interest::Write => client.flush(self.now),
+            // Only an error or a hang-up is reported.
+            Interest::None | Interest::Both | Interest::Change => false,
+        };
+        if is_open { self.advance(key) } else { self.close(key) }
+    }
+
+    /// Takes the next steps of a conversation, until it waits for something.
+    fn advance(&mut self, key: u32) {
+        loop {
+            let Some(client) = self.clients.get_mut(&key) else { return };
+            if !client.flush(self.now) {
+                return self.close(key);
+            }
+            if client.is_done() {
+                return self.close(key);
+            }
+            match &client.phase {
+                Phase::Reading if client.is_idle() => {
+                    let Some(request) = client.take_request() else {
+                        if client.is_idle() {
+                            break;
+                        }
+                        continue;
+                    };
+                    let server = self.settings.servers.get(client.server);
+                    let authorization = request.headers.authorization.as_deref();
+                    if server.is_none_or(|server| !auth::is_permitted(server, authorization)) {
+                        client.refuse(401);
+                        continue;
+                    }
+                    let (script, replies) = (Script::default(), Vec::new());
+                    client.phase = Phase::Working(Box::new(Work { request, script, link: None, replies }));
+                }
+                Phase::Working(work) if work.link.is_none() => self.work(key),
+                Phase::Following(..) => {
+                    self.read_on(key);
+                    break;
+                }
+                Phase::Reading | Phase::Working(_) | Phase::Closing => break,
+            }
+        }
+        self.watch(key);
+    }
+
+    /// Runs the handler of a request until it needs something, or is done.
+    fn work(&mut self, key: u32) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let Phase::Working(work) = &mut client.phase else { return };
+        let Some(server) = self.settings.servers.get(client.server) else { return };
+        let keep_alive = work.request.keep_alive;
+        work.script.rewind();
+        match site::respond(&self.settings, server, &work.request, &mut work.script) {
+            Ok(Answer::Whole(response)) => client.answer(&response, keep_alive),
+            Ok(Answer::Follow { response, request, follower }) => {
+                match Link::open(&self.supervisor, &request) {
+                    Ok(link)
+                        if self.epoll.add(&link, Token { owner: LINKS, key }, Interest::Read).is_ok() =>
+                    {
+                        client.follow(&response, link, follower);
+                    }
+                    Ok(_) | Err(_) => client.refuse(503),
+                }
+            }
+            Err(Stop::Ask(request)) => match Link::open(&self.supervisor, &request) {
+                Ok(link) if self.epoll.add(&link, Token { owner: LINKS, key }, Interest::Read).is_ok() => {
+                    work.link = Some(link);
+                    client.deadline = None;
+                }
+                Ok(_) | Err(_) => client.refuse(503),
+            },
+            Err(Stop::Fault(_, text)) => {
+                client.answer(&Response::new(503, http::TEXT, text + "\n"), keep_alive);
+            }
+        }
+    }
+
+    /// Handles replies of the supervisor for a client.
+    fn take_replies(&mut self, key: u32) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        match &mut client.phase {
+            Phase::Working(work) => {
+                let Some(link) = &mut work.link else { return };
+                match link.read() {
+                    Ok(replies) => work.replies.extend(replies),
+                    Err(_) => {
+                        client.refuse(503);
+                        return self.advance(key);
+                    }
+                }
+                if !work.replies.last().is_some_and(Reply::is_last) {
+                    return;
+                }
+                work.link = None;
+                let mut replies = std::mem::take(&mut work.replies);
+                work.script.answer(match replies.pop() {
+                    Some(Reply::Error(refusal)) => Err((refusal, replies)),
+                    Some(_) | None => Ok(replies),
+                });
+                self.advance(key);
+            }
+            Phase::Following(link, follower) => {
+                let read = link.read();
+                let bytes: Vec<u8> = read.iter().flatten().flat_map(|reply| follower.bytes(reply)).collect();
+                let is_over = read.map_or(true, |replies| replies.last().is_some_and(Reply::is_last));
+                client.send_chunk(&bytes);
+                if is_over {
+                    client.end_chunks();
+                }
+                self.advance(key);
+            }
+            Phase::Reading | Phase::Closing => {}
+        }
+    }
+
+    /// Reads from the supervisor as fast as the client reads.
+    fn read_on(&mut self, key: u32) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let interest = if client.is_behind() { Interest::None } else { Interest::Read };
+        if let Phase::Following(link, _) = &client.phase
+            && self.epoll.modify(link, Token { owner: LINKS, key }, interest).is_err()
+        {
+            self.close(key);
+        }
+    }
+
+    fn watch(&mut self, key: u32) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        let interest = client.interest();
+        if interest != client.watched {
+            client.watched = interest;
+            if self.epoll.modify(&*client, Token { owner: CLIENTS, key }, interest).is_err() {
+                self.close(key);
+            }
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the helper has a loop and a clock of its own")]
+fn clock() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,77 @@
+//! A handler of a request that asks the supervisor on its way, without waiting.
+//!
+//! A handler is an ordinary function that is run from its beginning each time an answer has arrived: [`Script::ask`] returns
+//! the answers that are there, and stops it with the first request that has none yet. So it reads from top to bottom, and the
+//! helper needs neither a thread nor a state for each step. A handler must ask the same again each time; what costs much is
+//! put aside with [`Script::keep`].
+
+use crate::control::protocol::{Reason, Refusal, Reply, Request};
+
+use super::rpc::value::Value;
+
+/// Why a handler did not return its result.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Stop {
+    /// It needs the answer to this request.
+    Ask(Request),
+    /// It failed: a fault of XML-RPC.
+    Fault(i64, String),
+}
+
+/// An answer of the supervisor; a refusal has the replies before it.
+pub(super) type Answer = Result<Vec<Reply>, (Refusal, Vec<Reply>)>;
+
+/// The answers that a handler has got so far.
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    answers: Vec<Answer>,
+    next: usize,
+    /// Results of finished parts of the handler.
+    kept: Vec<Value>,
+}
+
+impl Script {
+    /// The answer to a request.
+    pub(super) fn ask(&mut self, request: Request) -> Result<&Answer, Stop> {
+        let Some(answer) = self.answers.get(self.next) else { return Err(Stop::Ask(request)) };
+        self.next += 1;
+        Ok(answer)
+    }
+
+    /// The answer to a request; a refusal is a fault.
+    pub(super) fn need(&mut self, request: Request) -> Result<&[Reply], Stop> {
+        match self.ask(request)? {
+            Ok(replies) => Ok(replies),
+            Err((refusal, _)) if refusal.error == Reason::ShuttingDown => {
+                Err(Stop::Fault(6, "SHUTDOWN_STATE".to_owned()))
+            }
+            Err((refusal, _)) => Err(Stop::Fault(30, format!("FAILED: {refusal}"))),
+        }
+    }
+
+    /// Starts the handler again.
+    pub(super) fn rewind(&mut self) {
+        self.next = 0;
+    }
+
+    /// Adds the answer that it waited for.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        self.answers.push(answer);
+    }
+
+    /// Puts the result of a finished part aside; the answers for it are dropped.
+    pub(super) fn keep(&mut self, value: Value) {
+        (self.answers, self.next) = (Vec::new(), 0);
+        self.kept.push(value);
+    }
+
+    /// How many results are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// The kept results.
+    pub(super) fn take_kept(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.kept)
+    }
+}
