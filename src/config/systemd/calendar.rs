@@ -161,7 +161,7 @@ fn field(written: &str, least: u32, most: u32) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// What each means was read with `systemd-analyze calendar`.
+    /// The times of each are those of `systemd-analyze calendar`.
     #[test]
     fn a_calendar_is_cron_where_cron_can_say_it() {
         for (calendar, expected) in [
