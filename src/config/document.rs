@@ -29,10 +29,6 @@ use crate::{errno, glob};
 pub(super) struct Document {
     /// The table `[foster]`.
     pub(super) foster: Table,
-    /// The table `[web]`.
-    pub(super) web: Table,
-    /// The place of `[web]`, where there is one.
-    pub(super) web_span: Option<Span>,
     /// Servers that a front-end adds, each with its place.
     pub(super) servers: Vec<(Table, Span)>,
     /// The table `[signals]`.
@@ -224,10 +220,6 @@ impl Reading<'_> {
             let target = match key.name.as_str() {
                 "foster" => &mut self.document.foster,
                 "signals" => &mut self.document.signals,
-                "web" => {
-                    self.document.web_span.get_or_insert(key.span);
-                    &mut self.document.web
-                }
                 "defaults" => &mut self.document.defaults,
                 "program" => &mut self.document.programs,
                 "task" => &mut self.document.tasks,

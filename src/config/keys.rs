@@ -8,13 +8,11 @@ mod job;
 mod nested;
 mod program;
 mod task;
-mod web;
 
 pub use job::JOB;
 pub use nested::{BACKOFF, HEALTH, INSTANCES, READY, SINK};
 pub use program::PROGRAM;
 pub use task::TASK;
-pub use web::WEB;
 
 use super::key_spec::{Default, Key, Names, Section, Support, ValueKind};
 

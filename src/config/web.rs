@@ -1,14 +1,11 @@
-//! Reads `[web]`, and the servers of a supervisord configuration, which its front-end gives in the same keys.
+//! Reads the servers of a supervisord configuration, as its front-end gives them (`config/supervisord/server.rs`).
 //!
-//! Nothing is opened here. `keys/web.rs` has the keys; `password`, `rpc` and `identifier` are a front-end's alone.
+//! Nothing is opened here.
 
 use std::path::Path;
 
-use super::defaults::over_built_in;
 use super::diagnostics::Diagnostics;
 use super::document::Document;
-use super::keys::WEB;
-use super::launch;
 use super::program::Draft;
 use super::reader::Reader;
 use super::sockets::socket_of;
@@ -27,12 +24,6 @@ pub(super) struct Servers {
 /// Reads every server.
 pub(super) fn read(reader: &mut Reader<'_>, document: &Document) -> Servers {
     let mut servers = Servers::default();
-    if let Some(span) = document.web_span {
-        reader.check_keys(&document.web, &WEB, "in `[web]`");
-        let table = over_built_in(&document.web, &WEB);
-        servers.add(reader, &table, span);
-        servers.plan.user = reader.field(&table, "user", launch::user);
-    }
     for (table, span) in &document.servers {
         servers.add(reader, table, *span);
     }
@@ -44,14 +35,7 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &Document) -> Servers {
 
 impl Servers {
     fn add(&mut self, reader: &mut Reader<'_>, table: &Table, span: Span) {
-        let Some(item) = table.get("listen") else {
-            reader.diagnostics.error(
-                span,
-                "`[web]` has no `listen`",
-                "expected `listen = \"127.0.0.1:9001\"`",
-            );
-            return;
-        };
+        let Some(item) = table.get("listen") else { return };
         let expected = "an address such as `\"127.0.0.1:9001\"` or `\"unix:///run/web.sock\"`";
         let Some(mut text) = reader.text_or(item, expected) else { return };
         if !text.contains("://") {
@@ -60,23 +44,13 @@ impl Servers {
         let Some(mut socket) = socket_of(reader, item, text) else { return };
         socket.name = "web".to_owned();
         let username = reader.field(table, "username", Reader::text).filter(|name| !name.is_empty());
-        let file = reader.field(table, "password_file", Reader::path).map(Password::File);
-        let password = reader.field(table, "password", Reader::text).map(Password::Text).or(file);
-        let flag =
-            |reader: &mut Reader<'_>, name| reader.field(table, name, Reader::boolean).unwrap_or_default();
-        let (control, metrics, rpc) = (flag(reader, "control"), flag(reader, "metrics"), flag(reader, "rpc"));
+        let password = reader.field(table, "password", Reader::text).map(Password);
         if username.is_some() != password.is_some() {
-            let message = "`username` and `password_file` of `[web]` go together";
+            let message = "`username` and `password` of a server go together";
             reader.diagnostics.error(span, message, "expected both of them, or neither");
         }
-        let is_tcp = matches!(socket.address, ListenAddress::Tcp(_));
-        if control && is_tcp && password.is_none() && !rpc {
-            let at = table.get("control").map_or(span, |item| item.value.span);
-            let message = "`control` of `[web]` needs a password on a TCP address";
-            reader.diagnostics.error(at, message, "expected `username` and `password_file`, or `unix://`");
-        }
         self.spans.push(span);
-        self.plan.servers.push(WebServer { socket, username, password, control, metrics, rpc });
+        self.plan.servers.push(WebServer { socket, username, password });
     }
 }
 

@@ -21,10 +21,8 @@ impl Request {
 pub enum Rights {
     /// All.
     Operator,
-    /// Those that read, and orders to programs: a web helper with a server that has `control`.
-    Control,
-    /// Those that read.
-    Look,
+    /// Those that read, and orders to programs.
+    Helper,
 }
 
 const READING: [&str; 4] = ["status", "logs", "events", "health"];
@@ -35,8 +33,7 @@ impl Rights {
     pub fn permit(self, verb: &str) -> bool {
         match self {
             Rights::Operator => true,
-            Rights::Control => READING.contains(&verb) || ORDERS.contains(&verb),
-            Rights::Look => READING.contains(&verb),
+            Rights::Helper => READING.contains(&verb) || ORDERS.contains(&verb),
         }
     }
 }
@@ -47,14 +44,12 @@ mod tests {
 
     #[test]
     fn the_helper_reads_and_orders_and_never_sees_a_definition() {
-        for (rights, permitted) in [
-            (Rights::Operator, [true, true, true]),
-            (Rights::Control, [true, true, false]),
-            (Rights::Look, [true, false, false]),
-        ] {
+        for (rights, permitted) in
+            [(Rights::Operator, [true, true, true]), (Rights::Helper, [true, true, false])]
+        {
             assert_eq!(["status", "stop", "exec"].map(|verb| rights.permit(verb)), permitted, "{rights:?}");
         }
         assert!(READING.iter().chain(&ORDERS).all(|verb| Request::VERBS.contains(verb)));
-        assert!(!Rights::Control.permit("anything else"));
+        assert!(!Rights::Helper.permit("anything else"));
     }
 }

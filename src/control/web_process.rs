@@ -13,8 +13,6 @@ pub const EXECUTABLE: &str = "/proc/self/exe";
 pub const NAME: &str = "foster-web";
 /// The variable with its [`Settings`], as JSON.
 pub const VARIABLE: &str = "FOSTER_WEB";
-/// The variable with the content of `password_file`.
-pub const PASSWORD: &str = "FOSTER_WEB_PASSWORD";
 /// The descriptor of its first listening socket.
 pub const FIRST_SOCKET: i32 = 3;
 
@@ -36,14 +34,8 @@ pub struct ServerSettings {
     pub unix: bool,
     /// The user name that a client gives.
     pub username: Option<String>,
-    /// The password for it; `None` where there is a user name: [`PASSWORD`] has it.
+    /// The password for it.
     pub password: Option<String>,
-    /// Whether clients can change anything.
-    pub control: bool,
-    /// Whether it has `/metrics`.
-    pub metrics: bool,
-    /// Whether it is supervisord's.
-    pub rpc: bool,
 }
 
 /// A password is in no message.

@@ -18,14 +18,11 @@ use super::Init;
 use super::children::Role;
 use super::{listening, owner};
 use crate::control::protocol::{Kind, Reply, State, StatusRow};
-use crate::control::rights::Rights;
 use crate::control::server::{ConnectionId, Server};
 use crate::control::web_process::{self, ServerSettings, Settings};
 use crate::duration::rounded;
 use crate::errno;
-use crate::plan::{
-    Account, Inherit, Launch, Limit, ListenAddress, Password, Unprivileged, User, Web, WebServer,
-};
+use crate::plan::{Account, Inherit, Launch, Limit, ListenAddress, Unprivileged, User, Web, WebServer};
 use crate::spawn::{Request, Spawner, Stdin};
 use crate::sys::stream;
 
@@ -121,7 +118,7 @@ impl Init {
         let supervisor = supervisor.to_string_lossy().into_owned();
         let identifier = plan.web.identifier.clone().unwrap_or_else(|| "supervisor".to_owned());
         let settings = Settings { supervisor, identifier, servers };
-        let launch = launch(&plan.web, serde_json::to_string(&settings).unwrap_or_default());
+        let launch = launch(serde_json::to_string(&settings).unwrap_or_default());
         let run_as = Spawner::resolve(&launch)?;
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| unusable("its pipe", errno))?;
         let stderr = stream::stderr();
@@ -134,10 +131,8 @@ impl Init {
         };
         let starting = self.processes.spawner.spawn(&launch, &run_as, &request)?;
         let pid = starting.process.pid().as_raw();
-        let rights =
-            if plan.web.servers.iter().any(|server| server.control) { Rights::Control } else { Rights::Look };
         if let Some(server) = &mut self.operators.server {
-            server.set_helper(Some(pid), rights);
+            server.set_helper(Some(pid));
         }
         let web = &mut self.operators.web;
         (web.state, web.lifeline) = (HelperState::Up(self.core.now), Some(writer));
@@ -155,7 +150,7 @@ impl Init {
     /// Handles the exit of the helper.
     pub(super) fn web_ended(&mut self, exit: Exit) {
         if let Some(server) = &mut self.operators.server {
-            server.set_helper(None, Rights::Look);
+            server.set_helper(None);
         }
         let web = &mut self.operators.web;
         match web.state {
@@ -246,39 +241,27 @@ impl Init {
 }
 
 fn settings(server: &WebServer) -> ServerSettings {
-    let password = server.password.as_ref().and_then(|password| match password {
-        Password::Text(text) => Some(text.clone()),
-        Password::File(_) => None,
-    });
     ServerSettings {
         unix: matches!(server.socket.address, ListenAddress::Unix(_)),
         username: server.username.clone(),
-        password,
-        control: server.control,
-        metrics: server.metrics,
-        rpc: server.rpc,
+        password: server.password.as_ref().map(|password| password.0.clone()),
     }
 }
 
 /// How the helper is started. The kernel takes every capability away with the change of its user, and
 /// `no_new_privileges` keeps it so.
-fn launch(web: &Web, settings: String) -> Launch {
+fn launch(settings: String) -> Launch {
     let unprivileged = || User {
         user: Account::Id(OVERFLOW_UID),
         group: Some(Account::Id(OVERFLOW_UID)),
         unprivileged: Unprivileged::AsFoster,
     };
-    let user = web.user.clone().or_else(|| Uid::effective().is_root().then(unprivileged));
-    let files = web.servers.iter().filter_map(|server| match &server.password {
-        Some(Password::File(path)) => Some((web_process::PASSWORD.to_owned(), path.clone())),
-        Some(Password::Text(_)) | None => None,
-    });
+    let user = Uid::effective().is_root().then(unprivileged);
     let limit = |resource, most| Limit { resource, soft: most, hard: most };
     Launch {
         command: vec![web_process::EXECUTABLE.to_owned(), web_process::ARGUMENT.to_owned()],
         directory: Some("/".into()),
         environment: vec![(web_process::VARIABLE.to_owned(), settings)],
-        secrets: files.collect(),
         inherit_environment: Inherit::Basics,
         user,
         no_new_privileges: true,

@@ -33,7 +33,7 @@ use foster_core::sorted::SortedMap;
 use nix::sys::prctl;
 
 use crate::control::protocol::Reply;
-use crate::control::web_process::{FIRST_SOCKET, NAME, PASSWORD, ServerSettings, Settings, VARIABLE};
+use crate::control::web_process::{FIRST_SOCKET, NAME, ServerSettings, Settings, VARIABLE};
 use crate::exit::ExitStatus;
 use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
 use crate::sys::{inherited, memory, signal, stream};
@@ -60,15 +60,10 @@ pub fn run() -> ExitStatus {
     }
     signal::ignore(Signal::PIPE);
     let text = std::env::var(VARIABLE).unwrap_or_default();
-    let Ok(mut settings) = serde_json::from_str::<Settings>(&text) else { return ExitStatus::USAGE };
+    let Ok(settings) = serde_json::from_str::<Settings>(&text) else { return ExitStatus::USAGE };
     let Some(sockets) = inherited::take(FIRST_SOCKET, settings.servers.len()) else {
         return ExitStatus::USAGE;
     };
-    for server in
-        settings.servers.iter_mut().filter(|server| server.username.is_some() && server.password.is_none())
-    {
-        server.password = std::env::var(PASSWORD).ok();
-    }
     match Web::new(settings, sockets) {
         Ok(mut web) => web.turn_until_the_end(),
         Err(_) => ExitStatus::FAILED,
@@ -259,10 +254,9 @@ impl Web {
     fn work(&mut self, key: u32) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         let Phase::Working(work) = &mut client.phase else { return };
-        let Some(server) = self.settings.servers.get(client.server) else { return };
         let keep_alive = work.request.keep_alive;
         work.script.rewind();
-        match site::respond(&self.settings, server, &work.request, &mut work.script) {
+        match site::respond(&self.settings, &work.request, &mut work.script) {
             Ok(Answer::Whole(response)) => client.answer(&response, keep_alive),
             Ok(Answer::Follow { response, request, follower }) => {
                 match Link::open(&self.supervisor, &request) {

@@ -6,7 +6,7 @@ use super::http::{Request, Response, TEXT};
 use super::rpc;
 use super::script::{Script, Stop};
 use crate::control::protocol::{self, Events, Logs, Reply, Stream};
-use crate::control::web_process::{ServerSettings, Settings};
+use crate::control::web_process::Settings;
 use crate::sys::timer;
 
 /// What a request is answered with.
@@ -50,30 +50,23 @@ impl Follower {
 const FIRST_LINES: u32 = 16;
 
 /// The answer to a request, whose sender is permitted.
-pub(super) fn respond(
-    settings: &Settings,
-    server: &ServerSettings,
-    request: &Request,
-    script: &mut Script,
-) -> Result<Answer, Stop> {
+pub(super) fn respond(settings: &Settings, request: &Request, script: &mut Script) -> Result<Answer, Stop> {
     let whole = |response| Ok(Answer::Whole(response));
     let (method, path) = (request.method.as_str(), request.path.as_str());
-    if server.rpc {
-        if path.starts_with("/RPC2") {
-            return match method {
-                "POST" if request.is_cross_site() => whole(Response::of_status(403)),
-                "POST" => whole(xml_rpc(settings, request, script)?),
-                _ => whole(Response::of_status(400)),
-            };
-        }
-        if let Some(rest) = path.strip_prefix("/logtail/") {
-            return if method == "GET" { log_tail(rest, script) } else { whole(Response::of_status(400)) };
-        }
-        if path == "/mainlogtail" {
-            let events = Events { lines: Some(FIRST_LINES), follow: true, ..Events::default() };
-            let (request, follower) = (protocol::Request::Events(events), Follower::MainLog);
-            return Ok(Answer::Follow { response: Response::new(200, TEXT, ""), request, follower });
-        }
+    if path.starts_with("/RPC2") {
+        return match method {
+            "POST" if request.is_cross_site() => whole(Response::of_status(403)),
+            "POST" => whole(xml_rpc(settings, request, script)?),
+            _ => whole(Response::of_status(400)),
+        };
+    }
+    if let Some(rest) = path.strip_prefix("/logtail/") {
+        return if method == "GET" { log_tail(rest, script) } else { whole(Response::of_status(400)) };
+    }
+    if path == "/mainlogtail" {
+        let events = Events { lines: Some(FIRST_LINES), follow: true, ..Events::default() };
+        let (request, follower) = (protocol::Request::Events(events), Follower::MainLog);
+        return Ok(Answer::Follow { response: Response::new(200, TEXT, ""), request, follower });
     }
     whole(Response::of_status(404))
 }

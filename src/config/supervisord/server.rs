@@ -1,8 +1,8 @@
-//! `[unix_http_server]` and `[inet_http_server]`: the servers of XML-RPC, as tables like `[web]`.
+//! `[unix_http_server]` and `[inet_http_server]`: the servers of XML-RPC, as tables that `config/web.rs` reads.
 
-use super::super::front_end::{DEFAULT, ignored, set, text};
+use super::super::front_end::{ignored, set, text};
 use super::super::phrase::quoted;
-use super::super::table::{Kind, Table};
+use super::super::table::Table;
 use super::Section;
 use super::typed::Typed;
 
@@ -65,9 +65,6 @@ pub(super) fn read(typed: &mut Typed<'_>, section: &Section) -> Option<(String, 
         listen = format!("{listen}?{}", options.join("&"));
     }
     set(&mut table, "listen", text(&listen.replace('$', "$$")), setting.span);
-    for name in ["control", "rpc"] {
-        set(&mut table, name, Kind::Boolean(true), DEFAULT);
-    }
     if !is_unix && table.get("password").is_none() {
         let message =
             "`[inet_http_server]` has no password: every process that reaches its port controls the programs";

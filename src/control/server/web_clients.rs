@@ -21,7 +21,6 @@ pub(super) struct Helper {
     path: PathBuf,
     /// The helper; `None`: it does not run.
     pid: Option<i32>,
-    rights: Rights,
     /// It accepts no connection before this time, since no descriptor was left.
     pub(super) paused: Option<Instant>,
 }
@@ -37,15 +36,14 @@ impl Server {
         }
         let (listener, path) = socket::listen_anywhere()?;
         self.epoll.add(&listener, Token { owner: self.owner, key: HELPER }, Interest::Read)?;
-        let (pid, rights, paused) = (None, Rights::Look, None);
-        self.helper = Some(Helper { listener, path: path.clone(), pid, rights, paused });
+        self.helper = Some(Helper { listener, path: path.clone(), pid: None, paused: None });
         Ok(path)
     }
 
-    /// Sets the process that is the helper, and what it may ask for.
-    pub fn set_helper(&mut self, process: Option<i32>, may: Rights) {
+    /// Sets the process that is the helper.
+    pub fn set_helper(&mut self, process: Option<i32>) {
         if let Some(helper) = &mut self.helper {
-            (helper.pid, helper.rights) = (process, may);
+            helper.pid = process;
         }
     }
 
@@ -63,9 +61,8 @@ impl Server {
             match helper.listener.accept() {
                 Ok((stream, _)) => {
                     let peer = socket::peer(&stream).ok().filter(|peer| Some(peer.pid) == helper.pid);
-                    let rights = helper.rights;
                     if let (Some(peer), Ok(())) = (peer, stream.set_nonblocking(true)) {
-                        self.add(stream, peer, rights, &mut events);
+                        self.add(stream, peer, Rights::Helper, &mut events);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
