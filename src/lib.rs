@@ -41,6 +41,7 @@ pub mod scaffold;
 pub mod web;
 
 pub mod detach;
+pub mod listeners;
 pub mod personality;
 
 use std::ffi::{OsStr, OsString};
@@ -77,6 +78,12 @@ pub fn main(given: Vec<OsString>) -> ExitStatus {
     let mut io = ClientIo::of_process(&mut stdout, &mut stderr);
     let called = given.first().map_or("", |name| personality::base_name(name));
     let words = given.get(1..).unwrap_or_default();
+    if let Some((verb, rest)) = words.split_first()
+        && verb == listeners::VERB
+    {
+        sys::sigwait::block(unblocked);
+        return listeners::run(rest, io.err);
+    }
     let arguments = match called {
         "supervisorctl" => {
             sys::sigwait::block(unblocked);

@@ -279,6 +279,8 @@ pub enum Sink {
     Log,
     /// foster's descriptor, passed to the program.
     Inherit,
+    /// foster's memory alone: the last lines, for `foster logs`.
+    Memory,
     /// `/dev/null`.
     Null,
     /// A file.

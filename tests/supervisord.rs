@@ -4,6 +4,7 @@
 //! `tests/fixtures/supervisord` has the configurations; a line `;= …` has the states that it reaches, and a line `;> verb` is a step. What differs on purpose is in
 //! `docs/from-supervisord.md`.
 
+mod listeners;
 mod updates;
 
 use std::fs;

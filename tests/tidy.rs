@@ -50,6 +50,7 @@ const LAYERS: [(&str, u8); 36] = [
     ("ecosystem", 4),
     ("web", 4),
     ("detach", 5),
+    ("listeners", 5),
     ("personality", 5),
     ("lib", 6),
     ("main", 7),

@@ -131,6 +131,16 @@ fn ask(sockets: &[PathBuf], request: &Request) -> Result<Answer, Failure> {
     ask_within(sockets, request, patience)
 }
 
+/// Sends a request to the supervisor that `$FOSTER_SOCKET` or the default names: for foster's own helper processes.
+///
+/// # Errors
+/// Why there is no answer.
+pub fn ask_supervisor(request: &Request) -> Result<Answer, String> {
+    let endpoint = Endpoint { socket: None, config: None };
+    let variable = std::env::var_os("FOSTER_SOCKET");
+    ask(&candidates(&endpoint, variable.as_deref(), || None), request).map_err(|failure| failure.render())
+}
+
 fn ask_within(sockets: &[PathBuf], request: &Request, patience: Patience) -> Result<Answer, Failure> {
     let mut first = None;
     for socket in sockets {

@@ -17,7 +17,8 @@ const LEAST_SIZE: u64 = 4096;
 
 /// Reads `stdout` or `stderr`.
 pub(super) fn sink(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Sink> {
-    const EXPECTED: &str = "`log`, `inherit`, `null`, or a table such as `{ file = \"/data/app.log\" }`";
+    const EXPECTED: &str =
+        "`log`, `inherit`, `memory`, `null`, or a table such as `{ file = \"/data/app.log\" }`";
     if let Kind::Table(given) = &item.value.kind {
         return file_sink(reader, item, given).map(Sink::File);
     }
@@ -25,6 +26,7 @@ pub(super) fn sink(reader: &mut Reader<'_>, item: Item<'_>) -> Option<Sink> {
     let sink = match text.as_str() {
         "log" => Some(Sink::Log),
         "inherit" => Some(Sink::Inherit),
+        "memory" => Some(Sink::Memory),
         "null" => Some(Sink::Null),
         _ => None,
     };

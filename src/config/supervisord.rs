@@ -6,6 +6,7 @@
 
 mod daemon;
 mod expand;
+mod listeners;
 mod pairs;
 mod program;
 mod server;
@@ -98,12 +99,16 @@ pub(super) fn document(files: &[File], environment: &Environment, diagnostics: &
     let groups = program::groups(&sections, environment, diagnostics);
     let mut document =
         Document { defaults: settings.defaults(), author: Author::FrontEnd, ..Document::default() };
-    for section in sections.iter().filter(|section| program::is_one(section)) {
+    let mut broker = listeners::Broker::default();
+    let is_program = |section: &&Section| program::is_one(section) || listeners::is_one(section);
+    for section in sections.iter().filter(is_program) {
         let group = groups.iter().find(|group| group.programs.contains(&section.name));
         let table = program::read(section, group, &settings, environment, diagnostics);
         let (name, span) = (foster_name(&section.name, &document.programs), section.span);
+        broker.take(section, &name, &settings, environment, diagnostics);
         document.programs.push(Key { name, span }, Value { kind: Kind::Table(table), span });
     }
+    broker.add(foster_name("event-listeners", &document.programs), &mut document.programs);
     document.foster = settings.foster(&document.programs);
     document.outside =
         sections.iter().filter(|section| !program::is_one(section)).map(|section| section.span).collect();

@@ -157,6 +157,11 @@ impl Output {
         match sink {
             Sink::Null | Sink::Inherit => None,
             Sink::Log => Some((self.standard(stream), LineFormat::Log)),
+            Sink::Memory => {
+                let key = self.new_key();
+                self.writers.insert(key, Writer::Closed);
+                Some((key, LineFormat::Plain))
+            }
             Sink::File(sink) => Some((self.file_writer(sink), LineFormat::Plain)),
         }
     }

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use super::{Session, both, plain, shown};
 
-const SERVER: &str = "[supervisord]
+/// The head of a configuration.
+pub const SERVER: &str = "[supervisord]
 nodaemon=true
 logfile=%(ENV_DIR)s/supervisord.log
 pidfile=%(ENV_DIR)s/supervisord.pid

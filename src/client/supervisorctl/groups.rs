@@ -74,7 +74,12 @@ impl Session<'_, '_> {
         let changes = replies
             .into_iter()
             .filter_map(|reply| if let Reply::Change(row) = reply { Some(row) } else { None });
-        Ok((changes.collect(), self.processes()?))
+        let mut changes: Vec<Change> = changes.collect();
+        // As for processes: what has no name of supervisord's is foster's own.
+        if changes.iter().any(|change| change.namespec.is_some()) {
+            changes.retain(|change| change.namespec.is_some() || change.instance.is_none());
+        }
+        Ok((changes, self.processes()?))
     }
 
     fn groups(&mut self) -> Result<BTreeMap<String, Group>, u8> {

@@ -86,6 +86,10 @@ pub(super) enum Chosen<'p> {
 pub(super) fn processes(rows: Vec<Reply>) -> Vec<Process> {
     let rows =
         rows.into_iter().filter_map(|reply| if let Reply::Row(row) = reply { Some(row) } else { None });
+    let rows: Vec<StatusRow> = rows.collect();
+    // In a supervisord configuration what has no name of supervisord's is foster's own, such as the broker of events.
+    let has_names = rows.iter().any(|row| row.namespec.is_some());
+    let rows = rows.into_iter().filter(|row| row.namespec.is_some() || !has_names);
     let mut processes: Vec<Process> = rows.map(process).collect();
     sort_by_key(&mut processes, |process| {
         let (group, name) = parts(&process.name);

@@ -8,7 +8,8 @@ use super::{BOOLEAN, COMMAND, DURATION, NONE, PATH, PATHS, UNLIMITED, key};
 
 const INTEGER: &[ValueKind] = &[ValueKind::Integer];
 const PROGRAMS: &[ValueKind] = &[ValueKind::Program, ValueKind::List(&[ValueKind::Program])];
-const SINKS: &[ValueKind] = &[ValueKind::Words(&["log", "inherit", "null"]), ValueKind::Table(&SINK)];
+const SINKS: &[ValueKind] =
+    &[ValueKind::Words(&["log", "inherit", "memory", "null"]), ValueKind::Table(&SINK)];
 const SOCKET: ValueKind = ValueKind::Pattern("URL", "^(tcp|unix)://.");
 const FOSTERS: Default = Default::Words("foster's");
 const INHERITED: Default = Default::Words("inherited");
@@ -260,7 +261,7 @@ const KEYS: [Key; 43] = [
         SINKS,
         Default::Value("\"log\""),
         "Standard output: `log` writes each line to foster's standard output, `inherit` passes foster's descriptor to \
-         the program, `null` discards it, a table names a file.",
+         the program, `memory` keeps the last lines for `foster logs` alone, `null` discards it, a table names a file.",
     ),
     key("stderr", SINKS, Default::Value("\"log\""), "The same, for standard error."),
     key(

@@ -206,7 +206,8 @@ impl Daemon {
             format!("[{}:{}]", section.kind, section.name)
         };
         match section.kind.as_str() {
-            "supervisord" | "program" | "fcgi-program" | "group" | "include" | "supervisorctl" => {}
+            "supervisord" | "program" | "fcgi-program" | "eventlistener" | "group" | "include"
+            | "supervisorctl" => {}
             "rpcinterface" if section.name == "supervisor" => {}
             "unix_http_server" | "inet_http_server" => {
                 let Some((url, server)) = server::read(typed, section) else { return };
@@ -214,10 +215,6 @@ impl Daemon {
                     self.server_url = Some(url);
                 }
                 self.servers.push((server, section.span));
-            }
-            "eventlistener" => {
-                let message = format!("{} is not supported yet", quoted(&heading));
-                typed.diagnostics.error(section.span, message, "remove the section, or disable what it does");
             }
             "rpcinterface" | "ctlplugin" => {
                 ignored(

@@ -10,7 +10,7 @@ use super::super::table::{Kind, Table, Value};
 use super::daemon::Daemon;
 use super::pairs::pairs;
 use super::typed::{Names, Typed};
-use super::{Section, Setting};
+use super::{Section, Setting, listeners};
 
 /// A group and the programs that it takes.
 #[derive(Debug)]
@@ -20,6 +20,9 @@ pub(super) struct Group {
     pub(super) programs: Vec<String>,
     priority: Option<Setting>,
 }
+
+/// supervisord's priority of event listeners.
+const LISTENERS: i64 = -1;
 
 /// Whether this section is a program.
 pub(super) fn is_one(section: &Section) -> bool {
@@ -99,6 +102,9 @@ pub(super) fn read(
     {
         reading.setting(priority);
     }
+    if listeners::is_one(section) && reading.table.get("priority").is_none() {
+        set(&mut reading.table, "priority", Kind::Integer(LISTENERS), DEFAULT);
+    }
     if let (Some(startsecs), None) = (section.get("startsecs"), reading.table.get("backoff")) {
         reading.backoff(startsecs);
     }
@@ -175,17 +181,12 @@ impl Reading<'_> {
             | "stderr_logfile_maxbytes"
             | "stdout_logfile_backups"
             | "stderr_logfile_backups" => {}
-            "stdout_capture_maxbytes"
-            | "stderr_capture_maxbytes"
-            | "stdout_events_enabled"
-            | "stderr_events_enabled" => {
+            "stdout_events_enabled" | "stderr_events_enabled" => {}
+            "events" | "buffer_size" | "result_handler" if listeners::is_one(self.section) => {}
+            "stdout_capture_maxbytes" | "stderr_capture_maxbytes" => {
                 if !["0", "false", "no", "off"].contains(&setting.value.to_ascii_lowercase().as_str()) {
-                    ignored(
-                        diagnostics,
-                        setting.key_span,
-                        &setting.key,
-                        "event listeners are not supported yet",
-                    );
+                    let why = "foster sends no PROCESS_COMMUNICATION";
+                    ignored(diagnostics, setting.key_span, &setting.key, why);
                 }
             }
             "stdout_syslog" | "stderr_syslog" => {
@@ -273,6 +274,13 @@ impl Reading<'_> {
         let redirected = self.section.get("redirect_stderr").and_then(|setting| self.typed.boolean(setting));
         let stdout = self.stream("stdout");
         let stderr = if redirected == Some(true) { stdout.clone() } else { self.stream("stderr") };
+        let is_file =
+            |stream: &Option<(Stream, super::Span)>| matches!(stream, Some((Stream::Is(Kind::Table(_)), _)));
+        let stdout = match listeners::is_one(self.section) && !is_file(&stdout) {
+            // The broker reads it there.
+            true => Some((Stream::Is(text("memory")), self.section.span)),
+            false => stdout,
+        };
         let is_raw = [&stdout, &stderr].iter().any(|stream| matches!(stream, Some((Stream::Container, _))));
         for (name, stream) in [("stdout", stdout), ("stderr", stderr)] {
             if let Some((Stream::Is(kind), span)) = stream {

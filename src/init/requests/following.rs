@@ -378,7 +378,7 @@ impl Init {
             let word = match sink {
                 Sink::Inherit => "inherit",
                 Sink::Null => "null",
-                Sink::Log | Sink::File(_) => return None,
+                Sink::Log | Sink::Memory | Sink::File(_) => return None,
             };
             let text = format!("{name}: its {stream} is not kept: it is set to `{word}`");
             Some(Reply::Note(Note { text }))

@@ -1,0 +1,288 @@
+//! supervisord's event listeners: a process of foster's own between the events of the supervisor and the listeners.
+//!
+//! PID 1 has no part in it: this is a client of its control socket like any other. It follows the events, reads what the
+//! listeners write from their output, and writes to their standard input. A listener that hangs, dies or writes garbage
+//! costs its pool's bounded queue. Next: `pool.rs` (the protocol), `notices.rs` (foster's events in supervisord's words).
+
+mod notices;
+mod pool;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::client::ask_supervisor;
+use crate::control::client::{Answer, ClientError};
+use crate::control::protocol::{Events, Input, LogLine, Logs, Names, Reply, Request, State, Stream};
+use crate::exit::ExitStatus;
+use notices::{Notice, Process, Translator};
+use pool::{Pool, Subscription};
+
+/// The word that starts it: `foster listeners POOL=BUFFER=EVENTS… NAME:STREAM…`.
+pub const VERB: &str = "listeners";
+
+/// The periods of `TICK` events, in seconds.
+const TICKS: [(u64, &str); 3] = [(5, "TICK_5"), (60, "TICK_60"), (3600, "TICK_3600")];
+
+/// The broker.
+struct Broker {
+    pools: Vec<Pool>,
+    /// The streams whose lines are events.
+    watched: Vec<(String, Stream)>,
+    translator: Translator,
+    processes: BTreeMap<String, Process>,
+    serial: u64,
+    identifier: &'static str,
+}
+
+/// Runs until the supervisor ends.
+pub fn run(arguments: &[OsString], err: &mut dyn Write) -> ExitStatus {
+    let words: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let result = match broker(&words) {
+        Some(mut broker) => broker.run(err),
+        None => Err("expected POOL=BUFFER=EVENTS for each pool of event listeners".to_owned()),
+    };
+    match result {
+        Ok(()) => ExitStatus::DONE,
+        Err(message) => {
+            let _ = writeln!(err, "foster: {message}");
+            ExitStatus::FAILED
+        }
+    }
+}
+
+fn broker(words: &[String]) -> Option<Broker> {
+    let (mut pools, mut watched) = (Vec::new(), Vec::new());
+    for word in words {
+        let mut parts = word.splitn(3, '=');
+        match (parts.next()?, parts.next(), parts.next()) {
+            (name, Some(buffer), Some(events)) => {
+                let events = Subscription::new(events);
+                pools.push(Pool::new(name.to_owned(), buffer.parse().ok()?, events));
+            }
+            (stream, _, _) => {
+                let (name, stream) = stream.split_once(':')?;
+                let stream = if stream == "stderr" { Stream::Stderr } else { Stream::Stdout };
+                watched.push((name.to_owned(), stream));
+            }
+        }
+    }
+    let translator = Translator::default();
+    let processes = BTreeMap::new();
+    (!pools.is_empty()).then_some(Broker {
+        pools,
+        watched,
+        translator,
+        processes,
+        serial: 0,
+        identifier: "supervisor",
+    })
+}
+
+impl Broker {
+    fn run(&mut self, err: &mut dyn Write) -> Result<(), String> {
+        let is_first = self.read_processes()?;
+        let mut events = ask_supervisor(&Request::Events(Events { follow: true, ..Events::default() }))?;
+        let names = self.pools.iter().map(|pool| pool.program.clone());
+        let names = names.chain(self.watched.iter().map(|(name, _)| name.clone())).collect();
+        let logs = Logs { names, lines: None, since_ms: None, follow: true };
+        let mut output = ask_supervisor(&Request::Logs(logs))?;
+        if is_first {
+            self.announce_groups(&[]);
+            self.publish(Notice::new("SUPERVISOR_STATE_CHANGE_RUNNING", String::new()));
+        }
+        let mut ticked = seconds();
+        loop {
+            self.dispatch(err);
+            let arrived = wait(&events, &output, self.tick_timeout())?;
+            self.tick(&mut ticked);
+            // Events first: a line of a process is never read before its start.
+            let reply = match arrived {
+                Arrived { events: true, .. } => next(&mut events)?,
+                Arrived { output: true, .. } => next(&mut output)?,
+                Arrived { .. } => continue,
+            };
+            match reply {
+                Some(Reply::Event(event)) => self.take_event(&event, err)?,
+                Some(Reply::Line(line)) => self.take_line(&line, err),
+                Some(_) => {}
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Reads the names of all processes; returns whether this is the first broker of this supervisor.
+    fn read_processes(&mut self) -> Result<bool, String> {
+        let own = std::env::var("FOSTER_PROGRAM").unwrap_or_default();
+        let mut is_first = true;
+        let mut processes = BTreeMap::new();
+        for reply in ask_supervisor(&Request::Status(Names { names: Vec::new() }))? {
+            let Reply::Row(row) = reply.map_err(|error| error.to_string())? else { continue };
+            if row.name == own {
+                is_first = row.restarts == 0;
+                continue;
+            }
+            let namespec = row.namespec.as_deref().unwrap_or(&row.label);
+            let (group, name) = namespec.split_once(':').unwrap_or((namespec, namespec));
+            let (group, name) = (group.to_owned(), name.to_owned());
+            if let Some(pool) = self.pools.iter_mut().find(|pool| pool.program == row.name) {
+                pool.group.clone_from(&group);
+                pool.know(&row.label, matches!(row.state, State::Running | State::Unhealthy));
+            }
+            let process = Process { program: row.name, instance: row.instance.unwrap_or(0), group, name };
+            processes.insert(row.label, process);
+        }
+        self.processes = processes;
+        Ok(is_first)
+    }
+
+    fn announce_groups(&mut self, before: &[String]) {
+        let now = self.groups();
+        let line = |group: &String| format!("groupname:{group}\n");
+        let removed = before.iter().filter(|group| !now.contains(group));
+        let removed = removed.map(|group| Notice::new("PROCESS_GROUP_REMOVED", line(group)));
+        let added = now.iter().filter(|group| !before.contains(group));
+        let added = added.map(|group| Notice::new("PROCESS_GROUP_ADDED", line(group)));
+        let notices: Vec<Notice> = removed.chain(added).collect();
+        notices.into_iter().for_each(|notice| self.publish(notice));
+    }
+
+    fn groups(&self) -> Vec<String> {
+        let mut groups: Vec<String> = self.processes.values().map(|process| process.group.clone()).collect();
+        groups.dedup();
+        groups
+    }
+
+    /// Queues a notice for each pool that wants it.
+    fn publish(&mut self, notice: Notice) {
+        let mut is_wanted = false;
+        for pool in &mut self.pools {
+            if pool.wants(notice.name) {
+                pool.push(self.serial, notice.clone());
+                is_wanted = true;
+            }
+        }
+        self.serial += u64::from(is_wanted);
+    }
+
+    fn take_event(
+        &mut self,
+        event: &crate::control::protocol::Event,
+        err: &mut dyn Write,
+    ) -> Result<(), String> {
+        match event.text("event") {
+            "shutdown" => self.publish(Notice::new("SUPERVISOR_STATE_CHANGE_STOPPING", String::new())),
+            "updated" => {
+                let before = self.groups();
+                self.read_processes()?;
+                self.announce_groups(&before);
+            }
+            _ => {}
+        }
+        let label = self.translator.label(event, &self.processes);
+        let Some((label, process)) =
+            label.and_then(|label| Some((label.clone(), self.processes.get(&label)?)))
+        else {
+            return Ok(());
+        };
+        let notices = self.translator.notices(event, &label, process);
+        for pool in &mut self.pools {
+            pool.follow(&label, event, err);
+        }
+        notices.into_iter().for_each(|notice| self.publish(notice));
+        Ok(())
+    }
+
+    fn take_line(&mut self, line: &LogLine, err: &mut dyn Write) {
+        if line.unfinished {
+            return;
+        }
+        let end = if line.more { "" } else { "\n" };
+        let text = format!("{}{end}", line.text);
+        let Some(process) = self.processes.get(&line.name) else { return };
+        if let Some(pool) = self.pools.iter_mut().find(|pool| pool.program == process.program) {
+            if line.stream == Stream::Stdout {
+                pool.read(&line.name, &text, &line.ts, err);
+            }
+            return;
+        }
+        if self.watched.contains(&(process.program.clone(), line.stream)) {
+            let notice = self.translator.output(&line.name, process, line.stream, &text);
+            self.publish(notice);
+        }
+    }
+
+    /// Sends each ready listener what waits for it.
+    fn dispatch(&mut self, err: &mut dyn Write) {
+        for pool in &mut self.pools {
+            while let Some((label, text)) = pool.next(self.identifier) {
+                let input = Request::Input(Input { name: label.clone(), text });
+                let sent = ask_supervisor(&input).and_then(|answer| {
+                    answer.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())
+                });
+                if let Err(message) = sent {
+                    pool.fail(&label, &message, err);
+                }
+            }
+        }
+    }
+
+    fn ticks(&self) -> impl Iterator<Item = (u64, &'static str)> {
+        TICKS.into_iter().filter(|(_, name)| self.pools.iter().any(|pool| pool.wants(name)))
+    }
+
+    /// Without a listener for it there is no timer.
+    fn tick_timeout(&self) -> PollTimeout {
+        let period = self.ticks().next().map(|(period, _)| period);
+        let left = period.map(|period| Duration::from_secs(period - seconds() % period));
+        left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX))
+    }
+
+    fn tick(&mut self, last: &mut u64) {
+        let now = seconds();
+        let due: Vec<(u64, &'static str)> =
+            self.ticks().filter(|(period, _)| now / period != *last / period).collect();
+        *last = now;
+        for (period, name) in due {
+            self.publish(Notice::new(name, format!("when:{}", now / period * period)));
+        }
+    }
+}
+
+/// What can be read.
+struct Arrived {
+    events: bool,
+    output: bool,
+}
+
+fn wait(events: &Answer, output: &Answer, timeout: PollTimeout) -> Result<Arrived, String> {
+    use std::os::fd::AsFd;
+    let buffered = Arrived { events: events.has_buffered(), output: output.has_buffered() };
+    let timeout = if buffered.events || buffered.output { PollTimeout::ZERO } else { timeout };
+    let mut watched =
+        [PollFd::new(events.as_fd(), PollFlags::POLLIN), PollFd::new(output.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut watched, timeout) {
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(errno) => return Err(crate::errno::text(errno)),
+    }
+    let [event, line] = watched.map(|one| one.any().unwrap_or(false));
+    Ok(Arrived { events: buffered.events || event, output: buffered.output || line })
+}
+
+/// The next reply; `None`: the supervisor has ended.
+fn next(answer: &mut Answer) -> Result<Option<Reply>, String> {
+    match answer.next() {
+        Some(Ok(reply)) => Ok(Some(reply)),
+        None | Some(Err(ClientError::Lost(_))) => Ok(None),
+        Some(Err(error)) => Err(error.to_string()),
+    }
+}
+
+/// The time of day: ticks are at its multiples.
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
