@@ -30,7 +30,7 @@ pub(super) struct Process {
     pub(super) name: String,
 }
 
-/// What was said of each process before.
+/// The last state of each process.
 #[derive(Debug, Default)]
 pub(super) struct Translator {
     known: BTreeMap<String, Known>,

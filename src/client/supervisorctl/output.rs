@@ -65,7 +65,7 @@ impl Session<'_, '_> {
             self.say(format!("{name}: ERROR (no such process name)"));
             return status::FAILED;
         };
-        self.show(extent, &logs(process), &|reply| processes::output(reply, stream))
+        self.show(extent, &logs(process), &process.name, &|reply| processes::output(reply, stream))
     }
 
     /// The last bytes of foster's own log.
@@ -78,17 +78,23 @@ impl Session<'_, '_> {
                 return status::FAILED;
             }
         };
-        self.show(extent, &Request::Events(Events::default()), &|reply| {
+        self.show(extent, &Request::Events(Events::default()), "supervisord", &|reply| {
             if let Reply::Event(event) = reply { log_line(event) } else { String::new() }
         })
     }
 
     /// Prints the last bytes of these replies, and what follows.
-    fn show(&mut self, extent: Extent, request: &Request, text: &dyn Fn(&Reply) -> String) -> u8 {
-        let all: String = match self.ask(request) {
-            Ok(replies) => replies.iter().map(text).collect(),
+    fn show(&mut self, extent: Extent, request: &Request, name: &str, text: &dyn Fn(&Reply) -> String) -> u8 {
+        let replies = match self.ask(request) {
+            Ok(replies) => replies,
             Err(code) => return code,
         };
+        let all: String = replies.iter().map(text).collect();
+        // The note says that foster keeps no output of it.
+        if all.is_empty() && replies.iter().any(|reply| matches!(reply, Reply::Note(_))) {
+            self.say(format!("{name}: ERROR (no log file)"));
+            return status::FAILED;
+        }
         let bytes = match extent {
             Extent::Last(bytes) => bytes,
             Extent::Followed => LAST_FOLLOWED,
