@@ -17,7 +17,7 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// The layer of each module. A module may use modules of lower layers, not those of its own layer.
-const LAYERS: [(&str, u8); 36] = [
+const LAYERS: [(&str, u8); 37] = [
     ("duration", 0),
     ("errno", 0),
     ("exit", 0),

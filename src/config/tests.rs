@@ -353,7 +353,7 @@ fn the_socket_is_found_in_spite_of_errors_in_programs_or_if_it_exists_of_any_err
     assert_eq!(socket(&format!("{wrong}socket = '/s'")).expect("a place"), Some("/s".into()));
     assert_eq!(socket(&format!("{wrong}socket = ''")).expect("none"), None);
     assert!(socket(&format!("{wrong}socket = 7")).is_err());
-    // The default place counts only where somebody listens there.
+    // The default place counts where it exists.
     assert_eq!(socket("[foster").is_ok(), Path::new("/run/foster.sock").exists());
     let broken = "[foster]\nsocket = '/'\nlog_level = 7\n[program.web\n";
     assert_eq!(socket(broken).expect("what is there"), Some("/".into()));

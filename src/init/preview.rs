@@ -72,7 +72,7 @@ fn definition(plan: &Plan, spec: &ProgramSpec, id: InstanceId) -> Option<Definit
         Sink::File(file) => {
             Some(LogFile { path: file.path.display().to_string(), max_size: file.max_size, keep: file.keep })
         }
-        Sink::Log | Sink::Inherit | Sink::Null => None,
+        Sink::Log | Sink::Inherit | Sink::Memory | Sink::Null => None,
     };
     let milliseconds = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Some(Definition {

@@ -76,6 +76,10 @@ pub(in crate::web) fn all(script: &mut Script) -> Result<Vec<Process>, Stop> {
     let rows =
         replies.iter().filter_map(|reply| if let Reply::Row(row) = reply { Some(row.clone()) } else { None });
     let mut processes: Vec<Process> = rows.map(process).collect();
+    // Where programs have names of supervisord's, foster's own ones are not for its clients.
+    if processes.iter().any(|process| process.row.namespec.is_some()) {
+        processes.retain(|process| process.row.namespec.is_some());
+    }
     if processes.iter().any(|process| process.state == State::Fatal) {
         let events = Events { states: vec![StateName::Fatal], ..Events::default() };
         let events = script.need(Request::Events(events))?;
