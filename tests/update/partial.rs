@@ -36,6 +36,10 @@ fn a_dry_run_prints_what_would_change_and_changes_nothing() {
     let expected = serde_json::json!({
         "name": "a", "instance": 0, "change": "changed", "keys": ["command", "umask"], "restarts": true,
         "autostart": true, "priority": 999,
+        "definition": {
+            "command": "puppet report-signals pause", "success_exit_codes": [0], "min_uptime_ms": 1, "start_limit": 10,
+            "stop_signal": 15, "stop_timeout_ms": 5000, "kills_group": true,
+        },
     });
     assert_eq!((change, json["changes"].as_array().map(Vec::len)), (&expected, Some(1)));
     assert_eq!(pids(&foster, &["a", "b", "c", "old"]), before);
