@@ -3,8 +3,11 @@
 //! Block and flow collections, plain and quoted scalars, block scalars, comments, anchors, aliases, `<<`, tags (skipped);
 //! JSON is a part of that. Not read: complex keys (`? `), pairs without braces within `[…]`, and more than one document.
 //! A scalar stays a text: what `yes` or `0123` mean depends on the key. Depth, the number of values and what aliases copy
-//! are bounded, so that no text takes much memory or time. Pure. `yaml/scalar.rs` reads scalars.
+//! are bounded, so that no text takes much memory or time. Pure. `yaml/scalar.rs` reads scalars, `yaml/flow.rs` what is in
+//! brackets, `yaml/anchors.rs` anchors and aliases.
 
+mod anchors;
+mod flow;
 mod scalar;
 #[cfg(test)]
 mod tests;
@@ -356,161 +359,6 @@ impl Reader<'_> {
             ));
         }
         Ok(())
-    }
-
-    /// `&anchor` and `!tag` before a value.
-    fn with_properties(&mut self, least: usize, inline: Inline) -> Outcome<Node> {
-        let mut anchor = None;
-        while let Some('&' | '!') = self.peek() {
-            anchor = self.property()?.or(anchor);
-            self.skip_spaces();
-        }
-        // In a line with a key the anchor would be the key's.
-        let is_followed = !self.rest().starts_with(['\n', '#']);
-        let inline = if is_followed && inline != Inline::BelowKey { Inline::Yes } else { Inline::BelowKey };
-        let node = self.block(least, inline)?;
-        self.keep(anchor, &node)?;
-        Ok(node)
-    }
-
-    /// Reads `&anchor`, or skips `!tag`.
-    fn property(&mut self) -> Outcome<Option<usize>> {
-        let word = self.rest().get(..self.word_end()).unwrap_or("").to_owned();
-        if self.anchors.len() >= MOST_ANCHORS {
-            return Err(self.fault("too many anchors", "expected at most 1,000 in a file"));
-        }
-        self.at += word.len();
-        Ok(word.strip_prefix('&').map(|name| {
-            self.anchors.push((name.to_owned(), None));
-            self.anchors.len() - 1
-        }))
-    }
-
-    /// The length of a name of an anchor with its sign.
-    fn word_end(&self) -> usize {
-        let end = self.rest().find(|char: char| char.is_whitespace() || matches!(char, ',' | ']' | '}'));
-        end.unwrap_or(self.rest().len())
-    }
-
-    /// Completes an anchor.
-    fn keep(&mut self, anchor: Option<usize>, node: &Node) -> Outcome<()> {
-        if let Some(anchor) = anchor {
-            let copy = self.copy(node, node.place.clone())?;
-            if let Some((_, value)) = self.anchors.get_mut(anchor) {
-                *value = Some(copy);
-            }
-        }
-        Ok(())
-    }
-
-    fn copy(&mut self, node: &Node, place: Range<usize>) -> Outcome<Node> {
-        self.copied = self.copied.saturating_add(weight(node));
-        if self.copied > MOST_COPIED {
-            let (message, note) =
-                ("the aliases stand for more than 8 MiB of values", "expected fewer aliases of aliases");
-            return Err(Fault { place, message, note });
-        }
-        Ok(node.clone())
-    }
-
-    /// `*anchor`.
-    fn alias(&mut self) -> Outcome<Node> {
-        let start = self.at;
-        self.at += self.word_end();
-        let name = self.text.get(start + 1..self.at).unwrap_or("");
-        let found = self.anchors.iter().rev().find(|(known, _)| known == name).map(|(_, node)| node.clone());
-        match found {
-            None => {
-                Err(self.fault_from(start, "an alias without its anchor", "expected `&name` before `*name`"))
-            }
-            Some(None) => Err(self.fault_from(
-                start,
-                "an alias of the value that contains it",
-                "such a value would have no end",
-            )),
-            Some(Some(node)) => {
-                let node = self.copy(&node, start..self.at)?;
-                Ok(Node { place: start..self.at, ..node })
-            }
-        }
-    }
-
-    /// `[…]`, `{…}`, or a scalar within.
-    fn flow(&mut self) -> Outcome<Node> {
-        self.depth += 1;
-        if self.depth > DEEPEST {
-            return Err(self.fault("values are nested too deeply", "expected at most 64 levels"));
-        }
-        let node = self.flow_within();
-        self.depth -= 1;
-        node
-    }
-
-    fn flow_within(&mut self) -> Outcome<Node> {
-        let mut anchor = None;
-        while let Some('&' | '!') = self.peek() {
-            anchor = self.property()?.or(anchor);
-            self.skip_flow();
-        }
-        let start = self.at;
-        let node = match self.peek() {
-            Some('[') => {
-                let mut items = Vec::new();
-                self.at += 1;
-                while self.goes_on(']', items.is_empty())? {
-                    items.push(self.flow()?);
-                }
-                self.node(Value::List(items), start)?
-            }
-            Some('{') => {
-                let mut entries = Entries::default();
-                self.at += 1;
-                while self.goes_on('}', entries.known.is_empty())? {
-                    let key = self.flow_key()?;
-                    self.skip_flow();
-                    let node = if self.rest().starts_with(':') {
-                        self.at += 1;
-                        self.skip_flow();
-                        self.flow()?
-                    } else {
-                        let end = self.at;
-                        self.node(Value::Plain(String::new()), end)?
-                    };
-                    entries.add(key, node)?;
-                }
-                let map = entries.finish()?;
-                self.node(map, start)?
-            }
-            Some('*') => self.alias()?,
-            Some('"' | '\'') => self.quoted(0)?,
-            Some(_) => self.flow_plain()?,
-            None => return Err(self.fault("the text ends within `[` or `{`", "expected `]` or `}`")),
-        };
-        self.keep(anchor, &node)?;
-        Ok(node)
-    }
-
-    /// Whether a flow collection has another value; its end is taken.
-    fn goes_on(&mut self, close: char, is_first: bool) -> Outcome<bool> {
-        self.skip_flow();
-        if !is_first && self.rest().starts_with(',') {
-            self.at += 1;
-            self.skip_flow();
-        } else if !is_first && !self.rest().starts_with(close) && self.peek().is_some() {
-            return Err(self.fault("a comma is missing before this", "expected `,` between the values"));
-        }
-        if self.rest().starts_with(close) {
-            self.at += 1;
-            return Ok(false);
-        }
-        Ok(true)
-    }
-
-    /// Goes to the next content within brackets, where no indentation counts.
-    fn skip_flow(&mut self) {
-        while self.ends_line() && !self.rest().is_empty() {
-            self.next_line();
-        }
     }
 }
 

@@ -11,9 +11,9 @@ mod service;
 
 use std::path::Path;
 
-use super::document::Document;
 use super::files::{Files, at};
 use super::front_end::{DEFAULT, foster_name, ignored, set, text};
+use super::merged::Document;
 use super::phrase::quoted;
 use super::span::{Position, Span};
 use super::stop_time::set_shutdown_timeout;

@@ -8,13 +8,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use foster_core::spec::Kind;
-
 use super::Environment;
 use super::diagnostics::Diagnostics;
 use super::file_glob;
 use super::front_end::Format;
 use super::keys::FILE;
+use super::merged::Document;
 use super::phrase::quoted;
 use super::pm2;
 use super::reader::{Reader, Scope};
@@ -23,48 +22,6 @@ use super::supervisord;
 use super::table::{self, Item, Key, Table, Value, parse};
 use crate::bounded_read::{self, Accept};
 use crate::{errno, glob};
-
-/// The merged tables of all files.
-#[derive(Debug, Default)]
-pub(super) struct Document {
-    /// The table `[foster]`.
-    pub(super) foster: Table,
-    /// Servers that a front-end adds, each with its place.
-    pub(super) servers: Vec<(Table, Span)>,
-    /// The table `[signals]`.
-    pub(super) signals: Table,
-    /// The table `[defaults]`.
-    pub(super) defaults: Table,
-    /// The tables `[program.*]`.
-    pub(super) programs: Table,
-    /// The tables `[task.*]`.
-    pub(super) tasks: Table,
-    /// The tables `[job.*]`.
-    pub(super) jobs: Table,
-    /// Who wrote the keys.
-    pub(super) author: Author,
-    /// Where those parts of a front-end's files start that belong to no program.
-    pub(super) outside: Vec<Span>,
-}
-
-/// Who wrote the keys of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Author {
-    /// A person: unknown keys are errors.
-    #[default]
-    Person,
-    /// A front-end for the format of another tool, which may say more than TOML.
-    FrontEnd,
-}
-
-impl Document {
-    /// Every task and program, in the order of `foster status`.
-    pub(super) fn units(&self) -> impl Iterator<Item = (Kind, Item<'_>)> {
-        let tasks = self.tasks.items().map(|item| (Kind::Task, item));
-        let jobs = self.jobs.items().map(|item| (Kind::Job, item));
-        tasks.chain(self.programs.items().map(|item| (Kind::Program, item))).chain(jobs)
-    }
-}
 
 /// The limit for one file, in bytes.
 const LARGEST_FILE: usize = 4 << 20;

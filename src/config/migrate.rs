@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::document::Document;
 use super::front_end::{DEFAULT, Format};
+use super::merged::Document;
 use super::span::{Position, Span};
 use super::table::{Item, Key, Kind, Table, Value};
 

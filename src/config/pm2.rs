@@ -18,9 +18,9 @@ use std::path::Path;
 
 use super::Environment;
 use super::diagnostics::Diagnostics;
-use super::document::{Author, Document};
 use super::environment::ScriptError;
 use super::front_end::{DEFAULT, foster_name, ignored, literal, set, text, texts};
+use super::merged::{Author, Document};
 use super::phrase::quoted;
 use super::span::{MAIN, Position, Span};
 use super::table::{Key, Kind, Table, Value};

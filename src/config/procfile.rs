@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use super::document::Document;
 use super::files::Files;
 use super::front_end::{DEFAULT, foster_name, list, set, text};
+use super::merged::Document;
 use super::shell::{shell_command, with_dollars};
 use super::span::{Position, Span};
 use super::table::{Key, Kind, Table, Value};

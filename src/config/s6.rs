@@ -9,9 +9,10 @@ mod script;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::document::{Document, unreadable};
+use super::document::unreadable;
 use super::files::Files;
 use super::front_end::{DEFAULT, foster_name, ignored, list, set, text};
+use super::merged::Document;
 use super::phrase::quoted;
 use super::shell::with_dollars;
 use super::span::{Position, Span};

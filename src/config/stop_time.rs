@@ -2,8 +2,8 @@
 //!
 //! Pure.
 
-use super::document::Document;
 use super::front_end::{DEFAULT, set, text};
+use super::merged::Document;
 use super::table::{Kind, Table};
 
 /// Makes room for the programs that ask for more time to stop than foster's shutdown takes: those that depend on each other

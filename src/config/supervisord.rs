@@ -19,8 +19,8 @@ use std::rc::Rc;
 
 use super::Environment;
 use super::diagnostics::Diagnostics;
-use super::document::{Author, Document};
 use super::front_end::{foster_name, texts};
+use super::merged::{Author, Document};
 use super::span::{MAIN, Position, Span};
 use super::table::{Key, Kind, Value};
 use crate::ini;

@@ -13,9 +13,9 @@ mod unit;
 
 use std::path::{Path, PathBuf};
 
-use super::document::Document;
 use super::files::Files;
 use super::front_end::{DEFAULT, foster_name, set, text};
+use super::merged::Document;
 use super::span::{Position, Span};
 use super::stop_time::set_shutdown_timeout;
 use super::table::{Key, Kind, Table, Value};

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use super::diagnostics::Diagnostics;
-use super::document::Document;
+use super::merged::Document;
 use super::program::Draft;
 use super::reader::Reader;
 use super::sockets::socket_of;
