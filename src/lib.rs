@@ -3,6 +3,7 @@
 //! The shell around `foster-core`: it carries out the decisions of the core. Modules are listed in layer order, and
 //! imports go one way: plan, exit <- sys <- the leaves <- init <- this file. `ARCHITECTURE.md` is the map.
 
+mod base64;
 pub mod duration;
 pub mod errno;
 pub mod exit;
@@ -30,6 +31,7 @@ pub mod termination_log;
 pub mod zone;
 
 pub mod cli;
+mod xmlrpc;
 
 pub mod bare;
 pub mod client;

@@ -17,7 +17,8 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// The layer of each module. A module may use modules of lower layers, not those of its own layer.
-const LAYERS: [(&str, u8); 37] = [
+const LAYERS: [(&str, u8); 39] = [
+    ("base64", 0),
     ("duration", 0),
     ("errno", 0),
     ("exit", 0),
@@ -32,6 +33,7 @@ const LAYERS: [(&str, u8); 37] = [
     ("sys", 1),
     ("zone", 1),
     ("cli", 3),
+    ("xmlrpc", 3),
     ("config", 2),
     ("control", 2),
     ("notify", 2),

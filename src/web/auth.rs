@@ -2,7 +2,7 @@
 
 use sha1_smol::Sha1;
 
-use super::base64;
+use crate::base64;
 use crate::control::web_process::ServerSettings;
 
 /// Whether the value of `Authorization` names the user of this server and its password. A server without a user asks for

@@ -11,10 +11,10 @@ use nix::errno::Errno;
 use super::http::{Parsed, Request, Response, chunk, parse};
 use super::limits;
 use super::link::Link;
-use super::script::Script;
 use super::site::Follower;
 use crate::control::protocol::Reply;
 use crate::sys::epoll::Interest;
+use crate::xmlrpc::script::Script;
 
 /// A client.
 #[derive(Debug)]

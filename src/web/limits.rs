@@ -12,10 +12,6 @@ pub(super) const FIELDS: usize = 64;
 pub(super) const BODY: usize = 256 * 1024;
 /// The most bytes of requests of all clients together.
 pub(super) const RECEIVED: usize = 2 << 20;
-/// The deepest nesting of XML elements.
-pub(super) const DEPTH: usize = 32;
-/// The most values in a request.
-pub(super) const VALUES: usize = 4096;
 /// How long a request may take to arrive, an idle connection stays open, and a client may leave an answer unread.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 /// The most unread bytes of an answer that follows a log. Then the helper stops reading from the supervisor.

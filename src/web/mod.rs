@@ -9,17 +9,14 @@
 //! | [`client`], [`http`] | a client, and its bytes |
 //! | [`auth`] | who may ask |
 //! | [`site`] | which handler answers a path |
-//! | [`script`], [`link`] | how a handler asks the supervisor |
-//! | [`rpc`] | supervisord's XML-RPC |
+//! | [`link`] | a connection to the supervisor |
+//! | [`crate::xmlrpc`] | supervisord's XML-RPC, and how a handler asks the supervisor |
 
 mod auth;
-mod base64;
 mod client;
 mod http;
 mod limits;
 mod link;
-mod rpc;
-mod script;
 mod site;
 
 use std::net::TcpListener;
@@ -37,10 +34,10 @@ use crate::control::web_process::{FIRST_SOCKET, NAME, ServerSettings, Settings, 
 use crate::exit::ExitStatus;
 use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
 use crate::sys::{inherited, memory, signal, stream};
+use crate::xmlrpc::script::{Script, Stop};
 use client::{Client, Phase, Work};
 use http::Response;
 use link::Link;
-use script::{Script, Stop};
 use site::Answer;
 
 const LISTENERS: Owner = Owner(0);

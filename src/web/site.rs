@@ -3,11 +3,11 @@
 //! Its sender is permitted already (`auth.rs`). What a path is not known for is status 404, never a file.
 
 use super::http::{Request, Response, TEXT};
-use super::rpc;
-use super::script::{Script, Stop};
 use crate::control::protocol::{self, Events, Logs, Reply, Stream};
 use crate::control::web_process::Settings;
 use crate::sys::timer;
+use crate::xmlrpc;
+use crate::xmlrpc::script::{Script, Stop};
 
 /// What a request is answered with.
 #[derive(Debug)]
@@ -38,9 +38,9 @@ impl Follower {
     pub(super) fn bytes(self, reply: &Reply) -> Vec<u8> {
         match (self, reply) {
             (Follower::Output(stream), reply) => {
-                rpc::kept_text(std::slice::from_ref(reply), stream).into_bytes()
+                xmlrpc::kept_text(std::slice::from_ref(reply), stream).into_bytes()
             }
-            (Follower::MainLog, Reply::Event(event)) => rpc::log_line(event).into_bytes(),
+            (Follower::MainLog, Reply::Event(event)) => xmlrpc::log_line(event).into_bytes(),
             (Follower::MainLog, _) => Vec::new(),
         }
     }
@@ -72,12 +72,12 @@ pub(super) fn respond(settings: &Settings, request: &Request, script: &mut Scrip
 }
 
 fn xml_rpc(settings: &Settings, request: &Request, script: &mut Script) -> Result<Response, Stop> {
-    let context = rpc::Context {
+    let context = xmlrpc::Context {
         identifier: &settings.identifier,
         supervisor: nix::unistd::getppid().as_raw(),
         now: timer::unix_ms() / 1000,
     };
-    Ok(match rpc::respond(context, &request.body, script)? {
+    Ok(match xmlrpc::respond(context, &request.body, script)? {
         Some(document) => Response::new(200, "text/xml", document),
         None => Response::of_status(400),
     })
@@ -86,13 +86,13 @@ fn xml_rpc(settings: &Settings, request: &Request, script: &mut Script) -> Resul
 /// `NAME` or `NAME/CHANNEL`.
 fn log_tail(rest: &str, script: &mut Script) -> Result<Answer, Stop> {
     let (name, channel) = rest.split_once('/').unwrap_or((rest, "stdout"));
-    let found = rpc::processes::all(script).and_then(|all| rpc::processes::one(all, name));
+    let found = xmlrpc::processes::all(script).and_then(|all| xmlrpc::processes::one(all, name));
     let process = match found {
         Ok(process) => process,
         Err(Stop::Fault(..)) => return Ok(Answer::Whole(Response::of_status(404))),
         Err(ask @ Stop::Ask(_)) => return Err(ask),
     };
-    let Some(stream) = rpc::channel(channel) else { return Ok(Answer::Whole(Response::of_status(404))) };
+    let Some(stream) = xmlrpc::channel(channel) else { return Ok(Answer::Whole(Response::of_status(404))) };
     let names = vec![process.row.label];
     let logs = Logs { names, lines: Some(FIRST_LINES), since_ms: None, follow: true };
     let (request, follower) = (protocol::Request::Logs(logs), Follower::Output(stream));

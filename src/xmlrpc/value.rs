@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::web) enum Value {
+pub(crate) enum Value {
     /// `int`, at most 32 bits.
     Int(i64),
     /// `boolean`.
@@ -23,22 +23,22 @@ pub(in crate::web) enum Value {
 
 impl Value {
     /// A struct of these members.
-    pub(in crate::web) fn of(members: Vec<(&str, Value)>) -> Value {
+    pub(crate) fn of(members: Vec<(&str, Value)>) -> Value {
         Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     /// A string.
-    pub(in crate::web) fn text(text: impl Into<String>) -> Value {
+    pub(crate) fn text(text: impl Into<String>) -> Value {
         Value::Text(text.into())
     }
 
     /// A number; one of more than 32 bits is the nearest.
-    pub(in crate::web) fn int(number: i64) -> Value {
+    pub(crate) fn int(number: i64) -> Value {
         Value::Int(number.clamp(i32::MIN.into(), i32::MAX.into()))
     }
 
     /// The member of this name.
-    pub(in crate::web) fn member(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn member(&self, name: &str) -> Option<&Value> {
         if let Value::Struct(members) = self {
             return members.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value);
         }
@@ -46,7 +46,7 @@ impl Value {
     }
 
     /// Appends it as XML.
-    pub(in crate::web) fn write(&self, xml: &mut String) {
+    pub(crate) fn write(&self, xml: &mut String) {
         xml.push_str("<value>");
         // Writing to a string cannot fail.
         let _ = match self {
@@ -83,7 +83,7 @@ impl Value {
 }
 
 /// Appends a text. A character that XML cannot have is replaced; a carriage return would be read as a line end.
-pub(in crate::web) fn escape(text: &str, xml: &mut String) {
+pub(crate) fn escape(text: &str, xml: &mut String) {
     for char in text.chars() {
         match char {
             '&' => xml.push_str("&amp;"),
@@ -99,7 +99,7 @@ pub(in crate::web) fn escape(text: &str, xml: &mut String) {
 }
 
 /// The document with a result.
-pub(in crate::web) fn response(value: &Value) -> String {
+pub(crate) fn response(value: &Value) -> String {
     let mut xml = String::from("<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n");
     value.write(&mut xml);
     xml.push_str("\n</param>\n</params>\n</methodResponse>\n");
@@ -107,12 +107,12 @@ pub(in crate::web) fn response(value: &Value) -> String {
 }
 
 /// A fault as a value.
-pub(in crate::web) fn fault(code: i64, text: &str) -> Value {
+pub(crate) fn fault(code: i64, text: &str) -> Value {
     Value::of(vec![("faultCode", Value::Int(code)), ("faultString", Value::text(text))])
 }
 
 /// The document with a fault.
-pub(in crate::web) fn fault_response(code: i64, text: &str) -> String {
+pub(crate) fn fault_response(code: i64, text: &str) -> String {
     let mut xml = String::from("<?xml version='1.0'?>\n<methodResponse>\n<fault>\n");
     fault(code, text).write(&mut xml);
     xml.push_str("\n</fault>\n</methodResponse>\n");

@@ -5,15 +5,15 @@
 
 use super::orders::{outcome, status};
 use super::processes::{Process, State, all, one};
+use super::script::{Script, Stop};
 use super::value::Value;
 use super::{
     BAD_ARGUMENTS, Context, FAILED, INCORRECT_PARAMETERS, NO_FILE, NOT_RUNNING, Params, bare_fault, fault,
 };
 use crate::control::protocol::{Event, Events, Input, Logs, Names, Outcome, Reply, Request, Stream, Verdict};
-use crate::web::script::{Script, Stop};
 
 /// A stream by supervisord's name.
-pub(in crate::web) fn channel(name: &str) -> Option<Stream> {
+pub(crate) fn channel(name: &str) -> Option<Stream> {
     match name {
         "stdout" => Some(Stream::Stdout),
         "stderr" => Some(Stream::Stderr),
@@ -22,7 +22,7 @@ pub(in crate::web) fn channel(name: &str) -> Option<Stream> {
 }
 
 /// The text of a stream in these replies.
-pub(in crate::web) fn kept_text(replies: &[Reply], wanted: Stream) -> String {
+pub(crate) fn kept_text(replies: &[Reply], wanted: Stream) -> String {
     let mut text = String::new();
     for reply in replies {
         if let Reply::Line(line) = reply
@@ -38,12 +38,12 @@ pub(in crate::web) fn kept_text(replies: &[Reply], wanted: Stream) -> String {
 }
 
 /// A line of foster's own log.
-pub(in crate::web) fn log_line(event: &Event) -> String {
+pub(crate) fn log_line(event: &Event) -> String {
     format!("{} {} {}\n", event.text("ts"), event.text("level"), event.text("msg"))
 }
 
 /// foster's own log, as far as it is kept.
-pub(in crate::web) fn main_log(replies: &[Reply]) -> String {
+pub(crate) fn main_log(replies: &[Reply]) -> String {
     replies
         .iter()
         .map(|reply| if let Reply::Event(event) = reply { log_line(event) } else { String::new() })

@@ -1,7 +1,7 @@
 //! Base64 (RFC 4648), for passwords and binary values: read only. Pure.
 
 /// The bytes; `None`: it is not base64. White space is skipped, as in MIME.
-pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut count, mut padding) = (0_u32, 0_u32, 0);
     for byte in text {

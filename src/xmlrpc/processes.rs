@@ -5,7 +5,7 @@
 
 use foster_core::sorted::sort_by_key;
 
-use super::super::script::{Script, Stop};
+use super::script::{Script, Stop};
 use super::value::Value;
 use super::{BAD_NAME, fault};
 use crate::control::protocol::{self, Events, Exit, Names, Reply, Request, StatusRow};
@@ -13,18 +13,18 @@ use foster_core::action::StateName;
 
 /// A process.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::web) struct Process {
-    pub(in crate::web) group: String,
-    pub(in crate::web) name: String,
+pub(crate) struct Process {
+    pub(crate) group: String,
+    pub(crate) name: String,
     /// foster's row of it.
-    pub(in crate::web) row: StatusRow,
+    pub(crate) row: StatusRow,
     /// Its state in supervisord's words.
-    pub(in crate::web) state: State,
+    pub(crate) state: State,
 }
 
 /// A state in supervisord's words, with its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::web) enum State {
+pub(crate) enum State {
     Stopped = 0,
     Starting = 10,
     Running = 20,
@@ -47,7 +47,7 @@ impl State {
         }
     }
 
-    pub(in crate::web) fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             State::Stopped => "STOPPED",
             State::Starting => "STARTING",
@@ -60,18 +60,18 @@ impl State {
     }
 
     /// Whether it can be stopped, and not started.
-    pub(in crate::web) fn is_up(self) -> bool {
+    pub(crate) fn is_up(self) -> bool {
         matches!(self, State::Running | State::Backoff | State::Starting)
     }
 
     /// Whether it can get a signal.
-    pub(in crate::web) fn is_signallable(self) -> bool {
+    pub(crate) fn is_signallable(self) -> bool {
         matches!(self, State::Running | State::Starting | State::Stopping)
     }
 }
 
 /// Every process, by group and name.
-pub(in crate::web) fn all(script: &mut Script) -> Result<Vec<Process>, Stop> {
+pub(crate) fn all(script: &mut Script) -> Result<Vec<Process>, Stop> {
     let replies = script.need(Request::Status(Names { names: Vec::new() }))?;
     let rows =
         replies.iter().filter_map(|reply| if let Reply::Row(row) = reply { Some(row.clone()) } else { None });
@@ -114,7 +114,7 @@ fn has_given_up(events: &[Reply], row: &StatusRow) -> bool {
 }
 
 /// What a name means.
-pub(in crate::web) enum Chosen {
+pub(crate) enum Chosen {
     /// `group:*` or `group:`.
     Group(Vec<Process>),
     /// A process.
@@ -122,13 +122,13 @@ pub(in crate::web) enum Chosen {
 }
 
 /// The processes of a group.
-pub(in crate::web) fn group(processes: Vec<Process>, name: &str) -> Result<Vec<Process>, Stop> {
+pub(crate) fn group(processes: Vec<Process>, name: &str) -> Result<Vec<Process>, Stop> {
     let members: Vec<Process> = processes.into_iter().filter(|process| process.group == name).collect();
     if members.is_empty() { Err(fault(BAD_NAME, name)) } else { Ok(members) }
 }
 
 /// Resolves `process`, `group:process`, `group:*` or `group:`.
-pub(in crate::web) fn choose(processes: Vec<Process>, name: &str) -> Result<Chosen, Stop> {
+pub(crate) fn choose(processes: Vec<Process>, name: &str) -> Result<Chosen, Stop> {
     let (of, process) = name.split_once(':').unwrap_or((name, name));
     if name.contains(':') && matches!(process, "" | "*") {
         return group(processes, of).map(Chosen::Group).map_err(|_| fault(BAD_NAME, name));
@@ -138,7 +138,7 @@ pub(in crate::web) fn choose(processes: Vec<Process>, name: &str) -> Result<Chos
 }
 
 /// A process that is named alone.
-pub(in crate::web) fn one(processes: Vec<Process>, name: &str) -> Result<Process, Stop> {
+pub(crate) fn one(processes: Vec<Process>, name: &str) -> Result<Process, Stop> {
     match choose(processes, name)? {
         Chosen::One(process) => Ok(*process),
         Chosen::Group(_) => Err(fault(BAD_NAME, name)),
@@ -147,7 +147,7 @@ pub(in crate::web) fn one(processes: Vec<Process>, name: &str) -> Result<Process
 
 impl Process {
     /// `group:process`, or `process` where both are the same.
-    pub(in crate::web) fn namespec(&self) -> String {
+    pub(crate) fn namespec(&self) -> String {
         if self.group == self.name { self.name.clone() } else { format!("{}:{}", self.group, self.name) }
     }
 
@@ -162,7 +162,7 @@ impl Process {
     }
 
     /// The text beside the state.
-    pub(in crate::web) fn description(&self, now: i64) -> String {
+    pub(crate) fn description(&self, now: i64) -> String {
         match self.state {
             State::Running => {
                 let uptime = self.row.uptime_ms.unwrap_or(0) / 1000;
@@ -181,7 +181,7 @@ impl Process {
     }
 
     /// What `getProcessInfo` returns; the paths are those of its log files.
-    pub(in crate::web) fn info(&self, now: i64) -> Value {
+    pub(crate) fn info(&self, now: i64) -> Value {
         let (start, stop) = self.times(now);
         // An end before `startsecs` has no status there.
         let is_end = self.row.pid.is_none() && matches!(self.state, State::Stopped | State::Exited);

@@ -5,13 +5,13 @@
 use foster_core::ids::Signal;
 
 use super::processes::{Chosen, Process, State, all, choose, group};
+use super::script::{Script, Stop};
 use super::value::Value;
 use super::{
     ALREADY_STARTED, BAD_SIGNAL, Context, FAILED, NO_FILE, NOT_EXECUTABLE, NOT_RUNNING, Params, SPAWN_ERROR,
     fault,
 };
 use crate::control::protocol::{Order, Outcome, Reply, Request, SignalOrder, Update, Verdict};
-use crate::web::script::{Script, Stop};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {

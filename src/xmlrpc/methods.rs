@@ -3,9 +3,9 @@
 //! The table has what `system.*` says of each: its result, its parameters. `mod.rs` checks their number before a call.
 
 use super::processes::{all, one};
+use super::script::{Script, Stop};
 use super::value::Value;
 use super::{Context, Params, SIGNATURE_UNSUPPORTED, bare_fault, groups, logs, orders};
-use crate::web::script::{Script, Stop};
 
 /// A method.
 pub(super) struct Method {

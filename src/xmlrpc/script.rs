@@ -7,11 +7,11 @@
 
 use crate::control::protocol::{Reason, Refusal, Reply, Request};
 
-use super::rpc::value::Value;
+use super::value::Value;
 
 /// Why a handler did not return its result.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// It needs the answer to this request.
     Ask(Request),
     /// It failed: a fault of XML-RPC.
@@ -19,11 +19,11 @@ pub(super) enum Stop {
 }
 
 /// An answer of the supervisor; a refusal has the replies before it.
-pub(super) type Answer = Result<Vec<Reply>, (Refusal, Vec<Reply>)>;
+pub(crate) type Answer = Result<Vec<Reply>, (Refusal, Vec<Reply>)>;
 
 /// The answers that a handler has got so far.
 #[derive(Debug, Default)]
-pub(super) struct Script {
+pub(crate) struct Script {
     answers: Vec<Answer>,
     next: usize,
     /// Results of finished parts of the handler.
@@ -32,14 +32,14 @@ pub(super) struct Script {
 
 impl Script {
     /// The answer to a request.
-    pub(super) fn ask(&mut self, request: Request) -> Result<&Answer, Stop> {
+    pub(crate) fn ask(&mut self, request: Request) -> Result<&Answer, Stop> {
         let Some(answer) = self.answers.get(self.next) else { return Err(Stop::Ask(request)) };
         self.next += 1;
         Ok(answer)
     }
 
     /// The answer to a request; a refusal is a fault.
-    pub(super) fn need(&mut self, request: Request) -> Result<&[Reply], Stop> {
+    pub(crate) fn need(&mut self, request: Request) -> Result<&[Reply], Stop> {
         match self.ask(request)? {
             Ok(replies) => Ok(replies),
             Err((refusal, _)) if refusal.error == Reason::ShuttingDown => {
@@ -50,28 +50,28 @@ impl Script {
     }
 
     /// Starts the handler again.
-    pub(super) fn rewind(&mut self) {
+    pub(crate) fn rewind(&mut self) {
         self.next = 0;
     }
 
     /// Adds the answer that it waited for.
-    pub(super) fn answer(&mut self, answer: Answer) {
+    pub(crate) fn answer(&mut self, answer: Answer) {
         self.answers.push(answer);
     }
 
     /// Puts the result of a finished part aside; the answers for it are dropped.
-    pub(super) fn keep(&mut self, value: Value) {
+    pub(crate) fn keep(&mut self, value: Value) {
         (self.answers, self.next) = (Vec::new(), 0);
         self.kept.push(value);
     }
 
     /// How many results are kept.
-    pub(super) fn kept(&self) -> usize {
+    pub(crate) fn kept(&self) -> usize {
         self.kept.len()
     }
 
     /// The kept results.
-    pub(super) fn take_kept(&mut self) -> Vec<Value> {
+    pub(crate) fn take_kept(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.kept)
     }
 }

@@ -4,18 +4,23 @@
 //! client's; attributes are skipped. The depth and the number of values are bounded, so a document costs what it is long.
 
 use super::value::Value;
-use crate::web::{base64, limits};
+use crate::base64;
+
+/// The deepest nesting of elements.
+const DEPTH: usize = 32;
+/// The most values in a request.
+const VALUES: usize = 4096;
 
 /// A call.
 #[derive(Debug, PartialEq)]
-pub(in crate::web) struct Call {
-    pub(in crate::web) method: String,
-    pub(in crate::web) params: Vec<Value>,
+pub(crate) struct Call {
+    pub(crate) method: String,
+    pub(crate) params: Vec<Value>,
 }
 
 /// The document is not a call.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::web) struct Malformed;
+pub(crate) struct Malformed;
 
 #[derive(Debug, PartialEq, Eq)]
 enum Token<'a> {
@@ -33,7 +38,7 @@ struct Reader<'a> {
 }
 
 /// Reads a `methodCall`.
-pub(in crate::web) fn call(document: &[u8]) -> Result<Call, Malformed> {
+pub(crate) fn call(document: &[u8]) -> Result<Call, Malformed> {
     let text = std::str::from_utf8(document).map_err(|_| Malformed)?;
     let mut reader =
         Reader { rest: text.trim_start_matches('\u{feff}'), open: Vec::new(), is_empty: false, values: 0 };
@@ -108,7 +113,7 @@ impl<'a> Reader<'a> {
         let is_name = name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-'));
-        if name.is_empty() || !is_name || self.open.len() >= limits::DEPTH {
+        if name.is_empty() || !is_name || self.open.len() >= DEPTH {
             return Err(Malformed);
         }
         self.open.push(name);
@@ -150,7 +155,7 @@ impl<'a> Reader<'a> {
     /// The value in the current element `value`, and the end of that.
     fn value(&mut self) -> Result<Value, Malformed> {
         self.values += 1;
-        if self.values > limits::VALUES {
+        if self.values > VALUES {
             return Err(Malformed);
         }
         let mut text = String::new();
@@ -340,7 +345,7 @@ mod tests {
         let many =
             |count: usize| of(&format!("<array><data>{}</data></array>", "<value>x</value>".repeat(count)));
         assert!(many(1_000).is_ok());
-        assert_eq!(many(limits::VALUES), Err(Malformed));
+        assert_eq!(many(VALUES), Err(Malformed));
     }
 
     proptest! {

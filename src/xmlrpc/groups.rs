@@ -6,10 +6,10 @@
 use foster_core::sorted::{SortedMap, sort_by_key};
 
 use super::processes::{Process, State, all, group};
+use super::script::{Script, Stop};
 use super::value::Value;
 use super::{ALREADY_ADDED, BAD_NAME, CANT_REREAD, Context, Params, STILL_RUNNING, fault};
 use crate::control::protocol::{Change, ChangeKind, Definition, LogFile, Reply, Request, Update, UpdateMode};
-use crate::web::script::{Script, Stop};
 
 /// A group, as the configuration has it beside foster.
 #[derive(Debug, Default)]

@@ -6,17 +6,18 @@ mod groups;
 mod logs;
 mod methods;
 mod orders;
-pub(super) mod processes;
-pub(super) mod value;
+pub(crate) mod processes;
+pub(crate) mod script;
+pub(crate) mod value;
 mod xml;
 
-use super::script::{Script, Stop};
 use crate::control::protocol::{Events, Reply, Request};
 use foster_core::action::EventName;
 use methods::METHODS;
+use script::{Script, Stop};
 use value::Value;
 
-pub(super) use logs::{channel, kept_text, log_line};
+pub(crate) use logs::{channel, kept_text, log_line};
 
 const UNKNOWN_METHOD: (i64, &str) = (1, "UNKNOWN_METHOD");
 const INCORRECT_PARAMETERS: (i64, &str) = (2, "INCORRECT_PARAMETERS");
@@ -38,13 +39,13 @@ const CANT_REREAD: (i64, &str) = (92, "CANT_REREAD");
 
 /// What the methods know without asking.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// supervisord's `identifier`.
-    pub(super) identifier: &'a str,
+    pub(crate) identifier: &'a str,
     /// The process ID of the supervisor.
-    pub(super) supervisor: i32,
+    pub(crate) supervisor: i32,
     /// The time in seconds of Unix time.
-    pub(super) now: i64,
+    pub(crate) now: i64,
 }
 
 /// A fault with what it is about.
@@ -58,7 +59,7 @@ fn bare_fault((code, name): (i64, &str)) -> Stop {
 }
 
 /// The answer to a document; `Err`: what is needed for it, or nothing where it is not a call.
-pub(super) fn respond(
+pub(crate) fn respond(
     context: Context<'_>,
     document: &[u8],
     script: &mut Script,
