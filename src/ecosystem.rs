@@ -1,7 +1,7 @@
 //! Runs a configuration that is JavaScript, with Node, and returns what it exports as JSON.
 //!
 //! It is another process, with a few seconds and a few megabytes of output; what it leaves is killed. Only the start and the
-//! verbs that are processes of their own do so: a supervisor that runs never waits for a file. Next: `config/pm2.rs`, which
+//! verbs that run as a separate process do so: a supervisor that runs never waits for a file. Next: `config/pm2.rs`, which
 //! reads the JSON.
 
 use std::borrow::Cow;
@@ -79,7 +79,7 @@ fn failed(message: impl Into<String>, note: &str) -> ScriptError {
     ScriptError { message: message.into(), note: note.to_owned(), line: None }
 }
 
-/// Starts Node in a process group of its own; both its streams are one pipe.
+/// Starts Node in a new process group; both its streams are one pipe.
 fn start(file: &OsStr) -> io::Result<(OwnedFd, ChildProcess)> {
     let (reader, writer) = io::pipe()?;
     let null = File::open("/dev/null")?;

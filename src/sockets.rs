@@ -71,7 +71,7 @@ pub enum Reason {
 
 impl Sockets {
     /// The socket at this address, if it is open. One whose file was removed or replaced is not: connections do not reach
-    /// it any more.
+    /// it.
     pub fn get(&self, address: &ListenAddress) -> Option<&Rc<OwnedFd>> {
         let listener = self.open.get(address)?;
         listener.file.as_ref().is_none_or(SocketFile::is_held).then_some(&listener.socket)

@@ -305,7 +305,7 @@ impl Reader<'_> {
         };
         if !self.ends_line() {
             let note = if self.rest().starts_with(':') {
-                "a value that contains `: ` is in quotes, and a key has a line of its own"
+                "a value that contains `: ` is in quotes, and each key begins a line"
             } else {
                 "expected the end of the line"
             };

@@ -279,7 +279,7 @@ fn two_hundred_instances_of_a_program_are_up_in_at_most_one_and_a_half_times_the
     assert!(one * 2 <= many * 3, "{one:?} {many:?}");
 }
 
-/// Mounts a cgroup of its own over the machine's, then checks the configuration.
+/// Mounts a new cgroup over the machine's, then checks the configuration.
 fn checked_with(mounts: &str) -> String {
     let script = format!(
         "set -e; root=/sys/fs/cgroup; mount -t tmpfs none $root; {mounts}\n\

@@ -175,7 +175,7 @@ fn a_flood_of_datagrams_is_not_believed_and_delays_nothing() {
     assert!(lines(&foster, "ignored a notification") <= 3, "{}", foster.output().shown());
 }
 
-/// How many datagrams a hostile process tries to send in a second of its own CPU time, at least.
+/// How many datagrams a hostile process tries to send in a second of its CPU time, at least.
 const FLOOD_RATE: f64 = 100_000.0;
 
 /// A program that is started again and again.

@@ -119,7 +119,7 @@ fn commonjs_and_modules_are_read_and_what_they_print_is_no_part_of_it() {
     }
 }
 
-/// An app in a folder of its own, under foster as PID 1.
+/// An app in a new folder, under foster as PID 1.
 fn running(script: &str, apps: &str) -> Option<Running> {
     found("node")?;
     let foster = Foster::new()

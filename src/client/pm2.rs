@@ -254,7 +254,7 @@ impl Session<'_, '_> {
         let change = number.parse::<i64>().ok();
         let wanted = if number.starts_with(['+', '-']) { change.map(|by| present + by) } else { change };
         let Some(instances) = wanted.and_then(|wanted| u16::try_from(wanted).ok()) else {
-            return Err(Failed(format!("{number} is no number of processes")));
+            return Err(Failed(format!("{number} is not a number of processes")));
         };
         let request = Scale { name: first.program().to_owned(), instances, wait: true };
         self.outcomes(&Request::Scale(request))?;
@@ -283,7 +283,7 @@ impl Session<'_, '_> {
             return Err(Failed("expected `pm2 sendSignal SIGNAL NAME`".to_owned()));
         };
         let Some(parsed) = Signal::parse(signal) else {
-            return Err(Failed(format!("{signal} is no signal")));
+            return Err(Failed(format!("{signal} is not a signal")));
         };
         let names = self.chosen(names)?.iter().map(|app| app.label().to_owned()).collect();
         self.ask(&Request::Signal(SignalOrder { names, signal: parsed }))?;

@@ -14,7 +14,7 @@ struct Words {
     page: &'static str,
     foster: &'static str,
     defaults: &'static str,
-    /// What the names of its own variables begin with, which only a command that names one has a use for.
+    /// The prefix of the tool's variables, which only a command that names one needs.
     variables: &'static [&'static str],
 }
 
@@ -143,7 +143,7 @@ fn section_at<'s, 'd>(
 
 /// Keys that only a front-end has, or that say where another tool's clients are.
 const LEFT_OUT: [&str; 2] = ["namespec", "socket"];
-/// More variables have a table of their own.
+/// More variables get a separate table.
 const MOST_INLINE: usize = 3;
 
 fn write(text: &mut String, section: &Section<'_>, words: &Words) {

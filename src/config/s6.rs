@@ -103,7 +103,7 @@ fn services(root: &Path, files: &mut Files<'_>) -> Vec<Service> {
             "oneshot" => Sort::Oneshot,
             "bundle" => Sort::Bundle,
             other => {
-                let message = format!("{} is no type of a service", quoted(other));
+                let message = format!("{} is not a type of service", quoted(other));
                 files.diagnostics.error(span, message, "expected `longrun`, `oneshot` or `bundle`");
                 continue;
             }

@@ -94,7 +94,7 @@ fn one(path: &Path, files: &mut Files<'_>) -> Vec<Found> {
 fn folder(path: &Path, files: &mut Files<'_>) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let paths: Vec<PathBuf> = files.list(path);
-    // A template has no instance of its own.
+    // A template itself has no instance.
     let is_template =
         |path: &&PathBuf| path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with('@'));
     for wanted in ["service", "timer", "socket"] {
@@ -120,7 +120,7 @@ fn kind(path: &Path) -> &str {
     path.extension().and_then(|kind| kind.to_str()).unwrap_or("")
 }
 
-/// The service of a timer or a socket: the one it names, or the one of its own name.
+/// The service of a timer or a socket: the one it names, or the one with its name.
 fn service_of(unit: &Unit) -> String {
     let named = unit.settings.iter().rev().find(|setting| matches!(setting.key.as_str(), "Unit" | "Service"));
     let name = named.map_or(unit.name.as_str(), |setting| setting.value.as_str());

@@ -1,4 +1,4 @@
-//! A foster that cannot take over, because the configuration cannot be read any more: it ends the runs that it finds.
+//! A foster that cannot take over, because the configuration can no longer be read: it ends the runs that it finds.
 //!
 //! Without definitions there are no dependencies, timeouts or `pre_stop`: each tier gets its stop signals and some
 //! seconds, the highest first, then everything is killed. Next: `takeover.rs`, for the ordinary case.

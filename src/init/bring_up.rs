@@ -121,7 +121,7 @@ impl Init {
         let mut groups = Groups::open(root, &place, role, Rc::clone(&epoll), owner::GROUPS);
         groups.try_out();
         let sockets = listening::open_all(&plan, &mut inherited);
-        // Those that no program has any more.
+        // Those that no program has now.
         let unused = inherited.iter_mut().filter(|entry| ledger::socket_of(entry).is_some());
         unused.for_each(|entry| drop(Inheritance::take(entry, 0)));
         let processes = Processes {

@@ -201,7 +201,7 @@ impl Init {
         if *check == OomCheck::NotYet {
             *check = if self.processes.oom.has_increased() { OomCheck::OutOfMemory } else { OomCheck::Other };
         }
-        // The counter of its own group is exact.
+        // The counter of the program's group is exact.
         let is_own = run.and_then(|run| self.was_out_of_memory(run));
         match is_own.unwrap_or(*check == OomCheck::OutOfMemory) {
             true => Exit::Killed { signal: Signal::KILL, by: KilledBy::OutOfMemory },

@@ -1,6 +1,6 @@
 //! A foster that takes the place of one that had a fault, in the same process: the runs that it finds go on as its own.
 //!
-//! The programs' definitions are those of the configuration as it is now. A run whose program is not in it any more is an
+//! The programs' definitions are those of the configuration as it is now. A run whose program is no longer in it is an
 //! orphan, and is ended last. Where the configuration cannot be read, what is known of the runs has to do: `abandon.rs`.
 //! Next: `ledger.rs`, which the former foster has written.
 
@@ -41,7 +41,7 @@ pub(super) fn fit(plan: &mut Plan, env: &InitEnv) {
             && index >= plan.count(id)
             && let Err(why) = plan.scale(id, index.saturating_add(1))
         {
-            warn!("an instance that still runs is not known any more: {why}");
+            warn!("an instance that still runs is no longer known: {why}");
         }
     }
 }
@@ -102,7 +102,7 @@ impl Init {
         handover::set_last(!continues);
     }
 
-    /// `None`: the process is no child any more, or the instance is not in the plan.
+    /// `None`: the process is no longer a child, or the instance is not in the plan.
     fn adopt(&mut self, instance: InstanceId, found: &RunEntry, entry: &mut Entry) -> Option<()> {
         let (pid, run) = (Pid::from_raw(found.pid), Run { instance, number: found.number });
         let program = self.plan.instance(instance).map(|instance| instance.program.clone())?;

@@ -203,7 +203,7 @@ impl Init {
             && self.plan.programs.values().all(|program| program.name != web_process::NAME)
     }
 
-    /// The row of the helper, for who asks for it by name.
+    /// The row of the helper, for a client that asks for it by name.
     pub(super) fn web_row(&self) -> Option<Reply> {
         let (state, since) = match self.operators.web.state {
             HelperState::Absent => return None,

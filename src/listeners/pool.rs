@@ -170,7 +170,7 @@ impl Pool {
             return;
         }
         if listener.unread.len() + text.len() > LONGEST_RESULT {
-            return self.break_off(label, "its output is no answer", err);
+            return self.break_off(label, "its output is not an answer", err);
         }
         listener.unread.push_str(text);
         while let Some(step) = listener.step() {
@@ -187,7 +187,11 @@ impl Pool {
                 Step::Wrong(line) => {
                     let shown: String = line.chars().take(60).collect();
                     listener.unread.clear();
-                    return self.break_off(label, &format!("`{}` is no answer", shown.escape_debug()), err);
+                    return self.break_off(
+                        label,
+                        &format!("`{}` is not an answer", shown.escape_debug()),
+                        err,
+                    );
                 }
             }
         }
@@ -318,14 +322,14 @@ mod tests {
         tick(&mut pool, "a");
         pool.read("l.0", "hello\nREADY\n", "2", &mut err);
         assert!(sent(&mut pool).is_none());
-        let message = "l.0: gets no event before its next start: `hello` is no answer\n";
+        let message = "l.0: gets no event before its next start: `hello` is not an answer\n";
         assert_eq!(String::from_utf8_lossy(&err), message);
         pool.follow("l.0", &event("starting", "3"), &mut err);
         pool.follow("l.0", &event("running", "3"), &mut err);
         pool.read("l.0", "READY\n", "4", &mut err);
         assert_eq!(sent(&mut pool).unwrap(), "l.0 a");
         pool.read("l.0", &"x".repeat(70_000), "5", &mut err);
-        assert!(String::from_utf8_lossy(&err).contains("its output is no answer"));
+        assert!(String::from_utf8_lossy(&err).contains("its output is not an answer"));
     }
 
     #[test]

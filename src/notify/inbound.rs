@@ -1,6 +1,6 @@
 //! What programs report about themselves: by datagrams to `$NOTIFY_SOCKET`, or a newline on a descriptor (s6).
 //!
-//! Each run has a socket of its own, so that what floods or blocks one delays no other's reports. Its name is not a secret: a
+//! Each run has its own socket, so that a flood on one delays no reports of another. Its name is not a secret: a
 //! datagram counts for the program that its sender belongs to, which the caller finds out from the pid that the kernel attaches.
 //! However many come, a turn of the loop reads some, and after that none for a moment, so that they delay nothing else.
 //!

@@ -285,7 +285,7 @@ fn a_request_too_long_for_the_kernel_s_buffers_is_sent_in_parts() {
         assert_ne!(count, 0);
     }
     server.write_all(b"HTTP/1.1 414 URI Too Long\r\n\r\n").unwrap();
-    let ProbeResult::Failed(text) = bench.verdict() else { panic!("414 is no success") };
+    let ProbeResult::Failed(text) = bench.verdict() else { panic!("414 is not a success") };
     assert!(text.ends_with(" answered 414"));
 }
 

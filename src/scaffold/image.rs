@@ -143,7 +143,7 @@ impl Image {
         let usual = ["/app", "/usr/src/app", "/srv/app", "/srv", "/code", "/opt/app", "/workspace"];
         let mut folders = vec![self.directory.clone()];
         folders.extend(usual.map(PathBuf::from));
-        // The root of the file system is no application's folder: a search there would find all of the image.
+        // The root of the file system is not the folder of an application: a search there would find all of the image.
         folders.retain(|folder| folder != Path::new("/"));
         folders
     }

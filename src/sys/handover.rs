@@ -1,4 +1,4 @@
-//! One foster replaced by another in the same process: execve(2) of its own binary.
+//! One foster replaced by another in the same process: execve(2) of foster's binary.
 //!
 //! The process keeps its pid, so its children stay its children, and each signal that is pending stays pending. What the
 //! next foster has to know is in a file in memory (memfd_create(2)) that is kept up to date meanwhile: after a fault

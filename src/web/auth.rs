@@ -74,7 +74,7 @@ mod tests {
             assert!(!is_permitted(&server, None));
         }
         assert!(is_permitted(&server(None), None) && is_permitted(&server(None), Some(wrong)));
-        // A password that could not be read is no permission.
+        // A password that could not be read permits nothing.
         let unread = ServerSettings { password: None, ..server(Some("123")) };
         assert!(!is_permitted(&unread, Some(good)) && !is_permitted(&unread, None));
     }

@@ -2,7 +2,7 @@
 //!
 //! The supervisor starts it without privileges (`init/web.rs`), with its listening sockets and a connection of limited rights.
 //! One thread, one loop, and everything bounded (`limits.rs`): what hostile clients do costs the helper alone. It holds no
-//! state of its own: every answer is asked of the supervisor.
+//! state: every answer comes from the supervisor.
 //!
 //! | module | purpose |
 //! | --- | --- |
@@ -339,7 +339,7 @@ impl Web {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the helper has a loop and a clock of its own")]
+#[expect(clippy::disallowed_methods, reason = "the helper has its own loop and clock")]
 fn clock() -> Instant {
     Instant::now()
 }

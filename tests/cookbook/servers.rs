@@ -1,4 +1,4 @@
-//! Recipes of jobs, and of servers with processes, data or displays of their own.
+//! Recipes of jobs, and of servers with several processes, data or a display.
 
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpStream};

@@ -393,7 +393,7 @@ class Comparison(unittest.TestCase):
             start = manager.served(f"{URL}/health")
             app = health()["pid"]
             chain = [manager.pid]
-            # foster has a bare init of its own before the app.
+            # foster starts the app behind its bare init.
             while (children := children_of(chain[-1])) and app not in children:
                 chain += children[:1]
             memory = memory_of(*chain)

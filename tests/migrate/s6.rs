@@ -77,7 +77,7 @@ fn hostile_trees_have_a_clear_error() {
         ),
         ("circle", &["circle/"]),
         ("bundles", &["no program is enabled"]),
-        ("types", &["`service` is no type", "service `b` has no `run`", "there is no service `nothing`"]),
+        ("types", &["`service` is not a type", "service `b` has no `run`", "there is no service `nothing`"]),
         ("pipe", &["it is a FIFO"]),
     ] {
         let text = refused(folder.path(), &["--from", "s6", tree]);

@@ -72,9 +72,9 @@ fn hostile_units_have_a_clear_error() {
     for (file, message) in [
         ("many.service", "this service has no `ExecStart`"),
         ("line.service", "line.service:3:1: error: not a line of a unit"),
-        ("quote.service", "quote.service:2:11: error: this is no command line"),
+        ("quote.service", "quote.service:2:11: error: this is not a command line"),
         ("alone.timer", "there is no `alone.service` beside it"),
-        ("never.timer", "never.timer:2:12: error: `2026-01-01 00:00:30` is no schedule"),
+        ("never.timer", "never.timer:2:12: error: `2026-01-01 00:00:30` cannot be written as a schedule"),
         ("inetd.socket", "inetd.socket:3:8: error: foster starts no process for each connection"),
         ("circle", "circle/"),
         ("binary.service", "not a text file"),

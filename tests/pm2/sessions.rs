@@ -84,7 +84,7 @@ impl Session {
         session
     }
 
-    /// PM2's client starts a daemon of its own where it is asked before there is one.
+    /// PM2's client starts its daemon if there is none yet.
     fn wait_for_socket(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         let sockets = [["pm2/rpc.sock", "pm2/pub.sock"], ["foster.sock", "foster.sock"]];

@@ -80,7 +80,7 @@ fn what_migrate_prints_passes_the_check_and_reaches_the_same_states() {
         let first = script.lines().find_map(|line| line.strip_prefix(";= ")).expect("the first states");
         let mut wanted: Vec<String> =
             first.split(", ").filter_map(|row| row.rsplit(' ').next().map(str::to_owned)).collect();
-        // The broker of events has a row of its own there.
+        // The broker of events has its own row there.
         wanted.extend(script.contains("[eventlistener:").then(|| "RUNNING".to_owned()));
         wanted.sort();
         let session = foster_session(&path);

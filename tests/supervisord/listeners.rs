@@ -137,7 +137,7 @@ fn listeners_that_hang_die_or_write_garbage_cost_only_their_own_events() {
     session.wait_for(|| states("STATE_RUNNING processname:web") == 4);
     assert!(recorded(folder.path(), "good").iter().all(|line| line.starts_with("good ")));
     session.wait_for(|| {
-        session.output().contains("garbage: gets no event before its next start: `hello` is no answer")
+        session.output().contains("garbage: gets no event before its next start: `hello` is not an answer")
     });
     session.wait_for(|| session.output().contains("events dropped: its buffer was full"));
     let (shown, _) = session.ask("status");

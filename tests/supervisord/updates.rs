@@ -53,7 +53,7 @@ impl Session {
     }
 }
 
-/// The same session under both, with a configuration of their own each.
+/// The same session under both, each with its configuration.
 fn same_edits(first: &str, steps: &[&str]) {
     let Some((real, foster)) = both(
         |_, folder| {

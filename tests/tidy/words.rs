@@ -21,6 +21,8 @@ const DIALECT: &[(&str, &str)] = &[
     (r"\b[Ww]hoever\b", "a client that, a process that"),
     (r"\b[Bb]esides\b", "also, or beside"),
     (r"\b[Hh]ow-manieth\b", "the number of"),
+    (r"\bany more\b", "no longer"),
+    (r"\b(?:a|an|no|One) (?:\w+ )?\w+ of (?:its|their) own\b", "its, separate, new"),
     (r"\bcalled so\b", "named"),
     (r"\b(?:is|are|was|were) told\b", "is notified, is printed, is logged"),
     (r"\bwords? of (?:its|the|their) (?:death|end)\b", "the line about its exit"),

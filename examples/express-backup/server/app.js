@@ -1,4 +1,4 @@
-// The API, without a file or a port of its own. Next: `store.js`.
+// The API, without a file or a port. Next: `store.js`.
 import express from "express";
 
 import * as backups from "./backups.js";

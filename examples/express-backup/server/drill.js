@@ -1,4 +1,4 @@
-// The restore drill: restores the newest backup into a folder of its own, starts a second server on it, reads the stock, makes a
+// The restore drill: restores the newest backup into a new folder, starts a second server on it, reads the stock, makes a
 // change, and stops it. The data and the server of the container are not touched. The task `restore-drill` of foster.toml.
 //
 // BACKUP_MAX_AGE (13 h: two periods of the job, and some) is the age from which on the drill fails.

@@ -39,7 +39,7 @@ pub(super) fn apps(rows: Vec<Reply>, events: &[Reply]) -> Vec<App> {
     apps
 }
 
-/// Whether its last end was that too many starts had failed; also where that is no longer known.
+/// Whether it ended because too many starts had failed; also if that is no longer known.
 fn gave_up(row: &StatusRow, events: &[Reply]) -> bool {
     let end = events.iter().rev().find_map(|reply| {
         let Reply::Event(event) = reply else { return None };

@@ -105,7 +105,7 @@ fn translated(
     Ok(format!("${{{name}:-{default}}}"))
 }
 
-/// A default with references of its own: only what `.env` and their own defaults say is known.
+/// A default that itself has references: only the values of `.env` and their defaults are known.
 fn nested(default: &str, variables: &[(String, String)]) -> Result<String, Fault> {
     let mut text = String::new();
     let mut rest = default;

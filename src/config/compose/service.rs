@@ -311,7 +311,7 @@ impl Reading<'_, '_, '_> {
         }
     }
 
-    /// Services are no hosts here.
+    /// Names of services are not host names here.
     fn warn_about_hosts(&mut self, value: &str, span: Span) {
         let services = &self.context.services;
         let is_host = |name: &str| {

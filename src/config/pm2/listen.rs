@@ -19,7 +19,7 @@ const INSTALLED: &str = "/usr/local/lib/foster-listen.cjs";
 /// A script that has more bytes is not searched.
 const LONGEST: usize = 4 << 20;
 
-/// What is in front of the file: it runs it under a name of its own, which is what a stack trace shows.
+/// What is in front of the file: it runs the file under that name, which a stack trace shows.
 const BEFORE: &str = "--import=data:text/javascript,import{createRequire}from'node:module';import{runInThisContext}from'node:vm';\
                       runInThisContext('(require=>{'+decodeURIComponent('";
 const AFTER: &str = "')+'})',{filename:'foster-listen.cjs'})(createRequire('file:///'))";

@@ -16,7 +16,7 @@ enum Use {
     Read,
     /// Nothing, because it is about PM2's own work.
     None,
-    /// Nothing, and that is said.
+    /// No value: a mistake, which is reported.
     Ignored(&'static str),
 }
 

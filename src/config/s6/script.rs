@@ -51,7 +51,7 @@ pub(super) fn read(text: &str, place: &str, is_up: bool) -> Script {
     Script { words, remark, ..Script::default() }
 }
 
-/// The words of a line of shell that only executes a command. What is in single quotes is no syntax.
+/// The words of a line of shell that only executes a command. Text in single quotes is not syntax.
 fn words_of(line: &str) -> Option<Vec<String>> {
     let outside: Vec<&str> = line.split('\'').step_by(2).collect();
     plain_words(&outside.join(" ")).and_then(|_| shell_words::split(line).ok())

@@ -59,7 +59,7 @@ pub(super) fn groups(
         for other in
             section.settings.iter().filter(|other| !["programs", "priority"].contains(&other.key.as_str()))
         {
-            typed.diagnostics.warn(other.key_span, format!("`{}` is no key of a group", other.key));
+            typed.diagnostics.warn(other.key_span, format!("`{}` is not a key of a group", other.key));
         }
         groups.push(Group {
             name: section.name.clone(),
@@ -371,7 +371,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Up for `startsecs`, no failure counts any more.
+    /// After `startsecs` of uptime no earlier failure counts.
     fn backoff(&mut self, startsecs: &Setting) {
         let Some(seconds) = self.typed.number(startsecs, 0) else { return };
         set(&mut self.table, "backoff", super::backoff(seconds), startsecs.span);

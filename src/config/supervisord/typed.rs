@@ -94,7 +94,7 @@ impl Typed<'_> {
     /// Reports what stands in the place of a variable.
     pub(super) fn refuse_pairs(&mut self, setting: &Setting, found: &str) {
         let span = self.diagnostics.narrow(setting.span, found);
-        let message = format!("{} is no variable", quoted(found));
+        let message = format!("{} is not a variable", quoted(found));
         let note = "expected `NAME=\"value\"`, separated by commas; a value with other characters than letters, digits and \
                     `_/.+-():` is in quotes";
         self.diagnostics.error(span, message, note);

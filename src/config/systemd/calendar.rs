@@ -26,7 +26,10 @@ pub(super) fn read(timer: &Unit, table: &mut Table, diagnostics: &mut Diagnostic
                     }
                 }
                 None => {
-                    let message = format!("{} is no schedule of five fields of cron", quoted(&setting.value));
+                    let message = format!(
+                        "{} cannot be written as a schedule of five cron fields",
+                        quoted(&setting.value)
+                    );
                     diagnostics.error(
                         setting.span,
                         message,

@@ -106,7 +106,7 @@ impl Reading<'_> {
         match &parsed {
             None => self.diagnostics.error(
                 setting.span,
-                "this is no command line",
+                "this is not a command line",
                 "expected a path and arguments, with each quote closed",
             ),
             Some(line) if line.is_privileged => {
@@ -134,7 +134,7 @@ impl Reading<'_> {
                 if line.may_fail {
                     self.ignore(
                         first,
-                        "`-` has no equal: `success_exit_codes` names statuses that are no failure",
+                        "`-` has no equal: `success_exit_codes` names statuses that are not a failure",
                     );
                 }
                 let kind = list(&line.words, first.span);
@@ -394,7 +394,7 @@ fn is_true(value: &str) -> bool {
     matches!(value.to_ascii_lowercase().as_str(), "yes" | "true" | "on" | "1")
 }
 
-/// A time span in foster's form; `None`: there is no limit, or it is none.
+/// A time span in foster's form; `None`: there is no limit, or the value is not a time span.
 pub(super) fn duration(written: &str) -> Option<String> {
     if !written.is_empty() && written.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(format!("{written}s"));

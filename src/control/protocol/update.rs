@@ -74,7 +74,7 @@ pub struct Definition {
     /// Its working directory; absent: foster's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
-    /// The exit codes that are no failure.
+    /// The exit codes that are not a failure.
     pub success_exit_codes: Vec<u8>,
     /// How long it is up before it is ready, in milliseconds.
     pub min_uptime_ms: u64,
@@ -115,7 +115,7 @@ pub enum ChangeKind {
     Added,
     /// Its definition differs.
     Changed,
-    /// The configuration does not have it any more.
+    /// The configuration no longer has it.
     Removed,
     /// Nothing.
     Unchanged,

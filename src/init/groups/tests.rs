@@ -91,7 +91,7 @@ fn a_name_that_could_be_another_file_or_directory_gets_no_group() {
     for name in ["", ".", "..", "../web", "a/b", ".init", "a b", "a\nb"] {
         assert!(groups.enter(run(1), name, None).is_none(), "{name:?}");
     }
-    // A file of the kernel's is no directory.
+    // A file of the kernel is not a directory.
     fs::write(folder(&root, "foster/cgroup.kill"), "").unwrap();
     assert!(groups.enter(run(1), "cgroup.kill", None).is_none());
     assert!(!groups.kill(run(1)));

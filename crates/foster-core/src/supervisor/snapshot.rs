@@ -209,7 +209,7 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
         Order::Reload => match view.turn {
             Turn::Later | Turn::Now => Progress::UnderWay,
             Turn::None if view.replaced_by > last_run => Progress::Done,
-            // It goes, and nothing more can be said of it then.
+            // It is removed; there is nothing to report about it after that.
             Turn::None if view.desired == Desired::Down(DownReason::Removed) => Progress::UnderWay,
             Turn::None => Progress::Failed,
         },

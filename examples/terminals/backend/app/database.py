@@ -1,6 +1,6 @@
 """The three tables, and the engine that reaches them. `accounts.py` gives the rows their meaning.
 
-Times are whole seconds since 1970, in UTC: SQLite has no type of its own for them, and tokens count the same way.
+Times are whole seconds since 1970, in UTC: SQLite has no type for them, and tokens count the same way.
 """
 
 from __future__ import annotations

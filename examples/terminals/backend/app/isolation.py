@@ -33,7 +33,7 @@ def choose(settings: Settings) -> Fence:
     no_landlock = "the kernel has no Landlock, or the container's seccomp profile refuses it"
     wanted = settings.isolation
     if wanted in (Isolation.AUTO, Isolation.USER) and not missing:
-        return Fence(Isolation.USER, f"each account's shells have a user of their own, from {settings.first_shell_uid}")
+        return Fence(Isolation.USER, f"each account's shells have a separate user, from {settings.first_shell_uid}")
     if wanted in (Isolation.AUTO, Isolation.LANDLOCK) and abi > 0:
         why = f" ({no_users})" if wanted is Isolation.AUTO else ""
         signals = "" if abi >= 6 else "; this kernel lets them signal the backend (Landlock 6, Linux 6.12, would not)"

@@ -23,7 +23,7 @@ class Isolation(StrEnum):
     """The isolation of the shells from the backend and from other users' shells."""
 
     AUTO = "auto"  # USER where the backend may change users, else LANDLOCK where the kernel has it, else no shell
-    USER = "user"  # a user number of their own for the shells of each account
+    USER = "user"  # a separate user number for the shells of each account
     LANDLOCK = "landlock"  # the backend's own user, in a Landlock domain for each terminal
     NONE = "none"  # the backend's own user, and nothing else: for a trusted circle
 

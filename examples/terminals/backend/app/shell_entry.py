@@ -1,6 +1,6 @@
 """Runs between the backend and a shell: gives up every right, opens the terminal, becomes the shell.
 
-A program of its own, started with `python -I -S`, because an event loop with threads is no place to fork and change
+A separate program, started with `python -I -S`, because an event loop with threads is no place to fork and change
 users in. It needs the standard library alone. The order is that of rights: it becomes the user *before* it opens
 the terminal, so that the terminal is that user's and no process needs the right to give it away. The terminal's other
 end goes back through the socket that it was given. Its only argument is JSON.

@@ -1,4 +1,4 @@
-"""The backend as it runs: a process of uvicorn on a port of its own, a volume of its own, and browsers that are
+"""The backend as it runs: a process of uvicorn with a separate port and volume, and browsers that are
 clients of Socket.IO. Nothing here sleeps for a while and hopes: every wait is for a condition.
 """
 
@@ -217,14 +217,14 @@ def start(tmp_path: Path) -> Iterator:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A backend that the tests of a file share, with a name of its own for each account."""
+    """A backend that the tests of a file share, with a separate name for each account."""
     with running(tmp_path_factory.mktemp("volume") / "data") as shared:
         yield shared
 
 
 @pytest.fixture
 def lives():
-    """Whether a process with this in its command line lives, and is no zombie."""
+    """Whether a process with this in its command line lives, and is not a zombie."""
 
     def lives(part: str) -> bool:
         for entry in filter(str.isdigit, os.listdir("/proc")):

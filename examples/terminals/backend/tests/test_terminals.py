@@ -44,7 +44,7 @@ async def test_a_shell_has_a_terminal_jobs_and_nothing_of_the_backends(service: 
         terminal = await page.open()
         assert (await page.run(terminal, "tty")).startswith("/dev/pts/")
         assert "m" in await page.run(terminal, "echo $-")
-        assert await page.run(terminal, "ls /proc/self/fd | wc -w") == "4"  # ls has one of its own
+        assert await page.run(terminal, "ls /proc/self/fd | wc -w") == "4"  # ls adds one
         assert "DATA_DIR" not in await page.run(terminal, "env")
         assert await page.run(terminal, "grep -E 'NoNewPrivs|CapEff' /proc/self/status | xargs") == (
             "CapEff: 0000000000000000 NoNewPrivs: 1"
