@@ -15,21 +15,21 @@ struct Words {
     foster: &'static str,
     defaults: &'static str,
     /// The prefix of the tool's variables, which only a command that names one needs.
-    variables: &'static [&'static str],
+    variables: Option<&'static str>,
 }
 
 const SUPERVISORD: Words = Words {
     page: "docs/from-supervisord.md",
     foster: "All programs start at once, and foster stays when all have ended.",
     defaults: "supervisord's defaults, where foster's own are others.",
-    variables: &["SUPERVISOR_"],
+    variables: Some("SUPERVISOR_"),
 };
 
 const PM2: Words = Words {
     page: "docs/from-pm2.md",
     foster: "All programs start at once, and foster ends when all have ended.",
     defaults: "PM2's defaults, where foster's own are others.",
-    variables: &["name", "namespace", "exec_mode", "pm_id"],
+    variables: None,
 };
 
 const STOP: &str = "Programs that depend on each other stop one after the other.";
@@ -38,28 +38,28 @@ const COMPOSE: Words = Words {
     page: "docs/from-compose.md",
     foster: STOP,
     defaults: "Docker restarts without a limit, and one container's end does not end the others.",
-    variables: &[],
+    variables: None,
 };
 
 const PROCFILE: Words = Words {
     page: "docs/from-compose.md",
     foster: STOP,
     defaults: "foreman ends all processes when one ends. Without these lines each is restarted.",
-    variables: &[],
+    variables: None,
 };
 
 const S6: Words = Words {
     page: "docs/from-s6-overlay.md",
     foster: STOP,
     defaults: "s6 restarts without a limit, at most once a second, and a service's end does not end the container.",
-    variables: &[],
+    variables: None,
 };
 
 const SYSTEMD: Words = Words {
     page: "docs/from-systemd.md",
     foster: STOP,
     defaults: "systemd's defaults, where foster's own are others.",
-    variables: &[],
+    variables: None,
 };
 
 fn words(format: Format) -> Words {
@@ -154,10 +154,10 @@ fn write(text: &mut String, section: &Section<'_>, words: &Words) {
     let table = section.table;
     let _ = writeln!(text, "[{}]", section.heading);
     let is_command = |item: &Item<'_>| item.name() == "command";
-    let is_own = |name: &str| {
-        words.variables.iter().any(|own| *own == name || (own.ends_with('_') && name.starts_with(own)))
+    let is_own = |name: &str| words.variables.is_some_and(|own| name.starts_with(own));
+    let names_them = |item: Item<'_>| {
+        item.value.string().is_some_and(|text| words.variables.is_some_and(|own| text.contains(own)))
     };
-    let names_them = |item: Item<'_>| item.value.string().is_some_and(|text| text.contains("SUPERVISOR_"));
     let keeps_all = table.get("command").is_some_and(names_them);
     let command = table.items().filter(is_command);
     let others = table.items().filter(|item| !is_command(item) && !LEFT_OUT.contains(&item.name()));

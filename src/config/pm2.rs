@@ -9,6 +9,7 @@ mod app;
 mod command;
 mod listen;
 mod output;
+mod own_variables;
 #[cfg(test)]
 mod tests;
 mod values;

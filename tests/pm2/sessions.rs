@@ -4,6 +4,7 @@
 //! `tests/fixtures/pm2/run` has the files. A line `//= NAME STATUS RESTARTS, …` has the states that it reaches, `//> OPTIONS` are
 //! options, `//: NAME` is what answers at the port, `//! THEIRS OURS` are the exit statuses of one that ends by itself.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -27,23 +28,23 @@ fn pm2() -> Option<PathBuf> {
 }
 
 /// A runtime that runs a file, and its client.
-struct Session {
+pub(super) struct Session {
     runtime: Child,
     client: PathBuf,
     folder: tempfile::TempDir,
-    port: u16,
+    pub(super) port: u16,
 }
 
 /// What a file says of its run.
-struct Script {
-    states: String,
-    options: Vec<String>,
-    answers: Option<String>,
-    ends: Option<(i32, i32)>,
+pub(super) struct Script {
+    pub(super) states: String,
+    pub(super) options: Vec<String>,
+    pub(super) answers: Option<String>,
+    pub(super) ends: Option<(i32, i32)>,
 }
 
 impl Script {
-    fn of(file: &Path) -> Script {
+    pub(super) fn of(file: &Path) -> Script {
         let text = fs::read_to_string(file).expect("a file");
         let line = |mark: &str| {
             let prefixes = [format!("//{mark} "), format!("#{mark} ")];
@@ -63,20 +64,34 @@ impl Script {
 
 impl Session {
     /// `programs`: the folder of `pm2-runtime` and `pm2`.
-    fn start(programs: &Path, arguments: &[&str], options: &[String]) -> Session {
+    pub(super) fn start(programs: &Path, arguments: &[&str], options: &[String]) -> Session {
+        let mut command = Command::new(programs.join("pm2-runtime"));
+        command.args(arguments).args(options);
+        let (folder, port) = Session::place();
+        Session::launch(command, programs, folder, port)
+    }
+
+    /// A folder for what a session writes, and its port.
+    pub(super) fn place() -> (tempfile::TempDir, u16) {
         let folder = tempfile::tempdir().expect("a folder");
-        let output = fs::File::create(folder.path().join("output")).expect("a file");
         // For the user of a process.
         fs::File::create(folder.path().join("report")).expect("a file");
         for (path, mode) in [("", 0o755), ("report", 0o666)] {
             let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
             fs::set_permissions(folder.path().join(path), permissions).expect("a mode");
         }
-        let port = free_port();
-        let mut command = Command::new(programs.join("pm2-runtime"));
-        command.args(arguments).args(options).current_dir(fixture("run"));
-        Session::surround(&mut command, folder.path());
-        command.env("TEST_PORT", port.to_string()).env("OUTER", "from outside");
+        (folder, free_port())
+    }
+
+    /// Starts this supervisor in the folder of the files.
+    pub(super) fn launch(
+        mut command: Command,
+        programs: &Path,
+        folder: tempfile::TempDir,
+        port: u16,
+    ) -> Session {
+        let output = fs::File::create(folder.path().join("output")).expect("a file");
+        Session::surround(&mut command, folder.path(), port);
         command.stdin(Stdio::null()).stdout(output.try_clone().expect("a copy")).stderr(output);
         let runtime = command.spawn().expect("pm2-runtime");
         let mut session = Session { runtime, client: programs.join("pm2"), folder, port };
@@ -95,7 +110,8 @@ impl Session {
         }
     }
 
-    fn surround(command: &mut Command, folder: &Path) {
+    pub(super) fn surround(command: &mut Command, folder: &Path, port: u16) {
+        command.current_dir(fixture("run")).env("TEST_PORT", port.to_string()).env("OUTER", "from outside");
         command.env("DIR", folder).env("PM2_HOME", folder.join("pm2"));
         // The ids are then in the order of the file.
         command.env("PM2_CONCURRENT_ACTIONS", "1");
@@ -103,22 +119,22 @@ impl Session {
     }
 
     /// The output of `pm2`, and its exit status.
-    fn ask(&self, words: &str) -> (String, i32) {
+    pub(super) fn ask(&self, words: &str) -> (String, i32) {
         let mut command = Command::new(&self.client);
         command.args(words.split_whitespace()).stdin(Stdio::null());
-        Session::surround(&mut command, self.folder.path());
+        Session::surround(&mut command, self.folder.path(), self.port);
         let output = command.output().expect("pm2");
         (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().expect("an exit status"))
     }
 
     /// The processes of `pm2 jlist`.
-    fn processes(&self) -> Vec<Value> {
+    pub(super) fn processes(&self) -> Vec<Value> {
         let (text, _) = self.ask("jlist");
         let line = text.lines().find(|line| line.starts_with('[') && line.ends_with(']'));
         line.and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default()
     }
 
-    fn states(&self) -> String {
+    pub(super) fn states(&self) -> String {
         let shown = |process: &Value| {
             let (name, own) = (process["name"].as_str().unwrap_or("?"), &process["pm2_env"]);
             let status = own["status"].as_str().unwrap_or("?");
@@ -128,7 +144,7 @@ impl Session {
     }
 
     /// Waits for these states.
-    fn reach(&self, wanted: &str) {
+    pub(super) fn reach(&self, wanted: &str) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let states = self.states();
@@ -139,11 +155,35 @@ impl Session {
         }
     }
 
-    fn output(&self) -> String {
+    /// Waits until each start of what is online has been reported: a process is online before its script runs.
+    pub(super) fn wait_for_reports(&self, states: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut wanted: BTreeMap<&str, usize> = BTreeMap::new();
+        for state in states.split(", ") {
+            if let [name, "online", restarts] = state.split(' ').collect::<Vec<_>>()[..]
+                && name != "binary"
+            {
+                *wanted.entry(name).or_default() += 1 + restarts.parse::<usize>().expect("a number");
+            }
+        }
+        let is_of = |line: &str, name: &str| {
+            line == name
+                || line.starts_with(&format!("{name} "))
+                || line.contains(&format!("\"name\":\"{name}\""))
+                || line.contains(&format!("\"name\": \"{name}\""))
+        };
+        let starts = |name: &str| self.report().iter().filter(|line| is_of(line, name)).count();
+        while wanted.iter().any(|(name, count)| starts(name) < *count) {
+            assert!(Instant::now() < deadline, "{wanted:?}: {:?}\n{}", self.report(), self.output());
+            std::thread::yield_now();
+        }
+    }
+
+    pub(super) fn output(&self) -> String {
         fs::read_to_string(self.folder.path().join("output")).unwrap_or_default()
     }
 
-    fn report(&self) -> Vec<String> {
+    pub(super) fn report(&self) -> Vec<String> {
         let text = fs::read_to_string(self.folder.path().join("report")).unwrap_or_default();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         lines.sort();
@@ -173,11 +213,11 @@ impl Session {
     }
 
     /// The exit status of the runtime.
-    fn end(&mut self) -> Option<i32> {
+    pub(super) fn end(&mut self) -> Option<i32> {
         self.runtime.wait().expect("an end").code()
     }
 
-    fn stop(&mut self) -> Option<i32> {
+    pub(super) fn stop(&mut self) -> Option<i32> {
         kill(Pid::from_raw(self.runtime.id().try_into().expect("a pid")), Signal::SIGTERM).expect("a signal");
         self.end()
     }
@@ -191,7 +231,7 @@ impl Drop for Session {
 }
 
 /// Links to foster under PM2's names.
-fn links() -> tempfile::TempDir {
+pub(super) fn links() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["pm2-runtime", "pm2"] {
         symlink(binary(), folder.path().join(name)).expect("a link");
@@ -225,6 +265,7 @@ fn same_run(name: &str) {
             return session.report();
         }
         session.reach(&script.states);
+        session.wait_for_reports(&script.states);
         let mut seen = session.details();
         if let Some(expected) = &script.answers {
             let (status, body) = get(session.port, "/").expect("an answer");
@@ -332,6 +373,7 @@ fn a_script_is_run_as_by_pm2() {
         let options = ["--name", "one", "--no-autorestart", "--", "-x", "y z"].map(str::to_owned);
         let mut session = Session::start(programs, &["start", &script], &options);
         session.reach("one online 0");
+        session.wait_for_reports("one online 0");
         let status = session.stop();
         let mut seen = session.report();
         seen.push(format!("exit status {status:?}"));

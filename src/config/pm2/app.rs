@@ -10,7 +10,7 @@ use super::super::table::{Kind, Table, Value};
 use super::command::{self, Command};
 use super::output::{self, Place};
 use super::values::{Values, whole};
-use super::{Common, DEFAULT, MARGIN_MS, listen, literal, option, set, text, texts};
+use super::{Common, DEFAULT, MARGIN_MS, listen, literal, option, own_variables, set, text, texts};
 use crate::yaml::{self, Node};
 
 /// An app on its way to a program.
@@ -188,15 +188,22 @@ impl<'n> App<'_, 'n> {
         let own = self.values.text("instance_var").map(|(name, _)| name);
         let own = own.or_else(|| option(self.environment, "PM2_PROCESS_INSTANCE_VAR"));
         let instance = own.unwrap_or_else(|| "NODE_APP_INSTANCE".to_owned());
+        let is_node = command.interpreter.as_deref().is_some_and(command::is_node);
+        let script = command.file.as_deref().filter(|_| self.environment.is_elsewhere());
+        let script = script.and_then(own_variables::text_of);
         for (variable, value) in [
             ("name", name),
             ("namespace", literal(&namespace)),
             ("exec_mode", mode.to_owned()),
             ("pm_id", id),
-            (instance.as_str(), number_from(0)),
         ] {
-            self.add(variable, value, DEFAULT);
+            let is_read =
+                || script.as_ref().is_some_and(|text| own_variables::is_read(text, variable, is_node));
+            if !self.environment.is_elsewhere() || is_read() {
+                self.add(variable, value, DEFAULT);
+            }
         }
+        self.add(&instance, number_from(0), DEFAULT);
         if command.interpreter.as_deref().is_some_and(|name| name.contains("python")) {
             self.add("PYTHONUNBUFFERED", "1".to_owned(), DEFAULT);
         }
