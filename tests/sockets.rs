@@ -1,6 +1,7 @@
 //! Listening sockets: foster opens them, programs get them, and no connection is refused while a program is away.
 
 mod files;
+mod leftovers;
 mod servers;
 mod updates;
 

@@ -87,6 +87,7 @@ impl LastFailures {
             | Cause::WaitsFor(_)
             | Cause::Changed
             | Cause::Outgrown
+            | Cause::LeftoversEnded { .. }
             | Cause::Announced
             | Cause::NotReplaced(_)
             | Cause::NotReloaded { .. }

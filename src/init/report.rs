@@ -29,6 +29,10 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
     let process = pid.map_or(String::new(), |pid| format!(" (pid {pid})"));
     let line = match &change.cause {
         Cause::Started => Line::new(Level::Info, EventName::Starting, format!("{name}: starting{process}")),
+        Cause::WaitsFor(other) if *other == change.instance => {
+            let message = format!("{name}: waiting until the processes of its former run have ended");
+            Line::new(Level::Info, EventName::Waiting, message)
+        }
         Cause::WaitsFor(other) => {
             let other = plan.label(*other).to_owned();
             Line::new(Level::Info, EventName::Waiting, format!("{name}: waiting for {other}"))
@@ -86,6 +90,10 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
             );
             exit_fields(Line::new(Level::Warn, EventName::ProcessesLeft, message), *exit)
                 .with("uptime_ms", *uptime)
+        }
+        Cause::LeftoversEnded { took } => {
+            let message = format!("{name}: its last processes ended after {}{process}", rounded(*took));
+            Line::new(Level::Info, EventName::Stopped, message).with("took_ms", *took)
         }
         Cause::StoppedNotReady { within: _, last: _, exit, next }
         | Cause::StoppedUnhealthy { exit, next } => {

@@ -88,11 +88,15 @@ impl Init {
         }
     }
 
-    /// What there is to know of a rolling restart, for `status`.
+    /// What there is to know of the run beside that of an instance, for `status`.
     pub(super) fn roll_note(&self, view: &InstanceView) -> Option<String> {
         match (view.turn, view.beside) {
+            (_, Some(beside)) if beside.leftovers => Some(match beside.stuck {
+                true => "processes of its former run are still there after SIGKILL".into(),
+                false => "processes of its former run are still ending".into(),
+            }),
             (Turn::Now, Some(beside)) => {
-                let pid = self.processes.children.last_pid(beside.run);
+                let pid = self.processes.children.last_pid(beside.live.run);
                 let pid = pid.map_or(String::new(), |pid| format!(" (beside pid {pid})"));
                 Some(format!("being replaced{pid}"))
             }

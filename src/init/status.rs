@@ -191,7 +191,12 @@ impl Init {
             // A program that an order or an update stopped does not count.
             Counted::Wanted => match view.desired {
                 Desired::Down(DownReason::Requested(_) | DownReason::Removed) => false,
-                Desired::Down(DownReason::NotAutostarted | DownReason::Spare | DownReason::Shutdown)
+                Desired::Down(
+                    DownReason::NotAutostarted
+                    | DownReason::Spare
+                    | DownReason::Leftovers
+                    | DownReason::Shutdown,
+                )
                 | Desired::Cycle(_)
                 | Desired::Trial
                 | Desired::Rising

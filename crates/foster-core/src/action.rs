@@ -126,7 +126,7 @@ pub enum Part {
     Serving,
     /// It is to become the instance when it is ready.
     Replacement,
-    /// It was the instance, and is being stopped.
+    /// It was the instance, and is being stopped, or what it has left is.
     Replaced,
 }
 
@@ -184,12 +184,17 @@ pub enum Cause {
         /// What follows.
         next: AfterExit,
     },
-    /// Its main process exited by itself, and other processes of it are left. They end before its next start.
+    /// Its main process exited by itself, and other processes of it are left. They end before its next start, or beside it.
     ProcessesLeft {
         /// The exit of the main process.
         exit: Exit,
         /// How long it was up.
         uptime: Duration,
+    },
+    /// What a run has left that ended by itself has ended.
+    LeftoversEnded {
+        /// How long that took.
+        took: Duration,
     },
     /// It was stopped because it was not ready in time.
     StoppedNotReady {

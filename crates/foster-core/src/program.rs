@@ -126,6 +126,8 @@ pub enum DownReason {
     Requested(OrderId),
     /// A rolling restart has replaced it, or was given up: it was a run beside that of the instance.
     Spare,
+    /// Its main process has ended by itself: what that has left is ended beside the next run.
+    Leftovers,
     /// It was removed from the plan: when it is down it is forgotten.
     Removed,
     /// The container ends.
@@ -243,6 +245,23 @@ impl Instance {
     pub fn former(&self, spec: &Rc<ProgramSpec>) -> Instance {
         let spare = Instance::new(self.id, Rc::clone(spec), Desired::Down(DownReason::Spare));
         Instance { part: Part::Replaced, ..spare }
+    }
+
+    /// Whether a run follows if its main process ends like this.
+    pub fn is_restarted_after(&self, now: Instant, exit: Exit) -> bool {
+        let mut ended = self.clone();
+        ended.step(now, Input::Exited(exit, Leftovers::None), &mut Vec::new());
+        matches!(ended.state, State::Waiting { .. } | State::Backoff { .. })
+    }
+
+    /// What its run has left, of which the main process has ended like this: it gets TERM, and nothing follows its end.
+    pub fn leftovers(&self, now: Instant, exit: Exit, out: &mut Vec<Action>) -> Option<Instance> {
+        let (live, from, spec) = (self.state.live()?, self.state.name(), Rc::clone(&self.spec));
+        let desired = Desired::Down(DownReason::Leftovers);
+        let rest = Instance::new(self.id, Rc::clone(&spec), desired);
+        let mut rest = Instance { part: Part::Replaced, last_run: live.run.number, ..rest };
+        rest.state = Transition { now, spec: &spec, out, instance: &mut rest }.leave(live, from, exit);
+        Some(rest)
     }
 
     /// Takes a run that is there.

@@ -5,6 +5,7 @@
 //! programs, so it runs only when something it depends on has changed, and once for a batch of events.
 
 mod adopt;
+mod beside;
 mod end;
 mod jobs;
 mod order;
@@ -33,7 +34,7 @@ use jobs::Job;
 use roll::Roll;
 
 pub use roll::Turn;
-pub use snapshot::{InstanceView, Progress, Snapshot, Watched, progress, reload_progress};
+pub use snapshot::{Beside, InstanceView, Progress, Snapshot, Watched, progress, reload_progress};
 
 /// The supervisor: a plan, and the state of everything in it.
 #[derive(Debug, Clone)]
@@ -41,7 +42,7 @@ pub struct Supervisor {
     plan: Rc<CorePlan>,
     /// The instances of all programs, by their ids.
     instances: Vec<Instance>,
-    /// Runs beside those of the instances, in rolling restarts: at most one for each.
+    /// Runs beside those of the instances, in rolling restarts and after ends that left processes: at most one for each.
     spares: Vec<Instance>,
     /// The rolling restarts.
     rolls: ProgramMap<Roll>,
@@ -137,7 +138,10 @@ impl Supervisor {
             Event::Ticked => self.tick(now, out),
             Event::Spawned(run) => self.route(now, run, Input::Spawned, out),
             Event::SpawnFailed(run, failure) => self.route(now, run, Input::SpawnFailed(failure), out),
-            Event::Exited { run, exit, left } => self.route(now, run, Input::Exited(exit, left), out),
+            Event::Exited { run, exit, left } => {
+                let left = self.part_from_leftovers(now, run, exit, left, out);
+                self.route(now, run, Input::Exited(exit, left), out);
+            }
             Event::TreeEmptied(run) => self.route(now, run, Input::TreeEmptied, out),
             Event::Probed(run, Which::Memory, ProbeResult::Failed(seen)) => {
                 self.outgrown(now, run, seen, out);
@@ -319,6 +323,10 @@ impl Supervisor {
         let first = self.instances.partition_point(before);
         let rest = self.instances.get(first..).unwrap_or(&[]);
         first..first + rest.partition_point(|instance| instance.id().program == program)
+    }
+
+    fn find(&self, id: InstanceId) -> Option<&Instance> {
+        self.position(id).and_then(|at| self.instances.get(at))
     }
 
     fn position(&self, id: InstanceId) -> Option<usize> {

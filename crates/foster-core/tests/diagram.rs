@@ -157,6 +157,7 @@ fn word(cause: &Cause) -> &'static str {
         Cause::CannotStart { .. } => "cannot start",
         Cause::Ended { .. } => "ended",
         Cause::ProcessesLeft { .. } => "ended, processes left",
+        Cause::LeftoversEnded { .. } => "its last processes ended",
         Cause::StoppedNotReady { .. } => "stopped for not being ready",
         Cause::StoppedUnhealthy { .. } => "stopped for being unhealthy",
         Cause::Unhealthy { .. } => "unhealthy",

@@ -1,8 +1,9 @@
 //! Properties: whatever the plan and the order of events, these hold.
 //!
-//! The simulated kernel asserts four of them at every step: at most one live run per instance, or two while a rolling
-//! restart replaces it by one that may stand beside it, no run started twice, no start of a removed program, and a step
-//! at `deadline()` moves it (no busy loop). Seeds of past failures are in
+//! The simulated kernel asserts five of them at every step: at most one live run per instance, or two while a rolling
+//! restart replaces it by one that may stand beside it, or such a one follows a run that has left processes; no run started
+//! twice, no start of a removed program, nothing that is to come up again and cannot, and a step at `deadline()` moves it
+//! (no busy loop). Seeds of past failures are in
 //! `properties.proptest-regressions`.
 
 #![allow(
@@ -84,7 +85,9 @@ fn behaviours() -> impl Strategy<Value = String> {
         Just("stops=never stop_timeout=1s"),
         Just("stops=700ms/0"),
         Just("leftovers=30ms"),
+        Just("leftovers=3s"),
         Just("leftovers=never"),
+        Just("leftovers=never unkillable"),
         Just("refuses=TERM"),
         Just("refuses=TERM leftovers=never"),
         Just("refuses=TERM,KILL"),
@@ -114,6 +117,7 @@ fn behaviours() -> impl Strategy<Value = String> {
         Just("overlap"),
         Just("overlap v=2"),
         Just("overlap instances=3"),
+        Just("overlap reset=1s"),
     ];
     (life, ready, spawn, stops, policy, more)
         .prop_map(|(a, b, c, d, e, f)| format!("{a} {b} {c} {d} {e} {f}"))

@@ -229,6 +229,8 @@ pub enum StopReason {
         /// What it had achieved before.
         start: Start,
     },
+    /// Its main process ended by itself, and the next run does not wait for the other processes.
+    Left,
 }
 
 impl State {

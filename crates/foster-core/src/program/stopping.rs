@@ -49,6 +49,13 @@ impl Transition<'_> {
         State::Stopping(Stop { live, began: self.now, phase, reason })
     }
 
+    /// The same, where the next run does not wait for their end.
+    pub(super) fn leave(&mut self, live: Live, from: StateName, exit: Exit) -> State {
+        let uptime = self.now.since(live.since);
+        self.report(Some(live.run), from, StateName::Stopping, Cause::ProcessesLeft { exit, uptime });
+        self.drain(live, StopReason::Left, exit)
+    }
+
     pub(super) fn stopping(&mut self, stop: Stop, input: Input) -> State {
         let run = stop.live.run;
         match input {
@@ -129,11 +136,16 @@ impl Transition<'_> {
             }
             Input::SignalRefused(signal) => self.refused(stop, signal),
             // It is stopping for another reason already. Now the order decides what follows.
-            Input::Stop(_) => State::Stopping(Stop { reason: StopReason::Requested, ..stop }),
-            Input::Notified(notice) => self.notified_stopping(stop, notice),
-            Input::Start(..) | Input::Block(_) | Input::Reset | Input::Probed(..) | Input::ReloadAsked => {
-                State::Stopping(stop)
+            Input::Stop(_) if stop.reason != StopReason::Left => {
+                State::Stopping(Stop { reason: StopReason::Requested, ..stop })
             }
+            Input::Notified(notice) => self.notified_stopping(stop, notice),
+            Input::Start(..)
+            | Input::Block(_)
+            | Input::Stop(_)
+            | Input::Reset
+            | Input::Probed(..)
+            | Input::ReloadAsked => State::Stopping(stop),
         }
     }
 
@@ -167,6 +179,12 @@ impl Transition<'_> {
                 })
             }
             StopReason::Exited { start } => self.exited(run, StateName::Stopping, exit, uptime, start),
+            StopReason::Left => {
+                let state = self.at_rest();
+                let cause = Cause::LeftoversEnded { took: self.now.since(began) };
+                self.report(Some(run), StateName::Stopping, state.name(), cause);
+                state
+            }
         }
     }
 

@@ -65,7 +65,7 @@ impl Supervisor {
 
     fn stop_the_free(&mut self, now: Instant, out: &mut Vec<Action>) {
         let all = self.instances.iter().chain(self.spares.iter());
-        let highest = all.filter(|instance| is_going_down(instance));
+        let highest = all.filter(|instance| self.delays_stops(instance));
         let highest =
             highest.filter_map(|instance| self.spec(instance.id().program)).map(|spec| spec.priority).max();
         // What is after these, directly or by others that are down already, is stopping.
@@ -76,8 +76,8 @@ impl Supervisor {
                 return; // and so have all that follow
             }
             let dependants = self.plan.graph().dependants(program);
-            let holds =
-                |other: &ProgramId| blocked.contains(*other) || self.runs_of(*other).any(is_going_down);
+            let delays = |one: &Instance| self.delays_stops(one);
+            let holds = |other: &ProgramId| blocked.contains(*other) || self.runs_of(*other).any(delays);
             if dependants.iter().any(holds) {
                 blocked.insert(program, ());
                 continue;
@@ -88,6 +88,15 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// Whether what is below it does not stop before it has. What a run has left counts where its instance is to go down.
+    fn delays_stops(&self, one: &Instance) -> bool {
+        let is_ordered = one.desired() != Desired::Down(DownReason::Leftovers)
+            || self
+                .find(one.id())
+                .is_none_or(|one| matches!(one.desired(), Desired::Down(_) | Desired::Cycle(_)));
+        is_ordered && is_going_down(one)
     }
 
     fn start_the_free(&mut self, now: Instant, mut started: usize, out: &mut Vec<Action>) {
@@ -114,6 +123,10 @@ impl Supervisor {
                         (Way::First | Way::Again, _) => None,
                     };
                     match missing.or(tier) {
+                        // Its time is over, so that it has no deadline any longer.
+                        None if former_runs && instance.state().backoff_until().is_some() => {
+                            self.apply(now, at, Input::Block(instance.id()), out);
+                        }
                         None if former_runs => {}
                         None if started == STARTS_PER_STEP => self.more_to_start = Some(now),
                         None => {
@@ -272,7 +285,10 @@ fn cause_to_stop(instance: &Instance) -> Option<Cause> {
         Desired::Cycle(CycleCause::Replacement(why)) => why.into(),
         Desired::Cycle(CycleCause::Requirement(missing)) => Cause::RequirementDown(missing),
         // A run beside an instance is stopped when that is decided.
-        Desired::Down(DownReason::Spare) | Desired::Trial | Desired::Rising | Desired::Up => return None,
+        Desired::Down(DownReason::Spare | DownReason::Leftovers)
+        | Desired::Trial
+        | Desired::Rising
+        | Desired::Up => return None,
     };
     match instance.state() {
         State::Starting { .. } | State::Running { .. } => Some(cause),

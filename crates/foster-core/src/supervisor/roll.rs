@@ -302,7 +302,8 @@ impl Supervisor {
         else {
             return Next::End;
         };
-        if self.another_goes_first(program, &spec) {
+        let leaves = unready.is_none() && self.has_leftovers(id(index)) && spec.overlap == Overlap::Allowed;
+        if leaves || self.another_goes_first(program, &spec) {
             roll.step = Step::Next { give_up: None };
             return Next::Wait;
         }
@@ -355,32 +356,21 @@ impl Supervisor {
     fn may_overlap(&self, at: usize, spec: &ProgramSpec) -> bool {
         self.instances.get(at).is_some_and(|instance| {
             let allowed = [spec.overlap, instance.spec().overlap] == [Overlap::Allowed; 2];
-            allowed
-                && instance.desired() == Desired::Up
-                && self.spares.iter().all(|one| one.id() != instance.id())
+            allowed && instance.desired() == Desired::Up && self.has_room_beside(instance.id())
         })
     }
 
     fn start_spare(&mut self, now: Instant, at: usize, spec: &Rc<ProgramSpec>, out: &mut Vec<Action>) {
         let Some(spare) = self.instances.get(at).map(|instance| instance.replacement(spec)) else { return };
-        let number = self.next_run(spare.id().program);
+        let (id, number) = (spare.id(), self.next_run(spare.id().program));
+        self.spares.retain(|other| other.id() != id || other.run().is_some());
         self.spares.push(spare);
         let input = Input::Start(number, Definition::Current);
         self.apply_to_spare(now, self.spares.len() - 1, input, out);
     }
 
-    /// Whether the former run of an instance, which is being stopped, has to end before the next one starts: the two may not
-    /// stand beside each other, or the rolling restart that had them do so was given up.
-    pub(super) fn waits_for_former_run(&self, id: InstanceId) -> bool {
-        self.spare(id).is_some_and(|spare| {
-            let overlap = self.spec(id.program).map(|spec| spec.overlap);
-            let may_overlap = [overlap, Some(spare.spec().overlap)] == [Some(Overlap::Allowed); 2];
-            !may_overlap || self.turn_of(id) != Turn::Now
-        })
-    }
-
     /// The run beside an instance, as long as foster waits for its end.
-    fn spare(&self, id: InstanceId) -> Option<&Instance> {
+    pub(super) fn spare(&self, id: InstanceId) -> Option<&Instance> {
         let is_there = |one: &&Instance| one.id() == id && one.run().is_some() && !one.state().is_stuck();
         self.spares.iter().find(is_there)
     }
@@ -395,10 +385,6 @@ impl Supervisor {
             !was_run_once && !runs_once(former, spec)
         });
         !matches!(instance.desired(), Desired::Down(_)) && (starts_again || !instance.state().has_ended())
-    }
-
-    fn find(&self, id: InstanceId) -> Option<&Instance> {
-        self.position(id).and_then(|at| self.instances.get(at))
     }
 }
 

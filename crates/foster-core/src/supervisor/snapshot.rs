@@ -53,8 +53,8 @@ pub struct InstanceView {
     pub health: Watched,
     /// Its part in a rolling restart.
     pub turn: Turn,
-    /// The run beside its own, in a rolling restart: the new one on trial, or the old one on its way down.
-    pub beside: Option<Live>,
+    /// The live run beside its own: the new one on trial, the old one on its way down, what one has left that has ended.
+    pub beside: Option<Beside>,
     /// The number of the last run that a rolling restart has put into the place of another; 0: there was none.
     pub replaced_by: u32,
     /// Its last reload, as far as it reports them.
@@ -65,6 +65,17 @@ pub struct InstanceView {
     pub kill_mode: KillMode,
     /// The memory, in bytes, that its processes may have.
     pub memory_max: Option<u64>,
+}
+
+/// A run beside that of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beside {
+    /// Which, and since when.
+    pub live: Live,
+    /// Whether its main process has ended by itself, and only what that has left is there.
+    pub leftovers: bool,
+    /// Whether processes of it are still there after KILL.
+    pub stuck: bool,
 }
 
 /// Whether the health of an instance is watched.
@@ -131,6 +142,13 @@ impl<'a> Snapshot<'a> {
         self.0.rolls.get(program).is_some_and(Roll::has_former)
     }
 
+    fn beside(self, id: InstanceId) -> Option<Beside> {
+        self.0.spares.iter().filter(|spare| spare.id() == id).find_map(|spare| {
+            let leftovers = spare.desired() == Desired::Down(DownReason::Leftovers);
+            Some(Beside { live: spare.state().live()?, leftovers, stuck: spare.state().is_stuck() })
+        })
+    }
+
     fn view(self, instance: &Instance) -> InstanceView {
         let state = instance.state();
         let (spec, job) =
@@ -160,16 +178,12 @@ impl<'a> Snapshot<'a> {
             failures: instance.failures(),
             last: instance.last(),
             next_start: state.backoff_until(),
-            waits_for: state.waits_on(),
+            // One that waits for its own former run has that beside it.
+            waits_for: state.waits_on().filter(|on| *on != instance.id()),
             stuck: state.is_stuck(),
             health: if instance.spec().health.is_some() { Watched::Yes } else { Watched::No },
             turn: self.0.turn_of(instance.id()),
-            beside: self
-                .0
-                .spares
-                .iter()
-                .find(|spare| spare.id() == instance.id())
-                .and_then(|spare| spare.state().live()),
+            beside: self.beside(instance.id()),
             replaced_by: instance.replaced_by(),
             reload: state.reload(),
             reload_signal: instance.spec().reload_signal,
@@ -220,11 +234,10 @@ pub fn progress(order: Order, view: &InstanceView, last_run: u32) -> Progress {
             | StateName::Succeeded
             | StateName::Failed
             | StateName::Idle
-            | StateName::Paused => match (view.beside, view.turn) {
-                (None, _) => Progress::Done,
-                (Some(_), Turn::Now) => Progress::UnderWay,
-                // It is still there after KILL.
-                (Some(_), Turn::None | Turn::Later) => Progress::Failed,
+            | StateName::Paused => match view.beside {
+                None => Progress::Done,
+                Some(beside) if beside.stuck => Progress::Failed,
+                Some(_) => Progress::UnderWay,
             },
             StateName::Waiting | StateName::Backoff => Progress::Failed,
             StateName::Starting | StateName::Running | StateName::Unhealthy | StateName::Stopping => {

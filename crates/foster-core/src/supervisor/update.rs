@@ -52,7 +52,7 @@ impl Supervisor {
             let change = changed.get(id.program).copied();
             self.redefine(at, change, before);
             match change {
-                _ if desired == Desired::Down(DownReason::Removed) => self.readmit(at),
+                _ if desired == Desired::Down(DownReason::Removed) => self.readmit(now, at, out),
                 None => {}
                 Some(SpecChange::Policy) => self.apply_policy(now, at, before, out),
                 Some(SpecChange::Process) => self.replace(now, at, before, out),
@@ -125,15 +125,14 @@ impl Supervisor {
     }
 
     /// It was removed, is not gone yet, and is in the plan again: like a new one, once it is down.
-    fn readmit(&mut self, at: usize) {
+    fn readmit(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
         let autostart = self.spec_at(at).is_some_and(|spec| spec.autostart == Autostart::Yes);
-        self.set_desired(
-            at,
-            match autostart {
-                true => Desired::Cycle(CycleCause::Changed),
-                false => Desired::Down(DownReason::NotAutostarted),
-            },
-        );
+        match self.instances.get(at).and_then(Instance::run) {
+            Some(_) if autostart => self.set_desired(at, Desired::Cycle(CycleCause::Changed)),
+            // It is down, and only a run beside it is not gone yet.
+            None if autostart && self.boot != Boot::Before => self.start(now, at, out),
+            Some(_) | None => self.set_desired(at, Desired::Down(DownReason::NotAutostarted)),
+        }
     }
 
     /// Applies new policy keys. A final end is decided again with them.
@@ -143,7 +142,11 @@ impl Supervisor {
             (
                 _,
                 Desired::Down(
-                    DownReason::Requested(_) | DownReason::Removed | DownReason::Spare | DownReason::Shutdown,
+                    DownReason::Requested(_)
+                    | DownReason::Removed
+                    | DownReason::Spare
+                    | DownReason::Leftovers
+                    | DownReason::Shutdown,
                 ),
             ) => false,
             // An update never runs an ended task again.
@@ -167,7 +170,11 @@ impl Supervisor {
             (
                 _,
                 Desired::Down(
-                    DownReason::Requested(_) | DownReason::Removed | DownReason::Spare | DownReason::Shutdown,
+                    DownReason::Requested(_)
+                    | DownReason::Removed
+                    | DownReason::Spare
+                    | DownReason::Leftovers
+                    | DownReason::Shutdown,
                 ),
             ) => false,
             // It runs when it is due.

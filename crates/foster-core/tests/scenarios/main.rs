@@ -14,6 +14,7 @@
 
 mod health;
 mod jobs;
+mod leftovers;
 mod orders;
 mod refused;
 mod removing;

@@ -456,3 +456,39 @@ fn an_update_that_changes_nothing_does_nothing() {
         "#]],
     );
 }
+
+#[test]
+fn an_update_that_comes_while_the_only_instance_is_replaced_keeps_the_old_run_until_the_newest_is_ready() {
+    check_updates(
+        "web: overlap ready=500ms",
+        &[("5s", "web: overlap ready=500ms v=2"), ("5200ms", "web: overlap ready=500ms v=3")],
+        "20s shutdown",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.501   web: starting -> running (ready after 501ms)
+            0.501   everything is ready
+            5.000   updated
+            5.000   spawn web #2
+            5.000   replacement of web: stopped -> starting (started)
+            5.200   updated
+            5.200   replacement of web: starting -> stopping (not needed)
+            5.200   SIGTERM to the main process of web #2
+            5.210   replacement of web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            5.210   spawn web #3
+            5.210   replacement of web: stopped -> starting (started)
+            5.801   replacement of web: starting -> running (ready after 591ms)
+            5.801   web: running -> running (replaced)
+            5.801   former web: running -> stopping (changed)
+            5.801   SIGTERM to the main process of web #1
+            5.811   former web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            5.811   keep the new definition of web
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  sweep with SIGTERM
+            20.010  exit 0: operator
+        "#]],
+    );
+}

@@ -9,6 +9,7 @@ use foster_core::action::{Action, Definition, Scope};
 use foster_core::event::{Event, Leftovers, Notice, StartFailure};
 use foster_core::ids::{Exit, KilledBy, ProgramId, Run, Signal};
 use foster_core::probe::{ProbeResult, Which};
+use foster_core::program::Desired;
 use foster_core::supervisor::Turn;
 
 use super::{End, Happening, Process, Stubbornness, World, print};
@@ -20,6 +21,10 @@ impl World {
         for action in actions {
             self.perform(action);
         }
+        // What is to go down and come up again has a run: without one it would never come up.
+        let mut views = self.supervisor.snapshot().instances();
+        let lost = views.find(|view| matches!(view.desired, Desired::Cycle(_)) && view.live.is_none());
+        assert!(lost.is_none(), "{lost:?}\n{}", self.trace.join("\n"));
     }
 
     pub(super) fn happen(&mut self, what: Happening) {
@@ -27,8 +32,10 @@ impl World {
             Happening::Execs(run) => self.exec(run),
             Happening::Exit(run, exit) => self.exit(run, exit),
             Happening::ExitOf(instance, exit) => {
-                let run = self.live.keys().find(|run| run.instance == instance).copied();
-                if let Some(run) = run {
+                let is_it = |(run, process): &(&Run, &Process)| {
+                    run.instance == instance && **process != Process::Leftovers
+                };
+                if let Some(run) = self.live.iter().find(is_it).map(|(run, _)| *run) {
                     self.exit(run, exit);
                 }
             }
@@ -64,6 +71,7 @@ impl World {
         };
         let left = if leaves_others {
             self.live.insert(run, Process::Leftovers);
+            self.left.insert(run, self.starts.len());
             Leftovers::Some
         } else {
             self.live.remove(&run);
@@ -153,14 +161,18 @@ impl World {
         }
     }
 
-    /// Two live runs of an instance at most, and two only while it is replaced by one that may stand beside it.
+    /// Two live runs of an instance at most, and two only where they may stand beside each other: while one is replaced, or
+    /// right after one that has left processes.
     fn check_beside(&self, run: Run) {
         let mut others = self.live.keys().filter(|other| other.instance == run.instance);
         let name = print::name(self, run.instance);
         if let Some(other) = others.next() {
             let snapshot = self.supervisor.snapshot();
             let overlaps = snapshot.instance(run.instance).is_some_and(|view| view.turn == Turn::Now);
-            let may = self.started[other].overlap && self.started[&run].overlap && overlaps;
+            let is_of_it = |(_, one): &&(_, Run)| one.instance == run.instance;
+            let since = self.left.get(other).map(|starts| self.starts[*starts..].iter().filter(is_of_it));
+            let follows = since.is_some_and(|starts| starts.count() == 1);
+            let may = self.started[other].overlap && self.started[&run].overlap && (overlaps || follows);
             let trace = || self.trace.join("\n");
             assert!(
                 may || self.is_out_of_reach(*other),

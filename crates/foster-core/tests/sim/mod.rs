@@ -43,6 +43,8 @@ pub struct World {
     pub starts: Vec<(Instant, Run)>,
     /// Processes that exist, by run.
     pub live: BTreeMap<Run, Process>,
+    /// How many runs had been started when the main process of a run ended that has left others.
+    left: BTreeMap<Run, usize>,
     /// When foster exited, and why.
     pub ended: Option<(Instant, Ending)>,
     /// What will happen, soonest first.
@@ -138,6 +140,7 @@ impl World {
             trace: Vec::new(),
             starts: Vec::new(),
             live: BTreeMap::new(),
+            left: BTreeMap::new(),
             ended: None,
             agenda: BinaryHeap::new(),
             counter: 0,

@@ -97,6 +97,7 @@ fn cause_text(world: &World, cause: &Cause) -> String {
         Cause::CannotStart { failure, next } => format!("{}; {}", failure.message, next_text(next)),
         Cause::Ended { exit, uptime, next } => format!("{exit} after {uptime:?}; {}", next_text(next)),
         Cause::ProcessesLeft { exit, uptime } => format!("{exit} after {uptime:?}; processes left"),
+        Cause::LeftoversEnded { took } => format!("its last processes ended within {took:?}"),
         Cause::StoppedNotReady { within: _, last: _, exit, next }
         | Cause::StoppedUnhealthy { exit, next } => {
             format!("{exit}; {}", next_text(next))
