@@ -1,8 +1,8 @@
 //! Runs a configuration that is JavaScript, with Node, and returns what it exports as JSON.
 //!
-//! It is another process, with a few seconds and a few megabytes of output; what it leaves is killed. Only the start and the
-//! verbs that run as a separate process do so: a supervisor that runs never waits for a file. Next: `config/pm2.rs`, which
-//! reads the JSON.
+//! It is another process, with a few seconds and a few megabytes of output; what it leaves is killed. Only the start, the
+//! verbs that run as a separate process, and the child that reads the configuration for an update (`init/trial.rs`) do so: a
+//! supervisor that runs never waits for a file. Next: `config/pm2.rs`, which reads the JSON.
 
 use std::borrow::Cow;
 use std::ffi::{CString, OsStr};

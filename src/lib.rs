@@ -193,6 +193,7 @@ fn surroundings() -> init::InitEnv {
         log: std::env::var("FOSTER_LOG").ok(),
         notify_socket: std::env::var_os("NOTIFY_SOCKET"),
         no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        evaluate: Some(ecosystem::evaluate),
         ..init::InitEnv::default()
     }
 }

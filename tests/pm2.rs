@@ -4,6 +4,7 @@
 
 mod migrated;
 mod sessions;
+mod updates;
 
 use std::fs;
 use std::path::Path;

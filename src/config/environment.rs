@@ -16,7 +16,7 @@ pub(super) const CPUS: &str = "FOSTER_CPUS";
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
     count_cpus: Option<fn() -> usize>,
-    evaluate: Option<Evaluate>,
+    evaluator: Option<Evaluator>,
     /// Whether a variable that is missing here may be set where the configuration is used.
     is_elsewhere: bool,
     /// Counted at the first reference: several files of the kernel's are read for it.
@@ -24,7 +24,16 @@ pub struct Environment {
 }
 
 /// Runs a file of JavaScript and returns what it exports, as JSON.
-type Evaluate = fn(&Path) -> Result<String, ScriptError>;
+pub type Evaluate = fn(&Path) -> Result<String, ScriptError>;
+
+/// Where the export of a file of JavaScript comes from.
+#[derive(Debug, Clone)]
+enum Evaluator {
+    /// The file is run, and the caller waits.
+    Runs(Evaluate),
+    /// Another process has run it.
+    Given(Result<String, ScriptError>),
+}
 
 /// Why a file of JavaScript gave no configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,12 +63,21 @@ impl Environment {
     /// With what runs a configuration that is a program.
     #[must_use]
     pub fn evaluating(self, evaluate: Evaluate) -> Environment {
-        Environment { evaluate: Some(evaluate), ..self }
+        Environment { evaluator: Some(Evaluator::Runs(evaluate)), ..self }
     }
 
-    /// What runs a configuration that is a program, unless that would make the caller wait.
-    pub(super) fn evaluator(&self) -> Option<Evaluate> {
-        self.evaluate
+    /// With what a configuration that is a program has exported, if it was run.
+    #[must_use]
+    pub fn evaluated(self, given: Option<Result<String, ScriptError>>) -> Environment {
+        Environment { evaluator: given.map(Evaluator::Given), ..self }
+    }
+
+    /// The export of a configuration that is a program; `None`: nothing here may run it.
+    pub(super) fn evaluate(&self, path: &Path) -> Option<Result<String, ScriptError>> {
+        match self.evaluator.as_ref()? {
+            Evaluator::Runs(evaluate) => Some(evaluate(path)),
+            Evaluator::Given(result) => Some(result.clone()),
+        }
     }
 
     /// Whether a configuration is read for another place.

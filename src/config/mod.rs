@@ -73,12 +73,13 @@ use crate::plan::{Plan, Settings};
 
 use check::resolve;
 use diagnostics::Diagnostics;
-pub use environment::{Environment, ScriptError};
+pub use environment::{Environment, Evaluate, ScriptError};
 use files::Files;
 pub use front_end::Format;
 pub use json_schema::json_schema;
 use merged::Document;
 pub use order::start_order;
+pub use pm2::is_javascript;
 use programs::{Programs, read_programs};
 use reader::{Reader, Scope};
 pub use report::Report;

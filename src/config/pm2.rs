@@ -109,6 +109,12 @@ pub(super) fn document(
     document
 }
 
+/// Whether a configuration is a program that Node runs.
+pub fn is_javascript(path: &Path) -> bool {
+    let end = path.extension().unwrap_or_default();
+    ["js", "cjs", "mjs"].iter().any(|script| end.eq_ignore_ascii_case(script))
+}
+
 fn is_yaml(path: &Path) -> bool {
     let end = path.extension().unwrap_or_default();
     ["yml", "yaml"].iter().any(|yaml| end.eq_ignore_ascii_case(yaml))
@@ -125,16 +131,15 @@ fn json(
         let text = option(environment, APP).unwrap_or_default();
         return Some(diagnostics.add_source(Path::new("command line of pm2-runtime"), text));
     };
-    let end = path.extension().unwrap_or_default();
-    if !["js", "cjs", "mjs"].iter().any(|script| end.eq_ignore_ascii_case(script)) {
+    if !is_javascript(path) {
         return Some(source);
     }
-    let Some(evaluate) = environment.evaluator() else {
+    let Some(evaluated) = environment.evaluate(path) else {
         let note = "restart the container, or write it as JSON: `ecosystem.json`";
-        diagnostics.error(Position::File(source), "foster runs JavaScript only at its start", note);
+        diagnostics.error(Position::File(source), "no process could be made to run this file", note);
         return None;
     };
-    match evaluate(path) {
+    match evaluated {
         Ok(text) => {
             let name = format!("{}, as JSON", path.display());
             Some(diagnostics.add_source(Path::new(&name), text))

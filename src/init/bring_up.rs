@@ -143,7 +143,7 @@ impl Init {
             requests: Requests::default(),
             history: History::default(),
             failures: LastFailures::default(),
-            updates: Updates::new(&plan, env.log.clone()),
+            updates: Updates::new(&plan, env),
             service_manager,
             web: WebHelper::new(&plan.web),
             is_over: false,

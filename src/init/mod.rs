@@ -59,6 +59,7 @@ use foster_core::spec::ProgramSpec;
 use foster_core::time::Instant;
 
 use self::core::Core;
+use crate::config::Evaluate;
 use crate::control::server::Server;
 use crate::errno;
 use crate::exit::ExitStatus;
@@ -100,6 +101,8 @@ pub struct InitEnv {
     pub notify_socket: Option<OsString>,
     /// `NO_COLOR`: no colours even on a terminal.
     pub no_color: bool,
+    /// What runs a configuration of JavaScript. Only a child of the supervisor does.
+    pub evaluate: Option<Evaluate>,
     /// foster's command line, with which a foster that takes the place of this one is executed.
     pub arguments: Vec<OsString>,
     /// What the foster has left whose place this one takes.

@@ -23,7 +23,7 @@ use super::plan_merge::{PlanMerge, merge};
 use super::plan_scope::UpdateScope;
 use super::trial::Trial;
 use super::update_texts::{LONGEST_PROBLEM, bounded, counted, listed, remarks, unchanged};
-use super::{Init, report};
+use super::{Init, InitEnv, report};
 use crate::config::{self, Environment, Report};
 use crate::control::names::NameError;
 use crate::control::protocol::{Outcome, Problem, Reason, Refusal, Reply, Update, UpdateMode, Verdict};
@@ -64,13 +64,13 @@ pub(super) enum UpdateFailure {
 
 impl Updates {
     /// The state before the first update.
-    pub(super) fn new(plan: &Plan, filter: Option<String>) -> Updates {
+    pub(super) fn new(plan: &Plan, env: &InitEnv) -> Updates {
         Updates {
             source: std::path::absolute(&plan.source).unwrap_or_else(|_| plan.source.clone()),
-            filter,
+            filter: env.log.clone(),
             next: after_all(plan, ProgramId(0)),
             forgotten: Forgotten::default(),
-            trial: Trial::default(),
+            trial: Trial::new(env.evaluate),
         }
     }
 
@@ -150,7 +150,8 @@ impl Init {
         fault: Option<Report>,
     ) -> Result<(Plan, PlanMerge), UpdateFailure> {
         self.forget_removed();
-        let environment = Environment::new(env::vars_os(), cpus::allowed);
+        let evaluated = self.operators.updates.trial.take_evaluated();
+        let environment = Environment::new(env::vars_os(), cpus::allowed).evaluated(evaluated);
         let source = self.operators.updates.source.clone();
         let read = match fault {
             Some(fault) => Err(fault),

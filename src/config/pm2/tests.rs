@@ -285,7 +285,7 @@ fn javascript_is_run_where_that_is_possible_and_its_mistakes_have_their_line() {
     );
     let report =
         read("good.config.js", "x", &super::tests::environment()).expect_err("nothing runs it").to_string();
-    assert!(report.contains("foster runs JavaScript only at its start"), "{report}");
+    assert!(report.contains("no process could be made to run this file"), "{report}");
 }
 
 #[test]
