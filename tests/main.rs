@@ -66,6 +66,7 @@ mod terminal;
 mod termination_log;
 mod tidy;
 mod tini;
+mod top;
 mod tree;
 mod unprivileged;
 mod update;

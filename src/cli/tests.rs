@@ -332,7 +332,7 @@ fn verbs_of_other_tools_are_aliases() {
         ("ps", "status"),
         ("list", "status"),
         ("ls", "status"),
-        ("top", "status"),
+        ("monit", "top"),
         ("log -n 3 a", "logs -n 3 a"),
         ("tail -f a", "logs -f a"),
         ("logs --tail 5", "logs -n 5"),

@@ -52,6 +52,8 @@ pub enum Printer {
     Output,
     /// Events.
     Events,
+    /// A screen that repaints itself.
+    Screen,
     /// None: the client becomes a command, or the verb needs no supervisor.
     Nothing,
 }

@@ -6,10 +6,13 @@
 
 mod endpoint;
 mod exec;
+mod keys;
 pub mod pm2;
 mod print;
+mod raw_mode;
 pub mod supervisorctl;
 mod table;
+mod top;
 mod watch;
 
 use std::ffi::OsString;
@@ -17,9 +20,11 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use crate::cli::completions::{self, Candidates};
 use crate::cli::format::Colour;
-use crate::cli::verb::Verb;
+use crate::cli::verb::{Printer, Verb};
 use crate::cli::{ClientCommand, Endpoint, Output, Shell, UsageError, help};
 use crate::control::client::{self, Answer, ClientError, Patience};
 use crate::control::protocol::{Reason, Reply, Request, StatusRow};
@@ -82,7 +87,9 @@ pub fn run(
     configured: impl FnOnce() -> Option<PathBuf>,
 ) -> ExitStatus {
     let sockets = candidates(&command.endpoint, client.socket.as_deref(), configured);
-    let done = if command.watch {
+    let done = if verb.answer == Printer::Screen {
+        top::run(command, &sockets, client)
+    } else if command.watch {
         watch::run(verb, command, &sockets, client)
     } else {
         ask(&sockets, &command.request).and_then(|answer| {
@@ -235,6 +242,10 @@ enum Failure {
     OtherVersion(&'static str),
     /// The client does not trust this supervisor.
     Untrusted(String),
+    /// Standard input or standard output is not a terminal that can be repainted.
+    NotATerminal,
+    /// A descriptor cannot be created or waited for.
+    Wait(Errno),
     /// Standard output cannot be written to.
     Print(io::Error),
 }
@@ -249,7 +260,11 @@ impl Failure {
     fn status(&self) -> ExitStatus {
         match self {
             Failure::NoEndpoint => ExitStatus::NO_SUPERVISOR,
-            Failure::Print(_) | Failure::OtherVersion(_) | Failure::Untrusted(_) => ExitStatus::FAILED,
+            Failure::Print(_)
+            | Failure::NotATerminal
+            | Failure::Wait(_)
+            | Failure::OtherVersion(_)
+            | Failure::Untrusted(_) => ExitStatus::FAILED,
             Failure::Client(error) => match error {
                 ClientError::TooLong => ExitStatus::FAILED,
                 ClientError::Refused(refusal) if refusal.error == Reason::NotPermitted => {
@@ -283,6 +298,12 @@ impl Failure {
                     "cannot read the answer to `{what}`: the supervisor has another version than this client"
                 )
             }
+            Failure::NotATerminal => {
+                "cannot paint a screen: standard input and standard output are not both a terminal that can \
+                                     be repainted (`TERM`); `foster status -w` repeats the table anywhere"
+                    .to_owned()
+            }
+            Failure::Wait(errno) => format!("cannot wait for keys and answers: {}", errno::text(*errno)),
             Failure::Print(error) => format!("cannot write to standard output: {}", errno::words(error)),
         }
     }

@@ -172,7 +172,7 @@ impl Session<'_, '_> {
                 Ok(())
             }
             "monit" | "dash" | "dashboard" | "imonit" => {
-                self.say("`foster status -w` shows the apps every 2 seconds, `pm2 logs` their output");
+                self.say("`foster top` shows the apps and the output of the selected one");
                 Ok(())
             }
             "env" => Err(Failed("`foster exec NAME -- env` prints the variables of an app".to_owned())),

@@ -42,7 +42,8 @@ pub(super) fn print(
         (Printer::Update, output) => print_update(output, &mut answer, client),
         (Printer::Output, _) => print_logs(command, names, &mut answer, client),
         (Printer::Events, output) => print_events(output, &mut answer, client),
-        (Printer::Nothing, _) => Ok(ExitStatus::DONE),
+        // `top` shows its answers itself.
+        (Printer::Screen | Printer::Nothing, _) => Ok(ExitStatus::DONE),
     };
     let status = match (&command.request, status) {
         // The supervisor may exit before it has sent the end of its answer.

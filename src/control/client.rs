@@ -141,6 +141,11 @@ impl Answer {
         !self.from.buffer().is_empty()
     }
 
+    /// Whether it has ended, or failed.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
     /// The process that answers, as the kernel knows it.
     pub fn server(&self) -> Option<Peer> {
         self.server

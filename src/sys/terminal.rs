@@ -12,12 +12,18 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{self, Pid};
 
-/// The width of this terminal in columns (TIOCGWINSZ, ioctl_tty(2)); 80 if it is unknown.
+/// The width of this terminal in columns; 80 if it is unknown.
 pub fn width(terminal: &impl AsFd) -> usize {
+    size(terminal).0
+}
+
+/// The columns and rows of this terminal (TIOCGWINSZ, ioctl_tty(2)); 80 and 24 if they are unknown.
+pub fn size(terminal: &impl AsFd) -> (usize, usize) {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: the descriptor is borrowed for the call, and the kernel writes one `winsize` through the pointer.
     let result = unsafe { libc::ioctl(terminal.as_fd().as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
-    if result == 0 && size.ws_col > 0 { usize::from(size.ws_col) } else { 80 }
+    let known = |size: u16, other| if result == 0 && size > 0 { usize::from(size) } else { other };
+    (known(size.ws_col, 80), known(size.ws_row, 24))
 }
 
 /// The terminal of foster's session.

@@ -27,7 +27,7 @@ const ORDER_FLAGS: &[&Flag] = &[&NO_WAIT, &JSON, &SOCKET, &CONFIG];
 pub(super) static VERBS: &[Verb] = &[
     Verb {
         name: "status",
-        aliases: &["ps", "list", "ls", "top", "describe", "info", "monit"],
+        aliases: &["ps", "list", "ls", "describe", "info"],
         group: Group::Inspect,
         summary: "Show the state of programs",
         arguments: "[NAME...]",
@@ -48,6 +48,33 @@ pub(super) static VERBS: &[Verb] = &[
             NO_ANSWER,
         ],
         answer: Printer::Table,
+        read: verb_args::status,
+    },
+    Verb {
+        name: "top",
+        aliases: &["monit"],
+        group: Group::Inspect,
+        summary: "Show programs and output on a screen that repaints itself",
+        arguments: "[NAME...]",
+        about: "Shows the state of all programs, or of those named, once a second, and the\n\
+                output of the selected one. It needs a terminal.\n\
+                \n\
+                Keys:\n\
+                  Up, Down, g, G      select the row above, below, the first, the last\n\
+                  s, x, r, l          start, stop, restart, reload; the last three ask\n\
+                  PageUp, PageDown    scroll the output\n\
+                  Home, End           its first lines; its last ones, and follow\n\
+                  /                   show the names that contain a text; Esc ends it\n\
+                  q, ^C               quit; ^Z suspends",
+        flags: &[&SOCKET, &CONFIG],
+        examples: &[("top", "all programs"), ("top 'web*'", "programs whose name starts with web")],
+        statuses: &[
+            (DONE, "the user has quit"),
+            (FAILED, "there is no such name, or no terminal"),
+            WRONG_USAGE,
+            NO_ANSWER,
+        ],
+        answer: Printer::Screen,
         read: verb_args::status,
     },
     Verb {

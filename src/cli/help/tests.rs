@@ -18,6 +18,7 @@ fn the_overview_groups_verbs_by_task() {
 
         Inspect
           status       Show the state of programs
+          top          Show programs and output on a screen that repaints itself
           logs         Show the last lines of output
           events       Show state changes and their causes
           doctor       Show what foster finds in its environment
