@@ -70,4 +70,5 @@ mod top;
 mod tree;
 mod unprivileged;
 mod update;
+mod web_attack;
 mod xmlrpc;

@@ -3,12 +3,13 @@
 //! One request at a time: what a client sends ahead stays in the kernel and in a bounded buffer. Nothing here waits; the loop
 //! in `mod.rs` calls when a descriptor is ready.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use nix::errno::Errno;
+use nix::sys::socket::{Shutdown, shutdown};
 
-use super::http::{Parsed, Request, Response, chunk, parse};
+use super::http::{Head, Parsed, Request, Response, chunk, parse};
 use super::limits;
 use super::link::Link;
 use super::site::Follower;
@@ -23,12 +24,13 @@ pub(super) struct Client {
     /// The number of the server that it has connected to.
     pub(super) server: usize,
     input: Vec<u8>,
+    /// The head of the request whose body is awaited.
+    head: Option<Box<Head>>,
     output: Vec<u8>,
     pub(super) phase: Phase,
     /// When it is closed, unless something arrives.
     pub(super) deadline: Option<Instant>,
     pub(super) watched: Interest,
-    has_continued: bool,
 }
 
 /// The next part of the conversation.
@@ -42,10 +44,13 @@ pub(super) enum Phase {
     Following(Link, Follower),
     /// None: it is closed when everything is written.
     Closing,
+    /// None: it was refused. Once it has the answer, as many bytes as this are read and dropped, because the kernel drops an
+    /// unread answer when a socket is closed that has unread bytes (RFC 9112, section 9.6).
+    Refused(Option<usize>),
 }
 
 /// A request that is being answered.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Work {
     pub(super) request: Request,
     pub(super) script: Script,
@@ -53,6 +58,8 @@ pub(super) struct Work {
     pub(super) link: Option<Link>,
     /// The part of its answer that has arrived.
     pub(super) replies: Vec<Reply>,
+    /// The bytes of that part, as they came.
+    pub(super) size: usize,
 }
 
 /// The most bytes of one read.
@@ -65,11 +72,11 @@ impl Client {
             stream,
             server,
             input: Vec::new(),
+            head: None,
             output: Vec::new(),
             phase: Phase::Reading,
             deadline: Some(now + limits::PATIENCE),
             watched: Interest::Read,
-            has_continued: false,
         }
     }
 
@@ -78,20 +85,31 @@ impl Client {
         match (&self.phase, self.output.is_empty()) {
             (_, false) => Interest::Write,
             // The end of its side is the end of the conversation.
-            (Phase::Reading | Phase::Following(..), true) => Interest::Read,
+            (Phase::Reading | Phase::Following(..) | Phase::Refused(_), true) => Interest::Read,
             (Phase::Working(_), true) => Interest::None,
             (Phase::Closing, true) => Interest::Write,
         }
     }
 
-    /// How many bytes it has sent that are not handled.
-    pub(super) fn received(&self) -> usize {
-        self.input.len()
+    /// About how many bytes of memory it costs.
+    pub(super) fn held(&self) -> usize {
+        /// A reply is larger than the JSON that it is read from.
+        const REPLY: usize = 3;
+        let work = match &self.phase {
+            Phase::Working(work) => work.size.saturating_mul(REPLY) + work.script.size(REPLY),
+            Phase::Reading | Phase::Following(..) | Phase::Closing | Phase::Refused(_) => 0,
+        };
+        work + self.input.capacity() + self.output.capacity()
     }
 
     /// Whether it is between two requests, or has not sent a whole one.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Reading) && self.output.is_empty()
+    }
+
+    /// Whether it was refused, and has its answer.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.phase, Phase::Refused(Some(_)))
     }
 
     /// Whether it reads too slowly for more.
@@ -110,9 +128,16 @@ impl Client {
         match nix::unistd::read(&self.stream, &mut buffer) {
             Ok(0) => false,
             Ok(count) => {
-                // A client that follows has nothing more to say.
-                if matches!(self.phase, Phase::Reading) {
-                    self.input.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                match &mut self.phase {
+                    Phase::Reading => {
+                        self.input.extend_from_slice(buffer.get(..count).unwrap_or_default());
+                    }
+                    Phase::Refused(Some(left)) => {
+                        *left = left.saturating_sub(count);
+                        return *left > 0;
+                    }
+                    // A client that follows has nothing more to say.
+                    Phase::Working(_) | Phase::Following(..) | Phase::Closing | Phase::Refused(None) => {}
                 }
                 true
             }
@@ -129,41 +154,52 @@ impl Client {
                     drop(self.output.drain(..count.min(self.output.len())));
                     self.deadline = Some(now + limits::PATIENCE);
                 }
-                Err(Errno::EAGAIN) => return true,
+                Err(Errno::EAGAIN) => {
+                    self.deadline.get_or_insert(now + limits::PATIENCE);
+                    return true;
+                }
                 Err(Errno::EINTR) => {}
                 Err(_) => return false,
             }
         }
         self.output = Vec::new();
+        if let Phase::Refused(left @ None) = &mut self.phase {
+            *left = Some(limits::DROPPED);
+            let _ = shutdown(self.stream.as_raw_fd(), Shutdown::Write);
+            self.deadline = Some(now + limits::LINGER);
+        }
         if matches!(self.phase, Phase::Working(_) | Phase::Following(..)) {
             self.deadline = None;
         }
         true
     }
 
-    /// The next request, if it is whole. One that is none is answered.
-    pub(super) fn take_request(&mut self) -> Option<Request> {
-        if !matches!(self.phase, Phase::Reading) || self.input.is_empty() {
+    /// The next request, if it is whole. One that is none, or is not permitted, is answered.
+    pub(super) fn take_request(&mut self, is_permitted: impl FnOnce(&Request) -> bool) -> Option<Request> {
+        if !matches!(self.phase, Phase::Reading) {
             return None;
         }
-        match parse(&self.input) {
-            Parsed::Whole(request, length) => {
-                self.input.drain(..length.min(self.input.len()));
-                self.input.shrink_to_fit();
-                self.has_continued = false;
-                Some(*request)
+        if self.head.is_none() {
+            if self.input.is_empty() {
+                return None;
             }
-            Parsed::Partial { expects_continue } => {
-                if expects_continue && !std::mem::replace(&mut self.has_continued, true) {
-                    self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            match parse(&self.input) {
+                Parsed::Whole(head) if !is_permitted(&head.request) => self.refuse(401),
+                Parsed::Whole(head) => {
+                    self.input.drain(..head.length.min(self.input.len()));
+                    if head.expects_continue && self.input.len() < head.body {
+                        self.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                    }
+                    self.head = Some(head);
                 }
-                None
-            }
-            Parsed::Refused(status) => {
-                self.refuse(status);
-                None
+                Parsed::Partial => {}
+                Parsed::Refused(status) => self.refuse(status),
             }
         }
+        let head = self.head.take_if(|head| head.body <= self.input.len())?;
+        let rest = self.input.split_off(head.body);
+        let body = std::mem::replace(&mut self.input, rest);
+        Some(head.request.with_body(body))
     }
 
     /// Sends an answer.
@@ -174,8 +210,9 @@ impl Client {
 
     /// Sends an error, then closes.
     pub(super) fn refuse(&mut self, status: u16) {
-        self.input = Vec::new();
+        (self.input, self.head) = (Vec::new(), None);
         self.answer(&Response::of_status(status), false);
+        self.phase = Phase::Refused(None);
     }
 
     /// Sends a part of an answer that has no length.

@@ -1,5 +1,6 @@
 //! HTTP/1.1: a request out of the bytes of a client, an answer into bytes. Pure.
 //!
+//! The head of a request is read before its body, so that a client without the password costs a head alone.
 //! A request is refused as soon as it is certain that it is none: too long, ambiguous, or with a body that has no length.
 //! Nothing is sent on, so no two parsers have to agree about it (RFC 9112, section 11).
 
@@ -31,21 +32,31 @@ pub(super) struct Headers {
     pub(super) content_type: Option<String>,
 }
 
+/// The head of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The request, without its body.
+    pub(super) request: Request,
+    /// Its own length in bytes.
+    pub(super) length: usize,
+    /// That of the body.
+    pub(super) body: usize,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub(super) expects_continue: bool,
+}
+
 /// What the bytes so far are.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Parsed {
-    /// A request, and its length.
-    Whole(Box<Request>, usize),
+    /// A head.
+    Whole(Box<Head>),
     /// The beginning of one.
-    Partial {
-        /// Whether the client waits for `100 Continue` before it sends the body.
-        expects_continue: bool,
-    },
+    Partial,
     /// None; the status to answer with.
     Refused(u16),
 }
 
-/// Reads a request from the beginning of `bytes`.
+/// Reads the head of a request from the beginning of `bytes`.
 pub(super) fn parse(bytes: &[u8]) -> Parsed {
     let mut fields = [httparse::EMPTY_HEADER; limits::FIELDS];
     let mut head = httparse::Request::new(&mut fields);
@@ -55,7 +66,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
             return Parsed::Refused(431);
         }
         Ok(httparse::Status::Partial) if bytes.len() >= limits::HEAD => return Parsed::Refused(431),
-        Ok(httparse::Status::Partial) => return Parsed::Partial { expects_continue: false },
+        Ok(httparse::Status::Partial) => return Parsed::Partial,
         Err(_) => return Parsed::Refused(400),
     };
     let mut request = Request {
@@ -104,9 +115,6 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     if body > limits::BODY {
         return Parsed::Refused(413);
     }
-    let Some(received) = bytes.get(length..length + body) else {
-        return Parsed::Partial { expects_continue };
-    };
     let target = head.path.unwrap_or_default();
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     // Of a proxy's form only the path is of interest.
@@ -118,20 +126,21 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     };
     request.path = path;
     request.form = pairs(query);
-    let is_form = request
-        .headers
-        .content_type
-        .as_deref()
-        .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
-    if is_form {
-        request.form.extend(pairs(&String::from_utf8_lossy(received)));
-    } else {
-        request.body = received.to_vec();
-    }
-    Parsed::Whole(Box::new(request), length + body)
+    Parsed::Whole(Box::new(Head { request, length, body, expects_continue }))
 }
 
 impl Request {
+    /// The request with its body.
+    pub(super) fn with_body(mut self, body: Vec<u8>) -> Request {
+        let kind = self.headers.content_type.as_deref();
+        if kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded")) {
+            self.form.extend(pairs(&String::from_utf8_lossy(&body)));
+        } else {
+            self.body = body;
+        }
+        self
+    }
+
     /// Whether a browser sent it for a page of another site: then it must change nothing.
     pub(super) fn is_cross_site(&self) -> bool {
         let Headers { host, origin, referer, fetch_site, .. } = &self.headers;
@@ -255,11 +264,12 @@ mod tests {
 
     fn whole(text: &str) -> Request {
         match parse(text.as_bytes()) {
-            Parsed::Whole(request, length) => {
-                assert_eq!(length, text.len());
-                *request
+            Parsed::Whole(head) => {
+                assert_eq!(head.length + head.body, text.len());
+                let body = text.as_bytes().get(head.length..).unwrap_or_default();
+                head.request.with_body(body.to_vec())
             }
-            other @ (Parsed::Partial { .. } | Parsed::Refused(_)) => panic!("{text:?}: {other:?}"),
+            other @ (Parsed::Partial | Parsed::Refused(_)) => panic!("{text:?}: {other:?}"),
         }
     }
 
@@ -280,7 +290,7 @@ mod tests {
     fn what_is_too_long_or_ambiguous_is_refused() {
         let refused = |text: &str| match parse(text.as_bytes()) {
             Parsed::Refused(status) => status,
-            other @ (Parsed::Whole(..) | Parsed::Partial { .. }) => panic!("{text:?}: {other:?}"),
+            other @ (Parsed::Whole(..) | Parsed::Partial) => panic!("{text:?}: {other:?}"),
         };
         for (text, status) in [
             ("GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),

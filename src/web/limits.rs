@@ -10,9 +10,13 @@ pub(super) const HEAD: usize = 16 * 1024;
 pub(super) const FIELDS: usize = 64;
 /// The longest body, in bytes.
 pub(super) const BODY: usize = 256 * 1024;
-/// The most bytes of requests of all clients together.
-pub(super) const RECEIVED: usize = 2 << 20;
+/// About the most bytes of requests and answers of all clients together. The client that has most of them is refused.
+pub(super) const HELD: usize = 12 << 20;
 /// How long a request may take to arrive, an idle connection stays open, and a client may leave an answer unread.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// How long a refused client may take to read why.
+pub(super) const LINGER: Duration = Duration::from_secs(2);
+/// The most bytes that it may send meanwhile.
+pub(super) const DROPPED: usize = 1 << 20;
 /// The most unread bytes of an answer that follows a log. Then the helper stops reading from the supervisor.
 pub(super) const BACKLOG: usize = 64 * 1024;

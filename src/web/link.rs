@@ -31,17 +31,18 @@ impl Link {
         }
     }
 
-    /// Reads once; returns the replies that are whole.
-    pub(super) fn read(&mut self) -> Result<Vec<Reply>, Lost> {
+    /// Reads once; returns the replies that are whole, and how many bytes they were.
+    pub(super) fn read(&mut self) -> Result<(Vec<Reply>, usize), Lost> {
         let filled = self.received.fill(&mut self.stream);
-        let mut replies = Vec::new();
+        let (mut replies, mut size) = (Vec::new(), 0);
         while let Some(line) = self.received.take_line() {
+            size += line.len();
             replies.push(Reply::parse(&line).map_err(|_| Lost)?);
         }
         let is_complete = replies.last().is_some_and(Reply::is_last);
         match filled {
-            Filled::Some | Filled::Nothing => Ok(replies),
-            Filled::Ended | Filled::TooLong if is_complete => Ok(replies),
+            Filled::Some | Filled::Nothing => Ok((replies, size)),
+            Filled::Ended | Filled::TooLong if is_complete => Ok((replies, size)),
             Filled::Ended | Filled::TooLong => Err(Lost),
         }
     }

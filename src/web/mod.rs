@@ -34,9 +34,9 @@ use crate::control::web_process::{FIRST_SOCKET, NAME, ServerSettings, Settings, 
 use crate::exit::ExitStatus;
 use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
 use crate::sys::{inherited, memory, signal, stream};
-use crate::xmlrpc::script::{Script, Stop};
+use crate::xmlrpc::script::Stop;
 use client::{Client, Phase, Work};
-use http::Response;
+use http::{Request, Response};
 use link::Link;
 use site::Answer;
 
@@ -168,8 +168,10 @@ impl Web {
             // An error is that of a client that has gone, or leaves one in the backlog until a descriptor is free.
             let Some(Ok(stream)) = self.listeners.get(at).map(Listener::accept) else { return };
             if self.clients.len() >= limits::CLIENTS {
-                let idle = self.clients.iter().find(|(_, client)| client.is_idle()).map(|(key, _)| *key);
-                match idle {
+                let find = |is_meant: fn(&Client) -> bool| {
+                    self.clients.iter().find(|(_, client)| is_meant(client)).map(|(key, _)| *key)
+                };
+                match find(Client::is_refused).or_else(|| find(Client::is_idle)) {
                     Some(key) => self.close(key),
                     None => {
                         let mut client = Client::new(stream, at, self.now);
@@ -194,19 +196,35 @@ impl Web {
     /// Handles a report about a client.
     fn serve(&mut self, ready: Ready) {
         let key = ready.token.key;
-        let received: usize = self.clients.values().map(Client::received).sum();
         let Some(client) = self.clients.get_mut(&key) else { return };
         let is_open = match client.watched {
-            Interest::Read if received > limits::RECEIVED => {
-                client.refuse(503);
-                true
-            }
             Interest::Read => client.fill(),
             Interest::Write => client.flush(self.now),
             // Only an error or a hang-up is reported.
             Interest::None | Interest::Both | Interest::Change => false,
         };
         if is_open { self.advance(key) } else { self.close(key) }
+        self.bound_memory();
+    }
+
+    /// Refuses the client that costs most if all together cost too much.
+    fn bound_memory(&mut self) {
+        if self.clients.values().map(Client::held).sum::<usize>() <= limits::HELD {
+            return;
+        }
+        let Some((key, client)) = self.clients.iter_mut().max_by_key(|(_, client)| client.held()) else {
+            return;
+        };
+        let key = *key;
+        // One that has a part of its answer cannot be told.
+        match client.phase {
+            Phase::Working(_) => client.refuse(503),
+            Phase::Reading if client.is_idle() => client.refuse(503),
+            Phase::Reading | Phase::Following(..) | Phase::Closing | Phase::Refused(_) => {
+                return self.close(key);
+            }
+        }
+        self.advance(key);
     }
 
     /// Takes the next steps of a conversation, until it waits for something.
@@ -221,27 +239,25 @@ impl Web {
             }
             match &client.phase {
                 Phase::Reading if client.is_idle() => {
-                    let Some(request) = client.take_request() else {
+                    let server = self.settings.servers.get(client.server);
+                    let is_permitted = |request: &Request| {
+                        let authorization = request.headers.authorization.as_deref();
+                        server.is_some_and(|server| auth::is_permitted(server, authorization))
+                    };
+                    let Some(request) = client.take_request(is_permitted) else {
                         if client.is_idle() {
                             break;
                         }
                         continue;
                     };
-                    let server = self.settings.servers.get(client.server);
-                    let authorization = request.headers.authorization.as_deref();
-                    if server.is_none_or(|server| !auth::is_permitted(server, authorization)) {
-                        client.refuse(401);
-                        continue;
-                    }
-                    let (script, replies) = (Script::default(), Vec::new());
-                    client.phase = Phase::Working(Box::new(Work { request, script, link: None, replies }));
+                    client.phase = Phase::Working(Box::new(Work { request, ..Work::default() }));
                 }
                 Phase::Working(work) if work.link.is_none() => self.work(key),
                 Phase::Following(..) => {
                     self.read_on(key);
                     break;
                 }
-                Phase::Reading | Phase::Working(_) | Phase::Closing => break,
+                Phase::Reading | Phase::Working(_) | Phase::Closing | Phase::Refused(_) => break,
             }
         }
         self.watch(key);
@@ -285,25 +301,29 @@ impl Web {
             Phase::Working(work) => {
                 let Some(link) = &mut work.link else { return };
                 match link.read() {
-                    Ok(replies) => work.replies.extend(replies),
+                    Ok((replies, size)) => {
+                        work.replies.extend(replies);
+                        work.size += size;
+                    }
                     Err(_) => {
                         client.refuse(503);
                         return self.advance(key);
                     }
                 }
                 if !work.replies.last().is_some_and(Reply::is_last) {
-                    return;
+                    return self.bound_memory();
                 }
                 work.link = None;
-                let mut replies = std::mem::take(&mut work.replies);
-                work.script.answer(match replies.pop() {
+                let (mut replies, size) = (std::mem::take(&mut work.replies), std::mem::take(&mut work.size));
+                let answer = match replies.pop() {
                     Some(Reply::Error(refusal)) => Err((refusal, replies)),
                     Some(_) | None => Ok(replies),
-                });
+                };
+                work.script.answer(answer, size);
                 self.advance(key);
             }
             Phase::Following(link, follower) => {
-                let read = link.read();
+                let read = link.read().map(|(replies, _)| replies);
                 let bytes: Vec<u8> = read.iter().flatten().flat_map(|reply| follower.bytes(reply)).collect();
                 let is_over = read.map_or(true, |replies| replies.last().is_some_and(Reply::is_last));
                 client.send_chunk(&bytes);
@@ -312,7 +332,7 @@ impl Web {
                 }
                 self.advance(key);
             }
-            Phase::Reading | Phase::Closing => {}
+            Phase::Reading | Phase::Closing | Phase::Refused(_) => {}
         }
     }
 

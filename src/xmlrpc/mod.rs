@@ -64,7 +64,7 @@ pub(crate) fn respond(
     document: &[u8],
     script: &mut Script,
 ) -> Result<Option<String>, Stop> {
-    let Ok(call) = xml::call(document) else { return Ok(None) };
+    let Some(call) = script.call.take().or_else(|| xml::call(document).ok()) else { return Ok(None) };
     let result = if call.method == "system.multicall" {
         multicall(context, script, &call.params)
     } else {
@@ -73,7 +73,10 @@ pub(crate) fn respond(
     match result {
         Ok(value) => Ok(Some(value::response(&value))),
         Err(Stop::Fault(code, text)) => Ok(Some(value::fault_response(code, &text))),
-        Err(ask @ Stop::Ask(_)) => Err(ask),
+        Err(ask @ Stop::Ask(_)) => {
+            script.call = Some(call);
+            Err(ask)
+        }
     }
 }
 
@@ -104,6 +107,9 @@ fn multicall(context: Context<'_>, script: &mut Script, params: &[Value]) -> Res
         let result = match call.member("methodName") {
             Some(Value::Text(name)) if name == "system.multicall" => {
                 Err(fault(INCORRECT_PARAMETERS, "Recursive system.multicall forbidden"))
+            }
+            Some(Value::Text(_)) if script.is_full() => {
+                Err(fault(FAILED, "the results together are too long: ask for less at once"))
             }
             Some(Value::Text(name)) => single(context, script, name, params),
             Some(_) | None => Err(fault(INCORRECT_PARAMETERS, "No methodName")),

@@ -8,6 +8,10 @@
 use crate::control::protocol::{Reason, Refusal, Reply, Request};
 
 use super::value::Value;
+use super::xml::Call;
+
+/// About the most bytes of the results of one request that has several.
+const RESULTS: usize = 4 << 20;
 
 /// Why a handler did not return its result.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,9 +29,13 @@ pub(crate) type Answer = Result<Vec<Reply>, (Refusal, Vec<Reply>)>;
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     answers: Vec<Answer>,
+    /// Their size as JSON in bytes.
+    received: usize,
     next: usize,
-    /// Results of finished parts of the handler.
-    kept: Vec<Value>,
+    /// Results of finished parts of the handler, and about their size in bytes.
+    kept: (Vec<Value>, usize),
+    /// The call that is answered, so that it is not read again each time.
+    pub(super) call: Option<Call>,
 }
 
 impl Script {
@@ -55,23 +63,35 @@ impl Script {
     }
 
     /// Adds the answer that it waited for.
-    pub(crate) fn answer(&mut self, answer: Answer) {
+    pub(crate) fn answer(&mut self, answer: Answer, size: usize) {
         self.answers.push(answer);
+        self.received += size;
     }
 
     /// Puts the result of a finished part aside; the answers for it are dropped.
     pub(crate) fn keep(&mut self, value: Value) {
-        (self.answers, self.next) = (Vec::new(), 0);
-        self.kept.push(value);
+        (self.answers, self.next, self.received) = (Vec::new(), 0, 0);
+        self.kept.1 += value.size();
+        self.kept.0.push(value);
     }
 
     /// How many results are kept.
     pub(crate) fn kept(&self) -> usize {
-        self.kept.len()
+        self.kept.0.len()
+    }
+
+    /// About the bytes of memory that it has; those of an answer are so many times its JSON.
+    pub(crate) fn size(&self, reply: usize) -> usize {
+        self.received.saturating_mul(reply) + self.kept.1
+    }
+
+    /// Whether the kept results are more than one answer may have.
+    pub(crate) fn is_full(&self) -> bool {
+        self.kept.1 > RESULTS
     }
 
     /// The kept results.
     pub(crate) fn take_kept(&mut self) -> Vec<Value> {
-        std::mem::take(&mut self.kept)
+        std::mem::take(&mut self.kept).0
     }
 }

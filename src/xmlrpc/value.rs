@@ -45,6 +45,19 @@ impl Value {
         None
     }
 
+    /// About how many bytes of memory it has.
+    pub(in crate::web) fn size(&self) -> usize {
+        let inner = match self {
+            Value::Int(_) | Value::Bool(_) | Value::Double(_) => 0,
+            Value::Text(text) => text.len(),
+            Value::Array(values) => values.iter().map(Value::size).sum(),
+            Value::Struct(members) => {
+                members.iter().map(|(name, value)| size_of::<String>() + name.len() + value.size()).sum()
+            }
+        };
+        size_of::<Value>() + inner
+    }
+
     /// Appends it as XML.
     pub(crate) fn write(&self, xml: &mut String) {
         xml.push_str("<value>");
