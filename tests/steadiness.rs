@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    End, Foster, Running, allocated_kib, cpu_time, descriptors, found, free_port, resident_kib,
+    End, Foster, Running, allocated_kib, cpu_time, descriptors, found, free_port, get, resident_kib,
 };
 
 /// The tolerated difference between two measurements of one process: the allocator's rounding, a page of the stack.
@@ -126,18 +126,51 @@ fn idle_between_two_runs_of_jobs_means_no_system_call() {
     );
 }
 
+#[test]
+fn an_idle_web_helper_makes_no_system_call_and_costs_pid_1_no_memory() {
+    let port = free_port();
+    let server = format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=user\npassword=123\n");
+    let start = |server: &str| {
+        let foster = Foster::new().alone();
+        let socket = foster.folder().join("foster.sock").display().to_string();
+        let config = format!(
+            "[supervisord]\nnodaemon=true\n{server}[program:web]\ncommand=puppet pause\nstartsecs=0\n"
+        );
+        let foster = foster.file("supervisord.conf", &config).env("FOSTER_SOCKET", &socket);
+        let foster = foster.arguments(&["run", "-c", "supervisord.conf"]).start();
+        foster.wait_for_state("web", "running");
+        foster.verb(&["status"]).expect(0);
+        foster
+    };
+    let without = resident_kib(start("").pid());
+    let foster = start(&server);
+    foster.wait_for("an answer", || get(port, "/").is_some_and(|(status, _)| status == 401));
+    let own = resident_kib(foster.pid());
+    assert!(own <= without + NOISE_KIB, "{own} KiB with the helper, {without} KiB without");
+    let is_helper = |pid: i32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "foster-web")
+    };
+    let processes: Vec<i32> = foster.processes().iter().map(|process| process.pid).collect();
+    let helper = processes.into_iter().find(|pid| is_helper(*pid)).expect("the helper");
+    // Its client has gone, so it keeps no buffer; the rest are pages of the executable.
+    let kib = allocated_kib(helper);
+    assert!(kib <= 512, "{kib} KiB");
+    no_system_call_of(&foster, &[foster.pid(), helper]);
+}
+
 fn no_system_call(config: &str) {
-    let Some(strace) = found("strace") else { return };
     let foster = Foster::new().config(config).alone().start();
     foster.wait_for("everything to be up", || foster.verb(&["health"]).code == 0);
+    no_system_call_of(&foster, &[foster.pid()]);
+}
+
+fn no_system_call_of(foster: &Running, pids: &[i32]) {
+    let Some(strace) = found("strace") else { return };
     let trace = foster.path("trace");
     // timeout(1) stops strace, which detaches from foster and writes its trace.
     let mut command = Command::new("timeout");
-    command
-        .args(["--signal=INT", "4"])
-        .arg(strace)
-        .args(["-f", "-p", &foster.pid().to_string(), "-o"])
-        .arg(&trace);
+    command.args(["--signal=INT", "4"]).arg(strace).arg("-f");
+    command.args(pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()])).arg("-o").arg(&trace);
     let ended = command.output().expect("strace");
     let calls = std::fs::read_to_string(&trace).expect("a trace");
     // The trace may have the call in which strace attached, and its end.
@@ -145,7 +178,10 @@ fn no_system_call(config: &str) {
         .lines()
         .filter(|line| line.contains('(') && !line.contains("detached") && !line.contains("resumed"))
         .collect();
-    assert!(made.len() <= 1 && made.iter().all(|line| line.contains("epoll_")), "{calls}\n{ended:?}");
+    assert!(
+        made.len() <= pids.len() && made.iter().all(|line| line.contains("epoll_")),
+        "{calls}\n{ended:?}"
+    );
 }
 
 #[test]

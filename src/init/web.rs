@@ -164,9 +164,9 @@ impl Init {
         }
     }
 
-    /// Ends the helper for the rest of a shutdown.
+    /// Ends the helper for the rest of a shutdown. It finishes its answers, and gets KILL with all others if it does not end.
     pub(super) fn retire_web(&mut self) {
-        self.end_web(HelperState::Absent);
+        (self.operators.web.lifeline, self.operators.web.state) = (None, HelperState::Absent);
         if let Some(server) = &mut self.operators.server {
             server.retire_helper();
         }

@@ -58,7 +58,7 @@ pub(super) struct Work {
     pub(super) link: Option<Link>,
     /// The part of its answer that has arrived.
     pub(super) replies: Vec<Reply>,
-    /// The bytes of that part, as they came.
+    /// About how many bytes of memory that part has.
     pub(super) size: usize,
 }
 
@@ -93,10 +93,8 @@ impl Client {
 
     /// About how many bytes of memory it costs.
     pub(super) fn held(&self) -> usize {
-        /// A reply is larger than the JSON that it is read from.
-        const REPLY: usize = 3;
         let work = match &self.phase {
-            Phase::Working(work) => work.size.saturating_mul(REPLY) + work.script.size(REPLY),
+            Phase::Working(work) => work.size + work.script.size(),
             Phase::Reading | Phase::Following(..) | Phase::Closing | Phase::Refused(_) => 0,
         };
         work + self.input.capacity() + self.output.capacity()
@@ -105,6 +103,11 @@ impl Client {
     /// Whether it is between two requests, or has not sent a whole one.
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Reading) && self.output.is_empty()
+    }
+
+    /// Whether it has asked, and has not its whole answer.
+    pub(super) fn is_owed(&self) -> bool {
+        matches!(self.phase, Phase::Working(_)) || !self.output.is_empty()
     }
 
     /// Whether it was refused, and has its answer.

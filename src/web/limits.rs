@@ -14,6 +14,8 @@ pub(super) const BODY: usize = 256 * 1024;
 pub(super) const HELD: usize = 12 << 20;
 /// How long a request may take to arrive, an idle connection stays open, and a client may leave an answer unread.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// How long answers take at most after the end of the supervisor.
+pub(super) const PARTING: Duration = Duration::from_millis(100);
 /// How long a refused client may take to read why.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 /// The most bytes that it may send meanwhile.

@@ -31,12 +31,13 @@ impl Link {
         }
     }
 
-    /// Reads once; returns the replies that are whole, and how many bytes they were.
+    /// Reads once; returns the replies that are whole, and about how many bytes of memory they have.
     pub(super) fn read(&mut self) -> Result<(Vec<Reply>, usize), Lost> {
         let filled = self.received.fill(&mut self.stream);
         let (mut replies, mut size) = (Vec::new(), 0);
         while let Some(line) = self.received.take_line() {
-            size += line.len();
+            // A vector has twice the room while it grows.
+            size += line.len() + 2 * size_of::<Reply>();
             replies.push(Reply::parse(&line).map_err(|_| Lost)?);
         }
         let is_complete = replies.last().is_some_and(Reply::is_last);

@@ -20,7 +20,7 @@ mod link;
 mod site;
 
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -56,6 +56,8 @@ pub fn run() -> ExitStatus {
         let _ = prctl::set_name(&name);
     }
     signal::ignore(Signal::PIPE);
+    // It ends with the supervisor, after the last answers: also where every process of the container gets TERM first.
+    signal::ignore(Signal::TERM);
     let text = std::env::var(VARIABLE).unwrap_or_default();
     let Ok(settings) = serde_json::from_str::<Settings>(&text) else { return ExitStatus::USAGE };
     let Some(sockets) = inherited::take(FIRST_SOCKET, settings.servers.len()) else {
@@ -101,6 +103,15 @@ impl Listener {
     }
 }
 
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Listener::Tcp(listener) => listener.as_fd(),
+            Listener::Unix(listener) => listener.as_fd(),
+        }
+    }
+}
+
 /// The state of the loop.
 struct Web {
     settings: Settings,
@@ -110,6 +121,8 @@ struct Web {
     clients: SortedMap<u32, Client>,
     latest: u32,
     now: Instant,
+    /// The supervisor has ended, or does not want the helper any longer: answers are finished until this time.
+    ending: Option<Instant>,
 }
 
 impl Web {
@@ -123,13 +136,20 @@ impl Web {
         }
         epoll.add(stream::stdin(), Token { owner: SUPERVISOR, key: 0 }, Interest::Read)?;
         let (supervisor, clients) = (PathBuf::from(&settings.supervisor), SortedMap::new());
-        Ok(Web { settings, supervisor, epoll, listeners, clients, latest: 0, now: clock() })
+        Ok(Web { settings, supervisor, epoll, listeners, clients, latest: 0, now: clock(), ending: None })
     }
 
     fn turn_until_the_end(&mut self) -> ExitStatus {
         let mut ready = Vec::new();
         loop {
-            let deadline = self.clients.values().filter_map(|client| client.deadline).min();
+            if self
+                .ending
+                .is_some_and(|until| until <= self.now || !self.clients.values().any(Client::is_owed))
+            {
+                return ExitStatus::DONE;
+            }
+            let deadlines = self.clients.values().filter_map(|client| client.deadline);
+            let deadline = deadlines.chain(self.ending).min();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(self.now));
             if self.epoll.wait(timeout, &mut ready).is_err() {
                 return ExitStatus::FAILED;
@@ -140,12 +160,20 @@ impl Web {
                     LISTENERS => self.admit(report.token.key),
                     CLIENTS => self.serve(report),
                     LINKS => self.take_replies(report.token.key),
-                    // The supervisor has ended, or does not want the helper any longer.
-                    _ => return ExitStatus::DONE,
+                    _ => self.end(),
                 }
             }
             self.close_late();
         }
+    }
+
+    /// Takes no more clients. The answer to an order to shut down may still be on its way.
+    fn end(&mut self) {
+        let _ = self.epoll.remove(stream::stdin());
+        self.listeners.iter().for_each(|listener| {
+            let _ = self.epoll.remove(listener);
+        });
+        self.ending = Some(self.now + limits::PARTING);
     }
 
     fn close_late(&mut self) {
@@ -203,7 +231,11 @@ impl Web {
             // Only an error or a hang-up is reported.
             Interest::None | Interest::Both | Interest::Change => false,
         };
-        if is_open { self.advance(key) } else { self.close(key) }
+        if is_open {
+            self.advance(key)
+        } else {
+            self.close(key)
+        }
         self.bound_memory();
     }
 

@@ -29,7 +29,7 @@ pub(crate) type Answer = Result<Vec<Reply>, (Refusal, Vec<Reply>)>;
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     answers: Vec<Answer>,
-    /// Their size as JSON in bytes.
+    /// About how many bytes of memory they have.
     received: usize,
     next: usize,
     /// Results of finished parts of the handler, and about their size in bytes.
@@ -80,9 +80,9 @@ impl Script {
         self.kept.0.len()
     }
 
-    /// About the bytes of memory that it has; those of an answer are so many times its JSON.
-    pub(crate) fn size(&self, reply: usize) -> usize {
-        self.received.saturating_mul(reply) + self.kept.1
+    /// About how many bytes of memory it has.
+    pub(crate) fn size(&self) -> usize {
+        self.received + self.kept.1
     }
 
     /// Whether the kept results are more than one answer may have.

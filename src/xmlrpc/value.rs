@@ -46,7 +46,7 @@ impl Value {
     }
 
     /// About how many bytes of memory it has.
-    pub(in crate::web) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let inner = match self {
             Value::Int(_) | Value::Bool(_) | Value::Double(_) => 0,
             Value::Text(text) => text.len(),
