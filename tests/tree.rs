@@ -3,6 +3,8 @@
 //! Wrappers put a server into another session: `su -c`, `dumb-init --` and setsid(1) create one for their child, and a
 //! daemon forks twice. Behind each of them is the same server, which listens at a port.
 
+mod descriptors;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};

@@ -54,6 +54,17 @@ pub(super) struct Groups {
     watched: SortedMap<Run, File>,
 }
 
+/// What is left of a run whose main process has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing.
+    Nothing,
+    /// This process, and others perhaps.
+    Process(Pid),
+    /// foster cannot look: EMFILE, ENFILE, EIO. It waits as for a process.
+    Unknown,
+}
+
 /// The directory of all groups.
 #[derive(Debug)]
 struct Parent {
@@ -177,20 +188,37 @@ impl Groups {
 
     /// The living processes in the group of a run that foster can see (cgroups(7), `cgroup.procs`).
     pub(super) fn members(&self, run: Run) -> Vec<Pid> {
-        let text = self.file(run, "cgroup.procs").and_then(|path| read(&path).ok()).unwrap_or_default();
+        self.list(run).unwrap_or_default()
+    }
+
+    /// The same, with the error of a look that has failed: that shows nothing.
+    fn list(&self, run: Run) -> io::Result<Vec<Pid>> {
+        let Some(path) = self.file(run, "cgroup.procs") else { return Ok(Vec::new()) };
+        let text = match read(&path) {
+            // It was removed, and only an empty one can be.
+            Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+            Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => String::new(),
+            text => text?,
+        };
         let numbers = text.split_ascii_whitespace().filter_map(|line| line.parse().ok());
         // 0: a process outside foster's PID namespace.
-        numbers.filter(|number| *number > 0).map(Pid::from_raw).collect()
+        Ok(numbers.filter(|number| *number > 0).map(Pid::from_raw).collect())
     }
 
     /// What is left in the group of a run whose main process has ended, where that does not come to foster.
-    pub(super) fn left(&mut self, run: Run, children: &Children) -> Vec<Pid> {
+    pub(super) fn left(&mut self, run: Run, children: &Children) -> Left {
         if self.role != InitRole::Parent || !self.names.contains_key(&run) {
-            return Vec::new();
+            return Left::Nothing;
         }
         // Watched and acknowledged before the look: what changes after it is reported.
         self.watch(run);
-        self.members(run).into_iter().filter(|pid| !children.contains(*pid)).collect()
+        match self.list(run) {
+            Ok(list) => match list.into_iter().find(|pid| !children.contains(*pid)) {
+                Some(pid) => Left::Process(pid),
+                None => Left::Nothing,
+            },
+            Err(_) => Left::Unknown,
+        }
     }
 
     /// Kills all of a run at once (cgroups(7), `cgroup.kill`: since Linux 5.14). Whether that was done.

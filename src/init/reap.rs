@@ -6,10 +6,10 @@ use foster_core::action::StateName;
 use foster_core::event::{Event, Leftovers, Persistence, StartFailure};
 use foster_core::ids::{Exit, KilledBy, Run, Signal};
 use foster_core::sorted::SortedSet;
-use nix::unistd::Pid;
 
 use super::Init;
 use super::children::{Ended, Role};
+use super::groups::Left;
 use super::processes::Processes;
 use super::remedies::{AT_ONCE, FOREGROUND};
 use super::start::helper_output;
@@ -135,8 +135,8 @@ impl Init {
             let left = self.processes.trees.left_by(run, &self.processes.children);
             self.report_background(run, exit, left);
             let left = match left {
-                Some(_) => Leftovers::Some,
-                None => {
+                Left::Process(_) | Left::Unknown => Leftovers::Some,
+                Left::Nothing => {
                     self.forget_run(run);
                     Leftovers::None
                 }
@@ -147,14 +147,14 @@ impl Init {
 
     /// Reports a program whose main process exited at once with success and left a process behind, with the remedy; only
     /// the first time in a row.
-    fn report_background(&mut self, run: Run, exit: Exit, left: Option<Pid>) {
+    fn report_background(&mut self, run: Run, exit: Exit, left: Left) {
         let at_once = self.core.supervisor.snapshot().run(run).is_some_and(|view| {
             matches!(view.state, StateName::Starting | StateName::Running)
                 && view.live.is_some_and(|live| self.core.now.since(live.since) < AT_ONCE)
         });
-        let left = left.filter(|_| exit == Exit::Code(0) && at_once);
-        if self.processes.trees.note_background(run.instance, left.is_some())
-            && let Some(pid) = left
+        let is_in_background = left != Left::Nothing && exit == Exit::Code(0) && at_once;
+        if self.processes.trees.note_background(run.instance, is_in_background)
+            && let Left::Process(pid) = left
         {
             let name = self.plan.label(run.instance);
             log::warn!("{name}: went into the background (pid {pid} is still running): {FOREGROUND}");

@@ -20,7 +20,7 @@ use log::warn;
 use nix::unistd::Pid;
 
 use super::children::{Children, Role};
-use super::groups::Groups;
+use super::groups::{Groups, Left};
 use super::proc_reader::ProcReader;
 use crate::errno;
 use crate::sys::process;
@@ -159,12 +159,14 @@ impl Trees {
         Some(process.pid)
     }
 
-    /// Handles the exit of a run's main process; returns a remaining process, if the run now waits for one.
-    pub(super) fn left_by(&mut self, run: Run, children: &Children) -> Option<Pid> {
-        let first = self.members(run).next().map(|process| process.pid);
-        let first = first.or_else(|| self.left_in_group(run, children))?;
-        self.draining.insert(run);
-        Some(first)
+    /// Handles the exit of a run's main process; returns what is left. The run waits for that.
+    pub(super) fn left_by(&mut self, run: Run, children: &Children) -> Left {
+        let first = self.members(run).next().map(|process| Left::Process(process.pid));
+        let left = first.unwrap_or_else(|| self.left_in_group(run, children));
+        if left != Left::Nothing {
+            self.draining.insert(run);
+        }
+        left
     }
 
     /// Records whether the ended run of this instance went into the background; returns whether that is new.
@@ -187,7 +189,7 @@ impl Trees {
     pub(super) fn take_emptied(&mut self, children: &Children) -> Vec<Run> {
         let is_empty = |run: &Run| self.members(*run).next().is_none();
         let mut emptied: Vec<Run> = self.draining.iter().copied().filter(is_empty).collect();
-        emptied.retain(|run| self.left_in_group(*run, children).is_none());
+        emptied.retain(|run| self.left_in_group(*run, children) == Left::Nothing);
         for run in &emptied {
             self.end(*run);
         }
@@ -315,11 +317,8 @@ impl Trees {
     }
 
     /// What is left in the group of a run and does not come to foster.
-    fn left_in_group(&mut self, run: Run, children: &Children) -> Option<Pid> {
-        if !self.is_tree(run) {
-            return None;
-        }
-        self.groups.left(run, children).first().copied()
+    fn left_in_group(&mut self, run: Run, children: &Children) -> Left {
+        if self.is_tree(run) { self.groups.left(run, children) } else { Left::Nothing }
     }
 
     /// Adds what only the group of a run shows.

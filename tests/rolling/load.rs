@@ -104,8 +104,13 @@ impl Report {
 
 /// The program, with these keys, in which `PORT` stands for its port.
 fn web(python: &Path, port: u16, keys: &str) -> String {
+    web_that_starts_within("0", python, port, keys)
+}
+
+/// The same, with a server that needs so many seconds to start.
+fn web_that_starts_within(seconds: &str, python: &Path, port: u16, keys: &str) -> String {
     let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/rolling/server.py");
-    let command = format!("command = ['{}', '{server}']", python.display());
+    let command = format!("command = ['{}', '{server}', '{seconds}']", python.display());
     let sockets = format!("sockets = ['tcp://127.0.0.1:{port}?backlog=1024']");
     let ready = if keys.contains("ready = ") { "" } else { "ready = { log = 'ready' }; " };
     let keys = keys.replace("PORT", &port.to_string());
@@ -229,7 +234,7 @@ fn start_ups(foster: &Running) -> Vec<Duration> {
     milliseconds.map(Duration::from_millis).collect()
 }
 
-/// What a client waits for beside the start-up of the server.
+/// What a client waits for beside the start-up of the server, and what it waits at any other time.
 const ALLOWANCE: Duration = Duration::from_millis(50);
 
 #[test]
@@ -239,13 +244,8 @@ fn a_killed_program_fails_its_own_requests_and_the_others_wait_for_its_start_alo
     let port = free_port();
     let foster = start(&web(&python, port, BACKOFF));
     let load = Load::start(&wrk, port, form);
-    let (is_over, mut kills) = (AtomicBool::new(false), Vec::new());
-    let waits = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..2).map(|_| scope.spawn(|| ask(port, &is_over))).collect();
-        form.run(&foster, |_| kills.push(kill_the_first(&foster)));
-        is_over.store(true, Ordering::Relaxed);
-        clients.into_iter().flat_map(|client| client.join().expect("a client")).collect::<Vec<Wait>>()
-    });
+    let mut kills = Vec::new();
+    let ((), waits) = ask_during(port, || form.run(&foster, |_| kills.push(kill_the_first(&foster))));
     load.finish("kills of one instance").assert_only_held_requests_failed(form);
     let restarts = foster.output().stderr().matches("web: was killed by SIGKILL").count();
     let immediate = foster.output().stderr().matches("; restarting now").count();
@@ -253,16 +253,62 @@ fn a_killed_program_fails_its_own_requests_and_the_others_wait_for_its_start_alo
     // The first start is not one after a kill.
     let start_ups = start_ups(&foster).split_off(1);
     assert_eq!(start_ups.len(), kills.len());
-    let longest = |(from, to): &(Instant, Instant)| {
-        let meanwhile = waits.iter().filter(|(since, wait)| *since < *to && *since + *wait > *from);
-        meanwhile.map(|(_, wait)| *wait).max().expect("a request while it was away")
+    // What the load alone costs, on this machine and at this time: what requests waited just before the kill.
+    let before = |killed: Instant| {
+        let from = killed - Duration::from_millis(500);
+        let done = waits.iter().filter(|(since, wait)| *since > from && *since + *wait < killed);
+        done.map(|(_, wait)| *wait).max().unwrap_or_default()
     };
-    let mut beside: Vec<Duration> =
-        kills.iter().zip(&start_ups).map(|(kill, start)| longest(kill).saturating_sub(*start)).collect();
+    let beyond = |(kill, start): (&(Instant, Instant), &Duration)| {
+        longest(&waits, *kill).saturating_sub(*start + before(kill.0))
+    };
+    let mut beside: Vec<Duration> = kills.iter().zip(&start_ups).map(beyond).collect();
     beside.sort();
-    println!("start-ups {start_ups:?}\nlongest waits beyond them, sorted {beside:?}");
+    println!("start-ups {start_ups:?}\nlongest waits beyond them and the load, sorted {beside:?}");
     // One of them may be longer because the machine does something else: not half of them.
     assert!(beside[beside.len() / 2] <= ALLOWANCE, "{start_ups:?} {beside:?}");
+}
+
+/// Runs clients as long as `changes` takes; returns what that does, and how long each request waited.
+fn ask_during<T>(port: u16, changes: impl FnOnce() -> T) -> (T, Vec<Wait>) {
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..2).map(|_| scope.spawn(|| ask(port, &is_over))).collect();
+        let made = changes();
+        is_over.store(true, Ordering::Relaxed);
+        (made, clients.into_iter().flat_map(|client| client.join().expect("a client")).collect())
+    })
+}
+
+/// The longest wait of a request that was under way between these instants.
+fn longest(waits: &[Wait], (from, to): (Instant, Instant)) -> Duration {
+    let meanwhile = waits.iter().filter(|(since, wait)| *since < to && *since + *wait > from);
+    meanwhile.map(|(_, wait)| *wait).max().expect("a request meanwhile")
+}
+
+/// What a loaded machine adds is far below this start-up.
+#[test]
+fn at_a_reload_of_one_instance_no_request_waits_for_the_start_of_the_new_run() {
+    const START_UP: Duration = Duration::from_secs(2);
+    let (Some(wrk), Some(python)) = (found("wrk"), found("python3")) else { return };
+    let form = Form::new(3, 10);
+    let port = free_port();
+    let foster = start(&web_that_starts_within("2", &python, port, ""));
+    let load = Load::start(&wrk, port, form);
+    let mut reloads = Vec::new();
+    let ((), waits) = ask_during(port, || {
+        form.run(&foster, |_| {
+            let began = Instant::now();
+            foster.verb(&["reload", "web"]).expect(0);
+            reloads.push((began, Instant::now()));
+        });
+    });
+    load.finish("reloads of one instance that starts slowly").assert_no_errors();
+    let mut longest: Vec<Duration> = reloads.iter().map(|reload| longest(&waits, *reload)).collect();
+    longest.sort();
+    println!("longest waits, sorted {longest:?}");
+    assert!(longest[longest.len() / 2] < START_UP / 2, "{longest:?}");
+    assert!(start_ups(&foster).iter().all(|start_up| *start_up >= START_UP));
 }
 
 /// The workers of gunicorn.

@@ -1,8 +1,11 @@
-"""A server on descriptor 3 that ends after TERM as it should: it answers what it has accepted, and accepts no more."""
+"""A server on descriptor 3 that ends after TERM as it should: it answers what it has accepted, and accepts no more. Its argument is
+the time in seconds that it needs to start; 0 without one."""
 
 import signal
 import socket
+import sys
 import threading
+import time
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n"
 stopping = threading.Event()
@@ -22,6 +25,7 @@ def serve(connection):
         connection.recv(1)
 
 
+time.sleep(float(sys.argv[1]) if len(sys.argv) > 1 else 0)
 listener = socket.socket(fileno=3)
 listener.settimeout(0.05)
 threads = []

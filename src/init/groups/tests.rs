@@ -212,3 +212,18 @@ fn a_run_beside_another_of_its_instance_has_a_group_of_its_own() {
     assert!(groups.enter(run(3), "web", None).is_some(), "the first group is free again");
     assert!(groups.enter(run(2), "web", None).is_none(), "a group that was killed is not used again");
 }
+
+#[test]
+fn a_list_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+    let root = fake(&[]);
+    let mut groups = open(&root, InitRole::Parent);
+    assert!(groups.enter(run(1), "web", None).is_some());
+    let epoll = Rc::new(Epoll::new().unwrap());
+    let children = Children::new(epoll, Owner(0), Default::default());
+    assert_eq!(groups.left(run(1), &children), Left::Nothing, "it has no list any more");
+    fs::write(folder(&root, "foster/web/cgroup.procs"), "17\n").unwrap();
+    assert_eq!(groups.left(run(1), &children), Left::Process(Pid::from_raw(17)));
+    fs::remove_file(folder(&root, "foster/web/cgroup.procs")).unwrap();
+    fs::create_dir(folder(&root, "foster/web/cgroup.procs")).unwrap();
+    assert_eq!(groups.left(run(1), &children), Left::Unknown);
+}
