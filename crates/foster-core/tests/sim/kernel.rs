@@ -14,6 +14,9 @@ use foster_core::supervisor::Turn;
 
 use super::{End, Happening, Process, Stubbornness, World, print};
 
+/// The most lines of a trace.
+const MOST_LINES: usize = 400_000;
+
 impl World {
     pub fn step(&mut self, event: Event) {
         let mut actions = Vec::new();
@@ -21,6 +24,9 @@ impl World {
         for action in actions {
             self.perform(action);
         }
+        // No scenario comes near: what happens follows itself without end.
+        let end = self.trace.len().saturating_sub(60);
+        assert!(self.trace.len() < MOST_LINES, "this does not end:\n{}", self.trace[end..].join("\n"));
         // What is to go down and come up again has a run: without one it would never come up.
         let mut views = self.supervisor.snapshot().instances();
         let lost = views.find(|view| matches!(view.desired, Desired::Cycle(_)) && view.live.is_none());
