@@ -197,7 +197,7 @@ impl Groups {
         let text = match read(&path) {
             // It was removed, and only an empty one can be.
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-            Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => String::new(),
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => String::new(),
             text => text?,
         };
         let numbers = text.split_ascii_whitespace().filter_map(|line| line.parse().ok());
