@@ -220,7 +220,7 @@ fn a_list_that_cannot_be_read_is_not_taken_for_an_empty_one() {
     assert!(groups.enter(run(1), "web", None).is_some());
     let epoll = Rc::new(Epoll::new().unwrap());
     let children = Children::new(epoll, Owner(0), Default::default());
-    assert_eq!(groups.left(run(1), &children), Left::Nothing, "it has no list any more");
+    assert_eq!(groups.left(run(1), &children), Left::Nothing, "it has no list");
     fs::write(folder(&root, "foster/web/cgroup.procs"), "17\n").unwrap();
     assert_eq!(groups.left(run(1), &children), Left::Process(Pid::from_raw(17)));
     fs::remove_file(folder(&root, "foster/web/cgroup.procs")).unwrap();
