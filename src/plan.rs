@@ -22,7 +22,7 @@ use serde::Serialize;
 
 pub use self::instances::{InstanceCount, InstanceDef, InstanceSetting, Template};
 pub use self::listen::{ListenAddress, ListenOptions, ListenSocket};
-pub use self::web::{Password, Web, WebServer};
+pub use self::web::{Password, Reach, Web, WebServer};
 
 /// A configuration that has been checked.
 #[derive(Debug, Clone)]

@@ -231,10 +231,16 @@ fn the_table_of_files_to_touch_is_valid_and_a_verb_needs_at_most_four() {
             let code = code.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
             let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
             // supervisorctl, pm2, XML-RPC and event listeners have verbs of other tools, each made of foster's.
-            let is_user =
-                ["src/doctor/", "src/listeners/", "src/client/supervisorctl", "src/client/pm2", "src/web/"]
-                    .iter()
-                    .any(|user| name.starts_with(user));
+            let users = [
+                "src/doctor/",
+                "src/listeners/",
+                "src/client/supervisorctl",
+                "src/client/pm2",
+                "src/client/top/",
+                "src/web/",
+                "src/xmlrpc/",
+            ];
+            let is_user = users.iter().any(|user| name.starts_with(user));
             if !is_test && !special && !named.contains(&name) && !is_user {
                 assert!(!mention.is_match(&code), "{name} has to change for a verb such as {variant}");
             }

@@ -70,5 +70,6 @@ mod top;
 mod tree;
 mod unprivileged;
 mod update;
+mod web;
 mod web_attack;
 mod xmlrpc;

@@ -181,6 +181,8 @@ fn helper(server: &Server) -> i32 {
 fn the_helper_is_unprivileged_and_is_started_again_unnoticed() {
     let Some(python) = python_with("supervisor") else { return };
     let server = Server::foster(&config());
+    // A helper that answers has given up its privileges.
+    let all = question(&server, Path::new(&python), "supervisor.getAllProcessInfo()");
     let before = helper(&server);
     let state = |pid: i32| fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
     let field = |pid: i32, name: &str| {
@@ -195,7 +197,6 @@ fn the_helper_is_unprivileged_and_is_started_again_unnoticed() {
     }
     assert_eq!(field(before, "NoNewPrivs:"), ["1"]);
     assert_eq!(field(before, "Threads:"), ["1"]);
-    let all = question(&server, Path::new(&python), "supervisor.getAllProcessInfo()");
     let (socket, hidden) = (server.folder.path().join("foster.sock").display().to_string(), "foster-web");
     let listed = text(&server.run(&binary(), &["status", "--socket", &socket]));
     assert!(!all.contains(hidden) && !listed.contains(hidden) && listed.contains("worker"), "{all}{listed}");

@@ -177,6 +177,11 @@ impl Reading<'_> {
             let target = match key.name.as_str() {
                 "foster" => &mut self.document.foster,
                 "signals" => &mut self.document.signals,
+                "web" => {
+                    let (table, start) = &mut self.document.web;
+                    start.get_or_insert(key.span);
+                    table
+                }
                 "defaults" => &mut self.document.defaults,
                 "program" => &mut self.document.programs,
                 "task" => &mut self.document.tasks,

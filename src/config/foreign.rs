@@ -31,7 +31,7 @@ const ANY: &str = "";
 const FILE: &[Foreign] = &[
     row("supervisord", SUPERVISORD, "foster", ""),
     row("unix_http_server", SUPERVISORD, "foster", "with the key `socket`"),
-    row("inet_http_server", SUPERVISORD, "web", "which is not supported yet"),
+    row("inet_http_server", SUPERVISORD, "web", "with `listen`, `username`, `password_file` and `control`"),
     row("supervisorctl", SUPERVISORD, "", "needs no configuration: `foster status` finds the socket"),
     row("rpcinterface", SUPERVISORD, "", "is not needed"),
     row("group", SUPERVISORD, "", "has no equivalent here: `foster restart 'web*'` takes a pattern of names"),
@@ -318,7 +318,6 @@ pub(super) fn foreign_restart(value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::key_spec::Support;
     use super::*;
 
     #[test]
@@ -330,15 +329,6 @@ mod tests {
                 assert!(section.key(row.key).is_none(), "{} is a key", row.key);
                 assert_eq!(rows.iter().filter(|other| other.key == row.key).count(), 1, "{}", row.key);
             }
-        }
-    }
-
-    #[test]
-    fn a_row_for_a_key_that_is_not_supported_yet_says_so() {
-        for row in FILE.iter().chain(PROGRAM) {
-            let key = keys::PROGRAM.key(row.own).or(keys::FILE.key(row.own));
-            let is_later = key.is_some_and(|key| key.support == Support::Later);
-            assert!(!is_later || row.more.contains("not supported yet"), "{}", row.key);
         }
     }
 

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use foster_core::ids::Signal;
 
-use super::key_spec::{Default, Key, Names, Section, Support, ValueKind};
-use super::keys::{FILE, JOB, PROGRAM, SECTIONS, TASK};
+use super::key_spec::{Default, Key, Names, Section, ValueKind};
+use super::keys::{FILE, JOB, PROGRAM, SECTIONS, TASK, WEB};
 use super::launch::{capability_names, limit_names};
 
 /// The schema, with each key on one line.
@@ -77,7 +77,8 @@ fn section(section: &Section) -> String {
         keys.join(",\n")
     );
     // A key that neither an included file nor `[defaults]` can add.
-    let whole = ![FILE.heading, PROGRAM.heading, TASK.heading, JOB.heading].contains(&section.heading);
+    let parts = [FILE.heading, WEB.heading, PROGRAM.heading, TASK.heading, JOB.heading];
+    let whole = !parts.contains(&section.heading);
     let required = section.keys.iter().filter(|key| whole && key.default == Default::Required);
     let required: Vec<String> = required.map(|key| quoted(key.name)).collect();
     if !required.is_empty() {
@@ -87,16 +88,7 @@ fn section(section: &Section) -> String {
 }
 
 fn property(key: &Key) -> String {
-    let accepted = match key.support {
-        // It is rejected; the description gives the reason.
-        Support::Later => {
-            return format!(
-                "{{\"description\":{},\"not\":{{}}}}",
-                quoted(&format!("{} Not supported yet.", key.sentence))
-            );
-        }
-        Support::Now => one_of(key.kinds),
-    };
+    let accepted = one_of(key.kinds);
     let default = match key.default {
         // Every default is the same text in JSON; a test checks that.
         Default::Value(value) => format!("\"default\":{value},"),

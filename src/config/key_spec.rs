@@ -38,8 +38,6 @@ pub struct Key {
     pub kinds: &'static [ValueKind],
     /// Its value if it is not set.
     pub default: Default,
-    /// Whether this version supports it.
-    pub support: Support,
     /// Its description.
     pub sentence: &'static str,
 }
@@ -105,15 +103,6 @@ pub enum Default {
     Value(&'static str),
     /// A description of it.
     Words(&'static str),
-}
-
-/// Whether this version supports a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Support {
-    /// It is supported.
-    Now,
-    /// A later version will support it. Until then the key is an error.
-    Later,
 }
 
 impl Section {

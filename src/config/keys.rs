@@ -14,7 +14,7 @@ pub use nested::{BACKOFF, HEALTH, INSTANCES, READY, SINK};
 pub use program::PROGRAM;
 pub use task::TASK;
 
-use super::key_spec::{Default, Key, Names, Section, Support, ValueKind};
+use super::key_spec::{Default, Key, Names, Section, ValueKind};
 
 const BOOLEAN: &[ValueKind] = &[ValueKind::Boolean];
 const DURATION: &[ValueKind] = &[ValueKind::Duration];
@@ -31,11 +31,7 @@ const fn key(
     default: Default,
     sentence: &'static str,
 ) -> Key {
-    Key { name, kinds, default, support: Support::Now, sentence }
-}
-
-const fn later(name: &'static str, sentence: &'static str) -> Key {
-    Key { name, kinds: &[], default: Default::Words(""), support: Support::Later, sentence }
+    Key { name, kinds, default, sentence }
 }
 
 /// The tables of a file.
@@ -87,7 +83,12 @@ pub const FILE: Section = Section {
             Default::Words("`{}`"),
             "The jobs by name: commands that run on a schedule.",
         ),
-        later("web", "A web page with the state of all programs, and metrics."),
+        key(
+            "web",
+            &[ValueKind::Table(&WEB)],
+            NONE,
+            "The web page with the state of all programs, metrics, and health over HTTP; without it there is no web server.",
+        ),
     ],
 };
 
@@ -164,9 +165,47 @@ pub const FOSTER: Section = Section {
     ],
 };
 
+/// The table `[web]`.
+pub const WEB: Section = Section {
+    heading: "`[web]`",
+    sentence: "The web server, a process without privileges that foster starts beside the programs; see docs/web.md.",
+    shared: None,
+    keys: &[
+        key(
+            "listen",
+            &[ValueKind::Text],
+            Default::Required,
+            "Where it listens: `\"127.0.0.1:9001\"`, `\"[::1]:9001\"` or `\"unix:///run/foster-web.sock\"`. Options follow a `?` as \
+             for `sockets`; the mode of a Unix socket is 0700 unless it is set: `\"unix:///run/foster-web.sock?mode=0660&group=www-data\"`.",
+        ),
+        key(
+            "username",
+            &[ValueKind::Text],
+            NONE,
+            "The user name that clients give with the password (HTTP basic authentication); only with `password_file`. \
+             Without it every client that reaches the address is answered.",
+        ),
+        key(
+            "password_file",
+            PATH,
+            NONE,
+            "The file with the password, or with `{SHA}` and the SHA-1 of it in hexadecimal; one newline at the end is cut. It \
+             is read at each start of the web server and after each `foster update`. Without it the web server does not start.",
+        ),
+        key(
+            "control",
+            BOOLEAN,
+            Default::Value("false"),
+            "Whether the page can start, stop and restart programs, run jobs and clear logs. Without it the supervisor refuses \
+             that to the web server. Where others than local users reach the address, it needs a password.",
+        ),
+        key("metrics", BOOLEAN, Default::Value("true"), "Whether `/metrics` has metrics for Prometheus."),
+    ],
+};
+
 /// Every section, in the order of the documentation.
-pub const SECTIONS: [&Section; 10] =
-    [&FILE, &FOSTER, &PROGRAM, &BACKOFF, &READY, &HEALTH, &SINK, &INSTANCES, &TASK, &JOB];
+pub const SECTIONS: [&Section; 11] =
+    [&FILE, &FOSTER, &WEB, &PROGRAM, &BACKOFF, &READY, &HEALTH, &SINK, &INSTANCES, &TASK, &JOB];
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,8 @@ use super::table::{Item, Table};
 pub(super) struct Document {
     /// The table `[foster]`.
     pub(super) foster: Table,
+    /// The table `[web]`, and where it starts.
+    pub(super) web: (Table, Option<Span>),
     /// Servers that a front-end adds, each with its place.
     pub(super) servers: Vec<(Table, Span)>,
     /// The table `[signals]`.

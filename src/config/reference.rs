@@ -2,7 +2,7 @@
 //!
 //! Tests compare the files with it; `UPDATE_EXPECT=1 cargo test` updates them.
 
-use super::key_spec::{Default, Key, Shared, Support, ValueKind};
+use super::key_spec::{Default, Key, Shared, ValueKind};
 use super::keys::SECTIONS;
 use crate::roff::Page;
 
@@ -37,10 +37,7 @@ pub fn manual() -> String {
                 Default::Value(_) | Default::Words(_) => format!("Default: {}.", default(&key.default)),
             };
             let takes = takes(key.kinds);
-            match key.support {
-                Support::Now => page.entry(key.name, &format!("{} Takes: {takes}. {holds}", key.sentence)),
-                Support::Later => page.entry(key.name, &format!("{} Not supported yet.", key.sentence)),
-            }
+            page.entry(key.name, &format!("{} Takes: {takes}. {holds}", key.sentence));
         }
         section.shared.iter().for_each(|shared| page.paragraph(&common(shared)));
     }
@@ -79,10 +76,7 @@ fn common(shared: &Shared) -> String {
 }
 
 fn row(key: &Key) -> String {
-    let sentence = match key.support {
-        Support::Now => key.sentence.to_owned(),
-        Support::Later => format!("{} *Not supported yet.*", key.sentence),
-    };
+    let sentence = key.sentence.to_owned();
     let cells = [format!("`{}`", key.name), takes(key.kinds), default(&key.default), sentence];
     format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "))
 }

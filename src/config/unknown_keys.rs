@@ -3,7 +3,7 @@
 //! `keys.rs` has the keys, `foreign.rs` those of other tools. Values are read in `reader.rs` and the files of their sections.
 
 use super::foreign::foreign;
-use super::key_spec::{Key, Section, Support};
+use super::key_spec::Section;
 use super::keys::{FILE, SECTIONS};
 use super::reader::Reader;
 use super::table::{Item, Kind, Table};
@@ -17,21 +17,18 @@ impl Reader<'_> {
     pub(super) fn check_keys(&mut self, table: &Table, section: &Section, owner: &str) {
         for item in table.items() {
             let (name, span) = (item.name(), item.key.span);
-            match section.key(name).map(|key| key.support) {
-                Some(Support::Now) => {}
-                Some(Support::Later) => {
-                    self.diagnostics.error(span, format!("`{name}` {owner} is not supported yet"), "");
+            if section.key(name).is_some() {
+                continue;
+            }
+            match section.remedy(name) {
+                Some(remedy) => {
+                    let message = format!("`{name}` {owner} is a key of programs only");
+                    self.diagnostics.error(span, message, remedy);
                 }
-                None => match section.remedy(name) {
-                    Some(remedy) => {
-                        let message = format!("`{name}` {owner} is a key of programs only");
-                        self.diagnostics.error(span, message, remedy);
-                    }
-                    None => {
-                        let note = self.unknown_key(item, section);
-                        self.diagnostics.error(span, format!("unknown key `{name}` {owner}"), note);
-                    }
-                },
+                None => {
+                    let note = self.unknown_key(item, section);
+                    self.diagnostics.error(span, format!("unknown key `{name}` {owner}"), note);
+                }
             }
         }
     }
@@ -48,12 +45,11 @@ impl Reader<'_> {
         {
             return format!("a program's table is `[program.{name}]`");
         }
-        let now = |key: &&Key| key.support == Support::Now;
-        let known = || section.all_keys().filter(now).map(|key| key.name);
+        let known = || section.all_keys().map(|key| key.name);
         if let Some(near) = nearest(name, known()) {
             return format!("did you mean `{near}`?");
         }
-        let elsewhere = SECTIONS.iter().find(|other| other.key(name).filter(now).is_some());
+        let elsewhere = SECTIONS.iter().find(|other| other.key(name).is_some());
         if let Some(other) = elsewhere {
             return format!("`{name}` is a key of {}", other.heading);
         }

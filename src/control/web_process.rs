@@ -13,6 +13,11 @@ pub const EXECUTABLE: &str = "/proc/self/exe";
 pub const NAME: &str = "foster-web";
 /// The variable with its [`Settings`], as JSON.
 pub const VARIABLE: &str = "FOSTER_WEB";
+/// The variable with the password of a server whose password is in a file. The name is that of the key, which a message about
+/// the file has.
+pub const PASSWORD: &str = "password_file";
+/// The exit code of a helper whose password is empty or no text.
+pub const UNUSABLE_PASSWORD: u8 = 3;
 /// The descriptor of its first listening socket.
 pub const FIRST_SOCKET: i32 = 3;
 
@@ -28,14 +33,22 @@ pub struct Settings {
 }
 
 /// The settings of one server of the helper.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 pub struct ServerSettings {
     /// Whether its socket is a Unix socket; otherwise it is TCP.
     pub unix: bool,
     /// The user name that a client gives.
     pub username: Option<String>,
-    /// The password for it.
+    /// The password for it; `None`: it is in the variable [`PASSWORD`].
     pub password: Option<String>,
+    /// Whether its page controls programs.
+    pub control: bool,
+    /// Whether it has metrics.
+    pub metrics: bool,
+    /// Whether it has supervisord's XML-RPC.
+    pub rpc: bool,
+    /// Whether clients of other hosts cannot reach it.
+    pub local: bool,
 }
 
 /// A password is in no message.

@@ -108,31 +108,32 @@ impl Init {
     ) -> Vec<Remark> {
         let mut remarks = Vec::new();
         let sockets = self.plan.definitions().flat_map(|(_, program)| &program.sockets);
-        let known: SortedSet<&ListenAddress> = sockets.map(|socket| &socket.address).collect();
-        for (id, program) in plan.definitions().filter(|(_, program)| scope.has(&program.name)) {
-            for socket in &program.sockets {
-                let ListenSocket { address, options, .. } = socket;
-                let sockets = &mut self.processes.sockets;
-                let result = match sockets.options(address) {
-                    Some(before) if before == options => Ok(()),
-                    Some(before) => {
-                        staged.changed.push((address.clone(), before.clone(), sockets.owner(address)));
-                        owner(options)
-                            .and_then(|owner| sockets.change(address, options, owner).map_err(failure))
-                    }
-                    // It could not be opened before: no reason to refuse this update. The next start tries again.
-                    None if known.contains(&address) => Ok(()),
-                    None => open(&mut staged.new, socket).map(drop),
-                };
-                if let Err(failure) = result {
-                    remarks.push(Remark {
-                        program: Some(id),
-                        key: "sockets",
-                        severity: Severity::Error,
-                        message: format!("cannot open a socket of `{}`: {}", program.name, failure.message),
-                        note: neighbour(sockets, address).unwrap_or_default(),
-                    });
+        let servers = self.plan.web.servers.iter().map(|server| &server.socket);
+        let known: SortedSet<&ListenAddress> = sockets.chain(servers).map(|socket| &socket.address).collect();
+        let programs = plan.definitions().filter(|(_, program)| scope.has(&program.name));
+        let of_programs = programs.flat_map(|(id, program)| {
+            let owner = format!("a socket of `{}`", program.name);
+            program.sockets.iter().map(move |socket| (Some(id), owner.clone(), socket))
+        });
+        let servers = plan.web.servers.iter().filter(|_| scope.is_whole());
+        let of_web = servers.map(|server| (None, "the socket of `[web]`".to_owned(), &server.socket));
+        for (program, what, socket) in of_programs.chain(of_web) {
+            let ListenSocket { address, options, .. } = socket;
+            let sockets = &mut self.processes.sockets;
+            let result = match sockets.options(address) {
+                Some(before) if before == options => Ok(()),
+                Some(before) => {
+                    staged.changed.push((address.clone(), before.clone(), sockets.owner(address)));
+                    owner(options).and_then(|owner| sockets.change(address, options, owner).map_err(failure))
                 }
+                // It could not be opened before: no reason to refuse this update. The next start tries again.
+                None if known.contains(&address) => Ok(()),
+                None => open(&mut staged.new, socket).map(drop),
+            };
+            if let Err(failure) = result {
+                let message = format!("cannot open {what}: {}", failure.message);
+                let note = neighbour(sockets, address).unwrap_or_default();
+                remarks.push(Remark { program, key: "sockets", severity: Severity::Error, message, note });
             }
         }
         remarks

@@ -77,6 +77,9 @@ pub(super) fn merge(
     if old.core.settings().signals != plan.core.settings().signals {
         made.applied.push("[signals]");
     }
+    if old.web != plan.web {
+        made.applied.push("[web]");
+    }
     let mut leaving = Vec::new();
     for (id, program) in old.programs.iter().filter(|(id, _)| !plan.core.programs().contains(*id)) {
         leaving.extend(old.core.program(id).map(|spec| (id, Rc::clone(spec))));

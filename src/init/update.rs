@@ -206,7 +206,7 @@ impl Init {
             self.forget_program(*id);
         }
         self.drop_formers();
-        self.update_web(&old.web);
+        self.update_web(&old.web, scope);
         self.close_unused_sockets();
         self.waiter.trimmer.done_with_work(self.core.now);
         Ok((merged, before))

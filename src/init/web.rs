@@ -16,13 +16,17 @@ use nix::unistd::{Uid, pipe2};
 
 use super::Init;
 use super::children::Role;
+use super::plan_scope::UpdateScope;
 use super::{listening, owner};
 use crate::control::protocol::{Kind, Reply, State, StatusRow};
+use crate::control::rights::Rights;
 use crate::control::server::{ConnectionId, Server};
 use crate::control::web_process::{self, ServerSettings, Settings};
 use crate::duration::rounded;
 use crate::errno;
-use crate::plan::{Account, Inherit, Launch, Limit, ListenAddress, Unprivileged, User, Web, WebServer};
+use crate::plan::{
+    Account, Inherit, Launch, Limit, ListenAddress, Password, Reach, Unprivileged, User, Web, WebServer,
+};
 use crate::spawn::{Request, Spawner, Stdin};
 use crate::sys::stream;
 
@@ -118,7 +122,10 @@ impl Init {
         let supervisor = supervisor.to_string_lossy().into_owned();
         let identifier = plan.web.identifier.clone().unwrap_or_else(|| "supervisor".to_owned());
         let settings = Settings { supervisor, identifier, servers };
-        let launch = launch(serde_json::to_string(&settings).unwrap_or_default());
+        let mut launch = launch(serde_json::to_string(&settings).unwrap_or_default());
+        // Its process reads it before `exec`, with foster's privileges: PID 1 waits for no file system.
+        let password = plan.web.password_file().map(|path| (web_process::PASSWORD.to_owned(), path.clone()));
+        launch.secrets.extend(password);
         let run_as = Spawner::resolve(&launch)?;
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| unusable("its pipe", errno))?;
         let stderr = stream::stderr();
@@ -132,7 +139,7 @@ impl Init {
         let starting = self.processes.spawner.spawn(&launch, &run_as, &request)?;
         let pid = starting.process.pid().as_raw();
         if let Some(server) = &mut self.operators.server {
-            server.set_helper(Some(pid));
+            server.set_helper(Some((pid, Rights::of_helper(&plan.web))));
         }
         let web = &mut self.operators.web;
         (web.state, web.lifeline) = (HelperState::Up(self.core.now), Some(writer));
@@ -157,7 +164,12 @@ impl Init {
             HelperState::Up(_) => {
                 web.restarts += 1;
                 let delay = rounded(web.put_off(self.core.now));
-                log::warn!("{}: {exit}; started again in {delay}", web_process::NAME);
+                if exit == Exit::Code(web_process::UNUSABLE_PASSWORD) {
+                    let reason = "the file of `password_file` is empty or not UTF-8";
+                    log::warn!("{}: cannot start: {reason}; next attempt in {delay}", web_process::NAME);
+                } else {
+                    log::warn!("{}: {exit}; started again in {delay}", web_process::NAME);
+                }
             }
             // It was replaced, or foster shuts down.
             HelperState::Due(_) | HelperState::Absent => {}
@@ -172,9 +184,10 @@ impl Init {
         }
     }
 
-    /// Replaces the helper after an update that changes its servers.
-    pub(super) fn update_web(&mut self, before: &Web) {
-        if *before != self.plan.web {
+    /// Replaces the helper after an update that changes its servers, or may have changed the content of its password file.
+    pub(super) fn update_web(&mut self, before: &Web, scope: &UpdateScope) {
+        let has_file = self.plan.web.password_file().is_some() && scope.is_whole();
+        if *before != self.plan.web || has_file {
             let is_absent = self.plan.web.servers.is_empty();
             let next = if is_absent { HelperState::Absent } else { HelperState::Due(self.core.now) };
             self.operators.web.failures = 0;
@@ -185,6 +198,9 @@ impl Init {
     fn end_web(&mut self, next: HelperState) {
         let web = &mut self.operators.web;
         (web.lifeline, web.state) = (None, next);
+        if let Some(server) = &mut self.operators.server {
+            server.set_helper(None);
+        }
         // Without CAP_KILL the end of the pipe is enough.
         let _ = self.processes.children.signal(Role::Web, Signal::KILL);
         self.processes.children.detach(Role::Web);
@@ -244,7 +260,14 @@ fn settings(server: &WebServer) -> ServerSettings {
     ServerSettings {
         unix: matches!(server.socket.address, ListenAddress::Unix(_)),
         username: server.username.clone(),
-        password: server.password.as_ref().map(|password| password.0.clone()),
+        password: match &server.password {
+            Some(Password::Text(password)) => Some(password.clone()),
+            Some(Password::File(_)) | None => None,
+        },
+        control: server.control,
+        metrics: server.metrics,
+        rpc: server.rpc,
+        local: server.reach() != Reach::Network,
     }
 }
 

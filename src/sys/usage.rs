@@ -59,6 +59,13 @@ impl UsageReader {
         Some(self.of_processes(root)?.into_iter().map(|(_, usage)| usage).sum())
     }
 
+    /// What this process alone uses, with the CPU time of the children that it has waited for left out. `None` as above.
+    pub fn of_process(&mut self, pid: Pid) -> Option<Usage> {
+        let units = self.units;
+        let line = (!procfs::is_foreign()).then(|| self.read(format_args!("/proc/{pid}/stat")))??;
+        usage(line, units, Children::Excluded)
+    }
+
     /// What each of them uses. `None` as above.
     pub fn of_processes(&mut self, root: Pid) -> Option<Vec<(Pid, Usage)>> {
         if procfs::is_foreign() {
@@ -88,7 +95,7 @@ impl UsageReader {
 
     fn of(&mut self, pid: i32) -> Option<Usage> {
         let units = self.units;
-        usage(self.read(format_args!("/proc/{pid}/stat"))?, units)
+        usage(self.read(format_args!("/proc/{pid}/stat"))?, units, Children::Included)
     }
 
     /// Reads a file of /proc with three system calls: without asking for its size, which is 0.
@@ -130,15 +137,24 @@ impl Sum for Usage {
 /// Enough for `stat`, and for most lists of children.
 const ROOM: usize = 4096;
 
+/// Whether the CPU time of children counts that a process has waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Children {
+    Included,
+    Excluded,
+}
+
 /// The fields `utime`, `stime`, `cutime`, `cstime` and `rss` of a line, which has the name in parentheses as its second.
-fn usage(line: &[u8], (page, ticks_per_second): (u64, u64)) -> Option<Usage> {
+fn usage(line: &[u8], (page, ticks_per_second): (u64, u64), children: Children) -> Option<Usage> {
     let end = line.iter().rposition(|byte| *byte == b')')?;
     let mut fields = str::from_utf8(line.get(end + 1..)?).ok()?.split_ascii_whitespace();
     // The first of these is the third of proc_pid_stat(5).
     let (before, after) = (14 - 3, 24 - 18);
     let first = fields.nth(before)?;
     let times = [Some(first), fields.next(), fields.next(), fields.next()];
-    let ticks = times.into_iter().map(|time| time?.parse::<u64>().ok()).sum::<Option<u64>>()?;
+    let counted = if children == Children::Included { 4 } else { 2 };
+    let times = times.into_iter().take(counted);
+    let ticks = times.map(|time| time?.parse::<u64>().ok()).sum::<Option<u64>>()?;
     let pages: u64 = fields.nth(after)?.parse().ok()?;
     let cpu_ms = ticks.saturating_mul(1000) / ticks_per_second;
     Some(Usage { memory_bytes: pages.saturating_mul(page), cpu_ms })
@@ -153,9 +169,12 @@ mod tests {
 
     #[test]
     fn the_times_and_the_resident_set_are_those_of_proc_pid_stat() {
-        assert_eq!(usage(LINE, (4096, 100)), Some(Usage { memory_bytes: 33 * 4096, cpu_ms: 2000 }));
-        assert_eq!(usage(b"42 (a) S 7 42", (4096, 100)), None);
-        assert_eq!(usage(b"", (4096, 100)), None);
+        let of = |line, children| usage(line, (4096, 100), children);
+        let memory_bytes = 33 * 4096;
+        assert_eq!(of(LINE, Children::Included), Some(Usage { memory_bytes, cpu_ms: 2000 }));
+        assert_eq!(of(LINE, Children::Excluded), Some(Usage { memory_bytes, cpu_ms: 1750 }));
+        assert_eq!(of(b"42 (a) S 7 42", Children::Included), None);
+        assert_eq!(of(b"", Children::Included), None);
     }
 
     #[test]

@@ -45,7 +45,7 @@ mod tests {
     fn server(password: Option<&str>) -> ServerSettings {
         let username = password.map(|_| "user".to_owned());
         let password = password.map(str::to_owned);
-        ServerSettings { unix: false, username, password }
+        ServerSettings { username, password, ..ServerSettings::default() }
     }
 
     #[test]

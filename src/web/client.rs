@@ -9,10 +9,10 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, shutdown};
 
+use super::answer::Follower;
 use super::http::{Head, Parsed, Request, Response, chunk, parse};
 use super::limits;
 use super::link::Link;
-use super::site::Follower;
 use crate::control::protocol::Reply;
 use crate::sys::epoll::Interest;
 use crate::xmlrpc::script::Script;
@@ -60,6 +60,10 @@ pub(super) struct Work {
     pub(super) replies: Vec<Reply>,
     /// About how many bytes of memory that part has.
     pub(super) size: usize,
+    /// When the client of an order gets what has come of it so far.
+    pub(super) until: Option<Instant>,
+    /// Whether the client has given the password, or there is none.
+    pub(super) is_permitted: bool,
 }
 
 /// The most bytes of one read.
@@ -113,6 +117,17 @@ impl Client {
     /// Whether it was refused, and has its answer.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self.phase, Phase::Refused(Some(_)))
+    }
+
+    /// When something is due: that it is closed, or that it gets what has come of its order so far.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let until = if let Phase::Working(work) = &self.phase { work.until } else { None };
+        self.deadline.into_iter().chain(until).min()
+    }
+
+    /// Whether it follows something.
+    pub(super) fn is_following(&self) -> bool {
+        matches!(self.phase, Phase::Following(..))
     }
 
     /// Whether it reads too slowly for more.
@@ -205,16 +220,18 @@ impl Client {
         Some(head.request.with_body(body))
     }
 
-    /// Sends an answer.
-    pub(super) fn answer(&mut self, response: &Response, keep_alive: bool) {
-        self.output.extend(response.bytes(keep_alive));
-        self.phase = if keep_alive { Phase::Reading } else { Phase::Closing };
+    /// Sends the answer to a request.
+    pub(super) fn answer(&mut self, response: &Response) {
+        let Phase::Working(work) = &self.phase else { return };
+        let Request { method, keep_alive, .. } = &work.request;
+        self.output.extend(response.bytes_for(method, *keep_alive));
+        self.phase = if *keep_alive { Phase::Reading } else { Phase::Closing };
     }
 
     /// Sends an error, then closes.
     pub(super) fn refuse(&mut self, status: u16) {
         (self.input, self.head) = (Vec::new(), None);
-        self.answer(&Response::of_status(status), false);
+        self.output.extend(Response::of_status(status).bytes(false));
         self.phase = Phase::Refused(None);
     }
 

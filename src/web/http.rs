@@ -141,6 +141,11 @@ impl Request {
         self
     }
 
+    /// The value of a field of the query or of the form: the first of this name.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        self.form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// Whether a browser sent it for a page of another site: then it must change nothing.
     pub(super) fn is_cross_site(&self) -> bool {
         let Headers { host, origin, referer, fetch_site, .. } = &self.headers;
@@ -202,11 +207,25 @@ impl Response {
 
     /// A page with the status alone.
     pub(super) fn of_status(status: u16) -> Response {
-        let mut response = Response::new(status, TEXT, format!("{status} {}\n", reason(status)));
+        let mut response = Response::new(status, TEXT, format!("{}\n", Response::title(status)));
         if status == 401 {
             response.headers.push_str("WWW-Authenticate: Basic realm=\"default\"\r\n");
         }
         response
+    }
+
+    /// The number and the name of a status.
+    pub(super) fn title(status: u16) -> String {
+        format!("{status} {}", reason(status))
+    }
+
+    /// The bytes of it: of an answer to `HEAD` the head alone (RFC 9110, section 9.3.2).
+    pub(super) fn bytes_for(&self, method: &str, keep_alive: bool) -> Vec<u8> {
+        let mut bytes = self.bytes(keep_alive);
+        if method == "HEAD" {
+            bytes.truncate(bytes.len() - self.body.len());
+        }
+        bytes
     }
 
     /// The bytes of it.
@@ -249,6 +268,7 @@ fn reason(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         413 => "Content Too Large",
+        421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         503 => "Service Unavailable",

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// The most connections at once. Of more, the one that has been idle for the longest is closed.
 pub(super) const CLIENTS: usize = 64;
+/// The most of them that follow a log or events, so that others can ask.
+pub(super) const FOLLOWERS: usize = 32;
+/// How long the client of an order waits for its result.
+pub(super) const ORDER: Duration = Duration::from_secs(10);
 /// The longest request line with all header fields, in bytes.
 pub(super) const HEAD: usize = 16 * 1024;
 /// The most header fields.

@@ -2,43 +2,54 @@
 //!
 //! The supervisor starts it without privileges (`init/web.rs`), with its listening sockets and a connection of limited rights.
 //! One thread, one loop, and everything bounded (`limits.rs`): what hostile clients do costs the helper alone. It holds no
-//! state: every answer comes from the supervisor.
+//! state but the results of the last orders: every other answer comes from the supervisor.
 //!
 //! | module | purpose |
 //! | --- | --- |
-//! | [`client`], [`http`] | a client, and its bytes |
+//! | [`listener`], [`client`], [`http`] | a listening socket, a client, and its bytes |
 //! | [`auth`] | who may ask |
-//! | [`site`] | which handler answers a path |
+//! | [`site`], [`answer`] | which handler answers a path, and with what |
+//! | [`page`], [`html`], [`units`] | the page |
+//! | [`metrics`], [`health`] | what Prometheus and an orchestrator ask for |
 //! | [`link`] | a connection to the supervisor |
 //! | [`crate::xmlrpc`] | supervisord's XML-RPC, and how a handler asks the supervisor |
 
+mod answer;
 mod auth;
 mod client;
+mod health;
+mod html;
 mod http;
 mod limits;
 mod link;
+mod listener;
+mod metrics;
+mod page;
 mod site;
+mod units;
 
-use std::net::TcpListener;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Instant;
 
 use foster_core::ids::Signal;
 use foster_core::sorted::SortedMap;
 use nix::sys::prctl;
 
-use crate::control::protocol::Reply;
-use crate::control::web_process::{FIRST_SOCKET, NAME, ServerSettings, Settings, VARIABLE};
+use crate::control::protocol::{self, Reason, Refusal, Reply};
+use crate::control::web_process::{
+    FIRST_SOCKET, NAME, PASSWORD, ServerSettings, Settings, UNUSABLE_PASSWORD, VARIABLE,
+};
 use crate::exit::ExitStatus;
 use crate::sys::epoll::{Epoll, Interest, Owner, Ready, Token};
-use crate::sys::{inherited, memory, signal, stream};
+use crate::sys::{inherited, memory, signal, stream, timer};
 use crate::xmlrpc::script::Stop;
+use answer::{Answer, Context};
 use client::{Client, Phase, Work};
 use http::{Request, Response};
 use link::Link;
-use site::Answer;
+use listener::Listener;
+use page::results::Results;
 
 const LISTENERS: Owner = Owner(0);
 const CLIENTS: Owner = Owner(1);
@@ -59,7 +70,10 @@ pub fn run() -> ExitStatus {
     // It ends with the supervisor, after the last answers: also where every process of the container gets TERM first.
     signal::ignore(Signal::TERM);
     let text = std::env::var(VARIABLE).unwrap_or_default();
-    let Ok(settings) = serde_json::from_str::<Settings>(&text) else { return ExitStatus::USAGE };
+    let Ok(mut settings) = serde_json::from_str::<Settings>(&text) else { return ExitStatus::USAGE };
+    if !add_password(&mut settings) {
+        return ExitStatus(UNUSABLE_PASSWORD);
+    }
     let Some(sockets) = inherited::take(FIRST_SOCKET, settings.servers.len()) else {
         return ExitStatus::USAGE;
     };
@@ -69,56 +83,25 @@ pub fn run() -> ExitStatus {
     }
 }
 
-/// A listening socket.
-#[derive(Debug)]
-enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-impl Listener {
-    fn new(server: &ServerSettings, socket: OwnedFd) -> std::io::Result<Listener> {
-        let listener = if server.unix { Listener::Unix(socket.into()) } else { Listener::Tcp(socket.into()) };
-        match &listener {
-            Listener::Tcp(listener) => listener.set_nonblocking(true)?,
-            Listener::Unix(listener) => listener.set_nonblocking(true)?,
-        }
-        Ok(listener)
-    }
-
-    fn accept(&self) -> std::io::Result<OwnedFd> {
-        match self {
-            Listener::Tcp(listener) => {
-                let (stream, _) = listener.accept()?;
-                stream.set_nonblocking(true)?;
-                let _ = stream.set_nodelay(true);
-                Ok(stream.into())
-            }
-            Listener::Unix(listener) => {
-                let (stream, _) = listener.accept()?;
-                stream.set_nonblocking(true)?;
-                Ok(stream.into())
-            }
+/// Adds the password of a file where a server asks for one. `false`: there is none.
+fn add_password(settings: &mut Settings) -> bool {
+    let asking = |server: &&mut ServerSettings| server.username.is_some() && server.password.is_none();
+    for server in settings.servers.iter_mut().filter(asking) {
+        match std::env::var(PASSWORD) {
+            Ok(password) if !password.is_empty() => server.password = Some(password),
+            Ok(_) | Err(_) => return false,
         }
     }
-}
-
-impl AsFd for Listener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Listener::Tcp(listener) => listener.as_fd(),
-            Listener::Unix(listener) => listener.as_fd(),
-        }
-    }
+    true
 }
 
 /// The state of the loop.
 struct Web {
     settings: Settings,
-    supervisor: PathBuf,
     epoll: Epoll,
     listeners: Vec<Listener>,
     clients: SortedMap<u32, Client>,
+    results: Results,
     latest: u32,
     now: Instant,
     /// The supervisor has ended, or does not want the helper any longer: answers are finished until this time.
@@ -135,8 +118,8 @@ impl Web {
             listeners.push(Listener::new(server, socket)?);
         }
         epoll.add(stream::stdin(), Token { owner: SUPERVISOR, key: 0 }, Interest::Read)?;
-        let (supervisor, clients) = (PathBuf::from(&settings.supervisor), SortedMap::new());
-        Ok(Web { settings, supervisor, epoll, listeners, clients, latest: 0, now: clock(), ending: None })
+        let (clients, results) = (SortedMap::new(), Results::default());
+        Ok(Web { settings, epoll, listeners, clients, results, latest: 0, now: clock(), ending: None })
     }
 
     fn turn_until_the_end(&mut self) -> ExitStatus {
@@ -148,7 +131,7 @@ impl Web {
             {
                 return ExitStatus::DONE;
             }
-            let deadlines = self.clients.values().filter_map(|client| client.deadline);
+            let deadlines = self.clients.values().filter_map(Client::due);
             let deadline = deadlines.chain(self.ending).min();
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(self.now));
             if self.epoll.wait(timeout, &mut ready).is_err() {
@@ -181,6 +164,23 @@ impl Web {
         let late: Vec<u32> =
             self.clients.iter().filter(|(_, client)| is_late(client)).map(|(key, _)| *key).collect();
         late.into_iter().for_each(|key| self.close(key));
+        let is_due = |client: &Client| client.due().is_some_and(|due| due <= self.now);
+        let due: Vec<u32> =
+            self.clients.iter().filter(|(_, client)| is_due(client)).map(|(key, _)| *key).collect();
+        due.into_iter().for_each(|key| self.answer_early(key));
+    }
+
+    /// Answers the client of an order that takes longer with what is known so far. The order goes its way.
+    fn answer_early(&mut self, key: u32) {
+        let Some(client) = self.clients.get_mut(&key) else { return };
+        if let Phase::Working(work) = &mut client.phase {
+            (work.link, work.until) = (None, None);
+            let text = format!("not done after {} s; it continues", limits::ORDER.as_secs());
+            let refusal = Refusal::new(Reason::TooSlow, text);
+            let (replies, size) = (std::mem::take(&mut work.replies), std::mem::take(&mut work.size));
+            work.script.answer(Err((refusal, replies)), size);
+            self.advance(key);
+        }
     }
 
     fn close(&mut self, key: u32) {
@@ -276,13 +276,16 @@ impl Web {
                         let authorization = request.headers.authorization.as_deref();
                         server.is_some_and(|server| auth::is_permitted(server, authorization))
                     };
-                    let Some(request) = client.take_request(is_permitted) else {
+                    let is_answered = |request: &Request| is_permitted(request) || site::is_open(request);
+                    let Some(request) = client.take_request(is_answered) else {
                         if client.is_idle() {
                             break;
                         }
                         continue;
                     };
-                    client.phase = Phase::Working(Box::new(Work { request, ..Work::default() }));
+                    let is_permitted = is_permitted(&request);
+                    client.phase =
+                        Phase::Working(Box::new(Work { request, is_permitted, ..Work::default() }));
                 }
                 Phase::Working(work) if work.link.is_none() => self.work(key),
                 Phase::Following(..) => {
@@ -297,32 +300,37 @@ impl Web {
 
     /// Runs the handler of a request until it needs something, or is done.
     fn work(&mut self, key: u32) {
+        let followers = self.clients.values().filter(|client| client.is_following()).count();
         let Some(client) = self.clients.get_mut(&key) else { return };
+        let Some(server) = self.settings.servers.get(client.server) else { return self.close(key) };
         let Phase::Working(work) = &mut client.phase else { return };
-        let keep_alive = work.request.keep_alive;
         work.script.rewind();
-        match site::respond(&self.settings, &work.request, &mut work.script) {
-            Ok(Answer::Whole(response)) => client.answer(&response, keep_alive),
-            Ok(Answer::Follow { response, request, follower }) => {
-                match Link::open(&self.supervisor, &request) {
-                    Ok(link)
-                        if self.epoll.add(&link, Token { owner: LINKS, key }, Interest::Read).is_ok() =>
-                    {
-                        client.follow(&response, link, follower);
-                    }
-                    Ok(_) | Err(_) => client.refuse(503),
-                }
+        let (settings, results, is_permitted) = (&self.settings, &self.results, work.is_permitted);
+        let context = Context { settings, server, results, is_permitted };
+        let open = |request: &protocol::Request| {
+            let link = Link::open(Path::new(&settings.supervisor), request).ok();
+            link.filter(|link| self.epoll.add(link, Token { owner: LINKS, key }, Interest::Read).is_ok())
+        };
+        match site::respond(context, &work.request, &mut work.script) {
+            Ok(Answer::Whole(response)) => client.answer(&response),
+            Ok(Answer::Ordered(report, back)) => {
+                let number = self.results.add(report, timer::unix_ms());
+                client.answer(&page::sent_back(&back, number));
             }
-            Err(Stop::Ask(request)) => match Link::open(&self.supervisor, &request) {
-                Ok(link) if self.epoll.add(&link, Token { owner: LINKS, key }, Interest::Read).is_ok() => {
+            Ok(Answer::Follow { .. }) if followers >= limits::FOLLOWERS => client.refuse(503),
+            Ok(Answer::Follow { response, request, follower }) => match open(&request) {
+                Some(link) => client.follow(&response, link, follower),
+                None => client.refuse(503),
+            },
+            Err(Stop::Ask(request)) => match open(&request) {
+                Some(link) => {
                     work.link = Some(link);
+                    work.until = site::is_order(&work.request).then(|| self.now + limits::ORDER);
                     client.deadline = None;
                 }
-                Ok(_) | Err(_) => client.refuse(503),
+                None => client.refuse(503),
             },
-            Err(Stop::Fault(_, text)) => {
-                client.answer(&Response::new(503, http::TEXT, text + "\n"), keep_alive);
-            }
+            Err(Stop::Fault(_, text)) => client.answer(&Response::new(503, http::TEXT, text + "\n")),
         }
     }
 
@@ -356,7 +364,8 @@ impl Web {
             }
             Phase::Following(link, follower) => {
                 let read = link.read().map(|(replies, _)| replies);
-                let bytes: Vec<u8> = read.iter().flatten().flat_map(|reply| follower.bytes(reply)).collect();
+                let bytes: Vec<u8> =
+                    read.iter().flatten().flat_map(|reply| site::bytes_of(*follower, reply)).collect();
                 let is_over = read.map_or(true, |replies| replies.last().is_some_and(Reply::is_last));
                 client.send_chunk(&bytes);
                 if is_over {

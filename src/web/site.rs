@@ -1,74 +1,124 @@
 //! Which handler answers a path.
 //!
-//! Its sender is permitted already (`auth.rs`). What a path is not known for is status 404, never a file.
+//! Its sender is permitted already (`auth.rs`), but for the health of the programs. What a path is not known for is status
+//! 404, never a file.
 
+use std::net::IpAddr;
+
+use super::answer::{Answer, Context, Follower};
 use super::http::{Request, Response, TEXT};
-use crate::control::protocol::{self, Events, Logs, Reply, Stream};
-use crate::control::web_process::Settings;
+use super::{health, metrics, page};
+use crate::control::protocol::{self, Events, Logs, Reply};
+use crate::control::web_process::{ServerSettings, Settings};
 use crate::sys::timer;
 use crate::xmlrpc;
 use crate::xmlrpc::script::{Script, Stop};
 
-/// What a request is answered with.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// A whole answer.
-    Whole(Response),
-    /// The beginning of one, which the replies to a request go on with.
-    Follow {
-        /// Its head.
-        response: Response,
-        /// The request.
-        request: protocol::Request,
-        /// How its replies are written.
-        follower: Follower,
-    },
-}
-
-/// How replies are written to a client that follows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Follower {
-    /// The text of a stream.
-    Output(Stream),
-    /// foster's own log.
-    MainLog,
-}
-
-impl Follower {
-    pub(super) fn bytes(self, reply: &Reply) -> Vec<u8> {
-        match (self, reply) {
-            (Follower::Output(stream), reply) => {
-                xmlrpc::kept_text(std::slice::from_ref(reply), stream).into_bytes()
-            }
-            (Follower::MainLog, Reply::Event(event)) => xmlrpc::log_line(event).into_bytes(),
-            (Follower::MainLog, _) => Vec::new(),
+/// The bytes of a reply for a client that follows.
+pub(super) fn bytes_of(follower: Follower, reply: &Reply) -> Vec<u8> {
+    match (follower, reply) {
+        (Follower::Output(stream), reply) => {
+            xmlrpc::kept_text(std::slice::from_ref(reply), stream).into_bytes()
         }
+        (Follower::MainLog, Reply::Event(event)) => xmlrpc::log_line(event).into_bytes(),
+        (Follower::MainLog, _) => Vec::new(),
+        (Follower::Events, reply) => page::live::event(reply),
+        (Follower::Lines, reply) => page::live::line(reply),
     }
 }
 
 /// How many lines a client that follows gets first: about the kilobyte that supervisord starts with.
 const FIRST_LINES: u32 = 16;
 
-/// The answer to a request, whose sender is permitted.
-pub(super) fn respond(settings: &Settings, request: &Request, script: &mut Script) -> Result<Answer, Stop> {
+/// Whether a request is answered without a password: an orchestrator has none.
+pub(super) fn is_open(request: &Request) -> bool {
+    matches!(request.path.as_str(), "/healthz" | "/readyz")
+}
+
+/// Whether a request gives an order.
+pub(super) fn is_order(request: &Request) -> bool {
+    request.path == "/order"
+}
+
+/// The answer to a request.
+pub(super) fn respond(context: Context<'_>, request: &Request, script: &mut Script) -> Result<Answer, Stop> {
     let whole = |response| Ok(Answer::Whole(response));
     let (method, path) = (request.method.as_str(), request.path.as_str());
-    if path.starts_with("/RPC2") {
+    if let Some(refused) = foreign_host(context.server, request) {
+        return whole(refused);
+    }
+    if context.server.rpc && path.starts_with("/RPC2") {
         return match method {
             "POST" if request.is_cross_site() => whole(Response::of_status(403)),
-            "POST" => whole(xml_rpc(settings, request, script)?),
+            "POST" => whole(xml_rpc(context.settings, request, script)?),
             _ => whole(Response::of_status(400)),
         };
     }
-    if let Some(rest) = path.strip_prefix("/logtail/") {
-        return if method == "GET" { log_tail(rest, script) } else { whole(Response::of_status(400)) };
+    let known: Option<&str> = match path {
+        "/order" => Some("POST"),
+        "/metrics" if !context.server.metrics => None,
+        "/" | "/log" | "/events" | "/follow" | "/style.css" | "/script.js" | "/metrics" | "/healthz"
+        | "/readyz" | "/mainlogtail" => Some("GET"),
+        path if path.starts_with("/logtail/") => Some("GET"),
+        _ => None,
+    };
+    let Some(allowed) = known else { return whole(Response::of_status(404)) };
+    let is_read = matches!(method, "GET" | "HEAD");
+    if if allowed == "GET" { !is_read } else { method != allowed } {
+        let mut response = Response::of_status(405);
+        response.headers.push_str(if allowed == "GET" { "Allow: GET, HEAD\r\n" } else { "Allow: POST\r\n" });
+        return whole(response);
     }
-    if path == "/mainlogtail" {
-        let events = Events { lines: Some(FIRST_LINES), follow: true, ..Events::default() };
-        let (request, follower) = (protocol::Request::Events(events), Follower::MainLog);
-        return Ok(Answer::Follow { response: Response::new(200, TEXT, ""), request, follower });
+    let answer = match path {
+        "/" => Answer::Whole(page::overview(context, request, script)?),
+        "/log" => Answer::Whole(page::log(context, request, script)?),
+        "/order" => page::orders::order(context, request, script)?,
+        "/style.css" => Answer::Whole(page::style()),
+        "/script.js" => Answer::Whole(page::script()),
+        "/metrics" => Answer::Whole(metrics::respond(request, script)?),
+        "/healthz" => Answer::Whole(health::respond(health::Counted::Wanted, context.is_permitted, script)?),
+        "/readyz" => {
+            Answer::Whole(health::respond(health::Counted::Autostarted, context.is_permitted, script)?)
+        }
+        "/events" => page::live::events(),
+        "/follow" => page::live::follow(request),
+        "/mainlogtail" => main_log_tail(),
+        other => log_tail(other.strip_prefix("/logtail/").unwrap_or_default(), script)?,
+    };
+    if method == "HEAD"
+        && let Answer::Follow { response, .. } = answer
+    {
+        return whole(response);
     }
-    whole(Response::of_status(404))
+    Ok(answer)
+}
+
+/// A page of another site whose name leads to this host could read the answers, and give orders (DNS rebinding): where
+/// neither a password nor the network keeps it out, only names of this host are answered.
+fn foreign_host(server: &ServerSettings, request: &Request) -> Option<Response> {
+    if server.unix || !server.local || server.username.is_some() {
+        return None;
+    }
+    let host = request.headers.host.as_deref()?;
+    if is_own(host) {
+        return None;
+    }
+    let shown: String = host.chars().take(100).filter(|char| !char.is_control()).collect();
+    let text = format!(
+        "421 Misdirected Request: `{shown}` is not a name of this host. Ask at 127.0.0.1 or localhost, or set `username` \
+         and `password_file` of `[web]`.\n"
+    );
+    Some(Response::new(421, TEXT, text))
+}
+
+/// Whether the field `Host` has an address or a name of the local host.
+fn is_own(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(inside) => inside.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let name = name.trim_end_matches('.').to_ascii_lowercase();
+    name.is_empty() || name == "localhost" || name.ends_with(".localhost") || name.parse::<IpAddr>().is_ok()
 }
 
 fn xml_rpc(settings: &Settings, request: &Request, script: &mut Script) -> Result<Response, Stop> {
@@ -81,6 +131,12 @@ fn xml_rpc(settings: &Settings, request: &Request, script: &mut Script) -> Resul
         Some(document) => Response::new(200, "text/xml", document),
         None => Response::of_status(400),
     })
+}
+
+fn main_log_tail() -> Answer {
+    let events = Events { lines: Some(FIRST_LINES), follow: true, ..Events::default() };
+    let (request, follower) = (protocol::Request::Events(events), Follower::MainLog);
+    Answer::Follow { response: Response::new(200, TEXT, ""), request, follower }
 }
 
 /// `NAME` or `NAME/CHANNEL`.
@@ -97,4 +153,43 @@ fn log_tail(rest: &str, script: &mut Script) -> Result<Answer, Stop> {
     let logs = Logs { names, lines: Some(FIRST_LINES), since_ms: None, follow: true };
     let (request, follower) = (protocol::Request::Logs(logs), Follower::Output(stream));
     Ok(Answer::Follow { response: Response::new(200, TEXT, ""), request, follower })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_host_are_its_own() {
+        for host in
+            ["localhost:9001", "127.0.0.1", "127.0.0.1:9001", "[::1]:9001", "a.localhost", "LOCALHOST.", ""]
+        {
+            assert!(is_own(host), "{host}");
+        }
+        for host in ["example.org", "example.org:9001", "localhost.example.org", "127.0.0.1.example.org"] {
+            assert!(!is_own(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_foreign_host_is_refused_where_neither_a_password_nor_the_network_keeps_it_out() {
+        let request = |host: Option<&str>| {
+            let mut request = Request::default();
+            request.headers.host = host.map(str::to_owned);
+            request
+        };
+        let open = || ServerSettings { local: true, ..ServerSettings::default() };
+        let refused = |server: &ServerSettings| {
+            foreign_host(server, &request(Some("example.org"))).map(|response| response.status)
+        };
+        assert_eq!(refused(&open()), Some(421));
+        assert!(foreign_host(&open(), &request(None)).is_none());
+        for server in [
+            ServerSettings { unix: true, ..open() },
+            ServerSettings { local: false, ..open() },
+            ServerSettings { username: Some("a".into()), ..open() },
+        ] {
+            assert_eq!(refused(&server), None);
+        }
+    }
 }

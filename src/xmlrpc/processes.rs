@@ -70,16 +70,31 @@ impl State {
     }
 }
 
-/// Every process, by group and name.
-pub(crate) fn all(script: &mut Script) -> Result<Vec<Process>, Stop> {
+/// The rows that clients see.
+pub(crate) fn shown_rows(script: &mut Script) -> Result<Vec<StatusRow>, Stop> {
     let replies = script.need(Request::Status(Names { names: Vec::new() }))?;
     let rows =
         replies.iter().filter_map(|reply| if let Reply::Row(row) = reply { Some(row.clone()) } else { None });
-    let mut processes: Vec<Process> = rows.map(process).collect();
+    let mut rows: Vec<StatusRow> = rows.collect();
     // Where programs have names of supervisord's, foster's own ones are not for its clients.
-    if processes.iter().any(|process| process.row.namespec.is_some()) {
-        processes.retain(|process| process.row.namespec.is_some());
+    if rows.iter().any(|row| row.namespec.is_some()) {
+        rows.retain(|row| row.namespec.is_some());
     }
+    Ok(rows)
+}
+
+/// What a row is called: as supervisord calls it, where it has such a name.
+pub(crate) fn label(row: &StatusRow) -> &str {
+    match row.namespec.as_deref().map(|namespec| (namespec, namespec.split_once(':'))) {
+        Some((_, Some((group, name)))) if group == name => name,
+        Some((namespec, _)) => namespec,
+        None => &row.label,
+    }
+}
+
+/// Every process, by group and name.
+pub(crate) fn all(script: &mut Script) -> Result<Vec<Process>, Stop> {
+    let mut processes: Vec<Process> = shown_rows(script)?.into_iter().map(process).collect();
     if processes.iter().any(|process| process.state == State::Fatal) {
         let events = Events { states: vec![StateName::Fatal], ..Events::default() };
         let events = script.need(Request::Events(events))?;

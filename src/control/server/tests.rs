@@ -484,3 +484,64 @@ fn a_path_that_cannot_be_used_is_reported_with_the_reason() {
     assert!(error.to_string().ends_with("at most 107 fit"), "{error}");
     assert!(matches!(bind(Path::new("")), Err(BindError::Unavailable(..))));
 }
+
+/// Connects to the helper's listener of a server, and sends these bytes.
+fn as_helper(bench: &mut Bench, sent: &[u8]) -> UnixStream {
+    let path = bench.server.helper_path().unwrap();
+    let mut client = socket::connect(&path).unwrap();
+    client.write_all(sent).unwrap();
+    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    client
+}
+
+/// Whether a request has arrived.
+fn requested(bench: &mut Bench) -> bool {
+    bench.settle().iter().any(|event| matches!(event, ServerEvent::Requested(..)))
+}
+
+#[test]
+fn a_helper_without_control_is_refused_every_order() {
+    let mut bench = bench();
+    bench.server.helper_path().unwrap();
+    let own = i32::try_from(std::process::id()).unwrap();
+    let orders: [&[u8]; 3] = [
+        b"{\"verb\":\"stop\",\"names\":[\"web\"]}\n",
+        b"{\"verb\":\"shutdown\"}\n",
+        b"{\"verb\":\"exec\",\"name\":\"web\"}\n",
+    ];
+    for (rights, permitted) in [(Rights::Reader, 0), (Rights::Page, 1), (Rights::Rpc, 2)] {
+        bench.server.set_helper(Some((own, rights)));
+        for (at, order) in orders.into_iter().enumerate() {
+            let client = as_helper(&mut bench, order);
+            let is_taken = requested(&mut bench);
+            assert_eq!(is_taken, at < permitted, "{rights:?} {at}");
+            if !is_taken {
+                let mut line = String::new();
+                BufReader::new(client).read_line(&mut line).unwrap();
+                assert!(line.contains("\"error\":\"not-permitted\""), "{rights:?} {at}: {line}");
+            }
+        }
+        let _client = as_helper(&mut bench, STATUS);
+        assert!(requested(&mut bench), "{rights:?}");
+    }
+}
+
+#[test]
+fn the_connections_of_a_helper_end_with_it() {
+    let mut bench = bench();
+    bench.server.helper_path().unwrap();
+    let own = i32::try_from(std::process::id()).unwrap();
+    bench.server.set_helper(Some((own, Rights::Rpc)));
+    let mut client = as_helper(&mut bench, b"");
+    let operator = bench.connect();
+    bench.settle();
+    assert_eq!(bench.server.clients(), 2);
+    bench.server.set_helper(Some((own, Rights::Reader)));
+    assert_eq!((bench.server.clients(), client.read(&mut [0]).unwrap()), (1, 0));
+    // Another process is not answered.
+    bench.server.set_helper(Some((own + 1, Rights::Rpc)));
+    let mut client = as_helper(&mut bench, b"");
+    bench.settle();
+    assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)));
+    drop(operator);
+}

@@ -19,8 +19,8 @@ use crate::sys::socket;
 pub(super) struct Helper {
     listener: UnixListener,
     path: PathBuf,
-    /// The helper; `None`: it does not run.
-    pid: Option<i32>,
+    /// The process of the helper, and what it may ask for; `None`: it does not run.
+    process: Option<(i32, Rights)>,
     /// It accepts no connection before this time, since no descriptor was left.
     pub(super) paused: Option<Instant>,
 }
@@ -36,14 +36,19 @@ impl Server {
         }
         let (listener, path) = socket::listen_anywhere()?;
         self.epoll.add(&listener, Token { owner: self.owner, key: HELPER }, Interest::Read)?;
-        self.helper = Some(Helper { listener, path: path.clone(), pid: None, paused: None });
+        self.helper = Some(Helper { listener, path: path.clone(), process: None, paused: None });
         Ok(path)
     }
 
-    /// Sets the process that is the helper.
-    pub fn set_helper(&mut self, process: Option<i32>) {
+    /// Sets the process that is the helper. The connections of an earlier one are closed: it may have had other rights.
+    pub fn set_helper(&mut self, process: Option<(i32, Rights)>) {
         if let Some(helper) = &mut self.helper {
-            helper.pid = process;
+            helper.process = process;
+        }
+        let earlier = self.clients.iter().filter(|(_, client)| client.rights() != Rights::Operator);
+        let earlier: Vec<u32> = earlier.map(|(key, _)| *key).collect();
+        for key in earlier {
+            self.forget(key);
         }
     }
 
@@ -60,9 +65,10 @@ impl Server {
             let Some(helper) = &mut self.helper else { break };
             match helper.listener.accept() {
                 Ok((stream, _)) => {
-                    let peer = socket::peer(&stream).ok().filter(|peer| Some(peer.pid) == helper.pid);
-                    if let (Some(peer), Ok(())) = (peer, stream.set_nonblocking(true)) {
-                        self.add(stream, peer, Rights::Helper, &mut events);
+                    let peer = socket::peer(&stream).ok();
+                    let known = helper.process.zip(peer).filter(|((pid, _), peer)| *pid == peer.pid);
+                    if let (Some(((_, rights), peer)), Ok(())) = (known, stream.set_nonblocking(true)) {
+                        self.add(stream, peer, rights, &mut events);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
