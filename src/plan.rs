@@ -126,6 +126,9 @@ pub enum LogFormat {
     Json,
 }
 
+/// The name of the program that stands between foster and supervisord's event listeners, where it is free.
+pub const BROKER: &str = "event-listeners";
+
 /// The shell's part of a program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Program {
@@ -143,6 +146,8 @@ pub struct Program {
     pub stdout: Sink,
     /// Where its standard error goes.
     pub stderr: Sink,
+    /// Whether text for event listeners is taken out of its standard output and its standard error.
+    pub captures: [bool; 2],
     /// Whether its text lines start with its name.
     pub log_prefix: bool,
     /// Its readiness probe; `None`: ready after `min_uptime`.

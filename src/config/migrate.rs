@@ -142,7 +142,7 @@ fn section_at<'s, 'd>(
 }
 
 /// Keys that only a front-end has, or that say where another tool's clients are.
-const LEFT_OUT: [&str; 2] = ["namespec", "socket"];
+const LEFT_OUT: [&str; 4] = ["namespec", "socket", "stdout_capture", "stderr_capture"];
 /// More variables get a separate table.
 const MOST_INLINE: usize = 3;
 

@@ -132,6 +132,8 @@ pub(super) fn draft(reader: &mut Reader<'_>, kind: Kind, key: &Key, table: &Tabl
             sockets,
             stdout,
             stderr,
+            captures: ["stdout_capture", "stderr_capture"]
+                .map(|key| reader.field(table, key, Reader::boolean).unwrap_or(false)),
             log_prefix: reader.field(table, "log_prefix", Reader::boolean).unwrap_or(true),
             ready: probe,
             health,

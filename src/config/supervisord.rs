@@ -24,6 +24,7 @@ use super::merged::{Author, Document};
 use super::span::{MAIN, Position, Span};
 use super::table::{Key, Kind, Value};
 use crate::ini;
+use crate::plan::BROKER;
 
 /// One file: its number, its folder, its sections.
 pub(super) struct File {
@@ -108,7 +109,7 @@ pub(super) fn document(files: &[File], environment: &Environment, diagnostics: &
         broker.take(section, &name, &settings, environment, diagnostics);
         document.programs.push(Key { name, span }, Value { kind: Kind::Table(table), span });
     }
-    broker.add(foster_name("event-listeners", &document.programs), &mut document.programs);
+    broker.add(foster_name(BROKER, &document.programs), &settings, &mut document.programs);
     document.foster = settings.foster(&document.programs);
     document.outside =
         sections.iter().filter(|section| !program::is_one(section)).map(|section| section.span).collect();

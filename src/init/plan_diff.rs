@@ -78,6 +78,7 @@ pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &Program
         sockets,
         stdout,
         stderr,
+        captures,
         log_prefix,
         ready,
         health,
@@ -93,7 +94,8 @@ pub(super) fn of_program(old: (&Program, &ProgramSpec), new: (&Program, &Program
     keys.policy("pre_stop", *pre_stop == new.0.pre_stop);
     keys.process("ready", *ready == new.0.ready);
     keys.process("health", *health == new.0.health);
-    keys.process("stdout", *stdout == new.0.stdout);
+    // A part of both: what is taken out of them.
+    keys.process("stdout", *stdout == new.0.stdout && *captures == new.0.captures);
     keys.process("stderr", *stderr == new.0.stderr);
     keys.policy("log_prefix", *log_prefix == new.0.log_prefix);
     keys

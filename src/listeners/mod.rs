@@ -4,8 +4,10 @@
 //! listeners write from their output, and writes to their standard input. A listener that hangs, dies or writes garbage
 //! costs its pool's bounded queue. Next: `pool.rs` (the protocol), `notices.rs` (foster's events in supervisord's words).
 
+mod communication;
 mod notices;
 mod pool;
+mod stdin;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,10 +21,13 @@ use crate::client::ask_supervisor;
 use crate::control::client::{Answer, ClientError};
 use crate::control::protocol::{Events, Input, LogLine, Logs, Names, Reply, Request, State, Stream};
 use crate::exit::ExitStatus;
+use crate::sys::stream;
+use communication::Communication;
 use notices::{Notice, Process, Translator};
 use pool::{Pool, Subscription};
+use stdin::RemoteEvents;
 
-/// The word that starts it: `foster listeners POOL=BUFFER=EVENTS… NAME:STREAM…`.
+/// The word that starts it: `foster listeners identifier=ID POOL=BUFFER=EVENTS… NAME:STREAM… NAME:STREAM:MOST…`.
 pub const VERB: &str = "listeners";
 
 /// The periods of `TICK` events, in seconds.
@@ -31,12 +36,21 @@ const TICKS: [(u64, &str); 3] = [(5, "TICK_5"), (60, "TICK_60"), (3600, "TICK_36
 /// The broker.
 struct Broker {
     pools: Vec<Pool>,
-    /// The streams whose lines are events.
-    watched: Vec<(String, Stream)>,
+    /// The streams whose lines are events, and those that have communications.
+    watched: Vec<Watched>,
+    /// The communication that a stream of a process has not ended.
+    unfinished: BTreeMap<(String, &'static str), Communication>,
     translator: Translator,
     processes: BTreeMap<String, Process>,
     serial: u64,
-    identifier: &'static str,
+    identifier: String,
+}
+
+/// A stream whose lines are events; or, with the most bytes of each, one whose communications are.
+struct Watched {
+    program: String,
+    stream: Stream,
+    most: Option<usize>,
 }
 
 /// Runs until the supervisor ends.
@@ -56,7 +70,7 @@ pub fn run(arguments: &[OsString], err: &mut dyn Write) -> ExitStatus {
 }
 
 fn broker(words: &[String]) -> Option<Broker> {
-    let (mut pools, mut watched) = (Vec::new(), Vec::new());
+    let (mut pools, mut watched, mut identifier) = (Vec::new(), Vec::new(), "supervisor".to_owned());
     for word in words {
         let mut parts = word.splitn(3, '=');
         match (parts.next()?, parts.next(), parts.next()) {
@@ -64,22 +78,24 @@ fn broker(words: &[String]) -> Option<Broker> {
                 let events = Subscription::new(events);
                 pools.push(Pool::new(name.to_owned(), buffer.parse().ok()?, events));
             }
+            (_, Some(own), None) => own.clone_into(&mut identifier),
             (stream, _, _) => {
-                let (name, stream) = stream.split_once(':')?;
-                let stream = if stream == "stderr" { Stream::Stderr } else { Stream::Stdout };
-                watched.push((name.to_owned(), stream));
+                let mut parts = stream.split(':');
+                let program = parts.next()?.to_owned();
+                let stream = if parts.next()? == "stderr" { Stream::Stderr } else { Stream::Stdout };
+                let most = parts.next().map(str::parse).transpose().ok()?;
+                watched.push(Watched { program, stream, most });
             }
         }
     }
-    let translator = Translator::default();
-    let processes = BTreeMap::new();
     (!pools.is_empty()).then_some(Broker {
         pools,
         watched,
-        translator,
-        processes,
+        unfinished: BTreeMap::new(),
+        translator: Translator::default(),
+        processes: BTreeMap::new(),
         serial: 0,
-        identifier: "supervisor",
+        identifier,
     })
 }
 
@@ -88,18 +104,21 @@ impl Broker {
         let is_first = self.read_processes()?;
         let mut events = ask_supervisor(&Request::Events(Events { follow: true, ..Events::default() }))?;
         let names = self.pools.iter().map(|pool| pool.program.clone());
-        let names = names.chain(self.watched.iter().map(|(name, _)| name.clone())).collect();
+        let names = names.chain(self.watched.iter().map(|watched| watched.program.clone())).collect();
         let logs = Logs { names, lines: None, since_ms: None, follow: true };
         let mut output = ask_supervisor(&Request::Logs(logs))?;
         if is_first {
             self.announce_groups(&[]);
             self.publish(Notice::new("SUPERVISOR_STATE_CHANGE_RUNNING", String::new()));
         }
-        let mut ticked = seconds();
+        let (mut ticked, mut orders) = (seconds(), RemoteEvents::default());
         loop {
             self.dispatch(err);
-            let arrived = wait(&events, &output, self.tick_timeout())?;
+            let arrived = wait(&events, &output, &orders, self.tick_timeout())?;
             self.tick(&mut ticked);
+            if arrived.orders {
+                orders.read().into_iter().for_each(|notice| self.publish(notice));
+            }
             // Events first: a line of a process is never read before its start.
             let reply = match arrived {
                 Arrived { events: true, .. } => next(&mut events)?,
@@ -109,6 +128,8 @@ impl Broker {
             match reply {
                 Some(Reply::Event(event)) => self.take_event(&event, err)?,
                 Some(Reply::Line(line)) => self.take_line(&line, err),
+                // A part of a communication may be among them.
+                Some(Reply::Missed(_)) => self.unfinished.clear(),
                 Some(_) => {}
                 None => return Ok(()),
             }
@@ -210,16 +231,36 @@ impl Broker {
             }
             return;
         }
-        if self.watched.contains(&(process.program.clone(), line.stream)) {
-            let notice = self.translator.output(&line.name, process, line.stream, &text);
-            self.publish(notice);
-        }
+        let watched = |is_meant: fn(&Watched) -> bool| {
+            let is_its = |watched: &&Watched| {
+                watched.program == process.program && watched.stream == line.stream && is_meant(watched)
+            };
+            self.watched.iter().find(is_its)
+        };
+        let stream = if line.stream == Stream::Stderr { "stderr" } else { "stdout" };
+        let taken = match watched(|watched| watched.most.is_some()).and_then(|watched| watched.most) {
+            Some(most) => {
+                let key = (line.name.clone(), stream);
+                self.unfinished.entry(key).or_default().take(&text, most)
+            }
+            None => communication::Line::Output,
+        };
+        let notice = match taken {
+            communication::Line::Whole(text) => {
+                self.translator.communication(&line.name, process, line.stream, &text)
+            }
+            communication::Line::Output if watched(|watched| watched.most.is_none()).is_some() => {
+                self.translator.output(&line.name, process, line.stream, &text)
+            }
+            communication::Line::Output | communication::Line::Part => return,
+        };
+        self.publish(notice);
     }
 
     /// Sends each ready listener what waits for it.
     fn dispatch(&mut self, err: &mut dyn Write) {
         for pool in &mut self.pools {
-            while let Some((label, text)) = pool.next(self.identifier) {
+            while let Some((label, text)) = pool.next(&self.identifier) {
                 let input = Request::Input(Input { name: label.clone(), text });
                 let sent = ask_supervisor(&input).and_then(|answer| {
                     answer.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())
@@ -257,20 +298,33 @@ impl Broker {
 struct Arrived {
     events: bool,
     output: bool,
+    /// Something on the standard input.
+    orders: bool,
 }
 
-fn wait(events: &Answer, output: &Answer, timeout: PollTimeout) -> Result<Arrived, String> {
+fn wait(
+    events: &Answer,
+    output: &Answer,
+    orders: &RemoteEvents,
+    timeout: PollTimeout,
+) -> Result<Arrived, String> {
     use std::os::fd::AsFd;
-    let buffered = Arrived { events: events.has_buffered(), output: output.has_buffered() };
+    let buffered = Arrived { events: events.has_buffered(), output: output.has_buffered(), orders: false };
     let timeout = if buffered.events || buffered.output { PollTimeout::ZERO } else { timeout };
     let mut watched =
-        [PollFd::new(events.as_fd(), PollFlags::POLLIN), PollFd::new(output.as_fd(), PollFlags::POLLIN)];
-    match poll(&mut watched, timeout) {
+        [events.as_fd(), output.as_fd(), stream::stdin()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    // Once it has ended, poll(2) would return at once again and again.
+    let watched = if orders.has_ended() { watched.split_at_mut(2).0 } else { watched.as_mut_slice() };
+    match poll(watched, timeout) {
         Ok(_) | Err(Errno::EINTR) => {}
         Err(errno) => return Err(crate::errno::text(errno)),
     }
-    let [event, line] = watched.map(|one| one.any().unwrap_or(false));
-    Ok(Arrived { events: buffered.events || event, output: buffered.output || line })
+    let is_ready = |at: usize| watched.get(at).and_then(PollFd::any).unwrap_or(false);
+    Ok(Arrived {
+        events: buffered.events || is_ready(0),
+        output: buffered.output || is_ready(1),
+        orders: is_ready(2),
+    })
 }
 
 /// The next reply; `None`: the supervisor has ended.

@@ -97,6 +97,17 @@ impl Translator {
         states.into_iter().map(|state| known.notice(state, event, process)).collect()
     }
 
+    /// The text between two tokens in the output.
+    pub(super) fn communication(&self, label: &str, process: &Process, stream: Stream, text: &str) -> Notice {
+        let pid = self.known.get(label).map_or(0, |known| known.pid);
+        let name = match stream {
+            Stream::Stdout => "PROCESS_COMMUNICATION_STDOUT",
+            Stream::Stderr => "PROCESS_COMMUNICATION_STDERR",
+        };
+        let Process { group, name: process, .. } = process;
+        Notice::new(name, format!("processname:{process} groupname:{group} pid:{pid}\n{text}"))
+    }
+
     /// A piece of output.
     pub(super) fn output(&self, label: &str, process: &Process, stream: Stream, text: &str) -> Notice {
         let pid = self.known.get(label).map_or(0, |known| known.pid);

@@ -118,7 +118,8 @@ impl Pool {
             "ver:3.0 server:{identifier} serial:{serial} pool:{} poolserial:{pool_serial} eventname:{name} \
              len:{}\n{payload}",
             self.group,
-            payload.len()
+            // Characters, as supervisord counts them: its own library reads text.
+            payload.chars().count()
         );
         listener.protocol = Protocol::Busy(queued);
         Some((listener.label.clone(), text))
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_gets_one_event_at_a_time_with_its_length_in_bytes() {
+    fn a_listener_gets_one_event_at_a_time_with_its_length_in_characters() {
         let (mut pool, mut err) = (pool(9), Vec::new());
         tick(&mut pool, "é");
         tick(&mut pool, "b");
@@ -289,7 +290,7 @@ mod tests {
         let (label, text) = pool.next("s").unwrap();
         assert_eq!(
             (label.as_str(), text.as_str()),
-            ("l.0", "ver:3.0 server:s serial:0 pool:l poolserial:0 eventname:TICK_5 len:2\né")
+            ("l.0", "ver:3.0 server:s serial:0 pool:l poolserial:0 eventname:TICK_5 len:1\né")
         );
         assert!(sent(&mut pool).is_none());
         pool.read("l.0", "RESULT 2\n", "3", &mut err);

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use ::log::Level;
 use foster_core::ids::Run;
+use foster_lines::capture::Capture;
 use foster_lines::format::{LinePrefix, Timestamps};
 use foster_lines::lines::Lines;
 
@@ -34,9 +35,10 @@ impl Output {
             return Ok(ChildStreams { stdout: ChildStream::Null, stderr: ChildStream::Null });
         }
         let pattern = self.add_run(run, program);
-        let stdout = self.attach_stream(run, Stream::Stdout, &program.stdout, pattern.clone());
+        let [of_stdout, of_stderr] = program.captures.map(capture);
+        let stdout = self.attach_stream(run, Stream::Stdout, &program.stdout, (pattern.clone(), of_stdout));
         let streams = stdout.and_then(|stdout| {
-            let stderr = self.attach_stream(run, Stream::Stderr, &program.stderr, pattern)?;
+            let stderr = self.attach_stream(run, Stream::Stderr, &program.stderr, (pattern, of_stderr))?;
             Ok(ChildStreams { stdout, stderr })
         });
         if streams.is_err() {
@@ -68,11 +70,12 @@ impl Output {
     pub fn adopt(&mut self, run: Run, program: &Program, pipes: [Option<OwnedFd>; 2]) -> io::Result<()> {
         let pattern = self.add_run(run, program);
         let sinks = [(Stream::Stdout, &program.stdout), (Stream::Stderr, &program.stderr)];
-        for (pipe, (stream, sink)) in pipes.into_iter().zip(sinks) {
+        for ((pipe, captures), (stream, sink)) in pipes.into_iter().zip(program.captures).zip(sinks) {
             // A definition that has changed meanwhile does not change the run.
             let (writer, format) = self.destination(stream, sink).unwrap_or((STDERR, LineFormat::Log));
             if let Some(pipe) = pipe {
-                self.add_source(run, stream, pipe, (writer, format), pattern.clone())?;
+                let watch = (pattern.clone(), capture(captures));
+                self.add_source(run, stream, pipe, (writer, format), watch)?;
             }
         }
         Ok(())
@@ -142,13 +145,13 @@ impl Output {
         run: Run,
         stream: Stream,
         sink: &Sink,
-        pattern: Option<Rc<PendingPattern>>,
+        watch: WatchedFor,
     ) -> io::Result<ChildStream> {
         let Some(destination) = self.destination(stream, sink) else {
             return if *sink == Sink::Null { Ok(ChildStream::Null) } else { self.inherited(stream) };
         };
         let (read, write) = stream::capture()?;
-        self.add_source(run, stream, read, destination, pattern)?;
+        self.add_source(run, stream, read, destination, watch)?;
         Ok(ChildStream::Pipe(write))
     }
 
@@ -172,7 +175,7 @@ impl Output {
         stream: Stream,
         read: OwnedFd,
         (writer, format): (u32, LineFormat),
-        pattern: Option<Rc<PendingPattern>>,
+        (pattern, capture): WatchedFor,
     ) -> io::Result<()> {
         let key = self.new_key();
         self.watch.epoll.add(&read, self.token(key), Interest::Read)?;
@@ -183,7 +186,7 @@ impl Output {
             stream,
             fd: read,
             writer,
-            line_style: LineStyle { prefix, format },
+            line_style: LineStyle { prefix, format, capture },
             lines,
             pattern,
             unread,
@@ -275,6 +278,13 @@ impl Output {
             }
         }
     }
+}
+
+/// What the lines of a stream are compared with, and whether some of them are for event listeners.
+type WatchedFor = (Option<Rc<PendingPattern>>, Option<Box<Capture>>);
+
+fn capture(is_wanted: bool) -> Option<Box<Capture>> {
+    is_wanted.then(Box::default)
 }
 
 /// What a line has to match for the program to be ready.

@@ -25,6 +25,7 @@ use foster_core::ids::{InstanceId, ProgramId, Run};
 use foster_core::program_map::ProgramMap;
 use foster_core::sorted::{SortedMap, SortedSet};
 pub use foster_lines::Stream;
+use foster_lines::capture::Capture;
 use foster_lines::format::{Colour, LinePrefix, Timestamps};
 use foster_lines::lines::Lines;
 use foster_lines::ring::Ring;
@@ -170,6 +171,8 @@ struct Source {
 struct LineStyle {
     prefix: LinePrefix,
     format: LineFormat,
+    /// Takes text for event listeners out.
+    capture: Option<Box<Capture>>,
 }
 
 /// The format of lines.

@@ -6,6 +6,8 @@
 use ::log::Level;
 use foster_core::ids::Run;
 use foster_core::time::Instant;
+use foster_lines::capture::{Capture, Part, Place};
+use foster_lines::lines::Lines;
 use foster_lines::ring::Origin;
 use foster_lines::{Batch, Look, Tail, visible};
 use nix::errno::Errno;
@@ -194,7 +196,8 @@ impl Output {
     fn deliver_input(&mut self, key: u32, input: Input, scratch: &mut Scratch) {
         let Some(source) = self.sources.by_key.get_mut(&key).map(Box::as_mut) else { return };
         let Scratch { read, head, batch } = scratch;
-        let Source { run, stream, line_style: LineStyle { prefix, .. }, lines, pattern, .. } = source;
+        let Source { run, stream, line_style, lines, pattern, .. } = source;
+        let LineStyle { prefix, capture, .. } = line_style;
         let (next, matches) = (&mut self.attached.next_line, &mut self.attached.matches);
         let origin = Origin { instance: run.instance.index, run: run.number, stream: *stream };
         let at = (self.env.clock)();
@@ -210,15 +213,19 @@ impl Output {
         });
         let look = look.as_mut().map(|look| look as Look<'_>);
         let mut formatted = Batch { prefix, head, out: batch, tail, look };
-        let left = match input {
+        let (bytes, left) = match input {
             Input::Bytes(count) => {
-                formatted.feed(lines, read.get(..count).unwrap_or_default());
-                source.unread.saturating_sub(count)
+                (read.get(..count).unwrap_or_default(), source.unread.saturating_sub(count))
             }
-            Input::End => 0,
+            Input::End => ([].as_slice(), 0),
         };
         // The main process has exited or the pipe is closed: an unfinished line is complete.
-        if left == 0 && (source.unread > 0 || input == Input::End) {
+        let is_over = left == 0 && (source.unread > 0 || input == Input::End);
+        match capture {
+            None => formatted.feed(lines, bytes),
+            Some(capture) => feed_captured(&mut formatted, lines, capture, bytes, is_over),
+        }
+        if is_over {
             formatted.finish(lines);
         }
         source.unread = left;
@@ -268,6 +275,30 @@ impl Output {
             ),
         };
         self.say(Level::Warn, &message);
+    }
+}
+
+/// Text for event listeners is kept for them, and left out of what is written.
+fn feed_captured(
+    formatted: &mut Batch<'_>,
+    lines: &mut Lines,
+    capture: &mut Capture,
+    bytes: &[u8],
+    is_over: bool,
+) {
+    let mut add = |part: Part<'_>| {
+        let written = formatted.out.len();
+        formatted.feed(lines, part.bytes);
+        if part.is_last {
+            formatted.finish(lines);
+        }
+        if part.place == Place::Within {
+            formatted.out.truncate(written);
+        }
+    };
+    capture.feed(bytes, &mut add);
+    if is_over {
+        capture.finish(&mut add);
     }
 }
 

@@ -41,6 +41,7 @@ fn program(name: &str) -> Program {
     Program {
         name: name.to_owned(),
         namespec: None,
+        captures: [false; 2],
         instances: InstanceCount::fixed(1),
         launch: crate::plan::Launch::default(),
         sockets: Vec::new(),

@@ -74,7 +74,7 @@ pub(super) const METHODS: &[Method] = &[
     method("supervisor.removeProcessGroup", "boolean", NAME, 1, groups::remove),
     method("supervisor.restart", "boolean", NONE, 0, orders::restart),
     method("supervisor.sendProcessStdin", "boolean", TWO_TEXTS, 2, logs::send_stdin),
-    method("supervisor.sendRemoteCommEvent", "boolean", TWO_TEXTS, 2, |_, _, _| Ok(Value::Bool(true))),
+    method("supervisor.sendRemoteCommEvent", "boolean", TWO_TEXTS, 2, orders::send_event),
     method("supervisor.shutdown", "boolean", NONE, 0, orders::shutdown),
     method("supervisor.signalAllProcesses", "array", NAME, 1, orders::signal_all),
     method("supervisor.signalProcess", "boolean", TWO_TEXTS, 2, orders::signal),

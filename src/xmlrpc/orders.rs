@@ -11,7 +11,11 @@ use super::{
     ALREADY_STARTED, BAD_SIGNAL, Context, FAILED, NO_FILE, NOT_EXECUTABLE, NOT_RUNNING, Params, SPAWN_ERROR,
     fault,
 };
-use crate::control::protocol::{Order, Outcome, Reply, Request, SignalOrder, Update, Verdict};
+use crate::control::protocol::{Input, Names, Order, Outcome, Reply, Request, SignalOrder, Update, Verdict};
+use crate::plan::BROKER;
+
+/// The most bytes of an event of a client's. As JSON within JSON it is a line of the control socket.
+const LONGEST_EVENT: usize = 8 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
@@ -183,6 +187,26 @@ fn signal_of(params: &Params<'_>, at: usize) -> Result<String, Stop> {
     match params.int(at) {
         Ok(number) => Ok(number.to_string()),
         Err(_) => params.text(at).map(str::to_owned),
+    }
+}
+
+/// Sends an event to the event listeners, if there are any: their broker reads it on its standard input.
+pub(super) fn send_event(_: Context<'_>, script: &mut Script, params: &Params<'_>) -> Result<Value, Stop> {
+    let (kind, data) = (params.text(0)?, params.text(1)?);
+    if kind.len() + data.len() > LONGEST_EVENT {
+        let length = kind.len() + data.len();
+        return Err(fault(FAILED, &format!("an event of {length} bytes: at most {LONGEST_EVENT} are sent")));
+    }
+    let replies = script.need(Request::Status(Names { names: Vec::new() }))?;
+    let rows = replies.iter().filter_map(|reply| if let Reply::Row(row) = reply { Some(row) } else { None });
+    // A program of a supervisord configuration has a name of supervisord's; the broker has none.
+    let (theirs, own): (Vec<_>, Vec<_>) = rows.partition(|row| row.namespec.is_some());
+    let broker = own.into_iter().find(|row| row.name.starts_with(BROKER) && !theirs.is_empty());
+    let Some(name) = broker.map(|row| row.name.clone()) else { return Ok(Value::Bool(true)) };
+    let text = format!("{}\n", serde_json::json!({ "type": kind, "data": data }));
+    match script.ask(Request::Input(Input { name, text }))? {
+        Ok(_) => Ok(Value::Bool(true)),
+        Err((refusal, _)) => Err(fault(FAILED, &refusal.to_string())),
     }
 }
 

@@ -9,19 +9,20 @@ use std::sync::mpsc;
 
 use super::updates::SERVER;
 use super::{both, foster_session};
-use crate::support::{binary, python_with};
+use crate::support::{binary, free_port, get, python_with};
 
 /// Writes each event that it gets into a file: its name, the lengths' agreement and its payload.
 const RECORDER: &str = r#"
 import sys
-out = open(sys.argv[1], "a", buffering=1)
-data = sys.stdin.buffer
+out = open(sys.argv[1], "a", buffering=1, encoding="utf-8")
+data = sys.stdin
+data.reconfigure(encoding="utf-8", newline="\n")
 while True:
     sys.stdout.write("READY\n"); sys.stdout.flush()
-    line = data.readline().decode()
+    line = data.readline()
     if not line: break
     head = dict(word.split(":") for word in line.split())
-    body = data.read(int(head["len"])).decode()
+    body = data.read(int(head["len"]))
     out.write(head["pool"] + " " + head["eventname"] + " " + body.replace("\n", "|") + "\n")
     sys.stdout.write("RESULT 2\nOK"); sys.stdout.flush()
 "#;
@@ -217,6 +218,110 @@ fn superlances_listeners_run_unmodified_and_send_their_mails() {
     texts.sort_by_key(|text| text.contains("fatals"));
     assert!(texts[0].contains("crashes") && texts[0].contains("once"), "{texts:?}\n{}", session.output());
     assert!(texts[1].contains("fatals") && texts[1].contains("bad"), "{texts:?}\n{}", session.output());
+}
+
+#[test]
+fn memmon_and_httpok_run_unmodified_and_restart_programs_by_xml_rpc() {
+    let Some(python) = python_with("superlance") else { return };
+    let tool = |name: &str| Path::new(&python).parent().expect("a folder").join(name).display().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let port = free_port();
+    fs::create_dir(path("site")).expect("a folder");
+    fs::write(path("site/ok"), "ok").expect("a file");
+    let listeners = format!(
+        "[eventlistener:memmon]\ncommand={} -p fat=64MB -m a@b.c -s \"tee {}\"\nevents=TICK_5\n\
+         [eventlistener:httpok]\ncommand={} -p web -t 3 -m a@b.c -s \"tee {}\" http://127.0.0.1:{port}/ok\nevents=TICK_5\n",
+        tool("memmon"),
+        path("memory"),
+        tool("httpok"),
+        path("status")
+    );
+    let programs = format!(
+        "[program:fat]\ncommand={python} -c \"x = b'x' * (100 << 20); import time; time.sleep(1000)\"\nstartsecs=0\n\
+         [program:web]\ncommand={python} -m http.server --bind 127.0.0.1 --directory {} {port}\nstartsecs=0\n",
+        path("site")
+    );
+    let config = folder.path().join("supervisord.conf");
+    fs::write(&config, format!("{SERVER}{listeners}{programs}")).expect("a configuration");
+    let session = foster_session(&config);
+    let text = |name: &str| fs::read_to_string(path(name)).unwrap_or_default();
+    session.wait_for(|| text("memory").contains("restarted the process named fat:fat"));
+    // The server has answered: it is not restarted before its answer becomes another.
+    session.wait_for(|| get(port, "/ok").is_some_and(|(status, _)| status == 200));
+    let web = session.ask("pid web");
+    fs::remove_file(path("site/ok")).expect("a file");
+    session.wait_for(|| text("status").contains("404"));
+    session.wait_for(|| session.ask("pid web").0 != web.0 && session.ask("status web").0.contains("RUNNING"));
+}
+
+/// Writes communications, also torn and unended ones, and then sends an event by XML-RPC.
+const COMMUNICATES: &str = r#"
+import os, sys, time
+from supervisor import childutils
+def write(fd, *pieces):
+    for piece in pieces:
+        os.write(fd, piece)
+        time.sleep(0.02)
+BEGIN, END = b"<!--XSUPERVISOR:BEGIN-->", b"<!--XSUPERVISOR:END-->"
+write(1, b"plain\n" + BEGIN + b"one" + END + b"\n")
+write(1, b"<!--XSUPER", b"VISOR:BEGIN-->tw", b"o\nlines<!--XSUPERVISOR:E", b"ND-->rest\n")
+write(1, BEGIN + b"x" * 5000, b"y" * 50 + END, b"\n")
+write(2, BEGIN + b"errors" + END + b"\n")
+write(1, BEGIN + "no newline \u00e9".encode() + END)
+rpc = childutils.getRPCInterface(os.environ)
+print(rpc.supervisor.sendRemoteCommEvent("kind", "data \u00e9\n2"), flush=True)
+variables = {name: value for name, value in os.environ.items() if name.startswith("SUPERVISOR_")}
+rpc.supervisor.sendRemoteCommEvent("environment", repr(sorted(variables.items())))
+write(1, BEGIN + b"last" + END)
+time.sleep(1000)
+"#;
+
+#[test]
+fn communications_of_programs_and_of_clients_are_those_that_supervisord_sends() {
+    let Some(python) = python_with("supervisor") else { return };
+    let outcome = both(
+        |_, folder| {
+            let config = folder.join("supervisord.conf");
+            let (script, log) = (folder.join("communicates.py"), folder.join("log"));
+            fs::write(&script, COMMUNICATES).expect("a script");
+            let events = "events=PROCESS_COMMUNICATION,REMOTE_COMMUNICATION\nbuffer_size=100";
+            let listener = recorder(folder, &python, "recorder", events);
+            let program = format!(
+                "[program:talks]\ncommand=sh -c \"sleep 3; exec {python} {}\"\nstartsecs=0\nstdout_logfile={}\nstderr_logfile=NONE\n\
+                 stdout_capture_maxbytes=6KB\nstderr_capture_maxbytes=100\nenvironment=PYTHONIOENCODING=utf-8\n\
+                 [group:g]\nprograms=talks\n",
+                script.display(),
+                log.display()
+            );
+            fs::write(&config, format!("{SERVER}{listener}{program}")).expect("a configuration");
+            config
+        },
+        |session| {
+            let folder = session.config.parent().expect("a folder").to_owned();
+            session.wait_for(|| recorded(&folder, "recorder").iter().any(|line| line.ends_with("|last")));
+            let log = fs::read_to_string(folder.join("log")).expect("a log");
+            let own = session.folder.path().display().to_string();
+            let plain = |line: &String| {
+                let words = line.split(' ');
+                let words = words.map(|word| {
+                    if word.starts_with("pid:") { word.split('|').next_back().unwrap_or("") } else { word }
+                });
+                words.collect::<Vec<_>>().join(" ").replace(&own, "FOLDER")
+            };
+            let mut lines: Vec<String> = recorded(&folder, "recorder").iter().map(plain).collect();
+            // Of two streams neither comes first.
+            lines.sort();
+            (lines, log)
+        },
+    );
+    let Some(((real, real_log), (foster, foster_log))) = outcome else { return };
+    assert_eq!(foster, real);
+    assert_eq!(foster.len(), 8, "{foster:?}");
+    assert!(
+        foster.iter().any(|line| line.contains("SUPERVISOR_GROUP_NAME") && line.contains("unix://FOLDER"))
+    );
+    assert_eq!(foster_log, real_log);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! The lines of foster's output: bytes in, formatted lines and a tail out.
 //!
 //! A read is split by `lines.rs`; each line is formatted by `format.rs` (`json.rs`, `visible.rs`) and copied into a
-//! `ring.rs`. Everything here is pure, and runs for every byte that a program writes: it is a crate because a crate is what
+//! `ring.rs`. `capture.rs` keeps what is for event listeners out of the log. Everything here is pure, and runs for every byte that a program writes: it is a crate because a crate is what
 //! can be compiled for speed, while foster is compiled for size. `src/output/` reads and writes.
 
 #![forbid(unsafe_code)]
 
+pub mod capture;
 pub mod format;
 pub mod json;
 pub mod lines;

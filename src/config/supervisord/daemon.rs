@@ -22,7 +22,7 @@ pub(super) struct Daemon {
     /// `SUPERVISOR_SERVER_URL`.
     pub(super) server_url: Option<String>,
     /// Its `identifier`.
-    identifier: Option<(String, Span)>,
+    pub(super) identifier: Option<(String, Span)>,
     /// Its HTTP servers.
     pub(super) servers: Vec<(Table, Span)>,
     defaults: Table,

@@ -49,14 +49,6 @@ const EVENTS: &[&str] = &[
     "PROCESS_GROUP_REMOVED",
 ];
 
-/// Types that foster never sends.
-const NEVER: [&str; 4] = [
-    "PROCESS_COMMUNICATION",
-    "PROCESS_COMMUNICATION_STDOUT",
-    "PROCESS_COMMUNICATION_STDERR",
-    "REMOTE_COMMUNICATION",
-];
-
 /// supervisord's `buffer_size`.
 const BUFFER_SIZE: i64 = 10;
 /// The broker starts before every listener, and stops after it.
@@ -87,6 +79,10 @@ impl Broker {
             let setting = section.get(&format!("{stream}_events_enabled"));
             if setting.and_then(|setting| typed.boolean(setting)) == Some(true) {
                 self.streams.push(format!("{name}:{stream}"));
+            }
+            let setting = section.get(&format!("{stream}_capture_maxbytes"));
+            if let Some(most) = setting.and_then(|setting| typed.size(setting)).filter(|most| *most > 0) {
+                self.streams.push(format!("{name}:{stream}:{most}"));
             }
         }
         if !is_one(section) {
@@ -120,20 +116,19 @@ impl Broker {
                         format!("did you mean `{near}`?")
                     });
                 typed.diagnostics.error(span, format!("there is no event {}", quoted(event)), note);
-            } else if NEVER.contains(event) {
-                typed.diagnostics.warn(span, format!("`{event}` has no effect: foster sends no such event"));
             }
         }
         self.pools.push(format!("{name}={}={}", buffer.unwrap_or(BUFFER_SIZE), events.join(",")));
     }
 
     /// Adds the broker, if there is a listener.
-    pub(super) fn add(self, name: String, programs: &mut Table) {
+    pub(super) fn add(self, name: String, daemon: &Daemon, programs: &mut Table) {
         if self.pools.is_empty() {
             return;
         }
         let words = ["/proc/self/exe".to_owned(), "listeners".to_owned()];
-        let words = words.into_iter().chain(self.pools).chain(self.streams);
+        let identifier = daemon.identifier.iter().map(|(identifier, _)| format!("identifier={identifier}"));
+        let words = words.into_iter().chain(identifier).chain(self.pools).chain(self.streams);
         let words = words.map(|word| Value { kind: text(&word), span: DEFAULT });
         let mut table = Table::default();
         for (key, kind) in [

@@ -184,10 +184,10 @@ impl Reading<'_> {
             "stdout_events_enabled" | "stderr_events_enabled" => {}
             "events" | "buffer_size" | "result_handler" if listeners::is_one(self.section) => {}
             "stdout_capture_maxbytes" | "stderr_capture_maxbytes" => {
-                if !["0", "false", "no", "off"].contains(&setting.value.to_ascii_lowercase().as_str()) {
-                    let why = "foster sends no PROCESS_COMMUNICATION";
-                    ignored(diagnostics, setting.key_span, &setting.key, why);
-                }
+                // Whatever its size, text between the tokens is in no log.
+                let is_wanted = self.typed.size(setting).is_some_and(|size| size > 0);
+                let key = if setting.key.starts_with("stdout") { "stdout_capture" } else { "stderr_capture" };
+                self.set(key, Kind::Boolean(is_wanted), setting);
             }
             "stdout_syslog" | "stderr_syslog" => {
                 if !["0", "false", "no", "off"].contains(&setting.value.to_ascii_lowercase().as_str()) {
@@ -274,6 +274,8 @@ impl Reading<'_> {
         let redirected = self.section.get("redirect_stderr").and_then(|setting| self.typed.boolean(setting));
         let stdout = self.stream("stdout");
         let stderr = if redirected == Some(true) { stdout.clone() } else { self.stream("stderr") };
+        let [stdout, stderr] =
+            [("stdout", stdout), ("stderr", stderr)].map(|(name, stream)| self.unless_watched(name, stream));
         let is_file =
             |stream: &Option<(Stream, super::Span)>| matches!(stream, Some((Stream::Is(Kind::Table(_)), _)));
         let stdout = match listeners::is_one(self.section) && !is_file(&stdout) {
@@ -290,6 +292,24 @@ impl Reading<'_> {
         if is_raw {
             set(&mut self.table, "log_prefix", Kind::Boolean(false), DEFAULT);
         }
+    }
+
+    /// Where a stream goes: one that event listeners get a part of is kept for them, also if it goes nowhere.
+    fn unless_watched(
+        &mut self,
+        name: &str,
+        stream: Option<(Stream, super::Span)>,
+    ) -> Option<(Stream, super::Span)> {
+        let is_null = matches!(&stream, Some((Stream::Is(Kind::String(word)), _)) if word == "null");
+        if !is_null {
+            return stream;
+        }
+        let events = self.section.get(&format!("{name}_events_enabled"));
+        let captured = self.section.get(&format!("{name}_capture_maxbytes"));
+        let is_watched = events.and_then(|setting| self.typed.boolean(setting)) == Some(true)
+            || captured.and_then(|setting| self.typed.size(setting)).is_some_and(|size| size > 0);
+        let memory = |(_, span)| (Stream::Is(text("memory")), span);
+        if is_watched { stream.map(memory) } else { stream }
     }
 
     fn stream(&mut self, stream: &str) -> Option<(Stream, super::Span)> {
