@@ -1,6 +1,7 @@
 //! `[web]`: the page, its buttons, metrics and health, by a client of HTTP; what PID 1 has to do with it, and what strangers
-//! may not.
+//! may not. The page in a browser: `web/browser.rs`.
 
+mod browser;
 mod client;
 
 use std::fs;

@@ -26,14 +26,15 @@ export function must(holds, words) {
 
 /**
  * Opens a browser, runs `check` with its `page`, `step`, `picture`, `cut` and `errors`, and closes it. The process exits with 0 if
- * every step passes, else it names the step that failed, with what `describe` returns.
+ * every step passes, else it names the step that failed, with what `describe` returns. `options` are those of playwright for its context.
  */
-export async function browse(viewport, check, describe = async () => "") {
+export async function browse(viewport, check, describe = async () => "", options = {}) {
   const profile = mkdtempSync(join(tmpdir(), "browser-"));
   const browser = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
     viewport,
     ignoreHTTPSErrors: true,
+    ...options,
     args: [
       "--headless",
       "--no-sandbox",

@@ -9,8 +9,8 @@ const live = document.getElementById("live");
 
 // What the server sent for a cell, which the page may show otherwise since.
 const sent = new WeakMap();
-// The CPU time of each row at the last look.
-const earlier = new Map();
+// The CPU time of each run at an earlier look.
+let earlier = new Map();
 let looked = performance.now();
 let isLooking = false;
 let again = false;
@@ -53,20 +53,24 @@ function replaceState(next) {
   });
 }
 
-// The CPU time of a second, as a share of one CPU.
+// The CPU time since an earlier look, as a share of one CPU.
 function showCpu(now) {
-  const took = now - looked;
+  const samples = new Map();
   for (const cell of document.querySelectorAll("td[data-cpu]")) {
     const id = key(cell.parentElement) + " " + cell.parentElement.querySelector('[data-name="PID"]').textContent;
     const used = Number(cell.dataset.cpu);
-    const before = earlier.get(id);
-    if (before !== undefined && took > 500) {
-      cell.title = `${(used / 1000).toFixed(1)} s of CPU time`;
-      cell.dataset.share = `${Math.max(0, ((used - before) / took) * 100).toFixed(0)} %`;
+    let sample = earlier.get(id) ?? { used, at: now };
+    if (now - sample.at > 500) {
+      const share = Math.max(0, ((used - sample.used) / (now - sample.at)) * 100);
+      sample = { used, at: now, share: `${share.toFixed(0)} %` };
     }
-    if (cell.dataset.share) cell.textContent = cell.dataset.share;
-    earlier.set(id, used);
+    samples.set(id, sample);
+    if (sample.share) {
+      cell.textContent = sample.share;
+      cell.title = `${(used / 1000).toFixed(1)} s of CPU time`;
+    }
   }
+  earlier = samples;
   looked = now;
 }
 
