@@ -1,4 +1,4 @@
-//! Base64 (RFC 4648), for passwords and binary values: read only. Pure.
+//! Base64 (RFC 4648), for passwords and binary values. Pure.
 
 /// The bytes; `None`: it is not base64. White space is skipped, as in MIME.
 pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
@@ -39,9 +39,32 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// The text for these bytes.
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let bits = group.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        for at in 0..4 {
+            let digit = DIGITS.get((bits >> (18 - 6 * at) & 63) as usize).copied().unwrap_or_default();
+            text.push(if at <= group.len() { char::from(digit) } else { '=' });
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_length_is_encoded() {
+        for (text, bytes) in
+            [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("dXNlcjrDpA==", "user:ä")]
+        {
+            assert_eq!(encode(bytes.as_bytes()), text);
+        }
+    }
 
     #[test]
     fn each_length_is_decoded_and_garbage_is_not() {

@@ -1,31 +1,38 @@
-//! `supervisorctl`: its verbs, its lines and its exit statuses, over foster's own socket.
+//! `supervisorctl`: its verbs, its lines and its exit statuses, over foster's own socket or XML-RPC.
 //!
-//! Scripts compare what it prints, so the words are supervisord's and not foster's. The supervisor knows nothing of it:
-//! its rows have the name `group:process`, and this client resolves what a person writes. `arguments.rs` reads the command
-//! line, `processes.rs` has names and states.
+//! Scripts compare what it prints, so the words are supervisord's and not foster's. Each verb is written once, by the methods of
+//! XML-RPC (`server.rs`), in the order in which supervisorctl calls them. `arguments.rs` reads the command line, `settings.rs`
+//! the configuration; `prompt.rs` reads lines.
 
 mod arguments;
+mod chunks;
+mod feed;
 mod groups;
 mod help;
+mod http;
 mod input;
+mod names;
 mod orders;
 mod output;
 mod processes;
+mod server;
+mod settings;
+mod url;
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 
 use super::endpoint::candidates;
-use super::{ClientIo, Failure, ask, collect, print_page};
+use super::{ClientIo, print_page};
 use crate::cli::Endpoint;
-use crate::control::client::ClientError;
-use crate::control::protocol::{Events, Names, Order, Reply, Request};
 use crate::exit::ExitStatus;
+use crate::sys::socket;
 
 use arguments::{Invocation, Options};
 use input::Input;
-use processes::{Chosen, Process, State, processes};
+use server::{Credentials, Failure, Server};
+use settings::Settings;
+use url::Target;
 
 /// The exit statuses of supervisorctl.
 mod status {
@@ -37,24 +44,57 @@ mod status {
     pub(super) const INVALID: u8 = 2;
     /// `status`: one of the processes is not up.
     pub(super) const NOT_UP: u8 = 3;
+    /// The server does not know the methods of supervisord.
+    pub(super) const UNIMPLEMENTED: u8 = 3;
     /// `status`: its state is not known; and the supervisor cannot be reached.
     pub(super) const UNKNOWN: u8 = 4;
+    /// The server has another version of the methods.
+    pub(super) const OTHER_VERSION: u8 = 5;
     /// The process, or the supervisor, is not running.
     pub(super) const NOT_RUNNING: u8 = 7;
 }
 
+/// The faults of supervisord.
+mod faults {
+    pub(super) const UNKNOWN_METHOD: i64 = 1;
+    pub(super) const SHUTDOWN_STATE: i64 = 6;
+    pub(super) const BAD_NAME: i64 = 10;
+    pub(super) const BAD_SIGNAL: i64 = 11;
+    pub(super) const NO_FILE: i64 = 20;
+    pub(super) const NOT_EXECUTABLE: i64 = 21;
+    pub(super) const FAILED: i64 = 30;
+    pub(super) const ABNORMAL_TERMINATION: i64 = 40;
+    pub(super) const SPAWN_ERROR: i64 = 50;
+    pub(super) const ALREADY_STARTED: i64 = 60;
+    pub(super) const NOT_RUNNING: i64 = 70;
+    /// Not a fault: the result of a process that is as ordered.
+    pub(super) const SUCCESS: i64 = 80;
+    pub(super) const ALREADY_ADDED: i64 = 90;
+    pub(super) const STILL_RUNNING: i64 = 91;
+    pub(super) const CANT_REREAD: i64 = 92;
+}
+
+/// The version of supervisord's methods.
+const VERSION: &str = "3.0";
+
 /// Runs `supervisorctl` with these arguments, without its own name.
 pub fn run(arguments: &[OsString], io: &mut ClientIo<'_>) -> ExitStatus {
-    let code = match arguments::parse(arguments) {
+    let opened = match arguments::parse(arguments) {
         Ok(Invocation::Print(text)) => return print_page(&text, io),
-        Ok(Invocation::Run(Options { socket, interactive, words })) => {
-            let endpoint = Endpoint { socket, config: None };
-            let sockets = candidates(&endpoint, io.socket.as_deref(), || None);
-            let mut session = Session { sockets, input: Input::default(), io };
-            match words.is_empty() || interactive {
-                true => session.interactive(&words),
-                false => session.verb(&words),
+        Ok(Invocation::Run(options)) => settings::read(options.config.as_deref())
+            .and_then(|settings| Ok((server(&options, &settings, io)?, options, settings))),
+        Err(message) => Err(message),
+    };
+    let code = match opened {
+        Ok((server, options, settings)) => {
+            let asks_first = options.interactive || options.words.is_empty();
+            let mut session = Session { server, asks_first, code: status::DONE, input: Input::default(), io };
+            if options.words.is_empty() {
+                session.interactive(&options, &settings);
+            } else {
+                session.line(&options.words.join(" "));
             }
+            session.code
         }
         Err(message) => {
             let _ = writeln!(io.err, "Error: {message}\nFor help, use supervisorctl -h");
@@ -65,30 +105,53 @@ pub fn run(arguments: &[OsString], io: &mut ClientIo<'_>) -> ExitStatus {
     ExitStatus(code)
 }
 
+/// The server: that of `-s`; a foster at its own socket, unless the configuration names another host; that of the
+/// configuration.
+fn server(options: &Options, settings: &Settings, io: &ClientIo<'_>) -> Result<Server, String> {
+    let credentials = Credentials {
+        username: options.username.clone().or_else(|| settings.username.clone()),
+        password: options.password.clone().or_else(|| settings.password.clone()),
+    };
+    if let Some(url) = &options.url {
+        return Server::at(url, credentials);
+    }
+    let endpoint = Endpoint { socket: None, config: None };
+    let sockets = candidates(&endpoint, io.socket.as_deref(), || None);
+    let is_given = io.socket.as_ref().is_some_and(|path| !path.is_empty());
+    let Some(url) = &settings.url else { return Ok(Server::Foster(sockets)) };
+    let is_local = Target::parse(url)?.is_local();
+    if is_given || is_local && sockets.iter().any(|path| socket::connect(path).is_ok()) {
+        return Ok(Server::Foster(sockets));
+    }
+    Server::at(url, credentials)
+}
+
 struct Session<'s, 'io> {
-    sockets: Vec<PathBuf>,
+    server: Server,
+    /// Whether `shutdown` and `reload` ask first.
+    asks_first: bool,
+    /// The exit status: that of the last verb that failed.
+    code: u8,
     input: Input,
     io: &'s mut ClientIo<'io>,
 }
 
 impl Session<'_, '_> {
-    /// Reads verbs from standard input, each on a line.
-    fn interactive(&mut self, first: &[String]) -> u8 {
-        let first = if first.is_empty() { vec!["status".to_owned()] } else { first.to_vec() };
-        let mut code = self.verb(&first);
+    /// Reads verbs from standard input, each on a line. The exit status is 0, as that of supervisorctl.
+    fn interactive(&mut self, options: &Options, settings: &Settings) {
+        let _ = (options, settings);
+        self.line("status");
         let is_terminal = std::io::stdin().is_terminal();
         loop {
             if is_terminal {
                 let _ = write!(self.io.out, "supervisor> ").and_then(|()| self.io.out.flush());
             }
-            let Some(line) = self.input.next_line() else { return code };
-            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-            match words.first().map(String::as_str) {
-                None => {}
-                Some("quit" | "exit") => return code,
-                Some(_) => code = self.verb(&words),
+            let Some(line) = self.input.next_line() else { break };
+            if !self.line(&line) {
+                break;
             }
         }
+        self.code = status::DONE;
     }
 
     fn say(&mut self, line: impl AsRef<str>) {
@@ -97,211 +160,195 @@ impl Session<'_, '_> {
     }
 
     /// A command line that is wrong: why, and the help of the verb.
-    fn misused(&mut self, verb: &str, why: &str) -> u8 {
+    fn misused(&mut self, verb: &str, why: &str) {
         self.say(format!("Error: {why}"));
         help::of(verb).into_iter().for_each(|text| self.say(text));
-        status::FAILED
+        self.code = status::FAILED;
     }
 
-    fn verb(&mut self, words: &[String]) -> u8 {
-        let (verb, rest) =
-            words.split_first().map_or(("help", [].as_slice()), |(verb, rest)| (verb.as_str(), rest));
-        if help::is_bare(verb) && !rest.is_empty() {
-            return self.misused(verb, &format!("{verb} accepts no arguments"));
+    /// Runs a line. `false`: it ends the session.
+    fn line(&mut self, line: &str) -> bool {
+        let line = line.trim();
+        let (verb, rest) = match line.strip_prefix('?') {
+            Some(rest) => ("help", rest),
+            None => {
+                let end =
+                    line.find(|char: char| !char.is_alphanumeric() && char != '_').unwrap_or(line.len());
+                line.split_at(end)
+            }
+        };
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        match (line, verb) {
+            ("", _) => return true,
+            (_, "quit" | "exit" | "EOF") => return false,
+            _ => {}
+        }
+        loop {
+            match self.verb(verb, &words, line) {
+                Ok(()) => return true,
+                Err(Failure::Status(401, _)) => {
+                    self.say("Server requires authentication");
+                    if !self.asks_first || !self.log_in() {
+                        self.code = status::FAILED;
+                        return true;
+                    }
+                }
+                Err(failure) => {
+                    self.say(format!("error: {failure}"));
+                    self.code = status::FAILED;
+                    return true;
+                }
+            }
+        }
+    }
+
+    fn verb(&mut self, verb: &str, words: &[&str], line: &str) -> Result<(), Failure> {
+        if help::is_bare(verb) && !words.is_empty() {
+            self.misused(verb, &format!("{verb} accepts no arguments"));
+            return Ok(());
         }
         match verb {
-            "status" => self.status(rest),
-            "start" => self.each(rest, "start", Self::start),
-            "stop" => self.each(rest, "stop", Self::stop),
-            "restart" => {
-                if rest.is_empty() {
-                    return self.nothing_named("restart");
-                }
-                let stopped = self.each(rest, "stop", Self::stop);
-                let started = self.each(rest, "start", Self::start);
-                if started == status::DONE { stopped } else { started }
-            }
-            "signal" => self.signal(rest),
-            "pid" => self.pid(rest),
-            "tail" => self.tail(rest),
-            "maintail" => self.maintail(rest),
-            "fg" => self.foreground(rest),
-            "clear" => self.clear(rest),
-            "reread" => self.reread(),
-            "avail" => self.avail(),
-            "update" => self.update(rest),
-            "add" => self.add(rest),
-            "remove" => self.remove(rest),
-            "open" => self.open(rest),
-            "reload" => self.reload(),
-            "shutdown" => match self.ask(&Request::Shutdown {}) {
-                Ok(_) => {
-                    self.say("Shut down");
-                    status::DONE
-                }
-                Err(code) => code,
-            },
+            "status" => return self.status(words),
+            "pid" => return self.pid(words),
+            "start" => return self.order_named(&orders::START, words),
+            "stop" => return self.order_named(&orders::STOP, words),
+            "clear" => return self.order_named(&orders::CLEAR, words),
+            "restart" => return self.restart(words),
+            "signal" => return self.signal(words),
+            "tail" => return self.tail(words),
+            "maintail" => return self.maintail(words),
+            "fg" => return self.foreground(words),
+            "reread" => return self.reread(),
+            "avail" => return self.avail(),
+            "update" => return self.update(words),
+            "add" => return self.add(words),
+            "remove" => return self.remove(words),
+            "open" => return self.open(words),
+            "reload" => return self.reload(),
+            "shutdown" => return self.shutdown(),
             "version" => {
-                self.say(env!("CARGO_PKG_VERSION"));
-                status::DONE
-            }
-            "help" => {
-                match rest.first() {
-                    None => self.say(help::OVERVIEW),
-                    Some(verb) => match help::of(verb) {
-                        Some(text) => self.say(text),
-                        None => self.say(format!("*** No help on {verb}")),
-                    },
+                if self.is_up()?
+                    && let crate::xmlrpc::value::Value::Text(version) =
+                        self.server.call("getSupervisorVersion", &[])?
+                {
+                    self.say(version);
                 }
-                status::DONE
             }
-            other => {
-                self.say(format!("*** Unknown syntax: {other}"));
-                status::FAILED
+            "help" => match words.first() {
+                None => self.say(help::OVERVIEW),
+                Some(verb) => match help::of(verb) {
+                    Some(text) => self.say(text),
+                    None => self.say(format!("*** No help on {verb}")),
+                },
+            },
+            _ => {
+                self.say(format!("*** Unknown syntax: {line}"));
+                self.code = status::FAILED;
             }
         }
+        Ok(())
     }
 
-    /// The replies; otherwise the reason is printed, and the exit status returned.
-    fn ask(&mut self, request: &Request) -> Result<Vec<Reply>, u8> {
-        let sockets = self.sockets.clone();
-        collect(&sockets, request, |line| self.say(line)).map_err(|failure| {
-            self.say(failure.render());
-            if matches!(failure, Failure::Client(ClientError::Refused(_))) {
-                status::FAILED
-            } else if matches!(failure, Failure::Client(ClientError::NoSocket(_))) {
-                status::NOT_RUNNING
-            } else {
-                status::UNKNOWN
+    /// Whether a server answers that has supervisord's methods; otherwise the reason is printed.
+    fn is_up(&mut self) -> Result<bool, Failure> {
+        use crate::xmlrpc::value::Value;
+        let (line, code) = match self.server.call("getVersion", &[]) {
+            Ok(Value::Text(version)) if version == VERSION => return Ok(true),
+            Ok(version) => {
+                let version = if let Value::Text(version) = version { version } else { String::new() };
+                let line = format!(
+                    "Sorry, this version of supervisorctl expects to talk to a server with API version {VERSION}, but \
+                     the remote version is {version}."
+                );
+                (line, status::OTHER_VERSION)
             }
-        })
-    }
-
-    /// Every process, in supervisorctl's order.
-    fn processes(&mut self) -> Result<Vec<Process>, u8> {
-        let rows = self.ask(&Request::Status(Names { names: Vec::new() }))?;
-        Ok(processes(rows))
-    }
-
-    /// The time of the last end of each instance, as far as foster remembers.
-    fn ends(&mut self) -> Vec<processes::End> {
-        let answer = ask(&self.sockets, &Request::Events(Events::default()));
-        processes::ends(answer.into_iter().flatten().filter_map(Result::ok))
-    }
-
-    fn status(&mut self, names: &[String]) -> u8 {
-        let all = match self.processes() {
-            Ok(all) => all,
-            // That it cannot be asked means that its state is unknown.
-            Err(_) => return status::UNKNOWN,
+            Err(Failure::Fault(faults::UNKNOWN_METHOD, _)) => {
+                let line = "Sorry, supervisord responded but did not recognize the supervisor namespace commands that \
+                            supervisorctl uses to control it.  Please check that the [rpcinterface:supervisor] section \
+                            is enabled in the configuration file (see sample.conf).";
+                (line.to_owned(), status::UNIMPLEMENTED)
+            }
+            Err(Failure::Absent(line, code)) => (line, code),
+            Err(failure) => return Err(failure),
         };
-        let ends = self.ends();
-        let mut code = status::DONE;
-        let mut shown: Vec<&Process> = Vec::new();
-        let mut errors = Vec::new();
-        let names = if names.is_empty() { vec!["all".to_owned()] } else { names.to_vec() };
-        for name in &names {
-            match processes::choose(&all, name) {
-                Chosen::All(chosen) | Chosen::Group(chosen) => shown.extend(chosen),
-                Chosen::One(process) => shown.push(process),
-                Chosen::NoGroup(group) => errors.push(format!("{group}: ERROR (no such group)")),
-                Chosen::NoProcess => errors.push(format!("{name}: ERROR (no such process)")),
-            }
-        }
-        if !errors.is_empty() {
-            code = status::UNKNOWN;
-        }
-        let width = shown.iter().map(|process| process.name.chars().count()).max().unwrap_or(0).max(30) + 3;
-        let lines = shown.iter().map(|process| {
-            let (state, description) = (process.state_after(&ends).word(), process.description(&ends));
-            format!("{:width$}{state:10}{description}", process.name).trim_end().to_owned()
-        });
-        for line in errors.into_iter().chain(lines.collect::<Vec<_>>()) {
-            self.say(line);
-        }
-        if code == status::DONE && shown.iter().any(|process| process.state.is_down()) {
-            code = status::NOT_UP;
-        }
-        code
+        self.say(line);
+        self.code = code;
+        Ok(false)
     }
 
-    fn pid(&mut self, names: &[String]) -> u8 {
-        if names.is_empty() {
-            let answer = ask(&self.sockets, &Request::Status(Names { names: Vec::new() }));
-            let server = answer.map(|answer| answer.server().map_or(0, |server| server.pid));
-            let (line, code) = match server {
-                Ok(pid) => (pid.to_string(), status::DONE),
-                Err(failure) => (failure.render(), status::NOT_RUNNING),
-            };
-            self.say(line);
-            return code;
-        }
-        let all = match self.processes() {
-            Ok(all) => all,
-            Err(code) => return code,
-        };
-        let mut code = status::DONE;
-        for name in names {
-            let chosen = match processes::choose(&all, name) {
-                Chosen::All(chosen) | Chosen::Group(chosen) => chosen,
-                Chosen::One(process) => vec![process],
-                Chosen::NoGroup(_) | Chosen::NoProcess => {
-                    self.say(format!("No such process {name}"));
-                    code = status::FAILED;
-                    continue;
-                }
-            };
-            for process in chosen {
-                self.say(process.pid.unwrap_or(0).to_string());
-                if process.pid.is_none() {
-                    code = status::NOT_RUNNING;
-                }
-            }
-        }
-        code
-    }
-
-    /// Another socket of foster's, from now on.
-    fn open(&mut self, words: &[String]) -> u8 {
-        let url = words.first().map_or("", String::as_str);
-        if !["unix://", "http://"].iter().any(|scheme| url.starts_with(scheme)) {
+    /// Another server, from now on.
+    fn open(&mut self, words: &[&str]) -> Result<(), Failure> {
+        let url = words.join(" ");
+        if !["unix:", "http:"].iter().any(|scheme| url.starts_with(scheme)) {
             self.say("ERROR: url must be http:// or unix://");
-            return status::FAILED;
+            self.code = status::FAILED;
+            return Ok(());
         }
-        match arguments::socket(url) {
-            Ok(socket) => {
-                self.sockets = vec![socket];
-                self.status(&[]);
-                status::DONE
-            }
-            Err(message) => {
-                self.say(format!("ERROR: {message}"));
-                status::FAILED
-            }
-        }
+        let credentials = self.server.credentials().map(|own| own.clone()).unwrap_or_default();
+        self.server = Server::at(&url, credentials).map_err(Failure::Other)?;
+        let before = self.code;
+        let shown = self.status(&[]);
+        self.code = before;
+        shown
     }
 
-    /// The configuration is read again, and everything is started again.
-    fn reload(&mut self) -> u8 {
-        match self.update(&[]) {
-            status::DONE => {}
-            code => return code,
+    /// Asks a question; `false`: the answer is not yes.
+    fn is_sure(&mut self, question: &str) -> Result<bool, Failure> {
+        if !self.asks_first {
+            return Ok(true);
         }
-        let all = match self.processes() {
-            Ok(all) => all,
-            Err(code) => return code,
+        let _ = write!(self.io.out, "{question} y/N? ").and_then(|()| self.io.out.flush());
+        let answer =
+            self.input.next_line().ok_or_else(|| Failure::Other("the input has ended".to_owned()))?;
+        Ok(answer.to_lowercase().starts_with('y'))
+    }
+
+    fn reload(&mut self) -> Result<(), Failure> {
+        if !self.is_sure("Really restart the remote supervisord process")? {
+            return Ok(());
+        }
+        match self.server.call("restart", &[]) {
+            Ok(_) => self.say("Restarted supervisord"),
+            Err(Failure::Fault(faults::SHUTDOWN_STATE, _)) => {
+                self.say("ERROR: already shutting down");
+                self.code = status::FAILED;
+            }
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    fn shutdown(&mut self) -> Result<(), Failure> {
+        if !self.is_sure("Really shut the remote supervisord process down")? {
+            return Ok(());
+        }
+        match self.server.call("shutdown", &[]) {
+            Ok(_) => self.say("Shut down"),
+            Err(Failure::Fault(faults::SHUTDOWN_STATE, _)) => self.say("ERROR: already shutting down"),
+            Err(Failure::Absent(message, _)) => {
+                self.say(format!("ERROR: {message} (already shut down?)"));
+                self.code = status::FAILED;
+            }
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    /// Asks for a user and a password. `false`: there is none.
+    fn log_in(&mut self) -> bool {
+        let mut ask = |question: &str| {
+            let _ = write!(self.io.out, "{question}").and_then(|()| self.io.out.flush());
+            self.input.next_line()
         };
-        let up: Vec<String> = all
-            .iter()
-            .filter(|process| process.state != State::Stopped)
-            .map(|process| process.label.clone())
-            .collect();
-        if !up.is_empty()
-            && let Err(code) = self.ask(&Request::Restart(Order { names: up, wait: false }))
-        {
-            return code;
+        let username = ask("Username:");
+        let password = if username.is_some() { ask("Password:") } else { None };
+        self.say("");
+        match (self.server.credentials(), &password) {
+            (Some(credentials), Some(_)) => {
+                *credentials = Credentials { username, password };
+                true
+            }
+            _ => false,
         }
-        self.say("Restarted supervisord");
-        status::DONE
     }
 }

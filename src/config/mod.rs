@@ -86,6 +86,7 @@ pub use report::Report;
 use settings::{settings, signals};
 use shared_sockets::check_sockets;
 use span::{BUILT_IN, MAIN, Position};
+pub use supervisord::expanded;
 
 /// The variable that names the configuration if no option does.
 pub const VARIABLE: &str = "FOSTER_CONFIG";

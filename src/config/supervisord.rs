@@ -61,6 +61,16 @@ impl Section {
     }
 }
 
+/// A value of a section that only clients read, with every `%(name)s` expanded.
+///
+/// # Errors
+/// What cannot be expanded.
+pub fn expanded(value: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let expanded = expand::expand(value, |name| lookup(name).map(expand::Expansion::Text));
+    // A dollar has no meaning there.
+    expanded.map(|text| text.replace("$$", "$")).map_err(|fault| format!("{}; {}", fault.message, fault.note))
+}
+
 /// Reads the sections of a file. Lines that are none are reported.
 pub(super) fn sections(diagnostics: &mut Diagnostics, number: usize) -> Vec<ini::Section> {
     let (sections, faults) = ini::parse(diagnostics.text(number));

@@ -13,12 +13,39 @@ use crate::control::protocol::{Change, ChangeKind, Definition, LogFile, Reply, R
 
 /// A group, as the configuration has it beside foster.
 #[derive(Debug, Default)]
-struct Group {
+pub(crate) struct Group {
     is_active: bool,
     is_configured: bool,
     has_changes: bool,
+    /// Whether a process of it ends with an update.
+    pub(crate) stops: bool,
     /// foster's programs in it.
-    programs: Vec<String>,
+    pub(crate) programs: Vec<String>,
+}
+
+/// What an update does to a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Difference {
+    None,
+    Removed,
+    Changed,
+    Added,
+}
+
+impl Group {
+    /// Whether the configuration or the supervisor has it.
+    pub(crate) fn exists(&self) -> bool {
+        self.is_active || self.is_configured
+    }
+
+    pub(crate) fn difference(&self) -> Difference {
+        match (self.is_active, self.is_configured) {
+            (true, true) if self.has_changes => Difference::Changed,
+            (true, true) | (false, false) => Difference::None,
+            (true, false) => Difference::Removed,
+            (false, true) => Difference::Added,
+        }
+    }
 }
 
 fn name_of(change: &Change) -> (&str, &str) {
@@ -34,7 +61,12 @@ fn preview(script: &mut Script) -> Result<Vec<Change>, Stop> {
             let changes = replies
                 .iter()
                 .filter_map(|reply| if let Reply::Change(change) = reply { Some(change) } else { None });
-            Ok(changes.cloned().collect())
+            let mut changes: Vec<Change> = changes.cloned().collect();
+            // As for processes: what has no name of supervisord's is foster's own.
+            if changes.iter().any(|change| change.namespec.is_some()) {
+                changes.retain(|change| change.namespec.is_some() || change.instance.is_none());
+            }
+            Ok(changes)
         }
         Err((refusal, problems)) => {
             let lines = problems.iter().filter_map(|reply| {
@@ -47,32 +79,39 @@ fn preview(script: &mut Script) -> Result<Vec<Change>, Stop> {
     }
 }
 
+/// The groups of the configuration and those of the supervisor.
+pub(crate) fn all_groups(script: &mut Script) -> Result<SortedMap<String, Group>, Stop> {
+    let (changes, processes) = (preview(script)?, all(script)?);
+    Ok(groups(&changes, &processes))
+}
+
 fn groups(changes: &[Change], processes: &[Process]) -> SortedMap<String, Group> {
     let mut groups: SortedMap<String, Group> = SortedMap::new();
-    let mut add = |name: &str, program: &str, change: Option<ChangeKind>| {
+    let mut add = |name: &str, program: &str, change: Option<&Change>| {
         let mut group = groups.remove(&name.to_owned()).unwrap_or_default();
+        let kind = change.map(|change| change.change);
         group.is_active |= change.is_none();
-        group.is_configured |= change.is_some_and(|change| change != ChangeKind::Removed);
-        group.has_changes |= change.is_some_and(|change| change != ChangeKind::Unchanged);
+        group.is_configured |= kind.is_some_and(|kind| kind != ChangeKind::Removed);
+        group.has_changes |= kind.is_some_and(|kind| kind != ChangeKind::Unchanged);
+        group.stops |= change.is_some_and(|change| change.restarts) || kind == Some(ChangeKind::Removed);
         if !group.programs.iter().any(|known| known == program) {
             group.programs.push(program.to_owned());
         }
         groups.insert(name.to_owned(), group);
     };
     processes.iter().for_each(|process| add(&process.group, &process.row.name, None));
-    changes.iter().for_each(|change| add(name_of(change).0, &change.name, Some(change.change)));
+    changes.iter().for_each(|change| add(name_of(change).0, &change.name, Some(change)));
     groups
 }
 
 pub(super) fn reload_config(_: Context<'_>, script: &mut Script, _: &Params<'_>) -> Result<Value, Stop> {
-    let (changes, processes) = (preview(script)?, all(script)?);
     let (mut added, mut changed, mut removed) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, group) in groups(&changes, &processes).iter() {
-        match (group.is_active, group.is_configured) {
-            (true, true) if group.has_changes => changed.push(Value::text(name)),
-            (true, false) => removed.push(Value::text(name)),
-            (false, true) => added.push(Value::text(name)),
-            (true, true) | (false, false) => {}
+    for (name, group) in all_groups(script)?.iter() {
+        match group.difference() {
+            Difference::Changed => changed.push(Value::text(name)),
+            Difference::Removed => removed.push(Value::text(name)),
+            Difference::Added => added.push(Value::text(name)),
+            Difference::None => {}
         }
     }
     let lists = [added, changed, removed].map(Value::Array).to_vec();
@@ -81,8 +120,7 @@ pub(super) fn reload_config(_: Context<'_>, script: &mut Script, _: &Params<'_>)
 
 pub(super) fn add(_: Context<'_>, script: &mut Script, params: &Params<'_>) -> Result<Value, Stop> {
     let name = params.text(0)?;
-    let (changes, processes) = (preview(script)?, all(script)?);
-    let mut groups = groups(&changes, &processes);
+    let mut groups = all_groups(script)?;
     let group = groups.remove(&name.to_owned()).filter(|group| group.is_configured);
     let group = group.ok_or_else(|| fault(BAD_NAME, name))?;
     if group.is_active {
@@ -177,4 +215,67 @@ fn log_info(
         None => [Value::text("auto"), number(50 << 20), number(10)],
     };
     names.into_iter().zip(values.into_iter().chain([Value::Int(0), Value::Bool(false), Value::Bool(false)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::processes::process;
+    use super::*;
+
+    use serde_json::json;
+
+    /// A process that foster has: `program group:process`.
+    fn row(text: &str) -> Process {
+        let (program, namespec) = text.split_once(' ').unwrap();
+        let row = json!({
+            "reply": "row", "name": program, "kind": "program", "instance": 0, "instances": 1,
+            "label": program, "state": "running", "restarts": 0, "ready": true, "wanted": true,
+            "namespec": namespec,
+        });
+        let Reply::Row(row) = Reply::parse(row.to_string().as_bytes()).unwrap() else { panic!() };
+        process(row)
+    }
+
+    /// `program group:process change restarts`.
+    fn change(text: &str) -> Change {
+        let words: Vec<&str> = text.split(' ').collect();
+        let change = json!({
+            "reply": "change", "name": words[0], "instance": 0, "namespec": words[1], "change": words[2],
+            "restarts": words.len() > 3, "keys": [], "autostart": true, "priority": 999,
+        });
+        let Reply::Change(change) = Reply::parse(change.to_string().as_bytes()).unwrap() else { panic!() };
+        change
+    }
+
+    fn differences(rows: &[&str], changes: &[&str]) -> String {
+        let changes: Vec<Change> = changes.iter().map(|text| change(text)).collect();
+        let groups = groups(&changes, &rows.iter().map(|text| row(text)).collect::<Vec<_>>());
+        let shown = groups.iter().map(|(name, group)| {
+            let programs = group.programs.join("+");
+            let stops = if group.stops { ", stops" } else { "" };
+            format!("{name}: {:?} ({programs}){stops}\n", group.difference())
+        });
+        shown.collect()
+    }
+
+    #[test]
+    fn a_group_differs_where_one_of_its_programs_does() {
+        let rows = ["a g:a", "b g:b", "old old", "same same"];
+        let changes = [
+            "a g:a unchanged",
+            "b g:b changed restarts",
+            "old old removed",
+            "same same unchanged",
+            "n n added",
+        ];
+        assert_eq!(
+            differences(&rows, &changes),
+            "g: Changed (a+b), stops\nn: Added (n)\nold: Removed (old), stops\nsame: None (same)\n"
+        );
+    }
+
+    #[test]
+    fn a_program_that_moves_into_a_group_is_removed_and_added() {
+        assert_eq!(differences(&["web web"], &["web g:web changed"]), "g: Added (web)\nweb: Removed (web)\n");
+    }
 }

@@ -37,9 +37,19 @@ pub(crate) fn kept_text(replies: &[Reply], wanted: Stream) -> String {
     text
 }
 
-/// A line of foster's own log.
+/// A line of foster's own log, as supervisord writes it: `2026-11-29 11:05:00,123 INFO …`.
 pub(crate) fn log_line(event: &Event) -> String {
-    format!("{} {} {}\n", event.text("ts"), event.text("level"), event.text("msg"))
+    let ts = event.text("ts");
+    let (day, time) = (ts.get(..10).unwrap_or(""), ts.get(11..19).unwrap_or(""));
+    let millis = ts.get(20..23).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let level = match event.text("level") {
+        "error" => "ERRO",
+        "warn" => "WARN",
+        "debug" => "DEBG",
+        "trace" => "TRAC",
+        _ => "INFO",
+    };
+    format!("{day} {time},{} {level} {}\n", millis.unwrap_or("000"), event.text("msg"))
 }
 
 /// foster's own log, as far as it is kept.
@@ -57,7 +67,13 @@ fn main_text(script: &mut Script) -> Result<String, Stop> {
 fn text_of(script: &mut Script, process: &Process, stream: Stream) -> Result<String, Stop> {
     let names = vec![process.row.label.clone()];
     let logs = Logs { names, lines: None, since_ms: None, follow: false };
-    Ok(kept_text(script.need(Request::Logs(logs))?, stream))
+    let replies = script.need(Request::Logs(logs))?;
+    let text = kept_text(replies, stream);
+    // The note says that foster keeps no output of it.
+    if text.is_empty() && replies.iter().any(|reply| matches!(reply, Reply::Note(_))) {
+        return Err(fault(NO_FILE, &process.namespec()));
+    }
+    Ok(text)
 }
 
 /// A part of a text, by bytes; a character that is cut is replaced.
@@ -109,7 +125,12 @@ fn read_stream(script: &mut Script, params: &Params<'_>, stream: Stream) -> Resu
 fn tail_stream(script: &mut Script, params: &Params<'_>, stream: Stream) -> Result<Value, Stop> {
     let (offset, length) = (params.int(1)?, params.int(2)?);
     let process = one(all(script)?, params.text(0)?)?;
-    Ok(tail(&text_of(script, &process, stream)?, offset, length))
+    match text_of(script, &process, stream) {
+        Ok(text) => Ok(tail(&text, offset, length)),
+        // Without a file there is nothing new.
+        Err(Stop::Fault(..)) => Ok(tail("", 0, 0)),
+        Err(ask @ Stop::Ask(_)) => Err(ask),
+    }
 }
 
 pub(super) fn read_stdout(_: Context<'_>, script: &mut Script, params: &Params<'_>) -> Result<Value, Stop> {
@@ -181,7 +202,17 @@ pub(super) fn send_stdin(_: Context<'_>, script: &mut Script, params: &Params<'_
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value as Json, json};
+
     use super::*;
+
+    #[test]
+    fn an_event_is_a_line_of_supervisords_log() {
+        let event = json!({ "ts": "2026-11-29T11:05:00.123456Z", "level": "warn", "msg": "web: exited" });
+        let Json::Object(fields) = event else { panic!("no object") };
+        assert_eq!(log_line(&Event(fields)), "2026-11-29 11:05:00,123 WARN web: exited\n");
+        assert_eq!(log_line(&Event(serde_json::Map::new())), " ,000 INFO \n");
+    }
 
     #[test]
     fn a_part_is_read_by_supervisords_rules() {

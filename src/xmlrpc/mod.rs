@@ -2,14 +2,14 @@
 //!
 //! `methods.rs` has the table of methods; each is a handler that asks the supervisor on its way (`script.rs`).
 
-mod groups;
+pub(crate) mod groups;
 mod logs;
 mod methods;
 mod orders;
 pub(crate) mod processes;
 pub(crate) mod script;
 pub(crate) mod value;
-mod xml;
+pub(crate) mod xml;
 
 use crate::control::protocol::{Events, Reply, Request};
 use foster_core::action::EventName;
@@ -92,6 +92,18 @@ fn single(context: Context<'_>, script: &mut Script, name: &str, params: &[Value
     {
         return Err(bare_fault(SHUTDOWN_STATE));
     }
+    (method.run)(context, script, &Params(params))
+}
+
+/// Calls one method for a client on the same machine, which is also answered while the supervisor shuts down.
+pub(crate) fn call(
+    context: Context<'_>,
+    script: &mut Script,
+    name: &str,
+    params: &[Value],
+) -> Result<Value, Stop> {
+    let method =
+        METHODS.iter().find(|method| method.name == name).ok_or_else(|| bare_fault(UNKNOWN_METHOD))?;
     (method.run)(context, script, &Params(params))
 }
 

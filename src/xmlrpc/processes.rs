@@ -109,7 +109,7 @@ pub(crate) fn all(script: &mut Script) -> Result<Vec<Process>, Stop> {
     Ok(processes)
 }
 
-fn process(row: StatusRow) -> Process {
+pub(super) fn process(row: StatusRow) -> Process {
     let namespec = row.namespec.as_deref().unwrap_or(&row.label);
     let (group, name) = namespec.split_once(':').unwrap_or((namespec, namespec));
     Process { group: group.to_owned(), name: name.to_owned(), state: State::of(row.state), row }

@@ -58,6 +58,25 @@ impl Value {
         size_of::<Value>() + inner
     }
 
+    /// The text of this member, or an empty one.
+    pub(crate) fn text_of(&self, name: &str) -> &str {
+        if let Some(Value::Text(text)) = self.member(name) { text } else { "" }
+    }
+
+    /// The number of this member, or 0.
+    pub(crate) fn int_of(&self, name: &str) -> i64 {
+        match self.member(name) {
+            Some(Value::Int(number)) => *number,
+            Some(Value::Bool(value)) => i64::from(*value),
+            Some(_) | None => 0,
+        }
+    }
+
+    /// Its elements; none if it is not an array.
+    pub(crate) fn elements(&self) -> &[Value] {
+        if let Value::Array(values) = self { values } else { &[] }
+    }
+
     /// Appends it as XML.
     pub(crate) fn write(&self, xml: &mut String) {
         xml.push_str("<value>");
@@ -109,6 +128,20 @@ pub(crate) fn escape(text: &str, xml: &mut String) {
             char => xml.push(char),
         }
     }
+}
+
+/// The document with a call.
+pub(crate) fn request(method: &str, params: &[Value]) -> String {
+    let mut xml = String::from("<?xml version='1.0'?>\n<methodCall>\n<methodName>");
+    escape(method, &mut xml);
+    xml.push_str("</methodName>\n<params>\n");
+    for value in params {
+        xml.push_str("<param>\n");
+        value.write(&mut xml);
+        xml.push_str("\n</param>\n");
+    }
+    xml.push_str("</params>\n</methodCall>\n");
+    xml
 }
 
 /// The document with a result.

@@ -1,4 +1,4 @@
-//! Reads the part of XML that XML-RPC is written in, from a hostile client. Pure.
+//! Reads the part of XML that XML-RPC is written in, from a hostile client or server. Pure.
 //!
 //! Elements, texts, the five entities of XML and numbers of characters. There are no document types and so no entities of a
 //! client's; attributes are skipped. The depth and the number of values are bounded, so a document costs what it is long.
@@ -10,6 +10,8 @@ use crate::base64;
 const DEPTH: usize = 32;
 /// The most values in a request.
 const VALUES: usize = 4096;
+/// The most values in a response: a process has 15.
+const VALUES_OF_RESPONSE: usize = 500_000;
 
 /// A call.
 #[derive(Debug, PartialEq)]
@@ -34,14 +36,13 @@ struct Reader<'a> {
     open: Vec<&'a str>,
     /// `<a/>` is followed by its end.
     is_empty: bool,
+    /// How many values may still come.
     values: usize,
 }
 
 /// Reads a `methodCall`.
 pub(crate) fn call(document: &[u8]) -> Result<Call, Malformed> {
-    let text = std::str::from_utf8(document).map_err(|_| Malformed)?;
-    let mut reader =
-        Reader { rest: text.trim_start_matches('\u{feff}'), open: Vec::new(), is_empty: false, values: 0 };
+    let mut reader = Reader::new(document, VALUES)?;
     reader.enter("methodCall")?;
     reader.enter("methodName")?;
     let method = reader.text()?;
@@ -66,7 +67,42 @@ pub(crate) fn call(document: &[u8]) -> Result<Call, Malformed> {
     }
 }
 
+/// Reads a `methodResponse`; `Err` within: a fault.
+pub(crate) fn response(document: &[u8]) -> Result<Result<Value, (i64, String)>, Malformed> {
+    let mut reader = Reader::new(document, VALUES_OF_RESPONSE)?;
+    reader.enter("methodResponse")?;
+    let is_fault = match reader.child()? {
+        Some("fault") => true,
+        Some("params") => {
+            reader.enter("param")?;
+            false
+        }
+        Some(_) | None => return Err(Malformed),
+    };
+    reader.enter("value")?;
+    let value = reader.value()?;
+    for _ in 0..if is_fault { 2 } else { 3 } {
+        reader.leave()?;
+    }
+    if reader.next_token()?.is_some() {
+        return Err(Malformed);
+    }
+    if !is_fault {
+        return Ok(Ok(value));
+    }
+    match (value.member("faultCode"), value.member("faultString")) {
+        (Some(Value::Int(code)), Some(Value::Text(text))) => Ok(Err((*code, text.clone()))),
+        _ => Err(Malformed),
+    }
+}
+
 impl<'a> Reader<'a> {
+    fn new(document: &'a [u8], values: usize) -> Result<Reader<'a>, Malformed> {
+        let text = std::str::from_utf8(document).map_err(|_| Malformed)?;
+        let rest = text.trim_start_matches('\u{feff}');
+        Ok(Reader { rest, open: Vec::new(), is_empty: false, values })
+    }
+
     fn next_token(&mut self) -> Result<Option<Token<'a>>, Malformed> {
         if std::mem::take(&mut self.is_empty) {
             return self.open.pop().map(|name| Some(Token::End(name))).ok_or(Malformed);
@@ -154,10 +190,7 @@ impl<'a> Reader<'a> {
 
     /// The value in the current element `value`, and the end of that.
     fn value(&mut self) -> Result<Value, Malformed> {
-        self.values += 1;
-        if self.values > VALUES {
-            return Err(Malformed);
-        }
+        self.values = self.values.checked_sub(1).ok_or(Malformed)?;
         let mut text = String::new();
         loop {
             match self.next_token()? {
@@ -238,7 +271,7 @@ fn end_of_tag(text: &str) -> Option<usize> {
 
 fn unescape(mut text: &str, into: &mut String) -> Result<(), Malformed> {
     while let Some((before, rest)) = text.split_once('&') {
-        into.push_str(before);
+        push_lines(before, into);
         let (name, rest) = rest.split_once(';').filter(|(name, _)| name.len() <= 8).ok_or(Malformed)?;
         let char = match name {
             "lt" => '<',
@@ -257,8 +290,16 @@ fn unescape(mut text: &str, into: &mut String) -> Result<(), Malformed> {
         into.push(char);
         text = rest;
     }
-    into.push_str(text);
+    push_lines(text, into);
     Ok(())
+}
+
+/// Appends a text, each line end as one `\n` (XML 1.0, section 2.11).
+fn push_lines(text: &str, into: &mut String) {
+    if memchr::memchr(b'\r', text.as_bytes()).is_none() {
+        return into.push_str(text);
+    }
+    into.push_str(&text.replace("\r\n", "\n").replace('\r', "\n"));
 }
 
 #[cfg(test)]
@@ -348,10 +389,29 @@ mod tests {
         assert_eq!(many(VALUES), Err(Malformed));
     }
 
+    #[test]
+    fn a_result_and_a_fault_are_read() {
+        let document =
+            |body: &str| format!("<?xml version='1.0'?>\n<methodResponse>\n{body}\n</methodResponse>\n");
+        let read = |body: &str| response(document(body).as_bytes());
+        let result = "<params>\n<param>\n<value><string>a\r\nb&#13;</string></value>\n</param>\n</params>";
+        assert_eq!(read(result), Ok(Ok(text("a\nb\r"))));
+        for value in [Value::Int(7), Value::Array(vec![text("<>"), Value::Bool(true)])] {
+            assert_eq!(response(super::super::value::response(&value).as_bytes()), Ok(Ok(value)));
+        }
+        let fault = super::super::value::fault_response(10, "BAD_NAME: x");
+        assert_eq!(response(fault.as_bytes()), Ok(Err((10, "BAD_NAME: x".to_owned()))));
+        for body in ["", "<params></params>", "<fault><value>x</value></fault>", "<params/><params/>", "x"] {
+            assert_eq!(read(body), Err(Malformed), "{body}");
+        }
+        assert_eq!(response(b"<html></html>"), Err(Malformed));
+    }
+
     proptest! {
         #[test]
         fn no_text_breaks_the_reader(document in "(<|>|/|&|;|#|x|a|methodCall|methodName|value|[ -~]){0,60}") {
             let _ = call(document.as_bytes());
+            let _ = response(document.as_bytes());
         }
 
         #[test]

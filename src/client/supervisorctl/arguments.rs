@@ -1,6 +1,4 @@
 //! The command line of supervisorctl: options, then a verb, whose arguments are its own. Pure.
-//!
-//! Options that foster has no use for are accepted with their values, since scripts give them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,27 +15,35 @@ pub(super) enum Invocation {
 /// Its options.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Options {
-    /// The socket of foster's that `-s` names.
-    pub(super) socket: Option<PathBuf>,
-    /// Whether more verbs are read from standard input.
+    /// The configuration whose `[supervisorctl]` is read.
+    pub(super) config: Option<PathBuf>,
+    /// The server.
+    pub(super) url: Option<String>,
+    /// The user of the server.
+    pub(super) username: Option<String>,
+    /// The password of that user.
+    pub(super) password: Option<String>,
+    /// Whether `shutdown` and `reload` ask first.
     pub(super) interactive: bool,
+    /// Where the history of the prompt is kept.
+    pub(super) history: Option<PathBuf>,
     /// The verb and its arguments.
     pub(super) words: Vec<String>,
 }
 
 const USAGE: &str = "\
-supervisorctl -- control programs that foster runs from a supervisord configuration.
+supervisorctl -- control programs that foster or supervisord runs.
 
 Usage: supervisorctl [options] [action [arguments]]
 
 Options:
--c/--configuration FILE  accepted; foster's socket is found without it
+-c/--configuration FILE  read [supervisorctl] of this file (searches if not given)
 -h/--help                print this usage message and exit
--i/--interactive         read more actions from standard input
--s/--serverurl URL       unix:///path of foster's own socket
--u/--username NAME       accepted; the socket's mode decides who may use it
--p/--password PASSWORD   accepted, as -u
--r/--history-file FILE   accepted
+-i/--interactive         ask before shutdown and reload
+-s/--serverurl URL       http://host:port or unix:///path; without it foster's own socket, then the configuration's serverurl
+-u/--username NAME       user of the server
+-p/--password PASSWORD   password of the server
+-r/--history-file FILE   keep the history of the prompt in this file
 
 Without an action, status is printed and actions are read from standard input.
 ";
@@ -55,13 +61,20 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
                 return Ok(Invocation::Print(USAGE.to_owned()));
             }
             lexopt::Arg::Short('i') | lexopt::Arg::Long("interactive") => options.interactive = true,
-            lexopt::Arg::Short('c' | 'u' | 'p' | 'r')
-            | lexopt::Arg::Long("configuration" | "username" | "password" | "history-file") => {
-                parser.value().map_err(|error| error.to_string())?;
+            lexopt::Arg::Short('c') | lexopt::Arg::Long("configuration") => {
+                options.config = Some(value(&mut parser)?.into());
             }
             lexopt::Arg::Short('s') | lexopt::Arg::Long("serverurl") => {
-                let url = parser.value().map_err(|error| error.to_string())?.to_string_lossy().into_owned();
-                options.socket = Some(socket(&url)?);
+                options.url = Some(text(value(&mut parser)?)?)
+            }
+            lexopt::Arg::Short('u') | lexopt::Arg::Long("username") => {
+                options.username = Some(text(value(&mut parser)?)?);
+            }
+            lexopt::Arg::Short('p') | lexopt::Arg::Long("password") => {
+                options.password = Some(text(value(&mut parser)?)?);
+            }
+            lexopt::Arg::Short('r') | lexopt::Arg::Long("history-file" | "history_file") => {
+                options.history = Some(value(&mut parser)?.into());
             }
             lexopt::Arg::Value(word) => {
                 // What follows a verb belongs to it, also `-f`.
@@ -78,19 +91,12 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, String> {
     Ok(Invocation::Run(options))
 }
 
-fn text(word: OsString) -> Result<String, String> {
-    word.into_string().map_err(|word| format!("{} is not UTF-8", word.display()))
+fn value(parser: &mut lexopt::Parser) -> Result<OsString, String> {
+    parser.value().map_err(|error| error.to_string())
 }
 
-/// The socket that a server URL names.
-pub(super) fn socket(url: &str) -> Result<PathBuf, String> {
-    match url.strip_prefix("unix://") {
-        Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
-        Some(_) => Err(format!("{url} names no socket: expected unix:///path")),
-        None => Err(format!(
-            "{url} cannot be reached: foster does not support XML-RPC yet; expected unix:///path of its own socket"
-        )),
-    }
+fn text(word: OsString) -> Result<String, String> {
+    word.into_string().map_err(|word| format!("{} is not UTF-8", word.display()))
 }
 
 #[cfg(test)]
@@ -103,31 +109,35 @@ mod tests {
 
     #[test]
     fn options_come_first_and_what_follows_the_verb_is_its_own() {
-        let run = |socket: Option<&str>, interactive, words: &[&str]| {
-            let words = words.iter().map(|&word| word.to_owned()).collect();
-            Ok(Invocation::Run(Options { socket: socket.map(PathBuf::from), interactive, words }))
-        };
-        assert_eq!(read(&[]), run(None, false, &[]));
-        assert_eq!(read(&["-c", "/etc/s.conf", "status"]), run(None, false, &["status"]));
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        let run = |options: Options| Ok(Invocation::Run(options));
+        assert_eq!(read(&[]), run(Options::default()));
         assert_eq!(
-            read(&["-i", "-uadmin", "-p", "x", "tail", "-f", "a"]),
-            run(None, true, &["tail", "-f", "a"])
+            read(&["-c", "/etc/s.conf", "-r", "h", "status"]),
+            run(Options {
+                config: Some("/etc/s.conf".into()),
+                history: Some("h".into()),
+                words: words(&["status"]),
+                ..Options::default()
+            })
         );
         assert_eq!(
-            read(&["--serverurl=unix:///run/f.sock", "pid"]),
-            run(Some("/run/f.sock"), false, &["pid"])
+            read(&["-i", "-uadmin", "-p", "x", "--serverurl=http://a:1", "tail", "-f", "a"]),
+            run(Options {
+                url: Some("http://a:1".into()),
+                username: Some("admin".into()),
+                password: Some("x".into()),
+                interactive: true,
+                words: words(&["tail", "-f", "a"]),
+                ..Options::default()
+            })
         );
         assert!(matches!(read(&["-h"]), Ok(Invocation::Print(text)) if text.contains("Usage:")));
     }
 
     #[test]
     fn a_wrong_command_line_says_what_is_wrong() {
-        for (words, part) in [
-            (vec!["-z"], "-z"),
-            (vec!["-c"], "-c"),
-            (vec!["-s", "http://localhost:9001", "status"], "not support XML-RPC"),
-            (vec!["-s", "unix://x"], "names no socket"),
-        ] {
+        for (words, part) in [(vec!["-z"], "-z"), (vec!["-c"], "-c"), (vec!["-s"], "-s")] {
             assert!(read(&words).unwrap_err().contains(part), "{words:?}");
         }
     }

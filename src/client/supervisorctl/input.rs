@@ -1,4 +1,4 @@
-//! Standard input by lines, and what arrives beside it: replies and Ctrl-C.
+//! Standard input by lines, and what arrives beside it: logs that are followed, and Ctrl-C.
 //!
 //! The bytes are read here and not by the standard library, so that a line that was read ahead is never lost between the
 //! prompt and `fg`.
@@ -9,10 +9,11 @@ use foster_core::ids::Signal;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::control::client::Answer;
 use crate::sys::signalfd::SignalFd;
 use crate::sys::sigwait::{self, SignalSet};
 use crate::sys::stream;
+
+use super::feed::Feed;
 
 /// The most bytes of one read.
 const CHUNK: usize = 4096;
@@ -31,8 +32,8 @@ pub(super) enum Arrived {
     Line(String),
     /// The end of standard input.
     EndOfInput,
-    /// A reply, or the end of the answer.
-    Reply,
+    /// Something of this feed, or its end.
+    Feed(usize),
     /// Ctrl-C.
     Interrupt,
 }
@@ -76,11 +77,11 @@ impl Input {
         }
     }
 
-    /// Waits for a reply, for Ctrl-C, and, where it is wanted, for a line.
-    pub(super) fn wait(&mut self, answer: &Answer, interrupts: &Interrupts, wants_lines: bool) -> Arrived {
+    /// Waits for one of these feeds, for Ctrl-C, and, where it is wanted, for a line.
+    pub(super) fn wait(&mut self, feeds: &[Feed], interrupts: &Interrupts, wants_lines: bool) -> Arrived {
         loop {
-            if answer.has_buffered() {
-                return Arrived::Reply;
+            if let Some(at) = feeds.iter().position(Feed::has_buffered) {
+                return Arrived::Feed(at);
             }
             if wants_lines && let Some(line) = self.take_line() {
                 return Arrived::Line(line);
@@ -89,7 +90,8 @@ impl Input {
                 return Arrived::EndOfInput;
             }
             let stdin = stream::stdin();
-            let mut watched = vec![PollFd::new(answer.as_fd(), PollFlags::POLLIN)];
+            let mut watched: Vec<PollFd<'_>> =
+                feeds.iter().map(|feed| PollFd::new(feed.as_fd(), PollFlags::POLLIN)).collect();
             watched.extend(wants_lines.then(|| PollFd::new(stdin, PollFlags::POLLIN)));
             let at = watched.len();
             watched.extend(
@@ -101,7 +103,8 @@ impl Input {
                 Ok(_) => {}
             }
             let is_ready = |at: usize| watched.get(at).and_then(PollFd::any).unwrap_or(false);
-            let (interrupted, reply, input) = (is_ready(at), is_ready(0), wants_lines && is_ready(1));
+            let ready = (0..feeds.len()).find(|at| is_ready(*at));
+            let (interrupted, input) = (is_ready(at), wants_lines && is_ready(feeds.len()));
             if interrupted {
                 interrupts.signals.as_ref().map(SignalFd::take);
                 return Arrived::Interrupt;
@@ -109,8 +112,8 @@ impl Input {
             if input {
                 self.read();
             }
-            if reply {
-                return Arrived::Reply;
+            if let Some(at) = ready {
+                return Arrived::Feed(at);
             }
         }
     }

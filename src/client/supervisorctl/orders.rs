@@ -1,147 +1,195 @@
-//! `start`, `stop`, `restart` and `signal`: an order to each process that is named, and a line for each.
-//!
-//! Which process a name means is looked up again for each name, because the order before may have changed its state.
+//! `start`, `stop`, `restart`, `signal` and `clear`: an order to each process that is named, and a line for each.
 
-use foster_core::ids::Signal;
+use super::server::Failure;
+use super::{Session, faults, names, status};
+use crate::xmlrpc::value::Value;
 
-use super::processes::{self, Chosen, Process};
-use super::{Session, status};
-use crate::control::protocol::{Order, Outcome, Reply, Request, SignalOrder, Verdict};
+/// A verb that orders something.
+pub(super) struct Order {
+    verb: &'static str,
+    all: &'static str,
+    /// For a group; `None`: the method for one process takes no groups, and is not asked for any.
+    group: Option<&'static str>,
+    one: &'static str,
+    done: &'static str,
+    /// The fault of a process that is as ordered already: it is printed, but is no failure.
+    harmless: Option<i64>,
+    /// The exit status for a group that does not exist.
+    unknown_group: u8,
+}
+
+pub(super) const START: Order = Order {
+    verb: "start",
+    all: "startAllProcesses",
+    group: Some("startProcessGroup"),
+    one: "startProcess",
+    done: "started",
+    harmless: Some(faults::ALREADY_STARTED),
+    unknown_group: status::INVALID,
+};
+
+pub(super) const STOP: Order = Order {
+    verb: "stop",
+    all: "stopAllProcesses",
+    group: Some("stopProcessGroup"),
+    one: "stopProcess",
+    done: "stopped",
+    harmless: Some(faults::NOT_RUNNING),
+    unknown_group: status::FAILED,
+};
+
+pub(super) const SIGNAL: Order = Order {
+    verb: "signal",
+    all: "signalAllProcesses",
+    group: Some("signalProcessGroup"),
+    one: "signalProcess",
+    done: "signalled",
+    harmless: None,
+    unknown_group: status::FAILED,
+};
+
+pub(super) const CLEAR: Order = Order {
+    verb: "clear",
+    all: "clearAllProcessLogs",
+    group: None,
+    one: "clearProcessLogs",
+    done: "cleared",
+    harmless: None,
+    unknown_group: status::FAILED,
+};
+
+/// What became of an order to one process.
+struct Outcome<'a> {
+    group: &'a str,
+    process: &'a str,
+    code: i64,
+    description: &'a str,
+}
+
+impl Order {
+    /// The line for a process.
+    fn line(&self, outcome: &Outcome<'_>) -> Result<String, Failure> {
+        let name = names::join(outcome.group, outcome.process);
+        let reason = match (outcome.code, self.verb) {
+            (faults::SUCCESS, _) => return Ok(format!("{name}: {}", self.done)),
+            (faults::BAD_NAME, _) => "no such process",
+            (faults::BAD_SIGNAL, _) => "bad signal name",
+            (faults::NO_FILE, _) => "no such file",
+            (faults::NOT_EXECUTABLE, _) => "file is not executable",
+            (faults::ABNORMAL_TERMINATION, _) => "abnormal termination",
+            (faults::SPAWN_ERROR, _) => "spawn error",
+            (faults::ALREADY_STARTED, _) => "already started",
+            (faults::NOT_RUNNING, _) => "not running",
+            (faults::FAILED, "clear") => "failed",
+            (faults::FAILED, "stop" | "signal") => return Ok(outcome.description.to_owned()),
+            (code, _) => {
+                let why = outcome.description;
+                return Err(Failure::Other(format!("Unknown result code {code} for {name}: {why}")));
+            }
+        };
+        Ok(format!("{name}: ERROR ({reason})"))
+    }
+}
 
 impl Session<'_, '_> {
-    pub(super) fn nothing_named(&mut self, verb: &str) -> u8 {
-        let what = if verb == "signal" { "a signal name and a process name" } else { "a process name" };
-        self.misused(verb, &format!("{verb} requires {what}"));
-        if verb == "start" { status::INVALID } else { status::FAILED }
+    fn outcome(&mut self, order: &Order, outcome: &Outcome<'_>) -> Result<(), Failure> {
+        let line = order.line(outcome)?;
+        self.say(line);
+        match outcome.code {
+            code if code == faults::SUCCESS || Some(code) == order.harmless => {}
+            faults::SPAWN_ERROR | faults::ABNORMAL_TERMINATION | faults::NOT_RUNNING => {
+                self.code = status::NOT_RUNNING;
+            }
+            _ => self.code = status::FAILED,
+        }
+        Ok(())
     }
 
-    /// Orders each process that is named, and prints a line for it.
-    pub(super) fn each(
+    fn outcomes(&mut self, order: &Order, results: &Value) -> Result<(), Failure> {
+        for result in results.elements() {
+            let outcome = Outcome {
+                group: result.text_of("group"),
+                process: result.text_of("name"),
+                code: result.int_of("status"),
+                description: result.text_of("description"),
+            };
+            self.outcome(order, &outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Sends an order to each process that is named; `arguments` come after its name.
+    pub(super) fn order(
         &mut self,
-        names: &[String],
-        verb: &str,
-        order: fn(&mut Self, &[Process], bool) -> u8,
-    ) -> u8 {
-        if names.is_empty() {
-            return self.nothing_named(verb);
+        order: &Order,
+        names: &[&str],
+        arguments: &[Value],
+    ) -> Result<(), Failure> {
+        let of = |name: &str| [&[Value::text(name)], arguments].concat();
+        if names.contains(&"all") {
+            let results = self.server.call(order.all, arguments)?;
+            return self.outcomes(order, &results);
         }
-        let names = if names.iter().any(|name| name == "all") { &["all".to_owned()] } else { names };
-        let mut code = status::DONE;
-        for name in names {
-            // Each time: the order before may have changed it.
-            let all = match self.processes() {
-                Ok(all) => all,
-                Err(code) => return code,
-            };
-            let next = match processes::choose(&all, name) {
-                Chosen::All(chosen) | Chosen::Group(chosen) => {
-                    order(self, &chosen.into_iter().cloned().collect::<Vec<_>>(), true)
-                }
-                Chosen::One(process) => order(self, std::slice::from_ref(process), false),
-                Chosen::NoGroup(group) => {
-                    self.say(format!("{group}: ERROR (no such group)"));
-                    if verb == "start" { status::INVALID } else { status::FAILED }
-                }
-                Chosen::NoProcess => {
-                    self.say(format!("{name}: ERROR (no such process)"));
-                    status::FAILED
-                }
-            };
-            if next != status::DONE {
-                code = next;
-            }
-        }
-        code
-    }
-
-    /// Sends one order to all of these, and prints the outcome of each.
-    fn order(&mut self, processes: &[Process], request: fn(Order) -> Request, done: &str) -> u8 {
-        if processes.is_empty() {
-            return status::DONE;
-        }
-        let names = processes.iter().map(|process| process.label.clone()).collect();
-        let replies = match self.ask(&request(Order { names, wait: true })) {
-            Ok(replies) => replies,
-            Err(code) => return code,
-        };
-        let mut code = status::DONE;
-        // In the order of the names, and not of their ends.
-        for process in processes {
-            let outcomes = replies
-                .iter()
-                .filter_map(|reply| if let Reply::Outcome(outcome) = reply { Some(outcome) } else { None });
-            let of_process = outcomes.into_iter().find(|outcome| outcome.name == process.label);
-            match of_process {
-                Some(Outcome { verdict: Verdict::Failed, message, .. }) => {
-                    let (fault, failed) = processes::fault(message);
-                    self.say(format!("{}: ERROR ({fault})", process.name));
-                    code = failed;
-                }
-                Some(_) => self.say(format!("{}: {done}", process.name)),
-                None => {}
-            }
-        }
-        code
-    }
-
-    /// Of several only those that are down are started; a single one says that it is up.
-    pub(super) fn start(&mut self, processes: &[Process], are_many: bool) -> u8 {
-        let (up, down): (Vec<_>, Vec<_>) =
-            processes.iter().cloned().partition(|process| process.state.is_up());
-        if !are_many {
-            up.iter().for_each(|process| self.say(format!("{}: ERROR (already started)", process.name)));
-        }
-        self.order(&down, Request::Start, "started")
-    }
-
-    pub(super) fn stop(&mut self, processes: &[Process], are_many: bool) -> u8 {
-        let (up, down): (Vec<_>, Vec<_>) =
-            processes.iter().cloned().partition(|process| process.state.is_up());
-        if !are_many {
-            down.iter().for_each(|process| self.say(format!("{}: ERROR (not running)", process.name)));
-        }
-        self.order(&up, Request::Stop, "stopped")
-    }
-
-    pub(super) fn signal(&mut self, words: &[String]) -> u8 {
-        let [signal, names @ ..] = words else { return self.nothing_named("signal") };
-        if names.is_empty() {
-            return self.nothing_named("signal");
-        }
-        let Some(signal) = Signal::parse(&signal.to_ascii_uppercase()) else {
-            names.iter().for_each(|name| self.say(format!("{name}: ERROR (bad signal name)")));
-            return status::FAILED;
-        };
-        let all = match self.processes() {
-            Ok(all) => all,
-            Err(code) => return code,
-        };
-        let mut code = status::DONE;
-        for name in names {
-            let (chosen, are_many) = match processes::choose(&all, name) {
-                Chosen::All(chosen) | Chosen::Group(chosen) => (chosen, true),
-                Chosen::One(process) => (vec![process], false),
-                Chosen::NoGroup(_) | Chosen::NoProcess => {
-                    self.say(format!("{name}: ERROR (no such process)"));
-                    code = status::FAILED;
-                    continue;
-                }
-            };
-            for process in chosen {
-                if !process.state.is_signallable() {
-                    if !are_many {
-                        self.say(format!("{}: ERROR (not running)", process.name));
-                        code = status::NOT_RUNNING;
+        for &name in names {
+            let (group, process) = names::split(name);
+            if let (None, Some(method)) = (process, order.group) {
+                match self.server.call(method, &of(group)) {
+                    Ok(results) => self.outcomes(order, &results)?,
+                    Err(Failure::Fault(faults::BAD_NAME, _)) => {
+                        self.say(format!("{group}: ERROR (no such group)"));
+                        self.code = order.unknown_group;
                     }
-                    continue;
+                    Err(failure) => return Err(failure),
                 }
-                let request = Request::Signal(SignalOrder { names: vec![process.label.clone()], signal });
-                match self.ask(&request) {
-                    Ok(_) => self.say(format!("{}: signalled", process.name)),
-                    Err(failed) => code = failed,
-                }
+                continue;
+            }
+            let (code, description) = match self.server.call(order.one, &of(name)) {
+                Ok(_) => (faults::SUCCESS, String::new()),
+                Err(Failure::Fault(code, text)) => (code, text),
+                Err(failure) => return Err(failure),
+            };
+            let outcome =
+                Outcome { group, process: process.unwrap_or("None"), code, description: &description };
+            self.outcome(order, &outcome)?;
+        }
+        Ok(())
+    }
+
+    /// `start`, `stop`, `clear`: `VERB NAME …`.
+    pub(super) fn order_named(&mut self, order: &Order, names: &[&str]) -> Result<(), Failure> {
+        if !self.is_up()? {
+            return Ok(());
+        }
+        if names.is_empty() {
+            self.misused(order.verb, &format!("{} requires a process name", order.verb));
+            self.code = if order.verb == "start" { status::INVALID } else { status::FAILED };
+            return Ok(());
+        }
+        self.order(order, names, &[])
+    }
+
+    pub(super) fn restart(&mut self, names: &[&str]) -> Result<(), Failure> {
+        if !self.is_up()? {
+            return Ok(());
+        }
+        if names.is_empty() {
+            self.misused("restart", "restart requires a process name");
+            return Ok(());
+        }
+        self.order_named(&STOP, names)?;
+        self.order_named(&START, names)
+    }
+
+    pub(super) fn signal(&mut self, words: &[&str]) -> Result<(), Failure> {
+        if !self.is_up()? {
+            return Ok(());
+        }
+        match words {
+            [signal, names @ ..] if !names.is_empty() => self.order(&SIGNAL, names, &[Value::text(*signal)]),
+            _ => {
+                self.misused("signal", "signal requires a signal name and a process name");
+                Ok(())
             }
         }
-        code
     }
 }
