@@ -6,6 +6,7 @@
 
 mod images;
 mod listeners;
+mod remote;
 mod updates;
 
 use std::fs;
@@ -25,6 +26,8 @@ struct Session {
     client: PathBuf,
     config: PathBuf,
     folder: tempfile::TempDir,
+    /// Whether the client is foster's, and the supervisor supervisord.
+    is_mixed: bool,
 }
 
 impl Session {
@@ -43,13 +46,18 @@ impl Session {
             .stderr(output)
             .spawn()
             .expect("supervisord");
-        Session { supervisor, client: client.to_owned(), config: config.to_owned(), folder }
+        let (client, config) = (client.to_owned(), config.to_owned());
+        Session { supervisor, client, config, folder, is_mixed: false }
     }
 
     /// `supervisorctl` with these arguments.
     fn client(&self, words: &[&str]) -> Command {
         let mut client = Command::new(&self.client);
-        client.arg("-c").arg(&self.config).args(words).env("DIR", self.folder.path());
+        client.arg("-c").arg(&self.config);
+        if self.is_mixed {
+            client.arg("-s").arg(format!("unix://{}/s.sock", self.folder.path().display()));
+        }
+        client.args(words).env("DIR", self.folder.path());
         client.env("FOSTER_SOCKET", self.folder.path().join("foster.sock")).stdin(Stdio::null());
         client
     }
@@ -176,15 +184,27 @@ fn both<T: Send>(
     }))
 }
 
+/// What foster's supervisorctl answers with supervisord itself; `None` without supervisord.
+fn mixed<T>(config: impl Fn(&str, &Path) -> PathBuf, session: impl Fn(&mut Session) -> T) -> Option<T> {
+    let python = python_with("supervisor")?;
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config("supervisord", folder.path());
+    let supervisord = Path::new(&python).with_file_name("supervisord");
+    let mut mixed = Session::start(&config, &supervisord, &foster_named("supervisorctl"));
+    mixed.is_mixed = true;
+    Some(session(&mut mixed))
+}
+
+/// A link to foster with this name.
+fn foster_named(called: &str) -> PathBuf {
+    let path = tempfile::tempdir().expect("a folder").keep().join(called);
+    symlink(binary(), &path).expect("a link");
+    path
+}
+
 /// foster, called supervisord, with this configuration.
 fn foster_session(config: &Path) -> Session {
-    let names = tempfile::tempdir().expect("a folder").keep();
-    let link = |called: &str| {
-        let path = names.join(called);
-        symlink(binary(), &path).expect("a link");
-        path
-    };
-    Session::start(config, &link("supervisord"), &link("supervisorctl"))
+    Session::start(config, &foster_named("supervisord"), &foster_named("supervisorctl"))
 }
 
 /// supervisord's own session and foster's, with this configuration.
@@ -200,9 +220,14 @@ fn same_session_of(config: &PathBuf) -> Result<(), String> {
     let steps: Vec<&str> = script.lines().filter_map(|line| line.strip_prefix(";> ")).collect();
     let first = script.lines().find_map(|line| line.strip_prefix(";= ")).expect("the first states");
     assert!(!steps.is_empty(), "{}", config.display());
-    match both(|_, _| config.clone(), |session| session.transcript(first, &steps)) {
+    let session = |session: &mut Session| session.transcript(first, &steps);
+    match both(|_, _| config.clone(), session) {
         Some((real, foster)) if foster != real => Err(format!("foster:\n{foster}\nsupervisord:\n{real}")),
-        Some(_) | None => Ok(()),
+        Some((real, _)) => match mixed(|_, _| config.clone(), session) {
+            Some(mixed) if mixed != real => Err(format!("foster's client:\n{mixed}\nsupervisord:\n{real}")),
+            Some(_) | None => Ok(()),
+        },
+        None => Ok(()),
     }
 }
 

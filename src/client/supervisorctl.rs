@@ -183,23 +183,20 @@ impl Session<'_, '_> {
             (_, "quit" | "exit" | "EOF") => return false,
             _ => {}
         }
-        loop {
-            match self.verb(verb, &words, line) {
-                Ok(()) => return true,
-                Err(Failure::Status(401, _)) => {
-                    self.say("Server requires authentication");
-                    if !self.asks_first || !self.log_in() {
-                        self.code = status::FAILED;
-                        return true;
-                    }
-                }
-                Err(failure) => {
-                    self.say(format!("error: {failure}"));
-                    self.code = status::FAILED;
-                    return true;
-                }
+        let mut done = self.verb(verb, &words, line);
+        if let Err(Failure::Status(401, _)) = done {
+            self.say("Server requires authentication");
+            self.code = status::FAILED;
+            // Without a person supervisorctl asks the same once more.
+            if !self.asks_first || self.log_in() {
+                done = self.verb(verb, &words, line);
             }
         }
+        if let Err(failure) = done {
+            self.say(format!("error: {failure}"));
+            self.code = status::FAILED;
+        }
+        true
     }
 
     fn verb(&mut self, verb: &str, words: &[&str], line: &str) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use super::{Session, both, foster_session, plain, shown};
+use super::{Session, both, foster_session, mixed, plain, shown};
 
 /// The head of a configuration.
 pub const SERVER: &str = "[supervisord]
@@ -55,17 +55,16 @@ impl Session {
 
 /// The same session under both, each with its configuration.
 fn same_edits(first: &str, steps: &[&str]) {
-    let Some((real, foster)) = both(
-        |_, folder| {
-            let path = folder.join("supervisord.conf");
-            fs::write(&path, sleepers(first)).expect("a configuration");
-            path
-        },
-        |session| session.edited(steps),
-    ) else {
-        return;
+    let config = |_: &str, folder: &std::path::Path| {
+        let path = folder.join("supervisord.conf");
+        fs::write(&path, sleepers(first)).expect("a configuration");
+        path
     };
+    let session = |session: &mut Session| session.edited(steps);
+    let Some((real, foster)) = both(config, session) else { return };
     assert!(foster == real, "foster:\n{foster}\nsupervisord:\n{real}");
+    let mixed = mixed(config, session).expect("supervisord, as before");
+    assert!(mixed == real, "foster's client:\n{mixed}\nsupervisord:\n{real}");
 }
 
 #[test]

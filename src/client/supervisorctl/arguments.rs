@@ -1,4 +1,6 @@
 //! The command line of supervisorctl: options, then a verb, whose arguments are its own. Pure.
+//!
+//! `settings.rs` reads what a configuration adds to it.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

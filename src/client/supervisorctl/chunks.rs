@@ -1,4 +1,6 @@
 //! The chunked coding of a body, taken apart as it arrives (RFC 9112, section 7.1). Pure.
+//!
+//! `http.rs` has the other ways in which a body ends.
 
 /// The longest line with a size or a trailer, in bytes.
 const LINE: usize = 4096;

@@ -49,10 +49,12 @@ impl Feed {
                 let reply = answer.next()?.ok()?;
                 Some(xmlrpc::kept_text(std::slice::from_ref(&reply), *stream).into_bytes())
             }
-            Source::Events(answer) => match answer.next()?.ok()? {
-                Reply::Event(event) => Some(xmlrpc::log_line(&event).into_bytes()),
-                _ => Some(Vec::new()),
-            },
+            Source::Events(answer) => {
+                let reply = answer.next()?.ok()?;
+                let line =
+                    if let Reply::Event(event) = reply { xmlrpc::log_line(&event) } else { String::new() };
+                Some(line.into_bytes())
+            }
             Source::Body(body) => body.next().ok()?,
         }
     }

@@ -27,8 +27,8 @@ fn texts(value: Option<&Value>) -> Vec<String> {
 
 impl Session<'_, '_> {
     fn changes(&mut self) -> Result<Changes, Failure> {
-        let result = self.server.call("reloadConfig", &[])?;
-        let lists = result.elements().first().map_or(&[][..], Value::elements);
+        let result = self.server.list("reloadConfig", &[])?;
+        let lists = result.first().map_or(&[][..], Value::elements);
         Ok(Changes {
             added: texts(lists.first()),
             changed: texts(lists.get(1)),
@@ -69,13 +69,13 @@ impl Session<'_, '_> {
 
     /// Every process of the configuration.
     pub(super) fn avail(&mut self) -> Result<(), Failure> {
-        let infos = match self.server.call("getAllConfigInfo", &[]) {
+        let infos = match self.server.list("getAllConfigInfo", &[]) {
             Err(Failure::Fault(faults::SHUTDOWN_STATE, _)) => {
                 return self.refused("ERROR: supervisor shutting down");
             }
             infos => infos?,
         };
-        for info in infos.elements() {
+        for info in &infos {
             let name = names::join(info.text_of("group"), info.text_of("name"));
             let used = if info.int_of("inuse") == 0 { "avail" } else { "in use" };
             let start = if info.int_of("autostart") == 0 { "manual" } else { "auto" };
@@ -132,10 +132,10 @@ impl Session<'_, '_> {
             changes => changes?,
         };
         if !names.is_empty() {
-            let all = self.server.call("getAllProcessInfo", &[])?;
+            let all = self.server.list("getAllProcessInfo", &[])?;
             let is_known = |name: &str| {
                 added.iter().any(|group| group == name)
-                    || all.elements().iter().any(|info| info.text_of("group") == name)
+                    || all.iter().any(|info| info.text_of("group") == name)
             };
             let unknown: Vec<&str> = names.iter().copied().filter(|name| !is_known(name)).collect();
             for name in unknown {
@@ -145,9 +145,9 @@ impl Session<'_, '_> {
         let is_meant = |name: &String| names.is_empty() || names.contains(&name.as_str());
         for group in removed.iter().filter(|name| is_meant(name)) {
             let name = [Value::text(&**group)];
-            let stopped = self.server.call("stopProcessGroup", &name)?;
+            let stopped = self.server.list("stopProcessGroup", &name)?;
             self.say(format!("{group}: stopped"));
-            if stopped.elements().iter().any(|result| result.int_of("status") == faults::FAILED) {
+            if stopped.iter().any(|result| result.int_of("status") == faults::FAILED) {
                 self.refused(&format!("{group}: has problems; not removing"))?;
                 continue;
             }
@@ -156,7 +156,7 @@ impl Session<'_, '_> {
         }
         for group in changed.iter().filter(|name| is_meant(name)) {
             let name = [Value::text(&**group)];
-            self.server.call("stopProcessGroup", &name)?;
+            self.server.list("stopProcessGroup", &name)?;
             self.say(format!("{group}: stopped"));
             self.server.call("removeProcessGroup", &name)?;
             self.server.call("addProcessGroup", &name)?;

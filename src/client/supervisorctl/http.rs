@@ -106,14 +106,17 @@ pub(super) fn send(target: &Target, request: &[u8], patience: Option<Duration>) 
 
 fn connect(target: &Target) -> Result<OwnedFd, Error> {
     match target {
-        Target::Unix(path) => {
-            socket::connect_within(path, CONNECT).map(OwnedFd::from).map_err(|errno| match errno {
-                Errno::ENOENT => Error::NoFile,
-                Errno::ECONNREFUSED => Error::Refused,
-                Errno::EAGAIN => Error::Other("the server accepts no connection in time".to_owned()),
-                errno => Error::Other(format!("cannot connect: {}", errno::text(errno))),
-            })
-        }
+        Target::Unix(path) => socket::connect_within(path, CONNECT).map(OwnedFd::from).map_err(|errno| {
+            if errno == Errno::ENOENT {
+                Error::NoFile
+            } else if errno == Errno::ECONNREFUSED {
+                Error::Refused
+            } else if errno == Errno::EAGAIN {
+                Error::Other("the server accepts no connection in time".to_owned())
+            } else {
+                Error::Other(format!("cannot connect: {}", errno::text(errno)))
+            }
+        }),
         Target::Tcp(host, port) => {
             let hosts =
                 bounded_read::read(Path::new("/etc/hosts"), HOSTS, Accept::Regular).unwrap_or_default();
@@ -258,4 +261,51 @@ pub(super) fn first_byte(target: &Target, request: &[u8], patience: Duration) ->
     nix::unistd::write(&stream, request).ok()?;
     let mut first = [0];
     nix::unistd::read(&stream, &mut first).ok().filter(|count| *count > 0).map(|_| first[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_hangs_is_given_up() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target::Tcp("localhost".to_owned(), server.local_addr().unwrap().port());
+        let hangs = |patience| send(&target, b"GET / HTTP/1.1\r\n\r\n", Some(patience)).unwrap_err();
+        let expected = Error::Other("the server does not answer in time".to_owned());
+        assert_eq!(hangs(Duration::from_millis(20)), expected);
+        assert_eq!(first_byte(&target, b"x", Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn a_body_ends_with_its_length_its_last_chunk_or_the_connection() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target::Tcp("127.0.0.1".to_owned(), server.local_addr().unwrap().port());
+        for (answer, body) in [
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabc", Ok("ab")),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n", Ok("ab")),
+            ("HTTP/1.0 200 OK\r\n\r\nabc", Ok("abc")),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", Err("in the middle of its answer")),
+            ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nabc", Err("not a number")),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n", Err("in the middle")),
+        ] {
+            let read = std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let (mut stream, _) = server.accept().unwrap();
+                    let _ = stream.read(&mut [0; 100]);
+                    stream.write_all(answer.as_bytes()).unwrap();
+                });
+                let answer = send(&target, b"GET / HTTP/1.1\r\n\r\n", None);
+                answer.and_then(|answer| answer.body.whole(1 << 20))
+            });
+            match (read, body) {
+                (Ok(bytes), Ok(text)) => assert_eq!(bytes, text.as_bytes()),
+                (Err(Error::Other(why)), Err(part)) => assert!(why.contains(part), "{why}"),
+                (read, _) => panic!("{answer}: {read:?}"),
+            }
+        }
+    }
 }

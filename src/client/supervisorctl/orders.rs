@@ -1,4 +1,6 @@
 //! `start`, `stop`, `restart`, `signal` and `clear`: an order to each process that is named, and a line for each.
+//!
+//! The lines and the exit statuses are those of supervisorctl, whose verbs differ in small things: `Order` has them.
 
 use super::server::Failure;
 use super::{Session, faults, names, status};
@@ -105,8 +107,8 @@ impl Session<'_, '_> {
         Ok(())
     }
 
-    fn outcomes(&mut self, order: &Order, results: &Value) -> Result<(), Failure> {
-        for result in results.elements() {
+    fn outcomes(&mut self, order: &Order, results: &[Value]) -> Result<(), Failure> {
+        for result in results {
             let outcome = Outcome {
                 group: result.text_of("group"),
                 process: result.text_of("name"),
@@ -127,13 +129,13 @@ impl Session<'_, '_> {
     ) -> Result<(), Failure> {
         let of = |name: &str| [&[Value::text(name)], arguments].concat();
         if names.contains(&"all") {
-            let results = self.server.call(order.all, arguments)?;
+            let results = self.server.list(order.all, arguments)?;
             return self.outcomes(order, &results);
         }
         for &name in names {
             let (group, process) = names::split(name);
             if let (None, Some(method)) = (process, order.group) {
-                match self.server.call(method, &of(group)) {
+                match self.server.list(method, &of(group)) {
                     Ok(results) => self.outcomes(order, &results)?,
                     Err(Failure::Fault(faults::BAD_NAME, _)) => {
                         self.say(format!("{group}: ERROR (no such group)"));

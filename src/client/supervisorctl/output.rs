@@ -1,4 +1,6 @@
 //! `tail`, `maintail` and `fg`: the output of processes and of the supervisor.
+//!
+//! A log that is followed is a `Feed`; `input.rs` waits for it, for lines and for Ctrl-C.
 
 use super::feed::Feed;
 use super::input::{Arrived, Interrupts};
@@ -127,9 +129,9 @@ impl Session<'_, '_> {
         let url = self.server.url().unwrap_or_default();
         let why = match failure {
             Failure::Status(status, _) => format!("Cannot read, status code {status}"),
-            // What there is no name for has no path either.
+            // A server has no path for an unknown name.
             Failure::Fault(..) => "Cannot read, status code 404".to_owned(),
-            other => format!("Cannot connect, error: {other}"),
+            Failure::Absent(..) | Failure::Other(_) => format!("Cannot connect, error: {failure}"),
         };
         let _ = writeln!(self.io.err, "{url}{path} {why}");
     }

@@ -16,15 +16,15 @@ impl Session<'_, '_> {
             self.code = status::UNKNOWN;
             return Ok(());
         }
-        let all = self.server.call("getAllProcessInfo", &[])?;
+        let all = self.server.list("getAllProcessInfo", &[])?;
         let mut shown: Vec<&Value> = Vec::new();
         if words.is_empty() || words.contains(&"all") {
-            shown.extend(all.elements());
+            shown.extend(&all);
         } else {
             for word in words {
                 let (group, process) = names::split(word);
                 let before = shown.len();
-                shown.extend(all.elements().iter().filter(|info| {
+                shown.extend(all.iter().filter(|info| {
                     info.text_of("group") == group && process.is_none_or(|name| info.text_of("name") == name)
                 }));
                 if shown.len() == before {
@@ -59,7 +59,7 @@ impl Session<'_, '_> {
             return Ok(());
         }
         if words.contains(&"all") {
-            for info in self.server.call("getAllProcessInfo", &[])?.elements() {
+            for info in &self.server.list("getAllProcessInfo", &[])? {
                 self.say(info.int_of("pid").to_string());
             }
             return Ok(());

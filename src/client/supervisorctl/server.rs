@@ -77,20 +77,20 @@ impl fmt::Display for Failure {
 impl From<crate::client::Failure> for Failure {
     fn from(failure: crate::client::Failure) -> Failure {
         let text = failure.render();
-        match failure {
-            crate::client::Failure::Client(ClientError::NoSocket(_)) => {
-                Failure::Absent(text, status::NOT_RUNNING)
-            }
-            crate::client::Failure::Client(
-                ClientError::NotListening(_) | ClientError::NotASocket(_) | ClientError::Denied(_),
-            ) => Failure::Absent(text, status::UNKNOWN),
-            _ => Failure::Other(text),
+        let crate::client::Failure::Client(error) = failure else { return Failure::Other(text) };
+        if matches!(error, ClientError::NoSocket(_)) {
+            return Failure::Absent(text, status::NOT_RUNNING);
         }
+        let is_absent = matches!(
+            error,
+            ClientError::NotListening(_) | ClientError::NotASocket(_) | ClientError::Denied(_)
+        );
+        if is_absent { Failure::Absent(text, status::UNKNOWN) } else { Failure::Other(text) }
     }
 }
 
 impl Server {
-    /// The server that a URL names. A Unix socket may be foster's own, which a server of HTTP is told from by its answer.
+    /// The server that a URL names. A Unix socket may be foster's own, whose answers differ from those of HTTP.
     ///
     /// # Errors
     /// What is wrong with the URL.
@@ -121,6 +121,18 @@ impl Server {
                 let context = Context { identifier: "supervisor", supervisor, now: timer::unix_ms() / 1000 };
                 run(sockets, |script| xmlrpc::call(context, script, &method, params))
             }
+        }
+    }
+
+    /// Calls a method whose result is a list.
+    pub(super) fn list(&mut self, method: &str, params: &[Value]) -> Result<Vec<Value>, Failure> {
+        let result = self.call(method, params)?;
+        if let Value::Array(values) = result {
+            Ok(values)
+        } else {
+            Err(Failure::Other(format!(
+                "the result of `{method}` is not a list: the server is not supervisord"
+            )))
         }
     }
 
@@ -178,14 +190,16 @@ pub(super) fn run<T>(
         };
         let mut problems = Vec::new();
         let asked = collect(sockets, &request, |line| problems.push(line.to_owned()));
-        script.answer(match asked {
+        let answer = match asked {
             Ok(replies) => Ok(replies),
             Err(crate::client::Failure::Client(ClientError::Refused(refusal))) => {
                 let problems = problems.into_iter().map(|text| Reply::Problem(Problem { text })).collect();
                 Err((refusal, problems))
             }
             Err(failure) => return Err(failure.into()),
-        });
+        };
+        // The bound is the web helper's: this process has one request.
+        script.answer(answer, 0);
     }
 }
 
@@ -203,7 +217,7 @@ impl Remote {
         let Credentials { username, password } = &self.credentials;
         let user = if has_user { username.as_deref() } else { username.as_deref().or(Some("")) };
         let mut fields = format!(
-            "Host: {}\r\nUser-Agent: {}\r\nConnection: close\r\n",
+            "Host: {}\r\nUser-Agent: {}\r\n",
             self.target.host(),
             concat!("foster/", env!("CARGO_PKG_VERSION"))
         );
@@ -217,7 +231,7 @@ impl Remote {
     fn call(&self, method: &str, params: &[Value]) -> Result<Value, Failure> {
         let document = value::request(method, params);
         let head = format!(
-            "POST /RPC2 HTTP/1.1\r\n{}Content-Type: text/xml\r\nContent-Length: {}\r\n\r\n",
+            "POST /RPC2 HTTP/1.1\r\n{}Connection: close\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n",
             self.fields(true),
             document.len()
         );
@@ -238,6 +252,7 @@ impl Remote {
     }
 
     fn follow(&self, path: &str) -> Result<Feed, Failure> {
+        // Without `Connection: close`: to that supervisord sends no chunks, and never ends to collect the whole.
         let request = format!("GET {path} HTTP/1.1\r\n{}Accept: */*\r\n\r\n", self.fields(false));
         let answer =
             http::send(&self.target, request.as_bytes(), None).map_err(|error| self.failure(error))?;

@@ -1,4 +1,6 @@
 //! The URL of a server: `http://host:port` or `unix:///path`. Pure.
+//!
+//! `http.rs` connects to it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
