@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::front_end::{DEFAULT, Format};
+use super::front_end::{DEFAULT, Format, set, text};
 use super::merged::Document;
 use super::span::{Position, Span};
 use super::table::{Item, Key, Kind, Table, Value};
@@ -99,6 +99,11 @@ pub(super) fn toml(
         let section = Section { heading: heading.to_owned(), table, start: DEFAULT, notes };
         sections.extend(is_shown.then_some(section));
     }
+    let web = web(document);
+    if let Some((table, notes)) = &web {
+        let notes = notes.iter().map(|note| (*note).to_owned()).collect();
+        sections.push(Section { heading: "web".to_owned(), table, start: DEFAULT, notes });
+    }
     for (kind, item) in document.units() {
         let Some(table) = item.value.table() else { continue };
         let namespec = table.get("namespec").and_then(|item| item.value.string());
@@ -125,6 +130,27 @@ pub(super) fn toml(
     }
     sections.iter().for_each(|section| write(&mut text, section, &words));
     text
+}
+
+/// `[web]` for a TCP server of a supervisord configuration, and what is to be known of it.
+fn web(document: &Document) -> Option<(Table, Vec<&'static str>)> {
+    let (server, listen) = document.servers.iter().find_map(|(server, _)| {
+        let listen = server.get("listen")?.value.string()?.strip_prefix("tcp://")?;
+        Some((server, listen))
+    })?;
+    let (mut table, mut notes) =
+        (Table::default(), vec!["The page of `[inet_http_server]`, without its XML-RPC."]);
+    set(&mut table, "listen", text(listen), DEFAULT);
+    match server.get("username").filter(|_| server.get("password").is_some()) {
+        Some(username) => {
+            notes.push("Put the password, or its `{SHA}`, into this file.");
+            set(&mut table, "username", username.value.kind.clone(), DEFAULT);
+            set(&mut table, "password_file", text("/run/foster-web-password"), DEFAULT);
+            set(&mut table, "control", Kind::Boolean(true), DEFAULT);
+        }
+        None => notes.push("With `username` and `password_file` it may have `control = true`, for buttons."),
+    }
+    Some((table, notes))
 }
 
 /// The program that a warning is about: the last one that starts before it.

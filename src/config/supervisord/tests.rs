@@ -304,6 +304,34 @@ fn a_migrated_configuration_reads_as_a_person_would_have_written_it() {
 }
 
 #[test]
+fn a_migrated_http_server_is_the_web_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, toml) = (folder.path().join("s.conf"), folder.path().join("foster.toml"));
+    let migrated = |server: &str| {
+        let programs = "[supervisord]\n[unix_http_server]\nfile=/run/s.sock\n[program:a]\ncommand=x\n";
+        fs::write(&path, format!("{programs}{server}")).expect("a file");
+        let text =
+            super::super::migrate(&path, None, &environment()).unwrap_or_else(|report| panic!("{report}"));
+        fs::write(&toml, &text).expect("a file");
+        let plan = load(&toml, &environment()).unwrap_or_else(|report| panic!("{report}{text}"));
+        let web = text
+            .split_once("[web]\n")
+            .map(|(_, rest)| rest.split("\n\n").next().unwrap_or_default().to_owned());
+        assert!(!text.contains("secret"), "{text}");
+        (web.unwrap_or_default(), plan.web.servers)
+    };
+    let (text, servers) = migrated("[inet_http_server]\nport=*:9001\nusername=user\npassword=secret\n");
+    let expected = "listen = \"0.0.0.0:9001\"\nusername = \"user\"\npassword_file = \"/run/foster-web-password\"\ncontrol = true";
+    assert_eq!(text.trim(), expected);
+    assert!(servers.len() == 1 && servers[0].control && !servers[0].rpc, "{servers:?}");
+    // Without a password other hosts may not control the programs.
+    let (text, servers) = migrated("[inet_http_server]\nport=9001\n");
+    assert_eq!(text.trim(), "listen = \"0.0.0.0:9001\"");
+    assert!(servers.len() == 1 && !servers[0].control, "{servers:?}");
+    assert_eq!(migrated("").1, []);
+}
+
+#[test]
 fn another_format_is_not_migrated() {
     let report = super::super::migrate(Path::new("tests/fixtures/config/full.toml"), None, &environment());
     assert!(report.expect_err("a report").to_string().contains("cannot tell what format this is"));
