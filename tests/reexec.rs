@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{End, Foster, Running, free_port};
+use crate::support::{End, Foster, Running, free_port, get};
 
 fn foster(config: &str) -> Foster {
     let settings = "[foster]\ntermination_log = 'termination-log'\non_fault = 'reexec'\n";
@@ -177,4 +177,91 @@ fn a_hundred_programs_keep_running_over_a_fault() {
     assert_eq!(pids(), before);
     assert_eq!(foster.content("starts").lines().count(), 100);
     assert_eq!(foster.terminate(), End::Code(0));
+}
+
+#[test]
+fn after_a_fault_there_is_one_web_helper_and_it_answers() {
+    let port = free_port();
+    let foster = foster(&format!(
+        "[web]\nlisten = '127.0.0.1:{port}'\n[program.web]\ncommand = 'puppet print:up pause'\nready = {{ log = 'up' }}\n"
+    ))
+    .start();
+    foster.wait_for_state("web", "running");
+    let is_answered = || get(port, "/healthz").is_some_and(|(status, _)| status == 200);
+    foster.wait_for("an answer", is_answered);
+    let helpers = || -> Vec<i32> {
+        let processes = foster.processes().into_iter().map(|process| process.pid);
+        processes.filter(|pid| name_of(*pid).as_deref() == Some("foster-web")).collect()
+    };
+    let before = helpers();
+    assert_eq!(before.len(), 1);
+    fail(&foster);
+    foster.wait_for("the next helper alone", || {
+        let now = helpers();
+        now.len() == 1 && now != before
+    });
+    foster.wait_for("an answer", is_answered);
+    assert_eq!(foster.row("web").expect("a row")["restarts"], 0);
+    // It ends with its supervisor, and the next one is not started a second time.
+    let helper = helpers();
+    kill(Pid::from_raw(helper[0]), Signal::SIGKILL).expect("a signal");
+    foster.wait_for("the helper after that", || {
+        let now = helpers();
+        now.len() == 1 && now != helper
+    });
+}
+
+fn name_of(pid: i32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim().to_owned())
+}
+
+/// A listener in shell: it writes the name of each event and its payload.
+const LISTENER: &str = r#"
+while :; do
+    printf 'READY\n'
+    read -r head || exit 0
+    body=$(dd bs=1 count="${head##*len:}" 2>/dev/null)
+    echo "${head##*eventname:} $body" >>heard
+    printf 'RESULT 2\nOK'
+done
+"#;
+
+#[test]
+fn after_a_fault_event_listeners_go_on() {
+    let broker = "['/proc/self/exe', 'listeners', 'listener=10=PROCESS_STATE']";
+    let foster = foster(&format!(
+        "[program.listener]\ncommand = ['sh', 'listener.sh']\nstdout = 'memory'\nstdin = 'open'\n\
+         [program.event-listeners]\ncommand = {broker}\nstdin = 'open'\nrestart = 'always'\nstart_limit = 'unlimited'\npriority = -1\n\
+         [program.web]\ncommand = 'puppet pause'\nmin_uptime = '1ms'\n"
+    ))
+    .file("listener.sh", LISTENER);
+    let socket = foster.folder().join("foster.sock").display().to_string();
+    let foster = foster.env("FOSTER_SOCKET", &socket).start();
+    let heard = |state: &str| {
+        let text = foster.content("heard");
+        text.lines()
+            .filter(|line| line.contains(&format!("_{state} ")) && line.contains("processname:web "))
+            .count()
+    };
+    foster.wait_for("an event", || heard("RUNNING") == 1);
+    let listener = foster.pid_of("listener");
+    fail(&foster);
+    foster.wait_for("the broker", || {
+        foster.row("event-listeners").is_some_and(|row| row["state"] == "running" && row["restarts"] == 1)
+    });
+    foster.verb(&["restart", "web"]).expect(0);
+    foster.wait_for("the events after it", || heard("STOPPED") == 1 && heard("RUNNING") == 2);
+    assert_eq!(foster.pid_of("listener"), listener);
+    // Each event came once, and the state before is that of the former broker.
+    let text = foster.content("heard");
+    assert_eq!(heard("STARTING"), 2, "{text}");
+    assert!(text.contains("groupname:web from_state:RUNNING pid:"), "{text}");
+    // Also where the broker alone ends.
+    kill(Pid::from_raw(foster.pid_of("event-listeners")), Signal::SIGKILL).expect("a signal");
+    foster.wait_for("the next broker", || {
+        foster.row("event-listeners").is_some_and(|row| row["state"] == "running" && row["restarts"] == 2)
+    });
+    foster.verb(&["restart", "web"]).expect(0);
+    foster.wait_for("the events after it", || heard("STOPPED") == 2 && heard("RUNNING") == 3);
+    assert_eq!(heard("STARTING"), 3, "{}", foster.content("heard"));
 }

@@ -19,7 +19,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::client::ask_supervisor;
 use crate::control::client::{Answer, ClientError};
-use crate::control::protocol::{Events, Input, LogLine, Logs, Names, Reply, Request, State, Stream};
+use crate::control::protocol::{
+    Events, Input, LogLine, Logs, Names, Reply, Request, State, StatusRow, Stream,
+};
 use crate::exit::ExitStatus;
 use crate::sys::stream;
 use communication::Communication;
@@ -44,6 +46,8 @@ struct Broker {
     processes: BTreeMap<String, Process>,
     serial: u64,
     identifier: String,
+    /// What is not later than this was for the broker before this one.
+    taken_over: String,
 }
 
 /// A stream whose lines are events; or, with the most bytes of each, one whose communications are.
@@ -96,12 +100,16 @@ fn broker(words: &[String]) -> Option<Broker> {
         processes: BTreeMap::new(),
         serial: 0,
         identifier,
+        taken_over: String::new(),
     })
 }
 
 impl Broker {
     fn run(&mut self, err: &mut dyn Write) -> Result<(), String> {
-        let is_first = self.read_processes()?;
+        let (is_first, rows) = self.read_processes()?;
+        if !is_first {
+            self.take_over(&rows)?;
+        }
         let mut events = ask_supervisor(&Request::Events(Events { follow: true, ..Events::default() }))?;
         let names = self.pools.iter().map(|pool| pool.program.clone());
         let names = names.chain(self.watched.iter().map(|watched| watched.program.clone())).collect();
@@ -136,10 +144,41 @@ impl Broker {
         }
     }
 
-    /// Reads the names of all processes; returns whether this is the first broker of this supervisor.
-    fn read_processes(&mut self) -> Result<bool, String> {
-        let own = std::env::var("FOSTER_PROGRAM").unwrap_or_default();
-        let mut is_first = true;
+    /// Goes on where an earlier broker has ended.
+    fn take_over(&mut self, rows: &[StatusRow]) -> Result<(), String> {
+        let own = own_name();
+        for reply in ask_supervisor(&Request::Events(Events::default()))? {
+            if let Reply::Event(event) = reply.map_err(|error| error.to_string())?
+                && event.text("program") == own
+                && event.text("event") == "exited"
+            {
+                event.text("ts").clone_into(&mut self.taken_over);
+            }
+        }
+        let names = self.pools.iter().map(|pool| pool.program.clone()).collect();
+        let logs = Logs { names, lines: None, since_ms: None, follow: false };
+        let mut heard = Vec::new();
+        for reply in ask_supervisor(&Request::Logs(logs))? {
+            if let Reply::Line(line) = reply.map_err(|error| error.to_string())? {
+                heard.push(line.name);
+            }
+        }
+        // After a fault foster has no earlier line and no earlier event.
+        for row in rows {
+            self.translator.know(row);
+            if let Some(pool) = self.pools.iter_mut().find(|pool| pool.program == row.name)
+                && !heard.contains(&row.label)
+            {
+                pool.assume_ready(&row.label);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the names of all processes; returns whether this is the first broker of this supervisor, and the rows.
+    fn read_processes(&mut self) -> Result<(bool, Vec<StatusRow>), String> {
+        let own = own_name();
+        let (mut is_first, mut rows) = (true, Vec::new());
         let mut processes = BTreeMap::new();
         for reply in ask_supervisor(&Request::Status(Names { names: Vec::new() }))? {
             let Reply::Row(row) = reply.map_err(|error| error.to_string())? else { continue };
@@ -154,11 +193,12 @@ impl Broker {
                 pool.group.clone_from(&group);
                 pool.know(&row.label, matches!(row.state, State::Running | State::Unhealthy));
             }
-            let process = Process { program: row.name, instance: row.instance.unwrap_or(0), group, name };
-            processes.insert(row.label, process);
+            let (program, instance) = (row.name.clone(), row.instance.unwrap_or(0));
+            processes.insert(row.label.clone(), Process { program, instance, group, name });
+            rows.push(row);
         }
         self.processes = processes;
-        Ok(is_first)
+        Ok((is_first, rows))
     }
 
     fn announce_groups(&mut self, before: &[String]) {
@@ -195,7 +235,9 @@ impl Broker {
         event: &crate::control::protocol::Event,
         err: &mut dyn Write,
     ) -> Result<(), String> {
+        let is_old = event.text("ts") <= self.taken_over.as_str();
         match event.text("event") {
+            _ if is_old => {}
             "shutdown" => self.publish(Notice::new("SUPERVISOR_STATE_CHANGE_STOPPING", String::new())),
             "updated" => {
                 let before = self.groups();
@@ -214,7 +256,9 @@ impl Broker {
         for pool in &mut self.pools {
             pool.follow(&label, event, err);
         }
-        notices.into_iter().for_each(|notice| self.publish(notice));
+        if !is_old {
+            notices.into_iter().for_each(|notice| self.publish(notice));
+        }
         Ok(())
     }
 
@@ -254,7 +298,9 @@ impl Broker {
             }
             communication::Line::Output | communication::Line::Part => return,
         };
-        self.publish(notice);
+        if line.ts > self.taken_over {
+            self.publish(notice);
+        }
     }
 
     /// Sends each ready listener what waits for it.
@@ -334,6 +380,11 @@ fn next(answer: &mut Answer) -> Result<Option<Reply>, String> {
         None | Some(Err(ClientError::Lost(_))) => Ok(None),
         Some(Err(error)) => Err(error.to_string()),
     }
+}
+
+/// The name of the broker among the programs.
+fn own_name() -> String {
+    std::env::var("FOSTER_PROGRAM").unwrap_or_default()
 }
 
 /// The time of day: ticks are at its multiples.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::control::protocol::{Event, Stream};
+use crate::control::protocol::{Event, State, StatusRow, Stream};
 
 /// An event for listeners.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,21 @@ const NAMES: [(&str, &str); 8] = [
 ];
 
 impl Translator {
+    /// Knows the state of a process from its row, as long as no event has told it.
+    pub(super) fn know(&mut self, row: &StatusRow) {
+        let state = match row.state {
+            State::Waiting | State::Starting => "STARTING",
+            State::Running | State::Unhealthy => "RUNNING",
+            State::Stopping => "STOPPING",
+            State::Backoff => "BACKOFF",
+            State::Exited | State::Succeeded => "EXITED",
+            State::Fatal | State::Failed => "FATAL",
+            State::Stopped | State::Paused | State::Idle => "STOPPED",
+        };
+        let pid = row.pid.and_then(|pid| u64::try_from(pid).ok()).unwrap_or(0);
+        self.known.entry(row.label.clone()).or_insert(Known { state, tries: 0, pid });
+    }
+
     /// The instance that an event is about.
     pub(super) fn label(&self, event: &Event, processes: &BTreeMap<String, Process>) -> Option<String> {
         let instance = event.0.get("instance").and_then(Value::as_u64)?;
@@ -93,6 +108,10 @@ impl Translator {
         };
         if was_up && event.text("event") == "exited" && to != "exited" {
             states.insert(0, "EXITED");
+        }
+        // A restart: it waits for its start.
+        if event.text("event") == "stopped" && to != "stopped" {
+            states.insert(0, "STOPPED");
         }
         states.into_iter().map(|state| known.notice(state, event, process)).collect()
     }
@@ -199,12 +218,18 @@ mod tests {
             json!({ "event": "stopping", "from": "running", "to": "stopping", "pid": 7 }),
             json!({ "event": "stopped", "from": "stopping", "to": "stopped", "pid": 7, "signal": "TERM" }),
             json!({ "event": "exited", "from": "running", "to": "exited", "pid": 8, "exit_code": 2 }),
+            json!({ "event": "stopping", "from": "running", "to": "stopping", "pid": 9 }),
+            json!({ "event": "stopped", "from": "stopping", "to": "waiting", "pid": 9, "signal": "TERM" }),
+            json!({ "event": "starting", "from": "waiting", "to": "starting", "pid": 10 }),
         ];
         let expected = [
             "RUNNING from_state:STOPPED pid:7",
             "STOPPING from_state:RUNNING pid:7",
             "STOPPED from_state:STOPPING pid:7",
             "EXITED from_state:STOPPED expected:1 pid:8",
+            "STOPPING from_state:EXITED pid:9",
+            "STOPPED from_state:STOPPING pid:9",
+            "STARTING from_state:STOPPED tries:0",
         ];
         assert_eq!(told(&events), expected);
     }

@@ -97,6 +97,16 @@ impl Pool {
         }
     }
 
+    /// A process that an earlier broker knew, and of which nothing is known: it waits for an event, or reads the next one after
+    /// that which it has.
+    pub(super) fn assume_ready(&mut self, label: &str) {
+        if let Some(listener) = self.listeners.iter_mut().find(|listener| listener.label == label)
+            && listener.is_running
+        {
+            listener.protocol = Protocol::Ready;
+        }
+    }
+
     pub(super) fn push(&mut self, serial: u64, notice: Notice) {
         let queued = Queued { serial, pool_serial: self.serial, notice };
         self.serial += 1;
