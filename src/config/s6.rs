@@ -1,9 +1,11 @@
-//! Service directories of s6-overlay v3 as programs and tasks.
+//! Service directories of s6-overlay as programs and tasks: those of v3, and of v2 (`legacy.rs`).
 //!
 //! A longrun is a program, a oneshot a task; a bundle stands for its contents. What the bundle `user` does not reach is not
 //! started. A logger at the end of a pipeline is the file of its producer's output. `script.rs` reads `run` and `up`. The
 //! contract: s6-rc-compile(8), s6-supervise(8), and s6-overlay's README.
 
+mod finish;
+mod legacy;
 mod script;
 
 use std::collections::BTreeSet;
@@ -24,6 +26,8 @@ use script::Script;
 const PLACE: &str = "/etc/s6-overlay/s6-rc.d";
 /// Where a tree may have them.
 const BELOW: [&str; 3] = ["etc/s6-overlay/s6-rc.d", "s6-overlay/s6-rc.d", "s6-rc.d"];
+/// Services of s6-overlay itself. Tasks are started before programs.
+const BUILT_IN: [&str; 3] = ["base", "fix-attrs", "legacy-cont-init"];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sort {
@@ -36,6 +40,8 @@ struct Service {
     name: String,
     own_name: String,
     folder: PathBuf,
+    /// Its path in the image.
+    place: String,
     sort: Sort,
     span: Span,
     /// What it needs, or what is in it.
@@ -46,10 +52,22 @@ struct Service {
 pub(super) fn document(path: &Path, files: &mut Files<'_>) -> Document {
     let mut document = Document::default();
     let below = BELOW.iter().map(|below| path.join(below)).find(|folder| folder.is_dir());
-    let root = below.unwrap_or_else(|| path.to_path_buf());
-    let services = services(&root, files);
-    if services.is_empty() && !files.diagnostics.has_errors() {
-        let note = "expected folders with a file `type` in it or in its `etc/s6-overlay/s6-rc.d`";
+    let legacy = legacy::Folders::find(path);
+    let mut services = Vec::new();
+    let mut taken = Table::default();
+    legacy.scripts(files, &mut document, &mut taken);
+    if let Some(folder) = &legacy.services {
+        list_services(folder, legacy::PLACE, files, &mut taken, &mut services);
+        legacy::bundle(&mut services);
+    }
+    match below {
+        Some(folder) => list_services(&folder, PLACE, files, &mut taken, &mut services),
+        None if legacy.is_empty() => list_services(path, PLACE, files, &mut taken, &mut services),
+        None => {}
+    }
+    let has_any = !services.is_empty() || document.units().next().is_some();
+    if !has_any && !files.diagnostics.has_errors() {
+        let note = "expected folders with a file `type` in it or in its `etc/s6-overlay/s6-rc.d`, or `etc/services.d`";
         files.diagnostics.error(Position::Nowhere, "this folder has no service directories", note);
     }
     let top: Vec<&Service> =
@@ -58,7 +76,9 @@ pub(super) fn document(path: &Path, files: &mut Files<'_>) -> Document {
     top.iter().for_each(|bundle| reach(&services, &bundle.name, &mut started));
     for service in services.iter().filter(|service| service.sort != Sort::Bundle) {
         let Some((mut table, span)) = read(service, &services, files) else { continue };
-        if !top.is_empty() && !started.contains(&service.name) {
+        let is_legacy = service.place.starts_with(legacy::PLACE);
+        let is_down = is_legacy && service.folder.join("down").exists();
+        if is_down || (!top.is_empty() && !is_legacy && !started.contains(&service.name)) {
             set(&mut table, "autostart", Kind::Boolean(false), service.span);
         }
         // What is read of a service follows its script.
@@ -78,10 +98,14 @@ pub(super) fn document(path: &Path, files: &mut Files<'_>) -> Document {
     document
 }
 
-/// The service directories of a folder.
-fn services(root: &Path, files: &mut Files<'_>) -> Vec<Service> {
-    let mut services: Vec<Service> = Vec::new();
-    let mut taken = Table::default();
+/// Adds the service directories of a folder, which an image has at `place`.
+fn list_services(
+    root: &Path,
+    place: &str,
+    files: &mut Files<'_>,
+    taken: &mut Table,
+    services: &mut Vec<Service>,
+) {
     for folder in files.list(root) {
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if name.starts_with('.') {
@@ -95,9 +119,12 @@ fn services(root: &Path, files: &mut Files<'_>) -> Vec<Service> {
                 continue;
             }
         }
-        let Some(number) = files.read(&folder.join("type")) else { continue };
-        let written = files.text(number);
-        let span = Span { file: number, start: 0, end: written.trim_end().len() };
+        // Without a type it is one of v2.
+        let is_typed = folder.join("type").symlink_metadata().is_ok() || !folder.join("run").exists();
+        let place = if is_typed { place } else { legacy::PLACE };
+        let Some(number) = files.read(&folder.join(if is_typed { "type" } else { "run" })) else { continue };
+        let written = if is_typed { files.text(number) } else { "longrun".to_owned() };
+        let span = Span { file: number, start: 0, end: files.text(number).trim_end().len() };
         let sort = match written.trim() {
             "longrun" => Sort::Longrun,
             "oneshot" => Sort::Oneshot,
@@ -120,13 +147,21 @@ fn services(root: &Path, files: &mut Files<'_>) -> Vec<Service> {
             let producers = producers.map(|number| files.text(number)).unwrap_or_default();
             let names = producers.lines().map(str::trim).chain([name.as_str()]).map(str::to_owned).collect();
             let (folder, sort) = (folder.clone(), Sort::Bundle);
-            services.push(Service { name: pipeline, own_name, folder, sort, span, names });
+            services.push(Service {
+                name: pipeline,
+                own_name,
+                folder,
+                place: String::new(),
+                sort,
+                span,
+                names,
+            });
         }
-        let own_name = foster_name(&name, &taken);
-        set(&mut taken, &own_name, Kind::Boolean(true), DEFAULT);
-        services.push(Service { name, own_name, folder, sort, span, names });
+        let own_name = foster_name(&name, taken);
+        set(taken, &own_name, Kind::Boolean(true), DEFAULT);
+        let place = format!("{place}/{name}");
+        services.push(Service { name, own_name, folder, place, sort, span, names });
     }
-    services
 }
 
 /// Adds a service and all that it needs or contains; bundles in a circle end there.
@@ -177,7 +212,7 @@ fn read(service: &Service, services: &[Service], files: &mut Files<'_>) -> Optio
         files.diagnostics.warn(span, format!("its name there is `{}`", service.name));
     }
     let own = span;
-    let script = script::read(&written, &format!("{PLACE}/{}/{name}", service.name), !is_program);
+    let script = script::read(&written, &format!("{}/{name}", service.place), !is_program);
     command(&mut table, script, span, files);
     for (file, key) in
         [("timeout-kill", "stop_timeout"), ("timeout-up", "timeout"), ("down-signal", "stop_signal")]
@@ -202,13 +237,14 @@ fn read(service: &Service, services: &[Service], files: &mut Files<'_>) -> Optio
         }
         set(&mut table, "ready", Kind::Table(ready), span);
     }
-    if let Some((_, span)) = content(service, "finish", files) {
-        ignored(
-            files.diagnostics,
-            span,
-            "finish",
-            "`on_exit` and `on_failure` decide whether an exit ends the container",
-        );
+    if let Some((written, span)) = content(service, "finish", files) {
+        finish::read(&written, span, &mut table, files.diagnostics);
+    }
+    if let Some((written, span)) = content(service, "log/run", files) {
+        match script::log_folder(&written) {
+            Some(folder) => log_to(&mut table, &folder, span),
+            None => ignored(files.diagnostics, span, "log", "foster connects no output to another program"),
+        }
     }
     if let Some((_, span)) = content(service, "down", files).filter(|_| !is_program) {
         ignored(files.diagnostics, span, "down", "a task has nothing to undo");
@@ -217,11 +253,7 @@ fn read(service: &Service, services: &[Service], files: &mut Files<'_>) -> Optio
         let logger = services.iter().find(|other| other.name == consumer);
         let run = logger.and_then(|logger| content(logger, "run", files));
         match run.and_then(|(run, _)| script::log_folder(&run)) {
-            Some(folder) => {
-                let mut sink = Table::default();
-                set(&mut sink, "file", text(&format!("{folder}/current")), span);
-                set(&mut table, "stdout", Kind::Table(sink), span);
-            }
+            Some(folder) => log_to(&mut table, &folder, span),
             None => {
                 ignored(files.diagnostics, span, &consumer, "foster connects no output to another program")
             }
@@ -229,6 +261,13 @@ fn read(service: &Service, services: &[Service], files: &mut Files<'_>) -> Optio
     }
     dependencies(&mut table, service, services, files);
     Some((table, own))
+}
+
+/// Output goes to the file that a logger writes.
+fn log_to(table: &mut Table, folder: &str, span: Span) {
+    let mut sink = Table::default();
+    set(&mut sink, "file", text(&format!("{folder}/current")), span);
+    set(table, "stdout", Kind::Table(sink), span);
 }
 
 /// A time of s6's in foster's form.
@@ -261,7 +300,10 @@ fn command(table: &mut Table, script: Script, span: Span, files: &mut Files<'_>)
 
 fn dependencies(table: &mut Table, service: &Service, services: &[Service], files: &mut Files<'_>) {
     let mut after: Vec<&str> = Vec::new();
-    for name in service.names.iter().filter(|name| *name != "base") {
+    for name in service.names.iter().filter(|name| !BUILT_IN.contains(&name.as_str())) {
+        if name == legacy::SERVICES && !services.iter().any(|service| service.name == *name) {
+            continue;
+        }
         let found = resolved(services, name, &mut BTreeSet::new());
         if found.is_empty() {
             let message = format!("there is no service {}", quoted(name));
@@ -273,10 +315,11 @@ fn dependencies(table: &mut Table, service: &Service, services: &[Service], file
         }
         after.extend(found.iter().map(|service| service.own_name.as_str()));
     }
+    let is_late = !after.is_empty() || service.names.iter().any(|name| name.starts_with("legacy-"));
+    if is_late && service.sort == Sort::Oneshot {
+        set(table, "priority", Kind::Integer(999), service.span);
+    }
     if !after.is_empty() {
-        if service.sort == Sort::Oneshot {
-            set(table, "priority", Kind::Integer(999), service.span);
-        }
         set(table, "after", list(&after, service.span), service.span);
     }
 }

@@ -32,7 +32,7 @@ impl Source {
 
     /// Its path, for people.
     pub(super) fn name(&self) -> String {
-        self.path.display().to_string()
+        printable(&self.path.display().to_string())
     }
 
     /// The number of the line with this byte, counted from 1, and the line's first byte.

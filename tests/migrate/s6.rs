@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::{migrates, refused};
+use crate::support::End;
 
 #[test]
 fn a_longrun_is_a_program_with_its_user_and_signal() {
@@ -38,6 +39,32 @@ fn dependencies_wait_for_the_descriptor() {
 }
 
 #[test]
+fn services_and_scripts_of_v2_run_in_their_order() {
+    let mut running = migrates("s6_v2");
+    assert_eq!(running.content("config/order"), "first\nsecond\nthird\n");
+    let output = running.output().stderr();
+    let at = |line: &str| output.find(line).unwrap_or_else(|| panic!("{line}: {output}"));
+    assert!(
+        at("30-done: exited") < at("nginx: starting") && at("30-done: exited") < at("app: starting"),
+        "{output}"
+    );
+    // Its `finish` ends the container.
+    running.verb(&["signal", "KILL", "nginx"]).expect(0);
+    assert_eq!(running.wait_exit(), End::Code(137));
+}
+
+#[test]
+fn services_of_v2_and_v3_in_one_tree_know_each_other() {
+    let running = migrates("s6_mixed");
+    let output = running.output().stderr();
+    let at = |line: &str| output.find(line).unwrap_or_else(|| panic!("{line}: {output}"));
+    assert!(
+        at("01-prepare: exited") < at("check: starting") && at("old: ready") < at("new: starting"),
+        "{output}"
+    );
+}
+
+#[test]
 fn hostile_trees_have_a_clear_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |name: &str, text: &str| {
@@ -66,7 +93,25 @@ fn hostile_trees_have_a_clear_error() {
     write("types/c/dependencies.d/nothing", "");
     std::fs::create_dir_all(folder.path().join("pipe/a")).expect("a folder");
     nix::unistd::mkfifo(&folder.path().join("pipe/a/type"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    write("big/a/type", "longrun\n");
+    std::fs::File::create(folder.path().join("big/a/run"))
+        .and_then(|file| file.set_len(1 << 30))
+        .expect("a file");
+    write("newline/a\nerror: b/type", "longrun\n");
+    write("v2/etc/services.d/a/run", "#!/bin/sh\nexec a\n");
+    std::fs::create_dir_all(folder.path().join("v2/etc/cont-init.d")).expect("a folder");
+    nix::unistd::mkfifo(&folder.path().join("v2/etc/cont-init.d/x"), nix::sys::stat::Mode::S_IRWXU)
+        .expect("a FIFO");
+    symlink("..", folder.path().join("v2/etc/services.d/loop")).expect("a link");
+    write("many/etc/services.d/x", "");
+    for number in 0..2100 {
+        write(&format!("many/etc/cont-init.d/{number}"), "#!/bin/sh\n");
+    }
     for (tree, messages) in [
+        ("big", &["big/a/run: error: cannot read the file: it is larger than 4 MiB"][..]),
+        ("newline", &["newline/a error: b/type:1:1: error: service `a"]),
+        ("v2", &["v2/etc/cont-init.d/x: error: cannot read the file: it is a FIFO", "services.d/loop/type"]),
+        ("many", &["there are more than 2000 files"]),
         ("empty", &["no service directories"][..]),
         (
             "links",

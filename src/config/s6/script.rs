@@ -51,10 +51,20 @@ pub(super) fn read(text: &str, place: &str, is_up: bool) -> Script {
     Script { words, remark, ..Script::default() }
 }
 
-/// The words of a line of shell that only executes a command. Text in single quotes is not syntax.
+/// The words of a line of shell that only executes a command. Quotes hide the syntax, except `$`, a backquote and a backslash
+/// in double quotes.
 fn words_of(line: &str) -> Option<Vec<String>> {
-    let outside: Vec<&str> = line.split('\'').step_by(2).collect();
-    plain_words(&outside.join(" ")).and_then(|_| shell_words::split(line).ok())
+    let (mut outside, mut quote) = (String::new(), None);
+    for char in line.chars() {
+        match quote {
+            Some(open) if open == char => quote = None,
+            Some('"') if matches!(char, '$' | '`' | '\\') => outside.push(char),
+            None if matches!(char, '"' | '\'') => quote = Some(char),
+            None => outside.push(char),
+            Some(_) => {}
+        }
+    }
+    plain_words(&outside).and_then(|_| shell_words::split(line).ok())
 }
 
 fn last(word: &str) -> &str {
