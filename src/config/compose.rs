@@ -1,34 +1,38 @@
 //! The services of a compose file as programs of one container.
 //!
 //! Each service keeps its command, order, user, limits, restarts and health check. What belongs to a container (ports,
-//! volumes, networks) is a warning at its line. `service.rs` has the keys, `interpolate.rs` expands `${NAME:-x}`,
+//! volumes, networks) is a warning at its line. `project.rs` finds the services of several files, `service.rs` has the keys, `interpolate.rs` expands `${NAME:-x}`,
 //! `resources.rs` limits, `health.rs` health checks. The contract: the Compose specification, and Docker's defaults.
 
 mod health;
 mod interpolate;
+mod project;
 mod resources;
 mod service;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::files::{Files, at};
-use super::front_end::{DEFAULT, foster_name, ignored, set, text};
+use super::front_end::{DEFAULT, foster_name, set, text};
 use super::merged::Document;
 use super::phrase::quoted;
-use super::span::{Position, Span};
+use super::span::Span;
 use super::stop_time::set_shutdown_timeout;
 use super::table::{Key, Kind, Table, Value};
 use crate::yaml::Node;
+use project::Written;
 
 /// What the services of a file share.
 struct Context<'c, 'd> {
     files: &'c mut Files<'d>,
+    /// The file of the service that is read, and its folder.
     number: usize,
-    folder: &'c Path,
+    folder: PathBuf,
     /// The variables of `.env` beside the file.
     variables: Vec<(String, String)>,
-    /// Each service's name, foster's name for it, and what others wait for.
+    /// Each service's name, foster's name for it, and what others wait for; by name.
     services: Vec<Service>,
+    extended: project::Extended,
 }
 
 struct Service {
@@ -46,7 +50,16 @@ impl Context<'_, '_> {
     }
 
     fn find(&self, name: &str) -> Option<&Service> {
-        self.services.iter().find(|service| service.name == name)
+        self.services.get(self.position(name)?)
+    }
+
+    fn find_mut(&mut self, name: &str) -> Option<&mut Service> {
+        let position = self.position(name)?;
+        self.services.get_mut(position)
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.services.binary_search_by(|service| service.name.as_str().cmp(name)).ok()
     }
 
     /// Reports a value that is not valid.
@@ -72,60 +85,44 @@ fn expanded(context: &mut Context<'_, '_>, written: &str, span: Span) -> String 
 /// The tables that say the same as a compose file.
 pub(super) fn document(path: &Path, files: &mut Files<'_>) -> Document {
     let mut document = Document::default();
-    let Some(number) = files.read(path) else { return document };
-    let Some(root) = files.yaml(number) else { return document };
-    let Some(services) = root.get("services").filter(|services| !services.entries().is_empty()) else {
-        let note = "expected `services:` with services below it";
-        files.diagnostics.error(Position::File(number), "this is not a compose file with services", note);
-        return document;
-    };
-    for (key, node) in root.entries() {
-        let span = at(number, &key.place);
-        if key.text != "services" {
-            document.outside.push(span);
-        }
-        match key.text.as_str() {
-            "services" | "version" | "name" => {}
-            "volumes" | "networks" | "configs" | "secrets" => {
-                let count = node.entries().len();
-                let why = "it belongs to the container that runs foster";
-                if count > 0 {
-                    ignored(files.diagnostics, span, &key.text, why);
-                }
-            }
-            "include" => ignored(files.diagnostics, span, "include", "migrate each file by itself"),
-            extension if extension.starts_with("x-") => {}
-            _ => ignored(files.diagnostics, span, &key.text, "Compose has no such key"),
-        }
-    }
+    let (seen, services) = (Vec::new(), Vec::new());
+    let mut reading = project::Reading { files, document: &mut document, seen, services };
+    reading.file(path, None);
+    let services = reading.services;
     let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
     let variables = interpolate::variables(files, &folder.join(".env"));
-    let mut context = Context { files, number, folder: &folder, variables, services: Vec::new() };
+    let extended = project::Extended::default();
+    let mut context = Context { files, number: 0, folder, variables, services: Vec::new(), extended };
     let mut names = Table::default();
-    for (key, _) in services.entries() {
-        let own_name = foster_name(&key.text, &names);
+    for written in &services {
+        let own_name = foster_name(&written.name, &names);
         set(&mut names, &own_name, Kind::Boolean(true), DEFAULT);
-        let service = Service { name: key.text.clone(), own_name, is_probed: false, is_task: false };
-        context.services.push(service);
+        let name = written.name.clone();
+        context.services.push(Service { name, own_name, is_probed: false, is_task: false });
     }
-    for (_, node) in services.entries() {
-        service::note_conditions(&mut context, node);
-    }
-    for (key, node) in services.entries() {
-        let span = at(number, &key.place);
-        if node.entries().is_empty() {
-            context.refuse(node, &key.text, "keys of a service below it");
+    foster_core::sorted::sort_by_key(&mut context.services, |service| service.name.clone());
+    // With what they extend.
+    let mut complete = Vec::new();
+    for written in &services {
+        (context.number, context.folder) = (written.number, written.folder.clone());
+        if written.node.entries().is_empty() {
+            context.refuse(&written.node, &written.name, "keys of a service below it");
             continue;
         }
-        let Some(node) = extended(&mut context, services, node, 0) else { continue };
-        let Some(service) = context.find(&key.text) else { continue };
-        let (name, is_task) = (service.own_name.clone(), service.is_task);
-        let table = service::read(&mut context, &key.text, span, &node);
-        if name != key.text {
-            context.files.diagnostics.warn(span, format!("its name there is {}", quoted(&key.text)));
+        let Some(node) = project::extended(&mut context, &services, written) else { continue };
+        service::note_conditions(&mut context, &node);
+        complete.push((written, node));
+    }
+    for (Written { number, folder, name, span, .. }, node) in complete {
+        (context.number, context.folder) = (*number, folder.clone());
+        let Some(service) = context.find(name) else { continue };
+        let (own_name, is_task) = (service.own_name.clone(), service.is_task);
+        let table = service::read(&mut context, name, *span, &node);
+        if own_name != *name {
+            context.files.diagnostics.warn(*span, format!("its name there is {}", quoted(name)));
         }
         let target = if is_task { &mut document.tasks } else { &mut document.programs };
-        target.push(Key { name, span }, Value { kind: Kind::Table(table), span });
+        target.push(Key { name: own_name, span: *span }, Value { kind: Kind::Table(table), span: *span });
     }
     if document.programs.items().next().is_some() {
         set(&mut document.defaults, "start_limit", text("unlimited"), DEFAULT);
@@ -133,38 +130,6 @@ pub(super) fn document(path: &Path, files: &mut Files<'_>) -> Document {
     }
     set_shutdown_timeout(&mut document);
     document
-}
-
-/// More levels of `extends` are a circle.
-const DEEPEST: usize = 16;
-
-/// A service with the keys of those that it extends.
-fn extended(context: &mut Context<'_, '_>, services: &Node, node: &Node, depth: usize) -> Option<Node> {
-    let Some(extends) = node.get("extends") else { return Some(node.clone()) };
-    if extends.get("file").is_some() {
-        let span = context.span(extends);
-        ignored(
-            context.files.diagnostics,
-            span,
-            "extends",
-            "it names another file: copy the service into this one",
-        );
-        return Some(node.clone());
-    }
-    let base = extends.text().or_else(|| extends.get("service").and_then(Node::text)).unwrap_or("");
-    let span = context.span(extends);
-    let Some(found) = services.get(base) else {
-        let message = format!("there is no service {}", quoted(base));
-        context.files.diagnostics.error(span, message, "expected a service of this file");
-        return None;
-    };
-    if depth >= DEEPEST {
-        let note = "expected one that does not extend itself";
-        context.files.diagnostics.error(span, "services extend each other in a circle", note);
-        return None;
-    }
-    let base = extended(context, services, found, depth + 1)?;
-    Some(merged(&base, node))
 }
 
 /// The keys of both: maps key by key, lists one after the other, other values of the second.

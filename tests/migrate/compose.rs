@@ -35,6 +35,11 @@ fn services_of_one_file_extend_each_other() {
 }
 
 #[test]
+fn services_of_other_files_are_included_and_extended() {
+    migrates("compose_include");
+}
+
+#[test]
 fn restarts_are_dockers() {
     migrates("compose_one_shot");
 }
@@ -60,6 +65,15 @@ fn hostile_files_have_a_clear_error() {
     write("circle.yml", "services:\n  a: &a\n    b: [*a]\n");
     write("extends.yml", "services:\n  a: {extends: b}\n  b: {extends: a}\n");
     write("order.yml", "services:\n  a: {command: x, depends_on: [b]}\n  b: {command: x, depends_on: [a]}\n");
+    write("include.yml", "include: [include2.yml]\nservices:\n  a: {command: x}\n");
+    write("include2.yml", "include: [./include.yml]\nservices:\n  b: {command: x}\n");
+    write("twice.yml", "include: [order.yml]\nservices:\n  a: {command: x}\n");
+    write("other.yml", "services:\n  a: {extends: {file: other2.yml, service: a}}\n");
+    write("other2.yml", "services:\n  a: {extends: {file: other.yml, service: a}}\n");
+    write("itself.yml", "services:\n  a: {extends: {file: none.yml, service: b}}\n");
+    let large = format!("services:\n  base: {{command: x, environment: {{A: {}}}}}\n", "y".repeat(1 << 20));
+    let many: Vec<String> = (0..2000).map(|number| format!("  s{number}: {{extends: base}}\n")).collect();
+    write("large.yml", &(large + &many.concat()));
     write("none.yml", "a: 1\n");
     write("missing.yml", "services:\n  a: {command: x, depends_on: [c]}\n");
     write(
@@ -72,6 +86,11 @@ fn hostile_files_have_a_clear_error() {
     for (file, messages) in [
         ("bomb.yml", &["more than 8 MiB of values"][..]),
         ("circle.yml", &["circle.yml:3:9: error: an alias of the value that contains it"]),
+        ("include.yml", &["include2.yml:1:11: error: `./include.yml` is included twice, or includes itself"]),
+        ("twice.yml", &["twice.yml:3:3: error: service `a` is in another file, too"]),
+        ("other.yml", &["other.yml:2:16: error: services extend each other in a circle"]),
+        ("itself.yml", &["itself.yml:2:16: error: there is no service `b`"]),
+        ("large.yml", &["the services that are extended have more than 8 MiB"]),
         ("extends.yml", &["extend each other in a circle"]),
         ("order.yml", &["order.yml:", "a", "b"]),
         ("none.yml", &["this file has no apps"]),

@@ -79,7 +79,7 @@ const NO_EQUAL: [(&[&str], &str); 5] = [
 pub(super) fn note_conditions(context: &mut Context<'_, '_>, node: &Node) {
     for (key, condition) in node.get("depends_on").map_or(&[][..], Node::entries) {
         let condition = condition.get("condition").and_then(Node::text).unwrap_or("").to_owned();
-        if let Some(other) = context.services.iter_mut().find(|other| other.name == key.text) {
+        if let Some(other) = context.find_mut(&key.text) {
             other.is_probed |= condition == "service_healthy";
             other.is_task |= condition == "service_completed_successfully";
         }
@@ -313,21 +313,16 @@ impl Reading<'_, '_, '_> {
 
     /// Names of services are not host names here.
     fn warn_about_hosts(&mut self, value: &str, span: Span) {
-        let services = &self.context.services;
-        let is_host = |name: &str| {
-            value.match_indices(name).any(|(at, _)| {
-                let before = value.get(..at).unwrap_or("");
-                let after = value.get(at + name.len()..).unwrap_or("");
-                let starts = before.ends_with("//")
-                    || before.ends_with('@')
-                    || (before.is_empty() && !after.is_empty());
-                let ends = after.is_empty() || after.starts_with('/') || after.starts_with(':');
-                starts && ends
-            })
-        };
-        let hosts: Vec<&str> =
-            services.iter().map(|service| service.name.as_str()).filter(|name| is_host(name)).collect();
-        if let Some(host) = hosts.first() {
+        // After `//` or `@`, up to a port or a path; or at the start, before one of them.
+        let starts = value.match_indices("//").map(|(at, mark)| at + mark.len());
+        let starts = starts.chain(value.match_indices('@').map(|(at, _)| at + 1));
+        let host = std::iter::once(0).chain(starts).find_map(|start| {
+            let rest = value.get(start..)?;
+            let end = rest.find([':', '/']);
+            let name = rest.get(..end.unwrap_or(rest.len()))?;
+            (start > 0 || end.is_some()).then_some(name).filter(|name| self.context.find(name).is_some())
+        });
+        if let Some(host) = host {
             let message = format!(
                 "`{host}` is a program of the same container: write 127.0.0.1, or give the container `--add-host {host}:127.0.0.1`"
             );
