@@ -2,6 +2,7 @@
 //!
 //! `tests/fixtures/pm2/hostile` has files that cannot be read; `sessions.rs` runs others beside PM2. What differs from PM2 on purpose is in `docs/from-pm2.md`.
 
+mod client;
 mod migrated;
 mod sessions;
 mod updates;

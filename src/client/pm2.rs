@@ -5,6 +5,7 @@
 
 mod apps;
 mod list;
+mod logs;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use super::endpoint::candidates;
 use super::{ClientIo, Failure, ask, collect, print_page};
 use crate::cli::Endpoint;
 use crate::control::protocol::{
-    Events, Logs, Names, Order, Outcome, Reply, Request, Scale, SignalOrder, Stream, Update, Verdict,
+    Events, Logs, Names, Order, Outcome, Reply, Request, Scale, SignalOrder, Update, Verdict,
 };
 use crate::exit::ExitStatus;
 use crate::sys::timer;
@@ -31,7 +32,7 @@ Usage: pm2 VERB [NAME|ID|NAMESPACE|all...]
   list, ls, status              the apps as a table
   jlist, prettylist             as JSON
   describe, show NAME           one app
-  logs [NAME] [--lines N] [--nostream] [--out|--err]
+  logs [NAME] [--lines N] [--nostream] [--out|--err] [--raw|--json|--timestamp]
   start, stop, restart NAME     each process of an app
   reload NAME                   one process after the other
   scale NAME N|+N|-N            another number of processes
@@ -83,6 +84,7 @@ pub fn run(arguments: &[OsString], io: &mut ClientIo<'_>) -> ExitStatus {
 }
 
 /// Why a verb failed; empty where that is printed already.
+#[derive(Debug)]
 struct Failed(String);
 
 impl From<Failure> for Failed {
@@ -291,33 +293,18 @@ impl Session<'_, '_> {
     }
 
     fn logs(&mut self, words: &[String]) -> Result<(), Failed> {
-        let (mut lines, mut names, mut follow, mut only) = (15, Vec::new(), true, None);
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--lines" | "--line" => {
-                    let number = words.next().and_then(|number| number.parse().ok());
-                    lines = number.ok_or_else(|| Failed("--lines needs a number".to_owned()))?;
-                }
-                "--nostream" => follow = false,
-                "--out" => only = Some(Stream::Stdout),
-                "--err" => only = Some(Stream::Stderr),
-                // How a line looks is foster's matter.
-                option if option.starts_with('-') => {}
-                name => names.push(name.to_owned()),
-            }
-        }
-        let chosen = if names.is_empty() { self.apps()? } else { self.chosen(&names)? };
+        let options = logs::options(words)?;
+        let chosen = if options.names.is_empty() { self.apps()? } else { self.chosen(&options.names)? };
         let labels: Vec<String> = chosen.iter().map(|app| app.label().to_owned()).collect();
-        let request = Logs { names: labels, lines: Some(lines), since_ms: None, follow };
+        let (lines, follow) = (Some(options.lines), options.follow);
+        let request = Logs { names: labels, lines, since_ms: None, follow };
+        let mut is_continued = false;
         for reply in ask(&self.sockets, &Request::Logs(request))? {
             let Ok(Reply::Line(line)) = reply else { continue };
-            if only.is_some_and(|only| only != line.stream) {
-                continue;
-            }
             let app = chosen.iter().find(|app| app.label() == line.name);
-            let shown = app.map_or(String::new(), |app| format!("{}|{} | ", app.id, app.name));
-            let printed = writeln!(self.io.out, "{shown}{}", line.text).and_then(|()| self.io.out.flush());
+            let Some(shown) = options.shown(&line, app, is_continued) else { continue };
+            is_continued = line.more;
+            let printed = write!(self.io.out, "{shown}").and_then(|()| self.io.out.flush());
             if printed.is_err() {
                 break;
             }

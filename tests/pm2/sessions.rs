@@ -241,7 +241,7 @@ pub(super) fn links() -> tempfile::TempDir {
 
 /// Runs `play` under PM2 and under foster at once, and compares what it returns.
 #[track_caller]
-fn both(what: &str, play: impl Fn(&Path, bool) -> Vec<String> + Sync) {
+pub(super) fn both(what: &str, play: impl Fn(&Path, bool) -> Vec<String> + Sync) {
     let (Some(theirs), Some(_)) = (pm2(), found("node")) else { return };
     let ours = links();
     let (theirs, ours) = std::thread::scope(|scope| {
