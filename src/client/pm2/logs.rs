@@ -1,4 +1,6 @@
-//! The options of `pm2 logs`, and how a line looks. Pure.
+//! The options of `pm2 logs`, and how a line looks.
+//!
+//! Pure. `pm2.rs` sends the request and prints the lines.
 
 use serde_json::json;
 
@@ -22,7 +24,7 @@ enum Form {
     Json,
 }
 
-/// What is asked for.
+/// The request for lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LogOptions {
     pub(super) names: Vec<String>,

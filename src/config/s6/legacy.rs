@@ -1,7 +1,7 @@
 //! What images for s6-overlay v2 have, and v3 still reads: `services.d`, `cont-init.d`, `cont-finish.d` and `fix-attrs.d`.
 //!
 //! A script of `cont-init.d` is a task. They run one after the other before everything else, and one that fails holds up
-//! nothing: each has a priority of its own, which is what `S6_BEHAVIOUR_IF_STAGE2_FAILS=0` does.
+//! nothing, as with `S6_BEHAVIOUR_IF_STAGE2_FAILS=0`: each has another priority.
 
 use std::path::{Path, PathBuf};
 
