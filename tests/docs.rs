@@ -299,3 +299,62 @@ fn the_entry_points_for_those_who_come_from_tini_run_a_command() {
     }
     assert_eq!(seen, 2);
 }
+
+/// A number of a probe in the manifest.
+fn of_probe(manifest: &str, probe: &str, key: &str) -> Option<u64> {
+    let start = manifest.find(&format!("\n          {probe}Probe:\n")).expect("a probe");
+    let block = manifest[start..].lines().skip(2).take_while(|line| line.starts_with("            "));
+    let value = block.into_iter().find_map(|line| line.trim().strip_prefix(&format!("{key}: ")))?;
+    Some(value.parse().expect("a number"))
+}
+
+/// The command of a probe in the manifest.
+fn command_of_probe(manifest: &str, probe: &str) -> String {
+    let start = manifest.find(&format!("\n          {probe}Probe:\n")).expect("a probe");
+    let line = manifest[start..].lines().find(|line| line.contains("command: [")).expect("a command");
+    line.trim().trim_start_matches("command: ").replace(['[', ']', '"', ','], "")
+}
+
+#[test]
+fn the_probes_of_the_manifest_differ_as_the_document_says() {
+    let (manifest, document) = (text("deploy/kubernetes/deployment.yaml"), text("docs/kubernetes.md"));
+    assert_eq!(command_of_probe(&manifest, "startup"), "foster health");
+    assert_eq!(command_of_probe(&manifest, "liveness"), "foster health");
+    // A pod whose nginx an operator has stopped gets no traffic, and is not restarted.
+    assert_eq!(command_of_probe(&manifest, "readiness"), "foster health --all");
+    for (probe, failures_by_default) in [("startup", 3), ("readiness", 3), ("liveness", 3)] {
+        let every = of_probe(&manifest, probe, "periodSeconds").expect("a period");
+        let failures = of_probe(&manifest, probe, "failureThreshold").unwrap_or(failures_by_default);
+        let period = if every == 1 { "every second".to_owned() } else { format!("every {every} s") };
+        let times = if probe == "startup" { "times" } else { "failures" };
+        let row =
+            format!("| {probe} | `{}` | {period}, {failures} {times} |", command_of_probe(&manifest, probe));
+        assert!(document.contains(&row), "{row}");
+        // foster restarts a program sooner than the kubelet the container.
+        assert!(probe != "liveness" || every * failures >= 60, "{every} s, {failures} times");
+    }
+}
+
+#[test]
+fn no_image_that_is_deployed_has_the_tag_latest_or_none() {
+    let mut seen = 0;
+    let is_image = |line: &&str| line.trim_start_matches(['-', ' ']).starts_with("image: ");
+    let manifest = |name: &str| text(&format!("deploy/kubernetes/{name}"));
+    let documents = documents().into_iter().map(|path| fs::read_to_string(path).expect("a document"));
+    for text in documents.chain(["deployment.yaml", "kustomization.yaml"].map(manifest)) {
+        // A compose file names the image that it builds.
+        let pods = text.split("apiVersion: ").skip(1);
+        for line in pods.flat_map(str::lines).filter(is_image) {
+            let image = line.split_once("image: ").expect("an image").1.trim();
+            let tag = image.rsplit('/').next().and_then(|name| name.split_once(':')).map(|(_, tag)| tag);
+            assert!(tag.is_some_and(|tag| tag != "latest"), "{line}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 3, "the manifest and the recipes");
+    let kustomization = manifest("kustomization.yaml");
+    let tag = kustomization.split_once("newTag: ").expect("a tag").1.trim();
+    assert_ne!(tag.trim_matches('"'), "latest");
+    let name = format!("/terminals:{}", tag.trim_matches('"'));
+    assert!(text("docs/kubernetes.md").contains(&name), "the document builds {name}");
+}

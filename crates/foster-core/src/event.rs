@@ -121,6 +121,8 @@ pub struct Adopted {
     pub since: Instant,
     /// The time of its watchdog.
     pub watchdog: Option<Duration>,
+    /// How its main process has ended, where only other processes of it are left; they got TERM before.
+    pub exit: Option<Exit>,
     /// What is counted of its instance.
     pub counts: Counts,
 }

@@ -259,17 +259,23 @@ impl Instance {
         let (live, from, spec) = (self.state.live()?, self.state.name(), Rc::clone(&self.spec));
         let desired = Desired::Down(DownReason::Leftovers);
         let rest = Instance::new(self.id, Rc::clone(&spec), desired);
-        let mut rest = Instance { part: Part::Replaced, last_run: live.run.number, ..rest };
+        let past = PastRun { run: live.run, exit, since: live.since, took: now.since(live.since) };
+        let mut rest = Instance { part: Part::Replaced, last_run: live.run.number, last: Some(past), ..rest };
         rest.state = Transition { now, spec: &spec, out, instance: &mut rest }.leave(live, from, exit);
         Some(rest)
     }
 
+    /// What a run has left that this one does not wait for.
+    pub fn left_before(&self, spec: &Rc<ProgramSpec>) -> Instance {
+        Instance { desired: Desired::Down(DownReason::Leftovers), ..self.former(spec) }
+    }
+
     /// Takes a run that is there.
     pub fn adopt(&mut self, now: Instant, adopted: Adopted, out: &mut Vec<Action>) {
-        let Adopted { run, reached, since, watchdog, counts } = adopted;
+        let Adopted { run, reached, since, watchdog, exit, counts } = adopted;
         (self.last_run, self.restarts, self.streak) =
             (run.number, counts.restarts, Streak::of(counts.failures));
-        if self.desired != Desired::Down(DownReason::Spare) {
+        if self.part == Part::Serving {
             self.desired = match reached {
                 Adoption::Preparing | Adoption::Starting => Desired::Rising,
                 Adoption::Ready => Desired::Up,
@@ -279,7 +285,11 @@ impl Instance {
         }
         let spec = Rc::clone(&self.spec);
         let live = Live { run, since, watchdog };
-        self.state = Transition { now, spec: &spec, out, instance: self }.adopted(live, reached);
+        let mut transition = Transition { now, spec: &spec, out, instance: self };
+        self.state = match exit {
+            Some(exit) => transition.draining_already(live, reached, exit),
+            None => transition.adopted(live, reached),
+        };
     }
 
     /// Takes what is known of it without a run.

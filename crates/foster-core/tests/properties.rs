@@ -31,7 +31,7 @@ use foster_core::spec::{ExitAction, Kind, START_TIMEOUT};
 use foster_core::supervisor::{InstanceView, Turn};
 use foster_core::time::Instant;
 use proptest::prelude::*;
-use sim::{Happening, Stubbornness, World};
+use sim::{AfterFault, Happening, Stubbornness, World};
 
 /// A plan of one to six programs, in the words of the simulation. Programs wait only for earlier ones of the same or a
 /// lower tier, so every plan is valid.
@@ -221,6 +221,7 @@ fn happenings() -> impl Strategy<Value = Vec<(u64, Happening)>> {
     let what = prop_oneof![
         1 => plans().prop_map(Happening::Update),
         3 => event.prop_map(Happening::Event),
+        1 => prop_oneof![4 => Just(AfterFault::Continues), 1 => Just(AfterFault::Stops)].prop_map(Happening::Fault),
         2 => (instance.clone(), notices()).prop_map(|(id, notice)| Happening::NotifiesOf(id, notice)),
         3 => (instance, exit).prop_map(|(instance, exit)| Happening::ExitOf(instance, exit)),
     ];

@@ -5,12 +5,12 @@
 //! ([`Stop`]), so that each phase keeps its reason and its start.
 
 use super::transition::Transition;
-use super::{Input, KILL_TIMEOUT, Live, Phase, State, Stop, StopReason};
+use super::{Desired, DownReason, Input, KILL_TIMEOUT, Live, Phase, State, Stop, StopReason};
 use crate::action::{Action, Cause, Purpose, Scope, StateName};
 use crate::ending::Failure;
-use crate::event::Leftovers;
+use crate::event::{Adoption, Leftovers};
 use crate::ids::{Exit, Run, Signal};
-use crate::restart::End;
+use crate::restart::{End, Start};
 use crate::spec::{Kind, PreStop, StopScope};
 use crate::time::Instant;
 
@@ -34,6 +34,19 @@ impl Transition<'_> {
         let step = self.spec.stop.signals.len().saturating_sub(1);
         let phase = Phase::Signalled { step, until: self.now.plus(self.spec.stop.timeout) };
         State::Stopping(Stop { live, began: self.now, phase, reason: StopReason::Requested })
+    }
+
+    /// The same for a run of which only other processes are left. What follows is as at the end of its main process.
+    pub(super) fn draining_already(&mut self, live: Live, reached: Adoption, exit: Exit) -> State {
+        let reason = match (self.instance.desired, reached) {
+            (Desired::Down(DownReason::Leftovers), _) => StopReason::Left,
+            (_, Adoption::Stopping | Adoption::Restarting) => StopReason::Requested,
+            (_, Adoption::Ready) => StopReason::Exited { start: self.achieved(live, true) },
+            (_, Adoption::Preparing | Adoption::Starting) => StopReason::Exited { start: Start::Failed },
+        };
+        self.note_end(live, exit);
+        let phase = Phase::Draining { exit, kill: self.now.plus(self.spec.stop.timeout) };
+        State::Stopping(Stop { live, began: self.now, phase, reason })
     }
 
     /// Every process got KILL, also those of this run.

@@ -1,7 +1,7 @@
 //! What an earlier foster of this process has left: runs that are there, and instances that are not to be started again.
 //!
 //! The definitions are those of the plan. Of two runs of an instance, which were a rolling restart, the second one to come
-//! is beside it, and is only stopped. Next: `end.rs`, since after a fault the container may end.
+//! is beside it, and is only stopped; so is what an ended run has left. Next: `end.rs`, since after a fault the container may end.
 
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -24,7 +24,13 @@ impl Supervisor {
         };
         self.live += 1;
         self.dirty = true;
-        if instance.run().is_some() {
+        // What it was before its takeover is known, so that what a run has left is not its run.
+        let is_known = instance.run().is_some() || instance.last_run() > 0;
+        if adopted.exit.is_some() && is_known {
+            let mut rest = instance.left_before(&spec);
+            rest.adopt(now, adopted, out);
+            self.spares.push(rest);
+        } else if instance.run().is_some() {
             let mut spare = instance.former(&spec);
             spare.adopt(now, adopted, out);
             self.spares.push(spare);

@@ -19,8 +19,12 @@ const MOST_LINES: usize = 400_000;
 
 impl World {
     pub fn step(&mut self, event: Event) {
+        self.step_all([event]);
+    }
+
+    pub(super) fn step_all(&mut self, events: impl IntoIterator<Item = Event>) {
         let mut actions = Vec::new();
-        self.supervisor.step(self.now, [event], &mut actions);
+        self.supervisor.step(self.now, events, &mut actions);
         for action in actions {
             self.perform(action);
         }
@@ -66,6 +70,7 @@ impl World {
             Happening::Event(event) => self.step(event),
             Happening::Update(text) => self.updated(&text),
             Happening::SweepDone => self.step(Event::SweepDone),
+            Happening::Fault(after) => self.fault(after),
         }
     }
 

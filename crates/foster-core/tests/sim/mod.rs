@@ -9,6 +9,7 @@
 mod kernel;
 mod plan;
 mod print;
+mod takeover;
 
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
@@ -97,6 +98,17 @@ pub enum Happening {
     /// The configuration is read again: this is the plan from now on.
     Update(String),
     SweepDone,
+    /// foster has a fault, and another one takes its place.
+    Fault(AfterFault),
+}
+
+/// What the next foster does (`on_fault`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterFault {
+    /// It keeps the programs running.
+    Continues,
+    /// It stops them.
+    Stops,
 }
 
 struct Due {
@@ -156,6 +168,8 @@ impl World {
         let words: Vec<&str> = what.split_whitespace().collect();
         let happening = match words.as_slice() {
             ["boot"] => Happening::Event(Event::Booted),
+            ["fault"] => Happening::Fault(AfterFault::Continues),
+            ["fault", "stop"] => Happening::Fault(AfterFault::Stops),
             ["shutdown"] => Happening::Event(Event::ShutdownOrdered(ShutdownCause::Operator(OrderId(0)))),
             ["signal", name] => Happening::Event(Event::Signalled(Signal::parse(name).expect("a signal"))),
             ["clock", unix] => {
