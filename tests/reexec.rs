@@ -265,3 +265,55 @@ fn after_a_fault_event_listeners_go_on() {
     foster.wait_for("the events after it", || heard("STOPPED") == 2 && heard("RUNNING") == 3);
     assert_eq!(heard("STARTING"), 3, "{}", foster.content("heard"));
 }
+
+/// A program whose main process ends at once by KILL, and leaves a worker that needs the file `go` to end.
+fn with_a_worker(keys: &str) -> Foster {
+    let worker = "child:trap:TERM:touch:asked trap:TERM:wait-file:go trap:TERM:exit:0 touch:worker pause";
+    foster(&format!(
+        "[program.app]\ncommand = \"puppet '{worker}' wait-file:worker append:mains:x pause\"\n\
+         min_uptime = '1ms'\nstop_timeout = '60s'\n{keys}\n"
+    ))
+}
+
+fn kill_main(foster: &Running) {
+    foster.wait_for_state("app", "running");
+    foster.wait_for_file("mains");
+    kill(Pid::from_raw(foster.pid_of("app")), Signal::SIGKILL).expect("a kill");
+    foster.wait_for_file("asked");
+}
+
+#[test]
+fn a_start_waits_over_a_fault_for_what_the_run_before_has_left() {
+    for is_first in [true, false] {
+        let foster = with_a_worker("");
+        let mut foster = if is_first { foster } else { foster.not_pid_1() }.start();
+        kill_main(&foster);
+        foster.wait_for_state("app", "stopping");
+        fail(&foster);
+        assert_eq!(foster.row("app").expect("a row")["state"], "stopping", "{}", foster.output().shown());
+        assert_eq!(foster.content("mains"), "x\n", "{}", foster.output().shown());
+        fs::write(foster.path("go"), "").expect("a file");
+        foster.wait_for_state("app", "running");
+        foster.wait_for("the second run", || foster.content("mains") == "x\nx\n");
+        assert_eq!(foster.row("app").expect("a row")["restarts"], 1, "{}", foster.output().shown());
+        assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+    }
+}
+
+#[test]
+fn what_is_left_beside_the_next_run_ends_beside_it_after_a_fault() {
+    let port = free_port();
+    let mut foster = with_a_worker(&format!("sockets = 'tcp://127.0.0.1:{port}'")).start();
+    kill_main(&foster);
+    foster.wait_for("the second run", || foster.content("mains") == "x\nx\n");
+    foster.wait_for_state("app", "running");
+    let pid = foster.pid_of("app");
+    fail(&foster);
+    assert_eq!(foster.pid_of("app"), pid, "{}", foster.output().shown());
+    let note = || foster.row("app").map(|row| row["note"].to_string()).unwrap_or_default();
+    assert!(note().contains("processes of its former run are still ending"), "{}", note());
+    fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for("its end", || !note().contains("former run"));
+    assert_eq!(foster.pid_of("app"), pid, "{}", foster.output().shown());
+    assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+}

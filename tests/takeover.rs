@@ -162,8 +162,25 @@ fn a_fault_in_the_middle_of_starts_loses_no_process() {
     foster.wait_for_file("slow");
     foster.wait_for_file("pre");
     let (stdout, stderr) = fail(&mut foster);
-    assert!(stdout.contains("slow_ends") && stdout.contains("pre_ends"), "{stdout}");
+    assert!(stdout.contains("slow_ends") && stdout.contains("pre_ends"), "{stdout}\n{stderr}");
     assert!(stderr.contains("prepared: stop") && !stderr.contains("killed at the end"), "{stderr}");
+}
+
+/// A child that looks for a file is a copy of foster, with its control socket.
+#[test]
+fn a_fault_while_children_look_for_files_is_not_taken_for_another_foster() {
+    let program = |index: u32| {
+        format!(
+            "[program.p{index}]\ncommand = 'puppet trap:TERM:print:ends_{index} trap:TERM:exit:0 touch:up{index} pause'\n\
+             ready = {{ file = 'never', interval = '10ms' }}\n"
+        )
+    };
+    let mut foster = faulty(&(0..20).map(program).collect::<String>()).start();
+    (0..20).for_each(|index| foster.wait_for_file(&format!("up{index}")));
+    let (stdout, stderr) = fail(&mut foster);
+    for index in 0..20 {
+        assert!(stdout.contains(&format!("ends_{index}\n")), "{index}\n{stdout}\n{stderr}");
+    }
 }
 
 #[test]

@@ -27,9 +27,9 @@ const TIER: Duration = Duration::from_secs(5);
 pub fn abandon(inherited: &Inheritance) -> ExitStatus {
     let mut tiers: SortedMap<i32, Vec<(Pid, Signal)>> = SortedMap::new();
     let runs = inherited.entries.iter().filter_map(RunEntry::of);
-    for run in runs.filter(|run| process::is_child(Pid::from_raw(run.pid))) {
+    for run in runs.filter(|run| run.main.exit.is_none() && process::is_child(Pid::from_raw(run.main.pid))) {
         let tier = run.stop.priority.saturating_neg();
-        let one = (Pid::from_raw(run.pid), run.stop.signal);
+        let one = (Pid::from_raw(run.main.pid), run.stop.signal);
         match tiers.get_mut(&tier) {
             Some(list) => list.push(one),
             None => drop(tiers.insert(tier, vec![one])),

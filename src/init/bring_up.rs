@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use foster_core::program_map::ProgramMap;
-use nix::unistd::Uid;
+use nix::unistd::{Pid, Uid};
 
 use super::children::Children;
 use super::core::Core;
@@ -40,7 +40,7 @@ use crate::spawn::Spawner;
 use crate::sys::cgroup::OwnPlace;
 use crate::sys::epoll::{Epoll, Interest, Token};
 use crate::sys::handover::{self, Inheritance};
-use crate::sys::socket_file::BindError;
+use crate::sys::socket_file::{BindError, SocketFile};
 use crate::sys::{fatal, process, procfs, timer};
 
 /// Why foster cannot start.
@@ -93,7 +93,7 @@ impl Init {
             .map_err(|errno| system("watch signals", errno::text(errno)))?;
         let spawner = Spawner::new(limit).map_err(|failure| system("prepare to spawn", failure.message))?;
         let role = pid1::take_role();
-        let server = bind(&plan, &epoll)?;
+        let server = bind(&plan, &epoll, env.inherited.as_ref())?;
         let colour = if env.no_color { ColourMode::Never } else { ColourMode::Terminal };
         let process = output::OutputEnv::of_process(colour);
         let output = Output::new(Rc::clone(&epoll), owner::OUTPUT, &plan, process);
@@ -179,16 +179,43 @@ fn warn_unless_stoppable(plan: &Plan) {
     }
 }
 
-/// Listens at the configured socket; if that cannot be created, at the abstract socket that clients try next.
-fn bind(plan: &Plan, epoll: &Rc<Epoll>) -> Result<Option<Server>, StartupError> {
-    let Some(path) = &plan.settings.socket else { return Ok(None) };
-    let listen = |path: &Path| match Server::bind(path, Rc::clone(epoll), owner::CONTROL) {
-        Ok(server) => Ok(Ok(server)),
-        Err(error @ BindError::AnotherListens { .. }) => Err(StartupError::Control(error)),
-        Err(error @ (BindError::NotASocket(_) | BindError::TooLong(_) | BindError::Unavailable(..))) => {
-            Ok(Err(error))
+/// Listens, in place of a socket that this process itself has left, if it has.
+fn take_over_own(
+    path: &Path,
+    own: Option<i32>,
+    listen: impl Fn() -> Result<Server, BindError>,
+) -> Result<Server, BindError> {
+    match listen() {
+        Err(BindError::AnotherListens { pid, .. }) if pid.is_some() && pid == own => {
+            // Removes the file.
+            drop(SocketFile::there(path));
+            listen()
         }
-    };
+        listening => listening,
+    }
+}
+
+/// Listens at the configured socket; if that cannot be created, at the abstract socket that clients try next.
+fn bind(
+    plan: &Plan,
+    epoll: &Rc<Epoll>,
+    inherited: Option<&Inheritance>,
+) -> Result<Option<Server>, StartupError> {
+    let Some(path) = &plan.settings.socket else { return Ok(None) };
+    // That of the earlier foster of this process stays open as long as one of its children has not executed a program.
+    let own = inherited.map(|_| Pid::this().as_raw());
+    let listen =
+        |path: &Path| match take_over_own(path, own, || Server::bind(path, Rc::clone(epoll), owner::CONTROL))
+        {
+            Ok(server) => Ok(Ok(server)),
+            Err(error @ BindError::AnotherListens { pid, .. }) if pid.is_some() && pid == own => {
+                Ok(Err(error))
+            }
+            Err(error @ BindError::AnotherListens { .. }) => Err(StartupError::Control(error)),
+            Err(error @ (BindError::NotASocket(_) | BindError::TooLong(_) | BindError::Unavailable(..))) => {
+                Ok(Err(error))
+            }
+        };
     let refused = match listen(path)? {
         Ok(server) => return Ok(Some(server)),
         Err(refused) => refused,

@@ -45,12 +45,20 @@ pub(super) struct RunEntry {
     pub(super) number: u32,
     /// How far it has come.
     pub(super) reached: Adoption,
-    /// The process of its program, or of its `pre_start`; 0: it has ended.
-    pub(super) pid: i32,
+    pub(super) main: MainEntry,
     /// How it is stopped by a foster without its configuration.
     pub(super) stop: StopEntry,
     pub(super) times: Times,
     pub(super) counts: Counts,
+}
+
+/// The main process of a run, or its `pre_start`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MainEntry {
+    /// Its number: where it has ended, the one that it had.
+    pub(super) pid: i32,
+    /// How it has ended, where only others of the run are left.
+    pub(super) exit: Option<Exit>,
 }
 
 /// The priority of a run's program, and its stop signal.
@@ -92,9 +100,19 @@ pub(super) enum Kept {
 const RUN: u32 = 1;
 const SOCKET: u32 = 2;
 const REST: u32 = 3;
+/// The kinds of an exit, above its lowest byte.
+const CODE: u32 = 0x100;
+const SIGNAL: u32 = 0x200;
 /// How far a run has come, in the upper half of the first byte of an entry.
-const REACHED: [Adoption; 5] =
-    [Adoption::Preparing, Adoption::Starting, Adoption::Ready, Adoption::Stopping, Adoption::Restarting];
+const REACHED: [Adoption; 7] = [
+    Adoption::Preparing,
+    Adoption::Starting,
+    Adoption::Ready,
+    Adoption::Stopping,
+    Adoption::Restarting,
+    Adoption::NotReady,
+    Adoption::Unhealthy,
+];
 /// Why an instance has no run, at the same place.
 const RESTS: [Rest; 5] = [Rest::Due, Rest::Idle, Rest::Stopped, Rest::Exited, Rest::Fatal];
 
@@ -168,14 +186,15 @@ impl Ledger {
 impl RunEntry {
     /// The run of an entry; `None`: it is of another kind.
     pub(super) fn of(entry: &Entry) -> Option<RunEntry> {
-        let [_, low, high, number, pid, priority, since, later, restarts, failures, watchdog, ..] = *entry;
+        let [_, low, high, number, pid, priority, since, later, restarts, failures, watchdog, exit, ..] =
+            *entry;
         let (kind, state, stop_signal, index) = head(entry);
         (kind == RUN).then(|| RunEntry {
             program: joined(low, high),
             index,
             number,
             reached: REACHED.get(state).copied().unwrap_or(Adoption::Starting),
-            pid: pid.cast_signed(),
+            main: MainEntry { pid: pid.cast_signed(), exit: exit_of(exit) },
             stop: StopEntry {
                 priority: priority.cast_signed(),
                 signal: Signal::new(i32::from(stop_signal)).unwrap_or(Signal::TERM),
@@ -190,8 +209,9 @@ impl RunEntry {
         let state = REACHED.iter().position(|reached| *reached == self.reached);
         let (since, later) = halves(self.times.since);
         let Counts { restarts, failures } = self.counts;
-        let (pid, priority) = (self.pid.cast_unsigned(), self.stop.priority.cast_unsigned());
-        let words = [self.number, pid, priority, since, later, restarts, failures, self.times.watchdog];
+        let (pid, priority) = (self.main.pid.cast_unsigned(), self.stop.priority.cast_unsigned());
+        let (watchdog, exit) = (self.times.watchdog, self.main.exit.map_or(0, exit_word));
+        let words = [self.number, pid, priority, since, later, restarts, failures, watchdog, exit];
         new_entry((RUN, state, signal_byte(self.stop.signal), self.index), self.program, &words)
     }
 }
@@ -231,6 +251,23 @@ fn head(entry: &Entry) -> (u32, usize, u8, u16) {
 
 fn signal_byte(signal: Signal) -> u8 {
     u8::try_from(signal.number()).unwrap_or_default()
+}
+
+/// An exit in the word of an entry, of which 0 is none.
+fn exit_word(exit: Exit) -> u32 {
+    match exit {
+        Exit::Code(code) => CODE | u32::from(code),
+        Exit::Killed { signal, by: _ } => SIGNAL | u32::from(signal_byte(signal)),
+    }
+}
+
+fn exit_of(word: u32) -> Option<Exit> {
+    let [low, ..] = word.to_le_bytes();
+    match word & !0xff {
+        CODE => Some(Exit::Code(low)),
+        SIGNAL => Some(Exit::Killed { signal: Signal::new(i32::from(low))?, by: KilledBy::Unknown }),
+        _ => None,
+    }
 }
 
 fn joined(low: u32, high: u32) -> u64 {

@@ -135,7 +135,10 @@ impl Init {
             let left = self.processes.trees.left_by(run, &self.processes.children);
             self.report_background(run, exit, left);
             let left = match left {
-                Left::Process(_) | Left::Unknown => Leftovers::Some,
+                Left::Process(_) | Left::Unknown => {
+                    self.note_left(run, exit);
+                    Leftovers::Some
+                }
                 Left::Nothing => {
                     self.forget_run(run);
                     Leftovers::None

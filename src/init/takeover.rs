@@ -12,7 +12,7 @@ use foster_core::action::StateName;
 use foster_core::event::{Adopted, Adoption, Counts, Event, Recalled, Rest, ShutdownCause};
 use foster_core::ids::{Exit, InstanceId, Run, Signal};
 use foster_core::program::{Desired, DownReason};
-use foster_core::sorted::sort_by_key;
+use foster_core::sorted::{SortedSet, sort_by_key};
 use foster_core::spec::{Autostart, KillMode};
 use foster_core::supervisor::InstanceView;
 use foster_core::time::Instant;
@@ -20,7 +20,8 @@ use log::{error, warn};
 use nix::unistd::Pid;
 
 use super::children::Role;
-use super::ledger::{self, Kept, RestEntry, RunEntry, StopEntry, Times};
+use super::ledger::{self, Kept, MainEntry, RestEntry, RunEntry, StopEntry, Times};
+use super::processes::Processes;
 use super::start::helper_output;
 use super::{Init, InitEnv};
 use crate::errno;
@@ -67,16 +68,27 @@ impl Init {
         }
         let found = |entry: &Entry| RunEntry::of(entry).map(|run| (run, *entry));
         let mut runs: Vec<(RunEntry, Entry)> = inherited.entries.iter().filter_map(found).collect();
-        // Of two runs of an instance the one that is ready stays, and of two such the later one.
-        sort_by_key(&mut runs, |(run, _)| Reverse((run.reached == Adoption::Ready, run.number)));
+        // Of two runs of an instance the one that is ready stays, and of two such the later one; what is left of one that has
+        // ended is never the instance's.
+        sort_by_key(&mut runs, |(run, _)| {
+            Reverse((run.main.exit.is_none(), run.reached == Adoption::Ready, run.number))
+        });
         let mut unknown = Vec::new();
         for (run, mut entry) in runs {
             let instance = id(run.program, run.index);
-            if instance.and_then(|instance| self.adopt(instance, &run, &mut entry)).is_none() {
+            let adopted = instance.and_then(|instance| match run.main.exit {
+                Some(exit) => self.adopt_leftovers(instance, &run, exit, &mut entry),
+                None => self.adopt(instance, &run, &mut entry),
+            });
+            if adopted.is_none() && run.main.exit.is_none() {
                 unknown.push(run);
             }
             // Those that nothing reads are closed.
             (0..DESCRIPTORS).for_each(|which| drop(Inheritance::take(&mut entry, which)));
+        }
+        let Processes { trees, children, .. } = &mut self.processes;
+        if trees.is_waiting() {
+            trees.look(children, &SortedSet::new());
         }
         let taken = self.processes.children.count();
         let since = handover::monotonic().saturating_sub(inherited.last_fault);
@@ -104,7 +116,7 @@ impl Init {
 
     /// `None`: the process is no longer a child, or the instance is not in the plan.
     fn adopt(&mut self, instance: InstanceId, found: &RunEntry, entry: &mut Entry) -> Option<()> {
-        let (pid, run) = (Pid::from_raw(found.pid), Run { instance, number: found.number });
+        let (pid, run) = (Pid::from_raw(found.main.pid), Run { instance, number: found.number });
         let program = self.plan.instance(instance).map(|instance| instance.program.clone())?;
         let kill_mode = self.plan.spec(instance.program).map_or(KillMode::Tree, |spec| spec.stop.kill_mode);
         if !process::is_child(pid) {
@@ -112,9 +124,12 @@ impl Init {
         }
         let (role, output) = match found.reached {
             Adoption::Preparing => (Role::PreStart(run), helper_output(run)),
-            Adoption::Starting | Adoption::Ready | Adoption::Stopping | Adoption::Restarting => {
-                (Role::Main(run), run)
-            }
+            Adoption::Starting
+            | Adoption::Ready
+            | Adoption::Stopping
+            | Adoption::Restarting
+            | Adoption::NotReady
+            | Adoption::Unhealthy => (Role::Main(run), run),
         };
         let mut kept = |kept: Kept| Inheritance::take(entry, kept as usize);
         let pipes = [kept(Kept::Stdout), kept(Kept::Stderr)];
@@ -138,6 +153,36 @@ impl Init {
             reached: found.reached,
             since: Instant::after_start(Duration::from_millis(found.times.since)),
             watchdog: Some(watchdog).filter(|watchdog| !watchdog.is_zero()),
+            exit: None,
+            counts: found.counts,
+        }));
+        Some(())
+    }
+
+    /// The same for a run of which only other processes are left than its main process, in the session that this led.
+    fn adopt_leftovers(
+        &mut self,
+        instance: InstanceId,
+        found: &RunEntry,
+        exit: Exit,
+        entry: &mut Entry,
+    ) -> Option<()> {
+        let run = Run { instance, number: found.number };
+        let program = self.plan.instance(instance).map(|instance| instance.program.clone())?;
+        let kill_mode = self.plan.spec(instance.program).map_or(KillMode::Tree, |spec| spec.stop.kill_mode);
+        let pipes = [Kept::Stdout, Kept::Stderr].map(|kept| Inheritance::take(entry, kept as usize));
+        self.processes.children.define(run, program.clone());
+        if let Err(error) = self.output.adopt(run, &program, pipes) {
+            warn!("{}: its output is not read: {}", self.plan.label(instance), errno::words(&error));
+        }
+        self.output.ended(run);
+        self.processes.trees.adopt_leftovers(run, Pid::from_raw(found.main.pid), kill_mode);
+        self.core.push(Event::Adopted(Adopted {
+            run,
+            reached: found.reached,
+            since: Instant::after_start(Duration::from_millis(found.times.since)),
+            watchdog: None,
+            exit: Some(exit),
             counts: found.counts,
         }));
         Some(())
@@ -145,16 +190,37 @@ impl Init {
 
     /// Writes what is known of a live run.
     pub(super) fn note_run(&mut self, run: Run) {
+        self.write_run(run, None);
+    }
+
+    /// The same for one whose main process has ended like this, and has left others.
+    pub(super) fn note_left(&mut self, run: Run, exit: Exit) {
+        self.write_run(run, Some(exit));
+    }
+
+    fn write_run(&mut self, run: Run, exit: Option<Exit>) {
         let role = self.processes.role(run);
         let Some(program) = self.processes.children.definition(run) else { return };
         let Some(spec) = self.plan.spec(run.instance.program) else { return };
         let view = self.core.supervisor.snapshot().run(run);
         let live = view.and_then(|view| view.live);
+        let main = self.processes.children.pid(role);
+        let past = view.and_then(|view| view.last).filter(|past| past.run == run).map(|past| past.exit);
+        let exit = exit.or(past).filter(|_| main.is_none());
         let reached = match view {
             _ if role == Role::PreStart(run) => Adoption::Preparing,
+            Some(view) if exit.is_some() => match view.desired {
+                // By the one that follows it.
+                Desired::Down(DownReason::Leftovers) | Desired::Up => Adoption::Ready,
+                Desired::Down(_) => Adoption::Stopping,
+                Desired::Cycle(_) => Adoption::Restarting,
+                Desired::Trial | Desired::Rising => Adoption::Starting,
+            },
             Some(view) if view.state == StateName::Stopping => match view.desired {
                 Desired::Down(_) => Adoption::Stopping,
-                Desired::Cycle(_) | Desired::Trial | Desired::Rising | Desired::Up => Adoption::Restarting,
+                Desired::Cycle(_) => Adoption::Restarting,
+                Desired::Trial | Desired::Rising => Adoption::NotReady,
+                Desired::Up => Adoption::Unhealthy,
             },
             Some(view) if view.ready => Adoption::Ready,
             Some(_) | None => Adoption::Starting,
@@ -166,7 +232,10 @@ impl Init {
             index: run.instance.index,
             number: run.number,
             reached,
-            pid: self.processes.children.pid(role).map_or(0, |pid| pid.as_raw()),
+            main: MainEntry {
+                pid: main.map(Pid::as_raw).or(self.processes.children.last_pid(run)).unwrap_or_default(),
+                exit,
+            },
             stop: StopEntry {
                 priority: spec.priority,
                 signal: spec.stop.signals.first().copied().unwrap_or(Signal::TERM),
@@ -237,7 +306,7 @@ fn rest(view: &InstanceView) -> Option<Rest> {
 
 /// A run whose program the configuration has no longer.
 fn stop_unknown(run: &RunEntry) {
-    let pid = Pid::from_raw(run.pid);
+    let pid = Pid::from_raw(run.main.pid);
     if process::is_child(pid) && process::signal_number(pid, run.stop.signal).is_ok() {
         let _ = process::signal_number(pid, Signal::CONT);
         warn!("a program that the configuration has no longer (pid {pid}) got {}", run.stop.signal);

@@ -94,6 +94,15 @@ impl Trees {
         }
     }
 
+    /// Adds a run of an earlier foster whose main process has ended: what it has left is known by the session that this led.
+    pub(super) fn adopt_leftovers(&mut self, run: Run, leader: Pid, kill_mode: KillMode) {
+        self.begin(run, leader, kill_mode);
+        self.draining.insert(run);
+        if let Some(tree) = self.trees.get_mut(&run) {
+            tree.started = 0;
+        }
+    }
+
     /// Changes the `kill_mode` of a run.
     pub(super) fn set_kill_mode(&mut self, run: Run, kill_mode: KillMode) {
         if let Some(tree) = self.trees.get_mut(&run) {

@@ -140,6 +140,10 @@ pub enum Adoption {
     Stopping,
     /// It was being stopped, and its instance is then started again.
     Restarting,
+    /// It was being stopped, because it was not ready in time.
+    NotReady,
+    /// It was being stopped, because it was unhealthy.
+    Unhealthy,
 }
 
 /// An instance without a run.

@@ -277,8 +277,8 @@ impl Instance {
             (run.number, counts.restarts, Streak::of(counts.failures));
         if self.part == Part::Serving {
             self.desired = match reached {
-                Adoption::Preparing | Adoption::Starting => Desired::Rising,
-                Adoption::Ready => Desired::Up,
+                Adoption::Preparing | Adoption::Starting | Adoption::NotReady => Desired::Rising,
+                Adoption::Ready | Adoption::Unhealthy => Desired::Up,
                 Adoption::Stopping => Desired::Down(DownReason::Requested(OrderId(0))),
                 Adoption::Restarting => Desired::Cycle(CycleCause::Requested(OrderId(0))),
             };

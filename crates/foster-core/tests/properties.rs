@@ -462,6 +462,9 @@ proptest! {
 
     #[test]
     fn run_numbers_of_a_program_only_grow(plan in plans(), happenings in happenings()) {
+        // Another foster does not know the runs of an instance that is gone.
+        let happenings: Vec<_> =
+            happenings.into_iter().filter(|(_, what)| !matches!(what, Happening::Fault(_))).collect();
         let mut world = world(&plan, &happenings, None);
         world.run(Duration::from_secs(60));
         let mut last = BTreeMap::new();

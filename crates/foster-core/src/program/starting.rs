@@ -7,6 +7,7 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::transition::Transition;
@@ -137,7 +138,12 @@ impl Transition<'_> {
             Adoption::Preparing => State::Starting { live, gate: Gate::Spawning { give_up } },
             Adoption::Starting => self.open_gate(live, give_up),
             Adoption::Ready => State::Running { live, watch: self.watch(live) },
-            Adoption::Stopping | Adoption::Restarting => self.stopping_already(live),
+            Adoption::Stopping | Adoption::Restarting => self.stopping_already(live, StopReason::Requested),
+            Adoption::NotReady => {
+                let within = self.spec.readiness.start_timeout();
+                self.stopping_already(live, StopReason::NotReady { within, last: None })
+            }
+            Adoption::Unhealthy => self.stopping_already(live, StopReason::Unhealthy { seen: Vec::new() }),
         }
     }
 

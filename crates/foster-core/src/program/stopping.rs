@@ -30,10 +30,10 @@ impl Transition<'_> {
     }
 
     /// The stop of a run that has got its signals: its time begins again, then it gets KILL.
-    pub(super) fn stopping_already(&mut self, live: Live) -> State {
+    pub(super) fn stopping_already(&mut self, live: Live, reason: StopReason) -> State {
         let step = self.spec.stop.signals.len().saturating_sub(1);
         let phase = Phase::Signalled { step, until: self.now.plus(self.spec.stop.timeout) };
-        State::Stopping(Stop { live, began: self.now, phase, reason: StopReason::Requested })
+        State::Stopping(Stop { live, began: self.now, phase, reason })
     }
 
     /// The same for a run of which only other processes are left. What follows is as at the end of its main process.
@@ -41,8 +41,12 @@ impl Transition<'_> {
         let reason = match (self.instance.desired, reached) {
             (Desired::Down(DownReason::Leftovers), _) => StopReason::Left,
             (_, Adoption::Stopping | Adoption::Restarting) => StopReason::Requested,
-            (_, Adoption::Ready) => StopReason::Exited { start: self.achieved(live, true) },
-            (_, Adoption::Preparing | Adoption::Starting) => StopReason::Exited { start: Start::Failed },
+            (_, Adoption::Ready | Adoption::Unhealthy) => {
+                StopReason::Exited { start: self.achieved(live, true) }
+            }
+            (_, Adoption::Preparing | Adoption::Starting | Adoption::NotReady) => {
+                StopReason::Exited { start: Start::Failed }
+            }
         };
         self.note_end(live, exit);
         let phase = Phase::Draining { exit, kill: self.now.plus(self.spec.stop.timeout) };

@@ -29,6 +29,7 @@ mod sim;
 mod spawning;
 mod starting;
 mod stopping;
+mod takeovers;
 mod tasks;
 mod updating;
 

@@ -17,9 +17,11 @@ use foster_core::supervisor::InstanceView;
 use super::{AfterFault, Happening, Process, World, print};
 
 impl World {
-    /// During a shutdown, and while programs leave the plan, there is no such foster: everything is killed.
+    /// During a shutdown there is no such foster. What is being removed it does not know: that is left out here.
     pub(super) fn fault(&mut self, after: AfterFault) {
-        if self.supervisor.is_shutting_down() || !self.supervisor.plan().leaving().is_empty() {
+        let is_removed = |view: InstanceView| view.desired == Desired::Down(DownReason::Removed);
+        let is_removing = self.supervisor.snapshot().instances().any(is_removed);
+        if self.supervisor.is_shutting_down() || is_removing || !self.supervisor.plan().leaving().is_empty() {
             return;
         }
         let snapshot = self.supervisor.snapshot();
@@ -63,7 +65,9 @@ impl World {
             Desired::Down(_) if view.state == StateName::Stopping => Adoption::Stopping,
             Desired::Up if exit.is_some() => Adoption::Ready,
             Desired::Trial | Desired::Rising if exit.is_some() => Adoption::Starting,
-            _ if view.state == StateName::Stopping => Adoption::Restarting,
+            Desired::Cycle(_) if view.state == StateName::Stopping => Adoption::Restarting,
+            Desired::Up if view.state == StateName::Stopping => Adoption::Unhealthy,
+            _ if view.state == StateName::Stopping => Adoption::NotReady,
             _ if view.ready => Adoption::Ready,
             _ => Adoption::Starting,
         };
