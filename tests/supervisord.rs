@@ -7,6 +7,7 @@
 mod images;
 mod listeners;
 mod remote;
+mod tools;
 mod updates;
 
 use std::fs;
