@@ -236,7 +236,7 @@ fn the_table_of_files_to_touch_is_valid_and_a_verb_needs_at_most_four() {
                 "src/listeners/",
                 "src/client/supervisorctl",
                 "src/client/pm2",
-                "src/client/top/",
+                "src/client/top",
                 "src/web/",
                 "src/xmlrpc/",
             ];

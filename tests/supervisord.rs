@@ -6,6 +6,7 @@
 
 mod images;
 mod listeners;
+mod prompt;
 mod remote;
 mod tools;
 mod updates;

@@ -7,6 +7,7 @@
 mod endpoint;
 mod exec;
 mod keys;
+mod line_editor;
 pub mod pm2;
 mod print;
 mod raw_mode;

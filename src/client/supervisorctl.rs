@@ -15,14 +15,15 @@ mod names;
 mod orders;
 mod output;
 mod processes;
+mod prompt;
 mod server;
 mod settings;
 mod url;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 
 use super::endpoint::candidates;
+use super::line_editor::Typed;
 use super::{ClientIo, print_page};
 use crate::cli::Endpoint;
 use crate::exit::ExitStatus;
@@ -30,6 +31,7 @@ use crate::sys::socket;
 
 use arguments::{Invocation, Options};
 use input::Input;
+use prompt::{Kind, Prompt};
 use server::{Credentials, Failure, Server};
 use settings::Settings;
 use url::Target;
@@ -88,9 +90,11 @@ pub fn run(arguments: &[OsString], io: &mut ClientIo<'_>) -> ExitStatus {
     let code = match opened {
         Ok((server, options, settings)) => {
             let asks_first = options.interactive || options.words.is_empty();
-            let mut session = Session { server, asks_first, code: status::DONE, input: Input::default(), io };
+            let history = options.history.as_deref().or(settings.history.as_deref());
+            let (prompt, input) = (Prompt::new(history), Input::default());
+            let mut session = Session { server, asks_first, code: status::DONE, prompt, input, io };
             if options.words.is_empty() {
-                session.interactive(&options, &settings);
+                session.interactive(&format!("{}> ", settings.prompt.as_deref().unwrap_or("supervisor")));
             } else {
                 session.line(&options.words.join(" "));
             }
@@ -132,26 +136,45 @@ struct Session<'s, 'io> {
     asks_first: bool,
     /// The exit status: that of the last verb that failed.
     code: u8,
+    prompt: Prompt,
     input: Input,
     io: &'s mut ClientIo<'io>,
 }
 
 impl Session<'_, '_> {
     /// Reads verbs from standard input, each on a line. The exit status is 0, as that of supervisorctl.
-    fn interactive(&mut self, options: &Options, settings: &Settings) {
-        let _ = (options, settings);
+    fn interactive(&mut self, prompt: &str) {
         self.line("status");
-        let is_terminal = std::io::stdin().is_terminal();
         loop {
-            if is_terminal {
-                let _ = write!(self.io.out, "supervisor> ").and_then(|()| self.io.out.flush());
-            }
-            let Some(line) = self.input.next_line() else { break };
-            if !self.line(&line) {
+            let typed = self.read(prompt, Kind::Verb);
+            let goes_on = if let Typed::Line(line) = typed { self.line(&line) } else { false };
+            if !goes_on {
                 break;
             }
         }
+        // The line of the prompt ends, also where `quit` has ended it already.
+        if self.prompt.is_typed() {
+            self.say("");
+        }
+        self.prompt.save();
         self.code = status::DONE;
+    }
+
+    fn read(&mut self, prompt: &str, kind: Kind) -> Typed {
+        let Session { server, prompt: lines, input, io, .. } = self;
+        let mut known = None;
+        // The processes are asked for once a line, and only where a name is completed.
+        let mut complete = |text: &str| {
+            prompt::candidates(text, || {
+                let infos =
+                    known.get_or_insert_with(|| server.list("getAllProcessInfo", &[]).unwrap_or_default());
+                infos.clone()
+            })
+        };
+        let none = &mut |_: &str| Vec::new();
+        let complete: super::line_editor::Complete<'_> =
+            if kind == Kind::Verb { &mut complete } else { none };
+        lines.read(prompt, kind, complete, input, io.out)
     }
 
     fn say(&mut self, line: impl AsRef<str>) {
@@ -333,12 +356,12 @@ impl Session<'_, '_> {
 
     /// Asks for a user and a password. `false`: there is none.
     fn log_in(&mut self) -> bool {
-        let mut ask = |question: &str| {
-            let _ = write!(self.io.out, "{question}").and_then(|()| self.io.out.flush());
-            self.input.next_line()
+        let mut ask = |question, kind| match self.read(question, kind) {
+            Typed::Line(line) => Some(line),
+            Typed::End | Typed::Interrupt => None,
         };
-        let username = ask("Username:");
-        let password = if username.is_some() { ask("Password:") } else { None };
+        let username = ask("Username:", Kind::Answer);
+        let password = if username.is_some() { ask("Password:", Kind::Password) } else { None };
         self.say("");
         match (self.server.credentials(), &password) {
             (Some(credentials), Some(_)) => {

@@ -17,28 +17,28 @@ use crate::support::{python_with, repository};
 use crate::xmlrpc::Server;
 
 /// Both clients.
-struct Clients {
-    real: PathBuf,
-    foster: PathBuf,
+pub(super) struct Clients {
+    pub(super) real: PathBuf,
+    pub(super) foster: PathBuf,
 }
 
 impl Clients {
     /// `None` without supervisor.
-    fn find() -> Option<Clients> {
+    pub(super) fn find() -> Option<Clients> {
         let python = python_with("supervisor")?;
         let real = Path::new(&python).with_file_name("supervisorctl");
         Some(Clients { real, foster: foster_named("supervisorctl") })
     }
 
     /// supervisord, with the configuration of the tests of XML-RPC.
-    fn supervisord(&self) -> Server {
+    pub(super) fn supervisord(&self) -> Server {
         let config = repository().join("tests/xmlrpc/session.conf");
         Server::start(&self.real.with_file_name("supervisord"), &config)
     }
 }
 
 /// A client with an empty configuration, so that it has nothing but its arguments.
-fn command(client: &Path, folder: &Path, words: &[&str]) -> Command {
+pub(super) fn command(client: &Path, folder: &Path, words: &[&str]) -> Command {
     let config = folder.join("client.conf");
     if !config.exists() {
         fs::write(&config, "[supervisorctl]\n").expect("a file");
@@ -95,7 +95,7 @@ fn compare(clients: &Clients, folder: &Path, options: &[&str], before: &[&str], 
 }
 
 /// The URLs of a server's two sockets.
-fn urls(server: &Server) -> [String; 2] {
+pub(super) fn urls(server: &Server) -> [String; 2] {
     [
         format!("unix://{}/rpc.sock", server.folder.path().display()),
         format!("http://127.0.0.1:{}", server.port),
@@ -103,7 +103,7 @@ fn urls(server: &Server) -> [String; 2] {
 }
 
 /// Waits until the programs of the configuration are up.
-fn wait_until_up(clients: &Clients, server: &Server, options: &[&str]) {
+pub(super) fn wait_until_up(clients: &Clients, server: &Server, options: &[&str]) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let words: Vec<&str> = options.iter().copied().chain(["status", "web", "worker:*"]).collect();

@@ -69,6 +69,16 @@ impl Terminal {
         }
     }
 
+    /// Waits until what was printed so far is as wanted.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, what: &str, condition: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !condition(&self.screen.stdout()) {
+            assert!(Instant::now() < deadline, "{what} expected\n{}", self.screen.shown());
+            self.screen.wait_for_more(Duration::from_millis(10));
+        }
+    }
+
     /// Waits until the command has exited; returns everything that was on the screen.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> String {

@@ -121,6 +121,11 @@ pub(super) fn of(verb: &str) -> Option<&'static str> {
     TOPICS.iter().find(|topic| topic.verb == verb).map(|topic| topic.text)
 }
 
+/// Every verb.
+pub(super) fn verbs() -> impl Iterator<Item = &'static str> {
+    TOPICS.iter().map(|topic| topic.verb)
+}
+
 /// Whether a verb takes no argument.
 pub(super) fn is_bare(verb: &str) -> bool {
     TOPICS.iter().any(|topic| topic.verb == verb && topic.is_bare)
