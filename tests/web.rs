@@ -296,6 +296,16 @@ fn an_address_that_is_in_use_is_a_failed_update() {
 }
 
 #[test]
+fn a_check_here_finds_a_port_that_is_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let port = taken.local_addr().expect("an address").port();
+    let config = format!("[web]\nlisten = \"127.0.0.1:{port}\"\n{BACKEND}");
+    let found = Foster::new().config(&config).finish(&["check", "--here", "-c", "foster.toml"]);
+    assert_eq!(found.code, 2, "{}", found.text());
+    assert!(found.text().contains("cannot open the socket of the web server"), "{}", found.text());
+}
+
+#[test]
 fn the_page_is_back_after_its_helper_was_killed() {
     let (foster, web) = start("", BACKEND);
     assert_eq!(web.get("/").status, 200);

@@ -28,23 +28,29 @@ pub(super) fn examine(plan: &Plan, remarks: &mut Vec<Remark>) {
 
 /// Opens each TCP socket and closes it at once.
 fn examine_sockets(plan: &Plan, remarks: &mut Vec<Remark>) {
-    for (id, program) in plan.definitions() {
-        let tcp = program.sockets.iter().filter(|socket| matches!(socket.address, ListenAddress::Tcp(_)));
-        for socket in tcp {
-            let opened = Sockets::default().open(&socket.address, &socket.options, FileOwner::default());
-            let Err(error) = opened else { continue };
-            remarks.push(Remark {
-                program: Some(id),
-                key: "sockets",
-                // Addresses and permissions are often others where an image is built.
-                severity: match error.errno() {
-                    Some(Errno::EADDRINUSE) => Severity::Error,
-                    Some(_) | None => Severity::Warning,
-                },
-                message: format!("cannot open a socket of `{}`: {error}", program.name),
-                note: error.remedy().to_owned(),
-            });
-        }
+    let of_programs = plan.definitions().flat_map(|(id, program)| {
+        let owner = format!("a socket of `{}`", program.name);
+        program.sockets.iter().map(move |socket| (Some(id), owner.clone(), socket))
+    });
+    let servers = plan.web.servers.iter();
+    let of_web = servers.map(|server| (None, "the socket of the web server".to_owned(), &server.socket));
+    let all = of_programs.chain(of_web);
+    for (program, what, socket) in
+        all.filter(|(_, _, socket)| matches!(socket.address, ListenAddress::Tcp(_)))
+    {
+        let opened = Sockets::default().open(&socket.address, &socket.options, FileOwner::default());
+        let Err(error) = opened else { continue };
+        remarks.push(Remark {
+            program,
+            key: "sockets",
+            // Addresses and permissions are often others where an image is built.
+            severity: match error.errno() {
+                Some(Errno::EADDRINUSE) => Severity::Error,
+                Some(_) | None => Severity::Warning,
+            },
+            message: format!("cannot open {what}: {error}"),
+            note: error.remedy().to_owned(),
+        });
     }
 }
 
