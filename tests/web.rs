@@ -400,8 +400,14 @@ fn metrics_are_read_by_the_parsers_of_prometheus() {
     let programs = "[program.backend]\ncommand = \"puppet pause\"\ninstances = 2\nhealth = { exec = ['true'] }\n\
          [program.broken]\ncommand = 'puppet exit:7'\non_failure = 'ignore'\nstart_limit = 2\nbackoff = { initial = '10ms' }\n\
          [program.killed]\ncommand = ['sh', '-c', 'kill -9 $$$$']\nrestart = 'never'\non_failure = 'ignore'\n\
+         [program.full]\ncommand = 'puppet lines:3000 touch:done pause'\nstdout = { file = '/dev/full' }\n\
          [task.migrate]\ncommand = 'puppet exit:0'\n[job.backup]\ncommand = 'puppet exit:0'\nschedule = '@daily'\n";
     let (foster, web) = start("", programs);
+    foster.wait_for("all lines to be dropped", || {
+        web.get("/metrics")
+            .body
+            .contains("dropped_lines_total{program=\"full\",index=\"0\",kind=\"program\"} 3000\n")
+    });
     for (name, state) in [("broken", "fatal"), ("killed", "fatal"), ("migrate", "succeeded")] {
         foster.wait_for_state(name, state);
     }

@@ -104,6 +104,7 @@ fn row(name: &str, state: State) -> StatusRow {
         wanted: true,
         note: None,
         status: None,
+        dropped_lines: 0,
         namespec: None,
     }
 }

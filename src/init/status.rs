@@ -63,6 +63,7 @@ impl Init {
             wanted: false,
             note: Some("0 instances".into()),
             status: None,
+            dropped_lines: 0,
             namespec: None,
         }
     }
@@ -92,6 +93,7 @@ impl Init {
             wanted: is_wanted(view),
             note: self.note(view),
             status: self.reported(view).map(str::to_owned),
+            dropped_lines: view.live.map_or(0, |live| self.output.dropped_lines(live.run)),
             namespec: self
                 .plan
                 .instance(view.id)

@@ -251,6 +251,7 @@ impl Init {
             wanted: true,
             note: None,
             status: None,
+            dropped_lines: 0,
             namespec: None,
         }))
     }

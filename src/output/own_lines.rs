@@ -190,6 +190,9 @@ impl Output {
     /// Logs the events of a writer; those of a stderr that cannot be written go to stdout.
     pub(super) fn report_events(&mut self, key: u32, events: Vec<WriterEvent>) {
         for event in events {
+            if let WriterEvent::File(FileEvent::Recovered(gap)) = &event {
+                self.writers.count_dropped(key, *gap);
+            }
             let Some((level, message)) = self.event_message(key, &event) else { continue };
             let is_written = matches!(event, WriterEvent::File(FileEvent::CannotRotate(_)));
             if key == self.writers.stderr && !is_written {

@@ -6,10 +6,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use foster_core::ids::Run;
 use foster_core::sorted::{SortedMap, SortedSet};
 use foster_core::time::Instant;
 
-use super::file::{self, LogFile, Opened};
+use super::file::{self, Gap, LogFile, Opened};
 use super::log_path::FileError;
 use super::writer::{Registration, Writer, WriterEvent};
 use super::{ColourMode, Output, OutputEnv, STDERR, STDOUT, WRITER};
@@ -34,6 +35,8 @@ pub(super) struct Writers {
     pub(super) coloured: SortedSet<u32>,
     /// When what failed is tried again; `None`: nothing has failed.
     retry: Option<Instant>,
+    /// The lines that each has dropped and reported.
+    dropped: SortedMap<u32, u64>,
 }
 
 impl Writers {
@@ -50,6 +53,7 @@ impl Writers {
             terminals: SortedSet::new(),
             coloured: SortedSet::new(),
             retry: None,
+            dropped: SortedMap::new(),
         };
         for (key, descriptor) in [(STDOUT, &env.stdout), (STDERR, &env.stderr)] {
             if key == STDERR && is_same {
@@ -145,11 +149,18 @@ impl Writers {
         }
     }
 
+    /// Counts lines that a writer has dropped and reported.
+    pub(super) fn count_dropped(&mut self, key: u32, gap: Gap) {
+        let before = self.dropped.get(&key).copied().unwrap_or(0);
+        self.dropped.insert(key, before + gap.lines);
+    }
+
     /// Closes a file without sources, unless it has dropped lines to report.
     pub(super) fn release(&mut self, key: u32) {
         if self.get(key).is_some_and(|writer| writer.unwritten() == 0 && writer.gap().is_none()) {
             self.by_key.remove(&key);
             self.devices.remove(&key);
+            self.dropped.remove(&key);
         }
     }
 }
@@ -211,6 +222,17 @@ impl Output {
         let unwritten = |(key, writer): (&u32, &Writer)| (writer.unwritten() > 0).then_some(*key);
         let keys: Vec<u32> = self.writers.by_key.iter().filter_map(unwritten).collect();
         keys.into_iter().for_each(|key| self.write(key));
+    }
+
+    /// The lines that the files of a run have dropped since they were opened.
+    pub fn dropped_lines(&self, run: Run) -> u64 {
+        let Some(output) = self.attached.runs.get(&run) else { return 0 };
+        let keys: SortedSet<u32> = output.streams.iter().map(|(_, writer)| *writer).collect();
+        let of = |key: &u32| {
+            let unreported = self.writers.get(*key).and_then(Writer::gap).map_or(0, |gap| gap.lines);
+            self.writers.dropped.get(key).copied().unwrap_or(0) + unreported
+        };
+        keys.iter().map(of).sum()
     }
 
     /// Makes every writer report the lines it has dropped.

@@ -157,6 +157,12 @@ fn of_programs(metrics: &mut Exposition, rows: &[StatusRow]) {
     figure(Type::Counter, "foster_program_cpu_seconds", "The CPU time of its processes.", &|row| {
         row.cpu_ms.map(seconds)
     });
+    figure(
+        Type::Counter,
+        "foster_program_dropped_lines",
+        "Lines of output that its log files could not take.",
+        &|row| Some(row.dropped_lines.to_string()),
+    );
     figure(Type::Gauge, "foster_program_last_exit_code", "The exit code of its last run.", &|row| match row
         .exit
         .as_ref()?

@@ -42,6 +42,8 @@ assert value("foster_program_restarts_total", "broken") == 1
 assert value("foster_program_last_exit_code", "broken") == 7
 assert value("foster_program_last_exit_signal", "killed") == 9
 assert value("foster_program_last_exit_oom", "killed") == 0
+assert value("foster_program_dropped_lines_total", "full") == 3000
+assert value("foster_program_dropped_lines_total", "backend") == 0
 assert value("foster_program_state", "migrate", kind="task", state="succeeded") == 1
 assert value("foster_program_state", "backup", kind="job", state="idle") == 1
 assert any(name == "foster_build_info" and value == 1 for (name, _), value in samples.items())

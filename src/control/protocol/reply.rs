@@ -88,9 +88,17 @@ pub struct StatusRow {
     pub note: Option<String>,
     /// What the program last reported about itself (`STATUS=` of sd_notify(3)).
     pub status: Option<String>,
+    /// The lines of its output that its log files could not take, since they were opened.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped_lines: u64,
     /// Its name for supervisorctl, `group:process`, if the configuration is supervisord's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespec: Option<Box<str>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The kind of a unit.

@@ -216,6 +216,7 @@ fn row() -> StatusRow {
         wanted: true,
         note: None,
         status: Some("Half way".into()),
+        dropped_lines: 0,
         namespec: None,
     }
 }

@@ -31,6 +31,7 @@ fn row(label: &str, state: State) -> StatusRow {
         wanted: true,
         note: (!runs).then(|| "next start in 3.2s".to_owned()),
         status: None,
+        dropped_lines: 0,
         namespec: None,
     }
 }
