@@ -63,11 +63,13 @@ impl Attacked {
         );
         let programs = "[program:web]\ncommand=puppet pause\nstartsecs=0\n\
             [program:noisy]\ncommand=puppet lines:20000 touch:written trap:USR1:lines:20000 pause\nstartsecs=0\n\
-            stdout_logfile=%(here)s/noisy.log\n";
+            stdout_logfile=%(here)s/noisy.log\n\
+            [program:wide]\ncommand=puppet line:60000 touch:wide pause\nstartsecs=0\nstdout_logfile=%(here)s/wide.log\n";
         let foster = foster.file("supervisord.conf", &format!("{servers}{programs}"));
         let foster = foster.env("FOSTER_SOCKET", &socket.display().to_string());
         let foster = foster.arguments(&["run", "-c", "supervisord.conf"]).start();
         foster.wait_for_file("written");
+        foster.wait_for_file("wide");
         let web = foster.pid_of("web");
         let helper = helper(&foster);
         foster.wait_for("an answer", || TcpStream::connect(("127.0.0.1", port)).is_ok());
@@ -343,7 +345,7 @@ fn documents_made_to_grow_are_refused_or_cost_what_they_are_long() {
     assert!(answer.contains("BAD_NAME"), "{}", answer.get(..300).unwrap_or_default());
     // Each call of several has a large result.
     let one = "<value><struct><member><name>methodName</name><value>supervisor.readProcessStdoutLog</value></member>\
-        <member><name>params</name><value><array><data><value>noisy</value><value><int>0</int></value><value><int>0</int></value>\
+        <member><name>params</name><value><array><data><value>wide</value><value><int>0</int></value><value><int>0</int></value>\
         </data></array></value></member></struct></value>";
     let several = format!("<param><value><array><data>{}</data></array></value></param>", one.repeat(600));
     let answer = attacked.ask(PASSWORD, call("system.multicall", &several).as_bytes());
