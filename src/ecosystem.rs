@@ -43,6 +43,9 @@ const end = (kind, text) => {
 };
 import(pathToFileURL(file)).then((module) => {
   const value = module.default ?? module;
+  for (const [kind, is] of [["function", typeof value === "function"], ["promise", typeof value?.then === "function"]]) {
+    if (is) return end("error", `0 this file exports a ${kind}, and not its apps`);
+  }
   const text = JSON.stringify(value, (_, item) => typeof item === "bigint" ? String(item) : item, 2);
   end("json", text ?? "null");
 }).catch((error) => {
@@ -151,6 +154,8 @@ fn result(printed: &[u8], exit: Option<Exit>) -> Result<String, ScriptError> {
     }
     let (line, message) = body.trim_end().split_once(' ').unwrap_or(("0", body));
     let line = line.parse().ok().filter(|line| *line > 0);
-    let message = format!("this file cannot be run: {}", message.lines().next().unwrap_or_default());
+    let first = message.lines().next().unwrap_or_default();
+    let is_own = first.starts_with("this file exports");
+    let message = if is_own { first.to_owned() } else { format!("this file cannot be run: {first}") };
     Err(ScriptError { message, note: String::new(), line })
 }

@@ -54,6 +54,8 @@ fn a_hostile_file_is_an_error_and_nothing_is_started() {
         ("gigabyte.config.js", "this file printed more than 4 MiB"),
         ("exits.config.js", r"this file ended before its exports were read \(exit status: 0\)"),
         ("nothing.config.js", "this file has no apps"),
+        ("function.config.js", "this file exports a function, and not its apps"),
+        ("promise.config.cjs", "this file exports a promise, and not its apps"),
         // Its heap is full, or its time is over.
         ("bomb.config.js", "this file (ended before its exports were read|did not end within 4 s)"),
         ("deep.json", "values are nested too deeply"),
