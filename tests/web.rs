@@ -380,6 +380,29 @@ fn what_is_not_a_page_of_the_server_is_an_error() {
 }
 
 #[test]
+fn a_server_of_supervisord_has_the_page_beside_its_xml_rpc() {
+    let foster = Foster::new();
+    let (path, config) = (foster.folder().join("web.sock"), foster.folder().join("s.conf"));
+    let socket = foster.folder().join("foster.sock").display().to_string();
+    let text = format!(
+        "[supervisord]\n[unix_http_server]\nfile={}\n[group:app]\nprograms=backend\n\
+         [program:backend]\ncommand=puppet pause\nstartsecs=0\n",
+        path.display()
+    );
+    let config = config.display().to_string();
+    let foster =
+        foster.file("s.conf", &text).env("FOSTER_SOCKET", &socket).arguments(&["run", "-c", &config]).start();
+    foster.wait_for_file("web.sock");
+    foster.wait_for_state("backend", "running");
+    let web = Address::Unix(path);
+    let page = web.get("/");
+    assert!(page.status == 200 && page.body.contains(">app:backend</a>"), "{}", page.body);
+    assert_eq!((web.get("/RPC2").status, web.get("/metrics").status), (400, 200));
+    assert_eq!(web.post("verb=stop&name=backend").status, 303);
+    foster.wait_for_state("backend", "stopped");
+}
+
+#[test]
 fn health_and_readiness_are_those_of_the_verb() {
     let (foster, web) = start("control = true\n", BACKEND);
     foster.wait_for_state("backend", "running");
