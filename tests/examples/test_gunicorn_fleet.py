@@ -296,6 +296,8 @@ class WhatGoesWrong(Fleet):
 
     def memory(self):
         server = self.drill(MEMORY_MAX="700M")
+        # One that has worked for `backoff.reset` is replaced; before that it would be a failed start.
+        wait_for("a server that has worked", lambda: server.row("web")["uptime_ms"] >= 10_000, 30)
         outcome = self.during(server, lambda: server.order("/drill/memory?megabytes=600"))
         self.assertIn("memory_max", server.text())
         return outcome
