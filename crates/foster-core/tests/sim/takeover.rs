@@ -51,6 +51,10 @@ impl World {
         self.agenda = mem::take(&mut self.agenda).into_iter().filter(|due| !is_lost(&due.what)).collect();
         // The number of a run that has ended may be used again where nothing was known of its instance.
         self.started.retain(|run, _| self.live.contains_key(run));
+        // A run counts as one of the present definition, whichever it was started from.
+        for (run, behaviour) in &mut self.started {
+            behaviour.overlap = self.behaviours[run.instance.program.0 as usize].overlap;
+        }
         self.step_all(events);
     }
 
