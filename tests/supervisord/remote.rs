@@ -123,7 +123,7 @@ fn every_verb_prints_what_supervisorctl_prints_with_the_same_supervisord() {
     for url in &urls(&server) {
         let options = ["-s", url, "-u", "user", "-p", "123"];
         wait_until_up(&clients, &server, &options);
-        for (before, words) in [
+        let steps = [
             (vec![], "status"),
             (vec![], "status web worker:* nothing nothing:* worker:worker_09"),
             (vec![], "status all off"),
@@ -172,8 +172,12 @@ fn every_verb_prints_what_supervisorctl_prints_with_the_same_supervisord() {
             (vec![], "nothing at all"),
             (vec![], "shutdown now"),
             (vec![], "open ftp://nowhere"),
-        ] {
-            compare(&clients, folder, &options, &before, words);
+        ];
+        // What a verb prints does not depend on the socket: over TCP the verbs that only ask are enough.
+        for (before, words) in &steps {
+            if url.starts_with("unix:") || before.is_empty() {
+                compare(&clients, folder, &options, before, words);
+            }
         }
         let open = format!("open {url}");
         compare(&clients, folder, &options, &[], &open);
@@ -184,7 +188,24 @@ fn every_verb_prints_what_supervisorctl_prints_with_the_same_supervisord() {
         assert!(log.contains(String::from_utf8_lossy(&output.stdout).trim()) && output.stdout.len() == 201);
     }
     let [unix, _] = &urls(&server);
-    compare(&clients, folder, &["-s", unix, "-u", "user", "-p", "123"], &[], "reload");
+    let options = ["-s", unix, "-u", "user", "-p", "123"];
+    for client in [&clients.real, &clients.foster] {
+        let words: Vec<&str> = options.iter().copied().chain(["reload"]).collect();
+        let output = command(client, folder, &words).output().expect("a client");
+        assert_eq!(shown(&output), "Restarted supervisord\n--\n[0]");
+        // The pid is the same: it is back once its log says so again.
+        let deadline = Instant::now() + PATIENCE;
+        let starts = || {
+            let log = fs::read_to_string(folder.join("supervisord.log")).unwrap_or_default();
+            log.matches("supervisord started with pid").count()
+        };
+        let awaited = if client == &clients.real { 2 } else { 3 };
+        while starts() < awaited {
+            assert!(Instant::now() < deadline, "{}", server.output());
+            std::thread::yield_now();
+        }
+        wait_until_up(&clients, &server, &options);
+    }
 }
 
 #[test]
