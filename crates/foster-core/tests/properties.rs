@@ -396,7 +396,9 @@ proptest! {
         world.run(Duration::from_secs(60));
         let left = world.supervisor.snapshot().instances().find(|view| {
             let is_removed = view.desired == Desired::Down(DownReason::Removed);
-            !view.stuck && (world.supervisor.plan().is_leaving(view.id.program) || is_removed)
+            // It is still there after KILL, or what an ended run of it has left is.
+            let is_stuck = view.stuck || view.beside.is_some_and(|beside| beside.stuck);
+            !is_stuck && (world.supervisor.plan().is_leaving(view.id.program) || is_removed)
         });
         prop_assert!(left.is_none() || world.supervisor.is_shutting_down(), "{left:?}\n{}", world.trace.join("\n"));
     }
