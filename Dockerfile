@@ -21,7 +21,7 @@ RUN python3 -m venv --without-pip /app/venv \
 FROM rust:1.95-slim-trixie AS builder
 WORKDIR /src
 # The dependencies, against empty sources: built again only when Cargo.lock changes.
-COPY Cargo.toml Cargo.lock build.rs release.ld ./
+COPY Cargo.toml Cargo.lock build.rs release.ld order.ld ./
 COPY .cargo .cargo
 COPY crates/foster-core/Cargo.toml crates/foster-core/
 COPY crates/foster-lines/Cargo.toml crates/foster-lines/

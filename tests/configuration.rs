@@ -109,9 +109,16 @@ fn the_report_goes_to_the_termination_log_too() {
 }
 
 #[test]
-fn keys_of_later_versions_are_rejected_and_never_ignored() {
-    let printed = check("[web]\nlisten = '127.0.0.1:1'\n[program.app]\ncommand = 'x'\n").expect(2).stderr;
-    assert!(printed.contains("not supported yet"), "{printed}");
+fn a_key_that_is_not_known_is_rejected_at_each_level_and_never_ignored() {
+    for (place, config) in [
+        ("`later`", "[later]\nlisten = 1\n"),
+        ("`later`", "[foster]\nlater = 1\n"),
+        ("`later`", "[program.app]\nlater = 1\n"),
+        ("`later`", "[program.app.health]\nlater = 1\n"),
+    ] {
+        let printed = check(&format!("{config}[program.other]\ncommand = 'x'\n")).expect(2).stderr;
+        assert!(printed.contains("unknown") && printed.contains(place), "{config}: {printed}");
+    }
 }
 
 #[test]
