@@ -155,7 +155,7 @@ impl Session {
         }
     }
 
-    /// Waits until each start of what is online has been reported: a process is online before its script runs.
+    /// Waits until each process that is online has reported its start: it is online before its script runs.
     pub(super) fn wait_for_reports(&self, states: &str) {
         let deadline = Instant::now() + PATIENCE;
         let mut wanted: BTreeMap<&str, usize> = BTreeMap::new();

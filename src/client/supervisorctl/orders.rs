@@ -14,7 +14,7 @@ pub(super) struct Order {
     group: Option<&'static str>,
     one: &'static str,
     done: &'static str,
-    /// The fault of a process that is as ordered already: it is printed, but is no failure.
+    /// The fault of a process that already is as ordered: it is printed, and is not a failure.
     harmless: Option<i64>,
     /// The exit status for a group that does not exist.
     unknown_group: u8,

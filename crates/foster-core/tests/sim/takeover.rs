@@ -17,7 +17,7 @@ use foster_core::supervisor::InstanceView;
 use super::{AfterFault, Happening, Process, World, print};
 
 impl World {
-    /// During a shutdown there is no such foster. What is being removed it does not know: that is left out here.
+    /// During a shutdown there is no such foster. It does not know programs that are being removed: these are left out here.
     pub(super) fn fault(&mut self, after: AfterFault) {
         let is_removed = |view: InstanceView| view.desired == Desired::Down(DownReason::Removed);
         let is_removing = self.supervisor.snapshot().instances().any(is_removed);
