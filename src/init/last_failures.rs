@@ -66,7 +66,7 @@ impl LastFailures {
             Cause::Ended { exit: _, uptime, next: _ } if change.to == StateName::Succeeded => {
                 format!("took {}", rounded(*uptime))
             }
-            Cause::Ended { exit, uptime, next: _ } | Cause::ProcessesLeft { exit, uptime } => {
+            Cause::Ended { exit, uptime, next: _ } | Cause::ProcessesLeft { exit, uptime, serve_on: _ } => {
                 format!("{exit} after {}", rounded(*uptime))
             }
             // The last run of a job stays known.
@@ -89,6 +89,7 @@ impl LastFailures {
             | Cause::Outgrown
             | Cause::LeftoversEnded { .. }
             | Cause::Announced
+            | Cause::NotAwaited { .. }
             | Cause::NotReplaced(_)
             | Cause::NotReloaded { .. }
             | Cause::Removed

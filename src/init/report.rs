@@ -79,14 +79,21 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
                 .with("stage", failure.stage.to_string())
         }
         Cause::Ended { exit, uptime, next } => {
-            let message = format!("{name}: {exit} after {}{process}; {}", rounded(*uptime), follows(next));
+            // What follows a run beside that of its instance was logged when the two were parted.
+            let follows =
+                if change.part == Part::Replaced { String::new() } else { format!("; {}", follows(next)) };
+            let message = format!("{name}: {exit} after {}{process}{follows}", rounded(*uptime));
             let line = Line::new(level(next), EventName::Exited, message).with("uptime_ms", *uptime);
             next_fields(exit_fields(line, *exit), next)
         }
-        Cause::ProcessesLeft { exit, uptime } => {
+        Cause::ProcessesLeft { exit, uptime, serve_on } => {
             // Its end is logged once, with what follows, when the last of them has ended.
+            let what = match serve_on {
+                true => "they serve until the next run is ready",
+                false => "sending them SIGTERM",
+            };
             let message = format!(
-                "{name}: its main process ended{process}; some of its child processes still run: sending them SIGTERM"
+                "{name}: its main process ended{process}; some of its child processes still run: {what}"
             );
             exit_fields(Line::new(Level::Warn, EventName::ProcessesLeft, message), *exit)
                 .with("uptime_ms", *uptime)
@@ -119,6 +126,10 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         Cause::Announced => {
             let message = format!("{name}: stopping: it reports its end (STOPPING=1){process}");
             Line::new(Level::Info, EventName::Stopping, message)
+        }
+        Cause::NotAwaited { next } => {
+            let message = format!("{name}: the next run does not wait for its end; {}", follows(next));
+            next_fields(Line::new(level(next), EventName::Waiting, message), next)
         }
         Cause::RequirementDown(other) => {
             let other = plan.label(*other).to_owned();

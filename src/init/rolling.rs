@@ -91,6 +91,9 @@ impl Init {
     /// What there is to know of the run beside that of an instance, for `status`.
     pub(super) fn roll_note(&self, view: &InstanceView) -> Option<String> {
         match (view.turn, view.beside) {
+            (_, Some(beside)) if beside.kept => {
+                Some("processes of its former run serve until it is ready".into())
+            }
             (_, Some(beside)) if beside.leftovers => Some(match beside.stuck {
                 true => "processes of its former run are still there after SIGKILL".into(),
                 false => "processes of its former run are still ending".into(),

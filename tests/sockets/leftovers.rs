@@ -80,3 +80,83 @@ fn a_stop_waits_for_what_a_killed_run_has_left() {
     foster.verb(&["stop", "web"]).expect(0);
     assert_eq!(foster.processes().len(), 1, "{}", foster.output().shown());
 }
+
+#[test]
+fn workers_of_a_killed_server_serve_until_the_next_one_is_ready() {
+    if !may_make_namespaces() {
+        return;
+    }
+    for foster in [Foster::new(), Foster::new().without_groups()] {
+        let port = free_port();
+        let worker = "child:trap:TERM:touch:asked trap:TERM:exit:0 accept:3:worker touch:worker pause";
+        let config = format!(
+            "[program.web]\ncommand = \"puppet wait-file:go '{worker}' wait-file:worker notify:READY=1 pause\"\n\
+             sockets = 'tcp://127.0.0.1:{port}'\nready = {{ notify = true }}\nstop_timeout = '60s'\n"
+        );
+        let mut foster = foster.config(&config).file("go", "").start();
+        foster.wait_for_state("web", "running");
+        let answer = get(port, "/").expect("an answer");
+        fs::remove_file(foster.path("go")).expect("a file");
+        kill_main(&foster);
+        foster.wait_for("the second run", || foster.row("web").is_some_and(|row| row["restarts"] == 1));
+        foster.wait_for_state("web", "starting");
+        assert_eq!(get(port, "/"), Some(answer.clone()), "the worker of the first run answers");
+        assert!(
+            note(&foster).contains("processes of its former run serve until it is ready"),
+            "{}",
+            note(&foster)
+        );
+        assert!(!foster.path("asked").exists());
+
+        fs::write(foster.path("go"), "").expect("a file");
+        foster.wait_for_state("web", "running");
+        foster.wait_for_file("asked");
+        foster.wait_for("another worker's answer", || get(port, "/").is_some_and(|other| other != answer));
+        foster.wait_for_line(
+            r"web \(replaced\): its main process ended .*: they serve until the next run is ready",
+        );
+        foster.wait_for_line(r"web \(replaced\): its last processes ended after");
+        assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+    }
+}
+
+#[test]
+fn a_stop_ends_the_workers_that_would_serve_until_the_next_run_is_ready() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let (foster, _) = start(Foster::new().file("worker", ""), "exit:0");
+    // Without the file the next run waits, and is not ready before `min_uptime`.
+    fs::remove_file(foster.path("worker")).expect("a file");
+    kill_main(&foster);
+    foster.verb(&["stop", "web"]).expect(0);
+    assert_eq!(foster.processes().len(), 1, "{}", foster.output().shown());
+}
+
+#[test]
+fn a_server_that_announces_its_end_is_followed_at_once_by_one_beside_it() {
+    if !may_make_namespaces() {
+        return;
+    }
+    let port = free_port();
+    let config = format!(
+        "[program.web]\ncommand = 'puppet trap:USR1:notify:STOPPING=1 trap:USR1:wait-file:end trap:USR1:exit:3 accept:3 notify:READY=1 pause'\n\
+         sockets = 'tcp://127.0.0.1:{port}'\nready = {{ notify = true }}\nstop_timeout = '60s'\n"
+    );
+    let mut foster = Foster::new().config(&config).start();
+    foster.wait_for_state("web", "running");
+    foster.verb(&["signal", "USR1", "web"]).expect(0);
+    foster.wait_for("the second run", || foster.row("web").is_some_and(|row| row["restarts"] == 1));
+    foster.wait_for_state("web", "running");
+    assert!(get(port, "/").is_some());
+    assert_eq!(foster.processes().len(), 3, "foster, two servers: {}", foster.output().shown());
+
+    fs::write(foster.path("end"), "").expect("a file");
+    foster.wait_for_line(r"web \(replaced\): exited with status 3 after");
+    foster.wait_for("the exit status", || foster.row("web").is_some_and(|row| row["exit"]["code"] == 3));
+    let output = foster.output().stderr();
+    let announced = "web (replaced): stopping: it reports its end (STOPPING=1)";
+    assert!(output.contains(announced), "{output}");
+    assert!(output.contains("web: the next run does not wait for its end; restart"), "{output}");
+    assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+}

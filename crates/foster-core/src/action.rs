@@ -190,6 +190,8 @@ pub enum Cause {
         exit: Exit,
         /// How long it was up.
         uptime: Duration,
+        /// Whether they get TERM only when the next run is ready.
+        serve_on: bool,
     },
     /// What a run has left that ended by itself has ended.
     LeftoversEnded {
@@ -236,6 +238,11 @@ pub enum Cause {
     RequirementDown(InstanceId),
     /// It reported that it ends by itself.
     Announced,
+    /// Its run has reported that it ends by itself, and the next one does not wait for that.
+    NotAwaited {
+        /// What follows.
+        next: AfterExit,
+    },
     /// The container shuts down.
     Shutdown,
     /// It was stopped as requested.

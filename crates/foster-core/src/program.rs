@@ -10,7 +10,8 @@
 //! A **run** is one execution. It is *live* from the moment its spawn is asked for until its main process was
 //! reaped **and** none of its other processes is left. That second half is why a gunicorn master that was killed
 //! does not come back into a port its orphaned workers still hold: the state is [`State::Stopping`] with
-//! [`Phase::Draining`] until they are gone. The **definition** that a run was started from belongs to the run: an
+//! [`Phase::Draining`] until they are gone. (Where foster holds the sockets there is no port to wait for:
+//! `supervisor/beside.rs`.) The **definition** that a run was started from belongs to the run: an
 //! instance holds it, and an update replaces it only where no process was made from it.
 //!
 //! Four things can end a run, and [`StopReason`] remembers which, because what follows depends on it: a request
@@ -126,7 +127,7 @@ pub enum DownReason {
     Requested(OrderId),
     /// A rolling restart has replaced it, or was given up: it was a run beside that of the instance.
     Spare,
-    /// Its main process has ended by itself: what that has left is ended beside the next run.
+    /// It ends by itself, or its main process has: that it ends, or what that has left, is beside the next run.
     Leftovers,
     /// It was removed from the plan: when it is down it is forgotten.
     Removed,
@@ -205,6 +206,8 @@ pub enum Input {
     Exited(Exit, Leftovers),
     /// None of its processes is left.
     TreeEmptied,
+    /// Its run, which ends by itself, is not its own any longer.
+    Parted,
     /// A probe answered.
     Probed(Which, ProbeResult),
     /// The program has reported something about itself.
@@ -263,6 +266,14 @@ impl Instance {
         let mut rest = Instance { part: Part::Replaced, last_run: live.run.number, last: Some(past), ..rest };
         rest.state = Transition { now, spec: &spec, out, instance: &mut rest }.leave(live, from, exit);
         Some(rest)
+    }
+
+    /// Its run, which has announced its end: nothing follows that.
+    pub fn ending(&self, now: Instant, out: &mut Vec<Action>) -> Instance {
+        let desired = Desired::Down(DownReason::Leftovers);
+        let mut ending = Instance { part: Part::Replaced, desired, ..self.clone() };
+        ending.step(now, Input::Notified(Notice::Stopping), out);
+        ending
     }
 
     /// What a run has left that this one does not wait for.

@@ -20,7 +20,7 @@ use core::ops::Range;
 
 use crate::action::{Action, Purpose, Scope, StateName};
 use crate::ending::Ending;
-use crate::event::Event;
+use crate::event::{Event, Notice};
 use crate::ids::{InstanceId, ProgramId, Run, Signal};
 use crate::plan::{CorePlan, SignalAction, WhenAllEnded};
 use crate::probe::{ProbeResult, Which};
@@ -141,12 +141,14 @@ impl Supervisor {
             Event::Exited { run, exit, left } => {
                 let left = self.part_from_leftovers(now, run, exit, left, out);
                 self.route(now, run, Input::Exited(exit, left), out);
+                self.note_exit_beside(run);
             }
             Event::TreeEmptied(run) => self.route(now, run, Input::TreeEmptied, out),
             Event::Probed(run, Which::Memory, ProbeResult::Failed(seen)) => {
                 self.outgrown(now, run, seen, out);
             }
             Event::Probed(run, which, result) => self.route(now, run, Input::Probed(which, result), out),
+            Event::Notified(run, Notice::Stopping) if self.part_from_ending(now, run, out) => {}
             Event::Notified(run, notice) => self.route(now, run, Input::Notified(notice), out),
             Event::PreStopEnded(run) => self.route(now, run, Input::PreStopEnded, out),
             Event::SignalRefused(run, signal) => self.route(now, run, Input::SignalRefused(signal), out),

@@ -106,6 +106,7 @@ fn inputs() -> Vec<Input> {
         Input::Spawned,
         Input::SpawnFailed(failure),
         Input::TreeEmptied,
+        Input::Parted,
         Input::Probed(Which::Ready, ProbeResult::Passed),
         Input::Probed(Which::Ready, ProbeResult::Failed(String::new())),
         Input::Probed(Which::Health, ProbeResult::Passed),
@@ -135,6 +136,10 @@ fn makes_sense(instance: &Instance, input: &Input) -> bool {
         }
         Input::Stop(_) => matches!(instance.desired(), Desired::Down(_) | Desired::Cycle(_)),
         Input::Kill => instance.desired() == Desired::Down(DownReason::Shutdown),
+        Input::Parted => {
+            let is_restarted = instance.is_restarted_after(Instant::START, Exit::Code(0));
+            instance.desired() == Desired::Up && is_restarted
+        }
         Input::Ticked
         | Input::Spawned
         | Input::SpawnFailed(_)
@@ -162,6 +167,7 @@ fn word(cause: &Cause) -> &'static str {
         Cause::StoppedUnhealthy { .. } => "stopped for being unhealthy",
         Cause::Unhealthy { .. } => "unhealthy",
         Cause::Announced => "announced",
+        Cause::NotAwaited { .. } => "its end is not awaited",
         Cause::OverMemory { .. } => "over memory",
         Cause::Recovered => "recovered",
         Cause::NotKilled => "not killed",

@@ -129,7 +129,10 @@ impl Transition<'_> {
             Phase::PreStop { until } => Phase::PreStop { until: self.extended(until, time) },
             Phase::Signalled { step, until } => Phase::Signalled { step, until: self.extended(until, time) },
             // What has lost its main process, or got KILL, has no more time to ask for.
-            phase @ (Phase::Killed { .. } | Phase::Draining { .. } | Phase::DrainKilled { .. }) => phase,
+            phase @ (Phase::Killed { .. }
+            | Phase::Kept { .. }
+            | Phase::Draining { .. }
+            | Phase::DrainKilled { .. }) => phase,
         };
         State::Stopping(Stop { phase, ..stop })
     }

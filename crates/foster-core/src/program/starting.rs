@@ -76,6 +76,7 @@ impl Transition<'_> {
             | Input::Block(_)
             | Input::Reset
             | Input::TreeEmptied
+            | Input::Parted
             | Input::ReloadAsked
             | Input::Probed(Which::Health, _)
             | Input::PreStopEnded
@@ -111,6 +112,7 @@ impl Transition<'_> {
                 }
             },
             Input::Notified(notice) => self.notified_running(live, from, watch, notice),
+            Input::Parted => self.parted(live, from),
             Input::ReloadAsked => State::Running { live, watch: self.reload_asked(watch) },
             Input::Probed(Which::Health, result) => self.health_answered(live, watch, result),
             Input::Probed(Which::Memory, result) => self.memory_answered(live, from, watch, result),

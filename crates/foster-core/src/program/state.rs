@@ -191,6 +191,13 @@ pub enum Phase {
         /// When foster stops waiting for the kernel; `None`: it has.
         until: Option<Instant>,
     },
+    /// The main process exited, the other processes of the program work on until the next run is ready.
+    Kept {
+        /// How the main process ended.
+        exit: Exit,
+        /// When they get TERM at the latest.
+        until: Instant,
+    },
     /// The main process exited, the other processes of the program got TERM.
     Draining {
         /// How the main process ended.
@@ -312,6 +319,20 @@ impl State {
         }
     }
 
+    /// Whether its main process has ended, and its other processes work on until the next run is ready.
+    pub fn is_kept(&self) -> bool {
+        match self {
+            State::Stopping(stop) => matches!(stop.phase, Phase::Kept { .. }),
+            State::Stopped
+            | State::Waiting { .. }
+            | State::Starting { .. }
+            | State::Running { .. }
+            | State::Backoff { .. }
+            | State::Exited { .. }
+            | State::Fatal { .. } => false,
+        }
+    }
+
     /// When its next start is due, in backoff.
     pub fn backoff_until(&self) -> Option<Instant> {
         match self {
@@ -413,6 +434,7 @@ impl Phase {
         match self {
             Phase::PreStop { until: at }
             | Phase::Signalled { step: _, until: at }
+            | Phase::Kept { exit: _, until: at }
             | Phase::Draining { exit: _, kill: at } => Some(at),
             Phase::Killed { until } | Phase::DrainKilled { exit: _, until } => until,
         }
@@ -421,7 +443,9 @@ impl Phase {
     fn is_stuck(self) -> bool {
         match self {
             Phase::Killed { until } | Phase::DrainKilled { exit: _, until } => until.is_none(),
-            Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Draining { .. } => false,
+            Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Kept { .. } | Phase::Draining { .. } => {
+                false
+            }
         }
     }
 }

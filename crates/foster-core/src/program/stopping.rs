@@ -49,7 +49,16 @@ impl Transition<'_> {
             }
         };
         self.note_end(live, exit);
-        let phase = Phase::Draining { exit, kill: self.now.plus(self.spec.stop.timeout) };
+        let phase = match reason {
+            // It may have been kept for the next run.
+            StopReason::Left => self.term_leftovers(live.run, exit),
+            StopReason::Requested
+            | StopReason::Exited { .. }
+            | StopReason::NotReady { .. }
+            | StopReason::Unhealthy { .. } => {
+                Phase::Draining { exit, kill: self.now.plus(self.spec.stop.timeout) }
+            }
+        };
         State::Stopping(Stop { live, began: self.now, phase, reason })
     }
 
@@ -66,11 +75,18 @@ impl Transition<'_> {
         State::Stopping(Stop { live, began: self.now, phase, reason })
     }
 
-    /// The same, where the next run does not wait for their end.
+    /// The same, where the next run does not wait for their end. If this one was ready they serve until the next one is, for
+    /// the time of a stop at most.
     pub(super) fn leave(&mut self, live: Live, from: StateName, exit: Exit) -> State {
         let uptime = self.now.since(live.since);
-        self.report(Some(live.run), from, StateName::Stopping, Cause::ProcessesLeft { exit, uptime });
-        self.drain(live, StopReason::Left, exit)
+        let serve_on = from == StateName::Running;
+        let cause = Cause::ProcessesLeft { exit, uptime, serve_on };
+        self.report(Some(live.run), from, StateName::Stopping, cause);
+        let phase = match serve_on {
+            true => Phase::Kept { exit, until: self.now.plus(self.spec.stop.timeout) },
+            false => self.term_leftovers(live.run, exit),
+        };
+        State::Stopping(Stop { live, began: self.now, phase, reason: StopReason::Left })
     }
 
     pub(super) fn stopping(&mut self, stop: Stop, input: Input) -> State {
@@ -80,7 +96,9 @@ impl Transition<'_> {
                 self.cancel_pre_stop(run, stop.phase);
                 self.note_end(stop.live, exit);
                 match (left, stop.phase) {
-                    (_, Phase::Draining { .. } | Phase::DrainKilled { .. }) => State::Stopping(stop),
+                    (_, Phase::Kept { .. } | Phase::Draining { .. } | Phase::DrainKilled { .. }) => {
+                        State::Stopping(stop)
+                    }
                     (Leftovers::None, _) => self.stopped(stop, exit),
                     (Leftovers::Some, Phase::Killed { until }) => {
                         self.send_kill(run);
@@ -93,9 +111,9 @@ impl Transition<'_> {
                 }
             }
             Input::TreeEmptied => match stop.phase {
-                Phase::Draining { exit, kill: _ } | Phase::DrainKilled { exit, until: _ } => {
-                    self.stopped(stop, exit)
-                }
+                Phase::Kept { exit, until: _ }
+                | Phase::Draining { exit, kill: _ }
+                | Phase::DrainKilled { exit, until: _ } => self.stopped(stop, exit),
                 Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Killed { .. } => {
                     State::Stopping(stop)
                 }
@@ -108,6 +126,7 @@ impl Transition<'_> {
                 }
                 Phase::Signalled { .. }
                 | Phase::Killed { .. }
+                | Phase::Kept { .. }
                 | Phase::Draining { .. }
                 | Phase::DrainKilled { .. } => State::Stopping(stop),
             },
@@ -119,9 +138,9 @@ impl Transition<'_> {
                     Phase::Killed { until: None } | Phase::DrainKilled { exit: _, until: None } => {
                         State::Stopping(stop)
                     }
-                    Phase::Draining { exit, kill: _ } | Phase::DrainKilled { exit, until: _ } => {
-                        stop.with(Phase::DrainKilled { exit, until })
-                    }
+                    Phase::Kept { exit, until: _ }
+                    | Phase::Draining { exit, kill: _ }
+                    | Phase::DrainKilled { exit, until: _ } => stop.with(Phase::DrainKilled { exit, until }),
                     Phase::PreStop { .. } | Phase::Signalled { .. } | Phase::Killed { .. } => {
                         stop.with(Phase::Killed { until })
                     }
@@ -137,6 +156,7 @@ impl Transition<'_> {
                 Phase::PreStop { .. }
                 | Phase::Signalled { .. }
                 | Phase::Killed { .. }
+                | Phase::Kept { .. }
                 | Phase::Draining { .. }
                 | Phase::DrainKilled { .. } => State::Stopping(stop),
             },
@@ -152,6 +172,10 @@ impl Transition<'_> {
                 )
             }
             Input::SignalRefused(signal) => self.refused(stop, signal),
+            Input::Stop(_) if let Phase::Kept { exit, until: _ } = stop.phase => {
+                let phase = self.term_leftovers(run, exit);
+                stop.with(phase)
+            }
             // It is stopping for another reason already. Now the order decides what follows.
             Input::Stop(_) if stop.reason != StopReason::Left => {
                 State::Stopping(Stop { reason: StopReason::Requested, ..stop })
@@ -161,6 +185,7 @@ impl Transition<'_> {
             | Input::Block(_)
             | Input::Stop(_)
             | Input::Reset
+            | Input::Parted
             | Input::Probed(..)
             | Input::ReloadAsked => State::Stopping(stop),
         }
@@ -217,6 +242,7 @@ impl Transition<'_> {
                 self.after_signal(run, 0)
             }
             Phase::Signalled { step, until: _ } => self.after_signal(run, step),
+            Phase::Kept { exit, until: _ } => self.term_leftovers(run, exit),
             Phase::Draining { exit, kill: _ } => self.kill_leftovers(run, exit),
             Phase::Killed { until: _ } => self.stuck(run, Phase::Killed { until: None }),
             Phase::DrainKilled { exit, until: _ } => {
@@ -243,6 +269,7 @@ impl Transition<'_> {
             phase @ (Phase::PreStop { .. }
             | Phase::Signalled { .. }
             | Phase::Killed { .. }
+            | Phase::Kept { .. }
             | Phase::Draining { .. }
             | Phase::DrainKilled { .. }) => phase,
         };

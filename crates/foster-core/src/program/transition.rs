@@ -42,6 +42,7 @@ impl Transition<'_> {
                 | Input::SpawnFailed(_)
                 | Input::Exited(..)
                 | Input::TreeEmptied
+                | Input::Parted
                 | Input::Probed(..)
                 | Input::Notified(_)
                 | Input::ReloadAsked
@@ -88,6 +89,7 @@ impl Transition<'_> {
             | Input::SpawnFailed(_)
             | Input::Exited(..)
             | Input::TreeEmptied
+            | Input::Parted
             | Input::Probed(..)
             | Input::Notified(_)
             | Input::ReloadAsked
@@ -121,7 +123,8 @@ impl Transition<'_> {
         match left {
             Leftovers::None => self.exited(live.run, from, exit, uptime, start),
             Leftovers::Some => {
-                self.report(Some(live.run), from, StateName::Stopping, Cause::ProcessesLeft { exit, uptime });
+                let cause = Cause::ProcessesLeft { exit, uptime, serve_on: false };
+                self.report(Some(live.run), from, StateName::Stopping, cause);
                 self.drain(live, StopReason::Exited { start }, exit)
             }
         }
@@ -154,6 +157,15 @@ impl Transition<'_> {
             uptime,
             next,
         })
+    }
+
+    /// A run ends by itself, and what follows does not wait for that. Only one that is restarted however it ends is not
+    /// awaited, so its exit does not matter.
+    pub(super) fn parted(&mut self, live: Live, from: StateName) -> State {
+        let (exit, uptime) = (Exit::Code(0), self.now.since(live.since));
+        let end = End::ByItself { exit, start: self.achieved(live, true), uptime };
+        let failure = Failure::Exited { exit, uptime };
+        self.conclude(end, failure, live.run, from, |_, next| Cause::NotAwaited { next })
     }
 
     /// A run ended without a request: the restart policy decides what follows, unless the instance is to be down.

@@ -25,6 +25,7 @@ pub(super) const STARTS_PER_STEP: usize = 16;
 impl Supervisor {
     /// Starts and stops every instance that nothing holds back.
     pub(super) fn follow_order(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.end_the_kept(now, out);
         let started = self.follow_rolls(now, out);
         self.enforce_requirements();
         if self.instances.iter().any(|instance| cause_to_stop(instance).is_some()) {

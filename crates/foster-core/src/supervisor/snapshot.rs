@@ -72,8 +72,10 @@ pub struct InstanceView {
 pub struct Beside {
     /// Which, and since when.
     pub live: Live,
-    /// Whether its main process has ended by itself, and only what that has left is there.
+    /// Whether it ends by itself, or its main process has, and only what that has left is there.
     pub leftovers: bool,
+    /// Whether what is left serves until the next run is ready.
+    pub kept: bool,
     /// Whether processes of it are still there after KILL.
     pub stuck: bool,
 }
@@ -145,7 +147,8 @@ impl<'a> Snapshot<'a> {
     fn beside(self, id: InstanceId) -> Option<Beside> {
         self.0.spares.iter().filter(|spare| spare.id() == id).find_map(|spare| {
             let leftovers = spare.desired() == Desired::Down(DownReason::Leftovers);
-            Some(Beside { live: spare.state().live()?, leftovers, stuck: spare.state().is_stuck() })
+            let (kept, stuck) = (spare.state().is_kept(), spare.state().is_stuck());
+            Some(Beside { live: spare.state().live()?, leftovers, kept, stuck })
         })
     }
 

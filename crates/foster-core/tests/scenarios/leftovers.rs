@@ -27,13 +27,13 @@ fn the_next_run_starts_at_once_beside_what_an_ended_one_has_left() {
             0.000   web: stopped -> starting (started)
             0.201   web: starting -> running (ready after 201ms)
             0.201   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
             5.000   web: running -> waiting (exited with status 1 after 5s; restart now)
             5.000   spawn web #2
             5.000   web: waiting -> starting (started)
             5.201   web: starting -> running (ready after 201ms)
-            5.700   former web: stopping -> stopped (its last processes ended within 700ms)
+            5.201   SIGTERM to all processes of web #1
+            5.901   former web: stopping -> stopped (its last processes ended within 901ms)
             20.000  shutdown: operator
             20.000  web: running -> stopping (shutdown)
             20.000  SIGTERM to the main process of web
@@ -82,14 +82,14 @@ fn leftovers_that_ignore_term_get_kill_after_stop_timeout_and_serve_no_longer() 
             0.000   web: stopped -> starting (started)
             0.201   web: starting -> running (ready after 201ms)
             0.201   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
             5.000   web: running -> waiting (exited with status 1 after 5s; restart now)
             5.000   spawn web #2
             5.000   web: waiting -> starting (started)
             5.201   web: starting -> running (ready after 201ms)
-            7.000   SIGKILL to all processes of web #1
-            7.000   former web: stopping -> stopped (its last processes ended within 2s)
+            5.201   SIGTERM to all processes of web #1
+            7.201   SIGKILL to all processes of web #1
+            7.201   former web: stopping -> stopped (its last processes ended within 2.201s)
             20.000  shutdown: operator
             20.000  web: running -> stopping (shutdown)
             20.000  SIGTERM to the main process of web
@@ -112,15 +112,15 @@ fn a_run_that_ends_beside_leftovers_is_followed_by_one_that_waits_for_them() {
             0.000   web: stopped -> starting (started)
             0.201   web: starting -> running (ready after 201ms)
             0.201   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
             5.000   web: running -> waiting (exited with status 1 after 5s; restart now)
             5.000   spawn web #2
             5.000   web: waiting -> starting (started)
             5.201   web: starting -> running (ready after 201ms)
+            5.201   SIGTERM to all processes of web #1
             5.500   web: running -> stopping (exited with status 1 after 500ms; processes left)
             5.500   SIGTERM to all processes of web #2
-            8.000   former web: stopping -> stopped (its last processes ended within 3s)
+            8.201   former web: stopping -> stopped (its last processes ended within 3.201s)
             8.500   web: stopping -> backoff (exited with status 1 after 500ms; restart in 200ms, 2 of 10 failed)
             8.700   spawn web #3
             8.700   web: backoff -> starting (started)
@@ -147,18 +147,18 @@ fn a_backoff_that_is_over_before_the_leftovers_have_ended_waits_for_them() {
             0.000   web: stopped -> starting (started)
             0.201   web: starting -> running (ready after 201ms)
             0.201   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
             5.000   web: running -> backoff (exited with status 1 after 5s; restart in 500ms, 1 of 10 failed)
             5.100   updated
+            5.100   SIGTERM to all processes of web
             5.100   spawn web #2
             5.100   web: stopped -> starting (started)
             5.120   web: starting -> backoff (exited with status 1 after 20ms; restart in 500ms, 1 of 10 failed)
             5.620   web: backoff -> waiting (waits for web)
-            8.000   former web: stopping -> stopped (its last processes ended within 3s)
-            8.000   spawn web #3
-            8.000   web: waiting -> starting (started)
-            8.020   web: starting -> backoff (exited with status 1 after 20ms; restart in 1s, 2 of 10 failed)
+            8.100   former web: stopping -> stopped (its last processes ended within 3.1s)
+            8.100   spawn web #3
+            8.100   web: waiting -> starting (started)
+            8.120   web: starting -> backoff (exited with status 1 after 20ms; restart in 1s, 2 of 10 failed)
             9.000   shutdown: operator
             9.000   web: backoff -> stopped (shutdown)
             9.000   sweep with SIGTERM
@@ -177,14 +177,14 @@ fn processes_that_outlive_kill_do_not_hold_up_the_next_run() {
             0.000   web: stopped -> starting (started)
             0.201   web: starting -> running (ready after 201ms)
             0.201   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
             5.000   web: running -> waiting (exited with status 1 after 5s; restart now)
             5.000   spawn web #2
             5.000   web: waiting -> starting (started)
             5.201   web: starting -> running (ready after 201ms)
-            6.000   SIGKILL to all processes of web #1
-            11.000  former web: stopping -> stopping (not killed)
+            5.201   SIGTERM to all processes of web #1
+            6.201   SIGKILL to all processes of web #1
+            11.201  former web: stopping -> stopping (not killed)
             15.000  web: running -> stopping (exited with status 1 after 10s; processes left)
             15.000  SIGTERM to all processes of web #2
             16.000  SIGKILL to all processes of web #2
@@ -210,17 +210,17 @@ fn a_shutdown_waits_for_leftovers_and_stops_what_is_below_them_afterwards() {
             1.000   web: waiting -> starting (started)
             1.201   web: starting -> running (ready after 201ms)
             1.201   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 4s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 4s; processes left, they serve on)
             5.000   web: running -> waiting (exited with status 1 after 4s; restart now)
             5.000   spawn web #2
             5.000   web: waiting -> starting (started)
             5.201   web: starting -> running (ready after 201ms)
+            5.201   SIGTERM to all processes of web #1
             5.500   shutdown: operator
             5.500   web: running -> stopping (shutdown)
             5.500   SIGTERM to the main process of web #2
             5.510   SIGTERM to all processes of web #2
-            7.000   former web: stopping -> stopped (its last processes ended within 2s)
+            7.201   former web: stopping -> stopped (its last processes ended within 2.201s)
             7.510   web: stopping -> stopped (was killed by SIGTERM within 2.01s)
             7.510   db: running -> stopping (shutdown)
             7.510   SIGTERM to the main process of db
@@ -245,16 +245,16 @@ fn an_order_to_stop_what_is_below_does_not_wait_for_leftovers_of_a_program_that_
             1.000   web: waiting -> starting (started)
             1.201   web: starting -> running (ready after 201ms)
             1.201   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 4s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 4s; processes left, they serve on)
             5.000   web: running -> waiting (exited with status 1 after 4s; restart now)
             5.000   spawn web #2
             5.000   web: waiting -> starting (started)
             5.201   web: starting -> running (ready after 201ms)
+            5.201   SIGTERM to all processes of web #1
             5.500   db: running -> stopping (requested)
             5.500   SIGTERM to the main process of db
             5.510   db: stopping -> stopped (was killed by SIGTERM within 10ms)
-            7.000   former web: stopping -> stopped (its last processes ended within 2s)
+            7.201   former web: stopping -> stopped (its last processes ended within 2.201s)
             20.000  shutdown: operator
             20.000  web: running -> stopping (shutdown)
             20.000  SIGTERM to the main process of web
@@ -276,21 +276,21 @@ fn a_rolling_restart_waits_for_the_leftovers_and_keeps_the_run_that_serves() {
             0.000   web: stopped -> starting (started)
             0.201   web: starting -> running (ready after 201ms)
             0.201   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
             5.000   web: running -> waiting (exited with status 1 after 5s; restart now)
             5.000   spawn web #2
             5.000   web: waiting -> starting (started)
             5.201   web: starting -> running (ready after 201ms)
-            7.000   former web: stopping -> stopped (its last processes ended within 2s)
-            7.000   spawn web #3
-            7.000   replacement of web: stopped -> starting (started)
-            7.201   replacement of web: starting -> running (ready after 201ms)
-            7.201   web: running -> running (replaced)
-            7.201   former web: running -> stopping (requested)
-            7.201   SIGTERM to the main process of web #2
-            7.211   SIGTERM to all processes of web #2
-            9.211   former web: stopping -> stopped (was killed by SIGTERM within 2.01s)
+            5.201   SIGTERM to all processes of web #1
+            7.201   former web: stopping -> stopped (its last processes ended within 2.201s)
+            7.201   spawn web #3
+            7.201   replacement of web: stopped -> starting (started)
+            7.501   replacement of web: starting -> running (ready after 300ms)
+            7.501   web: running -> running (replaced)
+            7.501   former web: running -> stopping (requested)
+            7.501   SIGTERM to the main process of web #2
+            7.511   SIGTERM to all processes of web #2
+            9.511   former web: stopping -> stopped (was killed by SIGTERM within 2.01s)
             20.000  shutdown: operator
             20.000  web: running -> stopping (shutdown)
             20.000  SIGTERM to the main process of web
@@ -333,16 +333,16 @@ fn after_an_update_without_the_sockets_the_next_run_waits() {
             0.000   web: stopped -> starting (started)
             0.201   web: starting -> running (ready after 201ms)
             0.201   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
             5.000   web: running -> waiting (exited with status 1 after 5s; restart now)
             5.000   spawn web #2
             5.000   web: waiting -> starting (started)
             5.100   updated
+            5.100   SIGTERM to all processes of web #1
             5.100   web: starting -> stopping (changed)
             5.100   SIGTERM to the main process of web #2
             5.110   SIGTERM to all processes of web #2
-            5.700   former web: stopping -> stopped (its last processes ended within 700ms)
+            5.800   former web: stopping -> stopped (its last processes ended within 800ms)
             5.810   web: stopping -> waiting (was killed by SIGTERM within 710ms)
             5.810   spawn web #3
             5.810   web: waiting -> starting (started)
@@ -372,16 +372,16 @@ fn a_program_that_is_removed_is_forgotten_when_its_leftovers_have_ended() {
             0.201   web: starting -> running (ready after 201ms)
             1.000   other: starting -> running (ready after 1s)
             1.000   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
             5.000   web: running -> waiting (exited with status 1 after 5s; restart now)
             5.000   spawn web #2
             5.000   web: waiting -> starting (started)
             5.100   updated
+            5.100   SIGTERM to all processes of web #1
             5.100   web: starting -> stopping (removed)
             5.100   SIGTERM to the main process of web #2
             5.110   SIGTERM to all processes of web #2
-            5.700   former web: stopping -> stopped (its last processes ended within 700ms)
+            5.800   former web: stopping -> stopped (its last processes ended within 800ms)
             5.810   web: stopping -> stopped (was killed by SIGTERM within 710ms)
             5.810   forget web
             20.000  shutdown: operator
@@ -408,16 +408,16 @@ fn a_program_that_comes_back_while_its_leftovers_end_starts_again() {
             0.201   web: starting -> running (ready after 201ms)
             1.000   other: starting -> running (ready after 1s)
             1.000   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
             5.000   web: running -> backoff (exited with status 1 after 5s; restart in 10s, 1 of 10 failed)
             5.100   updated
             5.100   web: backoff -> stopped (removed)
+            5.100   SIGTERM to all processes of web
             5.500   updated
             5.500   spawn web #2
             5.500   web: stopped -> starting (started)
             5.701   web: starting -> running (ready after 201ms)
-            7.000   former web: stopping -> stopped (its last processes ended within 2s)
+            7.100   former web: stopping -> stopped (its last processes ended within 2.1s)
             20.000  shutdown: operator
             20.000  other: running -> stopping (shutdown)
             20.000  SIGTERM to the main process of other
@@ -448,7 +448,173 @@ fn a_stop_is_done_when_the_leftovers_have_ended_and_has_failed_when_they_cannot_
         seen
     };
     use Progress::{Done, Failed, UnderWay};
-    assert_eq!(stop("leftovers=700ms", &[5_200, 5_650, 5_800]), [UnderWay, UnderWay, Done]);
-    assert_eq!(stop("leftovers=never", &[5_200, 5_990, 6_010]), [UnderWay, UnderWay, Done]);
-    assert_eq!(stop("leftovers=never unkillable", &[5_990, 10_900, 11_100]), [UnderWay, UnderWay, Failed]);
+    assert_eq!(stop("leftovers=700ms", &[5_200, 5_750, 5_900]), [UnderWay, UnderWay, Done]);
+    assert_eq!(stop("leftovers=never", &[5_200, 6_090, 6_110]), [UnderWay, UnderWay, Done]);
+    assert_eq!(stop("leftovers=never unkillable", &[6_090, 11_000, 11_200]), [UnderWay, UnderWay, Failed]);
+}
+
+#[test]
+fn a_run_that_announces_its_end_is_followed_by_one_beside_it() {
+    check(
+        "web: overlap notify=200ms restart=always",
+        "15s notify web stopping\n15500ms exit web 3\n20s shutdown",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.200   web: starting -> running (ready after 200ms)
+            0.200   everything is ready
+            15.000  former web: running -> stopping (announced)
+            15.000  web: running -> waiting (not awaited; restart now)
+            15.000  spawn web #2
+            15.000  web: waiting -> starting (started)
+            15.200  web: starting -> running (ready after 200ms)
+            15.500  former web: stopping -> stopped (exited with status 3 after 15s; stays down)
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  sweep with SIGTERM
+            20.010  exit 0: operator
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_kept_gets_term_after_stop_timeout_where_the_next_run_is_not_ready() {
+    check(
+        "web: overlap ready=200ms leftovers=700ms stop_timeout=2s initial=10s",
+        "5s exit web 1\n20s shutdown",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.201   web: starting -> running (ready after 201ms)
+            0.201   everything is ready
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
+            5.000   web: running -> backoff (exited with status 1 after 5s; restart in 10s, 1 of 10 failed)
+            7.000   SIGTERM to all processes of web
+            7.700   former web: stopping -> stopped (its last processes ended within 2.7s)
+            15.000  spawn web #2
+            15.000  web: backoff -> starting (started)
+            15.201  web: starting -> running (ready after 201ms)
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  SIGTERM to all processes of web
+            20.710  web: stopping -> stopped (was killed by SIGTERM within 710ms)
+            20.710  sweep with SIGTERM
+            20.710  exit 0: operator
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_kept_gets_term_when_the_next_run_ends() {
+    check(
+        "web: overlap ready=200ms leftovers=700ms",
+        "5s exit web 1\n5100ms exit web 1\n20s shutdown",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.201   web: starting -> running (ready after 201ms)
+            0.201   everything is ready
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
+            5.000   web: running -> waiting (exited with status 1 after 5s; restart now)
+            5.000   spawn web #2
+            5.000   web: waiting -> starting (started)
+            5.100   web: starting -> stopping (exited with status 1 after 100ms; processes left)
+            5.100   SIGTERM to all processes of web #2
+            5.100   SIGTERM to all processes of web #1
+            5.800   web: stopping -> backoff (exited with status 1 after 100ms; restart in 200ms, 2 of 10 failed)
+            5.800   former web: stopping -> stopped (its last processes ended within 800ms)
+            6.000   spawn web #3
+            6.000   web: backoff -> starting (started)
+            6.201   web: starting -> running (ready after 201ms)
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  SIGTERM to all processes of web
+            20.710  web: stopping -> stopped (was killed by SIGTERM within 710ms)
+            20.710  sweep with SIGTERM
+            20.710  exit 0: operator
+        "#]],
+    );
+}
+
+#[test]
+fn a_run_whose_exit_decides_whether_it_is_restarted_is_awaited() {
+    check(
+        "web: overlap notify=200ms restart=on-failure",
+        "15s notify web stopping\n15500ms exit web 3\n20s shutdown",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.200   web: starting -> running (ready after 200ms)
+            0.200   everything is ready
+            15.000  web: running -> stopping (announced)
+            15.500  web: stopping -> waiting (exited with status 3 after 15s; restart now)
+            15.500  spawn web #2
+            15.500  web: waiting -> starting (started)
+            15.700  web: starting -> running (ready after 200ms)
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  sweep with SIGTERM
+            20.010  exit 0: operator
+        "#]],
+    );
+}
+
+#[test]
+fn a_run_that_announces_its_end_and_does_not_end_gets_kill_and_the_one_beside_it_serves() {
+    check(
+        "web: overlap notify=200ms stop_timeout=2s",
+        "15s notify web stopping\n20s shutdown",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.200   web: starting -> running (ready after 200ms)
+            0.200   everything is ready
+            15.000  former web: running -> stopping (announced)
+            15.000  web: running -> waiting (not awaited; restart now)
+            15.000  spawn web #2
+            15.000  web: waiting -> starting (started)
+            15.200  web: starting -> running (ready after 200ms)
+            17.000  SIGKILL to all processes of web #1
+            17.000  former web: stopping -> stopped (was killed by SIGKILL after 15s; stays down)
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  sweep with SIGTERM
+            20.010  exit 0: operator
+        "#]],
+    );
+}
+
+#[test]
+fn a_second_announcement_of_the_same_run_changes_nothing() {
+    check(
+        "web: overlap notify=200ms stop_timeout=10s",
+        "1s notify web stopping\n1500ms notify web stopping\n20s shutdown",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.200   web: starting -> running (ready after 200ms)
+            0.200   everything is ready
+            1.000   former web: running -> stopping (announced)
+            1.000   web: running -> waiting (not awaited; restart now)
+            1.000   spawn web #2
+            1.000   web: waiting -> starting (started)
+            1.200   web: starting -> running (ready after 200ms)
+            11.000  SIGKILL to all processes of web #1
+            11.000  former web: stopping -> stopped (was killed by SIGKILL after 1s; stays down)
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  sweep with SIGTERM
+            20.010  exit 0: operator
+        "#]],
+    );
 }

@@ -228,15 +228,16 @@ fn what_is_left_ends_beside_the_next_run() {
             0.000   web: stopped -> starting (started)
             0.201   web: starting -> running (ready after 201ms)
             0.201   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
             5.000   web: running -> waiting (exited with status 1 after 5s; restart now)
             5.000   spawn web #2
             5.000   web: waiting -> starting (started)
             5.201   web: starting -> running (ready after 201ms)
+            5.201   SIGTERM to all processes of web #1
             5.300   a fault
+            5.300   SIGTERM to all processes of web #1
             5.300   everything is ready
-            5.700   former web: stopping -> stopped (its last processes ended within 400ms)
+            5.901   former web: stopping -> stopped (its last processes ended within 601ms)
             20.000  shutdown: operator
             20.000  web: running -> stopping (shutdown)
             20.000  SIGTERM to the main process of web
@@ -258,13 +259,14 @@ fn leftovers_of_a_program_that_an_operator_has_stopped_start_nothing() {
             0.000   web: stopped -> starting (started)
             0.201   web: starting -> running (ready after 201ms)
             0.201   everything is ready
-            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left)
-            5.000   SIGTERM to all processes of web
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
             5.000   web: running -> backoff (exited with status 1 after 5s; restart in 10s, 1 of 10 failed)
             5.100   web: backoff -> stopped (requested)
+            5.100   SIGTERM to all processes of web
             5.300   a fault
+            5.300   SIGTERM to all processes of web
             5.300   everything is ready
-            7.000   former web: stopping -> stopped (its last processes ended within 1.7s)
+            7.100   former web: stopping -> stopped (its last processes ended within 1.8s)
             20.000  shutdown: operator
             20.000  sweep with SIGTERM
             20.000  exit 0: operator

@@ -55,13 +55,13 @@ impl World {
                     self.step(Event::TreeEmptied(run));
                 }
             }
-            Happening::Notifies(run, notice) => self.step(Event::Notified(run, notice)),
+            Happening::Notifies(run, notice) => self.notify(run, notice),
             Happening::NotifiesOf(instance, notice) => {
                 let is_it = |(run, process): &(&Run, &Process)| {
                     run.instance == instance && **process == Process::Main
                 };
-                if let Some((run, _)) = self.live.iter().find(is_it) {
-                    self.step(Event::Notified(*run, notice));
+                if let Some(run) = self.live.iter().find(is_it).map(|(run, _)| *run) {
+                    self.notify(run, notice);
                 }
             }
             Happening::Beats(run) => self.beat(run),
@@ -74,6 +74,21 @@ impl World {
         }
     }
 
+    fn notify(&mut self, run: Run, notice: Notice) {
+        let starts = self.starts.len();
+        // The step that parts a run from its instance may start the next one.
+        if notice == Notice::Stopping {
+            self.left.entry(run).or_insert(starts);
+        }
+        self.step(Event::Notified(run, notice));
+        let view = self.supervisor.snapshot().instance(run.instance);
+        if view.and_then(|view| view.live).is_some_and(|live| live.run == run)
+            && self.left.get(&run) == Some(&starts)
+        {
+            self.left.remove(&run);
+        }
+    }
+
     fn exit(&mut self, run: Run, exit: Exit) {
         let leaves_others = match self.live.get(&run) {
             Some(Process::Main) => self.behaviour(run).leftovers.is_some(),
@@ -82,7 +97,7 @@ impl World {
         };
         let left = if leaves_others {
             self.live.insert(run, Process::Leftovers);
-            self.left.insert(run, self.starts.len());
+            self.left.entry(run).or_insert(self.starts.len());
             Leftovers::Some
         } else {
             self.live.remove(&run);

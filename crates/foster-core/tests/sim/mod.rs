@@ -44,7 +44,8 @@ pub struct World {
     pub starts: Vec<(Instant, Run)>,
     /// Processes that exist, by run.
     pub live: BTreeMap<Run, Process>,
-    /// How many runs had been started when the main process of a run ended that has left others.
+    /// How many runs had been started when the main process of a run ended that has left others, or when a run was parted
+    /// from its instance because it had announced its end.
     left: BTreeMap<Run, usize>,
     /// When foster exited, and why.
     pub ended: Option<(Instant, Ending)>,

@@ -96,7 +96,10 @@ fn cause_text(world: &World, cause: &Cause) -> String {
         Cause::NotReady { within, last } => format!("not ready within {within:?}: {last:?}"),
         Cause::CannotStart { failure, next } => format!("{}; {}", failure.message, next_text(next)),
         Cause::Ended { exit, uptime, next } => format!("{exit} after {uptime:?}; {}", next_text(next)),
-        Cause::ProcessesLeft { exit, uptime } => format!("{exit} after {uptime:?}; processes left"),
+        Cause::ProcessesLeft { exit, uptime, serve_on } => {
+            let they = if *serve_on { ", they serve on" } else { "" };
+            format!("{exit} after {uptime:?}; processes left{they}")
+        }
         Cause::LeftoversEnded { took } => format!("its last processes ended within {took:?}"),
         Cause::StoppedNotReady { within: _, last: _, exit, next }
         | Cause::StoppedUnhealthy { exit, next } => {
@@ -105,6 +108,7 @@ fn cause_text(world: &World, cause: &Cause) -> String {
         Cause::OverMemory { seen } => format!("over its memory: {seen}"),
         Cause::Unhealthy { seen } => format!("unhealthy: {seen:?}"),
         Cause::Announced => "announced".into(),
+        Cause::NotAwaited { next } => format!("not awaited; {}", next_text(next)),
         Cause::Recovered => "recovered".into(),
         Cause::NotReloaded { within } => format!("not reloaded within {within:?}"),
         Cause::NotKilled => "not killed".into(),
