@@ -20,3 +20,12 @@ max_requests_jitter = max_requests // 10
 
 accesslog = None
 control_socket_disable = True
+
+# gunicorn reports that it is ready before a worker has loaded the application. Here its workers report: app/worker.py.
+if "NOTIFY_SOCKET" in os.environ:
+    os.environ["WORKERS_NOTIFY_SOCKET"] = os.environ.pop("NOTIFY_SOCKET")
+
+
+def post_fork(server, worker):
+    if "WORKERS_NOTIFY_SOCKET" in os.environ:
+        os.environ["NOTIFY_SOCKET"] = os.environ.pop("WORKERS_NOTIFY_SOCKET")

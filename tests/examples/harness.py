@@ -78,6 +78,7 @@ class Daemon:
         self.folder, self.output = folder, folder / "output"
         self.began = time.monotonic()
         with self.output.open("a") as output:
+            self.earlier = output.tell()
             self.process = subprocess.Popen(
                 [str(word) for word in command],
                 cwd=folder,
@@ -116,7 +117,8 @@ class Daemon:
         return time.monotonic() - self.began
 
     def text(self) -> str:
-        return self.output.read_text(errors="replace")
+        """What it has printed, without what an earlier one has."""
+        return self.output.read_bytes()[self.earlier :].decode(errors="replace")
 
 
 class Foster(Daemon):

@@ -268,7 +268,7 @@ class WhatGoesWrong(Fleet):
         port = free_port()
         command = [SITE.path / "current/venv/bin/gunicorn", "--config", "gunicorn.conf.py", "--bind", f"127.0.0.1:{port}"]
         server = Daemon(
-            [*command, "app.main:app"],
+            [*command, "tests.drill:app"],
             SITE.path / "current",
             {"DATABASE": SITE.path / "data" / "fleet.db", "PYTHONDONTWRITEBYTECODE": "1"},
         )
@@ -286,7 +286,10 @@ class WhatGoesWrong(Fleet):
         return load.outcome
 
     def drill(self, **settings: object) -> Server:
-        return self.serve(APP="tests.drill:app", **settings)
+        """A server of which all workers serve."""
+        server = self.serve(APP="tests.drill:app", **settings)
+        wait_for("workers", lambda: server.text().count("Application startup complete") == len(server.workers()), 60)
+        return server
 
     def exception(self):
         server = self.drill()

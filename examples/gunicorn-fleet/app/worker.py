@@ -4,14 +4,23 @@ uvicorn closes every connection without a request under way when it is asked to 
 ago and of which the request is still to be read. This worker stops accepting first, answers what arrives on connections that
 it has, with `Connection: close`, and closes the idle ones after `DRAIN_SECONDS`. Connections that it has not accepted wait
 in foster's socket for another worker. It ends in this way at a stop, a reload and after `max_requests`.
+
+It reports to foster, by sd_notify, when it serves, and when it cannot load the application: gunicorn ends then, and foster
+starts the next one beside it. Without foster no report is sent.
 """
 
 import asyncio
+import logging
 
+from gunicorn.systemd import sd_notify
 from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 DRAIN_SECONDS = 1.0
+
+
+def report(state):
+    sd_notify(state, logging.getLogger("gunicorn.error"))
 
 
 class ClosingApp:
@@ -31,6 +40,11 @@ class ClosingApp:
 
 
 class DrainingServer(Server):
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        if self.started:
+            report("READY=1")
+
     async def shutdown(self, sockets=None):
         for server in self.servers:
             server.close()
@@ -50,10 +64,18 @@ class DrainingServer(Server):
 
 
 class Worker(UvicornWorker):
+    def load_wsgi(self):
+        try:
+            super().load_wsgi()
+        except Exception:
+            report("STOPPING=1")
+            raise
+
     async def _serve(self):
         self.config.app = ClosingApp(self.wsgi)
         server = DrainingServer(self.config)
         self._install_sigquit_handler()
         await server.serve(sockets=self.sockets)
         if not server.started:
+            report("STOPPING=1")
             raise SystemExit(3)
