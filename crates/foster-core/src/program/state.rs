@@ -319,20 +319,6 @@ impl State {
         }
     }
 
-    /// Whether its main process has ended, and its other processes work on until the next run is ready.
-    pub fn is_kept(&self) -> bool {
-        match self {
-            State::Stopping(stop) => matches!(stop.phase, Phase::Kept { .. }),
-            State::Stopped
-            | State::Waiting { .. }
-            | State::Starting { .. }
-            | State::Running { .. }
-            | State::Backoff { .. }
-            | State::Exited { .. }
-            | State::Fatal { .. } => false,
-        }
-    }
-
     /// When its next start is due, in backoff.
     pub fn backoff_until(&self) -> Option<Instant> {
         match self {
@@ -379,15 +365,24 @@ impl State {
 
     /// Whether processes of it are still there after KILL, and foster no longer waits for them.
     pub fn is_stuck(&self) -> bool {
+        self.phase().is_some_and(Phase::is_stuck)
+    }
+
+    /// Whether its main process has ended, and its other processes work on until the next run is ready.
+    pub fn is_kept(&self) -> bool {
+        matches!(self.phase(), Some(Phase::Kept { .. }))
+    }
+
+    fn phase(&self) -> Option<Phase> {
         match self {
-            State::Stopping(stop) => stop.phase.is_stuck(),
+            State::Stopping(stop) => Some(stop.phase),
             State::Stopped
             | State::Waiting { .. }
             | State::Starting { .. }
             | State::Running { .. }
             | State::Backoff { .. }
             | State::Exited { .. }
-            | State::Fatal { .. } => false,
+            | State::Fatal { .. } => None,
         }
     }
 }

@@ -12,6 +12,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod announced;
 mod health;
 mod jobs;
 mod leftovers;
