@@ -237,7 +237,7 @@ class WhatGoesWrong(Fleet):
 
     def test_every_fault_costs_little_more_than_a_start(self):
         own = [self.own_start() for _ in range(ROUNDS)]
-        rows, gaps = [], []
+        rows, gaps = [], {}
         for name, today, fault in (
             ("an exception ends the server", "2 s", self.exception),
             ("out of memory", "2 s", self.memory),
@@ -250,7 +250,7 @@ class WhatGoesWrong(Fleet):
             self.assertEqual(outcome.refused, 0, name)
             if fault == self.hung:
                 self.assertLess(outcome.gap, 2, name)
-            gaps.append(outcome.gap)
+            gaps[name] = outcome.gap
         began = time.monotonic()
         server = self.serve()
         server.served(f"{server.url}/notes")
@@ -258,8 +258,10 @@ class WhatGoesWrong(Fleet):
         rows.append(["the machine starts: foster, the migration, the server", "30 s", seconds(cold)])
         own += [self.own_start() for _ in range(ROUNDS)]
         rows.insert(0, ["the server's own start, without foster", "", seconds(statistics.median(own))])
+        # Another server is ready before the former one stops.
+        self.assertLess(max(gaps[name] for name in ("out of memory", "the server is killed by hand")), min(own))
         # Generously: a busy machine starts the one sooner than the other.
-        self.assertLess(max(gaps), 3 * max(own) + 2)
+        self.assertLess(max(gaps.values()), 3 * max(own) + 2)
         self.assertLess(cold, 5 * max(own) + 2)
         figures.table(README, "faults", ["what happens", "out of service today", "with foster"], rows)
 
