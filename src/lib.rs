@@ -4,6 +4,7 @@
 //! imports go one way: plan, exit <- sys <- the leaves <- init <- this file. `ARCHITECTURE.md` is the map.
 
 mod base64;
+mod cut;
 pub mod duration;
 pub mod errno;
 pub mod exit;

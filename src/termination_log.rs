@@ -10,6 +10,8 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::cut;
+
 /// How many bytes the kubelet reads (Kubernetes, "Customizing the termination message").
 pub const LIMIT: usize = 4096;
 
@@ -84,13 +86,11 @@ fn fit_to_limit(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let first = text.lines().next().unwrap_or_default();
-    let end = (0..=first.len().min(LIMIT / 2)).rev().find(|index| first.is_char_boundary(*index));
-    let (first, _) = first.split_at(end.unwrap_or_default());
-    let room = LIMIT - GAP.len() - first.len();
-    let start = (text.len() - room..text.len()).find(|index| text.is_char_boundary(*index));
-    let (before, last) = text.split_at(start.unwrap_or(text.len()));
+    let first = cut::start(first, LIMIT / 2);
+    let last = cut::end(text, LIMIT - GAP.len() - first.len());
+    let is_cut = text.strip_suffix(last).is_some_and(|before| !before.ends_with('\n'));
     let last = match last.split_once('\n') {
-        Some((piece, whole)) if !before.ends_with('\n') && piece.len() < SHORTEST_PIECE => whole,
+        Some((piece, whole)) if is_cut && piece.len() < SHORTEST_PIECE => whole,
         Some(_) | None => last,
     };
     Cow::Owned(format!("{first}{GAP}{last}"))

@@ -17,8 +17,9 @@ use toml::de::{DeTable, DeValue};
 use crate::support::repository;
 
 /// The layer of each module. A module may use modules of lower layers, not those of its own layer.
-const LAYERS: [(&str, u8); 39] = [
+const LAYERS: [(&str, u8); 40] = [
     ("base64", 0),
+    ("cut", 0),
     ("duration", 0),
     ("errno", 0),
     ("exit", 0),
@@ -60,8 +61,9 @@ const LAYERS: [(&str, u8); 39] = [
 ];
 
 /// Files that do not use the system.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "src/plan.rs",
+    "src/cut.rs",
     "src/duration.rs",
     "src/exit.rs",
     "src/glob.rs",

@@ -17,8 +17,8 @@ use serde_json::{Map, Value};
 use self::refusal::other_version;
 pub use self::refusal::{Reason, Refusal};
 pub use self::reply::{
-    Event, Exit, Health, Kind, LogLine, Missed, Note, Outcome, Piece, Problem, Reply, State, StatusRow,
-    Stream, Verdict, Width,
+    Event, Exit, Health, Kind, LONGEST_TEXT, LogLine, Missed, Note, Outcome, Piece, Problem, Reply, State,
+    StatusRow, Stream, Verdict, Width,
 };
 pub use self::update::{Change, ChangeKind, Definition, LogFile, Update, UpdateMode};
 use crate::suggest::nearest;

@@ -10,6 +10,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
+use crate::cut;
 use crate::errno::words;
 
 /// systemd reads no more of a message (`NOTIFY_BUFFER_MAX`).
@@ -98,10 +99,8 @@ impl ServiceManager {
             return None;
         }
         text.clone_into(&mut receiver.status);
-        let mut message = format!("STATUS={}", text.replace(['\n', '\r', '\0'], " "));
-        let cut = (0..=MESSAGE_LIMIT.min(message.len())).rev().find(|index| message.is_char_boundary(*index));
-        message.truncate(cut.unwrap_or_default());
-        self.send(&message)
+        let message = format!("STATUS={}", text.replace(['\n', '\r', '\0'], " "));
+        self.send(cut::start(&message, MESSAGE_LIMIT))
     }
 
     /// Reports that the shutdown has started.

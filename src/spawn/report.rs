@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd;
 
+use crate::cut;
 use crate::spawn::failure::STAGES;
 
 /// foster's non-blocking end of the pipe.
@@ -72,17 +73,8 @@ fn encode(failure: &StartFailure) -> Vec<u8> {
         Persistence::Permanent => 1,
     };
     let mut frame = vec![u8::try_from(stage).unwrap_or_default(), persistence];
-    frame.extend_from_slice(cut(&failure.message, LARGEST_FRAME - HEADER).as_bytes());
+    frame.extend_from_slice(cut::start(&failure.message, LARGEST_FRAME - HEADER).as_bytes());
     frame
-}
-
-/// The longest prefix of whole characters with at most this many bytes.
-fn cut(text: &str, room: usize) -> &str {
-    if text.len() <= room {
-        return text;
-    }
-    let end = (0..=room).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-    text.get(..end).unwrap_or_default()
 }
 
 fn decode(frame: &[u8]) -> StartFailure {

@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 
 use super::update::Change;
 use super::{Refusal, from_fields, line, short};
+use crate::cut;
 
-/// The most bytes of text in one reply: JSON may write six for one (`\u0000`).
-const CHUNK: usize = 8 * 1024;
+/// The most bytes of text in one line of the socket: JSON may write six for one (`\u0000`).
+pub const LONGEST_TEXT: usize = 8 * 1024;
 
 /// A line of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -298,13 +299,7 @@ impl Event {
 impl Piece {
     /// The pieces of a document, in order.
     pub fn of(document: &str) -> impl Iterator<Item = Piece> {
-        let mut rest = document;
-        std::iter::from_fn(move || {
-            let (piece, after) =
-                rest.split_at_checked(boundary(rest)).filter(|(piece, _)| !piece.is_empty())?;
-            rest = after;
-            Some(Piece { text: piece.to_owned() })
-        })
+        cut::pieces(document, LONGEST_TEXT).map(|piece| Piece { text: piece.to_owned() })
     }
 }
 
@@ -367,7 +362,7 @@ impl LogLine {
         let mut rest = self.text.as_str();
         let mut pieces = Vec::new();
         loop {
-            let (piece, after) = rest.split_at_checked(boundary(rest)).unwrap_or((rest, ""));
+            let (piece, after) = rest.split_at(cut::start(rest, LONGEST_TEXT).len());
             let more = !after.is_empty();
             let (ts, name, stream) = (self.ts.clone(), self.name.clone(), self.stream);
             let unfinished = self.unfinished && !more;
@@ -378,12 +373,6 @@ impl LogLine {
             rest = after;
         }
     }
-}
-
-/// Where to cut: before a character, so that no piece ends within one.
-fn boundary(text: &str) -> usize {
-    let furthest = text.len().min(CHUNK);
-    (0..=furthest).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0)
 }
 
 impl<'de> Deserialize<'de> for Exit {
