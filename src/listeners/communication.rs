@@ -4,6 +4,12 @@
 
 use foster_lines::capture;
 
+use crate::cut;
+
+/// The longest text in bytes: with the lines before it an event fits into a pipe, which a listener that is ready has emptied
+/// (pipe(7)).
+const LONGEST: usize = 60 * 1024;
+
 /// What a stream of one process has of a communication.
 #[derive(Debug, Default)]
 pub(super) struct Communication {
@@ -25,7 +31,7 @@ pub(super) enum Line {
 impl Communication {
     /// Takes a line with its end, of a communication of at most this many bytes.
     pub(super) fn take(&mut self, line: &str, most: usize) -> Line {
-        let (begin, end) = (token(capture::BEGIN), token(capture::END));
+        let (begin, end, most) = (token(capture::BEGIN), token(capture::END), most.min(LONGEST));
         let (text, line) = match (self.text.take(), line.strip_prefix(begin)) {
             (_, Some(rest)) => (String::new(), rest),
             (Some(text), None) => (text, line),
@@ -34,9 +40,9 @@ impl Communication {
         let mut text = text + line;
         // A token ends its line.
         if let Some(whole) = text.strip_suffix('\n').unwrap_or(&text).strip_suffix(end) {
-            return Line::Whole(last(whole, most).to_owned());
+            return Line::Whole(cut::end(whole, most).to_owned());
         }
-        let kept = last(&text, most + end.len() + 1).len();
+        let kept = cut::end(&text, most + end.len() + 1).len();
         text.drain(..text.len() - kept);
         self.text = Some(text);
         Line::Part
@@ -45,12 +51,6 @@ impl Communication {
 
 fn token(bytes: &'static [u8]) -> &'static str {
     std::str::from_utf8(bytes).unwrap_or_default()
-}
-
-/// The end of a text, at most this many bytes.
-fn last(text: &str, most: usize) -> &str {
-    let from = text.len().saturating_sub(most);
-    (from..=text.len()).find_map(|at| text.get(at..)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -75,6 +75,16 @@ mod tests {
         assert_eq!(take("SOR:END-->\n"), Line::Whole("ééé12".into()));
         assert!(taken.text.is_none());
         assert_eq!(Communication::default().take("<!--XSUPERVISOR:END-->\n", 9), Line::Output);
+    }
+
+    #[test]
+    fn a_text_that_no_pipe_can_take_is_cut_whatever_the_limit() {
+        let mut taken = Communication::default();
+        assert_eq!(taken.take("<!--XSUPERVISOR:BEGIN-->", usize::MAX), Line::Part);
+        for _ in 0..100 {
+            assert_eq!(taken.take(&"x".repeat(1_000), usize::MAX), Line::Part);
+        }
+        assert_eq!(taken.take("<!--XSUPERVISOR:END-->\n", usize::MAX), Line::Whole("x".repeat(LONGEST)));
     }
 
     #[test]

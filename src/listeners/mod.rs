@@ -20,8 +20,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::client::ask_supervisor;
 use crate::control::client::{Answer, ClientError};
 use crate::control::protocol::{
-    Events, Input, LogLine, Logs, Names, Reply, Request, State, StatusRow, Stream,
+    Events, Input, LONGEST_TEXT, LogLine, Logs, Names, Reply, Request, State, StatusRow, Stream,
 };
+use crate::cut;
 use crate::exit::ExitStatus;
 use crate::sys::stream;
 use communication::Communication;
@@ -214,6 +215,8 @@ impl Broker {
 
     fn groups(&self) -> Vec<String> {
         let mut groups: Vec<String> = self.processes.values().map(|process| process.group.clone()).collect();
+        // A group's processes are not beside each other: they are in the order of foster's own names.
+        groups.sort_unstable();
         groups.dedup();
         groups
     }
@@ -307,11 +310,9 @@ impl Broker {
     fn dispatch(&mut self, err: &mut dyn Write) {
         for pool in &mut self.pools {
             while let Some((label, text)) = pool.next(&self.identifier) {
-                let input = Request::Input(Input { name: label.clone(), text });
-                let sent = ask_supervisor(&input).and_then(|answer| {
-                    answer.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())
-                });
-                if let Err(message) = sent {
+                if let Err(message) =
+                    cut::pieces(&text, LONGEST_TEXT).try_for_each(|piece| write(&label, piece))
+                {
                     pool.fail(&label, &message, err);
                 }
             }
@@ -371,6 +372,12 @@ fn wait(
         output: buffered.output || is_ready(1),
         orders: is_ready(2),
     })
+}
+
+/// Writes to the standard input of a process.
+fn write(label: &str, text: &str) -> Result<(), String> {
+    let input = Request::Input(Input { name: label.to_owned(), text: text.to_owned() });
+    ask_supervisor(&input)?.try_for_each(|reply| reply.map(drop).map_err(|error| error.to_string()))
 }
 
 /// The next reply; `None`: the supervisor has ended.

@@ -67,7 +67,11 @@ fn a_listener_gets_the_events_that_supervisord_sends() {
                 stdout_events_enabled=true\nstderr_events_enabled=true\n\
                 [program:good]\ncommand=true\nstartsecs=0\n\
                 [program:bad]\ncommand=false\nstartretries=1\n\
-                [group:g]\nprograms=good,bad\n";
+                [group:g]\nprograms=good,bad\n\
+                [program:a]\ncommand=true\nstartsecs=0\nautostart=false\n\
+                [program:b]\ncommand=true\nstartsecs=0\nautostart=false\n\
+                [program:c]\ncommand=true\nstartsecs=0\nautostart=false\n\
+                [group:h]\nprograms=a,c\n";
             let listener = recorder(folder, &python, "recorder", events);
             fs::write(&config, format!("{SERVER}{listener}{programs}")).expect("a configuration");
             config
@@ -267,6 +271,7 @@ BEGIN, END = b"<!--XSUPERVISOR:BEGIN-->", b"<!--XSUPERVISOR:END-->"
 write(1, b"plain\n" + BEGIN + b"one" + END + b"\n")
 write(1, b"<!--XSUPER", b"VISOR:BEGIN-->tw", b"o\nlines<!--XSUPERVISOR:E", b"ND-->rest\n")
 write(1, BEGIN + b"x" * 5000, b"y" * 50 + END, b"\n")
+write(1, BEGIN + b"\1" * 14000 + END, b"\n")
 write(2, BEGIN + b"errors" + END + b"\n")
 write(1, BEGIN + "no newline \u00e9".encode() + END)
 rpc = childutils.getRPCInterface(os.environ)
@@ -289,7 +294,7 @@ fn communications_of_programs_and_of_clients_are_those_that_supervisord_sends() 
             let listener = recorder(folder, &python, "recorder", events);
             let program = format!(
                 "[program:talks]\ncommand=sh -c \"sleep 3; exec {python} {}\"\nstartsecs=0\nstdout_logfile={}\nstderr_logfile=NONE\n\
-                 stdout_capture_maxbytes=6KB\nstderr_capture_maxbytes=100\nenvironment=PYTHONIOENCODING=utf-8\n\
+                 stdout_capture_maxbytes=16KB\nstderr_capture_maxbytes=100\nenvironment=PYTHONIOENCODING=utf-8\n\
                  [group:g]\nprograms=talks\n",
                 script.display(),
                 log.display()
@@ -317,7 +322,7 @@ fn communications_of_programs_and_of_clients_are_those_that_supervisord_sends() 
     );
     let Some(((real, real_log), (foster, foster_log))) = outcome else { return };
     assert_eq!(foster, real);
-    assert_eq!(foster.len(), 8, "{foster:?}");
+    assert_eq!(foster.len(), 9, "{foster:?}");
     assert!(
         foster.iter().any(|line| line.contains("SUPERVISOR_GROUP_NAME") && line.contains("unix://FOLDER"))
     );
