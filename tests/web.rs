@@ -321,6 +321,35 @@ fn the_page_is_back_after_its_helper_was_killed() {
 }
 
 #[test]
+fn a_client_of_http_1_0_gets_no_chunks() {
+    let (foster, web) = start("", BACKEND);
+    foster.wait_for_line("hello");
+    let mut lines = web.open("GET /logtail/backend HTTP/1.0\r\n\r\n");
+    let answer = lines.until("hello").to_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(!head.contains("Transfer-Encoding") && head.contains("Connection: close"), "{head}");
+    assert_eq!(body, "hello\n");
+}
+
+#[test]
+fn of_more_clients_than_the_limit_the_one_that_is_idle_for_the_longest_is_closed() {
+    const ASK: &str = "HEAD /style.css HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let (_foster, web) = start("", BACKEND);
+    let mut first = web.open("");
+    let mut others: Vec<_> = (0..63).map(|_| web.open("")).collect();
+    // Connections are accepted in their order: once the last one is answered, all of them are.
+    let ask = |client: &mut client::Followed| {
+        client.send(ASK);
+        client.take_until("\r\n\r\n");
+    };
+    ask(others.last_mut().expect("a client"));
+    ask(&mut first);
+    ask(&mut web.open(""));
+    ask(&mut first);
+    others.remove(0).end();
+}
+
+#[test]
 fn events_and_lines_are_followed() {
     let (foster, web) =
         start("", "[program.backend]\ncommand = \"puppet print:first wait-file:go print:second pause\"\n");

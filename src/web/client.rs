@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, shutdown};
 
 use super::answer::Follower;
-use super::http::{Head, Parsed, Request, Response, chunk, parse};
+use super::http::{Framing, Head, Parsed, Request, Response, parse};
 use super::limits;
 use super::link::Link;
 use crate::control::protocol::Reply;
@@ -41,7 +41,7 @@ pub(super) enum Phase {
     /// The answer to one.
     Working(Box<Work>),
     /// What a log brings.
-    Following(Link, Follower),
+    Following(Link, Follower, Framing),
     /// None: it is closed when everything is written.
     Closing,
     /// None: it was refused. Once it has the answer, as many bytes as this are read and dropped, because the kernel drops an
@@ -236,22 +236,28 @@ impl Client {
     }
 
     /// Sends a part of an answer that has no length.
-    pub(super) fn send_chunk(&mut self, bytes: &[u8]) {
-        if !bytes.is_empty() {
-            self.output.extend(chunk(bytes));
+    pub(super) fn send_part(&mut self, bytes: &[u8]) {
+        if let Phase::Following(_, _, framing) = &self.phase
+            && !bytes.is_empty()
+        {
+            self.output.extend(framing.part(bytes));
         }
     }
 
     /// Starts an answer that has no length.
     pub(super) fn follow(&mut self, response: &Response, link: Link, follower: Follower) {
-        self.output.extend(response.head_of_chunks());
-        self.phase = Phase::Following(link, follower);
+        let Phase::Working(work) = &self.phase else { return };
+        let framing = work.request.framing;
+        self.output.extend(response.head_of_parts(framing));
+        self.phase = Phase::Following(link, follower, framing);
     }
 
     /// Ends such an answer.
-    pub(super) fn end_chunks(&mut self) {
-        self.output.extend(chunk(b""));
-        self.phase = Phase::Closing;
+    pub(super) fn end_parts(&mut self) {
+        if let Phase::Following(_, _, framing) = &self.phase {
+            self.output.extend(framing.part(b""));
+            self.phase = Phase::Closing;
+        }
     }
 }
 

@@ -18,6 +18,28 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
     /// Whether the connection stays open after it.
     pub(super) keep_alive: bool,
+    /// How its client finds the end of an answer without a length.
+    pub(super) framing: Framing,
+}
+
+/// How the end of an answer without a length is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// By an empty chunk.
+    #[default]
+    Chunks,
+    /// By that of the connection: HTTP/1.0 has no chunks (RFC 9112, section 6.1).
+    Close,
+}
+
+impl Framing {
+    /// A part of the body; an empty one ends it.
+    pub(super) fn part(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Framing::Chunks => [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat(),
+            Framing::Close => bytes.to_vec(),
+        }
+    }
 }
 
 /// The header fields that the helper reads.
@@ -72,6 +94,7 @@ pub(super) fn parse(bytes: &[u8]) -> Parsed {
     let mut request = Request {
         method: head.method.unwrap_or_default().to_owned(),
         keep_alive: head.version == Some(1),
+        framing: if head.version == Some(1) { Framing::Chunks } else { Framing::Close },
         ..Request::default()
     };
     let (mut body, mut expects_continue) = (None, false);
@@ -235,8 +258,9 @@ impl Response {
     }
 
     /// The head of an answer that follows a log: its body has no length.
-    pub(super) fn head_of_chunks(&self) -> Vec<u8> {
-        self.head("Transfer-Encoding: chunked\r\nX-Accel-Buffering: no\r\n", true).into_bytes()
+    pub(super) fn head_of_parts(&self, framing: Framing) -> Vec<u8> {
+        let coding = if framing == Framing::Chunks { "Transfer-Encoding: chunked\r\n" } else { "" };
+        self.head(&format!("{coding}X-Accel-Buffering: no\r\n"), framing == Framing::Chunks).into_bytes()
     }
 
     fn head(&self, length: &str, keep_alive: bool) -> String {
@@ -251,11 +275,6 @@ impl Response {
 }
 
 pub(super) const TEXT: &str = "text/plain;charset=utf-8";
-
-/// A chunk of a body without a length; an empty one ends it.
-pub(super) fn chunk(bytes: &[u8]) -> Vec<u8> {
-    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
-}
 
 fn reason(status: u16) -> &'static str {
     match status {

@@ -197,7 +197,8 @@ impl Web {
             let Some(Ok(stream)) = self.listeners.get(at).map(Listener::accept) else { return };
             if self.clients.len() >= limits::CLIENTS {
                 let find = |is_meant: fn(&Client) -> bool| {
-                    self.clients.iter().find(|(_, client)| is_meant(client)).map(|(key, _)| *key)
+                    let meant = self.clients.iter().filter(|(_, client)| is_meant(client));
+                    meant.min_by_key(|(_, client)| client.deadline).map(|(key, _)| *key)
                 };
                 match find(Client::is_refused).or_else(|| find(Client::is_idle)) {
                     Some(key) => self.close(key),
@@ -362,14 +363,14 @@ impl Web {
                 work.script.answer(answer, size);
                 self.advance(key);
             }
-            Phase::Following(link, follower) => {
+            Phase::Following(link, follower, _) => {
                 let read = link.read().map(|(replies, _)| replies);
                 let bytes: Vec<u8> =
                     read.iter().flatten().flat_map(|reply| site::bytes_of(*follower, reply)).collect();
                 let is_over = read.map_or(true, |replies| replies.last().is_some_and(Reply::is_last));
-                client.send_chunk(&bytes);
+                client.send_part(&bytes);
                 if is_over {
-                    client.end_chunks();
+                    client.end_parts();
                 }
                 self.advance(key);
             }
@@ -381,7 +382,7 @@ impl Web {
     fn read_on(&mut self, key: u32) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         let interest = if client.is_behind() { Interest::None } else { Interest::Read };
-        if let Phase::Following(link, _) = &client.phase
+        if let Phase::Following(link, ..) = &client.phase
             && self.epoll.modify(link, Token { owner: LINKS, key }, interest).is_err()
         {
             self.close(key);

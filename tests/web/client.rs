@@ -83,9 +83,14 @@ impl Address {
 
     /// Starts to follow what a path brings.
     pub(crate) fn follow(&self, path: &str) -> Followed {
-        let mut stream = self.connect().expect("a connection");
-        write!(stream, "{}", request("GET", path, &["Connection: keep-alive"], "")).expect("a request");
-        Followed { stream, text: String::new() }
+        self.open(&request("GET", path, &["Connection: keep-alive"], ""))
+    }
+
+    /// Connects, and sends these bytes.
+    pub(crate) fn open(&self, bytes: &str) -> Followed {
+        let mut followed = Followed { stream: self.connect().expect("a connection"), text: String::new() };
+        followed.send(bytes);
+        followed
     }
 }
 
@@ -113,6 +118,19 @@ pub(crate) struct Followed {
 }
 
 impl Followed {
+    /// Sends these bytes.
+    #[track_caller]
+    pub(crate) fn send(&mut self, bytes: &str) {
+        self.stream.write_all(bytes.as_bytes()).expect("a connection");
+    }
+
+    /// Reads until the text so far has this, and drops it.
+    #[track_caller]
+    pub(crate) fn take_until(&mut self, wanted: &str) {
+        self.until(wanted);
+        self.text.clear();
+    }
+
     /// Reads until the text so far has this; returns all of it.
     #[track_caller]
     pub(crate) fn until(&mut self, wanted: &str) -> &str {
