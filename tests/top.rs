@@ -111,3 +111,21 @@ fn without_a_terminal_or_a_program_of_that_name_it_says_so() {
     let screen = script(&foster, "TERM=dumb foster top; echo status=$?").rest();
     assert!(screen.contains("`TERM`") && screen.contains("status=1"), "{screen}");
 }
+
+#[test]
+fn where_the_filter_leaves_no_instance_no_output_is_shown() {
+    let late = "[program.api]\ncommand = 'puppet print:early wait-file:go print:too-late pause'\n";
+    let foster = Foster::new().config(late).start();
+    foster.wait_for_line("early");
+    let mut top = script(&foster, "foster top");
+    top.wait_for("^early");
+    top.press("/none\r");
+    top.wait_for("filter `none`: 0 of 1");
+    std::fs::write(foster.path("go"), "").expect("a file");
+    foster.wait_for_line("too-late");
+    top.press("/x");
+    top.wait_for("filter `nonex`: 0 of 1");
+    top.press("\rq");
+    let screen = top.rest();
+    assert!(!screen.contains("too-late"), "{screen}");
+}

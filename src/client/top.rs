@@ -230,6 +230,7 @@ impl Top<'_> {
             // The program is gone, or the supervisor is, which the next request for the state finds.
             answers.output.0 = None;
         }
+        answers.output.take_finished();
         if ready.order {
             let read = answers.order.read(|reply, _| {
                 if let Reply::Outcome(outcome) = reply {
@@ -247,9 +248,17 @@ impl Top<'_> {
 
     /// Follows the output of the instance that is selected now.
     fn follow(&mut self) {
-        let Some(label) = self.model.select_output() else { return };
-        let logs = Logs { names: vec![label], lines: Some(FIRST_LINES), since_ms: None, follow: true };
-        self.answers.output = self.link.ask(&Request::Logs(logs)).map(Slot::from).unwrap_or_default();
+        if !self.model.select_output() {
+            return;
+        }
+        let logs = |label: &String| Logs {
+            names: vec![label.clone()],
+            lines: Some(FIRST_LINES),
+            since_ms: None,
+            follow: true,
+        };
+        let answer = self.model.output.of.as_ref().map(|label| self.link.ask(&Request::Logs(logs(label))));
+        self.answers.output = answer.and_then(Result::ok).map(Slot::from).unwrap_or_default();
     }
 }
 

@@ -86,8 +86,8 @@ pub(super) struct Model {
 /// The output of the selected instance.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
-    /// Whose it is.
-    of: Option<String>,
+    /// Whose it is; `None`: no instance is shown.
+    pub(super) of: Option<String>,
     lines: VecDeque<String>,
     /// The beginning of a line that arrives in pieces.
     start: String,
@@ -144,14 +144,14 @@ impl Model {
         Some(self.shown().get(self.selected()?)?.label.clone())
     }
 
-    /// The label of the instance whose output is to be followed, if that has changed.
-    pub(super) fn select_output(&mut self) -> Option<String> {
+    /// Makes the output that of the selected instance; true: it was that of another.
+    pub(super) fn select_output(&mut self) -> bool {
         let label = self.selected_label();
-        if label == self.output.of {
-            return None;
+        let is_other = label != self.output.of;
+        if is_other {
+            self.output = Tail { of: label, page: self.output.page, ..Tail::default() };
         }
-        self.output = Tail { of: label.clone(), page: self.output.page, ..Tail::default() };
-        label
+        is_other
     }
 
     /// Shows the result of an order.

@@ -50,9 +50,15 @@ fn model(lines: usize) -> Model {
     let mut model = Model::new();
     let states = [("api", State::Running), ("nginx", State::Running), ("worker", State::Backoff)];
     model.set_rows(states.map(|(label, state)| row(label, state)).to_vec());
-    assert_eq!(model.select_output().as_deref(), Some("api"));
+    assert_eq!(followed(&mut model), Some("api".to_owned()));
     (1..=lines).for_each(|number| model.add_output(&line(&format!("line {number}"))));
     model
+}
+
+/// Whose output is followed from now on; that was another's before.
+fn followed(model: &mut Model) -> Option<String> {
+    assert!(model.select_output());
+    model.output.of.clone()
 }
 
 fn frame(model: &mut Model, columns: usize, height: usize) -> String {
@@ -98,8 +104,8 @@ fn a_frame_has_the_table_the_output_and_the_keys() {
 fn the_selection_moves_and_its_output_follows() {
     let mut model = model(3);
     press(&mut model, &[Down, Down, Down, Up]);
-    assert_eq!(model.select_output().as_deref(), Some("nginx"));
-    assert_eq!(model.select_output(), None);
+    assert_eq!(followed(&mut model), Some("nginx".to_owned()));
+    assert!(!model.select_output());
     shows(
         &mut model,
         (60, 12),
@@ -120,11 +126,11 @@ fn the_selection_moves_and_its_output_follows() {
     );
     // The row above the selected one is removed: the selection stays.
     model.set_rows(vec![row("nginx", State::Running), row("worker", State::Fatal)]);
-    assert_eq!((model.selected(), model.select_output()), (Some(0), None));
+    assert_eq!((model.selected(), model.select_output()), (Some(0), false));
     model.set_rows(vec![row("worker", State::Fatal)]);
-    assert_eq!(model.select_output().as_deref(), Some("worker"));
+    assert_eq!(followed(&mut model), Some("worker".to_owned()));
     model.set_rows(Vec::new());
-    assert_eq!((model.select_output(), model.selected()), (None, None));
+    assert_eq!((followed(&mut model), model.selected()), (None, None));
     shows(
         &mut model,
         (60, 8),
@@ -182,7 +188,7 @@ fn a_filter_shows_the_names_that_contain_it() {
         "#]],
     );
     press(&mut model, &[Key::Backspace, Enter]);
-    assert_eq!(model.select_output().as_deref(), Some("nginx"));
+    assert_eq!(followed(&mut model), Some("nginx".to_owned()));
     assert!(frame(&mut model, 80, 8).contains("filter `N`: 1 of 3"));
     press(&mut model, &[Escape]);
     assert!(!frame(&mut model, 80, 8).contains("filter `"));
