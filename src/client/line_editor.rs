@@ -63,13 +63,6 @@ impl Editor {
         Editor { history, file: file.map(Path::to_owned), ..Editor::default() }
     }
 
-    /// Writes the history.
-    pub(super) fn save(&self) {
-        if let Some(file) = &self.file {
-            self.history.save(file);
-        }
-    }
-
     /// Reads a line from standard input, which is a terminal, as standard output is.
     pub(super) fn read(
         &mut self,
@@ -120,6 +113,10 @@ impl Editor {
             Ok(typed) => {
                 if let (Typed::Line(line), Echo::Text) = (&typed, echo) {
                     self.history.add(line);
+                    // At once: what the line does may end this process.
+                    if let Some(file) = &self.file {
+                        self.history.save(file);
+                    }
                 }
                 typed
             }

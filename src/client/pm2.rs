@@ -254,7 +254,8 @@ impl Session<'_, '_> {
         let Some(first) = chosen.first() else { return Err(Failed(format!("{name} has no processes"))) };
         let present = i64::from(first.instances());
         let change = number.parse::<i64>().ok();
-        let wanted = if number.starts_with(['+', '-']) { change.map(|by| present + by) } else { change };
+        let is_change = number.starts_with(['+', '-']);
+        let wanted = change.and_then(|by| if is_change { present.checked_add(by) } else { Some(by) });
         let Some(instances) = wanted.and_then(|wanted| u16::try_from(wanted).ok()) else {
             return Err(Failed(format!("{number} is not a number of processes")));
         };

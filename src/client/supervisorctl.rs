@@ -156,7 +156,6 @@ impl Session<'_, '_> {
         if self.prompt.is_typed() {
             self.say("");
         }
-        self.prompt.save();
         self.code = status::DONE;
     }
 

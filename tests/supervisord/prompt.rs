@@ -165,6 +165,8 @@ fn the_history_is_in_its_file_and_comes_back() {
     let options = format!("{options} -r history");
     let mut session = Session::start(&clients.foster, folder, &options);
     session.does("pid one\r", "No such process one", 1);
+    // It is there before the end: a verb may be ended by ^C.
+    assert_eq!(fs::read_to_string(folder.join("history")).expect("the history"), "pid one\n");
     session.does("pid two\r", "No such process two", 1);
     session.does("pid two\r", "No such process two", 2);
     session.press("quit\r");

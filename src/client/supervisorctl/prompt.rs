@@ -58,13 +58,6 @@ impl Prompt {
     pub(super) fn is_typed(&self) -> bool {
         matches!(self, Prompt::Typed(_))
     }
-
-    /// Writes the history.
-    pub(super) fn save(&self) {
-        if let Prompt::Typed(editor) = self {
-            editor.save();
-        }
-    }
 }
 
 /// What a line is for.
