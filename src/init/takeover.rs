@@ -68,10 +68,11 @@ impl Init {
         }
         let found = |entry: &Entry| RunEntry::of(entry).map(|run| (run, *entry));
         let mut runs: Vec<(RunEntry, Entry)> = inherited.entries.iter().filter_map(found).collect();
-        // Of two runs of an instance the one that is ready stays, and of two such the later one; what is left of one that has
-        // ended is never the instance's.
+        // Of two runs of an instance the one that is ready stays, and of two such the later one. What is left of one that has
+        // ended is never the instance's, unless the other one has ended as well, later.
         sort_by_key(&mut runs, |(run, _)| {
-            Reverse((run.main.exit.is_none(), run.reached == Adoption::Ready, run.number))
+            let is_there = run.main.exit.is_none();
+            Reverse((is_there, is_there && run.reached == Adoption::Ready, run.number))
         });
         let mut unknown = Vec::new();
         for (run, mut entry) in runs {

@@ -460,7 +460,8 @@ proptest! {
             let is_fatal = view.state == StateName::Fatal && !is_stopped;
             is_fatal && alone && spec.on_failure == ExitAction::Shutdown
         });
-        prop_assert!(dead.is_none() || world.supervisor.is_shutting_down(), "{dead:?}");
+        let trace = world.trace.join("\n");
+        prop_assert!(dead.is_none() || world.supervisor.is_shutting_down(), "{dead:?}\n{trace}");
     }
 
     #[test]

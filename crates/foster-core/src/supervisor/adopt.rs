@@ -8,8 +8,9 @@ use alloc::vec::Vec;
 
 use super::Supervisor;
 use crate::action::{Action, Cause};
-use crate::event::{Adopted, Recalled};
+use crate::event::{Adopted, Adoption, Recalled, Rest};
 use crate::ids::{InstanceId, ProgramId};
+use crate::spec::{ExitAction, Kind};
 use crate::time::Instant;
 
 impl Supervisor {
@@ -24,9 +25,11 @@ impl Supervisor {
         };
         self.live += 1;
         self.dirty = true;
-        // What it was before its takeover is known, so that what a run has left is not its run.
-        let is_known = instance.run().is_some() || instance.last_run() > 0;
-        if adopted.exit.is_some() && is_known {
+        // What it was before its takeover is known, so that what a run has left is not its run, nor is one that was ending by
+        // itself while the instance had none.
+        let (is_up, is_known) = (instance.run().is_some(), instance.last_run() > 0);
+        let is_ending = adopted.reached == Adoption::Stopping && !is_up && is_known;
+        if adopted.exit.is_some() && (is_up || is_known) || is_ending {
             let mut rest = instance.left_before(&spec);
             rest.adopt(now, adopted, out);
             self.spares.push(rest);
@@ -41,8 +44,16 @@ impl Supervisor {
         self.note_number(program, adopted.run.number);
     }
 
-    pub(super) fn recall(&mut self, id: InstanceId, recalled: Recalled) {
+    pub(super) fn recall(&mut self, id: InstanceId, mut recalled: Recalled) {
         let at = self.position(id);
+        let ends_all = self.spec(id.program).is_some_and(|spec| {
+            spec.on_failure == ExitAction::Shutdown && spec.kind() == Kind::Program && spec.instances == 1
+        });
+        // By this definition its failure would have ended the container: it failed by one that an update has replaced, which
+        // was about to start it again.
+        if recalled.rest == Rest::Fatal && ends_all {
+            recalled.rest = Rest::Due;
+        }
         if let Some(instance) = at.and_then(|at| self.instances.get_mut(at)) {
             instance.recall(recalled);
             self.note_number(id.program, recalled.last_run);

@@ -49,6 +49,11 @@ impl Supervisor {
             else {
                 continue;
             };
+            // One without instances and a task that has succeeded are as they should be, whatever they require: what
+            // requires them may start, so it must not be stopped.
+            if self.kept(program).all(|instance| instance.state().has_ended()) {
+                continue;
+            }
             fallen.push(program);
             let cause = CycleCause::Requirement(InstanceId { program: missing, index: 0 });
             for at in self.positions_of(program) {
@@ -198,10 +203,12 @@ impl Supervisor {
         self.kept(program).all(is_ready_or_done)
     }
 
-    /// Whether this program is down and will not come up by itself. One without instances is as it should be.
+    /// Whether this program is down and will not come up by itself. One without instances is as it should be, and so is one
+    /// that has ended with success, also if an operator stops it afterwards: what requires it may start, so it is not stopped.
     fn stays_down(&self, program: ProgramId) -> bool {
         let is_down = |instance: &Instance| {
-            matches!(instance.desired(), Desired::Down(_)) || instance.state().failure().is_some()
+            let is_given_up = instance.state().failure().is_some();
+            !is_ready_or_done(instance) && (matches!(instance.desired(), Desired::Down(_)) || is_given_up)
         };
         self.kept(program).next().is_some() && self.kept(program).all(is_down)
     }

@@ -244,3 +244,91 @@ fn a_stop_of_a_program_that_has_ended_keeps_it_stopped_over_an_update() {
         "#]],
     );
 }
+
+#[test]
+fn a_task_that_has_succeeded_holds_what_requires_it_whatever_becomes_of_what_it_requires() {
+    check(
+        "db:\nmigrate: task requires=db life=1s/0\nweb: requires=migrate",
+        "5s stop db\n9s start db\n20s shutdown",
+        expect![[r#"
+            0.000   spawn db #1
+            0.000   db: stopped -> starting (started)
+            0.000   migrate: stopped -> waiting (waits for db)
+            0.000   web: stopped -> waiting (waits for migrate)
+            1.000   db: starting -> running (ready after 1s)
+            1.000   spawn migrate #1
+            1.000   migrate: waiting -> running (started)
+            2.000   migrate: running -> succeeded (exited with status 0 after 1s; stays down)
+            2.000   spawn web #1
+            2.000   web: waiting -> starting (started)
+            3.000   web: starting -> running (ready after 1s)
+            3.000   everything is ready
+            5.000   db: running -> stopping (requested)
+            5.000   SIGTERM to the main process of db
+            5.010   db: stopping -> stopped (was killed by SIGTERM within 10ms)
+            9.000   spawn db #2
+            9.000   db: stopped -> starting (started)
+            10.000  db: starting -> running (ready after 1s)
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  db: running -> stopping (shutdown)
+            20.010  SIGTERM to the main process of db
+            20.020  db: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.020  sweep with SIGTERM
+            20.020  exit 0: operator
+        "#]],
+    );
+}
+
+#[test]
+fn a_requirement_without_instances_passes_nothing_on() {
+    check(
+        "db: autostart=false\npool: instances=0 requires=db\nweb: requires=pool",
+        "20s shutdown",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            1.000   web: starting -> running (ready after 1s)
+            1.000   everything is ready
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  sweep with SIGTERM
+            20.010  exit 0: operator
+        "#]],
+    );
+}
+
+#[test]
+fn a_stop_of_a_task_that_has_succeeded_leaves_what_requires_it_alone() {
+    check(
+        "migrate: task life=1s/0\nweb: requires=migrate instances=2",
+        "5s stop migrate\n20s shutdown",
+        expect![[r#"
+            0.000   spawn migrate #1
+            0.000   migrate: stopped -> running (started)
+            0.000   web.0: stopped -> waiting (waits for migrate)
+            0.000   web.1: stopped -> waiting (waits for migrate)
+            1.000   migrate: running -> succeeded (exited with status 0 after 1s; stays down)
+            1.000   spawn web.0 #1
+            1.000   spawn web.1 #2
+            1.000   web.0: waiting -> starting (started)
+            1.000   web.1: waiting -> starting (started)
+            2.000   web.0: starting -> running (ready after 1s)
+            2.000   web.1: starting -> running (ready after 1s)
+            2.000   everything is ready
+            20.000  shutdown: operator
+            20.000  web.0: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web.0
+            20.000  web.1: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web.1
+            20.010  web.0: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  web.1: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  sweep with SIGTERM
+            20.010  exit 0: operator
+        "#]],
+    );
+}

@@ -4,7 +4,7 @@
 
 use expect_test::expect;
 
-use crate::check;
+use crate::{check, check_updates};
 
 #[test]
 fn what_runs_goes_on_and_what_waits_for_a_restart_starts() {
@@ -378,6 +378,110 @@ fn a_task_that_has_succeeded_and_one_that_runs_are_not_run_again() {
             9.000   shutdown: all ended
             9.000   sweep with SIGTERM
             9.000   exit 0: all ended
+        "#]],
+    );
+}
+
+#[test]
+fn of_two_runs_that_have_both_left_processes_the_later_one_is_the_instances() {
+    check(
+        "web: overlap notify=200ms leftovers=3s",
+        "5s exit web 1\n5500ms exit web 2\n5600ms fault\n20s shutdown",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.200   web: starting -> running (ready after 200ms)
+            0.200   everything is ready
+            5.000   former web: running -> stopping (exited with status 1 after 5s; processes left, they serve on)
+            5.000   web: running -> waiting (exited with status 1 after 5s; restart now)
+            5.000   spawn web #2
+            5.000   web: waiting -> starting (started)
+            5.200   web: starting -> running (ready after 200ms)
+            5.200   SIGTERM to all processes of web #1
+            5.500   web: running -> stopping (exited with status 2 after 500ms; processes left)
+            5.500   SIGTERM to all processes of web #2
+            5.600   a fault
+            5.600   SIGTERM to all processes of web #1
+            5.600   everything is ready
+            8.200   former web: stopping -> stopped (its last processes ended within 2.6s)
+            8.500   web: stopping -> backoff (exited with status 2 after 600ms; restart in 200ms, 2 of 10 failed)
+            8.700   spawn web #3
+            8.700   web: backoff -> starting (started)
+            8.900   web: starting -> running (ready after 200ms)
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  SIGTERM to all processes of web
+            23.010  web: stopping -> stopped (was killed by SIGTERM within 3.01s)
+            23.010  sweep with SIGTERM
+            23.010  exit 0: operator
+        "#]],
+    );
+}
+
+#[test]
+fn a_run_that_was_ending_by_itself_while_the_next_one_waited_ends_beside_that() {
+    check(
+        "web: overlap notify=200ms initial=4s",
+        "5s notify web stopping\n6s fault\n7s exit web 0\n20s shutdown",
+        expect![[r#"
+            0.000   spawn web #1
+            0.000   web: stopped -> starting (started)
+            0.200   web: starting -> running (ready after 200ms)
+            0.200   everything is ready
+            5.000   former web: running -> stopping (announced)
+            5.000   web: running -> backoff (not awaited; restart in 4s, 1 of 10 failed)
+            6.000   a fault
+            6.000   spawn web #2
+            6.000   web: stopped -> starting (started)
+            6.200   web: starting -> running (ready after 200ms)
+            6.200   everything is ready
+            7.000   former web: stopping -> stopped (exited with status 0 within 1s)
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  sweep with SIGTERM
+            20.010  exit 0: operator
+        "#]],
+    );
+}
+
+#[test]
+fn a_program_that_failed_by_a_definition_that_was_being_replaced_starts_by_the_next_one() {
+    check_updates(
+        "stuck: unkillable\nweb: life=1500ms/7 restart=never on_failure=ignore",
+        &[("1s", "stuck: unkillable v=2\nweb: restart=never requires=stuck v=2")],
+        "2s fault\n20s shutdown",
+        expect![[r#"
+            0.000   spawn stuck #1
+            0.000   spawn web #1
+            0.000   stuck: stopped -> starting (started)
+            0.000   web: stopped -> starting (started)
+            1.000   updated
+            1.000   stuck: starting -> stopping (changed)
+            1.000   SIGTERM to the main process of stuck
+            1.000   web: starting -> running (ready after 1s)
+            1.010   stuck: stopping -> waiting (was killed by SIGTERM within 10ms)
+            1.010   spawn stuck #2
+            1.010   stuck: waiting -> starting (started)
+            1.500   web: running -> fatal (exited with status 7 after 1.5s; failed)
+            2.000   a fault
+            2.000   web: stopped -> waiting (waits for stuck)
+            3.000   stuck: starting -> running (ready after 1s)
+            3.000   spawn web #2
+            3.000   web: waiting -> starting (started)
+            4.000   web: starting -> running (ready after 1s)
+            4.000   everything is ready
+            20.000  shutdown: operator
+            20.000  web: running -> stopping (shutdown)
+            20.000  SIGTERM to the main process of web
+            20.010  web: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.010  stuck: running -> stopping (shutdown)
+            20.010  SIGTERM to the main process of stuck
+            20.020  stuck: stopping -> stopped (was killed by SIGTERM within 10ms)
+            20.020  sweep with SIGTERM
+            20.020  exit 0: operator
         "#]],
     );
 }

@@ -36,7 +36,8 @@ impl World {
         }
         let runs = self.live.iter();
         let mut runs: Vec<_> = runs.filter_map(|(run, process)| self.adopted(*run, *process)).collect();
-        runs.sort_by_key(|one| Reverse((one.exit.is_none(), one.reached == Adoption::Ready, one.run.number)));
+        let is_ready = |one: &Adopted| one.exit.is_none() && one.reached == Adoption::Ready;
+        runs.sort_by_key(|one| Reverse((one.exit.is_none(), is_ready(one), one.run.number)));
         events.extend(runs.into_iter().map(Event::Adopted));
         events.push(match after {
             AfterFault::Continues => Event::Booted,
@@ -51,6 +52,7 @@ impl World {
         self.agenda = mem::take(&mut self.agenda).into_iter().filter(|due| !is_lost(&due.what)).collect();
         // The number of a run that has ended may be used again where nothing was known of its instance.
         self.started.retain(|run, _| self.live.contains_key(run));
+        self.left.retain(|run, _| self.live.contains_key(run));
         // A run counts as one of the present definition, whichever it was started from.
         for (run, behaviour) in &mut self.started {
             behaviour.overlap = self.behaviours[run.instance.program.0 as usize].overlap;
@@ -65,7 +67,7 @@ impl World {
             Process::Leftovers => view.last.filter(|past| past.run == run).map(|past| past.exit),
         };
         let reached = match view.desired {
-            Desired::Down(DownReason::Leftovers) => Adoption::Ready,
+            Desired::Down(DownReason::Leftovers) if exit.is_some() => Adoption::Ready,
             Desired::Down(_) if view.state == StateName::Stopping => Adoption::Stopping,
             Desired::Up if exit.is_some() => Adoption::Ready,
             Desired::Trial | Desired::Rising if exit.is_some() => Adoption::Starting,
