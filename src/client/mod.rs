@@ -100,7 +100,13 @@ pub fn run(
             print::print(verb, command, answer, client)
         })
     };
-    finish(verb, done, client)
+    let has_variable = client.socket.as_ref().is_some_and(|path| !path.is_empty());
+    let origin = if command.endpoint.socket.is_none() && has_variable {
+        "; `$FOSTER_SOCKET` names this path"
+    } else {
+        ""
+    };
+    finish(verb, done, origin, client)
 }
 
 /// Prints an answer whose request was sent by another process, and returns the exit status; `None`: the supervisor has
@@ -113,18 +119,27 @@ pub fn print_answer(
 ) -> Option<ExitStatus> {
     match print::print(verb, command, answer, client) {
         Err(Failure::Client(ClientError::Lost(_))) => None,
-        done => Some(finish(verb, done, client)),
+        done => Some(finish(verb, done, "", client)),
     }
 }
 
-fn finish(verb: &Verb, done: Result<ExitStatus, Failure>, client: &mut ClientIo<'_>) -> ExitStatus {
+/// `origin` is the origin of the socket's path, for a failure that is about the path.
+fn finish(
+    verb: &Verb,
+    done: Result<ExitStatus, Failure>,
+    origin: &str,
+    client: &mut ClientIo<'_>,
+) -> ExitStatus {
     let status = match done {
         Ok(status) => status,
         Err(failure) => {
             let status = failure.status();
             // The reader closed the pipe (`foster logs -f | head`) and needs no message.
             if !failure.is_broken_pipe() {
-                let _ = writeln!(client.err, "foster: {}", failure.render());
+                let is_path =
+                    matches!(failure, Failure::Client(ClientError::NoSocket(_) | ClientError::NotASocket(_)));
+                let origin = if is_path { origin } else { "" };
+                let _ = writeln!(client.err, "foster: {}{origin}", failure.render());
             }
             status
         }
