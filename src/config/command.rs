@@ -7,7 +7,7 @@ mod habits;
 use super::reader::Reader;
 use super::table::{Item, Kind};
 
-use habits::{background, habits, is_script, shell_variables};
+use habits::{background, first_script, habits, shell_variables};
 
 const EXPECTED: &str = "a list such as `[\"nginx\", \"-g\", \"daemon off;\"]`, or a string";
 
@@ -57,9 +57,10 @@ fn warn_about_variables(reader: &mut Reader<'_>, item: Item<'_>, words: &[String
         | Kind::Table(_) => std::slice::from_ref(item.value),
     };
     let is_list = values.len() == words.len();
+    let script = first_script(words);
     let written = values.iter().enumerate().filter_map(|(index, value)| match &value.kind {
-        Kind::String(_) if is_list && is_script(words, index) => None,
-        Kind::String(_) if !is_list && is_script(words, words.len()) => None,
+        Kind::String(_) if is_list && script.is_some_and(|first| index >= first) => None,
+        Kind::String(_) if !is_list && script.is_some() => None,
         Kind::String(text) => Some((text.as_str(), value.span)),
         Kind::Integer(_)
         | Kind::Float(_)

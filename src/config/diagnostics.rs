@@ -50,6 +50,7 @@ pub(super) struct Diagnostics {
     unlisted: usize,
     warnings: Vec<Problem>,
     searches: usize,
+    narrowed: usize,
 }
 
 impl Diagnostics {
@@ -63,6 +64,7 @@ impl Diagnostics {
             unlisted: 0,
             warnings: Vec::new(),
             searches: 0,
+            narrowed: 0,
         }
     }
 
@@ -123,8 +125,13 @@ impl Diagnostics {
         self.errors.iter().any(|problem| problem.kind == Kind::Syntax)
     }
 
-    /// The first occurrence of `part` within a span, or the whole span.
-    pub(super) fn narrow(&self, span: Span, part: &str) -> Span {
+    /// The first occurrence of `part` within a span, or the whole span. After as many searches as problems are listed it is
+    /// always the whole span.
+    pub(super) fn narrow(&mut self, span: Span, part: &str) -> Span {
+        self.narrowed += 1;
+        if self.narrowed > MOST_ERRORS + MOST_WARNINGS {
+            return span;
+        }
         let written = self.text(span.file).get(span.start..span.end).unwrap_or("");
         match written.find(part) {
             Some(offset) if !part.is_empty() => {

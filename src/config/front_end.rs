@@ -3,6 +3,7 @@
 //! A front-end makes the tables that TOML gives, so that every check, limit and message is the same. Next: `supervisord.rs`,
 //! `pm2.rs`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::diagnostics::Diagnostics;
@@ -87,6 +88,14 @@ pub(super) fn foster_name(name: &str, taken: &Table) -> String {
 /// Sets a key of foster's to a value that was written at this place.
 pub(super) fn set(table: &mut Table, name: &str, kind: Kind, span: Span) {
     table.push(Key { name: name.to_owned(), span }, Value { kind, span });
+}
+
+/// Drops each item whose name comes again: the last one counts, at its place.
+pub(super) fn keep_last<T>(items: &mut Vec<T>, name: impl Fn(&T) -> &str) {
+    let mut seen = BTreeSet::new();
+    items.reverse();
+    items.retain(|item| seen.insert(name(item).to_owned()));
+    items.reverse();
 }
 
 pub(super) fn text(text: &str) -> Kind {

@@ -14,17 +14,18 @@ mod server;
 mod tests;
 mod typed;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::Environment;
 use super::diagnostics::Diagnostics;
-use super::front_end::{foster_name, texts};
+use super::front_end::{foster_name, keep_last, texts};
 use super::merged::{Author, Document};
 use super::span::{MAIN, Position, Span};
 use super::table::{Key, Kind, Value};
 use crate::ini;
-use crate::plan::BROKER;
+use crate::plan::{BROKER, InstanceCount};
 
 /// One file: its number, its folder, its sections.
 pub(super) struct File {
@@ -112,7 +113,8 @@ pub(super) fn document(files: &[File], environment: &Environment, diagnostics: &
         Document { defaults: settings.defaults(), author: Author::FrontEnd, ..Document::default() };
     let mut broker = listeners::Broker::default();
     let is_program = |section: &&Section| program::is_one(section) || listeners::is_one(section);
-    for section in sections.iter().filter(is_program) {
+    // More than foster takes are refused, whatever they are.
+    for section in sections.iter().filter(is_program).take(InstanceCount::MOST_OF_ALL + 1) {
         let group = groups.iter().find(|group| group.programs.contains(&section.name));
         let table = program::read(section, group, &settings, environment, diagnostics);
         let (name, span) = (foster_name(&section.name, &document.programs), section.span);
@@ -130,6 +132,7 @@ pub(super) fn document(files: &[File], environment: &Environment, diagnostics: &
 /// The sections of all files; where a section or a key comes again, the last value of a key counts.
 fn merged(files: &[File]) -> Vec<Section> {
     let mut merged: Vec<Section> = Vec::new();
+    let mut known: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for file in files {
         let here: Rc<Path> = file.folder.as_path().into();
         let span =
@@ -137,9 +140,8 @@ fn merged(files: &[File]) -> Vec<Section> {
         for section in &file.sections {
             let (kind, name) = section.name.text.split_once(':').unwrap_or((&section.name.text, ""));
             let (kind, name) = (kind.trim(), name.trim());
-            let known = merged.iter().position(|known| known.kind == kind && known.name == name);
-            let at = known.unwrap_or(merged.len());
-            if known.is_none() {
+            let at = *known.entry((kind, name)).or_insert(merged.len());
+            if at == merged.len() {
                 let span = span(&section.name.place);
                 merged.push(Section {
                     kind: kind.to_owned(),
@@ -150,7 +152,6 @@ fn merged(files: &[File]) -> Vec<Section> {
             }
             let Some(target) = merged.get_mut(at) else { continue };
             for (key, value) in &section.keys {
-                target.settings.retain(|setting| setting.key != key.text);
                 target.settings.push(Setting {
                     key: key.text.clone(),
                     key_span: span(&key.place),
@@ -161,6 +162,7 @@ fn merged(files: &[File]) -> Vec<Section> {
             }
         }
     }
+    merged.iter_mut().for_each(|section| keep_last(&mut section.settings, |setting| &setting.key));
     merged
 }
 

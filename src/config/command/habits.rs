@@ -18,10 +18,7 @@ pub(super) fn habits(words: &[String]) -> Vec<Habit> {
                        or the command as one string";
         found.push((only.clone(), message.to_owned()));
     }
-    for (index, word) in words.iter().enumerate() {
-        if is_script(words, index) {
-            continue;
-        }
+    for (index, word) in words.iter().enumerate().take(first_script(words).unwrap_or(usize::MAX)) {
         if word == "~" || word.starts_with("~/") {
             let message = format!(
                 "`{word}` is not expanded, because no shell runs: write the full path, or `${{HOME}}`"
@@ -59,8 +56,8 @@ fn first_word(words: &[String]) -> Option<Habit> {
     Some((first.clone(), message))
 }
 
-/// Whether this word is a script for a program that expands it itself: it follows `-c`, as in `sh -c`.
-pub(super) fn is_script(words: &[String], index: usize) -> bool {
+/// The first word that may be a script for a program that expands it itself: it follows `-c`, as in `sh -c`. So may those after it.
+pub(super) fn first_script(words: &[String]) -> Option<usize> {
     let interprets = |word: &String| {
         let name = word.rsplit('/').next().unwrap_or(word);
         matches!(name, "awk" | "gawk" | "mawk" | "perl" | "sed" | "make")
@@ -72,8 +69,7 @@ pub(super) fn is_script(words: &[String], index: usize) -> bool {
                 && letters.chars().all(|char| char.is_ascii_alphabetic())
         })
     };
-    let before = words.get(..index).unwrap_or(words);
-    before.iter().any(|word| is_flag(word) || interprets(word))
+    words.iter().position(|word| is_flag(word) || interprets(word)).map(|at| at + 1)
 }
 
 /// The shell variables in an unexpanded text: `$PORT`, but not `${PORT}`, `$$PORT` or `$host` of nginx.

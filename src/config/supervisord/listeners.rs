@@ -110,7 +110,8 @@ impl Broker {
         for event in &events {
             let span = typed.diagnostics.narrow(setting.span, event);
             if !EVENTS.contains(event) {
-                let near = nearest(event, EVENTS.iter().copied());
+                let near =
+                    typed.diagnostics.may_search().then(|| nearest(event, EVENTS.iter().copied())).flatten();
                 let note = near
                     .map_or("expected a type such as `PROCESS_STATE` or `TICK_60`".to_owned(), |near| {
                         format!("did you mean `{near}`?")

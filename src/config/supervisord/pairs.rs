@@ -3,6 +3,8 @@
 //! As supervisord reads it with Python's `shlex`: values of other characters than letters, digits and `_ / . + - : ( )`
 //! are in quotes, which do not nest and have no escapes.
 
+use super::super::front_end::keep_last;
+
 /// The pairs.
 ///
 /// # Errors
@@ -21,9 +23,9 @@ pub(super) fn pairs(text: &str) -> Result<Vec<(String, String)>, String> {
             Some((other, _)) => return Err(format!("{key}={value}{other}")),
             None => after,
         };
-        pairs.retain(|(known, _)| known != key);
         pairs.push((key.clone(), value.trim_matches(['"', '\'']).to_owned()));
     }
+    keep_last(&mut pairs, |(name, _)| name);
     Ok(pairs)
 }
 

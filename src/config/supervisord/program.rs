@@ -2,9 +2,11 @@
 //!
 //! A key that is not given has supervisord's default, which `daemon.rs` has put into `[defaults]`.
 
+use std::collections::BTreeSet;
+
 use super::super::Environment;
 use super::super::diagnostics::Diagnostics;
-use super::super::front_end::{DEFAULT, ignored, set, text};
+use super::super::front_end::{DEFAULT, ignored, keep_last, set, text};
 use super::super::phrase::quoted;
 use super::super::table::{Kind, Table, Value};
 use super::daemon::Daemon;
@@ -36,6 +38,8 @@ pub(super) fn groups(
     diagnostics: &mut Diagnostics,
 ) -> Vec<Group> {
     let mut groups = Vec::new();
+    let programs: BTreeSet<&str> =
+        sections.iter().filter(|section| is_one(section)).map(|section| section.name.as_str()).collect();
     for section in sections.iter().filter(|section| section.kind == "group") {
         let mut typed = Typed { diagnostics, environment, variables: &[], names: Names::None };
         let Some(setting) = section.get("programs") else {
@@ -50,7 +54,7 @@ pub(super) fn groups(
         let names: Vec<String> =
             listed.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         for name in &names {
-            if !sections.iter().any(|other| is_one(other) && other.name == *name) {
+            if !programs.contains(name.as_str()) {
                 let span = typed.diagnostics.narrow(setting.span, name);
                 let message = format!("there is no program {}", quoted(name));
                 typed.diagnostics.error(span, message, format!("expected a section `[program:{name}]`"));
@@ -258,10 +262,8 @@ impl Reading<'_> {
                 Err(found) => self.typed.refuse_pairs(setting, &found),
             }
         }
-        for (name, value, span) in own {
-            variables.retain(|(known, _, _)| *known != name);
-            variables.push((name, value, span));
-        }
+        variables.extend(own);
+        keep_last(&mut variables, |(name, _, _)| name);
         let mut table = Table::default();
         for (name, value, span) in variables {
             set(&mut table, &name, text(&value), span);

@@ -399,3 +399,43 @@ proptest! {
         let _ = super::super::migrate(&path, None, &environment());
     }
 }
+
+/// Each of these would take minutes if a step were quadratic.
+#[test]
+fn a_hostile_file_is_read_at_a_bounded_cost() {
+    let many = |count: usize, text: &dyn Fn(usize) -> String| (0..count).map(text).collect::<String>();
+    let program = |keys: &str| format!("[supervisord]\n[program:a]\ncommand=x\n{keys}\n");
+    for (text, expected) in [
+        (program(&many(120_000, &|number| format!("k{number}=1\n"))), None),
+        (program(&format!("environment={}", many(90_000, &|number| format!("K{number}=1,")))), None),
+        (program(&many(50_000, &|number| format!("[program:a]\nk{number}=1\n"))), None),
+        (format!("[supervisord]\n[program:a]\ncommand=x{}\n", " y".repeat(400_000)), None),
+        (format!("[supervisord]\n[program:a]\ncommand=x{}\n", many(100_000, &|n| format!(" ~/a{n}"))), None),
+        (
+            program(&many(60_000, &|number| format!("[program:p{number}]\n"))),
+            Some("there are 10001 programs"),
+        ),
+        (
+            program(&format!("[group:g]\nprograms={}", many(100_000, &|number| format!("p{number},")))),
+            Some("there is no program `p0`"),
+        ),
+        (
+            program(&format!(
+                "[eventlistener:e]\ncommand=x\nevents={}",
+                many(100_000, &|number| format!("T{number},"))
+            )),
+            Some("there is no event `T0`"),
+        ),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s.conf");
+        fs::write(&path, &text).expect("a file");
+        let report = load(&path, &environment()).err().map(|report| report.to_string());
+        let start: String = text.chars().take(60).collect();
+        match (&report, expected) {
+            (Some(report), Some(expected)) => assert!(report.contains(expected), "{start}: {report:.2000}"),
+            (None, None) => {}
+            (report, _) => panic!("{start}: {report:?}"),
+        }
+    }
+}

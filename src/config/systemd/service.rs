@@ -3,7 +3,7 @@
 //! A oneshot service is a task, or a job if it has a timer; both have fewer keys than a program. Next: `policy.rs`.
 
 use super::super::diagnostics::Diagnostics;
-use super::super::front_end::{DEFAULT, ignored, list, set, text};
+use super::super::front_end::{DEFAULT, ignored, keep_last, list, set, text};
 use super::super::span::Span;
 use super::super::table::{Kind, Table, Value};
 use super::command::{CommandLine, joined, parse, signal};
@@ -89,10 +89,10 @@ impl Reading<'_> {
         for setting in &given {
             for word in shell_words::split(&setting.value).unwrap_or_default() {
                 let Some((name, value)) = word.split_once('=') else { continue };
-                self.variables.retain(|(known, _)| known != name);
                 self.variables.push((name.to_owned(), value.to_owned()));
             }
         }
+        keep_last(&mut self.variables, |(name, _)| name);
         for (name, value) in &self.variables {
             set(&mut table, name, text(&super::super::shell::with_dollars(value)), DEFAULT);
         }
