@@ -111,7 +111,11 @@ pub(super) fn toml(
         let parts = if format == Format::Pm2 { 4 } else { 1 };
         let renamed =
             namespec.and_then(|text| text.splitn(parts, ':').last()).filter(|name| *name != item.name());
-        let notes = renamed.map(|name| format!("Its name there is `{name}`.")).into_iter().collect();
+        let renamed = renamed.map(|name| format!("Its name there is `{name}`."));
+        let is_set =
+            |key: &&str| table.get(key).is_some_and(|item| matches!(item.value.kind, Kind::Boolean(true)));
+        let captures = CAPTURES.iter().any(is_set).then(|| CAPTURED.to_owned());
+        let notes = renamed.into_iter().chain(captures).collect();
         let heading = format!("{}.{}", kind.name(), item.name());
         sections.push(Section { heading, table, start: item.key.span, notes });
     }
@@ -169,6 +173,8 @@ fn section_at<'s, 'd>(
 
 /// Keys that only a front-end has, or that say where another tool's clients are.
 const LEFT_OUT: [&str; 4] = ["namespec", "socket", "stdout_capture", "stderr_capture"];
+const CAPTURES: [&str; 2] = ["stdout_capture", "stderr_capture"];
+const CAPTURED: &str = "`capture_maxbytes` has no equal: communications stay in the output. `foster run` of the file itself has them.";
 /// More variables get a separate table.
 const MOST_INLINE: usize = 3;
 

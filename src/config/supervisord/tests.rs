@@ -304,6 +304,19 @@ fn a_migrated_configuration_reads_as_a_person_would_have_written_it() {
 }
 
 #[test]
+fn a_capture_that_migrate_cannot_write_is_a_comment() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("s.conf");
+    let migrated = |size: &str| {
+        let text = format!("[supervisord]\n[program:a]\ncommand=x\nstdout_capture_maxbytes={size}\n");
+        fs::write(&path, text).expect("a file");
+        super::super::migrate(&path, None, &environment()).unwrap_or_else(|report| panic!("{report}"))
+    };
+    assert!(migrated("1MB").contains("# `capture_maxbytes` has no equal"));
+    assert!(!migrated("0").contains("capture"));
+}
+
+#[test]
 fn a_migrated_http_server_is_the_web_page() {
     let folder = tempfile::tempdir().expect("a folder");
     let (path, toml) = (folder.path().join("s.conf"), folder.path().join("foster.toml"));
