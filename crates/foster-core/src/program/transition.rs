@@ -179,7 +179,8 @@ impl Transition<'_> {
     ) -> State {
         match self.instance.desired {
             Desired::Rising | Desired::Up => {}
-            Desired::Trial if self.is_done(end) => {}
+            // Nothing more is expected of it.
+            Desired::Trial if self.is_done(end) => self.instance.desired = Desired::Up,
             Desired::Trial => {
                 self.report(Some(run), from, StateName::Stopped, cause(&failure, AfterExit::Withdrawn));
                 return State::Stopped;

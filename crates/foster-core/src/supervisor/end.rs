@@ -134,9 +134,10 @@ impl Supervisor {
     }
 }
 
-/// Whether an instance runs, or will run without an order.
+/// Whether an instance runs, or will run without an order. One that is removed does so only until its turn to stop.
 fn runs_or_will(instance: &Instance) -> bool {
     match instance.state() {
+        _ if instance.is_removed() => false,
         State::Starting { .. } | State::Running { .. } | State::Backoff { .. } | State::Waiting { .. } => {
             true
         }

@@ -232,3 +232,36 @@ fn a_removed_program_without_instances_is_forgotten() {
         "#]],
     );
 }
+
+#[test]
+fn an_instance_that_is_only_waiting_to_be_removed_does_not_keep_the_container_alive() {
+    check_updates(
+        "web: instances=2 restart=never\nlate: after=web stops=3s/0 stop_timeout=9s",
+        &[("5s", "web: restart=never\nlate: after=web stops=3s/0 stop_timeout=9s v=2")],
+        "6s exit web.0 7",
+        expect![[r#"
+            0.000   spawn web.0 #1
+            0.000   spawn web.1 #2
+            0.000   web.0: stopped -> starting (started)
+            0.000   web.1: stopped -> starting (started)
+            0.000   late: stopped -> waiting (waits for web.0)
+            1.000   web.0: starting -> running (ready after 1s)
+            1.000   web.1: starting -> running (ready after 1s)
+            1.000   spawn late #1
+            1.000   late: waiting -> starting (started)
+            2.000   late: starting -> running (ready after 1s)
+            2.000   everything is ready
+            5.000   updated
+            5.000   late: running -> stopping (changed)
+            5.000   SIGTERM to the main process of late
+            6.000   web.0: running -> fatal (exited with status 7 after 6s; failed)
+            6.000   shutdown: web.0 failed 1 times, exited with status 7
+            8.000   late: stopping -> stopped (exited with status 0 within 3s)
+            8.000   web.1: running -> stopping (shutdown)
+            8.000   SIGTERM to the main process of web.1
+            8.010   web.1: stopping -> stopped (was killed by SIGTERM within 10ms)
+            8.010   sweep with SIGTERM
+            8.010   exit 7: web.0 failed 1 times, exited with status 7
+        "#]],
+    );
+}

@@ -95,7 +95,7 @@ impl Supervisor {
         }
         let is_stuck = instance.state().is_stuck();
         match (instance.desired(), instance.state()) {
-            (Desired::Up, _) | (Desired::Trial, State::Exited { .. }) => {
+            (Desired::Up, _) => {
                 self.note_replacement(at, roll);
                 roll.done.push(id.index);
                 next
