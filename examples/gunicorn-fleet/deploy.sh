@@ -21,7 +21,7 @@ point() { ln -sfn "$2" "$1.new" && mv -T "$1.new" "$1"; }
 step fetch
 git --git-dir=source fetch --quiet origin '+refs/heads/*:refs/heads/*'
 commit=$(git --git-dir=source rev-parse --verify --quiet "${1:-HEAD}^{commit}") ||
-    { echo "deploy: there is no commit ${1:-HEAD}" >&2; exit 1; }
+    { echo "deploy: there is no commit ${1:-HEAD}; name one: deploy.sh COMMIT" >&2; exit 1; }
 release=releases/$commit
 mkdir -p releases venvs data
 
