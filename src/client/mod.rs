@@ -18,10 +18,13 @@ mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
 
 use crate::cli::completions::{self, Candidates};
 use crate::cli::format::Colour;
@@ -31,7 +34,7 @@ use crate::control::client::{self, Answer, ClientError, Patience};
 use crate::control::protocol::{Reason, Reply, Request, StatusRow};
 use crate::errno;
 use crate::exit::ExitStatus;
-use crate::sys::terminal;
+use crate::sys::{pidfd, terminal};
 use endpoint::candidates;
 
 /// The timeout of requests that are answered at once. foster takes milliseconds: a process that takes longer is stopped,
@@ -92,6 +95,8 @@ pub fn run(
         top::run(command, &sockets, client)
     } else if command.watch {
         watch::run(verb, command, &sockets, client)
+    } else if command.until_end {
+        shut_down(verb, command, &sockets, client)
     } else {
         ask(&sockets, &command.request).and_then(|answer| {
             if let Request::Exec(exec) = &command.request {
@@ -107,6 +112,35 @@ pub fn run(
         ""
     };
     finish(verb, done, origin, client)
+}
+
+/// Orders the shutdown, and waits until the supervisor has ended.
+fn shut_down(
+    verb: &Verb,
+    command: &ClientCommand,
+    sockets: &[PathBuf],
+    client: &mut ClientIo<'_>,
+) -> Result<ExitStatus, Failure> {
+    let answer = ask(sockets, &command.request)?;
+    // Before its answer is read: it may end right after that, and its pid be reused.
+    let pid = answer.server().map_or(0, |supervisor| supervisor.pid);
+    let supervisor = pidfd::open(Pid::from_raw(pid));
+    let status = print::print(verb, command, answer, client)?;
+    if status != ExitStatus::DONE {
+        return Ok(status);
+    }
+    match supervisor {
+        Ok(supervisor) => loop {
+            let mut watched = [PollFd::new(supervisor.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut watched, PollTimeout::NONE) {
+                Ok(_) => return Ok(status),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Failure::Wait(errno)),
+            }
+        },
+        Err(Errno::ESRCH) => Ok(status),
+        Err(errno) => Err(Failure::Wait(errno)),
+    }
 }
 
 /// Prints an answer whose request was sent by another process, and returns the exit status; `None`: the supervisor has
