@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::support::{End, Following, Foster, Running, binary, may_make_namespaces, resident_kib, rows};
 
 fn three() -> Running {
@@ -164,6 +166,19 @@ fn wait_returns_when_the_program_is_ready_or_at_its_timeout() {
     foster.verb(&["wait", "--timeout", "50ms", "app"]).expect(1);
     std::fs::write(foster.path("go"), "").expect("a file");
     foster.verb(&["wait", "--timeout", "20s", "app"]).expect(0);
+}
+
+#[test]
+fn a_wait_that_a_shutdown_ends_says_so() {
+    let config = "[program.app]\ncommand = 'puppet trap:TERM:touch:asked trap:TERM:wait-file:end trap:TERM:exit:0 touch:up pause'\nready = { file = 'go' }\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    foster.signal(Signal::SIGTERM);
+    foster.wait_for_file("asked");
+    let answer = foster.verb(&["wait", "app"]).expect(1).stdout;
+    assert_eq!(answer, "app: not ready: foster is shutting down\n");
+    std::fs::write(foster.path("end"), "").expect("a file");
+    assert_eq!(foster.wait_exit(), End::Code(0));
 }
 
 #[test]

@@ -294,7 +294,7 @@ impl Init {
         queue: &mut VecDeque<Reply>,
     ) -> Pending {
         let is_ending = self.core.supervisor.is_shutting_down();
-        let over = until.is_some_and(|until| until <= self.core.now) || is_ending;
+        let is_late = until.is_some_and(|until| until <= self.core.now);
         let (mut left, mut holders) = (Vec::new(), Holders::default());
         for id in open {
             let Some(view) = self.view(id) else {
@@ -314,7 +314,8 @@ impl Init {
                 _ if patience == Patience::FirstFailure && self.is_blocked(&view, &mut holders) => {
                     (Verdict::Failed, self.standing(&view))
                 }
-                _ if over => (Verdict::Failed, format!("not ready in time: {}", self.standing(&view))),
+                _ if is_late => (Verdict::Failed, format!("not ready in time: {}", self.standing(&view))),
+                _ if is_ending => (Verdict::Failed, "not ready: foster is shutting down".into()),
                 StateName::Stopped
                 | StateName::Waiting
                 | StateName::Starting
