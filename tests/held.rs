@@ -289,13 +289,19 @@ fn a_pipe_of_another_user_with_a_second_writer_and_a_slow_reader_blocks_only_the
 #[test]
 fn a_socket_whose_reader_closed_with_queued_bytes_costs_no_cpu_time() {
     let (reader, writer) = UnixStream::pair().expect("a socket");
-    let writes = "[program.writes]\ncommand = 'puppet lines:100000 touch:written pause'\n";
+    // What follows the readiness of everything, once, is not in the second that is looked at.
+    let writes =
+        "[program.writes]\ncommand = 'puppet lines:100000 touch:written pause'\nmin_uptime = '1ms'\n";
     let foster =
         Foster::new().config(&format!("{writes}{BYSTANDER}")).stdout(OwnedFd::from(writer)).alone().start();
     foster.wait_for_file("bystander");
     wait_until_blocked(&foster, "writes");
     drop(reader);
     foster.wait_for_file("written");
+    // What is in the pipe is still to be read.
+    foster.wait_for("the last line", || {
+        foster.verb(&["logs", "-n", "1", "writes"]).stdout.contains(" 100000\n")
+    });
     assert_served(&foster);
     let (before, since) = (cpu_time(foster.pid()), Instant::now());
     foster.wait_for("one second", || since.elapsed() >= Duration::from_secs(1));

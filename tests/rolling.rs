@@ -15,7 +15,11 @@ fn program(name: &str, keys: &str) -> String {
 
 /// Started, with everything that is autostarted up.
 fn start(text: &str) -> Running {
-    let foster = Foster::new().config(text).start();
+    up(Foster::new(), text)
+}
+
+fn up(foster: Foster, text: &str) -> Running {
+    let foster = foster.config(text).start();
     foster.wait_for("everything to be up", || foster.verb(&["health"]).code == 0);
     foster
 }
