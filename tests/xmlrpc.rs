@@ -217,11 +217,16 @@ fn the_helper_is_unprivileged_and_is_started_again_unnoticed() {
 fn a_helper_of_another_process_is_not_answered() {
     let server = Server::foster(&config());
     let pid = helper(&server);
-    let environment = fs::read(format!("/proc/{pid}/environ"));
-    if let Ok(environment) = environment {
+    let deadline = Instant::now() + PATIENCE;
+    while let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) {
         let text = String::from_utf8_lossy(&environment).into_owned();
-        let name =
-            text.split("\"supervisor\":\"@").nth(1).and_then(|rest| rest.split('"').next()).expect("a name");
+        let name = text.split("\"supervisor\":\"@").nth(1).and_then(|rest| rest.split('"').next());
+        // Before its exec it has foster's environment.
+        let Some(name) = name else {
+            assert!(Instant::now() < deadline, "{text}");
+            std::thread::yield_now();
+            continue;
+        };
         let address = nix::sys::socket::UnixAddr::new_abstract(name.as_bytes()).expect("an address");
         let (family, kind) = (nix::sys::socket::AddressFamily::Unix, nix::sys::socket::SockType::Stream);
         let socket = nix::sys::socket::socket(family, kind, nix::sys::socket::SockFlag::empty(), None)
@@ -232,6 +237,7 @@ fn a_helper_of_another_process_is_not_answered() {
             nix::unistd::read(&socket, &mut [0; 100]),
             Ok(0) | Err(nix::errno::Errno::ECONNRESET)
         ));
+        break;
     }
     assert_eq!(helper(&server), pid);
 }

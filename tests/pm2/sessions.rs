@@ -261,7 +261,13 @@ fn same_run(name: &str) {
         let mut session = Session::start(programs, &["start", name], &script.options);
         if let Some((theirs, ours)) = script.ends {
             let status = session.end();
-            assert_eq!(status, Some(if is_foster { ours } else { theirs }), "{}", session.output());
+            // In PM2 the daemon is in the same process, and its own exit, with 0, sometimes comes before that with the status.
+            let expected = if is_foster { [ours; 2] } else { [theirs, 0] };
+            assert!(
+                status.is_some_and(|status| expected.contains(&status)),
+                "{status:?} {}",
+                session.output()
+            );
             return session.report();
         }
         session.reach(&script.states);
