@@ -149,7 +149,6 @@ impl World {
             | Action::Update
             | Action::Report(_)
             | Action::ReportShutdown(_)
-            | Action::ReportCutShort(_)
             | Action::ReportReady => {}
         }
     }
