@@ -97,7 +97,7 @@ fn without_an_action_a_server_is_unhealthy_until_it_recovers_and_every_verb_show
         foster.wait_for_state(failure, "unhealthy");
     }
     let (ill, usual) = status_times(&foster, &servers("none"));
-    assert!(ill < usual + Duration::from_millis(10), "{ill:?}, usually {usual:?}");
+    assert!(ill < 2 * usual, "{ill:?}, usually {usual:?}");
     let said = foster.verb(&["health"]).expect(1).stdout;
     for (failure, seen) in SERVER_FAILURES {
         let line = format!("{failure}: unhealthy: {seen} (3 times in a row)");
@@ -234,8 +234,8 @@ fn a_file_system_that_hangs_makes_a_program_unhealthy_and_blocks_one_process_per
     for name in names {
         foster.wait_for_line(&format!("{name}: unhealthy: no answer within 30ms"));
     }
-    let quickest = (0..20).map(|_| status_time(&foster)).min().expect("some");
-    assert!(quickest < Duration::from_millis(100), "{quickest:?}");
+    let (held, usual) = status_times(&foster, &servers("none"));
+    assert!(held < 2 * usual, "{held:?}, usually {usual:?}");
     let processes = foster.processes().len();
     assert!(processes <= 1 + 2 * names.len(), "{processes}");
     assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());

@@ -1,7 +1,7 @@
 //! foster's resources over time: no system call while idle, and no growth by work.
 
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::support::{
     End, Foster, Running, allocated_kib, cpu_time, descriptors, found, free_port, get, resident_kib,
@@ -185,46 +185,47 @@ fn no_system_call_of(foster: &Running, pids: &[i32]) {
 }
 
 #[test]
-fn five_idle_programs_in_four_tiers_stop_within_50_ms() {
-    let program = |name: &str, priority: u32| {
-        format!("[program.{name}]\ncommand = 'puppet pause'\npriority = {priority}\nmin_uptime = '1ms'\n")
+fn a_shutdown_waits_for_nothing_but_its_programs() {
+    let Some(strace) = found("strace") else { return };
+    let program = |name: &str, priority: u32, command: &str| {
+        format!("[program.{name}]\ncommand = 'puppet {command}'\npriority = {priority}\nmin_uptime = '1ms'\n")
     };
-    let config =
-        [program("a", 1), program("b", 2), program("c", 2), program("d", 3), program("e", 4)].concat();
-    // The shortest of five counts, because other processes of the machine use CPU time too.
-    let shortest = (0..5).map(|_| time_to_stop(&config)).min().expect("five");
-    assert!(shortest < Duration::from_millis(50), "{shortest:?}");
-}
-
-fn time_to_stop(config: &str) -> Duration {
-    let mut foster = Foster::new().config(config).alone().start();
+    let config = [
+        program("a", 1, "pause"),
+        program("b", 2, "pause"),
+        program("slow", 2, "trap:TERM:sleep:0.2 trap:TERM:exit:0 pause"),
+        program("d", 3, "pause"),
+        program("e", 4, "pause"),
+    ]
+    .concat();
+    let mut foster = Foster::new().config(&config).alone().start();
     foster.wait_for_state("e", "running");
-    let before = Instant::now();
-    foster.signal(nix::sys::signal::Signal::SIGTERM);
-    let (end, at) = foster.wait_end();
-    assert_eq!(end, End::Code(0), "{}", foster.output().shown());
-    at - before
+    let trace = foster.path("trace");
+    let mut tracer = Command::new(strace)
+        .args(["-p", &foster.pid().to_string(), "-o"])
+        .arg(&trace)
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("strace");
+    foster.wait_for("strace to be attached", || tracer_of(foster.pid()).is_some_and(|pid| pid != 0));
+    assert_eq!(foster.terminate(), End::Code(0), "{}", foster.output().shown());
+    tracer.wait().expect("strace");
+    let calls = std::fs::read_to_string(&trace).expect("a trace");
+    // Each wait ends by an event, so no time was waited for; and after the last program has ended there is none.
+    let waits =
+        |call: &&str| ["epoll_", "poll(", "sleep(", "timedwait("].iter().any(|name| call.contains(name));
+    let waits =
+        |calls: &str| calls.lines().filter(|call| !call.starts_with("epoll_ctl")).filter(waits).count();
+    let timed_out = |call: &str| call.ends_with(") = 0") && !call.ends_with(", 0) = 0");
+    assert!(!calls.lines().filter(|call| call.starts_with("epoll_wait")).any(timed_out), "{calls}");
+    let (before, after) = calls.rsplit_once("[{WIF").expect("an end of a program");
+    assert!(waits(before) >= 4 && waits(after) == 0, "{calls}");
 }
 
-#[test]
-fn foster_exits_within_20_ms_after_its_slowest_program() {
-    // The program records the time of its exit; the test observes that of foster.
-    let config = "[program.slow]\ncommand = 'puppet trap:TERM:sleep:0.2 trap:TERM:append:ended:x trap:TERM:exit:0 touch:up pause'\n[program.fast]\ncommand = 'puppet pause'\n";
-    let shortest = (0..3).map(|_| time_after_the_slowest(config)).min().expect("three");
-    assert!(shortest < Duration::from_millis(20), "{shortest:?}");
-}
-
-fn time_after_the_slowest(config: &str) -> Duration {
-    let mut foster = Foster::new().config(config).alone().start();
-    foster.wait_for_file("up");
-    foster.wait_for_state("slow", "running");
-    assert_eq!(foster.terminate(), End::Code(0));
-    let at = std::time::SystemTime::now();
-    let (_, seen) = foster.wait_end();
-    let slowest = std::fs::metadata(foster.path("ended"))
-        .and_then(|data| data.modified())
-        .expect("the time of its last file");
-    at.duration_since(slowest).expect("a clock that advances").saturating_sub(seen.elapsed())
+/// The process that traces this one (proc_pid_status(5)).
+fn tracer_of(pid: i32) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().parse().ok()
 }
 
 #[test]

@@ -86,17 +86,24 @@ fn a_signal_is_obeyed_while_a_thousand_programs_start() {
     if !may_make_namespaces() {
         return;
     }
-    // The shortest of three counts, because other processes of the machine use CPU time too.
-    let shortest = (0..3).map(|_| time_to_obey()).min().expect("three");
-    assert!(shortest < Duration::from_millis(100), "{shortest:?}");
+    // Each with the time that all the starts take right before it, because the machine's load slows down both.
+    let rounds: Vec<(Duration, Duration)> = (0..3).map(|_| (time_to_start(), time_to_obey())).collect();
+    assert!(rounds.iter().any(|(all, took)| *took < *all / 4), "(all starts, took): {rounds:?}");
 }
 
-/// The time from a TERM 50 ms after the first start to the line that foster is shutting down.
+/// The time from the first start to the last.
+fn time_to_start() -> Duration {
+    let foster = programs("command = 'puppet pause'", "").start();
+    foster.wait_for_line("app0: starting");
+    let before = Instant::now();
+    foster.wait_for_line("app999: starting");
+    before.elapsed()
+}
+
+/// The time from a TERM after the first starts to the line that foster is shutting down.
 fn time_to_obey() -> Duration {
     let mut foster = programs("command = 'puppet pause'", "").start();
     foster.wait_for_line("app0: starting");
-    let first = Instant::now();
-    foster.wait_for("50 ms", || first.elapsed() >= Duration::from_millis(50));
     let before = Instant::now();
     foster.signal(Signal::SIGTERM);
     foster.wait_for_line("shutting down");
