@@ -163,3 +163,31 @@ fn a_program_that_waits_when_the_shutdown_begins_will_not_be_started() {
     assert_eq!(foster.terminate(), End::Code(0));
     foster.wait_for_line("web: will not be started: shutting down");
 }
+
+#[test]
+fn an_order_to_shut_down_that_is_given_again_kills_nothing() {
+    let config = "[program.web]\ncommand = 'puppet trap:TERM:print:asked trap:USR1:exit:0 touch:up pause'\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    foster.verb(&["shutdown"]).expect(0);
+    foster.wait_for_line("asked");
+    foster.verb(&["shutdown"]).expect(0);
+    foster.verb(&["signal", "USR1", "web"]).expect(0);
+    assert_eq!(foster.wait_exit(), End::Code(0));
+    assert!(foster.output().has_line("web: stopped after"), "{}", foster.output().shown());
+}
+
+#[test]
+fn a_program_that_a_second_signal_killed_is_not_said_to_need_another_shutdown_timeout() {
+    let config = "[program.web]\ncommand = 'puppet ignore:TERM touch:up pause'\n[foster]\nshutdown_timeout = '1h'\n[defaults]\nstop_timeout = '1h'\n";
+    let mut foster = Foster::new().config(config).start();
+    foster.wait_for_file("up");
+    foster.signal(Signal::SIGTERM);
+    foster.wait_for_state("web", "stopping");
+    foster.signal(Signal::SIGTERM);
+    assert_eq!(foster.wait_exit(), End::Code(0));
+    let log = foster.output().stderr();
+    assert!(log.contains("got SIGTERM during the shutdown: killing what is left"), "{log}");
+    assert!(log.contains("because the shutdown was cut short"), "{log}");
+    assert!(!log.contains("raise"), "{log}");
+}

@@ -94,6 +94,9 @@ impl Init {
                 let line = report::shutdown(&ending, &self.why(&ending.reason));
                 self.publish(&line, None);
             }
+            Action::ReportCutShort(ending) => {
+                warn!("{} during the shutdown: killing what is left", self.why(&ending.reason));
+            }
             Action::ReportReady => {
                 self.notify_service_manager(ServiceManager::ready);
                 debug!("everything that was autostarted is ready");
@@ -177,6 +180,8 @@ impl Init {
             self.operators.requests.ordered_by(*id).map(str::to_owned)
         } else if let Cause::NotReplaced(why) = &change.cause {
             Some(self.note_not_replaced(change.instance, *why))
+        } else if matches!(change.cause, Cause::Stopped { .. }) && self.core.supervisor.is_cut_short() {
+            Some("because the shutdown was cut short".to_owned())
         } else {
             None
         };
@@ -187,7 +192,7 @@ impl Init {
         self.operators.failures.note(change);
         // An earlier one does not explain the end of the container.
         if self.core.supervisor.is_shutting_down()
-            && let Some(killed) = report::killed(&self.plan, change)
+            && let Some(killed) = report::killed(&self.plan, change, detail.as_deref())
         {
             self.operators.failures.note_killed(killed);
         }

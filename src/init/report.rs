@@ -18,8 +18,8 @@ use crate::plan::Plan;
 
 /// The line for a change of state. `pid` is the run's last pid, if it had one; `by` is the client that ordered the change,
 /// or why an instance was not replaced.
-pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<&str>) -> Line {
-    let by = by.unwrap_or("as requested");
+pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, detail: Option<&str>) -> Line {
+    let by = detail.unwrap_or("as requested");
     let name = plan.label(change.instance);
     let name = match change.part {
         Part::Serving => name.to_owned(),
@@ -174,7 +174,7 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, by: Option<
         Cause::Stopped { exit, took } => {
             let stop = plan.spec(change.instance.program).map(|spec| &spec.stop);
             let (level, message) = match stop.filter(|stop| is_escalated(stop, *exit)) {
-                Some(stop) => (Level::Warn, format!("{name}: {}", escalated(stop, *took, &process))),
+                Some(stop) => (Level::Warn, format!("{name}: {}", escalated(stop, *took, &process, detail))),
                 None => (Level::Info, stopped(&name, *exit, *took, &process)),
             };
             exit_fields(Line::new(level, EventName::Stopped, message), *exit).with("took_ms", *took)
@@ -315,9 +315,15 @@ fn is_escalated(stop: &StopPlan, exit: Exit) -> bool {
     is_killed && !stop.signals.contains(&Signal::KILL)
 }
 
-fn escalated(stop: &StopPlan, took: Duration, process: &str) -> String {
+fn escalated(stop: &StopPlan, took: Duration, process: &str, cut_short: Option<&str>) -> String {
     let signals: Vec<String> = stop.signals.iter().map(Signal::to_string).collect();
     let signals = signals.join(", ");
+    if let (Some(why), true) = (cut_short, took < stop.timeout) {
+        return format!(
+            "did not stop within {} of {signals}, and foster killed it{process} {why}",
+            rounded(took)
+        );
+    }
     if took < stop.timeout {
         return format!(
             "did not stop within {} of {signals}, and foster killed it{process} at the end of the shutdown: raise \
@@ -333,11 +339,11 @@ fn escalated(stop: &StopPlan, took: Duration, process: &str) -> String {
 }
 
 /// For the reason of the container's end: a program that was killed because it did not stop in time.
-pub(super) fn killed(plan: &Plan, change: &Change) -> Option<String> {
+pub(super) fn killed(plan: &Plan, change: &Change, cut_short: Option<&str>) -> Option<String> {
     let Cause::Stopped { exit, took } = &change.cause else { return None };
     let stop = plan.spec(change.instance.program).map(|spec| &spec.stop)?;
     is_escalated(stop, *exit)
-        .then(|| format!("{} {}", plan.label(change.instance), escalated(stop, *took, "")))
+        .then(|| format!("{} {}", plan.label(change.instance), escalated(stop, *took, "", cut_short)))
 }
 
 fn stopped(name: &str, exit: Exit, took: Duration, process: &str) -> String {

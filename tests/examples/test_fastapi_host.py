@@ -151,6 +151,7 @@ class Installation(unittest.TestCase):
         setUpHost(self)
         control = lambda words: HOST.shell(f"~/supervisor/control.sh {words}").stdout
         before = health()["pid"]
+        self.assertIn("usage: foster", control(""))
         self.assertIn("running", control("status"))
         self.assertIn("Application startup complete", control("logs -n 20 api"))
         self.assertIn("api: restarted", control("restart"))

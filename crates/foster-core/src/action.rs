@@ -67,6 +67,8 @@ pub enum Action {
     Report(Change),
     /// Report the start of the shutdown and its reason.
     ReportShutdown(Ending),
+    /// Report that this cut the shutdown short: what is left is killed.
+    ReportCutShort(Ending),
     /// Report that every autostarted program was ready or has ended.
     ReportReady,
     /// Write the pending output, until the deadline, and exit.

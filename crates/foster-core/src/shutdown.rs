@@ -80,17 +80,35 @@ impl Phase {
         }
     }
 
-    /// A second request to end: all remaining processes are killed at once.
-    pub fn escalate(&mut self, now: Instant) {
+    /// A second request to end: all remaining processes are killed at once. Returns whether that changes anything.
+    pub fn escalate(&mut self, now: Instant) -> bool {
         match self {
             Phase::Stopping(closing) | Phase::Sweeping { kill: _, closing }
-                if now.since(closing.began) < DUPLICATE_SIGNAL_WINDOW => {}
-            Phase::Stopping(closing) => closing.deadline = now,
+                if now.since(closing.began) < DUPLICATE_SIGNAL_WINDOW =>
+            {
+                false
+            }
+            Phase::Stopping(closing) => {
+                closing.deadline = now;
+                true
+            }
             Phase::Sweeping { kill, closing } => {
                 *kill = now;
                 closing.deadline = now;
+                true
             }
-            Phase::Up | Phase::Killing { .. } | Phase::Swept { .. } | Phase::Over => {}
+            Phase::Up | Phase::Killing { .. } | Phase::Swept { .. } | Phase::Over => false,
+        }
+    }
+
+    /// Whether it was cut short: its deadline is earlier than this long after its start.
+    pub fn is_cut_short(&self, timeout: Duration) -> bool {
+        match self {
+            Phase::Stopping(closing)
+            | Phase::Killing { until: _, closing }
+            | Phase::Sweeping { kill: _, closing }
+            | Phase::Swept { until: _, closing } => closing.deadline < closing.began.plus(timeout),
+            Phase::Up | Phase::Over => false,
         }
     }
 

@@ -131,6 +131,11 @@ impl Supervisor {
         self.phase.has_begun()
     }
 
+    /// Whether a second signal or a fault has shortened the shutdown.
+    pub fn is_cut_short(&self) -> bool {
+        self.phase.is_cut_short(self.plan.settings().shutdown_timeout)
+    }
+
     fn handle(&mut self, now: Instant, event: Event, out: &mut Vec<Action>) {
         match event {
             Event::Booted => self.boot(now, out),

@@ -304,7 +304,8 @@ pub(super) static VERBS: &[Verb] = &[
         summary: "Stop everything in order and end the container",
         arguments: "",
         about: "Returns when the shutdown has started. The container exits with status 0; a\n\
-                restart policy such as `unless-stopped` starts it again.",
+                restart policy such as `unless-stopped` starts it again. During a shutdown\n\
+                it changes nothing; a second SIGTERM to foster kills what is left.",
         flags: &[&JSON, &SOCKET, &CONFIG],
         examples: &[("shutdown", "the same as `docker stop`")],
         statuses: &[(DONE, "the shutdown has started"), (FAILED, "it was refused"), WRONG_USAGE, NO_ANSWER],

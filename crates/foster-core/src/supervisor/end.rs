@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::Supervisor;
 use crate::action::{Action, Cause};
-use crate::ending::{Closing, Ending};
+use crate::ending::{Closing, Ending, Reason};
 use crate::plan::WhenAllEnded;
 use crate::program::{Desired, DownReason, Input, Instance, State, Watch};
 use crate::shutdown::Phase;
@@ -14,10 +14,15 @@ use crate::spec::{ExitAction, HealthAction};
 use crate::time::Instant;
 
 impl Supervisor {
-    /// Starts the shutdown; during one, kills all remaining processes at once.
+    /// Starts the shutdown. During one a signal or a fault kills all remaining processes at once.
     pub(super) fn shut_down(&mut self, now: Instant, ending: Ending, out: &mut Vec<Action>) {
         if self.phase.has_begun() {
-            return self.phase.escalate(now);
+            // The order returns when the shutdown has started, so that it is easily given again: that must not kill a program
+            // that still answers what it has accepted.
+            if !matches!(ending.reason, Reason::Operator(_)) && self.phase.escalate(now) {
+                out.push(Action::ReportCutShort(ending));
+            }
+            return;
         }
         out.push(Action::ReportShutdown(ending.clone()));
         let deadline = now.plus(self.plan.settings().shutdown_timeout);

@@ -221,12 +221,27 @@ fn a_second_signal_kills_all_remaining_processes_at_once() {
             2.000   shutdown: SIGTERM
             2.000   stubborn: running -> stopping (shutdown)
             2.000   SIGTERM to the main process of stubborn
+            3.000   cut short: SIGTERM
             3.000   kill all
             3.000   stubborn: stopping -> stopped (was killed by SIGKILL within 1s)
             3.000   sweep with SIGKILL
             3.000   exit 0: SIGTERM
         "#]],
     );
+}
+
+#[test]
+fn a_second_order_to_shut_down_changes_nothing() {
+    let trace = |script: &[&str]| {
+        let mut world = World::new("slow: stops=2s");
+        world.script("0s boot");
+        for line in script {
+            world.script(line);
+        }
+        world.run(Duration::from_secs(60));
+        world.trace
+    };
+    assert_eq!(trace(&["2s shutdown", "3s shutdown"]), trace(&["2s shutdown"]));
 }
 
 #[test]

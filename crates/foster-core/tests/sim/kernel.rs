@@ -149,6 +149,7 @@ impl World {
             | Action::Update
             | Action::Report(_)
             | Action::ReportShutdown(_)
+            | Action::ReportCutShort(_)
             | Action::ReportReady => {}
         }
     }

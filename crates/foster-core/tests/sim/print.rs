@@ -70,6 +70,7 @@ pub fn line(world: &World, action: &Action) -> Option<String> {
         Action::Forget(instance) => format!("forget {}", name(*instance)),
         Action::Report(change) => change_line(world, change),
         Action::ReportShutdown(ending) => format!("shutdown: {}", reason(world, &ending.reason)),
+        Action::ReportCutShort(ending) => format!("cut short: {}", reason(world, &ending.reason)),
         Action::ReportReady => "everything is ready".into(),
         Action::Exit(closing) => {
             format!("exit {}: {}", closing.ending.status, reason(world, &closing.ending.reason))
