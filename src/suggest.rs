@@ -46,7 +46,8 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     prefixed.or(best.map(|(_, candidate)| candidate))
 }
 
-fn list(valid: &[&str]) -> String {
+/// The names themselves, the first of them where there are many.
+pub fn list(valid: &[&str]) -> String {
     let shown: Vec<String> = valid.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
     match valid.len() {
         0 => "there is none".to_owned(),

@@ -271,3 +271,17 @@ fn a_fault_in_the_background_stops_the_programs_is_in_the_log_and_leaves_no_pid_
         assert!(log.contains(line), "{line}: {log}");
     }
 }
+
+#[test]
+fn after_a_shutdown_that_was_waited_for_another_foster_starts_at_once() {
+    let slow = "[program.web]\nready = { log = 'up' }\n\
+        command = ['sh', '-c', 'trap \"sleep 0.1; exit 0\" TERM; echo up; sleep 1000 & wait']\n";
+    let machine = Machine::new(slow);
+    for _ in 0..3 {
+        machine.detach(&["--pid-file", "pid"]).expect(0);
+        let pid = machine.pid();
+        machine.foster(&["shutdown", "--wait"]).expect(0);
+        assert!(!is_running(pid));
+    }
+    machine.foster(&["shutdown", "--wait"]).expect(4);
+}

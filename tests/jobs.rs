@@ -252,6 +252,8 @@ fn clients_that_wait_for_all_do_not_wait_for_jobs_and_status_shows_their_last_ru
     foster.verb(&["health"]).expect(0);
     foster.verb(&["run-job", "bad"]).expect(3);
     foster.verb(&["wait", "bad"]).expect(0);
+    // It is not restarted, and runs again when it is due.
+    foster.wait_for_line(r"bad: exited with status 3 after \S+ \(pid \d+\); failed$");
     let row = foster.row("bad").expect("a row");
     let note = row["note"].as_str().expect("a note");
     assert!(matches(note, r"^last run \S+ ago exited with status 3 after \S+; next run in "), "{note}");

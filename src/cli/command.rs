@@ -103,6 +103,8 @@ pub struct ClientCommand {
     pub timestamps: bool,
     /// Whether the request is repeated until interrupted.
     pub watch: bool,
+    /// Whether the client returns only when the supervisor has ended.
+    pub until_end: bool,
     /// The command of `exec` with its arguments; empty for every other verb.
     pub exec: Vec<OsString>,
 }

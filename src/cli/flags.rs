@@ -82,6 +82,10 @@ pub static JSON: Flag = Flag { long: "json", short: None, value: None, summary: 
 pub static NO_WAIT: Flag =
     Flag { long: "no-wait", short: None, value: None, summary: "Return at once, before it is done" };
 
+/// `--wait`.
+pub static WAIT: Flag =
+    Flag { long: "wait", short: None, value: None, summary: "Return when foster has ended" };
+
 /// `--dry-run`.
 pub static DRY_RUN: Flag =
     Flag { long: "dry-run", short: None, value: None, summary: "Only print what would change" };

@@ -18,10 +18,12 @@ fn read(line: &str) -> Result<Invocation, UsageError> {
 /// What a command line means, without the verb's row.
 fn meaning(line: &str) -> String {
     match read(line).unwrap().command {
-        Command::Client(ClientCommand { request, endpoint, output, timestamps, watch, exec }) => {
+        Command::Client(ClientCommand { request, endpoint, output, timestamps, watch, until_end, exec }) => {
             let Endpoint { socket, config } = endpoint;
             let mut text = format!("{request:?} {output:?} {socket:?} {config:?}");
-            for (is_set, name) in [(timestamps, " timestamps"), (watch, " watch")] {
+            for (is_set, name) in
+                [(timestamps, " timestamps"), (watch, " watch"), (until_end, " until its end")]
+            {
                 text += if is_set { name } else { "" };
             }
             if exec.is_empty() { text } else { format!("{text} {exec:?}") }
@@ -105,6 +107,7 @@ fn every_verb_is_read_with_its_flags() {
     means("health", expect!["Health(HealthCheck { names: [], all: false }) Text None None"]);
     means("health --json a", expect![[r#"Health(HealthCheck { names: ["a"], all: false }) Json None None"#]]);
     means("shutdown", expect!["Shutdown Text None None"]);
+    means("shutdown --wait", expect!["Shutdown Text None None until its end"]);
     means(
         "doctor --json --socket /s",
         expect![[r#"Doctor { endpoint: Endpoint { socket: Some("/s"), config: None }, output: Json }"#]],

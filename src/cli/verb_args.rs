@@ -2,7 +2,6 @@
 //!
 //! Invalid values are refused here. No function depends on the verb. Pure. Next: `args.rs`.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::args::ParsedArgs;
 use super::command::{ClientCommand, Command, Detach, Endpoint, Output, Scope};
 use super::flags::{
     ALL, CONFIG, DETACH, DRY_RUN, EVENT, FOLLOW, FOLLOW_RUN, FROM, HERE, JSON, LINES, LOG, NO_WAIT, PID_FILE,
-    SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WATCH,
+    SINCE, SOCKET, STATE, TIMEOUT, TIMESTAMPS, WAIT, WATCH,
 };
 use super::problem::Problem;
 use super::shell::Shell;
@@ -158,8 +157,15 @@ pub(super) fn client(args: &ParsedArgs, request: Request) -> Command {
 }
 
 fn client_command(args: &ParsedArgs, request: Request) -> ClientCommand {
-    let (timestamps, watch, exec) = (args.has(&TIMESTAMPS), args.has(&WATCH), Vec::<OsString>::new());
-    ClientCommand { request, endpoint: endpoint(args), output: output(args), timestamps, watch, exec }
+    ClientCommand {
+        request,
+        endpoint: endpoint(args),
+        output: output(args),
+        timestamps: args.has(&TIMESTAMPS),
+        watch: args.has(&WATCH),
+        until_end: args.has(&WAIT),
+        exec: Vec::new(),
+    }
 }
 
 /// FILE, or `-c FILE`.

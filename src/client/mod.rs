@@ -18,10 +18,13 @@ mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
 
 use crate::cli::completions::{self, Candidates};
 use crate::cli::format::Colour;
@@ -31,7 +34,7 @@ use crate::control::client::{self, Answer, ClientError, Patience};
 use crate::control::protocol::{Reason, Reply, Request, StatusRow};
 use crate::errno;
 use crate::exit::ExitStatus;
-use crate::sys::terminal;
+use crate::sys::{pidfd, terminal};
 use endpoint::candidates;
 
 /// The timeout of requests that are answered at once. foster takes milliseconds: a process that takes longer is stopped,
@@ -92,6 +95,8 @@ pub fn run(
         top::run(command, &sockets, client)
     } else if command.watch {
         watch::run(verb, command, &sockets, client)
+    } else if command.until_end {
+        shut_down(verb, command, &sockets, client)
     } else {
         ask(&sockets, &command.request).and_then(|answer| {
             if let Request::Exec(exec) = &command.request {
@@ -100,7 +105,42 @@ pub fn run(
             print::print(verb, command, answer, client)
         })
     };
-    finish(verb, done, client)
+    let has_variable = client.socket.as_ref().is_some_and(|path| !path.is_empty());
+    let origin = if command.endpoint.socket.is_none() && has_variable {
+        "; `$FOSTER_SOCKET` names this path"
+    } else {
+        ""
+    };
+    finish(verb, done, origin, client)
+}
+
+/// Orders the shutdown, and waits until the supervisor has ended.
+fn shut_down(
+    verb: &Verb,
+    command: &ClientCommand,
+    sockets: &[PathBuf],
+    client: &mut ClientIo<'_>,
+) -> Result<ExitStatus, Failure> {
+    let answer = ask(sockets, &command.request)?;
+    // Before its answer is read: it may end right after that, and its pid be reused.
+    let pid = answer.server().map_or(0, |supervisor| supervisor.pid);
+    let supervisor = pidfd::open(Pid::from_raw(pid));
+    let status = print::print(verb, command, answer, client)?;
+    if status != ExitStatus::DONE {
+        return Ok(status);
+    }
+    match supervisor {
+        Ok(supervisor) => loop {
+            let mut watched = [PollFd::new(supervisor.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut watched, PollTimeout::NONE) {
+                Ok(_) => return Ok(status),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Failure::Wait(errno)),
+            }
+        },
+        Err(Errno::ESRCH) => Ok(status),
+        Err(errno) => Err(Failure::Wait(errno)),
+    }
 }
 
 /// Prints an answer whose request was sent by another process, and returns the exit status; `None`: the supervisor has
@@ -113,18 +153,27 @@ pub fn print_answer(
 ) -> Option<ExitStatus> {
     match print::print(verb, command, answer, client) {
         Err(Failure::Client(ClientError::Lost(_))) => None,
-        done => Some(finish(verb, done, client)),
+        done => Some(finish(verb, done, "", client)),
     }
 }
 
-fn finish(verb: &Verb, done: Result<ExitStatus, Failure>, client: &mut ClientIo<'_>) -> ExitStatus {
+/// `origin` is the origin of the socket's path, for a failure that is about the path.
+fn finish(
+    verb: &Verb,
+    done: Result<ExitStatus, Failure>,
+    origin: &str,
+    client: &mut ClientIo<'_>,
+) -> ExitStatus {
     let status = match done {
         Ok(status) => status,
         Err(failure) => {
             let status = failure.status();
             // The reader closed the pipe (`foster logs -f | head`) and needs no message.
             if !failure.is_broken_pipe() {
-                let _ = writeln!(client.err, "foster: {}", failure.render());
+                let is_path =
+                    matches!(failure, Failure::Client(ClientError::NoSocket(_) | ClientError::NotASocket(_)));
+                let origin = if is_path { origin } else { "" };
+                let _ = writeln!(client.err, "foster: {}{origin}", failure.render());
             }
             status
         }

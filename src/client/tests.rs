@@ -432,7 +432,7 @@ fn without_a_supervisor_the_status_is_4_and_the_message_names_the_path() {
         exit status 4
     "#]]);
     run_verb("status", Some("/nowhere/s".into()), None).shows(expect![[r#"
-        stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another)
+        stderr: foster: no supervisor answers: there is no socket at `/nowhere/s` (is `foster run` up? `--socket PATH` names another); `$FOSTER_SOCKET` names this path
         exit status 4
     "#]]);
     let refused = Reply::Error(Refusal::new(Reason::NotPermitted, "not permitted")).encode();

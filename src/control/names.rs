@@ -11,7 +11,7 @@ use foster_core::sorted::SortedSet;
 
 use super::protocol::{Reason, Refusal};
 use crate::glob;
-use crate::suggest::nearest;
+use crate::suggest::{self, nearest};
 
 /// The most different globs in a request.
 const MOST_GLOBS: usize = 100;
@@ -25,6 +25,8 @@ pub enum NameError {
         name: String,
         /// The nearest valid one.
         nearest: Option<String>,
+        /// The valid ones, listed where none is near.
+        known: String,
     },
     /// There are more than [`MOST_GLOBS`] different globs.
     TooManyGlobs(usize),
@@ -93,7 +95,7 @@ pub fn resolve(names: &[String], known: &[(&str, u16)]) -> Result<Vec<(usize, u1
     let unknown: SortedSet<&String> = different.filter(|name| !is_known(name, &instances)).collect();
     let no_program = filter.all && instances.values().all(|count| *count == 0);
     if let Some(name) = names.iter().find(|name| unknown.contains(name) || no_program) {
-        return Err(NameError::NotFound { name: name.clone(), nearest: suggestion(name, known) });
+        return Err(NameError::not_found(name, suggestion(name, known), known));
     }
     let all = known.iter().enumerate();
     let all = all.flat_map(|(position, &(name, count))| (0..count).map(move |at| (position, name, at)));
@@ -138,12 +140,21 @@ fn suggestion(pattern: &str, known: &[(&str, u16)]) -> Option<String> {
     }
 }
 
+impl NameError {
+    /// For a name that none of these programs has.
+    pub fn not_found(name: &str, nearest: Option<String>, known: &[(&str, u16)]) -> NameError {
+        let known: Vec<&str> = known.iter().map(|&(name, _)| name).collect();
+        NameError::NotFound { name: name.to_owned(), nearest, known: suggest::list(&known) }
+    }
+}
+
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NameError::NotFound { name, nearest: _ } => {
+            NameError::NotFound { name, nearest, known } => {
                 let shown: String = name.chars().take(100).collect();
-                write!(f, "there is no program `{shown}`")
+                write!(f, "there is no program `{shown}`")?;
+                if nearest.is_none() { write!(f, "; {known}") } else { Ok(()) }
             }
             NameError::TooManyGlobs(count) => {
                 write!(f, "cannot match {count} different globs: at most {MOST_GLOBS} in one request")
@@ -156,7 +167,7 @@ impl From<NameError> for Refusal {
     fn from(error: NameError) -> Refusal {
         let message = error.to_string();
         match error {
-            NameError::NotFound { name: _, nearest } => {
+            NameError::NotFound { name: _, nearest, known: _ } => {
                 Refusal::new(Reason::NoSuchName, message).with_suggestion(nearest.as_deref())
             }
             NameError::TooManyGlobs(_) => Refusal::new(Reason::BadRequest, message),
@@ -179,7 +190,7 @@ mod tests {
 
     fn suggested(pattern: &str) -> Option<String> {
         match meant(&[pattern]) {
-            Err(NameError::NotFound { name: _, nearest }) => nearest,
+            Err(NameError::NotFound { name: _, nearest, known: _ }) => nearest,
             other => panic!("{other:?}"),
         }
     }
@@ -209,7 +220,8 @@ mod tests {
     #[test]
     fn one_unknown_name_refuses_the_whole_request() {
         let nearest = Some("backend".into());
-        let expected = NameError::NotFound { name: "bakend".into(), nearest };
+        let known = "there are `backend`, `web-1`, `web-2`, `nginx`".into();
+        let expected = NameError::NotFound { name: "bakend".into(), nearest, known };
         assert_eq!(meant(&["nginx", "bakend"]).unwrap_err(), expected);
         assert_eq!(suggested("bakend"), Some("backend".into()));
         assert_eq!(suggested("bakend.1"), Some("backend.1".into()));
@@ -227,6 +239,11 @@ mod tests {
     fn a_refusal_names_the_name_and_the_nearest() {
         let refusal = Refusal::from(meant(&["ngnix"]).unwrap_err());
         assert_eq!(refusal.to_string(), "there is no program `ngnix`; did you mean `nginx`?");
+        let refusal = Refusal::from(meant(&["x*"]).unwrap_err());
+        assert_eq!(
+            refusal.to_string(),
+            "there is no program `x*`; there are `backend`, `web-1`, `web-2`, `nginx`"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::sys::process::Credentials;
 
@@ -34,14 +34,26 @@ impl UserAccess {
     /// It does not exist; `PermissionDenied` if the user cannot enter a folder above it.
     pub(super) fn find(&self, path: &Path) -> io::Result<Metadata> {
         let metadata = std::fs::metadata(path)?;
+        match self.closed_folder(path)? {
+            Some(_) => Err(io::ErrorKind::PermissionDenied.into()),
+            None => Ok(metadata),
+        }
+    }
+
+    /// The folder above a file, the nearest to the root, that the user cannot enter.
+    ///
+    /// # Errors
+    /// It does not exist.
+    pub(super) fn closed_folder(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         // The kernel follows the links in the path; this checks the folders of the real path.
         let real = std::fs::canonicalize(path)?;
+        let mut closed = None;
         for folder in real.ancestors().skip(1) {
             if !self.may(&std::fs::metadata(folder)?, Permission::Execute) {
-                return Err(io::ErrorKind::PermissionDenied.into());
+                closed = Some(folder.to_owned());
             }
         }
-        Ok(metadata)
+        Ok(closed)
     }
 
     /// Whether the user has this permission for a file that it can reach.

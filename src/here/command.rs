@@ -46,7 +46,7 @@ pub(super) fn examine(
         (Some((file, reason)), _) => {
             let note =
                 format!("`chmod a+x {0}`, or name its interpreter: `[\"python3\", \"{0}\"]`", file.display());
-            let note = if reason == "is not executable" { note } else { String::new() };
+            let note = if reason == "is not executable" { note } else { closed_folder(&file, user) };
             found.error(key, format!("`{}` {reason}", file.display()), note);
         }
         (None, Some(path)) => {
@@ -65,6 +65,15 @@ fn path_variable(program: &Program) -> Option<OsString> {
 
 fn path_of(file: &CStr) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(file.to_bytes()))
+}
+
+/// Names the folder that keeps the user from a file. It may be nowhere in the path: an interpreter is often a link to one
+/// below `/root`.
+fn closed_folder(file: &Path, user: &UserAccess) -> String {
+    let folder = user.closed_folder(file).ok().flatten();
+    folder.map_or(String::new(), |folder| {
+        format!("cannot enter `{}`: install it elsewhere, or `chmod a+x` that folder", folder.display())
+    })
 }
 
 /// Checks the interpreter of a script (execve(2)).
@@ -88,7 +97,12 @@ fn check_interpreter(found: &mut ProgramRemarks<'_>, key: &'static str, file: &P
         Ok(_) | Err(_) if ends_with_cr => ("does not exist", "its lines end with CR LF: convert it to LF"),
         Ok(_) => return,
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            ("is in a folder that the program's user cannot enter", "")
+            let note = closed_folder(Path::new(interpreter), user);
+            let message = format!(
+                "the interpreter `{interpreter}` of `{}` is in a folder that the program's user cannot enter",
+                file.display()
+            );
+            return found.error(key, message, note);
         }
         Err(_) => ("does not exist", "install it, or change the first line of the script"),
     };

@@ -90,9 +90,13 @@ fn an_interpreter_below_a_folder_that_the_user_cannot_enter_is_reported() {
     write(&closed.join("python3"), "", 0o755);
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).expect("its mode");
     write(&folder.path().join("app"), &format!("#!{}/python3\n", closed.display()), 0o755);
-    let report = report(folder.path(), "command = ['DIR/app']\nuser = '65534'");
+    let found = report(folder.path(), "command = ['DIR/app']\nuser = '65534'");
     let message = "the interpreter `DIR/closed/python3` of `DIR/app` is in a folder that the program's user cannot enter";
-    assert!(report.contains(message), "{report}");
+    assert!(found.contains(message), "{found}");
+    // Also where the path has another folder, as in a virtual environment.
+    std::os::unix::fs::symlink(closed.join("python3"), folder.path().join("python3")).expect("a link");
+    let found = report(folder.path(), "command = ['DIR/python3']\nuser = '65534'");
+    assert!(found.contains("cannot enter `DIR/closed`: install it elsewhere"), "{found}");
 }
 
 #[test]

@@ -234,7 +234,7 @@ mod tests {
         let (old, new) = (programs("web\nold"), programs("web\nworker"));
         let check = |name| scope(&[name], UpdateMode::Apply).check_names(&old, &new);
         assert_eq!((check("old"), check("worker"), check("w*")), (Ok(()), Ok(()), Ok(())));
-        let nearest = Some("worker".to_owned());
-        assert_eq!(check("workr"), Err(NameError::NotFound { name: "workr".into(), nearest }));
+        let message = crate::control::protocol::Refusal::from(check("workr").unwrap_err()).to_string();
+        assert_eq!(message, "there is no program `workr`; did you mean `worker`?");
     }
 }

@@ -74,14 +74,21 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, detail: Opt
             Line::new(Level::Error, EventName::NotKilled, message)
         }
         Cause::CannotStart { failure, next } => {
-            let message = format!("cannot start {name}: {}; {}", failure.message, follows(next));
+            let message = format!(
+                "cannot start {name}: {}; {}",
+                failure.message,
+                follows(plan.kind(change.instance.program), next)
+            );
             next_fields(Line::new(level(next), EventName::StartFailed, message), next)
                 .with("stage", failure.stage.to_string())
         }
         Cause::Ended { exit, uptime, next } => {
             // What follows a run beside that of its instance was logged when the two were parted.
-            let follows =
-                if change.part == Part::Replaced { String::new() } else { format!("; {}", follows(next)) };
+            let follows = if change.part == Part::Replaced {
+                String::new()
+            } else {
+                format!("; {}", follows(plan.kind(change.instance.program), next))
+            };
             let message = format!("{name}: {exit} after {}{process}{follows}", rounded(*uptime));
             let line = Line::new(level(next), EventName::Exited, message).with("uptime_ms", *uptime);
             next_fields(exit_fields(line, *exit), next)
@@ -104,7 +111,8 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, detail: Opt
         }
         Cause::StoppedNotReady { within: _, last: _, exit, next }
         | Cause::StoppedUnhealthy { exit, next } => {
-            let message = format!("{name}: {exit}{process}; {}", follows(next));
+            let message =
+                format!("{name}: {exit}{process}; {}", follows(plan.kind(change.instance.program), next));
             next_fields(exit_fields(Line::new(level(next), EventName::Exited, message), *exit), next)
         }
         Cause::Requested(_) if change.to == StateName::Paused => {
@@ -128,7 +136,10 @@ pub(super) fn change(plan: &Plan, change: &Change, pid: Option<i32>, detail: Opt
             Line::new(Level::Info, EventName::Stopping, message)
         }
         Cause::NotAwaited { next } => {
-            let message = format!("{name}: the next run does not wait for its end; {}", follows(next));
+            let message = format!(
+                "{name}: the next run does not wait for its end; {}",
+                follows(plan.kind(change.instance.program), next)
+            );
             next_fields(Line::new(level(next), EventName::Waiting, message), next)
         }
         Cause::RequirementDown(other) => {
@@ -360,7 +371,7 @@ fn stopped(name: &str, exit: Exit, took: Duration, process: &str) -> String {
 }
 
 /// The consequence of an exit, as a part of a sentence.
-fn follows(next: &AfterExit) -> String {
+fn follows(kind: Kind, next: &AfterExit) -> String {
     match next {
         AfterExit::RestartNow => "restarting now".into(),
         AfterExit::RestartIn { wait, failures: 0, limit: _ } => format!("restart in {}", rounded(*wait)),
@@ -372,6 +383,8 @@ fn follows(next: &AfterExit) -> String {
         }
         AfterExit::StaysDown => "done".into(),
         AfterExit::Withdrawn => "it is not kept".into(),
+        // It runs again when it is due.
+        AfterExit::Failed | AfterExit::GaveUp { failures: 0 | 1 } if kind == Kind::Job => "failed".into(),
         AfterExit::Failed | AfterExit::GaveUp { failures: 0 | 1 } => "failed, will not be restarted".into(),
         AfterExit::GaveUp { failures } => format!("gave up after {failures} failures in a row"),
     }

@@ -158,7 +158,7 @@ class Installation(unittest.TestCase):
         self.assertNotEqual(health()["pid"], before)
         control("health")
         control("stop")
-        wait_for("end of foster", lambda: not processes("foster run"), 30)
+        self.assertEqual(processes("foster run"), [])
         self.assertFalse(is_served(f"{URL}/health"))
         self.assertFalse((HOST.home / "supervisor/run/pid").exists())
 

@@ -4,7 +4,7 @@
 
 use super::super::flags::{
     ALL, CONFIG, DRY_RUN, EVENT, FOLLOW, FOLLOW_RUN, Flag, JSON, LINES, NO_WAIT, SINCE, SOCKET, STATE,
-    TIMEOUT, TIMESTAMPS, WATCH,
+    TIMEOUT, TIMESTAMPS, WAIT, WATCH,
 };
 use super::super::verb::{Group, Printer, Verb};
 use super::super::verb_args;
@@ -306,9 +306,17 @@ pub(super) static VERBS: &[Verb] = &[
         about: "Returns when the shutdown has started. The container exits with status 0; a\n\
                 restart policy such as `unless-stopped` starts it again. During a shutdown\n\
                 it changes nothing; a second SIGTERM to foster kills what is left.",
-        flags: &[&JSON, &SOCKET, &CONFIG],
-        examples: &[("shutdown", "the same as `docker stop`")],
-        statuses: &[(DONE, "the shutdown has started"), (FAILED, "it was refused"), WRONG_USAGE, NO_ANSWER],
+        flags: &[&WAIT, &JSON, &SOCKET, &CONFIG],
+        examples: &[
+            ("shutdown", "the same as `docker stop`"),
+            ("shutdown --wait", "on a host, before another `foster run --detach`"),
+        ],
+        statuses: &[
+            (DONE, "the shutdown has started, with --wait ended"),
+            (FAILED, "it was refused"),
+            WRONG_USAGE,
+            NO_ANSWER,
+        ],
         answer: Printer::Outcomes("done"),
         read: |args| Ok(verb_args::client(args, Request::Shutdown {})),
     },

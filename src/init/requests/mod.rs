@@ -434,7 +434,7 @@ impl Init {
         let is_there = |id: &InstanceId| self.view(*id).is_some() || self.is_without_instances(id.program);
         let meant: Vec<InstanceId> = meant.into_iter().filter_map(id).filter(is_there).collect();
         match names.first().filter(|_| meant.is_empty()) {
-            Some(name) => Err(NameError::NotFound { name: name.clone(), nearest: None }.into()),
+            Some(name) => Err(NameError::not_found(name, None, &known).into()),
             None => Ok(meant),
         }
     }
