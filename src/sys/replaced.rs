@@ -112,6 +112,20 @@ extern "C" fn strtoul(text: *const c_char, end: *mut *const c_char, base: c_int)
     if is_negative { number.wrapping_neg() } else { number }
 }
 
+/// As `strtol`: its name for callers that are compiled as C23, where a base of 0 or 2 takes `0b` as well.
+// SAFETY: no other code defines this name.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+extern "C" fn __isoc23_strtol(text: *const c_char, end: *mut *const c_char, base: c_int) -> c_long {
+    strtol(text, end, base)
+}
+
+/// As `__isoc23_strtol`.
+// SAFETY: no other code defines this name.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+extern "C" fn __isoc23_strtoul(text: *const c_char, end: *mut *const c_char, base: c_int) -> c_ulong {
+    strtoul(text, end, base)
+}
+
 /// The number at the start of a text, and where it ends. Too large a one is the largest; a base of 0 is 10.
 fn number(text: *const c_char, end: *mut *const c_char, base: c_int) -> (bool, c_ulong) {
     let base = u32::try_from(base).ok().filter(|base| (2..=36).contains(base)).unwrap_or(10);
@@ -162,26 +176,20 @@ pub static stdout: NoStream = NoStream(ptr::null());
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub static stdin: NoStream = NoStream(ptr::null());
 
-/// Only malloc_stats(3) and malloc_info(3) print with it.
-// SAFETY: no other code defines this name, and no code calls it.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn fprintf() -> c_int {
-    0
+/// Functions that only malloc_stats(3) and malloc_info(3) print with.
+macro_rules! never_called {
+    ($($name:ident)*) => {
+        $(
+            // SAFETY: no other code defines this name, and no code calls it.
+            #[cfg_attr(not(test), unsafe(no_mangle))]
+            extern "C" fn $name() -> c_int {
+                0
+            }
+        )*
+    };
 }
 
-/// As `fprintf`.
-// SAFETY: no other code defines this name, and no code calls it.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn fputs() -> c_int {
-    0
-}
-
-/// As `fprintf`.
-// SAFETY: no other code defines this name, and no code calls it.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn _IO_fputs() -> c_int {
-    0
-}
+never_called! { fprintf __fprintf_chk fputs _IO_fputs fwrite }
 
 /// The walk over the stack for a backtrace, which ends at once: the release binary has neither the tables for it (`build.rs`)
 /// nor names of functions. The library's reader of debugging information is not linked then.
