@@ -113,6 +113,29 @@ fn every_copy_is_from_a_stage_or_from_the_image_that_the_document_says_how_to_bu
     assert!(seen > 0, "no document shows how to copy the binary");
 }
 
+/// One that does not copy all that the build reads makes a binary that is larger, and says nothing of it. The same instructions
+/// are also built only once.
+#[test]
+fn every_dockerfile_that_builds_foster_has_the_same_instructions_for_it() {
+    fn stage(dockerfile: &str) -> Option<&str> {
+        dockerfile.split_once("\nFROM rust:")?.1.split("\nFROM ").next()
+    }
+    let first = text("Dockerfile");
+    let expected = stage(&first).expect("a stage that builds foster");
+    for read in ["build.rs", "release.ld", "order.ld", ".cargo"] {
+        assert!(repository().join(read).exists() && expected.contains(read), "{read}\n{expected}");
+    }
+    let mut seen = 0;
+    for example in fs::read_dir(repository().join("examples")).expect("the examples").flatten() {
+        let path = example.path().join("Dockerfile");
+        if let Some(found) = fs::read_to_string(&path).ok().as_deref().and_then(stage) {
+            assert_eq!(found, expected, "{}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no example builds foster");
+}
+
 #[test]
 fn every_promise_names_a_test_that_exists() {
     let promise = Regex::new(r"^\d+\.\d+\. ").expect("a regular expression");
