@@ -1,5 +1,6 @@
 """Failures in the container, and the length of the outage."""
 
+import re
 import time
 import unittest
 
@@ -17,7 +18,8 @@ class Failures(unittest.TestCase):
         self.container.becomes_healthy()
 
     def measure_outage(self, what: str, text: str, program: str, restarts: int, most: float) -> None:
-        """Kills the first process whose command line contains the text; the page is served again within `most` seconds."""
+        """Kills the first process whose command line contains the text; the page is served again within `most` seconds beside the
+        program's own start-up, which depends on the machine."""
         target = next(process for process in self.container.processes() if text in process.command)
         with Downtime(f"{self.container.url}/api/health") as downtime:
             target.kill()
@@ -26,17 +28,23 @@ class Failures(unittest.TestCase):
             wait_for("health", self.container.is_healthy, 15)
         self.container.has_no_zombie()
         self.assertEqual(self.container.status()[program]["restarts"], restarts)
-        self.assertLess(downtime.seconds, most)
+        start_up = self.longest_start(program) if restarts else 0
+        self.assertLess(downtime.seconds, start_up + most)
         ROWS.append([what, figures.seconds(downtime.seconds), "none"])
 
-    def test_a_killed_backend_serves_again_within_three_seconds(self):
-        self.measure_outage("`kill -9` of uvicorn", "uvicorn", "backend", restarts=1, most=3)
+    def longest_start(self, program: str) -> float:
+        """Returns the longest time from a start to readiness that foster has logged, in seconds."""
+        found = re.findall(rf"\b{program}: ready after ([0-9.]+)(ms|s) ", self.container.output())
+        return max(float(number) / (1000 if unit == "ms" else 1) for number, unit in found)
+
+    def test_a_killed_backend_serves_again_within_a_second_beside_its_start(self):
+        self.measure_outage("`kill -9` of uvicorn", "uvicorn", "backend", restarts=1, most=1)
 
     def test_a_killed_nginx_worker_is_replaced_by_nginx(self):
-        self.measure_outage("`kill -9` of an nginx worker", "worker process", "nginx", restarts=0, most=0.5)
+        self.measure_outage("`kill -9` of an nginx worker", "worker process", "nginx", restarts=0, most=1)
 
-    def test_a_killed_nginx_master_and_its_workers_are_replaced_within_two_seconds(self):
-        self.measure_outage("`kill -9` of the nginx master", "master process", "nginx", restarts=1, most=2)
+    def test_a_killed_nginx_master_and_its_workers_are_replaced_within_a_second_beside_its_start(self):
+        self.measure_outage("`kill -9` of the nginx master", "master process", "nginx", restarts=1, most=1)
 
     def test_five_hundred_orphans_of_a_terminal_are_reaped_without_an_outage(self):
         with AppClient(self.container.url).register().log_in().connect() as connection:
