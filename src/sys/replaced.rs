@@ -1,4 +1,5 @@
-//! Functions of the GNU C library that the binary replaces, so that what foster never does is not linked: 0.35 MB.
+//! Functions of the GNU C library, and of the library that walks the stack, that the binary replaces, so that what foster never
+//! does is not linked. docs/benchmarks.md has the sizes.
 //!
 //! A linker takes an object file out of a static library only for a name that nothing else defines. The C library's
 //! allocator can print statistics (malloc_stats(3)), its fork(2) locks the standard streams, and its error texts are

@@ -67,7 +67,7 @@ pub enum Action {
     Report(Change),
     /// Report the start of the shutdown and its reason.
     ReportShutdown(Ending),
-    /// Report that this cut the shutdown short: what is left is killed.
+    /// Report that this ended a shutdown at once: what is left is killed.
     ReportCutShort(Ending),
     /// Report that every autostarted program was ready or has ended.
     ReportReady,
